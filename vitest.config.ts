@@ -66,7 +66,7 @@ class LongestFirst extends BaseSequencer {
     const order = ["schedules", "processes", "cli", "memory", "stack", "aws", "infra", "cluster"];
     const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
     const place = (file: TestSpecification) => 2 * order.indexOf(file.project.name) + (isLong(file) ? 0 : 1);
-    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+    return (await super.sort(files)).toSorted((left, right) => place(left) - place(right));
   }
 }
 

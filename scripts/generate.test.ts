@@ -197,8 +197,8 @@ test("a hidden route is not published, and one that its tag does not list comes 
 });
 
 test("one name for two schemas is refused", () => {
-  const other = z.object({ age: z.int().describe("Its age.") }).meta({ id: "Thing" });
-  const route = createRoute({ ...makeRoute, path: "/api/y", request: { body: jsonBody(other) } });
+  const otherEntry = z.object({ age: z.int().describe("Its age.") }).meta({ id: "Thing" });
+  const route = createRoute({ ...makeRoute, path: "/api/y", request: { body: jsonBody(otherEntry) } });
   const endpoint = novita.endpoint(route, { uses: ["queue"], public: true }, async () => ({ id: "1" }));
   const endpoints = [entry("novita/x/make-one", make), entry("novita/x/make-two", endpoint)];
 

@@ -39,7 +39,7 @@ test("every package that is installed has a licence that we accept, and what may
   const refused = packages.flatMap(([place, { license, dev = false, link = false }]) => {
     const name = place.slice(place.lastIndexOf("node_modules/") + "node_modules/".length);
     const words = license ?? saidElsewhere[name] ?? "none";
-    const isFine = words.split(" OR ").some((one) => accepted.includes(one)) || (dev && ofToolsAlone.includes(words));
+    const isFine = words.split(" OR ").some((part) => accepted.includes(part)) || (dev && ofToolsAlone.includes(words));
     return isFine || link || place === "" ? [] : [`${name}: ${words}`];
   });
 

@@ -55,8 +55,8 @@ test("every endpoint refuses a request without a key, with an unknown id or a bo
       ...(endpoint.params && !endpoint.admin ? [{ key }] : []),
       ...(endpoint.body && !endpoint.admin ? [{ ...(!endpoint.public && { key }), body: "[]" }] : []),
     ];
-    for (const one of sent) {
-      const fault = await faultIn(endpoint, await world.request(method, path, one));
+    for (const entry of sent) {
+      const fault = await faultIn(endpoint, await world.request(method, path, entry));
       if (fault !== undefined) faults.push(`${routeOf(endpoint)}: ${fault}`);
     }
   }

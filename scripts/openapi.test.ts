@@ -98,7 +98,9 @@ test("an object with more than three keys has a name, and no two names mean the 
   const named = new Set(Object.values(document.components.schemas));
   const inline = schemas.filter(({ schema }) => Object.keys(schema.properties ?? {}).length > 3 && !named.has(schema));
   const shapes = Object.entries(document.components.schemas).map(([name, schema]) => [name, JSON.stringify(schema)]);
-  const twice = shapes.filter(([name, shape]) => shapes.some(([other, its]) => other !== name && its === shape));
+  const twice = shapes.filter(([name, shape]) =>
+    shapes.some(([otherName, its]) => otherName !== name && its === shape),
+  );
 
   expect(inline.map(({ at }) => at)).toEqual([]);
   expect(twice.map(([name]) => name)).toEqual([]);
@@ -117,8 +119,8 @@ test("an object with more than three keys has a name, and no two names mean the 
 });
 
 /** Whether no value fits both: by their JSON types, or by a literal that both must hold under the same key. */
-function areToldApart(one: JsonSchema, other: JsonSchema): boolean {
-  const [a, b] = [resolved(one), resolved(other)];
+function areToldApart(left: JsonSchema, right: JsonSchema): boolean {
+  const [a, b] = [resolved(left), resolved(right)];
   const types = [a.type ?? []].flat();
   const shared = types.filter((type) => [b.type ?? []].flat().includes(type));
   const literals = (a.required ?? []).filter((key) => b.required?.includes(key) && literalOf(a, key) !== undefined);
@@ -138,7 +140,7 @@ function resolved(schema: JsonSchema): JsonSchema {
 test("the parts of every anyOf are told apart by their JSON types, or by a literal that both must hold", () => {
   const unions = schemas.flatMap(({ at, schema: { anyOf } }) => (anyOf ? [{ at, anyOf }] : []));
   const alike = unions.filter(({ anyOf }) =>
-    anyOf.some((one, index) => anyOf.slice(index + 1).some((other) => !areToldApart(one, other))),
+    anyOf.some((schema, index) => anyOf.slice(index + 1).some((otherSchema) => !areToldApart(schema, otherSchema))),
   );
 
   expect(unions.length).toBeGreaterThan(5);
@@ -177,9 +179,9 @@ function timesIn(at: string, schema: JsonSchema, value: unknown): Place[] {
   const parts = (whole.anyOf ?? []).filter((part) => faultOf(part, value) === undefined);
   const { properties = {}, additionalProperties, items } = whole;
   const others = items ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
-  const inner = Object.entries(value).flatMap(([name, one]) => {
+  const inner = Object.entries(value).flatMap(([name, entry]) => {
     const its = properties[name] ?? others;
-    return its ? timesIn(`${at}.${name}`, its, one) : [];
+    return its ? timesIn(`${at}.${name}`, its, entry) : [];
   });
   return [...inner, ...parts.flatMap((part) => timesIn(at, part, value))];
 }
@@ -187,8 +189,8 @@ function timesIn(at: string, schema: JsonSchema, value: unknown): Place[] {
 test("every time is a date-time, by what the examples show and by its name", () => {
   const shown = examples.flatMap(({ at, schema, value }) => timesIn(at, schema, value));
   const named = schemas.flatMap(({ at, schema: { properties = {} } }) =>
-    Object.entries(properties).flatMap(([name, one]) =>
-      nameOfTime.test(name) ? [{ at: `${at}.${name}`, schema: one }] : [],
+    Object.entries(properties).flatMap(([name, schema]) =>
+      nameOfTime.test(name) ? [{ at: `${at}.${name}`, schema }] : [],
     ),
   );
 

@@ -6,9 +6,9 @@ export function isVersion(text: string): boolean {
 }
 
 /** Compares two versions by the rules of Semantic Versioning 2.0.0, section 11. Negative if the first one is older. */
-export function compareVersions(one: string, other: string): number {
-  const [, ...first] = form.exec(one) ?? [];
-  const [, ...second] = form.exec(other) ?? [];
+export function compareVersions(left: string, right: string): number {
+  const [, ...first] = form.exec(left) ?? [];
+  const [, ...second] = form.exec(right) ?? [];
   for (const at of [0, 1, 2]) {
     const difference = Number(first[at]) - Number(second[at]);
     if (difference !== 0) return difference;
@@ -19,9 +19,9 @@ export function compareVersions(one: string, other: string): number {
   return comparePreReleases(preOne.split("."), preOther.split("."));
 }
 
-function comparePreReleases(one: readonly string[], other: readonly string[]): number {
-  for (const [at, word] of one.entries()) {
-    const against = other[at];
+function comparePreReleases(left: readonly string[], right: readonly string[]): number {
+  for (const [at, word] of left.entries()) {
+    const against = right[at];
     if (against === undefined) return 1;
     if (word === against) continue;
     const [isNumber, againstNumber] = [/^\d+$/.test(word), /^\d+$/.test(against)];
@@ -29,15 +29,15 @@ function comparePreReleases(one: readonly string[], other: readonly string[]): n
     if (isNumber !== againstNumber) return isNumber ? -1 : 1;
     return word < against ? -1 : 1;
   }
-  return one.length - other.length;
+  return left.length - right.length;
 }
 
 /** Returns the changelog with the unreleased changes under the heading of the version. */
 export function changelogFor(text: string, version: string, date: string): string {
   const [, before, changes] = /^([\s\S]*?)^## Unreleased\n([\s\S]*)$/m.exec(text) ?? [];
   if (before === undefined || changes === undefined) throw new Error("CHANGELOG.md has no heading '## Unreleased'");
-  const [own = "", ...older] = changes.split(/^(?=## )/m);
-  const released = own.replace(/^Nothing has been released yet.*(\n\S.*)*\n/m, "").trim();
+  const [ownName = "", ...older] = changes.split(/^(?=## )/m);
+  const released = ownName.replace(/^Nothing has been released yet.*(\n\S.*)*\n/m, "").trim();
   if (released === "") throw new Error("CHANGELOG.md names no change under '## Unreleased'");
   return `${before}## Unreleased\n\n## ${version} - ${date}\n\n${released}\n${older.length > 0 ? "\n" : ""}${older.join("")}`;
 }

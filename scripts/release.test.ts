@@ -97,8 +97,8 @@ test.each([
   ["1.0.0-1", "1.0.0-alpha", -1],
   ["2.0.0", "1.10.0", 1],
   ["1.10.0", "1.9.0", 1],
-])("of the versions %s and %s the order is %i", (one, other, sign) => {
-  expect([Math.sign(compareVersions(one, other)), Math.sign(compareVersions(other, one))]).toEqual([sign, 0 - sign]);
+])("of the versions %s and %s the order is %i", (left, right, sign) => {
+  expect([Math.sign(compareVersions(left, right)), Math.sign(compareVersions(right, left))]).toEqual([sign, 0 - sign]);
 });
 
 test("the changelog of a release keeps older releases, and a release without changes is refused", () => {

@@ -54,8 +54,8 @@ function newestVersion(): { readonly version: string; readonly isReleased: boole
     .map((tag) => tag.slice(1))
     .filter(isVersion)
     .toSorted(compareVersions);
-  const own: string = JSON.parse(readFileSync("package.json", "utf8")).version;
-  return { version: tagged.at(-1) ?? own, isReleased: tagged.length > 0 };
+  const ownVersion: string = JSON.parse(readFileSync("package.json", "utf8")).version;
+  return { version: tagged.at(-1) ?? ownVersion, isReleased: tagged.length > 0 };
 }
 
 function git(...words: string[]): string {

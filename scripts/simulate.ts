@@ -89,10 +89,10 @@ function replayCommand(seed: number, { actions, faults }: Shrunk): string {
 /** As many mistakes at a time as there are jobs, each job with a copy of its own. */
 async function planted(): Promise<void> {
   const begun = performance.now();
-  const asked = plantedBugs.filter(({ name }) => name.includes(values.only));
+  const bugs = plantedBugs.filter(({ name }) => name.includes(values.only));
   const seeds = await readSeeds();
   const found = new Map<string, number>();
-  const left = [...asked];
+  const left = [...bugs];
   const tried = new Set<string>();
   let missed = 0;
   process.once("SIGTERM", () => {
@@ -116,11 +116,11 @@ async function planted(): Promise<void> {
   }
   await Promise.all(Array.from({ length: Number(values.jobs) }, work));
   const seconds = Math.round((performance.now() - begun) / 1000);
-  console.log(`${asked.length - missed} caught, ${missed} missed, in ${seconds} s`);
+  console.log(`${bugs.length - missed} caught, ${missed} missed, in ${seconds} s`);
   const others = [...found].filter(([name, seed]) => seeds.get(name) !== seed);
   if (values.remember) await writeSeeds(new Map([...seeds, ...found]));
   else if (others.length > 0) console.log(`${others.length} took a search, which --remember spares the next time`);
-  process.exitCode = missed > 0 || asked.length === 0 ? 1 : 0;
+  process.exitCode = missed > 0 || bugs.length === 0 ? 1 : 0;
 }
 
 function textOf(caught: Catch): string {
@@ -128,22 +128,22 @@ function textOf(caught: Catch): string {
   return `seed ${caught.seed}: ${caught.violation}`;
 }
 
-function howTried({ caughtBy, population: asked }: PlantedBug): string {
-  if (asked) return ` by ${asked.people} people in ${asked.days} days`;
+function howTried({ caughtBy, population: input }: PlantedBug): string {
+  if (input) return ` by ${input.people} people in ${input.days} days`;
   return caughtBy ? ` by ${caughtBy.file}: ${caughtBy.title}` : ` in ${count} schedules`;
 }
 
 async function population(people: number): Promise<void> {
   const begun = process.cpuUsage();
   const story = values.story ? { story: (line: string) => console.log(line) } : {};
-  const asked = { people, days: Number(values.days), stopAtFirst: values.first, ...story };
-  const { violations, figures, bad } = await simulatePopulation(from, asked);
+  const input = { people, days: Number(values.days), stopAtFirst: values.first, ...story };
+  const { violations, figures, bad } = await simulatePopulation(from, input);
   const { user, system } = process.cpuUsage(begun);
   for (const line of [...tableOf(figures), ...bad.map((hour) => `bad hour: ${hour}`)]) console.log(line);
   for (const violation of violations) console.log(`seed ${from}: ${violation}`);
   console.log(`${violations.length} violations, ${Math.round((user + system) / 1e6)} s of CPU`);
   const missing = values.reach ? tooFew(figures, bad.length) : [];
-  for (const what of missing) console.log(`too few to judge: ${what}`);
+  for (const subject of missing) console.log(`too few to judge: ${subject}`);
   process.exitCode = violations.length + missing.length > 0 ? 1 : 0;
 }
 

@@ -105,14 +105,14 @@ describe("npm start", () => {
 /** What a stack has printed, once it was asked for this path, when this word is among it. */
 async function logOf({ stdout }: ChildProcessWithoutNullStreams, path: string, word: string): Promise<string> {
   let printed = "";
-  let asked: Promise<Response> | undefined;
+  let input: Promise<Response> | undefined;
   for await (const chunk of stdout) {
     printed += String(chunk);
     const [, url] = /"event":"started","url":"([^"]+)".*\n/.exec(printed) ?? [];
-    if (url) asked ??= fetch(`${url}${path}`);
+    if (url) input ??= fetch(`${url}${path}`);
     if (new RegExp(`${word}.*\n`).test(printed)) break;
   }
-  expect((await asked)?.status).toBe(500);
+  expect((await input)?.status).toBe(500);
   return printed;
 }
 

@@ -16,7 +16,8 @@ test("whoever deploys may make what SST needs in a region before its first stage
   const refused = bootstrap.filter(
     ([action, resource]) =>
       !deployerPolicy.Statement.some(
-        (one) => [one.Action].flat().some((pattern) => matches(pattern, action)) && matches(one.Resource, resource),
+        (entry) =>
+          [entry.Action].flat().some((pattern) => matches(pattern, action)) && matches(entry.Resource, resource),
       ),
   );
 

@@ -25,8 +25,8 @@ export function makeRoles(
   const made = new Map<string, aws.iam.Role>();
   return (entry) => {
     const kind = roleOf(entry);
-    const known = made.get(kind.name);
-    if (known) return known.arn;
+    const knownValue = made.get(kind.name);
+    if (knownValue) return knownValue.arn;
     const role = makeRole(kind, arns, socketPolicy);
     made.set(kind.name, role);
     if (kind.uses.includes("compute")) {

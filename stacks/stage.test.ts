@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { readStage } from "./stage.ts";
 
-const given = {
+const input = {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",
   ALLOWED_ROLES: "Dev",
@@ -56,14 +56,14 @@ test.each([
   ],
   ["dev", { ALARM_EMAIL: "a@b.dev", MONTHLY_BUDGET_USD: "much" }, "MONTHLY_BUDGET_USD must be"],
 ])("%s with %j is told what it lacks", (name, more, says) => {
-  expect(() => readStage(name, { ...given, ...more })).toThrow(says);
+  expect(() => readStage(name, { ...input, ...more })).toThrow(says);
 });
 
 test("a stage with its place and a host name is taken", () => {
   const place = { AWS_REGION: "eu-west-1", DEPLOY_ACCOUNT: "111111111111" };
   const api = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
 
-  expect(readStage("dev", { ...given, ...place, ...api }).domain).toEqual({
+  expect(readStage("dev", { ...input, ...place, ...api }).domain).toEqual({
     name: "api.berth.dev",
     certificateArn: certificate,
   });
@@ -71,13 +71,13 @@ test("a stage with its place and a host name is taken", () => {
 
 test("a stage has the settings that have a value, and no secret", () => {
   const stage = readStage("dev", {
-    ...given,
+    ...input,
     WEBHOOK_SECRET: "secret",
     NODE_TYPES: "a=b=p5.48xlarge",
     GITHUB_KEYS_URL: "",
   });
 
-  expect(stage.settings).toEqual({ ...given, NODE_TYPES: "a=b=p5.48xlarge" });
+  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge" });
 });
 
 /** What the laptop alone reads, what one function is told, and secrets. */
@@ -108,7 +108,7 @@ test("every setting of .env.example is passed on, or is none of a stage", () => 
   const example = readFileSync(new URL("../.env.example", import.meta.url), "utf8");
   const written = [...example.matchAll(/^([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]);
   const names = written.map(([name = ""]) => name);
-  const all = { ...Object.fromEntries(written), ...given, ...valid };
+  const all = { ...Object.fromEntries(written), ...input, ...valid };
 
   const stage = readStage("dev", all);
 

@@ -21,9 +21,9 @@ async function busyWorld() {
 }
 
 const keys = (world: MemoryWorld) => world.table.all().map(({ pk, sk }) => `${pk}|${sk}`);
-const known = keys(await busyWorld());
+const knownNames = keys(await busyWorld());
 const key = fc.oneof(
-  fc.constantFrom(...known),
+  fc.constantFrom(...knownNames),
   fc.string({ unit: "binary" }),
   fc.constantFrom("pool#|-", "pool#nonsense|-", "pool#__proto__|-", "user#x|-", "owner#a#env#b|c", "counter#user|-"),
   fc.tuple(fc.constantFrom("pool#", "user#", "owner#a#env#", "key#"), fc.string()).map(([a, b]) => `${a}${b}|-`),
@@ -76,7 +76,7 @@ test("no record, however broken, makes a look come again", async () => {
       const items = world.table.all().filter((item) => typeof item.dueAt === "number");
       const item = items[at % items.length] as Item;
       await world.table.put({ ...item, [field]: value, dueAt: world.clock.now() } as Item);
-      const all = keys(world).map((one) => JSON.stringify({ look: one, for: keys(world) }));
+      const all = keys(world).map((key) => JSON.stringify({ look: key, for: keys(world) }));
 
       expect(await consume(look, world.ctx, all)).toEqual([]);
       expect(await consume(plan, world.ctx, all)).toEqual([]);
@@ -108,7 +108,7 @@ test.each(poisons)(
     const world = await busyWorld();
     const user = { pk: "user#u1", sk: "-", writers: ["w1"], kind: "user", uid: "u1", number: 1, username: "u" };
     await world.table.put({ ...user, disabled: false, keys: [], revoking: [], attempts: 0, dueShard: "0" } as Item);
-    const item = world.table.all().find((one) => one.kind === of) as Item;
+    const item = world.table.all().find((item) => item.kind === of) as Item;
     await world.table.put({ ...item, ...change, dueAt: world.clock.now() } as Item);
 
     await consume(of === "pool" ? plan : look, world.ctx, [JSON.stringify({ look: `${item.pk}|${item.sk}` })]);
@@ -129,7 +129,7 @@ test("a broken record of one pool or owner does not keep the others from their t
   await world.table.put({ ...waiting, size: {} } as Item);
   await createEnvironment(world.as("bob"), newEnvironment("next"));
 
-  const looks = ["pool#t4|-", "pool#nonsense|-", "pool#h100|-"].map((one) => JSON.stringify({ look: one }));
+  const looks = ["pool#t4|-", "pool#nonsense|-", "pool#h100|-"].map((name) => JSON.stringify({ look: name }));
   const again = await consume(plan, world.ctx, looks);
   await world.advance(5_000);
 
@@ -142,11 +142,11 @@ test("while the table is down every look comes again", async () => {
   const down = async () => Promise.reject(new Error("ECONNREFUSED"));
   const ctx = { ...world.ctx, table: { ...world.table, get: down, getMany: down, put: down, query: down } };
 
-  for (const [consumer, one] of [
+  for (const [consumer, name] of [
     [look, "owner#a#env#b|c"],
     [plan, "pool#h100|-"],
   ] as const) {
-    const again = await consume(consumer, ctx, [JSON.stringify({ look: one })]);
+    const again = await consume(consumer, ctx, [JSON.stringify({ look: name })]);
 
     expect(again).toEqual([0]);
   }

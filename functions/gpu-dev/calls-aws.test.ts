@@ -133,12 +133,12 @@ test("of 2,000 ended jobs lists get from DynamoDB the heads that they show", asy
     return { batches: calls.filter((call) => call === "BatchGetItem").length, bytes: received };
   };
 
-  const own = [await weighed("/v1/jobs?limit=1"), await weighed("/v1/jobs?limit=500")] as const;
+  const ownValue = [await weighed("/v1/jobs?limit=1"), await weighed("/v1/jobs?limit=500")] as const;
   const ofUser = "/v1/admin/jobs?user=developer&limit=";
   const admins = [await weighed(`${ofUser}1`), await weighed(`${ofUser}500`)] as const;
 
-  expect(own.map(({ batches }) => batches)).toEqual([1, 5]);
+  expect(ownValue.map(({ batches }) => batches)).toEqual([1, 5]);
   // One more for the name of the owner.
   expect(admins.map(({ batches }) => batches)).toEqual([2, 6]);
-  for (const [one, many] of [own, admins]) expect(one.bytes).toBeLessThan(many.bytes * 0.6);
+  for (const [entry, many] of [ownValue, admins]) expect(entry.bytes).toBeLessThan(many.bytes * 0.6);
 });

@@ -52,10 +52,10 @@ test("an extension under a key is made once, also where its answer was lost afte
     delete faults.afterPut;
 
     const again = await post(`/v1/jobs/${job}/extend`, { extension_hours: 2 }, "k-1");
-    const other = await post(`/v1/jobs/${job}/extend`, { extension_hours: 3 }, "k-1");
+    const otherEntry = await post(`/v1/jobs/${job}/extend`, { extension_hours: 3 }, "k-1");
 
     expect(again).toMatchObject({ status: 200, replayed: "true" });
-    expect(other).toMatchObject({ status: 409 });
+    expect(otherEntry).toMatchObject({ status: 409 });
     // An extension shows a little after its answer.
     await world.advance(3_000);
     const shown = await (await world.request("GET", `/v1/jobs/${job}`, { key })).json();
@@ -140,8 +140,8 @@ test.each([
         200,
         "true",
       ]);
-      const asked = world.table.all().filter((item) => item.kind === "operation" && item.action === action);
-      expect(asked).toMatchObject([{ id: ((await again.json()) as { operation_id: string }).operation_id }]);
+      const items = world.table.all().filter((item) => item.kind === "operation" && item.action === action);
+      expect(items).toMatchObject([{ id: ((await again.json()) as { operation_id: string }).operation_id }]);
       const [disk] = world.table.all().filter(({ kind }) => kind === "disk");
       expect(disk?.phase).toBe(action === "delete" ? "deleted" : "available");
     }
@@ -199,7 +199,7 @@ interface Job {
   readonly job_id: string;
 }
 
-describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, other, made }) => {
+describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, other: otherEntry, made }) => {
   test("makes one thing, and answers a repeat as the first time, marked", async () => {
     const { post, count, world } = await createWorld();
 
@@ -231,7 +231,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     await post(path, body, "k-1");
 
     const spaced = await post(path, JSON.stringify(body, null, 2), "k-1");
-    const changed = await post(path, other, "k-1");
+    const changed = await post(path, otherEntry, "k-1");
 
     expect(spaced).toMatchObject({ status: 200, replayed: "true" });
     expect(changed).toMatchObject({ status: 409, replayed: null });
@@ -244,7 +244,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     const stranger = await world.login(second);
 
     const mine = await post(path, body, "k-1");
-    const theirs = await post(path, other, "k-1", stranger);
+    const theirs = await post(path, otherEntry, "k-1", stranger);
 
     expect([mine.status, theirs.status]).toEqual([200, 200]);
     expect(theirs.replayed).toBeNull();
@@ -339,10 +339,10 @@ describe("a create that failed", () => {
     const refused = await post("/v1/disks", { disk_name: "data" }, "k-1");
     const bad = await post("/v1/disks", { disk_name: "no/name" }, "k-1");
 
-    const other = await post("/v1/disks", { disk_name: "more" }, "k-1");
+    const otherEntry = await post("/v1/disks", { disk_name: "more" }, "k-1");
 
     expect([refused.status, bad.status]).toEqual([409, 400]);
-    expect(other).toMatchObject({ status: 200, replayed: null });
+    expect(otherEntry).toMatchObject({ status: 200, replayed: null });
   });
 
   test("of a job whose disk was in use is made by a later repeat, under a new id", async () => {

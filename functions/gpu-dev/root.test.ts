@@ -9,8 +9,8 @@ const printed =
 
 async function get(headers: Record<string, string> = {}, deployment: object = {}): Promise<Response> {
   const runtime = await fixtureRuntime();
-  const own = { ...runtime.deployment, ...deployment };
-  return buildApp({ ...runtime, deployment: own }, [endpoint]).request("/", { headers });
+  const ownValue = { ...runtime.deployment, ...deployment };
+  return buildApp({ ...runtime, deployment: ownValue }, [endpoint]).request("/", { headers });
 }
 
 test.each([undefined, "*/*", "application/json", "application/json, text/html;q=0.5", "text/plain", "text/htmlx", ""])(

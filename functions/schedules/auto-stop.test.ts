@@ -68,7 +68,7 @@ afterAll(async () => {
 test("DynamoDB scans no more items for a sweep than are due", async () => {
   const table = dynamoTable({ client, tableName: "berth-sweep" });
   const all = records(1_000);
-  for (let at = 0; at < all.length; at += 50) await Promise.all(all.slice(at, at + 50).map((one) => table.put(one)));
+  for (let at = 0; at < all.length; at += 50) await Promise.all(all.slice(at, at + 50).map((item) => table.put(item)));
   const scanned: number[] = [];
   client.middlewareStack.add(
     (next) => async (args) => {
@@ -82,5 +82,5 @@ test("DynamoDB scans no more items for a sweep than are due", async () => {
   await schedule.verb({ ...ctx, table, identity: never() }, unaborted);
 
   expect(scanned.filter(Number.isFinite)).toHaveLength(32);
-  expect(scanned.filter(Number.isFinite).reduce((sum, one) => sum + one, 0)).toBe(DUE);
+  expect(scanned.filter(Number.isFinite).reduce((sum, value) => sum + value, 0)).toBe(DUE);
 });

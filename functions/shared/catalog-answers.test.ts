@@ -83,12 +83,14 @@ describe.each(table)("$name", ({ endpoint }) => {
   test("answers a method that it does not have with 405 and those that it has", async () => {
     const { path } = request();
     // A static path may also be taken for the id of something.
-    const own = methodsOf(world.endpoints, path);
+    const ownNames = methodsOf(world.endpoints, path);
 
-    for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].filter((one) => !own.includes(one))) {
+    for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].filter(
+      (name) => !ownNames.includes(name),
+    )) {
       const response = await send({ method, path, sent: {} });
 
-      expect(response.headers.get("allow")?.split(", ")).toEqual(own);
+      expect(response.headers.get("allow")?.split(", ")).toEqual(ownNames);
       await expectRefusal(response, { method, path }, "wrongMethod");
     }
   });
@@ -195,10 +197,10 @@ test("what is said to answer anew does", () => {
 describe.each(changing)("$name ($reason)", ({ endpoint }) => {
   test.each(emptyBodies)("takes the empty body %j for {}, on two things and so in form alone", async (body) => {
     const headers = { "Content-Type": "application/json" };
-    const [one, other] = [await goodRequest(world, endpoint, key), await goodRequest(world, endpoint, key)];
+    const [first, second] = [await goodRequest(world, endpoint, key), await goodRequest(world, endpoint, key)];
 
-    const empty = await send({ ...one, sent: { ...one.sent, body } }, { headers });
-    const braces = await send({ ...other, sent: { ...other.sent, body: "{}" } }, { headers });
+    const empty = await send({ ...first, sent: { ...first.sent, body } }, { headers });
+    const braces = await send({ ...second, sent: { ...second.sent, body: "{}" } }, { headers });
 
     expect([empty.status, braces.status]).toEqual([endpoint.status, endpoint.status]);
     expect(Object.keys((await empty.json()) as object)).toEqual(Object.keys((await braces.json()) as object));

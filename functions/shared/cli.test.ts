@@ -29,9 +29,9 @@ test("the tarball and its SHA-256 are served under one tag, byte for byte", asyn
 test("a client that has the tarball does not get it again", async () => {
   const { sha256 } = testCliPackage();
   const same = await get("/cli/berth.tgz", { "if-none-match": `"${sha256}"` });
-  const other = await get("/cli/berth.tgz", { "if-none-match": `"${sha256.replace(/./, "x")}"` });
+  const otherResponse = await get("/cli/berth.tgz", { "if-none-match": `"${sha256.replace(/./, "x")}"` });
 
-  expect([same.status, await same.text(), other.status]).toEqual([304, "", 200]);
+  expect([same.status, await same.text(), otherResponse.status]).toEqual([304, "", 200]);
 });
 
 test.each(["/cli/nothing.tgz", "/cli/..%2fpackage.json", "/cli/", "/cli/berth.tgz/x"])(

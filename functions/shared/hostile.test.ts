@@ -212,8 +212,8 @@ test("every endpoint that reads a body takes one of these names, so that what is
 test("no request, whatever its method, path, query, headers and body, is answered 5xx or out of envelope", async () => {
   await fc.assert(
     fc.asyncProperty(method, path, query, headers, body, fc.option(someKey), async (...drawn) => {
-      const [verb, at, asked, odd, sent, as] = drawn;
-      const url = `${at}${asked && `?${asked}`}`;
+      const [verb, at, input, odd, sent, as] = drawn;
+      const url = `${at}${input && `?${input}`}`;
       const withBody = verb === "GET" || verb === "HEAD" ? {} : { body: sent };
       const response = await world.request(verb, `http://x${url}`, {
         headers: odd,

@@ -179,9 +179,9 @@ test.each([
   await putCopies(world.table, await endOf(await make()), LIVES - 1);
   const limited = `${path}${path.includes("?") ? "&" : "?"}limit=`;
 
-  const [one, many] = [await during("GET", `${limited}1`), await during("GET", `${limited}500`)];
+  const [entry, many] = [await during("GET", `${limited}1`), await during("GET", `${limited}500`)];
 
-  expect([one.heads, one.body[list].length, one.body.total]).toEqual([1, 1, total]);
+  expect([entry.heads, entry.body[list].length, entry.body.total]).toEqual([1, 1, total]);
   expect([many.heads, many.body[list].length, many.body.total]).toEqual([500, 500, total]);
-  expect(one.bytes).toBeLessThan(many.bytes / 2);
+  expect(entry.bytes).toBeLessThan(many.bytes / 2);
 });

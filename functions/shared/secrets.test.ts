@@ -54,15 +54,15 @@ async function livedWorld() {
   };
   const env_vars = { TOKEN: value };
   const first = await submitJob(world, key, { env_vars, command });
-  const other = await submitJob(world, key, { env_vars, command });
+  const otherJob = await submitJob(world, key, { env_vars, command });
   const waiting = await submitJob(world, key, { env_vars, command, gpu_count: 16 });
   const { uid } = world.table.all().find((item) => item.id === first) as unknown as { readonly uid: string };
   world.compute.program(uid, { kind: "exits", code: 3, afterMs: 60_000 });
   for (let minute = 0; minute < 4; minute++) {
     await world.advance(minute === 0 ? 500 : 60_000);
-    for (const id of [first, other, waiting]) await askForOwn(id);
+    for (const id of [first, otherJob, waiting]) await askForOwn(id);
     await ask("GET", "/v1/jobs", { key });
-    if (minute === 1) await ask("POST", `/v1/jobs/${other}/cancel`, { key });
+    if (minute === 1) await ask("POST", `/v1/jobs/${otherJob}/cancel`, { key });
     if (minute === 2) await ask("POST", `/v1/jobs/${waiting}/extend`, { key, body: { extension_hours: 1 } });
   }
   await mistakes(ask, key);
@@ -154,7 +154,7 @@ async function openedWorld() {
 /** What every endpoint answers this caller, and about this job where its path names one. */
 async function everyAnswer(world: HttpWorld, caller: Caller, job: string): Promise<Map<string, string>> {
   const answers = new Map<string, string>();
-  for (const endpoint of world.endpoints.filter((one) => !one.public)) {
+  for (const endpoint of world.endpoints.filter((endpoint) => !endpoint.public)) {
     // Anew for each: some of them end the key that they are asked with.
     const key = await world.login(caller);
     const { method, path, sent } = await goodRequest(world, endpoint, key);
@@ -173,11 +173,13 @@ test("a Jupyter token is told by its job and the list of its owner, and is nowhe
   const { world, key, job, token } = await openedWorld();
 
   const strangers = await everyAnswer(world, stranger, job);
-  const own = await Promise.all(["", `/${job}`].map((path) => world.request("GET", `/v1/jobs${path}`, { key })));
+  const ownResponses = await Promise.all(
+    ["", `/${job}`].map((path) => world.request("GET", `/v1/jobs${path}`, { key })),
+  );
   const operators = await everyAnswer(world, operator, job);
 
   expect(token).toMatch(/^[\w-]{43}$/);
-  for (const response of own) expect(await response.text()).toContain(token);
+  for (const response of ownResponses) expect(await response.text()).toContain(token);
   expect([tellersOf(strangers, token), tellersOf(operators, token)]).toEqual([[], []]);
   expect(found(logOf(world), { token })).toEqual([]);
   expect(found(dumpOf(world), { token })).toEqual([]);
@@ -210,17 +212,17 @@ test("a rotated key is told once, and an Idempotency-Key never", async () => {
     await world.request("POST", "/v1/jobs/submit", { key, body, headers }),
     await world.request("POST", "/v1/jobs/submit", { key, body, headers }),
   ];
-  const other = await world.request("POST", "/v1/jobs/submit", { key, body: { ...body, name: "x" }, headers });
+  const otherResponse = await world.request("POST", "/v1/jobs/submit", { key, body: { ...body, name: "x" }, headers });
   const rotated = await world.request("POST", "/v1/keys/rotate", { key, headers });
   const { api_key: next } = (await rotated.json()) as { readonly api_key: string };
   const secrets = { ...named, key, next, idempotencyKey };
   await world.advance(5_000);
 
-  const listed = [await world.request("GET", "/v1/keys", { key: next }), made, again, other];
+  const listed = [await world.request("GET", "/v1/keys", { key: next }), made, again, otherResponse];
   const answers = await Promise.all(listed.map((response) => response.text()));
   const revoked = await world.request("DELETE", `/v1/keys/${next.slice(0, 8)}`, { key: next });
 
-  expect([again.headers.get("idempotency-replayed"), other.status, revoked.status]).toEqual(["true", 409, 200]);
+  expect([again.headers.get("idempotency-replayed"), otherResponse.status, revoked.status]).toEqual(["true", 409, 200]);
   expect([...answers, await revoked.text()].flatMap((answer) => found(answer, secrets))).toEqual([]);
   expect(found(logOf(world), secrets)).toEqual([]);
   expect(found(dumpOf(world), secrets)).toEqual([]);

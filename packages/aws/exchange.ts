@@ -21,8 +21,8 @@ export async function exchange(
   const signal = AbortSignal.timeout(timeoutMs);
   // Read only here: importing node:http brings a whole client of its own, and most requests on Lambda post nothing.
   const { request: send } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
-  const own = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
-  const request = send(url, { method: "POST", headers: { ...headers, ...own }, agent: false, lookup, signal });
+  const ownHeaders = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
+  const request = send(url, { method: "POST", headers: { ...headers, ...ownHeaders }, agent: false, lookup, signal });
   try {
     const response = await responseOf(request, body);
     const { statusCode: status = 0 } = response;

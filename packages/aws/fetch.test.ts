@@ -38,13 +38,13 @@ function posting(url: string, timeoutMs = 60_000) {
 }
 
 function resolving(...answers: string[][]) {
-  const asked: string[] = [];
+  const names: string[] = [];
   const resolve = async (hostname: string) => {
-    asked.push(hostname);
-    const found = answers[Math.min(asked.length, answers.length) - 1] ?? [];
+    names.push(hostname);
+    const found = answers[Math.min(names.length, answers.length) - 1] ?? [];
     return found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
   };
-  return { asked, resolve };
+  return { asked: names, resolve };
 }
 
 describe("a post", () => {
@@ -240,7 +240,7 @@ describe("the guard", () => {
       connections += 1;
       socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     });
-    const { resolve, asked } = resolving(["203.0.113.7"], ["127.0.0.1"]);
+    const { resolve, asked: names } = resolving(["203.0.113.7"], ["127.0.0.1"]);
     const guarded = guardedFetch({ allow: [], resolve });
     const url = `http://rebinding.example:${port}/`;
 
@@ -249,18 +249,18 @@ describe("the guard", () => {
 
     expect(answer).toBe("allowed");
     await expect(post).rejects.toThrow(AddressRefused);
-    expect(asked).toEqual(["rebinding.example", "rebinding.example"]);
+    expect(names).toEqual(["rebinding.example", "rebinding.example"]);
     expect(connections).toBe(0);
   });
 
   test("dials the very address that was judged: the name is not asked for again", async () => {
     const port = await receiver((_, response) => void response.end());
-    const { resolve, asked } = resolving(["127.0.0.1"], ["203.0.113.7"]);
+    const { resolve, asked: names } = resolving(["127.0.0.1"], ["203.0.113.7"]);
 
     const answer = await guardedFetch({ allow: loopback, resolve }).post(posting(`http://hooks.example:${port}/`));
 
     expect(answer.status).toBe(200);
-    expect(asked).toEqual(["hooks.example"]);
+    expect(names).toEqual(["hooks.example"]);
   });
 
   test("a host on the allow-list is dialled wherever it is", async () => {
@@ -303,7 +303,7 @@ test("Retry-After is seconds or a date", () => {
     "-1",
   ];
 
-  const read = headers.map((header) => retryAfterMs(header, now));
+  const result = headers.map((header) => retryAfterMs(header, now));
 
-  expect(read).toEqual([null, 120_000, 0, 60_000, 0, null, null]);
+  expect(result).toEqual([null, 120_000, 0, 60_000, 0, null, null]);
 });

@@ -8,8 +8,9 @@ import { readConfig } from "./settings/config.ts";
 /** The receivers of this deployment. Throws where WEBHOOK_ALLOW would open the machine itself. */
 export const fetch = (): Fetch => {
   const { WEBHOOK_ALLOW: allow } = readConfig(["WEBHOOK_ALLOW"]);
-  const own = allow.filter(isOwnMachine);
-  if (own.length > 0) throw new Error(`WEBHOOK_ALLOW must not name the machine itself: ${own.join(", ")}`);
+  const ownMachines = allow.filter(isOwnMachine);
+  if (ownMachines.length > 0)
+    throw new Error(`WEBHOOK_ALLOW must not name the machine itself: ${ownMachines.join(", ")}`);
   return guardedFetch({ allow });
 };
 

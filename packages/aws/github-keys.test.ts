@@ -6,18 +6,18 @@ import { httpGithubKeys } from "./github-keys.ts";
 
 describe("the keys of a GitHub user", () => {
   let server: Server;
-  const asked: string[] = [];
+  const names: string[] = [];
 
   afterEach(() => {
     server.close();
     server.closeAllConnections();
-    asked.length = 0;
+    names.length = 0;
   });
 
   let now = Date.parse("2026-01-01T00:00:00Z");
   async function served(listener: RequestListener) {
     server = createServer((request, response) => {
-      asked.push(request.url ?? "");
+      names.push(request.url ?? "");
       listener(request, response);
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -28,7 +28,7 @@ describe("the keys of a GitHub user", () => {
     const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
 
     expect(await keys.keysOf("octo-cat")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
-    expect(asked).toEqual(["/octo-cat.keys"]);
+    expect(names).toEqual(["/octo-cat.keys"]);
   });
 
   it("are none when the user has published none, and nobody's when there is no such user", async () => {
@@ -66,8 +66,8 @@ describe("the keys of a GitHub user", () => {
     now += 60_000;
     expect(await keys.keysOf("guess-21", 1_500)).toBe("");
 
-    expect(asked).toHaveLength(22);
-    expect(asked).not.toContain("/guess-20.keys");
+    expect(names).toHaveLength(22);
+    expect(names).not.toContain("/guess-20.keys");
   });
 
   it("are fetched for requests again after the clock was set back", async () => {
@@ -110,7 +110,7 @@ describe("the keys of a GitHub user", () => {
     });
 
     await expect(keys.keysOf("moved")).rejects.toThrow("GitHub answered 302");
-    expect(asked).toEqual(["/moved.keys"]);
+    expect(names).toEqual(["/moved.keys"]);
   });
 
   it.each(["../x", "a/b", "a?b", "a#b", "a%2e", "", "-a", "a--b", "a".repeat(40), "a@evil.example", "a\n"])(
@@ -119,7 +119,7 @@ describe("the keys of a GitHub user", () => {
       const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\n"));
 
       await expect(keys.keysOf(name)).rejects.toThrow("Not a GitHub user name");
-      expect(asked).toEqual([]);
+      expect(names).toEqual([]);
     },
   );
 

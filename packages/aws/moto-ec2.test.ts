@@ -62,13 +62,13 @@ describe("volumes and machines on the EC2 of moto, which nobody of us wrote", ()
     const stateOf = (id: string) => machineOf({ name: "n", uid: "u", providerId: `aws:///us-east-1a/${id}` });
 
     it("is running until it is stopped or terminated, and gone then", async () => {
-      const [one, other] = await startMachines(client);
-      const started = [await stateOf(one), await stateOf(other)];
-      await client.send(new StopInstancesCommand({ InstanceIds: [one] }));
-      await client.send(new TerminateInstancesCommand({ InstanceIds: [other] }));
+      const [first, second] = await startMachines(client);
+      const started = [await stateOf(first), await stateOf(second)];
+      await client.send(new StopInstancesCommand({ InstanceIds: [first] }));
+      await client.send(new TerminateInstancesCommand({ InstanceIds: [second] }));
 
       expect(started).toEqual(["running", "running"]);
-      expect([await stateOf(one), await stateOf(other)]).toEqual(["gone", "gone"]);
+      expect([await stateOf(first), await stateOf(second)]).toEqual(["gone", "gone"]);
     });
 
     it("that EC2 does not know is gone", async () => {
@@ -81,18 +81,18 @@ async function startMachines(client: EC2Client): Promise<[string, string]> {
   const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ["amazon"] }));
   const wanted = { ImageId: Images[0]?.ImageId, InstanceType: "m5.large", MinCount: 2, MaxCount: 2 } as const;
   const { Instances = [] } = await client.send(new RunInstancesCommand(wanted));
-  const [one, other] = Instances.map(({ InstanceId }) => InstanceId);
-  if (!one || !other) throw new Error("moto started no two machines");
-  return [one, other];
+  const [first, second] = Instances.map(({ InstanceId }) => InstanceId);
+  if (!first || !second) throw new Error("moto started no two machines");
+  return [first, second];
 }
 
 /** The suite's zones on the way in, and again on the way out. */
 function nameZones(client: EC2Client): void {
   type Zoned = { readonly AvailabilityZone?: string };
   const ofMoto = (zone = "") => `us-east-1${"abcd"[zones.indexOf(zone)]}`;
-  const ofSuite = <One extends Zoned>(one: One) => ({
-    ...one,
-    AvailabilityZone: zones["abcd".indexOf(one.AvailabilityZone?.at(-1) ?? "")],
+  const ofSuite = <One extends Zoned>(entry: One) => ({
+    ...entry,
+    AvailabilityZone: zones["abcd".indexOf(entry.AvailabilityZone?.at(-1) ?? "")],
   });
   client.middlewareStack.add(
     (next, { commandName }) =>
@@ -101,8 +101,8 @@ function nameZones(client: EC2Client): void {
         const { AvailabilityZone, ...input } = args.input as Zoned;
         const zone = AvailabilityZone === undefined ? {} : { AvailabilityZone: ofMoto(AvailabilityZone) };
         const { output, ...rest } = await next({ ...args, input: { ...input, ...zone } as typeof args.input });
-        const { Volumes, ...other } = output as { readonly Volumes?: readonly Zoned[] };
-        return { ...rest, output: { ...output, ...other, ...(Volumes && { Volumes: Volumes.map(ofSuite) }) } };
+        const { Volumes, ...otherEntry } = output as { readonly Volumes?: readonly Zoned[] };
+        return { ...rest, output: { ...output, ...otherEntry, ...(Volumes && { Volumes: Volumes.map(ofSuite) }) } };
       },
     { step: "initialize", name: "zones", priority: "low" },
   );

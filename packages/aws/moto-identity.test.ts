@@ -13,8 +13,8 @@ import { signIdentityRequest } from "./sts/identity-signature.ts";
 const region = "us-east-1";
 // Made fresh: a server that runs already may have had these tests before.
 const fresh = randomBytes(4).toString("hex");
-const [developer, other] = [`SSOCloudDevGpuReservation-${fresh}`, `Other-${fresh}`];
-const roles = [developer, other];
+const [developer, otherName] = [`SSOCloudDevGpuReservation-${fresh}`, `Other-${fresh}`];
+const roles = [developer, otherName];
 const cluster = `berth-1-${fresh}`;
 const Statement = [{ Effect: "Allow", Action: "eks:DescribeCluster", Resource: "*" }];
 const describing = JSON.stringify({ Version: "2012-10-17", Statement });
@@ -33,10 +33,10 @@ describe("who somebody is, and where a cluster is, against moto", () => {
 
   beforeAll(async () => {
     await checkSignatures(false);
-    for (const one of roles) await callIam({ Action: "CreateRole", RoleName: one, AssumeRolePolicyDocument: "{}" });
+    for (const role of roles) await callIam({ Action: "CreateRole", RoleName: role, AssumeRolePolicyDocument: "{}" });
     await callIam({ Action: "PutRolePolicy", RoleName: developer, PolicyName: "describe", PolicyDocument: describing });
     assumed.developer = await assume(developer);
-    assumed.other = await assume(other);
+    assumed.other = await assume(otherName);
     const roleArn = arnOf("workers");
     const body = JSON.stringify({ name: cluster, roleArn, resourcesVpcConfig: {} });
     await callService(serviceOf("eks"), { name: "CreateCluster", method: "POST", path: "/clusters", body });

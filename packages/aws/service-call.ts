@@ -127,12 +127,12 @@ async function tryCall(
 
 function signerOf({ name, region, credentials }: AwsService): SignatureV4 {
   const { sessionToken, ...keys } = credentials();
-  const known = sessionToken === undefined ? keys : { ...keys, sessionToken };
+  const signingKeys = sessionToken === undefined ? keys : { ...keys, sessionToken };
   // S3 signs a path as it is sent, every other service escapes it once more.
   return new SignatureV4({
     service: name,
     region,
-    credentials: known,
+    credentials: signingKeys,
     sha256: NodeSha256,
     uriEscapePath: name !== "s3",
   });

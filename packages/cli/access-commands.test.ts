@@ -90,8 +90,8 @@ async function openAt(jupyter_url: string, env: Readonly<Record<string, string>>
   const server = await openServer(({ path }) => ({
     body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : job,
   }));
-  const own = { ...env, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
-  return cli.runWith({ env: own }, "jupyter", "open", "lab").finally(server.close);
+  const ownValue = { ...env, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  return cli.runWith({ env: ownValue }, "jupyter", "open", "lab").finally(server.close);
 }
 
 test("another user of the machine who reads the address from a list of processes gets nothing by it", async ({

@@ -60,8 +60,8 @@ const settings = {
     loadText: (): ApplicationText => ({
       ...text_en,
       exceptionWhileRunningCommand: (error) => describeError(error),
-      noCommandRegisteredForInput: (given) =>
-        `error: ${text_en.noCommandRegisteredForInput(given)}\nhint: See the commands with: berth help`,
+      noCommandRegisteredForInput: (context) =>
+        `error: ${text_en.noCommandRegisteredForInput(context)}\nhint: See the commands with: berth help`,
       exceptionWhileParsingArguments: (error, ansiColor) =>
         `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}\n${usageHint}`,
     }),

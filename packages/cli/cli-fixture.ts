@@ -69,8 +69,10 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
 
 /** What this process has, without what would tell the command line where to go. */
 export function cleanEnvironment(): Record<string, string> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|VITEST)/.test(name));
-  return Object.fromEntries(own.map(([name, value = ""]) => [name, value]));
+  const ownValue = Object.entries(process.env).filter(
+    ([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|VITEST)/.test(name),
+  );
+  return Object.fromEntries(ownValue.map(([name, value = ""]) => [name, value]));
 }
 
 /** Starts the command line as a process. */

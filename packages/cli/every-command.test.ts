@@ -151,8 +151,15 @@ function cells(room: Room) {
     .filter((leaf) => !isAbsent(leaf))
     .map((leaf) => {
       const row = commandCases[leaf.name] as CommandCase;
-      const own = [...(row.answeredBy ?? []), ...(row.words?.(room) ?? [])];
-      return { ...leaf, row, path: leaf.name.split(" "), own, env: row.env?.(room) ?? {}, code: row.code ?? 0 };
+      const ownNames = [...(row.answeredBy ?? []), ...(row.words?.(room) ?? [])];
+      return {
+        ...leaf,
+        row,
+        path: leaf.name.split(" "),
+        own: ownNames,
+        env: row.env?.(room) ?? {},
+        code: row.code ?? 0,
+      };
     });
 }
 
@@ -185,8 +192,8 @@ function untrue(claims: Readonly<Record<string, boolean>>): string[] {
 
 test.concurrent("in a pipe stdout is the data alone, and nothing is asked or painted", async ({ expect }) => {
   const room = rooms.pipe as Room;
-  const found = await lookAtEach(room, async ({ name, path, own, row, env, code }) => {
-    const started = start(room, env, [...path, ...own]);
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
+    const started = start(room, env, [...path, ...ownNames]);
     if (row.until !== undefined) {
       await started.says(row.until);
       started.child.kill("SIGTERM");
@@ -206,10 +213,10 @@ test.concurrent("in a pipe stdout is the data alone, and nothing is asked or pai
 
 test.concurrent("with --json every line of stdout is JSON", async ({ expect }) => {
   const room = rooms.json as Room;
-  const found = await lookAtEach(room, async ({ name, path, own, env, code, hasJson }) => {
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, env, code, hasJson }) => {
     // rsync takes every word as its own.
     if (name === "rsync") return { command: name, faults: [], answer: undefined };
-    const answer = await start(room, env, [...path, "--json", ...own]).ended;
+    const answer = await start(room, env, [...path, "--json", ...ownNames]).ended;
     const lines = answer.stdout.split("\n").filter((line) => line !== "");
     const expected = hasJson ? code : 2;
     const faults = untrue({
@@ -234,8 +241,8 @@ function isJson(line: string): boolean {
 
 test.concurrent("on a terminal every command ends with the same code and shows the cursor", async ({ expect }) => {
   const room = rooms.terminal as Room;
-  const found = await lookAtEach(room, async ({ name, path, own, row, env, code }) => {
-    const screen = openScreen(cli, { env: environment(room, env), cwd: join(room.home, "none") }, ...path, ...own);
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
+    const screen = openScreen(cli, { env: environment(room, env), cwd: join(room.home, "none") }, ...path, ...ownNames);
     if (row.until !== undefined) {
       await screen.shows(row.until);
       screen.press(keys.interrupt);
@@ -259,8 +266,8 @@ async function failAll(condition: (typeof conditions)[number], variables: Variab
   const found: Fault[] = [];
   const work = async () => {
     for (let cell = queue.shift(); cell; cell = queue.shift()) {
-      const { name, path, own, row, env } = cell;
-      const answer = await start(room, { ...variables, ...env }, [...path, ...own]).ended;
+      const { name, path, own: ownNames, row, env } = cell;
+      const answer = await start(room, { ...variables, ...env }, [...path, ...ownNames]).ended;
       const codes = row.failing === undefined || row.failing === "never" ? usualCodes : row.failing;
       const expected = codes[conditions.indexOf(condition)] ?? 0;
       found.push({ command: name, faults: failureFaults(answer, expected, row), answer });

@@ -98,8 +98,8 @@ test("the first login in a pipe needs --server-id, which the profile keeps and e
   );
   expect(loginsOf(server)).toEqual([]);
 
-  const other = await run("login", server.url, "--server-id", "berth.other");
-  expect(other).toMatchObject({ code: 4, stdout: "" });
+  const otherAnswer = await run("login", server.url, "--server-id", "berth.other");
+  expect(otherAnswer).toMatchObject({ code: 4, stdout: "" });
   expect(loginsOf(server)).toEqual([]);
 
   expect(await run("login", server.url, "--server-id", "berth.corp")).toMatchObject({ code: 0, stderr: "" });

@@ -279,8 +279,8 @@ test("the command and the paths to copy back may be those of berth.yaml", async 
   expect(readFileSync(join(dir, "out"), "utf8")).toBe("result\n");
   expect(existsSync(join(dir, "more"))).toBe(false);
 
-  const own = ["--pull", "more", "from-flags", "--", "echo mine >more"];
-  expect(await cli.run("run", "-f", file, "--dir", dir, ...own)).toMatchObject({ code: 0 });
+  const ownNames = ["--pull", "more", "from-flags", "--", "echo mine >more"];
+  expect(await cli.run("run", "-f", file, "--dir", dir, ...ownNames)).toMatchObject({ code: 0 });
   expect(readFileSync(join(dir, "more"), "utf8")).toBe("mine\n");
 });
 

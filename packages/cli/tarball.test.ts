@@ -20,13 +20,17 @@ afterAll(async () => {
 
 /** Runs a program that may ask no registry. */
 function run(program: string, ...words: string[]) {
-  const own = { HOME: place, XDG_CONFIG_HOME: join(place, "config"), BERTH_HOME: cli.stack.home };
+  const ownValue = { HOME: place, XDG_CONFIG_HOME: join(place, "config"), BERTH_HOME: cli.stack.home };
   const closed = {
     npm_config_registry: "http://127.0.0.1:9/",
     npm_config_fetch_retries: "0",
     npm_config_audit: "false",
   };
-  return spawnSync(program, words, { cwd: place, env: { ...cleanEnvironment(), ...own, ...closed }, encoding: "utf8" });
+  return spawnSync(program, words, {
+    cwd: place,
+    env: { ...cleanEnvironment(), ...ownValue, ...closed },
+    encoding: "utf8",
+  });
 }
 
 /** The Nodes of this machine, by their versions: that of the tests, and the one of the shell. */

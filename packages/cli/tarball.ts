@@ -26,8 +26,10 @@ export async function cliTarball(): Promise<Uint8Array<ArrayBuffer>> {
 
 /** Returns the package.json of the package. It has no dependencies, because the bundle holds them all. */
 function description(): string {
-  const { devDependencies: _, ...own } = JSON.parse(readFileSync(join(import.meta.dirname, "package.json"), "utf8"));
-  return `${JSON.stringify(own, null, 2)}\n`;
+  const { devDependencies: _, ...ownFields } = JSON.parse(
+    readFileSync(join(import.meta.dirname, "package.json"), "utf8"),
+  );
+  return `${JSON.stringify(ownFields, null, 2)}\n`;
 }
 
 /** The time that npm pack gives all files. */

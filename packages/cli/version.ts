@@ -2,6 +2,6 @@
 export const version = "1.0.0";
 
 /** Reports whether a version is older than another one. */
-export function isOlder(own: string, other: string): boolean {
-  return own.localeCompare(other, "en", { numeric: true }) < 0;
+export function isOlder(ownVersion: string, otherVersion: string): boolean {
+  return ownVersion.localeCompare(otherVersion, "en", { numeric: true }) < 0;
 }

@@ -86,8 +86,8 @@ test.each(steps.map(([question], at) => [at, question.source.replace(/\W+/g, " "
 );
 
 test("what flags and berth.yaml name is not asked", async () => {
-  const given = ["--gpus", "1", "--hours", "2", "--disk", "papers", "--image", "ubuntu:24.04", "named"];
-  const screen = openScreen(cli, {}, "up", "--dry-run", ...given);
+  const names = ["--gpus", "1", "--hours", "2", "--disk", "papers", "--image", "ubuntu:24.04", "named"];
+  const screen = openScreen(cli, {}, "up", "--dry-run", ...names);
   await walk(screen, 1);
   expect(await screen.ended).toBe(0);
   expect(screen.text().match(/◇.*/g)).toEqual(["◇  Type of machine"]);

@@ -81,8 +81,8 @@ export class Problem extends Error {
 
 /** The condition of a write failed, because another writer was faster. Read and decide again. */
 export class Conflict extends Error {
-  constructor(what: string) {
-    super(`Changed meanwhile: ${what}`);
+  constructor(subject: string) {
+    super(`Changed meanwhile: ${subject}`);
     this.name = "Conflict";
   }
 }

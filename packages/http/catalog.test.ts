@@ -40,7 +40,7 @@ test("no two endpoints share a route, and static ones come first", async () => {
   );
   const paths = endpoints.map(({ declaration }) => declaration.path.replaceAll(/\{\w+\}/g, "\u{ffff}"));
   expect(new Set(routes).size).toBe(routes.length);
-  expect(paths).toEqual(paths.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0)));
+  expect(paths).toEqual(paths.toSorted((left, right) => (left < right ? -1 : left > right ? 1 : 0)));
 });
 
 test("finds endpoints, consumers and schedules in folders, and does not import tests, schemas and internal files", async () => {

@@ -51,8 +51,8 @@ function requireFunctions(modules: readonly FunctionModule[], entries: readonly 
   for (const { file, exported } of modules) {
     const advice = `it belongs in ${file.slice(0, file.lastIndexOf("/") + 1)}internal/`;
     if (!declaring.has(`functions/${file}`)) throw new Error(`functions/${file} declares no function: ${advice}`);
-    const other = Object.keys(exported).find((name) => name !== "handler" && !declarations.includes(name));
-    if (other !== undefined) throw new Error(`functions/${file} exports ${other}: ${advice}`);
+    const otherExport = Object.keys(exported).find((name) => name !== "handler" && !declarations.includes(name));
+    if (otherExport !== undefined) throw new Error(`functions/${file} exports ${otherExport}: ${advice}`);
   }
 }
 

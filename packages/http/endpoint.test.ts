@@ -32,8 +32,8 @@ test("an endpoint is plain data with the documented defaults", () => {
 test("an endpoint that waits ends before the edge does, one that stays for a command has an address of its own", () => {
   const reply = z.object({});
   const paced = (pace: "atOnce" | "waits" | "execs", timeoutSeconds?: number) => {
-    const given = timeoutSeconds === undefined ? {} : { timeoutSeconds };
-    const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: [], reply, pace, ...given }, async () => ({}));
+    const input = timeoutSeconds === undefined ? {} : { timeoutSeconds };
+    const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: [], reply, pace, ...input }, async () => ({}));
     return [endpoint.timeoutSeconds, endpoint.functionUrl];
   };
 

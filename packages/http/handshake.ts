@@ -79,9 +79,9 @@ export function socketContext(
 async function begin(
   ctx: UserContext<PortName>,
   socket: Socket,
-  given: Readonly<Record<string, string>>,
+  offered: Readonly<Record<string, string>>,
 ): Promise<SocketStep> {
-  const params = socket.params.safeParse(given);
+  const params = socket.params.safeParse(offered);
   if (!params.success) throw new Refusal("unknownPath");
   return socket.verbs.begin({ ctx, params: params.data });
 }

@@ -10,7 +10,7 @@ export interface Route {
  * Sorts static segments before parameters (docs/apis/common.md#which-dialect-answers).
  */
 export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
-  return routes.toSorted((one, other) => compareText(sortText(one), sortText(other)));
+  return routes.toSorted((left, right) => compareText(sortText(left), sortText(right)));
 }
 
 /** The methods that some route offers for a path, in capitals; none: the path is unknown. */
@@ -30,9 +30,9 @@ function sortText({ path, method }: Route): string {
   return `${path.replaceAll(/\{\w+\}/g, "\u{ffff}")} ${method}`;
 }
 
-function compareText(one: string, other: string): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
+function compareText(left: string, right: string): number {
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
 }
 
 function matches(pattern: readonly string[], segments: readonly string[]): boolean {

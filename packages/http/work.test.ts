@@ -28,8 +28,8 @@ test("a consumer is plain data of its queue", () => {
 test("the verb gets the looks of a batch in order, with whom they name", async () => {
   const { ctx } = await fixture();
   const got: Look[] = [];
-  const consumer = pools.consume({ uses: ["table"] }, async (given, looks) => {
-    expect(given.table).toBe(ctx.table);
+  const consumer = pools.consume({ uses: ["table"] }, async (context, looks) => {
+    expect(context.table).toBe(ctx.table);
     got.push(...looks);
   });
 

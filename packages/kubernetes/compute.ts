@@ -113,7 +113,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     tell: (uid, run, notice) => tellTerminals(commands.startExec, { uid, run }, notice),
     ...commands,
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
-    readLog: async (uid, run, known) => readLog(place, { uid, run }, { recent, known }),
+    readLog: async (uid, run, knownLogEnd) => readLog(place, { uid, run }, { recent, known: knownLogEnd }),
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),
@@ -145,13 +145,13 @@ async function observeRun(
   id: RunId,
   { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Looking,
 ): Promise<Observation | undefined> {
-  const known = recent.findEnd(id);
-  if (known) return known;
+  const knownEnd = recent.findEnd(id);
+  if (knownEnd) return knownEnd;
   const objects = await withSshPort(place, id, await readRunBriefly(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
-  const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
+  const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => machineOf(pod) === at));
   const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
     // Why the cluster ends something is read as it is now: a machine that is taken back says so seconds before its pods go.
     pods.every(isLeftAlone) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),

@@ -32,7 +32,7 @@ it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API 
   for (let ended = 0; ended < 6; ended += 1) await followForTenMinutes(world, api);
 
   const listings = countOf(api, "list /api/v1/nodes") + countOf(api, "list /api/v1/pods");
-  const watches = api.requests.filter((one) => one.startsWith("watch ")).length;
+  const watches = api.requests.filter((request) => request.startsWith("watch ")).length;
   const handovers = countOf(api, "get ");
   const sweeps = api.requests.length - listings - watches - handovers;
   expect({ listings, watches, handovers, sweeps }).toEqual({
@@ -88,8 +88,9 @@ async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<
   await followChanges({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);
 }
 
-function countOf({ requests }: MemoryApi, what: string): number {
-  return requests.filter((one) => (what.endsWith(" ") ? one.startsWith(what) : one === what)).length;
+function countOf({ requests }: MemoryApi, subject: string): number {
+  return requests.filter((request) => (subject.endsWith(" ") ? request.startsWith(subject) : request === subject))
+    .length;
 }
 
 /** When each active environment is looked at next. */

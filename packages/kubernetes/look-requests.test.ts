@@ -14,7 +14,7 @@ import {
 } from "./fixtures/answering-cluster-fixture.ts";
 import { answerJson } from "./fixtures/loopback-fixture.ts";
 
-const { opened, asked, requests } = answeringCluster();
+const { opened, asked: input, requests } = answeringCluster();
 
 describe("what a look asks for", () => {
   const ready = { ...node, status: { conditions: [{ type: "Ready", status: "True" }] } };
@@ -33,11 +33,11 @@ describe("what a look asks for", () => {
       at = now + ms;
       await compute.observe(uid, 1);
     }
-    const within = asked("GET", "nodes");
+    const within = input("GET", "nodes");
     at = now + 2_000;
     const seen = await compute.observe(uid, 1);
 
-    expect([within, asked("GET", "nodes")]).toEqual([1, 2]);
+    expect([within, input("GET", "nodes")]).toEqual([1, 2]);
     expect(seen?.nodes).toMatchObject([{ name: "one", silent: null }]);
   });
 
@@ -58,7 +58,7 @@ describe("what a look asks for", () => {
 
     for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ state: "ended" });
 
-    expect(asked("GET", "nodes")).toBe(times);
+    expect(input("GET", "nodes")).toBe(times);
   });
 
   const completed = {
@@ -68,14 +68,14 @@ describe("what a look asks for", () => {
 
   it("reads a run whose command ended by itself no more until it is removed, and then anew", async () => {
     const compute = await opened({ ...answers(ready), "GET pods": list({ ...pod, status: completed }) });
-    const reads = () => [asked("GET", "jobs"), asked("GET", "pods")];
+    const reads = () => [input("GET", "jobs"), input("GET", "pods")];
 
     const seen = [await compute.observe(uid, 1), await compute.observe(uid, 1)];
     const before = reads();
     await expect(compute.remove(uid, 1, { graceSeconds: 10, force: false })).rejects.toThrow();
     const again = await compute.observe(uid, 1);
 
-    expect(seen.map((one) => one?.exitCode)).toEqual([0, 0]);
+    expect(seen.map((observation) => observation?.exitCode)).toEqual([0, 0]);
     expect(before).toEqual([1, 1]);
     expect(again).toMatchObject({ state: "ended", exitCode: 0 });
     expect(reads()).toEqual([2, 2]);
@@ -95,7 +95,7 @@ describe("what a look asks for", () => {
     at += ms;
     await compute.observe(uid, 1);
 
-    expect([asked("GET", "jobs"), asked("GET", "pods")]).toEqual([2, 2]);
+    expect([input("GET", "jobs"), input("GET", "pods")]).toEqual([2, 2]);
   });
 
   it.each<[string, object, number]>([
@@ -108,7 +108,7 @@ describe("what a look asks for", () => {
     const seen = await compute.observe(uid, 1);
 
     expect(seen?.nodes).toMatchObject([{ name: "one", uid: "node-1" }]);
-    expect(asked("PATCH", "jobs")).toBe(times);
+    expect(input("PATCH", "jobs")).toBe(times);
   });
 
   it("reads a run that is being removed again, since the next look may find it gone", async () => {
@@ -118,7 +118,7 @@ describe("what a look asks for", () => {
 
     for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ terminating: true });
 
-    expect([asked("GET", "jobs"), asked("GET", "pods")]).toEqual([2, 2]);
+    expect([input("GET", "jobs"), input("GET", "pods")]).toEqual([2, 2]);
   });
 
   it("reads a node that does not answer each time", async () => {
@@ -126,7 +126,7 @@ describe("what a look asks for", () => {
 
     for (const _ of ["once", "twice"]) await compute.observe(uid, 1);
 
-    expect(asked("GET", "nodes")).toBe(2);
+    expect(input("GET", "nodes")).toBe(2);
   });
 
   it("does not ask for the Job of a removed run by its name", async () => {

@@ -41,7 +41,7 @@ const node = {
 };
 
 const listsOf = ({ requests }: MemoryApi, kind: string) =>
-  requests.filter((one) => one.startsWith("list ") && one.endsWith(`/${kind}`)).length;
+  requests.filter((request) => request.startsWith("list ") && request.endsWith(`/${kind}`)).length;
 
 it("16 looks at once cost two lists of pods, and each sees its own run", async () => {
   const { api, compute } = opened();
@@ -50,7 +50,7 @@ it("16 looks at once cost two lists of pods, and each sees its own run", async (
 
   const seen = await Promise.all(runs.map(({ uid, run }) => compute.observe(uid, run)));
 
-  expect(seen.map((one) => one?.state)).toEqual(runs.map(() => "ready"));
+  expect(seen.map((observation) => observation?.state)).toEqual(runs.map(() => "ready"));
   expect([listsOf(api, "pods"), listsOf(api, "jobs")]).toEqual([2, 0]);
 });
 

@@ -66,8 +66,8 @@ describe("a control plane with old rights", () => {
     const count = () => logged().filter(({ fields }) => String(fields.refused).includes("/persistentvolumes:")).length;
     const counts: number[] = [];
 
-    for (const given of [false, false, true, false, false]) {
-      isGiven = given;
+    for (const input of [false, false, true, false, false]) {
+      isGiven = input;
       await compute.listParts();
       counts.push(count());
     }

@@ -19,9 +19,9 @@ describe("the name of a run", () => {
     [uid, 0],
     [uid, 1.5],
     [uid, 1_000_000],
-  ])("is refused for uid %s and number %d", (given, run) => {
-    expect(() => nameOfRun({ uid: given, run })).toThrow("of a run");
-    expect(() => selectorOf({ uid: given, run })).toThrow("of a run");
+  ])("is refused for uid %s and number %d", (text, run) => {
+    expect(() => nameOfRun({ uid: text, run })).toThrow("of a run");
+    expect(() => selectorOf({ uid: text, run })).toThrow("of a run");
   });
 });
 

@@ -72,9 +72,9 @@ async function findClaimed(
   id: string,
   goneWithinMs: number,
 ): Promise<{ claim: Claim; volume: Volume } | undefined> {
-  const read = await readClaim(place, id);
-  const seen = read && (await volumeOf(place, read));
-  if (read && seen) return { claim: read, volume: seen };
+  const storedClaim = await readClaim(place, id);
+  const seen = storedClaim && (await volumeOf(place, storedClaim));
+  if (storedClaim && seen) return { claim: storedClaim, volume: seen };
   const claim = await claimAgain(place, id, goneWithinMs);
   const volume = claim && (await volumeOf(place, claim));
   return claim && volume ? { claim, volume } : undefined;

@@ -99,7 +99,7 @@ export async function dropConnection(ctx: Writing, id: string): Promise<void> {
 
 const TRIES = 5;
 
-const value: Check<string | number> = (given) => text(given) || number(given);
+const value: Check<string | number> = (input) => text(input) || number(input);
 
 /** Throws `Unreadable` for anything that this version did not write. */
 const parseConnection: (item: Item) => Connection = parserOf("connection", {

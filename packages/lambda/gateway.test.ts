@@ -17,9 +17,9 @@ function eventOf(
     requestContext: { domainName, http: { method } },
     ...parts,
   };
-  const known = gatewayEventOf(event);
-  if (!known) throw new Error("That is no event of a gateway");
-  return known;
+  const knownGatewayEvent = gatewayEventOf(event);
+  if (!knownGatewayEvent) throw new Error("That is no event of a gateway");
+  return knownGatewayEvent;
 }
 
 async function textOf(request: PlainRequest): Promise<string> {

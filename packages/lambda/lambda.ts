@@ -99,11 +99,11 @@ function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
     isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS),
     noteRefused: refusedOrigins(log, systemClock()),
   }));
-  return async (given, invocation) => {
+  return async (rawEvent, invocation) => {
     log.begin(invocation?.awsRequestId);
     const { app, isFromEdge, noteRefused } = init();
-    const event = gatewayEventOf(given);
-    if (!event) return refuse(log, given, refusal(400, "Bad Request"));
+    const event = gatewayEventOf(rawEvent);
+    if (!event) return refuse(log, rawEvent, refusal(400, "Bad Request"));
     // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) {
       noteRefused();

@@ -27,7 +27,7 @@ test("what is given is compared with every secret, in a time that does not depen
   });
   const isFromEdge = originCheck([newest, oldest]);
 
-  for (const given of [newest, `${newest.slice(1)}x`, "n", undefined]) isFromEdge(given);
+  for (const text of [newest, `${newest.slice(1)}x`, "n", undefined]) isFromEdge(text);
 
   expect(compare.mock.calls.map((both) => both.map(({ byteLength }) => byteLength))).toEqual(Array(8).fill([32, 32]));
 });

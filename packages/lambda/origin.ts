@@ -7,11 +7,11 @@ export const ORIGIN_HEADER = "x-berth-origin";
  * Whether what a request has in that header is one of the secrets, in a time that tells nothing of them. While they are
  * rotated there are two: the edges of the world change within minutes, not at once.
  */
-export function originCheck(secrets: readonly string[]): (given: string | undefined) => boolean {
+export function originCheck(secrets: readonly string[]): (header: string | undefined) => boolean {
   const digests = secrets.map(digestOf);
-  return (given) => {
-    const digest = digestOf(given ?? "");
-    return digests.map((known) => timingSafeEqual(known, digest)).includes(true);
+  return (header) => {
+    const digest = digestOf(header ?? "");
+    return digests.map((knownDigest) => timingSafeEqual(knownDigest, digest)).includes(true);
   };
 }
 

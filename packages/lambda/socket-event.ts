@@ -23,8 +23,8 @@ const Event = z.object({
  * Undefined for what no WebSocket API sends. Its path is the stage's own: where the client asked is what the edge says
  * (packages/lambda/gateway.ts), and the query comes decoded.
  */
-export function socketEventOf(given: unknown): SocketEvent | undefined {
-  const event = Event.safeParse(given).data;
+export function socketEventOf(input: unknown): SocketEvent | undefined {
+  const event = Event.safeParse(input).data;
   if (!event) return undefined;
   const { connectionId, eventType, domainName } = event.requestContext;
   const pairs = Object.entries(event.multiValueQueryStringParameters ?? {}).flatMap(([name, values]) =>
@@ -69,6 +69,6 @@ const Frame = z
 const Batch = z.object({ Records: z.array(Frame) });
 
 /** In the order sent; undefined for what the queue of a WebSocket API does not send. */
-export function socketFramesOf(given: unknown): SocketFrame[] | undefined {
-  return Batch.safeParse(given).data?.Records;
+export function socketFramesOf(input: unknown): SocketFrame[] | undefined {
+  return Batch.safeParse(input).data?.Records;
 }

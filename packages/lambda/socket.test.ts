@@ -6,7 +6,7 @@ import { edgeSecret, type GatewayFixture, openGatewayFixture } from "./socket-fi
 
 const ID = "ws-demo-alice-1756062811";
 /** Ids of API Gateway hold what a path does not. */
-const one = "L0SM9cOFvHcCIhw=";
+const name = "L0SM9cOFvHcCIhw=";
 const before = { ...process.env };
 const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
 const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
@@ -32,16 +32,16 @@ describe("the web shell behind API Gateway", () => {
     await Promise.all([fixture.close(), gateway.close()]);
   });
 
-  const record = () => fixture.world.table.get(connectionKey(one));
+  const record = () => fixture.world.table.get(connectionKey(name));
   const connected = async (): Promise<void> => {
-    await gateway.connect(one, path(key));
+    await gateway.connect(name, path(key));
     await gateway.deliver();
-    gateway.sent.get(one)?.splice(0);
+    gateway.sent.get(name)?.splice(0);
   };
   const answers = async (...frames: (object | string)[]) => {
-    for (const frame of frames) gateway.send(one, frame);
+    for (const frame of frames) gateway.send(name, frame);
     await gateway.deliver();
-    return gateway.sent.get(one)?.splice(0);
+    return gateway.sent.get(name)?.splice(0);
   };
   const program = (text: string, outcome: Parameters<typeof fixture.world.compute.programExec>[1]) =>
     fixture.world.compute.programExec(({ words }) => words.at(-1) === text, outcome);
@@ -71,13 +71,13 @@ describe("the web shell behind API Gateway", () => {
       local.push(await client.next());
     }
 
-    await gateway.connect(one, path(key));
-    for (const frame of script) gateway.send(one, frame);
+    await gateway.connect(name, path(key));
+    for (const frame of script) gateway.send(name, frame);
     const again = await gateway.deliver();
 
-    expect(gateway.sent.get(one)).toEqual(local);
+    expect(gateway.sent.get(name)).toEqual(local);
     expect(local).toHaveLength(script.length + 1);
-    expect([again, gateway.closed]).toEqual([0, [one]]);
+    expect([again, gateway.closed]).toEqual([0, [name]]);
     expect(await record()).toBeUndefined();
   });
 
@@ -96,18 +96,18 @@ describe("the web shell behind API Gateway", () => {
   it("runs a command once whose message comes twice, before and after its answer was kept", async () => {
     await connected();
     gateway.api.trouble([{ status: 400, body: "{}" }]);
-    const message = gateway.send(one, command("once"));
+    const message = gateway.send(name, command("once"));
 
     const [first, second, third] = [await gateway.deliver(), await gateway.hand(message), await gateway.hand(message)];
 
     expect([first, second, third]).toEqual([1, 0, 0]);
-    expect(gateway.sent.get(one)).toMatchObject([{ type: "command_result", command: "once" }]);
+    expect(gateway.sent.get(name)).toMatchObject([{ type: "command_result", command: "once" }]);
     expect(fixture.world.compute.execs()).toHaveLength(1);
   });
 
   it("has a frame that fails come again soon, and closes its connection after the fourth time", async () => {
     await connected();
-    const message = gateway.send(one, command("once"));
+    const message = gateway.send(name, command("once"));
     const fourth = { ...message, attributes: { ...message.attributes, ApproximateReceiveCount: "4" } };
     gateway.api.trouble([
       { status: 400, body: "{}" },
@@ -117,7 +117,7 @@ describe("the web shell behind API Gateway", () => {
     const handedBack = [await gateway.hand(message), await gateway.hand(fourth)];
 
     expect([handedBack, gateway.shownSoon]).toEqual([[1, 0], [message.receiptHandle]]);
-    expect([await record(), gateway.closed]).toEqual([undefined, [one]]);
+    expect([await record(), gateway.closed]).toEqual([undefined, [name]]);
   });
 
   it.each([
@@ -127,9 +127,9 @@ describe("the web shell behind API Gateway", () => {
     await connected();
     gateway.api.trouble(Array.from({ length: times }, () => ({ status, body: "{}" })));
 
-    const again = await gateway.hand(gateway.send(one, command("once")));
+    const again = await gateway.hand(gateway.send(name, command("once")));
 
-    expect([again, await record(), gateway.closed]).toEqual([0, undefined, [one]]);
+    expect([again, await record(), gateway.closed]).toEqual([0, undefined, [name]]);
   });
 
   it("does not take a connection for quiet whose frame waited behind a long command", async () => {
@@ -137,7 +137,7 @@ describe("the web shell behind API Gateway", () => {
     const found = await record();
     const usedAt = Date.now() - 700_000;
     if (found) await fixture.world.table.put({ ...found, state: { ...(found.state as object), usedAt } } as never);
-    const message = gateway.send(one, command("late"));
+    const message = gateway.send(name, command("late"));
     const attributes = { ...message.attributes, SentTimestamp: String(usedAt + 60_000) };
 
     await gateway.hand({ ...message, attributes });
@@ -179,8 +179,8 @@ describe("the web shell behind API Gateway", () => {
   });
 
   it("is refused in the words of its dialect, and keeps nothing then", async () => {
-    const refused = async (asked: string, headers: Readonly<Record<string, string>> = {}) => {
-      const { statusCode, body } = await gateway.connect(one, asked, headers);
+    const refused = async (input: string, headers: Readonly<Record<string, string>> = {}) => {
+      const { statusCode, body } = await gateway.connect(name, input, headers);
       return [statusCode, body];
     };
     const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
@@ -203,16 +203,16 @@ describe("the web shell behind API Gateway", () => {
     for (const id of ids) expect(await connect(id)).toBe(200);
     const second = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
 
-    expect([await connect(one), await connect(one, second)]).toEqual([full, full]);
+    expect([await connect(name), await connect(name, second)]).toEqual([full, full]);
     expect(await record()).toBeUndefined();
 
     await gateway.disconnect("connection-0");
-    expect([await connect("connection-0"), await connect(one)]).toEqual([200, full]);
+    expect([await connect("connection-0"), await connect(name)]).toEqual([200, full]);
 
     // Nobody said that it is gone, and DynamoDB has not removed it yet.
     const late = await fixture.world.table.get(connectionKey("connection-1"));
     if (late) await fixture.world.table.put({ ...late, ttl: Math.floor(Date.now() / 1000) - 1 } as never);
-    expect([await connect(one), await connect("connection-32")]).toEqual([200, full]);
+    expect([await connect(name), await connect("connection-32")]).toEqual([200, full]);
   });
 
   it("counts connections that are asked for at once", async () => {
@@ -227,7 +227,7 @@ describe("the web shell behind API Gateway", () => {
   it("counts no connection whose first message got into no queue", async () => {
     gateway.breakQueue();
 
-    expect(await gateway.connect(one, path(key))).toMatchObject({ statusCode: 500 });
+    expect(await gateway.connect(name, path(key))).toMatchObject({ statusCode: 500 });
     expect(await record()).toBeUndefined();
   });
 
@@ -239,8 +239,8 @@ describe("the web shell behind API Gateway", () => {
       [plain, { "X-Berth-Key": key }],
     ] as const;
 
-    for (const [n, [asked, headers]] of ways.entries()) {
-      expect(await gateway.connect(`connection-${n}`, asked, headers)).toMatchObject({ statusCode: 200 });
+    for (const [n, [input, headers]] of ways.entries()) {
+      expect(await gateway.connect(`connection-${n}`, input, headers)).toMatchObject({ statusCode: 200 });
     }
   });
 
@@ -255,7 +255,7 @@ describe("the web shell behind API Gateway", () => {
     expect(first).toEqual([{ type: "notice", message: "Expires in 30 minutes" }, { type: "pong" }]);
     expect(second).toEqual([{ type: "pong" }]);
     expect(last).toEqual([{ type: "notice", message: "This workspace was cancelled: Cancelled by its owner" }]);
-    expect(gateway.closed).toEqual([one]);
+    expect(gateway.closed).toEqual([name]);
   });
 
   it("closes once the key was revoked, and runs nothing of it any more", async () => {
@@ -266,7 +266,7 @@ describe("the web shell behind API Gateway", () => {
     const fresh = await openGatewayFixture(fixture.world);
 
     // Another instance, which has not read the key lately.
-    await fresh.hand(gateway.send(one, command("late")));
+    await fresh.hand(gateway.send(name, command("late")));
 
     expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
     await fresh.close();
@@ -292,14 +292,14 @@ describe("the web shell behind API Gateway", () => {
     await change();
 
     expect(await answers(command("late"))).toEqual(frames);
-    expect([gateway.closed, await record(), fixture.world.compute.execs()]).toEqual([[one], undefined, []]);
+    expect([gateway.closed, await record(), fixture.world.compute.execs()]).toEqual([[name], undefined, []]);
   });
 
   it("runs nothing of a client that hung up", async () => {
     await connected();
-    gateway.send(one, command("late"));
+    gateway.send(name, command("late"));
 
-    await gateway.disconnect(one);
+    await gateway.disconnect(name);
     await gateway.deliver();
 
     expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
@@ -307,12 +307,12 @@ describe("the web shell behind API Gateway", () => {
 
   it("welcomes a client whose connection stands later than its message is there", async () => {
     const gone = { status: 410, body: "{}" };
-    await gateway.connect(one, path(key));
+    await gateway.connect(name, path(key));
     gateway.api.trouble([gone, gone]);
 
     await gateway.deliver();
 
-    expect(gateway.sent.get(one)).toMatchObject([{ type: "welcome", workspace_id: ID }]);
+    expect(gateway.sent.get(name)).toMatchObject([{ type: "welcome", workspace_id: ID }]);
   });
 
   it("refuses an event that is none of API Gateway's", async () => {

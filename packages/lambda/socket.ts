@@ -35,13 +35,13 @@ export function socketLambda<Needs extends PortName>(
     const noteRefused = refusedOrigins(log, runtime.clock);
     return { isFromEdge, noteRefused, serving: servingOf(runtime, socket as Socket, makeGateway()) };
   });
-  return async (given, invocation) => {
+  return async (rawEvent, invocation) => {
     log.begin(invocation?.awsRequestId);
     const { isFromEdge, noteRefused, serving } = init();
-    const frames = socketFramesOf(given);
+    const frames = socketFramesOf(rawEvent);
     if (frames) return { batchItemFailures: await takeAll(serving, frames) };
-    const event = socketEventOf(given);
-    if (!event) return refuse(log, given, hasRecords(given) ? allFailed : refusal(400, "Bad Request"));
+    const event = socketEventOf(rawEvent);
+    if (!event) return refuse(log, rawEvent, hasRecords(rawEvent) ? allFailed : refusal(400, "Bad Request"));
     if (event.type === "DISCONNECT") return disconnect(serving, event);
     if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) {
       noteRefused();

@@ -123,17 +123,17 @@ describe("access on the local stack", () => {
   });
 
   it("lets in who holds a public key that was sent, with the job or later", async () => {
-    const own = newSshKey();
-    const id = await submit({ ssh_public_keys: [`${own.public} me@laptop`] });
+    const ownPair = newSshKey();
+    const id = await submit({ ssh_public_keys: [`${ownPair.public} me@laptop`] });
     const { ssh_command } = await jobThat(id, ({ status }) => status === "active");
-    expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
+    expect(await enter(ssh_command, "echo in", ownPair)).toBe("in\n");
     await expect(enter(ssh_command, "true")).rejects.toThrow("authentication methods failed");
 
     await api("POST", `/v1/jobs/${id}/users`, { public_key: `${key.public}\n` });
     await jobThat(id, ({ actions }) => actions[0]?.status === "done");
 
     expect(await enter(ssh_command, "echo in")).toBe("in\n");
-    expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
+    expect(await enter(ssh_command, "echo in", ownPair)).toBe("in\n");
   });
 
   it("refuses an unknown GitHub user, and says in the actions that there is no Jupyter", async () => {

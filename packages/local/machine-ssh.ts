@@ -13,8 +13,8 @@ import type { SshRuns, WantedSession } from "./ssh/channels/ssh-runs.ts";
 import { startTerminal } from "./ssh/channels/ssh-terminal.ts";
 
 /** The runs of the process driver in this home. */
-export function machineSshRuns(given: string): SshRuns {
-  const home = realpathSync(given);
+export function machineSshRuns(setting: string): SshRuns {
+  const home = realpathSync(setting);
   return {
     find: (login) => findSshRuns(home, login),
     admits: (run, key) => admits(home, run, key),

@@ -36,13 +36,13 @@ test("metrics are served on a port of their own, and there alone", async () => {
 
   const served = await fetch(`${metricsUrl}/metrics`);
   const elsewhere = await fetch(`${url}/metrics`);
-  const other = await fetch(`${metricsUrl}/v1/jobs`);
+  const otherResponse = await fetch(`${metricsUrl}/v1/jobs`);
 
   expect(new URL(metricsUrl ?? "").hostname).toBe("127.0.0.1");
   expect(served.status).toBe(200);
   expect(await served.text()).toContain('berth_queue_messages{queue="work"}');
   expect(elsewhere.status).toBe(404);
-  expect(other.status).toBe(404);
+  expect(otherResponse.status).toBe(404);
 });
 
 test("without a port they are served nowhere", async () => {

@@ -65,11 +65,11 @@ describe("the local stack", () => {
       { ...fixtureCatalog(), endpoints: [{ name: "health", file: "health.ts", declaration: health }] },
     );
     const ask = async () => (await fetch(`${url}/health`)).json() as Promise<Readonly<Record<string, unknown>>>;
-    const other = new DatabaseSync(join(home, "records.db"));
-    other.exec("BEGIN IMMEDIATE");
+    const otherSync = new DatabaseSync(join(home, "records.db"));
+    otherSync.exec("BEGIN IMMEDIATE");
 
     const held = await ask();
-    other.close();
+    otherSync.close();
 
     expect(held).toMatchObject({
       status: "unhealthy",
@@ -278,8 +278,8 @@ describe("a home without its records", () => {
     async (name) => {
       await stop(await start());
       lose();
-      for (const other of [...files, ...directories])
-        if (other !== name) rmSync(join(home, other), { recursive: true, force: true });
+      for (const otherName of [...files, ...directories])
+        if (otherName !== name) rmSync(join(home, otherName), { recursive: true, force: true });
       if (directories.includes(name)) mkdirSync(join(home, name, "of-before"), { recursive: true });
       const before = readdirSync(home);
 

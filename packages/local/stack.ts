@@ -61,7 +61,7 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { environment = {}, log = jsonLog(), onNews, catalog, isolation, signal = neverAborted } = options;
   // A program that gives out tokens of a cluster may need those of AWS.
-  const given = { ...environment };
+  const programEnvironment = { ...environment };
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
@@ -78,7 +78,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : usual;
     return await startParts({
       config: { ...config, nodes, programs, webhookAllow, hasDomain },
-      environment: given,
+      environment: programEnvironment,
       settings,
       home,
       log,

@@ -170,8 +170,11 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
-    const [saved, read] = ["saved", "read"].map((name) => join(fixture.directory, "0/work", name)) as [string, string];
-    const save = `echo saved > ${saved}; until [ -e ${read} ]; do sleep 0.05; done; exit 0`;
+    const [saved, result] = ["saved", "read"].map((name) => join(fixture.directory, "0/work", name)) as [
+      string,
+      string,
+    ];
+    const save = `echo saved > ${saved}; until [ -e ${result} ]; do sleep 0.05; done; exit 0`;
     const command = `trap '${save}' TERM; echo set; while :; do sleep 0.05; done`;
     await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(log, (text) => text === "set\n");
@@ -182,7 +185,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
       () => existsSync(saved) && readFileSync(saved, "utf8"),
       (text) => text === "saved\n",
     );
-    writeFileSync(read, "");
+    writeFileSync(result, "");
     await eventually(fixture.observe, (seen) => seen === undefined);
   });
 
@@ -270,8 +273,8 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("ends every run when the stack stops, whatever it ignores, and tells the next one why", async () => {
-    const other = fixture.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
-    await Promise.all([fixture.compute.apply(fixture.runOf()), fixture.compute.apply(other)]);
+    const otherRun = fixture.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
+    await Promise.all([fixture.compute.apply(fixture.runOf()), fixture.compute.apply(otherRun)]);
 
     await fixture.compute.shutdown();
 

@@ -61,15 +61,15 @@ const draftMs = 60_000;
  * runs' directories and the process table, so any number of these, also after a restart, see and remove the same runs.
  * On macOS `isolation` is none, and a process that leaves its group outlives its run.
  */
-export function processCompute(given: ProcessComputeOptions): ProcessCompute {
-  mkdirSync(join(resolve(given.home), "runs"), { recursive: true, mode: 0o700 });
-  const home = realpathSync(resolve(given.home));
-  const isolation = given.isolation ?? (canSandbox() ? "bubblewrap" : "none");
-  const network = isolation === "none" ? "shared" : (given.network ?? findNetwork());
-  const limits = given.limits ?? findLimits(isolation);
-  const programs = given.programs ?? { path: systemPath, shown: [] };
-  const { locking = findLocking(), startedWithinMs = STARTED_WITHIN_MS } = given;
-  const options = { ...given, home, isolation, network, programs, locking, limits, startedWithinMs };
+export function processCompute(givenOptions: ProcessComputeOptions): ProcessCompute {
+  mkdirSync(join(resolve(givenOptions.home), "runs"), { recursive: true, mode: 0o700 });
+  const home = realpathSync(resolve(givenOptions.home));
+  const isolation = givenOptions.isolation ?? (canSandbox() ? "bubblewrap" : "none");
+  const network = isolation === "none" ? "shared" : (givenOptions.network ?? findNetwork());
+  const limits = givenOptions.limits ?? findLimits(isolation);
+  const programs = givenOptions.programs ?? { path: systemPath, shown: [] };
+  const { locking = findLocking(), startedWithinMs = STARTED_WITHIN_MS } = givenOptions;
+  const options = { ...givenOptions, home, isolation, network, programs, locking, limits, startedWithinMs };
   const host: Host = { runs: join(home, "runs"), options, applying: new Set(), closing: false };
   return {
     isolation,
@@ -123,7 +123,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     listParts: async () => [],
     listRuns: async (uid) => {
       const all = listRunNames(host.runs).flatMap((name) => refOf(host, name));
-      return uid === undefined ? all : all.filter((one) => one.uid === uid);
+      return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     changes: (signal) => followChanges(followedBy(host), signal),
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),

@@ -216,10 +216,10 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
 
   beforeAll(async () => {
     fixture = openFixture({ isolation: "bubblewrap", limits });
-    const other = join(fixture.home, "runs", `${fixture.uid}-r2`, "0/work");
+    const otherName = join(fixture.home, "runs", `${fixture.uid}-r2`, "0/work");
     const env = {
       HOST: fixture.home,
-      OTHER: other,
+      OTHER: otherName,
       MARK: join(fixture.root, "mark"),
       SHOWN: fixture.shown,
       WORK: join(fixture.directory, "0/work"),
@@ -235,10 +235,10 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     chmodSync(join(fixture.shown, "id"), 0o4755);
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
     await eventually(
-      () => existsSync(other),
+      () => existsSync(otherName),
       (is) => is,
     );
-    writeFileSync(join(other, "file"), secret);
+    writeFileSync(join(otherName, "file"), secret);
     mkdirSync(join(fixture.home, "blobs"), { recursive: true });
     const script = `cd "$WORK"; echo "a key of its own" >mine\n${scriptOf(tried)}`;
     await fixture.compute.apply(fixture.runOf({ env, command: `${script}\nexec sleep 3600` }));
@@ -262,10 +262,10 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
 
   describe.each(["first", "later"] as const)("started %s", (when) => {
     it.each(Object.keys(tried))("lets out no command that %s", (name) => {
-      const one = got[when].get(name);
+      const entry = got[when].get(name);
 
-      expect(one).toMatchObject({ unmade: undefined, isHeld: true });
-      expect(one?.text).not.toContain(secret);
+      expect(entry).toMatchObject({ unmade: undefined, isHeld: true });
+      expect(entry?.text).not.toContain(secret);
     });
   });
 

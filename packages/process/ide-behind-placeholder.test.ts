@@ -84,8 +84,8 @@ describe.each([
     const url = await begin();
     await untilSays(url, " from /");
     const headers = { connection: "Upgrade", upgrade: "websocket" };
-    const asked = request(url, { headers, agent: false }).end();
-    const [answer, socket] = (await once(asked, "upgrade")) as [{ readonly statusCode: number }, Socket, Buffer];
+    const input = request(url, { headers, agent: false }).end();
+    const [answer, socket] = (await once(input, "upgrade")) as [{ readonly statusCode: number }, Socket, Buffer];
 
     socket.write("ping");
     const [bytes] = await once(socket, "data");

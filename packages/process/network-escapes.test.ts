@@ -137,11 +137,11 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     writeFileSync(join(fixture.shown, "send.pl"), sending);
     writeFileSync(join(fixture.shown, "own.cjs"), listeningInside);
     await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined, ports: [{ port: 8080, kind: "http" }] }));
-    const other = await eventually(
+    const otherObservation = await eventually(
       () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
-    const [, otherPort = ""] = other?.ports[0]?.address?.split(":") ?? [];
+    const [, otherPort = ""] = otherObservation?.ports[0]?.address?.split(":") ?? [];
     const node = join(fixture.home, "tools/node");
     const env = {
       REACH: `${node} ${join(fixture.shown, "reach.cjs")}`,
@@ -151,8 +151,8 @@ describe("a command in a network of its own", { retry: 0 }, () => {
       NAME: name,
       OUTER: outer ?? "",
     };
-    const own = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
-    await fixture.compute.apply(fixture.runOf({ env, command: `${own}\n${scriptOf(attempts)}\nkill $!` }));
+    const ownName = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
+    await fixture.compute.apply(fixture.runOf({ env, command: `${ownName}\n${scriptOf(attempts)}\nkill $!` }));
     const seen = await fixture.seenScript();
     // Outside there are no tools of a sandbox.
     const envOutside = { ...env, REACH: `${process.execPath} ${join(fixture.shown, "reach.cjs")}` };

@@ -37,7 +37,8 @@ describe.each([
 
   const apply = (changes: Partial<Run>) => fixture.compute.apply(fixture.runOf({ command: undefined, ...changes }));
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
-  const addressOf = async (port = 8080) => (await ready())?.ports.find((one) => one.port === port)?.address ?? "";
+  const addressOf = async (port = 8080) =>
+    (await ready())?.ports.find((portStatus) => portStatus.port === port)?.address ?? "";
   const node = () => (isolation === "none" ? process.execPath : join(fixture.home, "tools/node"));
   const serving = (text: string) => {
     writeFileSync(join(fixture.shown, "server.cjs"), text);

@@ -17,8 +17,8 @@ describe("a sandbox whose processes claim to be of another run", () => {
     await fixture.close();
   });
 
-  const claim = (what: string) =>
-    `env BERTH_RUN=${runName(fixture.uid, 2)} BERTH_NETWORK=${runName(fixture.uid, 2)} ${what}`;
+  const claim = (subject: string) =>
+    `env BERTH_RUN=${runName(fixture.uid, 2)} BERTH_NETWORK=${runName(fixture.uid, 2)} ${subject}`;
 
   /** The first run makes the claim, the second is the one that it names. */
   async function begin(command: string): Promise<void> {

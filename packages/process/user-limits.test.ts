@@ -83,17 +83,17 @@ describe("a run that holds as many descriptors in flight as it may", () => {
       () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (text) => text.includes("in flight"),
     );
-    const other = randomBytes(16).toString("hex");
+    const otherName = randomBytes(16).toString("hex");
 
-    await fixture.compute.apply(fixture.runOf({ uid: other, key: "k|2", command: "echo begun" }));
+    await fixture.compute.apply(fixture.runOf({ uid: otherName, key: "k|2", command: "echo begun" }));
     const seen = await eventually(
-      () => fixture.compute.observe(other, 1),
+      () => fixture.compute.observe(otherName, 1),
       (run) => run?.state === "ended",
     );
 
     expect(Number.parseInt(log, 10)).toBeGreaterThan(1_000);
     expect(seen).toMatchObject({ exitCode: 0 });
-    await fixture.compute.remove(other, 1, { graceSeconds: 0, force: false });
+    await fixture.compute.remove(otherName, 1, { graceSeconds: 0, force: false });
   });
 });
 

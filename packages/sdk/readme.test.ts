@@ -32,15 +32,15 @@ afterAll(() => fixture.close());
 
 /** Runs one example, and returns what it printed. */
 async function run(code: string): Promise<string> {
-  const { env, ...given } = names;
+  const { env, ...input } = names;
   const printed: string[] = [];
-  const own = {
-    ...given,
+  const ownValue = {
+    ...input,
     console: { log: (...words: unknown[]) => printed.push(`${words.join(" ")}\n`) },
     process: { env, stdout: { write: (text: string) => printed.push(text) } },
   };
   const { API_URL: url = "", API_KEY: key = "" } = env as Record<string, string>;
-  const local = code.includes("new Berth(") ? own : { ...own, berth: new sdk.Berth({ url, key }) };
+  const local = code.includes("new Berth(") ? ownValue : { ...ownValue, berth: new sdk.Berth({ url, key }) };
   const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor;
   await new AsyncFunction(...Object.keys(local), code.replace(/^import .*$/gm, ""))(...Object.values(local));
   return printed.join("");

@@ -42,6 +42,6 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /** Returns a signal that aborts with the first of those given, or undefined if none is given. */
 export function mergeSignals(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
-  const given = signals.filter((signal) => signal !== undefined);
-  return given.length > 1 ? AbortSignal.any(given) : given[0];
+  const abortSignals = signals.filter((signal) => signal !== undefined);
+  return abortSignals.length > 1 ? AbortSignal.any(abortSignals) : abortSignals[0];
 }

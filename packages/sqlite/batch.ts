@@ -77,8 +77,8 @@ export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
 /** Only a start reads again what the disk has of the log: until then nobody knows. */
 function notSynced(cause: Error): Problem {
   const isFull = ["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "");
-  const [what, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
-  const text = `The disk of this stack ${what} while something was stored: ${remedy}start the stack again`;
+  const [failure, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
+  const text = `The disk of this stack ${failure} while something was stored: ${remedy}start the stack again`;
   return new Problem("unavailable", text, { cause, retryAfterSeconds: 60, ...(isFull && { errorCode: "capacity" }) });
 }
 

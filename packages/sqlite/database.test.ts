@@ -55,16 +55,16 @@ describe("another program that writes to the file", () => {
   it("makes writes wait a little and then refuses them in words; they are taken again after", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
-    const other = new DatabaseSync(path);
-    other.exec("BEGIN IMMEDIATE");
+    const otherSync = new DatabaseSync(path);
+    otherSync.exec("BEGIN IMMEDIATE");
 
     const refused = table.put(item("a"));
     await expect(refused).rejects.toMatchObject({
       kind: "unavailable",
       message: "Another program writes to the records of this stack: nothing can be stored until it is done",
     });
-    other.exec("COMMIT");
-    other.close();
+    otherSync.exec("COMMIT");
+    otherSync.close();
     await table.put(item("a"));
 
     expect(await table.get({ pk: "p", sk: "a" })).toEqual(item("a"));
@@ -153,9 +153,9 @@ describe("writes of one turn", () => {
     await put;
 
     expect(before).toBeUndefined();
-    const other = openDatabase(path);
-    expect(await sqliteTable(other).get({ pk: "p", sk: "a" })).toEqual(item("a"));
-    for (const each of [other, database]) each.close();
+    const otherDatabase = openDatabase(path);
+    expect(await sqliteTable(otherDatabase).get({ pk: "p", sk: "a" })).toEqual(item("a"));
+    for (const each of [otherDatabase, database]) each.close();
   });
 
   it("are stored by a close that comes before their commit; later ones are refused", async () => {
@@ -253,9 +253,9 @@ describe("a damaged file", () => {
     const database = openDatabase(path);
     await sqliteQueue({ database, clock: manualClock() }).send("work", { look: "a|-" });
     database.close();
-    const other = new DatabaseSync(path);
-    other.exec(change);
-    other.close();
+    const otherSync = new DatabaseSync(path);
+    otherSync.exec(change);
+    otherSync.close();
 
     const said = errorOf(() => openDatabase(path));
     const by = new DatabaseSync(path);
@@ -340,9 +340,9 @@ describe("a damaged file", () => {
 
     it("is opened where another program folded the log in and removed it, though it changed records too", async () => {
       await crash(40);
-      const other = new DatabaseSync(path);
-      other.exec("DELETE FROM items WHERE sk = 'n39'");
-      other.close();
+      const otherSync = new DatabaseSync(path);
+      otherSync.exec("DELETE FROM items WHERE sk = 'n39'");
+      otherSync.close();
 
       expect(existsSync(files().log)).toBe(false);
       expect(await itemsLeft()).toBe(39);

@@ -185,11 +185,11 @@ describe("the queue on SQLite", () => {
   it("answers a receiver that gives up with nothing, and keeps the message for the next one", async () => {
     const queue = sqliteQueue({ database, clock: realClock() });
     const stop = new AbortController();
-    const given = queue.receive("work", 1, stop.signal);
+    const input = queue.receive("work", 1, stop.signal);
     stop.abort();
     await queue.send("work", { look: "a|-" });
 
-    expect(await given).toEqual([]);
+    expect(await input).toEqual([]);
     expect(await receiveNow(queue, "work")).toHaveLength(1);
   });
 });

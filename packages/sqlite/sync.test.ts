@@ -78,8 +78,8 @@ test("the mark says how far the log was written when a sync began that came abou
 
 test("where nobody can say how far the log is written it is synced all the same, and the mark stays behind", () => {
   let number: string | undefined;
-  const asked = { ...mark, written: () => (number === undefined ? undefined : Buffer.from(number)) };
-  const log = logOnDisk(join(home, "log"), asked, begin);
+  const input = { ...mark, written: () => (number === undefined ? undefined : Buffer.from(number)) };
+  const log = logOnDisk(join(home, "log"), input, begin);
   const seen: unknown[] = [];
   log.sync((error) => seen.push(error));
   started[0]?.(null);

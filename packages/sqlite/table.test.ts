@@ -30,15 +30,15 @@ describe("the table on SQLite", () => {
     ["asking what is due", (table) => table.query({ index: "due", partition: "3", to: 1_000 })],
     ["listing what an owner has", (table) => table.query({ pk: "owner#a#job", newestFirst: true, brief: true })],
   ])("%s reads an index and no items, which are a hundred times as large", async (_, read) => {
-    const asked: string[] = [];
+    const names: string[] = [];
     const prepare = (sql: string) => {
-      asked.push(sql);
+      names.push(sql);
       return database.prepare(sql);
     };
 
     await read(sqliteTable({ ...database, prepare }));
 
-    const plan = database.prepare(`EXPLAIN QUERY PLAN ${asked.at(-1)}`).all() as { detail: string }[];
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${names.at(-1)}`).all() as { detail: string }[];
     const reads = plan.map(({ detail }) => detail).filter((detail) => /\bitems\b/.test(detail));
     expect(reads).toEqual([expect.stringContaining("USING COVERING INDEX")]);
   });

@@ -221,9 +221,9 @@ function rangeOf({ index, partition, from, to, after }: Omit<IndexQuery, "limit"
   const { partition: column, sort } = indexes[index];
   const conditions = [`${column} = ?`];
   const values: SQLInputValue[] = [partition];
-  const add = (condition: string, ...given: SQLInputValue[]) => {
+  const add = (condition: string, ...parameters: SQLInputValue[]) => {
     conditions.push(condition);
-    values.push(...given);
+    values.push(...parameters);
   };
   if (from !== undefined) add(`${sort} >= ?`, from);
   if (to !== undefined) add(`${sort} <= ?`, to);
@@ -269,12 +269,12 @@ function pageOf<From>(rows: Iterable<From>, wanted: number | undefined, reader: 
   const { item, bytes, cursor } = reader;
   const limit = Math.min(wanted ?? MOST_ENTRIES, MOST_ENTRIES);
   const items: Item[] = [];
-  let read = 0;
+  let readCount = 0;
   let last: From | undefined;
   for (const row of rows) {
-    if (last && (items.length >= limit || read >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
+    if (last && (items.length >= limit || readCount >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
     items.push(item(row));
-    read += bytes(row);
+    readCount += bytes(row);
     last = row;
   }
   return { items };

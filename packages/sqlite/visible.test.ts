@@ -42,7 +42,7 @@ test("hands out of each group what was sent first, up to a hundred at once, also
   for (const id of ids.toReversed()) visible.add(message(id, "g"));
 
   const first = visible.take();
-  for (const one of first) visible.remove(one);
+  for (const sent of first) visible.remove(sent);
   const second = visible.take();
 
   expect([idsOf(first), idsOf(second)]).toEqual([ids.slice(0, 100), [101, 102]]);
@@ -54,23 +54,23 @@ test("serves the groups in turn", () => {
   visible.add(message(4, "other"));
 
   const first = visible.take();
-  for (const one of first) visible.putBack(one);
-  for (const one of first) visible.add(one);
+  for (const sent of first) visible.putBack(sent);
+  for (const sent of first) visible.add(sent);
 
   expect([idsOf(first), idsOf(visible.take())]).toEqual([[1, 2], [4]]);
 });
 
 test("has nothing of a group of which any is out, until all of them are put back or removed", () => {
   const visible = visibleMessages<Sent>();
-  const [one, other, later] = [1, 2, 3].map((id) => message(id, "g")) as [Sent, Sent, Sent];
-  for (const each of [one, other]) visible.add(each);
+  const [left, right, later] = [1, 2, 3].map((id) => message(id, "g")) as [Sent, Sent, Sent];
+  for (const each of [left, right]) visible.add(each);
 
   const first = visible.take();
   visible.add(later);
   const whileAreOut = visible.hasNext();
-  visible.remove(one);
+  visible.remove(left);
   const whileOneIsOut = visible.hasNext();
-  visible.putBack(other);
+  visible.putBack(right);
   const second = visible.take();
 
   expect([first, second].map(idsOf)).toEqual([[1, 2], [3]]);
@@ -89,25 +89,28 @@ test("keeps to its rules whatever happens in which order", () => {
     fc.property(happenings, (all) => {
       const visible = visibleMessages<Sent>();
       const [inside, out] = [new Set<number>(), new Set<number>()];
-      const isFree = (id: number) => groupOf(id) === undefined || ![...out].some((one) => groupOf(one) === groupOf(id));
-      for (const { what, id } of all) {
-        const one = id === 4 ? hint(id) : message(id, groupOf(id));
-        if (what === "add" && !out.has(id)) {
-          visible.add(one);
+      const isFree = (id: number) =>
+        groupOf(id) === undefined || ![...out].some((value) => groupOf(value) === groupOf(id));
+      for (const { what: subject, id } of all) {
+        const sent = id === 4 ? hint(id) : message(id, groupOf(id));
+        if (subject === "add" && !out.has(id)) {
+          visible.add(sent);
           inside.add(id);
         }
-        if (what === "remove") {
-          visible.remove(one);
+        if (subject === "remove") {
+          visible.remove(sent);
           for (const ids of [inside, out]) ids.delete(id);
         }
-        if (what === "putBack") {
-          visible.putBack(one);
+        if (subject === "putBack") {
+          visible.putBack(sent);
           out.delete(id);
         }
-        if (what === "take") {
+        if (subject === "take") {
           const allowed = [...inside].filter(isFree);
           const batchOf = (each: number) =>
-            groupOf(each) === undefined ? [each] : allowed.filter((other) => groupOf(other) === groupOf(each)).sort();
+            groupOf(each) === undefined
+              ? [each]
+              : allowed.filter((otherValue) => groupOf(otherValue) === groupOf(each)).sort();
           const taken = idsOf(visible.take());
           expect(allowed.length === 0 ? [[]] : allowed.map(batchOf)).toContainEqual(taken);
           for (const each of taken) {

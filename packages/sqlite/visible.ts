@@ -118,6 +118,6 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
   };
 }
 
-function isEarlier(one: Sent, other: Sent): boolean {
-  return one.id < other.id;
+function isEarlier(left: Sent, right: Sent): boolean {
+  return left.id < right.id;
 }

@@ -88,19 +88,19 @@ test("however often it is asked, the disk is asked once in 5 s, and while it ref
   await Promise.all([check(), check(), check()]);
   clock.advance(4_999);
   await check();
-  const asked = [writes()];
+  const numbers = [writes()];
 
   clock.advance(1);
   limitPages(database, pagesOf(database));
   database.prepare("PRAGMA query_only = ON").get();
   await check();
   await check();
-  asked.push(writes());
+  numbers.push(writes());
   clock.advance(1_000);
   await Promise.all([check(), check()]);
-  asked.push(writes());
+  numbers.push(writes());
 
-  expect(asked).toEqual([1, 2, 3]);
+  expect(numbers).toEqual([1, 2, 3]);
 });
 
 test("a disk that takes its time refuses nothing", async () => {
@@ -127,11 +127,11 @@ test("a disk that failed is told until the next start", async () => {
 
 test("what another program holds is told, and is over with it", async () => {
   const { check } = open();
-  const other = new DatabaseSync(join(home, "records.db"));
-  other.exec("BEGIN IMMEDIATE");
+  const otherSync = new DatabaseSync(join(home, "records.db"));
+  otherSync.exec("BEGIN IMMEDIATE");
 
   const held = await check();
-  other.close();
+  otherSync.close();
   clock.advance(1_000);
 
   expect([held, await check()]).toEqual([

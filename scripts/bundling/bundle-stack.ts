@@ -117,7 +117,9 @@ function isOfCli(file: string): boolean {
 
 /** Our own files, those of the command line, the folders in which a function may come, and npm's list of what is installed. */
 function inputsOf({ metafile }: Bundle): string[] {
-  const own = Object.keys(metafile.inputs).filter((path) => path.endsWith(".ts") && !path.includes("node_modules/"));
+  const ownNames = Object.keys(metafile.inputs).filter(
+    (path) => path.endsWith(".ts") && !path.includes("node_modules/"),
+  );
   const folders = readdirSync(functions, { recursive: true, withFileTypes: true })
     .filter((each) => each.isDirectory())
     .map((each) => join(each.parentPath, each.name));
@@ -127,7 +129,7 @@ function inputsOf({ metafile }: Bundle): string[] {
       .filter(isOfCli)
       .map((file) => join(folder, file));
   });
-  const sources = [...cli, ...own.map((path) => join(root, path)), fileURLToPath(import.meta.url), ...folders];
+  const sources = [...cli, ...ownNames.map((path) => join(root, path)), fileURLToPath(import.meta.url), ...folders];
   return [
     ...sources,
     fileURLToPath(functions),

@@ -22,7 +22,7 @@ export function functionRows({ endpoints, consumers, schedules, fallbacks, socke
     ...sockets.map((entry) => ({ ...common(entry), ...socketPart(entry.declaration) })),
     ...fallbacks.map((entry) => ({ ...common(entry), route: "$default" })),
   ];
-  return rows.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return rows.sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 interface Declaration {
@@ -51,7 +51,7 @@ const EDGE_SECONDS = 30;
  */
 function requireServable(endpoints: readonly Endpoint[]): void {
   for (const { functionUrl, timeoutSeconds, method, path } of endpoints) {
-    const others = endpoints.filter((other) => other.path === path && other.method !== method);
+    const others = endpoints.filter((otherEndpoint) => otherEndpoint.path === path && otherEndpoint.method !== method);
     const isServable = functionUrl ? others.length === 0 : timeoutSeconds < EDGE_SECONDS;
     if (!isServable) throw new Error(`${method.toUpperCase()} ${path} cannot take ${timeoutSeconds} s where it is`);
   }

@@ -48,17 +48,18 @@ test.each([
 });
 
 test("a setting counts that a used function of another file reads, and not one that an unused function reads", async () => {
-  const other =
+  const otherName =
     "export const used = ({ settings }) => settings.maxQueueHours;\nexport const unused = ({ settings }) => settings.domain;";
-  const one = 'import { used } from "./internal/other.ts";\nexport const handler = used;';
+  const name = 'import { used } from "./internal/other.ts";\nexport const handler = used;';
 
-  expect(await settingsOf({ "internal/other.ts": other, "one.ts": one })).toEqual(["MAX_QUEUE_HOURS"]);
+  expect(await settingsOf({ "internal/other.ts": otherName, "one.ts": name })).toEqual(["MAX_QUEUE_HOURS"]);
 });
 
 test("the readers of settings name each of them and count for none", async () => {
-  const one = 'import { readSettings } from "#aws/settings/settings.ts";\nexport const handler = () => readSettings();';
+  const name =
+    'import { readSettings } from "#aws/settings/settings.ts";\nexport const handler = () => readSettings();';
 
-  expect(await settingsOf({ "one.ts": one })).toEqual([]);
+  expect(await settingsOf({ "one.ts": name })).toEqual([]);
 });
 
 test.each([

@@ -48,8 +48,8 @@ export function wrongImports(file: string, text: string): string[] {
     return target === room || allowed.includes(target);
   };
   const isAhead = (source: string) => {
-    const own = environmentFolders.indexOf(environmentFolderOf(file));
-    return own >= 0 && environmentFolders.indexOf(environmentFolderOf(pathOf(file, source))) > own;
+    const ownIndex = environmentFolders.indexOf(environmentFolderOf(file));
+    return ownIndex >= 0 && environmentFolders.indexOf(environmentFolderOf(pathOf(file, source))) > ownIndex;
   };
   const may = allowed.length > 0 ? `${allowed.join(", ")} and itself` : "itself";
   const sources = importsIn(text);

@@ -98,7 +98,7 @@ test("every body that a document prints is an example of its operation", async (
       );
     });
 
-  const missing = printed.filter((one) => !isShown(one)).map(({ file, path }) => `${file} ${path}`);
+  const missing = printed.filter((printed) => !isShown(printed)).map(({ file, path }) => `${file} ${path}`);
 
   expect(printed.length).toBeGreaterThan(20);
   expect([...new Set(printed.map(({ file }) => file))]).toEqual(files);
@@ -117,7 +117,7 @@ test("every answer that a document prints is an example of its operation, or one
       return isIts && examples.some(({ value }) => isContained(parsed(body), value));
     });
 
-  const missing = printed.filter((one) => !isShown(one)).map(({ body }) => body);
+  const missing = printed.filter((answer) => !isShown(answer)).map(({ body }) => body);
 
   expect(printed.length).toBe(44);
   expect(missing.map((body) => Object.keys(noExamples).find((words) => body.includes(words)) ?? body)).toEqual(

@@ -136,7 +136,7 @@ interface Response {
 
 function responsesOf(endpoint: Endpoint, route: RouteConfig, hasBody: boolean, book: SchemaBook): object {
   const headers = endpoint.etag && { headers: { ETag: { schema: { type: "string" } } } };
-  const given = Object.entries(route.responses as Readonly<Record<string, Response>>).map(([status, response]) =>
+  const input = Object.entries(route.responses as Readonly<Record<string, Response>>).map(([status, response]) =>
     isProblem(response)
       ? ([status, problemOf(endpoint, response, status)] as const)
       : ([status, { ...response, ...headers, content: contentOf(response, book) }] as const),
@@ -146,7 +146,7 @@ function responsesOf(endpoint: Endpoint, route: RouteConfig, hasBody: boolean, b
   );
   return {
     ...Object.fromEntries(usual),
-    ...Object.fromEntries(given),
+    ...Object.fromEntries(input),
     ...(endpoint.etag && { 304: { description: "The answer that you have still holds" } }),
     default: problemOf(endpoint, problemReply("Any other problem"), "default"),
   };

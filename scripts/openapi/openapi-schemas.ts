@@ -38,12 +38,13 @@ export interface SchemaBook {
 export function schemaBook(): SchemaBook {
   const components = new Map<string, JsonSchema>();
   const keep = (name: string, schema: JsonSchema) => {
-    const known = components.get(name);
-    if (known && JSON.stringify(known) !== JSON.stringify(schema)) throw new Error(`${name} names two schemas`);
+    const knownComponent = components.get(name);
+    if (knownComponent && JSON.stringify(knownComponent) !== JSON.stringify(schema))
+      throw new Error(`${name} names two schemas`);
     components.set(name, schema);
   };
   return {
-    components: () => Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1))),
+    components: () => Object.fromEntries([...components].sort(([name], [otherName]) => (name < otherName ? -1 : 1))),
     schemaOf(schema, io) {
       const { $defs = {}, $schema: _, ...whole } = convert(schema, io === "output" ? io : "input");
       const root = whole.$ref;
@@ -116,15 +117,17 @@ function tidied(schema: JsonSchema): JsonSchema {
   if (typeof additionalProperties === "object") tidy.additionalProperties = tidied(additionalProperties);
   if (tidy.items) tidy.items = tidied(tidy.items);
   if (tidy.properties) {
-    tidy.properties = Object.fromEntries(Object.entries(tidy.properties).map(([name, one]) => [name, tidied(one)]));
+    tidy.properties = Object.fromEntries(
+      Object.entries(tidy.properties).map(([name, schema]) => [name, tidied(schema)]),
+    );
   }
   return tidy.anyOf ? withoutNeedlessUnion({ ...tidy, anyOf: tidy.anyOf.map(tidied) }) : tidy;
 }
 
 /** A text or null is one schema of two types; an enum or a reference has to be named beside the null. */
 function withoutNeedlessUnion({ anyOf = [], ...rest }: JsonSchema): JsonSchema {
-  const [one, other] = anyOf;
-  const isSimple = one && other?.type === "null" && anyOf.length === 2 && typeof one.type === "string";
-  if (!isSimple || one.enum || one.const !== undefined || one.type === "object") return { ...rest, anyOf };
-  return { ...one, ...rest, type: [String(one.type), "null"] };
+  const [first, second] = anyOf;
+  const isSimple = first && second?.type === "null" && anyOf.length === 2 && typeof first.type === "string";
+  if (!isSimple || first.enum || first.const !== undefined || first.type === "object") return { ...rest, anyOf };
+  return { ...first, ...rest, type: [String(first.type), "null"] };
 }

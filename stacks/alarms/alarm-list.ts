@@ -100,10 +100,12 @@ export function alarmsOf(
 /** One for each function, by its name and what the alarm tells of. */
 function alarmsOfEach<Entry extends FunctionEntry>(
   made: ReadonlyMap<Entry, sst.aws.Function>,
-  what: string,
+  subject: string,
   alarmOf: (entry: Entry, made: sst.aws.Function) => Alarm,
 ): Record<string, Alarm> {
-  return Object.fromEntries([...made].map(([entry, each]) => [`${logicalName(entry)}${what}`, alarmOf(entry, each)]));
+  return Object.fromEntries(
+    [...made].map(([entry, each]) => [`${logicalName(entry)}${subject}`, alarmOf(entry, each)]),
+  );
 }
 
 function deadLetterAlarm(name: string, queue: sst.aws.Queue): Alarm {

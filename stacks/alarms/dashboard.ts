@@ -32,7 +32,7 @@ export function makeDashboard(stage: Stage, monitored: Monitored): void {
 }
 
 function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: Monitored): Graph[] {
-  const own = metricsNamespace(stage);
+  const ownName = metricsNamespace(stage);
   const statuses = ["2xx", "3xx", "4xx", "5xx"];
   const ofQueues = (made: Readonly<Record<string, sst.aws.Queue>>, metric: string): MetricLine[] =>
     Object.values(made).map(({ nodes }) => ["AWS/SQS", metric, "QueueName", nodes.queue.name]);
@@ -41,8 +41,8 @@ function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: 
   const table = (metric: string): MetricLine => ["AWS/DynamoDB", metric, "TableName", stage.tableName];
   const failures = ["SendsFailed", ...[...alarmedErrorEvents().values()].map(({ metric }) => metric)];
   return [
-    { title: "Answers", stat: "Sum", lines: statuses.map((status) => [own, "Answers", "Status", status]) },
-    { title: "Time of an answer, 99th percentile", stat: "p99", lines: [[own, "AnswerMs", "Status", "2xx"]] },
+    { title: "Answers", stat: "Sum", lines: statuses.map((status) => [ownName, "Answers", "Status", status]) },
+    { title: "Time of an answer, 99th percentile", stat: "p99", lines: [[ownName, "AnswerMs", "Status", "2xx"]] },
     { title: "5xx of the HTTP API", stat: "Sum", lines: [["AWS/ApiGateway", "5xx", "ApiId", apiId]] },
     { title: "Age of the oldest message", stat: "Maximum", lines: ofQueues(queues, "ApproximateAgeOfOldestMessage") },
     {
@@ -50,11 +50,11 @@ function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: 
       stat: "Maximum",
       lines: ofQueues(deadLetterQueues, "ApproximateNumberOfMessagesVisible"),
     },
-    { title: "Time of a plan, 99th percentile", stat: "p99", lines: [[own, "BatchMs", "Queue", "pools"]] },
-    { title: "Wait of a look at a pool, 99th percentile", stat: "p99", lines: [[own, "LagMs", "Queue", "pools"]] },
-    { title: "Failed", stat: "Sum", lines: failures.map((metric) => [own, metric]) },
+    { title: "Time of a plan, 99th percentile", stat: "p99", lines: [[ownName, "BatchMs", "Queue", "pools"]] },
+    { title: "Wait of a look at a pool, 99th percentile", stat: "p99", lines: [[ownName, "LagMs", "Queue", "pools"]] },
+    { title: "Failed", stat: "Sum", lines: failures.map((metric) => [ownName, metric]) },
     // Looked at every five minutes.
-    { title: "Snapshots being made", stat: "Maximum", lines: [[own, "SnapshotsPending"]] },
+    { title: "Snapshots being made", stat: "Maximum", lines: [[ownName, "SnapshotsPending"]] },
     { title: "Schedules called", stat: "Sum", lines: ofSchedules("Invocations") },
     { title: "Schedules failed", stat: "Sum", lines: ofSchedules("Errors") },
     { title: "Concurrent executions of Lambda", stat: "Maximum", lines: [["AWS/Lambda", "ConcurrentExecutions"]] },

@@ -84,12 +84,12 @@ export function environmentOf(entry: FunctionEntry, around: Surroundings): Recor
     ORIGIN_SECRETS: around.originSecrets,
     WEBHOOK_SECRET: around.webhookSecret,
   };
-  const given = entry.settings.flatMap((name) => {
+  const settings = entry.settings.flatMap((name) => {
     const value = values[name];
     return value === undefined ? [] : [[name, value] as const];
   });
   return {
-    ...Object.fromEntries(given),
+    ...Object.fromEntries(settings),
     SETTINGS: entry.settings.join(),
     // Only this function says how long Berth has been up. In all of them, each deployment would change every function.
     ...(entry.name === "shared/health" && { DEPLOYED_AT: around.deployedAt }),

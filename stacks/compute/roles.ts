@@ -77,9 +77,9 @@ export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
 /** Returns the queues that a function may send to. The web shell's function also sends to its own (sockets.ts). */
 export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
   const { name, kind, uses } = roleOf(entry);
-  const own: readonly QueueName[] = kind === "socket" ? ["shell"] : [];
-  if (!uses.includes("queue") || withheldActions[name]?.includes("sqs:SendMessage")) return own;
-  return [...own, ...(sentTo[name] ?? allQueues)];
+  const ownQueueNames: readonly QueueName[] = kind === "socket" ? ["shell"] : [];
+  if (!uses.includes("queue") || withheldActions[name]?.includes("sqs:SendMessage")) return ownQueueNames;
+  return [...ownQueueNames, ...(sentTo[name] ?? allQueues)];
 }
 
 /** What a role may do: only what the adapters of its ports call for its functions. */

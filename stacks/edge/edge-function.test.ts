@@ -167,8 +167,8 @@ test("it is written in the syntax that the edge knows", async () => {
 });
 
 test("it asks for globals and methods that the edge has, and no others", () => {
-  const asked = new Set<string>();
-  const scope = new Proxy({}, { has: (_, name) => !asked.add(String(name)) });
+  const names = new Set<string>();
+  const scope = new Proxy({}, { has: (_, name) => !names.add(String(name)) });
   const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb"];
 
   for (const uri of paths) {
@@ -178,7 +178,7 @@ test("it asks for globals and methods that the edge has, and no others", () => {
   }
 
   const methods = new Set([...source.matchAll(/\.(\w+)\(/g)].map(([, name]) => name));
-  expect([...asked].sort()).toEqual(["Object", "event"]);
+  expect([...names].sort()).toEqual(["Object", "event"]);
   expect([...methods].sort()).toEqual([
     ...["exec", "filter", "forEach", "includes", "keys", "replace", "slice", "startsWith", "test"],
   ]);

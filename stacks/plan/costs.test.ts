@@ -14,7 +14,7 @@ function total(load: Partial<Load>): number {
 
 test("a line is the amount by the price, and what is fixed does not grow with requests", () => {
   const lines = costsOf({ requestsPerDay: 1_000_000, activeEnvironments: 0 }, functions, made, prices);
-  const usdOf = (name: string) => lines.find(({ what }) => what === name)?.usd;
+  const usdOf = (name: string) => lines.find(({ what: subject }) => subject === name)?.usd;
 
   // 30.4 million requests at one dollar a million, and 18 metrics of alarms at ten cents.
   expect(usdOf("requests at the HTTP API")).toBeCloseTo(30.4);
@@ -31,7 +31,7 @@ test("an alarm that reads two metrics counts as two", () => {
 
 test("the watch of the cluster runs all the time, and costs so", () => {
   const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
-  const amountOf = (name: string) => lines.find(({ what }) => what === name)?.amount;
+  const amountOf = (name: string) => lines.find(({ what: subject }) => subject === name)?.amount;
   const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "schedules/watch");
 
   // 30.4 days of 144 runs, each 720 s with half a GB.
@@ -45,8 +45,9 @@ test("looks and plans cost the memory that their functions have", () => {
     entry.name === "consumers/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
   );
   const timeOf = (all: FunctionsFile, name: string) =>
-    costsOf({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(({ what }) => what === name)
-      ?.amount;
+    costsOf({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(
+      ({ what: subject }) => subject === name,
+    )?.amount;
 
   expect(timeOf(functions, "plans, their time")).toBeGreaterThan(0);
   expect(timeOf(larger, "plans, their time")).toBe(2 * (timeOf(functions, "plans, their time") ?? 0));
@@ -56,7 +57,8 @@ test("looks and plans cost the memory that their functions have", () => {
 test("web shells cost their messages, the minutes of their connections, and the polls of their queue", () => {
   const linesOf = (all: FunctionsFile) =>
     costsOf({ requestsPerDay: 0, activeEnvironments: 1_000 }, all, made, prices).filter(({ amount }) => amount > 0);
-  const amountOf = (all: FunctionsFile, name: string) => linesOf(all).find(({ what }) => what === name)?.amount ?? 0;
+  const amountOf = (all: FunctionsFile, name: string) =>
+    linesOf(all).find(({ what: subject }) => subject === name)?.amount ?? 0;
   const without = functions.filter(({ kind }) => kind !== "socket");
 
   // Of 1,000 environments each has a web shell for three minutes of an hour, in which three commands are typed.
@@ -88,7 +90,7 @@ test("jobs cost by how many begin and end, and by the hours that they run", () =
 });
 
 test("the list of what is paid beside a stage names disks, the cluster, ways out of its network and balancers", () => {
-  const named = prices.beside.map(({ what }) => what).join("\n");
+  const named = prices.beside.map(({ what: subject }) => subject).join("\n");
 
   for (const word of ["EBS", "EKS", "NAT", "load balancer"]) expect(named).toContain(word);
   for (const { usd, source } of prices.beside) expect([usd > 0, source.startsWith("https://")]).toEqual([true, true]);

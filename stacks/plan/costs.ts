@@ -127,8 +127,8 @@ export function costsOf(
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
   const timeOf = (isMeant: boolean) =>
     runs.filter(({ isEndless }) => isEndless === isMeant).reduce((sum, { gbSeconds }) => sum + gbSeconds, 0);
-  const line = (what: string, price: PriceName, amount: number): CostLine => ({
-    what,
+  const line = (subject: string, price: PriceName, amount: number): CostLine => ({
+    what: subject,
     price,
     amount,
     usd: (amount * prices[price].usd) / prices[price].per,

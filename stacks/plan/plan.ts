@@ -24,11 +24,11 @@ function readAsked() {
   const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
   // The stage's own file says it last, as in a deployment.
   const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
-  const read = files.map((file) => parseEnv(readFileSync(file, "utf8")));
-  const given: Record<string, string> = Object.assign({}, ...read);
+  const dicts = files.map((file) => parseEnv(readFileSync(file, "utf8")));
+  const fields: Record<string, string> = Object.assign({}, ...dicts);
   // An empty one counts as not set (stacks/stage.ts).
-  const unset = Object.entries(madeUp).filter(([name]) => !given[name]);
-  const settings = { ...given, ...Object.fromEntries(unset) };
+  const unset = Object.entries(madeUp).filter(([name]) => !fields[name]);
+  const settings = { ...fields, ...Object.fromEntries(unset) };
   readStage(stage, settings);
   return { stage, unset, settings };
 }
@@ -54,7 +54,8 @@ if (unset.length > 0) {
   print("A deployment needs them, but for ALARM_EMAIL outside of production and without a budget.\n");
 }
 const made: Record<string, number> = {};
-for (const { type, read } of resources) if (type.startsWith("aws:") && !read) made[type] = (made[type] ?? 0) + 1;
+for (const { type, read: result } of resources)
+  if (type.startsWith("aws:") && !result) made[type] = (made[type] ?? 0) + 1;
 print(`Stage ${stage} would have:`);
 for (const [type, count] of Object.entries(made)) print(`${String(count).padStart(6)}  ${type}`);
 print("");
@@ -68,7 +69,7 @@ const loads: Readonly<Record<string, Load>> = {
   "10,000 jobs a day, of an hour each": { requestsPerDay: 0, activeEnvironments: 10_000 / 24, jobsPerDay: 10_000 },
 };
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
-const alarms = resources.filter(({ type, read }) => type === alarmType && !read);
+const alarms = resources.filter(({ type, read: result }) => type === alarmType && !result);
 const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + alarmMetricsOf(inputs), 0) };
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
@@ -84,14 +85,15 @@ print(
 for (const [name, load] of Object.entries(loads)) {
   const lines = costsOf(load, functions, priced, prices).filter(({ amount }) => amount > 0);
   print(`\n${name}: ${dollars(lines.reduce((sum, { usd }) => sum + usd, 0))}`);
-  for (const { what, price, amount, usd } of lines) {
+  for (const { what: subject, price, amount, usd } of lines) {
     const { usd: unit, per } = prices.prices[price];
     const each = per === 1 ? `$${unit}` : `$${unit} / ${per.toLocaleString("en")}`;
     const sum = `${amount.toLocaleString("en", { maximumFractionDigits: 1 })} × ${each}`;
-    print(`  ${dollars(usd).padStart(10)}  ${what.padEnd(35)}  ${sum}`);
+    print(`  ${dollars(usd).padStart(10)}  ${subject.padEnd(35)}  ${sum}`);
   }
 }
 print(
   "\nBeside the stage, a month of each unit, and the machines of node groups (https://aws.amazon.com/ec2/pricing/):",
 );
-for (const { what, usd, unit } of prices.beside) print(`  ${dollars(usd).padStart(10)}  ${what}, each ${unit}`);
+for (const { what: subject, usd, unit } of prices.beside)
+  print(`  ${dollars(usd).padStart(10)}  ${subject}, each ${unit}`);

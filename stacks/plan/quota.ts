@@ -8,7 +8,7 @@ const LEFT_UNRESERVED = 100;
 
 /** Says which quota of Lambda a stage needs: with a smaller one its deployment ends half way. */
 export function quotaLines(resources: readonly Resource[]): string[] {
-  const functions = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
+  const functions = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   const reserved = functions.reduce((sum, { inputs }) => sum + (inputs.reservedConcurrentExecutions ?? 0), 0);
   const least = reserved + LEFT_UNRESERVED;
   return [

@@ -18,9 +18,9 @@ try {
   const before: PolicyTable = only.length > 0 ? readPolicyTable() : {};
   const table: Record<string, RoleRow> = {};
   for (const role of roles) {
-    const known = before[role.name];
-    if (known && !only.includes(role.name)) {
-      table[role.name] = known;
+    const knownRow = before[role.name];
+    if (knownRow && !only.includes(role.name)) {
+      table[role.name] = knownRow;
       continue;
     }
     const { row, needless } = await auditRole(place, role, functionsFile as FunctionsFile);

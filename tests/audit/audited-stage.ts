@@ -38,7 +38,7 @@ export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
       const actions = [...new Set(statements.flatMap(({ Action }) => Action))].toSorted();
       return { name, statements, actions, digest: digestOf(texts) };
     })
-    .toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /** Returns a digest of texts without the random ends that SST adds to names. */

@@ -104,10 +104,10 @@ function queueOf(body: Buffer): string {
 /** Host and all as they were signed. */
 function passOn(endpoint: string, agent: Agent, { method, path, headers, body }: Call) {
   return new Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
-    const asked = request(`${endpoint}${path}`, { method, headers, agent }, async (answer) => {
+    const input = request(`${endpoint}${path}`, { method, headers, agent }, async (answer) => {
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: await bytesOf(answer) });
     });
-    asked.on("error", reject).end(body);
+    input.on("error", reject).end(body);
   });
 }
 

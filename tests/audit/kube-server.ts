@@ -46,14 +46,14 @@ export async function startKubeServer(): Promise<KubeServer> {
   const keep = (path: string, body: KubeObject): KubeObject => {
     version += 1;
     const marks = { uid: `uid-${version}`, creationTimestamp: new Date(time - 60_000).toISOString() };
-    const known = objects.get(path)?.metadata;
+    const knownMetadata = objects.get(path)?.metadata;
     // As a merge patch does.
-    const annotations = { ...known?.annotations, ...body.metadata.annotations };
-    const metadata = { ...marks, ...known, ...body.metadata, annotations, resourceVersion: String(version) };
+    const annotations = { ...knownMetadata?.annotations, ...body.metadata.annotations };
+    const metadata = { ...marks, ...knownMetadata, ...body.metadata, annotations, resourceVersion: String(version) };
     const made = { ...objects.get(path), ...body, metadata };
     objects.set(path, made);
     const [, namespace = ""] = /\/namespaces\/([^/]+)\/jobs\//.exec(path) ?? [];
-    if (namespace !== "" && !known) addPod(namespace, made);
+    if (namespace !== "" && !knownMetadata) addPod(namespace, made);
     return made;
   };
   const addPod = (namespace: string, job: KubeObject) => {
@@ -81,9 +81,9 @@ export async function startKubeServer(): Promise<KubeServer> {
   };
   const listed = (path: string, selector: string): KubeObject[] => {
     const [, kind = ""] = /([a-z]+)$/.exec(path) ?? [];
-    const isWithin = (one: string) =>
-      path.includes("/namespaces/") ? one.startsWith(`${path}/`) : new RegExp(`/${kind}/[^/]+$`).test(one);
-    return [...objects].filter(([one, item]) => isWithin(one) && fits(item, selector)).map(([, item]) => item);
+    const isWithin = (name: string) =>
+      path.includes("/namespaces/") ? name.startsWith(`${path}/`) : new RegExp(`/${kind}/[^/]+$`).test(name);
+    return [...objects].filter(([name, item]) => isWithin(name) && fits(item, selector)).map(([, item]) => item);
   };
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = "", url = "" } = request;

@@ -136,7 +136,10 @@ describe("against moto, with IAM on", () => {
 
   test("the audit finds an action too few, also one whose refusal no answer shows", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
-    const without = (action: string) => ({ ...role, actions: role.actions.filter((other) => other !== action) });
+    const without = (action: string) => ({
+      ...role,
+      actions: role.actions.filter((otherAction) => otherAction !== action),
+    });
     const sender = roleNamed("ConsumerPools");
     const silent = { ...sender, actions: sender.actions.filter((action) => action !== "sqs:SendMessage") };
 

@@ -33,8 +33,8 @@ export async function auditRole(
   role: AuditedRole,
   functions: readonly FunctionEntry[],
 ): Promise<Audited> {
-  const own = functions.filter((entry) => roleOf(entry).name === role.name);
-  const failures = await takeActionsAway(place, role, own);
+  const ownEntries = functions.filter((entry) => roleOf(entry).name === role.name);
+  const failures = await takeActionsAway(place, role, ownEntries);
   const row: Record<string, Failure | { readonly kept: string }> = {};
   const needless: string[] = [];
   for (const action of role.actions) {

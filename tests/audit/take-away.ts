@@ -31,16 +31,16 @@ export async function takeActionsAway(
   place.front.allowSends(queuesOf(statements));
   place.front.allowIndexes(statements.some(isOnIndexes));
   const tried: Tried[] = [];
-  for (const one of await casesOf(place, functions)) tried.push(await tryCase(place, name, one));
+  for (const entry of await casesOf(place, functions)) tried.push(await tryCase(place, name, entry));
   // The fastest first: most actions are taken by several cases.
-  tried.sort((one, other) => one.ms - other.ms);
+  tried.sort((left, right) => left.ms - right.ms);
   const failures: Record<string, Failure | undefined> = {};
   for (const action of actions) {
-    await allow(actions.filter((other) => other !== action));
+    await allow(actions.filter((otherAction) => otherAction !== action));
     failures[action] = await failureOf(
       place,
       name,
-      tried.filter((one) => one.actions.includes(action)),
+      tried.filter((entry) => entry.actions.includes(action)),
     );
   }
   return failures;
@@ -64,19 +64,19 @@ interface Tried {
   readonly ms: number;
 }
 
-async function tryCase(place: AuditPlace, role: string, one: Case): Promise<Tried> {
-  const scene = await one.arrange();
+async function tryCase(place: AuditPlace, role: string, entry: Case): Promise<Tried> {
+  const scene = await entry.arrange();
   const begunAt = performance.now();
-  const { problems, actions } = await runCase(place, role, one, scene);
-  if (problems.length > 0) throw new Error(`${role}, ${nameOf(one)}: ${problems.join("\n")}`);
-  return { one, scene, actions, ms: performance.now() - begunAt };
+  const { problems, actions } = await runCase(place, role, entry, scene);
+  if (problems.length > 0) throw new Error(`${role}, ${nameOf(entry)}: ${problems.join("\n")}`);
+  return { one: entry, scene, actions, ms: performance.now() - begunAt };
 }
 
 async function failureOf(place: AuditPlace, role: string, tried: readonly Tried[]): Promise<Failure | undefined> {
-  for (const { one, scene } of tried) {
-    const { problems } = await runCase(place, role, one, scene);
+  for (const { one: entry, scene } of tried) {
+    const { problems } = await runCase(place, role, entry, scene);
     const [problem] = problems;
-    if (problem !== undefined) return { case: nameOf(one), fails: inFewWords(problem) };
+    if (problem !== undefined) return { case: nameOf(entry), fails: inFewWords(problem) };
   }
   return undefined;
 }

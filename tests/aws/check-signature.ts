@@ -23,7 +23,7 @@ export function wrongSignature(request: Arrived, service: string, keys: readonly
   const parts = partsOf(request);
   if (!parts) return "MissingAuthenticationToken";
   const [accessKeyId = "", ...scope] = parts.credential.split("/");
-  const key = keys.find((known) => known.accessKeyId === accessKeyId && known.sessionToken === parts.token);
+  const key = keys.find((knownKey) => knownKey.accessKeyId === accessKeyId && knownKey.sessionToken === parts.token);
   if (!key) return "InvalidAccessKeyId";
   const signedAt = Date.parse(parts.date.replace(/^(....)(..)(..T..)(..)(..Z)$/, "$1-$2-$3:$4:$5"));
   if (now < signedAt - 900_000 || now > signedAt + parts.seconds * 1000) return "AccessDenied";

@@ -22,41 +22,41 @@ export async function parametersOf(request: IncomingMessage): Promise<Parameters
 }
 
 /** The values of `Name.1`, `Name.2`, …. */
-export function listed(asked: Parameters, name: string): string[] {
+export function listed(parameters: Parameters, name: string): string[] {
   const values: string[] = [];
-  for (let at = 1; asked.has(`${name}.${at}`); at += 1) values.push(asked.get(`${name}.${at}`) ?? "");
+  for (let at = 1; parameters.has(`${name}.${at}`); at += 1) values.push(parameters.get(`${name}.${at}`) ?? "");
   return values;
 }
 
-export function tagsOf(asked: Parameters, name: string): Record<string, string> {
+export function tagsOf(parameters: Parameters, name: string): Record<string, string> {
   const tags: Record<string, string> = {};
-  for (let at = 1; asked.has(`${name}.${at}.Key`); at += 1) {
-    tags[asked.get(`${name}.${at}.Key`) ?? ""] = asked.get(`${name}.${at}.Value`) ?? "";
+  for (let at = 1; parameters.has(`${name}.${at}.Key`); at += 1) {
+    tags[parameters.get(`${name}.${at}.Key`) ?? ""] = parameters.get(`${name}.${at}.Value`) ?? "";
   }
   return tags;
 }
 
 /** One page. EC2 takes MaxResults of 5 to 1,000 only, and not beside ids. */
-export function paged(asked: Parameters, name: string, rows: readonly object[], pageSize: number): object {
-  const given = asked.get("MaxResults");
-  const isNamed = asked.has("VolumeId.1") || asked.has("SnapshotId.1");
-  if (given !== undefined && (isNamed || Number(given) < 5 || Number(given) > 1000)) {
+export function paged(parameters: Parameters, name: string, rows: readonly object[], pageSize: number): object {
+  const text = parameters.get("MaxResults");
+  const isNamed = parameters.has("VolumeId.1") || parameters.has("SnapshotId.1");
+  if (text !== undefined && (isNamed || Number(text) < 5 || Number(text) > 1000)) {
     throw new Ec2Refusal(isNamed ? "InvalidParameterCombination" : "InvalidParameterValue");
   }
-  const from = Number(asked.get("NextToken") ?? 0);
-  const to = given === undefined ? rows.length : from + Math.min(Number(given), pageSize);
+  const from = Number(parameters.get("NextToken") ?? 0);
+  const to = text === undefined ? rows.length : from + Math.min(Number(text), pageSize);
   return { [name]: rows.slice(from, to), ...(to < rows.length ? { nextToken: String(to) } : {}) };
 }
 
 /** Lists are `item`s, as in the answers of EC2. */
 export function xmlOf(name: string, value: unknown): string {
-  if (Array.isArray(value)) return `<${name}>${value.map((one) => xmlOf("item", one)).join("")}</${name}>`;
+  if (Array.isArray(value)) return `<${name}>${value.map((entry) => xmlOf("item", entry)).join("")}</${name}>`;
   if (typeof value !== "object" || value === null) return `<${name}>${escaped(String(value))}</${name}>`;
   return `<${name}>${Object.entries(value)
-    .map(([key, one]) => xmlOf(key, one))
+    .map(([key, entry]) => xmlOf(key, entry))
     .join("")}</${name}>`;
 }
 
 function escaped(text: string): string {
-  return text.replaceAll(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
+  return text.replaceAll(/[&<>"]/g, (name) => `&#${name.charCodeAt(0)};`);
 }

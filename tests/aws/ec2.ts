@@ -86,25 +86,25 @@ export async function startEc2(): Promise<FakeEc2> {
     return settings.failSnapshots ? "error" : "completed";
   };
   const isDescribed = ({ made }: { readonly made: number }) => now >= made + settings.describedAfterMs;
-  const snapshotXml = (one: FakeSnapshot) => ({
-    snapshotId: one.id,
-    volumeId: one.volume,
-    status: stateOf(one),
-    startTime: new Date(one.made).toISOString(),
-    ownerId: one.owner,
-    description: one.description,
-    tagSet: tagItems(one.tags),
+  const snapshotXml = (snapshot: FakeSnapshot) => ({
+    snapshotId: snapshot.id,
+    volumeId: snapshot.volume,
+    status: stateOf(snapshot),
+    startTime: new Date(snapshot.made).toISOString(),
+    ownerId: snapshot.owner,
+    description: snapshot.description,
+    tagSet: tagItems(snapshot.tags),
   });
-  const volumeXml = (one: FakeVolume) => ({
-    volumeId: one.id,
-    availabilityZone: one.zone,
-    size: one.size,
-    snapshotId: one.from ?? "",
-    status: one.instance === undefined ? one.state : "in-use",
-    createTime: new Date(one.made).toISOString(),
+  const volumeXml = (volume: FakeVolume) => ({
+    volumeId: volume.id,
+    availabilityZone: volume.zone,
+    size: volume.size,
+    snapshotId: volume.from ?? "",
+    status: volume.instance === undefined ? volume.state : "in-use",
+    createTime: new Date(volume.made).toISOString(),
     attachmentSet:
-      one.instance === undefined ? [] : [{ volumeId: one.id, instanceId: one.instance, status: "attached" }],
-    tagSet: tagItems(one.tags),
+      volume.instance === undefined ? [] : [{ volumeId: volume.id, instanceId: volume.instance, status: "attached" }],
+    tagSet: tagItems(volume.tags),
   });
   const volumeNamed = (id: string | undefined): FakeVolume => {
     const found = volumes.get(id ?? "");
@@ -117,25 +117,25 @@ export async function startEc2(): Promise<FakeEc2> {
     return found;
   };
 
-  function createVolume(asked: Parameters): object {
-    const token = asked.get("ClientToken") ?? newId("token");
-    const request = ["AvailabilityZone", "Size", "SnapshotId"].map((name) => asked.get(name) ?? "").join(" ");
-    const known = volumes.get(tokens.get(token) ?? "");
-    if (known && known.request !== request) throw new Ec2Refusal("IdempotentParameterMismatch");
-    if (known) return volumeXml(known);
-    const from = asked.get("SnapshotId");
+  function createVolume(parameters: Parameters): object {
+    const token = parameters.get("ClientToken") ?? newId("token");
+    const request = ["AvailabilityZone", "Size", "SnapshotId"].map((name) => parameters.get(name) ?? "").join(" ");
+    const knownVolume = volumes.get(tokens.get(token) ?? "");
+    if (knownVolume && knownVolume.request !== request) throw new Ec2Refusal("IdempotentParameterMismatch");
+    if (knownVolume) return volumeXml(knownVolume);
+    const from = parameters.get("SnapshotId");
     const source = from === undefined ? undefined : snapshotNamed(from);
     if (source && stateOf(source) !== "completed") throw new Ec2Refusal("IncorrectState");
     const made: FakeVolume = {
       id: newId("vol"),
-      zone: asked.get("AvailabilityZone") ?? "",
-      size: asked.get("Size") ?? "",
-      kmsKeyId: asked.get("KmsKeyId") ?? undefined,
-      isEncrypted: asked.get("Encrypted") === "true",
+      zone: parameters.get("AvailabilityZone") ?? "",
+      size: parameters.get("Size") ?? "",
+      kmsKeyId: parameters.get("KmsKeyId") ?? undefined,
+      isEncrypted: parameters.get("Encrypted") === "true",
       from,
       made: now,
       request,
-      tags: tagsOf(asked, "TagSpecification.1.Tag"),
+      tags: tagsOf(parameters, "TagSpecification.1.Tag"),
       state: "available",
       content: source?.content ?? "",
       instance: undefined,
@@ -145,76 +145,77 @@ export async function startEc2(): Promise<FakeEc2> {
     return volumeXml(made);
   }
 
-  function createSnapshot(asked: Parameters): object {
-    const { id: volume, content } = volumeNamed(asked.get("VolumeId"));
-    const tags = tagsOf(asked, "TagSpecification.1.Tag");
-    const description = asked.get("Description") ?? "";
+  function createSnapshot(parameters: Parameters): object {
+    const { id: volume, content } = volumeNamed(parameters.get("VolumeId"));
+    const tags = tagsOf(parameters, "TagSpecification.1.Tag");
+    const description = parameters.get("Description") ?? "";
     const made = { id: newId("snap"), volume, owner: OWN, description, made: now, content, tags };
     snapshots.set(made.id, made);
     return snapshotXml(made);
   }
 
-  const actions: Readonly<Record<string, (asked: Parameters) => object>> = {
+  const actions: Readonly<Record<string, (parameters: Parameters) => object>> = {
     CreateVolume: createVolume,
     CreateSnapshot: createSnapshot,
-    DescribeVolumes(asked) {
-      const ids = listed(asked, "VolumeId");
+    DescribeVolumes(parameters) {
+      const ids = listed(parameters, "VolumeId");
       const named = ids
         .map((id) => volumeNamed(id))
-        .map((one) => (isDescribed(one) ? one : refuse("InvalidVolume.NotFound")));
-      const living = [...volumes.values()].filter((one) => one.state !== "deleted" && isDescribed(one));
-      const rows = (ids.length > 0 ? named : living).filter((one) => matches(asked, one.tags, {}));
-      return paged(asked, "volumeSet", rows.map(volumeXml), settings.pageSize);
+        .map((volume) => (isDescribed(volume) ? volume : refuse("InvalidVolume.NotFound")));
+      const living = [...volumes.values()].filter((volume) => volume.state !== "deleted" && isDescribed(volume));
+      const rows = (ids.length > 0 ? named : living).filter((volume) => matches(parameters, volume.tags, {}));
+      return paged(parameters, "volumeSet", rows.map(volumeXml), settings.pageSize);
     },
-    DescribeSnapshots(asked) {
-      const ids = listed(asked, "SnapshotId");
+    DescribeSnapshots(parameters) {
+      const ids = listed(parameters, "SnapshotId");
       const named = ids
         .map((id) => snapshotNamed(id))
-        .map((one) => (isDescribed(one) ? one : refuse("InvalidSnapshot.NotFound")));
+        .map((snapshot) => (isDescribed(snapshot) ? snapshot : refuse("InvalidSnapshot.NotFound")));
       const all = ids.length > 0 ? named : [...snapshots.values()].filter(isDescribed);
-      const isOwn = listed(asked, "Owner").includes("self");
+      const isOwn = listed(parameters, "Owner").includes("self");
       const rows = all.filter(
-        (one) => (!isOwn || one.owner === OWN) && matches(asked, one.tags, { "volume-id": one.volume }),
+        (snapshot) =>
+          (!isOwn || snapshot.owner === OWN) && matches(parameters, snapshot.tags, { "volume-id": snapshot.volume }),
       );
-      return paged(asked, "snapshotSet", rows.map(snapshotXml), settings.pageSize);
+      return paged(parameters, "snapshotSet", rows.map(snapshotXml), settings.pageSize);
     },
-    DeleteVolume(asked) {
-      const volume = volumeNamed(asked.get("VolumeId"));
+    DeleteVolume(parameters) {
+      const volume = volumeNamed(parameters.get("VolumeId"));
       if (volume.instance !== undefined) throw new Ec2Refusal("VolumeInUse");
       volume.state = "deleted";
       return { return: "true" };
     },
-    DeleteSnapshot(asked) {
-      snapshots.delete(snapshotNamed(asked.get("SnapshotId")).id);
+    DeleteSnapshot(parameters) {
+      snapshots.delete(snapshotNamed(parameters.get("SnapshotId")).id);
       return { return: "true" };
     },
-    DetachVolume(asked) {
-      const volume = volumeNamed(asked.get("VolumeId"));
-      if (volume.instance !== asked.get("InstanceId")) throw new Ec2Refusal("IncorrectState");
+    DetachVolume(parameters) {
+      const volume = volumeNamed(parameters.get("VolumeId"));
+      if (volume.instance !== parameters.get("InstanceId")) throw new Ec2Refusal("IncorrectState");
       volume.instance = undefined;
       return { volumeId: volume.id, status: "detaching" };
     },
-    DescribeInstances(asked) {
-      const id = asked.get("InstanceId.1") ?? "";
+    DescribeInstances(parameters) {
+      const id = parameters.get("InstanceId.1") ?? "";
       const name = instances.get(id) ?? refuse("InvalidInstanceID.NotFound");
       return { reservationSet: [{ instancesSet: [{ instanceId: id, instanceState: { code: 0, name } }] }] };
     },
-    CreateTags(asked) {
-      const snapshot = snapshotNamed(asked.get("ResourceId.1"));
-      snapshot.tags = { ...snapshot.tags, ...tagsOf(asked, "Tag") };
+    CreateTags(parameters) {
+      const snapshot = snapshotNamed(parameters.get("ResourceId.1"));
+      snapshot.tags = { ...snapshot.tags, ...tagsOf(parameters, "Tag") };
       return { return: "true" };
     },
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = await parametersOf(request);
-    const name = asked.get("Action") ?? "";
+    const parameters = await parametersOf(request);
+    const name = parameters.get("Action") ?? "";
     calls.push(name);
     await held.get(name);
     const fault = faults.get(name);
     faults.delete(name);
     try {
-      const found = fault && !fault.effect ? {} : (actions[name] ?? refuse("InvalidAction"))(asked);
+      const found = fault && !fault.effect ? {} : (actions[name] ?? refuse("InvalidAction"))(parameters);
       if (fault) throw new Ec2Refusal(fault.code, fault.status);
       response.end(xmlOf(`${name}Response`, found));
     } catch (error) {
@@ -237,8 +238,8 @@ export async function startEc2(): Promise<FakeEc2> {
     volumes,
     snapshots,
     settings,
-    addSnapshot(given) {
-      const made = { id: newId("snap"), owner: OWN, description: "", made: now, content: "", tags: {}, ...given };
+    addSnapshot(input) {
+      const made = { id: newId("snap"), owner: OWN, description: "", made: now, content: "", tags: {}, ...input };
       snapshots.set(made.id, made);
       return made.id;
     },
@@ -264,14 +265,14 @@ function tagItems(tags: Readonly<Record<string, string>>): object[] {
 
 /** All filters, each by one of its values; only what adapters ask for. */
 function matches(
-  asked: Parameters,
+  parameters: Parameters,
   tags: Readonly<Record<string, string>>,
   fields: Readonly<Record<string, string>>,
 ): boolean {
-  for (let at = 1; asked.has(`Filter.${at}.Name`); at += 1) {
-    const name = asked.get(`Filter.${at}.Name`) ?? "";
+  for (let at = 1; parameters.has(`Filter.${at}.Name`); at += 1) {
+    const name = parameters.get(`Filter.${at}.Name`) ?? "";
     const value = name.startsWith("tag:") ? tags[name.slice(4)] : (fields[name] ?? refuse("InvalidParameterValue"));
-    const values = listed(asked, `Filter.${at}.Value`).map((one) => one.replaceAll(/\\([*?\\])/g, "$1"));
+    const values = listed(parameters, `Filter.${at}.Value`).map((name) => name.replaceAll(/\\([*?\\])/g, "$1"));
     if (value === undefined || !values.includes(value)) return false;
   }
   return true;

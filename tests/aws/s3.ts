@@ -46,9 +46,9 @@ function answer(objects: Map<string, Uint8Array>, key: string, { method, body, q
   }
   const found = objects.get(key);
   if (!found) return refusal("NoSuchKey");
-  const asked = new URLSearchParams(query);
-  const disposition = asked.get("response-content-disposition");
-  const type = asked.get("response-content-type") ?? "application/octet-stream";
+  const input = new URLSearchParams(query);
+  const disposition = input.get("response-content-disposition");
+  const type = input.get("response-content-type") ?? "application/octet-stream";
   const more = disposition === null ? {} : { "content-disposition": disposition };
   return { status: 200, body: found, headers: { "content-type": type, ...more } };
 }

@@ -15,29 +15,30 @@ const INNER = "x-inner-call";
  */
 export function addTransactions(server: Server): void {
   const [answer] = server.listeners("request") as [(request: IncomingMessage, response: ServerResponse) => void];
-  const own = randomUUID();
+  const ownName = randomUUID();
   let line: Promise<unknown> = Promise.resolve();
   const open = new Set<Promise<unknown>>();
 
-  const plain = (asked: IncomingMessage, response: ServerResponse) => {
+  const plain = (request: IncomingMessage, response: ServerResponse) => {
     const over = once(response, "close");
     open.add(over);
     void over.then(() => open.delete(over));
-    answer(asked, response);
+    answer(request, response);
   };
-  const transact = async (asked: IncomingMessage, response: ServerResponse) => {
+  const transact = async (request: IncomingMessage, response: ServerResponse) => {
     await Promise.all(open);
     const { port } = server.address() as AddressInfo;
-    const call = caller(port, { ...asked.headers, [INNER]: own });
-    const { status, body } = await putAll(JSON.parse(await text(asked)), call);
+    const call = caller(port, { ...request.headers, [INNER]: ownName });
+    const { status, body } = await putAll(JSON.parse(await text(request)), call);
     response.writeHead(status, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(body));
   };
 
   server.removeAllListeners("request");
-  server.on("request", (asked: IncomingMessage, response: ServerResponse) => {
-    if (asked.headers[INNER] === own) return answer(asked, response);
-    if (asked.headers[TARGET] !== `${VERSION}.TransactWriteItems`) return void line.then(() => plain(asked, response));
-    line = line.then(() => transact(asked, response)).catch(() => response.destroy());
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    if (request.headers[INNER] === ownName) return answer(request, response);
+    if (request.headers[TARGET] !== `${VERSION}.TransactWriteItems`)
+      return void line.then(() => plain(request, response));
+    line = line.then(() => transact(request, response)).catch(() => response.destroy());
   });
 }
 

@@ -19,7 +19,7 @@ const atOnce = 16;
 /** The most that one person may have waiting (docs/operate.md): of more jobs the others are submitted as these begin. */
 const mostWaiting = 2_000;
 const big = "p5.48xlarge";
-const one = "p5e.48xlarge";
+const name = "p5e.48xlarge";
 /**
  * What ends sooner is given back when nobody can start it any more: 43 s after it became active
  * (docs/architecture/consistency.md#paused-workers).
@@ -39,7 +39,7 @@ export const kubernetes: Measure = {
     const missing = await whyNotBuilt(process.env);
     if (missing !== undefined) throw new Error(`A control plane needs Go to build it: ${missing}`);
     await buildBinary(process.env);
-    const cluster = await startBenchCluster({ [big]: nodes, [one]: 1 });
+    const cluster = await startBenchCluster({ [big]: nodes, [name]: 1 });
     try {
       const bare = await bareRate(cluster);
       const runs = watchRuns(cluster);
@@ -139,7 +139,7 @@ async function oneByOne(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
 /** The jobs on one node end by themselves, and as many others wait for their GPUs. */
 async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   const from = stack.lines.length;
-  const submit = (image: string) => submitJob(stack, 1, { instance_type: one, image });
+  const submit = (image: string) => submitJob(stack, 1, { instance_type: name, image });
   const first: string[] = [];
   for (let n = 0; n < handed; n++) first.push(await submit(imageThatEnds(longRunMs)));
   const next: string[] = [];
@@ -198,7 +198,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
     return linesOf("completed") >= jobs ? true : undefined;
   }, patienceMs);
   const requests = await requestsOf(cluster);
-  const asked = (kind: string) => ((requests.get(kind) ?? 0) - (before.requests.get(kind) ?? 0)) / jobs;
+  const input = (kind: string) => ((requests.get(kind) ?? 0) - (before.requests.get(kind) ?? 0)) / jobs;
   const note = `${jobs} jobs through ${nodes} nodes of 8 GPUs`;
   const toDeletion = `${note}, each created, run to its end and deleted`;
   return [
@@ -217,7 +217,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
     },
     ...["GET jobs", "LIST jobs", "LIST pods", "GET nodes", "PATCH jobs"].map((kind) => ({
       name: `cluster: ${kind} per job`,
-      value: asked(kind),
+      value: input(kind),
       unit: "",
       note: "by all clients, until its last word",
     })),

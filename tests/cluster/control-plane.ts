@@ -114,7 +114,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   const accessOf = (user: ClusterUser) => ({ url, ca: cert, token: tokens[user] });
   await writeKubeconfigs(home, accessOf);
   const partOf = (name: PartName): Part => {
-    const part = parts.find((one) => one.name === name);
+    const part = parts.find((part) => part.name === name);
     if (!part) throw new Error(`The control plane has no ${name}`);
     return part;
   };

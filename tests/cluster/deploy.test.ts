@@ -249,7 +249,7 @@ describe("volumes", () => {
   const path = "/api/v1/persistentvolumes";
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const touched = { metadata: { annotations: { touched: "yes" } } };
-  const given = { spec: { claimRef: { name: "disk", namespace: "kube-system", uid: null, resourceVersion: null } } };
+  const input = { spec: { claimRef: { name: "disk", namespace: "kube-system", uid: null, resourceVersion: null } } };
   const mayChange = [{ apiGroups: [""], resources: ["persistentvolumes"], verbs: ["get", "patch"] }];
   let people: Record<string, KubeClient>;
 
@@ -295,7 +295,7 @@ describe("volumes", () => {
       const changes = ["ours", "theirs", "nobodys"].map((name) => change(who, name, touched));
 
       expect(await Promise.all(changes)).toEqual([200, 422, 422]);
-      expect(await change(who, "ours", given)).toBe(422);
+      expect(await change(who, "ours", input)).toBe(422);
     },
   );
 
@@ -334,13 +334,13 @@ describe("volumes", () => {
 
   it("that Berth made go with it, and stay for EC2; those of a provisioner it does not delete", async () => {
     must(await cluster.admin.post(path, ebsVolume()));
-    const own = "berth-vol-0123456789abcdef0";
+    const ownName = "berth-vol-0123456789abcdef0";
     const going = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
     const remove = async (name: string) => (await berth.remove(`${path}/${name}?dryRun=All`)).status;
 
-    expect([await change("group", own, touched), await change("group", own, going)]).toEqual([200, 422]);
-    expect([await remove(own), await remove("ours"), await remove("theirs")]).toEqual([200, 422, 422]);
-    await cluster.admin.remove(`${path}/${own}`);
+    expect([await change("group", ownName, touched), await change("group", ownName, going)]).toEqual([200, 422]);
+    expect([await remove(ownName), await remove("ours"), await remove("theirs")]).toEqual([200, 422, 422]);
+    await cluster.admin.remove(`${path}/${ownName}`);
   });
 
   it("are changed as before by whoever makes them for everybody, and by administrators", async () => {

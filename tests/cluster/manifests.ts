@@ -51,7 +51,9 @@ function manifestOf(yaml: string): Manifest {
 async function pathOf(client: KubeClient, { apiVersion, kind, name, namespace }: Manifest): Promise<string> {
   const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const { body } = await client.get<{ resources: { name: string; kind: string; namespaced: boolean }[] }>(group);
-  const resource = body.resources.find((known) => known.kind === kind && !known.name.includes("/"));
+  const resource = body.resources.find(
+    (knownResource) => knownResource.kind === kind && !knownResource.name.includes("/"),
+  );
   if (!resource) throw new Error(`The API server knows no ${kind} of ${apiVersion}`);
   if (resource.namespaced !== (namespace !== undefined)) throw new Error(`${kind} ${name}: namespace ${namespace}`);
   return `${group}${resource.namespaced ? `/namespaces/${namespace}` : ""}/${resource.name}/${name}`;

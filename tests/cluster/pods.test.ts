@@ -189,7 +189,7 @@ describe("containers", () => {
 
     const late = { command: ["true"], envFrom: [{ secretRef: { name: "late" } }] };
 
-    const known = await podOf("secret", { script: { main: { process: true } }, container }, isOver);
+    const knownPod = await podOf("secret", { script: { main: { process: true } }, container }, isOver);
     const waits = await podOf("no-secret", { container: missing }, (pod) =>
       JSON.stringify(pod.status).includes("CreateContainerConfigError"),
     );
@@ -199,7 +199,7 @@ describe("containers", () => {
     must(await cluster.admin.post(secrets, { metadata: { name: "late" } }));
     await seen<Pod>(cluster.admin, podsOfJob(namespace, "late-secret"), isOver);
 
-    expect(known.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 17 } } }] });
+    expect(knownPod.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 17 } } }] });
     expect(waits.status).toMatchObject({
       containerStatuses: [{ state: { waiting: { message: 'secret "none" not found' } } }],
     });

@@ -301,8 +301,8 @@ describe("the use of GPUs", () => {
 
     const before = Date.now();
     writeFileSync(fixture.file("use.burst"), "");
-    const asked = linesOf("use.asked").length;
-    await until(() => linesOf("use.asked").length > asked + 1);
+    const length = linesOf("use.asked").length;
+    await until(() => linesOf("use.asked").length > length + 1);
 
     const { gpuIdleSeconds } = await status();
     expect(gpuIdleSeconds).toBeLessThanOrEqual((Date.now() - before) / 1000);

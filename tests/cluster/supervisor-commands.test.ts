@@ -293,11 +293,11 @@ describe("where nothing can be written", () => {
 
     const answer = await promisify(execFile)("bwrap", [...bwrap, "/bin/sh", "-c", script.join("\n")]);
 
-    const [taken, full, next, last, read, text] = answer.stdout.split("\n");
+    const [taken, full, next, last, result, text] = answer.stdout.split("\n");
     expect([taken, last, text]).toEqual(["0", "0", "written"]);
     expect(JSON.parse(full ?? "").end).toMatchObject({ state: "ended", exitCode: 9 });
     expect(["0", "70"]).toContain(next);
-    expect(JSON.parse(read ?? "").end).toMatchObject({ state: "ended", exitCode: 0 });
+    expect(JSON.parse(result ?? "").end).toMatchObject({ state: "ended", exitCode: 0 });
   });
 });
 

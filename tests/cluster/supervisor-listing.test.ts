@@ -56,7 +56,7 @@ it("cuts what is longer, and says so in the last line; the last words hold the b
   expect(beginning.endsWith(`\n${cut}`)).toBe(true);
   const names = beginning.slice(0, -cut.length).split("\n").slice(1, -1);
   expect(names.length).toBeGreaterThan(10);
-  expect(names.filter((one) => !existsSync(join(disk, one)))).toEqual([]);
+  expect(names.filter((name) => !existsSync(join(disk, name)))).toEqual([]);
 });
 
 it("says how the command ended where nothing can be listed", async () => {

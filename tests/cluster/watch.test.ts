@@ -60,7 +60,7 @@ describe("follow", () => {
     const namespace = await makeNamespace(cluster.admin, "followed");
     await makeSecret(namespace, "there");
     const seen: string[] = [];
-    const asked: Promise<unknown>[] = [];
+    const input: Promise<unknown>[] = [];
     const ending = new AbortController();
 
     const following = follow<KubeObject>(
@@ -69,14 +69,14 @@ describe("follow", () => {
       (type, { metadata }) => {
         seen.push(`${type} ${metadata.name}`);
         if (type === "DELETED") ending.abort();
-        else if (metadata.name === "there") asked.push(makeSecret(namespace, "comes"));
-        else asked.push(cluster.admin.remove(`${secretsOf(namespace)}/there`));
+        else if (metadata.name === "there") input.push(makeSecret(namespace, "comes"));
+        else input.push(cluster.admin.remove(`${secretsOf(namespace)}/there`));
       },
       ending.signal,
     );
     await following;
     // An event may come before the answer to what caused it.
-    await Promise.all(asked);
+    await Promise.all(input);
 
     expect(seen).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);
   });

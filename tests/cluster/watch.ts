@@ -47,15 +47,15 @@ export async function follow<Item extends KubeObject>(
   on: Change<Item>,
   signal: AbortSignal,
 ): Promise<void> {
-  const known = new Map<string, Item>();
+  const knownItems = new Map<string, Item>();
   const change: Change<Item> = (type, item) => {
-    if (type === "DELETED") known.delete(item.metadata.uid);
-    else known.set(item.metadata.uid, item);
+    if (type === "DELETED") knownItems.delete(item.metadata.uid);
+    else knownItems.set(item.metadata.uid, item);
     on(type, item);
   };
   while (!signal.aborted) {
     try {
-      await followOnce(client, path, known, change, signal);
+      await followOnce(client, path, knownItems, change, signal);
     } catch {
       if (!signal.aborted) await sleep(100);
     }
@@ -65,17 +65,17 @@ export async function follow<Item extends KubeObject>(
 async function followOnce<Item extends KubeObject>(
   client: KubeClient,
   path: string,
-  known: ReadonlyMap<string, Item>,
+  knownItems: ReadonlyMap<string, Item>,
   change: Change<Item>,
   signal: AbortSignal,
 ): Promise<void> {
   const { status, body } = await client.get<List<Item>>(path);
   if (status !== 200) throw new Error(`list ${path}: ${status}`);
   const listed = new Set(body.items.map(({ metadata }) => metadata.uid));
-  for (const [uid, item] of [...known]) if (!listed.has(uid)) change("DELETED", item);
+  for (const [uid, item] of [...knownItems]) if (!listed.has(uid)) change("DELETED", item);
   for (const item of body.items) {
     if (signal.aborted) return;
-    change(known.has(item.metadata.uid) ? "MODIFIED" : "ADDED", item);
+    change(knownItems.has(item.metadata.uid) ? "MODIFIED" : "ADDED", item);
   }
   let from = body.metadata.resourceVersion;
   while (!signal.aborted) {

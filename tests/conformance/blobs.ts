@@ -55,9 +55,9 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       const reads = await Promise.all(Array.from({ length: 20 }, () => blobs.get("logs/a")));
       await writes;
 
-      for (const read of reads) {
-        expect(read?.byteLength).toBe(300_000);
-        expect(new Set(read).size).toBe(1);
+      for (const bytes of reads) {
+        expect(bytes?.byteLength).toBe(300_000);
+        expect(new Set(bytes).size).toBe(1);
       }
     });
   });

@@ -88,9 +88,9 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       (seen) => seen?.state === "ready",
     );
   const gone = (run = 1) => goneOf(uid, run);
-  const goneOf = (own: string, run = 1) =>
+  const goneOf = (ownName: string, run = 1) =>
     eventually(
-      () => compute.observe(own, run),
+      () => compute.observe(ownName, run),
       (seen) => seen === undefined,
     );
   const runUntilPrinted = async (behaviour: Behaviour) => {
@@ -151,27 +151,27 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   it("says of a run in a listing of nodes what it says in an observation, as long as neither changes", async () => {
     const listed = async () => {
       const nodes = await compute.listNodes();
-      return nodes.flatMap(({ runs = [] }) => runs).find((one) => one.uid === uid);
+      return nodes.flatMap(({ runs = [] }) => runs).find((run) => run.uid === uid);
     };
     await compute.apply(runOf());
     const seen = await ready();
     // Where listings show no runs there is nothing to compare.
     const mark = seen?.nodes[0]?.mark;
 
-    expect((await eventually(listed, (one) => one?.mark === mark))?.mark).toBe(mark);
+    expect((await eventually(listed, (run) => run?.mark === mark))?.mark).toBe(mark);
     await compute.remove(uid, 1, gently);
-    expect((await eventually(listed, (one) => one === undefined || one.mark !== mark))?.mark).not.toBe(mark ?? null);
+    expect((await eventually(listed, (run) => run === undefined || run.mark !== mark))?.mark).not.toBe(mark ?? null);
   });
 
   it("lists the runs of one uid alone", async () => {
-    const other = freshUid();
+    const otherName = freshUid();
     await compute.apply(runOf());
-    await compute.apply(runOf({ uid: other, shares: [{ node: "two", units: 4 }] }));
+    await compute.apply(runOf({ uid: otherName, shares: [{ node: "two", units: 4 }] }));
 
-    const listed = await Promise.all([uid, "f".repeat(32)].map((one) => compute.listRuns(one)));
-    await compute.remove(other, 1, gently);
+    const listed = await Promise.all([uid, "f".repeat(32)].map((name) => compute.listRuns(name)));
+    await compute.remove(otherName, 1, gently);
     await eventually(
-      () => compute.observe(other, 1),
+      () => compute.observe(otherName, 1),
       (seen) => seen === undefined,
     );
 
@@ -303,43 +303,43 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
-    const own = freshUid();
-    const runs = [1, 2].map((run) => runOf({ uid: own, run, command: test.command(own, lives) }));
-    await compute.apply(runOf({ uid: own }));
+    const ownName = freshUid();
+    const runs = [1, 2].map((run) => runOf({ uid: ownName, run, command: test.command(ownName, lives) }));
+    await compute.apply(runOf({ uid: ownName }));
     await eventually(
-      () => compute.observe(own, 1),
+      () => compute.observe(ownName, 1),
       (seen) => seen?.state === "ready",
     );
     const removal = { ...gently, tombstones: 1 };
-    const answers = [await compute.remove(own, 1, removal), await compute.remove(own, 2, removal)];
+    const answers = [await compute.remove(ownName, 1, removal), await compute.remove(ownName, 2, removal)];
     // Some clusters leave none, and say so.
     expect(new Set(answers).size).toBe(1);
     if (!answers[0]) return;
 
     const late = await Promise.allSettled(runs.map((run) => compute.apply(run)));
-    await goneOf(own);
+    await goneOf(ownName);
 
     expect(late).toMatchObject(late.map(() => ({ reason: { message: expect.stringContaining("removed") } })));
-    await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
-    expect([await compute.observe(own, 1), await compute.observe(own, 2)]).toEqual([undefined, undefined]);
-    expect(await compute.listRuns(own)).toEqual([]);
+    await expect(compute.apply(runOf({ uid: ownName }))).rejects.toThrow("removed");
+    expect([await compute.observe(ownName, 1), await compute.observe(ownName, 2)]).toEqual([undefined, undefined]);
+    expect(await compute.listRuns(ownName)).toEqual([]);
   });
 
   it("leaves tombstones of every machine, as often as it is asked to", async () => {
-    const own = freshUid();
+    const ownName = freshUid();
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
-    const run = runOf({ uid: own, shares, gpusPerMachine: 8 });
+    const run = runOf({ uid: ownName, shares, gpusPerMachine: 8 });
     await compute.apply(run);
     const removal = { ...gently, tombstones: 2 };
-    const hasTombstones = await compute.remove(own, 1, removal);
+    const hasTombstones = await compute.remove(ownName, 1, removal);
 
-    expect(await compute.remove(own, 1, removal)).toBe(hasTombstones);
-    await goneOf(own);
+    expect(await compute.remove(ownName, 1, removal)).toBe(hasTombstones);
+    await goneOf(ownName);
 
     if (!hasTombstones) return;
     await expect(compute.apply(run)).rejects.toThrow("removed");
-    expect(await compute.observe(own, 1)).toBeUndefined();
-    expect(await compute.listRuns(own)).toEqual([]);
+    expect(await compute.observe(ownName, 1)).toBeUndefined();
+    expect(await compute.listRuns(ownName)).toEqual([]);
     expect(await compute.listParts()).toEqual([]);
   });
 
@@ -363,11 +363,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("has removed what was never there, bound or not", async () => {
-    const own = freshUid();
-    const hasTombstones = await compute.remove(own, 1, { ...gently, unlessBound: true, tombstones: 1 });
+    const ownName = freshUid();
+    const hasTombstones = await compute.remove(ownName, 1, { ...gently, unlessBound: true, tombstones: 1 });
 
-    expect(await compute.observe(own, 1)).toBeUndefined();
-    if (hasTombstones) await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
+    expect(await compute.observe(ownName, 1)).toBeUndefined();
+    if (hasTombstones) await expect(compute.apply(runOf({ uid: ownName }))).rejects.toThrow("removed");
   });
 
   it("says when a run ended", async () => {
@@ -576,9 +576,9 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       ({ bytes }) => bytes.length > 0,
     );
     await ended();
-    const known = { position: early.start + early.bytes.length, mark: early.mark };
+    const knownValue = { position: early.start + early.bytes.length, mark: early.mark };
 
-    const [late, again] = [await compute.readLog(uid, 1, known), await compute.readLog(uid, 1)];
+    const [late, again] = [await compute.readLog(uid, 1, knownValue), await compute.readLog(uid, 1)];
 
     expect([late.start, late.bytes.length]).toEqual([text.length - 1024 * 1024, 1024 * 1024]);
     expect(again.start).toBe(late.start);

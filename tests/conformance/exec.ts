@@ -122,10 +122,10 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("run beside each other, and count as sessions while they do", async () => {
-      const [slow, other] = [execOf({ takesMs: null }), execOf({ takesMs: null })];
+      const [slow, otherExec] = [execOf({ takesMs: null }), execOf({ takesMs: null })];
       const sessions = async () => (await compute.observe(test.applied.uid, test.applied.run))?.sessions;
 
-      await Promise.all([start(test.applied, slow), start(test.applied, other)]);
+      await Promise.all([start(test.applied, slow), start(test.applied, otherExec)]);
       const during = await sessions();
       const quick = await ran({ stdout: "quick" });
 

@@ -62,12 +62,14 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
 
       const observation = await ready();
 
-      const [one, two] = observation?.ports ?? [];
-      expect([one, two]).toMatchObject([
+      const [portStatus, two] = observation?.ports ?? [];
+      expect([portStatus, two]).toMatchObject([
         { port: 8080, kind: "http", answers: true },
         { port: 8888, kind: "http", answers: true },
       ]);
-      expect([one?.address, two?.address]).toEqual([1, 2].map(() => expect.stringMatching(/^\d+(\.\d+){3}:\d+$/)));
+      expect([portStatus?.address, two?.address]).toEqual(
+        [1, 2].map(() => expect.stringMatching(/^\d+(\.\d+){3}:\d+$/)),
+      );
     });
 
     it("keep the run from being ready while one of them does not answer", async () => {

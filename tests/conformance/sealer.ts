@@ -32,8 +32,8 @@ export function sealerConformance(open: () => Promise<Sealer>): void {
       const sealer = await open();
       const sealed = await sealer.seal("secret", "owner#a|1");
       const middle = Math.floor(sealed.length / 2);
-      const other = sealed[middle] === "A" ? "B" : "A";
-      const changed = sealed.slice(0, middle) + other + sealed.slice(middle + 1);
+      const otherName = sealed[middle] === "A" ? "B" : "A";
+      const changed = sealed.slice(0, middle) + otherName + sealed.slice(middle + 1);
 
       for (const text of [changed, sealed.slice(0, -4), sealed.slice(4), "", "secret", "🚀"]) {
         await expect(sealer.open(asSealed(text), "owner#a|1")).rejects.toThrow(WrongSeal);

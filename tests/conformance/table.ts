@@ -103,13 +103,17 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
         const edited = { ...key(), a: 1, ...(writers !== undefined && { writers }) } as unknown as Stored;
         await table().put(edited);
 
-        const read = await table().get(key());
+        const storedItem = await table().get(key());
         const [ofMany] = await table().getMany([key()]);
-        const { items } = await table().query({ pk: read?.pk ?? "" });
+        const { items } = await table().query({ pk: storedItem?.pk ?? "" });
         await expect(table().put(item({ a: 2 }), { ifWriter: null })).rejects.toThrow(Conflict);
         await table().put(item({ a: 3 }), { ifWriter: NO_WRITER });
 
-        expect([read, ofMany, ...items].map((each) => each?.writers)).toEqual([[NO_WRITER], [NO_WRITER], [NO_WRITER]]);
+        expect([storedItem, ofMany, ...items].map((each) => each?.writers)).toEqual([
+          [NO_WRITER],
+          [NO_WRITER],
+          [NO_WRITER],
+        ]);
         await expect(table().put(item({ a: 4 }), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
         await expect(table().remove(key(), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
         expect(await table().get(key())).toEqual(item({ a: 3 }));
@@ -151,10 +155,10 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
       ["an item that shall be absent and is not", { item: item({ changed: 1 }, "old", "w9"), ifWriter: null }],
       ["a writer of an item that is absent", { item: item({ changed: 1 }, "absent", "w9"), ifWriter: "w6" }],
     ])("are all as before where one condition fails: %s", async (_, failing) => {
-      const own = { ...failing, item: { ...failing.item, pk: key().pk } };
+      const ownValue = { ...failing, item: { ...failing.item, pk: key().pk } };
       await table().put(item({ old: true }, "old", "w7"));
 
-      await expect(table().putAll([...many(2), own, { item: item({}, "last"), ifWriter: null }])).rejects.toThrow(
+      await expect(table().putAll([...many(2), ownValue, { item: item({}, "last"), ifWriter: null }])).rejects.toThrow(
         Conflict,
       );
 
@@ -350,9 +354,9 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
     it("shares no object with its callers", async () => {
       const written = item({ list: [1] });
       await table().put(written);
-      const read = (await table().get(key())) as Item & { list: number[] };
+      const result = (await table().get(key())) as Item & { list: number[] };
 
-      read.list.push(2);
+      result.list.push(2);
       (written as Item & { list: number[] }).list.push(3);
 
       expect(await table().get(key())).toEqual(item({ list: [1] }));

@@ -225,7 +225,7 @@ function hurried(table: Table, at: number, refused: (puts: readonly ConditionalP
     async putAll(puts) {
       const item = puts[at]?.item;
       if (isDone || puts.length < 2 || !item) return table.putAll(puts);
-      const present = await Promise.all(puts.map((one) => table.get(one.item)));
+      const present = await Promise.all(puts.map((put) => table.get(put.item)));
       const hit = present[at];
       // Machines that come are written with those still to be made: these two are not in anybody's way yet.
       if (!hit || present.includes(undefined)) return table.putAll(puts);

@@ -55,10 +55,10 @@ export function emptyVolumesConformance(
 
       const made = await Promise.all(atOnce);
       const later = await test().volumes.createVolume(wanted);
-      const other = await test().volumes.createVolume({ ...wanted, token: "../t" });
+      const otherRef = await test().volumes.createVolume({ ...wanted, token: "../t" });
 
       expect(new Set([...made, later].map(({ id, zone }) => `${id} ${zone}`)).size).toBe(1);
-      expect(other.id).not.toBe(later.id);
+      expect(otherRef.id).not.toBe(later.id);
     });
 
     it("are listed by the token that made them, and no longer once they are removed", async () => {
@@ -80,7 +80,7 @@ export function emptyVolumesConformance(
       const wanted = { sizeGb: 10, zone: "z", snapshotId: undefined };
       const key = `owner#${"0".repeat(32)}#env#gpu-dev|a b\u00e9`;
       const { id } = await volumes.createVolume({ ...wanted, token: "t", key });
-      const other = await volumes.createVolume({ ...wanted, token: "other" });
+      const otherRef = await volumes.createVolume({ ...wanted, token: "other" });
 
       const listed = await volumes.listOwned();
       await volumes.removeVolume(id);
@@ -89,12 +89,12 @@ export function emptyVolumesConformance(
       expect(listed).toEqual(
         expect.arrayContaining([
           expect.objectContaining({ id, key }),
-          expect.objectContaining({ id: other.id, key: null }),
+          expect.objectContaining({ id: otherRef.id, key: null }),
         ]),
       );
       // Where a listing tells sizes.
       expect(listed.map(({ sizeGb = wanted.sizeGb }) => sizeGb)).toEqual([wanted.sizeGb, wanted.sizeGb]);
-      expect(await volumes.listOwned()).toMatchObject([{ id: other.id, key: null }]);
+      expect(await volumes.listOwned()).toMatchObject([{ id: otherRef.id, key: null }]);
     });
 
     it("are gone once removed, however often, and their token then makes a new one", async () => {
@@ -113,8 +113,8 @@ export function emptyVolumesConformance(
       const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
       const { id } = await volumes.createVolume(wanted);
 
-      for (const other of [{ zone: "elsewhere" }, { sizeGb: 11 }]) {
-        await expect(volumes.createVolume({ ...wanted, ...other }), JSON.stringify(other)).rejects.toThrow();
+      for (const otherEntry of [{ zone: "elsewhere" }, { sizeGb: 11 }]) {
+        await expect(volumes.createVolume({ ...wanted, ...otherEntry }), JSON.stringify(otherEntry)).rejects.toThrow();
       }
 
       expect((await volumes.createVolume(wanted)).id).toBe(id);
@@ -279,17 +279,17 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
 
     it("are another one for each attempt, twenty at once, all of them listed with their volume and no other", async () => {
       const { volumes, newVolume, ended } = test();
-      const [id, other] = [await newVolume(), await newVolume()];
+      const [id, otherName] = [await newVolume(), await newVolume()];
 
       const attempts = Array.from({ length: 20 }, (_, at) => ({ ...tags, attempt: `a-r1-${at}` }));
       const made = await Promise.all(attempts.map((attempt) => volumes.createSnapshot(id, attempt)));
-      const states = await Promise.all(made.map(async (one) => (await ended(one.id)).state));
+      const states = await Promise.all(made.map(async (snapshot) => (await ended(snapshot.id)).state));
 
       expect(states).toEqual(made.map(() => "completed"));
-      const listed = (await volumes.listSnapshots(id)).map((one) => one.id);
-      expect(listed.toSorted()).toEqual(made.map((one) => one.id).toSorted());
+      const listed = (await volumes.listSnapshots(id)).map((snapshot) => snapshot.id);
+      expect(listed.toSorted()).toEqual(made.map((snapshot) => snapshot.id).toSorted());
       expect(new Set(listed).size).toBe(20);
-      expect(await volumes.listSnapshots(other)).toEqual([]);
+      expect(await volumes.listSnapshots(otherName)).toEqual([]);
     });
 
     it("outlive their volume and are still listed with it", async () => {
@@ -300,7 +300,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       await volumes.removeVolume(id);
 
       expect(await volumes.findSnapshot(snapshot)).toMatchObject({ state: "completed" });
-      expect((await volumes.listSnapshots(id)).map((one) => one.id)).toEqual([snapshot]);
+      expect((await volumes.listSnapshots(id)).map((snapshot) => snapshot.id)).toEqual([snapshot]);
     });
 
     it("are gone once removed, however often, finished or not", async () => {
@@ -317,10 +317,10 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
 
     it("are listed with the record of their disk, also when its volume is gone, until they are removed", async () => {
       const { volumes, newVolume, newSnapshot, ended } = test();
-      const [id, other] = [await newVolume(), await newVolume()];
+      const [id, otherName] = [await newVolume(), await newVolume()];
       const { key, ...before } = tags;
       const snapshot = await newSnapshot(id);
-      const untagged = (await volumes.createSnapshot(other, before)).id;
+      const untagged = (await volumes.createSnapshot(otherName, before)).id;
       await ended(untagged);
       await volumes.removeVolume(id);
 
@@ -328,7 +328,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       await volumes.tagSnapshot(untagged, { name: "data", disk, key: "owner#é b#disk|y" });
       await volumes.removeSnapshot(snapshot);
 
-      const rows = [snapshot, untagged].map((one) => ({ id: one, key: one === snapshot ? key : null }));
+      const rows = [snapshot, untagged].map((name) => ({ id: name, key: name === snapshot ? key : null }));
       expect(listed).toHaveLength(2);
       expect(listed).toEqual(expect.arrayContaining(rows));
       expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: "owner#é b#disk|y" }]);

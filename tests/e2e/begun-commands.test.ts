@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type BegunCommands, begunTwice, noteBegunCommands } from "./begun-commands.ts";
 
-const [one, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
+const [entry, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
 
 let begun: BegunCommands;
 
@@ -19,17 +19,17 @@ function run(name: string): string {
 
 it("notes each command once, in their order, whenever it is read", () => {
   expect(begun.read()).toEqual([]);
-  expect([run(one), run(two)]).toEqual(["ran\n", "ran\n"]);
-  expect(begun.read()).toEqual([one, two]);
-  expect(begun.read()).toEqual([one, two]);
+  expect([run(entry), run(two)]).toEqual(["ran\n", "ran\n"]);
+  expect(begun.read()).toEqual([entry, two]);
+  expect(begun.read()).toEqual([entry, two]);
   expect(begunTwice(begun.read())).toEqual([]);
 });
 
 it.each([
-  ["in one run", one],
-  ["in a second run of the same record", one.replace(/1$/, "2")],
+  ["in one run", entry],
+  ["in a second run of the same record", entry.replace(/1$/, "2")],
 ])("catches a command that began twice %s", (_, again) => {
-  for (const name of [one, two, again]) run(name);
+  for (const name of [entry, two, again]) run(name);
 
-  expect(begunTwice(begun.read())).toEqual([`the command of ${"a".repeat(32)} began as ${one},${again}`]);
+  expect(begunTwice(begun.read())).toEqual([`the command of ${"a".repeat(32)} began as ${entry},${again}`]);
 });

@@ -44,12 +44,12 @@ describe("the local stack", () => {
     const readers = await Promise.all(
       names.map((disk) => jobs.submit({ ...machine, disk_name: disk, command: reads(disk) })),
     );
-    const read = await Promise.all(readers.map((id) => jobs.until(id, hasEnded, backedUpWithinMs)));
+    const result = await Promise.all(readers.map((id) => jobs.until(id, hasEnded, backedUpWithinMs)));
     const kept = await eventually(snapshotsByDisk, (all) => names.every((disk) => all.has(disk)), backedUpWithinMs);
 
     expect(copying).toBeGreaterThanOrEqual(rounds);
     expect(found.map(({ status_reason }) => status_reason)).toEqual(names.map(() => "command exited with code 0"));
-    expect(read.map(({ status_reason }) => status_reason)).toEqual(names.map(() => "command exited with code 0"));
+    expect(result.map(({ status_reason }) => status_reason)).toEqual(names.map(() => "command exited with code 0"));
     expect([...kept.keys()].sort()).toEqual(names.sort());
     expect([...kept].flatMap(([disk, all]) => all.flatMap((directory) => faultsOf(disk, directory)))).toEqual([]);
   });
@@ -104,8 +104,8 @@ async function holdCopy(jobs: JobClient, { round, answered, orphans }: Round): P
 
 /** Stops a copy of the stack that runs in this home: its snapshot stays unfinished for so long. */
 async function stopCopy(orphans: readonly ProcessIdentity[]): Promise<ProcessIdentity | undefined> {
-  const own = copies().filter(({ pid }) => orphans.every((orphan) => orphan.pid !== pid));
-  const copy = own.find((each) => signalProcess(each, "SIGSTOP"));
+  const ownIdentities = copies().filter(({ pid }) => orphans.every((orphan) => orphan.pid !== pid));
+  const copy = ownIdentities.find((each) => signalProcess(each, "SIGSTOP"));
   if (!copy) return undefined;
   const hasStopped = () => isStopped(copy.pid);
   return (await eventually(hasStopped, (stopped) => stopped || !isAlive(copy))) ? copy : undefined;

@@ -192,8 +192,10 @@ describe("a workspace", () => {
   it("whose container dies is ERROR, and is started again", async () => {
     const body = quickStart("its-container-dies");
     await ask("POST", path, body);
-    const own = fixture.processes().filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);
-    for (const { pid } of own) process.kill(pid, "SIGKILL");
+    const ownSeenProcesses = fixture
+      .processes()
+      .filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);
+    for (const { pid } of ownSeenProcesses) process.kill(pid, "SIGKILL");
 
     await eventually(
       () => ask("GET", `${path}/${body.workspaceId}`),
@@ -202,7 +204,7 @@ describe("a workspace", () => {
     );
     const started = await ask("POST", `${path}/start`, body);
 
-    expect(own.length).toBeGreaterThan(0);
+    expect(ownSeenProcesses.length).toBeGreaterThan(0);
     expect([started.status, started.body.data.environment.status]).toEqual([200, "RUNNING"]);
     await ask("DELETE", path, { ...body, force: true });
   });

@@ -26,7 +26,7 @@ export const serviceInfo = {
   },
 };
 
-export const asked = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
+export const input = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
 
 export const documentedJobKeys = [
   ...["job_id", "reservation_id", "user_id", "status", "gpu_type", "gpu_count", "instance_type", "duration_hours"],

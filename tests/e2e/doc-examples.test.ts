@@ -7,13 +7,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
 import {
   actionMessages,
-  asked,
   closed,
   creationMessage,
   deletionMessage,
   diskRequest,
   documentedJobKeys,
   furtherJobKeys,
+  input,
   issued,
   newDisk,
   pools,
@@ -89,14 +89,14 @@ describe("the document's examples", () => {
       warning: "No disk: files in $WORKSPACE and the home are lost when the job ends",
     });
     expect(Object.keys(job)).toEqual([...documentedJobKeys, ...furtherJobKeys, "command", "actions", "timeline"]);
-    expect(job).toMatchObject({ ...asked, job_id: id, reservation_id: id, user_id: "developer", status: "active" });
+    expect(job).toMatchObject({ ...input, job_id: id, reservation_id: id, user_id: "developer", status: "active" });
     expect([all, byStatus, page]).toMatchObject([
       { jobs: [{ job_id: id }], total: 1, limit: 50, offset: 0 },
       { jobs: [{ job_id: id }], total: 1, limit: 50, offset: 0 },
       { jobs: [], total: 1, limit: 10, offset: 20 },
     ]);
     const listed = (all?.jobs ?? []) as readonly object[];
-    expect(listed.map((one) => Object.keys(one))).toEqual([[...documentedJobKeys, ...furtherJobKeys]]);
+    expect(listed.map((entry) => Object.keys(entry))).toEqual([[...documentedJobKeys, ...furtherJobKeys]]);
     expect(actions).toStrictEqual(
       Object.entries(actionMessages).map(([action, message], at) => ({
         job_id: id,
@@ -119,16 +119,16 @@ describe("the document's examples", () => {
     await jobs.until(id, ({ status }) => status === "active");
 
     await answerOf(9, idWords(id));
-    const asked = await untilClosed(id, 60_000);
+    const job = await untilClosed(id, 60_000);
     const on = await answerOf(5, idWords(id));
     await answerOf(10, idWords(id));
     const { actions } = await untilClosed(id);
     const off = await answerOf(5, idWords(id));
 
-    expect(asked.actions.map(outcomeOf)[0]).toMatch(
+    expect(job.actions.map(outcomeOf)[0]).toMatch(
       /^enable_jupyter: (done, null|failed, Jupyter is not on the PATH of this environment: \/.+)$/,
     );
-    const isOn = asked.actions[0]?.status === "done";
+    const isOn = job.actions[0]?.status === "done";
     expect(on).toMatchObject({
       jupyter_enabled: isOn,
       jupyter_url: isOn ? expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/lab\?token=/) : null,
@@ -194,7 +194,7 @@ describe("the document's examples", () => {
 
   it("exchange the key for a new one, while the old one works for another minute", async () => {
     const old = String((await answerOf(1, credentialWords(await stack.env()))).api_key);
-    const asked = Date.now();
+    const input = Date.now();
     const [rotated] = await answersOf(20, {}, old);
     const { api_key: fresh } = rotated as { api_key: string };
 
@@ -209,7 +209,7 @@ describe("the document's examples", () => {
     const { expires_at = "" } = keys.find(({ key_prefix }) => key_prefix === old.slice(0, 8)) ?? {};
     expect(Date.parse(expires_at) - Date.now()).toBeLessThanOrEqual(60_000);
     // Times are told in whole seconds.
-    expect(Date.parse(expires_at) - asked).toBeGreaterThan(58_000);
+    expect(Date.parse(expires_at) - input).toBeGreaterThan(58_000);
   });
 
   it("are all among these, and there are 20", () => {

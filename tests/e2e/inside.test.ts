@@ -88,10 +88,10 @@ function ports(urls: Urls): Attempts {
   const reached = (url: string) =>
     `curl -sS -m 15 ${url} >/dev/null; code=$?; [ $code != 28 ] || exit ${TOO_SLOW}; [ $code != 7 ]`;
   return Object.fromEntries(
-    Object.entries(urls).flatMap(([what, url]: [string, string]) => [
-      [`reaches the port of ${what}`, outside(reached(url))],
+    Object.entries(urls).flatMap(([subject, url]: [string, string]) => [
+      [`reaches the port of ${subject}`, outside(reached(url))],
       [
-        `reaches the port of ${what} by what stands for the machine`,
+        `reaches the port of ${subject} by what stands for the machine`,
         inside(reached(url.replace("127.0.0.1", "10.0.2.2")), 'curl -sS -m 15 "$OWN" | grep -q own'),
       ],
     ]),

@@ -165,7 +165,7 @@ function statuses({ timeline }: Job): string[] {
 }
 
 function entry({ timeline }: Job, status: Job["status"]): { readonly at: string } {
-  const found = timeline.find((one) => one.status === status);
+  const found = timeline.find((entry) => entry.status === status);
   if (!found) throw new Error(`The timeline does not tell of ${status}: ${JSON.stringify(timeline)}`);
   return found;
 }

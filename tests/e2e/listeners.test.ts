@@ -73,7 +73,7 @@ describe("the local stack", { retry: 0 }, () => {
     const headers = { authorization: `Bearer ${(await stack.env()).API_KEY}` };
     const submit = (body: string): [string, AskOptions] => ["/v1/jobs/submit", { method: "POST", headers, body }];
     const manyKeys = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`key${n}`, n]));
-    const asked: [string, AskOptions][] = [
+    const input: [string, AskOptions][] = [
       submit(JSON.stringify({ image: "python", instance_type: "c7i.8xlarge" })),
       submit(JSON.stringify(manyKeys)),
       ["/v1/jobs?limit=500", { headers }],
@@ -91,7 +91,7 @@ describe("the local stack", { retry: 0 }, () => {
 
     await Promise.all(
       Array.from({ length: clients }, async () => {
-        for (let round = 0; round < rounds; round += 1) await Promise.all(asked.map((one) => count(...one)));
+        for (let round = 0; round < rounds; round += 1) await Promise.all(input.map((entry) => count(...entry)));
       }),
     );
 
@@ -118,10 +118,10 @@ function onLoopback(ports: readonly number[]): string[] {
 
 /** Of the stack and of all that runs in its environments, in the machine's own network. */
 function listeners(): string[] {
-  const own = linkOf("/proc/self/ns/net");
+  const ownLink = linkOf("/proc/self/ns/net");
   const pids = fixture.processes().map(({ pid }) => pid);
   return pids
-    .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === own)
+    .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === ownLink)
     .flatMap(listenersOf)
     .sort();
 }

@@ -39,13 +39,13 @@ it("a follower misses and doubles nothing of a repeating log, though the stack i
   const first = await fixture.start();
   const client = jobClient(first.url, (await first.env()).API_KEY ?? "");
   const id = await client.submit({ instance_type: "g4dn.2xlarge", command });
-  let [read, next, ended] = ["", "0", false];
+  let [text, next, ended] = ["", "0", false];
   const readUpTo = async (stack: StackProcess, end: string) => {
     const follow = await followerOf(stack, id);
-    while (read.length < end.length) {
+    while (text.length < end.length) {
       const answer = await follow(next);
       expect(answer.truncated).toBe(false);
-      [read, next, ended] = [read + answer.logs, answer.next, answer.ended];
+      [text, next, ended] = [text + answer.logs, answer.next, answer.ended];
     }
     if (end === whole) while (!ended) ({ ended } = await follow(next));
   };
@@ -63,6 +63,6 @@ it("a follower misses and doubles nothing of a repeating log, though the stack i
   begin("on");
   await readUpTo(second, whole);
 
-  expect(read === whole).toBe(true);
+  expect(text === whole).toBe(true);
   expect(next).toBe(String(Buffer.byteLength(whole)));
 });

@@ -296,14 +296,14 @@ describe("the printed ssh command", () => {
     const run = async (command: string) => {
       const { connectionDetails } = await untilStatus(id, "ready");
       const [program = "", ...words] = connectionDetails.ssh.split(" ");
-      const own = ["-F", "/dev/null", "-i", keyFile(fixture.home, sshKey)];
+      const ownNames = ["-F", "/dev/null", "-i", keyFile(fixture.home, sshKey)];
       const settings = [
         "StrictHostKeyChecking=no",
         "UserKnownHostsFile=/dev/null",
         "BatchMode=yes",
         "IdentityAgent=none",
       ];
-      const options = [...own, ...settings.flatMap((setting) => ["-o", setting])];
+      const options = [...ownNames, ...settings.flatMap((setting) => ["-o", setting])];
       const { stdout } = await eventually(
         () => runProgram(program, [...words, ...options, command], {}),
         ({ code }) => code === 0,
@@ -315,9 +315,9 @@ describe("the printed ssh command", () => {
     await ask("POST", `/api/instances/${id}/stop`);
     await untilStatus(id, "stopped");
     await ask("POST", `/api/instances/${id}/start`);
-    const read = await run("cat file");
+    const text = await run("cat file");
 
-    expect([written, read]).toEqual(["kept\n", "kept\n"]);
+    expect([written, text]).toEqual(["kept\n", "kept\n"]);
   });
 });
 

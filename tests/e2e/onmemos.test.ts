@@ -330,8 +330,8 @@ describe("commands", () => {
     const run = async (command: string) => (await ask("POST", `/v1/sessions/${id}/execute`, { command })).body;
     const [number] = /\d+$/.exec(id) ?? [];
 
-    const asked = 'echo "$WORKSPACE_ID $NAMESPACE $USER $BUCKET_NAME $GREETING"; pwd';
-    expect(inWorkspace((await run(asked)).stdout)).toBe(
+    const input = 'echo "$WORKSPACE_ID $NAMESPACE $USER $BUCKET_NAME $GREETING"; pwd';
+    expect(inWorkspace((await run(input)).stdout)).toBe(
       `${id} my-project developer onmemos-my-project-developer-${number} it's\n/workspace\n`,
     );
     expect((await run("echo kept >file; cd /tmp; LOST=1")).returncode).toBe(0);

@@ -31,7 +31,7 @@ describe("the document's quick start", () => {
       code: 0,
       stderr: "",
       prefix: expect.stringMatching(/^[\w-]{8}$/),
-      state: expect.objectContaining({ ...asked, job_id: jobId, reservation_id: jobId, user_id: "developer" }),
+      state: expect.objectContaining({ ...input, job_id: jobId, reservation_id: jobId, user_id: "developer" }),
     });
     expect(["queued", "preparing", "active"]).toContain((JSON.parse(state) as Job).status);
     const job = await jobClient(stack.url, env.API_KEY ?? "").until(jobId, ({ status }) => status === "active");
@@ -50,7 +50,7 @@ describe("the document's quick start", () => {
   }
 });
 
-const asked = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
+const input = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
 
 /** The script with its address changed, beside a `cloud_corp` that hands out the local identity. Answers its path. */
 async function prepared(url: string, env: Readonly<Record<string, string>>): Promise<string> {

@@ -58,7 +58,7 @@ describe("the local stack", { retry: 0 }, () => {
     const command = "echo began >> told; while ! test -e go; do sleep 0.05; done; exit 7";
     const id = await before.submit({ instance_type: "g4dn.2xlarge", command });
     const idle = await before.submit({ instance_type: "c7i.8xlarge" });
-    await Promise.all([id, idle].map((one) => before.until(one, ({ status }) => status === "active")));
+    await Promise.all([id, idle].map((name) => before.until(name, ({ status }) => status === "active")));
     const [run = ""] = await eventually(
       () => fixture.runs().filter((name) => wordsTold(name) === "began\n"),
       (began) => began.length === 1,

@@ -149,17 +149,17 @@ describe("a second npm start", () => {
   });
 
   it("says that the port is taken, and leaves nothing behind", async () => {
-    const other = openStackFixture("berth-second-");
+    const otherFixture = openStackFixture("berth-second-");
     const { port } = new URL(stack.url);
 
-    const { code, stderr } = await npmStart(environmentFor(other.home, { PORT: port }));
+    const { code, stderr } = await npmStart(environmentFor(otherFixture.home, { PORT: port }));
 
     expect([code, stderr]).toEqual([
       1,
       `Port ${port} is in use.\nSet PORT to another one, or to 0 for any free one.\n`,
     ]);
     expect((await fetch(`${stack.url}/live`)).status).toBe(200);
-    await other.close();
+    await otherFixture.close();
   });
 });
 

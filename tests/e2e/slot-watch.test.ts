@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canListProcesses, eventually } from "./processes.ts";
 import { type SlotReport, watchSlots } from "./slot-watch.ts";
 
-const [one, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
+const [name, two] = ["a", "b"].map((digit) => `${digit.repeat(32)}-r1`) as [string, string];
 
 let home: string;
 let children: ChildProcess[];
@@ -57,28 +57,28 @@ describe("the watch over slots", () => {
   }
 
   it("catches a run that was begun twice", async () => {
-    for (const run of [one, one]) await begin(run, 1);
+    for (const run of [name, name]) await begin(run, 1);
 
-    expect(await reported(4)).toEqual([`${one} was begun twice`]);
+    expect(await reported(4)).toEqual([`${name} was begun twice`]);
   });
 
   it("catches a node with more in use than it has", async () => {
-    for (const run of [one, two]) await begin(run, 3);
+    for (const run of [name, two]) await begin(run, 3);
 
     expect(await reported(4)).toEqual([expect.stringMatching(/^n1: 6 of 4 in use by /)]);
   });
 
   it("counts the runs of each record", async () => {
-    for (const run of [one, one.replace(/1$/, "2"), two]) await begin(run, 1);
+    for (const run of [name, name.replace(/1$/, "2"), two]) await begin(run, 1);
 
     const { runsByKey } = await reportOf(4);
 
-    expect([...runsByKey]).toEqual(expect.arrayContaining([one, two].map((run, at) => [run.slice(0, 32), 2 - at])));
+    expect([...runsByKey]).toEqual(expect.arrayContaining([name, two].map((run, at) => [run.slice(0, 32), 2 - at])));
     expect(runsByKey.size).toBe(2);
   });
 
   it("reports nothing of two runs that have room", async () => {
-    for (const run of [one, two]) await begin(run, 2);
+    for (const run of [name, two]) await begin(run, 2);
 
     expect(await reported(4)).toEqual([]);
   });

@@ -89,9 +89,9 @@ function placeOf(home: string, run: string): Place | undefined {
 
 /** Every machine of a run is a session of its own, and these runs have one machine. */
 function noteSessions(sessions: Map<string, Set<number>>, run: string, members: readonly SeenProcess[]): void {
-  const known = sessions.get(run) ?? new Set();
-  for (const { session } of members) known.add(session);
-  sessions.set(run, known);
+  const knownNumbers = sessions.get(run) ?? new Set();
+  for (const { session } of members) knownNumbers.add(session);
+  sessions.set(run, knownNumbers);
 }
 
 /** Only what runs inside knows its GPUs, and a CPU machine has none and is one whole. */

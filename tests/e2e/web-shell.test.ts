@@ -52,7 +52,9 @@ describe("the web shell of the local stack", () => {
     );
 
     const wanted = working.map((_, n) => [`${n}\n`, `error ${n}\n`, 0, "/tmp"]);
-    expect(results.map((one) => [one.stdout, one.stderr, one.returncode, one.current_directory])).toEqual(wanted);
+    expect(
+      results.map((result) => [result.stdout, result.stderr, result.returncode, result.current_directory]),
+    ).toEqual(wanted);
     expect(idleResults.filter(({ type }) => type === "pong")).toHaveLength(12);
     expect([...idle, ...working].filter(({ ws }) => ws.readyState === ws.OPEN)).toHaveLength(MOST_CONNECTIONS - 2);
     for (const { ws } of [...idle, ...working]) ws.close();

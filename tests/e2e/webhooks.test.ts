@@ -36,7 +36,7 @@ beforeEach(async () => {
     for await (const chunk of request.setEncoding("utf8")) body += chunk;
     const { url: path = "", headers } = request;
     const id = headers["webhook-id"];
-    const before = seen.filter((one) => one.headers["webhook-id"] === id).length;
+    const before = seen.filter((entry) => entry.headers["webhook-id"] === id).length;
     seen.push({ path, at: performance.now(), headers, body });
     if (path === "/hangs") return;
     response.writeHead(path === "/shaky" && before < 2 ? 500 : 204).end();
@@ -71,13 +71,13 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
   const shaky = await submit("/shaky");
   await jobs.until(shaky, isOver);
 
-  const own = () => seen.filter(({ path }) => path === "/shaky");
-  const isTold = () => Map.groupBy(own(), ({ headers }) => headers["webhook-id"]);
+  const ownValue = () => seen.filter(({ path }) => path === "/shaky");
+  const isTold = () => Map.groupBy(ownValue(), ({ headers }) => headers["webhook-id"]);
   const enough = (events: ReturnType<typeof isTold>) =>
     events.size >= 4 && [...events.values()].every(({ length }) => length === 3);
   const events = await eventually(isTold, enough);
   // A step of preparing is told where a look saw it.
-  const answer = new Set(own().map(statusOf));
+  const answer = new Set(ownValue().map(statusOf));
   answer.delete("preparing");
   expect(answer).toEqual(new Set(["queued", "active", "completed"]));
   for (const [id, attempts] of events) {
@@ -115,8 +115,8 @@ function expectSigned({ headers, body }: Seen, id: string): void {
   expect(headers["x-signature-sha256"]).toBe(plain);
   expect(headers["x-webhook-signature"]).toBe(plain);
   expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
-  const other = pythonSignature(key, signed);
-  if (other !== undefined) expect(headers["webhook-signature"]).toBe(other);
+  const otherName = pythonSignature(key, signed);
+  if (otherName !== undefined) expect(headers["webhook-signature"]).toBe(otherName);
 }
 
 const program = `import base64, hashlib, hmac, sys

@@ -55,10 +55,10 @@ export function memoryArchives(options: {
     failArchives(count) {
       failures = count;
     },
-    isReading: (id) => [...archives.values()].some((one) => one.volume === id && isUnderWay(one)),
+    isReading: (id) => [...archives.values()].some((archive) => archive.volume === id && isUnderWay(archive)),
     volumeRemoved(id) {
-      for (const one of archives.values()) {
-        if (one.volume === id && isUnderWay(one)) one.state = "failed";
+      for (const archive of archives.values()) {
+        if (archive.volume === id && isUnderWay(archive)) archive.state = "failed";
       }
     },
   };

@@ -25,8 +25,8 @@ export function memoryBlobs(): MemoryBlobs {
     sizeOf: async (name) => open(name).get(name)?.byteLength,
     remove: async (name) => void open(name).delete(name),
     async removeUnder(name) {
-      const under = [...open(name).keys()].filter((one) => one.startsWith(`${name}/`));
-      for (const one of under) files.delete(one);
+      const under = [...open(name).keys()].filter((entry) => entry.startsWith(`${name}/`));
+      for (const name of under) files.delete(name);
     },
     urlToGet: async (name, { contentType, fileName }) => {
       open(name);

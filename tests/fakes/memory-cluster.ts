@@ -93,9 +93,9 @@ export function settle(world: World): void {
   }
 }
 
-function isBefore(one: Transition, other: Transition): boolean {
+function isBefore(left: Transition, right: Transition): boolean {
   const frees = (transition: Transition) => transition.to === "gone" || transition.to === "ended";
-  return one.at < other.at || (one.at === other.at && frees(one) && !frees(other));
+  return left.at < right.at || (left.at === right.at && frees(left) && !frees(right));
 }
 
 /** One transition, with what it means for nodes, counts and history. */
@@ -179,8 +179,10 @@ function isTaken(world: World, { name, units: all }: ComputeNode, units: number)
 function isMountedElsewhere(world: World, it: MemoryRun): boolean {
   const mine = new Set(it.run.mounts.map(({ volume }) => volume.id));
   if ([...mine].some((volume) => world.stuck.has(volume))) return true;
-  return [...world.runs.values()].some((other) => {
-    return other !== it && other.nodes.length > 0 && other.run.mounts.some(({ volume }) => mine.has(volume.id));
+  return [...world.runs.values()].some((otherRun) => {
+    return (
+      otherRun !== it && otherRun.nodes.length > 0 && otherRun.run.mounts.some(({ volume }) => mine.has(volume.id))
+    );
   });
 }
 

@@ -8,9 +8,9 @@ import { memoryCompute } from "./memory-compute.ts";
 
 const [first, second] = nodesOf({ h100: 2 });
 if (!first || !second) throw new Error("There are no nodes");
-const one: ComputeNode = { ...first, name: "one" };
+const entry: ComputeNode = { ...first, name: "one" };
 const two: ComputeNode = { ...second, name: "two" };
-const nodes = [one, two];
+const nodes = [entry, two];
 const gently = { graceSeconds: 10, force: false };
 
 describe.each([true, false])("memory compute as every Compute, leaves tombstones: %s", (leavesTombstones) => {
@@ -59,7 +59,7 @@ describe("memory compute", () => {
   it("begins a run on the machines that are bound while another one has none, and removes it as an unbound one", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 100, imageMs: 1_000, removeMs: 2_000 });
-    const [uid, other] = ["e".repeat(32), "f".repeat(32)];
+    const [uid, otherName] = ["e".repeat(32), "f".repeat(32)];
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
     compute.loseNode("two");
     await compute.apply(runOf(uid, { shares }));
@@ -71,7 +71,7 @@ describe("memory compute", () => {
 
     await compute.remove(uid, 1, { ...gently, unlessBound: true });
     clock.advance(2_000);
-    await compute.apply(runOf(other, { shares }));
+    await compute.apply(runOf(otherName, { shares }));
     clock.advance(500);
     compute.returnNode("two");
     clock.advance(5_000);
@@ -80,11 +80,11 @@ describe("memory compute", () => {
     expect(begun).toMatchObject({ state: "unbound", started: true, nodes: [{ name: "one" }] });
     expect(units).toEqual([8, 0]);
     expect(await compute.observe(uid, 1)).toBeUndefined();
-    expect(await compute.observe(other, 1)).toMatchObject({
+    expect(await compute.observe(otherName, 1)).toMatchObject({
       state: "ready",
       nodes: [{ name: "one" }, { name: "two" }],
     });
-    expect([compute.starts(uid, 1), compute.starts(other, 1)]).toEqual([0, 1]);
+    expect([compute.starts(uid, 1), compute.starts(otherName, 1)]).toEqual([0, 1]);
   });
 
   it("removes a run that is unbound, and binds it no more", async () => {
@@ -158,7 +158,7 @@ describe("memory compute", () => {
     await compute.apply(runOf("a", { shares: [{ node: "three", units: 8 }] }));
     const before = await compute.observe("a", 1);
 
-    compute.setNode({ ...one, name: "three", uid: "third" });
+    compute.setNode({ ...entry, name: "three", uid: "third" });
 
     expect(before).toMatchObject({ state: "unbound", nodes: [] });
     expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: [{ name: "three", uid: "third" }] });
@@ -235,12 +235,16 @@ describe("memory compute", () => {
     compute.loseNode("one");
 
     await compute.remove("a", 1, gently);
-    const asked = await compute.observe("a", 1);
+    const observation = await compute.observe("a", 1);
     await compute.remove("a", 1, { graceSeconds: 0, force: true });
     const live = [compute.isLive("a", 1), compute.liveUnits("one")];
-    compute.setMachine(one.uid, "gone");
+    compute.setMachine(entry.uid, "gone");
 
-    expect(asked).toMatchObject({ state: "ready", terminating: true, nodes: [{ uid: one.uid, silent: "notReady" }] });
+    expect(observation).toMatchObject({
+      state: "ready",
+      terminating: true,
+      nodes: [{ uid: entry.uid, silent: "notReady" }],
+    });
     expect(await compute.observe("a", 1)).toBeUndefined();
     expect((await compute.listNodes())[0]?.ready).toBe(false);
     expect([live, compute.isLive("a", 1), compute.liveUnits("one")]).toEqual([[true, 4], false, 0]);
@@ -269,9 +273,11 @@ describe("memory compute", () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(runOf("a"));
 
-    compute.setNode({ ...one, uid: "other" });
+    compute.setNode({ ...entry, uid: "other" });
 
-    expect(await compute.observe("a", 1)).toMatchObject({ nodes: [{ name: "one", uid: one.uid, silent: "missing" }] });
+    expect(await compute.observe("a", 1)).toMatchObject({
+      nodes: [{ name: "one", uid: entry.uid, silent: "missing" }],
+    });
     expect(compute.liveUnits("one")).toBe(0);
   });
 
@@ -286,7 +292,7 @@ describe("memory compute", () => {
 
     compute.detach("v1", two);
     const elsewhere = compute.mounting("v1");
-    compute.detach("v1", one);
+    compute.detach("v1", entry);
     const between = compute.mounting("v1");
     compute.returnNode("one");
 
@@ -298,12 +304,12 @@ describe("memory compute", () => {
 
   it("says what the provider says of a machine, and nothing where there is none", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    const before = await compute.machineOf(one);
+    const before = await compute.machineOf(entry);
 
-    compute.setMachine(one.uid, "gone");
+    compute.setMachine(entry.uid, "gone");
 
-    const alone = { ...one, providerId: null };
-    const others = [one, { ...one, uid: "never-seen" }, alone].map((node) => compute.machineOf(node));
+    const alone = { ...entry, providerId: null };
+    const others = [entry, { ...entry, uid: "never-seen" }, alone].map((node) => compute.machineOf(node));
     expect([before, ...(await Promise.all(others))]).toEqual(["running", "gone", "gone", "unknown"]);
   });
 

@@ -194,7 +194,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     listRuns: async (uid) => {
       settle(world);
       const all = [...world.runs.values()].map(refOf);
-      return uid === undefined ? all : all.filter((one) => one.uid === uid);
+      return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     listParts: async () => [...world.parts.values()],
     listNodes: async () => {

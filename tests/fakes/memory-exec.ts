@@ -67,12 +67,12 @@ export function memoryExecs(
     begun.set(id, { run: `${uid}-r${run}`, exec: structuredClone(exec), outcome, ...times });
   };
   const readExec: Compute["readExec"] = async (uid, run, id, waitMs) => {
-    const known = begun.get(`${uid}-r${run}/${id}`);
-    if (!known || !lifeOf(uid, run)) return undefined;
-    const waits = Math.min(waitMs, endOf(known, lifeOf(uid, run)) - clock.now());
+    const knownValue = begun.get(`${uid}-r${run}/${id}`);
+    if (!knownValue || !lifeOf(uid, run)) return undefined;
+    const waits = Math.min(waitMs, endOf(knownValue, lifeOf(uid, run)) - clock.now());
     if (waits > 0) await clock.sleep(waits);
     const life = lifeOf(uid, run);
-    return life && statusOf(known, life, clock.now());
+    return life && statusOf(knownValue, life, clock.now());
   };
   return {
     startExec,
@@ -93,10 +93,10 @@ export function memoryExecs(
       return works === undefined ? 0 : works;
     },
     sessions: (uid, run) => {
-      const other = others.get(uid) ?? 0;
+      const otherOther = others.get(uid) ?? 0;
       if (others.get(uid) === null) return null;
-      const own = [...begun.values()].filter((it) => it.run === `${uid}-r${run}`);
-      return other + own.filter((it) => endOf(it, lifeOf(uid, run)) > clock.now()).length;
+      const ownValue = [...begun.values()].filter((it) => it.run === `${uid}-r${run}`);
+      return otherOther + ownValue.filter((it) => endOf(it, lifeOf(uid, run)) > clock.now()).length;
     },
   };
 }

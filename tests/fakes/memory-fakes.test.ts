@@ -8,7 +8,7 @@ import { memoryBlobs } from "./memory-blobs.ts";
 import { memoryIdentity, signedBy } from "./memory-identity.ts";
 import { memorySealer } from "./memory-sealer.ts";
 
-const known = {
+const knownValue = {
   accessKeyId: "ASIAKNOWNKNOWNKNOWN0",
   secretAccessKey: "k".repeat(40),
   sessionToken: "t".repeat(120),
@@ -27,21 +27,21 @@ describe("the memory blobs", () => {
 
 describe("the memory identity", () => {
   identityConformance(async () => ({
-    identity: memoryIdentity({ callers: [known] }),
-    known,
+    identity: memoryIdentity({ callers: [knownValue] }),
+    known: knownValue,
     sign: async (credentials) => signedBy(credentials, request),
   }));
 
   it("refuses a session that has ended", async () => {
-    const identity = memoryIdentity({ callers: [{ ...known, expiresAt: 10 }], now: () => 10 });
+    const identity = memoryIdentity({ callers: [{ ...knownValue, expiresAt: 10 }], now: () => 10 });
 
-    await expect(identity.callerOfCredentials(known)).rejects.toThrow("ExpiredToken");
+    await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("ExpiredToken");
   });
 
   it("can be down", async () => {
-    const identity = memoryIdentity({ callers: [known], isDown: () => true });
+    const identity = memoryIdentity({ callers: [knownValue], isDown: () => true });
 
-    await expect(identity.callerOfCredentials(known)).rejects.toThrow("cannot be reached");
+    await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("cannot be reached");
   });
 });
 

@@ -10,10 +10,10 @@ export interface MemoryGithubKeys extends GithubKeys {
 /** The GithubKeys port in memory: it knows who was published and nobody else. */
 export function memoryGithubKeys(): MemoryGithubKeys {
   const published = new Map<string, string | Error | undefined>();
-  let asked = 0;
+  let input = 0;
   return {
     keysOf: async (user) => {
-      asked += 1;
+      input += 1;
       const answer = published.get(user);
       if (answer instanceof Error) throw answer;
       return answer;
@@ -21,6 +21,6 @@ export function memoryGithubKeys(): MemoryGithubKeys {
     publish: (user, keys) => {
       published.set(user, keys);
     },
-    asked: () => asked,
+    asked: () => input,
   };
 }

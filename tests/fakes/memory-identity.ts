@@ -23,7 +23,7 @@ export function memoryIdentity(options: MemoryIdentityOptions): Identity {
     isSigned: (caller: KnownCaller) => boolean,
   ) => {
     if (isDown()) throw new Error("STS cannot be reached");
-    const caller = callers.find((known) => known.accessKeyId === accessKeyId);
+    const caller = callers.find((knownCaller) => knownCaller.accessKeyId === accessKeyId);
     if (!caller) throw new IdentityRefused("InvalidClientTokenId");
     if (caller.sessionToken !== sessionToken) throw new IdentityRefused("InvalidClientTokenId");
     if (!isSigned(caller)) throw new IdentityRefused("SignatureDoesNotMatch");

@@ -75,7 +75,7 @@ export function listNodes(world: World): ComputeNode[] {
 /** What of a run is on each of its nodes, by the uid of that. */
 function boundRuns(world: World, it: MemoryRun): { readonly node: string; readonly run: BoundRun }[] {
   const { uid, run, shares } = it.run;
-  const { nodes } = observationOf(it, world.access, (one) => silenceOf(world, one));
+  const { nodes } = observationOf(it, world.access, (node) => silenceOf(world, node));
   return nodes.map(({ uid: node, mark }, at) => ({ node, run: { uid, run, units: shares[at]?.units ?? 0, mark } }));
 }
 
@@ -96,7 +96,7 @@ export function leaveBehind(world: World, id: string, it: MemoryRun): void {
 }
 
 function setNode(world: World, node: ComputeNode): void {
-  for (const [name, one] of world.nodes) if (one.uid === node.uid) world.nodes.delete(name);
+  for (const [name, entry] of world.nodes) if (entry.uid === node.uid) world.nodes.delete(name);
   world.nodes.set(node.name, node);
   world.known.set(node.name, node);
   if (node.ready || !world.machines.has(node.uid)) world.machines.set(node.uid, "running");

@@ -103,9 +103,14 @@ export interface Transition {
 
 /** What happens to it next and when, or undefined when nothing will happen by itself. */
 export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {
-  const own = ownTransition(it, delays);
-  const others = [own, deadline(it), termination(it), removal(it)].filter((transition) => transition !== undefined);
-  return others.reduce<Transition | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+  const ownValue = ownTransition(it, delays);
+  const others = [ownValue, deadline(it), termination(it), removal(it)].filter(
+    (transition) => transition !== undefined,
+  );
+  return others.reduce<Transition | undefined>(
+    (first, transition) => (first && first.at <= transition.at ? first : transition),
+    undefined,
+  );
 }
 
 /** The moment at which nothing of it will be left when its removal is asked for at `now`. */

@@ -22,11 +22,11 @@ describe("the memory table", () => {
     const table = memoryTable({ sharesItems: "frozen" });
     await table.put({ pk: "a", sk: "1", writers: ["w1"], list: [1] } as Item);
 
-    const [one, other] = await Promise.all([table.get({ pk: "a", sk: "1" }), table.get({ pk: "a", sk: "1" })]);
+    const [first, second] = await Promise.all([table.get({ pk: "a", sk: "1" }), table.get({ pk: "a", sk: "1" })]);
 
-    expect(one).toBe(other);
-    expect(() => Object.assign(one ?? {}, { writers: ["w2"] })).toThrow(TypeError);
-    expect(() => Object.assign(one?.list ?? {}, { 0: 2 })).toThrow(TypeError);
+    expect(first).toBe(second);
+    expect(() => Object.assign(first ?? {}, { writers: ["w2"] })).toThrow(TypeError);
+    expect(() => Object.assign(first?.list ?? {}, { 0: 2 })).toThrow(TypeError);
   });
 });
 

@@ -57,7 +57,7 @@ export function memoryTable({
     if (sharesItems !== "trusting") requireRoom(item);
     requireWriter(find(item), ifWriter, item);
   };
-  const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
+  const ownValue = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
   const store = (stored: Item) => {
     const partition = partitions.get(stored.pk) ?? new Map<string, Item>();
     if (!partition.has(stored.sk)) orders.delete(partition);
@@ -75,13 +75,13 @@ export function memoryTable({
       return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
     },
     async put(item, options) {
-      const owned = own(item);
+      const owned = ownValue(item);
       require(owned, options?.ifWriter);
       store(owned);
     },
     async putAll(puts) {
       requireFew(puts);
-      const owned = puts.map(({ item, ifWriter }) => ({ item: own(item), ifWriter }));
+      const owned = puts.map(({ item, ifWriter }) => ({ item: ownValue(item), ifWriter }));
       for (const { item, ifWriter } of owned) require(item, ifWriter);
       for (const { item } of owned) store(item);
     },
@@ -135,8 +135,8 @@ function requireRoom(item: Item): void {
 const weights = new WeakMap<Item, number>();
 
 function bytesOf(item: Item): number {
-  const known = weights.get(item);
-  if (known !== undefined) return known;
+  const knownWeight = weights.get(item);
+  if (knownWeight !== undefined) return knownWeight;
   const bytes = Buffer.byteLength(JSON.stringify(item));
   weights.set(item, bytes);
   return bytes;
@@ -146,8 +146,8 @@ function bytesOf(item: Item): number {
 const orders = new WeakMap<Map<string, Item>, readonly string[]>();
 
 function orderOf(partition: Map<string, Item>): readonly string[] {
-  const known = orders.get(partition);
-  if (known) return known;
+  const knownOrder = orders.get(partition);
+  if (knownOrder) return knownOrder;
   const order = [...partition.keys()].sort();
   orders.set(partition, order);
   return order;

@@ -112,11 +112,11 @@ export function memoryVolumes(options: {
     return { id, at, tags: { ...tags }, state: clock.now() >= completesAt ? end : "pending" };
   }
 
-  const isListed = (one: MadeVolume | undefined) => one !== undefined && clock.now() >= one.at + listedAfterMs;
-  const isShown = (one: Snapshot | undefined): one is Snapshot =>
-    one !== undefined &&
-    clock.now() >= one.at + snapshotListedAfterMs &&
-    clock.now() >= (hidden.get(one.id)?.until ?? Number.NEGATIVE_INFINITY);
+  const isListed = (volume: MadeVolume | undefined) => volume !== undefined && clock.now() >= volume.at + listedAfterMs;
+  const isShown = (snapshot: Snapshot | undefined): snapshot is Snapshot =>
+    snapshot !== undefined &&
+    clock.now() >= snapshot.at + snapshotListedAfterMs &&
+    clock.now() >= (hidden.get(snapshot.id)?.until ?? Number.NEGATIVE_INFINITY);
   const volumeOf = ({ id, zone }: VolumeRef): Volume => ({
     id,
     zone,
@@ -128,9 +128,9 @@ export function memoryVolumes(options: {
     snapshotsInUse,
     async createVolume(wanted) {
       const { token, zone, snapshotId } = wanted;
-      const known = volumes.get(byToken.get(token) ?? "");
-      if (known && !isSame(known.wanted, wanted)) throw new Error(`IdempotentParameterMismatch: ${token}`);
-      if (known) return { id: known.id, zone };
+      const knownVolume = volumes.get(byToken.get(token) ?? "");
+      if (knownVolume && !isSame(knownVolume.wanted, wanted)) throw new Error(`IdempotentParameterMismatch: ${token}`);
+      if (knownVolume) return { id: knownVolume.id, zone };
       const source = snapshotId === undefined ? undefined : snapshots.get(snapshotId);
       const isHidden = source !== undefined && clock.now() < (hidden.get(source.id)?.until ?? 0);
       if (snapshotId !== undefined && (!source || isHidden || shown(source).state !== "completed")) {
@@ -147,7 +147,7 @@ export function memoryVolumes(options: {
       return volume && isListed(volume) ? { ...volumeOf(volume), ...(noBackup && { noBackup }) } : undefined;
     },
     listVolumes: async (token) =>
-      [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(volumeOf),
+      [...volumes.values()].filter((volume) => volume.wanted.token === token && isListed(volume)).map(volumeOf),
     listOwned: async () =>
       [...volumes.values()]
         .filter(isListed)
@@ -186,11 +186,11 @@ export function memoryVolumes(options: {
       return shown(snapshot);
     },
     listSnapshots: async (volume) =>
-      [...snapshots.values()].filter((one) => one.volume === volume && isShown(one)).map(shown),
+      [...snapshots.values()].filter((snapshot) => snapshot.volume === volume && isShown(snapshot)).map(shown),
     listOwnedSnapshots: async () =>
-      [...snapshots.values()].filter(isShown).map((one) => {
-        const owned = { id: one.id, key: one.tags.key ?? null };
-        return shown(one).state === "pending" ? { ...owned, isPending: true as const } : owned;
+      [...snapshots.values()].filter(isShown).map((snapshot) => {
+        const owned = { id: snapshot.id, key: snapshot.tags.key ?? null };
+        return shown(snapshot).state === "pending" ? { ...owned, isPending: true as const } : owned;
       }),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
@@ -255,6 +255,6 @@ export function memoryVolumes(options: {
   };
 }
 
-function isSame(one: NewVolume, other: NewVolume): boolean {
-  return one.zone === other.zone && one.sizeGb === other.sizeGb && one.snapshotId === other.snapshotId;
+function isSame(left: NewVolume, right: NewVolume): boolean {
+  return left.zone === right.zone && left.sizeGb === right.sizeGb && left.snapshotId === right.snapshotId;
 }

@@ -15,7 +15,7 @@ export function comparedOf({ status, headers, body }: OriginAnswer, names: reado
     .map(([name, value]) => [name.toLowerCase(), value] as const)
     .filter(([name]) => !ofTheConnection.has(name))
     .map(([name, value]): [string, string] => [name, formOf(named(value))])
-    .toSorted(([one], [other]) => (one < other ? -1 : 1));
+    .toSorted(([name], [otherName]) => (name < otherName ? -1 : 1));
   return { status, headers: Object.fromEntries(kept), body: formOf(named(Buffer.from(body).toString("latin1"))) };
 }
 

@@ -61,8 +61,8 @@ async function compareOne(open: ContractWorld, name: string, request: ViewerRequ
 }
 
 /** The segments of a path that another one has not. */
-function namesIn({ path }: GoodRequest, other: GoodRequest): string[] {
-  const others = other.path.split("/");
+function namesIn({ path }: GoodRequest, otherRequest: GoodRequest): string[] {
+  const others = otherRequest.path.split("/");
   return path.split("/").filter((segment, n) => segment !== others[n]);
 }
 
@@ -71,17 +71,20 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     if (!world) return skip(UNZIP_MISSING);
     const open = world;
 
-    const one = await goodRequest(open.world, endpoint, key);
+    const request = await goodRequest(open.world, endpoint, key);
     if (endpoint.method === "get" || name === ASKS_BY_POST) {
-      const [local, zips] = await pairOf(open, viewerRequest(one));
+      const [local, zips] = await pairOf(open, viewerRequest(request));
       expectAlike(`${name}: its success`, local, zips);
       return expect(local.status).toBe(endpoint.status);
     }
-    const atLocal = await open.working(open.local(viewerRequest(one)));
+    const atLocal = await open.working(open.local(viewerRequest(request)));
     // What changes something has a thing of its own for each way.
-    const other = await goodRequest(open.world, endpoint, key);
-    const atZips = await open.working(open.zips(viewerRequest(other)));
-    const [local, zips] = [comparedOf(atLocal, namesIn(one, other)), comparedOf(atZips, namesIn(other, one))];
+    const otherRequest = await goodRequest(open.world, endpoint, key);
+    const atZips = await open.working(open.zips(viewerRequest(otherRequest)));
+    const [local, zips] = [
+      comparedOf(atLocal, namesIn(request, otherRequest)),
+      comparedOf(atZips, namesIn(otherRequest, request)),
+    ];
 
     expectAlike(`${name}: its success`, local, zips);
     expect(local.status).toBe(endpoint.status);
@@ -91,8 +94,8 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     if (!world) return skip(UNZIP_MISSING);
     const good = await goodRequest(world.world, endpoint, key);
 
-    for (const [what, request] of Object.entries(unchangingRequests(endpoint, good))) {
-      await compareOne(world, `${name}: ${what}`, request);
+    for (const [subject, request] of Object.entries(unchangingRequests(endpoint, good))) {
+      await compareOne(world, `${name}: ${subject}`, request);
     }
     // A hundred that stand still take a hundred times their memory.
     await world.deployed.named(name).stop();

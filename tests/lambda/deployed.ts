@@ -41,8 +41,8 @@ export async function deployFunctions(
   services: ServiceVariables = { endpoints: {}, addresses: {}, hosts: {} },
 ): Promise<DeployedFunctions> {
   const place = await mkdtemp(join(tmpdir(), "berth-zips-"));
-  const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
-  const known = new Map<string, Known>();
+  const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
+  const knownValue = new Map<string, Known>();
   for (const { name, inputs } of made) {
     const logical = name.replace(/Function$/, "");
     const directory = join(place, logical);
@@ -50,11 +50,11 @@ export async function deployFunctions(
     const entry = entries.find((each) => inputs.loggingConfig.logGroup.endsWith(`/${each.name}`));
     if (!entry) throw new Error(`${name} is not in functions.json`);
     const definition = definitionOf(inputs, directory, services);
-    const one = { entry, definition, running: runFunction(definition) };
-    for (const key of [entry.name, definition.name, definition.arn]) known.set(key, one);
+    const item = { entry, definition, running: runFunction(definition) };
+    for (const key of [entry.name, definition.name, definition.arn]) knownValue.set(key, item);
   }
   await run("chmod", ["-R", "a-w", place]);
-  const knownAs = (name: string) => known.get(name) ?? refuse(name);
+  const knownAs = (name: string) => knownValue.get(name) ?? refuse(name);
   return {
     entries,
     entryOf: (name) => knownAs(name).entry,
@@ -62,7 +62,7 @@ export async function deployFunctions(
     filesOf: (name) => filesIn(knownAs(name).definition.directory),
     variablesOf: (name) => knownAs(name).definition.environment,
     async stop() {
-      await Promise.all([...new Set(known.values())].map(({ running }) => running.stop()));
+      await Promise.all([...new Set(knownValue.values())].map(({ running }) => running.stop()));
       await run("chmod", ["-R", "u+w", place]);
       await rm(place, { recursive: true, force: true });
     },

@@ -4,7 +4,7 @@ const ownWords = "the WebSocket API answers what is no upgrade itself (docs/depl
 const ownRequests = "a function counts the requests of its own process, which serves nothing else";
 const asItCame = "an HTTP API finds a route by the path as it came, and has none: 404";
 const toTheShell = `CloudFront hands whatever ends as the web shell's path does to its API: ${ownWords}`;
-const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
+const shell = (subject: string) => `onmemos/workspaces/shell: ${subject}`;
 
 /**
  * The known differences between the two ways, with reasons. An unlisted one fails the test, and so does an outdated

@@ -116,7 +116,7 @@ function splitAt(text: string, mark: string): [string, string?] {
 }
 
 function only(resources: readonly Resource[], type: string): Resource {
-  const [one, ...others] = resources.filter((resource) => resource.type === type && !resource.read);
-  if (!one || others.length > 0) throw new Error(`There is not one ${type}`);
-  return one;
+  const [entry, ...others] = resources.filter((resource) => resource.type === type && !resource.read);
+  if (!entry || others.length > 0) throw new Error(`There is not one ${type}`);
+  return entry;
 }

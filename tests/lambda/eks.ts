@@ -32,11 +32,13 @@ export async function startEks(resources: readonly Resource[], name: string, sts
     .filter(({ type, inputs }) => type === "aws:eks/accessEntry:AccessEntry" && inputs.clusterName === name)
     .map(({ inputs }) => [String(inputs.principalArn), inputs.kubernetesGroups] as const);
   const groups: ReadonlyMap<string, readonly string[]> = new Map(entries);
-  const reviews = createServer(async (asked, response) => {
-    const { spec } = JSON.parse(await text(asked)) as { readonly spec: { readonly token: string } };
+  const reviews = createServer(async (request, response) => {
+    const { spec } = JSON.parse(await text(request)) as { readonly spec: { readonly token: string } };
     const arn = await callerOf(spec.token, name, sts).catch(() => undefined);
-    const known = groups.get(roleOf(arn ?? ""));
-    const status = known ? { authenticated: true, user: { username: arn, groups: known } } : { authenticated: false };
+    const knownGroup = groups.get(roleOf(arn ?? ""));
+    const status = knownGroup
+      ? { authenticated: true, user: { username: arn, groups: knownGroup } }
+      : { authenticated: false };
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", status }));
   });

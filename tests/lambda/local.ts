@@ -67,8 +67,8 @@ async function askServer(url: string, { method, target, headers, body }: ViewerR
 
 async function answerOf(answer: IncomingMessage): Promise<OriginAnswer> {
   const { statusCode: status = 0 } = answer;
-  const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
-  return { status, headers: Object.fromEntries(given), body: await buffer(answer) };
+  const input = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+  return { status, headers: Object.fromEntries(input), body: await buffer(answer) };
 }
 
 function openSocket(url: string): Promise<ClientSocket | OriginAnswer> {

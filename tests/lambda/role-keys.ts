@@ -18,7 +18,7 @@ export function keyOfRole(arn: string): RoleKey {
 
 /** The ARNs of the roles of a stage's functions, each once. */
 export function functionRoles(resources: readonly Resource[]): string[] {
-  const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
+  const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   return [...new Set(made.map(({ inputs }) => String(inputs.role)))];
 }
 

@@ -78,9 +78,9 @@ export function joined(transcript: readonly unknown[]): readonly unknown[] {
   return transcript.reduce<readonly unknown[]>((before, frame) => {
     const last = before.at(-1) as Partial<Result> | undefined;
     if (last?.more !== true) return before.concat([frame]);
-    const { more: _, ...one } = last as Result;
+    const { more: _, ...entry } = last as Result;
     const next = frame as Result;
-    const whole = { ...one, ...next, stdout: one.stdout + next.stdout, stderr: one.stderr + next.stderr };
+    const whole = { ...entry, ...next, stdout: entry.stdout + next.stdout, stderr: entry.stderr + next.stderr };
     return before.slice(0, -1).concat([whole]);
   }, []);
 }

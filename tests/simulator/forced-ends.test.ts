@@ -34,7 +34,7 @@ async function active() {
   await world.advance(60_000);
   const held = await world.read("alice", "one");
   const pool = await viewPool(world.ctx, "h100");
-  const node = pool?.nodes.find((one) => one.held.length > 0);
+  const node = pool?.nodes.find((node) => node.held.length > 0);
   if (!pool || !node) throw new Error("Nothing holds it");
   await world.compute.remove(held.uid, held.run.n, { graceSeconds: 0, force: true });
   const nothing = () => undefined;

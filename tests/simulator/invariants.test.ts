@@ -61,7 +61,7 @@ test("a record ended by force holds what the ledger names until it gives that ba
 
 test("who was granted twice takes none of the grants while the pool is closed, and two minutes begin when it opens", () => {
   const { latency, violations, ...clock } = latencyOf();
-  const twice = { ...naming, held: [], granted: [one, one] } as unknown as PoolView;
+  const twice = { ...naming, held: [], granted: [entry, entry] } as unknown as PoolView;
   const closed: PoolView = { ...twice, closed: "paused" };
 
   for (let minutes = 0; minutes < 10; minutes++) {
@@ -122,8 +122,8 @@ test("no message of an environment that lives is removed, and none is settled th
   expect(violations).toEqual(["message 1 of talks was removed", "message 1 was settled after it had been removed"]);
 });
 
-const one = { uid, run: 1 };
-const naming = { granted: [], held: [one], setAside: [], nodes: [] } as unknown as PoolView;
+const entry = { uid, run: 1 };
+const naming = { granted: [], held: [entry], setAside: [], nodes: [] } as unknown as PoolView;
 
 function holder(grant: object | null): Environment {
   return { uid, run: { n: 1, grant }, times: {} } as Environment;

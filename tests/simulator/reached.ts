@@ -188,7 +188,7 @@ export function newReached(): Reached {
   };
 }
 
-function count({ snapshots }: Disk, isSo: (one: DiskSnapshot) => boolean): number {
+function count({ snapshots }: Disk, isSo: (snapshot: DiskSnapshot) => boolean): number {
   return snapshots.filter(isSo).length;
 }
 

@@ -113,7 +113,9 @@ function tracedScheduler(random: () => number, { trace, story }: ScheduleOptions
   const at = () => ((sim.time() - START) / 1000).toFixed(3);
   const sim: Scheduler = scheduler(random, START, {
     note: trace ? (line) => trace(`${at()} ${line}`) : silent,
-    tell: story ? (who, what) => story(`${at().padStart(9)} s  ${named(who).padEnd(14)}  ${named(what)}`) : silent,
+    tell: story
+      ? (who, subject) => story(`${at().padStart(9)} s  ${named(who).padEnd(14)}  ${named(subject)}`)
+      : silent,
   });
   return sim;
 }
@@ -250,9 +252,9 @@ async function look(
 ): Promise<void> {
   const rules = taskRules(host, looks[0] ?? { look: "" });
   const ctx = { ...host, ...rules.ports };
-  for (const one of looks) {
-    if (kindOfKey(keyOfText(one.look) ?? poolKey("")) === "delivery") await deliver(ctx, one, plainBody);
-    else await reconcile(ctx, one);
+  for (const look of looks) {
+    if (kindOfKey(keyOfText(look.look) ?? poolKey("")) === "delivery") await deliver(ctx, look, plainBody);
+    else await reconcile(ctx, look);
   }
   world.watch.violations.push(...rules.broken());
 }

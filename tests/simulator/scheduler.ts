@@ -82,7 +82,7 @@ export interface Scheduler {
   /** Every call and fault, for whoever wants it all. */
   note(line: string): void;
   /** What a person would tell of this schedule: who did what, and how it ended. */
-  tell(who: string, what: string): void;
+  tell(who: string, subject: string): void;
 }
 
 export const calm: FaultRates = {
@@ -173,15 +173,15 @@ export function scheduler(
     }
   }
 
-  function rests({ host, label, at }: Call, what: string): void {
+  function rests({ host, label, at }: Call, subject: string): void {
     setBack(at);
-    const text = `${what} after ${label} for ${Math.round(at - now)} ms`;
+    const text = `${subject} after ${label} for ${Math.round(at - now)} ms`;
     note(`${host.name} ${text}`);
     tell(host.name, text);
   }
 
   function answer(call: Call): void {
-    pending = pending.filter((one) => one !== call);
+    pending = pending.filter((entry) => entry !== call);
     if (call.answer && "error" in call.answer) call.reject(call.answer.error);
     else call.resolve(call.answer?.value);
   }

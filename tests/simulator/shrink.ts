@@ -52,5 +52,5 @@ async function fewest<One>(list: readonly One[], fails: (kept: readonly One[]) =
 }
 
 function except<One>(all: readonly One[], kept: readonly One[]): One[] {
-  return all.filter((one) => !kept.includes(one));
+  return all.filter((entry) => !kept.includes(entry));
 }

@@ -12,12 +12,12 @@ test("a seed replays to the letter", async () => {
   const first: string[] = [];
   const second: string[] = [];
 
-  const one = await simulate(42, { trace: (line) => first.push(line) });
+  const report = await simulate(42, { trace: (line) => first.push(line) });
   const two = await simulate(42, { trace: (line) => second.push(line) });
 
   expect(first.length).toBeGreaterThan(100);
   expect(second).toEqual(first);
-  expect(two).toEqual(one);
+  expect(two).toEqual(report);
 });
 
 test("where every send of handlers and workers is lost, the sweep alone brings everything to its end", async () => {

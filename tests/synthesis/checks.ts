@@ -209,7 +209,7 @@ function minutesOf(expression: string): string {
 }
 
 /** What one list has and the other lacks, in any order; of two that are alike each counts. */
-export function different(what: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
+export function different(subject: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
   const missing = wanted.map(String);
   const extra = found.map(String).filter((each) => {
     const at = missing.indexOf(each);
@@ -217,12 +217,12 @@ export function different(what: string, found: readonly unknown[], wanted: reado
     return at < 0;
   });
   if (extra.length === 0 && missing.length === 0) return [];
-  return [`${what}: missing ${missing.join(", ")}; extra ${extra.join(", ")}`];
+  return [`${subject}: missing ${missing.join(", ")}; extra ${extra.join(", ")}`];
 }
 
-export function differentInOrder(what: string, found: unknown, wanted: unknown): string[] {
-  const [one, other] = [found, wanted].map((all) => JSON.stringify(all));
-  return one === other ? [] : [`${what}: ${one} instead of ${other}`];
+export function differentInOrder(subject: string, found: unknown, wanted: unknown): string[] {
+  const [first, second] = [found, wanted].map((all) => JSON.stringify(all));
+  return first === second ? [] : [`${subject}: ${first} instead of ${second}`];
 }
 
 export function entryOf(resource: Resource, functions: FunctionsFile): FunctionEntry | undefined {

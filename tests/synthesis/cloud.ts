@@ -82,15 +82,15 @@ interface GivenStatement {
 function documentOf({ statements }: Inputs): object {
   return {
     Version: "2012-10-17",
-    Statement: (statements as readonly GivenStatement[]).map((given) => ({
-      ...(given.sid && { Sid: given.sid }),
-      Effect: given.effect ?? "Allow",
-      ...(given.actions && { Action: given.actions }),
-      ...(given.resources && { Resource: given.resources }),
-      ...(given.principals && {
-        Principal: Object.fromEntries(given.principals.map((one) => [one.type, one.identifiers])),
+    Statement: (statements as readonly GivenStatement[]).map((input) => ({
+      ...(input.sid && { Sid: input.sid }),
+      Effect: input.effect ?? "Allow",
+      ...(input.actions && { Action: input.actions }),
+      ...(input.resources && { Resource: input.resources }),
+      ...(input.principals && {
+        Principal: Object.fromEntries(input.principals.map((principal) => [principal.type, principal.identifiers])),
       }),
-      ...(given.conditions && { Condition: conditionsOf(given.conditions) }),
+      ...(input.conditions && { Condition: conditionsOf(input.conditions) }),
     })),
   };
 }

@@ -179,8 +179,8 @@ export const edgeChecks = {
     const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
     const limited = rule?.statement.rateBasedStatement;
     const match = limited?.scopeDownStatement?.byteMatchStatement;
-    const read = (match?.textTransformations ?? [])
-      .toSorted((one: Resource["inputs"], other: Resource["inputs"]) => one.priority - other.priority)
+    const result = (match?.textTransformations ?? [])
+      .toSorted((left: Resource["inputs"], right: Resource["inputs"]) => left.priority - right.priority)
       .map(({ type }: Resource["inputs"]) => type);
     const { path } = endpoints(functions).find(({ name }) => name === "gpu-dev/auth/aws-login") ?? {};
     const samples = [visibilityConfig, ...rules.map((each: Resource["inputs"]) => each.visibilityConfig)].map(
@@ -194,7 +194,7 @@ export const edgeChecks = {
       ),
       ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
       // An escaped dot is a dot only once it is decoded.
-      ...differentInOrder("how it reads a path", read, ["URL_DECODE", "NORMALIZE_PATH"]),
+      ...differentInOrder("how it reads a path", result, ["URL_DECODE", "NORMALIZE_PATH"]),
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
       ...differentInOrder("what it answers", answers, [
         [429, tooManyBody, "retry-after: 60,berth-error: rate"],

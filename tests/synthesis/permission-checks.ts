@@ -20,7 +20,7 @@ const starred = [
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
 
 /** All actions that a role may have. A new one needs a reason in roles.ts. */
-const known = {
+const knownValue = {
   dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
   ec2: [
     ...["CreateSnapshot", "CreateTags", "CreateVolume", "DeleteSnapshot", "DeleteVolume", "DetachVolume"],
@@ -40,7 +40,9 @@ const known = {
   s3: ["DeleteObject", "GetObject", "ListBucket", "PutObject"],
   sqs: ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"],
 } as const;
-const knownActions = Object.entries(known).flatMap(([service, names]) => names.map((name) => `${service}:${name}`));
+const knownActions = Object.entries(knownValue).flatMap(([service, names]) =>
+  names.map((name) => `${service}:${name}`),
+);
 
 export const permissionChecks = {
   /** A policy that AWS keeps, or one apart, would say more than the texts that the other checks read. */
@@ -78,7 +80,7 @@ export const permissionChecks = {
    * "aws.iam.Role", inlinePolicies), so no role has both.
    */
   onePlaceOfPolicies(resources) {
-    const apart = resources.filter(({ type, read }) => /^aws:iam\/role(Policy|Policies)/.test(type) && !read);
+    const apart = resources.filter(({ type, read: result }) => /^aws:iam\/role(Policy|Policies)/.test(type) && !result);
     return ofType(resources, "aws:iam/role:Role")
       .filter(({ inputs }) => inputs.inlinePolicies || inputs.managedPolicyArns)
       .flatMap(({ name, inputs }) =>
@@ -143,11 +145,11 @@ export const permissionChecks = {
 
   environments(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
-    const known = new Set(made.flatMap(({ inputs }) => Object.keys(inputs.environment?.variables ?? {})));
+    const knownNames = new Set(made.flatMap(({ inputs }) => Object.keys(inputs.environment?.variables ?? {})));
     return made.flatMap((resource) => {
       const entry = entryOf(resource, functions);
       if (!entry) return [`${resource.name} is in no list`];
-      return [...environmentProblems(resource, entry), ...settingsProblems(resource, entry, known)];
+      return [...environmentProblems(resource, entry), ...settingsProblems(resource, entry, knownNames)];
     });
   },
 } as const satisfies Record<string, Check>;
@@ -211,15 +213,15 @@ const MOST_OF_AN_ENVIRONMENT = 1_000;
  * Finds settings that a function reads and does not get, and those that it gets without reading them: a change of one
  * would deploy the function for nothing.
  */
-function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, known: ReadonlySet<string>): string[] {
-  const { SETTINGS, DEPLOYED_AT, ...given } = inputs.environment?.variables ?? {};
-  const wanted = entry.settings.filter((each) => known.has(each));
+function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, knownNames: ReadonlySet<string>): string[] {
+  const { SETTINGS, DEPLOYED_AT, ...input } = inputs.environment?.variables ?? {};
+  const wanted = entry.settings.filter((each) => knownNames.has(each));
   return [
     ...(SETTINGS === entry.settings.join() ? [] : [`${name} is told to read ${SETTINGS}`]),
     // SST adds two of its own.
     ...different(
       `settings of ${name}`,
-      Object.keys(given).filter((each) => !each.startsWith("SST_")),
+      Object.keys(input).filter((each) => !each.startsWith("SST_")),
       wanted,
     ),
   ];
@@ -227,7 +229,7 @@ function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, know
 
 /** Finds settings that would end an init, and secrets that a function does not use. */
 function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
-  const given: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
+  const variables: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
   const serves = ["endpoint", "fallback", "socket"].includes(entry.kind);
   const names = [
     ...entry.uses.flatMap((port) => settingsOfPort[port]),
@@ -239,13 +241,13 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
     ...(serves ? ["ORIGIN_SECRETS"] : []),
     ...(name === "ConsumersDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
   ];
-  const counted = Object.entries(given).filter(([key]) => key !== "SETTINGS");
+  const counted = Object.entries(variables).filter(([key]) => key !== "SETTINGS");
   const size = counted.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   if (size > MOST_OF_AN_ENVIRONMENT) return [`${name} is told ${size} bytes`];
-  const environment = { ...given, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
+  const environment = { ...variables, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
   const saysUptime = name === "SharedHealthFunction";
-  if (saysUptime !== Number.isFinite(Date.parse(given.DEPLOYED_AT ?? ""))) return [`${name}: DEPLOYED_AT`];
-  const has = Object.keys(given).filter((each) => each.includes("SECRET"));
+  if (saysUptime !== Number.isFinite(Date.parse(variables.DEPLOYED_AT ?? ""))) return [`${name}: DEPLOYED_AT`];
+  const has = Object.keys(variables).filter((each) => each.includes("SECRET"));
   try {
     readSettings(environment);
     readConfig(names, environment);

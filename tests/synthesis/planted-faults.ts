@@ -170,8 +170,8 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "two function URLs that take each other's requests": [
     "behaviours",
     change(distribution, /./, (inputs) => {
-      const [, one, other] = inputs.origins;
-      [one.originId, other.originId] = [other.originId, one.originId];
+      const [, first, second] = inputs.origins;
+      [first.originId, second.originId] = [second.originId, first.originId];
       return inputs;
     }),
   ],

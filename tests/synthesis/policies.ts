@@ -28,7 +28,7 @@ export function trustPolicies(resources: readonly Resource[]): MadePolicy[] {
 }
 
 function ofType(resources: readonly Resource[], wanted: string): Resource[] {
-  return resources.filter(({ type, read }) => type === wanted && !read);
+  return resources.filter(({ type, read: result }) => type === wanted && !result);
 }
 
 function textOf(policy: unknown): string {

@@ -67,9 +67,9 @@ export const roleChecks = {
     const inside = made.filter(({ inputs }) => inputs.vpcConfig !== undefined);
     if (inside.length === 0) return [];
     const wanted = made.filter((resource) => entryOf(resource, functions)?.uses.includes("compute"));
-    const [one, other] = [inside, wanted].map((all) => all.map(({ name }) => name));
+    const [first, second] = [inside, wanted].map((all) => all.map(({ name }) => name));
     return [
-      ...different("functions in the network", one ?? [], other ?? []),
+      ...different("functions in the network", first ?? [], second ?? []),
       ...inside.flatMap((each) => interfaceProblems(each, resources)),
     ];
   },

@@ -124,8 +124,8 @@ function linesOf(policy: unknown): string[] {
   return Statement.flatMap(({ Action, Resource, Condition }: Resource["inputs"]) =>
     Action.flatMap((action: string) =>
       Resource.map((arn: string) => {
-        const what = `${action} ${/([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(arn)?.[1] ?? arn}`;
-        return Condition ? `${what} ${JSON.stringify(Condition)}` : what;
+        const subject = `${action} ${/([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(arn)?.[1] ?? arn}`;
+        return Condition ? `${subject} ${JSON.stringify(Condition)}` : subject;
       }),
     ),
   );

@@ -79,7 +79,7 @@ test("every bundle that a request waits for is at most 450 kB", () => {
 test("whoever deploys is allowed each service that a stage is made of, and passes roles to no other", () => {
   const { Statement } = deployerPolicy;
   const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
-  const made = [...resources, ...production].filter(({ type, read }) => type.startsWith("aws:") && !read);
+  const made = [...resources, ...production].filter(({ type, read: result }) => type.startsWith("aws:") && !result);
   const passed = Statement.flatMap(({ Condition }) => Condition?.StringEquals?.["iam:PassedToService"] ?? []);
   const trusted = trustPolicies([...resources, ...production]).flatMap(({ document }) =>
     JSON.parse(document).Statement.map(({ Principal }: { Principal: { Service: string } }) => Principal.Service),

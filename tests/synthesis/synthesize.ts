@@ -62,7 +62,7 @@ export async function synthesize(stage: string, settings: Readonly<Record<string
       cwd: root,
     });
     const resources = JSON.parse(await readFile(found, "utf8")) as Resource[];
-    return resources.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+    return resources.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
   } finally {
     await Promise.all([rm(program, { force: true }), rm(found, { force: true })]);
   }

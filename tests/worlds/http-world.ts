@@ -68,8 +68,8 @@ export const developer = callerNamed("developer");
 export const second = callerNamed("second");
 
 /** A caller with this session name, in the account and role that tests allow unless told otherwise. */
-export function callerNamed(session: string, given: Partial<Caller> = {}): Caller {
-  const account = given.account ?? "000000000000";
+export function callerNamed(session: string, input: Partial<Caller> = {}): Caller {
+  const account = input.account ?? "000000000000";
   const id = Buffer.from(`${account}/${session}`).toString("hex").toUpperCase();
   return {
     accessKeyId: `ASIA${id}`.slice(0, 128),
@@ -77,7 +77,7 @@ export function callerNamed(session: string, given: Partial<Caller> = {}): Calle
     sessionToken: `token-of-${encodeURIComponent(session)}-`.padEnd(100, "T"),
     account,
     arn: `arn:aws:sts::${account}:assumed-role/SSOCloudDevGpuReservation/${session}`,
-    ...given,
+    ...input,
   };
 }
 

@@ -28,7 +28,7 @@ export async function instanceWorld({ waitMs = 10_000, ...options }: HttpWorldOp
   const id = String(created.body.instanceId);
   if (waitMs > 0) await world.advance(waitMs);
   const head = (which = id): Environment => {
-    const item = world.table.all().find((one) => one.kind === "environment" && one.id === which);
+    const item = world.table.all().find((item) => item.kind === "environment" && item.id === which);
     if (!item) throw new Error(`No head of ${which}`);
     return parseEnvironment(item);
   };

@@ -41,9 +41,9 @@ const route = createRoute({
 export const endpoint = dev8.endpoint(route, { uses: ["table", "queue"], pace: "waits" }, async ({ ctx, body }) => {
   const { workspaceId, force } = body;
   const unknown = unknownWorkspace(workspaceId);
-  const known = await findWorkspace(ctx, body);
-  if (!known) throw unknown;
-  const status = statusOf(known);
+  const knownWorkspace = await findWorkspace(ctx, body);
+  if (!knownWorkspace) throw unknown;
+  const status = statusOf(knownWorkspace);
   if (!force && (hasContainer[status] || status === "STOPPING")) {
     const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
     throw new Problem("conflict", why);

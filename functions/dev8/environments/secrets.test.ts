@@ -34,9 +34,9 @@ async function watchedWorld(options: Parameters<typeof workspaceWorld>[0] = {}) 
       ...ports,
       queue: {
         ...ports.queue,
-        send: async (...given) => {
-          noted.push(JSON.stringify(given));
-          await ports.queue.send(...given);
+        send: async (...input) => {
+          noted.push(JSON.stringify(input));
+          await ports.queue.send(...input);
         },
       },
     }),
@@ -49,8 +49,8 @@ async function watchedWorld(options: Parameters<typeof workspaceWorld>[0] = {}) 
       await apply(run);
     },
   });
-  const ask = async (...given: Parameters<typeof world.ask>) => {
-    const answers = await world.ask(...given);
+  const ask = async (...input: Parameters<typeof world.ask>) => {
+    const answers = await world.ask(...input);
     noted.push(JSON.stringify(answers));
     return answers;
   };

@@ -47,12 +47,12 @@ export const endpoint = dev8.endpoint(
   async ({ ctx, body, resource }) => {
     const { workspaceId: id } = body;
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
-    const known = await findWorkspace(ctx, body);
-    if (!known || known.end.outcome) throw noVolume;
-    if (!isStartedBy(known, resource.uid)) {
-      if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
-      checkLines(body, { name: known.name, userId: String(known.labels.userId) });
-      const changes = newRun(ctx, body, known.labels);
+    const knownWorkspace = await findWorkspace(ctx, body);
+    if (!knownWorkspace || knownWorkspace.end.outcome) throw noVolume;
+    if (!isStartedBy(knownWorkspace, resource.uid)) {
+      if (knownWorkspace.phase !== "stopped" || knownWorkspace.goal.desired === "active") throw containerExists(id);
+      checkLines(body, { name: knownWorkspace.name, userId: String(knownWorkspace.labels.userId) });
+      const changes = newRun(ctx, body, knownWorkspace.labels);
       const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: resource.uid }));
       // A run that another request started runs something else.
       if (!isStartedBy(started, resource.uid)) throw containerExists(id);

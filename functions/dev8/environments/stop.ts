@@ -45,14 +45,14 @@ export const endpoint = dev8.endpoint(
   async ({ ctx, body, resource }) => {
     const { workspaceId } = body;
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);
-    const known = await findWorkspace(ctx, body);
+    const knownWorkspace = await findWorkspace(ctx, body);
     // Asked for by the request that this one repeats.
     const isAsked =
-      known !== undefined &&
-      !known.end.outcome &&
-      (isStoppedBy(known, resource.uid) || (resource.isRepeat && known.goal.desired === "stopped"));
+      knownWorkspace !== undefined &&
+      !knownWorkspace.end.outcome &&
+      (isStoppedBy(knownWorkspace, resource.uid) || (resource.isRepeat && knownWorkspace.goal.desired === "stopped"));
     if (!isAsked) {
-      if (!known || !hasContainer[statusOf(known)]) throw noContainer;
+      if (!knownWorkspace || !hasContainer[statusOf(knownWorkspace)]) throw noContainer;
       const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: resource.uid });
       await refusedAs(noContainer, stop);
     }

@@ -197,8 +197,8 @@ describe("create", () => {
     expect([first.status, made.status, again.status]).toEqual([500, 201, 201]);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
     expect(await again.text()).toBe(await made.text());
-    const other = await world.request("POST", path, { ...sent, body: workspaceOf("another-workspace") });
-    expect(other.status).toBe(409);
+    const otherResponse = await world.request("POST", path, { ...sent, body: workspaceOf("another-workspace") });
+    expect(otherResponse.status).toBe(409);
   });
 
   test("repeated under its key after its answer was lost leaves a workspace as it is that was used and died since", async () => {
@@ -244,10 +244,10 @@ describe("start", () => {
     const item = { ...world.head(), name, labels: { ...world.head().labels, userId } };
     await world.table.put(item as never);
 
-    const other = await world.start({ name: "b\u200bc", userId });
+    const otherEntry = await world.start({ name: "b\u200bc", userId });
     const same = await world.start({ name, userId });
 
-    expect([other.status, other.body.message]).toEqual([400, "name must not contain control characters"]);
+    expect([otherEntry.status, otherEntry.body.message]).toEqual([400, "name must not contain control characters"]);
     expect([same.status, same.body.data?.environment]).toMatchObject([200, { name, userId }]);
   });
 
@@ -449,7 +449,7 @@ describe("two owners with the same id", () => {
   test("know nothing of each other", async () => {
     const world = await workspaceWorld();
     const stranger = await world.login(second);
-    const [mine, other] = [await world.create(), await world.create({ name: "Other" }, stranger)];
+    const [mine, otherEntry] = [await world.create(), await world.create({ name: "Other" }, stranger)];
     const ofOther = () => world.ask("GET", `${path}/${workspaceId}`, undefined, stranger);
     const before = await ofOther();
     const heads = world.table.all().filter(({ kind }) => kind === "environment");
@@ -458,7 +458,7 @@ describe("two owners with the same id", () => {
     await world.stop();
     await world.remove();
 
-    const names = [mine, other].map(({ body }) => body.data.environment.azureFqdn);
+    const names = [mine, otherEntry].map(({ body }) => body.data.environment.azureFqdn);
     expect(names).toEqual([
       `ws-${workspaceId}.centralindia.preview.localhost`,
       expect.stringMatching(/^ws-test-workspace-001-[0-9a-f]{6}\.centralindia\.preview\.localhost$/),
@@ -523,11 +523,11 @@ describe("read", () => {
     const world = await workspaceWorld();
     const { environment } = (await world.create()).body.data;
 
-    const one = await world.ask("GET", `${path}/${workspaceId}`);
+    const entry = await world.ask("GET", `${path}/${workspaceId}`);
     const all = await world.ask("GET", path);
 
     const message = "Environment retrieved successfully";
-    expect(one).toEqual({ status: 200, body: { success: true, message, data: { environment } } });
+    expect(entry).toEqual({ status: 200, body: { success: true, message, data: { environment } } });
     expect(all.body.data.environments).toEqual([environment]);
   });
 

@@ -83,11 +83,11 @@ test("without a key it is 401, as everywhere", async () => {
 test("who logs in with the operator's role may, whatever his name; the text for others does not name that role", async () => {
   const arn = (role: string) => `arn:aws:sts::000000000000:assumed-role/${role}/carol`;
   const carol = callerNamed("carol", { arn: arn("GpuOperators") });
-  const other = callerNamed("mallory", { arn: arn("Other") });
-  const world = await httpWorld({ settings: { adminRoles: ["GpuOperators"] }, callers: [carol, other] });
+  const otherCaller = callerNamed("mallory", { arn: arn("Other") });
+  const world = await httpWorld({ settings: { adminRoles: ["GpuOperators"] }, callers: [carol, otherCaller] });
 
   const key = await world.login(carol);
-  const refused = await world.login(other).catch((error: unknown) => String(error));
+  const refused = await world.login(otherCaller).catch((error: unknown) => String(error));
 
   expect((await world.request("GET", "/v1/admin/audit", { key })).status).toBe(200);
   expect((await world.request("GET", "/v1/admin/audit", { key: await world.login(developer) })).status).toBe(404);
@@ -98,7 +98,7 @@ test("the operator lists the jobs of all, by status and by user, without anythin
   const { world, admin, user, ask } = await adminWorld();
   const first = await submitJob(world, user, { command: "secret-command", env_vars: { TOKEN: "hidden-value" } });
   await world.advance(1000);
-  const own = await submitJob(world, admin);
+  const ownJob = await submitJob(world, admin);
   world.clock.advance(1);
   const waits = await submitJob(world, user, { gpu_count: 16 });
   await world.advance(1000);
@@ -111,7 +111,7 @@ test("the operator lists the jobs of all, by status and by user, without anythin
     total: 3,
     jobs: [
       { job_id: waits, user_id: "second", status: "queued", queue_position: 1 },
-      { job_id: own, user_id: "developer", status: "active" },
+      { job_id: ownJob, user_id: "developer", status: "active" },
       { job_id: first, user_id: "second", status: "active" },
     ],
   });
@@ -226,15 +226,15 @@ test("the first characters of an id stand for it, over the jobs of all or of one
 test("two owners of one id: the operator has to say whose", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
-  const [owner, other] = ["second", "developer"].map((name) => {
-    const item = world.table.all().find((one) => one.kind === "user" && one.username === name);
+  const [owner, otherName] = ["second", "developer"].map((name) => {
+    const item = world.table.all().find((item) => item.kind === "user" && item.username === name);
     return String(item?.uid);
   });
   const mine = await world.table.get(environmentKey(owner ?? "", "gpu-dev", job));
   const copy = {
     ...mine,
-    ...environmentKey(other ?? "", "gpu-dev", job),
-    owner: other,
+    ...environmentKey(otherName ?? "", "gpu-dev", job),
+    owner: otherName,
     writers: ["w1"],
     uid: "e".repeat(32),
   };
@@ -271,11 +271,11 @@ test("an unknown user is 404, and nobody locks himself out", async () => {
   const { admin, ask } = await adminWorld();
 
   const unknown = await ask("POST", "/v1/admin/users/nobody/disable", admin);
-  const own = await ask("POST", "/v1/admin/users/developer/disable", admin);
+  const ownValue = await ask("POST", "/v1/admin/users/developer/disable", admin);
   const hostile = await ask("POST", `/v1/admin/users/${"x".repeat(3000)}/disable`, admin);
 
   expect(unknown).toMatchObject({ status: 404, body: { detail: "User 'nobody' not found" } });
-  expect(own).toMatchObject({ status: 409, body: { detail: "You cannot disable yourself" } });
+  expect(ownValue).toMatchObject({ status: 409, body: { detail: "You cannot disable yourself" } });
   expect(hostile.status).toBe(404);
 });
 
@@ -505,7 +505,7 @@ test("a job whose record cannot be read is answered in plain words, and the oper
   const { world, admin, user, ask } = await adminWorld();
   const id = await submitJob(world, user);
   await world.advance(60_000);
-  const item = world.table.all().find((one) => one.kind === "environment");
+  const item = world.table.all().find((item) => item.kind === "environment");
   const key = keyText(item ?? { pk: "", sk: "" });
   const end = (sent: unknown) => ask("POST", "/v1/admin/records/end", admin, sent);
 

@@ -271,23 +271,23 @@ export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orph
   return {
     checked_at: report ? wholeSeconds(report.checkedAt) : null,
     run_count: runCount,
-    runs: runs.map((one) => ({ ...toSighting(one), gpu_type: one.pool, gpu_count: one.gpus })),
+    runs: runs.map((run) => ({ ...toSighting(run), gpu_type: run.pool, gpu_count: run.gpus })),
     record_count: recordCount,
     records: records.map(toSighting),
     volume_count: volumeCount,
-    volumes: volumes.map(({ key, firstSeenAt, ...one }) => ({
+    volumes: volumes.map(({ key, firstSeenAt, ...fields }) => ({
       record: key,
-      ...one,
+      ...fields,
       first_seen_at: wholeSeconds(firstSeenAt),
     })),
     snapshot_count: snapshotCount,
-    snapshots: snapshots.map(({ key, firstSeenAt, ...one }) => ({
+    snapshots: snapshots.map(({ key, firstSeenAt, ...fields }) => ({
       record: key,
-      ...one,
+      ...fields,
       first_seen_at: wholeSeconds(firstSeenAt),
     })),
     removed_count: removedCount,
-    removed: removed.map(({ key, at, ...one }) => ({ record: key, ...one, removed_at: wholeSeconds(at) })),
+    removed: removed.map(({ key, at, ...fields }) => ({ record: key, ...fields, removed_at: wholeSeconds(at) })),
     orphan_gpu_hours: Math.round(gpuHours * 1000) / 1000,
     orphan_gb_hours: Math.round(gbHours * 1000) / 1000,
   };

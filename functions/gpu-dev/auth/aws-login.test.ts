@@ -200,13 +200,13 @@ test.each([
 });
 
 test("429 to the 61st login in a minute from one address, before STS is asked, and to no other", async () => {
-  let asked = 0;
+  let input = 0;
   const wrap: HttpWorldOptions["wrap"] = (ports) => ({
     ...ports,
     identity: {
       ...ports.identity,
       callerOfCredentials: async (credentials) => {
-        asked += 1;
+        input += 1;
         return ports.identity.callerOfCredentials(credentials);
       },
     },
@@ -219,7 +219,7 @@ test("429 to the 61st login in a minute from one address, before STS is asked, a
 
   const refused = await logIn("203.0.113.7");
 
-  expect(asked).toBe(60);
+  expect(input).toBe(60);
   expect([refused.status, await refused.json()]).toEqual([429, { detail: "Too many requests" }]);
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
   expect((await logIn("203.0.113.8")).status).toBe(401);

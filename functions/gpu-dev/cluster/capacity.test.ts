@@ -13,15 +13,15 @@ async function textOf(world: HttpWorld, key: string, path: string): Promise<stri
 /** 24 GPUs of three types and a CPU machine; one H100 machine is active, half of the A10Gs, and two jobs wait. */
 async function busyWorld() {
   const world = await httpWorld({ nodes: nodesOf({ h100: 2, a10g: 1, "t4-small": 1, "cpu-x86": 1 }) });
-  const [key, other] = [await world.login(), await world.login(second)];
+  const [key, otherName] = [await world.login(), await world.login(second)];
   await submitJob(world, key, { gpu_count: 8 });
-  await submitJob(world, other, { instance_type: "g5.12xlarge", gpu_count: 2 });
-  await submitJob(world, other, { instance_type: "c7i.8xlarge" });
+  await submitJob(world, otherName, { instance_type: "g5.12xlarge", gpu_count: 2 });
+  await submitJob(world, otherName, { instance_type: "c7i.8xlarge" });
   await world.advance(3_000);
   await submitJob(world, key, { gpu_count: 16 });
-  await submitJob(world, other, { instance_type: "p4d.24xlarge" });
+  await submitJob(world, otherName, { instance_type: "p4d.24xlarge" });
   await world.advance(61_000);
-  return { world, key, other };
+  return { world, key, other: otherName };
 }
 
 const h100 = { gpu_type: "h100", total: 16, available: 8, in_use: 8, queued: 16, max_per_node: 8 };
@@ -35,7 +35,7 @@ const byType = {
 const stamp = /"timestamp":"2026-01-20T18:0\d:\d\dZ"}$/;
 
 test("availability has the documented keys in their order, types with machines sorted, and counts all owners", async () => {
-  const { world, key, other } = await busyWorld();
+  const { world, key, other: otherName } = await busyWorld();
 
   const text = await textOf(world, key, "/v1/gpu/availability");
 
@@ -49,7 +49,7 @@ test("availability has the documented keys in their order, types with machines s
   };
   expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);
-  expect(await textOf(world, other, "/v1/gpu/availability")).toBe(text);
+  expect(await textOf(world, otherName, "/v1/gpu/availability")).toBe(text);
 });
 
 test("a type without machines is shown only where a node group makes some, or in the status while jobs wait", async () => {
@@ -118,13 +118,13 @@ test("availability says what one machine has free, why a type is closed, and wha
   await world.advance(61_000);
   const types = async () => JSON.parse(await textOf(world, key, "/v1/gpu/availability")).availability;
 
-  const [before, asked] = [await types(), batches.splice(0)];
+  const [before, numbers] = [await types(), batches.splice(0)];
   await world.request("POST", "/v1/admin/admission/pause", { key, body: {} });
   await world.advance(61_000);
 
   expect(before.h100).toMatchObject({ available: 38, largest_free: 8, open: true, closed_reason: null, scalable: 3 });
   expect(before.l4).toMatchObject({ available: 3, largest_free: 3, count_options: [1, 2, 4], scalable: 0 });
-  expect(asked).toHaveLength(1);
+  expect(numbers).toHaveLength(1);
   expect((await types()).h100).toMatchObject({
     available: 0,
     largest_free: 0,
@@ -135,7 +135,7 @@ test("availability says what one machine has free, why a type is closed, and wha
 });
 
 test("status has the documented keys in their order, and its sums are those of the types", async () => {
-  const { world, key, other } = await busyWorld();
+  const { world, key, other: otherName } = await busyWorld();
 
   const text = await textOf(world, key, "/v1/cluster/status");
 
@@ -153,7 +153,7 @@ test("status has the documented keys in their order, and its sums are those of t
   };
   expect(text.replace(stamp, "")).toBe(`${JSON.stringify(totals).slice(0, -1)},`);
   expect(text).toMatch(stamp);
-  expect(await textOf(world, other, "/v1/cluster/status")).toBe(text);
+  expect(await textOf(world, otherName, "/v1/cluster/status")).toBe(text);
 });
 
 /** One H100 machine, and a job that was told to start in an hour and started after two minutes. */

@@ -299,9 +299,9 @@ describe("a disk's record", () => {
 
   test("is nobody else's to see, and names that are none are only unknown", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
-    const other = await world.login(second);
+    const otherName = await world.login(second);
 
-    const answer = await world.call("GET", "/v1/disks/data", undefined, other);
+    const answer = await world.call("GET", "/v1/disks/data", undefined, otherName);
 
     expect([answer.status, answer.body]).toEqual([404, { detail: "Disk 'data' not found" }]);
     expect(await detail("GET", "/v1/disks/nothing")).toEqual([404, "Disk 'nothing' not found"]);
@@ -446,10 +446,10 @@ describe("GET /v1/disks/{disk_name}/operations/{operation_id}", () => {
     await world.call("POST", "/v1/disks/data/undelete");
     await world.call("POST", "/v1/disks/data/rename", { new_name: "new" });
 
-    const asked = await world.call("GET", `/v1/disks/new/operations/${body.operation_id}`);
+    const input = await world.call("GET", `/v1/disks/new/operations/${body.operation_id}`);
 
     const on = String(body.message).slice(-10);
-    expect(asked.body).toMatchObject({ disk_name: "new", is_deleted: true, delete_date: on, status: "completed" });
+    expect(input.body).toMatchObject({ disk_name: "new", is_deleted: true, delete_date: on, status: "completed" });
     expect((await world.call("GET", `/v1/disks/data/operations/${body.operation_id}`)).status).toBe(200);
   });
 
@@ -457,7 +457,7 @@ describe("GET /v1/disks/{disk_name}/operations/{operation_id}", () => {
     const { body } = await world.call("POST", "/v1/disks", { disk_name: "data" });
     await world.call("POST", "/v1/disks", { disk_name: "other" });
     const id = String(body.operation_id);
-    const other = await world.login(second);
+    const otherName = await world.login(second);
 
     for (const [name, op] of [
       ["other", id],
@@ -468,7 +468,7 @@ describe("GET /v1/disks/{disk_name}/operations/{operation_id}", () => {
       const path = `/v1/disks/${encodeURIComponent(name)}/operations/${op}`;
       expect(await detail("GET", path)).toEqual([404, `Operation '${op}' not found for disk '${name}'`]);
     }
-    expect((await world.call("GET", `/v1/disks/data/operations/${id}`, undefined, other)).status).toBe(404);
+    expect((await world.call("GET", `/v1/disks/data/operations/${id}`, undefined, otherName)).status).toBe(404);
   });
 });
 

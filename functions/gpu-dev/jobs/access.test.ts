@@ -167,9 +167,9 @@ describe("POST /v1/jobs/{job_id}/users", () => {
   it("is not for another owner's job", async () => {
     world.githubKeys.publish("octocat", octocat);
     const id = await active();
-    const other = await world.login(second);
+    const otherName = await world.login(second);
 
-    expect(await post(`/v1/jobs/${id}/users`, { github_username: "octocat" }, other)).toEqual({
+    expect(await post(`/v1/jobs/${id}/users`, { github_username: "octocat" }, otherName)).toEqual({
       status: 404,
       text: `{"detail":"Job ${id} not found"}`,
     });
@@ -181,7 +181,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
     const id = await active();
 
     const on = await post(`/v1/jobs/${id}/jupyter/enable`);
-    const asked = await job(id);
+    const fields = await job(id);
     await world.deliver();
     const shown = await job(id);
     const off = await post(`/v1/jobs/${id}/jupyter/disable`);
@@ -191,7 +191,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
       status: 200,
       text: `{"job_id":"${id}","action":"enable_jupyter","status":"requested","message":"Jupyter enable request submitted (message ID: 2)"}`,
     });
-    expect(asked).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
+    expect(fields).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
     const token = String(shown.jupyter_token);
     expect(token).toMatch(/^[\w-]{43}$/);
     expect(shown).toMatchObject({ jupyter_enabled: true, jupyter_url: `http://127.0.0.1:40123/lab?token=${token}` });
@@ -453,9 +453,9 @@ describe("a job", () => {
 
   it("has Jupyter from the start when an old client says so", async () => {
     const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });
-    const other = await active({ env_vars: { JUPYTER_ENABLED: "false" } });
+    const otherName = await active({ env_vars: { JUPYTER_ENABLED: "false" } });
 
     expect(await job(id)).toMatchObject({ jupyter_enabled: true, jupyter_url: expect.stringContaining("/lab?token=") });
-    expect(await job(other)).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
+    expect(await job(otherName)).toMatchObject({ jupyter_enabled: false, jupyter_url: null });
   });
 });

@@ -171,7 +171,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect(body).toMatchObject(expected);
     const times = { estimated_start_time: at(now), estimated_start_latest: at(now) };
     const starting = [body, ...(body.alternatives as Record<string, unknown>[])];
-    expect(starting.filter((one) => one.estimated_start_time === at(now))).toEqual(
+    expect(starting.filter((fields) => fields.estimated_start_time === at(now))).toEqual(
       fields.duration_hours === 1 ? [expect.objectContaining(times)] : [],
     );
   });
@@ -216,15 +216,15 @@ describe("an estimate for a job not yet submitted", () => {
   test("says that there is no such machine, and when a job that waits for one ends", async () => {
     const { world, key } = await forecastWorld();
     const ends = "this deployment has no such machine now: unless one comes, it ends by itself after 48 hours";
-    const asked = { instance_type: "p4d.24xlarge" };
+    const input = { instance_type: "p4d.24xlarge" };
 
-    const before = await ask(world, key, asked);
-    await submitJob(world, key, asked);
+    const before = await ask(world, key, input);
+    await submitJob(world, key, input);
     await world.advance(12_000);
 
     expect(before.body).toMatchObject({ queue_position: null, reason: `No A100 nodes available; ${ends}` });
     const reason = `No A100 nodes available - position #2 in queue; ${ends}`;
-    expect((await ask(world, key, asked)).body).toMatchObject({ estimated_start_time: null, reason });
+    expect((await ask(world, key, input)).body).toMatchObject({ estimated_start_time: null, reason });
   });
 
   test("says nothing of a type's end without a machine where its node group would make one", async () => {

@@ -62,7 +62,10 @@ export const endpoint = gpuDev.endpoint(
         ...(answer.code === "none" && !isMade ? [noMachine] : []),
         ...endsFirst(answer.code === "later" ? answer.after : answer.p50, waitEndOf(ctx, answer.position === 1)),
       ].join("; "),
-      alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
+      alternatives: alternatives.map((alternative) => ({
+        gpu_count: alternative.size.gpus,
+        ...timesOf(alternative.answer),
+      })),
       ...always,
     };
   },

@@ -55,12 +55,12 @@ test("a job that ends soon says so in its warning, beside others, until an exten
   await world.advance(120_000);
   const both = await warningOf();
   await extend(world, key, id, { extension_hours: 1 });
-  const asked = await warningOf();
+  const warning = await warningOf();
   await world.advance(3_000);
 
   const failed = "add_user (request 2) failed: No SSH keys found for GitHub user 'empty'";
   expect([before, warned]).toEqual([null, "Expires in 5 minutes"]);
-  expect([both, asked]).toEqual([`Expires in 3 minutes; ${failed}`, `Expires in 3 minutes; ${failed}`]);
+  expect([both, warning]).toEqual([`Expires in 3 minutes; ${failed}`, `Expires in 3 minutes; ${failed}`]);
   expect(await warningOf()).toBe(failed);
 });
 

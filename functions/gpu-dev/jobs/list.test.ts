@@ -36,8 +36,8 @@ test("jobs are listed newest first, as GET shows them but without actions and ti
 
   const shown = await Promise.all(
     jobs.map(async (job) => {
-      const one = await world.request("GET", `/v1/jobs/${job.job_id}`, { key });
-      const { actions, timeline, command, ...summary } = (await one.json()) as Readonly<Record<string, unknown>>;
+      const response = await world.request("GET", `/v1/jobs/${job.job_id}`, { key });
+      const { actions, timeline, command, ...summary } = (await response.json()) as Readonly<Record<string, unknown>>;
       expect([actions, timeline, command]).toEqual([expect.any(Array), expect.any(Array), null]);
       return summary;
     }),

@@ -66,12 +66,12 @@ test("a stream goes on behind the last event that its client got", async () => {
   print("second\n");
 
   const resumed = readerOf(await open("", { "Last-Event-ID": "6" }));
-  const asked = readerOf(await open("?after=9"));
+  const reader = readerOf(await open("?after=9"));
   const odd = readerOf(await open("", { "Last-Event-ID": "6; drop" }));
 
-  const texts = [resumed, asked, odd].map(async ({ next }) => (await next())?.data.logs);
+  const texts = [resumed, reader, odd].map(async ({ next }) => (await next())?.data.logs);
   expect(await Promise.all(texts)).toEqual(["second\n", "ond\n", "first\nsecond\n"]);
-  for (const { cancel } of [resumed, asked, odd]) await cancel();
+  for (const { cancel } of [resumed, reader, odd]) await cancel();
 });
 
 test("a stream says by comments that it lives, and is closed once its key is revoked", async () => {
@@ -83,8 +83,8 @@ test("a stream says by comments that it lives, and is closed once its key is rev
   expect(quiet.map((event) => event?.event)).toEqual(["comment", "comment"]);
   expect((await events.next())?.data.logs).toBe("second\n");
 
-  const other = await world.login();
-  await world.request("DELETE", `/v1/keys/${key.slice(0, 8)}`, { key: other });
+  const otherName = await world.login();
+  await world.request("DELETE", `/v1/keys/${key.slice(0, 8)}`, { key: otherName });
 
   expect(await events.next()).toMatchObject({ event: "closed", data: { error: "key_revoked" } });
   expect(await events.next()).toBeUndefined();

@@ -37,14 +37,14 @@ describe.each([
   test("output that repeats itself for longer than a MiB is read once, and what was lost of it is told", async () => {
     const { print, readAfter } = await jobWorld(streams);
     const line = "the same line\n";
-    let [next, read] = ["0", ""];
+    let [next, text] = ["0", ""];
     for (let round = 0; round < 5; round++) {
       await print(line.repeat(30_000));
       const answer = await readAfter(next);
       expect(answer.truncated).toBe(false);
-      [read, next] = [read + answer.logs, answer.next];
+      [text, next] = [text + answer.logs, answer.next];
     }
-    expect([read.length, next]).toEqual([5 * 30_000 * line.length, String(read.length)]);
+    expect([text.length, next]).toEqual([5 * 30_000 * line.length, String(text.length)]);
 
     await print(line.repeat(200_000));
     const answer = await readAfter(next);
@@ -58,14 +58,14 @@ describe.each([
     "%j is read once and whole, although it is printed byte by byte",
     async (text) => {
       const { print, readAfter } = await jobWorld(streams);
-      let [next, read] = ["0", ""];
+      let [next, result] = ["0", ""];
       for (const byte of new TextEncoder().encode(text)) {
         await print(Uint8Array.of(byte));
         const answer = await readAfter(next);
-        [read, next] = [read + answer.logs, answer.next];
+        [result, next] = [result + answer.logs, answer.next];
       }
 
-      expect(read).toBe(text);
+      expect(result).toBe(text);
       expect(next).toBe(String(new TextEncoder().encode(text).length));
     },
   );

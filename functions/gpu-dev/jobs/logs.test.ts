@@ -113,16 +113,16 @@ test("following from one answer to the next neither misses nor doubles a byte, t
   const { world, get, print } = await logWorld("é€💥\n");
   await world.advance(6_000);
   const printed = ["1%\r", "2%\r", "100%\r\ndone \uFFFD", "\uFFFD", "ä\n", "\u0000\u001b[31m", "no end"];
-  let [read, after] = ["", "0"];
+  let [result, after] = ["", "0"];
   for (const text of [...printed, "", ""]) {
     const answer = (await (await get(`?after=${after}`)).json()) as Followed;
     expect([answer.truncated, answer.ended]).toEqual([false, false]);
-    [read, after] = [read + answer.logs, answer.next];
+    [result, after] = [result + answer.logs, answer.next];
     print(text);
     await world.advance(2_000);
   }
 
-  expect(read).toBe(`é€💥\n${printed.join("")}`);
+  expect(result).toBe(`é€💥\n${printed.join("")}`);
 });
 
 test("output that grows past what is kept is followed without a gap, and a cursor that is too old is told so", async () => {
@@ -130,9 +130,9 @@ test("output that grows past what is kept is followed without a gap, and a curso
   const lines = (from: number, count: number) => Array.from({ length: count }, (_, n) => line(from + n)).join("");
   const { world, get, print } = await logWorld(lines(0, 5_000));
   await world.advance(6_000);
-  let [read, after, count] = ["", "0", 5_000];
+  let [text, after, count] = ["", "0", 5_000];
   for (let round = 0; round < 8; round++) {
-    for (let answer: Followed; ; [read, after] = [read + answer.logs, answer.next]) {
+    for (let answer: Followed; ; [text, after] = [text + answer.logs, answer.next]) {
       answer = (await (await get(`?after=${after}`)).json()) as Followed;
       expect(answer.truncated).toBe(false);
       if (answer.logs === "") break;
@@ -142,7 +142,7 @@ test("output that grows past what is kept is followed without a gap, and a curso
     await world.advance(2_000);
   }
 
-  expect(read).toBe(lines(0, count - 3_000));
+  expect(text).toBe(lines(0, count - 3_000));
   const late = (await (await get("?after=0")).json()) as Followed;
   expect(late.truncated).toBe(true);
   expect(Number(late.next)).toBeGreaterThan(MIB);
@@ -156,16 +156,16 @@ test("more output than is kept between two reads is told as lost, and the newest
   const { next } = (await (await get("?after=0")).json()) as Followed;
   print(`${"y".repeat(3 * MIB)}last\n`);
   await world.advance(2_000);
-  let [read, after] = ["", next];
+  let [text, after] = ["", next];
   const lost: boolean[] = [];
   for (let n = 0; n < 3; n++) {
     const answer = (await (await get(`?after=${after}`)).json()) as Followed;
     lost.push(answer.truncated);
-    [read, after] = [read + answer.logs, answer.next];
+    [text, after] = [text + answer.logs, answer.next];
   }
 
   expect(lost).toEqual([true, false, false]);
-  expect(read).toBe(`${"y".repeat(MIB - 5)}last\n`);
+  expect(text).toBe(`${"y".repeat(MIB - 5)}last\n`);
 });
 
 test("a follower reads the last words of a job, and is then told that nothing follows", async () => {

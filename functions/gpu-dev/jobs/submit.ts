@@ -79,7 +79,7 @@ export const endpoint = gpuDev.endpoint(
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
     const path = body.github_user ? ["github_user"] : ["env_vars", "GITHUB_USER"];
     await checkGithubUser(ctx, { name: github, path, needsKeys: false });
-    const asked = {
+    const input = {
       ...resource,
       name: nameOf(body) ?? podNameOf(id),
       labels: github ? { github_user: github } : {},
@@ -95,7 +95,7 @@ export const endpoint = gpuDev.endpoint(
       receiver,
       note: warning,
     };
-    const job = await createEnvironment(ctx, asked).catch(async (error: unknown) => {
+    const job = await createEnvironment(ctx, input).catch(async (error: unknown) => {
       const isTaken = error instanceof Conflict && (await findEnvironment(ctx, id)) !== undefined;
       throw isTaken ? idTaken(ctx.noun, id) : error;
     });
@@ -105,7 +105,7 @@ export const endpoint = gpuDev.endpoint(
       status: "queued" as const,
       message,
       estimated_start_time: null,
-      gpu_hours: gpuHours(asked.size, asked.size.wantedMs),
+      gpu_hours: gpuHours(input.size, input.size.wantedMs),
     };
     return warning === undefined ? answer : { ...answer, warning };
   },

@@ -25,11 +25,11 @@ const NewUser = z
   })
   .superRefine(
     ({ github_username, public_key }, ctx) => {
-      const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
-      if (given.length === 2) {
+      const sources = [github_username, public_key].filter((value) => value !== undefined && value !== null);
+      if (sources.length === 2) {
         ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
       }
-      if (given.length > 0) return;
+      if (sources.length > 0) return;
       ctx.addIssue({
         code: "custom",
         params: { type: "missing" },

@@ -89,16 +89,16 @@ describe("POST /v1/keys/rotate", () => {
 describe("GET /v1/keys", () => {
   test("shows exactly the documented keys of those that work, of this user alone", async () => {
     const world = await httpWorld();
-    const [first, other] = [await world.login(), await world.login()];
+    const [first, otherName] = [await world.login(), await world.login()];
     await world.login(second);
 
-    const response = await world.request("GET", "/v1/keys", { key: other });
+    const response = await world.request("GET", "/v1/keys", { key: otherName });
 
     const { keys, total } = (await response.json()) as { keys: Record<string, unknown>[]; total: number };
     expect(total).toBe(2);
     expect(keys.map(({ key_prefix, current }) => [key_prefix, current])).toEqual([
       [first.slice(0, 8), false],
-      [other.slice(0, 8), true],
+      [otherName.slice(0, 8), true],
     ]);
     const names = ["key_prefix", "created_at", "expires_at", "last_used_at", "current"];
     expect(Object.keys(keys[0] ?? {})).toEqual(names);
@@ -129,26 +129,26 @@ describe("GET /v1/keys", () => {
 describe("DELETE /v1/keys/{prefix}", () => {
   test("ends a key at once in its own process, and in any other after 5 s", async () => {
     const world = await httpWorld();
-    const [key, other] = [await world.login(), await world.login()];
-    expect(await said(world, other)).toBe("200 ok");
+    const [key, otherName] = [await world.login(), await world.login()];
+    expect(await said(world, otherName)).toBe("200 ok");
     const elsewhere = anotherProcess(world);
-    expect(await saidBy(elsewhere, other)).toBe(200);
+    expect(await saidBy(elsewhere, otherName)).toBe(200);
 
-    const response = await world.request("DELETE", `/v1/keys/${other.slice(0, 8)}`, { key });
+    const response = await world.request("DELETE", `/v1/keys/${otherName.slice(0, 8)}`, { key });
 
     expect([response.status, await response.json()]).toEqual([
       200,
-      { key_prefix: other.slice(0, 8), status: "revoked" },
+      { key_prefix: otherName.slice(0, 8), status: "revoked" },
     ]);
-    expect(await said(world, other)).toBe("401 API key has been revoked");
-    expect(await saidBy(elsewhere, other)).toBe(200);
+    expect(await said(world, otherName)).toBe("401 API key has been revoked");
+    expect(await saidBy(elsewhere, otherName)).toBe(200);
     world.clock.advance(5 * SECOND + 1);
-    expect(await saidBy(elsewhere, other)).toBe(401);
+    expect(await saidBy(elsewhere, otherName)).toBe(401);
   });
 
   test("ends a key although a request that came with it is being answered", async () => {
     const held = Promise.withResolvers<void>();
-    const [read, go] = [Promise.withResolvers<void>(), held.promise];
+    const [result, go] = [Promise.withResolvers<void>(), held.promise];
     let isHeld = false;
     const world = await httpWorld({
       wrap: (ports) => ({
@@ -159,24 +159,24 @@ describe("DELETE /v1/keys/{prefix}", () => {
             const item = await ports.table.get(at);
             if (!isHeld || !at.pk.startsWith("key#")) return item;
             isHeld = false;
-            read.resolve();
+            result.resolve();
             await go;
             return item;
           },
         },
       }),
     });
-    const [key, other] = [await world.login(), await world.login()];
+    const [key, otherName] = [await world.login(), await world.login()];
     expect(await said(world, key)).toBe("200 ok");
     isHeld = true;
-    const late = said(world, other);
-    await read.promise;
+    const late = said(world, otherName);
+    await result.promise;
 
-    await said(world, key, "DELETE", `/v1/keys/${other.slice(0, 8)}`);
+    await said(world, key, "DELETE", `/v1/keys/${otherName.slice(0, 8)}`);
     held.resolve();
 
     expect(await late).toBe("200 ok");
-    expect(await said(world, other)).toBe("401 API key has been revoked");
+    expect(await said(world, otherName)).toBe("401 API key has been revoked");
   });
 
   test("may be the key in use", async () => {

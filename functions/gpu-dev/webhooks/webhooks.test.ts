@@ -131,11 +131,11 @@ test("attempts and the next of them are shown, and a resend begins anew", async 
   const [newest] = (await list(world, key)).deliveries;
   const path = `/v1/webhooks/deliveries/${newest?.delivery_id}/resend`;
 
-  const asked = await world.request("POST", path, { key });
+  const response = await world.request("POST", path, { key });
   await world.advance(10_000);
 
-  expect(asked.status).toBe(200);
-  expect(await asked.json()).toMatchObject({ delivery_id: newest?.delivery_id, state: "waiting" });
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({ delivery_id: newest?.delivery_id, state: "waiting" });
   const [again] = (await list(world, key)).deliveries;
   expect(again?.attempts.map((attempt) => "status" in attempt && attempt.status)).toEqual([200, 500, 500, 500]);
   expect(again?.next_attempt_at).toMatch(/Z$/);

@@ -42,13 +42,13 @@ describe("POST /api/instances", () => {
     const failsAt = new Date(world.clock.now() + 10 * MINUTE).toISOString();
 
     const { body } = await create({ gpuNum: 4 });
-    const other = await create({ gpuNum: 1 });
+    const otherAnswer = await create({ gpuNum: 1 });
     await world.advance(10 * MINUTE + SECOND);
 
     expect(body.message).toBe(
       `Instance creation initiated successfully; it fails at ${failsAt}, before its estimated time, unless it is ready by then`,
     );
-    expect(other.body.message).toBe("Instance creation initiated successfully");
+    expect(otherAnswer.body.message).toBe("Instance creation initiated successfully");
     expect((await show(body.instanceId)).status).toBe("failed");
   });
 
@@ -189,13 +189,16 @@ describe("POST /api/instances", () => {
 
     const first = await world.request("POST", "/api/instances", sent);
     const again = await world.request("POST", "/api/instances", sent);
-    const other = await world.request("POST", "/api/instances", { ...sent, body: { ...plainInstance, gpuNum: 2 } });
-    const problem = (await other.json()) as { readonly error: { readonly code: string } };
+    const otherResponse = await world.request("POST", "/api/instances", {
+      ...sent,
+      body: { ...plainInstance, gpuNum: 2 },
+    });
+    const problem = (await otherResponse.json()) as { readonly error: { readonly code: string } };
     const batch = await Promise.all(["worker-1", "worker-2", "worker-3"].map((name) => create({ name })));
 
     expect(await again.text()).toBe(await first.text());
     expect([first.status, again.status, again.headers.get("idempotency-replayed")]).toEqual([201, 201, "true"]);
-    expect([other.status, problem.error.code]).toEqual([409, "IDEMPOTENCY_CONFLICT"]);
+    expect([otherResponse.status, problem.error.code]).toEqual([409, "IDEMPOTENCY_CONFLICT"]);
     expect(new Set(batch.map(({ body }) => body.instanceId)).size).toBe(3);
     expect((await ask("GET", "/api/instances")).body.total).toBe(5);
   });
@@ -219,7 +222,7 @@ describe("an instance", () => {
     expect(await show()).toMatchObject(without);
     const { status, body } = await ask("GET", "/api/instances");
     expect([status, body.total]).toEqual([200, 2]);
-    expect(body.instances.find((one: { id: string }) => one.id === id)).toMatchObject(without);
+    expect(body.instances.find((instance: { id: string }) => instance.id === id)).toMatchObject(without);
   });
 
   test("that is ready is shown whole", async () => {
@@ -368,11 +371,11 @@ describe("an instance", () => {
   test("of another owner is not there", async () => {
     const { asStranger, id } = await instanceWorld();
 
-    const one = await asStranger("GET", `/api/instances/${id}`);
+    const answer = await asStranger("GET", `/api/instances/${id}`);
     const named = await asStranger("POST", "/api/instances/stop", { instanceName: "my-instance" });
     const gone = await asStranger("DELETE", `/api/instances/${id}`);
 
-    expect([one.status, one.body.error.message]).toEqual([404, `Instance ${id} not found`]);
+    expect([answer.status, answer.body.error.message]).toEqual([404, `Instance ${id} not found`]);
     expect([named.status, named.body.error.message]).toEqual([404, "Instance my-instance not found"]);
     expect(gone.status).toBe(404);
     expect((await asStranger("GET", "/api/instances")).body).toEqual({ instances: [], total: 0 });
@@ -430,6 +433,6 @@ describe("GET /api/instances", () => {
 
     const { status, body } = await ask("GET", `/api/instances?${query}`);
 
-    expect([status, body.error.details.map((one: { message: string }) => one.message)]).toEqual([400, [message]]);
+    expect([status, body.error.details.map((detail: { message: string }) => detail.message)]).toEqual([400, [message]]);
   });
 });

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const own = {
+const ownValue = {
   products: [{ name: "Small", instanceType: "g4dn.2xlarge", gpus: 1 }],
   templates: [{ id: "107672", image: "ubuntu", command: "sleep infinity", ports: [{ port: 22, kind: "ssh" }] }],
   regions: ["HOME-01"],
@@ -31,7 +31,7 @@ test("what comes with Berth has the documented product, template and regions", (
 });
 
 test("another file takes its place, is read once, and a number is taken as the text of a template", async () => {
-  writeFileSync(file, JSON.stringify(own));
+  writeFileSync(file, JSON.stringify(ownValue));
   const world = await httpWorld({ settings: { catalogueFile: file } });
   rmSync(file);
   const key = await world.login();
@@ -50,11 +50,17 @@ test("another file takes its place, is read once, and a number is taken as the t
 test.each([
   ["{", /no JSON/],
   ["{}", /products: .*\n {2}templates: .*\n {2}regions: /],
-  [JSON.stringify({ ...own, products: [{ name: "x", instanceType: "c7i.8xlarge", gpus: 1 }] }), /a machine with GPUs/],
-  [JSON.stringify({ ...own, templates: [own.templates[0], own.templates[0]] }), /must not name a template twice/],
-  [JSON.stringify({ ...own, regions: [] }), /regions/],
   [
-    JSON.stringify({ ...own, templates: [{ ...own.templates[0], image: "docker://ubuntu" }] }),
+    JSON.stringify({ ...ownValue, products: [{ name: "x", instanceType: "c7i.8xlarge", gpus: 1 }] }),
+    /a machine with GPUs/,
+  ],
+  [
+    JSON.stringify({ ...ownValue, templates: [ownValue.templates[0], ownValue.templates[0]] }),
+    /must not name a template twice/,
+  ],
+  [JSON.stringify({ ...ownValue, regions: [] }), /regions/],
+  [
+    JSON.stringify({ ...ownValue, templates: [{ ...ownValue.templates[0], image: "docker://ubuntu" }] }),
     /templates\.0\.image: Image must not begin with a scheme/,
   ],
 ])("a bad file ends the start with all that is wrong: %s", async (text, words) => {

@@ -62,20 +62,20 @@ export interface Catalogue {
  * NOVITA_CATALOGUE names another. Throws one message that names every fault of that file.
  */
 export function catalogueOf(settings: Pick<ServedSettings, "catalogueFile">): Catalogue {
-  const known = read.get(settings);
-  if (known) return known;
+  const knownCatalogue = loaded.get(settings);
+  if (knownCatalogue) return knownCatalogue;
   const { products, templates, regions } = parseCatalogue(settings.catalogueFile);
   const catalogue: Catalogue = {
     products: lookupCache((name) => products.find((product) => product.name === name)),
     templates: lookupCache((id) => templates.find((template) => template.id === id)),
     regions,
   };
-  read.set(settings, catalogue);
+  loaded.set(settings, catalogue);
   return catalogue;
 }
 
 /** By the settings of a process: each has its own, and its own counters. */
-const read = new WeakMap<object, Catalogue>();
+const loaded = new WeakMap<object, Catalogue>();
 
 function parseCatalogue(path: string | undefined): z.output<typeof CatalogueFile> {
   const source = path ?? "functions/novita/catalogue.json";

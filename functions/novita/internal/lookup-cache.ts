@@ -16,8 +16,8 @@ export function lookupCache<Value>(load: (key: string) => Value | undefined): Lo
   const kept = keptValues<Value>();
   return {
     find(key) {
-      const known = kept.get(key);
-      if (known !== undefined) return known;
+      const cached = kept.get(key);
+      if (cached !== undefined) return cached;
       const found = load(key);
       if (found !== undefined) kept.set(key, found);
       return found;

@@ -7,9 +7,9 @@ import { type KeptValues, keptValues } from "./lookup-cache.ts";
  * same. Nothing else of an instance is kept, since it would be shown when it is so no more.
  */
 export function openedJupyter(settings: Settings): KeptValues<OpenJupyter> {
-  const known = kept.get(settings) ?? keptValues<OpenJupyter>();
-  kept.set(settings, known);
-  return known;
+  const knownKeptValues = kept.get(settings) ?? keptValues<OpenJupyter>();
+  kept.set(settings, knownKeptValues);
+  return knownKeptValues;
 }
 
 const kept = new WeakMap<Settings, KeptValues<OpenJupyter>>();

@@ -20,7 +20,9 @@ const route = createRoute({
 export const endpoint = novita.endpoint(route, { uses: [] }, async ({ ctx }) => {
   const caches = readCaches(ctx.settings);
   const { caches: totalCaches, size, hits, misses, hitRatio } = totalOf(caches);
-  const stats = Object.entries(caches).map(([name, one]) => [name, { ...one, hitRatio: hitRatioOf(one) }] as const);
+  const stats = Object.entries(caches).map(
+    ([name, cacheNumbers]) => [name, { ...cacheNumbers, hitRatio: hitRatioOf(cacheNumbers) }] as const,
+  );
   const { instances } = caches;
   return {
     timestamp: milliseconds(ctx.clock.now()),

@@ -37,7 +37,8 @@ describe("GET /api/cache/stats", () => {
 
     const { body } = await ask("GET", "/api/cache/stats");
     const { stats, cacheNames } = body.cacheManager;
-    const sum = (name: string) => cacheNames.reduce((total: number, one: string) => total + stats[one][name], 0);
+    const sum = (name: string) =>
+      cacheNames.reduce((total: number, cacheName: string) => total + stats[cacheName][name], 0);
 
     expect(cacheNames).toEqual(["instances", "products", "templates"]);
     expect(stats.products).toMatchObject({ size: 1, misses: expect.any(Number), hits: expect.any(Number) });

@@ -180,8 +180,8 @@ describe("POST /v1/sessions", () => {
     expect([first.status, again.status, again.headers.get("idempotency-replayed")]).toEqual([201, 201, "true"]);
     expect(await again.text()).toBe(await first.text());
     expect((await ask("GET", "/v1/sessions")).body.count).toBe(1);
-    const other = { key, headers: { "Idempotency-Key": "k1" } };
-    expect(await ask("POST", "/v1/sessions", { ...plain, user: "x" }, other)).toEqual({
+    const otherEntry = { key, headers: { "Idempotency-Key": "k1" } };
+    expect(await ask("POST", "/v1/sessions", { ...plain, user: "x" }, otherEntry)).toEqual({
       status: 409,
       body: { detail: "Idempotency-Key was already used with a different request" },
     });
@@ -213,8 +213,8 @@ describe("reading", () => {
       { namespace: "a", user: "u" },
       { namespace: "a", user: "v" },
     ];
-    for (const one of names) {
-      await create(one);
+    for (const name of names) {
+      await create(name);
       await world.advance(1_000);
     }
     await world.request("POST", "/v1/sessions", { key: await world.login(second), body: plain });
@@ -325,8 +325,8 @@ describe("what is not there", () => {
     await create();
     const none = { status: 404, body: { detail: "Session not found" } };
 
-    for (const one of odd) {
-      expect(await ask(method, `/v1/sessions/${encodeURIComponent(one)}${verb}`, body)).toEqual(none);
+    for (const name of odd) {
+      expect(await ask(method, `/v1/sessions/${encodeURIComponent(name)}${verb}`, body)).toEqual(none);
     }
     const stranger = await world.login(second);
     expect(await ask(method, `/v1/sessions/${id}${verb}`, body, { key: stranger })).toEqual(none);

@@ -65,10 +65,10 @@ describe("a workspace", () => {
     const { body } = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, user: "Other" });
 
     const both = await ask("GET", "/v1/cloudrun/workspaces?namespace=my-project");
-    const one = await ask("GET", "/v1/cloudrun/workspaces?namespace=MY-project&user=OTHER");
+    const answer = await ask("GET", "/v1/cloudrun/workspaces?namespace=MY-project&user=OTHER");
 
     expect(both.body.workspaces.map((it: { id: string }) => it.id)).toEqual([body.id, id]);
-    expect(one).toEqual({ status: 200, body: { workspaces: [body], count: 1 } });
+    expect(answer).toEqual({ status: 200, body: { workspaces: [body], count: 1 } });
   });
 
   test("is deleted by either family, once", async () => {

@@ -141,13 +141,13 @@ export function toSessionSummary(
 }
 
 const none = () => 0;
-const one = () => 1;
+const countOne = () => 1;
 
 /** Pods, whether ready or not. */
 const replicasOf = {
   queued: none,
-  preparing: one,
-  active: one,
+  preparing: countOne,
+  active: countOne,
   stopping: ({ run: { grant } }) => (grant ? 1 : 0),
   stopped: none,
   completed: none,

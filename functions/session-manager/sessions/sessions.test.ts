@@ -118,8 +118,8 @@ describe("POST /session/create", () => {
     const { uuid } = created.body;
     const ids = world.ctx.ids as { uid: () => string };
     const fresh = ids.uid;
-    let asked = 0;
-    ids.uid = () => (asked++ === 0 ? `${uuid}${"0".repeat(24)}` : fresh());
+    let input = 0;
+    ids.uid = () => (input++ === 0 ? `${uuid}${"0".repeat(24)}` : fresh());
 
     const response = await world.request("POST", "/session/create", { key: stranger, body: { user_id: "other" } });
 
@@ -127,7 +127,7 @@ describe("POST /session/create", () => {
     expect(response.status).toBe(201);
     expect(body.uuid).toMatch(/^[0-9a-f]{8}$/);
     expect(body.uuid).not.toBe(uuid);
-    expect(asked).toBeGreaterThan(2);
+    expect(input).toBeGreaterThan(2);
   });
 });
 
@@ -403,11 +403,11 @@ describe("chat", () => {
     await ask("POST", `/session/${uuid}/chat`, { message: "one" });
     const key = await world.login(second);
 
-    const other = await world.request("GET", `/session/${uuid}/chat/1`, { key });
+    const otherResponse = await world.request("GET", `/session/${uuid}/chat/1`, { key });
     const ids = ["0", "2", "01", "1.0", "-1", "1e0", "x".repeat(100), "999999999999"];
     const answers = await Promise.all(ids.map((id) => ask("GET", `/session/${uuid}/chat/${id}`)));
 
-    expect([other.status, await other.json()]).toEqual([404, { error: `Session ${uuid} not found` }]);
+    expect([otherResponse.status, await otherResponse.json()]).toEqual([404, { error: `Session ${uuid} not found` }]);
     const unknown = ids.map((id) => ({ status: 404, body: { error: `Message ${id.slice(0, 64)} not found` } }));
     expect(answers).toEqual(unknown);
   });
@@ -589,7 +589,7 @@ describe("DELETE /session/{uuid}", () => {
 
     const deleted = await ask("DELETE", `/session/${uuid}`);
     const took = world.clock.now() - begun;
-    const asked = [
+    const input = [
       await ask("GET", `/session/${uuid}/status`),
       await ask("GET", `/session/${uuid}`),
       ...(await Promise.all(["sleep", "wake", "scale"].map((verb) => ask("POST", `/session/${uuid}/${verb}`)))),
@@ -599,7 +599,7 @@ describe("DELETE /session/{uuid}", () => {
 
     expect(deleted.status).toBe(200);
     expect(took).toBeLessThanOrEqual(26_000);
-    expect(asked).toEqual(asked.map(() => ({ status: 404, body: { error: `Session ${uuid} not found` } })));
+    expect(input).toEqual(input.map(() => ({ status: 404, body: { error: `Session ${uuid} not found` } })));
     expect((await ask("GET", "/sessions")).body).toEqual({ total: 0, sessions: [] });
   });
 });
@@ -660,10 +660,10 @@ describe("GET /sessions", () => {
     const newer = (await ask("POST", "/session/create", { user_id: "b" })).body.uuid;
     const stranger = await world.login(second);
 
-    const own = (await ask("GET", "/sessions")).body;
+    const ownBody = (await ask("GET", "/sessions")).body;
     const others = await (await world.request("GET", "/sessions", { key: stranger })).json();
 
-    expect(own).toEqual({
+    expect(ownBody).toEqual({
       total: 2,
       sessions: [
         expect.objectContaining({ uuid: newer, user_id: "b", status: "created" }),

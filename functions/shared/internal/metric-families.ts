@@ -80,8 +80,8 @@ function unitSamples({ type, summary: { total, inUse, free, waitingUnits, unread
 
 /** Nothing of a type without starts: 0 would say that its estimates are right. */
 function estimateFamilies(errors: readonly EstimateErrors[]): Family[] {
-  const ofEachType = (value: (one: EstimateErrors) => number) =>
-    errors.map((one) => ({ labels: { gpu_type: one.type }, value: value(one) }));
+  const ofEachType = (value: (errors: EstimateErrors) => number) =>
+    errors.map((error) => ({ labels: { gpu_type: error.type }, value: value(error) }));
   return [
     gauge(
       "berth_estimate_starts",

@@ -14,7 +14,7 @@ const result: ExecResult = {
   timeoutSeconds: 300,
   directory: "/workspace/deep",
 };
-const frame = (given: object) => JSON.stringify(given);
+const frame = (input: object) => JSON.stringify(input);
 
 describe("a step of the web shell", () => {
   let environment: Environment;

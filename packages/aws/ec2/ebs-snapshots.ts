@@ -63,7 +63,9 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
   const found: VolumeSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [{ Name: "volume-id", Values: [volumeId] }] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    found.push(...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((one) => ownOf(one, deployment)));
+    found.push(
+      ...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((snapshot) => ownOf(snapshot, deployment)),
+    );
   }
   return found;
 }
@@ -73,8 +75,8 @@ async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<O
   const found: OwnedSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    const own = Snapshots.flatMap((one) => ownOf(one, deployment));
-    found.push(...own.map(({ id, tags, state }) => ownedOf(id, tags.key, state === "pending")));
+    const ownSnapshots = Snapshots.flatMap((snapshot) => ownOf(snapshot, deployment));
+    found.push(...ownSnapshots.map(({ id, tags, state }) => ownedOf(id, tags.key, state === "pending")));
   }
   return found;
 }
@@ -92,7 +94,7 @@ async function findSnapshot({ client, deployment }: EbsOptions, id: string): Pro
   if (!isId(id, "snap")) return undefined;
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
   const found = await unlessNotFound(client.send(command)).catch(inWords);
-  return found?.Snapshots?.flatMap((one) => ownOf(one, deployment))[0];
+  return found?.Snapshots?.flatMap((snapshot) => ownOf(snapshot, deployment))[0];
 }
 
 /** Gives one of the deployment's snapshots its tag back. Reports whether the tag was missing. */

@@ -75,14 +75,14 @@ describe("EBS", () => {
 
     const listed = await volumes.listSnapshots(id);
 
-    expect(listed.map((one) => one.tags.attempt).toSorted()).toEqual(attempts.toSorted());
+    expect(listed.map((snapshot) => snapshot.tags.attempt).toSorted()).toEqual(attempts.toSorted());
     expect(ec2.calls.filter((call) => call === "DescribeSnapshots")).toHaveLength(3);
   });
 
   it("shows no snapshot that others made of the volume or share with us, whatever its tags say", async () => {
     const { id } = await volumes.createVolume(wanted);
-    const own = await volumes.createSnapshot(id, tags);
-    const marks = { description: "Berth berth a-r1-1", tags: ec2.snapshots.get(own.id)?.tags ?? {} };
+    const ownSnapshot = await volumes.createSnapshot(id, tags);
+    const marks = { description: "Berth berth a-r1-1", tags: ec2.snapshots.get(ownSnapshot.id)?.tags ?? {} };
     const foreign = [
       ec2.addSnapshot({ ...marks, volume: id, owner: "999999999999" }),
       ec2.addSnapshot({ tags: marks.tags, volume: id, description: "Created by a backup plan" }),
@@ -90,8 +90,8 @@ describe("EBS", () => {
     ];
     const elsewhere = ec2.addSnapshot({ ...marks, volume: "vol-0123456789abcdef0" });
 
-    expect((await volumes.listSnapshots(id)).map((one) => one.id)).toEqual([own.id]);
-    for (const one of foreign) expect(await volumes.findSnapshot(one)).toBeUndefined();
+    expect((await volumes.listSnapshots(id)).map((snapshot) => snapshot.id)).toEqual([ownSnapshot.id]);
+    for (const name of foreign) expect(await volumes.findSnapshot(name)).toBeUndefined();
     expect(await volumes.findSnapshot(elsewhere)).toMatchObject({ id: elsewhere });
   });
 
@@ -99,14 +99,14 @@ describe("EBS", () => {
     const others = ebsVolumes({ ...opened.clients, deployment: "other" });
     const key = `owner#x#disk|${tags.disk}`;
     const { id } = await volumes.createVolume(wanted);
-    const own = await volumes.createSnapshot(id, { ...tags, key });
+    const ownSnapshot = await volumes.createSnapshot(id, { ...tags, key });
     const stripped = await volumes.createSnapshot(id, { ...tags, attempt: "a-r1-2" });
     Object.assign(ec2.snapshots.get(stripped.id) ?? {}, { tags: {} });
     const theirs = await others.createSnapshot((await others.createVolume(wanted)).id, { ...tags, key });
 
     const listed = await volumes.listOwnedSnapshots();
 
-    expect(listed).toEqual([{ id: own.id, key, isPending: true }]);
+    expect(listed).toEqual([{ id: ownSnapshot.id, key, isPending: true }]);
     expect(await others.listOwnedSnapshots()).toEqual([{ id: theirs.id, key, isPending: true }]);
   });
 
@@ -115,7 +115,7 @@ describe("EBS", () => {
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     Object.assign(ec2.snapshots.get(snapshot) ?? {}, { tags: {} });
 
-    const stripped = (await volumes.listSnapshots(id)).map((one) => one.tags);
+    const stripped = (await volumes.listSnapshots(id)).map((snapshot) => snapshot.tags);
     await volumes.tagSnapshot(snapshot, tags);
 
     expect(stripped).toEqual([{ attempt: tags.attempt }]);
@@ -177,7 +177,7 @@ describe("EBS", () => {
 
   describe("refuses a snapshot because of its tags", () => {
     const denied = { effect: false, status: 403, code: "UnauthorizedOperation" };
-    const own = { description: "Berth berth a-r1-1", volume: "vol-0123456789abcdef0" };
+    const ownValue = { description: "Berth berth a-r1-1", volume: "vol-0123456789abcdef0" };
     const restore = async (snapshot: Parameters<FakeEc2["addSnapshot"]>[0]) => {
       const snapshotId = ec2.addSnapshot(snapshot);
       await ec2.pass(1_000);
@@ -187,23 +187,23 @@ describe("EBS", () => {
     };
 
     it("and makes the volume once the removed tag is back", async () => {
-      const { made, snapshot } = await restore(own);
+      const { made, snapshot } = await restore(ownValue);
 
       expect(made).toMatchObject({ zone: wanted.zone });
       expect(snapshot?.tags).toEqual({ "berth:deployment": "berth" });
     });
 
     it.each([
-      ["has its tag", { ...own, tags: { "berth:deployment": "berth" } }],
-      ["another deployment tagged", { ...own, tags: { "berth:deployment": "other" } }],
-      ["another deployment made", { ...own, description: "Berth other a-r1-1" }],
-      ["somebody else made", { ...own, description: "nightly" }],
-      ["another account owns", { ...own, owner: "222222222222" }],
-    ])("and leaves the tags of one that %s", async (_, given) => {
-      const { made, snapshot } = await restore(given);
+      ["has its tag", { ...ownValue, tags: { "berth:deployment": "berth" } }],
+      ["another deployment tagged", { ...ownValue, tags: { "berth:deployment": "other" } }],
+      ["another deployment made", { ...ownValue, description: "Berth other a-r1-1" }],
+      ["somebody else made", { ...ownValue, description: "nightly" }],
+      ["another account owns", { ...ownValue, owner: "222222222222" }],
+    ])("and leaves the tags of one that %s", async (_, input) => {
+      const { made, snapshot } = await restore(input);
 
       expect(made).toBe("EC2 refused it: UnauthorizedOperation");
-      expect(snapshot?.tags).toEqual("tags" in given ? given.tags : {});
+      expect(snapshot?.tags).toEqual("tags" in input ? input.tags : {});
       expect(ec2.calls).not.toContain("CreateTags");
     });
   });
@@ -261,10 +261,10 @@ describe("EBS", () => {
     const others = ebsVolumes({ ...opened.clients, deployment: "other" });
     const theirs = await others.createVolume(wanted);
 
-    const own = await volumes.createVolume(wanted);
+    const ownRef = await volumes.createVolume(wanted);
 
-    expect(own.id).not.toBe(theirs.id);
-    expect((await volumes.listVolumes("t")).map((one) => one.id)).toEqual([own.id]);
+    expect(ownRef.id).not.toBe(theirs.id);
+    expect((await volumes.listVolumes("t")).map((volume) => volume.id)).toEqual([ownRef.id]);
   });
 
   it("refuses, in words, to remove a snapshot that an image is made of", async () => {

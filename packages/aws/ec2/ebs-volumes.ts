@@ -124,7 +124,7 @@ async function listVolumes({ client, deployment }: EbsOptions, token: string): P
   const Filters = [hasTag(tagName.deployment, deployment), hasTag(tagName.token, token)];
   const found: Volume[] = [];
   for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((one) => volumeOf(one) ?? []));
+    found.push(...page.flatMap((volume) => volumeOf(volume) ?? []));
   }
   return found;
 }
@@ -133,7 +133,7 @@ async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolum
   const Filters = [hasTag(tagName.deployment, deployment)];
   const found: OwnedVolume[] = [];
   for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((one) => ownedOf(one) ?? []));
+    found.push(...page.flatMap((volume) => ownedOf(volume) ?? []));
   }
   return found;
 }
@@ -147,7 +147,7 @@ function ownedOf(volume: Ec2Volume): OwnedVolume | undefined {
 function volumeOf(volume: Ec2Volume): Volume | undefined {
   const { VolumeId: id, AvailabilityZone: zone, Attachments = [], State } = volume;
   if (id === undefined || zone === undefined || isRemoved(volume) || State === "error") return undefined;
-  const attached = State === "in-use" || Attachments.some((one) => one.State !== "detached");
+  const attached = State === "in-use" || Attachments.some((attachment) => attachment.State !== "detached");
   return { id, zone, attached };
 }
 
@@ -164,7 +164,9 @@ async function removeVolume({ client, changing }: EbsOptions, id: string): Promi
 async function detachVolume({ client, changing }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
   const limit = { abortSignal: changing() };
   const found = instance !== undefined && isId(id, "vol") ? await describe(client, id, limit) : undefined;
-  const there = found?.Attachments?.find((one) => one.InstanceId === instance && one.State !== "detached");
+  const there = found?.Attachments?.find(
+    (attachment) => attachment.InstanceId === instance && attachment.State !== "detached",
+  );
   if (!there) return;
   const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
   // The volume is already detached.

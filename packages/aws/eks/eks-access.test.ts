@@ -63,13 +63,13 @@ describe("the token of an EKS cluster", () => {
   });
 
   it("is made once for all who ask, and with the credentials of then where it was refused", async () => {
-    const { access, asked } = await opened();
+    const { access, asked: input } = await opened();
 
     const both = await Promise.all([access.token(), access.token()]);
-    const before = asked();
+    const before = input();
     await access.token(both[0]);
 
-    expect([new Set(both).size, before, asked()]).toEqual([1, 1, 2]);
+    expect([new Set(both).size, before, input()]).toEqual([1, 1, 2]);
   });
 });
 
@@ -146,12 +146,12 @@ describe("the address of an EKS cluster", () => {
 /** Access by other credentials each time they are asked for, with a clock of its own. */
 async function opened() {
   const clock = { at: Date.parse("2026-01-20T18:30:00Z"), now: () => clock.at };
-  let asked = 0;
+  let input = 0;
   const credentials = () => {
-    asked += 1;
-    return { ...keys, sessionToken: `session-${asked}` };
+    input += 1;
+    return { ...keys, sessionToken: `session-${input}` };
   };
   const eks = { name: "eks", region: "us-east-2", url: "https://eks.test", credentials };
   const access = await eksAccess({ eks, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
-  return { access, clock, asked: () => asked };
+  return { access, clock, asked: () => input };
 }

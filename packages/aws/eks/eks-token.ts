@@ -58,6 +58,6 @@ const order = [
 function encoded(value: unknown): string {
   return encodeURIComponent(String(value)).replace(
     /[!'()*]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 }

@@ -50,10 +50,10 @@ describe("the sealer on KMS", () => {
   it("opens in another process what one sealed, also after the key was rotated", async () => {
     const sealed = await newSealer().seal("secret", "a|1");
     kms.rotate();
-    const other = newSealer();
-    await other.seal("newer", "a|1");
+    const otherSealer = newSealer();
+    await otherSealer.seal("newer", "a|1");
 
-    expect(await other.open(sealed, "a|1")).toBe("secret");
+    expect(await otherSealer.open(sealed, "a|1")).toBe("secret");
   });
 
   it("asks again with what is left of the time for all tries, however little that is", async () => {
@@ -69,7 +69,7 @@ describe("the sealer on KMS", () => {
     const sealer = newSealer();
 
     const sealed = await Promise.all(Array.from({ length: 50 }, (_, n) => sealer.seal(`${n}`, "a|1")));
-    await Promise.all(sealed.map((one) => sealer.open(one, "a|1")));
+    await Promise.all(sealed.map((entry) => sealer.open(entry, "a|1")));
     now = 5 * minute - 1;
     await sealer.seal("more", "a|1");
 
@@ -84,7 +84,7 @@ describe("the sealer on KMS", () => {
     const sealed = await Promise.all(["1", "2", "3"].map((text) => writer.seal(text, "a|1")));
     const reader = newSealer();
 
-    await Promise.all(sealed.map((one) => reader.open(one, "a|1")));
+    await Promise.all(sealed.map((entry) => reader.open(entry, "a|1")));
     expect(kms.names()).toEqual(["GenerateDataKey", "Decrypt"]);
 
     now = 5 * minute;
@@ -93,12 +93,12 @@ describe("the sealer on KMS", () => {
   });
 
   it("opens many keys at once by 20 calls at a time, and each key once", async () => {
-    let [asked, going, most] = [0, 0, 0];
+    let [input, going, most] = [0, 0, 0];
     const kms: Kms = {
       // As good as encrypted: nobody looks.
       newDataKey: async () => randomKey(),
       async openDataKey(encrypted) {
-        asked += 1;
+        input += 1;
         going += 1;
         most = Math.max(most, going);
         await nextTurn();
@@ -110,10 +110,10 @@ describe("the sealer on KMS", () => {
     const sealed = await Promise.all(writers.map((writer) => writer.seal("secret", "a|1")));
     const reader = kmsSealer(kms);
 
-    const texts = await Promise.all([...sealed, ...sealed].map((one) => reader.open(one, "a|1")));
+    const texts = await Promise.all([...sealed, ...sealed].map((entry) => reader.open(entry, "a|1")));
 
     expect(new Set(texts)).toEqual(new Set(["secret"]));
-    expect([asked, most]).toEqual([500, 20]);
+    expect([input, most]).toEqual([500, 20]);
   });
 
   it("says that the key is disabled, gives nothing up for it, and goes on when it is enabled", async () => {

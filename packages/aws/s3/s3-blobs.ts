@@ -34,7 +34,7 @@ export function s3Blobs(service: AwsService): Blobs {
     async sizeOf(name) {
       requireBlobName(name);
       const { objects } = await listPage(service, { prefix: name, "max-keys": "1" });
-      return objects.find((one) => one.name === name)?.bytes;
+      return objects.find((entry) => entry.name === name)?.bytes;
     },
     async remove(name) {
       await call("DeleteObject", "DELETE", name);
@@ -42,7 +42,7 @@ export function s3Blobs(service: AwsService): Blobs {
     async removeUnder(name) {
       requireBlobName(name);
       for await (const page of pagesUnder(service, `${name}/`)) {
-        await Promise.all(page.map((one) => call("DeleteObject", "DELETE", one)));
+        await Promise.all(page.map((name) => call("DeleteObject", "DELETE", name)));
       }
     },
     async urlToGet(name, { contentType, fileName }) {
@@ -103,9 +103,9 @@ async function listPage(
 ): Promise<{ readonly objects: readonly Listed[]; readonly next: string | undefined }> {
   const call = { name: "ListObjectsV2", method: "GET", path: "/", query: { "list-type": "2", ...query } } as const;
   const page = Buffer.from(await callService(service, call)).toString("utf8");
-  const objects = [...page.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, one = ""]) => ({
-    name: /<Key>([^<]*)<\/Key>/.exec(one)?.[1] ?? "",
-    bytes: Number(/<Size>(\d+)<\/Size>/.exec(one)?.[1]),
+  const objects = [...page.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, entry = ""]) => ({
+    name: /<Key>([^<]*)<\/Key>/.exec(entry)?.[1] ?? "",
+    bytes: Number(/<Size>(\d+)<\/Size>/.exec(entry)?.[1]),
   }));
   return { objects, next: /<NextContinuationToken>([^<]+)<\/NextContinuationToken>/.exec(page)?.[1] };
 }

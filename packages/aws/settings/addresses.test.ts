@@ -51,12 +51,12 @@ describe("the allow-list", () => {
 });
 
 test("the machine itself is recognised behind every name and network that would open it", () => {
-  const own = [
+  const ownNames = [
     ...["localhost", "a.localhost", "127.0.0.1", "127.0.1.0/24", "::1", "0.0.0.0/0", "::/0", "126.0.0.0/7"],
     ...["169.254.169.254", "169.254.0.0/16", "169.254.170.0/24", "fd00::/8", "::ffff:127.0.0.1", "fe80::/10"],
     ...["168.63.129.16", "100.100.0.0/16", "192.0.0.192/32"],
   ];
 
-  expect(own.filter((entry) => !isOwnMachine(entry))).toEqual([]);
+  expect(ownNames.filter((entry) => !isOwnMachine(entry))).toEqual([]);
   expect(["10.0.0.0/8", "receiver.internal", "192.168.1.1", "fd12::/16"].filter(isOwnMachine)).toEqual([]);
 });

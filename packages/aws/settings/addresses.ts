@@ -31,8 +31,8 @@ export function isLoopbackName(hostname: string): boolean {
 /** The machine itself and what hands out its credentials: not even an allow-list may name them where it is deployed. */
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
-  const given = [networkOf(entry)];
-  return isIn(ownNetworks(), addressOf(baseOf(entry))) || ownAddresses().some((address) => isIn(given, address));
+  const networks = [networkOf(entry)];
+  return isIn(ownNetworks(), addressOf(baseOf(entry))) || ownAddresses().some((address) => isIn(networks, address));
 }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;

@@ -141,10 +141,10 @@ describe(".env.example", () => {
   });
 
   it("gives the true defaults", () => {
-    const given = Object.fromEntries([...example].map(([name, { value }]) => [name, value]));
+    const input = Object.fromEntries([...example].map(([name, { value }]) => [name, value]));
     const names = ["TABLE_NAME", "AWS_REGION", "PORT", "BERTH_HOME", "LOCAL_NODES"] as const;
 
-    expect(readSettings(given)).toEqual(readSettings({}));
-    expect(readConfig(names, given)).toEqual(readConfig(names, {}));
+    expect(readSettings(input)).toEqual(readSettings({}));
+    expect(readConfig(names, input)).toEqual(readConfig(names, {}));
   });
 });

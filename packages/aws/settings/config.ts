@@ -29,13 +29,13 @@ export function givenSettings(environment: Environment): readonly string[] | und
 }
 
 function parsed(names: readonly ConfigName[], environment: Environment) {
-  const given = names.map((name) => [name, environment[name] || undefined]);
+  const entries = names.map((name) => [name, environment[name] || undefined]);
   const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
   // zod would compile a schema that parses once: a millisecond of a function's init.
-  const result = schema.safeParse(Object.fromEntries(given), { jitless: true });
+  const result = schema.safeParse(Object.fromEntries(entries), { jitless: true });
   const onLambda = environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? [] : badOnLambda(names, environment);
-  const known = givenSettings(environment);
-  const notGiven = known ? names.filter((name) => !known.includes(name)) : [];
+  const knownValue = givenSettings(environment);
+  const notGiven = knownValue ? names.filter((name) => !knownValue.includes(name)) : [];
   const refused = notGiven.map((name) => `  ${name} is not passed to this function`);
   return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(lineOf) ?? [])] };
 }

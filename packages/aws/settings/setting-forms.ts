@@ -31,8 +31,8 @@ export function image(filled: (name: string) => string = (name) => name) {
     });
 }
 
-export function list(pattern: RegExp, what: string) {
-  const rule = `must be ${what}, separated by commas`;
+export function list(pattern: RegExp, noun: string) {
+  const rule = `must be ${noun}, separated by commas`;
   return z
     .string(rule)
     .transform((text) => text.split(",").map((entry) => entry.trim()))
@@ -69,8 +69,8 @@ const annotationKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A
 export function annotations() {
   const rule = 'must be JSON like {"nginx.ingress.kubernetes.io/auth-url":"https://…"}';
   return z.string().transform((text, ctx) => {
-    const known = z.record(z.string().regex(annotationKey), z.string()).safeParse(jsonIn(text));
-    if (known.success && Object.keys(known.data).length > 0) return known.data;
+    const parsed = z.record(z.string().regex(annotationKey), z.string()).safeParse(jsonIn(text));
+    if (parsed.success && Object.keys(parsed.data).length > 0) return parsed.data;
     ctx.addIssue({ code: "custom", message: rule });
     return z.NEVER;
   });

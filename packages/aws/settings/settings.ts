@@ -51,8 +51,8 @@ const MESSAGE_PATH = "/chat";
  * that its code reads. Any other one throws when it is read, because its default could differ from the deployment's.
  */
 export function readSettings(environment: Environment = process.env): ReadSettings {
-  const given = givenSettings(environment);
-  const isGiven = (name: ConfigName) => given?.includes(name) ?? true;
+  const input = givenSettings(environment);
+  const isGiven = (name: ConfigName) => input?.includes(name) ?? true;
   const config = readConfig(Object.values(settingNames).filter(isGiven), environment);
   const settings = { messagePath: MESSAGE_PATH };
   for (const [property, name] of Object.entries(settingNames)) {

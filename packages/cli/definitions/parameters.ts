@@ -30,19 +30,19 @@ export function wholeNumber(brief: string, placeholder: string) {
   return { kind: "parsed", parse: parseWholeNumber, optional: true, brief, placeholder } as const;
 }
 
-function parseWholeNumber(given: string): number {
-  if (!/^\d{1,9}$/.test(given)) throw new Error(`'${given}' is no whole number`);
-  return Number(given);
+function parseWholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`'${text}' is no whole number`);
+  return Number(text);
 }
 
 /** Reads a time in hours: `2`, `90m` or `1.5h`. */
-export function parseHours(given: string): number {
-  return parseDuration(given, "h") / 3600;
+export function parseHours(text: string): number {
+  return parseDuration(text, "h") / 3600;
 }
 
 /** Reads a time in seconds: `30`, `10m` or `1h`. */
-export function parseSeconds(given: string): number {
-  return parseDuration(given, "s");
+export function parseSeconds(text: string): number {
+  return parseDuration(text, "s");
 }
 
 /** One job, by name or id. */

@@ -47,8 +47,13 @@ function berth(...words: string[]): Promise<CliAnswer> {
 }
 
 function berthWith(settings: Readonly<Record<string, string>>, ...words: string[]): Promise<CliAnswer> {
-  const own = { BERTH_HOME: home, XDG_CONFIG_HOME: join(place, "config"), PORT: port, LOCAL_NODES: "c7i.8xlarge=2" };
-  const env = { ...cleanEnvironment(), ...own, ...settings };
+  const ownValue = {
+    BERTH_HOME: home,
+    XDG_CONFIG_HOME: join(place, "config"),
+    PORT: port,
+    LOCAL_NODES: "c7i.8xlarge=2",
+  };
+  const env = { ...cleanEnvironment(), ...ownValue, ...settings };
   return runProgram(process.execPath, [program, ...words], { env, timeout: 0 });
 }
 

@@ -18,25 +18,25 @@ interface Asking {
 }
 
 /** Asks for each setting that is still open, and returns all of them. */
-export async function askSettings(asking: Asking, given: JobSettings): Promise<JobSettings> {
-  const type = given.type ?? (await askType(asking, given));
-  const gpus = given.gpus ?? (await askGpus(asking, { ...given, type }));
-  const hours = given.hours ?? (await askHours(asking));
-  const disk = given.disk === undefined ? await askDisk(asking) : {};
-  const image = given.image ?? (await askImage(asking));
-  const name = given.name ?? (await askName(asking));
-  return { ...given, type, gpus, hours, ...disk, image, name };
+export async function askSettings(asking: Asking, settings: JobSettings): Promise<JobSettings> {
+  const type = settings.type ?? (await askType(asking, settings));
+  const gpus = settings.gpus ?? (await askGpus(asking, { ...settings, type }));
+  const hours = settings.hours ?? (await askHours(asking));
+  const disk = settings.disk === undefined ? await askDisk(asking) : {};
+  const image = settings.image ?? (await askImage(asking));
+  const name = settings.name ?? (await askName(asking));
+  return { ...settings, type, gpus, hours, ...disk, image, name };
 }
 
 /** Types of which there is a machine come first. */
-async function askType({ berth, questions, signal }: Asking, given: JobSettings): Promise<string> {
+async function askType({ berth, questions, signal }: Asking, settings: JobSettings): Promise<string> {
   const { availability } = await berth.availability({ signal });
   const types = machineTypes.filter((type) => type !== "cpu");
   const width = Math.max(...types.map((type) => type.length));
   const labels = types.map(async (type) => {
     const { available = 0, total = 0 } = availability[type] ?? {};
     const free = available > 0 ? told`${available} of ${total} free` : undefined;
-    const words = free ?? (await startTime(berth, { ...given, type, gpus: undefined }, signal));
+    const words = free ?? (await startTime(berth, { ...settings, type, gpus: undefined }, signal));
     return { value: type, label: told`${type.padEnd(width)}  ${words}`, isThere: total > 0 || words !== noMachine };
   });
   const choices = await Promise.all(labels);
@@ -49,16 +49,16 @@ async function askType({ berth, questions, signal }: Asking, given: JobSettings)
 const counts = [1, 2, 4, 8, 16];
 
 /** A request for 16 GPUs takes two whole machines. */
-async function askGpus({ berth, questions, signal }: Asking, given: JobSettings): Promise<number | undefined> {
-  const { gpuCount } = machineOfType(given.type ?? "");
+async function askGpus({ berth, questions, signal }: Asking, settings: JobSettings): Promise<number | undefined> {
+  const { gpuCount } = machineOfType(settings.type ?? "");
   if (gpuCount === 0) return undefined;
   const { availability } = await berth.availability({ signal });
-  const { total = 0 } = availability[given.type ?? ""] ?? {};
+  const { total = 0 } = availability[settings.type ?? ""] ?? {};
   const most = gpuCount === 8 && total >= 16 ? 16 : gpuCount;
   const offered = counts.filter((count) => count <= most);
   if (offered.length === 1) return 1;
   const labels = offered.map(async (gpus): Promise<Choice> => {
-    const words = await startTime(berth, { ...given, gpus }, signal);
+    const words = await startTime(berth, { ...settings, gpus }, signal);
     return { value: String(gpus), label: told`${String(gpus).padStart(2)}  ${words}` };
   });
   return Number(await questions.choose("GPUs", await Promise.all(labels)));

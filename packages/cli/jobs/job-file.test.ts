@@ -98,7 +98,7 @@ test.each([
   ["mappings in mappings", Array.from({ length: 300 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")],
   [
     "a bomb of aliases",
-    ["a: &a [x]", ...Array.from("bcdefghijk", (one, at) => `${one}: &${one} [*${"abcdefghij"[at]}]`)].join("\n"),
+    ["a: &a [x]", ...Array.from("bcdefghijk", (name, at) => `${name}: &${name} [*${"abcdefghij"[at]}]`)].join("\n"),
   ],
 ])("%s are refused", (_, text) => {
   expect(refusalOf(() => parseJobFile(text, "berth.yaml"))).toMatchObject({ exitCode: 2 });

@@ -65,7 +65,7 @@ export function readVariables(pairs: readonly string[]): Record<string, string> 
 
 /** Returns the settings of the second one where it has any, else those of the first. Variables are merged. */
 export function mergeSettings(settings: JobSettings, winning: JobSettings): JobSettings {
-  const given = Object.entries(winning).filter(([, value]) => value !== undefined);
+  const definedEntries = Object.entries(winning).filter(([, value]) => value !== undefined);
   const env = settings.env || winning.env ? { ...settings.env, ...winning.env } : undefined;
-  return { ...settings, ...Object.fromEntries(given), ...(env && { env }) };
+  return { ...settings, ...Object.fromEntries(definedEntries), ...(env && { env }) };
 }

@@ -16,12 +16,12 @@ export interface WizardOptions {
 /** Asks for the settings that are open, shows the plan, and asks whether to start the job. */
 export async function completeSettings(
   berth: Berth,
-  given: JobSettings,
+  givenSettings: JobSettings,
   { signal, isDryRun }: WizardOptions,
 ): Promise<JobSettings> {
   try {
     const questions = await openQuestions(signal);
-    const settings = await askSettings({ berth, questions, signal }, given);
+    const settings = await askSettings({ berth, questions, signal }, givenSettings);
     if (!isDryRun) await showPlan(berth, settings, signal);
     say(`\nThe same without questions:\n${flagLine(settings, process.stderr.columns ?? 80)}\n`);
     if (isDryRun || (await questions.confirm("Start it?"))) return settings;

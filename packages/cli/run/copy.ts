@@ -36,8 +36,16 @@ function remotePath({ target, root, name }: CopyPlace): string {
 
 /** Names go by standard input, each with a NUL behind it, so they are neither options nor patterns. */
 async function rsync({ target, signal }: CopyPlace, paths: readonly string[], words: readonly string[]): Promise<void> {
-  const own = ["-lpt", "--partial", "--protect-args", "--from0", "--files-from=-", "-e", remoteShell(target)];
-  const child = spawn("rsync", [...own, ...words], { stdio: ["pipe", "ignore", "pipe"], detached: true });
+  const rsyncArguments = [
+    "-lpt",
+    "--partial",
+    "--protect-args",
+    "--from0",
+    "--files-from=-",
+    "-e",
+    remoteShell(target),
+  ];
+  const child = spawn("rsync", [...rsyncArguments, ...words], { stdio: ["pipe", "ignore", "pipe"], detached: true });
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(nulList(paths));
   await ended(child, "rsync", signal);

@@ -14,8 +14,8 @@ export interface LocalFiles {
  * Symbolic links are listed as links, and never followed.
  */
 export function listFiles(directory: string): LocalFiles {
-  const own = ignore().add(readText(join(directory, ".berthignore")));
-  const found = (gitPaths(directory) ?? walk(directory)).filter((path) => !own.ignores(path));
+  const ignoreRules = ignore().add(readText(join(directory, ".berthignore")));
+  const found = (gitPaths(directory) ?? walk(directory)).filter((path) => !ignoreRules.ignores(path));
   const files = found.flatMap((path) => {
     const stat = lstatSync(join(directory, path), { throwIfNoEntry: false });
     return stat?.isFile() || stat?.isSymbolicLink() ? [{ path, bytes: stat.size }] : [];
@@ -60,8 +60,8 @@ interface Rules {
 
 /** The innermost file that says something decides. */
 function isIgnored(rules: readonly Rules[], path: string): boolean {
-  for (const { prefix, own } of rules.toReversed()) {
-    const { ignored, unignored } = own.test(path.slice(prefix.length));
+  for (const { prefix, own: ignoreRules } of rules.toReversed()) {
+    const { ignored, unignored } = ignoreRules.test(path.slice(prefix.length));
     if (ignored || unignored) return ignored;
   }
   return false;

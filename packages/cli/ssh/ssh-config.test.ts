@@ -110,8 +110,8 @@ test.each([["ls"], ["ls --all"], ["ls --json --status active,queued"]])(
 
 function keepEntryOfAnotherDeployment(): void {
   const path = join(cli.state, "berth/ssh-hosts.json");
-  const other = { url: "https://other.example", text: "Host berth-other\n" };
-  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), other }));
+  const otherEntry = { url: "https://other.example", text: "Host berth-other\n" };
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), other: otherEntry }));
 }
 
 /** The same deployment at another address, which counts the requests of commands. */
@@ -138,8 +138,8 @@ async function openCounted() {
 
 test("on is idempotent, off leaves the user's own lines, a link stays a link, and a host of the user is said", async () => {
   const dotfile = join(home, "dotfiles-config");
-  const own = "# mine\nHost berth-theirs other\n  User me\n";
-  writeFileSync(dotfile, own);
+  const ownName = "# mine\nHost berth-theirs other\n  User me\n";
+  writeFileSync(dotfile, ownName);
   rmSync(join(home, ".ssh"), { recursive: true, force: true });
   mkdirSync(join(home, ".ssh"));
   symlinkSync(dotfile, join(home, ".ssh/config"));
@@ -147,9 +147,9 @@ test("on is idempotent, off leaves the user's own lines, a link stays a link, an
 
   expect((await run("ssh-config", "on")).stderr).toContain("has a Host berth-theirs too");
   await run("ssh-config", "on");
-  expect(readFileSync(dotfile, "utf8")).toBe(`Include "${cli.state}/berth/ssh_config"\n${own}`);
+  expect(readFileSync(dotfile, "utf8")).toBe(`Include "${cli.state}/berth/ssh_config"\n${ownName}`);
   expect(await run("ssh-config", "off")).toMatchObject({ code: 0, stdout: "" });
-  expect(readFileSync(dotfile, "utf8")).toBe(own);
+  expect(readFileSync(dotfile, "utf8")).toBe(ownName);
   await run("end", "theirs");
 });
 

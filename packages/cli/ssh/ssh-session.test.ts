@@ -32,11 +32,11 @@ async function showing(fields: Partial<Job>) {
 test("a job whose host key the API does not name is entered only after its first key was accepted", async () => {
   const { env, close } = await showing({ ssh_host_key: null });
   const fresh = { ...env, XDG_CONFIG_HOME: join(cli.state, "accepting") };
-  const own = { XDG_CONFIG_HOME: fresh.XDG_CONFIG_HOME };
+  const ownValue = { XDG_CONFIG_HOME: fresh.XDG_CONFIG_HOME };
   // The stack lets the new key in, and names its host key.
-  await cli.runWith({ env: own }, "login");
-  await cli.runWith({ env: own }, "ssh", "pinned", "--", "true");
-  const hosts = join(own.XDG_CONFIG_HOME, "berth/known_hosts", job.job_id);
+  await cli.runWith({ env: ownValue }, "login");
+  await cli.runWith({ env: ownValue }, "ssh", "pinned", "--", "true");
+  const hosts = join(ownValue.XDG_CONFIG_HOME, "berth/known_hosts", job.job_id);
   rmSync(hosts);
   const words = ["--", "echo inside"];
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { findProcess } from "../../process/supervisor/process-identity.ts";
 import { runningStack } from "./local-stack.ts";
 
-const own = findProcess(process.pid);
+const ownProcessStatus = findProcess(process.pid);
 
 let home: string;
 beforeEach(() => {
@@ -16,7 +16,7 @@ afterEach(() => rmSync(home, { recursive: true }));
 const here = { url: "http://127.0.0.1:8080", stsUrl: "http://127.0.0.1:8081" };
 
 function writeStack(changes: object): void {
-  const record = { ...here, stopped: false, process: own, ...changes };
+  const record = { ...here, stopped: false, process: ownProcessStatus, ...changes };
   writeFileSync(join(home, "stack.json"), JSON.stringify(record));
 }
 
@@ -42,7 +42,7 @@ test.each([
 test.each([{ startedAt: "1" }, { boot: "another" }, { pid: -1 }])(
   "a home whose process number now belongs to another process is no stack: %j",
   (change) => {
-    writeStack({ process: { ...own, ...change } });
+    writeStack({ process: { ...ownProcessStatus, ...change } });
 
     expect(runningStack(home)).toBeUndefined();
   },

@@ -19,8 +19,8 @@ export interface SpawnedStack {
 export function spawnStack({ root, home, log }: Checkout): SpawnedStack {
   const descriptor = openLog(log);
   // The Node of the checkout, as npm start takes it.
-  const own = join(root, "node_modules/.bin/node");
-  const program = existsSync(own) ? own : process.execPath;
+  const ownNode = join(root, "node_modules/.bin/node");
+  const program = existsSync(ownNode) ? ownNode : process.execPath;
   const child = spawn(program, ["--max-semi-space-size=16", "scripts/start.mjs"], {
     cwd: root,
     detached: true,

@@ -22,13 +22,13 @@ export function rememberAnswers(send: typeof fetch): typeof fetch {
   return async (input, init) => {
     if (init?.method !== "GET") return send(input, init);
     const url = String(input);
-    const known = answers.get(url);
+    const knownAnswer = answers.get(url);
     const headers = new Headers(init.headers);
-    if (known) headers.set("if-none-match", known.etag);
+    if (knownAnswer) headers.set("if-none-match", knownAnswer.etag);
     const response = await send(input, { ...init, headers });
-    if (known && response.status === 304) {
-      remember(url, known);
-      return new Response(known.body, { headers: known.headers });
+    if (knownAnswer && response.status === 304) {
+      remember(url, knownAnswer);
+      return new Response(knownAnswer.body, { headers: knownAnswer.headers });
     }
     const etag = response.headers.get("etag");
     if (response.status !== 200 || etag === null) return response;

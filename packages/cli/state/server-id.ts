@@ -9,24 +9,24 @@ import { readProfiles } from "./profiles.ts";
  * Returns the server id that a login to this address may sign. A deployment that claims the id of another one could pass
  * the signed request on to it, so an id is trusted by the user once, and by the profile from then on.
  */
-export async function trustedServerId(url: string, given?: string): Promise<string> {
+export async function trustedServerId(url: string, givenId?: string): Promise<string> {
   const { login } = await new Berth({ url }).discover();
   const claimed = login.server_id;
   if (!/^[\w.:-]{1,128}$/.test(claimed)) {
     throw new CliError(`${url} sent an invalid server id: ${printable(claimed)}`, exitCodes.failed, doctorHint);
   }
   refuseBorrowed(url, claimed);
-  const known = given ?? readProfiles().profiles[url]?.serverId;
-  if (known !== undefined) refuseOther(url, known, claimed, given !== undefined);
-  if (known === undefined && !isLoopback(url)) await confirmFirst(url, claimed);
+  const knownId = givenId ?? readProfiles().profiles[url]?.serverId;
+  if (knownId !== undefined) refuseOther(url, knownId, claimed, givenId !== undefined);
+  if (knownId === undefined && !isLoopback(url)) await confirmFirst(url, claimed);
   return claimed;
 }
 
 function refuseBorrowed(url: string, claimed: string): void {
   const { profiles } = readProfiles();
   const [owner] =
-    Object.entries(profiles).find(([other, { serverId }]) => {
-      return other !== url && serverId === claimed && !isLoopback(other);
+    Object.entries(profiles).find(([otherUrl, { serverId }]) => {
+      return otherUrl !== url && serverId === claimed && !isLoopback(otherUrl);
     }) ?? [];
   if (owner === undefined) return;
   throw new CliError(
@@ -36,11 +36,11 @@ function refuseBorrowed(url: string, claimed: string): void {
   );
 }
 
-function refuseOther(url: string, known: string, claimed: string, isGiven: boolean): void {
-  if (known === claimed) return;
+function refuseOther(url: string, knownId: string, claimed: string, isGiven: boolean): void {
+  if (knownId === claimed) return;
   const words = isGiven ? "not" : "and at your last login it was";
   throw new CliError(
-    `${url} says that it is '${claimed}', ${words} '${printable(known)}', so no login is sent`,
+    `${url} says that it is '${claimed}', ${words} '${printable(knownId)}', so no login is sent`,
     exitCodes.loginNeeded,
     "Ask the operators for its id, and then give it with --server-id",
   );

@@ -15,7 +15,7 @@ const askedWithinMs = 30_000;
  */
 export async function openSecretLink(link: string): Promise<"opened" | "no desktop" | "not asked"> {
   const path = `/${randomBytes(16).toString("hex")}`;
-  const { promise: asked, resolve } = Promise.withResolvers<"opened">();
+  const { promise: opened, resolve } = Promise.withResolvers<"opened">();
   let isUsed = false;
   const server = createServer(({ url, socket }, response) => {
     response.setHeader("Connection", "close").setHeader("Cache-Control", "no-store");
@@ -32,7 +32,7 @@ export async function openSecretLink(link: string): Promise<"opened" | "no deskt
     if (!(await openLink(`http://127.0.0.1:${port}${path}`))) return "no desktop";
     const waiting = new AbortController();
     const late = sleep(askedWithinMs, "not asked" as const, { signal: waiting.signal });
-    return await Promise.race([asked, late]).finally(() => {
+    return await Promise.race([opened, late]).finally(() => {
       late.catch(() => undefined);
       waiting.abort();
     });

@@ -50,9 +50,9 @@ function printEachChange(print: (state: WatchedState) => void): WatchDisplay {
 
 /** A row is gone if no line begins with its first word. The first line is a header or a title. */
 function changesOf(before: readonly string[], after: readonly string[]): string {
-  const known = new Set(before.map(withoutTime));
+  const knownLines = new Set(before.map(withoutTime));
   const names = new Set(after.map(firstWord));
-  const added = after.filter((line) => !known.has(withoutTime(line)));
+  const added = after.filter((line) => !knownLines.has(withoutTime(line)));
   const gone = before.slice(1).filter((line) => !names.has(firstWord(line)));
   return [...added, ...gone.map((line) => `gone: ${line}`)].map((line) => `${line}\n`).join("");
 }

@@ -84,22 +84,22 @@ test("the list goes back over months, newest first, as far as it is asked to and
   expect(all.length).toBeGreaterThanOrEqual(12);
 });
 
-const read = { action: "show_state", target: null, requestId: "req-1" } as const;
+const content = { action: "show_state", target: null, requestId: "req-1" } as const;
 const MINUTE = 60_000;
 /** 20 January 2026, 00:00 UTC, where a window of ten minutes begins. */
 const midnight = 1_768_867_200_000;
 
-const look = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = read) =>
+const look = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = content) =>
   audited(ctx, deed, async () => undefined);
 
 test("repeated reads of one kind by one operator are one entry per ten minutes, with their count", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const op = world.as("op");
   for (let n = 0; n < 5; n++) {
-    await look(op, { ...read, requestId: `req-${n}` });
+    await look(op, { ...content, requestId: `req-${n}` });
     world.clock.advance(MINUTE);
   }
-  await look(op, { ...read, action: "list_nodes" });
+  await look(op, { ...content, action: "list_nodes" });
 
   const entries = await listAudit(world.ctx, 10);
 
@@ -141,7 +141,7 @@ test("reads by another operator, with another key or of another user's jobs have
   const world = await memoryWorld({ startAt: midnight });
   const op = world.as("op");
   const otherKey = { ...op, actor: { ...op.actor, keyPrefix: "otherkey" } };
-  const jobs = { ...read, action: "list_jobs" } as const;
+  const jobs = { ...content, action: "list_jobs" } as const;
   for (const ctx of [op, world.as("second"), otherKey]) await look(ctx);
   for (const target of ["ada", "bob", "ada"]) await look(op, { ...jobs, target });
 
@@ -174,7 +174,7 @@ test("writes are never merged, however often and fast they are repeated", async 
 
 test("a repeated read that fails leaves its reason, and the next one that works takes it away", async () => {
   const world = await memoryWorld({ startAt: midnight });
-  const fails = audited(world.as("op"), read, async () => {
+  const fails = audited(world.as("op"), content, async () => {
     throw new Problem("unavailable", "Try again");
   });
   await expect(fails).rejects.toThrow("Try again");

@@ -125,9 +125,9 @@ function recordOf(ctx: UserContext<"table">, { action, target, requestId }: Deed
 }
 
 /** Returns the same UUID for the same read within a window. It sorts by the start of the window. */
-function windowId(ctx: Context, at: number, read: readonly (string | null)[]): string {
+function windowId(ctx: Context, at: number, targets: readonly (string | null)[]): string {
   const time = (at - (at % WINDOW_MS)).toString(16).padStart(12, "0");
-  const hash = ctx.ids.hash(JSON.stringify(read));
+  const hash = ctx.ids.hash(JSON.stringify(targets));
   return `${time.slice(0, 8)}-${time.slice(8)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
 }
 
@@ -177,9 +177,9 @@ async function readMonth(ctx: Context<"table">, month: string, most: number, int
  * Reports whether both records are of one window. The id of a shared record sorts by the window's start, not by its
  * time.
  */
-function isSameWindow(last: AuditRecord | undefined, other: AuditRecord | undefined): boolean {
-  if (!last || !other) return false;
-  return Math.floor(last.at / WINDOW_MS) === Math.floor(other.at / WINDOW_MS);
+function isSameWindow(last: AuditRecord | undefined, otherRecord: AuditRecord | undefined): boolean {
+  if (!last || !otherRecord) return false;
+  return Math.floor(last.at / WINDOW_MS) === Math.floor(otherRecord.at / WINDOW_MS);
 }
 
 const parseAudit: (item: Item) => AuditRecord = parserOf("audit", {

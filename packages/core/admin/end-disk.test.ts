@@ -81,8 +81,8 @@ test("a disk that a job uses is not ended, nor one that can be read, nor one tha
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
   await world.table.put({ ...diskOf(world), sizeGb: disk.sizeGb } as Item);
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("can be read") });
-  const other = keyText({ pk: disk.pk, sk: "f".repeat(32) });
-  await expect(endRecord(world.ctx, other)).rejects.toMatchObject({ kind: "notFound" });
+  const otherName = keyText({ pk: disk.pk, sk: "f".repeat(32) });
+  await expect(endRecord(world.ctx, otherName)).rejects.toMatchObject({ kind: "notFound" });
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true }]);
 });
 
@@ -96,10 +96,10 @@ test.each([
   await createEnvironment(world.as("alice"), newEnvironment("another", { disk: "second" }));
 
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
-  const one = await world.read("alice", "one");
-  await world.table.put({ ...one, phase: "hibernating" } as never);
+  const environment = await world.read("alice", "one");
+  await world.table.put({ ...environment, phase: "hibernating" } as never);
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk may be in use by one: end that first" });
-  await world.table.put({ ...one, writers: ["hand"] });
+  await world.table.put({ ...environment, writers: ["hand"] });
   await requestCancel(world.as("alice"), "one");
   await world.advance(MINUTE);
 

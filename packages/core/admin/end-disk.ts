@@ -88,7 +88,7 @@ function inUse(word: string, id: string): Problem {
 function keptOf(record: unknown): Kept {
   const { volume, snapshots } = record as { readonly volume?: unknown; readonly snapshots?: unknown };
   const listed: readonly unknown[] = Array.isArray(snapshots) ? snapshots : [];
-  return { volume: idOf(volume) ?? null, snapshots: listed.flatMap((one) => idOf(one) ?? []) };
+  return { volume: idOf(volume) ?? null, snapshots: listed.flatMap((entry) => idOf(entry) ?? []) };
 }
 
 function idOf(thing: unknown): string | undefined {

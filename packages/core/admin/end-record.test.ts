@@ -36,7 +36,7 @@ test.each([
   ["without its size, its grant and its disk", { size: { pool: 7 }, grant: {}, disk: "data" }],
   [
     "of which next to nothing is left",
-    { ...Object.fromEntries(["run", "phase", "policy", "timeline"].map((one) => [one, 0])) },
+    { ...Object.fromEntries(["run", "phase", "policy", "timeline"].map((name) => [name, 0])) },
   ],
 ])("a record %s is ended: compute first, then its GPUs and its disk are free", async (_, fields) => {
   const world = await running({}, "data");

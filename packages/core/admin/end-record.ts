@@ -45,9 +45,9 @@ async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promis
       return item;
     },
     async decide(item) {
-      const [known] = readEach(ctx, [item], parseEnvironment).records;
-      if (known?.events.timeline.some(({ reason }) => reason === ENDED_UNREADABLE)) return undefined;
-      if (known) {
+      const [knownEnvironment] = readEach(ctx, [item], parseEnvironment).records;
+      if (knownEnvironment?.events.timeline.some(({ reason }) => reason === ENDED_UNREADABLE)) return undefined;
+      if (knownEnvironment) {
         throw new Problem("conflict", "The record can be read: end what it describes by the ordinary requests");
       }
       return salvage(ctx, item, await findEntry(ctx, item));

@@ -18,14 +18,14 @@ import { listLivingKeys } from "./living.ts";
 export async function listAnybodys(
   ctx: UserContext<"table">,
   username: string | undefined,
-  asked: Asked,
+  query: Asked,
 ): Promise<Listed> {
-  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), asked);
+  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), query);
   const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
   const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
   // Ended environments stay in the index for ten minutes, but their capacity is already free.
   const going = found.filter((environment) => !isEnded(environment));
-  return partOf(going, asked);
+  return partOf(going, query);
 }
 
 /**
@@ -70,8 +70,8 @@ export async function readUsernames(
 /** Finds the owner of an id. Ids are unique per owner only, so several owners may have the same. */
 async function findOwner(ctx: UserContext<"table">, id: string): Promise<string> {
   const keys = (await listLivingKeys(ctx)).filter((key) => key.sk === id);
-  const [owner, other] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
-  if (other !== undefined) {
+  const [owner, otherOwner] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
+  if (otherOwner !== undefined) {
     const text = `Several users have a ${ctx.noun} ${id}: name the user`;
     throw new Problem("conflict", text, { errorCode: "ambiguous" });
   }

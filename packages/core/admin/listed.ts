@@ -8,12 +8,12 @@ interface Room {
 export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): One[] {
   const listed: One[] = [];
   let left = bytes;
-  for (const one of all) {
+  for (const entry of all) {
     if (listed.length === most) break;
-    const size = bytesOf(one);
+    const size = bytesOf(entry);
     if (size > left) continue;
     left -= size;
-    listed.push(one);
+    listed.push(entry);
   }
   return listed;
 }

@@ -42,8 +42,8 @@ export async function orphanRuns(
 ): Promise<Found[]> {
   const keys = [...runs, ...leftovers].flatMap((run) => environmentKeyOf(run) ?? []);
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
-  const { records: read, unreadable } = readEach(ctx, items, parseEnvironment);
-  const records = new Map(read.map((record) => [keyText(keyOf(record)), record]));
+  const { records: environments, unreadable } = readEach(ctx, items, parseEnvironment);
+  const records = new Map(environments.map((record) => [keyText(keyOf(record)), record]));
   const compare = (ref: RunRef): Found[] => {
     const { uid, run, key } = ref;
     const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
@@ -74,7 +74,7 @@ function isOver(record: Environment, run: number): boolean {
 export async function withGpus(ctx: Context<"compute">, found: readonly Found[]): Promise<readonly Found[]> {
   if (!found.some(({ gpus }) => gpus === null)) return found;
   const nodes = await ctx.compute.listNodes().catch(() => []);
-  return found.map((one) => (one.gpus === null ? { ...one, gpus: gpusOn(nodes, one) } : one));
+  return found.map((entry) => (entry.gpus === null ? { ...entry, gpus: gpusOn(nodes, entry) } : entry));
 }
 
 function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
@@ -82,10 +82,10 @@ function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
   if (nodes.some(({ unread }) => unread)) return null;
   const gpus = nodes.flatMap(({ instanceType, runs = [] }) => {
     const hasGpus = (findInstanceType(instanceType)?.gpus ?? 0) > 0;
-    const own = runs.filter(({ uid, run }) => uid === found.uid && run === found.run);
-    return own.map(({ units }) => (hasGpus ? units : 0));
+    const ownRuns = runs.filter(({ uid, run }) => uid === found.uid && run === found.run);
+    return ownRuns.map(({ units }) => (hasGpus ? units : 0));
   });
-  return gpus.length === 0 ? null : gpus.reduce((sum, one) => sum + one, 0);
+  return gpus.length === 0 ? null : gpus.reduce((sum, value) => sum + value, 0);
 }
 
 /**

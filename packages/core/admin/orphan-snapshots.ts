@@ -46,11 +46,11 @@ export async function reportSnapshots(
   const pending = owned.filter(({ isPending }) => isPending).length;
   if (pending > 0) ctx.log.info("snapshots pending", { count: pending });
   const named = owned.filter(({ key }) => key !== null);
-  const known = (noted.snapshots ?? []).map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
-  const found = await findUnowned(ctx, named, known, now);
+  const earlier = (noted.snapshots ?? []).map(({ snapshot, ...fields }) => ({ ...fields, id: snapshot }));
+  const found = await findUnowned(ctx, named, earlier, now);
   return {
     snapshots: firstThatFit(
-      found.map(({ id, ...one }) => ({ snapshot: id, ...one })),
+      found.map(({ id, ...fields }) => ({ snapshot: id, ...fields })),
       UNOWNED_LISTED,
     ),
     snapshotCount: found.length,

@@ -57,14 +57,14 @@ export async function reportVolumes(
   const noted = volumesBefore(before, now);
   const owned = await listOwned(ctx);
   if (!owned) return noted;
-  const known = (noted.volumes ?? []).map(({ volume, ...one }) => ({ ...one, id: volume }));
-  const found = await findUnowned(ctx, owned, known, now);
+  const earlier = (noted.volumes ?? []).map(({ volume, ...fields }) => ({ ...fields, id: volume }));
+  const found = await findUnowned(ctx, owned, earlier, now);
   const sizes = new Map(owned.map(({ id, sizeGb = 0 }) => [id, sizeGb]));
   const gb = found.reduce((sum, { id }) => sum + (sizes.get(id) ?? 0), 0);
   const { volumeGb = 0, gbHours = 0, volumesListedAt = now } = noted;
   return {
     volumes: firstThatFit(
-      found.map(({ id, ...one }) => ({ volume: id, ...one })),
+      found.map(({ id, ...fields }) => ({ volume: id, ...fields })),
       UNOWNED_LISTED,
     ),
     volumeCount: found.length,

@@ -285,13 +285,13 @@ test("snapshots that cannot be listed stay in the report as they were, and keep 
 
 /** A comparison as far as this list, which never answers: on Lambda its time ends there. */
 async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnapshots"): Promise<void> {
-  const asked = Promise.withResolvers<void>();
+  const input = Promise.withResolvers<void>();
   const hang = () => {
-    asked.resolve();
+    input.resolve();
     return new Promise<never>(() => undefined);
   };
   const compared = compareOrphans({ ...world.ctx, volumes: { ...world.volumes, [list]: hang } });
-  await Promise.race([asked.promise, compared]);
+  await Promise.race([input.promise, compared]);
 }
 
 test("a list of volumes that hangs keeps nothing from being removed and noted, and loses no sighting of before", async () => {
@@ -630,7 +630,7 @@ test("a report whose names are long in bytes lists what fits an item, counts all
   expect(report).toMatchObject({ runCount: 501, volumeCount: 100, snapshotCount: 100 });
   for (const [at, least] of [200, 15, 15].entries()) expect(listed[at]).toBeGreaterThan(least);
   expect(report?.runs[0]).toMatchObject({ uid: runs[0]?.uid, key: named(0) });
-  const unlisted = 701 - listed.reduce((sum, one) => sum + one, 0);
+  const unlisted = 701 - listed.reduce((sum, value) => sum + value, 0);
   expect(log.lines.find(({ event }) => event === "orphans")?.fields).toEqual({ ...counts, unlisted });
 });
 
@@ -730,8 +730,10 @@ describe("what is left beside a run", () => {
       world.clock.advance(5 * MINUTE);
     }
     const kept = await world.compute.listParts();
-    const read = await world.read("alice", "one");
-    await world.table.put({ ...read, run: { ...read.run, n: 2 } } as never, { ifWriter: read.writers[0] ?? null });
+    const environment = await world.read("alice", "one");
+    await world.table.put({ ...environment, run: { ...environment.run, n: 2 } } as never, {
+      ifWriter: environment.writers[0] ?? null,
+    });
     world.compute.applyParts(of(1));
     world.compute.applyParts(of(2));
     await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
@@ -750,10 +752,10 @@ describe("what is left beside a run", () => {
     const { uid, ...key } = await partsOf(world, 1);
     world.compute.applyParts({ uid, run: 999_999, key: keyText(key) });
     const putArchive = async (settled: boolean) => {
-      const read = await world.read("alice", "one");
+      const environment = await world.read("alice", "one");
       const archive = { blob: "archives/alice/one", file: "one.zip", startedAt: world.clock.now(), settled };
-      const ended = { ...read, end: { ...read.end, archive } };
-      await world.table.put(ended as never, { ifWriter: read.writers[0] ?? null });
+      const ended = { ...environment, end: { ...environment.end, archive } };
+      await world.table.put(ended as never, { ifWriter: environment.writers[0] ?? null });
     };
 
     await putArchive(false);

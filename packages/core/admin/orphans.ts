@@ -117,11 +117,11 @@ async function reportRuns(
   // Read last, because removals are decided on it.
   const readAt = ctx.clock.monotonic();
   const orphans = await withGpus(ctx, await orphanRuns(ctx, runs, leftovers));
-  const seen = orphans.map((one) => sightedRun(before?.runs, one, now));
-  const records = lost.map((one) => ({ ...one, ...sighted(before?.records, one, now) }));
+  const seen = orphans.map((orphan) => sightedRun(before?.runs, orphan, now));
+  const records = lost.map((record) => ({ ...record, ...sighted(before?.records, record, now) }));
   const hours = before ? (now - before.checkedAt) / HOUR_MS : 0;
   const removed = await removeOrphans(ctx, seen, { now, readAt, leftovers });
-  const left = seen.filter((one) => !removed.some(({ uid, run }) => uid === one.uid && run === one.run));
+  const left = seen.filter((orphan) => !removed.some(({ uid, run }) => uid === orphan.uid && run === orphan.run));
   const used = seen.filter(({ sightings }) => sightings > 1).reduce((sum, { gpus }) => sum + (gpus ?? 0) * hours, 0);
   return {
     ...orphansKey,
@@ -176,11 +176,11 @@ function shouldRun({ phase, run: { appliedAt, withdrawing } }: Environment, now:
 }
 
 function sighted(before: readonly Sighting[] | undefined, { uid, run }: Pick<Sighting, "uid" | "run">, now: number) {
-  const known = before?.find((one) => one.uid === uid && one.run === run);
-  return { firstSeenAt: known?.firstSeenAt ?? now, sightings: (known?.sightings ?? 0) + 1 };
+  const knownSighting = before?.find((sighting) => sighting.uid === uid && sighting.run === run);
+  return { firstSeenAt: knownSighting?.firstSeenAt ?? now, sightings: (knownSighting?.sightings ?? 0) + 1 };
 }
 
 function sightedRun(before: readonly OrphanRun[] | undefined, { isUseless, ...found }: Found, now: number): OrphanRun {
-  const known = before?.find((one) => one.uid === found.uid && one.run === found.run);
-  return { ...found, ...sighted(before, found, now), uselessSince: isUseless ? (known?.uselessSince ?? now) : null };
+  const knownRun = before?.find((run) => run.uid === found.uid && run.run === found.run);
+  return { ...found, ...sighted(before, found, now), uselessSince: isUseless ? (knownRun?.uselessSince ?? now) : null };
 }

@@ -27,17 +27,17 @@ export async function removeOrphans(
   if (ctx.settings.orphansDryRun) return [];
   const useless = seen.filter(({ uselessSince }) => uselessSince !== null && now - uselessSince >= USELESS_MS);
   const isLeftover = ({ uid, run }: OrphanRun) => leftovers.some((part) => part.uid === uid && part.run === run);
-  const runs = useless.filter((one) => !isLeftover(one));
+  const runs = useless.filter((run) => !isLeftover(run));
   const isTooMany = runs.length > MOST_REMOVED;
   if (isTooMany) ctx.log.error("too many orphans to remove", { runs: runs.length });
   const removed: RemovedRun[] = [];
   const chosen = [...(isTooMany ? [] : runs), ...inTurn(useless.filter(isLeftover), now)];
-  for (const one of chosen) {
-    const { uid, run, key, why } = one;
+  for (const orphan of chosen) {
+    const { uid, run, key, why } = orphan;
     if (ctx.clock.monotonic() - readAt > BUDGET_MS) break;
     try {
       const how = { graceSeconds: 0, force: false };
-      await ctx.compute.remove(uid, run, isLeftover(one) ? { ...how, leftovers: true } : how);
+      await ctx.compute.remove(uid, run, isLeftover(orphan) ? { ...how, leftovers: true } : how);
       removed.push({ uid, run, key, why, at: now });
       ctx.log.warn("orphan removed", { look: key, uid, run, why });
     } catch (error) {

@@ -37,7 +37,7 @@ export async function findUnowned(
   before: readonly SeenBefore[],
   now: number,
 ): Promise<readonly Unowned[]> {
-  const keys = new Map(owned.flatMap((one) => recordKeyOf(one) ?? []).map((key) => [keyText(key), key]));
+  const keys = new Map(owned.flatMap((resource) => recordKeyOf(resource) ?? []).map((key) => [keyText(key), key]));
   const items = keys.size === 0 ? [] : await ctx.table.getMany([...keys.values()]);
   await dateDisks(ctx, items, now);
   const there = new Map(items.map((item) => [keyText(item), namesOf(item)]));
@@ -45,16 +45,16 @@ export async function findUnowned(
     ctx,
     [...keys.values()].filter((key) => !there.has(keyText(key))),
   );
-  const known = new Map(before.map((one) => [one.id, one]));
-  const unowned = owned.flatMap((one): Unowned[] => {
-    const why = whyNot(one, there, ended);
+  const knownSeenBefores = new Map(before.map((seenBefore) => [seenBefore.id, seenBefore]));
+  const unowned = owned.flatMap((resource): Unowned[] => {
+    const why = whyNot(resource, there, ended);
     if (why === undefined) return [];
-    const id = one.id.slice(0, LONGEST);
-    const { firstSeenAt = now, sightings = 0 } = known.get(id) ?? {};
-    return [{ id, key: one.key?.slice(0, LONGEST) ?? null, why, firstSeenAt, sightings: sightings + 1 }];
+    const id = resource.id.slice(0, LONGEST);
+    const { firstSeenAt = now, sightings = 0 } = knownSeenBefores.get(id) ?? {};
+    return [{ id, key: resource.key?.slice(0, LONGEST) ?? null, why, firstSeenAt, sightings: sightings + 1 }];
   });
   // Keep earlier findings first, so that the cut does not replace them.
-  return unowned.toSorted((one, other) => rank(one) - rank(other));
+  return unowned.toSorted((left, right) => rank(left) - rank(right));
 }
 
 function rank({ sightings }: Unowned): number {

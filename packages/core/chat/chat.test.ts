@@ -20,14 +20,14 @@ const policy: Policy = { ...reservation, time: "none", restarts: true };
 const ports: readonly RunPort[] = [{ port: 8080, kind: "http" }];
 
 /** An environment of alice's that serves a port and may be stopped; it is active unless told otherwise. */
-async function chatWorld(given: Partial<NewEnvironment> = {}) {
+async function chatWorld(input: Partial<NewEnvironment> = {}) {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const alice = world.as("alice");
   const made = await createEnvironment(alice, {
     ...newEnvironment("talks", { gpus: 1 }),
     policy,
     ports,
-    ...given,
+    ...input,
   });
   await world.advance(10_000);
   const say = (text: string) => postMessage(alice, "talks", text);
@@ -76,7 +76,7 @@ test("messages have numbers without gaps and arrive in their order, once each, h
 
   expect(posted.map(({ n }) => n).toSorted()).toEqual([1, 2, 3, 4]);
   expect(later.n).toBe(5);
-  const inOrder = ["a", "b", "c", "d"].toSorted((one, other) => numberOf(one) - numberOf(other));
+  const inOrder = ["a", "b", "c", "d"].toSorted((left, right) => numberOf(left) - numberOf(right));
   expect(heard()).toEqual([...inOrder, "e"]);
   expect(await waiting()).toBe(0);
 
@@ -133,10 +133,10 @@ test("who begins to post as late as is allowed is alone to the end, also by the 
     if (!isClaimed && keyText(item) === look.look) world.clock.advance(20_000);
     isClaimed ||= keyText(item) === look.look;
   };
-  const slowPost: typeof postToPort = async (...asked) => {
+  const slowPost: typeof postToPort = async (...input) => {
     world.clock.advance(5_000);
     await reconcile({ ...world.ctx, clock: ahead }, look);
-    return postToPort(...asked);
+    return postToPort(...input);
   };
 
   await reconcile(
@@ -156,20 +156,20 @@ test("who does not answer is asked again, more and more rarely, and what comes l
   await say("second");
 
   await world.advance(60_000);
-  const asked = heard();
+  const names = heard();
   const { attempts, fault, claim } = await anInbox(world, made.uid);
   world.compute.answerPosts(made.uid, () => ({ status: 204, body: "" }));
   await world.advance(120_000);
 
-  expect(asked.length).toBeGreaterThan(3);
-  expect(asked.length).toBeLessThan(8);
-  expect(new Set(asked)).toEqual(new Set(["first"]));
+  expect(names.length).toBeGreaterThan(3);
+  expect(names.length).toBeLessThan(8);
+  expect(new Set(names)).toEqual(new Set(["first"]));
   expect({ attempts, fault, claim }).toEqual({
-    attempts: asked.length,
+    attempts: names.length,
     fault: "Error: connect ECONNREFUSED",
     claim: null,
   });
-  expect(heard().slice(asked.length)).toEqual(["first", "second"]);
+  expect(heard().slice(names.length)).toEqual(["first", "second"]);
   expect(await waiting()).toBe(0);
 });
 
@@ -518,10 +518,10 @@ test("a message that is put while the inbox looks for it is not passed over", as
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
   await postMessage(alice, "talks", "first");
   await world.advance(5_000);
-  let asked = 0;
+  let input = 0;
   const get: MemoryWorld["table"]["get"] = async (key) => {
     const found = await world.table.get(key);
-    const isNext = keyText(key) === keyText(chatKey(made.uid, 2)) && asked++ === 0;
+    const isNext = keyText(key) === keyText(chatKey(made.uid, 2)) && input++ === 0;
     for (const text of isNext ? ["second", "third"] : []) await postMessage(dying, "talks", text).catch(() => {});
     return found;
   };

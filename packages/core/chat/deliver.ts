@@ -87,9 +87,9 @@ function replyOf({ status, body }: PortAnswer): string | null {
 async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbox>): Promise<void> {
   const { record } = await changeRecord(ctx, {
     read: () => findInbox(ctx, claimed.uid),
-    decide(known): Inbox | undefined {
-      const isOurs = known?.claim && known.claim.attempt === claimed.claim?.attempt;
-      return isOurs ? { ...known, ...changes, claim: null } : undefined;
+    decide(knownInbox): Inbox | undefined {
+      const isOurs = knownInbox?.claim && knownInbox.claim.attempt === claimed.claim?.attempt;
+      return isOurs ? { ...knownInbox, ...changes, claim: null } : undefined;
     },
     what: `The inbox of ${claimed.uid} is`,
   });

@@ -14,10 +14,10 @@ export async function dropMessages(
   ctx: Context<"table" | "queue">,
   environment: Pick<Environment, "pk" | "sk" | "uid" | "owner">,
 ): Promise<void> {
-  const known = await findUnlessPoisoned(ctx, environment.uid);
-  if (!known) return;
-  const newest = await newestNumber(ctx, environment.uid, known);
-  if (newest <= Math.max(known.settled, known.dropTo)) return;
+  const knownUnlessPoisoned = await findUnlessPoisoned(ctx, environment.uid);
+  if (!knownUnlessPoisoned) return;
+  const newest = await newestNumber(ctx, environment.uid, knownUnlessPoisoned);
+  if (newest <= Math.max(knownUnlessPoisoned.settled, knownUnlessPoisoned.dropTo)) return;
   await changeInbox(ctx, environment, (inbox) => ({ ...inbox, dropTo: Math.max(inbox.dropTo, newest) }));
 }
 

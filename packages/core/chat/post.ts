@@ -44,7 +44,12 @@ async function wake(
   n: number,
 ): Promise<void> {
   try {
-    await requestStart(ctx, id, {}, { onlyIf: (known) => known.uid === uid && stillWaits(ctx, known, n) });
+    await requestStart(
+      ctx,
+      id,
+      {},
+      { onlyIf: (knownEnvironment) => knownEnvironment.uid === uid && stillWaits(ctx, knownEnvironment, n) },
+    );
   } catch (error) {
     if (!(error instanceof Problem && error.kind === "quota")) throw error;
   }

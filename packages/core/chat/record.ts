@@ -84,7 +84,7 @@ export const parseInbox: (item: Item) => Inbox = parserOf(
     ttl: optional(number),
   },
   {
-    "its key is another's": ({ pk, uid: own }) => pk === inboxKey(own).pk,
+    "its key is another's": ({ pk, uid: inboxUid }) => pk === inboxKey(inboxUid).pk,
     "it belongs to no environment": ({ environment }) => {
       const key = keyOfText(environment);
       return key !== undefined && kindOfKey(key) === "environment";

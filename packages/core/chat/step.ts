@@ -33,8 +33,10 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (environment.goal.desired === "stopped") {
     // Wake once per message. Otherwise an environment that cannot start would be started for ever.
     if (environment.run.n > message.run) return lookAgainAt(inbox, now + ASLEEP_MS, "waits, asleep");
-    const isWanted = async (known: Environment) =>
-      known.uid === inbox.uid && known.run.n <= message.run && (await stillWaits(ctx, known, message.n));
+    const isWanted = async (knownEnvironment: Environment) =>
+      knownEnvironment.uid === inbox.uid &&
+      knownEnvironment.run.n <= message.run &&
+      (await stillWaits(ctx, knownEnvironment, message.n));
     await requestStart(asOwner(ctx, environment), environment.id, {}, { onlyIf: isWanted });
     return lookAgainAt(inbox, now + COMING_MS, "woke its environment");
   }

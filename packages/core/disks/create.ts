@@ -29,8 +29,8 @@ export async function createDisk(
 ): Promise<Operation> {
   const disk = newDisk(ctx, ctx.actor.uid, input, ids.uid);
   const operation = await putOperation(ctx, disk, "create", ids.id);
-  const asked: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
-  if (!(await nameDisk(ctx, asked, givingUp))) throw await whyTaken(ctx, input.name);
+  const requested: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
+  if (!(await nameDisk(ctx, requested, givingUp))) throw await whyTaken(ctx, input.name);
   await sendLook(ctx, disk);
   return operation;
 }

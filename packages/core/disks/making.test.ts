@@ -217,7 +217,7 @@ test("a volume that nobody recorded and some machine has is reported and never r
   await world.advance(5000);
   const { findVolume, listVolumes } = world.volumes;
   const attached: typeof listVolumes = async (token) =>
-    (await listVolumes(token)).map((one) => ({ ...one, attached: true }));
+    (await listVolumes(token)).map((volume) => ({ ...volume, attached: true }));
   Object.assign(world.volumes, { listVolumes: attached });
 
   await world.advance(60 * MINUTE);

@@ -15,7 +15,7 @@ export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number):
     const isDue = now >= settlesAt(entry);
     if (!isDue && disk.phase !== "purging") continue;
     const next = await settleEntry(ctx, settled, entry);
-    const others = settled.making.filter((one) => one !== entry);
+    const others = settled.making.filter((making) => making !== entry);
     const putOff = next === undefined ? [{ ...entry, at: now }] : [];
     const left = isDue ? putOff : [entry];
     settled = { ...(next ?? settled), making: [...others, ...left] };
@@ -47,9 +47,9 @@ async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking)
 }
 
 async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: SnapshotMaking): Promise<Disk> {
-  const known = new Set(disk.snapshots.map(({ id }) => id));
+  const knownSnapshotIds = new Set(disk.snapshots.map(({ id }) => id));
   const listed = await ctx.volumes.listSnapshots(from);
-  const found = listed.filter(({ id, tags }) => tags.attempt === token && !known.has(id));
+  const found = listed.filter(({ id, tags }) => tags.attempt === token && !knownSnapshotIds.has(id));
   const isWanted = (state: string) => state !== "failed" && disk.phase !== "purging";
   const onDemand = onDemandMark(ctx, token);
   let settled = disk;

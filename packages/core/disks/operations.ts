@@ -58,9 +58,9 @@ export async function putOperation(
   };
   const written = await writeRecord(ctx, operation);
   if (written) return written;
-  const known = await ctx.table.get(operationKey(disk.owner, id));
-  if (!known) throw new Conflict(`operation ${id}`);
-  return parseOperation(known);
+  const knownItem = await ctx.table.get(operationKey(disk.owner, id));
+  if (!knownItem) throw new Conflict(`operation ${id}`);
+  return parseOperation(knownItem);
 }
 
 /** Returns the request that `putOperation` wrote for this uuid. */
@@ -102,8 +102,8 @@ export async function closeOperation(
 /** Returns a request by id and by the disk's name, then or now. Throws `notFound`. */
 export async function getOperation(ctx: Context<"table">, owner: string, name: string, id: string): Promise<Operation> {
   const item = await ctx.table.get(operationKey(owner, id));
-  const known = item && parseOperation(item);
-  const found = known && known.ttl * 1000 > ctx.clock.now() ? known : undefined;
+  const knownOperation = item && parseOperation(item);
+  const found = knownOperation && knownOperation.ttl * 1000 > ctx.clock.now() ? knownOperation : undefined;
   if (found && found.name === name) return found;
   if (found && uidOf(await readDirectory(ctx, owner), name) === found.disk) return found;
   throw new Problem("notFound", `Operation '${id}' not found for disk '${name}'`);

@@ -103,8 +103,8 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     ttl: optional(number),
   },
   {
-    "its key is another's": ({ pk, sk, owner, uid: own }) => {
-      const key = diskKey(owner, own);
+    "its key is another's": ({ pk, sk, owner, uid: diskUid }) => {
+      const key = diskKey(owner, diskUid);
       return pk === key.pk && sk === key.sk;
     },
     "it is deleted and never purged": ({ phase, purgeAt }) => phase !== "deleted" || purgeAt !== null,

@@ -191,7 +191,7 @@ export function longPending(snapshots: readonly DiskSnapshot[], now: number): Di
 /** Adds a snapshot that this attempt made, and drops the attempt from `making`. */
 export function withSnapshot(disk: Disk, snapshot: DiskSnapshot, attempt: string | undefined): Disk {
   const others = disk.snapshots.filter(({ id }) => id !== snapshot.id);
-  const snapshots = [...others, snapshot].sort((one, other) => one.at - other.at);
+  const snapshots = [...others, snapshot].sort((left, right) => left.at - right.at);
   return { ...disk, snapshots, making: disk.making.filter(({ token }) => token !== attempt) };
 }
 

@@ -10,25 +10,25 @@ const reason = "EC2 refused it: RequestLimitExceeded; the volume of disk 'data' 
 async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;
-  let asked = 0;
+  let input = 0;
   const refusing: typeof createVolume = async () => {
-    asked += 1;
+    input += 1;
     throw new VolumeRefused("EC2 refused it: RequestLimitExceeded");
   };
   Object.assign(world.volumes, { createVolume: refusing });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   const allow = () => void Object.assign(world.volumes, { createVolume });
-  return { world, allow, asked: () => asked };
+  return { world, allow, asked: () => input };
 }
 
 test("a job whose volume is refused says by whom and why, asks less and less often, and begins once it is made", async () => {
-  const { world, allow, asked } = await refused();
+  const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);
-  const early = asked();
+  const early = input();
   await world.advance(10 * MINUTE);
   const { phase, reason: said } = await world.read("alice", "one");
-  const later = asked() - early;
+  const later = input() - early;
   allow();
   await world.advance(MINUTE);
 

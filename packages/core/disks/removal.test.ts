@@ -160,14 +160,14 @@ describe("a backup that could not be removed and is one of the newest three agai
 /** How many snapshots are asked for from now on; from this many on the call fails, which puts the next look off. */
 function lookLimit(world: MemoryWorld, most: number): () => number {
   const { findSnapshot } = world.volumes;
-  let asked = 0;
+  let input = 0;
   const limited: typeof findSnapshot = async (id) => {
-    asked += 1;
-    if (asked >= most) throw new Error("RequestLimitExceeded");
+    input += 1;
+    if (input >= most) throw new Error("RequestLimitExceeded");
     return findSnapshot(id);
   };
   Object.assign(world.volumes, { findSnapshot: limited });
-  return () => asked;
+  return () => input;
 }
 
 /** Job `one` left one that failed and cannot be removed; it was made again, and is whole. */

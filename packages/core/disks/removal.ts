@@ -52,7 +52,7 @@ export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonl
   );
   const forgotten = new Set(mayGo.slice(0, -MOST_LEFT));
   for (const { id } of forgotten) ctx.log.error("snapshot forgotten", { disk: disk.uid, snapshot: id });
-  return snapshots.filter((one) => !forgotten.has(one));
+  return snapshots.filter((snapshot) => !forgotten.has(snapshot));
 }
 
 /** Returns the snapshots from which a volume of this or another disk is being made. */

@@ -28,15 +28,19 @@ interface Requested {
 export type Asked = Pick<NewResource, "id" | "isRepeat">;
 
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
-export async function deleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Freed | Requested> {
-  const known = await findAsked(ctx, asked);
-  if (known && isClosed(known)) return { operation: known, disk: undefined };
-  const operation = await freeName(ctx, name, asked);
-  return operation ? { operation, disk: undefined } : markDeleted(ctx, name, asked);
+export async function deleteDisk(
+  ctx: RequestContext,
+  name: string,
+  operationRequest?: Asked,
+): Promise<Freed | Requested> {
+  const earlierOperation = await findAsked(ctx, operationRequest);
+  if (earlierOperation && isClosed(earlierOperation)) return { operation: earlierOperation, disk: undefined };
+  const operation = await freeName(ctx, name, operationRequest);
+  return operation ? { operation, disk: undefined } : markDeleted(ctx, name, operationRequest);
 }
 
-function markDeleted(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Requested> {
-  return changeDisk(ctx, { name, action: "delete", asked }, ({ disk, inUse, holder }) => {
+function markDeleted(ctx: RequestContext, name: string, operationRequest: Asked | undefined): Promise<Requested> {
+  return changeDisk(ctx, { name, action: "delete", asked: operationRequest }, ({ disk, inUse, holder }) => {
     if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is already marked for deletion`);
     if (inUse) {
       const text = `Cannot delete disk '${name}' - it is currently in use by reservation ${holder}`;
@@ -48,11 +52,20 @@ function markDeleted(ctx: RequestContext, name: string, asked: Asked | undefined
 }
 
 /** Frees a name without a record at once, since its disk is unknown. Returns undefined if there is a record. */
-async function freeName(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Operation | undefined> {
+async function freeName(
+  ctx: RequestContext,
+  name: string,
+  operationRequest: Asked | undefined,
+): Promise<Operation | undefined> {
   const owner = ctx.actor.uid;
   const uid = await findMissing(ctx, owner, name);
   if (uid === undefined) return undefined;
-  const operation = await putOperation(ctx, { uid, owner, name, purgeAt: ctx.clock.now() }, "delete", asked?.id);
+  const operation = await putOperation(
+    ctx,
+    { uid, owner, name, purgeAt: ctx.clock.now() },
+    "delete",
+    operationRequest?.id,
+  );
   await changeDirectory(ctx, owner, ({ names }) => without(names, uid));
   await closeOperation(ctx, owner, operation.id);
   return operation;
@@ -61,8 +74,8 @@ async function freeName(ctx: RequestContext, name: string, asked: Asked | undefi
 /**
  * Undeletes a disk. Throws `notFound`, or `conflict` if it is not marked for deletion. A purge that has begun is final.
  */
-export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
-  return changeDisk(ctx, { name, action: "undelete", asked }, async ({ disk }) => {
+export async function undeleteDisk(ctx: RequestContext, name: string, operationRequest?: Asked): Promise<Requested> {
+  return changeDisk(ctx, { name, action: "undelete", asked: operationRequest }, async ({ disk }) => {
     if (disk.phase !== "deleted") throw await whyNotDeleted(ctx, name);
     const unmarked = { ...disk, phase: "available", deletedAt: null, purgeAt: null } as const;
     return withAttemptAnew(unmarked, ctx.clock.now());
@@ -84,8 +97,8 @@ interface Wanted {
 }
 
 /** Finds the operation of an earlier identical request. The disk says whether that request got any further. */
-async function findAsked(ctx: RequestContext, asked: Asked | undefined): Promise<Operation | undefined> {
-  return asked?.isRepeat ? findOperation(ctx, ctx.actor.uid, asked.id) : undefined;
+async function findAsked(ctx: RequestContext, operationRequest: Asked | undefined): Promise<Operation | undefined> {
+  return operationRequest?.isRepeat ? findOperation(ctx, ctx.actor.uid, operationRequest.id) : undefined;
 }
 
 function names({ operations, snapshotRequest }: Disk, { id }: Operation): boolean {
@@ -107,25 +120,29 @@ function refuseOther({ disk, name }: DiskView, operation: Operation | undefined)
 /** Changes a disk by one conditional write, which decides between delete, lease, undelete, snapshot and purge. */
 export async function changeDisk(
   ctx: RequestContext,
-  { name, action, asked }: Wanted,
+  { name, action, asked: operationRequest }: Wanted,
   decide: (view: DiskView) => Disk | Promise<Disk>,
 ): Promise<Requested> {
   let operation: Operation | undefined;
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: diskView } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
     async decide(view): Promise<Disk | undefined> {
       // Read after the disk, because a request writes its operation before it changes the disk. The
       // winner of a conflict may be a repeat of this request, closed by now.
-      operation = (await findAsked(ctx, operation && asked ? { ...asked, isRepeat: true } : asked)) ?? operation;
+      operation =
+        (await findAsked(
+          ctx,
+          operation && operationRequest ? { ...operationRequest, isRepeat: true } : operationRequest,
+        )) ?? operation;
       if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
       refuseOther(view, operation);
       const decided = await decide(view);
-      operation ??= await putOperation(ctx, { ...decided, name }, action, asked?.id);
+      operation ??= await putOperation(ctx, { ...decided, name }, action, operationRequest?.id);
       return withOperation(decided, operation, ctx.clock.now());
     },
     what: `Disk '${name}' is`,
   });
-  const disk = record ?? read.disk;
+  const disk = record ?? diskView.disk;
   await sendLook(ctx, disk);
   if (!operation) throw new Error(`No operation was written for disk ${disk.uid}`);
   return { operation, disk };

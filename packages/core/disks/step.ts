@@ -78,12 +78,13 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
 /** Looks for the sources of restores from this disk. Begins the purge once all of them count as gone. */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const sources = sourcesOf(disk);
-  const look = async (one: DiskSnapshot) => {
-    if (!sources.has(one.id)) return one;
-    return sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now());
+  const look = async (snapshot: DiskSnapshot) => {
+    if (!sources.has(snapshot.id)) return snapshot;
+    return sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now());
   };
   const looked = { ...disk, snapshots: await Promise.all(disk.snapshots.map(look)) };
-  const isLeft = (one: DiskSnapshot) => disk.restores?.some(({ snapshot }) => snapshot === one.id) && !isGone(one);
+  const isLeft = (candidate: DiskSnapshot) =>
+    disk.restores?.some(({ snapshot }) => snapshot === candidate.id) && !isGone(candidate);
   if (!looked.snapshots.some(isLeft)) return over({ ...looked, phase: "purging", dueAt: now }, "begins its purge");
   const lookAt = lookAgainAt(looked.snapshots.filter(isLeft), now);
   const dueAt = Math.min(now + KEPT_MS, lookAt ?? Number.POSITIVE_INFINITY);
@@ -150,8 +151,8 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const isTagged = ({ tags }: VolumeSnapshot) =>
     wanted.every(([tag, value]) => tags[tag as keyof SnapshotTags] === value);
   const wrong = found.some((snapshot) => snapshot && !isTagged(snapshot));
-  const snapshots = disk.snapshots.map((one, index) =>
-    one.completed ? sighted(one, found[index] !== undefined, ctx.clock.now()) : one,
+  const snapshots = disk.snapshots.map((snapshot, index) =>
+    snapshot.completed ? sighted(snapshot, found[index] !== undefined, ctx.clock.now()) : snapshot,
   );
   const looked = { ...disk, name, snapshots };
   if (!wrong) return { ...looked, taggedAs: name };
@@ -184,7 +185,7 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
 async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolumes = [] }: Disk): Promise<string[]> {
   const ids = new Set(snapshots.map(({ id }) => id));
   const list = async (id: string) => {
-    for (const other of await ctx.volumes.listSnapshots(id)) ids.add(other.id);
+    for (const otherSnapshot of await ctx.volumes.listSnapshots(id)) ids.add(otherSnapshot.id);
   };
   const volumes = [...(volume ? [volume.id] : []), ...supersededVolumes];
   const unlisted = await Promise.all(volumes.map((id) => refusal(`snapshots of ${id}`, () => list(id))));
@@ -194,13 +195,14 @@ async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolu
 }
 
 async function freeName(ctx: WorkerContext, { owner, uid }: Disk): Promise<string[]> {
-  const change = ({ names }: Directory) => (names.some(([, one]) => one === uid) ? without(names, uid) : undefined);
+  const change = ({ names }: Directory) =>
+    names.some(([, diskUid]) => diskUid === uid) ? without(names, uid) : undefined;
   return refusal("its name", () => changeDirectory(ctx, owner, change));
 }
 
-async function refusal(what: string, call: () => Promise<unknown>): Promise<string[]> {
+async function refusal(operation: string, call: () => Promise<unknown>): Promise<string[]> {
   const why = await whyNot(call);
-  return why === undefined ? [] : [`${what}: ${why}`];
+  return why === undefined ? [] : [`${operation}: ${why}`];
 }
 
 function notPurged(ctx: WorkerContext, disk: Disk, refused: readonly string[], dueAt: number): Step<Disk> {

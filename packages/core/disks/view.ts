@@ -132,7 +132,7 @@ async function queryAll(ctx: Context<"table">, pk: string): Promise<Item[]> {
 
 function viewOf(disk: Disk, name: string, holders: Holders | undefined): DiskView {
   const { current, following } = holders ?? {};
-  const holder = [current, following].find((one) => one && !one.isEnding);
+  const holder = [current, following].find((holder) => holder && !holder.isEnding);
   const isEnding = current?.isEnding === true && current.isAttached;
   return {
     disk,

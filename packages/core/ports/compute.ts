@@ -311,7 +311,7 @@ export interface Compute {
    * Returns the newest MiB of the command's output, both streams as one, or no bytes before it began. `known` is the
    * end of the last result, which helps a compute without positions find the start of this one. Gives up after 3 s.
    */
-  readLog(uid: string, run: number, known?: LogEnd): Promise<RunLog>;
+  readLog(uid: string, run: number, knownLogEnd?: LogEnd): Promise<RunLog>;
   /** Lists all runs, or those of one uid. */
   listRuns(uid?: string): Promise<RunRef[]>;
   /**

@@ -87,17 +87,17 @@ export function volumeMaking(
 ): { readonly entry: VolumeMaking; readonly isListed: boolean } {
   const { zone, sizeGb, from } = wanted;
   const now = ctx.clock.now();
-  const known = making.find(
-    (one): one is VolumeMaking =>
-      one.kind === "volume" &&
-      now < settlesAt(one) - REMOVING_MS &&
-      one.token.slice(0, -SUFFIX - 1) === prefix &&
-      one.zone === zone &&
-      one.sizeGb === sizeGb &&
-      one.from === from,
+  const knownVolumeMaking = making.find(
+    (making): making is VolumeMaking =>
+      making.kind === "volume" &&
+      now < settlesAt(making) - REMOVING_MS &&
+      making.token.slice(0, -SUFFIX - 1) === prefix &&
+      making.zone === zone &&
+      making.sizeGb === sizeGb &&
+      making.from === from,
   );
-  if (known && now - known.at < CALLS_MS) return { entry: known, isListed: true };
-  const token = known?.token ?? `${prefix}-${ctx.ids.uid().slice(0, SUFFIX)}`;
+  if (knownVolumeMaking && now - knownVolumeMaking.at < CALLS_MS) return { entry: knownVolumeMaking, isListed: true };
+  const token = knownVolumeMaking?.token ?? `${prefix}-${ctx.ids.uid().slice(0, SUFFIX)}`;
   return { entry: { kind: "volume", token, zone, sizeGb, from, at: now }, isListed: false };
 }
 

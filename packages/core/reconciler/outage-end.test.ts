@@ -32,7 +32,7 @@ async function submitInOutage(count: number) {
 async function untilFirst(world: MemoryWorld, ids: readonly string[], phase: string): Promise<string[]> {
   for (let seconds = 0; seconds < 600; seconds++) {
     const phases = await phasesOf(world, ids);
-    if (phases.some((one) => one !== phase)) return phases;
+    if (phases.some((name) => name !== phase)) return phases;
     await world.advance(1_000);
   }
   throw new Error("No look was answered");

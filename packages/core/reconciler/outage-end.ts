@@ -24,7 +24,9 @@ const SENT_AT_ONCE = 20;
 export async function hintAfterOutage(ctx: Context<"table" | "queue">): Promise<void> {
   const found = await Promise.all(dueShards.map((shard) => listUnanswered(ctx, shard)));
   const waiting = found.flat();
-  const hinted = waiting.toSorted((one, other) => Number(one.createdAt) - Number(other.createdAt)).slice(0, MOST_HINTS);
+  const hinted = waiting
+    .toSorted((left, right) => Number(left.createdAt) - Number(right.createdAt))
+    .slice(0, MOST_HINTS);
   const send = (item: Item, place: number) => sendLook(ctx, keyOf(item), { isHint: true, delayMs: place * PACE_MS });
   for (let first = 0; first < hinted.length; first += SENT_AT_ONCE) {
     const some = hinted.slice(first, first + SENT_AT_ONCE);

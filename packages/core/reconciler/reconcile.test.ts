@@ -229,9 +229,9 @@ test("a step that is stuck for 18 minutes is an alarm, again each hour, and none
   while (world.clock.now() < begun + 3 * 3_600_000) {
     const before = await world.read("alice", "one");
     world.clock.advance(Math.max(0, (before.dueAt ?? 0) - world.clock.now()));
-    const known = alarms().length;
+    const knownLength = alarms().length;
     await reconcile(down, { look: keyText(before) });
-    if (alarms().length > known) minutes.push(Math.round((world.clock.now() - begun) / 60_000));
+    if (alarms().length > knownLength) minutes.push(Math.round((world.clock.now() - begun) / 60_000));
   }
   const after = alarms().length;
   await world.advance(600_000);

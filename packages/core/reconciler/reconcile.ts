@@ -44,10 +44,10 @@ const STEP_AGE_MS = 40_000;
 /** Also returns `again` if the step took too long to act. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<Reading> {
   const readAt = readAtNow(ctx.clock);
-  const read = await ctx.table.get(key);
-  if (!read) return "over";
+  const storedItem = await ctx.table.get(key);
+  if (!storedItem) return "over";
   const now = ctx.clock.now();
-  const item = withinReach(ctx, read, now);
+  const item = withinReach(ctx, storedItem, now);
   const early = earlyBy(item, now);
   if (early > 0 && !wantsLook(item, message)) return endEarly(ctx, key, early);
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, readAt) };

@@ -21,21 +21,21 @@ async function sweptWorld(visible = 0) {
   const world = await memoryWorld({ nodes: [] });
   const sent: Sent[] = [];
   const queries: (PartitionQuery | IndexQuery)[] = [];
-  let read = 0;
+  let result = 0;
   const queue: Queue = {
     depth: async () => ({ visible, delayed: 60_000 }),
     send: async (_name, { look }: Look, { delaySeconds = 0 } = {}) => {
       sent.push({ look, at: world.clock.now() + delaySeconds * 1000 });
     },
   };
-  const query = async (asked: PartitionQuery | IndexQuery): Promise<Page> => {
-    const page = await world.table.query(asked);
-    queries.push(asked);
-    read += page.items.length;
+  const query = async (input: PartitionQuery | IndexQuery): Promise<Page> => {
+    const page = await world.table.query(input);
+    queries.push(input);
+    result += page.items.length;
     return page;
   };
   const ctx = { ...world.ctx, queue, table: { ...world.table, query } };
-  return { ...world, ctx, sent, queries, itemsRead: () => read };
+  return { ...world, ctx, sent, queries, itemsRead: () => result };
 }
 
 /** A record that is due at this moment; `n` makes its key. */
@@ -129,10 +129,10 @@ describe("what a sweep sends", () => {
     const world = await sweptWorld();
     const [kept = "", broken = ""] = await putDue(world, [world.clock.now(), world.clock.now()]);
     const shard = due(world, 1, 0).dueShard;
-    const query = (asked: PartitionQuery | IndexQuery) =>
-      "partition" in asked && asked.partition === shard
+    const query = (input: PartitionQuery | IndexQuery) =>
+      "partition" in input && input.partition === shard
         ? Promise.reject(new Error("throttled"))
-        : world.ctx.table.query(asked);
+        : world.ctx.table.query(input);
     const failing = { ...world.ctx, table: { ...world.ctx.table, query } };
 
     await expect(sweep(failing)).rejects.toThrow("throttled");
@@ -154,7 +154,7 @@ describe("each kind of record has a sweep of its own", () => {
     ["delivery", "owner#a#delivery", sweepDeliveries],
   ] as const;
 
-  it.each(kinds)("sends a due record of the kind %s with its sweep alone", async (_, pk, own) => {
+  it.each(kinds)("sends a due record of the kind %s with its sweep alone", async (_, pk, ownValue) => {
     const world = await sweptWorld();
     const key = { pk, sk: "one" };
     await putAt(world, key, dueShardOf(world.ctx.ids, key), world.clock.now());
@@ -165,7 +165,7 @@ describe("each kind of record has a sweep of its own", () => {
       sent.push(world.sent.splice(0).map(({ look }) => look));
     }
 
-    expect(sent).toEqual([sweep, sweepDisks, sweepDeliveries].map((each) => (each === own ? [keyText(key)] : [])));
+    expect(sent).toEqual([sweep, sweepDisks, sweepDeliveries].map((each) => (each === ownValue ? [keyText(key)] : [])));
   });
 
   it("sends a disk that an earlier version put into a shard of environments", async () => {
@@ -235,18 +235,18 @@ describe("while more than 5,000 messages are visible", () => {
       for (const record of fill) await world.table.put(record);
       world.clock.advance(HOUR);
       const runs: number[] = [];
-      const asked: string[] = [];
+      const names: string[] = [];
 
       for (let run = 0; run < 4; run++) {
         await sweep(world.ctx);
         const looks = world.sent.splice(0).map(({ look }) => look);
         runs.push(looks.length);
-        asked.push(...looks);
+        names.push(...looks);
         world.clock.advance(MINUTE);
       }
 
       expect(runs).toEqual([most, most, 1, most]);
-      expect(asked.slice(0, fill.length)).toEqual(fill.map(keyText));
+      expect(names.slice(0, fill.length)).toEqual(fill.map(keyText));
     },
   );
 
@@ -321,7 +321,7 @@ describe("with more living environments than the queue may be deep", () => {
     }
     await world.advance(HOUR);
 
-    expect(found).toEqual(found.map((one) => [(one as string[])[0], "active", 1, true, true]));
+    expect(found).toEqual(found.map((entry) => [(entry as string[])[0], "active", 1, true, true]));
     const { phase, end } = await world.read("alice", "job-7");
     expect(phase).toBe("expired");
     expect((end.at ?? 0) - (endsAt ?? 0)).toBeLessThan(MINUTE);

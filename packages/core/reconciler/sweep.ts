@@ -141,8 +141,8 @@ async function sendDue(
   shards: readonly string[],
   ranges: readonly DueRange[],
 ): Promise<{ readonly sent: number; readonly places: Places }> {
-  const asked = ranges.flatMap((range) => shards.map((shard) => dueIn(ctx, shard, range)));
-  const answers = await Promise.allSettled(asked);
+  const queries = ranges.flatMap((range) => shards.map((shard) => dueIn(ctx, shard, range)));
+  const answers = await Promise.allSettled(queries);
   const parts = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
   const found = parts.flatMap(({ items }) => items);
   found.sort((a, b) => Number(a.dueAt) - Number(b.dueAt));

@@ -110,21 +110,21 @@ function sleepers() {
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         const wakeOne = () => {
-          sleeping.delete(one);
+          sleeping.delete(entry);
           resolve();
         };
-        const one = { at: manual.now() + ms, wake: wakeOne };
-        sleeping.add(one);
-        signal?.addEventListener("abort", one.wake);
+        const entry = { at: manual.now() + ms, wake: wakeOne };
+        sleeping.add(entry);
+        signal?.addEventListener("abort", entry.wake);
       }),
   };
   const wake = () => {
-    for (const one of [...sleeping]) one.wake();
+    for (const entry of [...sleeping]) entry.wake();
   };
   const advance = async (ms: number) => {
     await settled();
     for (const end = manual.now() + ms; ; ) {
-      const [next] = [...sleeping].sort((one, other) => one.at - other.at);
+      const [next] = [...sleeping].sort((left, right) => left.at - right.at);
       if (!next || next.at > end) {
         manual.advance(end - manual.now());
         return;
@@ -244,10 +244,10 @@ test("of several that begin at once one follows, and the others end", async () =
   await time.advance(3 * MINUTE);
   await change("a");
 
-  expect(hosts.filter((one) => one.isOver())).toHaveLength(2);
+  expect(hosts.filter((host) => host.isOver())).toHaveLength(2);
   expect(cluster.asked).toHaveLength(1);
   expect(hinted()).toEqual(["a"]);
-  await Promise.all(hosts.map((one) => one.stop()));
+  await Promise.all(hosts.map((host) => host.stop()));
 });
 
 test("a holder that slept while another one took its place ends as it wakes", async () => {
@@ -270,7 +270,7 @@ test("a cluster and a table that are away end nobody, and nothing is missed", as
   let isAway = false;
   const put: typeof table.put = (item, options) =>
     isAway ? Promise.reject(new Error("away")) : table.put(item, options);
-  const one = host(0, { table: { ...table, put } });
+  const entry = host(0, { table: { ...table, put } });
   await time.advance(1_000);
   await change("a");
   isAway = true;
@@ -280,12 +280,12 @@ test("a cluster and a table that are away end nobody, and nothing is missed", as
   [isAway, cluster.fails] = [false, false];
   await time.advance(MINUTE);
 
-  expect(one.isOver()).toBe(false);
+  expect(entry.isOver()).toBe(false);
   expect(hinted()).toEqual(["a", "b"]);
   expect(new Set(log.lines.map(({ event }) => event))).toEqual(
     new Set(["changes not followed", "place in the changes not noted"]),
   );
-  await one.stop();
+  await entry.stop();
 });
 
 test("a quiet hour of the watch costs a write each half minute and a few reads", async () => {
@@ -316,28 +316,28 @@ test("what a hand wrote into the item keeps nobody from following; what a newer 
   const { time, hinted, host, table, cluster } = fixture();
   cluster.living = ["a"];
   await table.put({ ...watchKey, writers: ["w"], kind: "watch", holder: 7, until: "never", version: {} } as never);
-  const one = host();
+  const entry = host();
   await time.advance(1_000);
   const first = hinted();
-  await one.stop();
+  await entry.stop();
   await table.put({ ...watchKey, writers: ["w"], kind: "watch", format: 99 } as never);
-  const other = host();
+  const otherEntry = host();
   await time.advance(3 * MINUTE);
 
   expect(first).toEqual(["a"]);
-  expect([hinted(), other.isOver()]).toEqual([[], true]);
+  expect([hinted(), otherEntry.isOver()]).toEqual([[], true]);
 });
 
 test("what a newer version wrote keeps nobody from beginning, stays as it is, and is said once", async () => {
   const { time, hinted, host, table, log } = fixture();
   const newer = { ...watchKey, writers: ["w"], kind: "watch", format: 99, place: "somewhere" };
   await table.put(newer as never);
-  const one = host();
+  const entry = host();
 
-  await freeWatch(one.ctx);
+  await freeWatch(entry.ctx);
   await time.advance(3 * MINUTE);
 
-  expect([await table.get(watchKey), hinted(), one.isOver()]).toEqual([newer, [], true]);
+  expect([await table.get(watchKey), hinted(), entry.isOver()]).toEqual([newer, [], true]);
   const said = log.lines.filter(({ event }) => event === "changes not followed");
   expect(said.map(({ fields }) => String(fields.error))).toEqual([
     expect.stringContaining("a newer version follows the changes"),
@@ -346,21 +346,21 @@ test("what a newer version wrote keeps nobody from beginning, stays as it is, an
 
 test("changes that end without an error are asked for again no more often than each second", async () => {
   const { time, cluster, host } = fixture();
-  let asked = 0;
+  let input = 0;
   const compute = {
     async *changes(): AsyncGenerator<SignalledUpTo> {
-      asked += 1;
+      input += 1;
       // A loop without a pause would never come back to this test.
-      if (asked > 1_000) throw new Error("asked too often");
-      yield { upTo: String(asked) };
+      if (input > 1_000) throw new Error("asked too often");
+      yield { upTo: String(input) };
     },
   } as unknown as Compute;
-  const one = host(0, { compute } as never);
+  const entry = host(0, { compute } as never);
 
   await time.advance(30_000);
-  await one.stop();
+  await entry.stop();
 
-  expect([cluster.asked, asked <= 32]).toEqual([[], true]);
+  expect([cluster.asked, input <= 32]).toEqual([[], true]);
 });
 
 test("where it is known that nobody follows, a killed one is not waited for", async () => {

@@ -41,9 +41,9 @@ test.each([
     await requestExtension(world.as("alice"), "one", 3_600_000);
     await pauseAdmission(world.ctx, false);
     await world.advance(10 * MINUTE);
-    const one = await world.read("alice", "one");
-    expect(one).toMatchObject({ phase: "active", size: { wantedMs: 7_200_000 } });
-    expect(world.compute.posts(one.uid)).toHaveLength(2);
+    const environment = await world.read("alice", "one");
+    expect(environment).toMatchObject({ phase: "active", size: { wantedMs: 7_200_000 } });
+    expect(world.compute.posts(environment.uid)).toHaveLength(2);
 
     await editAll(world, writers);
     await requestCancel(world.as("alice"), "one");

@@ -12,13 +12,13 @@ const HOUR = 3_600_000;
 async function keyedWorld() {
   const world = await memoryWorld({ nodes: [] });
   const ctx = world.as("alice");
-  let asked = 0;
+  let input = 0;
   const begin = (body = "{}") => {
-    asked += 1;
+    input += 1;
     return beginCreate(
       ctx,
       { method: "POST", path: "/p", key: "k", body },
-      { id: `id-${asked}`, uid: String(asked).padStart(32, "0") },
+      { id: `id-${input}`, uid: String(input).padStart(32, "0") },
     );
   };
   return { world, ctx, begin };
@@ -53,11 +53,11 @@ test("who brings the ids of the first, chosen by the client, goes on with them a
 test("an answer outlasts a failure of another at work on the same thing, in either order", async () => {
   for (const failure of [refusal, fault]) {
     const { ctx, begin } = await keyedWorld();
-    const [one, two] = [going(await begin()), going(await begin())];
+    const [create, two] = [going(await begin()), going(await begin())];
 
-    await keepFailure(ctx, one, failure);
+    await keepFailure(ctx, create, failure);
     await keepReply(ctx, two, reply);
-    await keepFailure(ctx, one, failure);
+    await keepFailure(ctx, create, failure);
 
     expect(await begin()).toEqual({ kind: "replay", reply });
   }
@@ -123,22 +123,22 @@ test("after a fault it is free for another request, and the same one goes on wit
 
 test("what a newer version adds while a request is at work stays beside its answer", async () => {
   const { world, ctx, begin } = await keyedWorld();
-  const [one, two] = [going(await begin()), going(await begin())];
+  const [create, two] = [going(await begin()), going(await begin())];
   const added = { by: "a newer version" };
   await world.table.put({ ...two, added } as typeof two);
 
-  await keepReply(ctx, one, reply);
+  await keepReply(ctx, create, reply);
 
   expect(await world.table.get(two)).toMatchObject({ state: "done", reply, added });
 });
 
 test("the answer of one whose key was given to another request since then is not kept", async () => {
   const { ctx, begin } = await keyedWorld();
-  const one = going(await begin());
-  await keepFailure(ctx, one, refusal);
+  const create = going(await begin());
+  await keepFailure(ctx, create, refusal);
   const two = going(await begin("other"));
 
-  await keepReply(ctx, one, reply);
+  await keepReply(ctx, create, reply);
 
   expect(await begin("other")).toMatchObject({ kind: "goOn", create: { resource: two.resource } });
 });
@@ -173,7 +173,7 @@ test("an id that another environment has is no repeat of it", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 
-  const other = createEnvironment(world.as("alice"), newEnvironment("one"));
+  const otherEnvironment = createEnvironment(world.as("alice"), newEnvironment("one"));
 
-  await expect(other).rejects.toThrow("Changed meanwhile");
+  await expect(otherEnvironment).rejects.toThrow("Changed meanwhile");
 });

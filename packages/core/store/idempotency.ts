@@ -74,16 +74,16 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
   // Most keys are new, so write first and read only on a conflict.
   const first = await writeRecord(ctx, fresh);
   if (first) return { kind: "goOn", create: first, isRepeat: false };
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: create } = await changeRecord(ctx, {
     read: () => findCreate(ctx, fresh),
-    decide(known): KeyedCreate | undefined {
-      if (!known || mayBegin(known, fresh)) return { ...fresh, writers: known?.writers ?? [] };
-      return mustShare(known, fresh) ? { ...known, shared: true } : undefined;
+    decide(knownCreate): KeyedCreate | undefined {
+      if (!knownCreate || mayBegin(knownCreate, fresh)) return { ...fresh, writers: knownCreate?.writers ?? [] };
+      return mustShare(knownCreate, fresh) ? { ...knownCreate, shared: true } : undefined;
     },
     what: "What this Idempotency-Key stands for is",
   });
   if (record) return { kind: "goOn", create: record, isRepeat: record.shared === true };
-  return follow(read as KeyedCreate, fresh);
+  return follow(create as KeyedCreate, fresh);
 }
 
 /**
@@ -125,20 +125,20 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
  * Reports whether the key counts as unused: it expired, its create was refused, or a request with another body ended in
  * an unknown state.
  */
-function mayBegin(known: KeyedCreate, fresh: KeyedCreate): boolean {
-  if (fresh.createdAt - known.createdAt >= KEPT_MS || known.state === "refused") return true;
-  return known.state === "unsure" && known.request !== fresh.request;
+function mayBegin(knownCreate: KeyedCreate, fresh: KeyedCreate): boolean {
+  if (fresh.createdAt - knownCreate.createdAt >= KEPT_MS || knownCreate.state === "refused") return true;
+  return knownCreate.state === "unsure" && knownCreate.request !== fresh.request;
 }
 
 /** Reports whether this request is the first to join a running one. It must mark the record as shared first. */
-function mustShare(known: KeyedCreate, fresh: KeyedCreate): boolean {
-  return known.request === fresh.request && known.state === "open" && !known.shared;
+function mustShare(knownCreate: KeyedCreate, fresh: KeyedCreate): boolean {
+  return knownCreate.request === fresh.request && knownCreate.state === "open" && !knownCreate.shared;
 }
 
-function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
-  if (known.request !== fresh.request) return { kind: "otherRequest" };
-  if (known.reply) return { kind: "replay", reply: known.reply };
-  return { kind: "goOn", create: known, isRepeat: true };
+function follow(knownCreate: KeyedCreate, fresh: KeyedCreate): Begun {
+  if (knownCreate.request !== fresh.request) return { kind: "otherRequest" };
+  if (knownCreate.reply) return { kind: "replay", reply: knownCreate.reply };
+  return { kind: "goOn", create: knownCreate, isRepeat: true };
 }
 
 /** Several requests may work on one resource. The state with the highest rank wins. */
@@ -148,11 +148,11 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
   if (await writeRecord(ctx, { ...settled, state: keptState(settled.state, settled.shared) })) return;
   await changeRecord(ctx, {
     read: () => findCreate(ctx, settled),
-    decide(known): KeyedCreate | undefined {
-      if (known?.resource.uid !== settled.resource.uid) return undefined;
-      const state = keptState(settled.state, known.shared);
+    decide(knownCreate): KeyedCreate | undefined {
+      if (knownCreate?.resource.uid !== settled.resource.uid) return undefined;
+      const state = keptState(settled.state, knownCreate.shared);
       // Changes the record as found, which may have fields that a newer version added.
-      return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
+      return rank[knownCreate.state] >= rank[state] ? undefined : { ...knownCreate, state, reply: settled.reply };
     },
     what: "What this Idempotency-Key stands for is",
   });

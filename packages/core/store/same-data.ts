@@ -4,8 +4,8 @@ export function sameData(a: unknown, b: unknown): boolean {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a) && Array.isArray(b)) return sameLists(a, b);
   if (Array.isArray(a) || Array.isArray(b)) return false;
-  const [one, other] = [a, b] as readonly Readonly<Record<string, unknown>>[];
-  const isSame = (name: string) => sameData(one?.[name], other?.[name]);
+  const [left, right] = [a, b] as readonly Readonly<Record<string, unknown>>[];
+  const isSame = (name: string) => sameData(left?.[name], right?.[name]);
   return Object.keys(a).every(isSame) && Object.keys(b).every((name) => Object.hasOwn(a, name) || isSame(name));
 }
 

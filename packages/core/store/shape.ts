@@ -32,8 +32,8 @@ const [DIGIT_0, DIGIT_9, LETTER_A, LETTER_F] = [48, 57, 97, 102];
 
 /** Checks for a word of a closed list. */
 export function oneOf<Word extends string>(...words: readonly Word[]): Check<Word> {
-  const known: ReadonlySet<unknown> = new Set(words);
-  return (value): value is Word => known.has(value);
+  const knownWords: ReadonlySet<unknown> = new Set(words);
+  return (value): value is Word => knownWords.has(value);
 }
 
 /** Checks for a text and brands it, like `Sealed`. */
@@ -53,9 +53,9 @@ export function listOf<T>(check: Check<T>): Check<readonly T[]> {
   return (value): value is readonly T[] => Array.isArray(value) && value.every(check);
 }
 
-export function pairOf<One, Other>(one: Check<One>, other: Check<Other>): Check<readonly [One, Other]> {
+export function pairOf<One, Other>(left: Check<One>, right: Check<Other>): Check<readonly [One, Other]> {
   return (value): value is readonly [One, Other] =>
-    Array.isArray(value) && value.length === 2 && one(value[0]) && other(value[1]);
+    Array.isArray(value) && value.length === 2 && left(value[0]) && right(value[1]);
 }
 
 /** Checks for an object with arbitrary names and values of one type. */

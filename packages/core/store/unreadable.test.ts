@@ -48,14 +48,14 @@ test("a job whose record cannot be read keeps its GPUs: nobody else is started o
 test("a grant whose record cannot be read is kept until it can be", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
-  const one = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const { planPools } = await import("../pools/plan/planner.ts");
-  await planPools(deaf, [{ look: "pool#h100|-", for: [`${one.pk}|${one.sk}`] }]);
+  await planPools(deaf, [{ look: "pool#h100|-", for: [`${environment.pk}|${environment.sk}`] }]);
   for (const message of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", message.id);
   await edit(world, "alice", "one", { phase: "hibernating" });
 
   await world.advance(10 * MINUTE);
-  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([one.uid]);
+  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([environment.uid]);
 
   await edit(world, "alice", "one", { phase: "queued", dueAt: world.clock.now() });
   await world.advance(3 * MINUTE);
@@ -231,9 +231,9 @@ test("a host label whose environment cannot be read stays that environment's", a
   await edit(world, "alice", "one", { uid: null });
   await world.advance(10 * MINUTE);
 
-  const other = createEnvironment(world.as("bob"), { ...newEnvironment("two"), addressLabel: "box" });
+  const otherEnvironment = createEnvironment(world.as("bob"), { ...newEnvironment("two"), addressLabel: "box" });
 
-  await expect(other).rejects.toThrow("host label");
+  await expect(otherEnvironment).rejects.toThrow("host label");
 });
 
 test.each([{ format: FORMAT + 1 }, { at: "yesterday" }])(
@@ -284,14 +284,14 @@ test("compute whose record cannot be read is no orphan that may be removed", asy
 
 test("chat messages are kept while the record of their environment cannot be read", async () => {
   const world = await oneNode();
-  const one = await world.read("alice", "one");
-  await changeInbox(world.ctx, one, (inbox) => inbox);
-  await world.table.put({ ...chatKey(one.uid, 1), writers: ["w"], kind: "message", text: "hello" } as never);
+  const environment = await world.read("alice", "one");
+  await changeInbox(world.ctx, environment, (inbox) => inbox);
+  await world.table.put({ ...chatKey(environment.uid, 1), writers: ["w"], kind: "message", text: "hello" } as never);
   await edit(world, "alice", "one", { uid: null });
 
   await world.advance(HOUR);
 
-  expect(await world.table.get(chatKey(one.uid, 1))).toMatchObject({ text: "hello" });
+  expect(await world.table.get(chatKey(environment.uid, 1))).toMatchObject({ text: "hello" });
 });
 
 test("nothing new is started while what the operator wants of admission cannot be read", async () => {

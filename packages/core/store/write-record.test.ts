@@ -62,7 +62,7 @@ describe("a write whose answer was lost", () => {
 
   test("is a success for several records at once, also where one of them was written again before its repeat", async () => {
     const { world, as } = await repeatingWorld();
-    const [one, other] = [
+    const [first, second] = [
       { ...key, writers: [], n: 1 },
       { ...key, sk: "other", writers: [], n: 1 },
     ];
@@ -70,23 +70,23 @@ describe("a write whose answer was lost", () => {
       ...world.table,
       async putAll(puts) {
         await world.table.putAll(puts);
-        await writeRecord(world.ctx, { ...one, ...(await world.table.get(one)), n: 3 });
+        await writeRecord(world.ctx, { ...first, ...(await world.table.get(first)), n: 3 });
         await world.table.putAll(puts);
       },
     };
 
     const results = [
-      await writeRecords(as("alice"), [one, other]),
+      await writeRecords(as("alice"), [first, second]),
       await writeRecords({ ...world.ctx, table }, [
-        { ...one, writers: (await world.table.get(one))?.writers ?? [], n: 2 } as never,
-        { ...other, writers: (await world.table.get(other))?.writers ?? [], n: 2 } as never,
+        { ...first, writers: (await world.table.get(first))?.writers ?? [], n: 2 } as never,
+        { ...second, writers: (await world.table.get(second))?.writers ?? [], n: 2 } as never,
       ]),
-      await writeRecords(world.ctx, [one, { ...other, sk: "third" }]),
+      await writeRecords(world.ctx, [first, { ...second, sk: "third" }]),
     ];
 
     expect(results).toEqual([true, true, false]);
-    expect(await world.table.get(one)).toMatchObject({ n: 3 });
-    expect(await world.table.get(other)).toMatchObject({ n: 2 });
+    expect(await world.table.get(first)).toMatchObject({ n: 3 });
+    expect(await world.table.get(second)).toMatchObject({ n: 2 });
     expect(await world.table.get({ ...key, sk: "third" })).toBeUndefined();
   });
 
@@ -114,11 +114,11 @@ describe("a write whose answer was lost", () => {
 
   test("that somebody else was faster than is no success", async () => {
     const { world } = await repeatingWorld();
-    const read = await writeRecord(world.ctx, { ...key, writers: [], n: 1 });
-    if (!read) throw new Error("not written");
-    await writeRecord(world.ctx, { ...read, n: 2 });
+    const result = await writeRecord(world.ctx, { ...key, writers: [], n: 1 });
+    if (!result) throw new Error("not written");
+    await writeRecord(world.ctx, { ...result, n: 2 });
 
-    expect(await writeRecord(world.ctx, { ...read, n: 3 })).toBeUndefined();
+    expect(await writeRecord(world.ctx, { ...result, n: 3 })).toBeUndefined();
     expect(await world.table.get(key)).toMatchObject({ n: 2 });
   });
 
@@ -199,21 +199,21 @@ describe("removing", () => {
 
   test("what another life has taken the key of is done, and leaves that as it is", async () => {
     const { world } = await repeatingWorld();
-    const one = await writeRecord(world.ctx, { ...key, writers: [], uid: "one" });
-    if (!one) throw new Error("not written");
-    await writeRecord(world.ctx, { ...one, uid: "two" });
+    const entry = await writeRecord(world.ctx, { ...key, writers: [], uid: "one" });
+    if (!entry) throw new Error("not written");
+    await writeRecord(world.ctx, { ...entry, uid: "two" });
 
-    expect(await removeRecord(world.ctx, one)).toBe(true);
+    expect(await removeRecord(world.ctx, entry)).toBe(true);
     expect(await world.table.get(key)).toMatchObject({ uid: "two" });
   });
 
   test("what somebody changed meanwhile is refused", async () => {
     const { world } = await repeatingWorld();
-    const one = await writeRecord(world.ctx, { ...key, writers: [], uid: "one", n: 1 });
-    if (!one) throw new Error("not written");
-    await writeRecord(world.ctx, { ...one, n: 2 });
+    const entry = await writeRecord(world.ctx, { ...key, writers: [], uid: "one", n: 1 });
+    if (!entry) throw new Error("not written");
+    await writeRecord(world.ctx, { ...entry, n: 2 });
 
-    expect(await removeRecord(world.ctx, one)).toBe(false);
+    expect(await removeRecord(world.ctx, entry)).toBe(false);
     expect(await world.table.get(key)).toMatchObject({ n: 2 });
   });
 });
@@ -238,12 +238,12 @@ describe("changing a record", () => {
 
   test("asks again where the decision rests on what changed meanwhile", async () => {
     const { world } = await repeatingWorld();
-    let asked = 0;
+    let input = 0;
 
     const { record } = await counting(world.ctx, () => {
-      asked += 1;
-      if (asked < 3) throw new Conflict("another record");
-      return { ...key, writers: [], n: asked };
+      input += 1;
+      if (input < 3) throw new Conflict("another record");
+      return { ...key, writers: [], n: input };
     });
 
     expect(record).toMatchObject({ n: 3 });

@@ -73,7 +73,7 @@ interface Change<Record extends Stored, Read> {
    * Returns the changed record, or undefined to write nothing. A change that adds something must store the token with
    * it, so that a repeat finds that it was added.
    */
-  readonly decide: (read: Read, token: string) => Record | undefined | Promise<Record | undefined>;
+  readonly decide: (result: Read, token: string) => Record | undefined | Promise<Record | undefined>;
   /** The subject and verb of the error text: `Disk 'data' is`. */
   readonly what: string;
   readonly tries?: number;
@@ -97,7 +97,7 @@ const TRIES = 5;
  */
 export async function changeRecord<Record extends Stored, Read>(
   ctx: Writing,
-  { read, decide, what, tries = TRIES, token = ctx.ids.uid() }: Change<Record, Read>,
+  { read, decide, what: subject, tries = TRIES, token = ctx.ids.uid() }: Change<Record, Read>,
 ): Promise<Changed<Record, Read>> {
   for (let left = tries; left > 0; left--) {
     const found = await read();
@@ -107,7 +107,7 @@ export async function changeRecord<Record extends Stored, Read>(
     const record = await writeRecord(ctx, wanted, token);
     if (record) return { record, read: found };
   }
-  throw new Problem("unavailable", `${what} changing too fast, try again`, { retryAfterSeconds: 1 });
+  throw new Problem("unavailable", `${subject} changing too fast, try again`, { retryAfterSeconds: 1 });
 }
 
 async function orConflict<Made>(work: () => Made | Promise<Made>): Promise<Made | "conflict"> {

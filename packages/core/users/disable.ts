@@ -21,7 +21,7 @@ export async function enableUser(ctx: DisableContext, username: string): Promise
 const TRIES = 10;
 
 async function setDisabled(ctx: DisableContext, username: string, disabled: boolean): Promise<User> {
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: storedUser } = await changeRecord(ctx, {
     read: () => getUserByName(ctx, username),
     decide(user): User | undefined {
       if (user.disabled === disabled) return undefined;
@@ -31,5 +31,5 @@ async function setDisabled(ctx: DisableContext, username: string, disabled: bool
     tries: TRIES,
   });
   if (record) await sendLook(ctx, keyOfUser(record));
-  return record ?? read;
+  return record ?? storedUser;
 }

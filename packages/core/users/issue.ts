@@ -81,25 +81,25 @@ export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKe
 }
 
 async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promise<User> {
-  let known: User | undefined = first;
+  let knownUser: User | undefined = first;
   const { replaces } = key;
   const list = (user: User): User => {
     if (user.disabled) throw new Problem("forbidden", "User account is disabled", { errorCode: "user_disabled" });
     const now = ctx.clock.now();
     refuseSecondRotation(user, replaces, now);
-    const living = user.keys.filter((one) => one.expiresAt > now);
-    const counted = living.filter((one) => one.hash !== replaces);
+    const living = user.keys.filter((key) => key.expiresAt > now);
+    const counted = living.filter((key) => key.hash !== replaces);
     const over = counted.slice(0, Math.max(0, counted.length + 1 - MOST_LIVE_KEYS));
-    const revoking = [...user.revoking, ...over.map((one) => one.hash)];
-    const keys = [...living.filter((one) => !over.includes(one)), key];
+    const revoking = [...user.revoking, ...over.map((key) => key.hash)];
+    const keys = [...living.filter((key) => !over.includes(key)), key];
     const settledAt = now + Math.max(SETTLED_MS, ctx.settings.keyOverlapSeconds * 1000);
     const dueAt = revoking.length > 0 ? now : Math.min(user.dueAt ?? settledAt, settledAt);
     return { ...user, keys, revoking, dueAt };
   };
   const { record } = await changeRecord(ctx, {
     async read() {
-      const user = known ?? (await findUser(ctx, first.uid));
-      known = undefined;
+      const user = knownUser ?? (await findUser(ctx, first.uid));
+      knownUser = undefined;
       return user;
     },
     decide: (user) => user && list(user),

@@ -151,8 +151,8 @@ describe("a rotation", () => {
 
   test("is refused to a key that was revoked after the request was let in", async () => {
     const { login, as, current } = await keyWorld();
-    const [secret, other] = [await login(), await login()];
-    await revokeKey(as(other), secret.slice(0, 8));
+    const [secret, otherName] = [await login(), await login()];
+    await revokeKey(as(otherName), secret.slice(0, 8));
 
     const said = await refusal(rotateKey(as(secret)));
 
@@ -163,13 +163,13 @@ describe("a rotation", () => {
   test("that races a revocation of the same key leaves none that works", async () => {
     for (let turn = 1; turn <= 6; turn++) {
       const { world, login, as, current, state } = await keyWorld();
-      const [secret, other] = [await login(), await login()];
+      const [secret, otherName] = [await login(), await login()];
       let calls = 0;
       const racing: Table = {
         ...world.table,
         put: async (item, options) => {
           calls += 1;
-          if (calls === turn) await revokeKey(as(other), secret.slice(0, 8));
+          if (calls === turn) await revokeKey(as(otherName), secret.slice(0, 8));
           return world.table.put(item, options);
         },
       };
@@ -182,8 +182,8 @@ describe("a rotation", () => {
       await settle(world);
 
       expect(await state(secret), `at write ${turn}`).toBe("revoked");
-      const live = (await listKeys(as(other))).map(({ prefix }) => prefix);
-      expect(live, `at write ${turn}`).toEqual([other, outcome].filter(Boolean).map((one) => one.slice(0, 8)));
+      const live = (await listKeys(as(otherName))).map(({ prefix }) => prefix);
+      expect(live, `at write ${turn}`).toEqual([otherName, outcome].filter(Boolean).map((name) => name.slice(0, 8)));
       expect((await current()).keys).toHaveLength(live.length);
     }
   });
@@ -217,8 +217,8 @@ describe("a rotation", () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => rotateKey(as(secret))));
     await settle(world);
 
-    const won = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value.key.secret] : []));
-    const refused = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    const won = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value.key.secret] : []));
+    const refused = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
     expect(won).toHaveLength(1);
     expect(refused).toHaveLength(49);
     for (const reason of refused) {
@@ -230,16 +230,16 @@ describe("a rotation", () => {
 
   test("of two keys at once wins twice, and the same key may be rotated again once the answer may be lost", async () => {
     const { world, login, as } = await keyWorld();
-    const [one, other] = [await login(), await login()];
+    const [first, second] = [await login(), await login()];
 
-    const both = await Promise.allSettled([rotateKey(as(one)), rotateKey(as(other))]);
+    const both = await Promise.allSettled([rotateKey(as(first)), rotateKey(as(second))]);
     world.clock.advance(14_999);
-    const early = await refusal(rotateKey(as(one)));
+    const early = await refusal(rotateKey(as(first)));
     world.clock.advance(1);
 
     expect(both.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
     expect(early).toContain("conflict: API key was rotated by another request just now");
-    expect((await rotateKey(as(one))).key.secret).not.toBe(one);
+    expect((await rotateKey(as(first))).key.secret).not.toBe(first);
   });
 
   test("takes no other key's place among the ten", async () => {

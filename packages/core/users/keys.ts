@@ -23,7 +23,7 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   const items = await ctx.table.getMany((user?.keys ?? []).map(({ hash }) => apiKeyKey(hash)));
   const now = ctx.clock.now();
   const live = readable(ctx, items, parseApiKey).filter((key) => isLive(key, now));
-  return live.sort((one, other) => one.createdAt - other.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
+  return live.sort((left, right) => left.createdAt - right.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
 }
 
 /** The key that authenticated the request. Times are ms. */
@@ -84,11 +84,11 @@ export async function endKey(ctx: Context<"table">, hash: string, at: number): P
 
 /** If this write is lost, the user's next look removes the lines; until then, no list shows them. */
 async function strikeOut(ctx: Context<"table">, first: User | undefined, hashes: readonly string[]): Promise<void> {
-  let known = first;
+  let knownUser = first;
   await changeRecord(ctx, {
     async read() {
-      const user = known ?? (first && (await findUser(ctx, first.uid)));
-      known = undefined;
+      const user = knownUser ?? (first && (await findUser(ctx, first.uid)));
+      knownUser = undefined;
       return user;
     },
     decide: (user): User | undefined =>

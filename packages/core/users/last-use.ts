@@ -7,7 +7,7 @@ import { HOUR_MS } from "../units.ts";
  * tries again.
  */
 export async function noteUse(ctx: Writing, key: Item, now: number): Promise<void> {
-  const known = typeof key.lastUsedAt === "number" ? key.lastUsedAt : key.createdAt;
-  if (typeof known === "number" && now - known <= HOUR_MS) return;
+  const knownLastUsedAt = typeof key.lastUsedAt === "number" ? key.lastUsedAt : key.createdAt;
+  if (typeof knownLastUsedAt === "number" && now - knownLastUsedAt <= HOUR_MS) return;
   await writeRecord(ctx, { ...key, lastUsedAt: now }).catch(() => undefined);
 }

@@ -50,11 +50,11 @@ test.each([
   ["::1", "0:0:0:0:8::"],
   ["fe80::1%eth0", "fe80::2"],
   ["::ffff:203.0.113.7", "::FFFF:cb00:7107"],
-])("the addresses %s and %s are of one network", async (one, other) => {
+])("the addresses %s and %s are of one network", async (left, right) => {
   const { ctx } = await memoryWorld();
-  await countMany(ctx, one);
+  await countMany(ctx, left);
 
-  await expect(countLogin(ctx, other)).rejects.toEqual(refusal);
+  await expect(countLogin(ctx, right)).rejects.toEqual(refusal);
 });
 
 test.each([
@@ -62,9 +62,9 @@ test.each([
   ["203.0.113.7", "203.0.113.70"],
   ["::ffff:203.0.113.7", "::ffff:203.0.113.70"],
   ["::1", "1::"],
-])("the addresses %s and %s are of two networks", async (one, other) => {
+])("the addresses %s and %s are of two networks", async (left, right) => {
   const { ctx } = await memoryWorld();
-  await countMany(ctx, one);
+  await countMany(ctx, left);
 
-  await countLogin(ctx, other);
+  await countLogin(ctx, right);
 });

@@ -37,8 +37,8 @@ function worldOf(session = "alice", account = "000000000000", role = "SSOCloudDe
     settings: testSettings(),
   };
   const as = (name: string) => {
-    const other = async () => ({ account, arn: `arn:aws:sts::${account}:assumed-role/${role}/${name}` });
-    return { ...ctx, identity: { callerOfCredentials: other, callerOfRequest: other } };
+    const otherEntry = async () => ({ account, arn: `arn:aws:sts::${account}:assumed-role/${role}/${name}` });
+    return { ...ctx, identity: { callerOfCredentials: otherEntry, callerOfRequest: otherEntry } };
   };
   return { ctx, table, as };
 }
@@ -71,11 +71,11 @@ test("the number of users keeps fields that it does not know", async () => {
 test("another identity of the same spelling gets the next name", async () => {
   const { ctx, as } = worldOf("a+b");
 
-  const one = await login(ctx, proof);
+  const entry = await login(ctx, proof);
   const two = await login(as("a b"), proof);
   const again = await login(ctx, proof);
 
-  expect([one.user.username, two.user.username, again.user.username]).toEqual(["a-b", "a-b-2", "a-b"]);
+  expect([entry.user.username, two.user.username, again.user.username]).toEqual(["a-b", "a-b-2", "a-b"]);
   expect(two.user.number).toBe(2);
 });
 

@@ -101,7 +101,7 @@ export const parseUser: (item: Item) => User = parserOf(
     dueShard: text,
     dueAt: optional(number),
   },
-  { "its key is another's": ({ pk, uid: own }) => pk === userKey(own).pk },
+  { "its key is another's": ({ pk, uid: userUid }) => pk === userKey(userUid).pk },
 );
 
 /** Throws `Unreadable` for any item that this version did not write. */

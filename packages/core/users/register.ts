@@ -24,8 +24,8 @@ interface Counter extends Stored {
  */
 export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
   const identity = ctx.ids.hash(JSON.stringify([account, session]));
-  const known = await ctx.table.get(identityKey(identity));
-  const user = known && (await findUser(ctx, parseIdentityClaim(known).uid));
+  const knownItem = await ctx.table.get(identityKey(identity));
+  const user = knownItem && (await findUser(ctx, parseIdentityClaim(knownItem).uid));
   if (user) return user;
   const { uid, name } = await claimUsername(ctx, session, identity);
   const made = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));

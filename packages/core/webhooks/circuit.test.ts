@@ -15,8 +15,8 @@ async function failing(times: number, how = quick) {
 }
 
 /** Goes through where one may, to find out as well. */
-async function pass(...asked: Parameters<typeof checkCircuit>) {
-  const found = await checkCircuit(...asked);
+async function pass(...input: Parameters<typeof checkCircuit>) {
+  const found = await checkCircuit(...input);
   return found.may === "probe" ? found.claim() : found;
 }
 
@@ -31,18 +31,18 @@ test("all that an owner has at one origin is one receiver", async () => {
 test("twenty failures in a row close it, four are enough where they took long", async () => {
   const [almost, often, slow] = [await failing(19), await failing(20), await failing(4, { ...quick, tookMs: 10_000 })];
 
-  const asked = [almost, often, slow].map(({ ctx, key, now }) => checkCircuit(ctx, key, now));
+  const input = [almost, often, slow].map(({ ctx, key, now }) => checkCircuit(ctx, key, now));
 
-  expect((await Promise.all(asked)).map(({ may }) => may)).toEqual(["dial", "wait", "wait"]);
+  expect((await Promise.all(input)).map(({ may }) => may)).toEqual(["dial", "wait", "wait"]);
 });
 
 test("of those who ask at the same time one is let through to find out", async () => {
   const { ctx, key, now } = await failing(20);
   const later = now + 3 * MINUTE;
 
-  const asked = await Promise.all([1, 2, 3].map(() => pass(ctx, key, later)));
+  const input = await Promise.all([1, 2, 3].map(() => pass(ctx, key, later)));
 
-  expect(asked.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
+  expect(input.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
 });
 
 test("the one who is let through is alone until an attempt is over on any clock", async () => {

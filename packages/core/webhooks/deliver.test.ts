@@ -175,8 +175,8 @@ describe("what cannot be repeated is claimed first", () => {
     const before = world.times.length;
     const table = {
       ...world.ctx.table,
-      put: async (...given: Parameters<typeof world.table.put>) => {
-        await world.table.put(...given);
+      put: async (...input: Parameters<typeof world.table.put>) => {
+        await world.table.put(...input);
         world.clock.advance(25 * SECOND);
       },
     };
@@ -266,10 +266,10 @@ describe("a receiver that fails", () => {
 
     await Promise.all([failing.advance(HOUR), taking.advance(HOUR)]);
 
-    const [one, other] = await Promise.all([failing.read("alice", "a"), taking.read("alice", "a")]);
-    expect(one.phase).toBe("active");
-    expect(one.events.timeline).toEqual(other.events.timeline);
-    expect(one.events.emitted).toBe(one.events.count);
+    const [first, second] = await Promise.all([failing.read("alice", "a"), taking.read("alice", "a")]);
+    expect(first.phase).toBe("active");
+    expect(first.events.timeline).toEqual(second.events.timeline);
+    expect(first.events.emitted).toBe(first.events.count);
   });
 
   test("is given up after a day although it was hardly dialled", async () => {

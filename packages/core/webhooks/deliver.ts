@@ -48,10 +48,10 @@ const FAULT_MS = 300_000;
 
 async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
   const readAt = ctx.clock.monotonic();
-  const read = await ctx.table.get(key);
-  if (!read) return "over";
+  const storedItem = await ctx.table.get(key);
+  if (!storedItem) return "over";
   const now = ctx.clock.now();
-  const item = withinReach(ctx, read, now);
+  const item = withinReach(ctx, storedItem, now);
   const early = earlyBy(item, now);
   if (early > 0) return endEarly(ctx, key, early);
   try {
@@ -167,7 +167,7 @@ async function claim(
 
 /** Records the result, even if a resend was requested in between, but only while the claim is still ours. */
 async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
-  const { claim: own } = claimed;
+  const { claim: ownClaim } = claimed;
   let first: Delivery | undefined = claimed;
   const { record } = await changeRecord(ctx, {
     async read() {
@@ -176,9 +176,9 @@ async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Resu
       return item && parseDelivery(item as Item);
     },
     decide(current): Delivery | undefined {
-      if (!own || current?.claim?.attempt !== own.attempt) return undefined;
+      if (!ownClaim || current?.claim?.attempt !== ownClaim.attempt) return undefined;
       const { status, error } = result;
-      const attempt = { n: own.attempt, at: own.at, status, error };
+      const attempt = { n: ownClaim.attempt, at: ownClaim.at, status, error };
       return afterAttempt(current, attempt, result, ctx.clock.now());
     },
     what: "The delivery is",

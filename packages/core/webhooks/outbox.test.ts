@@ -23,7 +23,7 @@ interface Emitted {
 
 function emittedBy({ fetch }: MemoryWorld): Emitted[] {
   const posts = fetch.posts.map(({ url, body }) => ({ url, ...(JSON.parse(body) as Omit<Emitted, "url">) }));
-  return posts.toSorted((one, other) => one.n - other.n);
+  return posts.toSorted((left, right) => left.n - right.n);
 }
 
 test("every entry of a timeline is told once, with its number, from the first to the last", async () => {

@@ -40,7 +40,7 @@ function receiverContext(record: Key): string {
   return `${keyText(record)}#receiver`;
 }
 
-function refused(field: string, input: string, what: string): Problem {
-  const message = `${field} ${what}`;
+function refused(field: string, input: string, rule: string): Problem {
+  const message = `${field} ${rule}`;
   return new Problem("invalid", message, { fields: [{ type: "value_error", path: ["body", field], message, input }] });
 }

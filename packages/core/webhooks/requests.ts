@@ -36,14 +36,14 @@ export async function listDeliveries(
   const found: Delivery[] = [];
   let last: Key | undefined;
   let cursor: string | undefined;
-  for (let read = 0; read < MOST_READ && found.length <= limit; ) {
+  for (let readCount = 0; readCount < MOST_READ && found.length <= limit; ) {
     const query = { pk: deliveriesOf(ctx.actor.uid), newestFirst: true, limit: QUERY_SIZE };
     const page = await ctx.table.query(cursor === undefined ? query : { ...query, after: cursor });
     const older = page.items.filter(({ sk }) => before === undefined || sk < before);
     const wanted = readable(ctx, older, parseDelivery);
-    found.push(...wanted.filter((one) => environment === undefined || one.environment.id === environment));
+    found.push(...wanted.filter((delivery) => environment === undefined || delivery.environment.id === environment));
     last = older.at(-1) ?? last;
-    read += older.length;
+    readCount += older.length;
     cursor = page.next;
     if (cursor === undefined) break;
   }
@@ -63,7 +63,7 @@ export async function requestResend(
   chosen?: string,
 ): Promise<Delivery> {
   const sk = sortKeyOf(id);
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: storedDelivery } = await changeRecord(ctx, {
     async read() {
       const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesOf(ctx.actor.uid), sk });
       if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
@@ -73,7 +73,7 @@ export async function requestResend(
       chosen !== undefined && delivery.seriesBy === chosen ? undefined : inNewSeries(delivery, chosen, ctx.clock.now()),
     what: "The delivery is",
   });
-  const again = record ?? read;
+  const again = record ?? storedDelivery;
   await sendLook(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
   return again;
 }

@@ -29,6 +29,6 @@ export function afterAttempt(delivery: Delivery, attempt: DeliveryAttempt, resul
   if (result.status !== null && result.status >= 200 && result.status < 300) return ended(tried, "delivered", now);
   const wait = WAITS_MS[tried.tries - 1];
   if (result.isFinal || wait === undefined) return ended(tried, "given_up", now);
-  const asked = Math.min(result.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS);
-  return { ...tried, dueAt: now + Math.max(wait, asked) };
+  const retryAfterMs = Math.min(result.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS);
+  return { ...tried, dueAt: now + Math.max(wait, retryAfterMs) };
 }

@@ -72,8 +72,8 @@ function heldAt({ heldMs, at }: Share, now: number): number {
 }
 
 /** `at` never moves back, or a slow clock or a suspended worker would let the same time decay twice. */
-function kept(heldMs: number, now: number, known: Share | undefined): Pick<Share, "heldMs" | "at" | "ttl"> {
-  const at = Math.max(now, known?.at ?? 0);
+function kept(heldMs: number, now: number, knownShare: Share | undefined): Pick<Share, "heldMs" | "at" | "ttl"> {
+  const at = Math.max(now, knownShare?.at ?? 0);
   return { heldMs, at, ttl: Math.floor(at / 1000) + KEPT_SECONDS };
 }
 

@@ -12,16 +12,16 @@ async function taggedApp(answers: object[]) {
   return buildApp(await fixtureRuntime(), [endpoint]);
 }
 
-const one = { name: "a", age: 1 };
+const entry = { name: "a", age: 1 };
 
 test("an answer that did not change is 304 without a body, and with its tag", async () => {
-  const app = await taggedApp([one, one]);
+  const app = await taggedApp([entry, entry]);
   const first = await app.request("/v1/fixture", { headers: asAlice });
   const tag = first.headers.get("etag") ?? "";
 
   const again = await app.request("/v1/fixture", { headers: { ...asAlice, "If-None-Match": tag } });
 
-  expect([first.status, await first.json()]).toEqual([200, one]);
+  expect([first.status, await first.json()]).toEqual([200, entry]);
   expect(tag).toMatch(/^W\/"[0-9a-f]{32}"$/);
   expect([again.status, await again.text(), again.headers.get("etag")]).toEqual([304, "", tag]);
   expect(again.headers.get("content-type")).toBeNull();
@@ -29,7 +29,7 @@ test("an answer that did not change is 304 without a body, and with its tag", as
 });
 
 test("what changes by itself leaves the tag as it is, and any other change makes another one", async () => {
-  const app = await taggedApp([one, { ...one, age: 2 }, { ...one, name: "b" }]);
+  const app = await taggedApp([entry, { ...entry, age: 2 }, { ...entry, name: "b" }]);
   const tags: (string | null)[] = [];
   for (let n = 0; n < 3; n++) {
     tags.push((await app.request("/v1/fixture", { headers: asAlice })).headers.get("etag"));
@@ -46,17 +46,17 @@ test.each([
   ["without quotes", (tag: string) => tag.slice(3, -1), 200],
   ["of another answer", () => 'W/"0123"', 200],
   ["empty", () => "", 200],
-])("an If-None-Match %s", async (_, given, status) => {
-  const app = await taggedApp([one, one]);
+])("an If-None-Match %s", async (_, callback, status) => {
+  const app = await taggedApp([entry, entry]);
   const tag = (await app.request("/v1/fixture", { headers: asAlice })).headers.get("etag") ?? "";
 
-  const again = await app.request("/v1/fixture", { headers: { ...asAlice, "If-None-Match": given(tag) } });
+  const again = await app.request("/v1/fixture", { headers: { ...asAlice, "If-None-Match": callback(tag) } });
 
   expect(again.status).toBe(status);
 });
 
 test("the key comes first: without one a known tag is 401", async () => {
-  const app = await taggedApp([one]);
+  const app = await taggedApp([entry]);
 
   const response = await app.request("/v1/fixture", { headers: { "If-None-Match": "*" } });
 
@@ -64,7 +64,7 @@ test("the key comes first: without one a known tag is 401", async () => {
 });
 
 test("a function on Lambda answers 304 too", async () => {
-  const app = await taggedApp([one]);
+  const app = await taggedApp([entry]);
   const headers = new Headers({ ...asAlice, "If-None-Match": "*" });
   const request = { method: "GET", url: "http://host/v1/fixture", headers, body: null };
 

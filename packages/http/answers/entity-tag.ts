@@ -14,5 +14,5 @@ export function namesTag(ifNoneMatch: string | null, tag: string): boolean {
   if (ifNoneMatch === null) return false;
   if (ifNoneMatch.trim() === "*") return true;
   const opaque = tag.slice(tag.indexOf('"'));
-  return ifNoneMatch.split(",").some((one) => one.trim().replace(/^W\//, "") === opaque);
+  return ifNoneMatch.split(",").some((part) => part.trim().replace(/^W\//, "") === opaque);
 }

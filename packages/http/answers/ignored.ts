@@ -10,10 +10,10 @@ const LONGEST_NAME = 64;
 
 /** Returns the names of an input that its schema does not have, without those that ask for nothing. */
 export function ignoredNames(schema: Schema | undefined, input: Readonly<Record<string, unknown>>): string[] {
-  const own = schema && fieldNames(schema);
+  const ownFields = schema && fieldNames(schema);
   // A schema that is no plain object may read any name.
-  if (own?.length === 0) return [];
-  return Object.keys(input).filter((name) => !own?.includes(name) && !asksForNothing(input[name]));
+  if (ownFields?.length === 0) return [];
+  return Object.keys(input).filter((name) => !ownFields?.includes(name) && !asksForNothing(input[name]));
 }
 
 /** Returns names as an answer shows them. A client chose them, so other characters than those of names become `_`. */

@@ -34,16 +34,16 @@ export function problemResponse(
 /** A record that a request needs and that nobody can read: said plainly, and to the operator by the log. */
 function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Problem | undefined {
   if (!(error instanceof Unreadable)) return undefined;
-  const what = `The ${error.kind} record that this request needs`;
+  const subject = `The ${error.kind} record that this request needs`;
   if (error.isNewer) {
     log.info("unreadable record", { requestId, error: describedError(error) });
-    const text = `${what} was written by a newer version of this service, try again in a minute`;
+    const text = `${subject} was written by a newer version of this service, try again in a minute`;
     return new Problem("unavailable", text, { retryAfterSeconds: 60 });
   }
   log.error("unreadable record", { requestId, error: describedError(error) });
   return new Problem(
     "failed",
-    `${what} cannot be read. The operator was told, and nothing that it holds is given away`,
+    `${subject} cannot be read. The operator was told, and nothing that it holds is given away`,
   );
 }
 

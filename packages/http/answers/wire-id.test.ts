@@ -12,11 +12,11 @@ test.each<[IdForm, RegExp]>([
   ["hex8", /^[0-9a-f]{8}$/],
   ["inst", /^inst_[a-z0-9]{12}$/],
 ])("an id of the form %s looks like %s, and the next one is another", (form, pattern) => {
-  const [one, other] = [newWireId(form, { ids, clock }), newWireId(form, { ids, clock })];
+  const [first, second] = [newWireId(form, { ids, clock }), newWireId(form, { ids, clock })];
 
-  expect(one).toMatch(pattern);
-  expect(other).toMatch(pattern);
-  expect(other).not.toBe(one);
+  expect(first).toMatch(pattern);
+  expect(second).toMatch(pattern);
+  expect(second).not.toBe(first);
 });
 
 test("seconds are whole ones since 1970", () => {

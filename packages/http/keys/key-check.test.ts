@@ -58,8 +58,8 @@ test("a key in Authorization without a scheme is no key, and its caller is told 
   const forgotten = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
 
   await expect(present({ Authorization: key })).rejects.toMatchObject({ situation: "noKey", message: forgotten });
-  for (const other of [`Token ${key}`, "Bearer", "short", `${key}!`]) {
-    await expect(present({ Authorization: other })).rejects.toMatchObject({ situation: "noKey", message: "" });
+  for (const otherName of [`Token ${key}`, "Bearer", "short", `${key}!`]) {
+    await expect(present({ Authorization: otherName })).rejects.toMatchObject({ situation: "noKey", message: "" });
   }
 });
 
@@ -180,9 +180,11 @@ test("the memory is bounded: after a thousand other keys the first is read again
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
   if (!item) throw new Error("no key record");
   const others = Array.from({ length: 1_000 }, (_, at) => `other-key_${String(at).padStart(8, "0")}`);
-  await Promise.all(others.map((other) => table.put({ ...item, pk: `key#${ids.hash(other)}` } as typeof item)));
+  await Promise.all(
+    others.map((otherOther) => table.put({ ...item, pk: `key#${ids.hash(otherOther)}` } as typeof item)),
+  );
   await present1();
-  for (const other of others) await present({ "X-API-Key": other });
+  for (const otherOther of others) await present({ "X-API-Key": otherOther });
   reads.length = 0;
 
   await present1();

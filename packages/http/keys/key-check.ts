@@ -23,7 +23,7 @@ export type FurtherPlaces = readonly (string | undefined)[];
 export interface KeyMemory {
   find(hash: string): Remembered | undefined;
   /** `since` is the value of `forgotten` before the key was read. If it has changed, the key is not remembered. */
-  remember(hash: string, one: Remembered, since: number): void;
+  remember(hash: string, remembered: Remembered, since: number): void;
   drop(hash: string): void;
   /** Of all keys: some of them were ended in this process. */
   forget(): void;
@@ -108,20 +108,20 @@ function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["
 }
 
 export function keyMemory(): KeyMemory {
-  const known = new Map<string, Remembered>();
+  const knownRemembereds = new Map<string, Remembered>();
   let forgotten = 0;
   return {
-    find: (hash) => known.get(hash),
-    remember(hash, one, since) {
+    find: (hash) => knownRemembereds.get(hash),
+    remember(hash, remembered, since) {
       if (since !== forgotten) return;
-      const [oldest] = known.keys();
-      if (known.size >= MEMORY_SIZE && oldest !== undefined) known.delete(oldest);
-      known.set(hash, one);
+      const [oldest] = knownRemembereds.keys();
+      if (knownRemembereds.size >= MEMORY_SIZE && oldest !== undefined) knownRemembereds.delete(oldest);
+      knownRemembereds.set(hash, remembered);
     },
-    drop: (hash) => void known.delete(hash),
+    drop: (hash) => void knownRemembereds.delete(hash),
     forget() {
       forgotten += 1;
-      known.clear();
+      knownRemembereds.clear();
     },
     forgotten: () => forgotten,
   };

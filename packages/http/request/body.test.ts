@@ -14,16 +14,16 @@ function post(
 
 /** A chunked body of so many bytes, and how many of them were asked for. */
 function chunked(bytes: number) {
-  const asked = { bytes: 0 };
+  const input = { bytes: 0 };
   const chunk = new Uint8Array(65_536).fill(32);
   const stream = new ReadableStream<Uint8Array>({
     pull(controller) {
-      if (asked.bytes >= bytes) return controller.close();
-      asked.bytes += chunk.byteLength;
+      if (input.bytes >= bytes) return controller.close();
+      input.bytes += chunk.byteLength;
       controller.enqueue(chunk);
     },
   });
-  return { stream, asked };
+  return { stream, asked: input };
 }
 
 test("an empty body is an empty object, with and without a content type", async () => {
@@ -117,11 +117,11 @@ test("the limit is in bytes, not characters", async () => {
 });
 
 test("a chunked body is not read on past the limit", async () => {
-  const { stream, asked } = chunked(100 * LIMIT);
+  const { stream, asked: input } = chunked(100 * LIMIT);
 
   await expect(readObject(post(stream), strict)).rejects.toMatchObject({ situation: "tooLarge" });
 
-  expect(asked.bytes).toBeLessThan(2 * LIMIT);
+  expect(input.bytes).toBeLessThan(2 * LIMIT);
 });
 
 test("a body that breaks off is malformed", async () => {

@@ -20,7 +20,7 @@ export function fieldProblems(
   // The same for all that are missing.
   let whole: unknown;
   const rank = (issue: z.core.$ZodIssue) => order.indexOf(String(issue.path[0] ?? ""));
-  return firstOfEachPath(issues.toSorted((one, other) => rank(one) - rank(other))).map((issue) => {
+  return firstOfEachPath(issues.toSorted((left, right) => rank(left) - rank(right))).map((issue) => {
     const value = valueAt(input, issue.path);
     const at = schemaAt(schema, issue.path);
     const isMissing = value === undefined && issue.path.length > 0 && issue.code !== "custom";

@@ -13,7 +13,7 @@ const Made = z.object({ id: z.string() });
 async function fixture({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
   const runtime = await fixtureRuntime();
   const things = new Map<string, string>();
-  const asked: boolean[] = [];
+  const input: boolean[] = [];
   const { table } = runtime.ports;
   const put: Table["put"] = async (item, options) => {
     if (dies(item.pk) && "state" in item && item.state === "done") throw new Error("gone");
@@ -30,7 +30,7 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
       status: 201,
     },
     async ({ resource, body }) => {
-      asked.push(resource.isRepeat);
+      input.push(resource.isRepeat);
       let seconds = Number(resource.id);
       const name = () => `ws-${body.user}-${seconds}`;
       while ((things.get(name()) ?? resource.uid) !== resource.uid) seconds += 1;
@@ -55,7 +55,7 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
     const replayed = response.headers.has("idempotency-replayed");
     return { status: response.status, replayed, body: (await response.json()) as Record<string, unknown> };
   };
-  return { post, things, asked, clock: runtime.clock };
+  return { post, things, asked: input, clock: runtime.clock };
 }
 
 const first = { id: "ws-a-1768932000" };
@@ -64,18 +64,18 @@ const next = { id: "ws-a-1768932001" };
 test("creates within one second get ids one after another, and a repeat the one it had", async () => {
   const { post, things, clock } = await fixture();
 
-  const one = await post("/v1/sessions", { user: "a" });
+  const entry = await post("/v1/sessions", { user: "a" });
   const two = await post("/v1/sessions", { user: "a" }, "k-1");
   clock.advance(60_000);
   const again = await post("/v1/sessions", { user: "a" }, "k-1");
 
-  expect([one.body, two.body]).toEqual([first, next]);
+  expect([entry.body, two.body]).toEqual([first, next]);
   expect(again).toEqual({ status: 201, replayed: true, body: next });
   expect(things.size).toBe(2);
 });
 
 test("a repeat of a create whose answer was lost finds what was made, though its id is another one", async () => {
-  const { post, things, asked, clock } = await fixture({ dies: (pk) => pk.startsWith("idem#") });
+  const { post, things, asked: input, clock } = await fixture({ dies: (pk) => pk.startsWith("idem#") });
   await post("/v1/sessions", { user: "a" });
   await post("/v1/sessions", { user: "a" }, "k-1");
 
@@ -83,7 +83,7 @@ test("a repeat of a create whose answer was lost finds what was made, though its
   const again = await post("/v1/sessions", { user: "a" }, "k-1");
 
   expect(again).toEqual({ status: 201, replayed: true, body: next });
-  expect(asked).toEqual([false, false, true]);
+  expect(input).toEqual([false, false, true]);
   expect(things.size).toBe(2);
 });
 
@@ -91,17 +91,17 @@ test("where the client names the thing, a repeat is no conflict with itself, los
   const fields = { workspaceId: "test-workspace-001" };
   for (const dies of [() => false, (pk: string) => pk.startsWith("idem#")]) {
     const { post } = await fixture({ dies });
-    const one = await post("/api/v1/environments", fields, "k-1");
+    const entry = await post("/api/v1/environments", fields, "k-1");
 
     const again = await post("/api/v1/environments", fields, "k-1");
-    const other = await post("/api/v1/environments", fields, "k-2");
+    const otherEntry = await post("/api/v1/environments", fields, "k-2");
     const plain = await post("/api/v1/environments", fields);
     const changed = await post("/api/v1/environments", { workspaceId: "another" }, "k-1");
 
-    expect([one.status, one.replayed]).toEqual([200, false]);
-    expect(again).toEqual({ ...one, replayed: true });
-    expect([other.status, plain.status]).toEqual([409, 409]);
-    expect(other.body.message).toBe("container already exists for test-workspace-001");
+    expect([entry.status, entry.replayed]).toEqual([200, false]);
+    expect(again).toEqual({ ...entry, replayed: true });
+    expect([otherEntry.status, plain.status]).toEqual([409, 409]);
+    expect(otherEntry.body.message).toBe("container already exists for test-workspace-001");
     expect(changed.body.message).toBe("Idempotency-Key was already used with a different request");
   }
 });

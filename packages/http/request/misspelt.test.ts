@@ -11,7 +11,7 @@ const misspeltIn = (fields: readonly string[], body: Input) => misspelt.misspelt
 const misspeltFields = (fields: readonly string[], body: Input) =>
   misspelt.misspeltFields(fields, body, { misspelt: usual });
 
-const own = fieldNames(Submission(testSettings()));
+const ownNames = fieldNames(Submission(testSettings()));
 
 test.each([
   ["gpus", "gpu_count"],
@@ -33,7 +33,7 @@ test.each([
   ["jupyterEnabled", "jupyter_enabled"],
   ["enableJupyter", "jupyter_enabled"],
 ])("%s is taken for %s", (name, meant) => {
-  expect(misspeltIn(own, { [name]: 1 })).toEqual([{ name, meant }]);
+  expect(misspeltIn(ownNames, { [name]: 1 })).toEqual([{ name, meant }]);
 });
 
 test.each([
@@ -51,26 +51,26 @@ test.each([
   ],
   ...["constructor", "💥", "x".repeat(100_000)],
 ])("another field is left alone: %s", (name) => {
-  expect(misspeltIn(own, JSON.parse(`{${JSON.stringify(name)}: 1}`))).toEqual([]);
+  expect(misspeltIn(ownNames, JSON.parse(`{${JSON.stringify(name)}: 1}`))).toEqual([]);
 });
 
 test("one that says nothing, or stands beside the right one, has lost nothing", () => {
-  expect(misspeltIn(own, { gpus: null, gpu_count: null })).toEqual([]);
-  expect(misspeltIn(own, { gpus: 2, gpu_count: 2 })).toEqual([]);
-  expect(misspeltIn(own, { enable_jupyter: true, jupyter_enabled: true })).toEqual([]);
-  expect(misspeltIn(own, { enable_jupyter: true, env_vars: { JUPYTER_ENABLED: "true" } })).toHaveLength(1);
+  expect(misspeltIn(ownNames, { gpus: null, gpu_count: null })).toEqual([]);
+  expect(misspeltIn(ownNames, { gpus: 2, gpu_count: 2 })).toEqual([]);
+  expect(misspeltIn(ownNames, { enable_jupyter: true, jupyter_enabled: true })).toEqual([]);
+  expect(misspeltIn(ownNames, { enable_jupyter: true, env_vars: { JUPYTER_ENABLED: "true" } })).toHaveLength(1);
 });
 
 test.each([[false], [null], [""], [{}], [[]]])(
   "a misspelt field that asks for nothing, with %j, has lost nothing",
   (value) => {
-    expect(misspeltIn(own, { enable_jupyter: value, env: value, gpus: value })).toEqual([]);
+    expect(misspeltIn(ownNames, { enable_jupyter: value, env: value, gpus: value })).toEqual([]);
   },
 );
 
 test("environment is taken for env_vars where it holds variables, and is else another field", () => {
-  expect(misspeltIn(own, { environment: { A: "1" } })).toEqual([{ name: "environment", meant: "env_vars" }]);
-  expect(misspeltIn(own, { environment: "production" })).toEqual([]);
+  expect(misspeltIn(ownNames, { environment: { A: "1" } })).toEqual([{ name: "environment", meant: "env_vars" }]);
+  expect(misspeltIn(ownNames, { environment: "production" })).toEqual([]);
 });
 
 test("a far name counts only where its field is one of the body's", () => {
@@ -82,7 +82,7 @@ test("a far name counts only where its field is one of the body's", () => {
 test.each([
   [["disk_name", "size_gb"], "disk_size_gb", "size_gb"],
   [["disk_name", "size_gb"], "name", "disk_name"],
-  [own, "size_gb", "disk_size_gb"],
+  [ownNames, "size_gb", "disk_size_gb"],
   [["new_name"], "name", "new_name"],
   [["new_name"], "disk_name", "new_name"],
   [["snapshot_id", "new_name"], "name", "new_name"],
@@ -102,18 +102,18 @@ const named = (count: number, prefix: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${n}`, 1]));
 
 test("a misspelt field behind ninety-nine others is found", () => {
-  const answer = misspeltFields(own, { ...named(99, "other_"), gpus: 1 });
+  const answer = misspeltFields(ownNames, { ...named(99, "other_"), gpus: 1 });
 
   expect(answer.map(({ path, input }) => [path, input])).toEqual([[["body", "gpus"], "***"]]);
 });
 
 test("more than a hundred unknown fields are refused, whatever their names, and not judged one by one", () => {
-  const refused = ["other_", "gpu_coun"].map((prefix) => misspeltFields(own, named(101, prefix)));
+  const refused = ["other_", "gpu_coun"].map((prefix) => misspeltFields(ownNames, named(101, prefix)));
 
   const message = "At most 100 fields of unknown names are allowed";
-  const one = { type: "value_error", path: ["body"], message, input: "***" };
-  expect(refused).toEqual([[one], [one]]);
-  expect(misspeltFields(own, named(100, "other_"))).toEqual([]);
+  const entry = { type: "value_error", path: ["body"], message, input: "***" };
+  expect(refused).toEqual([[entry], [entry]]);
+  expect(misspeltFields(ownNames, named(100, "other_"))).toEqual([]);
 });
 
 test("a hundred spellings of one field read their own values and what was meant, and nothing in it", () => {
@@ -132,7 +132,7 @@ test("a hundred spellings of one field read their own values and what was meant,
   const large = counted(Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [n, "x"])));
   const body = counted({ env_vars: large, ...Object.fromEntries(spellings.map((name) => [name, 1])) });
 
-  const answer = misspeltIn(own, body as Input);
+  const answer = misspeltIn(ownNames, body as Input);
 
   expect(answer).toHaveLength(100);
   expect(reads).toBeLessThanOrEqual(300);

@@ -25,24 +25,24 @@ export interface RefusedWords {
 
 /** The misspelt fields of a body or query as they are refused, or that it has too many unknown ones to look for them. */
 export function misspeltFields(
-  own: readonly string[],
+  fields: readonly string[],
   input: Readonly<Record<string, unknown>>,
   { misspelt, instead = {}, place = "body" }: RefusedWords,
 ): FieldProblem[] {
-  const what = place === "body" ? "field" : "parameter";
+  const noun = place === "body" ? "field" : "parameter";
   // The value may be a secret.
   const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
-  const unknown = unknownIn(own, input);
+  const unknown = unknownIn(fields, input);
   if (unknown.length > MOST_UNKNOWN) {
-    return [refused([place], `At most ${MOST_UNKNOWN} ${what}s of unknown names are allowed`)];
+    return [refused([place], `At most ${MOST_UNKNOWN} ${noun}s of unknown names are allowed`)];
   }
-  const near = misspeltIn(own, input, misspelt).map(({ name, meant }) =>
-    refused([place, name], `There is no ${what} of this name. Did you mean ${meant}?`),
+  const near = misspeltIn(fields, input, misspelt).map(({ name, meant }) =>
+    refused([place, name], `There is no ${noun} of this name. Did you mean ${meant}?`),
   );
   const others = unknown.flatMap((name) => {
     const plain = plainOf(name.slice(0, LONGEST_NAME));
     if (!Object.hasOwn(instead, plain) || asksForNothing(input[name])) return [];
-    return [refused([place, name], `There is no ${what} of this name. ${instead[plain]}`)];
+    return [refused([place, name], `There is no ${noun} of this name. ${instead[plain]}`)];
   });
   return [...near, ...others];
 }
@@ -53,20 +53,20 @@ export function misspeltFields(
  * are those that ask for nothing.
  */
 export function misspeltIn(
-  own: readonly string[],
+  fields: readonly string[],
   body: Readonly<Record<string, unknown>>,
   usual: UsualWords,
 ): { readonly name: string; readonly meant: string }[] {
-  return unknownIn(own, body).flatMap((name) => {
+  return unknownIn(fields, body).flatMap((name) => {
     if (asksForNothing(body[name]) || !isJudged(name, body[name])) return [];
-    const meant = meantBy(own, plainOf(name), usual);
+    const meant = meantBy(fields, plainOf(name), usual);
     // A client that also sends the right name loses nothing.
     return meant === undefined || isThere(body, meant) ? [] : [{ name, meant }];
   });
 }
 
-function unknownIn(own: readonly string[], body: Readonly<Record<string, unknown>>): string[] {
-  return Object.keys(body).filter((name) => !own.includes(name));
+function unknownIn(fields: readonly string[], body: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(body).filter((name) => !fields.includes(name));
 }
 
 /** Reports whether a value says the same as its absence. */
@@ -85,9 +85,9 @@ function isJudged(name: string, value: unknown): boolean {
   return name.length <= LONGEST_NAME && (plainOf(name) !== "environment" || typeof value === "object");
 }
 
-function meantBy(own: readonly string[], plain: string, usual: UsualWords): string | undefined {
-  const far = Object.hasOwn(usual, plain) ? usual[plain]?.find((field) => own.includes(field)) : undefined;
-  return far ?? own.find((one) => isNear(plainOf(one), plain));
+function meantBy(fields: readonly string[], plain: string, usual: UsualWords): string | undefined {
+  const far = Object.hasOwn(usual, plain) ? usual[plain]?.find((field) => fields.includes(field)) : undefined;
+  return far ?? fields.find((field) => isNear(plainOf(field), plain));
 }
 
 /** `gpuCount`, `GPU_COUNT` and `gpu-count` are all the same. */
@@ -96,27 +96,27 @@ function plainOf(name: string): string {
 }
 
 /** One letter off, or two in a long name; another first letter makes it another word: `cpu_count` is no GPU count. */
-function isNear(one: string, other: string): boolean {
-  const most = one.length < 8 ? 1 : 2;
-  if (one[0] !== other[0] || Math.abs(one.length - other.length) > most) return false;
-  return distance(one, other) <= most;
+function isNear(left: string, right: string): boolean {
+  const most = left.length < 8 ? 1 : 2;
+  if (left[0] !== right[0] || Math.abs(left.length - right.length) > most) return false;
+  return distance(left, right) <= most;
 }
 
 /** How many letters were left out, added, changed or swapped with the next one (optimal string alignment). */
-function distance(one: string, other: string): number {
+function distance(left: string, right: string): number {
   let before: number[] = [];
-  let last = Array.from({ length: other.length + 1 }, (_, n) => n);
-  for (let i = 1; i <= one.length; i++) {
+  let last = Array.from({ length: right.length + 1 }, (_, n) => n);
+  for (let i = 1; i <= left.length; i++) {
     const row = [i];
-    for (let j = 1; j <= other.length; j++) {
-      const changed = at(last, j - 1) + (one[i - 1] === other[j - 1] ? 0 : 1);
-      const isSwapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+    for (let j = 1; j <= right.length; j++) {
+      const changed = at(last, j - 1) + (left[i - 1] === right[j - 1] ? 0 : 1);
+      const isSwapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
       const swapped = isSwapped ? at(before, j - 2) + 1 : Number.POSITIVE_INFINITY;
       row.push(Math.min(at(last, j) + 1, at(row, j - 1) + 1, changed, swapped));
     }
     [before, last] = [last, row];
   }
-  return at(last, other.length);
+  return at(last, right.length);
 }
 
 function at(row: readonly number[], n: number): number {

@@ -100,9 +100,9 @@ function parseFields(
 ): unknown {
   const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
   // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
-  const own = fieldNames(schema);
+  const ownFields = fieldNames(schema);
   const { misspelt } = dialect;
-  const refused = misspelt ? misspeltFields(own, input, { misspelt, instead, place }) : [];
+  const refused = misspelt ? misspeltFields(ownFields, input, { misspelt, instead, place }) : [];
   if (parsed.success && refused.length === 0) return parsed.data;
   const bad = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);
   throw new Refusal("badFields", { fields: [...bad, ...refused] });

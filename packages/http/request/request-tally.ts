@@ -30,7 +30,7 @@ export function countRequest({ settings, clock }: Place, user: string, status: n
   counted.byStatus[family] = (counted.byStatus[family] ?? 0) + 1;
   const slot = slotAt(clock);
   counted.slots.set(slot, (counted.slots.get(slot) ?? 0) + 1);
-  for (const known of counted.slots.keys()) if (!isRecent(known, slot)) counted.slots.delete(known);
+  for (const countedSlot of counted.slots.keys()) if (!isRecent(countedSlot, slot)) counted.slots.delete(countedSlot);
 }
 
 /** The counts of one user; the request that asks is not among them yet. */
@@ -67,5 +67,5 @@ function isRecent(slot: number, present: number): boolean {
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, value) => total + value, 0);
 }

@@ -10,9 +10,9 @@ const openedWithinMs = 5_000;
 
 /** Lets the command of a run begin that waits for it. Pods that are asked twice begin once. */
 export async function openGate(place: Place, objects: RunObjects): Promise<void> {
-  const asked = { words: askSupervisor("open"), timeoutMs: openedWithinMs };
+  const command = { words: askSupervisor("open"), timeoutMs: openedWithinMs };
   // A pod that could not be asked waits for the next look.
-  await Promise.allSettled(gatedPods(objects).map((pod) => askPod(place, pod, asked)));
+  await Promise.allSettled(gatedPods(objects).map((pod) => askPod(place, pod, command)));
 }
 
 /**

@@ -23,16 +23,16 @@ const mostKnown = 1_000;
 export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "namespace" | "deployment">): RunEntry {
   const { client, deployment } = options;
   const place: Place = { client, paths: pathsOf(options.namespace), deployment };
-  const known = new Map<string, string>();
+  const entries = new Map<string, string>();
   const inPod = async <Value>(id: RunId, use: (pod: string) => Promise<Value>): Promise<Value> => {
     const name = nameOfRun(id);
-    const pod = known.get(name) ?? (await livingPod(place, id)).metadata.name;
-    if (known.size >= mostKnown) known.clear();
-    known.set(name, pod);
+    const pod = entries.get(name) ?? (await livingPod(place, id)).metadata.name;
+    if (entries.size >= mostKnown) entries.clear();
+    entries.set(name, pod);
     try {
       return await use(`${place.paths.pods}/${pod}`);
     } catch (error) {
-      known.delete(name);
+      entries.delete(name);
       throw isNotFound(error) ? new RunGone() : error;
     }
   };

@@ -25,17 +25,17 @@ export type StatusOf = (pod: Pod) => Promise<SupervisorStatus | undefined>;
 
 /** Asks each supervisor once, however many want to know: for one look. */
 export function statusReader(place: Place): StatusOf {
-  const known = new Map<string, ReturnType<StatusOf>>();
+  const statuses = new Map<string, ReturnType<StatusOf>>();
   return (pod) => {
-    const status = known.get(pod.metadata.uid) ?? readStatus(place, pod);
-    known.set(pod.metadata.uid, status);
+    const status = statuses.get(pod.metadata.uid) ?? readStatus(place, pod);
+    statuses.set(pod.metadata.uid, status);
     return status;
   };
 }
 
 async function readStatus(place: Place, pod: Pod): Promise<SupervisorStatus | undefined> {
-  const asked = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
-  const answer = await askPod(place, pod, asked).catch(() => undefined);
+  const command = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
+  const answer = await askPod(place, pod, command).catch(() => undefined);
   return answer?.exitCode === 0 ? statusIn(answer.stdout.toString()) : undefined;
 }
 

@@ -117,9 +117,9 @@ describe("a call", () => {
   });
 
   it("is made once more with a fresh token where the first has expired, and not a third time", async () => {
-    const asked: (string | undefined)[] = [];
+    const input: (string | undefined)[] = [];
     const token = async (refused?: string) => {
-      asked.push(refused);
+      input.push(refused);
       return refused === undefined ? "old" : "new";
     };
     await open(
@@ -133,7 +133,7 @@ describe("a call", () => {
 
     expect(await client.get("/fine")).toEqual({});
     await expect(client.get("/never")).rejects.toMatchObject({ status: 401 });
-    expect(asked).toEqual([undefined, "old", undefined, "old"]);
+    expect(input).toEqual([undefined, "old", undefined, "old"]);
     expect(server.requests).toHaveLength(4);
   });
 
@@ -144,12 +144,12 @@ describe("a call", () => {
   });
 
   it("never trusts another certificate", async () => {
-    const other = await loopbackServer((_, response) => answerJson(response, {}));
-    await open((_, response) => answerJson(response, {}), { ca: other.access.ca });
+    const otherServer = await loopbackServer((_, response) => answerJson(response, {}));
+    await open((_, response) => answerJson(response, {}), { ca: otherServer.access.ca });
 
     await expect(client.get("/")).rejects.toBeInstanceOf(ApiUnreachable);
     expect(server.requests).toEqual([]);
-    await other.close();
+    await otherServer.close();
   });
 });
 

@@ -41,12 +41,12 @@ export function askTogether<Question, Answer>(
       begin();
     });
   };
-  const answerAll = async (asked: readonly Asked<Question, Answer>[]) => {
+  const answerAll = async (calls: readonly Asked<Question, Answer>[]) => {
     try {
-      const answerTo = await call(asked.map(({ question }) => question));
-      for (const { question, answer } of asked) answer.resolve(answerTo(question));
+      const answerTo = await call(calls.map(({ question }) => question));
+      for (const { question, answer } of calls) answer.resolve(answerTo(question));
     } catch (error) {
-      for (const { answer } of asked) answer.reject(error);
+      for (const { answer } of calls) answer.reject(error);
     }
   };
   return (question) => {

@@ -36,9 +36,9 @@ export function execTokens(plugin: ExecPlugin, place: PluginPlace, now = Date.no
   return (refused) => {
     if (kept && kept.token !== refused && now() < kept.endsAt - spareMs) return Promise.resolve(kept.token);
     asking ??= ask(plugin, place)
-      .then((given) => {
-        kept = given;
-        return given.token;
+      .then((credential) => {
+        kept = credential;
+        return credential.token;
       })
       .finally(() => {
         asking = undefined;

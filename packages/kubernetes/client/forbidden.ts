@@ -13,12 +13,12 @@ const mostSaid = 300;
 export async function unlessForbidden<Value>(
   { log }: Pick<Place, "log">,
   call: string,
-  asked: Promise<Value>,
+  response: Promise<Value>,
   instead: Value,
   refused: ApiRefused[] = [],
 ): Promise<Value> {
   try {
-    const answer = await asked;
+    const answer = await response;
     if (log) forget(log, call);
     return answer;
   } catch (error) {

@@ -35,8 +35,8 @@ export async function readKubeconfig({ file, context, environment }: KubeconfigO
   const cluster = find(config.clusters, clusterName)?.cluster ?? fail(bad(`no cluster ${clusterName}`));
   const user = find(config.users, userName)?.user ?? fail(bad(`no user ${userName}`));
   refuse(cluster, user, (rule) => bad(`context ${name}: ${rule}`));
-  const read = (data: string | undefined, path: string | undefined, what: string) =>
-    pemOf(data, path && resolve(dirname(file), path), (rule) => bad(`${what} of context ${name} ${rule}`));
+  const read = (data: string | undefined, path: string | undefined, noun: string) =>
+    pemOf(data, path && resolve(dirname(file), path), (rule) => bad(`${noun} of context ${name} ${rule}`));
   const [ca, cert, key] = await Promise.all([
     read(cluster["certificate-authority-data"], cluster["certificate-authority"], "the certificate authority"),
     read(user["client-certificate-data"], user["client-certificate"], "the client certificate"),
@@ -106,7 +106,7 @@ function find<Named extends { readonly name: string }>(
   all: readonly Named[] | null | undefined,
   name: string,
 ): Named | undefined {
-  return all?.find((one) => one.name === name);
+  return all?.find((entry) => entry.name === name);
 }
 
 function fail(error: Error): never {

@@ -66,19 +66,19 @@ interface Pods {
 
 /** Pods of a server that finds so many of them in time: a page of more is late. */
 function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
-  const asked: number[] = [];
+  const numbers: number[] = [];
   const pods = Array.from({ length: count }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
   const read = async <Body>(path: string): Promise<Answer<Body>> => {
     const { searchParams } = new URL(path, "https://server");
     const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
-    asked.push(limit);
+    numbers.push(limit);
     if (limit > inTime) throw new ApiUnreachable("GET /api/v1/pods", timedOut);
     const to = Math.min(pods.length, from + limit);
     const metadata = { resourceVersion: "7", ...(to < pods.length && { continue: String(to) }) };
     return { body: { metadata, items: pods.slice(from, to) } as Body, bytes: (to - from) * bytes };
   };
   const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", nameOf);
-  return { asked, list };
+  return { asked: numbers, list };
 }
 
 /** Of a server that answers somebody all the time. */
@@ -88,37 +88,37 @@ function living(): () => number {
 }
 
 it("a page that comes too late is asked for in smaller ones, which stay as small", async () => {
-  const { asked, list } = slowPages(250);
+  const { asked: numbers, list } = slowPages(250);
 
   const { items } = await list(living());
 
   expect(items).toEqual(Array.from({ length: 300 }, (_, at) => `pod-${at}`));
-  expect(asked).toEqual([1_000, 250, 250]);
+  expect(numbers).toEqual([1_000, 250, 250]);
 });
 
 it("pages that come too late however small they are end the list soon", async () => {
-  const { asked, list } = slowPages(0);
+  const { asked: numbers, list } = slowPages(0);
 
   await expect(list(living())).rejects.toThrow("GET /api/v1/pods: timed out");
 
-  expect(asked).toEqual([1_000, 250, 63]);
+  expect(numbers).toEqual([1_000, 250, 63]);
 });
 
 it("a server that accepted nothing since the list began, not even a page of one, is asked for no smaller page", async () => {
-  const { asked, list } = slowPages(0);
+  const { asked: numbers, list } = slowPages(0);
 
   await expect(list(() => 7)).rejects.toThrow("GET /api/v1/pods: timed out");
 
-  expect(asked).toEqual([1_000, 1]);
+  expect(numbers).toEqual([1_000, 1]);
 });
 
 it("a server that accepted nothing since the list began is asked for smaller pages where one of one item comes", async () => {
-  const { asked, list } = slowPages(250);
+  const { asked: numbers, list } = slowPages(250);
 
   const { items } = await list(() => 7);
 
   expect(items).toHaveLength(300);
-  expect(asked).toEqual([1_000, 1, 250, 250]);
+  expect(numbers).toEqual([1_000, 1, 250, 250]);
 });
 
 it.each([
@@ -126,10 +126,10 @@ it.each([
   ["grow to what is read at ease", { count: 6_000, bytes: 8 * KIB }, [1_000, 2_000, 2_048, 2_048]],
   ["are fewer items where these are large", { count: 2_500, bytes: 32 * KIB }, [1_000, 512, 512, 512]],
 ])("pages %s", async (_, pods, limits) => {
-  const { asked, list } = slowPages(Number.POSITIVE_INFINITY, pods);
+  const { asked: numbers, list } = slowPages(Number.POSITIVE_INFINITY, pods);
 
   expect((await list(living())).items).toHaveLength(pods.count);
-  expect(asked).toEqual(limits);
+  expect(numbers).toEqual(limits);
 });
 
 /** Two pods of a server, which the call of this number, counted from 1, does not come to in time. */

@@ -51,9 +51,9 @@ function ofWhole({ spec }: Pod, resource: string): number {
 function ofContainers({ containers = [], initContainers = [] }: Pod["spec"], resource: string): number {
   let [sidecars, most] = [0, 0];
   for (const container of initContainers) {
-    const own = requestOf(container, resource);
-    if (container.restartPolicy === "Always") sidecars += own;
-    else most = Math.max(most, sidecars + own);
+    const ownRequest = requestOf(container, resource);
+    if (container.restartPolicy === "Always") sidecars += ownRequest;
+    else most = Math.max(most, sidecars + ownRequest);
   }
   const together = containers.reduce((sum, container) => sum + requestOf(container, resource), sidecars);
   return Math.max(together, most);

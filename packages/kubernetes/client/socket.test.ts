@@ -102,7 +102,7 @@ describe("a command in a pod", () => {
 });
 
 describe("a post to a port of a pod", () => {
-  const asked = { port: 8080, path: "/chat", body: "{}", timeoutMs: 60_000 };
+  const input = { port: 8080, path: "/chat", body: "{}", timeoutMs: 60_000 };
   const opened = (then: (send: (channel: number, text: string) => void, close: () => void) => void) =>
     open((request, socket, head) => {
       sockets.handleUpgrade(request, socket, head, (stream) => {
@@ -119,7 +119,7 @@ describe("a post to a port of a pod", () => {
       send(0, "ngth: 4\r\n\r\ndone");
     });
 
-    expect(await postToPod(client, "/pods/a", asked)).toEqual({ status: 201, body: "done" });
+    expect(await postToPod(client, "/pods/a", input)).toEqual({ status: 201, body: "done" });
   });
 
   it("is answered although a message without a channel came first", async () => {
@@ -132,7 +132,7 @@ describe("a post to a port of a pod", () => {
       });
     });
 
-    expect(await postToPod(client, "/pods/a", asked)).toEqual({ status: 204, body: "" });
+    expect(await postToPod(client, "/pods/a", input)).toEqual({ status: 204, body: "" });
   });
 
   it.each<[string, Parameters<typeof opened>[0], RegExp]>([
@@ -141,21 +141,21 @@ describe("a post to a port of a pod", () => {
   ])("fails where %s", async (_, then, message) => {
     await opened(then);
 
-    await expect(postToPod(client, "/pods/a", asked)).rejects.toThrow(message);
+    await expect(postToPod(client, "/pods/a", input)).rejects.toThrow(message);
   });
 
   it("fails where nothing comes", async () => {
     await opened(() => undefined);
 
-    await expect(postToPod(client, "/pods/a", { ...asked, timeoutMs: 200 })).rejects.toThrow(/abort|timeout/i);
+    await expect(postToPod(client, "/pods/a", { ...input, timeoutMs: 200 })).rejects.toThrow(/abort|timeout/i);
   });
 
   it("is not made to what is no path, nor with more than a MiB", async () => {
     await opened(() => undefined);
 
-    await expect(postToPod(client, "/pods/a", { ...asked, path: "chat\r\nx: y" })).rejects.toThrow("Not a path");
+    await expect(postToPod(client, "/pods/a", { ...input, path: "chat\r\nx: y" })).rejects.toThrow("Not a path");
     const body = "x".repeat(1024 * 1024 + 1);
-    await expect(postToPod(client, "/pods/a", { ...asked, body })).rejects.toThrow("larger than 1 MiB");
+    await expect(postToPod(client, "/pods/a", { ...input, body })).rejects.toThrow("larger than 1 MiB");
     expect(server.requests).toEqual([]);
   });
 });

@@ -295,10 +295,10 @@ describe("the zip of a claim", () => {
     await volumes.startArchive(id, "archives/lost", owner);
     const [pod] = await fixture.eventually(
       () => podsOf("archives/lost"),
-      ([one]) => one?.spec.nodeName !== undefined,
+      ([pod]) => pod?.spec.nodeName !== undefined,
     );
     const name = pod?.spec.nodeName ?? "";
-    fixture.pretendNodes.find((one) => one.name === name)?.lose();
+    fixture.pretendNodes.find((pretendNode) => pretendNode.name === name)?.lose();
     await fixture.eventually(
       async () => must(await fixture.cluster.admin.get<Node>(`/api/v1/nodes/${name}`)),
       (node) => !holds(node, "Ready"),
@@ -306,7 +306,7 @@ describe("the zip of a claim", () => {
     await volumes.endArchive("archives/lost", owner);
     await fixture.eventually(
       () => podsOf("archives/lost"),
-      ([one]) => one?.metadata.deletionTimestamp !== undefined,
+      ([pod]) => pod?.metadata.deletionTimestamp !== undefined,
     );
     const waitsFor = await volumes.endArchive("archives/lost", owner);
     const held = await podsOf("archives/lost");

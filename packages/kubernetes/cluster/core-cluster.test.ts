@@ -96,7 +96,7 @@ it("asks of a job, from its start to its end, what its looks need and nothing tw
 
   const [first, ...others] = calls;
   const asksOf = (name: string, isThere = true) =>
-    others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked }) => asked.join(", "));
+    others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked: names }) => names.join(", "));
 
   // The node was read for its size, and counts as read for what looks at the run within 2 s.
   expect(first).toMatchObject({ name: "apply", asked: ["find nodes", "create jobs"] });
@@ -107,25 +107,25 @@ it("asks of a job, from its start to its end, what its looks need and nothing tw
   const more = ["", ", find nodes", ", patch jobs", ", find nodes, patch jobs"];
   // A removed run whose pod still goes is looked for by lists.
   const going = ["list jobs, list pods", "list jobs, list pods, find nodes"];
-  const seen = [...looks.flatMap((look) => more.map((one) => `${look}${one}`)), ...going];
-  const fromMemory = asksOf("observe").filter((asked) => asked === "");
-  expect(asksOf("observe").filter((asked) => asked !== "" && !seen.includes(asked))).toEqual([]);
-  const ofLiving = asksOf("observe").filter((asked) => asked !== "" && !going.includes(asked));
+  const seen = [...looks.flatMap((look) => more.map((name) => `${look}${name}`)), ...going];
+  const fromMemory = asksOf("observe").filter((input) => input === "");
+  expect(asksOf("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
+  const ofLiving = asksOf("observe").filter((input) => input !== "" && !going.includes(input));
   expect(ofLiving.at(-1)).toMatch(/^find jobs, find pods/);
   // Its end was seen once: the looks that keep its log and remove it take that.
   expect(fromMemory).toHaveLength(2);
-  expect(asksOf("observe").filter((asked) => asked.includes("patch"))).toHaveLength(1);
+  expect(asksOf("observe").filter((input) => input.includes("patch"))).toHaveLength(1);
   expect(asksOf("observe", false)).toEqual(["list jobs, list pods"]);
   expect(asksOf("readLog")).toEqual(asksOf("readLog").map(() => "open log"));
   // Asked again only where the look before saw something left, which goes by itself on a cluster that is not slow.
-  const removals = others.flatMap(({ name, asked }, at) =>
-    name === "remove" ? [{ asked: asked.join(", "), at }] : [],
+  const removals = others.flatMap(({ name, asked: names }, at) =>
+    name === "remove" ? [{ asked: names.join(", "), at }] : [],
   );
   const lastSeen = removals.map(({ at }) => others.slice(0, at).findLast(({ name }) => name === "observe")?.isThere);
   expect(lastSeen).toEqual(removals.map(() => true));
   expect(removals[0]?.asked).toBe("remove jobs, create jobs");
-  const again = removals.slice(1).map(({ asked }) => asked);
-  expect(again.filter((asked) => !["", "remove jobs", "remove pods"].includes(asked))).toEqual([]);
+  const again = removals.slice(1).map(({ asked: input }) => input);
+  expect(again.filter((input) => !["", "remove jobs", "remove pods"].includes(input))).toEqual([]);
 });
 
 it("extends, then cancels a job, and starts the one that waited for its GPUs", { timeout: LONGEST_MS }, async () => {

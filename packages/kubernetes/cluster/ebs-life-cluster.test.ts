@@ -92,15 +92,15 @@ function keepContents(client: EC2Client, disks: PretendDisks): void {
     (next, { commandName }) =>
       async (args) => {
         const answer = await next(args);
-        const asked = args.input as Subject;
+        const input = args.input as Subject;
         const made = answer.output as Subject;
         if (commandName === "CreateVolumeCommand") {
-          await disks.make(made.VolumeId ?? "", copies.get(asked.SnapshotId ?? ""));
+          await disks.make(made.VolumeId ?? "", copies.get(input.SnapshotId ?? ""));
         }
         if (commandName === "CreateSnapshotCommand") {
-          copies.set(made.SnapshotId ?? "", await disks.cut(asked.VolumeId ?? "", made.SnapshotId ?? ""));
+          copies.set(made.SnapshotId ?? "", await disks.cut(input.VolumeId ?? "", made.SnapshotId ?? ""));
         }
-        if (commandName === "DeleteVolumeCommand") await disks.remove(asked.VolumeId ?? "");
+        if (commandName === "DeleteVolumeCommand") await disks.remove(input.VolumeId ?? "");
         return answer;
       },
     { step: "initialize", name: "contents" },
@@ -138,8 +138,8 @@ async function purged({ uid }: Disk): Promise<void> {
 /** The names of snapshots, as the console shows them. */
 async function snapshotNames(): Promise<(string | undefined)[]> {
   const { Snapshots = [] } = await observer.send(new DescribeSnapshotsCommand({ OwnerIds: ["self"] }));
-  const own = Snapshots.filter(({ Description = "" }) => Description.startsWith("Berth "));
-  return own.map(({ Tags = [] }) => Tags.find(({ Key }) => Key === "Name")?.Value);
+  const ownSnapshots = Snapshots.filter(({ Description = "" }) => Description.startsWith("Berth "));
+  return ownSnapshots.map(({ Tags = [] }) => Tags.find(({ Key }) => Key === "Name")?.Value);
 }
 
 async function left(): Promise<unknown[]> {
@@ -191,7 +191,7 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
   expect([second, third, fourth]).toEqual(["one\n", "one\n", "one\ntwo\n"]);
   await fixture.eventually(left, (all) => all.length === 0);
   const names = [...calls].map((call) => call.split(" ")[0] ?? "");
-  expect(Object.fromEntries(names.map((name) => [name, names.filter((one) => one === name).length]))).toEqual({
+  expect(Object.fromEntries(names.map((name) => [name, names.filter((entry) => entry === name).length]))).toEqual({
     CreateVolume: 2,
     CreateSnapshot: 4,
     CreateTags: 1,

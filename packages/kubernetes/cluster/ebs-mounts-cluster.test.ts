@@ -43,7 +43,7 @@ function runWith({ id }: Ebs, changes: Partial<Run> = {}): Run {
 const until = ({ uid }: Run, holds: (seen: Observation | undefined) => boolean) =>
   fixture.eventually(() => fixture.compute.observe(uid, 1), holds);
 const statuses = ({ path, claimPath }: Ebs) =>
-  Promise.all([path, claimPath].map(async (one) => (await fixture.cluster.admin.get(one)).status));
+  Promise.all([path, claimPath].map(async (name) => (await fixture.cluster.admin.get(name)).status));
 
 /** As the core does it: what the run before has left may take longer to go than one try waits. */
 async function applied(run: Run): Promise<void> {
@@ -99,7 +99,7 @@ it("is mounted by one pod at a time, where it is, and stays when its claim goes"
   const run = runWith(ebs, { shares: [{ node: null, units: 1 }] });
 
   await fixture.compute.apply(run);
-  const seen = await until(run, (one) => one?.state === "ready");
+  const seen = await until(run, (observation) => observation?.state === "ready");
 
   const found = must(await fixture.cluster.admin.get<PersistentVolume>(ebs.path));
   const expression = { key: "topology.kubernetes.io/zone", operator: "In", values: [zone] };
@@ -127,7 +127,7 @@ it("waits in words on a machine of another zone", async () => {
   const run = runWith(ebs, { shares: [{ node: "three", units: 1 }] });
 
   await fixture.compute.apply(run);
-  const seen = await until(run, (one) => one?.reason?.includes("node affinity") ?? false);
+  const seen = await until(run, (observation) => observation?.reason?.includes("node affinity") ?? false);
 
   expect(seen).toMatchObject({ state: "unbound", nodes: [] });
 });
@@ -161,11 +161,11 @@ it("goes on to the next run where the one before was interrupted, whose late rem
   const objects = await Promise.all(
     [ebs.path, ebs.claimPath].map((path) => fixture.cluster.admin.get<KubeObject>(path)),
   );
-  expect(objects.map((one) => must(one).metadata)).toMatchObject([
+  expect(objects.map((answer) => must(answer).metadata)).toMatchObject([
     { labels: { "berth/uid": second.uid } },
     { labels: { "berth/uid": second.uid } },
   ]);
-  expect(objects.map((one) => must(one).metadata.deletionTimestamp)).toEqual([undefined, undefined]);
+  expect(objects.map((answer) => must(answer).metadata.deletionTimestamp)).toEqual([undefined, undefined]);
 });
 
 it("is let go with what an interrupted run has left, though no Job says that it had one", async () => {
@@ -208,12 +208,12 @@ it.each([
   ["another driver's", ours, ({ id }: Ebs) => ({ csi: csi(id, "any.csi.example"), claimRef: claimOf(id) })],
   ["another namespace's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf(id, "kube-system") })],
   ["another claim's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf("other") })],
-  ["another control plane's", { ...ours, "berth/deployment": "other" }, own],
-  ["somebody's without a label", {}, own],
+  ["another control plane's", { ...ours, "berth/deployment": "other" }, ownValue],
+  ["somebody's without a label", {}, ownValue],
   [
     "one that would take the volume along",
     ours,
-    (ebs: Ebs) => ({ ...own(ebs), persistentVolumeReclaimPolicy: "Delete" }),
+    (ebs: Ebs) => ({ ...ownValue(ebs), persistentVolumeReclaimPolicy: "Delete" }),
   ],
 ])("is not taken from a PersistentVolume of its name that is %s", async (_, labels, specOf) => {
   const ebs = newVolume();
@@ -254,6 +254,6 @@ function claimOf(name: string, where = namespace): object {
   return { apiVersion: "v1", kind: "PersistentVolumeClaim", name, namespace: where };
 }
 
-function own({ id }: Ebs) {
+function ownValue({ id }: Ebs) {
   return { csi: csi(id), claimRef: claimOf(id) };
 }

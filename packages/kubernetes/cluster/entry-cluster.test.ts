@@ -108,7 +108,7 @@ describe("a session in a pod", () => {
     ["without a terminal", undefined],
     ["in a terminal", { columns: 80, rows: 24 }],
   ])("hangs up on what runs %s when its client goes, and on nothing that was to stay", async (name, terminal) => {
-    const file = (what: string) => join(fixture.files, `${name}-${what}`.replaceAll(" ", "-"));
+    const file = (subject: string) => join(fixture.files, `${name}-${subject}`.replaceAll(" ", "-"));
     const script = `trap 'echo > ${file("hung-up")}; exit' HUP
       nohup sh -c 'echo > ${file("kept")}; while [ ! -e ${file("hung-up")} ]; do sleep 0.05; done; echo > ${file("stayed")}' >/dev/null 2>&1 &
       while [ ! -e ${file("kept")} ]; do sleep 0.05; done; echo > ${file("begun")}; while :; do sleep 0.05; done`;
@@ -127,12 +127,12 @@ describe("a session in a pod", () => {
     const session = await sh(`head -c ${bytes} /dev/zero; echo > ${file}`);
     await once(session.output, "readable");
 
-    const other = await said(await sh("echo meanwhile"));
+    const otherEntry = await said(await sh("echo meanwhile"));
     const early = existsSync(file);
     const kept = session.output.readableLength;
     const all = await buffer(session.output);
 
-    expect(other.out).toBe("meanwhile\n");
+    expect(otherEntry.out).toBe("meanwhile\n");
     expect([early, kept < 4 * 1024 * 1024, all.length, await session.ended]).toEqual([false, true, bytes, 0]);
   });
 
@@ -173,9 +173,9 @@ it("what a user wrote is in no address that the API server logs", async () => {
   const { client } = fixture.options;
   const seen = {
     ...client,
-    socket: (...given: Parameters<typeof client.socket>) => {
-      paths.push(decodeURIComponent(given[0]));
-      return client.socket(...given);
+    socket: (...input: Parameters<typeof client.socket>) => {
+      paths.push(decodeURIComponent(input[0]));
+      return client.socket(...input);
     },
   };
 
@@ -191,12 +191,12 @@ it("what a user wrote is in no address that the API server logs", async () => {
 });
 
 it("there is a way into a living run alone", async () => {
-  const other = await begun();
+  const otherRun = await begun();
   const request = { words: ["/bin/true"], env: {} };
-  await said(await entry.open(other, request));
+  await said(await entry.open(otherRun, request));
   await fixture.clear();
 
-  await expect(entry.open(other, request)).rejects.toMatchObject({ name: "RunGone" });
-  await expect(runEntry(fixture.options).open(other, request)).rejects.toMatchObject({ name: "RunGone" });
-  await expect(entry.dial(other, 8080)).rejects.toMatchObject({ name: "RunGone" });
+  await expect(entry.open(otherRun, request)).rejects.toMatchObject({ name: "RunGone" });
+  await expect(runEntry(fixture.options).open(otherRun, request)).rejects.toMatchObject({ name: "RunGone" });
+  await expect(entry.dial(otherRun, 8080)).rejects.toMatchObject({ name: "RunGone" });
 });

@@ -215,11 +215,11 @@ describe("a machine", () => {
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
   });
 
-  const asked = { resources: { requests: { cpu: "150" } } };
+  const input = { resources: { requests: { cpu: "150" } } };
 
   it.each([
-    ["by its containers", { ofPod: {}, ofContainer: asked }],
-    ["as a whole", { ofPod: asked, ofContainer: {} }],
+    ["by its containers", { ofPod: {}, ofContainer: input }],
+    ["as a whole", { ofPod: input, ofContainer: {} }],
   ])(
     "is offered as far as what another pod asks of its processors %s leaves room, and no further",
     async (_, theirs) => {

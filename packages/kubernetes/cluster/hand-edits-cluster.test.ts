@@ -128,7 +128,9 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
   await Promise.all(deeds.map(({ title }) => core.until(title, ({ phase }) => phase !== "active")));
   core.skip(GIVEN_BACK_MS);
   const ended = await Promise.all(
-    deeds.map(({ title, phase }) => core.until(title, (one) => one.phase === phase || one.phase === "failed")),
+    deeds.map(({ title, phase }) =>
+      core.until(title, (environment) => environment.phase === phase || environment.phase === "failed"),
+    ),
   );
   await refreshCapacity(core.ctx);
   const next = await active("next");

@@ -116,14 +116,14 @@ it("leaves the runs and the leftovers of another control plane alone, and remove
   retry: 0,
 }, async () => {
   const [ours, theirs] = [await strangerTo("fixture"), kubernetesCompute({ ...fixture.options, deployment: "other" })];
-  const [own, living, left] = [fixtureRun(twoMachines), fixtureRun(twoMachines), fixtureRun(twoMachines)];
-  await fixture.compute.apply(own);
+  const [ownRun, living, left] = [fixtureRun(twoMachines), fixtureRun(twoMachines), fixtureRun(twoMachines)];
+  await fixture.compute.apply(ownRun);
   await theirs.apply(living);
   for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await fixture.client.apply(path, body);
   await Promise.all(
     ([fixture.compute, theirs] as const).map((compute, at) =>
       fixture.eventually(
-        () => compute.observe((at === 0 ? own : living).uid, 1),
+        () => compute.observe((at === 0 ? ownRun : living).uid, 1),
         (seen) => seen?.state === "ready",
       ),
     ),
@@ -134,12 +134,12 @@ it("leaves the runs and the leftovers of another control plane alone, and remove
 
   await compareOften(ours);
   await fixture.eventually(
-    () => fixture.compute.observe(own.uid, 1),
+    () => fixture.compute.observe(ownRun.uid, 1),
     (seen) => seen === undefined,
   );
 
-  expect(report?.runs).toMatchObject([{ uid: own.uid, gpus: 2, why: "it has no record" }]);
-  expect(await partsThere()).toEqual(before.filter((name) => !name.includes(own.uid)));
+  expect(report?.runs).toMatchObject([{ uid: ownRun.uid, gpus: 2, why: "it has no record" }]);
+  expect(await partsThere()).toEqual(before.filter((name) => !name.includes(ownRun.uid)));
   expect(await theirs.observe(living.uid, 1)).toMatchObject({ state: "ready", terminating: false });
   expect((await readOrphans(ours))?.gpuHours).toBeGreaterThan(0);
   await theirs.remove(living.uid, 1, { graceSeconds: 0, force: false });

@@ -33,7 +33,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
     lost?.lose();
     const silent = await until(isSilent);
-    const asked = await fixture.compute.silenceOf(bound);
+    const silence = await fixture.compute.silenceOf(bound);
     const offered = (await fixture.compute.listNodes()).find(({ name }) => name === "one");
     await lost?.recover();
     const back = await until((seen) => seen?.nodes[0]?.silent === null && seen.state === "ready");
@@ -42,7 +42,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(silent).toMatchObject({ nodes: [{ ...bound, silent: "notReady" }], terminating: false, exitCode: null });
     expect(offered).toMatchObject({ uid: bound.uid, ready: false, runs: [expect.objectContaining({ units: 8 })] });
     expect(back).toMatchObject({ state: "ready", terminating: false });
-    expect(asked).toBe("notReady");
+    expect(silence).toBe("notReady");
   });
 
   it("lets go of its run by force alone", async () => {
@@ -52,12 +52,12 @@ describe("a node that does not answer", { retry: 0 }, () => {
     await until(isSilent);
 
     await fixture.compute.remove(run.uid, 1, gently);
-    const asked = await until((seen) => seen?.terminating === true);
+    const observation = await until((seen) => seen?.terminating === true);
     await fixture.compute.remove(run.uid, 1, gently);
     const waits = await fixture.compute.observe(run.uid, 1);
     await fixture.compute.remove(run.uid, 1, { ...gently, force: true });
 
-    expect([asked, waits]).toMatchObject([
+    expect([observation, waits]).toMatchObject([
       { terminating: true },
       { terminating: true, nodes: [{ silent: "notReady" }] },
     ]);

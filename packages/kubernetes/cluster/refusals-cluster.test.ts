@@ -144,16 +144,16 @@ describe("a run that the cluster's admission refuses", () => {
 
 describe("a run that is refused for now", () => {
   it("by a webhook with 429 is taken a moment later by the same call", async () => {
-    let asked = 0;
+    let input = 0;
     denials.set("hurried", (kind) => {
       if (kind !== "Job") return undefined;
-      asked += 1;
-      return asked === 1 ? { code: 429, message: "not so fast" } : undefined;
+      input += 1;
+      return input === 1 ? { code: 429, message: "not so fast" } : undefined;
     });
     const run = fixtureRun({ name: "hurried" });
 
     expect(await refusalOf(run)).toBe("taken");
-    expect(asked).toBe(2);
+    expect(input).toBe(2);
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
@@ -183,25 +183,25 @@ describe("a run that is refused for now", () => {
   });
 
   it("as the count of a quota that was written at the same moment (409) is taken by the same call", async () => {
-    let asked = 0;
+    let input = 0;
     denials.set("crowded", (kind) => {
       if (kind !== "Job") return undefined;
-      asked += 1;
+      input += 1;
       const message = "Operation cannot be fulfilled on resourcequotas";
-      return asked < 3 ? { code: 409, reason: "Conflict", message } : undefined;
+      return input < 3 ? { code: 409, reason: "Conflict", message } : undefined;
     });
     const run = fixtureRun({ name: "crowded" });
 
     expect(await refusalOf(run)).toBe("taken");
-    expect(asked).toBe(3);
+    expect(input).toBe(3);
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
   it("by a webhook that does not answer says so", async () => {
-    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
+    const otherAdmissionWebhook = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
-    must(await fixture.cluster.admin.post(path, other.configuration("away", namespace)));
-    await other.close();
+    must(await fixture.cluster.admin.post(path, otherAdmissionWebhook.configuration("away", namespace)));
+    await otherAdmissionWebhook.close();
     const run = fixtureRun();
 
     const refusal = await fixture.eventually(
@@ -262,15 +262,15 @@ describe("a pod that is refused for now", () => {
   });
 
   it("by a webhook that does not answer is unbound through no fault of a machine, without the webhook's address", async () => {
-    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
+    const otherAdmissionWebhook = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
-    const { webhooks, ...configuration } = other.configuration("podless", namespace);
-    const ofPods = webhooks.map((one) => ({
-      ...one,
-      rules: one.rules.filter(({ resources }) => resources[0] === "pods"),
+    const { webhooks, ...configuration } = otherAdmissionWebhook.configuration("podless", namespace);
+    const ofPods = webhooks.map((webhook) => ({
+      ...webhook,
+      rules: webhook.rules.filter(({ resources }) => resources[0] === "pods"),
     }));
     must(await fixture.cluster.admin.post(path, { ...configuration, webhooks: ofPods }));
-    await other.close();
+    await otherAdmissionWebhook.close();
     await fixture.eventually(
       () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, anyPod),
       ({ status }) => status >= 500,

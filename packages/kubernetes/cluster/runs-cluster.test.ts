@@ -472,19 +472,19 @@ describe("what goes wrong is said in words", () => {
 
 describe("two control planes in one namespace", () => {
   it("see and count their own runs alone", async () => {
-    const other = kubernetesCompute({ ...fixture.options, deployment: "other" });
+    const otherCompute = kubernetesCompute({ ...fixture.options, deployment: "other" });
     const { run } = await applied({ env: { A: "b" } }, ({ state }) => state === "ready");
-    const one = async () => (await other.listNodes()).find(({ name }) => name === "one");
+    const entry = async () => (await otherCompute.listNodes()).find(({ name }) => name === "one");
 
-    const listed = await other.listRuns();
-    const counted = await one();
+    const listed = await otherCompute.listRuns();
+    const counted = await entry();
     const ending = new AbortController();
     const theirs = fixtureRun();
-    await other.apply(theirs);
-    const { value: first } = await other.changes(ending.signal)[Symbol.asyncIterator]().next();
+    await otherCompute.apply(theirs);
+    const { value: first } = await otherCompute.changes(ending.signal)[Symbol.asyncIterator]().next();
     ending.abort();
-    const [ofOther, ofFixture] = [await other.listRuns(), await fixture.compute.listRuns()];
-    await other.remove(theirs.uid, 1, { graceSeconds: 0, force: false });
+    const [ofOther, ofFixture] = [await otherCompute.listRuns(), await fixture.compute.listRuns()];
+    await otherCompute.remove(theirs.uid, 1, { graceSeconds: 0, force: false });
 
     expect(listed).toEqual([]);
     expect(counted).toMatchObject({ foreignUnits: 1, runs: [] });

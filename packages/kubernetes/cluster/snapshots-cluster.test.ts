@@ -121,7 +121,7 @@ describe("a backup of a claim", () => {
     const [first] = made;
     await completed(first?.id ?? "");
 
-    expect(new Set(made.map((one) => one.id)).size).toBe(1);
+    expect(new Set(made.map((snapshot) => snapshot.id)).size).toBe(1);
     expect(await volumes.listSnapshots(id)).toHaveLength(1);
     const { items } = must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(paths.snapshots));
     expect(items[0]?.metadata).toMatchObject({
@@ -135,11 +135,11 @@ describe("a backup of a claim", () => {
     const others = kubernetesVolumes({ client: fixture.client, paths, deployment: "other" }, unhurried);
     const id = await newVolume("one");
     const key = `owner#x#disk|${tags.disk}`;
-    const own = await volumes.createSnapshot(id, { ...tags, key });
+    const ownSnapshot = await volumes.createSnapshot(id, { ...tags, key });
 
     const listed = await volumes.listOwnedSnapshots();
 
-    expect(listed).toEqual([{ id: own.id, key }]);
+    expect(listed).toEqual([{ id: ownSnapshot.id, key }]);
     expect(await others.listOwnedSnapshots()).toEqual([]);
     await clear();
   });

@@ -99,8 +99,8 @@ async function copyByOpenSsh(job: Job): Promise<unknown[]> {
   expect(missingPrograms("ssh", "scp", "rsync")).toEqual([]);
   const [, port = "", address = ""] = /^ssh -p (\d+) (\S+)$/.exec((job as SshJob).ssh_command ?? "") ?? [];
   const place = fixture.home;
-  const known = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"];
-  const options = ["-F", "/dev/null", "-i", keyFile(place, key), ...known.flatMap((one) => ["-o", one])];
+  const knownNames = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"];
+  const options = ["-F", "/dev/null", "-i", keyFile(place, key), ...knownNames.flatMap((name) => ["-o", name])];
   const bytes = randomBytes(3 * 1024 * 1024);
   writeFileSync(join(place, "there"), bytes);
   const run = (program: string, ...words: string[]) => runProgram(program, words, { timeout: PATIENCE_MS });

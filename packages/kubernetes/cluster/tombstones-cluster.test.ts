@@ -193,11 +193,11 @@ it("tells no watch of runs that a tombstone came or went", async () => {
     () => jobOf(run),
     (job) => job !== undefined && holds(job, "Complete"),
   );
-  const other = fixtureRun();
-  await fixture.compute.apply(other);
+  const otherRun = fixtureRun();
+  await fixture.compute.apply(otherRun);
   await fixture.eventually(
     async () => seen,
-    (uids) => uids.includes(other.uid),
+    (uids) => uids.includes(otherRun.uid),
   );
   ending.abort();
   await following;

@@ -68,8 +68,12 @@ describe("a run of two machines", () => {
     const file = join(fixture.files, randomBytes(4).toString("hex"));
     const command = `echo "$NODE_RANK" >>${file}; while :; do sleep 0.05; done`;
     // The other machine's pod has no room: it waits for as long as this one is there.
-    const other = await fixture.applied({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8, command: undefined });
-    await fixture.ready(other);
+    const otherRun = await fixture.applied({
+      shares: [{ node: "one", units: 8 }],
+      gpusPerMachine: 8,
+      command: undefined,
+    });
+    await fixture.ready(otherRun);
     const run = await fixture.applied({ shares, gpusPerMachine: 8, command });
     await fixture.eventually(
       () => fixture.cluster.admin.get<{ items: { status: { phase: string } }[] }>(podsOf(run)),
@@ -78,7 +82,7 @@ describe("a run of two machines", () => {
     expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ started: false, state: "unbound" });
     expect(existsSync(file)).toBe(false);
 
-    await fixture.compute.remove(other.uid, 1, { graceSeconds: 0, force: false });
+    await fixture.compute.remove(otherRun.uid, 1, { graceSeconds: 0, force: false });
     await fixture.until(run, (seen) => seen?.waitsToBegin === true);
     expect(existsSync(file)).toBe(false);
 

@@ -41,7 +41,7 @@ it("is told since when no GPU of any machine was used, where it is wanted", asyn
 
   const seen = await fixture.eventually(
     () => watching().observe(run.uid, 1),
-    (one) => one?.gpuIdleSince !== undefined,
+    (observation) => observation?.gpuIdleSince !== undefined,
   );
 
   expect(seen?.gpuIdleSince).toBeLessThanOrEqual(Date.now());
@@ -54,9 +54,9 @@ it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () 
   await fixture.ready(run);
   const answer = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
   await fixture.compute.setAccess(run.uid, 1, answer);
-  const asked: string[] = [];
+  const names: string[] = [];
   const socket: ApiClient["socket"] = (path, protocol) => {
-    asked.push(path);
+    names.push(path);
     return fixture.client.socket(path, protocol);
   };
   const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, socket }, watchesGpus: true });
@@ -64,7 +64,7 @@ it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () 
   const seen = await compute.observe(run.uid, 1);
 
   expect(seen?.jupyter).not.toBeNull();
-  expect(asked.filter((path) => path.includes("command=status"))).toHaveLength(1);
+  expect(names.filter((path) => path.includes("command=status"))).toHaveLength(1);
 });
 
 it("is not told of a run without such a tool, or without GPUs", async () => {

@@ -86,9 +86,9 @@ it.each([
   ["is still to come, as after a backup of the store was put back", "999999999.999999999"],
   ["never was any", "nowhere"],
 ])("tells of every living run to whoever goes on from what %s", async (_, from) => {
-  const [one, other] = await Promise.all([rested(), rested()]);
+  const [first, second] = await Promise.all([rested(), rested()]);
 
-  const { received } = await following(from, [one, other]);
+  const { received } = await following(from, [first, second]);
 
-  expect(received).toEqual(uidsOf(one, other));
+  expect(received).toEqual(uidsOf(first, second));
 });

@@ -84,10 +84,10 @@ it("what serves no page, or has no name that a host can have, has neither", asyn
 
 it("both go with the run, also where its Job was deleted by hand or was never made", async () => {
   const [ended, byHand, half] = [fixtureRun(page), fixtureRun(page), fixtureRun(page)];
-  const other = (label: string) => ({ addressLabel: label });
+  const otherEntry = (label: string) => ({ addressLabel: label });
   await compute.apply(ended);
-  await compute.apply({ ...byHand, ...other("by-hand") });
-  await expect(compute.apply({ ...half, ...other("half"), image: "" })).rejects.toThrow();
+  await compute.apply({ ...byHand, ...otherEntry("by-hand") });
+  await expect(compute.apply({ ...half, ...otherEntry("half"), image: "" })).rejects.toThrow();
   const before = (await there()).map((parts) => parts.length);
   const parts = (await compute.listParts()).map(({ uid }) => uid);
   must(

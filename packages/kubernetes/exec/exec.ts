@@ -55,11 +55,11 @@ export async function readExec(
 
 /** How many commands run; null: nobody can tell. */
 export async function countExecs(place: Place, id: RunId): Promise<number | null> {
-  const asked = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
+  const command = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
     const pod = await livingPod(place, id);
     if (isSupervised(pod)) return await countSupervised(place, pod, answeredWithinMs);
-    const { exitCode, stdout } = await runScript(place, pod, asked);
+    const { exitCode, stdout } = await runScript(place, pod, command);
     return exitCode === 0 ? Number(stdout.toString()) : null;
   } catch {
     return null;
@@ -71,8 +71,8 @@ export async function countWork(place: Place, id: RunId): Promise<number | null>
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) return 0;
   const pod = await livingPod(place, id);
-  const asked = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
-  return isSupervised(pod) ? countSupervisedWork(place, pod, asked) : 0;
+  const options = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
+  return isSupervised(pod) ? countSupervisedWork(place, pod, options) : 0;
 }
 
 /** Checked before it becomes part of a path. */

@@ -84,7 +84,7 @@ interface StatusMessage {
 export function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
   const { status, message, reason, details } = JSON.parse(text) as StatusMessage;
   if (status === "Success") return { exitCode: 0, problem: null };
-  const cause = details?.causes?.find((one) => one.reason === "ExitCode")?.message;
+  const cause = details?.causes?.find((cause) => cause.reason === "ExitCode")?.message;
   if (reason === "NonZeroExitCode" && cause !== undefined) return { exitCode: Number(cause), problem: null };
   return { exitCode: null, problem: message ?? "unknown" };
 }

@@ -11,8 +11,8 @@ const longestMs = 5_000;
  * Posts JSON to a port of a pod through the API server, and answers what came back, at most a MiB of it. Throws when
  * nothing did in time, and for what is no path or more than a MiB.
  */
-export async function postToPod(client: ApiClient, pod: string, asked: PortRequest): Promise<PortAnswer> {
-  const { port, path, body, timeoutMs } = asked;
+export async function postToPod(client: ApiClient, pod: string, portRequest: PortRequest): Promise<PortAnswer> {
+  const { port, path, body, timeoutMs } = portRequest;
   const bytes = Buffer.from(body);
   if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
   if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");

@@ -82,8 +82,8 @@ export async function openPodSession(
 
   const send = (to: number, bytes: Buffer, done: (error?: Error | null) => void) =>
     socket.send(Buffer.concat([Buffer.from([to]), bytes]), done);
-  const takeHead = (bytes: Buffer, known: Buffer) => {
-    const all = Buffer.concat([known, bytes]);
+  const takeHead = (bytes: Buffer, knownBytes: Buffer) => {
+    const all = Buffer.concat([knownBytes, bytes]);
     const end = all.indexOf("\n");
     headBytes = end < 0 && all.length < mostHeadBytes ? all : undefined;
     if (headBytes) return;

@@ -22,8 +22,8 @@ it("a log is given up in time also where the cluster does not even say which pod
 });
 
 /** Reads a log whose node answers with these texts, one after the other; says how often it was asked, and for what. */
-async function readFrom(answers: readonly string[], known?: LogEnd) {
-  const asked: string[] = [];
+async function readFrom(answers: readonly string[], knownLogEnd?: LogEnd) {
+  const names: string[] = [];
   const labels = { "berth/uid": "a".repeat(32) };
   const pod = {
     metadata: { name: "pod", uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", labels },
@@ -31,15 +31,15 @@ async function readFrom(answers: readonly string[], known?: LogEnd) {
   };
   const server = await loopbackServer((request, response) => {
     if (!request.url?.includes("/log?")) return answerJson(response, { items: [pod], metadata: {} });
-    response.writeHead(200, { "content-type": "text/plain" }).end(answers[asked.length] ?? answers.at(-1));
-    asked.push(request.url);
+    response.writeHead(200, { "content-type": "text/plain" }).end(answers[names.length] ?? answers.at(-1));
+    names.push(request.url);
   });
   const client = apiClient(server.access);
   const place = { client, paths: pathsOf("environments"), deployment: "one" };
   try {
     const recent = { ...recentRuns(Date.now), find: () => ({ jobs: [], pods: [pod] }) };
-    const log = await readLog(place, { uid: "a".repeat(32), run: 1 }, { recent, known });
-    return { log, text: new TextDecoder().decode(log.bytes), asked: asked.length };
+    const log = await readLog(place, { uid: "a".repeat(32), run: 1 }, { recent, known: knownLogEnd });
+    return { log, text: new TextDecoder().decode(log.bytes), asked: names.length };
   } finally {
     client.close();
     await server.close();

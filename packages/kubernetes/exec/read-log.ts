@@ -21,7 +21,11 @@ const TRIES = 2;
  * Returns the newest MiB of what the first machine's command wrote. The kubelet counts lines and no bytes: so many lines
  * are no less, and what comes before the newest MiB is dropped as it comes. Throws where the node does not find the log.
  */
-export async function readLog(place: Place, id: RunId, { recent, known }: ReadLogOptions): Promise<RunLog> {
+export async function readLog(
+  place: Place,
+  id: RunId,
+  { recent, known: knownLogEnd }: ReadLogOptions,
+): Promise<RunLog> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
   // A run that has a pod for a machine has no other one for it later.
   const first = firstPod(recent.find(id)?.pods ?? []) ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
@@ -30,7 +34,7 @@ export async function readLog(place: Place, id: RunId, { recent, known }: ReadLo
   const path = `${place.paths.pods}/${first.metadata.name}/log?${query}`;
   for (let tries = 0; tries < TRIES; tries += 1) {
     if (tries > 0) await sleep(PAUSE_MS);
-    const { log, isUnstamped } = await readOnce(place, path, stampedLog(known), signal);
+    const { log, isUnstamped } = await readOnce(place, path, stampedLog(knownLogEnd), signal);
     if (!isUnstamped || !isNodeError(log)) return log;
   }
   throw new Error("The node of the container does not find its log");

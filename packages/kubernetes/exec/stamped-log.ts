@@ -40,10 +40,10 @@ interface Mark {
  * Reads a log of which `known` is the end of an earlier answer. The kubelet names no positions, and begins a new file at
  * 10 MiB. The time of a line finds that line again in a later log.
  */
-export function stampedLog(known: LogEnd | undefined): StampedLog {
+export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
   const state: State = {
-    known,
-    mark: parseMark(known?.mark),
+    known: knownLogEnd,
+    mark: parseMark(knownLogEnd?.mark),
     kept: Buffer.allocUnsafe(2 * MOST_BYTES),
     keptBytes: 0,
     total: 0,
@@ -82,12 +82,12 @@ function take(state: State, bytes: Buffer): void {
 }
 
 function beginLine(state: State, line: Buffer): void {
-  const { known, mark, last, total } = state;
+  const { known: knownLogEnd, mark, last, total } = state;
   const time = stampForm.exec(line.subarray(0, MOST_STAMP).toString("latin1"))?.[1] ?? "";
   state.isUnstamped ??= time === "";
   state.last = { time, nth: time === last.time ? last.nth + 1 : 1, from: total };
   const isMarked = mark?.time === time && mark.nth === state.last.nth;
-  if (known && isMarked) state.begin = known.position - mark.bytes - total;
+  if (knownLogEnd && isMarked) state.begin = knownLogEnd.position - mark.bytes - total;
   keep(state, line.subarray(time === "" ? 0 : time.length + 1));
 }
 
@@ -104,9 +104,9 @@ function keep(state: State, bytes: Buffer): void {
 }
 
 /** A mark that is not found went with an older file: at least a byte behind it is lost. */
-function logOf({ known, mark, kept, keptBytes, total, last, begin }: State): RunLog {
+function logOf({ known: knownLogEnd, mark, kept, keptBytes, total, last, begin }: State): RunLog {
   const bytes = Buffer.from(kept.subarray(Math.max(0, keptBytes - MOST_BYTES), keptBytes));
-  const first = begin ?? (known && mark ? known.position + 1 : 0);
+  const first = begin ?? (knownLogEnd && mark ? knownLogEnd.position + 1 : 0);
   const ownMark = last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;
   return { start: first + total - bytes.length, bytes, mark: ownMark };
 }

@@ -13,8 +13,8 @@ const refusal = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const
 export async function startSupervised(place: Place, pod: Pod, exec: Exec, timeoutMs: number): Promise<void> {
   const { id, words, env, directory = "", stdin } = exec;
   const order = { id, words, env, directory, stdin: Buffer.from(stdin).toString("base64"), timeoutMs: exec.timeoutMs };
-  const asked = { words: askSupervisor("exec"), stdin: JSON.stringify(order), timeoutMs };
-  const { exitCode } = await askPod(place, pod, asked);
+  const command = { words: askSupervisor("exec"), stdin: JSON.stringify(order), timeoutMs };
+  const { exitCode } = await askPod(place, pod, command);
   if (exitCode === 0) return;
   if (exitCode === refusal.noPlace) throw new Error("Nothing can be written beside the supervisor of this container");
   if (exitCode === refusal.malformed) throw new Error("The command did not arrive whole");
@@ -28,8 +28,8 @@ export async function readSupervised(
   pod: Pod,
   { id, waitMs, timeoutMs }: { readonly id: string; readonly waitMs: number; readonly timeoutMs: number },
 ): Promise<ExecStatus | undefined> {
-  const asked = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
-  const { exitCode, stdout } = await askPod(place, pod, asked);
+  const command = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
+  const { exitCode, stdout } = await askPod(place, pod, command);
   if (exitCode === refusal.unknown) return undefined;
   if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
   return machineStatusOf(answerIn(stdout));

@@ -25,9 +25,9 @@ it(`reads the capacity of ${NODES} nodes and ${PODS} pods within ${MOST_MB} MB`,
 
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", reading, url, ca]);
 
-  const read = JSON.parse(stdout);
-  expect(read).toMatchObject({ nodes: NODES, runs: PODS });
-  expect(read.mostMb).toBeLessThanOrEqual(MOST_MB);
+  const result = JSON.parse(stdout);
+  expect(result).toMatchObject({ nodes: NODES, runs: PODS });
+  expect(result.mostMb).toBeLessThanOrEqual(MOST_MB);
 });
 
 /** In a process of its own, whose memory is that of nothing else. */

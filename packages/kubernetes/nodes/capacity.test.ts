@@ -308,17 +308,17 @@ describe("the nodes of a cluster of more than a thousand", () => {
 
     const large = await listed([...others, ...nodes], pods);
 
-    const asked = server.requests.map(({ url }) => new URL(url, server.access.url).searchParams);
+    const queries = server.requests.map(({ url }) => new URL(url, server.access.url).searchParams);
     expect(large).toMatchObject([
       { name: "a", foreignUnits: 3, runs: [{ uid, run: 2, units: 2 }] },
       { name: "b", foreignUnits: 0, runs: [] },
     ]);
-    expect(asked.flatMap((query) => query.get("fieldSelector")?.split(",")[0] ?? []).sort()).toEqual([
+    expect(queries.flatMap((query) => query.get("fieldSelector")?.split(",")[0] ?? []).sort()).toEqual([
       "spec.nodeName=a",
       "spec.nodeName=b",
     ]);
     // No older than the list of the nodes, and without a limit, which older API servers answer from their store.
-    expect(asked.slice(2).map((query) => [query.get("resourceVersion"), query.has("limit")])).toEqual([
+    expect(queries.slice(2).map((query) => [query.get("resourceVersion"), query.has("limit")])).toEqual([
       ["1", false],
       ["1", false],
     ]);

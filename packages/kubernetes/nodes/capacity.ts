@@ -52,8 +52,8 @@ async function listSliced(
     const offer = byName.get(name);
     return offer && computeNode(offer, await readTaken(place, name, resourceVersion, options));
   };
-  const read = await slices.read([...byName.keys()], readNode, enough);
-  return offers.map(({ node }) => read.get(node.name) ?? { ...node, foreignUnits: node.units, unread: true as const });
+  const nodes = await slices.read([...byName.keys()], readNode, enough);
+  return offers.map(({ node }) => nodes.get(node.name) ?? { ...node, foreignUnits: node.units, unread: true as const });
 }
 
 /**

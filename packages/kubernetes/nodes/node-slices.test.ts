@@ -28,22 +28,22 @@ it("reads every node in a call that has the time", async () => {
 it("goes on in the next call where the last one stopped, until every node was read once", async () => {
   const call = callsOf(30);
 
-  const read = [await call(), await call(), await call()].flat();
+  const result = [await call(), await call(), await call()].flat();
   const last = await call();
 
-  expect(new Set(read).size).toBe(90);
-  expect(new Set([...read, ...last])).toEqual(new Set(names));
+  expect(new Set(result).size).toBe(90);
+  expect(new Set([...result, ...last])).toEqual(new Set(names));
 });
 
 it("reads every other node where nodes come and go between the calls", async () => {
   const call = callsOf(30);
-  const read = new Set(await call());
-  const next = names[(names.indexOf([...read].at(-1) ?? "") + 1) % names.length];
+  const result = new Set(await call());
+  const next = names[(names.indexOf([...result].at(-1) ?? "") + 1) % names.length];
   const changed = ["a-new-node", ...names.filter((name) => name !== next), "z-new-node"];
 
-  for (let calls = 0; calls < 4; calls += 1) for (const name of await call(changed)) read.add(name);
+  for (let calls = 0; calls < 4; calls += 1) for (const name of await call(changed)) result.add(name);
 
-  expect(changed.filter((name) => !read.has(name))).toEqual([]);
+  expect(changed.filter((name) => !result.has(name))).toEqual([]);
 });
 
 it("begins somewhere else in each new process", async () => {

@@ -26,7 +26,7 @@ export function nodeSlices(): NodeSlices {
         while (taken < order.length && !enough.aborted) {
           const name = order[taken++] ?? "";
           await readNode(name).then(
-            (read) => found.set(name, read),
+            (slice) => found.set(name, slice),
             (error: unknown) => errors.push(error),
           );
         }
@@ -43,6 +43,6 @@ export function nodeSlices(): NodeSlices {
 function firstFrom(sorted: readonly string[], name: string): number {
   return Math.max(
     0,
-    sorted.findIndex((other) => other >= name),
+    sorted.findIndex((otherName) => otherName >= name),
   );
 }

@@ -20,8 +20,8 @@ export function typeOfNode(
   { metadata: { labels = {} } }: Node,
   rules: readonly NodeTypeRule[],
 ): InstanceType | undefined {
-  const own = findInstanceType(labels[typeLabel] ?? "");
-  if (own) return own;
+  const ownInstanceType = findInstanceType(labels[typeLabel] ?? "");
+  if (ownInstanceType) return ownInstanceType;
   const rule = rules.find(
     ({ label, value }) => labels[label] !== undefined && (value ?? labels[label]) === labels[label],
   );
@@ -47,7 +47,7 @@ export function termsOfType(
   const inZone = zones.map((zone) => inOrWithout(zoneLabel, zone));
   const unlabelled: Requirement = { key: typeLabel, operator: "NotIn", values: instanceTypeNames };
   const byRule = rules.flatMap((rule, at) => {
-    const earlier = rules.slice(0, at).filter((one) => one.instanceType !== rule.instanceType);
+    const earlier = rules.slice(0, at).filter((earlierRule) => earlierRule.instanceType !== rule.instanceType);
     return rule.instanceType === instanceType ? [[unlabelled, ...earlier.map(unlike), like(rule)]] : [];
   });
   const byLabel: Requirement[] = [{ key: typeLabel, operator: "In", values: [instanceType] }];

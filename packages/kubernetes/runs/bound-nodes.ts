@@ -26,11 +26,13 @@ export function boundNodes({ jobs: [job], pods }: RunObjects, nodes: readonly No
   const kept = keptOf(job);
   const seen = pods.flatMap((pod) => {
     const index = machineOf(pod);
-    return kept.some((one) => one.index === index) || pod.spec.nodeName === undefined ? [] : [boundNow(pod, nodes)];
+    return kept.some((boundOnce) => boundOnce.index === index) || pod.spec.nodeName === undefined
+      ? []
+      : [boundNow(pod, nodes)];
   });
   return [...kept, ...seen]
     .toSorted((a, b) => a.index - b.index)
-    .map((one) => ({ ...one, silent: silenceIn(nodes, one), ...markIn(pods, nodes, one) }));
+    .map((boundOnce) => ({ ...boundOnce, silent: silenceIn(nodes, boundOnce), ...markIn(pods, nodes, boundOnce) }));
 }
 
 /** Whether a pod of this machine was ever seen on a node. */
@@ -52,7 +54,9 @@ export function unkeptNodes(job: Job | undefined, bound: readonly BoundRecord[])
 
 function keptOf(job: Job | undefined): BoundOnce[] {
   const kept = (job && jsonOf<Kept>(job.metadata, annotation.bound)) ?? [];
-  return kept.flatMap((one) => (typeof one?.name === "string" && typeof one.uid === "string" ? [one] : []));
+  return kept.flatMap((boundOnce) =>
+    typeof boundOnce?.name === "string" && typeof boundOnce.uid === "string" ? [boundOnce] : [],
+  );
 }
 
 /** A node object that is younger than the binding is another machine under that name: nobody knows the first one's uid. */
@@ -70,7 +74,7 @@ function boundNow(pod: Pod, nodes: readonly Node[]): BoundOnce {
 /** None where a listing shows no such pod there, or more than one of that machine. */
 function markIn(pods: readonly Pod[], nodes: readonly Node[], { index, uid }: BoundOnce): Pick<BoundNode, "mark"> {
   const node = nodes.find(({ metadata }) => metadata.uid === uid);
-  const [pod, ...others] = pods.filter((one) => machineOf(one) === index);
+  const [pod, ...others] = pods.filter((pod) => machineOf(pod) === index);
   const isListed = node && pod && others.length === 0 && pod.spec.nodeName === node.metadata.name;
   return isListed ? { mark: `${markOfPod(pod)} ${markOfNode(node)}` } : {};
 }

@@ -28,9 +28,9 @@ export async function resizeRun(place: Place, id: RunId, resources: Resources, r
     jobs: [job],
     pods,
   } = await readRun(place, id);
-  const known = job ? numberIn(job, annotation.resized) : 0;
-  if (known > revision) return;
-  if (job && known < revision) {
+  const earlierRevision = job ? numberIn(job, annotation.resized) : 0;
+  if (earlierRevision > revision) return;
+  if (job && earlierRevision < revision) {
     await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
   }
   const amounts = quantities(resources);

@@ -73,26 +73,26 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
 
   /** What is read, and how, where the pod is answered by its name as given. */
   async function read(pod: Pod | Error | undefined, { names = [name], of = job, isProbablyGone = false } = {}) {
-    const asked: string[] = [];
+    const input: string[] = [];
     const client: Pick<ApiClient, "find" | "list"> = {
       async find<Body>(path: string) {
         const isJob = path.startsWith(paths.jobs);
-        asked.push(isJob ? "find job" : "find pod");
+        input.push(isJob ? "find job" : "find pod");
         if (isJob) return of as Body;
         if (pod instanceof Error) throw pod;
         return pod as Body;
       },
       async list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[]) {
         const isJobs = path.startsWith(paths.jobs);
-        asked.push(isJobs ? "list jobs" : "list pods");
+        input.push(isJobs ? "list jobs" : "list pods");
         return { items: keep((isJobs ? of : listed) as Item), resourceVersion: "1" };
       },
     };
-    const known = knownPods();
-    for (const one of names) known.add(id, one);
-    const place = { client: client as ApiClient, paths, deployment: "one", known };
+    const knownValue = knownPods();
+    for (const name of names) knownValue.add(id, name);
+    const place = { client: client as ApiClient, paths, deployment: "one", known: knownValue };
     const { pods } = await readRunBriefly(place, id, isProbablyGone);
-    return { asked, pods };
+    return { asked: input, pods };
   }
 
   it.each<[string, Pod]>([
@@ -120,8 +120,8 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
     ["several were shown", { names: [name, "other"] }, ["find job", "list pods"]],
     ["it has several machines", { of: ofTwo }, ["find job", "list pods", "find job"]],
     ["it is probably gone", { isProbablyGone: true }, ["list jobs", "list pods"]],
-  ])("lists the pods of a run where %s", async (_, seen, asked) => {
-    expect(await read(running, seen)).toEqual({ asked, pods: [listed] });
+  ])("lists the pods of a run where %s", async (_, seen, names) => {
+    expect(await read(running, seen)).toEqual({ asked: names, pods: [listed] });
   });
 
   it("fails where the API server does not say whether the pod is there", async () => {

@@ -71,8 +71,8 @@ async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjec
  * makes no other one. undefined: nobody can tell without a list.
  */
 async function findOnlyPod(place: Place, id: RunId, job: Job): Promise<Pod | undefined> {
-  const { client, paths, known } = place;
-  const name = known?.onlyOf(id);
+  const { client, paths, known: knownValue } = place;
+  const name = knownValue?.onlyOf(id);
   if (name === undefined || sharesOf(job).length > 1) return undefined;
   const reading = client.find<Pod>(`${paths.pods}/${name}`);
   const pod = await unlessForbidden(place, `GET ${paths.pods}`, reading, undefined);
@@ -127,7 +127,7 @@ export async function livingPod(place: Place, id: RunId): Promise<Pod> {
     pods,
   } = await readRun(place, id);
   const pod = pods.find(
-    (one) => machineOf(one) === 0 && one.metadata.deletionTimestamp === undefined && machineStatusOf(one).started,
+    (pod) => machineOf(pod) === 0 && pod.metadata.deletionTimestamp === undefined && machineStatusOf(pod).started,
   );
   if (!job || !isLiving(job) || !pod || machineStatusOf(pod).end) throw new RunGone();
   return pod;

@@ -37,9 +37,9 @@ export async function removeRun(
 ): Promise<boolean> {
   const { client, paths } = place;
   // Each object is named by its uid: one that came meanwhile stays, and is seen by the next look.
-  const known = force ? undefined : recent.find(id);
+  const knownRunObjects = force ? undefined : recent.find(id);
   recent.forget(id);
-  const objects = unlessBound ? await keepUnbound(place, id) : (known ?? (await readRun(place, id)));
+  const objects = unlessBound ? await keepUnbound(place, id) : (knownRunObjects ?? (await readRun(place, id)));
   const {
     jobs: [first, ...others],
     pods,
@@ -66,12 +66,12 @@ export async function removeRun(
   await removeArchives(place, id);
   const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id, refused) : [];
   const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
-  const asked = pods.flatMap((pod) => {
+  const deletions = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
     return goesInTime(pod, seconds, objects.jobs[machineOf(pod)] !== undefined) ? [] : [{ pod, seconds }];
   });
   await Promise.all(
-    asked.map(({ pod: { metadata }, seconds }) =>
+    deletions.map(({ pod: { metadata }, seconds }) =>
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
@@ -92,8 +92,8 @@ function mayGetPod({ jobs, pods }: RunObjects): boolean {
 
 /** The newest pod of the first machine, which has the disk. */
 function firstOf({ pods }: RunObjects): Pod | undefined {
-  const own = pods.filter((pod) => machineOf(pod) === 0);
-  return own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
+  const ownPods = pods.filter((pod) => machineOf(pod) === 0);
+  return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
 async function removeJob({ client, paths }: Place, { metadata: { name, uid } }: Job): Promise<void> {

@@ -40,9 +40,9 @@ describe("a run", () => {
   });
 
   it("on several machines that were asked to end has ended with the last of them", () => {
-    const asked = (pod: Pod) => ({ ...pod, spec: { ...pod.spec, activeDeadlineSeconds: 1 } });
-    const lives = [jobOf(), asked(podOf("lives"))] as const;
-    const isOver = [jobOf(failed), asked(podOf(143, { reason: "DeadlineExceeded" }))] as const;
+    const input = (pod: Pod) => ({ ...pod, spec: { ...pod.spec, activeDeadlineSeconds: 1 } });
+    const lives = [jobOf(), input(podOf("lives"))] as const;
+    const isOver = [jobOf(failed), input(podOf(143, { reason: "DeadlineExceeded" }))] as const;
 
     expect(endOfAll(isOver, lives)).toBeUndefined();
     expect(endOfAll(lives, isOver)).toBeUndefined();

@@ -183,8 +183,8 @@ describe("the Job of a run", () => {
   it("stays on a node that does not answer", () => {
     expect(podOf().tolerations).toEqual(
       expect.arrayContaining(
-        ["not-ready", "unreachable"].map((what) => ({
-          key: `node.kubernetes.io/${what}`,
+        ["not-ready", "unreachable"].map((subject) => ({
+          key: `node.kubernetes.io/${subject}`,
           operator: "Exists",
           effect: "NoExecute",
         })),

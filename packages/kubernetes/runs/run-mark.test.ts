@@ -89,9 +89,11 @@ describe("the mark of a run", () => {
     ["its Job was deleted without it", []],
     ["it is another Job's of that name", [{ kind: "Job", name: `${uid}-r1`, uid: "u-another" }]],
   ])("changes when %s", (_, ownerReferences) => {
-    const other: Pod = { ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-`, ownerReferences } };
+    const otherPod: Pod = { ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-`, ownerReferences } };
 
-    expect(markOfPod(other)).not.toBe(markOfPod({ ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-` } }));
+    expect(markOfPod(otherPod)).not.toBe(
+      markOfPod({ ...pod, metadata: { ...pod.metadata, generateName: `${uid}-r1-` } }),
+    );
   });
 
   it("stays the same when only what nobody observes is written to the pod", () => {

@@ -45,7 +45,7 @@ export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "
 export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
   const { secret, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
-  const pod = pods.find((one) => machineOf(one) === 0);
+  const pod = pods.find((pod) => machineOf(pod) === 0);
   const of = job ?? pod;
   // It goes with its Job, unless a hand deleted that without what it owns.
   const ssh = job ? [] : [`${paths.services}/${sshServiceOf(id)}`];
@@ -63,10 +63,10 @@ export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths:
 
 /** Whether it had volumes of EBS: nobody knows where neither Job nor pod is left to say. */
 export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
-  const pod = pods.find((one) => machineOf(one) === 0);
+  const pod = pods.find((pod) => machineOf(pod) === 0);
   if (!job && !pod) return true;
   const { volumes = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
-  return volumes.some((one) => isEbsVolume(one.persistentVolumeClaim?.claimName ?? ""));
+  return volumes.some((volume) => isEbsVolume(volume.persistentVolumeClaim?.claimName ?? ""));
 }
 
 export function hasEnv(run: Pick<Run, "env">): boolean {

@@ -38,12 +38,12 @@ function isRunning(pod: Pod): boolean {
 async function terminatePod(place: Place, { metadata: { name, uid } }: Pod): Promise<boolean> {
   const { client, paths } = place;
   const patch = client.patch(`${paths.pods}/${name}`, { metadata: { uid }, spec: { activeDeadlineSeconds: 1 } });
-  const asked = patch.then(
+  const deletion = patch.then(
     () => true,
     (error: unknown) => {
       if (isNotFound(error) || isAnother(error)) return true;
       throw error;
     },
   );
-  return unlessForbidden(place, `PATCH ${paths.pods}`, asked, false);
+  return unlessForbidden(place, `PATCH ${paths.pods}`, deletion, false);
 }

@@ -39,11 +39,11 @@ export function eventListing<Kept>(
   };
   return async () => {
     if (!newest || now() >= newest.at + keptMs) newest = { at: now(), answer: list() };
-    const asked = newest;
+    const pending = newest;
     try {
-      return await asked.answer;
+      return await pending.answer;
     } catch (error) {
-      if (newest === asked) newest = undefined;
+      if (newest === pending) newest = undefined;
       throw error;
     }
   };

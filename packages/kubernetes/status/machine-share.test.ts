@@ -16,9 +16,9 @@ describe("a machine's share", () => {
   });
 
   it("of one of eight GPUs is an eighth of the rest too", () => {
-    const one = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
+    const entry = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
 
-    expect(quantitiesOf(one)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+    expect(quantitiesOf(entry)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
   });
 
   it("of a machine without GPUs is all that it offers", () => {
@@ -41,7 +41,7 @@ describe("a machine's share", () => {
     { instanceType: "x.none", shares: [share(1)] },
     { instanceType: "p5.48xlarge", shares: [] },
     { instanceType: "p5.48xlarge", shares: [share(8), share(4)] },
-  ])("is refused for $instanceType with $shares.length shares of which nothing can be made", (given) => {
-    expect(() => quantitiesOf({ ...given, gpusPerMachine: 8, resources: null })).toThrow();
+  ])("is refused for $instanceType with $shares.length shares of which nothing can be made", (input) => {
+    expect(() => quantitiesOf({ ...input, gpusPerMachine: 8, resources: null })).toThrow();
   });
 });

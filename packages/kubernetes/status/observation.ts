@@ -34,7 +34,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
   const {
     jobs: [job],
   } = objects;
-  const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((one) => one !== undefined);
+  const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((object) => object !== undefined);
   if (!of || isDraft(objects, surroundings.now)) return undefined;
   const machines = machinesOf(of, objects);
   const statuses = machines.map(({ status }) => status);
@@ -121,8 +121,10 @@ function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
 /** Each with its newest pod. */
 function machinesOf(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, sharesOf(of).length) }, (_, machine) => {
-    const own = pods.filter((pod) => machineOf(pod) === machine);
-    const pod = own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
+    const ownPods = pods.filter((pod) => machineOf(pod) === machine);
+    const pod = ownPods
+      .toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp))
+      .at(-1);
     return { job: jobs[machine], pod, status: machineStatusOf(pod), wasBound: wasBound(jobs[0], machine) };
   });
 }
@@ -142,7 +144,7 @@ function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Ob
   const addresses = node?.status?.addresses ?? [];
   // Whatever a node says of itself, people put it into a command.
   const usable = addresses.filter(({ address }) => isIP(address) !== 0);
-  const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((one) => one.type === type) ?? []);
+  const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((address) => address.type === type) ?? []);
   return found[0] ? { ip: found[0].address, ...(job ? sshPortOf(job) : { port: null }) } : null;
 }
 

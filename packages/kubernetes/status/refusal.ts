@@ -55,8 +55,8 @@ function passing(words: string): Refusal {
 
 /** Returns why the cluster refused its own controller a pod, from the text of an event. */
 export function podRefusalIn(said: string): Refusal {
-  const known = refusalIn(said);
-  if (known) return known;
+  const knownRefusal = refusalIn(said);
+  if (knownRefusal) return knownRefusal;
   if (overloaded.test(said)) return passing("the cluster's API server is overloaded or cannot be reached");
   return { words: inWords(said), isForGood: false, passes: false };
 }
@@ -74,8 +74,12 @@ export function refusalIn(said: string): Refusal | undefined {
 export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): unknown {
   if (!(error instanceof ApiRefused)) return error;
   const said = withoutSecrets(error.said, run);
-  const known = refusalIn(said);
-  const refusal = isOfTheObject(error) ? (known ?? invalid(error.status, said)) : known?.isForGood ? undefined : known;
+  const knownRefusal = refusalIn(said);
+  const refusal = isOfTheObject(error)
+    ? (knownRefusal ?? invalid(error.status, said))
+    : knownRefusal?.isForGood
+      ? undefined
+      : knownRefusal;
   if (!refusal) return error;
   return refusal.isForGood ? new RunRefused(refusal.words) : new RunNotTaken(refusal.words);
 }

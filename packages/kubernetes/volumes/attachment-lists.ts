@@ -33,11 +33,11 @@ export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): Attachm
   return {
     attachments: askTogether<readonly string[], readonly Attachment[]>(
       async (questions) => {
-        const asked = new Set(questions.flat());
+        const volumeIds = new Set(questions.flat());
         const { items } = await client.list<VolumeAttachment, Attachment>(attachmentsPath, ({ metadata, spec }) => {
           const volume = spec.source.persistentVolumeName ?? "";
           const { name, uid } = metadata;
-          return asked.has(volume) ? [{ name, uid, nodeName: spec.nodeName, volume }] : [];
+          return volumeIds.has(volume) ? [{ name, uid, nodeName: spec.nodeName, volume }] : [];
         });
         const found = Map.groupBy(items, ({ volume }) => volume);
         return (volumes) => volumes.flatMap((volume) => found.get(volume) ?? []);
@@ -46,9 +46,9 @@ export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): Attachm
     ),
     isOnNode: askTogether<string, boolean>(
       async (volumes) => {
-        const asked = new Set(volumes);
+        const volumeIds = new Set(volumes);
         const { items } = await client.list<Node, string>("/api/v1/nodes", (node) =>
-          volumesOf(node).filter((volume) => asked.has(volume)),
+          volumesOf(node).filter((volume) => volumeIds.has(volume)),
         );
         const found = new Set(items);
         return (volume) => found.has(volume);

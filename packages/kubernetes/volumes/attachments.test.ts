@@ -53,12 +53,12 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
     // As whoever opens the stores of a cluster gives it: without lists of its own.
     volumes: kubernetesVolumes({ client, paths, deployment: "one" }, { now: () => 0 }),
     removed,
-    countOf: (kind: string) => lists.filter((one) => one === kind).length,
+    countOf: (kind: string) => lists.filter((list) => list === kind).length,
   };
 }
 
-const attachedOf = async (of: ReturnType<typeof clusterWith>, asked: readonly string[]) =>
-  Promise.all(asked.map(async (id) => (await of.volumes.findVolume(id))?.attached));
+const attachedOf = async (of: ReturnType<typeof clusterWith>, names: readonly string[]) =>
+  Promise.all(names.map(async (id) => (await of.volumes.findVolume(id))?.attached));
 
 it("16 disks at once cost two lists of attachments and three of nodes, and each is told of its own volume", async () => {
   const name = (n: number) => `kubernetes.io/csi/csi.example^handle-${n}`;

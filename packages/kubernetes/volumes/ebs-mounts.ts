@@ -120,13 +120,13 @@ function isOfDeployment(metadata: Metadata, deployment: string): boolean {
 }
 
 function isLivingPartOf({ uid, run }: RunId, { metadata }: KubeObject): boolean {
-  const own = labelledRun(metadata);
-  return own?.uid === uid && own.run === run && metadata.deletionTimestamp === undefined;
+  const ownRun = labelledRun(metadata);
+  return ownRun?.uid === uid && ownRun.run === run && metadata.deletionTimestamp === undefined;
 }
 
 /** Whoever had a volume before is over once the core gives it on: what such a run has left goes, and nothing of a living one. */
 async function removeLeft(place: Place, run: RunId, { volume, claim }: InTheWay): Promise<void> {
-  const found = [volume, claim].flatMap((one) => one ?? []);
+  const found = [volume, claim].flatMap((object) => object ?? []);
   for (const { metadata } of found) {
     const owner = labelledRun(metadata);
     if (!owner || (owner.uid === run.uid && owner.run === run.run)) continue;
@@ -152,10 +152,10 @@ export async function removeEbsMounts(
 ): Promise<string[]> {
   const { claims, volumes } = await listObjects(place, uid);
   const ofRun = (metadata: Metadata) => labelledRun(metadata)?.run === run;
-  const own = volumes.filter(ofRun);
+  const ownMetadatas = volumes.filter(ofRun);
   await Promise.all(claims.filter(ofRun).map((claim) => removeClaim(place, claim, refused)));
-  await Promise.all(own.map((volume) => removeVolume(place, volume, refused)));
-  return own.map(({ name }) => name);
+  await Promise.all(ownMetadatas.map((volume) => removeVolume(place, volume, refused)));
+  return ownMetadatas.map(({ name }) => name);
 }
 
 /** The runs that have any of them. */

@@ -19,9 +19,9 @@ afterEach(async () => {
 });
 
 /** A cluster with this volume among a thousand of others, whose claim somebody deleted by hand unless it is given. */
-async function clusterWith(own: PersistentVolume | undefined, claim?: Claim) {
+async function clusterWith(ownVolume: PersistentVolume | undefined, claim?: Claim) {
   const others = Array.from({ length: 1_000 }, (_, at) => volumeNamed(`pvc-other-${at}`, `claim-${at}`));
-  const all = own ? [...others, own] : others;
+  const all = ownVolume ? [...others, ownVolume] : others;
   const patches: object[] = [];
   let answer = 0;
   server = await loopbackServer((request, response) => {
@@ -47,7 +47,9 @@ async function clusterWith(own: PersistentVolume | undefined, claim?: Claim) {
     warnings: () => answer,
     /** What was asked of volumes, without its query. */
     asked: () =>
-      server.requests.map(({ method, url }) => `${method} ${url.split("?")[0]}`).filter((one) => one.includes(volumes)),
+      server.requests
+        .map(({ method, url }) => `${method} ${url.split("?")[0]}`)
+        .filter((name) => name.includes(volumes)),
   };
 }
 
@@ -64,33 +66,35 @@ function volumeNamed(
 
 describe("the volume of a claim that is gone", () => {
   it("is asked for by the name that its provisioner gave it, among a thousand of others", async () => {
-    const { place, asked, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
+    const { place, asked: input, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
 
     await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
 
     const look = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
-    expect(asked()).toEqual([...look, ...look]);
+    expect(input()).toEqual([...look, ...look]);
     expect(warnings()).toBe(0);
   });
 
   it("is asked for by its label where it is called otherwise", async () => {
-    const { place, asked, warnings } = await clusterWith(
-      volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }),
-    );
+    const {
+      place,
+      asked: input,
+      warnings,
+    } = await clusterWith(volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }));
 
     await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
 
     const look = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
-    expect(asked()).toEqual([...look, ...look]);
+    expect(input()).toEqual([...look, ...look]);
     expect(warnings()).toBe(2);
   });
 
   it("is gone where it has neither, at two questions that no other volume answers", async () => {
-    const { place, asked, warnings } = await clusterWith(undefined);
+    const { place, asked: input, warnings } = await clusterWith(undefined);
 
     expect(await claimAgain(place, id, 0)).toBeUndefined();
 
-    expect(asked()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
+    expect(input()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
     expect(warnings()).toBe(0);
   });
 

@@ -153,7 +153,7 @@ async function leftVolume({ client }: Place, id: string): Promise<PersistentVolu
   const selector = encodeURIComponent(`${firstClaim}=${uid}`);
   const { items } = await client.list<PersistentVolume, PersistentVolume>(
     `${volumesPath}?labelSelector=${selector}`,
-    (one) => (isIts(one) && isLeft(one) ? [one] : []),
+    (volume) => (isIts(volume) && isLeft(volume) ? [volume] : []),
   );
   return items[0];
 }
@@ -163,8 +163,8 @@ function provisionedNameOf(ofClaim: string): string {
   return `pvc-${ofClaim}`;
 }
 
-function isLeft(one: PersistentVolume): boolean {
-  return one.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(one);
+function isLeft(volume: PersistentVolume): boolean {
+  return volume.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(volume);
 }
 
 /** For a claim of that name to come, whatever its uid; as it was read, so that one that is being removed stays so. */

@@ -15,10 +15,10 @@ const unbound: Claim = {
 };
 let claim: Claim | ApiRefused;
 let events: readonly KubeEvent[];
-let asked: string[];
+let names: string[];
 
 beforeEach(() => {
-  asked = [];
+  names = [];
   claim = unbound;
   events = [said("ProvisioningFailed", "no more volumes")];
 });
@@ -52,12 +52,12 @@ function pod({ spec = {}, status = {}, createdAt = "2026-01-01T00:09:00Z" } = {}
 function missingOf(...pods: readonly Pod[]): Promise<string | null> {
   const client: Partial<ApiClient> = {
     find: async <Body>() => {
-      asked.push("find claim");
+      names.push("find claim");
       if (claim instanceof ApiRefused) throw claim;
       return claim as Body;
     },
     list: async <Item, Kept>(_: string, keep: (item: Item) => readonly Kept[]) => {
-      asked.push("list events");
+      names.push("list events");
       return { items: events.flatMap((event) => keep(event as Item)), resourceVersion: "1" };
     },
   };
@@ -70,7 +70,7 @@ const words = "Its volume could not be made: no more volumes";
 describe("a pod that waits for a volume", () => {
   it("says why it could not be made, at two questions", async () => {
     expect(await missingOf(pod())).toBe(words);
-    expect(asked).toEqual(["list events", "find claim"]);
+    expect(names).toEqual(["list events", "find claim"]);
   });
 
   it("says so before what the scheduler makes of it", async () => {
@@ -132,7 +132,7 @@ describe("nothing is said of a volume", () => {
     events = [said("ProvisioningFailed", "no", { lastTimestamp: "2026-01-01T00:00:00Z" })];
 
     expect(await missingOf(pod())).toBeNull();
-    expect(asked).toEqual(["list events"]);
+    expect(names).toEqual(["list events"]);
   });
 
   it.each([
@@ -141,6 +141,6 @@ describe("nothing is said of a volume", () => {
     ["where the pod mounts none", { spec: { volumes: [] } }],
   ])("%s, and nobody is asked", async (_, shape) => {
     expect(await missingOf(pod(shape))).toBeNull();
-    expect(asked).toEqual([]);
+    expect(names).toEqual([]);
   });
 });

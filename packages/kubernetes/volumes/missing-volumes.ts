@@ -35,15 +35,15 @@ export function missingVolumes(place: Place, now: () => number): (pods: readonly
     const said = (await list()).filter(isOf).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
     const named = [...new Set(said.map(({ claim }) => claim))];
     const unbound = await Promise.all(named.map((name) => findUnbound(place, name)));
-    const own = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
-    const failure = own.findLast(({ hasFailed }) => hasFailed);
+    const ownEvents = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
+    const failure = ownEvents.findLast(({ hasFailed }) => hasFailed);
     // What keeps the pod from every node comes before what would be waited for on one.
-    return failure?.words ?? (machineStatusOf(pod).reason === null ? (own.at(-1)?.words ?? null) : null);
+    return failure?.words ?? (machineStatusOf(pod).reason === null ? (ownEvents.at(-1)?.words ?? null) : null);
   };
   return async (pods) => {
     const waiting = pods.filter((pod) => mayWait(pod, now()));
     const words = await Promise.all(waiting.map(wordsOf));
-    return words.find((one) => one !== null) ?? null;
+    return words.find((word) => word !== null) ?? null;
   };
 }
 

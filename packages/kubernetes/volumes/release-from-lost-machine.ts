@@ -46,7 +46,9 @@ function isOver({ status, spec }: Pod): boolean {
 }
 
 async function volumesOf({ client, paths }: Place, pods: readonly Pod[]): Promise<string[]> {
-  const names = pods.flatMap(({ spec }) => (spec.volumes ?? []).flatMap((one) => one.persistentVolumeClaim ?? []));
+  const names = pods.flatMap(({ spec }) =>
+    (spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim ?? []),
+  );
   const claims = await Promise.all(names.map(({ claimName }) => client.find<Claim>(`${paths.claims}/${claimName}`)));
   return claims.flatMap((claim) => claim?.spec.volumeName ?? []);
 }

@@ -27,12 +27,12 @@ export async function snapshotClassOf(client: ApiClient, driver: string): Promis
   }
   const { items } = await client.list<SnapshotClass, SnapshotClass>(
     `/apis/${snapshotApi}/volumesnapshotclasses`,
-    (one) => (one.driver === driver ? [one] : []),
+    (snapshotClass) => (snapshotClass.driver === driver ? [snapshotClass] : []),
   );
   const rank = ({ metadata, deletionPolicy }: SnapshotClass) =>
     (metadata.annotations?.[defaultClass] === "true" ? 0 : 2) + (deletionPolicy === "Delete" ? 0 : 1);
   const [first] = items.toSorted(
-    (one, other) => rank(one) - rank(other) || (one.metadata.name < other.metadata.name ? -1 : 1),
+    (left, right) => rank(left) - rank(right) || (left.metadata.name < right.metadata.name ? -1 : 1),
   );
   return first?.metadata.name;
 }

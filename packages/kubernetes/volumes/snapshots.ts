@@ -106,7 +106,7 @@ async function listSnapshots(place: Place, volumeId: string): Promise<readonly S
   const selector = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   const path = `${place.paths.snapshots}?labelSelector=${encodeURIComponent(selector.join(","))}`;
   try {
-    const keep = (one: Snapshot) => (one.metadata.deletionTimestamp === undefined ? [one] : []);
+    const keep = (snapshot: Snapshot) => (snapshot.metadata.deletionTimestamp === undefined ? [snapshot] : []);
     return (await place.client.list<Snapshot, Snapshot>(path, keep)).items;
   } catch (error) {
     if (await isWithoutApi(place, error)) return [];

@@ -16,7 +16,9 @@ const defaultClass = "storageclass.kubernetes.io/is-default-class";
  * again, because the installation of Berth creates it.
  */
 export async function checkStorageClass(place: Place, wanted: StorageClass): Promise<void> {
-  const listing = place.client.list<KubeObject, KubeObject>(classesPath, (one) => [one], { part: "metadata" });
+  const listing = place.client.list<KubeObject, KubeObject>(classesPath, (storageClass) => [storageClass], {
+    part: "metadata",
+  });
   const listed = await unlessForbidden(place, `GET ${classesPath}`, listing, undefined);
   if (!listed) return;
   const classes = listed.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);

@@ -37,14 +37,14 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   });
   client = apiClient(server.access);
   const ending = new AbortController();
-  const known = knownPods();
-  const place = { client, paths: pathsOf("environments"), deployment: "one", known };
+  const knownValue = knownPods();
+  const place = { client, paths: pathsOf("environments"), deployment: "one", known: knownValue };
   const changes = followRuns(place, ending.signal, from);
   const seen: string[] = [];
   const reached: string[] = [];
   return {
     seen,
-    known,
+    known: knownValue,
     ending,
     /** Until all up to there was told. */
     async upTo(wanted: string) {
@@ -114,8 +114,8 @@ describe("the changes of runs", () => {
   });
 
   it("show by which names pods are there, and are not any more", async () => {
-    const { known, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
-    const nameOf = (digit: string) => known.onlyOf({ uid: digits(digit), run: 1 });
+    const { known: knownValue, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const nameOf = (digit: string) => knownValue.onlyOf({ uid: digits(digit), run: 1 });
 
     await until(2);
     const listed = ["a", "b", "c"].map(nameOf);

@@ -19,13 +19,13 @@ export async function* followRuns(
   signal: AbortSignal,
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
-  const { client, paths, deployment, known } = place;
+  const { client, paths, deployment, known: knownValue } = place;
   const everyRun = everyRunOf(deployment);
   const changed = changedRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = versionsOf(from);
-  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade, known }, changed);
+  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade, known: knownValue }, changed);
   // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
   const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
@@ -37,7 +37,7 @@ export async function* followRuns(
     follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
     follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
     followDeletedNodes(place, both, changed.emit),
-  ].map((one) => one.then(() => undefined, changed.fail));
+  ].map((stream) => stream.then(() => undefined, changed.fail));
   try {
     yield* changed.each();
   } finally {
@@ -75,7 +75,7 @@ function runFollower<Item extends KubeObject>(
   { markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
   { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
-  const known = new Map<string, Marked>();
+  const knownMarkeds = new Map<string, Marked>();
   const counts = new Map<string, number>();
   const count = ({ ref }: Marked, more: number) => {
     if (!ref) return;
@@ -84,9 +84,9 @@ function runFollower<Item extends KubeObject>(
     else counts.delete(nameOfRun(ref));
   };
   const remember = (item: Marked) => {
-    const before = known.get(item.uid);
+    const before = knownMarkeds.get(item.uid);
     if (before) count(before, -1);
-    known.set(item.uid, item);
+    knownMarkeds.set(item.uid, item);
     count(item, 1);
     if (item.ref) names?.add(item.ref, item.name);
     return before;
@@ -96,9 +96,9 @@ function runFollower<Item extends KubeObject>(
     if (item.ref && isNews) emit(item.ref);
   };
   const forget = (item: Marked) => {
-    const before = known.get(item.uid);
+    const before = knownMarkeds.get(item.uid);
     if (before) count(before, -1);
-    known.delete(item.uid);
+    knownMarkeds.delete(item.uid);
     if (item.ref) names?.remove(item.ref, item.name);
     if (item.ref && !isCovered(item)) emit(item.ref);
   };
@@ -112,7 +112,7 @@ function runFollower<Item extends KubeObject>(
     }),
     listed(items) {
       const there = new Set(items.map(({ uid }) => uid));
-      for (const item of [...known.values()]) if (!there.has(item.uid)) forget(item);
+      for (const item of [...knownMarkeds.values()]) if (!there.has(item.uid)) forget(item);
       for (const item of items) update(item);
     },
     changed(type, item) {

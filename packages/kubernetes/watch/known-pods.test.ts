@@ -4,27 +4,27 @@ import { knownPods } from "./known-pods.ts";
 const idOf = (n: number) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 });
 
 it("names the pod of a run for as long as it is the only one that was shown", () => {
-  const known = knownPods();
-  const seen = [known.onlyOf(idOf(1))];
+  const knownValue = knownPods();
+  const seen = [knownValue.onlyOf(idOf(1))];
 
   for (const name of ["a", "a", "b"]) {
-    known.add(idOf(1), name);
-    seen.push(known.onlyOf(idOf(1)));
+    knownValue.add(idOf(1), name);
+    seen.push(knownValue.onlyOf(idOf(1)));
   }
   for (const name of ["a", "b"]) {
-    known.remove(idOf(1), name);
-    seen.push(known.onlyOf(idOf(1)));
+    knownValue.remove(idOf(1), name);
+    seen.push(knownValue.onlyOf(idOf(1)));
   }
 
   expect(seen).toEqual([undefined, "a", "a", undefined, "b", undefined]);
 });
 
 it("keeps the runs whose pods were shown last, 20,000 of them", () => {
-  const known = knownPods();
-  for (let n = 0; n < 20_000; n += 1) known.add(idOf(n), `pod-${n}`);
+  const knownValue = knownPods();
+  for (let n = 0; n < 20_000; n += 1) knownValue.add(idOf(n), `pod-${n}`);
 
-  known.add(idOf(0), "pod-0");
-  known.add(idOf(20_000), "pod-20000");
+  knownValue.add(idOf(0), "pod-0");
+  knownValue.add(idOf(20_000), "pod-20000");
 
-  expect([0, 1, 2, 20_000].map((n) => known.onlyOf(idOf(n)))).toEqual(["pod-0", undefined, "pod-2", "pod-20000"]);
+  expect([0, 1, 2, 20_000].map((n) => knownValue.onlyOf(idOf(n)))).toEqual(["pod-0", undefined, "pod-2", "pod-20000"]);
 });

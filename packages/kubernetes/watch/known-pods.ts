@@ -13,19 +13,19 @@ export interface KnownPods {
 
 /** Remembers for looks by which names they can ask for pods. */
 export function knownPods(): KnownPods {
-  const known = new Map<string, readonly string[]>();
-  const othersOf = (run: string, name: string) => (known.get(run) ?? []).filter((one) => one !== name);
+  const podsByRun = new Map<string, readonly string[]>();
+  const othersOf = (run: string, name: string) => (podsByRun.get(run) ?? []).filter((podName) => podName !== name);
   const keep = (run: string, names: readonly string[]) => {
-    known.delete(run);
-    if (names.length > 0) known.set(run, names);
-    const [oldest] = known.keys();
-    if (known.size > mostKept && oldest !== undefined) known.delete(oldest);
+    podsByRun.delete(run);
+    if (names.length > 0) podsByRun.set(run, names);
+    const [oldest] = podsByRun.keys();
+    if (podsByRun.size > mostKept && oldest !== undefined) podsByRun.delete(oldest);
   };
   return {
     add: (id, name) => keep(nameOfRun(id), [...othersOf(nameOfRun(id), name), name]),
     remove: (id, name) => keep(nameOfRun(id), othersOf(nameOfRun(id), name)),
     onlyOf(id) {
-      const [only, ...others] = known.get(nameOfRun(id)) ?? [];
+      const [only, ...others] = podsByRun.get(nameOfRun(id)) ?? [];
       return others.length === 0 ? only : undefined;
     },
   };

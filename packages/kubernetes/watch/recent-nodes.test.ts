@@ -4,7 +4,7 @@ import { recentNodes } from "./recent-nodes.ts";
 
 /** An API server that answers each question when the test says so. */
 function asking(now: () => number) {
-  const asked: { readonly name: string; answer(isReady?: boolean): void; fail(): void }[] = [];
+  const input: { readonly name: string; answer(isReady?: boolean): void; fail(): void }[] = [];
   const find = (path: string) =>
     new Promise((resolve, reject) => {
       const name = path.split("/").at(-1) ?? "";
@@ -12,40 +12,40 @@ function asking(now: () => number) {
         const conditions = [{ type: "Ready", status: isReady ? "True" : "Unknown" }];
         resolve({ metadata: { name, uid: name }, spec: {}, status: { conditions } });
       };
-      asked.push({ name, answer, fail: () => reject(new Error("cut off")) });
+      input.push({ name, answer, fail: () => reject(new Error("cut off")) });
     });
-  return { asked, nodesOf: recentNodes({ find } as unknown as Parameters<typeof recentNodes>[0], now) };
+  return { asked: input, nodesOf: recentNodes({ find } as unknown as Parameters<typeof recentNodes>[0], now) };
 }
 
 it("a node is given out for no more than two seconds after it was asked for, however late it answered", async () => {
   let time = 0;
-  const { asked, nodesOf } = asking(() => time);
+  const { asked: input, nodesOf } = asking(() => time);
   const slow = nodesOf(["n1"]);
   time = 4_800;
   const quick = nodesOf(["n2"]);
   await setImmediate();
-  asked[1]?.answer();
+  input[1]?.answer();
   await quick;
   time = 4_900;
-  asked[0]?.answer();
+  input[0]?.answer();
   await slow;
 
   void nodesOf(["n1"]);
   void nodesOf(["n2"]);
   await setImmediate();
 
-  expect(asked.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
+  expect(input.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
 });
 
 it("a node that answers is asked for once by all who ask within two seconds, those of other nodes with it", async () => {
   let time = 0;
-  const { asked, nodesOf } = asking(() => time);
+  const { asked: input, nodesOf } = asking(() => time);
   const first = nodesOf(["n1"]);
   time = 1_999;
   const second = nodesOf(["n1", "n2"]);
   time = 2_000;
   const third = nodesOf(["n1"]);
-  for (const one of asked) one.answer();
+  for (const entry of input) entry.answer();
 
   const found = await Promise.all([first, second, third]);
 
@@ -54,29 +54,29 @@ it("a node that answers is asked for once by all who ask within two seconds, tho
     ["n1", "n2"],
     ["n1"],
   ]);
-  expect(asked.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
+  expect(input.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
 });
 
-it.each<[string, (one: { answer(isReady: boolean): void; fail(): void }) => void]>([
-  ["does not answer", (one) => one.answer(false)],
-  ["could not be asked for", (one) => one.fail()],
+it.each<[string, (entry: { answer(isReady: boolean): void; fail(): void }) => void]>([
+  ["does not answer", (entry) => entry.answer(false)],
+  ["could not be asked for", (entry) => entry.fail()],
 ])("a node that %s for one is asked for by each of the others", async (_, come) => {
-  const { asked, nodesOf } = asking(() => 0);
+  const { asked: input, nodesOf } = asking(() => 0);
   const first = nodesOf(["n1"]).catch(() => []);
   const others = [nodesOf(["n1"]), nodesOf(["n1"])];
-  const before = asked.length;
-  for (const one of asked) come(one);
+  const before = input.length;
+  for (const entry of input) come(entry);
   await first;
   await setImmediate();
 
-  for (const one of asked.slice(before)) one.answer();
+  for (const entry of input.slice(before)) entry.answer();
 
   expect((await Promise.all(others)).map((nodes) => nodes.length)).toEqual([1, 1]);
-  expect([before, asked.length]).toEqual([1, 3]);
+  expect([before, input.length]).toEqual([1, 3]);
 });
 
 it("a node that another one asks for is waited for until the own deadline, and those after it still share it", async () => {
-  const { asked, nodesOf } = asking(() => 0);
+  const { asked: input, nodesOf } = asking(() => 0);
   const deadline = new AbortController();
   const hanging = nodesOf(["n1"]);
   const late = nodesOf(["n1"], deadline.signal);
@@ -86,7 +86,7 @@ it("a node that another one asks for is waited for until the own deadline, and t
   await expect(late).rejects.toThrow("GET /api/v1/nodes/n1: timed out");
   const others = nodesOf(["n1"]);
   await setImmediate();
-  expect(asked.map(({ name }) => name)).toEqual(["n1"]);
-  asked[0]?.answer();
+  expect(input.map(({ name }) => name)).toEqual(["n1"]);
+  input[0]?.answer();
   expect((await Promise.all([hanging, others])).map((nodes) => nodes.length)).toEqual([1, 1]);
 });

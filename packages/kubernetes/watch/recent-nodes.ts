@@ -20,22 +20,22 @@ export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
   const kept = new Map<string, Asked>();
   const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < nodeKeptMs;
   const ask = async (name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> => {
-    const known = kept.get(name);
-    const found = known && (await readyInTime(known, name, deadline));
+    const cached = kept.get(name);
+    const found = cached && (await readyInTime(cached, name, deadline));
     if (found) return found;
     const reading = readNodes(client, [name], deadline);
     const ready = reading.then(
       (nodes) => nodes.find((node) => holds(node, "Ready")),
       () => undefined,
     );
-    const asked = { at: now(), ready };
-    if (kept.get(name) === known) kept.set(name, asked);
-    if (!(await ready) && kept.get(name) === asked) kept.delete(name);
+    const newReading = { at: now(), ready };
+    if (kept.get(name) === cached) kept.set(name, newReading);
+    if (!(await ready) && kept.get(name) === newReading) kept.delete(name);
     return (await reading)[0];
   };
   return async (names, deadline) => {
     // A node object may have its list of images: what is old is not held.
-    for (const [name, one] of kept) if (!isFresh(one)) kept.delete(name);
+    for (const [name, reading] of kept) if (!isFresh(reading)) kept.delete(name);
     const found = await Promise.all(names.map((name) => ask(name, deadline)));
     return found.flatMap((node) => node ?? []);
   };

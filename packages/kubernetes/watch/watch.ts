@@ -85,9 +85,9 @@ interface WatchEvent<Item> {
  * Versions are numbers that only grow (Kubernetes, "API concepts", resource versions), until somebody puts a backup of the
  * store back: a watch from a version that is still to come would be silent for as long.
  */
-function isEarlier(one: string, other: string): boolean {
-  const areNumbers = /^\d+$/.test(one) && /^\d+$/.test(other);
-  return areNumbers && BigInt(one) < BigInt(other);
+function isEarlier(left: string, right: string): boolean {
+  const areNumbers = /^\d+$/.test(left) && /^\d+$/.test(right);
+  return areNumbers && BigInt(left) < BigInt(right);
 }
 
 function restored(path: string): ApiRefused {

@@ -20,8 +20,8 @@ export function boundLog(lines: Lines, descriptor: number, path: string): Lines 
 }
 
 function isSameFile(descriptor: number, path: string): boolean {
-  const [own, named] = [fstatSync(descriptor), statSync(path, { throwIfNoEntry: false })];
-  return own.isFile() && own.ino === named?.ino && own.dev === named.dev;
+  const [ownStats, named] = [fstatSync(descriptor), statSync(path, { throwIfNoEntry: false })];
+  return ownStats.isFile() && ownStats.ino === named?.ino && ownStats.dev === named.dev;
 }
 
 /** Truncates the file instead of replacing it, since the descriptors of this process lead to it and append. */

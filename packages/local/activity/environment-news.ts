@@ -65,10 +65,10 @@ export function tableWithNews(table: Table, since: number, waits: Waits, tell: (
 export function namesOf(table: Table): (environment: Environment) => Promise<string> {
   const users = new Map<string, string>();
   return async ({ owner, name }) => {
-    const known = users.get(owner) ?? (await findUsername(table, owner));
-    if (known === undefined) return name;
-    users.set(owner, known);
-    return `${known}/${name}`;
+    const knownUser = users.get(owner) ?? (await findUsername(table, owner));
+    if (knownUser === undefined) return name;
+    users.set(owner, knownUser);
+    return `${knownUser}/${name}`;
   };
 }
 
@@ -96,8 +96,8 @@ function shownId({ id }: Environment): string {
 const mostRemembered = 10_000;
 
 function shownOf(shown: Map<string, Shown>, { uid, events, requests }: Environment, since: number): Shown {
-  const known = shown.get(uid);
-  if (known) return known;
+  const shownBefore = shown.get(uid);
+  if (shownBefore) return shownBefore;
   const earlier = events.timeline.filter(({ at }) => at < since).map(({ n }) => n);
   const closed = requests.list.filter(({ completedAt }) => completedAt !== null && completedAt < since);
   const first = { entry: Math.max(0, ...earlier), actions: new Set(closed.map(({ id }) => id)) };
@@ -163,8 +163,8 @@ function nowIn({ times: { endsAt } }: Environment, phase: Environment["phase"]):
 }
 
 function askedFor({ size: { gpus, pool, instanceType }, disk }: Environment): string {
-  const what = gpus > 0 ? `${gpus} ${pool} of ${instanceType}` : instanceType;
-  return `queued: ${what}${disk ? `, disk ${disk.name}` : ""}`;
+  const hardware = gpus > 0 ? `${gpus} ${pool} of ${instanceType}` : instanceType;
+  return `queued: ${hardware}${disk ? `, disk ${disk.name}` : ""}`;
 }
 
 function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {

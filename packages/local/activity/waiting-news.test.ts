@@ -105,12 +105,12 @@ test("so is a place that is half of what it was, where nobody knows a start", as
 
   await requestCancel(world.as("alice"), "one");
   await world.advance(2 * MINUTE);
-  const one = await places();
+  const entry = await places();
   await requestCancel(world.as("alice"), "two");
   await world.advance(2 * MINUTE);
 
-  expect(one).toEqual(["one #1", "two #2", "three #3", "four #4", "two #1"]);
-  expect((await places()).slice(one.length)).toEqual(["three #1", "four #2"]);
+  expect(entry).toEqual(["one #1", "two #2", "three #3", "four #4", "two #1"]);
+  expect((await places()).slice(entry.length)).toEqual(["three #1", "four #2"]);
 });
 
 test("who waited before anybody listened is told as well", async () => {

@@ -53,12 +53,12 @@ export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings
     const advice = await readAdvice(ctx, waiting);
     const now = ctx.clock.now();
     return waiting.flatMap((environment) => {
-      const known = followed.get(environment.uid);
+      const followedJob = followed.get(environment.uid);
       const said = advice.get(environment.uid);
-      if (!known || !said || !(said.place || said.farBack)) return [];
+      if (!followedJob || !said || !(said.place || said.farBack)) return [];
       const snapshot = snapshotOf(said, now);
-      if (known.last && !isNews(known.last, snapshot)) return [];
-      known.last = snapshot;
+      if (followedJob.last && !isNews(followedJob.last, snapshot)) return [];
+      followedJob.last = snapshot;
       return [{ environment, at: now, words: wordsOf(environment, said, settings) }];
     });
   }

@@ -134,6 +134,6 @@ export function inWords(error: unknown, { url, context }: Pick<Server, "url" | "
     });
   }
   if (!(error instanceof ApiRefused)) return error;
-  const what = error.status === 401 ? "does not accept its credentials" : `refused ${error.message}`;
-  return new Error(`The API server ${url} of context ${context} ${what}.\n${advice}`, { cause: error });
+  const failure = error.status === 401 ? "does not accept its credentials" : `refused ${error.message}`;
+  return new Error(`The API server ${url} of context ${context} ${failure}.\n${advice}`, { cause: error });
 }

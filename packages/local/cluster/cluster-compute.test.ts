@@ -80,7 +80,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
 
 const answer = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
 const portOf = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
-const asked = (port: number) => text(connect(port, "127.0.0.1"));
+const input = (port: number) => text(connect(port, "127.0.0.1"));
 
 it("shows a run at addresses of this machine, which lead to it, and none of the cluster's", async () => {
   const { compute } = opened();
@@ -92,7 +92,7 @@ it("shows a run at addresses of this machine, which lead to it, and none of the 
     expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     "127.0.0.1:2222",
   ]);
-  expect(await asked(portOf(observation))).toBe("from the run");
+  expect(await input(portOf(observation))).toBe("from the run");
 });
 
 it.each([
@@ -107,7 +107,7 @@ it.each([
 
   expect(observation?.address).toEqual(address);
   expect(observation?.ports[1]?.address).toBe(at);
-  expect(await asked(portOf(observation))).toBe("from the run");
+  expect(await input(portOf(observation))).toBe("from the run");
 });
 
 it("keeps ports and keys for the next start of the stack", async () => {
@@ -119,7 +119,7 @@ it("keeps ports and keys for the next start of the stack", async () => {
   const after = opened();
   await after.reopen();
 
-  expect(await asked(port)).toBe("from the run");
+  expect(await input(port)).toBe("from the run");
   expect(after.ssh.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
   expect(portOf(await after.compute.observe(uid, 1))).toBe(port);
 });
@@ -140,10 +140,10 @@ it("closes what is over, opens it again when it was not, and keeps nothing of wh
 
   seen = undefined;
   const gone = await compute.observe(uid, 1);
-  const whileGone = [ssh.admits(name, first), await asked(port).catch(({ code }) => code)];
+  const whileGone = [ssh.admits(name, first), await input(port).catch(({ code }) => code)];
   seen = pod;
   const again = await compute.observe(uid, 1);
-  const whileBack = [ssh.admits(name, first), await asked(port)];
+  const whileBack = [ssh.admits(name, first), await input(port)];
   await compute.remove(uid, 1, { graceSeconds: 10, force: false });
   seen = { ...pod, terminating: true };
   const going = await compute.observe(uid, 1);
@@ -169,14 +169,14 @@ it("takes another port where its own is taken, and says so", async () => {
   const before = opened();
   const port = portOf(await before.compute.observe(uid, 1));
   before.ports.stop();
-  const other = createServer();
-  await once(other.listen(port, "127.0.0.1"), "listening");
+  const otherServer = createServer();
+  await once(otherServer.listen(port, "127.0.0.1"), "listening");
 
   const later = portOf(await opened().compute.observe(uid, 1));
-  other.close();
+  otherServer.close();
 
   expect(later).not.toBe(port);
-  expect(await asked(later)).toBe("from the run");
+  expect(await input(later)).toBe("from the run");
 });
 
 it("leads to the Jupyter of a run, at whichever address of the cluster that is", async () => {
@@ -188,7 +188,7 @@ it("leads to the Jupyter of a run, at whichever address of the cluster that is",
 
   const [, port] = /^http:\/\/127\.0\.0\.1:(\d+)$/.exec(on?.jupyter?.origin ?? "") ?? [];
   expect(on?.ports[0]?.address).toBe(`127.0.0.1:${port}`);
-  expect(await asked(Number(port))).toBe("from the run");
+  expect(await input(Number(port))).toBe("from the run");
 });
 
 it("knows which runs have no disk, also after a new start", async () => {

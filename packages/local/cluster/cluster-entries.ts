@@ -46,21 +46,21 @@ export function clusterEntries(home: string): ClusterEntries {
   const directory = join(home, "cluster-runs");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const fileOf = (id: RunId) => join(directory, `${nameOfRun(id)}.json`);
-  const known = new Map<string, Entry>();
+  const knownEntries = new Map<string, Entry>();
   const add = (id: RunId, kept: KeptEntry): Entry => {
     const entry: Entry = { id, kept, isOver: false, sessions: new Set() };
-    known.set(nameOfRun(id), entry);
+    knownEntries.set(nameOfRun(id), entry);
     return entry;
   };
   for (const id of namesIn(directory)) add(id, readKept(fileOf(id)));
   const forget = (id: RunId) => {
-    known.delete(nameOfRun(id));
+    knownEntries.delete(nameOfRun(id));
     rmSync(fileOf(id), { force: true });
   };
   return {
-    find: (name) => known.get(name),
-    all: () => [...known.values()],
-    of: (id) => known.get(nameOfRun(id)) ?? add(id, nothing),
+    find: (name) => knownEntries.get(name),
+    all: () => [...knownEntries.values()],
+    of: (id) => knownEntries.get(nameOfRun(id)) ?? add(id, nothing),
     keep: (entry, changes) => {
       entry.kept = { ...entry.kept, ...changes };
       replaceFile(fileOf(entry.id), JSON.stringify(entry.kept));
@@ -70,7 +70,7 @@ export function clusterEntries(home: string): ClusterEntries {
     forget,
     keepOnly: (runs) => {
       const there = new Set(runs.map(nameOfRun));
-      for (const { id } of [...known.values()]) if (!there.has(nameOfRun(id))) forget(id);
+      for (const { id } of [...knownEntries.values()]) if (!there.has(nameOfRun(id))) forget(id);
     },
   };
 }

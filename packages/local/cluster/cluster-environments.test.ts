@@ -87,9 +87,9 @@ test("a stack that has given its lease back asks the cluster nothing more", asyn
   await Promise.all(releases.map((release) => release()));
   const before = server.requests.length;
 
-  const asked = environments.compute.listNodes();
+  const nodes = environments.compute.listNodes();
 
-  await expect(asked).rejects.toThrow("This stack has stopped");
+  await expect(nodes).rejects.toThrow("This stack has stopped");
   expect(server.requests.length).toBe(before);
   expect(lease?.spec).toMatchObject({ holderIdentity: "" });
   await environments.shutdown();

@@ -164,15 +164,15 @@ async function dial(entries: ClusterEntries, runs: RunEntry, name: string, port:
 }
 
 async function seenCluster(client: ApiClient, compute: Compute, toolsImage: string | undefined): Promise<SeenCluster> {
-  const [known, nodes, classes, network] = await Promise.all([
+  const [knownNodes, nodes, classes, network] = await Promise.all([
     compute.listNodes(),
     client.list<object, true>("/api/v1/nodes", () => [true]),
-    client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (one) => [one]),
+    client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (storageClass) => [storageClass]),
     networkWords(client, namespace),
   ]);
   const used = defaultClassOf(classes.items);
   return {
-    known,
+    known: knownNodes,
     nodeCount: nodes.items.length,
     storageClass: used,
     toolsImage,

@@ -47,17 +47,17 @@ const mostTries = 5;
  */
 export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
   const { home, clock } = options;
-  const own = ownHolder(home);
+  const holder = ownHolder(home);
   let renewing: Promise<void> | undefined;
   let ended: Error | undefined;
   const requireOwn = (found: Lease) => {
-    if (holderIn(found) === own) return;
+    if (holderIn(found) === holder) return;
     ended = new Error(`${nameOther(found)} has taken over the environments of ${home}.\nStop this one.`);
     throw ended;
   };
-  const expired = await waitForOther(options, own);
-  let written = await write(options, own, (found) => {
-    if (isOthers(found, own) && !isSame(found, expired)) throw inUseError(found, home);
+  const expired = await waitForOther(options, holder);
+  let written = await write(options, holder, (found) => {
+    if (isOthers(found, holder) && !isSame(found, expired)) throw inUseError(found, home);
   });
   let renewedAt = clock.now();
   // Without a lease nothing is sent: its 404 or 409 must not read as the answer to the call that waited for it.
@@ -66,7 +66,7 @@ export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
   };
   const renew = async () => {
     const at = clock.now();
-    written = await write(options, own, requireOwn, written);
+    written = await write(options, holder, requireOwn, written);
     renewedAt = at;
   };
   return {
@@ -102,30 +102,32 @@ function holderIn({ spec }: Lease): string {
   return spec?.holderIdentity ?? "";
 }
 
-function isOthers(lease: Lease, own: string): boolean {
-  return holderIn(lease) !== "" && holderIn(lease) !== own;
+function isOthers(lease: Lease, ownHolder: string): boolean {
+  return holderIn(lease) !== "" && holderIn(lease) !== ownHolder;
 }
 
-function isSame({ metadata }: Lease, other: Lease | undefined): boolean {
-  return metadata.uid === other?.metadata.uid && metadata.resourceVersion === other.metadata.resourceVersion;
+function isSame({ metadata }: Lease, otherLease: Lease | undefined): boolean {
+  return metadata.uid === otherLease?.metadata.uid && metadata.resourceVersion === otherLease.metadata.resourceVersion;
 }
 
 /** The lease of another home that nobody has written for as long as it is held; undefined: nobody else has it. */
-async function waitForOther(options: LeaseOptions, own: string): Promise<Lease | undefined> {
+async function waitForOther(options: LeaseOptions, holder: string): Promise<Lease | undefined> {
   const { client, clock, home, log, signal } = options;
   const { path } = placeOf(options);
   const found = await client.find<Lease>(path);
-  if (!found || !isOthers(found, own)) return undefined;
+  if (!found || !isOthers(found, holder)) return undefined;
   if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
-  const other = nameOther(found);
-  log.warn(`${other} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`);
+  const otherHolder = nameOther(found);
+  log.warn(
+    `${otherHolder} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`,
+  );
   let answeredAt = clock.monotonic();
   let watchedUntil = answeredAt + heldForMs;
   // Its version tells of every write since, also of those between two readings. But a time in which nobody was answered is
   // no silence of the other one: it could not write either.
   while (answeredAt < watchedUntil) {
     await clock.sleep(readEveryMs, signal);
-    if (signal.aborted) throw new Error(`${other} may still drive the environments of ${home}.`);
+    if (signal.aborted) throw new Error(`${otherHolder} may still drive the environments of ${home}.`);
     const isSilent = clock.monotonic() - answeredAt >= heldForMs;
     const answer = await readLease(options, isSilent);
     if (!answer) {
@@ -133,7 +135,7 @@ async function waitForOther(options: LeaseOptions, own: string): Promise<Lease |
       continue;
     }
     const seen = answer.lease;
-    if (!seen || !isOthers(seen, own)) return undefined;
+    if (!seen || !isOthers(seen, holder)) return undefined;
     if (!isSame(seen, found)) throw inUseError(seen, home);
     answeredAt = clock.monotonic();
   }

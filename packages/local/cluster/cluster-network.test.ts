@@ -40,5 +40,5 @@ test.each<[title: string, policies: readonly object[], open: readonly string[]]>
 
   const words = await networkWords(client, "environments");
 
-  expect(words).toEqual(open.map((one) => expect.stringContaining(`network: no policy limits what ${one}`)));
+  expect(words).toEqual(open.map((name) => expect.stringContaining(`network: no policy limits what ${name}`)));
 });

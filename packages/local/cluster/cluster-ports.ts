@@ -32,7 +32,7 @@ export function localPorts(dial: (run: string, port: number) => Promise<Duplex>)
   const close = (run: string) => {
     for (const opening of runs.get(run)?.values() ?? []) {
       opening.then(
-        (one) => one.close(),
+        (port) => port.close(),
         () => undefined,
       );
     }
@@ -96,7 +96,7 @@ async function listen(server: Server, wanted: number): Promise<void> {
 function join(socket: Socket, stream: Duplex): void {
   if (socket.destroyed) return void stream.destroy();
   const end = (error: unknown) => {
-    if (error) for (const one of [socket, stream]) one.destroy();
+    if (error) for (const side of [socket, stream]) side.destroy();
   };
   socket.once("end", () => {
     const late = setTimeout(() => stream.destroy(), restMs);

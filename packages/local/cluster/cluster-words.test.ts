@@ -64,20 +64,20 @@ test.each<[words: string, what: Partial<SeenCluster>]>([
       storageClass: { ...storageClass, volumeBindingMode: "Immediate" },
     },
   ],
-])("says what is missing: %s", (words, what) => {
-  expect(lacksBeside(what)).toEqual([words]);
+])("says what is missing: %s", (words, label) => {
+  expect(lacksBeside(label)).toEqual([words]);
 });
 
 test("finds the default of several storage classes", () => {
   const annotations = { "storageclass.kubernetes.io/is-default-class": "true" };
-  const other = { ...storageClass, metadata: { name: "default", annotations } };
+  const otherEntry = { ...storageClass, metadata: { name: "default", annotations } };
 
-  expect([defaultClassOf([storageClass, other]), defaultClassOf([storageClass])]).toEqual([other, undefined]);
+  expect([defaultClassOf([storageClass, otherEntry]), defaultClassOf([storageClass])]).toEqual([otherEntry, undefined]);
 });
 
 test("names a few of many nodes, and says none where there is none", () => {
-  const known = Array.from({ length: 7 }, (_, at) => nodeOf(`n${at}`, { ready: false }));
+  const knownNodes = Array.from({ length: 7 }, (_, at) => nodeOf(`n${at}`, { ready: false }));
 
-  expect(lacksBeside({ known, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");
+  expect(lacksBeside({ known: knownNodes, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");
   expect(clusterWords({ ...seen, known: [], nodeCount: 0 }).nodes).toBe("none");
 });

@@ -31,12 +31,12 @@ export function defaultClassOf(classes: readonly StorageClass[]): StorageClass |
 
 /** What of a cluster a person has to know at the start, and what to do about what is missing. */
 export function clusterWords(seen: SeenCluster): Omit<ClusterWords, "name"> {
-  const { known, nodeCount } = seen;
-  const counts = [...Map.groupBy(known, ({ instanceType }) => instanceType)];
+  const { known: knownNodes, nodeCount } = seen;
+  const counts = [...Map.groupBy(knownNodes, ({ instanceType }) => instanceType)];
   const lacks = [
-    gpuWords(known),
-    ...nodeWords(known),
-    typeWords(nodeCount - known.length),
+    gpuWords(knownNodes),
+    ...nodeWords(knownNodes),
+    typeWords(nodeCount - knownNodes.length),
     ...diskWords(seen),
     ...seen.network,
     toolsWords(seen),
@@ -54,8 +54,8 @@ function toolsWords({ toolsImage }: SeenCluster): string | undefined {
   return "Jupyter, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
 }
 
-function gpuWords(known: readonly ComputeNode[]): string | undefined {
-  const made = known.filter(({ instanceType }) => (findInstanceType(instanceType)?.gpus ?? 0) > 0);
+function gpuWords(knownNodes: readonly ComputeNode[]): string | undefined {
+  const made = knownNodes.filter(({ instanceType }) => (findInstanceType(instanceType)?.gpus ?? 0) > 0);
   if (made.length === 0) return "GPUs: no node has any";
   const silent = made.filter(({ units }) => units === 0);
   if (silent.length === 0) return undefined;
@@ -63,8 +63,8 @@ function gpuWords(known: readonly ComputeNode[]): string | undefined {
   return `GPUs: ${namesOf(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
 }
 
-function nodeWords(known: readonly ComputeNode[]): string[] {
-  const closed = known.filter(({ ready }) => !ready);
+function nodeWords(knownNodes: readonly ComputeNode[]): string[] {
+  const closed = knownNodes.filter(({ ready }) => !ready);
   if (closed.length === 0) return [];
   return [`nodes that are not used now: ${namesOf(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`];
 }
@@ -74,12 +74,12 @@ function typeWords(others: number): string | undefined {
   return `nodes that are not used: ${others} ${others > 1 ? "have" : "has"} no type of docs/apis/gpu-dev.md: set NODE_TYPES`;
 }
 
-function diskWords({ known, storageClass, snapshotClass }: SeenCluster): string[] {
+function diskWords({ known: knownNodes, storageClass, snapshotClass }: SeenCluster): string[] {
   if (!storageClass) {
     return ["disks: the cluster has no default storage class; what asks for a disk waits until it has one"];
   }
   const { metadata, provisioner, volumeBindingMode } = storageClass;
-  const zones = new Set(known.map(({ zone }) => zone));
+  const zones = new Set(knownNodes.map(({ zone }) => zone));
   const anyZone = `disks: class ${metadata.name} makes them in any zone; a job may not reach its own: use one with WaitForFirstConsumer`;
   return [
     ...(volumeBindingMode !== "WaitForFirstConsumer" && zones.size > 1 ? [anyZone] : []),

@@ -126,8 +126,8 @@ describe("a home that an earlier version made", () => {
   });
 
   it("lets a waiting job be cancelled, and another read what an earlier job left on its disk", async () => {
-    const { "waits-too": other } = await listJobs();
-    await call("POST", `/v1/jobs/${other?.job_id}/cancel`);
+    const { "waits-too": otherEntry } = await listJobs();
+    await call("POST", `/v1/jobs/${otherEntry?.job_id}/cancel`);
     const cancelled = await jobThat("waits-too", ({ status }) => status !== "queued");
     await call("POST", `/v1/admin/pools/${pool}/undrain`);
     const waited = await jobThat("waits", ({ status }) =>

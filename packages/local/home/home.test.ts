@@ -122,13 +122,13 @@ describe("a home", () => {
     ["empty", ""],
     ["empty", " \n"],
     ["no number", "\0\0"],
-  ])("whose format is %s is refused by that name, with what to do, and left as it is", (what, text) => {
+  ])("whose format is %s is refused by that name, with what to do, and left as it is", (subject, text) => {
     mkdirSync(join(directory, "volumes"), { recursive: true });
     const file = join(directory, "format");
     writeFileSync(file, text);
 
     expect(() => openHome(directory)).toThrow(
-      `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
+      `${file} is damaged: it is ${subject}, and should say which version of Berth wrote the directory.\n` +
         `Put it back from a copy. Where it was this version: echo 5 > ${file}\n` +
         `Or move ${directory} away: the next start makes a new one, without environments, disks and keys.`,
     );

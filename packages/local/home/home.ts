@@ -36,9 +36,9 @@ export function openHome(directory: string): Home {
     const where = running ? ` It listens on ${running.url}, pid ${running.process.pid}.` : "";
     throw new Error(`Another local stack is using ${path}.${where}\nStop it, or set BERTH_HOME to another directory.`);
   }
-  const own = findProcess(process.pid);
-  if (!own) throw new Error("This process cannot find itself");
-  const { pid, startedAt, boot } = own;
+  const ownProcessStatus = findProcess(process.pid);
+  if (!ownProcessStatus) throw new Error("This process cannot find itself");
+  const { pid, startedAt, boot } = ownProcessStatus;
   return {
     path,
     earlier: readRecord(path),
@@ -126,9 +126,9 @@ function readFormat(file: string): string | undefined {
 }
 
 function damagedFormat(path: string, file: string, format: string): Error {
-  const what = format === "" ? "empty" : "no number";
+  const damage = format === "" ? "empty" : "no number";
   return new Error(
-    `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
+    `${file} is damaged: it is ${damage}, and should say which version of Berth wrote the directory.\n` +
       `Put it back from a copy. Where it was this version: echo ${HOME_FORMAT} > ${shellWord(file)}\n` +
       `Or move ${path} away: the next start makes a new one, without environments, disks and keys.`,
   );

@@ -17,21 +17,21 @@ interface SealingKey extends Stored {
  */
 export async function sealingKey(ctx: Writing, home: string): Promise<string> {
   const file = join(home, "sealer.key");
-  const known = await ctx.table.get(sealingKeyKey);
-  if (known && !existsSync(file)) throw refusal(home, `The key ${file} is gone, which`);
+  const knownItem = await ctx.table.get(sealingKeyKey);
+  if (knownItem && !existsSync(file)) throw refusal(home, `The key ${file} is gone, which`);
   writeOnce(file, newKeyText);
   const id = keyIdOf(file);
-  if (known && known.id !== id) throw refusal(home, `The key in ${file} is not the one that`);
+  if (knownItem && knownItem.id !== id) throw refusal(home, `The key in ${file} is not the one that`);
   const record: SealingKey = { ...sealingKeyKey, writers: [], kind: "sealing-key", id };
-  if (!known) await writeRecord(ctx, record);
+  if (!knownItem) await writeRecord(ctx, record);
   return file;
 }
 
-function refusal(home: string, what: string): Error {
+function refusal(home: string, subject: string): Error {
   const { pk } = sealingKeyKey;
   const database = join(home, "records.db");
   return new Error(
-    `${what} the records in ${database} were sealed with.\n` +
+    `${subject} the records in ${database} were sealed with.\n` +
       "Put it back from a copy: without it no command, variable and token of a job can be opened.\n" +
       `To give these up and keep everything else: sqlite3 ${database} "DELETE FROM items WHERE pk = '${pk}'"`,
   );

@@ -31,8 +31,8 @@ export function localIdentities(home: string, others: readonly string[] = []): L
   const added = named.filter((name) => !kept.some(({ session }) => session === name)).map(newIdentity);
   if (added.length > 0) replaceFile(path, JSON.stringify([...kept, ...added], null, 2));
   const [developer, second] = kept;
-  const known = [...kept, ...added];
-  return [developer, second, ...named.flatMap((name) => known.filter(({ session }) => session === name))];
+  const knownIdentities = [...kept, ...added];
+  return [developer, second, ...named.flatMap((name) => knownIdentities.filter(({ session }) => session === name))];
 }
 
 /** Everybody whom this home ever knew. Throws where its file does not hold the first two. */
@@ -58,8 +58,8 @@ function readIdentities(path: string): readonly LocalIdentity[] {
 
 function isIdentity(found: unknown): found is LocalIdentity {
   const fields = ["session", "account", "arn", "userId", "accessKeyId", "secretAccessKey", "sessionToken"] as const;
-  const known = (found ?? {}) as Readonly<Record<string, unknown>>;
-  return fields.every((field) => typeof known[field] === "string");
+  const candidate = (found ?? {}) as Readonly<Record<string, unknown>>;
+  return fields.every((field) => typeof candidate[field] === "string");
 }
 
 function newIdentity(session: string): LocalIdentity {

@@ -24,19 +24,19 @@ export function verifySignature<Known extends SigningKey>(
   { keys, now }: VerifyOptions<Known>,
 ): Known {
   const parts = parseSignedRequest(request);
-  const known = keys.find(({ accessKeyId }) => accessKeyId === parts.accessKeyId);
-  if (!known || parts.sessionToken !== known.sessionToken) {
+  const knownKey = keys.find(({ accessKeyId }) => accessKeyId === parts.accessKeyId);
+  if (!knownKey || parts.sessionToken !== knownKey.sessionToken) {
     throw new SignatureRefused("InvalidClientTokenId", "The security token included in the request is invalid.");
   }
   requireAllSigned(parts, request.headers);
   requireFresh(parts, now);
-  if (!isEqual(signatureOf(parts, request, known.secretAccessKey), parts.signature)) {
+  if (!isEqual(signatureOf(parts, request, knownKey.secretAccessKey), parts.signature)) {
     throw mismatch("The request signature we calculated does not match the signature you provided.");
   }
-  if (known.expiresAt !== undefined && known.expiresAt <= now) {
+  if (knownKey.expiresAt !== undefined && knownKey.expiresAt <= now) {
     throw new SignatureRefused("ExpiredToken", "The security token included in the request is expired");
   }
-  return known;
+  return knownKey;
 }
 
 function requireAllSigned({ signedHeaders }: SignedParts, headers: ArrivedRequest["headers"]): void {
@@ -63,7 +63,7 @@ function requireFresh({ amzDate, signedAt, expiresSeconds }: SignedParts, now: n
 
 function signatureOf(parts: SignedParts, request: ArrivedRequest, secretAccessKey: string): string {
   const { amzDate, scope, signedHeaders, canonicalQuery } = parts;
-  const headerLines = signedHeaders.map((name) => `${name}:${canonicalValue(own(request.headers, name))}\n`);
+  const headerLines = signedHeaders.map((name) => `${name}:${canonicalValue(ownHeader(request.headers, name))}\n`);
   const canonicalRequest = [
     request.method,
     new URL(request.target, "http://sts").pathname,
@@ -78,7 +78,7 @@ function signatureOf(parts: SignedParts, request: ArrivedRequest, secretAccessKe
 }
 
 /** A client may name any header as signed, also what every object has. */
-function own(headers: ArrivedRequest["headers"], name: string): string | undefined {
+function ownHeader(headers: ArrivedRequest["headers"], name: string): string | undefined {
   return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
@@ -98,8 +98,8 @@ function hmac(key: string | Buffer, text: string): Buffer {
   return createHmac("sha256", key).update(text).digest();
 }
 
-function isEqual(expected: string, given: string): boolean {
-  const [a, b] = [Buffer.from(expected), Buffer.from(given)];
+function isEqual(expected: string, text: string): boolean {
+  const [a, b] = [Buffer.from(expected), Buffer.from(text)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
 

@@ -64,10 +64,10 @@ const sign = (options: { signingDate?: Date; headers?: Record<string, string> } 
 
 describe("the local STS and the real client", () => {
   it("tells each identity who it is", async () => {
-    const [first, other] = [await callWithSdk(developer), await callWithSdk(second)];
+    const [first, otherEntry] = [await callWithSdk(developer), await callWithSdk(second)];
 
     expect(first).toEqual({ Account: "000000000000", Arn: developer.arn, UserId: developer.userId });
-    expect(other).toMatchObject({
+    expect(otherEntry).toMatchObject({
       Arn: "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/second",
     });
   });
@@ -137,7 +137,7 @@ describe("a request that was signed elsewhere", () => {
     const signed = await sign();
     const { authorization = "", ...unsigned } = signed.headers;
     const half = authorization.replace(/SignedHeaders=[^,]+, /, "");
-    const other = { ...signed, body: "Action=AssumeRole&Version=2011-06-15" };
+    const otherEntry = { ...signed, body: "Action=AssumeRole&Version=2011-06-15" };
     const otherService = authorization.replace("/sts/", "/s3/");
 
     const answers = await Promise.all([
@@ -145,7 +145,7 @@ describe("a request that was signed elsewhere", () => {
       send({ ...signed, headers: { ...unsigned, authorization: half } }),
       send({ ...signed, headers: { ...unsigned, authorization: otherService } }),
       send({ ...signed, headers: { ...unsigned, authorization: "Basic abc" } }),
-      send(other),
+      send(otherEntry),
     ]);
 
     expect(answers.map(({ status, code }) => `${status} ${code}`)).toEqual([

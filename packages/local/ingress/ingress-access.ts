@@ -33,8 +33,8 @@ export function ingressAccess(runtime: Runtime): Authorize {
       // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
       const actor = await actorOf(check, incoming).catch(asRefusal);
       const isOther = isOtherSite(incoming, host);
-      const own = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
-      if (own) return own;
+      const ownOwn = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
+      if (ownOwn) return ownOwn;
       const open = isLabel(host.label) ? await findPageWithLogin(contextOf(runtime), host.label) : undefined;
       if (open) return targetIn(open);
       if (actor instanceof Refusal) return actor.situation === "disabledUser" ? disabledUser : noKey;

@@ -64,7 +64,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
   });
   let listener: RequestListener = (_, outgoing) => outgoing.end("the page");
   const page = createServer((incoming, outgoing) => listener(incoming, outgoing));
-  for (const one of [server, page]) await once(one.listen(0, "127.0.0.1"), "listening");
+  for (const entry of [server, page]) await once(entry.listen(0, "127.0.0.1"), "listening");
   const port = portOf(server);
   const keyOf = (owner: string, changes = {}) => newKey(world, owner, changes);
   return {
@@ -102,9 +102,9 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
     ask: (host, options = {}) => ask(port, host, options),
     close: async () => {
       pages.stop();
-      for (const one of [server, page]) {
-        one.close();
-        one.closeAllConnections();
+      for (const entry of [server, page]) {
+        entry.close();
+        entry.closeAllConnections();
       }
     },
   };
@@ -117,8 +117,8 @@ export function basic(key: string, user = "anybody"): string {
 
 export async function ask(port: number, host: string, { path = "/", body, ...more }: AskOptions): Promise<Answer> {
   const options = { host: "127.0.0.1", port, path, method: more.method ?? "GET", agent: false };
-  const asked = request({ ...options, headers: { host, ...more.headers } }).end(body);
-  const [answer] = (await once(asked, "response")) as [IncomingMessage];
+  const input = request({ ...options, headers: { host, ...more.headers } }).end(body);
+  const [answer] = (await once(input, "response")) as [IncomingMessage];
   return {
     status: answer.statusCode ?? 0,
     headers: answer.headers,

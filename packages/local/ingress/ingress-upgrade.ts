@@ -33,6 +33,8 @@ export function passUpgrade(passed: PassedUpgrade): void {
 /** The answer that ends HTTP on a connection. */
 function switching(answer: IncomingMessage): Buffer {
   const headers = { connection: "Upgrade", upgrade: "websocket", ...answerHeaders(answer) };
-  const lines = Object.entries(headers).flatMap(([name, values]) => [values].flat().map((one) => `${name}: ${one}`));
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => `${name}: ${value}`),
+  );
   return Buffer.from(`${["HTTP/1.1 101 Switching Protocols", ...lines].join("\r\n")}\r\n\r\n`, "latin1");
 }

@@ -96,13 +96,13 @@ describe("who sees a page", () => {
     const theirs = { authorization: basic(await fixture.keyOf("bob")) };
     const odd = ["nobody", "a..b", `${LABEL}.more`, "%2e", "x".repeat(250), "host#x", `${LABEL}|-`];
 
-    const [other, ...missing] = await Promise.all([
+    const [otherAnswer, ...missing] = await Promise.all([
       get(theirs),
       ...odd.map((label) => get(bearer, `${label}.preview.localhost:8080`)),
     ]);
 
-    expect([other.status, ...missing.map(({ status }) => status)]).toEqual([404, ...odd.map(() => 404)]);
-    expect(new Set([other, ...missing].map(({ body }) => body)).size).toBe(1);
+    expect([otherAnswer.status, ...missing.map(({ status }) => status)]).toEqual([404, ...odd.map(() => 404)]);
+    expect(new Set([otherAnswer, ...missing].map(({ body }) => body)).size).toBe(1);
   });
 
   it("finds nothing where the label is claimed for a life that is over", async () => {
@@ -307,16 +307,16 @@ describe("an answer", () => {
       pages.push(outgoing);
       outgoing.writeHead(200).flushHeaders();
     });
-    const [one, two] = [await ask(), await ask()];
+    const [request, two] = [await ask(), await ask()];
 
     pages[0]?.write("first");
-    const [part] = await once(one, "data");
+    const [part] = await once(request, "data");
     const left = closed(pages[0]);
-    const other = closed(two);
-    one.destroy();
+    const otherEntry = closed(two);
+    request.destroy();
     await left;
     pages[1]?.destroy();
-    await other;
+    await otherEntry;
 
     expect(String(part)).toBe("first");
     expect(two.complete).toBe(false);
@@ -334,8 +334,8 @@ describe("an answer", () => {
 
   const ask = async () => {
     const options = { host: "127.0.0.1", port: fixture.port, agent: false, headers: { host: HOST, ...bearer } };
-    const asked = request(options).end();
-    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    const input = request(options).end();
+    const [answer] = (await once(input, "response")) as [IncomingMessage];
     return answer.on("error", () => undefined);
   };
   const closed = (stream: IncomingMessage | ServerResponse | undefined) =>
@@ -427,8 +427,8 @@ describe("a WebSocket", () => {
 
   it("loses nothing that is said before it was agreed to", async () => {
     const socket = connect(fixture.port, "127.0.0.1");
-    const asked = { ...upgrade, Host: HOST, Authorization: bearer.authorization };
-    const head = Object.entries(asked).map(([name, value]) => `${name}: ${value}\r\n`);
+    const input = { ...upgrade, Host: HOST, Authorization: bearer.authorization };
+    const head = Object.entries(input).map(([name, value]) => `${name}: ${value}\r\n`);
     // A masked frame of the text "hi" (RFC 6455, 5.2).
     const frame = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
     socket.write(Buffer.concat([Buffer.from(`GET / HTTP/1.1\r\n${head.join("")}\r\n`), frame]));
@@ -469,9 +469,9 @@ describe("a WebSocket", () => {
     );
 
   it("ends with its key, and no other does", async () => {
-    const [one, other] = [open(), open({ "x-api-key": await fixture.keyOf("alice") })];
-    await Promise.all([one, other].map((ws) => once(ws, "open")));
-    const closed = closing(one);
+    const [first, second] = [open(), open({ "x-api-key": await fixture.keyOf("alice") })];
+    await Promise.all([first, second].map((ws) => once(ws, "open")));
+    const closed = closing(first);
 
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(fixture.key)));
     const revoked = item && { ...item, revokedAt: fixture.world.clock.now() };
@@ -479,9 +479,9 @@ describe("a WebSocket", () => {
     fixture.world.clock.advance(5_001);
     await closed;
 
-    expect(other.readyState).toBe(other.OPEN);
-    const otherClosed = closing(other);
-    other.close();
+    expect(second.readyState).toBe(second.OPEN);
+    const otherClosed = closing(second);
+    second.close();
     await otherClosed;
     const lines = () => fixture.log.lines.filter(({ fields }) => fields?.status === 101);
     await eventually(lines, ({ length }) => length === 2);

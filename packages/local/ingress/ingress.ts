@@ -29,8 +29,8 @@ const LOOK_MS = 1_000;
  * Passes requests below the domain of the settings on to the environments that they name, for whoever has a key of their
  * owner.
  */
-export function startIngress(runtime: Runtime, given: Partial<IngressTimes> = {}): Ingress {
-  const times = { ...proxyTimes, lookMs: LOOK_MS, ...given };
+export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
+  const times = { ...proxyTimes, lookMs: LOOK_MS, ...changedTimes };
   const hostOf = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
@@ -75,11 +75,11 @@ interface Asked {
 /** The open WebSockets, by the client's end of each. */
 type Tunnels = Map<Duplex, Asked>;
 
-async function serve({ runtime, authorize, times, tunnels }: Parts, asked: Asked): Promise<void> {
-  const { incoming, outgoing, host, tunnel } = asked;
+async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest: Asked): Promise<void> {
+  const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
-  outgoing.once("close", () => logPage(runtime, asked, startedAt, target));
+  outgoing.once("close", () => logPage(runtime, pageRequest, startedAt, target));
   const verdict = await authorize(incoming, host);
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
@@ -87,7 +87,7 @@ async function serve({ runtime, authorize, times, tunnels }: Parts, asked: Asked
   const { scheme } = runtime.settings;
   const request = { incoming, outgoing, port: target.port, host: host.host, scheme, times };
   if (!tunnel) return passOn(request);
-  tunnels.set(tunnel.socket, asked);
+  tunnels.set(tunnel.socket, pageRequest);
   tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
   passUpgrade({ ...request, ...tunnel });
 }
@@ -103,13 +103,13 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
 }
 
 /** One line for each answer. Path and query are the environment's own, and may hold its secrets. */
-function logPage({ log, clock }: Runtime, asked: Asked, startedAt: number, target: Target | undefined): void {
-  const { method } = asked.incoming;
+function logPage({ log, clock }: Runtime, pageRequest: Asked, startedAt: number, target: Target | undefined): void {
+  const { method } = pageRequest.incoming;
   const ms = Math.round(clock.monotonic() - startedAt);
   const { actor, uid } = target ?? {};
   log.info("page", {
     method,
-    status: asked.outgoing.statusCode,
+    status: pageRequest.outgoing.statusCode,
     ms,
     ...(actor && { user: actor.username, key: actor.keyPrefix, uid }),
   });

@@ -16,9 +16,9 @@ const last = new WeakSet<ServerResponse>();
 export function noteAsked(request: IncomingMessage, response: ServerResponse): void {
   const { socket } = request;
   const all = unanswered.get(socket) ?? new Set();
-  const asked = { request, response };
-  unanswered.set(socket, all.add(asked));
-  response.once("close", () => all.delete(asked));
+  const exchange = { request, response };
+  unanswered.set(socket, all.add(exchange));
+  response.once("close", () => all.delete(exchange));
 }
 
 /**

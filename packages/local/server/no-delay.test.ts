@@ -27,17 +27,17 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
   }
 
   let fixture: OpenSshFixture;
-  const own: (Server | Socket)[] = [];
+  const ownValue: (Server | Socket)[] = [];
   beforeEach(async () => {
     fixture = await openOpenSshFixture(isolation);
   });
   afterEach(async () => {
-    for (const one of own.splice(0)) one instanceof Socket ? one.destroy() : one.close();
+    for (const entry of ownValue.splice(0)) entry instanceof Socket ? entry.destroy() : entry.close();
     await fixture.close();
   });
   const listen = async () => {
-    const server = createServer((socket) => own.push(socket.on("error", () => undefined)));
-    own.push(server);
+    const server = createServer((socket) => ownValue.push(socket.on("error", () => undefined)));
+    ownValue.push(server);
     await once(server.listen(0, "127.0.0.1"), "listening");
     return (server.address() as AddressInfo).port;
   };
@@ -45,7 +45,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
     const client = fixture.stay(options, command);
     await once(client.stdout ?? client, "data");
   };
-  const visit = (port: number) => own.push(connect(port, "127.0.0.1").on("error", () => undefined));
+  const visit = (port: number) => ownValue.push(connect(port, "127.0.0.1").on("error", () => undefined));
   const node = () => fixture.nodeInside;
 
   it("is set on the connection of the client", async () => {

@@ -67,7 +67,7 @@ export async function openSocketFixture(
     endpoints.map(({ declaration }) => declaration),
   );
   const server = createServer((_, response) => response.writeHead(500).end());
-  const sockets = serveSockets(server, runtime, entries, { ...times, plain: (asked) => app.fetch(asked) });
+  const sockets = serveSockets(server, runtime, entries, { ...times, plain: (request) => app.fetch(request) });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
@@ -93,8 +93,8 @@ export async function openSocketFixture(
       return key;
     },
     ask: async (path, headers = upgrade) => {
-      const asked = request(`http://${origin}${path}`, { headers }).end();
-      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      const input = request(`http://${origin}${path}`, { headers }).end();
+      const [response] = (await once(input, "response")) as [IncomingMessage];
       return { status: response.statusCode ?? 0, body: (await response.toArray()).join("") };
     },
     connect: (path, headers = {}) => clientOf(new WebSocket(`ws://${origin}${path}`, { headers })),

@@ -30,19 +30,19 @@ describe("a web shell is told", () => {
 
   it("of the coming end, of an extension and of the end, each once at every connection", async () => {
     await fixture.world.advance(25 * MINUTE);
-    const [one, other] = [await connected(), await connected()];
+    const [first, second] = [await connected(), await connected()];
 
     await fixture.world.advance(6 * MINUTE);
-    const warnings = [await one.next(), await other.next()];
+    const warnings = [await first.next(), await second.next()];
     await requestExtension(ctx, ID, 60 * MINUTE);
     await fixture.world.advance(MINUTE);
-    const extended = await one.next();
+    const extended = await first.next();
     await requestCancel(ctx, ID);
 
     expect(warnings).toEqual([notice("Expires in 30 minutes"), notice("Expires in 30 minutes")]);
     expect(extended).toEqual(notice(expect.stringMatching(/^Extended: expires at 2026-01-20 \d\d:\d\d UTC$/)));
-    expect(await one.next()).toEqual(notice("This workspace was cancelled: Cancelled by its owner"));
-    expect([await one.closed, await other.closed]).toEqual([1001, 1001]);
+    expect(await first.next()).toEqual(notice("This workspace was cancelled: Cancelled by its owner"));
+    expect([await first.closed, await second.closed]).toEqual([1001, 1001]);
   });
 
   it("after the welcome of the warning that holds, with the time that is left", async () => {

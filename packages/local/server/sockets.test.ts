@@ -93,20 +93,20 @@ describe("the web shell", () => {
     for (const _ of texts) results.push((await client.next()).stdout);
 
     expect(results).toEqual(texts);
-    expect(began).toEqual(began.toSorted((one, other) => one - other));
+    expect(began).toEqual(began.toSorted((left, right) => left - right));
     for (const [n, at] of began.slice(1).entries())
       expect(at - (began[n] ?? 0)).toBeGreaterThanOrEqual((n % 3) * 1_000);
   });
 
   it("keeps connections apart, their directories too", async () => {
     program("cd deep", { directory: "/workspace/deep" });
-    const [one, other] = await Promise.all([connected(), connected()]);
+    const [first, second] = await Promise.all([connected(), connected()]);
 
-    one.send(command("cd deep"));
-    await one.next();
-    other.send(command("pwd"));
+    first.send(command("cd deep"));
+    await first.next();
+    second.send(command("pwd"));
 
-    expect(await other.next()).toMatchObject({ current_directory: "/workspace" });
+    expect(await second.next()).toMatchObject({ current_directory: "/workspace" });
   });
 
   it("answers a ping at once, also while a command runs that nothing ends", async () => {
@@ -195,12 +195,12 @@ describe("the web shell", () => {
   it("asks again under the same id when the run could not be reached, so that nobody sees that and it is run once", async () => {
     const { compute } = fixture.world;
     const { startExec } = compute;
-    const asked: string[] = [];
+    const names: string[] = [];
     Object.assign(compute, {
       startExec: async (...[uid, run, exec]: Parameters<typeof startExec>) => {
         await startExec(uid, run, exec);
-        asked.push(exec.id);
-        if (asked.length === 1) throw new Error("The run is silent");
+        names.push(exec.id);
+        if (names.length === 1) throw new Error("The run is silent");
       },
     });
     const client = await connected();
@@ -208,7 +208,7 @@ describe("the web shell", () => {
     client.send(command("twice"));
 
     expect(await client.next()).toMatchObject({ type: "command_result", success: true });
-    expect(asked).toEqual([asked[0], asked[0]]);
+    expect(names).toEqual([names[0], names[0]]);
     expect(compute.execs()).toHaveLength(1);
   });
 
@@ -228,8 +228,8 @@ describe("the web shell", () => {
 
   it("is refused before the upgrade without a good key", async () => {
     const expired = await fixture.key("alice", { expiresAt: 1 });
-    const statuses = async (asked: string, headers: Record<string, string> = {}) =>
-      fixture.ask(asked, { ...upgrade, ...headers });
+    const statuses = async (input: string, headers: Record<string, string> = {}) =>
+      fixture.ask(input, { ...upgrade, ...headers });
     const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
 
     expect(await statuses(plain)).toEqual({ status: 401, body: '{"detail":"Not authenticated"}' });
@@ -249,8 +249,8 @@ describe("the web shell", () => {
 
     await fixture.workspace("bob", "ws-demo-bob-1756062811");
     await fixture.world.deliver();
-    const other = fixture.connect(path(await fixture.key("bob"), "ws-demo-bob-1756062811"));
-    expect(await other.next()).toMatchObject({ type: "welcome" });
+    const otherClient = fixture.connect(path(await fixture.key("bob"), "ws-demo-bob-1756062811"));
+    expect(await otherClient.next()).toMatchObject({ type: "welcome" });
 
     clients[0]?.send({ type: "exit" });
     await clients[0]?.closed;

@@ -170,7 +170,7 @@ async function look(connections: ReadonlySet<Connection>): Promise<void> {
 /** The host plays no part: routing knows paths alone. */
 function requestOf({ url = "/", headers }: IncomingMessage): Request {
   const sent = Object.entries(headers).flatMap(([name, value]) => {
-    return [value ?? []].flat().map((one): [string, string] => [name, one]);
+    return [value ?? []].flat().map((header): [string, string] => [name, header]);
   });
   return new Request(`http://localhost${url.startsWith("/") ? url : "/"}`, { headers: new Headers(sent) });
 }

@@ -68,8 +68,8 @@ export async function openOpenSshFixture(
   const address = `${fixture.login}@127.0.0.1`;
   const port = String(fixture.server.port);
   const staying = new Set<ChildProcess>();
-  const sshWords = (own: readonly string[], words: readonly string[]) => {
-    return ["-p", port, ...options, ...own, ...["-o", "IdentityAgent=none"], address, ...words];
+  const sshWords = (ownNames: readonly string[], words: readonly string[]) => {
+    return ["-p", port, ...options, ...ownNames, ...["-o", "IdentityAgent=none"], address, ...words];
   };
   return {
     ...fixture,
@@ -77,9 +77,9 @@ export async function openOpenSshFixture(
     nodeInside: isolation === "none" ? process.execPath : join(fixture.home, "tools/node"),
     sshLine: ["ssh", "-p", port, ...options, "-o", "IdentityAgent=none"].join(" "),
     run,
-    ssh: (own, ...words) => run("ssh", sshWords(own, words)),
-    stay: (own, ...words) => {
-      const child = spawn("ssh", sshWords(own, words), { stdio: ["ignore", "pipe", "pipe"] });
+    ssh: (ownNames, ...words) => run("ssh", sshWords(ownNames, words)),
+    stay: (ownNames, ...words) => {
+      const child = spawn("ssh", sshWords(ownNames, words), { stdio: ["ignore", "pipe", "pipe"] });
       staying.add(child);
       return child;
     },

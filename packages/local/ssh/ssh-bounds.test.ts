@@ -34,20 +34,20 @@ describe("what the clients of an SSH server may have at once", () => {
     key = newSshKey();
     [dialled, started, beforeStart] = [[], [], Promise.resolve()];
     [looks, mostAsked, isOpen, answers] = [0, 0, true, 0];
-    let asked = 0;
+    let input = 0;
     const runs: SshRuns = {
       find: (login) => [{ name: login, keys: [key.public] }],
       noticeOf: () => undefined,
       findEnded: () => undefined,
       hasNoDisk: () => false,
       admits: () => {
-        asked += 1;
-        mostAsked = Math.max(mostAsked, asked);
+        input += 1;
+        mostAsked = Math.max(mostAsked, input);
         // All of one look come before that.
-        if (asked === 1) {
+        if (input === 1) {
           looks += 1;
           queueMicrotask(() => {
-            asked = 0;
+            input = 0;
           });
         }
         return true;
@@ -107,7 +107,7 @@ describe("what the clients of an SSH server may have at once", () => {
   /** How many of these came about, and what the others were told. */
   const outcomes = async (all: readonly Promise<ClientChannel>[]) => {
     const settled = await Promise.allSettled(all);
-    const words = settled.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    const words = settled.flatMap((entry) => (entry.status === "rejected" ? [String(entry.reason)] : []));
     return { opened: all.length - words.length, answers: [...new Set(words)] };
   };
   const times = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make);
@@ -146,14 +146,14 @@ describe("what the clients of an SSH server may have at once", () => {
     const several = await Promise.all(times(14, () => connect()));
 
     const { opened, answers } = await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
-    const other = await outcomes([exec(await connect("another"), "true")]);
+    const otherEntry = await outcomes([exec(await connect("another"), "true")]);
     for (const client of several) client.destroy();
     const later = await eventually(
       async () => outcomes([exec(await connect(), "true")]),
-      (one) => one.opened === 1,
+      (entry) => entry.opened === 1,
     );
 
-    expect([opened, other.opened, later.opened]).toEqual([128, 1, 1]);
+    expect([opened, otherEntry.opened, later.opened]).toEqual([128, 1, 1]);
     expect(answers).toEqual(["Error: (SSH) Channel open failure: This environment has 128 SSH sessions already"]);
   });
 

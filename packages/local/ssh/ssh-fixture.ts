@@ -85,9 +85,9 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
 const slow = { readyTimeout: 2 * PATIENCE_MS };
 
 /** A file with a private key, as the OpenSSH client wants it. */
-export function keyFile(directory: string, { private: own }: SshKeyPair): string {
+export function keyFile(directory: string, { private: ownName }: SshKeyPair): string {
   const path = join(directory, `key-${randomBytes(4).toString("hex")}`);
-  writeFileSync(path, own, { mode: 0o600 });
+  writeFileSync(path, ownName, { mode: 0o600 });
   return path;
 }
 

@@ -111,9 +111,9 @@ function loadChanged({ file, from, to }: Change): void {
 function cryptoWithKeyObjects(): typeof crypto {
   const objects = new WeakMap<Buffer, KeyObject>();
   const objectOf = (key: Buffer): KeyObject => {
-    const known = objects.get(key) ?? crypto.createSecretKey(key);
-    objects.set(key, known);
-    return known;
+    const knownKeyObject = objects.get(key) ?? crypto.createSecretKey(key);
+    objects.set(key, knownKeyObject);
+    return knownKeyObject;
   };
   const created = ["createCipheriv", "createDecipheriv", "createHmac"] as const;
   const changed = created.map((verb) => {

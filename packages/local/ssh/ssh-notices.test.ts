@@ -53,14 +53,14 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
 
   it("come to every open terminal once, and into no output of a command", async () => {
     await fixture.begin();
-    const [one, other] = [await open(), await open()];
+    const [first, second] = [await open(), await open()];
 
     await tell("warning", "Expires in 5 minutes");
-    await Promise.all([one.shows("[berth] Expires in 5 minutes"), other.shows("[berth] Expires in 5 minutes")]);
+    await Promise.all([first.shows("[berth] Expires in 5 minutes"), second.shows("[berth] Expires in 5 minutes")]);
     await tell("news", "Extended: expires at 2026-01-20 18:30 UTC");
-    await one.shows("[berth] Extended: expires at 2026-01-20 18:30 UTC");
+    await first.shows("[berth] Extended: expires at 2026-01-20 18:30 UTC");
 
-    expect(one.text().split("[berth] Expires in 5 minutes")).toHaveLength(2);
+    expect(first.text().split("[berth] Expires in 5 minutes")).toHaveLength(2);
     expect((await fixture.say("echo plain")).out).toBe("plain\n");
   });
 

@@ -22,8 +22,8 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
   const blob = () => fixture.key.public.split(" ")[1];
 
   it("is reached from inside, time and again, by the user of the run alone", async () => {
-    const asked = "ssh-add -L; ssh-add -L; stat -c %a $SSH_AUTH_SOCK; stat -c %a $(dirname $SSH_AUTH_SOCK)";
-    const { code, out, err } = await fixture.ssh(forwarded, asked);
+    const input = "ssh-add -L; ssh-add -L; stat -c %a $SSH_AUTH_SOCK; stat -c %a $(dirname $SSH_AUTH_SOCK)";
+    const { code, out, err } = await fixture.ssh(forwarded, input);
 
     const [first, second, ...modes] = out.split("\n");
     expect({ code, err }).toEqual({ code: 0, err: "" });

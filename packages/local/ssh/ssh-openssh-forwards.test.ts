@@ -159,9 +159,9 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
 
   it("ask a client that answers nothing for a hundred and twenty-eight channels, and turn away who comes next", async () => {
     const client = await fixture.connect();
-    let asked = 0;
+    let input = 0;
     client.on("tcp connection", () => {
-      asked += 1;
+      input += 1;
     });
     const port = await new Promise<number>((resolve, reject) => {
       client.forwardIn("127.0.0.1", 0, (error, bound) => (error ? reject(error) : resolve(bound)));
@@ -176,7 +176,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
       next();`;
     const { out } = await fixture.ssh([], `${fixture.nodeInside} -e '${program}'`);
 
-    expect([asked, out]).toEqual([128, "turned away\n"]);
+    expect([input, out]).toEqual([128, "turned away\n"]);
   });
 
   it("end with the key of their client, though that client never closes its end", async () => {

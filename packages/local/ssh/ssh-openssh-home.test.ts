@@ -25,11 +25,11 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
     afterEach(() => fixture.close());
 
     it("is one directory for commands, terminals, SFTP and /etc/passwd", async () => {
-      const asked = 'echo "$HOME"; pwd; cd && pwd; eval echo ~; echo "$(getent passwd "$(id -u)" | cut -d: -f6)"';
+      const input = 'echo "$HOME"; pwd; cd && pwd; eval echo ~; echo "$(getent passwd "$(id -u)" | cut -d: -f6)"';
       const lines = (text: string) => text.replaceAll("\r", "").trim().split("\n");
 
-      const plain = lines((await fixture.ssh([], asked)).out);
-      const terminal = lines((await fixture.ssh(["-tt"], asked)).out);
+      const plain = lines((await fixture.ssh([], input)).out);
+      const terminal = lines((await fixture.ssh(["-tt"], input)).out);
       const [, started = ""] = /Remote working directory: (.*)/.exec((await fixture.sftp("pwd\n")).out) ?? [];
 
       const [home = ""] = plain;
@@ -54,14 +54,14 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
     if (isSandboxed) {
       it("holds the settings that ssh, ssh-keygen and git read", async () => {
         const settings = 'mkdir -p -m 700 ~/.ssh; printf "Host gh\\n HostName github.com\\n" > ~/.ssh/config';
-        const asked = [
+        const names = [
           `${settings}; ssh -G gh | grep -x "hostname github.com"`,
           'printf "\\n" | ssh-keygen -q -t ed25519 -N ""; ls ~/.ssh/id_ed25519.pub',
           "git config --global user.name Me && (unset HOME; cd; HOME=~ git config user.name)",
         ];
 
         const answers = [];
-        for (const words of asked) answers.push(await fixture.ssh([], words));
+        for (const words of names) answers.push(await fixture.ssh([], words));
 
         expect(answers.map(({ out }) => out.replace(/^Enter.*:\s?/m, ""))).toEqual([
           "hostname github.com\n",
@@ -75,11 +75,11 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
   it("is on the disk, and gets nothing of Berth's there", async () => {
     const fixture = await openOpenSshFixture(isolation, {}, "/workspace");
     const agent = await fixture.startAgent();
-    const asked = 'echo kept > ~/.profile; test -S "$SSH_AUTH_SOCK" && echo agent';
+    const input = 'echo kept > ~/.profile; test -S "$SSH_AUTH_SOCK" && echo agent';
 
     const said = await fixture.run(
       "ssh",
-      [...fixture.sshLine.split(" ").slice(1), "-A", "-o", `IdentityAgent=${agent}`, fixture.address, asked],
+      [...fixture.sshLine.split(" ").slice(1), "-A", "-o", `IdentityAgent=${agent}`, fixture.address, input],
       "",
       { SSH_AUTH_SOCK: agent },
     );

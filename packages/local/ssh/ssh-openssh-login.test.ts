@@ -54,10 +54,10 @@ describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolat
   });
 
   it("is a login shell where the client names no command", async () => {
-    const asked = "shopt -q login_shell && echo login || echo other";
+    const input = "shopt -q login_shell && echo login || echo other";
 
-    expect(await typed(["-T"], `${asked}\n`)).toBe("login\n");
-    expect((await fixture.ssh([], asked)).out).toBe("other\n");
+    expect(await typed(["-T"], `${input}\n`)).toBe("login\n");
+    expect((await fixture.ssh([], input)).out).toBe("other\n");
   });
 
   /** Types into a session without a command, and returns what it shows until it ends. */

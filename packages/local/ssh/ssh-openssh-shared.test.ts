@@ -34,7 +34,7 @@ describe.each(["bubblewrap", "none"] as const)(
       const held = await Promise.all(Array.from({ length: 9 }, () => begun(shared)));
 
       const refused = await fixture.ssh(shared, "echo in");
-      const own = await fixture.ssh(["-S", control], "echo in");
+      const ownAnswer = await fixture.ssh(["-S", control], "echo in");
       held[0]?.kill();
       const later = await eventually(
         () => fixture.ssh(shared, "echo in; exit 3"),
@@ -42,7 +42,7 @@ describe.each(["bubblewrap", "none"] as const)(
       );
 
       expect(refused).toEqual({ code: 255, out: "", err: expect.stringContaining("Session open refused by peer") });
-      expect(own.out).toBe("in\n");
+      expect(ownAnswer.out).toBe("in\n");
       expect(later).toEqual({ code: 3, out: "in\n", err: "" });
     });
   },

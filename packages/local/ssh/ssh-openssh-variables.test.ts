@@ -50,10 +50,10 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     const env = { USER: "developer", SHELL: "/bin/sh", PATH: `/own:${process.env.PATH}` };
     await fixture.close();
     fixture = await openOpenSshFixture(isolation, env);
-    const asked = 'echo "$USER $SHELL $PATH"';
+    const input = 'echo "$USER $SHELL $PATH"';
 
-    const plain = (await fixture.ssh([], asked)).out.trim();
-    const login = (await fixture.ssh([], `bash -lc '${asked}'`)).out.trim();
+    const plain = (await fixture.ssh([], input)).out.trim();
+    const login = (await fixture.ssh([], `bash -lc '${input}'`)).out.trim();
 
     expect(plain).toBe(`developer /bin/sh ${env.PATH}`);
     // Without a sandbox the profile is the machine's.

@@ -58,9 +58,9 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
   it("has a terminal that knows its name, which is one", async ({ skip }) => {
     const { stdout } = spawnSync("/bin/sh", ["-c", "script --version"], { encoding: "utf8" });
     if (isolation === "bubblewrap" && !stdout.includes("util-linux")) return skip("this machine has no script(1)");
-    const asked = 'tty && test "$(tty)" -ef /dev/fd/0 && test -c "$(tty)" && echo same';
+    const input = 'tty && test "$(tty)" -ef /dev/fd/0 && test -c "$(tty)" && echo same';
 
-    const { code, out } = await run("ssh", ["-tt", "-p", String(fixture.server.port), ...options, address(), asked]);
+    const { code, out } = await run("ssh", ["-tt", "-p", String(fixture.server.port), ...options, address(), input]);
 
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^\/dev\/pts\/\d+\r\nsame\r\n$/) });
   });

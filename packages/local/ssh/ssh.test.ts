@@ -141,10 +141,10 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
     const typed = randomBytes(300_000);
     channel.write(typed);
-    const other = await fixture.say("echo served; touch go");
+    const otherEntry = await fixture.say("echo served; touch go");
     await shown(createHash("sha256").update(typed).digest("hex"));
 
-    expect(other.out).toBe("served\n");
+    expect(otherEntry.out).toBe("served\n");
   });
 
   it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
@@ -265,16 +265,16 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("is stopped though a client never closes its end", async () => {
-    const other = await startSsh({ ...served(), port: 0, log: silentLog() });
-    const suspended = dial({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
+    const otherServer = await startSsh({ ...served(), port: 0, log: silentLog() });
+    const suspended = dial({ port: otherServer.port, host: "127.0.0.1", allowHalfOpen: true });
     await once(suspended, "data");
     suspended.pause();
 
-    await other.stop();
+    await otherServer.stop();
 
     suspended.destroy();
     await expect(
-      startSsh({ ...served(), port: other.port, log: silentLog() }).then((again) => again.stop()),
+      startSsh({ ...served(), port: otherServer.port, log: silentLog() }).then((again) => again.stop()),
     ).resolves.toBeUndefined();
   });
 
@@ -284,28 +284,28 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
     await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
     writeFileSync(join(fixture.home, "ssh-port"), String(port));
-    const other = await startSsh({ ...options, port: undefined });
-    await other.stop();
+    const otherServer = await startSsh({ ...options, port: undefined });
+    await otherServer.stop();
 
-    expect(other.port).not.toBe(port);
-    expect(readFileSync(join(fixture.home, "ssh-port"), "utf8")).toBe(String(other.port));
+    expect(otherServer.port).not.toBe(port);
+    expect(readFileSync(join(fixture.home, "ssh-port"), "utf8")).toBe(String(otherServer.port));
   });
 
   it("keeps the keys of two jobs apart", async () => {
     await fixture.begin();
-    const other = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
+    const otherEntry = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
     await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined }));
-    const [key] = other.keys;
-    const access = { revision: 1, login: other.login, keys: [key?.public ?? ""], jupyter: null };
+    const [key] = otherEntry.keys;
+    const access = { revision: 1, login: otherEntry.login, keys: [key?.public ?? ""], jupyter: null };
     await eventually(
       () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
     await fixture.compute.setAccess(fixture.uid, 2, access);
 
-    await expect(fixture.connect({ username: other.login })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ username: otherEntry.login })).rejects.toThrow("authentication methods failed");
     await expect(fixture.connect({ privateKey: key?.private ?? "" })).rejects.toThrow("authentication methods failed");
-    const client = await fixture.connect({ username: other.login, privateKey: key?.private ?? "" });
+    const client = await fixture.connect({ username: otherEntry.login, privateKey: key?.private ?? "" });
     expect((await said(await exec(client, "echo $BERTH_RUN"))).out).toBe(`${fixture.uid}-r2\n`);
   });
 
@@ -437,8 +437,8 @@ const greeting = `
 `;
 
 /** An agent that shows one key and signs with another; ssh2 knows agents by their prototype. */
-function forger(shown: string, own: string) {
-  const [identity, signer] = [shown, own].map((text) => ssh2.utils.parseKey(text) as ParsedKey);
+function forger(shown: string, ownName: string) {
+  const [identity, signer] = [shown, ownName].map((text) => ssh2.utils.parseKey(text) as ParsedKey);
   let signed = 0;
   return Object.assign(Object.create(ssh2.BaseAgent.prototype) as BaseAgent, {
     getIdentities: (done: IdentityCallback<ParsedKey>) => done(undefined, identity ? [identity] : []),

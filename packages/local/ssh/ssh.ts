@@ -128,8 +128,8 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
     attempts += 1;
     if (attempts > mostAttempts) return client.end();
     logIn(context, runs, {
-      onGuest: (one) => {
-        guest = one;
+      onGuest: (loggedIn) => {
+        guest = loggedIn;
       },
       show: (text) => sendBanner(connection, text),
     });
@@ -152,12 +152,12 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
 
 /** A connection ends with its run, forwarded ports included, and with its key. Each run is looked at once for each key. */
 function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
-  const known = new Map<string, boolean>();
+  const verdicts = new Map<string, boolean>();
   for (const { guest, end } of clients) {
     if (!guest) continue;
     const name = `${guest.run} ${guest.key}`;
-    const isAdmitted = known.get(name) ?? runs.admits(guest.run, guest.key);
-    known.set(name, isAdmitted);
+    const isAdmitted = verdicts.get(name) ?? runs.admits(guest.run, guest.key);
+    verdicts.set(name, isAdmitted);
     if (!isAdmitted) end();
   }
 }

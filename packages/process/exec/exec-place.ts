@@ -36,7 +36,7 @@ function placesOf({ isolation, mounts, env }: Inside): Place[] {
 /** By the longest that fits: one volume may be mounted in another. */
 function moved(path: string, places: readonly Place[]): string {
   const fitting = places.filter(({ from }) => path === from || path.startsWith(`${from}/`));
-  const [longest] = fitting.toSorted((one, other) => other.from.length - one.from.length);
+  const [longest] = fitting.toSorted((left, right) => right.from.length - left.from.length);
   return longest ? `${longest.to}${path.slice(longest.from.length)}` : path;
 }
 

@@ -78,7 +78,7 @@ export function forgetOldExecs(directory: string, now: number): void {
     const found = statSync(join(folder, id, "ended.json"), { throwIfNoEntry: false });
     return found ? [{ id, ageMs: now - found.mtimeMs }] : [];
   });
-  ended.sort((one, other) => one.ageMs - other.ageMs);
+  ended.sort((left, right) => left.ageMs - right.ageMs);
   ended.forEach(({ id, ageMs }, index) => {
     const isOld = ageMs > keptMs || (index >= mostKept && ageMs > readingMs);
     if (isOld) rmSync(join(folder, id), { recursive: true, force: true });

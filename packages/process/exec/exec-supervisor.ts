@@ -46,7 +46,7 @@ const begunMs = 100;
 
 /** Runs commands beside the run's own, by its supervisor, so that they outlive whoever asked for them. */
 export function superviseExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecSupervisor {
-  const known = new Set<string>();
+  const knownExecs = new Set<string>();
   const running = new Map<string, Kept>();
   const starting = new Set<Promise<void>>();
   const { takeFifo, reaper } = tools;
@@ -54,20 +54,20 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
   let isClosed = false;
   let forgetting: NodeJS.Timeout | undefined;
 
-  const begin = async (exec: Exec, place: Inside, own: string): Promise<void> => {
+  const begin = async (exec: Exec, place: Inside, execPath: string): Promise<void> => {
     const { promise: over, resolve } = Promise.withResolvers<void>();
     const closeSession = openSession(directory, process.pid);
     let finish = (ending: Ending): ExecEnd => ({ ...ending, ...nothing });
     const end = (how: ExecEnd) => {
       running.delete(exec.id);
       closeSession();
-      noteEnd(own, how);
+      noteEnd(execPath, how);
       resolve();
     };
     running.set(exec.id, { over, kill: () => end(finish(killed)) });
     await inTurn(async () => {
       if (isClosed) return;
-      const command = await startCommand({ exec, inside: place, directory: own, takeFifo }).catch(() => undefined);
+      const command = await startCommand({ exec, inside: place, directory: execPath, takeFifo }).catch(() => undefined);
       if (!command) return end({ ...notRunnable, ...nothing });
       finish = (ending) => {
         reaper.add(directory, command);
@@ -86,26 +86,26 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
     }
   };
   /** Until its end can be written down, as on a full disk, an exec counts as one that runs. */
-  const noteEnd = (own: string, how: ExecEnd): void => {
+  const noteEnd = (execPath: string, how: ExecEnd): void => {
     try {
-      writeExecEnd(own, how);
+      writeExecEnd(execPath, how);
     } catch {
-      setTimeout(() => noteEnd(own, how), notedAgainAfterMs).unref();
+      setTimeout(() => noteEnd(execPath, how), notedAgainAfterMs).unref();
     }
   };
   return {
     start: (exec) => {
       const place = inside();
-      if (known.has(exec.id)) return "known";
+      if (knownExecs.has(exec.id)) return "known";
       if (isClosed || !place) return "closed";
-      const own = placeFor(exec);
-      if (own === undefined) return "full";
-      known.add(exec.id);
+      const execPath = placeFor(exec);
+      if (execPath === undefined) return "full";
+      knownExecs.add(exec.id);
       forgetting ??= setInterval(() => forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
-      const begun = begin(exec, place, own);
+      const begun = begin(exec, place, execPath);
       starting.add(begun);
       void begun.finally(() => starting.delete(begun));
-      if (known.size % forgetEvery === 0) forgetOldExecs(directory, Date.now());
+      if (knownExecs.size % forgetEvery === 0) forgetOldExecs(directory, Date.now());
       return "accepted";
     },
     wait: async (id, waitMs) => {

@@ -179,12 +179,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("survives the process that asked for it, and is told to another one", async () => {
     const id = await start(["/bin/sh", "-c", "sleep 1; echo survived"]);
-    const other = processCompute(fixture.options);
-    await other.adopt();
+    const otherProcessCompute = processCompute(fixture.options);
+    await otherProcessCompute.adopt();
 
     expect(
       await eventually(
-        () => other.readExec(fixture.uid, 1, id, 4_000),
+        () => otherProcessCompute.readExec(fixture.uid, 1, id, 4_000),
         (status) => status?.state === "ended",
       ),
     ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
@@ -207,8 +207,8 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     await ended(id);
     rmSync(join(fixture.directory, "execs", id, "stdout"));
 
-    const files = readdirSync(fixture.directory, { recursive: true, withFileTypes: true }).filter((one) =>
-      one.isFile(),
+    const files = readdirSync(fixture.directory, { recursive: true, withFileTypes: true }).filter((dirent) =>
+      dirent.isFile(),
     );
 
     expect(files.length).toBeGreaterThan(3);

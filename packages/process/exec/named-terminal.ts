@@ -16,10 +16,10 @@ export function namedTerminal(inside: Inside, words: readonly string[]): string[
   if (program === undefined) return undefined;
   // It starts $SHELL, which is the environment's own affair and may not be there.
   const { SHELL } = inside.env;
-  const own = SHELL === undefined ? "unset SHELL" : `export SHELL=${quoted(SHELL)}`;
+  const shellCommand = SHELL === undefined ? "unset SHELL" : `export SHELL=${quoted(SHELL)}`;
   const names = words.map((_, n) => `__berth_word_${n + 1}`);
   const unpack = `set -- ${names.map((name) => `"$${name}"`).join(" ")}; unset ${names.join(" ")}`;
-  return ["/bin/sh", "-c", packAndStart, program, `${unpack}; ${own}; exec "$@"`, ...words];
+  return ["/bin/sh", "-c", packAndStart, program, `${unpack}; ${shellCommand}; exec "$@"`, ...words];
 }
 
 const packAndStart = `
@@ -33,12 +33,12 @@ unset __berth_word
 SHELL=/bin/sh exec "$0" -qec "$__berth_text" /dev/null`;
 
 /** null: there is none. */
-let known: string | null | undefined;
+let knownScript: string | null | undefined;
 
 /** Other programs of this name know no exit codes. */
 function findScript(): string | undefined {
-  known ??= lookForScript() ?? null;
-  return known ?? undefined;
+  knownScript ??= lookForScript() ?? null;
+  return knownScript ?? undefined;
 }
 
 function lookForScript(): string | undefined {

@@ -33,7 +33,7 @@ describe("the runs of an SSH user name", () => {
 
   it("are found among many of which nothing is read", () => {
     const [first, second] = [begin("both"), begin("both")];
-    const other = begin("other");
+    const otherName = begin("other");
     for (let n = 0; n < 100; n += 1) {
       // Whoever reads one of these fails.
       for (const file of ["access.json", "processes.json", "end.json"]) {
@@ -42,7 +42,7 @@ describe("the runs of an SSH user name", () => {
     }
 
     expect(found("both").toSorted()).toEqual([first, second].toSorted());
-    expect(found("other")).toEqual([other]);
+    expect(found("other")).toEqual([otherName]);
     expect(["", ".", "..", "../..", `${first}`, "\0", "x".repeat(100_000)].flatMap(found)).toEqual([]);
   });
 

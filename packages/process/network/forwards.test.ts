@@ -23,15 +23,15 @@ describe("what passes connections on into a network of its own", () => {
   });
 
   it("refuses a port that somebody else has taken, whose visitors would be led to them", async () => {
-    const other = createServer().listen(0, "127.0.0.1");
-    await once(other, "listening");
-    const { port } = other.address() as { readonly port: number };
+    const otherServer = createServer().listen(0, "127.0.0.1");
+    await once(otherServer, "listening");
+    const { port } = otherServer.address() as { readonly port: number };
 
     const opening = forwards.open(port);
 
     await expect(opening).rejects.toMatchObject({ code: "EADDRINUSE" });
-    other.close();
-    await once(other, "close");
+    otherServer.close();
+    await once(otherServer, "close");
     await forwards.open(port);
   });
 
@@ -48,12 +48,12 @@ describe("what passes connections on into a network of its own", () => {
 
     forwards.shut(port);
 
-    const other = createServer();
+    const otherServer = createServer();
     await eventually(
-      () => tryToListen(other, port),
+      () => tryToListen(otherServer, port),
       (isListening) => isListening,
     );
-    other.close();
+    otherServer.close();
   });
 
   it("holds so many connections of one run and no more, whoever is let in", async () => {

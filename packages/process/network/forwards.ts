@@ -123,10 +123,10 @@ function destinationIn(line: string): Destination | undefined {
 }
 
 /** Each direction ends by itself, as in a TCP connection. */
-function join(one: Socket, other: Socket): void {
+function join(left: Socket, right: Socket): void {
   const end = (error: unknown) => {
-    if (error) for (const socket of [one, other]) socket.destroy();
+    if (error) for (const socket of [left, right]) socket.destroy();
   };
-  pipeline(one, other, end);
-  pipeline(other, one, end);
+  pipeline(left, right, end);
+  pipeline(right, left, end);
 }

@@ -9,11 +9,11 @@ test("a Jupyter that runs find by LOCAL_PATH is their own, and one that this mac
   const bin = join(place, "venv/bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "jupyter"), "", { mode: 0o755 });
-  const asked = { ports: [{ port: 8888, kind: "jupyter" }], command: null, env: {}, image: "busybox" } as const;
+  const input = { ports: [{ port: 8888, kind: "jupyter" }], command: null, env: {}, image: "busybox" } as const;
 
   const [found, absent] = await Promise.all([
-    openPorts(place, { ...asked, programs: { path: `/nowhere:${bin}`, shown: [] } }),
-    openPorts(place, { ...asked, programs: { path: "/nowhere", shown: [] } }),
+    openPorts(place, { ...input, programs: { path: `/nowhere:${bin}`, shown: [] } }),
+    openPorts(place, { ...input, programs: { path: "/nowhere", shown: [] } }),
   ]);
 
   rmSync(place, { recursive: true });

@@ -60,9 +60,9 @@ export function servesIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): 
 
 /** Records that only a placeholder answers at a port from now on, because its program was given up. */
 export function notePlaceholder(directory: string, { port }: LocalPort): void {
-  const ports = readPorts(directory).map(({ hasLogin, hasIde, ...one }) => {
-    if (one.port === port) return { ...one, hasPlaceholder: true };
-    return { ...one, ...(hasLogin && { hasLogin }), ...(hasIde && { hasIde }) };
+  const ports = readPorts(directory).map(({ hasLogin, hasIde, ...portStatus }) => {
+    if (portStatus.port === port) return { ...portStatus, hasPlaceholder: true };
+    return { ...portStatus, ...(hasLogin && { hasLogin }), ...(hasIde && { hasIde }) };
   });
   writeWhole(directory, file, JSON.stringify(ports));
 }

@@ -2,16 +2,16 @@ import { expect, it } from "vitest";
 import { closedNameServers, resolverSettings } from "./name-servers.ts";
 
 it("keeps the name servers that are reached from a network of its own, and how names are looked for", () => {
-  const own =
+  const ownName =
     "# made by hand\nsearch lab.example\nnameserver ::1\nnameserver 127.0.0.53\nnameserver 10.1.2.3\noptions edns0\n";
 
-  expect(resolverSettings([own, ""])).toBe("nameserver 10.1.2.3\nsearch lab.example\noptions edns0\n");
+  expect(resolverSettings([ownName, ""])).toBe("nameserver 10.1.2.3\nsearch lab.example\noptions edns0\n");
 });
 
 it("asks whom systemd-resolved asks where that is the machine's only one", () => {
-  const own = "nameserver 127.0.0.53\nsearch lab.example\n";
+  const ownName = "nameserver 127.0.0.53\nsearch lab.example\n";
 
-  expect(resolverSettings([own, "nameserver fd00::1\nnameserver 10.1.2.3\n"])).toBe(
+  expect(resolverSettings([ownName, "nameserver fd00::1\nnameserver 10.1.2.3\n"])).toBe(
     "nameserver 10.1.2.3\nsearch lab.example\n",
   );
 });

@@ -10,10 +10,10 @@ const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
  * undefined: this machine has name servers, and none of them can be asked from there.
  */
 export function resolverSettings(texts: readonly string[] = places.map(textOf)): string | undefined {
-  const [own = ""] = texts;
+  const [ownSettings = ""] = texts;
   const found = texts.map(reachable).find((lines) => lines.length > 0);
-  if (!found && serversOf(own).length > 0) return undefined;
-  const others = own.split("\n").filter((line) => /^(?:search|domain|options)\s/.test(line));
+  if (!found && serversOf(ownSettings).length > 0) return undefined;
+  const others = ownSettings.split("\n").filter((line) => /^(?:search|domain|options)\s/.test(line));
   return [...(found ?? []), ...others].map((line) => `${line}\n`).join("");
 }
 

@@ -8,7 +8,7 @@ import { resolverSettings } from "./name-servers.ts";
 
 const attempt = fileURLToPath(new URL("./network-attempt.ts", import.meta.url));
 
-const what = "A network for sandboxes";
+const subject = "A network for sandboxes";
 
 let found: Network | undefined;
 
@@ -24,12 +24,12 @@ export function findNetwork(): Network {
 /** The same in the background. */
 export async function tryNetwork(): Promise<Network> {
   if (!mayOwnNetwork()) return "shared";
-  return (await tryHere(what, attempted())) ? "own" : "shared";
+  return (await tryHere(subject, attempted())) ? "own" : "shared";
 }
 
 function canOwnNetwork(): boolean {
   if (!mayOwnNetwork()) return false;
-  return worksHere(what, attempted());
+  return worksHere(subject, attempted());
 }
 
 function mayOwnNetwork(): boolean {

@@ -177,9 +177,9 @@ describe("a network of its own", { retry: 0 }, () => {
 
   it("does not reach the addresses at which clouds hand out credentials", async () => {
     writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
-    const asked = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
+    const names = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
 
-    const output = await outputOf(`${node("ways.cjs")} ${asked.join(" ")}`);
+    const output = await outputOf(`${node("ways.cjs")} ${names.join(" ")}`);
 
     expect(output).toBe("192.0.2.1:80 udp\n192.0.2.1:80 tcp\n");
   });

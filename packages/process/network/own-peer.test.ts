@@ -45,12 +45,12 @@ it.each([
   [0, 0, true],
   [1000, 1001, false],
   [0, 65_534, false],
-])("what user %i serves is let to user %i: %s", (own, user, isLet) => {
-  expect(mayUse(own, user)).toBe(isLet);
+])("what user %i serves is let to user %i: %s", (ownValue, user, isLet) => {
+  expect(mayUse(ownValue, user)).toBe(isLet);
 });
 
 /** Answers what becomes of who connects. */
-async function asked(connect: (port: number) => unknown, own?: number): Promise<boolean> {
+async function input(connect: (port: number) => unknown, ownValue?: number): Promise<boolean> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const accepted = once(server, "connection") as Promise<[Socket]>;
@@ -58,7 +58,7 @@ async function asked(connect: (port: number) => unknown, own?: number): Promise<
   const [socket] = await accepted;
   const isOwn = await isOwnPeer(
     socket.on("error", () => undefined),
-    own,
+    ownValue,
   );
   socket.destroy();
   server.close();
@@ -66,11 +66,11 @@ async function asked(connect: (port: number) => unknown, own?: number): Promise<
 }
 
 it.each(["127.0.0.1", "::ffff:127.0.0.1"])("our own processes are let in, by %s", async (host) => {
-  expect(await asked((port) => createConnection({ port, host }).on("error", () => undefined))).toBe(true);
+  expect(await input((port) => createConnection({ port, host }).on("error", () => undefined))).toBe(true);
 });
 
 it("our own processes are not let in to what another user serves, but root's are", async () => {
-  const isLet = await asked((port) => createConnection({ port, host: "127.0.0.1" }).on("error", () => undefined), 4711);
+  const isLet = await input((port) => createConnection({ port, host: "127.0.0.1" }).on("error", () => undefined), 4711);
 
   // Only Linux says whose a connection is.
   expect(isLet).toBe(process.platform !== "linux" || process.getuid?.() === 0);
@@ -120,6 +120,6 @@ if (process.platform === "linux" && process.getuid?.() === 0) {
         stdio: "ignore",
       });
 
-    expect(await asked(connect)).toBe(false);
+    expect(await input(connect)).toBe(false);
   });
 }

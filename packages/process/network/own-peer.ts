@@ -5,20 +5,20 @@ import type { Socket } from "node:net";
  * Whether a connection to a port of this machine's loopback comes from a process of our own user, or of root: as with a
  * socket in a directory of ours, nobody else gets in. Where the kernel does not say (only Linux does) everybody does.
  */
-export async function isOwnPeer(socket: Socket, own = process.getuid?.()): Promise<boolean> {
-  if (process.platform !== "linux" || own === undefined) return true;
+export async function isOwnPeer(socket: Socket, ownUser = process.getuid?.()): Promise<boolean> {
+  if (process.platform !== "linux" || ownUser === undefined) return true;
   const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
   const ends = { client: `${remoteAddress}:${remotePort}`, server: `${localAddress}:${localPort}` };
   for (const read of tables) {
     const user = userIn(await read(), ends);
-    if (user !== undefined) return mayUse(own, user);
+    if (user !== undefined) return mayUse(ownUser, user);
   }
   return false;
 }
 
 /** Root gets in anyway. */
-export function mayUse(own: number, user: number): boolean {
-  return user === own || user === 0;
+export function mayUse(ownUser: number, user: number): boolean {
+  return user === ownUser || user === 0;
 }
 
 const tables = ["tcp", "tcp6"].map((name) =>

@@ -42,11 +42,11 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
   it("serves its first HTTP port, and opens with the password of the run alone", async () => {
     const page = await begin();
 
-    const [stranger, wrong, own] = [await ask(), await ask("other"), await ask(password)];
+    const [stranger, wrong, ownName] = [await ask(), await ask("other"), await ask(password)];
 
     expect(page).toMatchObject({ kind: "http", hasLogin: true });
     expect([stranger, wrong]).toEqual(Array(2).fill("Enter the password"));
-    expect(own).toMatch(/ from \//);
+    expect(ownName).toMatch(/ from \//);
   });
 
   it("opens the workspace, and works in the home", async () => {

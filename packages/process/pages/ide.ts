@@ -96,6 +96,6 @@ function start(inside: Inside, port: number, password: string): ChildProcess {
   const words = ["code-server", `--bind-addr=127.0.0.1:${port}`, "--auth=password", "--disable-telemetry"];
   const named = { ...inside.env, PASSWORD: password };
   const home = inside.account?.home ?? inside.work;
-  const asked = commandInside({ ...inside, work: home, env: named }, [...words, "--disable-update-check", place]);
-  return spawn(asked.file, asked.args, { env: asked.env, cwd: asked.cwd, detached: true, stdio: "ignore" });
+  const command = commandInside({ ...inside, work: home, env: named }, [...words, "--disable-update-check", place]);
+  return spawn(command.file, command.args, { env: command.env, cwd: command.cwd, detached: true, stdio: "ignore" });
 }

@@ -7,7 +7,7 @@ const now = Date.parse("2026-01-20T18:00:00Z");
 const ago = (minutes: number) => new Date(now - minutes * 60_000).toISOString();
 const close: (() => void)[] = [];
 afterEach(() => {
-  for (const one of close.splice(0)) one();
+  for (const entry of close.splice(0)) entry();
 });
 
 async function count(body: string, status = 200): Promise<number | null> {

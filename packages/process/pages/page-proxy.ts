@@ -10,17 +10,17 @@ export interface PageProgram {
 }
 
 /** Passes a request on with the login of the page, and calls `fail` if nothing answers. */
-export function passOn(asked: IncomingMessage, reply: ServerResponse, page: PageProgram, fail: () => void): void {
-  const passed = ask(asked, page);
+export function passOn(request: IncomingMessage, reply: ServerResponse, page: PageProgram, fail: () => void): void {
+  const passed = ask(request, page);
   const giveUp = () => (reply.headersSent ? reply.destroy() : fail());
   passed.once("response", (answer) => giveBack(answer, reply)).on("error", giveUp);
   reply.once("close", () => passed.destroy());
-  asked.pipe(passed);
+  request.pipe(passed);
 }
 
 /** Passes a WebSocket on with the login of the page: once the page has agreed, every byte both ways. */
-export function passUpgrade(asked: IncomingMessage, socket: Duplex, head: Buffer, page: PageProgram): void {
-  const passed = ask(asked, page);
+export function passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, page: PageProgram): void {
+  const passed = ask(request, page);
   passed.once("upgrade", (answer, inner, innerHead) => {
     socket.write(statusLines(answer), "latin1");
     socket.write(innerHead);
@@ -29,7 +29,7 @@ export function passUpgrade(asked: IncomingMessage, socket: Duplex, head: Buffer
     pipeline(inner, socket, () => inner.destroy());
   });
   passed.once("response", (answer) => {
-    const reply = new ServerResponse(asked);
+    const reply = new ServerResponse(request);
     reply.shouldKeepAlive = false;
     reply.assignSocket(socket as Socket);
     reply.once("finish", () => socket.end());

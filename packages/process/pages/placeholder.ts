@@ -62,24 +62,28 @@ export function placeholdersOf(image: string, advice = ""): Placeholders {
 
 function serverOf(shown: () => Shown, hasIde: boolean): Server {
   const peers = new WeakMap<Duplex, Promise<boolean>>();
-  const server = createServer(async (asked, reply) => {
-    if (!(await peers.get(asked.socket))) return void asked.socket.destroy();
-    serve(shown(), asked, reply).catch(() => reply.destroy());
+  const server = createServer(async (request, reply) => {
+    if (!(await peers.get(request.socket))) return void request.socket.destroy();
+    serve(shown(), request, reply).catch(() => reply.destroy());
   });
   server.on("connection", (socket) => {
     const isOwn = isOwnPeer(socket);
     peers.set(socket, isOwn);
     void isOwn.then((isIn) => isIn || socket.destroy());
   });
-  const upgrade = async (asked: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     socket.on("error", () => socket.destroy());
     if (!(await peers.get(socket))) return void socket.destroy();
     const { program } = shown();
-    if (program) passUpgrade(asked, socket, head, program);
+    if (program) passUpgrade(request, socket, head, program);
     else socket.end(noUpgrade);
   };
   // Without a listener Node answers such a request like any other.
-  if (hasIde) server.on("upgrade", (...given) => void upgrade(...given).catch(() => given[1].destroy()));
+  if (hasIde)
+    server.on(
+      "upgrade",
+      (...upgradeArguments) => void upgrade(...upgradeArguments).catch(() => upgradeArguments[1].destroy()),
+    );
   server.maxConnections = mostConnections;
   return server;
 }
@@ -87,11 +91,11 @@ function serverOf(shown: () => Shown, hasIde: boolean): Server {
 const mostBytes = 1024 * 1024;
 const noUpgrade = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-async function serve(shown: Shown, asked: IncomingMessage, reply: ServerResponse): Promise<void> {
-  const path = asked.url?.split("?")[0];
-  if (path === "/chat") return chat(asked, reply);
-  if (shown.program) return passOn(asked, reply, shown.program, () => show(starting, asked, reply));
-  show(shown, asked, reply);
+async function serve(shown: Shown, request: IncomingMessage, reply: ServerResponse): Promise<void> {
+  const path = request.url?.split("?")[0];
+  if (path === "/chat") return chat(request, reply);
+  if (shown.program) return passOn(request, reply, shown.program, () => show(starting, request, reply));
+  show(shown, request, reply);
 }
 
 function show({ status, page }: Shown, { method = "" }: IncomingMessage, reply: ServerResponse): void {
@@ -101,9 +105,9 @@ function show({ status, page }: Shown, { method = "" }: IncomingMessage, reply: 
 }
 
 /** Says back what it was told. */
-async function chat(asked: IncomingMessage, reply: ServerResponse): Promise<void> {
-  if (asked.method !== "POST") return sayJson(reply, 405, { error: "Method not allowed" });
-  const text = await textOf(asked);
+async function chat(request: IncomingMessage, reply: ServerResponse): Promise<void> {
+  if (request.method !== "POST") return sayJson(reply, 405, { error: "Method not allowed" });
+  const text = await textOf(request);
   if (text === undefined) return sayJson(reply, 413, { error: "A message has at most 1 MiB" });
   const message = messageIn(text);
   if (message === undefined) return sayJson(reply, 400, { error: "message must be a string" });
@@ -111,10 +115,10 @@ async function chat(asked: IncomingMessage, reply: ServerResponse): Promise<void
 }
 
 /** undefined for more than is taken, which is read to its end all the same so that the answer is seen. */
-async function textOf(asked: IncomingMessage): Promise<string | undefined> {
+async function textOf(request: IncomingMessage): Promise<string | undefined> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of asked as AsyncIterable<Buffer>) {
+  for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes <= mostBytes) parts.push(part);
   }
@@ -143,10 +147,10 @@ const starting: Shown = {
 };
 
 function pageOf(image: string, port: string, more: string): string {
-  const what = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
+  const subject = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
 <h1>A placeholder</h1>
-<p>This page stands for ${what}: images are recorded here and not pulled, so nothing of it runs.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
+<p>This page stands for ${subject}: images are recorded here and not pulled, so nothing of it runs.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
 </html>\n`;
 }
 

@@ -24,7 +24,7 @@ export function unansweredPorts(ports: readonly RunPort[]): PortStatus[] {
 }
 
 export function findLocal(locals: readonly LocalPort[], port: number): LocalPort | undefined {
-  return locals.find((one) => one.port === port);
+  return locals.find((local) => local.port === port);
 }
 
 async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortStatus> {

@@ -61,9 +61,9 @@ export async function keepRunning(program: WebProgram): Promise<GivenUp | undefi
 }
 
 /** Says in words why a program was given up. */
-export function wordsFor(name: string, given: GivenUp): string {
-  if (given.why === "silent") return `${name} did not answer within 60 s`;
-  return `${name} ended at once (exit code ${given.exitCode})`;
+export function wordsFor(name: string, failure: GivenUp): string {
+  if (failure.why === "silent") return `${name} did not answer within 60 s`;
+  return `${name} ended at once (exit code ${failure.exitCode})`;
 }
 
 /** Resolves with the exit code of a child, or with null if it has none. */

@@ -24,8 +24,9 @@ export function readAccess(directory: string): Access | undefined {
 
 /** False when that is what was said before, or older than that, or when the run's directory is gone. */
 export function writeAccess(directory: string, access: Access): boolean {
-  const known = readAccess(directory);
-  if ((known?.revision ?? 0) > access.revision || JSON.stringify(known) === JSON.stringify(access)) return false;
+  const knownAccess = readAccess(directory);
+  if ((knownAccess?.revision ?? 0) > access.revision || JSON.stringify(knownAccess) === JSON.stringify(access))
+    return false;
   noteLogin(dirname(directory), access.login, basename(directory));
   return writeWhole(directory, accessFile, JSON.stringify(access));
 }

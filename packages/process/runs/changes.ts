@@ -87,13 +87,13 @@ function namesIn(directory: string): string[] {
  * second, and when a run has changed: one that began it only now may be killed before the second is over.
  */
 function followSupervisors(home: string): (hasNews: boolean) => boolean {
-  let known = livingSupervisors(home);
+  let knownIdentities = livingSupervisors(home);
   let nextAt = 0;
   return (hasNews) => {
     if (!hasNews && performance.now() < nextAt) return false;
     nextAt = performance.now() + supervisorsEveryMs;
-    const isOneGone = !known.every(isAlive);
-    known = livingSupervisors(home);
+    const isOneGone = !knownIdentities.every(isAlive);
+    knownIdentities = livingSupervisors(home);
     return isOneGone;
   };
 }
@@ -103,26 +103,26 @@ const longestPauseMs = 2_000;
 
 /** Asks runs that have begun, less and less often, until they are ready or over. */
 function followStarts({ isStarting }: FollowedRuns) {
-  const asked = new Map<string, { readonly ref: RunRef; readonly since: number; nextAt: number }>();
+  const pending = new Map<string, { readonly ref: RunRef; readonly since: number; nextAt: number }>();
   let ready: RunRef[] = [];
   const ask = async (name: string): Promise<void> => {
-    const entry = asked.get(name);
+    const entry = pending.get(name);
     if (!entry || performance.now() < entry.nextAt) return;
     entry.nextAt = Number.POSITIVE_INFINITY;
     const isStillStarting = await isStarting(name).catch(() => true);
     const now = performance.now();
     entry.nextAt = now + Math.min((now - entry.since) / 4, longestPauseMs);
-    if (isStillStarting || asked.get(name) !== entry) return;
-    asked.delete(name);
+    if (isStillStarting || pending.get(name) !== entry) return;
+    pending.delete(name);
     ready.push(entry.ref);
   };
   return {
     add: (ref: RunRef): void => {
       const now = performance.now();
-      asked.set(runName(ref.uid, ref.run), { ref, since: now, nextAt: now });
+      pending.set(runName(ref.uid, ref.run), { ref, since: now, nextAt: now });
     },
     takeReady: (): RunRef[] => {
-      for (const name of asked.keys()) void ask(name);
+      for (const name of pending.keys()) void ask(name);
       const taken = ready;
       ready = [];
       return taken;

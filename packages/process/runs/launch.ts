@@ -16,13 +16,13 @@ const supervisor = fileURLToPath(new URL("../supervisor/supervisor.ts", import.m
  */
 export async function launch(plan: LaunchPlan, withinMs: number): Promise<LaunchReply | undefined> {
   const late = new AbortController();
-  const given = Promise.withResolvers<void>();
-  const asked = askSupervisor(plan, given.resolve).finally(() => late.abort());
+  const accepted = Promise.withResolvers<void>();
+  const launchRequest = askSupervisor(plan, accepted.resolve).finally(() => late.abort());
   // Nobody hears of what fails later; the run is then one that was never begun.
-  asked.catch(() => undefined);
+  launchRequest.catch(() => undefined);
   // Until then it would end with this process.
-  await Promise.race([given.promise, asked]);
-  return Promise.race([asked, sleep(withinMs, undefined, { signal: late.signal }).catch(() => asked)]);
+  await Promise.race([accepted.promise, launchRequest]);
+  return Promise.race([launchRequest, sleep(withinMs, undefined, { signal: late.signal }).catch(() => launchRequest)]);
 }
 
 /** On a machine with far too much to do, and for a volume that takes its time. */

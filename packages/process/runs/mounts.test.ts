@@ -95,12 +95,12 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     const during = await attached();
 
     const both = [free, mounts[1]].filter((mount) => mount !== undefined);
-    const other = fixture.compute.apply(fixture.runOf({ uid: "e".repeat(32), mounts: both }));
+    const otherEntry = fixture.compute.apply(fixture.runOf({ uid: "e".repeat(32), mounts: both }));
 
-    await expect(other).rejects.toThrow("The volume is in use by another run");
+    await expect(otherEntry).rejects.toThrow("The volume is in use by another run");
     expect(during).toEqual([true, true]);
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(attached, (now) => now.every((one) => one === false));
+    await eventually(attached, (now) => now.every((entry) => entry === false));
   });
 
   it("are refused at a place that the machine itself needs, or that is none", async () => {
@@ -133,11 +133,11 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     ["a directory of the machine", "/workspace"],
     ["a directory above the place", "/workspace/deeper"],
     ["the sandbox's own programs", "/workspace"],
-  ])("lead nowhere else when one inside another has become a link: %s", async (what, inner) => {
+  ])("lead nowhere else when one inside another has become a link: %s", async (subject, inner) => {
     const mounts = await mountsAt(`/home/dev8${inner}`, "/home/dev8");
     const outside = join(fixture.root, "outside");
     mkdirSync(outside);
-    const target = what.startsWith("the sandbox") ? "/newroot/usr/local/sbin" : `/oldroot${outside}`;
+    const target = subject.startsWith("the sandbox") ? "/newroot/usr/local/sbin" : `/oldroot${outside}`;
     const [, place = ""] = inner.split("/");
     symlinkSync(target, onDisk(mounts[1], place));
     const program = onDisk(mounts[0], "setpriv");

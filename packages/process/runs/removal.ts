@@ -32,16 +32,16 @@ const answerWithinMs = 2_000;
  */
 export async function requestRemoval(place: RunPlace, killAt: number, withinMs: number): Promise<void> {
   const { directory } = place;
-  const known = readMark(directory, "removal");
-  if (known === undefined || killAt < known) writeMark(directory, "removal", killAt);
+  const knownMark = readMark(directory, "removal");
+  if (knownMark === undefined || killAt < knownMark) writeMark(directory, "removal", killAt);
   if (nudge(directory)) await waitUntilGone(directory, withinMs);
   await carryOn(place, lookAt(directory));
 }
 
 /** Asks for the command to be ended by `killAt` (ms since the epoch; an earlier time that was asked for stays). */
 export function requestTermination({ directory }: RunPlace, killAt: number): void {
-  const known = readMark(directory, "termination");
-  if (known === undefined || killAt < known) writeMark(directory, "termination", killAt);
+  const knownMark = readMark(directory, "termination");
+  if (knownMark === undefined || killAt < knownMark) writeMark(directory, "termination", killAt);
   nudge(directory);
 }
 

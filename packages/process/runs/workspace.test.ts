@@ -79,8 +79,8 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
   });
 
   it("is the home of a run that has a disk, so that settings and histories are there in the next run", async () => {
-    const asked = 'mkdir -p ~/.local/bin; echo text > "$HOME/.local/bin/file"; echo text > .bash_history; pwd';
-    const place = (await run({ mounts: onVolume(), command: asked })).trim();
+    const input = 'mkdir -p ~/.local/bin; echo text > "$HOME/.local/bin/file"; echo text > .bash_history; pwd';
+    const place = (await run({ mounts: onVolume(), command: input })).trim();
     await gone();
     const seen = await run({ run: 2, mounts: onVolume(), command: "cat ~/.local/bin/file ~/.bash_history" });
 
@@ -170,7 +170,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
       uids.map((uid, at) => computes[at]?.apply(fixture.runOf({ uid, mounts: onVolume() }))),
     );
 
-    const refused = applied.filter((one) => one.status === "rejected").map((one) => String(one.reason));
+    const refused = applied.filter((entry) => entry.status === "rejected").map((entry) => String(entry.reason));
     expect(refused.length).toBeGreaterThanOrEqual(2);
     expect(new Set(refused)).toEqual(new Set(["Error: The volume is in use by another run"]));
     expect((await fixture.compute.listRuns()).length).toBe(3 - refused.length);
@@ -204,12 +204,12 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
   if (isolation === "none") return;
 
   it("shows no other volume and no snapshot", async () => {
-    const other = await volumes.createVolume({ token: "o", sizeGb: 10, zone: "z", snapshotId: undefined });
-    writeFileSync(onDisk("secret", other.id), "of another disk");
+    const otherRef = await volumes.createVolume({ token: "o", sizeGb: 10, zone: "z", snapshotId: undefined });
+    writeFileSync(onDisk("secret", otherRef.id), "of another disk");
 
     const seen = await run({
       mounts: onVolume(),
-      command: `cat ${onDisk("secret", other.id)}; ls -A ${fixture.home}; ls -A /workspace`,
+      command: `cat ${onDisk("secret", otherRef.id)}; ls -A ${fixture.home}; ls -A /workspace`,
     });
 
     expect(seen).not.toContain("of another disk");

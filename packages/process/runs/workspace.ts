@@ -32,7 +32,7 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
   const [first] = binds;
   if (first) symlinkSync(isBare ? first.from : first.path, link);
   else mkdirSync(link, { mode: 0o700 });
-  for (const own of first ? [work] : [work, link]) giveToRun(own, plan.isolation);
+  for (const path of first ? [work] : [work, link]) giveToRun(path, plan.isolation);
   for (const { from } of binds) await giveAllToRun(from, plan.isolation);
   if (!isBare) clearPlaces(binds, [...binds.map(({ path }) => path), plan.home]);
   const path = isBare ? link : (first?.path ?? workspace);
@@ -51,7 +51,7 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
 /** Returns where the outermost volume below /home is seen. */
 function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
   const homes = mounts.filter(({ path }) => path.startsWith("/home/"));
-  return homes.toSorted((one, other) => one.path.length - other.path.length)[0]?.seen;
+  return homes.toSorted((left, right) => left.path.length - right.path.length)[0]?.seen;
 }
 
 function seenAt({ path }: Bind, isBare: boolean, place: string): string {

@@ -36,15 +36,16 @@ const groupAt = (name: string, files: Readonly<Record<string, string>>) => {
 
 describe("control groups of version 2 are found", () => {
   const mounts = (seen = "/") => `30 23 0:26 ${seen} ${root} rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n`;
-  const find = (own: string, seen?: string) => findControlGroups({ own: `0::${own}\n`, mounts: mounts(seen) }, all);
+  const find = (ownName: string, seen?: string) =>
+    findControlGroups({ own: `0::${ownName}\n`, mounts: mounts(seen) }, all);
 
   it("in the process's own, with those controllers that it hands on", () => {
     groupAt("own", { "cgroup.controllers": "cpu io memory pids", "cgroup.subtree_control": "cpu memory pids" });
 
     const found = find("/own");
 
-    const own = join(root, "own");
-    expect(found).toEqual({ version: 2, places: { memory: own, cpu: own, pids: own } });
+    const ownName = join(root, "own");
+    expect(found).toEqual({ version: 2, places: { memory: ownName, cpu: ownName, pids: ownName } });
   });
 
   it("in its own as a container sees it", () => {
@@ -89,9 +90,9 @@ describe("control groups of version 1 are found", () => {
     const mount = (name: string, type = "cgroup", options = name) =>
       `31 23 0:27 / ${join(root, name)} rw,relatime - ${type} ${type} rw,${options}\n`;
     const mounts = [mount("memory"), mount("cpu,cpuacct"), mount("pids"), mount("unified", "cgroup2", "")].join("");
-    const own = "4:memory:/box\n3:cpu,cpuacct:/\n2:pids:/gone\n1:name=systemd:/\n0::/\n";
+    const ownName = "4:memory:/box\n3:cpu,cpuacct:/\n2:pids:/gone\n1:name=systemd:/\n0::/\n";
 
-    const found = findControlGroups({ own, mounts }, all);
+    const found = findControlGroups({ own: ownName, mounts }, all);
 
     expect(found?.version).toBe(1);
     expect(found?.places).toEqual({ memory: join(root, "memory/box"), cpu: `${join(root, "cpu,cpuacct")}/` });

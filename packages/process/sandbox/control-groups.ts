@@ -181,9 +181,9 @@ function parseMount(line: string): Mount[] {
  * Version 2: its own group, or the one above where that hands controllers on. Beside its own a run would not be held to
  * what limits that, so nothing may.
  */
-function unified(own: string, mounts: readonly Mount[]): ControlGroup[] {
+function unified(ownPath: string, mounts: readonly Mount[]): ControlGroup[] {
   const mount = mounts.find(({ type }) => type === "cgroup2");
-  const path = /^0::(\/.*)$/m.exec(own)?.[1];
+  const path = /^0::(\/.*)$/m.exec(ownPath)?.[1];
   const directory = mount && path !== undefined ? directoryOf(mount, path) : undefined;
   if (!mount || directory === undefined) return [];
   const above = directory === mount.place || isLimitedItself(directory) ? [] : [dirname(directory)];
@@ -214,10 +214,10 @@ function isLimitedItself(place: string): boolean {
 }
 
 /** Version 1: below its own group of each controller. */
-function separate(own: string, mounts: readonly Mount[]): ControlGroup {
+function separate(ownPath: string, mounts: readonly Mount[]): ControlGroup {
   const found = controllers.flatMap((controller) => {
     const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
-    const line = own.split("\n").find((text) => text.split(":")[1]?.split(",").includes(controller));
+    const line = ownPath.split("\n").find((text) => text.split(":")[1]?.split(",").includes(controller));
     const path = line?.split(":").slice(2).join(":");
     const place = mount && path !== undefined ? directoryOf(mount, path) : undefined;
     return place !== undefined && isWritable(place) ? [[controller, place] as const] : [];

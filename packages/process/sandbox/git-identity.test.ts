@@ -37,8 +37,8 @@ describe("the user of git in a sandbox", () => {
   });
 
   it("gives way to settings of the home and of a repository, and is unset without variables", async () => {
-    const own = "git config --global user.name Global; git init -q r; git -C r config user.name Local";
-    const seen = await outputOf(`${own}; git config user.name; git -C r config user.name; ${asks}`, {
+    const ownName = "git config --global user.name Global; git init -q r; git -C r config user.name Local";
+    const seen = await outputOf(`${ownName}; git config user.name; git -C r config user.name; ${asks}`, {
       GIT_USER_EMAIL: "john@example.com",
     });
 

@@ -46,8 +46,8 @@ describe("the host name inside a sandbox", () => {
   afterEach(() => fixture.close());
 
   it("is the environment's name, which leads to its own loopback, and nothing names the machine", async () => {
-    const asked = 'hostname; uname -n; cat /etc/hostname; echo "$HOSTNAME"; getent ahostsv4 "$(hostname)" | head -1';
-    await fixture.compute.apply(fixture.runOf({ name: "My Run; $(id)", command: asked }));
+    const input = 'hostname; uname -n; cat /etc/hostname; echo "$HOSTNAME"; getent ahostsv4 "$(hostname)" | head -1';
+    await fixture.compute.apply(fixture.runOf({ name: "My Run; $(id)", command: input }));
     await fixture.ended();
 
     const lines = (await logText(fixture.compute.readLog(fixture.uid, 1))).trim().split("\n");

@@ -240,8 +240,8 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   });
 
   ofEach("says what holds of each of its processes, which have it", async () => {
-    const asked = "prlimit --noheadings --output RESOURCE,HARD --data --nproc; sleep 3600";
-    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: asked }));
+    const input = "prlimit --noheadings --output RESOURCE,HARD --data --nproc; sleep 3600";
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: input }));
     const seen = await ready();
     const lines = await eventually(
       () => logText(fixture.compute.readLog(fixture.uid, 1)),

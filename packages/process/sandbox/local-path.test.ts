@@ -34,19 +34,19 @@ describe("where runs look for programs", () => {
   });
 
   it("is what was given, in its order and once, before the system's", () => {
-    const [one, two] = [directory("one"), directory("two")];
+    const [name, two] = [directory("one"), directory("two")];
 
-    const { path, shown } = found(two, "/usr/bin", one, two);
+    const { path, shown } = found(two, "/usr/bin", name, two);
 
-    expect(path.startsWith(`${two}:/usr/bin:${one}:/usr/local/sbin:`)).toBe(true);
+    expect(path.startsWith(`${two}:/usr/bin:${name}:/usr/local/sbin:`)).toBe(true);
     expect(path.split(":").filter((entry) => entry === "/usr/bin")).toHaveLength(1);
-    expect(shown).toEqual([two, one]);
+    expect(shown).toEqual([two, name]);
   });
 
   it("leaves out what is not there, is relative, of a Node project, of the stack's home, or a whole home", () => {
-    const given = [join(root, "absent"), "bin", directory("project/node_modules/.bin"), directory(".berth/tools")];
+    const names = [join(root, "absent"), "bin", directory("project/node_modules/.bin"), directory(".berth/tools")];
 
-    expect(found(...given, homedir(), "/")).toEqual({ path: systemPath, shown: [] });
+    expect(found(...names, homedir(), "/")).toEqual({ path: systemPath, shown: [] });
   });
 
   it("shows the prefix of a virtual environment, and that of the Python behind it", () => {
@@ -75,17 +75,17 @@ describe("where runs look for programs", () => {
     const me = join(root, "linked/me");
     const home = join(me, "stack");
 
-    const given = [me, join(root, "users/me"), home, join(root, "users/me/stack")].join(":");
+    const text = [me, join(root, "users/me"), home, join(root, "users/me/stack")].join(":");
 
-    expect(programsOf(given, home, [me])).toEqual({ path: systemPath, shown: [] });
+    expect(programsOf(text, home, [me])).toEqual({ path: systemPath, shown: [] });
     expect(programsOf(join(me, "bin"), home, [me]).shown).toEqual([join(me, "bin")]);
   });
 
   it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
-    const [local, own] = [directory("me/.local/bin"), directory("me/bin")];
-    for (const other of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(other);
+    const [local, ownName] = [directory("me/.local/bin"), directory("me/bin")];
+    for (const otherName of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(otherName);
 
-    expect(found(local, own).shown).toEqual([local, own]);
+    expect(found(local, ownName).shown).toEqual([local, ownName]);
   });
 
   it.each([

@@ -16,10 +16,10 @@ export interface Programs {
  * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
  * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
  */
-export function programsOf(given: string, home: string, userHomes = knownHomes()): Programs {
+export function programsOf(searchPath: string, home: string, userHomes = knownHomes()): Programs {
   const users = userHomes.map((userHome) => realDirectory(userHome) ?? userHome);
   const homes = { stack: realDirectory(home) ?? home, users };
-  const entries = [...new Set(given.split(delimiter))].filter((entry) => isProgramPlace(entry, homes));
+  const entries = [...new Set(searchPath.split(delimiter))].filter((entry) => isProgramPlace(entry, homes));
   const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry, homes)]));
   const shown = [...places].filter((place) => !isSystem(place));
   return { path: [...new Set([...entries, ...systemPath.split(delimiter)])].join(delimiter), shown: outermost(shown) };
@@ -124,7 +124,7 @@ function isWithin(path: string, place: string): boolean {
 
 /** A directory within one that is shown needs no place of its own. */
 function outermost(places: readonly string[]): string[] {
-  return places.filter((place) => !places.some((other) => other !== place && isWithin(place, other)));
+  return places.filter((place) => !places.some((otherPlace) => otherPlace !== place && isWithin(place, otherPlace)));
 }
 
 function namesIn(directory: string): string[] {

@@ -46,8 +46,8 @@ export function keptRights(): string[] {
 export function giveUpRights(): string[] {
   const nothing = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
   if (isRoot) return ["setpriv", `--reuid=${ownId}`, `--regid=${ownId}`, "--clear-groups", ...nothing];
-  const own = ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--keep-caps", "--"];
-  const shared = ["/bin/sh", "-c", partOfWatches, ...own];
+  const command = ["unshare", "--user", `--map-user=${seenId}`, `--map-group=${seenId}`, "--keep-caps", "--"];
+  const shared = ["/bin/sh", "-c", partOfWatches, ...command];
   return [...shared, "/bin/sh", "-c", lastNamespace, "setpriv", ...nothing];
 }
 

@@ -157,7 +157,7 @@ function ownDirectory(path: string, megabytes: number): string[] {
 
 /** Those that hold others first. */
 function volumePlaces(binds: readonly Bind[]): string[] {
-  const outward = binds.toSorted((one, other) => one.path.length - other.path.length);
+  const outward = binds.toSorted((left, right) => left.path.length - right.path.length);
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 

@@ -34,8 +34,8 @@ export function sftpWords(home: string, isolation: Isolation): string[] {
 }
 
 /** The words that start a relay inside a run: `dial`, `tcp`, `unix` or `agent`, and where. */
-export function relayWords(home: string, isolation: Isolation, what: readonly string[]): string[] {
-  return [...programWords(home, isolation, "relay.ts"), ...what];
+export function relayWords(home: string, isolation: Isolation, command: readonly string[]): string[] {
+  return [...programWords(home, isolation, "relay.ts"), ...command];
 }
 
 function programWords(home: string, isolation: Isolation, file: string): string[] {

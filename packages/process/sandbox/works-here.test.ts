@@ -8,8 +8,8 @@ describe("what a machine is tried for", () => {
   it("works, or does not", async () => {
     const tried = [shell("exit 0"), shell("exit 1"), { ...shell(""), program: "/no/such/program" }];
 
-    expect(tried.map((one) => worksHere("It", one))).toEqual([true, false, false]);
-    expect(await Promise.all(tried.map((one) => tryHere("It", one)))).toEqual([true, false, false]);
+    expect(tried.map((entry) => worksHere("It", entry))).toEqual([true, false, false]);
+    expect(await Promise.all(tried.map((entry) => tryHere("It", entry)))).toEqual([true, false, false]);
   });
 
   it("is not known of a machine that is too slow, which is no no", async () => {

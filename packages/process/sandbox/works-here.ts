@@ -9,9 +9,9 @@ export interface Attempted {
 
 /** What cannot be judged is no "no": whoever took it for one would run environments with less around them. */
 export class TooSlow extends Error {
-  constructor(what: string, withinMs: number) {
+  constructor(subject: string, withinMs: number) {
     super(
-      `${what} could not be tried within ${withinMs / 1_000} s: this machine has too much to do. Start again later.`,
+      `${subject} could not be tried within ${withinMs / 1_000} s: this machine has too much to do. Start again later.`,
     );
   }
 }
@@ -20,18 +20,18 @@ export class TooSlow extends Error {
 const PATIENCE_MS = 60_000;
 
 /** Whether it works here. Throws `TooSlow` where that is not known in time. */
-export function worksHere(what: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): boolean {
+export function worksHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): boolean {
   const options: SpawnSyncOptions = { env, stdio: "ignore", timeout: withinMs, killSignal: "SIGKILL" };
   const { status, error } = spawnSync(program, words, options);
-  if (error && "code" in error && error.code === "ETIMEDOUT") throw new TooSlow(what, withinMs);
+  if (error && "code" in error && error.code === "ETIMEDOUT") throw new TooSlow(subject, withinMs);
   return status === 0;
 }
 
 /** The same in the background. */
-export function tryHere(what: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): Promise<boolean> {
+export function tryHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): Promise<boolean> {
   return new Promise((resolve, reject) => {
     execFile(program, words, { env, timeout: withinMs, killSignal: "SIGKILL" }, (error) => {
-      if (error?.killed) reject(new TooSlow(what, withinMs));
+      if (error?.killed) reject(new TooSlow(subject, withinMs));
       else resolve(error === null);
     });
   });

@@ -3,10 +3,10 @@ import { homedir } from "node:os";
 
 /** Returns the home of this user, or of the program's own user for an empty name; undefined: there is no such user. */
 export function homeOf(name: string): string | undefined {
-  const own = process.env.HOME || homedir();
-  if (name === "") return own;
+  const ownHOME = process.env.HOME || homedir();
+  if (name === "") return ownHOME;
   const entry = linesOf("/etc/passwd").find(([user]) => user === name);
-  return entry?.[2] === String(process.getuid?.()) ? own : entry?.[5];
+  return entry?.[2] === String(process.getuid?.()) ? ownHOME : entry?.[5];
 }
 
 /** Replaces `~` and `~user` at the beginning, as a shell does; undefined: there is no such user. */

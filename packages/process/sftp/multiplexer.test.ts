@@ -9,12 +9,12 @@ describe("many streams over one pipe", () => {
   it("pass what is said in both directions, whole and in order, and end each by itself", async () => {
     const { near, opened } = pair();
     const stream = near.open();
-    const [other] = opened;
+    const [otherStream] = opened;
     const words = Buffer.from(Array.from({ length: 3 * WINDOW_BYTES }, (_, n) => n % 251));
 
     stream?.end(words);
-    const heard = other && (await buffer(other));
-    other?.end("answered");
+    const heard = otherStream && (await buffer(otherStream));
+    otherStream?.end("answered");
 
     expect(heard?.equals(words)).toBe(true);
     expect(stream && String(await buffer(stream))).toBe("answered");
@@ -35,10 +35,10 @@ describe("many streams over one pipe", () => {
 
   it("end with the pipe, and one whose other side goes", async () => {
     const { near, far, opened } = pair();
-    const [one, two] = [near.open(), near.open()];
+    const [stream, two] = [near.open(), near.open()];
 
     opened[0]?.destroy();
-    const [isOneGone, isTwoGone] = [one?.destroyed, two?.destroyed];
+    const [isOneGone, isTwoGone] = [stream?.destroyed, two?.destroyed];
     far.close();
 
     expect([isOneGone, isTwoGone, opened[1]?.destroyed]).toEqual([true, false, true]);
@@ -65,7 +65,7 @@ describe("many streams over one pipe", () => {
     far.take(frame("open", 1));
 
     expect(() => {
-      for (const one of frames) far.take(one);
+      for (const frame of frames) far.take(frame);
     }).toThrow();
   });
 

@@ -49,14 +49,14 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
     if (!onOpen || lines.has(id) || lines.size >= MOST_STREAMS) throw new Error("No stream may be opened");
     onOpen(add(id));
   };
-  const take = (one: Frame): number => {
-    if (one.kind === "hello") onHello?.(one.content.toString());
-    else if (one.kind === "open") begin(one.id);
-    else lines.get(one.id)?.take(one);
-    return one.kind === "open" ? OPEN_COST : FRAME_COST + one.content.length;
+  const take = (frame: Frame): number => {
+    if (frame.kind === "hello") onHello?.(frame.content.toString());
+    else if (frame.kind === "open") begin(frame.id);
+    else lines.get(frame.id)?.take(frame);
+    return frame.kind === "open" ? OPEN_COST : FRAME_COST + frame.content.length;
   };
   return {
-    take: (part) => read(part).reduce((cost, one) => cost + take(one), 0),
+    take: (part) => read(part).reduce((cost, frame) => cost + take(frame), 0),
     open() {
       if (lines.size >= MOST_STREAMS) return undefined;
       lastId += 1;

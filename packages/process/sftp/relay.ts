@@ -10,20 +10,20 @@ import { multiplexer } from "./multiplexer.ts";
  * any other one there may. `dial <path>` connects to a socket; `tcp <port>`, `unix <path>` and `agent` listen, and each
  * visitor is a stream. It ends with its standard input.
  */
-function main([what = "", where = ""]: readonly string[]): void {
+function main([kind = "", where = ""]: readonly string[]): void {
   const { take, open } = multiplexer({ send: (bytes) => void process.stdout.write(bytes) });
   const pass = (socket: Socket): void => {
     const stream = open();
     if (!stream) return void socket.destroy();
     // Each direction ends by itself, as in a TCP connection.
     const end = (error: unknown) => {
-      if (error) for (const one of [socket, stream]) one.destroy();
+      if (error) for (const side of [socket, stream]) side.destroy();
     };
     pipeline(socket, stream, end);
     pipeline(stream, socket, end);
   };
-  if (what === "dial") dial(where, pass);
-  else listen(placeOf(what, where), pass);
+  if (kind === "dial") dial(where, pass);
+  else listen(placeOf(kind, where), pass);
   process.stdin.on("data", (part: Buffer) => void take(part)).once("end", () => process.exit(0));
   process.stdout.on("error", () => process.exit(1));
   // It leaves nothing behind, however it is ended.
@@ -32,9 +32,9 @@ function main([what = "", where = ""]: readonly string[]): void {
 
 type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 
-function placeOf(what: string, where: string): Place {
-  if (what === "tcp") return { host: "127.0.0.1", port: Number(where) };
-  if (what === "unix") return { path: where };
+function placeOf(kind: string, where: string): Place {
+  if (kind === "tcp") return { host: "127.0.0.1", port: Number(where) };
+  if (kind === "unix") return { path: where };
   const directory = mkdtempSync("/tmp/ssh-");
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   return { path: join(directory, "agent") };

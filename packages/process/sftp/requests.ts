@@ -33,23 +33,23 @@ const namesAtOnce = 100;
 export function sftpSession(): (request: Buffer) => Buffer {
   const opened = new Map<string, Opened>();
   let lastHandle = 0;
-  const keep = (one: Opened): Reply => {
+  const keep = (openFile: Opened): Reply => {
     lastHandle += 1;
-    opened.set(String(lastHandle), one);
+    opened.set(String(lastHandle), openFile);
     return [answers.handle, text(String(lastHandle))];
   };
   const handles: Handles = {
     keep,
     find: (reader) => {
-      const one = opened.get(reader.text());
-      if (!one) throw new Failure(codes.failure, "No such handle");
-      return one;
+      const openFile = opened.get(reader.text());
+      if (!openFile) throw new Failure(codes.failure, "No such handle");
+      return openFile;
     },
     drop: (reader) => {
       const handle = reader.text();
-      const one = opened.get(handle);
+      const openFile = opened.get(handle);
       opened.delete(handle);
-      if (one) closeOpened(one);
+      if (openFile) closeOpened(openFile);
     },
     room: () => {
       if (opened.size >= MOST_OPENED) throw new Failure(codes.failure, "Too many open files");
@@ -88,8 +88,8 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   8: (reader, { find }) => [answers.attributes, attributesOf(fileStats(find(reader)))],
   9: (reader) => done(setAttributes(reader.text(), reader.attributes())),
   10: (reader, { find }) => {
-    const one = find(reader);
-    setAttributes(one.kind === "file" ? one.descriptor : one.path, reader.attributes());
+    const openFile = find(reader);
+    setAttributes(openFile.kind === "file" ? openFile.descriptor : openFile.path, reader.attributes());
     return done();
   },
   11: (reader, { keep, room }) => {
@@ -113,33 +113,33 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   },
 };
 
-function read(one: Opened, position: number, length: number): Reply {
-  if (one.kind !== "file") throw new Failure(codes.failure, "Not a file");
+function read(openFile: Opened, position: number, length: number): Reply {
+  if (openFile.kind !== "file") throw new Failure(codes.failure, "Not a file");
   const bytes = Buffer.allocUnsafe(Math.min(length, mostRead));
-  const count = readSync(one.descriptor, bytes, 0, bytes.length, position);
+  const count = readSync(openFile.descriptor, bytes, 0, bytes.length, position);
   if (count === 0) return statusOf(codes.end, "End of file");
   return [answers.data, u32(count), bytes.subarray(0, count)];
 }
 
-function write(one: Opened, position: number, bytes: Buffer): Reply {
-  if (one.kind !== "file") throw new Failure(codes.failure, "Not a file");
-  writeAll(bytes, { descriptor: one.descriptor, at: one.isAppending ? null : position });
+function write(openFile: Opened, position: number, bytes: Buffer): Reply {
+  if (openFile.kind !== "file") throw new Failure(codes.failure, "Not a file");
+  writeAll(bytes, { descriptor: openFile.descriptor, at: openFile.isAppending ? null : position });
   return done();
 }
 
-function list(one: Opened): Reply {
-  if (one.kind !== "directory") throw new Failure(codes.failure, "Not a directory");
-  const entries = one.names.splice(0, namesAtOnce).flatMap((name) => {
+function list(openFile: Opened): Reply {
+  if (openFile.kind !== "directory") throw new Failure(codes.failure, "Not a directory");
+  const entries = openFile.names.splice(0, namesAtOnce).flatMap((name) => {
     try {
-      const attributes = attributesOf(lstatSync(join(one.path, name)));
-      return [Buffer.concat([text(name), text(longName(one.path, name)), attributes])];
+      const attributes = attributesOf(lstatSync(join(openFile.path, name)));
+      return [Buffer.concat([text(name), text(longName(openFile.path, name)), attributes])];
     } catch {
       // It went away since the directory was read.
       return [];
     }
   });
   if (entries.length > 0) return [answers.name, u32(entries.length), ...entries];
-  return one.names.length > 0 ? list(one) : statusOf(codes.end, "End of directory");
+  return openFile.names.length > 0 ? list(openFile) : statusOf(codes.end, "End of directory");
 }
 
 /** The draft's rename replaces nothing. */

@@ -28,9 +28,9 @@ async function answersTo(parts: readonly Buffer[]): Promise<Buffer> {
 it("answers the same to requests that come at once, byte by byte and with borders within a length", async () => {
   const open = packet(3, u32(1), text(join(directory, "file")), u32(1 | 2), u32(0));
   const write = packet(6, u32(2), text("1"), u64(0n), text("CONTENT".repeat(30_000)));
-  const read = packet(5, u32(3), text("1"), u64(0n), u32(250_000));
-  const requests = Buffer.concat([packet(1, u32(3)), open, write, read]);
-  const border = requests.length - read.length;
+  const bytes = packet(5, u32(3), text("1"), u64(0n), u32(250_000));
+  const requests = Buffer.concat([packet(1, u32(3)), open, write, bytes]);
+  const border = requests.length - bytes.length;
   const head = [...requests.subarray(0, 60)].map((byte) => Buffer.from([byte]));
   const rest = [requests.subarray(60, border + 2), requests.subarray(border + 2, border + 7)];
 

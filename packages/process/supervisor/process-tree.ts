@@ -38,11 +38,11 @@ export async function membersOf(tree: ProcessTree): Promise<Member[]> {
   const seen = await nextLook();
   const recorded = tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid"));
   // A sandbox that has just begun is in no record yet.
-  const begun = seen.filter((one) => !one.isOutside() && one.runs().includes(tree.name));
+  const begun = seen.filter((candidate) => !candidate.isOutside() && candidate.runs().includes(tree.name));
   const namespaces = new Set([...recorded, ...begun.map(({ namespace }) => namespace())]);
-  return seen.flatMap((one) => {
-    const identity = belongs(one, tree, namespaces) ? one.status() : undefined;
-    return identity ? [{ identity, isNetwork: one.isNetwork() }] : [];
+  return seen.flatMap((candidate) => {
+    const identity = belongs(candidate, tree, namespaces) ? candidate.status() : undefined;
+    return identity ? [{ identity, isNetwork: candidate.isNetwork() }] : [];
   });
 }
 
@@ -107,9 +107,9 @@ function nextLook(): Promise<readonly Seen[]> {
 }
 
 function lookAtAll(): Seen[] {
-  const own = link(process.pid, "ns/pid");
+  const ownNamespace = link(process.pid, "ns/pid");
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => pid !== process.pid).map((pid) => seenProcess(pid, own));
+  return pids.filter((pid) => pid !== process.pid).map((pid) => seenProcess(pid, ownNamespace));
 }
 
 const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
@@ -118,9 +118,9 @@ const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "
  * An environment writes the variables of its processes itself, and could name another's run there: to have it ended with
  * its own, or never. So they count outside of sandboxes, and of a sandbox's first process, which is bubblewrap's.
  */
-function seenProcess(pid: number, own: string | undefined): Seen {
+function seenProcess(pid: number, ownNamespace: string | undefined): Seen {
   const namespace = once(() => link(pid, "ns/pid"));
-  const isOutside = () => own !== undefined && namespace() === own;
+  const isOutside = () => ownNamespace !== undefined && namespace() === ownNamespace;
   const names = once(() => {
     const isOurs = isOutside() || isFirstInNamespace(pid);
     return isOurs ? Array.from(environment(pid).matchAll(named), ([, name, run = ""]) => ({ name, run })) : [];
@@ -140,10 +140,10 @@ function seenProcess(pid: number, own: string | undefined): Seen {
 }
 
 function once<Value>(read: () => Value): () => Value {
-  let known: { readonly value: Value } | undefined;
+  let cached: { readonly value: Value } | undefined;
   return () => {
-    known ??= { value: read() };
-    return known.value;
+    cached ??= { value: read() };
+    return cached.value;
   };
 }
 

@@ -179,8 +179,8 @@ async function runMachines(run: Handled): Promise<End> {
     await placeholders.open(opened);
     const shared = { plan, directory, masterPort, output: output.descriptor, signal: run.stop.signal };
     for (let rank = 0; rank < plan.machines; rank += 1) {
-      const given = { ...shared, rank, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
-      machines.push(await startMachine({ ...given, sayJoined: (isJoined) => sayJoined(run, isJoined) }));
+      const options = { ...shared, rank, ports: rank === 0 ? opened : [], first: machines[0]?.inside };
+      machines.push(await startMachine({ ...options, sayJoined: (isJoined) => sayJoined(run, isJoined) }));
     }
     for (const { begin } of machines) begin();
     const serving = serveIde({ ...run, inside: machines[0]?.inside, ports: opened, signal: run.ide.signal });

@@ -127,10 +127,10 @@ describe("the supervisor of a home", () => {
     const run = fixture.runOf();
     const name = `${fixture.uid}-r1`;
     const { isolation, network } = fixture.compute;
-    const given = { home: fixture.home, isolation, network, locking: "flock" } as const;
+    const input = { home: fixture.home, isolation, network, locking: "flock" } as const;
     const limits = { groups: null, rlimits: null, processes: 1_024 };
     makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
-    const plan = planOf(run, name, { ...given, limits, programs: { path: systemPath, shown: [] } });
+    const plan = planOf(run, name, { ...input, limits, programs: { path: systemPath, shown: [] } });
     expect(await askControlSocket(older, plan, 10_000)).toBe("started");
 
     await processCompute(fixture.options).adopt();
@@ -179,7 +179,7 @@ describe("the supervisor of a home", () => {
 
     expect(await ended(1)).toMatchObject({ reason: "the environment could not be supervised any longer" });
     expect(await seen(2)).toMatchObject({ state: "ready" });
-    expect([supervisorOf(2)].map((one) => one && isAlive(one))).toEqual([true]);
+    expect([supervisorOf(2)].map((identity) => identity && isAlive(identity))).toEqual([true]);
     const noted = read(join(openSupervisorPlace(fixture.home), "errors"));
     expect(noted).toContain("readMark");
     expect(noted).not.toContain(fixture.home);

@@ -63,7 +63,9 @@ async function main(): Promise<void> {
   };
   // Of one that was killed.
   rmSync(join(place, controlSocketFile), { force: true });
-  const socket = openControlSocket(place, (asked: LaunchPlan | typeof ping) => ("ask" in asked ? true : start(asked)));
+  const socket = openControlSocket(place, (message: LaunchPlan | typeof ping) =>
+    "ask" in message ? true : start(message),
+  );
   const leave = (): void => {
     socket.close();
     lock.release();

@@ -28,14 +28,14 @@ describe("an archive of a volume", () => {
     volume = (await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined })).id;
   });
   afterEach(async () => {
-    await Promise.all(opened.map((one) => one.shutdown()));
+    await Promise.all(opened.map((processVolumes) => processVolumes.shutdown()));
     rmSync(home, { recursive: true });
   });
 
   function open(): ProcessVolumes {
-    const one = processVolumes({ home, blobs });
-    opened.push(one);
-    return one;
+    const entry = processVolumes({ home, blobs });
+    opened.push(entry);
+    return entry;
   }
   const put = (name: string, text: string | Buffer) => writeFileSync(join(volumeData(home, volume), name), text);
   const over = (name = blob) =>

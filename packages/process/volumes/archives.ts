@@ -67,7 +67,7 @@ function follow({ places, blob, log }: ArchiveRequest, child: ChildProcess): voi
 /** Ends the making of every archive, or of these; those that were not whole by then have failed. */
 export async function endArchives(
   places: ArchivePlaces,
-  isChosen: (one: ArchiveRecord) => boolean = () => true,
+  isChosen: (record: ArchiveRecord) => boolean = () => true,
 ): Promise<void> {
   const chosen = listArchives(places).filter(isChosen);
   await Promise.all(

@@ -12,8 +12,8 @@ const MARK = "mark";
  * directories is another one, as where a mount is missing: in an empty one every disk would be taken for gone.
  */
 export function keepPlaces(home: string): void {
-  const own = join(home, MARK);
-  const word = existsSync(own) ? readFileSync(own, "utf8") : undefined;
+  const ownMark = join(home, MARK);
+  const word = existsSync(ownMark) ? readFileSync(ownMark, "utf8") : undefined;
   if (word !== undefined) {
     requirePlaces(home, word);
     return;

@@ -68,7 +68,7 @@ async function entriesOf(directory: Buffer, most: number): Promise<Entries> {
   } catch (error) {
     problem = error as NodeJS.ErrnoException;
   }
-  entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  entries.sort((left, right) => (left.name < right.name ? -1 : 1));
   return { entries, problem };
 }
 

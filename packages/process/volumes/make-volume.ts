@@ -31,8 +31,8 @@ type NewVolume = Parameters<Volumes["createVolume"]>[0];
 /** Whoever repeats a call waits for the same copy; throws when the token was used for another volume. */
 export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
   const { making } = host;
-  const known = making.get(wanted.token);
-  if (known !== undefined) return known.then(() => makeOnce(host, wanted));
+  const pending = making.get(wanted.token);
+  if (pending !== undefined) return pending.then(() => makeOnce(host, wanted));
   const made = inWords(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
   making.set(wanted.token, made);
   return made;
@@ -43,9 +43,9 @@ async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }:
   const { home, copy, closing } = host;
   const id = await volumeIdOf(home, token);
   const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null, key };
-  const known = readVolume(home, id);
-  if (known && !isSame(known, record)) throw new Error("The token was used for another volume");
-  if (known) return { id, zone };
+  const knownVolume = readVolume(home, id);
+  if (knownVolume && !isSame(knownVolume, record)) throw new Error("The token was used for another volume");
+  if (knownVolume) return { id, zone };
   const source = snapshotId === undefined ? undefined : snapshotData(home, snapshotId);
   if (snapshotId !== undefined && source === undefined) throw new VolumeRefused("There is no such completed snapshot");
   const draft = makeDraft(join(home, "volumes"), "data");
@@ -63,8 +63,8 @@ async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }:
   return { id, zone };
 }
 
-function isSame(one: VolumeRecord, other: VolumeRecord): boolean {
-  return one.zone === other.zone && one.sizeGb === other.sizeGb && one.snapshot === other.snapshot;
+function isSame(left: VolumeRecord, right: VolumeRecord): boolean {
+  return left.zone === right.zone && left.sizeGb === right.sizeGb && left.snapshot === right.snapshot;
 }
 
 /** A copy that is under way is waited for: "none" would be no answer while one is about to appear. */

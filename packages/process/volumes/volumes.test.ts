@@ -202,8 +202,8 @@ describe("a restored volume", () => {
     letGo();
 
     expect(meanwhile).toHaveLength(1);
-    const [one, other] = await Promise.all(both);
-    expect(one).toEqual(other);
+    const [first, second] = await Promise.all(both);
+    expect(first).toEqual(second);
     expect([copies(), filesNamed("half").length]).toEqual([1, 1]);
   });
 
@@ -303,7 +303,7 @@ describe("a directory that another one took the place of, as where a mount is mi
     away("volumes");
     mkdirSync(join(home, "volumes"));
 
-    const asked = [
+    const input = [
       () => volumes.findVolume(volume),
       () => volumes.findSnapshot(snapshot),
       () => volumes.listVolumes(empty.token),
@@ -312,6 +312,6 @@ describe("a directory that another one took the place of, as where a mount is mi
       () => volumes.createSnapshot(volume, tags),
     ];
 
-    for (const ask of asked) await expect(ask()).rejects.toThrow("is not the directory");
+    for (const ask of input) await expect(ask()).rejects.toThrow("is not the directory");
   });
 });

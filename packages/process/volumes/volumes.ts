@@ -61,12 +61,12 @@ interface Host extends Maker {
  * refused, and because nobody mounts one before its snapshot is completed (docs/architecture/end-of-life.md).
  */
 export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
-  const { home: given, copy = findCopy(), log } = options;
-  keepPlaces(resolve(given));
+  const { home: givenHome, copy = findCopy(), log } = options;
+  keepPlaces(resolve(givenHome));
   for (const part of ["runs", "volumes/.tokens"]) {
-    mkdirSync(join(resolve(given), part), { recursive: true, mode: 0o700 });
+    mkdirSync(join(resolve(givenHome), part), { recursive: true, mode: 0o700 });
   }
-  const home = realpathSync(resolve(given));
+  const home = realpathSync(resolve(givenHome));
   const archives = { blobs: resolve(options.blobs ?? join(home, "blobs")), records: join(home, "archives") };
   const work = { making: new Map(), copying: new Map(), closing: new AbortController() };
   const host: Host = { home, archives, copy, log, ...work };
@@ -122,7 +122,7 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
     startArchive: async (volume, blob) => startArchive(host, volume, blob),
     findArchive: async (blob) => readArchive(archives, blob),
     endArchive: async (blob) => {
-      await endArchives(archives, (one) => one.blob === blob);
+      await endArchives(archives, (record) => record.blob === blob);
       forgetArchive(archives, blob);
       return undefined;
     },

@@ -67,7 +67,7 @@ export interface Ran {
  * Runs a case under the present actions of its function's role. A fault shows in the answers, in the stored state, or
  * as an error or warning in the log, which is the only place for calls that run in the background.
  */
-export async function runCase(place: AuditPlace, role: string, one: Case, arranged: Scene): Promise<Ran> {
+export async function runCase(place: AuditPlace, role: string, entry: Case, arranged: Scene): Promise<Ran> {
   const { account, front, kube } = place;
   const deployment = place.nameDeployment();
   const scene = await withDisks(place, deployment, arranged);
@@ -80,23 +80,23 @@ export async function runCase(place: AuditPlace, role: string, one: Case, arrang
   const environment = {
     ...place.settings,
     TABLE_NAME: deployment,
-    AWS_LAMBDA_FUNCTION_NAME: one.entry.name,
+    AWS_LAMBDA_FUNCTION_NAME: entry.entry.name,
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_SESSION_TOKEN: sessionToken,
     PATH: "/var/lang/bin",
   };
   front.takeActions();
-  const answers = await callFunction(one.entry.name, environment, scene.calls);
+  const answers = await callFunction(entry.entry.name, environment, scene.calls);
   const actions = front.takeActions();
   const bad = answers
     .flatMap(({ lines }) => lines)
-    .filter(({ level, event }) => (level === "error" || level === "warn") && !one.mayLog?.includes(event));
+    .filter(({ level, event }) => (level === "error" || level === "warn") && !entry.mayLog?.includes(event));
   return {
     actions,
     problems: [
       ...answers.flatMap(({ error }) => (error === undefined ? [] : [`threw ${error}`])),
-      ...(await one.problems(answers, { table, scene })),
+      ...(await entry.problems(answers, { table, scene })),
       ...bad.map(({ level, event, text }) => `${level} "${event}": ${text.slice(0, 600)}`),
     ],
   };

@@ -184,7 +184,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
         await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
         await world.advance(600_000);
         const disk = items().find(({ kind, name }) => kind === "disk" && name === "kept") as Item & Backed;
-        const snapshots = disk.snapshots.map((one) => one.id);
+        const snapshots = disk.snapshots.map((snapshot) => snapshot.id);
         return { at: "/v1/disks/kept/rename", volumes: world.volumes.volumeIds(), snapshots };
       },
     },

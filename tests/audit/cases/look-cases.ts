@@ -96,7 +96,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       await world.deliver();
       const disk = items().find(({ kind }) => kind === "disk") as Item & Backed;
       const { calls, ...made } = await scene(Array(8).fill(looksAt(items())), DAY_MS * 8);
-      const snapshots = disk.snapshots.map((one) => one.id);
+      const snapshots = disk.snapshots.map((snapshot) => snapshot.id);
       return { ...made, calls, volumes: world.volumes.volumeIds(), snapshots };
     }),
   ],

@@ -83,10 +83,10 @@ async function timeOf(words: readonly string[], env: NodeJS.ProcessEnv): Promise
 
 async function waitRows(): Promise<Row[]> {
   const { requests, notModified } = await countWaitRequests({ minutes: 10 });
-  const other = Math.round((100 * (requests - notModified)) / requests);
+  const otherValue = Math.round((100 * (requests - notModified)) / requests);
   return [
     { name: "requests of a 10-minute wait", value: requests, unit: "", limit: 80 },
-    { name: "share of them that is not 304", value: other, unit: "%", limit: 30 },
+    { name: "share of them that is not 304", value: otherValue, unit: "%", limit: 30 },
   ];
 }
 

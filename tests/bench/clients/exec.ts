@@ -72,10 +72,10 @@ async function shellRows({ another }: ShellStack): Promise<Row[]> {
   const waiting = await Promise.allSettled(Array.from({ length: idle }, (_, n) => connect(n)));
   const working = await Promise.allSettled(Array.from({ length: shells }, (_, n) => connect(idle + n)));
   const begun = performance.now();
-  const ran = await Promise.allSettled(working.map(async (one) => runIn(fulfilled(one))));
+  const ran = await Promise.allSettled(working.map(async (entry) => runIn(fulfilled(entry))));
   const seconds = (performance.now() - begun) / 1000;
-  const answered = await Promise.allSettled(waiting.map(async (one) => pingIn(fulfilled(one))));
-  const failures = [...ran, ...answered].filter((one) => one.status === "rejected");
+  const answered = await Promise.allSettled(waiting.map(async (entry) => pingIn(fulfilled(entry))));
+  const failures = [...ran, ...answered].filter((entry) => entry.status === "rejected");
   const failed = { name: `${shells} shells, ${idle} idle ones: failures`, value: failures.length, unit: "", limit: 0 };
   const name = `${shells} concurrent shells beside ${idle} idle ones`;
   return [
@@ -103,9 +103,9 @@ async function pingIn({ send, next, ws }: Client): Promise<void> {
   if (type !== "pong") throw new Error(String(type));
 }
 
-function fulfilled(one: PromiseSettledResult<Client>): Client {
-  if (one.status === "rejected") throw one.reason;
-  return one.value;
+function fulfilled(entry: PromiseSettledResult<Client>): Client {
+  if (entry.status === "rejected") throw entry.reason;
+  return entry.value;
 }
 
 async function timed(task: () => Promise<unknown>): Promise<number> {

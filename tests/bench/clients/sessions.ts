@@ -84,7 +84,7 @@ async function stateOf(stack: LocalStack, session: string, replicas: number, wor
 async function workspaceLife(stack: LocalStack, workspaceId: string) {
   const path = "/api/v1/environments";
   const named = { workspaceId, cloudRegion: "centralindia" };
-  const asked = {
+  const input = {
     ...named,
     userId: "bench",
     name: "bench",
@@ -93,11 +93,11 @@ async function workspaceLife(stack: LocalStack, workspaceId: string) {
     storageGB: 20,
     baseImage: "node",
   };
-  const create = await timed(() => stack.call("POST", path, asked));
+  const create = await timed(() => stack.call("POST", path, input));
   const from = stack.lines.length;
   const stop = await timed(() => stack.call("POST", `${path}/stop`, named));
   const looks = await looksUntil(stack, "stopped", from);
-  const start = await timed(() => stack.call("POST", `${path}/start`, asked));
+  const start = await timed(() => stack.call("POST", `${path}/start`, input));
   return {
     create,
     stop,
@@ -137,7 +137,7 @@ async function timesOf<Name extends string>(
   for (let n = 0; n < warmUps + rounds; n += 1) lives.push(await live(n));
   const counted = lives.slice(warmUps);
   const names = Object.keys(counted[0] ?? {}) as Name[];
-  const all = names.map((name) => [name, counted.map((one) => one[name])] as const);
+  const all = names.map((name) => [name, counted.map((entry) => entry[name])] as const);
   return Object.fromEntries(all) as Record<Name, number[]>;
 }
 

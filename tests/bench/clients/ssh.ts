@@ -39,11 +39,11 @@ async function enterAll(target: SshTarget) {
   const begun = performance.now();
   const entered = await Promise.allSettled(Array.from({ length: sessions }, () => enter(target)));
   const enteredMs = performance.now() - begun;
-  const clients = entered.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const clients = entered.flatMap((entry) => (entry.status === "fulfilled" ? [entry.value] : []));
   const ran = await Promise.allSettled(clients.map(runTrue));
   const seconds = (performance.now() - begun) / 1000;
   for (const client of clients) client.destroy();
-  const failures = [...entered, ...ran].filter((one) => one.status === "rejected");
+  const failures = [...entered, ...ran].filter((entry) => entry.status === "rejected");
   const note = `all logged in after ${(enteredMs / 1000).toFixed(2)} s, then \`true\` in each; clients on the same machine`;
   const name = `${sessions} concurrent SSH sessions`;
   const failed = { name: `${name}: failures`, value: failures.length, unit: "", limit: 0 };

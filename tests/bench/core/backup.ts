@@ -71,14 +71,14 @@ async function handOver(stack: LocalStack, holds: { readonly disk_name?: string 
   await untilActive(stack, holder, patienceMs);
   const next = await submitJob(stack, wholeNode.gpus);
   const from = stack.lines.length;
-  const known = new Set(listSnapshotIds(stack.home));
+  const knownNames = new Set(listSnapshotIds(stack.home));
   await cancelJob(stack, holder);
   const [free, preparing] = await Promise.all([
     lookThat(stack, "released", from),
     lookThat(stack, "took its grant", from),
   ]);
   const backedUp = () => {
-    const isWhole = (id: string) => !known.has(id) && snapshotData(stack.home, id) !== undefined;
+    const isWhole = (id: string) => !knownNames.has(id) && snapshotData(stack.home, id) !== undefined;
     return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined), patienceMs);
   };
   await cancelJob(stack, next);

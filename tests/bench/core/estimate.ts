@@ -35,18 +35,20 @@ function errorsOf(workload: Omit<Workload, "seed">): Row[] {
   const estimated = seeds.flatMap((seed) => playWorkload({ ...workload, seed }));
   const ends = workload.endsEarly ? "jobs end early" : "jobs take all their time";
   const name = `${workload.owners} owner${workload.owners > 1 ? "s" : ""}, ${ends}`;
-  const part = (isSo: (one: Estimated) => boolean) =>
+  const part = (isSo: (estimated: Estimated) => boolean) =>
     Math.round((100 * estimated.filter(isSo).length) / estimated.length);
-  const waits = estimated.map((one) => (one.startedAt - one.at) / 3_600_000);
-  const errors = estimated.map((one) => (100 * Math.abs(one.startedAt - one.p50)) / (one.startedAt - one.at));
+  const waits = estimated.map((estimated) => (estimated.startedAt - estimated.at) / 3_600_000);
+  const errors = estimated.map(
+    (estimated) => (100 * Math.abs(estimated.startedAt - estimated.p50)) / (estimated.startedAt - estimated.at),
+  );
   const note = `${estimated.length} waited, median ${median(waits).toFixed(1)} h`;
   return [
     {
       name: `started later than promised: ${name}`,
-      value: part((one) => one.startedAt > one.latest),
+      value: part((estimated) => estimated.startedAt > estimated.latest),
       unit: "%",
       limit: most.uncovered,
-      note: `${note}; ${part((one) => one.startedAt > one.p90)} % before widening`,
+      note: `${note}; ${part((estimated) => estimated.startedAt > estimated.p90)} % before widening`,
     },
     { name: `median error of the wait: ${name}`, value: median(errors), unit: "%", limit: most.error, note },
   ];
@@ -62,8 +64,8 @@ function costOf(title: string, size: PoolSize, limit: number, budgetMs?: number)
     const { user, system } = process.cpuUsage(begun);
     if (round > 0) times.push((user + system) / 1000);
   }
-  const known = last?.waiting.filter(({ p90 }) => p90 !== null).length ?? 0;
-  const note = `CPU, median of ${rounds}; both times known for ${known} of ${size.waiting}`;
+  const knownLength = last?.waiting.filter(({ p90 }) => p90 !== null).length ?? 0;
+  const note = `CPU, median of ${rounds}; both times known for ${knownLength} of ${size.waiting}`;
   const name = `forecast of ${size.nodes} nodes, ${size.held} held: ${title}`;
   return { name, value: median(times), unit: "ms", limit, note };
 }
@@ -75,6 +77,6 @@ const arrivals = Array.from({ length: 100 }, (_, n): Arrival => {
 });
 
 const durations = Array.from({ length: 400 }, (_, n) => n).reduce<Durations>(
-  (known, n) => addRun(known, { owner: `owner-${n % 9}`, tookMs: (n % 23) / 20, wantedMs: 1 }),
+  (knownDurations, n) => addRun(knownDurations, { owner: `owner-${n % 9}`, tookMs: (n % 23) / 20, wantedMs: 1 }),
   noDurations,
 );

@@ -84,7 +84,7 @@ export function playWorkload(workload: Workload): Estimated[] {
     const planned = plan(pool);
     head = planned.head;
     for (const { uid, shares } of planned.grants) {
-      const job = waiting.find((one) => one.uid === uid);
+      const job = waiting.find((job) => job.uid === uid);
       if (!job) continue;
       const { owner, size, tookMs } = job;
       running.push({ uid, owner, shares, endsAt: now + size.wantedMs, at: now, size, leavesAt: now + tookMs, job });
@@ -93,9 +93,9 @@ export function playWorkload(workload: Workload): Estimated[] {
       calibration = addStart(calibration, promise, now);
       estimated.push({ ...promise, startedAt: now });
     }
-    const given = new Set(planned.grants.map(({ uid }) => uid));
-    waiting = waiting.filter(({ uid }) => !given.has(uid));
-    if (submitted.every(({ uid }) => given.has(uid))) continue;
+    const names = new Set(planned.grants.map(({ uid }) => uid));
+    waiting = waiting.filter(({ uid }) => !names.has(uid));
+    if (submitted.every(({ uid }) => names.has(uid))) continue;
     const after = { ...pool, occupied: running, waiting, head };
     const found = forecast({ plan: after, durations, arrivals, seed: n, clock: performanceClock, budgetMs: 60_000 });
     const open = waiting.flatMap(({ uid }) => promised.get(uid) ?? []);

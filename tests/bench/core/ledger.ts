@@ -38,8 +38,8 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
     world.clock.advance(1_000);
     const { pk, sk, id, uid, placement } = holder;
     const run = { ...ended.run, machines: holder.run.machines };
-    const given: Environment = { ...ended, pk, sk, id, uid, placement, run, dueAt: NEVER };
-    await world.table.put(given);
+    const environment: Environment = { ...ended, pk, sk, id, uid, placement, run, dueAt: NEVER };
+    await world.table.put(environment);
     const begun = performance.now();
     let grantedMs: number | undefined;
     let [count, written] = [0, 0];

@@ -29,15 +29,15 @@ export const sweepCost: Measure = {
         Table["put"]
       >[0]);
     }
-    const asked = countedQueries(table);
+    const input = countedQueries(table);
     const queue = memoryQueue({ clock });
-    await sweep({ table: asked.table, queue, clock, ids, log: silentLog(), settings: testSettings() });
+    await sweep({ table: input.table, queue, clock, ids, log: silentLog(), settings: testSettings() });
     const { visible, delayed } = await queue.depth("work");
     const sent = visible + delayed;
     if (sent !== dueCount) throw new Error(`The sweep sent ${sent} looks, not ${dueCount}`);
     return [
-      { name: "sweep over 100,000 records, 20 due: queries", value: asked.queries(), unit: "", limit: queryCount },
-      { name: "sweep over 100,000 records, 20 due: items", value: asked.items(), unit: "", limit: dueCount },
+      { name: "sweep over 100,000 records, 20 due: queries", value: input.queries(), unit: "", limit: queryCount },
+      { name: "sweep over 100,000 records, 20 due: items", value: input.items(), unit: "", limit: dueCount },
     ];
   },
 };

@@ -35,18 +35,18 @@ export const bundles: Measure = {
 
 /** Like is held against like: two imports that make nothing, then two inits as on Lambda that make their clients. */
 function ratioRows(times: readonly Times[]): Row[] {
-  const against = (ours: (one: Times) => number, bare: (one: Times) => number) => ({
-    value: median(times.map((one) => ours(one) / bare(one))),
+  const against = (ours: (times: Times) => number, bare: (times: Times) => number) => ({
+    value: median(times.map((time) => ours(time) / bare(time))),
     unit: "×",
     note: `median of ${times.length}; ${median(times.map(ours)).toFixed(0)} ms against ${median(times.map(bare)).toFixed(0)} ms`,
   });
   const imported = against(
-    (one) => one.ours,
-    (one) => one.bare,
+    (times) => times.ours,
+    (times) => times.bare,
   );
   const init = against(
-    (one) => one.oursOnLambda,
-    (one) => one.bareOnLambda,
+    (times) => times.oursOnLambda,
+    (times) => times.bareOnLambda,
   );
   return [
     { name: "import of submit over a bare handler", ...imported, limit: mostRatio },
@@ -62,7 +62,7 @@ async function largestBundle(directory: string): Promise<{ readonly file: string
       bytes: (await bundleFunction(file, join(directory, name))).bytes,
     })),
   );
-  return sizes.reduce((one, other) => (other.bytes > one.bytes ? other : one));
+  return sizes.reduce((left, right) => (right.bytes > left.bytes ? right : left));
 }
 
 /** Import times in ms, measured one after the other. */

@@ -11,7 +11,7 @@ export const calls: Measure = {
     const { job_id } = await ask<{ job_id: string }>(counted, "POST", "/v1/jobs/submit", job);
     await ask(counted, "POST", "/v1/disks", { disk_name: "made-before" });
     const path = `/v1/jobs/${job_id}`;
-    const asked: [name: string, limit: number | undefined, method: string, path: string, body?: object][] = [
+    const input: [name: string, limit: number | undefined, method: string, path: string, body?: object][] = [
       ["submit", 5, "POST", "/v1/jobs/submit", job],
       ["get, queued", 3, "GET", path],
       ["list, queued", 4, "GET", "/v1/jobs"],
@@ -24,7 +24,7 @@ export const calls: Measure = {
       ["rotate a key", undefined, "POST", "/v1/keys/rotate"],
     ];
     const rows: Row[] = [];
-    for (const [name, limit, method, where, body] of asked) {
+    for (const [name, limit, method, where, body] of input) {
       const made = await counted.callsOf(method, where, body);
       const row = { name: `AWS calls: ${name}`, value: made.length, unit: "", note: inShort(made) };
       rows.push(limit === undefined ? row : { ...row, limit });

@@ -92,8 +92,8 @@ async function fill(home: string): Promise<void> {
   const [row] = database.prepare("SELECT pk, sk FROM items WHERE pk LIKE 'owner#%#env#gpu-dev'").all();
   const job = await table.get({ pk: String(row?.pk), sk: String(row?.sk) });
   if (!job) throw new Error("The job that was submitted is not in the table");
-  for (const other of [String(job.owner), "f".repeat(32)]) {
-    await Promise.all(Array.from({ length: owned }, (_, n) => table.put(likeIt(job, other, n))));
+  for (const otherName of [String(job.owner), "f".repeat(32)]) {
+    await Promise.all(Array.from({ length: owned }, (_, n) => table.put(likeIt(job, otherName, n))));
   }
   database.close();
 }

@@ -31,12 +31,12 @@ export const refusals: Measure = {
 
 async function measure(stack: LocalStack): Promise<Row[]> {
   const costs: { readonly ms: number; readonly of: string }[] = [];
-  for (const [what, path, body] of bodies) {
+  for (const [subject, path, body] of bodies) {
     const begun = cpuOf(stack.pid);
     for (let n = 0; n < perBody; n += 1) await refused(stack, path, body);
-    costs.push({ ms: (cpuOf(stack.pid) - begun) / perBody, of: `${what} to ${path}` });
+    costs.push({ ms: (cpuOf(stack.pid) - begun) / perBody, of: `${subject} to ${path}` });
   }
-  const dearest = costs.reduce((one, other) => (other.ms > one.ms ? other : one));
+  const dearest = costs.reduce((left, right) => (right.ms > left.ms ? right : left));
   const note = `${dearest.of}: the dearest of ${bodies.length}, mean of ${perBody}`;
   return [{ name: `refusing a body of ${keys} keys: CPU`, value: dearest.ms, unit: "ms", limit: mostMs, note }];
 }

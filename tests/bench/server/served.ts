@@ -7,7 +7,7 @@ import { type Measure, median, type Row } from "../measure.ts";
 import { callJson, cpuOf, type LocalStack, withStack } from "./local-stack.ts";
 
 const rounds = 5;
-const asked = 2_000;
+const input = 2_000;
 /** So that at the end 1,650 wait, which is more than one user may have unless it was set. */
 const submitted = 300;
 
@@ -24,8 +24,8 @@ async function measure(stack: LocalStack): Promise<Row[]> {
   const found: Record<"bare" | "get" | "submit", Cost[]> = { bare: [], get: [], submit: [] };
   try {
     for (let round = 0; round < rounds; round += 1) {
-      found.bare.push(await costOf(bare.pid, asked, bare.get));
-      found.get.push(await costOf(stack.pid, asked, () => stack.call("GET", `/v1/jobs/${id}`)));
+      found.bare.push(await costOf(bare.pid, input, bare.get));
+      found.get.push(await costOf(stack.pid, input, () => stack.call("GET", `/v1/jobs/${id}`)));
       found.submit.push(await costOf(stack.pid, submitted, () => submitJob(stack, 8)));
     }
   } finally {

@@ -28,7 +28,7 @@ export function containerFiles(
   { cwd, tools }: { readonly cwd: string; readonly tools: string | undefined },
 ): ContainerFiles {
   const empty = new Set(
-    volumes.filter(({ emptyDir }) => emptyDir && emptyDir.medium === undefined).map((one) => one.name),
+    volumes.filter(({ emptyDir }) => emptyDir && emptyDir.medium === undefined).map((volume) => volume.name),
   );
   const mounts = volumeMounts.filter((mount) => empty.has(mount.name));
   const places = new Map([

@@ -35,8 +35,8 @@ export function containerLog(missing?: "missing" | "missing once"): ContainerLog
     send(query, to) {
       const form = ({ at, text }: Line) => (query.get("timestamps") === "true" ? `${at} ${text}` : text);
       const tail = query.get("tailLines");
-      const asked = lines.filter(({ at }) => at >= since(query));
-      for (const line of tail === null ? asked : asked.slice(asked.length - Number(tail))) to.write(form(line));
+      const input = lines.filter(({ at }) => at >= since(query));
+      for (const line of tail === null ? input : input.slice(input.length - Number(tail))) to.write(form(line));
       if (query.get("follow") !== "true" || hasEnded) return void to.end();
       const follower = { to, form };
       followers.add(follower);

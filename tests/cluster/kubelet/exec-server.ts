@@ -19,10 +19,10 @@ const channelNames = ["stdin", "stdout", "stderr", "error", "resize"];
  * Runs a command as exec asks for it. The API server speaks SPDY with a kubelet for a client of WebSocket v5, and passes
  * a client of v4 through.
  */
-export function acceptExec(request: IncomingMessage, socket: Duplex, head: Buffer, asked: ExecRequest): void {
-  const { query } = asked;
+export function acceptExec(request: IncomingMessage, socket: Duplex, head: Buffer, input: ExecRequest): void {
+  const { query } = input;
   const isTty = query.get("tty") === "1";
-  const listener = execSession(asked, isTty);
+  const listener = execSession(input, isTty);
   if (request.headers.upgrade?.toLowerCase() === "websocket") {
     acceptChannels(request, socket, head, (channels) => {
       listener.ready({

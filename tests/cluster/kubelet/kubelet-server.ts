@@ -30,15 +30,15 @@ export async function startKubeletServer(
     socket.on("close", () => open.delete(socket)).on("error", () => socket.destroy());
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const asked = read(request, find);
-    if (asked.isLost) return void socket.destroy();
-    if (!asked.pod) return refuse(socket, "404 Not Found", "pod does not exist");
-    if (asked.verb === "portForward") return acceptPortForward(request, socket, head, asked.query, asked.pod);
-    const { container } = asked;
-    if (asked.verb !== "exec" || !container || !("running" in container.state))
-      return refuse(socket, "500 Internal Server Error", `container not found ("${asked.containerName}")`);
-    const cwd = `${home}/${asked.pod.pod.metadata.uid}`;
-    acceptExec(request, socket, head, { query: asked.query, container, cwd, guard });
+    const input = read(request, find);
+    if (input.isLost) return void socket.destroy();
+    if (!input.pod) return refuse(socket, "404 Not Found", "pod does not exist");
+    if (input.verb === "portForward") return acceptPortForward(request, socket, head, input.query, input.pod);
+    const { container } = input;
+    if (input.verb !== "exec" || !container || !("running" in container.state))
+      return refuse(socket, "500 Internal Server Error", `container not found ("${input.containerName}")`);
+    const cwd = `${home}/${input.pod.pod.metadata.uid}`;
+    acceptExec(request, socket, head, { query: input.query, container, cwd, guard });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -106,9 +106,9 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
   const look = (pod: Pod) => {
     if (!isAlive(pod.spec.nodeName)) return;
     const isOver = pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
-    const known = runs.get(pod.metadata.uid);
-    if (!known && isOver && pod.metadata.deletionTimestamp === undefined) return;
-    (known ?? begin(pod)).changed(pod);
+    const knownRun = runs.get(pod.metadata.uid);
+    if (!knownRun && isOver && pod.metadata.deletionTimestamp === undefined) return;
+    (knownRun ?? begin(pod)).changed(pod);
   };
   const onPod = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod) => {
     const { uid } = pod.metadata;
@@ -169,9 +169,9 @@ function withPlaces(env: Record<string, string>, places: ReadonlyMap<string, str
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, places.get(value) ?? value]));
 }
 
-let given = 0;
+let input = 0;
 
 function nextIp(): string {
-  given += 1;
-  return `10.${1 + ((given >> 16) & 127)}.${(given >> 8) & 255}.${given & 255}`;
+  input += 1;
+  return `10.${1 + ((input >> 16) & 127)}.${(input >> 8) & 255}.${input & 255}`;
 }

@@ -31,7 +31,7 @@ export function acceptSpdy(
   listener: StreamListener,
 ): void {
   const offered = String(request.headers["x-stream-protocol-version"] ?? "").split(/,\s*/);
-  const version = ["v5.channel.k8s.io", "v4.channel.k8s.io"].find((known) => offered.includes(known)) ?? "";
+  const version = ["v5.channel.k8s.io", "v4.channel.k8s.io"].find((knownName) => offered.includes(knownName)) ?? "";
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${version}\r\n\r\n`,
   );

@@ -113,8 +113,8 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
 /** It reads its zip and writes nothing; its heap is that of Lambda's own bootstrap, nine tenths of the memory. */
 function argumentsOf({ directory, memoryMb }: LambdaFunction): string[] {
   const heapMb = Math.floor(memoryMb * 0.9);
-  const read = [directory, bootstrap].map((path) => `--allow-fs-read=${path}`);
-  return ["--permission", ...read, `--max-old-space-size=${heapMb}`];
+  const names = [directory, bootstrap].map((path) => `--allow-fs-read=${path}`);
+  return ["--permission", ...names, `--max-old-space-size=${heapMb}`];
 }
 
 /** Returns the variables that Lambda sets (Lambda Developer Guide, "Defined runtime environment variables"). */

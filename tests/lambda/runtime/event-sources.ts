@@ -48,8 +48,8 @@ export function eventSources(
     for (;;) {
       const round: Delivered[] = [];
       for (const source of sources) {
-        const one = await deliverFrom(source);
-        if (one) round.push(one);
+        const delivered = await deliverFrom(source);
+        if (delivered) round.push(delivered);
       }
       if (round.length === 0) return delivered;
       delivered.push(...round);

@@ -75,7 +75,9 @@ test("its environment is what is set for it and what Lambda sets", async () => {
   const { value } = (await invoke({})) as { readonly value: Record<string, string> };
 
   const byLambda = ["AWS_", "_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LANG", "NODE_PATH", "PATH", "TZ"];
-  expect(Object.keys(value).filter((name) => !byLambda.some((own) => name.startsWith(own)))).toEqual(["SETTING"]);
+  expect(Object.keys(value).filter((name) => !byLambda.some((ownName) => name.startsWith(ownName)))).toEqual([
+    "SETTING",
+  ]);
   expect(value).toMatchObject({
     SETTING: "set",
     AWS_LAMBDA_FUNCTION_NAME: "test-function",

@@ -58,7 +58,7 @@ function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest)
   const routes = ofType(resources, "aws:apigatewayv2/route:Route")
     .filter(({ inputs }) => inputs.apiId === "ApiApi-id")
     .map(({ inputs }) => ({ routeKey: String(inputs.routeKey), functionArn: uris.get(inputs.target) ?? "" }))
-    .toSorted((one, other) => (orderOf(one.routeKey) < orderOf(other.routeKey) ? -1 : 1));
+    .toSorted((left, right) => (orderOf(left.routeKey) < orderOf(right.routeKey) ? -1 : 1));
   return ({ method, path }) => {
     const segments = decodedPath(path).split("/");
     for (const { routeKey, functionArn } of routes) {
@@ -86,9 +86,9 @@ function parametersOf(
   if (wanted !== method || parts.length !== segments.length) return undefined;
   const parameters: Record<string, string> = {};
   for (const [n, part] of parts.entries()) {
-    const [given = "", name] = [segments[n], /^\{(\w+)\}$/.exec(part)?.[1]];
-    if (name === undefined ? given !== part : given === "") return undefined;
-    if (name !== undefined) parameters[name] = given;
+    const [text = "", name] = [segments[n], /^\{(\w+)\}$/.exec(part)?.[1]];
+    if (name === undefined ? text !== part : text === "") return undefined;
+    if (name !== undefined) parameters[name] = text;
   }
   return parameters;
 }
@@ -114,9 +114,9 @@ function ofType(resources: readonly Resource[], type: string): Resource[] {
 
 /** A function that fails has an answer of API Gateway's, or of the function URL's. */
 function answerOf(answered: Answered, failed: number): OriginAnswer {
-  const given = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
-  if (typeof given?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
-  const { statusCode: status, headers = {}, body = "", isBase64Encoded = false } = given;
+  const value = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
+  if (typeof value?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
+  const { statusCode: status, headers = {}, body = "", isBase64Encoded = false } = value;
   return { status, headers, body: Buffer.from(body, isBase64Encoded ? "base64" : "utf8") };
 }
 

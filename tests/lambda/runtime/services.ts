@@ -160,7 +160,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
 
 /** Returns the variables of all functions of the stage. */
 export function variablesIn(resources: readonly Resource[]): Readonly<Record<string, string>> {
-  const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
+  const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   return Object.assign({}, ...made.map(({ inputs }) => inputs.environment.variables));
 }
 

@@ -37,8 +37,8 @@ const batch: ZipCall = {
 
 function hasStatus(wanted: number): ZipCall["isRight"] {
   return (answered) => {
-    const given = "value" in answered ? answered.value : undefined;
-    const { statusCode, headers, body } = (given ?? {}) as Readonly<Record<string, unknown>>;
+    const value = "value" in answered ? answered.value : undefined;
+    const { statusCode, headers, body } = (value ?? {}) as Readonly<Record<string, unknown>>;
     return statusCode === wanted && typeof headers === "object" && typeof body === "string";
   };
 }

@@ -279,5 +279,5 @@ function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
 
 function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {
   const all = [...world.watch.environments().values()];
-  return all.find((one) => one.owner === actorOf(owner).uid && one.id === id)?.uid;
+  return all.find((environment) => environment.owner === actorOf(owner).uid && environment.id === id)?.uid;
 }

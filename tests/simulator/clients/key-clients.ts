@@ -108,10 +108,10 @@ async function use(sim: Scheduler, world: SimulatedWorld, host: Host, keys: Trac
   const key = sim.pick(keys);
   if (!key) return;
   const begun = sim.time();
-  const known = key.endedAt;
+  const knownEndedAt = key.endedAt;
   await world.checks.get(host)?.(new Headers({ Authorization: `Bearer ${key.secret}` }));
-  if (known !== undefined && begun > known + REMEMBERED_MS + world.watch.clocksMs()) {
-    world.watch.violations.push(`a key was accepted ${Math.round(begun - known)} ms after its end`);
+  if (knownEndedAt !== undefined && begun > knownEndedAt + REMEMBERED_MS + world.watch.clocksMs()) {
+    world.watch.violations.push(`a key was accepted ${Math.round(begun - knownEndedAt)} ms after its end`);
   }
 }
 

@@ -131,8 +131,8 @@ function newSession(sim: Scheduler): NewEnvironment {
 
 /** Half of them want another size: what the index still shows of the start before must not be granted. */
 function changes(sim: Scheduler) {
-  const other = sim.random() < 0.5 && newEnvironment(ID, { gpus: sim.pick([1, 2, 4, 8]), hours: 0.1 });
-  return { image: "python:3.12", env: { TOKEN: String(sim.random()) }, ...(other && { size: other.size }) };
+  const otherEntry = sim.random() < 0.5 && newEnvironment(ID, { gpus: sim.pick([1, 2, 4, 8]), hours: 0.1 });
+  return { image: "python:3.12", env: { TOKEN: String(sim.random()) }, ...(otherEntry && { size: otherEntry.size }) };
 }
 
 async function beat(world: SimulatedWorld, ctx: Asked): Promise<void> {

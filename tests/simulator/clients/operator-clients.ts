@@ -30,10 +30,10 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   const set = (when: number, isClosed: boolean) =>
     ask(when, isClosed ? close : `undo ${close}`, async (ctx) => {
       world.watch.setClosed(false);
-      const asked = ++asks;
+      const input = ++asks;
       if (close === "drain") await drainPool(ctx, POOL, isClosed);
       else await pauseAdmission(ctx, isClosed);
-      if (isClosed && asked === asks) world.watch.setClosed(true);
+      if (isClosed && input === asks) world.watch.setClosed(true);
       world.watch.reached.note(isClosed ? "pool closed" : "pool opened again");
     });
   const closed = at(4);

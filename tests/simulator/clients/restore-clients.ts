@@ -57,13 +57,13 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
 
 /** Lists the snapshots, and asks for a disk of the oldest, at the write after which that is one too many. */
 function restoreAsItIsThinnedOut(sim: Scheduler, world: SimulatedWorld, copies: Copy[]): void {
-  const asked = new Set<string>();
+  const names = new Set<string>();
   world.watch.whenDiskWritten((disk) => {
     if (disk.name !== DISK || disk.owner !== actorOf(OWNER).uid) return;
     const backups = disk.snapshots.filter(({ completed }) => completed);
     const [oldest] = backups;
-    if (!oldest || backups.length < 4 || asked.has(oldest.id) || copies.length >= MOST_COPIES) return;
-    asked.add(oldest.id);
+    if (!oldest || backups.length < 4 || names.has(oldest.id) || copies.length >= MOST_COPIES) return;
+    names.add(oldest.id);
     const ids = { id: `judy-${copies.length}`, uid: uidOf(copies.length) };
     const copy: Copy = { name: `copy-${copies.length}`, snapshotId: oldest.id, ids, isMade: false };
     copies.push(copy);
@@ -117,8 +117,8 @@ function shortJob(
 /** Snapshots that are requested while a job has the disk, between two jobs, and during a backup. */
 function snapshotsOnDemand(sim: Scheduler, world: SimulatedWorld, start: number, count: number): ClientAction[] {
   return Array.from({ length: count }, (_, n) => {
-    const asked = { id: `judy-snapshot-${n}`, isRepeat: n % 2 === 1 };
-    const run = () => asUser(sim, world, OWNER, "snapshot disk", (ctx) => requestSnapshot(ctx, DISK, asked));
+    const input = { id: `judy-snapshot-${n}`, isRepeat: n % 2 === 1 };
+    const run = () => asUser(sim, world, OWNER, "snapshot disk", (ctx) => requestSnapshot(ctx, DISK, input));
     return { at: start + APART_MS + n * 0.7 * APART_MS, run };
   });
 }

@@ -54,8 +54,9 @@ export function chatWatch(options: {
     if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
     if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
     states.set(number, String(state));
-    const known = text === undefined ? undefined : numbers.get(text);
-    if (known !== undefined && known !== number) violated(`message ${known} was stored again as ${number}`);
+    const knownValue = text === undefined ? undefined : numbers.get(text);
+    if (knownValue !== undefined && knownValue !== number)
+      violated(`message ${knownValue} was stored again as ${number}`);
     if (text !== undefined) numbers.set(text, number);
   }
 
@@ -86,7 +87,7 @@ export function chatWatch(options: {
     const n = numberOf(uid, body);
     const id = environments.get(uid)?.id;
     if (n < chat.latest) violated(`message ${n} of ${id} was posted after message ${chat.latest}`);
-    const passed = [...chat.states].filter(([other, state]) => other < n && state === "waiting");
+    const passed = [...chat.states].filter(([otherValue, state]) => otherValue < n && state === "waiting");
     if (passed.length > 0) violated(`message ${n} of ${id} was posted before message ${passed[0]?.[0]}`);
     chat.latest = Math.max(chat.latest, n);
   }
@@ -110,7 +111,7 @@ export function chatWatch(options: {
       async postToPort(uid, run, request) {
         checkUndelivered(uid, request.body);
         // What a host was about to do when it crashed is not done any more.
-        const others = [...underWay.values()].filter((one) => one.uid === uid && one.host.life === one.life);
+        const others = [...underWay.values()].filter((entry) => entry.uid === uid && entry.host.life === entry.life);
         if (others.length > 0) violated(`two messages of ${environments.get(uid)?.id} were posted at a time`);
         underWay.set(request, { uid, host, life: host.life });
         try {

@@ -105,7 +105,11 @@ export function diskWatch(options: {
     if (disk.attached && next.run.applyingAt !== null) applied.add(`${next.uid}-r${next.run.n}`);
     // Who has let it go and died before it wrote so has no compute any more.
     const open = [...environments.values()].filter(
-      (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
+      (environment) =>
+        environment.disk?.uid === disk.uid &&
+        environment.disk.attached &&
+        !environment.disk.released &&
+        mayWrite(environment),
     );
     if (open.length > 1) violated(`${open.length} environments have disk ${disk.name} open`);
     const ends = terminal.includes(next.phase) && before !== undefined && !terminal.includes(before.phase);
@@ -198,16 +202,16 @@ export function diskWatch(options: {
         return snapshot;
       },
       async removeVolume(id) {
-        const disk = [...disks.values()].find((one) => one.volume?.id === id);
+        const disk = [...disks.values()].find((disk) => disk.volume?.id === id);
         if (disk && disk.phase !== "purging") violated(`volume of disk ${disk.name} was removed while ${disk.phase}`);
         return volumes.removeVolume(id);
       },
       async removeSnapshot(id) {
-        const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
+        const disk = [...disks.values()].find((disk) => disk.snapshots.some((snapshot) => snapshot.id === id));
         const { at = 0, onDemand } = disk?.snapshots.find((snapshot) => snapshot.id === id) ?? {};
-        const isKeptWith = (one: Disk["snapshots"][number]) => one.onDemand === onDemand && one.at >= at;
+        const isKeptWith = (snapshot: Disk["snapshots"][number]) => snapshot.onDemand === onDemand && snapshot.at >= at;
         const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && isKeptWith(snapshot)) ?? [];
-        const left = others.filter((one) => snapshotState(one.id) === "completed").length;
+        const left = others.filter((snapshot) => snapshotState(snapshot.id) === "completed").length;
         // Of one that failed, or that is there no more, nothing is lost.
         const state = (await volumes.findSnapshot(id))?.state ?? "failed";
         if (disk && disk.phase !== "purging" && state !== "failed" && left < (onDemand ? 5 : 3))
@@ -218,8 +222,8 @@ export function diskWatch(options: {
   };
 }
 
-function isSame(one: Disk["volume"], other: Disk["volume"]): boolean {
-  return one !== null && one.id === other?.id;
+function isSame(left: Disk["volume"], right: Disk["volume"]): boolean {
+  return left !== null && left.id === right?.id;
 }
 
 function namesOfDisk({ volume, supersededVolumes = [], snapshots, making }: Disk): (string | undefined)[] {

@@ -13,13 +13,13 @@ const SEEN_WITHIN_MS = 300_000 + 75_000 + 240_000;
 export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" | "table" | "watch">): () => void {
   /** Since when it is over, as `awake` counts, by uid and run. */
   const unseen = new Map<string, { readonly uid: string; readonly run: number; readonly since: number }>();
-  let known = 0;
+  let knownValue = 0;
   return () => {
     const history = world.compute.history();
-    for (const { kind, uid, run } of history.slice(known)) {
+    for (const { kind, uid, run } of history.slice(knownValue)) {
       if (kind === "ended") unseen.set(`${uid} ${run}`, { uid, run, since: sim.awake() });
     }
-    known = history.length;
+    knownValue = history.length;
     for (const [name, { uid, run, since }] of unseen) {
       const environment = world.watch.environments().get(uid);
       const isUnseen = environment?.run.n === run && environment.phase === "active" && environment.end.outcome === null;
@@ -35,7 +35,7 @@ export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" |
 
 /** What nobody can read nobody looks at. */
 function isReadable(items: readonly Item[], uid: string): boolean {
-  const item = items.find((one) => one.kind === "environment" && one.uid === uid);
+  const item = items.find((item) => item.kind === "environment" && item.uid === uid);
   try {
     return item !== undefined && parseEnvironment(item).phase === "active";
   } catch {

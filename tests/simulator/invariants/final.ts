@@ -94,11 +94,11 @@ function diskViolations(world: SimulatedWorld): string[] {
     .map((disk) => `disk ${disk.name} is still held`);
   const pending = disks.filter((disk) => disk.snapshots.some((snapshot) => !snapshot.completed));
   const open = world.table.all().filter((item) => item.kind === "operation" && item.status === "pending");
-  const known = open.filter((item) => disks.some((disk) => disk.operations.some(({ id }) => id === item.id)));
+  const knownItems = open.filter((item) => disks.some((disk) => disk.operations.some(({ id }) => id === item.id)));
   return [
     ...held,
     ...pending.map((disk) => `disk ${disk.name} waits for a backup for ever`),
-    ...known.map((item) => `the request ${item.sk} was never closed`),
+    ...knownItems.map((item) => `the request ${item.sk} was never closed`),
   ];
 }
 
@@ -141,12 +141,12 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
 
 /** An extension adds what was asked, once; one that was not answered adds that or nothing. */
 function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Environment): string[] {
-  const asked = world.answered.extensions.filter((extension) => extension.owner === owner && extension.id === id);
-  const sum = (some: typeof asked) => some.reduce((total, { extraMs }) => total + extraMs, 0);
-  const sure = (world.watch.wantedFirst(uid) ?? 0) + sum(asked.filter(({ isAnswered }) => isAnswered));
+  const extensions = world.answered.extensions.filter((extension) => extension.owner === owner && extension.id === id);
+  const sum = (some: typeof extensions) => some.reduce((total, { extraMs }) => total + extraMs, 0);
+  const sure = (world.watch.wantedFirst(uid) ?? 0) + sum(extensions.filter(({ isAnswered }) => isAnswered));
   const possible = [sure];
-  for (const { extraMs } of asked.filter(({ isAnswered }) => !isAnswered)) {
-    possible.push(...possible.map((one) => one + extraMs));
+  for (const { extraMs } of extensions.filter(({ isAnswered }) => !isAnswered)) {
+    possible.push(...possible.map((value) => value + extraMs));
   }
   return possible.includes(size.wantedMs)
     ? []
@@ -154,8 +154,8 @@ function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Enviro
 }
 
 function lateCancels(world: SimulatedWorld, environment: Environment): string[] {
-  const asked = world.answered.cancels.find((cancel) => cancel.uid === environment.uid);
-  if (!asked || environment.end.at === null || environment.disk) return [];
-  const took = environment.end.at - asked.at;
+  const input = world.answered.cancels.find((cancel) => cancel.uid === environment.uid);
+  if (!input || environment.end.at === null || environment.disk) return [];
+  const took = environment.end.at - input.at;
   return took > PROMPT_CANCEL_MS ? [`${environment.id} took ${Math.round(took)} ms to cancel`] : [];
 }

@@ -107,7 +107,7 @@ export function watch(
   { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
   now: () => number,
   onNew: (environment: Environment) => void,
-  tell: (who: string, what: string) => void,
+  tell: (who: string, subject: string) => void,
   calmness: Calmness,
   { measures = false, isLarge = false, also, mostNodes = new Map() }: WatchOptions = {},
 ): Watch {
@@ -139,9 +139,9 @@ export function watch(
   const violated = (text: string) => void violations.push(`${text} (at ${Math.round(now())})`);
 
   function wroteEnvironment(next: Environment): void {
-    const known = environments.get(next.uid);
+    const knownEnvironment = environments.get(next.uid);
     // The record of one that was deleted goes on under another key when a new one takes its id.
-    const before = known?.sk === next.sk ? known : undefined;
+    const before = knownEnvironment?.sk === next.sk ? knownEnvironment : undefined;
     environments.set(next.uid, next);
     // What it was is lost: what the operator ended by force is judged from there on.
     const isLost = before !== undefined && isForced(next) && !isForced(before);
@@ -153,7 +153,7 @@ export function watch(
     keep(holding, next, mustBeInLedger);
     keep(living, next, !isEnded(next) || next.dueAt !== undefined);
     also?.wroteEnvironment(before, next);
-    if (!known) {
+    if (!knownEnvironment) {
       onNew(next);
       wantedFirst.set(next.uid, next.size.wantedMs);
     }
@@ -235,7 +235,7 @@ export function watch(
   function checkTaken(next: Environment): void {
     const pool = ledgers.pools().get(next.size.pool);
     const id = next.run.grant?.id;
-    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.id === id);
+    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((grant) => grant.id === id);
     if (entry?.uid !== next.uid || entry.run !== next.run.n) {
       violated(`${next.id} took capacity that the ledger does not give it`);
     }
@@ -249,8 +249,8 @@ export function watch(
     if (isUsed && isClosed && grantedClosed.has(id ?? ""))
       violated(`${next.id} took capacity that a closed pool granted`);
     const used = new Map<string, number>();
-    for (const one of holding.values()) {
-      for (const share of one.run.grant?.shares ?? []) {
+    for (const environment of holding.values()) {
+      for (const share of environment.run.grant?.shares ?? []) {
         if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
       }
     }
@@ -264,8 +264,9 @@ export function watch(
   /** What was put together is judged together. */
   function wroteLedger(written: readonly (Pool | LedgerItem)[]): void {
     for (const next of written) {
-      const known = ledgers.find(next);
-      if (known && !followsIt(known, next)) violated("a ledger item was replaced by what is not its successor");
+      const knownLedger = ledgers.find(next);
+      if (knownLedger && !followsIt(knownLedger, next))
+        violated("a ledger item was replaced by what is not its successor");
     }
     const [first] = written;
     if (!first) return;
@@ -284,8 +285,8 @@ export function watch(
     change();
     const next = ledgers.pools().get(type);
     if (!next) return;
-    const known = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
-    const fresh = next.granted.filter(({ id }) => !known.has(id));
+    const knownNames = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
+    const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
     const most = mostNodes.get(type);
     // What was too much before, as with a machine that comes back, is not this write's.
@@ -460,9 +461,9 @@ function isLedger(item: unknown): item is Pool | LedgerItem {
   return ["pool", "node", "makeable"].includes(String((item as Item).kind));
 }
 
-function keep<Kept extends { readonly uid: string }>(map: Map<string, Kept>, one: Kept, isKept: boolean): void {
-  if (isKept) map.set(one.uid, one);
-  else map.delete(one.uid);
+function keep<Kept extends { readonly uid: string }>(map: Map<string, Kept>, entry: Kept, isKept: boolean): void {
+  if (isKept) map.set(entry.uid, entry);
+  else map.delete(entry.uid);
 }
 
 function phaseText({ phase, run: { n: run }, reason, end: { outcome } }: Environment): string {
@@ -475,6 +476,6 @@ function isForced({ phase, reason }: Environment): boolean {
 
 function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {
   let starts = 0;
-  for (let one = first; one <= last; one++) starts += compute.starts(uid, one);
+  for (let value = first; value <= last; value++) starts += compute.starts(uid, value);
   return starts;
 }

@@ -117,8 +117,8 @@ export function latencyWatch(options: {
       if (moves) movedAt = now();
     },
     wrotePool(before, next) {
-      const known = new Set((before?.granted ?? []).map(nameOf));
-      const fresh = next.granted.filter((grant) => !known.has(nameOf(grant)));
+      const knownNames = new Set((before?.granted ?? []).map(nameOf));
+      const fresh = next.granted.filter((grant) => !knownNames.has(nameOf(grant)));
       for (const grant of fresh) {
         grantedAt.set(nameOf(grant), now());
         // A machine that bound nothing is set aside: that ends by itself.

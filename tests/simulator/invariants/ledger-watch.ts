@@ -61,7 +61,7 @@ export function ledgerWatch(): LedgerWatch {
       return (
         entry?.items.every((key) => {
           const item = items.get(type)?.get(key);
-          return item ? [...item.granted, ...item.held].some((one) => one.grant === grant) : false;
+          return item ? [...item.granted, ...item.held].some((entry) => entry.grant === grant) : false;
         }) ?? false
       );
     },

@@ -55,7 +55,7 @@ export function lifeWatch(options: {
     const isNewRun = before.phase === "stopped" && next.phase === "queued";
     if (isNewRun && next.run.n !== before.run.n + 1) violated(`${next.id} started again as run ${next.run.n}`);
     for (const { name, volume } of before.volumes) {
-      const after = next.volumes.find((own) => own.name === name)?.volume;
+      const after = next.volumes.find((ownVolume) => ownVolume.name === name)?.volume;
       if (volume && after?.id !== volume.id && !mayGo(next)) violated(`${next.id} forgot its volume ${name}`);
     }
     const stops = before.phase === "active" && next.phase === "stopping" && next.reason === "auto-stop";

@@ -51,7 +51,7 @@ export function restoreWatch(options: {
 
   /** Whether the disk that this is a backup of is being purged: that removes all of it. */
   function isPurging(id: string): boolean {
-    const disk = [...disks.values()].find(({ snapshots }) => snapshots.some((one) => one.id === id));
+    const disk = [...disks.values()].find(({ snapshots }) => snapshots.some((snapshot) => snapshot.id === id));
     return disk?.phase === "purging";
   }
 

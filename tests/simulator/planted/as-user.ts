@@ -17,8 +17,8 @@ export function asUser(
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);
   if (!ctx) return;
-  const asked = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
-  sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(asked)), ignored);
+  const input = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
+  sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(input)), ignored);
 }
 
 /** The answer, in the story of the schedule. */

@@ -63,8 +63,8 @@ export async function copyCore(): Promise<CoreCopy> {
     const { caughtBy: test } = bug;
     if (test) return (await tests.fails(test, sourcesOf(copy, bug))) ? { by: "test", test } : undefined;
     if (bug.population) return await firstViolation(copy, populationOf(bug.population));
-    const known = seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
-    return known || (await firstViolation(copy, ["--schedules", String(schedules)]));
+    const knownValue = seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
+    return knownValue || (await firstViolation(copy, ["--schedules", String(schedules)]));
   }
 
   return {
@@ -108,8 +108,8 @@ function populationOf({ people, days }: { readonly people: number; readonly days
   return ["--population", String(people), "--days", String(days)];
 }
 
-function firstViolation(directory: string, asked: readonly string[]): Promise<Catch | undefined> {
-  const args = ["scripts/simulate.ts", ...asked, "--first"];
+function firstViolation(directory: string, names: readonly string[]): Promise<Catch | undefined> {
+  const args = ["scripts/simulate.ts", ...names, "--first"];
   const env = { ...process.env, NODE_COMPILE_CACHE: join(directory, "compiled") };
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { cwd: directory, env }, (error, stdout, stderr) => {

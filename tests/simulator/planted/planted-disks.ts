@@ -28,8 +28,8 @@ export const diskBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/start/disk.ts",
-        find: "if (!use || read?.heldBy?.uid !== environment.uid) return undefined;",
-        replace: "if (!use || !read) return undefined;",
+        find: "if (!use || storedDisk?.heldBy?.uid !== environment.uid) return undefined;",
+        replace: "if (!use || !storedDisk) return undefined;",
       },
     ],
   },
@@ -159,7 +159,7 @@ export const diskBugs: readonly PlantedBug[] = [
       title:
         "a job in another zone has its volume made under another token; the first one goes, never having been used",
     },
-    edits: [{ file: "reconciler/making.ts", find: "      one.zone === zone &&\n", replace: "" }],
+    edits: [{ file: "reconciler/making.ts", find: "      making.zone === zone &&\n", replace: "" }],
   },
   {
     name: "restore takes the oldest",
@@ -212,8 +212,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/backups/thinning.ts",
-        find: "return { ...one, unremoved: undefined, removingUntil:",
-        replace: "return { ...one, removingUntil:",
+        find: "return { ...snapshot, unremoved: undefined, removingUntil:",
+        replace: "return { ...snapshot, removingUntil:",
       },
     ],
   },
@@ -407,8 +407,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/requests.ts",
-        find: "const operation = await freeName(ctx, name, asked);",
-        replace: "const operation = name === '' ? await freeName(ctx, name, asked) : undefined;",
+        find: "const operation = await freeName(ctx, name, operationRequest);",
+        replace: "const operation = name === '' ? await freeName(ctx, name, operationRequest) : undefined;",
       },
     ],
   },

@@ -17,8 +17,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "run: noteRemoval(known.run, hasTombstones, now),",
-        replace: "run: { ...noteRemoval(known.run, hasTombstones, now), released: run },",
+        find: "run: noteRemoval(observed.run, hasTombstones, now),",
+        replace: "run: { ...noteRemoval(observed.run, hasTombstones, now), released: run },",
       },
     ],
   },
@@ -71,8 +71,9 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/keep-archive.ts",
-        find: "return isOvertaken ? { ...known, blob, ...what } : undefined;",
-        replace: "return isOvertaken && known.bytes < 0 ? { ...known, blob, ...what } : undefined;",
+        find: "return isOvertaken ? { ...knownStoredArchive, blob, ...fields } : undefined;",
+        replace:
+          "return isOvertaken && knownStoredArchive.bytes < 0 ? { ...knownStoredArchive, blob, ...fields } : undefined;",
       },
     ],
     caughtBy: {
@@ -265,8 +266,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "  const left = await observeRun(ctx, read);",
-        replace: "  await ctx.compute.begin(uid, run);\n  const left = await observeRun(ctx, read);",
+        find: "  const left = await observeRun(ctx, storedEnvironment);",
+        replace: "  await ctx.compute.begin(uid, run);\n  const left = await observeRun(ctx, storedEnvironment);",
       },
     ],
   },
@@ -315,7 +316,11 @@ export const endBugs: readonly PlantedBug[] = [
       title: "stays listed where the cluster refuses to delete it, and keeps no other from being removed",
     },
     edits: [
-      { file: "admin/remove-orphans.ts", find: "isLeftover(one) ? { ...how, leftovers: true } : how", replace: "how" },
+      {
+        file: "admin/remove-orphans.ts",
+        find: "isLeftover(orphan) ? { ...how, leftovers: true } : how",
+        replace: "how",
+      },
     ],
   },
   {

@@ -164,7 +164,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/verbs/requests.ts",
-        find: "size: { ...environment.size, wantedMs }, times",
+        find: "size: { ...environment.size, wantedMs },\n      times",
         replace:
           "size: environment.times.endsAt === null ? environment.size : { ...environment.size, wantedMs }, times",
       },

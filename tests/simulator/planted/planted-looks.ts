@@ -63,8 +63,8 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/active.ts",
-        find: "run: { ...known.run, mark: undefined }",
-        replace: "run: known.run",
+        find: "run: { ...knownEnvironment.run, mark: undefined }",
+        replace: "run: knownEnvironment.run",
       },
     ],
   },

@@ -21,8 +21,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/ledger/settle.ts",
-        find: "mayStillTake(grant, known.get(grant.key)) ?",
-        replace: "mayStillTake(grant, known.get(grant.key)) && now - grant.at < 5000 ?",
+        find: "mayStillTake(grant, knownEnvironments.get(grant.key)) ?",
+        replace: "mayStillTake(grant, knownEnvironments.get(grant.key)) && now - grant.at < 5000 ?",
       },
     ],
   },
@@ -426,8 +426,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/admission/decide.ts",
-        find: "if (!sameData(current, one)) corrections.set",
-        replace: "if (current?.uid !== one.uid) corrections.set",
+        find: "if (!sameData(current, candidate)) corrections.set",
+        replace: "if (current?.uid !== candidate.uid) corrections.set",
       },
     ],
   },
@@ -553,7 +553,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/ledger/lost-items.test.ts",
       title: "a machine that comes while the ledger item of who waits for it is lost is still theirs",
     },
-    edits: [{ file: "pools/capacity/capacity.ts", find: "!known.has(grant)", replace: "known.has(grant)" }],
+    edits: [{ file: "pools/capacity/capacity.ts", find: "!grantIds.has(grant)", replace: "grantIds.has(grant)" }],
   },
   {
     name: "known machines written after the records were read for a new one",

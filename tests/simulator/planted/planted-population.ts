@@ -94,7 +94,7 @@ export const populationBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/kept.ts",
-        find: "  for (const one of older.items) await removeEnded(ctx, environment.pk, one);\n",
+        find: "  for (const item of older.items) await removeEnded(ctx, environment.pk, item);\n",
         replace: "  if (older.items.length < 0) await removeEnded(ctx, environment.pk, older.items[0] as Item);\n",
       },
     ],

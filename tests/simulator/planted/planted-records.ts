@@ -78,8 +78,8 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "store/idempotency.ts",
-        find: "if (!known || mayBegin(known, fresh))",
-        replace: 'if (!known || known.state !== "done")',
+        find: "if (!knownCreate || mayBegin(knownCreate, fresh))",
+        replace: 'if (!knownCreate || knownCreate.state !== "done")',
       },
     ],
   },
@@ -90,7 +90,11 @@ export const recordBugs: readonly PlantedBug[] = [
       title: "a refusal of one of two at work on the same thing lets nobody make a second thing",
     },
     edits: [
-      { file: "store/idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" },
+      {
+        file: "store/idempotency.ts",
+        find: "{ ...knownCreate, shared: true }",
+        replace: "{ ...knownCreate, shared: undefined }",
+      },
     ],
   },
   {
@@ -118,8 +122,9 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/record/address-label.ts",
-        find: 'if (!known || !(known === "free"',
-        replace: 'if (known && known !== "free" && known.uid === uid) return;\n    if (!known || !(known === "free"',
+        find: 'if (\n      !existingClaim ||\n      !(existingClaim === "free"',
+        replace:
+          'if (existingClaim && existingClaim !== "free" && existingClaim.uid === uid) return;\n    if (!existingClaim || !(existingClaim === "free"',
       },
     ],
   },

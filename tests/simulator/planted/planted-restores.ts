@@ -13,7 +13,7 @@ export const restoreBugs: readonly PlantedBug[] = [
         file: "disks/backups/thinning.ts",
         find: "  if (claimed.length === 0) return { disk: thinned };",
         replace:
-          "  if (claimed.length === 0) return { disk: thinned };\n  await Promise.all(claimed.map((one) => removeSnapshot(ctx, disk, one, now)));",
+          "  if (claimed.length === 0) return { disk: thinned };\n  await Promise.all(claimed.map((snapshot) => removeSnapshot(ctx, disk, snapshot, now)));",
       },
     ],
   },
@@ -165,7 +165,7 @@ export const restoreBugs: readonly PlantedBug[] = [
         file: "disks/backups/thinning.ts",
         find: "  if (claimed.length === 0) return { disk: thinned };",
         replace:
-          "  if (claimed.length === 0 || !disk.snapshots.some((one) => (one.removingUntil ?? 0) > now)) return { disk: thinned };",
+          "  if (claimed.length === 0 || !disk.snapshots.some((snapshot) => (snapshot.removingUntil ?? 0) > now)) return { disk: thinned };",
       },
     ],
   },
@@ -178,8 +178,8 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/backups/from-snapshot.ts",
-        find: "if (known && restore.at - known.at < ABANDONED_MS / 2) return undefined;",
-        replace: "if (known) return undefined;",
+        find: "if (knownRestore && restore.at - knownRestore.at < ABANDONED_MS / 2) return undefined;",
+        replace: "if (knownRestore) return undefined;",
       },
     ],
   },

@@ -14,6 +14,6 @@ export async function readSeeds(): Promise<Map<string, number>> {
 /** Keeps those of mistakes that are still planted. */
 export async function writeSeeds(seeds: ReadonlyMap<string, number>): Promise<void> {
   const names = new Set(plantedBugs.map(({ name }) => name));
-  const kept = [...seeds].filter(([name]) => names.has(name)).sort(([one], [two]) => (one < two ? -1 : 1));
+  const kept = [...seeds].filter(([name]) => names.has(name)).sort(([name], [two]) => (name < two ? -1 : 1));
   await writeFile(file, `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
 }

@@ -64,6 +64,6 @@ function statesOf({ testModules }: TestRunResult, module: string, title: string)
 }
 
 function errorsOf({ testModules, unhandledErrors }: TestRunResult, module: string): string {
-  const errors = testModules.filter(({ moduleId }) => moduleId === module).flatMap((one) => one.errors());
+  const errors = testModules.filter(({ moduleId }) => moduleId === module).flatMap((testModule) => testModule.errors());
   return [...errors, ...unhandledErrors].map((error) => (error as { message?: string }).message).join("; ");
 }

@@ -37,8 +37,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/lost-node.ts",
-        find: "const known = machines.find(({ uid }) => gone.has(uid));",
-        replace: "const known = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
+        find: "const knownMachine = machines.find(({ uid }) => gone.has(uid));",
+        replace: "const knownMachine = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
       },
     ],
   },
@@ -51,8 +51,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/disk.ts",
-        find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now())",
-        replace: "sighted(one, true, ctx.clock.now())",
+        find: "sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now())",
+        replace: "sighted(snapshot, true, ctx.clock.now())",
       },
     ],
   },
@@ -76,7 +76,7 @@ export const weatherBugs: readonly PlantedBug[] = [
       file: "reconciler/making.test.ts",
       title: "a token under which somebody may be removing what was never used makes nothing any more",
     },
-    edits: [{ file: "reconciler/making.ts", find: "now < settlesAt(one) - REMOVING_MS &&", replace: "" }],
+    edits: [{ file: "reconciler/making.ts", find: "now < settlesAt(making) - REMOVING_MS &&", replace: "" }],
   },
   {
     name: "a backup looked for only while its volume is there",
@@ -114,8 +114,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/ledger/named.ts",
-        find: "await ctx.table.getMany(known) : [];",
-        replace: "await ctx.table.getMany(known).catch(() => []) : [];",
+        find: "await ctx.table.getMany(knownKeys) : [];",
+        replace: "await ctx.table.getMany(knownKeys).catch(() => []) : [];",
       },
     ],
   },
@@ -124,9 +124,9 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/verbs/salvage.ts",
-        find: "const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : known;",
+        find: "const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : knownGrant;",
         replace:
-          "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : known && null;",
+          "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : knownGrant && null;",
       },
     ],
     caughtBy: {
@@ -160,8 +160,8 @@ export const weatherBugs: readonly PlantedBug[] = [
       { file: "pools/ledger/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
       {
         file: "pools/ledger/settle.ts",
-        find: "if (!read.has(old.key)) kept.push(old);",
-        replace: "if (turn.held.length === 0 || !read.has(old.key)) kept.push(old);",
+        find: "if (!readKeys.has(old.key)) kept.push(old);",
+        replace: "if (turn.held.length === 0 || !readKeys.has(old.key)) kept.push(old);",
       },
     ],
   },

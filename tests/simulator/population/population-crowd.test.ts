@@ -49,7 +49,7 @@ function ledger(parts: Partial<PoolView> = {}): PoolView {
 test("whoever holds something is given nothing more before somebody who holds nothing and fits there", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, first] = [waits("a1", "ann", 4), waits("a2", "ann", 4), waits("b1", "bob", 4)];
-  for (const one of [has, more, first]) crowd.wroteEnvironment(one);
+  for (const environment of [has, more, first]) crowd.wroteEnvironment(environment);
   at(LATER);
   const before = ledger({ granted: [entry(has)] });
   crowd.wrotePool(undefined, before);
@@ -63,7 +63,7 @@ test("whoever holds something is given nothing more before somebody who holds no
 test("a longer one that would delay the reserved start may be passed, and so may one that the plan cannot have read", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, long] = [waits("a1", "ann", 4), waits("a2", "ann", 4), waits("b1", "bob", 4, 5000)];
-  for (const one of [has, more, long]) crowd.wroteEnvironment(one);
+  for (const environment of [has, more, long]) crowd.wroteEnvironment(environment);
   at(LATER);
   crowd.wroteEnvironment(waits("c1", "cleo", 4));
   const head = { uid: "d1", key: "d1" };
@@ -77,7 +77,7 @@ test("a longer one that would delay the reserved start may be passed, and so may
 test("whoever has more does not come to the reserved start before whoever has less", () => {
   const { crowd, violations, at } = fixture();
   const [has, big, first] = [waits("a1", "ann", 8), waits("a2", "ann", 8), waits("b1", "bob", 8)];
-  for (const one of [has, big, first]) crowd.wroteEnvironment(one);
+  for (const environment of [has, big, first]) crowd.wroteEnvironment(environment);
   at(LATER);
   const before = ledger({ granted: [entry(has)] });
   crowd.wrotePool(undefined, before);
@@ -92,7 +92,7 @@ test("whoever has more does not come to the reserved start before whoever has le
 test("what was given back while the plan was written was not free to it", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, first] = [waits("a1", "ann", 8), waits("a2", "ann", 2), waits("b1", "bob", 8)];
-  for (const one of [has, more, first]) crowd.wroteEnvironment(one);
+  for (const environment of [has, more, first]) crowd.wroteEnvironment(environment);
   at(LATER);
   const held = [entry(has, "h100-1"), entry(waits("c1", "cleo", 4), "h100-2")] as unknown as PoolView["held"];
   const before = ledger({ held, head: { uid: "b1", key: "b1" } });
@@ -105,9 +105,9 @@ test("what was given back while the plan was written was not free to it", () => 
 
 test("the head could be granted from the moment on at which it fits, by the records", () => {
   const { crowd, samples, at } = fixture();
-  const [big, one] = [waits("a1", "ann", 8), waits("b1", "bob", 2)];
+  const [big, environment] = [waits("a1", "ann", 8), waits("b1", "bob", 2)];
   const holds = (grant: Environment["run"]["grant"]) =>
-    ({ ...one, phase: "active", waitPool: undefined, run: { n: 1, grant } }) as Environment;
+    ({ ...environment, phase: "active", waitPool: undefined, run: { n: 1, grant } }) as Environment;
   const taken = {
     id: "b1",
     shares: [

@@ -33,10 +33,10 @@ export function newCrowd(options: {
   const held = new Map<string, number>();
   const fits = new Map<string, Map<string, number>>();
   const pools = new Map<string, PoolView>();
-  const known = new Map<string, Environment>();
+  const knownEnvironments = new Map<string, Environment>();
 
-  function hold(one: Environment | undefined, sign: 1 | -1): void {
-    for (const { node, units } of one?.run.grant?.shares ?? []) {
+  function hold(environment: Environment | undefined, sign: 1 | -1): void {
+    for (const { node, units } of environment?.run.grant?.shares ?? []) {
       if (node !== null) held.set(node, (held.get(node) ?? 0) + sign * units);
     }
   }
@@ -54,7 +54,7 @@ export function newCrowd(options: {
       usable.map(({ name, units, foreignUnits }) => [name, units - foreignUnits - (held.get(name) ?? 0)]),
     );
     for (const grant of pool.granted) {
-      if (known.get(grant.uid)?.run.grant) continue;
+      if (knownEnvironments.get(grant.uid)?.run.grant) continue;
       for (const { node, units } of grant.shares) if (node !== null) free.set(node, (free.get(node) ?? 0) - units);
     }
     return free;
@@ -70,8 +70,9 @@ export function newCrowd(options: {
     const head = pool.head && line.get(pool.head.uid);
     const candidates = head ? [head] : line.values();
     const free = line.size > 0 ? freeUnits(pool, at) : new Map<string, number>();
-    for (const one of candidates) {
-      if (!named.has(one.uid) && fitsIn(one, pool.nodes, free)) after.set(one.uid, before?.get(one.uid) ?? at);
+    for (const candidate of candidates) {
+      if (!named.has(candidate.uid) && fitsIn(candidate, pool.nodes, free))
+        after.set(candidate.uid, before?.get(candidate.uid) ?? at);
     }
     fits.set(pool.type, after);
   }
@@ -87,7 +88,7 @@ export function newCrowd(options: {
     const knowsOf = ({ uid }: Environment) => plannedAt - (since.get(uid) ?? plannedAt) > KNOWN_MS;
     const line = [...lineOf(next.type).values()].filter(({ uid }) => !named.has(uid) && !earlier.has(uid));
     const plan: Planned = {
-      fresh: fresh.map((grant) => ({ ...grant, queuedAt: known.get(grant.uid)?.queuedAt ?? 0 })),
+      fresh: fresh.map((grant) => ({ ...grant, queuedAt: knownEnvironments.get(grant.uid)?.queuedAt ?? 0 })),
       base: unitsByOwner([...next.held, ...next.granted.filter(({ uid }) => earlier.has(uid))]),
       given: unitsByOwner(fresh),
       waiting: firstOfEach(line).filter(knowsOf),
@@ -101,8 +102,8 @@ export function newCrowd(options: {
 
   return {
     wroteEnvironment(next) {
-      const before = known.get(next.uid);
-      known.set(next.uid, next);
+      const before = knownEnvironments.get(next.uid);
+      knownEnvironments.set(next.uid, next);
       const grantsDiffer = before?.run.grant !== next.run.grant;
       if (grantsDiffer) {
         hold(before, -1);
@@ -123,7 +124,7 @@ export function newCrowd(options: {
       pools.set(next.type, next);
       const earlier = namesOf(before);
       for (const grant of next.granted.filter(({ uid }) => !earlier.has(uid))) {
-        const environment = known.get(grant.uid);
+        const environment = knownEnvironments.get(grant.uid);
         const fitsSince = fits.get(next.type)?.get(grant.uid);
         if (environment) options.granted({ environment, grant, fitsSince });
       }

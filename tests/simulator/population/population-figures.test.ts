@@ -46,10 +46,10 @@ test("a population that came to little is told what there was too little of", ()
 test("`simulate --reach` is red for a population that came to too little, and says so", async () => {
   const script = join(import.meta.dirname, "../../../scripts/simulate.ts");
   const run = promisify(execFile);
-  const asked = [script, "--population", "1", "--days", "0.01"];
+  const names = [script, "--population", "1", "--days", "0.01"];
 
-  const { stdout } = await run(process.execPath, asked);
-  const red = await run(process.execPath, [...asked, "--reach"]).catch((error) => error);
+  const { stdout } = await run(process.execPath, names);
+  const red = await run(process.execPath, [...names, "--reach"]).catch((error) => error);
 
   expect(stdout).toContain("0 violations");
   expect(red).toMatchObject({ code: 1, stdout: expect.stringContaining("too few to judge: environments: 0") });

@@ -1,6 +1,6 @@
 /** Numbers that were met, of which the middle and the ends are told. */
 export interface Samples {
-  add(value: number, what?: string): void;
+  add(value: number, subject?: string): void;
   count(): number;
   /** Of the sorted values the one at this share, 0 where there is none. */
   at(share: number): number;
@@ -17,8 +17,8 @@ export function newSamples(): Samples {
     return values;
   };
   return {
-    add(value, what = "") {
-      values.push({ value, what });
+    add(value, subject = "") {
+      values.push({ value, what: subject });
       isSorted = false;
     },
     count: () => values.length,
@@ -27,7 +27,7 @@ export function newSamples(): Samples {
       sorted()
         .slice(-count)
         .reverse()
-        .map(({ value, what }) => `${Math.round(value)} ms ${what}`),
+        .map(({ value, what: subject }) => `${Math.round(value)} ms ${subject}`),
   };
 }
 
@@ -76,7 +76,9 @@ export function tooFew(figures: Figures, badHours: number): string[] {
     ["GPU-hours used", Math.round(gpuHours.used), 100],
     ["bad hours", badHours, 0],
   ];
-  return met.flatMap(([what, count, least]) => (count > least ? [] : [`${what}: ${count}, of more than ${least}`]));
+  return met.flatMap(([subject, count, least]) =>
+    count > least ? [] : [`${subject}: ${count}, of more than ${least}`],
+  );
 }
 
 const HOUR = 3_600_000;

@@ -68,7 +68,7 @@ export function newHours(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, 
   return {
     bad,
     isQuiet: (now) => isIn(now) === undefined,
-    quietSince: (now) => bad.reduce((at, one) => (one.from <= now ? one.until + RECOVERY_MS : at), start),
+    quietSince: (now) => bad.reduce((at, entry) => (entry.from <= now ? entry.until + RECOVERY_MS : at), start),
     skipsSweeps: (now) => isIn(now)?.kind === "sweeps skipped" && now < (isIn(now)?.until ?? 0),
     end: () => sim.setRates(calm),
   };

@@ -28,20 +28,20 @@ export interface Planned {
  * - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.
  */
 export function outOfOrder(plan: Planned, pool: PoolView): string[] {
-  const { base, given, fresh, waiting, head } = plan;
-  const has = (owner: string) => (base.get(owner) ?? 0) + (given.get(owner) ?? 0);
-  for (const one of waiting) {
-    const units = has(one.owner);
-    const text = `${one.owner}, who has ${units}, waits with ${one.id}`;
+  const { base, given: input, fresh, waiting, head } = plan;
+  const has = (owner: string) => (base.get(owner) ?? 0) + (input.get(owner) ?? 0);
+  for (const environment of waiting) {
+    const units = has(environment.owner);
+    const text = `${environment.owner}, who has ${units}, waits with ${environment.id}`;
     const isHeadAfter = head !== undefined && plan.keptHead === null && (base.get(head.owner) ?? 0) > units;
-    if (isHeadAfter && fitsIn(one, pool.nodes, wholeOf(pool.nodes, plan.free))) {
+    if (isHeadAfter && fitsIn(environment, pool.nodes, wholeOf(pool.nodes, plan.free))) {
       return [`${head.owner} has ${base.get(head.owner)} and came to the reserved start with ${head.id}, and ${text}`];
     }
     const later = fresh.filter((grant) => grant.uid !== plan.supersededHead && hasBefore(plan, grant) > units);
     if (later.length === 0) continue;
-    const isFirst = pool.head === null || pool.head.uid === one.uid;
-    const unlessGiven = isFirst && fitsIn(one, pool.nodes, withoutGrants(plan.free, later));
-    const passed = later.find((grant) => fitsInPlace(one, grant, pool));
+    const isFirst = pool.head === null || pool.head.uid === environment.uid;
+    const unlessGiven = isFirst && fitsIn(environment, pool.nodes, withoutGrants(plan.free, later));
+    const passed = later.find((grant) => fitsInPlace(environment, grant, pool));
     if (!unlessGiven && !passed) continue;
     const [grant = passed] = later;
     return [`${grant?.owner} has ${grant && hasBefore(plan, grant)} and was given more, and ${text}`];

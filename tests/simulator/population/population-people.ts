@@ -61,68 +61,69 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     made.set(name, (made.get(name) ?? 0) + 1);
     return `job-${made.get(name)}`;
   };
-  const find = (one: Person, id: string) =>
-    [...world.watch.living().values()].find(({ owner, id: its }) => owner === one.uid && its === id);
+  const find = (person: Person, id: string) =>
+    [...world.watch.living().values()].find(({ owner, id: its }) => owner === person.uid && its === id);
 
-  function work(one: Person, day: number): void {
-    const morning = start + day * DAY + one.rises;
+  function work(person: Person, day: number): void {
+    const morning = start + day * DAY + person.rises;
     const isWeekend = day % 7 >= 5;
-    if (one.role === "heavy") burst(one, morning, Number(one.name.slice(1)) % 2 === 1);
-    if (one.role === "session" && !isWeekend) sessionDay(one, morning, day);
-    if (one.role !== "researcher") return;
+    if (person.role === "heavy") burst(person, morning, Number(person.name.slice(1)) % 2 === 1);
+    if (person.role === "session" && !isWeekend) sessionDay(person, morning, day);
+    if (person.role !== "researcher") return;
     if (isWeekend && sim.random() > 0.2) return;
-    for (let jobs = drawn([0, 1, 1, 1, 2]); jobs > 0; jobs--) later(morning + sim.random() * 9 * HOUR, () => job(one));
+    for (let jobs = drawn([0, 1, 1, 1, 2]); jobs > 0; jobs--)
+      later(morning + sim.random() * 9 * HOUR, () => job(person));
   }
 
   /** Many small ones of one kind, or not quite so many larger ones. */
-  function burst(one: Person, morning: number, isMany: boolean): void {
+  function burst(person: Person, morning: number, isMany: boolean): void {
     const pool = isMany ? "h100" : "a100";
     const at = morning + sim.random() * 6 * HOUR;
     const jobs = (isMany ? 160 : 100) + Math.floor(sim.random() * 60);
     for (let n = 0; n < jobs; n++) {
       const gpus = isMany ? drawn([1, 1, 2]) : drawn([2, 4, 4, 8]);
       const hours = isMany ? 0.4 + 0.6 * sim.random() : 0.7 + 2 * sim.random();
-      later(at + n * 400 * sim.random(), () => submit(sim, world, one.name, input(one, { pool, gpus, hours })));
+      later(at + n * 400 * sim.random(), () => submit(sim, world, person.name, input(person, { pool, gpus, hours })));
     }
   }
 
-  function input(one: Person, asked: Parameters<typeof newEnvironment>[1]): NewEnvironment {
-    return newEnvironment(nextId(one.name), asked);
+  function input(person: Person, request: Parameters<typeof newEnvironment>[1]): NewEnvironment {
+    return newEnvironment(nextId(person.name), request);
   }
 
   /** One job: of some size, now and then with a disk or a command, sometimes cancelled or extended. */
-  function job(one: Person): void {
+  function job(person: Person): void {
     const hasCommand = sim.random() < 0.08;
     const hours = hasCommand ? 0.1 + 0.3 * sim.random() : 1 + 5 * sim.random() * sim.random() + sim.random();
     const disk = sim.random() < 0.3 ? "data" : undefined;
     const gpus = drawn(count < 100 ? [1, 1, 2, 2, 4, 4, 8] : [1, 1, 2, 2, 4, 8, 8, 16]);
-    const wanted = input(one, {
+    const wanted = input(person, {
       pool: drawn(GPU_POOLS),
       gpus,
       hours,
       disk,
       ...(hasCommand && { command: "train" }),
     });
-    submit(sim, world, one.name, wanted);
+    submit(sim, world, person.name, wanted);
     const at = sim.time();
-    if (sim.random() < 0.12) later(at + 3 * HOUR * sim.random(), () => cancel(sim, world, one.name, wanted.id));
+    if (sim.random() < 0.12) later(at + 3 * HOUR * sim.random(), () => cancel(sim, world, person.name, wanted.id));
     if (sim.random() < 0.12) {
       const extraMs = Math.round(HOUR * (0.3 + sim.random()));
       later(at + hours * HOUR * sim.random(), () => {
-        if (find(one, wanted.id)?.phase === "active") extend(sim, world, one.name, wanted.id, extraMs);
+        if (find(person, wanted.id)?.phase === "active") extend(sim, world, person.name, wanted.id, extraMs);
       });
     }
   }
 
   /** On a shared machine all day, on a GPU now and then: used, left for lunch, left for the night or stopped. */
-  function sessionDay(one: Person, morning: number, day: number): void {
+  function sessionDay(person: Person, morning: number, day: number): void {
     const evening = morning + (6 + 4 * sim.random()) * HOUR;
     const ask = (label: string, request: (ctx: Asked) => Promise<unknown>) =>
-      asUser(sim, world, one.name, label, request);
-    const isFirst = !made.has(one.name);
-    made.set(one.name, 1);
+      asUser(sim, world, person.name, label, request);
+    const isFirst = !made.has(person.name);
+    made.set(person.name, 1);
     later(morning, () => {
-      if (isFirst) ask("create desk", (ctx) => createEnvironment(ctx, desk(one)));
+      if (isFirst) ask("create desk", (ctx) => createEnvironment(ctx, desk(person)));
       else ask("start desk", (ctx) => requestStart(ctx, "desk"));
     });
     const lunch = morning + 3.5 * HOUR + sim.random() * HOUR;
@@ -133,14 +134,14 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     if (sim.random() < 0.3) later(evening, () => ask("stop desk", (ctx) => requestStop(ctx, "desk")));
     if (day % 7 === 4 && sim.random() < 0.3) {
       later(evening + 2 * HOUR, () => {
-        made.delete(one.name);
+        made.delete(person.name);
         ask("delete desk", (ctx) => requestDelete(ctx, "desk"));
       });
     }
   }
 
-  function desk(one: Person): NewEnvironment {
-    const isGpu = Number(one.name.slice(1)) % 4 === 1;
+  function desk(person: Person): NewEnvironment {
+    const isGpu = Number(person.name.slice(1)) % 4 === 1;
     const idle = { afterMs: drawn([HOUR, 2 * HOUR]), everyMs: 5 * MINUTE };
     const base = newEnvironment("desk", { pool: isGpu ? "a100" : "h100", gpus: 1, hours: 9 });
     const shared = { pool: sharedType.pool, instanceType: sharedType.name, machines: 1, units: 2, gpus: 0 };
@@ -157,9 +158,9 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     return from[Math.floor(sim.random() * from.length)] as T;
   }
 
-  for (const one of all) {
-    for (let day = 0; day < days; day++) agenda.at(start + day * DAY, () => isOpen && work(one, day));
-    if (one.role === "newcomer") later(start + (0.1 + 0.8 * sim.random()) * lasts, () => job(one));
+  for (const person of all) {
+    for (let day = 0; day < days; day++) agenda.at(start + day * DAY, () => isOpen && work(person, day));
+    if (person.role === "newcomer") later(start + (0.1 + 0.8 * sim.random()) * lasts, () => job(person));
   }
   return {
     all,
@@ -167,10 +168,10 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     goHome() {
       isOpen = false;
       for (const { owner, id, policy, end, phase } of world.watch.living().values()) {
-        const one = all.find(({ uid }) => uid === owner);
-        if (!one || end.outcome || isEnded({ phase })) continue;
-        if (policy.restarts) asUser(sim, world, one.name, "delete desk", (ctx) => requestDelete(ctx, "desk"));
-        else cancel(sim, world, one.name, id);
+        const person = all.find(({ uid }) => uid === owner);
+        if (!person || end.outcome || isEnded({ phase })) continue;
+        if (policy.restarts) asUser(sim, world, person.name, "delete desk", (ctx) => requestDelete(ctx, "desk"));
+        else cancel(sim, world, person.name, id);
       }
     },
   };

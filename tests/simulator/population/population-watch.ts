@@ -104,7 +104,7 @@ export function populationWatch(
     const { owner, queuedAt, uid, id } = environment;
     grantedAt.set(nameOf(grant), now());
     if (fitsSince !== undefined && isUndisturbed(fitsSince))
-      granting.add(now() - fitsSince, `${parts().people.all.find((one) => one.uid === owner)?.name}/${id}`);
+      granting.add(now() - fitsSince, `${parts().people.all.find((person) => person.uid === owner)?.name}/${id}`);
     if (!isGpu(environment.size.pool)) return;
     const role = parts().people.roleOf(owner);
     waits[role === "heavy" ? "heavy" : "light"].add(now() - queuedAt);
@@ -117,9 +117,16 @@ export function populationWatch(
   }
 
   function countsOf(uid: string): Counts {
-    const known = counts.get(uid) ?? { writes: 0, sends: 0, busyMs: 0, commandMs: 0, busySince: undefined, runs: 1 };
-    counts.set(uid, known);
-    return known;
+    const knownCount = counts.get(uid) ?? {
+      writes: 0,
+      sends: 0,
+      busyMs: 0,
+      commandMs: 0,
+      busySince: undefined,
+      runs: 1,
+    };
+    counts.set(uid, knownCount);
+    return knownCount;
   }
 
   function count(next: Environment): void {

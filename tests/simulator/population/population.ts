@@ -178,9 +178,9 @@ function goHome(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, parts: { 
 
 /** Keeps the last lines. */
 function teller(sim: () => Scheduler, lines: string[]): Scheduler["tell"] {
-  return (who, what) => {
+  return (who, subject) => {
     const at = new Date(sim().time()).toISOString().slice(5, 23);
-    lines.push(`${at}  ${named(who).padEnd(14)}  ${named(what)}`);
+    lines.push(`${at}  ${named(who).padEnd(14)}  ${named(subject)}`);
     if (lines.length > STORY_LINES) lines.shift();
   };
 }

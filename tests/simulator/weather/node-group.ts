@@ -61,7 +61,7 @@ function removeIdle(sim: Scheduler, world: SimulatedWorld, group: GroupState, na
   const node = world.watch
     .pools()
     .get("h100")
-    ?.nodes.find((one) => one.name === name);
+    ?.nodes.find((node) => node.name === name);
   const isUsed = world.compute.liveUnits(name) > 0 || (node && node.granted.length + node.held.length > 0);
   if (isUsed) group.idle.set(name, sim.time());
   if (isUsed || sim.time() - (group.idle.get(name) ?? 0) < IDLE_MS) return;

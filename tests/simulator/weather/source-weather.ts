@@ -78,7 +78,7 @@ function hideAndLeave(sim: Scheduler, world: SimulatedWorld, users: Restorers): 
 /** As soon as it is written down, and often before a run is made with it. */
 function loseFirstVolume(sim: Scheduler, world: SimulatedWorld, { owner, copies }: Restorers): ClientAction[] {
   const isCopy = ({ name, volume, source }: Disk) =>
-    volume !== null && source !== undefined && copies.some((one) => one.name === name);
+    volume !== null && source !== undefined && copies.some((copy) => copy.name === name);
   let isLost = false;
   world.watch.whenDiskWritten((disk) => {
     if (isLost || !isCopy(disk)) return;

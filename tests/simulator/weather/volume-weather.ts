@@ -45,9 +45,9 @@ function drawnArchive(share: number): number {
 export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const count = sim.random() < 0.7 ? 1 : 2;
   return Array.from({ length: count }, () => {
-    const what = sim.pick(Object.keys(losses) as (keyof typeof losses)[]);
+    const subject = sim.pick(Object.keys(losses) as (keyof typeof losses)[]);
     const at = sim.time() + sim.random() * (until - sim.time());
-    return { at, run: () => losses[what](sim, world) };
+    return { at, run: () => losses[subject](sim, world) };
   });
 }
 

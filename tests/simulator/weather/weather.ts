@@ -50,9 +50,9 @@ export function whileThere<Port extends object>(port: Port, part: Part, away: Aw
     return [
       name,
       // A list of what is given would be made at every call.
-      async (one: unknown, two: unknown, three: unknown, four: unknown) => {
+      async (entry: unknown, two: unknown, three: unknown, four: unknown) => {
         if ((away.get(part) ?? 0) > now()) throw new Error(`injected: the ${part} is away`);
-        return work(one, two, three, four);
+        return work(entry, two, three, four);
       },
     ];
   });

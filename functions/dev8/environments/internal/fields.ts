@@ -32,14 +32,14 @@ export function CreateWorkspace(settings: ServedSettings) {
       .default("default-user")
       .describe("A label of your choice. It is not an identity: the API key decides who you are."),
   };
-  const given = {
+  const required = {
     ...named,
     baseImage: Base.default("node").describe("The language that is installed in the workspace."),
   };
   const provider = z.enum(providers).default("AZURE");
   return offered(
     settings,
-    z.object({ ...fields, ...given, ...secrets, cloudProvider: provider.describe("A label of your choice.") }),
+    z.object({ ...fields, ...required, ...secrets, cloudProvider: provider.describe("A label of your choice.") }),
   ).meta({ id: "CreateEnvironment" });
 }
 
@@ -124,8 +124,8 @@ function offered<S extends z.ZodType<{ readonly cloudRegion: string }>>({ region
   );
 }
 
-function unavailable(what: string, name: string): string {
-  return `${what} ${name.slice(0, 64)} is not available`;
+function unavailable(noun: string, name: string): string {
+  return `${noun} ${name.slice(0, 64)} is not available`;
 }
 
 function workspaceId() {
@@ -138,9 +138,9 @@ function workspaceId() {
 }
 
 /** Throws for a line of a start that may not be shown, unless the workspace has it from an earlier version. */
-export function checkLines(body: StartWorkspace, known: { readonly name: string; readonly userId: string }): void {
+export function checkLines(body: StartWorkspace, lines: { readonly name: string; readonly userId: string }): void {
   for (const name of ["name", "userId"] as const) {
-    if (body[name] !== known[name] && !shownText.test(body[name])) throw new Problem("invalid", noControls(name));
+    if (body[name] !== lines[name] && !shownText.test(body[name])) throw new Problem("invalid", noControls(name));
   }
 }
 

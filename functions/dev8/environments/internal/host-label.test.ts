@@ -21,12 +21,12 @@ test.each([
 });
 
 test("one that is too long is shortened and told apart by a hash of owner and id", () => {
-  const [one = ""] = labelsOf("x".repeat(62));
+  const [name = ""] = labelsOf("x".repeat(62));
 
-  expect(one).toMatch(/^ws-x{53}-[0-9a-f]{6}\.centralindia$/);
-  expect(labelsOf("x".repeat(63))[0]).not.toBe(one);
-  expect(labelsOf("x".repeat(62), "bob")[0]).not.toBe(one);
-  expect(labelsOf("x".repeat(62))[0]).toBe(one);
+  expect(name).toMatch(/^ws-x{53}-[0-9a-f]{6}\.centralindia$/);
+  expect(labelsOf("x".repeat(63))[0]).not.toBe(name);
+  expect(labelsOf("x".repeat(62), "bob")[0]).not.toBe(name);
+  expect(labelsOf("x".repeat(62))[0]).toBe(name);
 });
 
 test("there are others where somebody has the first", () => {

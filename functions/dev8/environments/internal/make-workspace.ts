@@ -61,8 +61,8 @@ async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewRe
 async function removeUnused(ctx: CreateContext, id: string, uid: string): Promise<void> {
   const isUnused = (workspace: Environment) => workspace.uid === uid && workspace.times.firstActiveAt === null;
   const isGone = (workspace: Environment | undefined) => workspace === undefined;
-  const asked = await requestDelete(ctx, id, { onlyIf: isUnused });
-  if (asked.goal.desired === "deleted") await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
+  const environment = await requestDelete(ctx, id, { onlyIf: isUnused });
+  if (environment.goal.desired === "deleted") await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
 }
 
 /** Beside the budget that was waited already: a call ends at 29 s. */

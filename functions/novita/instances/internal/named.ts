@@ -20,6 +20,6 @@ export async function instanceNamed(ctx: UserContext<"table">, name: string): Pr
   return shown.find((instance) => instance.name === name) ?? unknown(name);
 }
 
-function unknown(what: string): never {
-  throw new Problem("notFound", `Instance ${what.slice(0, 100)} not found`, { code: "INSTANCE_NOT_FOUND" });
+function unknown(noun: string): never {
+  throw new Problem("notFound", `Instance ${noun.slice(0, 100)} not found`, { code: "INSTANCE_NOT_FOUND" });
 }

@@ -38,8 +38,8 @@ async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Pro
   if (phase !== "active" || outcome || !access.jupyter?.origin) return undefined;
   const kept = openedJupyter(ctx.settings);
   const key = JSON.stringify([uid, access.jupyter.origin, access.jupyter.token]);
-  const known = kept.get(key);
-  if (known) return known;
+  const knownOpenJupyter = kept.get(key);
+  if (knownOpenJupyter) return knownOpenJupyter;
   const opened = await openJupyter(ctx, instance);
   if (opened) kept.set(key, opened);
   return opened;

@@ -78,11 +78,11 @@ describe("a receiver", () => {
 
   test("of a start is told of that run alone", async () => {
     const { world, ask, id, words } = await receiverWorld();
-    const other = "https://other.example/run";
+    const otherName = "https://other.example/run";
     await world.advance(10 * SECOND);
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(10 * SECOND);
-    await ask("POST", `/api/instances/${id}/start`, { webhookUrl: other });
+    await ask("POST", `/api/instances/${id}/start`, { webhookUrl: otherName });
     await world.advance(10 * SECOND);
     const before = words().length;
     await ask("POST", `/api/instances/${id}/stop`);
@@ -90,20 +90,20 @@ describe("a receiver", () => {
     await ask("POST", `/api/instances/${id}/start`);
     await world.advance(10 * SECOND);
 
-    expect(words(other)).toEqual(["starting", "ready", "stopped"]);
+    expect(words(otherName)).toEqual(["starting", "ready", "stopped"]);
     expect(words().slice(before)).toEqual(["starting", "ready"]);
   });
 
   test("of a stop is told of that stop alone", async () => {
     const { world, ask, id, words } = await receiverWorld();
-    const other = "https://other.example/stop";
+    const otherName = "https://other.example/stop";
     await world.advance(10 * SECOND);
-    await ask("POST", `/api/instances/${id}/stop`, { webhookUrl: other });
+    await ask("POST", `/api/instances/${id}/stop`, { webhookUrl: otherName });
     await world.advance(10 * SECOND);
     await ask("POST", `/api/instances/${id}/start`);
     await world.advance(10 * SECOND);
 
-    expect(words(other)).toEqual(["stopped"]);
+    expect(words(otherName)).toEqual(["stopped"]);
     expect(words()).toEqual(["starting", "ready", "starting", "ready"]);
   });
 });

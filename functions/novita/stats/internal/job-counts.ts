@@ -39,6 +39,6 @@ function momentsOf({ queuedAt, events: { timeline } }: Environment): readonly { 
   return [{ at: queuedAt }, ...timeline];
 }
 
-function total<One extends Environment | Delivery>(all: readonly One[], countOf: (one: One) => number): number {
-  return all.reduce((sum, one) => sum + countOf(one), 0);
+function total<One extends Environment | Delivery>(all: readonly One[], countOf: (record: One) => number): number {
+  return all.reduce((sum, entry) => sum + countOf(entry), 0);
 }

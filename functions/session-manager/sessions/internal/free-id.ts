@@ -14,8 +14,8 @@ export async function withFreeId<Made>(
   make: (resource: NewResource) => Promise<Made>,
 ): Promise<Made> {
   for (let tries = 1; ; tries++) {
-    const other = ctx.ids.hash(`${resource.uid}#${tries}`);
-    const free = tries === 1 ? resource : { ...resource, id: other.slice(-8), uid: other.slice(0, 32) };
+    const otherId = ctx.ids.hash(`${resource.uid}#${tries}`);
+    const free = tries === 1 ? resource : { ...resource, id: otherId.slice(-8), uid: otherId.slice(0, 32) };
     try {
       return await make(free);
     } catch (error) {

@@ -35,11 +35,11 @@ export async function rsync(): Promise<void> {
   const [onDisk] = disks;
   const opened = onDisk && (await openDisk(berth, onDisk.disk, signal));
   const target = opened?.target ?? (await sshTarget(berth, (await findJob(berth, name)).job_id, signal));
-  const own = [...words];
+  const rsyncArguments = [...words];
   for (const { at, job, path } of paths) {
     const there = opened && job === diskWord ? opened.locate(readDiskPath(path).path) : path;
-    own[at] = `${remoteHost(target)}:${there}`;
+    rsyncArguments[at] = `${remoteHost(target)}:${there}`;
   }
-  const done = runOnJob(target, "rsync", ["-e", remoteShell(target), ...own]);
+  const done = runOnJob(target, "rsync", ["-e", remoteShell(target), ...rsyncArguments]);
   throw new QuietExit(await done.finally(() => opened?.close()));
 }

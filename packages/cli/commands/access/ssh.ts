@@ -32,6 +32,6 @@ async function open(
   const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);
   const target = await sshTarget(berth, job_id, signal, flags);
-  const own = [...target.options, ...(agent ? ["-A"] : []), "-p", target.port];
-  return runOnJob(target, "ssh", [...own, "--", `${target.user}@${target.host}`, ...command]);
+  const sshArguments = [...target.options, ...(agent ? ["-A"] : []), "-p", target.port];
+  return runOnJob(target, "ssh", [...sshArguments, "--", `${target.user}@${target.host}`, ...command]);
 }

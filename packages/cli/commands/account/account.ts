@@ -28,8 +28,8 @@ interface LoginFlags {
 }
 
 /** Logs in and keeps the key. */
-export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, given?: string): Promise<void> {
-  const url = loginUrl(given);
+export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, givenUrl?: string): Promise<void> {
+  const url = loginUrl(givenUrl);
   const profile = keyStdin ? await keepGiven(url) : await logInAndKeep(url, sourceFor(url, flags), serverId);
   await learnRole(url, profile.key);
   await lookAtDeployment(url).catch(() => undefined);
@@ -40,8 +40,8 @@ export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, 
   out(told`Logged in to ${url} as ${username}. The key lives for ${life}.\n`);
 }
 
-function loginUrl(given: string | undefined): string {
-  if (given !== undefined) return readTypedAddress(given);
+function loginUrl(givenUrl: string | undefined): string {
+  if (givenUrl !== undefined) return readTypedAddress(givenUrl);
   const { BERTH_URL } = process.env;
   const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : (findLocalStack()?.url ?? readProfiles().current);
   if (url !== undefined) return url;
@@ -60,16 +60,16 @@ async function logInAndKeep(url: string, source: KeySource, serverId: string | u
 
 async function keepGiven(url: string): Promise<Profile> {
   const key = readKey(await readInput(), "Standard input");
-  const { username, key: own } = await new Berth({ url, key }).me();
-  const profile: Profile = { key, expiresAt: own.expires_at, username, source: { kind: "given" } };
+  const { username, key: ownKey } = await new Berth({ url, key }).me();
+  const profile: Profile = { key, expiresAt: ownKey.expires_at, username, source: { kind: "given" } };
   await withLock("login", async () => saveProfile(url, profile));
   return profile;
 }
 
 /** Revokes the key and forgets it. */
-export async function logout(_flags: object, given?: string): Promise<void> {
+export async function logout(_flags: object, givenUrl?: string): Promise<void> {
   const { current, profiles } = readProfiles();
-  const url = given === undefined ? current : readTypedAddress(given);
+  const url = givenUrl === undefined ? current : readTypedAddress(givenUrl);
   const profile = url === undefined ? undefined : profiles[url];
   if (url === undefined || !profile) return say("You are not logged in.");
   try {

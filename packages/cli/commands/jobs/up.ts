@@ -23,10 +23,10 @@ interface UpFlags extends SettingsFlags {
 
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
-  const given = await gatherSettings(flags, name);
+  const settings = await gatherSettings(flags, name);
   const signal = interruptSignal();
   const berth = await beforeSubmit(signal, connectWithKey);
-  const request = submitRequest(await withAnswers(berth, given, { signal, isDryRun: flags.dryRun }));
+  const request = submitRequest(await withAnswers(berth, settings, { signal, isDryRun: flags.dryRun }));
   if (flags.dryRun) return beforeSubmit(signal, () => estimate(berth, request, flags.json));
   const { job_id, warning } = await submitJob(berth, request, signal);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
@@ -60,10 +60,10 @@ async function untilDetached<Value>(signal: AbortSignal, job: NamedJob, run: () 
 }
 
 /** On a terminal, settings without a type are completed by questions. */
-async function withAnswers(berth: Berth, given: JobSettings, options: WizardOptions): Promise<JobSettings> {
-  if (given.type !== undefined || !isInteractive()) return given;
+async function withAnswers(berth: Berth, settings: JobSettings, options: WizardOptions): Promise<JobSettings> {
+  if (settings.type !== undefined || !isInteractive()) return settings;
   const { completeSettings } = await import("../../jobs/up-wizard.ts");
-  return completeSettings(berth, given, options);
+  return completeSettings(berth, settings, options);
 }
 
 function showStart(job: Job, json: boolean): void {

@@ -80,16 +80,16 @@ describe("a disk that is made of another one's snapshot", () => {
     await restore(oldest, "before", uid);
     const { sk } = await diskOf("before");
     const { get } = world.table;
-    const read: string[] = [];
+    const names: string[] = [];
     const noting = async (key: Key) => {
-      read.push(key.sk);
+      names.push(key.sk);
       return get(key);
     };
     Object.assign(world.table, { get: noting });
 
     await restore(oldest, "another");
 
-    expect(read.filter((one) => one === sk)).toHaveLength(1);
+    expect(names.filter((name) => name === sk)).toHaveLength(1);
   });
 
   test("keeps the snapshot while it has a volume and no backup of its own", async () => {
@@ -131,18 +131,18 @@ describe("a disk that is made of another one's snapshot", () => {
   });
 
   test("is refused in the very moment in which the snapshot is removed", async () => {
-    const asked: Promise<unknown>[] = [];
+    const input: Promise<unknown>[] = [];
     const { removeSnapshot } = world.volumes;
     const asking: typeof removeSnapshot = async (id) => {
-      asked.push(restore(id, "before").catch((error: Error) => error.message));
-      await Promise.all(asked);
+      input.push(restore(id, "before").catch((error: Error) => error.message));
+      await Promise.all(input);
       await removeSnapshot(id);
     };
     Object.assign(world.volumes, { removeSnapshot: asking });
 
     for (const text of ["3", "4"]) await use("data", text);
 
-    expect(await Promise.all(asked)).toEqual([`Snapshot '${oldest}' is being removed`]);
+    expect(await Promise.all(input)).toEqual([`Snapshot '${oldest}' is being removed`]);
     expect((await diskOf("data")).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
     await expect(diskOf("before")).rejects.toThrow("not found");
   });
@@ -336,14 +336,14 @@ describe("a disk that is made of another one's snapshot", () => {
   });
 
   test("is made of no snapshot that is pending, out of sight or of another owner's disk", async () => {
-    const own = await diskOf("data");
-    const [first] = own.snapshots;
+    const ownDisk = await diskOf("data");
+    const [first] = ownDisk.snapshots;
     if (!first) throw new Error("No snapshot");
     for (const [field, words] of [
       [{ completed: false }, "is not completed"],
       [{ missedAt: 1 }, "is not to be seen"],
     ] as const) {
-      const item = (await world.table.get(own)) ?? own;
+      const item = (await world.table.get(ownDisk)) ?? ownDisk;
       await world.table.put({ ...item, snapshots: [{ ...first, ...field }] } as typeof item);
       await expect(restore(first.id, "before")).rejects.toThrow(words);
     }

@@ -32,7 +32,7 @@ export async function restoreDisk(
   { snapshotId, newName }: { readonly snapshotId: string; readonly newName: string },
   ids: ChosenIds,
 ): Promise<Restoring> {
-  const { read, record } = await changeRecord(ctx, {
+  const { read: settled, record } = await changeRecord(ctx, {
     read: () => readSettled(ctx, name),
     decide: ({ disk, idle }): Disk | undefined => {
       if (disk.uid === ids.uid) return undefined;
@@ -41,7 +41,7 @@ export async function restoreDisk(
     },
     what: `Disk '${name}' is`,
   });
-  const disk = record ?? read.disk;
+  const disk = record ?? settled.disk;
   // In a repeat, the name may already lead to the new disk, to which the other disk gave it up.
   const source = (disk.uid === ids.uid ? disk.source : undefined) ?? sourceOf(disk, name, snapshotId);
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
@@ -61,7 +61,7 @@ async function readSettled(ctx: UserContext<"table">, name: string): Promise<Set
 }
 
 function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
-  const snapshot = snapshots.find((one) => one.id === id);
+  const snapshot = snapshots.find((snapshot) => snapshot.id === id);
   if (!snapshot) throw new Problem("notFound", `Snapshot '${id}' not found for disk '${name}'`);
   const { completed, missedAt, unremoved, removingUntil, at } = snapshot;
   if (!completed) throw new Problem("conflict", `Snapshot '${id}' is not completed`);
@@ -76,11 +76,11 @@ function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
  */
 function withRestore(disk: Disk, restore: Restore, idle: ReadonlySet<string>): Disk | undefined {
   const { restores: noted = [] } = disk;
-  const restores = noted.filter((one) => one.disk !== restore.disk);
-  const known = noted.find((one) => one.disk === restore.disk);
-  if (known && restore.at - known.at < ABANDONED_MS / 2) return undefined;
+  const restores = noted.filter((note) => note.disk !== restore.disk);
+  const knownRestore = noted.find((note) => note.disk === restore.disk);
+  if (knownRestore && restore.at - knownRestore.at < ABANDONED_MS / 2) return undefined;
   if (restores.length >= MOST_NOTED) throw tooMany(MOST_NOTED);
-  if (restores.filter((one) => !idle.has(one.disk)).length >= MOST_RESTORES) throw tooMany(MOST_RESTORES);
+  if (restores.filter((restore) => !idle.has(restore.disk)).length >= MOST_RESTORES) throw tooMany(MOST_RESTORES);
   return { ...disk, restores: [...restores, restore] };
 }
 

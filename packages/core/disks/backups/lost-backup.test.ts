@@ -110,15 +110,15 @@ describe("a backup that fails after it was recorded", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(15 * MINUTE);
     const { findSnapshot } = world.volumes;
-    let asked = 0;
-    const blink: typeof findSnapshot = async (id) => (asked++ === 0 ? undefined : findSnapshot(id));
+    let input = 0;
+    const blink: typeof findSnapshot = async (id) => (input++ === 0 ? undefined : findSnapshot(id));
     Object.assign(world.volumes, { findSnapshot: blink });
 
     await world.advance(MINUTE);
     const pending = (await diskOf(world)).snapshots;
     await world.advance(10 * MINUTE);
 
-    expect([asked > 1, pending]).toMatchObject([true, [{ completed: false }]]);
+    expect([input > 1, pending]).toMatchObject([true, [{ completed: false }]]);
     expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
     expect(snapshotsMade(world)).toBe(1);
   });
@@ -126,13 +126,13 @@ describe("a backup that fails after it was recorded", () => {
   test("is made again though one look does not see its volume", async () => {
     const world = await worldOfFailing(1);
     const { findVolume } = world.volumes;
-    let asked = 0;
-    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    let input = 0;
+    const blink: typeof findVolume = async (id) => (input++ === 0 ? undefined : findVolume(id));
     Object.assign(world.volumes, { findVolume: blink });
 
     await world.advance(5 * MINUTE);
 
-    expect(asked).toBeGreaterThan(1);
+    expect(input).toBeGreaterThan(1);
     expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
     expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
   });
@@ -182,8 +182,8 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     hideSnapshots(world, 4 * MINUTE);
     const { createSnapshot } = world.volumes;
-    const withoutAnswer: typeof createSnapshot = async (...given) => {
-      await createSnapshot(...given);
+    const withoutAnswer: typeof createSnapshot = async (...input) => {
+      await createSnapshot(...input);
       throw new Error("timed out");
     };
     Object.assign(world.volumes, { createSnapshot: withoutAnswer });
@@ -201,8 +201,8 @@ describe("a backup that fails after it was recorded", () => {
   test("is found again when the answer of the call that made it was lost", async () => {
     const world = await worldOfFailing(1);
     const { createSnapshot } = world.volumes;
-    const withoutAnswer: typeof createSnapshot = async (...given) => {
-      await createSnapshot(...given);
+    const withoutAnswer: typeof createSnapshot = async (...input) => {
+      await createSnapshot(...input);
       throw new Error("timed out");
     };
     Object.assign(world.volumes, { createSnapshot: withoutAnswer });
@@ -332,8 +332,8 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     hideSnapshots(world, 12 * MINUTE);
     const { createSnapshot, findSnapshot } = world.volumes;
-    const withoutAnswer: typeof createSnapshot = async (...given) => {
-      await createSnapshot(...given);
+    const withoutAnswer: typeof createSnapshot = async (...input) => {
+      await createSnapshot(...input);
       world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
       throw new Error("timed out");
     };
@@ -343,7 +343,7 @@ describe("a backup that fails after it was recorded", () => {
     };
     const { listSnapshots } = world.volumes;
     const listed: typeof listSnapshots = async (id) =>
-      (await listSnapshots(id)).map((one) => ({ ...one, state: "pending" }));
+      (await listSnapshots(id)).map((snapshot) => ({ ...snapshot, state: "pending" }));
     await world.advance(PENDING_MS - 10_000);
     Object.assign(world.volumes, { createSnapshot: withoutAnswer });
     await world.advance(11 * MINUTE + 20_000);

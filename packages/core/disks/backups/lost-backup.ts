@@ -206,7 +206,7 @@ async function lookForLeft(
   const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
   const failed = new Set(snapshots.flatMap((snapshot) => (snapshot.failed ? [snapshot.id] : [])));
   const isWhole = ({ id, state }: VolumeSnapshot) => state !== "failed" && !failed.has(id);
-  const mine = left.find((one) => isWhole(one) && one.tags.attempt?.startsWith(`${lost.of}-`));
+  const mine = left.find((snapshot) => isWhole(snapshot) && snapshot.tags.attempt?.startsWith(`${lost.of}-`));
   if (mine) return mine;
   return left.some(({ tags }) => tags.attempt === tagOf(lost)) ? "failed" : "nothing";
 }
@@ -244,12 +244,12 @@ function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Ste
 async function noteRefusal(ctx: WorkerContext, { owner, uid }: Disk, claimed: LostBackup, refused: string) {
   await changeRecord(ctx, {
     read: () => findDisk(ctx, owner, uid),
-    decide(read) {
-      const { lost } = read ?? {};
-      if (!read || !lost || lost.until === null || lost.until !== claimed.until) return undefined;
+    decide(disk) {
+      const { lost } = disk ?? {};
+      if (!disk || !lost || lost.until === null || lost.until !== claimed.until) return undefined;
       const now = ctx.clock.now();
       const notBefore = now + pauseMs(now - (lost.since ?? now));
-      return { ...read, lost: { ...lost, until: null, notBefore, refused } };
+      return { ...disk, lost: { ...lost, until: null, notBefore, refused } };
     },
     what: "The disk is",
   });

@@ -44,7 +44,7 @@ async function diskOf(name = "data"): Promise<Disk> {
 }
 
 async function onDemand(name = "data"): Promise<string[]> {
-  return (await diskOf(name)).snapshots.filter((one) => one.onDemand).map(({ id }) => id);
+  return (await diskOf(name)).snapshots.filter((snapshot) => snapshot.onDemand).map(({ id }) => id);
 }
 
 async function outcome(operation: string, name = "data"): Promise<[string, string | null]> {
@@ -148,7 +148,7 @@ describe("a snapshot on demand of a disk in use", () => {
 
     const { snapshots, lost } = await diskOf();
     expect([phase, done, lost]).toEqual(["active", ["completed", null], undefined]);
-    expect(snapshots.map((one) => one.onDemand === true)).toEqual([true, false]);
+    expect(snapshots.map((snapshot) => snapshot.onDemand === true)).toEqual([true, false]);
   });
 
   test("fails in words where the provider makes none, and may be requested again once the job has ended", async () => {
@@ -346,7 +346,7 @@ describe("retention", () => {
     for (let n = 1; n <= 4; n++) await use(`after-${n}`);
 
     const { snapshots } = await diskOf();
-    const kinds = snapshots.map(({ onDemand: asked }) => (asked ? "asked" : "backup"));
+    const kinds = snapshots.map(({ onDemand: input }) => (input ? "asked" : "backup"));
     expect(kinds).toEqual([...Array(5).fill("asked"), ...Array(3).fill("backup")]);
     expect(replaced.slice(0, 5)).toEqual(Array(5).fill(undefined));
     expect(new Set(replaced.slice(5)).size).toBe(2);

@@ -22,15 +22,19 @@ export interface SnapshotRequested {
 export async function requestSnapshot(
   ctx: UserContext<"table" | "queue">,
   name: string,
-  asked?: Asked,
+  operationRequest?: Asked,
 ): Promise<SnapshotRequested> {
-  const { operation, disk } = await changeDisk(ctx, { name, action: "snapshot", asked }, async ({ disk }) => {
-    if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
-    if (disk.snapshotRequest) throw new Problem("conflict", `A snapshot of disk '${name}' is being made already`);
-    if (!disk.volume) throw new Problem("conflict", `Disk '${name}' is empty: no job has used it yet`);
-    await refuseTooMany(ctx);
-    return disk;
-  });
+  const { operation, disk } = await changeDisk(
+    ctx,
+    { name, action: "snapshot", asked: operationRequest },
+    async ({ disk }) => {
+      if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
+      if (disk.snapshotRequest) throw new Problem("conflict", `A snapshot of disk '${name}' is being made already`);
+      if (!disk.volume) throw new Problem("conflict", `Disk '${name}' is empty: no job has used it yet`);
+      await refuseTooMany(ctx);
+      return disk;
+    },
+  );
   return { operation, replaces: disk.snapshotRequest?.operation === operation.id ? replacedBy(disk) : undefined };
 }
 

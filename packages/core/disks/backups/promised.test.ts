@@ -65,7 +65,7 @@ async function pass(ms: number): Promise<void> {
 async function miss(id: string, ageMs: number): Promise<void> {
   const disk = await diskOf("data");
   const missedAt = world.clock.now() - ageMs;
-  const snapshots = disk.snapshots.map((one) => (one.id === id ? { ...one, missedAt } : one));
+  const snapshots = disk.snapshots.map((snapshot) => (snapshot.id === id ? { ...snapshot, missedAt } : snapshot));
   await edit({ ...disk, snapshots });
 }
 
@@ -87,11 +87,11 @@ describe("a snapshot that another disk was promised", () => {
 
     const second = (await diskOf("data")).snapshots[1]?.id ?? "";
     await restore("other", second);
-    const asked = (await diskOf("data")).restores;
+    const restores = (await diskOf("data")).restores;
     for (const id of ["third", "fourth", "fifth"]) await use(id);
     await begin("reader", "before");
 
-    expect(asked).toMatchObject([{ snapshot: source }, { snapshot: second }]);
+    expect(restores).toMatchObject([{ snapshot: source }, { snapshot: second }]);
     expect(await contentOf("before")).toBe("first");
   });
 });
@@ -241,7 +241,9 @@ describe("a backup that is to be thinned out", () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const disk = await diskOf("data");
     const removingUntil = world.clock.now() - 1;
-    const snapshots = disk.snapshots.map((one) => (one.id === source ? { ...one, removingUntil } : one));
+    const snapshots = disk.snapshots.map((snapshot) =>
+      snapshot.id === source ? { ...snapshot, removingUntil } : snapshot,
+    );
     await edit({ ...disk, snapshots, dueAt: world.clock.now() });
 
     await world.advance(MINUTE);

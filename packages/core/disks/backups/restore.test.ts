@@ -380,14 +380,14 @@ describe("a volume that exists", () => {
     await cancel(world, "four");
     await world.advance(3 * 24 * 60 * MINUTE);
 
-    let asked = 0;
-    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    let input = 0;
+    const blink: typeof findVolume = async (id) => (input++ === 0 ? undefined : findVolume(id));
     Object.assign(world.volumes, { findVolume: blink });
     await submit(world, "five");
     await world.advance(GONE);
 
     expect(missed.volumeMissedAt).toEqual(expect.any(Number));
-    expect(asked).toBeGreaterThan(1);
+    expect(input).toBeGreaterThan(1);
     expect([await volumeOf(world), (await diskOf(world)).supersededVolumes]).toEqual([before, undefined]);
     expect((await world.read("alice", "five")).phase).toBe("active");
   });

@@ -82,7 +82,7 @@ async function lookForLeft(
   const left = volume ? await ctx.volumes.listSnapshots(volume.id) : [];
   const failed = new Set(snapshots.flatMap((snapshot) => (snapshot.failed ? [snapshot.id] : [])));
   const isWhole = ({ id, state }: VolumeSnapshot) => state !== "failed" && !failed.has(id);
-  const mine = left.find((one) => isWhole(one) && one.tags.attempt?.startsWith(`${request.operation}-`));
+  const mine = left.find((snapshot) => isWhole(snapshot) && snapshot.tags.attempt?.startsWith(`${request.operation}-`));
   if (mine) return mine;
   return left.some(({ tags }) => tags.attempt === tagOf(request)) ? "failed" : "nothing";
 }

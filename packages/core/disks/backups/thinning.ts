@@ -24,10 +24,10 @@ interface Thinned {
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);
   const until = now + CLAIM_MS;
-  const going = new Set([...old].filter((one) => !isPutOff(one, now)).map(({ id }) => id));
-  const snapshots = disk.snapshots.map((one) => {
-    if (going.has(one.id)) return { ...one, removingUntil: until };
-    return old.has(one) ? one : kept(one, now);
+  const going = new Set([...old].filter((snapshot) => !isPutOff(snapshot, now)).map(({ id }) => id));
+  const snapshots = disk.snapshots.map((snapshot) => {
+    if (going.has(snapshot.id)) return { ...snapshot, removingUntil: until };
+    return old.has(snapshot) ? snapshot : kept(snapshot, now);
   });
   // Select by id, not by time: a snapshot refused at the same time has the same `removingUntil`.
   const claimed = snapshots.filter(({ id }) => going.has(id));
@@ -48,16 +48,16 @@ async function removeClaimed(
 ): Promise<void> {
   // A newer snapshot may have disappeared since the claim.
   const old = await superseded(ctx, disk);
-  const going = claimed.filter((one) => old.has(one));
-  const tried = await Promise.all(going.map((one) => removeSnapshot(ctx, disk, one, now)));
+  const going = claimed.filter((snapshot) => old.has(snapshot));
+  const tried = await Promise.all(going.map((snapshot) => removeSnapshot(ctx, disk, snapshot, now)));
   const left = new Map(going.map(({ id }, index) => [id, tried[index]]));
   const isMine = ({ id, removingUntil }: DiskSnapshot) => removingUntil === until && left.has(id);
   await changeRecord(ctx, {
     read: () => findDisk(ctx, disk.owner, disk.uid),
-    decide(read) {
-      if (!read?.snapshots.some(isMine)) return undefined;
-      const snapshots = read.snapshots.map((one) => (isMine(one) ? left.get(one.id) : one));
-      return { ...read, snapshots: snapshots.filter((one) => one !== undefined) };
+    decide(disk) {
+      if (!disk?.snapshots.some(isMine)) return undefined;
+      const snapshots = disk.snapshots.map((snapshot) => (isMine(snapshot) ? left.get(snapshot.id) : snapshot));
+      return { ...disk, snapshots: snapshots.filter((snapshot) => snapshot !== undefined) };
     },
     what: "The disk is",
   });
@@ -70,10 +70,10 @@ export function unclaimAt({ snapshots }: Disk): number | null {
 }
 
 /** Keeps a snapshot. Its claim stays until it expires, because its worker may still remove the snapshot. */
-function kept(one: DiskSnapshot, now: number): DiskSnapshot {
-  if (!one.completed) return one;
-  const { removingUntil = now } = one;
-  return { ...one, unremoved: undefined, removingUntil: now < removingUntil ? removingUntil : undefined };
+function kept(snapshot: DiskSnapshot, now: number): DiskSnapshot {
+  if (!snapshot.completed) return snapshot;
+  const { removingUntil = now } = snapshot;
+  return { ...snapshot, unremoved: undefined, removingUntil: now < removingUntil ? removingUntil : undefined };
 }
 
 /** Finds the snapshots to remove, separately for backups and on-demand snapshots. */
@@ -94,15 +94,15 @@ async function findOld(
 ): Promise<readonly DiskSnapshot[]> {
   if (completed.length <= kept) return [];
   const found = await Promise.all(
-    completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
+    completed.map(async (snapshot) => ((await ctx.volumes.findSnapshot(snapshot.id)) ? [snapshot] : [])),
   );
   const there = found.flat();
   const oldestKept = there.at(-kept);
   if (!oldestKept) return [];
   const sources = sourcesOf(disk);
   // A claimed snapshot may already be removed, if the worker died before recording that.
-  const isLeft = (one: DiskSnapshot) =>
-    there.includes(one) || one.unremoved !== undefined || one.removingUntil !== undefined;
+  const isLeft = (snapshot: DiskSnapshot) =>
+    there.includes(snapshot) || snapshot.unremoved !== undefined || snapshot.removingUntil !== undefined;
   return completed
     .slice(0, completed.indexOf(oldestKept))
     .filter(({ id }) => !sources.has(id))

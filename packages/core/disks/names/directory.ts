@@ -32,11 +32,11 @@ export async function readDirectory(ctx: Context<"table">, owner: string): Promi
 export const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
 
 export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {
-  return names.find(([one]) => one === name)?.[1];
+  return names.find(([diskName]) => diskName === name)?.[1];
 }
 
 export function nameOf(directory: Directory, uid: string): string | undefined {
-  return directory.names.find(([, one]) => one === uid)?.[0];
+  return directory.names.find(([, diskUid]) => diskUid === uid)?.[0];
 }
 
 /**
@@ -48,10 +48,10 @@ export async function changeDirectory(
   ctx: Context<"table">,
   owner: string,
   change: (directory: Directory) => Directory["names"] | undefined,
-  known?: Directory,
+  knownDirectory?: Directory,
   token?: string,
 ): Promise<void> {
-  let first = known;
+  let first = knownDirectory;
   await changeRecord(ctx, {
     async read() {
       const directory = first ?? (await readDirectory(ctx, owner));
@@ -77,5 +77,5 @@ export function refuseTooMany(names: Directory["names"]): void {
 }
 
 export function without(names: Directory["names"], uid: string): Directory["names"] {
-  return names.filter(([, one]) => one !== uid);
+  return names.filter(([, diskUid]) => diskUid !== uid);
 }

@@ -103,8 +103,8 @@ test("a disk that is handed over is refused to whoever comes before its next one
       await put(...call);
       if (third !== undefined || disk().heldBy?.uid === uid) return;
       third = "asks";
-      const asked = createEnvironment(alice, newEnvironment("third", { disk: "data" }));
-      third = await asked.then(
+      const environment = createEnvironment(alice, newEnvironment("third", { disk: "data" }));
+      third = await environment.then(
         () => "has it",
         ({ kind }) => kind,
       );
@@ -203,7 +203,7 @@ describe("a disk whose holder's id has another life by now", () => {
     await requestDelete(alice, "s-1");
     await world.advance(120 * SECOND);
     await world.table.put({ ...disk(), heldBy } as Item);
-    const present = async (one: Pick<Item, "pk" | "sk">) => parseEnvironment((await world.table.get(one)) as Item);
+    const present = async (entry: Pick<Item, "pk" | "sk">) => parseEnvironment((await world.table.get(entry)) as Item);
     expect([heldBy?.uid, (await present(first)).phase]).toEqual([first.uid, "deleted"]);
     return { world, alice, disk, present };
   }
@@ -213,11 +213,11 @@ describe("a disk whose holder's id has another life by now", () => {
     const again = await createEnvironment(alice, session("s-1"));
     await world.advance(60 * SECOND);
 
-    const other = await createEnvironment(alice, session("s-2", "data"));
+    const otherEnvironment = await createEnvironment(alice, session("s-2", "data"));
     await world.advance(60 * SECOND);
 
-    expect([(await present(again)).phase, (await present(other)).phase]).toEqual(["active", "active"]);
-    expect(disk().heldBy?.uid).toBe(other.uid);
+    expect([(await present(again)).phase, (await present(otherEnvironment)).phase]).toEqual(["active", "active"]);
+    expect(disk().heldBy?.uid).toBe(otherEnvironment.uid);
   });
 
   test("is that life's only by a lease of its own", async () => {

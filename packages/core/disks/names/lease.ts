@@ -35,11 +35,11 @@ export async function readHolders(
 ): Promise<ReadonlyMap<string, Holders>> {
   const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
   const { records, unreadable } = await readNamed(ctx, [...new Set(holders.map((holder) => holder.key))]);
-  const known = new Map(records.map((record) => [keyText(record), record]));
+  const knownEnvironments = new Map(records.map((record) => [keyText(record), record]));
   const living = (holder: Holder | null): LivingHolder | undefined => {
     if (!holder) return undefined;
     if (unreadable.has(holder.key)) return { id: holder.id, isEnding: false, isAttached: true };
-    const record = known.get(holder.key);
+    const record = knownEnvironments.get(holder.key);
     return record?.uid === holder.uid && !isEnded(record) ? livingHolder(record) : undefined;
   };
   return new Map(disks.map(({ uid, heldBy, next }) => [uid, { current: living(heldBy), following: living(next) }]));
@@ -55,8 +55,8 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   if (disk.next?.uid === holder.uid && current) return { kind: "has" };
   if (disk.phase !== "available" && disk.phase !== "creating") return { kind: "gone" };
   if (current && !current.isEnding) return { kind: "inUse", by: current.id };
-  const other = following && !following.isEnding && disk.next?.uid !== holder.uid ? following : undefined;
-  if (other) return { kind: "inUse", by: other.id };
+  const otherHolder = following && !following.isEnding && disk.next?.uid !== holder.uid ? following : undefined;
+  if (otherHolder) return { kind: "inUse", by: otherHolder.id };
   if (current) return { kind: "takes", disk: { ...disk, next: holder } };
   return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };
 }

@@ -77,8 +77,8 @@ function isLiving(phase: unknown): boolean {
   return phase !== "deleted" && phase !== "purging";
 }
 
-function byLife(one: Said, other: Said): number {
-  return rank(other) - rank(one) || one.createdAt - other.createdAt;
+function byLife(left: Said, right: Said): number {
+  return rank(right) - rank(left) || left.createdAt - right.createdAt;
 }
 
 function rank({ isLiving, hasContents }: Said): number {
@@ -86,7 +86,7 @@ function rank({ isLiving, hasContents }: Said): number {
 }
 
 function withName(names: Directory["names"], { name, uid, hasContents }: Said): Directory["names"] {
-  const isTaken = names.some(([one]) => one === name);
+  const isTaken = names.some(([diskName]) => diskName === name);
   if (!isTaken) return [...names, [name, uid]];
   return hasContents ? [...names, [namedById(name, uid), uid]] : names;
 }

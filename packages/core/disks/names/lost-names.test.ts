@@ -57,7 +57,7 @@ describe("a missing directory of disks", () => {
     const { get } = world.table;
     const key = keyText(directoryKey(alice.actor.uid));
     let reads = 0;
-    const early: typeof get = async (asked) => (keyText(asked) === key && ++reads === 1 ? undefined : get(asked));
+    const early: typeof get = async (input) => (keyText(input) === key && ++reads === 1 ? undefined : get(input));
     Object.assign(world.table, { get: early });
 
     const { name } = await getDisk(alice, "data");

@@ -48,7 +48,7 @@ test("a disk that is on another page than the directory is found and renamed", a
   const world = await memoryWorld();
   for (const name of ["a", "b", "c"]) await createDisk(world.as("alice"), { name, sizeGb: 10 });
   await world.advance(2000);
-  const query: Table["query"] = (asked) => world.table.query({ ...asked, limit: 1 });
+  const query: Table["query"] = (input) => world.table.query({ ...input, limit: 1 });
   const ctx = { ...world.as("alice"), table: { ...world.table, query } };
 
   for (const name of ["a", "b", "c"]) await renameDisk(ctx, name, `${name}-2`);

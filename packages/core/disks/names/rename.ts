@@ -35,14 +35,14 @@ export async function renameDisk(
   if (!view) throw await whyNotFound(ctx, name);
   requireRenamable(view, name);
   const { disk } = view;
-  const give = async (known?: Directory): Promise<boolean> => {
+  const give = async (knownDirectory?: Directory): Promise<boolean> => {
     let isTaken = false;
     const change = (present: Directory): Directory["names"] | undefined => {
       if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
       isTaken = uidOf(present, newName) !== undefined;
       return isTaken ? undefined : [...without(present.names, disk.uid), [newName, disk.uid]];
     };
-    await changeDirectory(ctx, ctx.actor.uid, change, known, token);
+    await changeDirectory(ctx, ctx.actor.uid, change, knownDirectory, token);
     return !isTaken;
   };
   const isGiven =

@@ -42,7 +42,7 @@ function renamed(ctx: Context, disk: Disk, name: string): Disk {
 
 /** Returns the first free name made from the id; undefined if both are taken. */
 function nameAside(directory: Directory, name: string, uid: string): string | undefined {
-  return [namedById(name, uid), uid].find((one) => uidOf(directory, one) === undefined);
+  return [namedById(name, uid), uid].find((candidate) => uidOf(directory, candidate) === undefined);
 }
 
 /** Returns the deleted disk that gave up this name last, with its present name. */
@@ -52,12 +52,12 @@ export async function findSetAside(
 ): Promise<{ readonly name: string; readonly purgeAt: number } | undefined> {
   const owner = ctx.actor.uid;
   const { names } = await readDirectory(ctx, owner);
-  const asides = names.filter(([one, uid]) => one === namedById(name, uid));
+  const asides = names.filter(([diskName, uid]) => diskName === namedById(name, uid));
   const found = await Promise.all(
-    asides.map(async ([one, uid]) => {
+    asides.map(async ([diskName, uid]) => {
       const disk = await unlessUnreadable(ctx, () => findDisk(ctx, owner, uid));
-      return disk?.phase === "deleted" && disk.purgeAt !== null ? [{ name: one, purgeAt: disk.purgeAt }] : [];
+      return disk?.phase === "deleted" && disk.purgeAt !== null ? [{ name: diskName, purgeAt: disk.purgeAt }] : [];
     }),
   );
-  return found.flat().sort((one, other) => other.purgeAt - one.purgeAt)[0];
+  return found.flat().sort((left, right) => right.purgeAt - left.purgeAt)[0];
 }

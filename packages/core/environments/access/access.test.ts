@@ -213,12 +213,12 @@ test("GitHub's silence is asked about again, five times, and keeps no environmen
 
   await world.advance(60_000);
 
-  const asked = world.githubKeys.asked();
+  const input = world.githubKeys.asked();
   const {
     requests: { list: actions },
     attempts,
   } = await world.one();
-  expect(asked).toBe(5);
+  expect(input).toBe(5);
   expect(attempts).toBe(0);
   expect(actions).toMatchObject([{ status: "failed", reason: "GitHub could not be asked for the SSH keys" }]);
   await world.advance(3_600_000);
@@ -240,9 +240,9 @@ test("GitHub is asked again soon, and the user is in when it answers", async () 
 test("a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be", async () => {
   const world = await activeWorld({}, { command: "work" });
   world.githubKeys.publish("octocat", keys.octocat);
-  let asked = 0;
+  let input = 0;
   const { setAccess } = world.compute;
-  world.compute.setAccess = () => Promise.reject(new Error(`refused ${++asked}`));
+  world.compute.setAccess = () => Promise.reject(new Error(`refused ${++input}`));
   await world.guest("octocat");
 
   for (let minute = 1; minute <= 56; minute++) {
@@ -257,7 +257,7 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   const reason = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
   expect(late).toMatchObject({ times: { warnedMinutes: 5 }, attempts: 0, fault: null });
   expect(late.requests.list).toMatchObject([{ status: "failed", reason }]);
-  expect(asked).toBeLessThan(20);
+  expect(input).toBeLessThan(20);
   expect(world.blobs.names()).toHaveLength(1);
   expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
   expect(world.applied()?.keys).toEqual([keys.octocat]);

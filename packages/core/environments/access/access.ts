@@ -126,11 +126,11 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
     uid,
     run: { n: run },
   } = environment;
-  const [item, own] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
+  const [item, ownKeys] = await Promise.all([ctx.table.get(accessKey(environment, uid)), sentKeys(ctx, environment)]);
   const jupyter = access.jupyter && { token: await openToken(ctx, environment, access.jupyter.token) };
   const keys = access.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
   const { login, revision } = access;
-  await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...own, ...keys])], jupyter });
+  await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...ownKeys, ...keys])], jupyter });
   const guests = access.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const applied = {
     ...environment,
@@ -159,17 +159,19 @@ const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
 /** Closes the Jupyter requests once the run shows the result; a failure switches Jupyter off. */
 function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
   const { access } = environment;
-  const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  const isJupyterWanted = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
   if (!access.jupyter) {
-    if (observed.jupyter) return asked ? waited(environment, now, "waits for Jupyter to end") : undefined;
-    return asked ? changed(closeActions(environment, JUPYTER_ACTIONS, now), now, "Jupyter is off") : undefined;
+    if (observed.jupyter) return isJupyterWanted ? waited(environment, now, "waits for Jupyter to end") : undefined;
+    return isJupyterWanted
+      ? changed(closeActions(environment, JUPYTER_ACTIONS, now), now, "Jupyter is off")
+      : undefined;
   }
   if (observed.jupyter?.state === "failed") return giveUp(environment, observed.jupyter.reason, now);
   const origin = observed.jupyter?.origin ?? null;
   if (observed.jupyter?.state !== "on" || origin === null) {
     return access.jupyter.origin === null ? waited(environment, now, "waits for Jupyter") : undefined;
   }
-  if (access.jupyter.origin === origin && !asked) return undefined;
+  if (access.jupyter.origin === origin && !isJupyterWanted) return undefined;
   const on = { ...environment, access: { ...access, jupyter: { ...access.jupyter, origin } } };
   return changed(closeActions(on, JUPYTER_ACTIONS, now), now, "Jupyter is on");
 }
@@ -177,9 +179,9 @@ function settleJupyter(environment: Environment, observed: Observation, now: num
 function giveUp(environment: Environment, words: string | null, now: number): Step<Environment> {
   const { access } = environment;
   const reason = words ?? "Jupyter could not be started";
-  const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
+  const isJupyterWanted = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
   const jupyterFault = shorten(reason) ?? undefined;
   const off = { ...environment, access: { ...access, jupyter: null, jupyterFault, revision: access.revision + 1 } };
   const closed = closeActions(off, JUPYTER_ACTIONS, now, reason);
-  return changed(asked ? closed : addEntry(closed, now, reason), now, "gave Jupyter up");
+  return changed(isJupyterWanted ? closed : addEntry(closed, now, reason), now, "gave Jupyter up");
 }

@@ -109,8 +109,8 @@ async function writeKeys(
   keys: FetchedKeys["guests"],
 ): Promise<boolean> {
   const key = accessKey(environment, environment.uid);
-  const known = item ? parseAccess(item).guests : {};
-  const guests = { ...known, ...keys };
+  const knownGuests = item ? parseAccess(item).guests : {};
+  const guests = { ...knownGuests, ...keys };
   if (JSON.stringify(guests).length > MOST_KEY_BYTES) return false;
   const next = { ...item, ...key, writers: item?.writers ?? [], kind: "access", uid: environment.uid, guests };
   if (!(await writeRecord(ctx, next))) throw new Conflict(`access of ${environment.uid}`);

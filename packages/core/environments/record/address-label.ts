@@ -35,9 +35,13 @@ export async function claimLabel(ctx: Context<"table">, label: string, uid: stri
   let claim: HostClaim = { ...hostKey(label), writers: [], kind: "host", uid, key: keyText(environment), at };
   for (let left = TRIES; left > 0; left--) {
     if (await writeRecord(ctx, claim)) return;
-    const known = await unlessUnreadable(ctx, async () => (await findClaim(ctx, label)) ?? "free");
-    if (!known || !(known === "free" || known.uid === uid || (await isLeft(ctx, known, at)))) break;
-    claim = { ...claim, writers: known === "free" ? [] : known.writers };
+    const existingClaim = await unlessUnreadable(ctx, async () => (await findClaim(ctx, label)) ?? "free");
+    if (
+      !existingClaim ||
+      !(existingClaim === "free" || existingClaim.uid === uid || (await isLeft(ctx, existingClaim, at)))
+    )
+      break;
+    claim = { ...claim, writers: existingClaim === "free" ? [] : existingClaim.writers };
   }
   throw new Conflict("host label");
 }

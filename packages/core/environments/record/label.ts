@@ -9,10 +9,10 @@ export async function labelEnvironment(
   id: string,
   labels: Environment["labels"],
 ): Promise<Environment> {
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: storedEnvironment } = await changeRecord(ctx, {
     read: () => getEnvironment(ctx, id),
     decide: (environment): Environment => ({ ...environment, labels: { ...environment.labels, ...labels } }),
     what: `The ${ctx.noun} ${id} is`,
   });
-  return record ?? read;
+  return record ?? storedEnvironment;
 }

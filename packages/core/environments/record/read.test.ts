@@ -13,8 +13,8 @@ test("what no longer matches when its head is read is not shown", async () => {
   const { query } = alice.table;
   const table: Table = {
     ...alice.table,
-    async query(asked) {
-      const page = await query(asked);
+    async query(input) {
+      const page = await query(input);
       await requestCancel(alice, "one");
       return page;
     },

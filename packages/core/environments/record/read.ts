@@ -59,13 +59,13 @@ export interface Listed<Head = Environment> {
  * Lists the caller's matching environments, newest first. Reads all of them in brief, and full heads only for the page.
  * Unreadable heads are counted but not shown.
  */
-export async function listEnvironments(ctx: UserContext<"table">, asked: Asked = {}): Promise<Listed> {
+export async function listEnvironments(ctx: UserContext<"table">, query: Asked = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
-  const { shown: keys, total } = partOf(briefs, asked);
+  const { shown: keys, total } = partOf(briefs, query);
   const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const found = new Map(readable(ctx, heads, parseEnvironment).map((environment) => [environment.sk, environment]));
   // The head may have changed since its brief was read.
-  const isShownStill = (head: Environment) => isShown(head, ctx.clock.now()) && (asked.matches?.(head) ?? true);
+  const isShownStill = (head: Environment) => isShown(head, ctx.clock.now()) && (query.matches?.(head) ?? true);
   return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []).filter(isShownStill), total };
 }
 
@@ -100,8 +100,8 @@ function kept<Head extends Pick<Brief, "phase" | "ttl" | "end">>(heads: readonly
   return shown.filter((head) => !isEnded(head) || (head.end.at ?? 0) >= oldest);
 }
 
-function newestFirst(one: Brief, other: Brief): number {
-  return other.createdAt - one.createdAt || (one.sk < other.sk ? 1 : -1);
+function newestFirst(left: Brief, right: Brief): number {
+  return right.createdAt - left.createdAt || (left.sk < right.sk ? 1 : -1);
 }
 
 /** Checks only what counting needs; the head itself is parsed when it is shown. */

@@ -89,8 +89,8 @@ export async function writeSpec(
   { image, command, env, sshKeys = [] }: OpenSpec,
 ): Promise<void> {
   const key = specKey(environment, spec);
-  const what = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
-  const sealed = await ctx.sealer.seal(JSON.stringify(what), keyText(key));
+  const secrets = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
+  const sealed = await ctx.sealer.seal(JSON.stringify(secrets), keyText(key));
   const due = { dueShard: dueShardOf(ctx.ids, key), dueAt: ctx.clock.now() + UNNAMED_MS };
   const head = keyText(environment);
   const written: EnvironmentSpec = { ...key, writers: [], kind: "spec", uid, image, sealed, head, ...due };

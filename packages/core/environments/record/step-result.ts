@@ -32,9 +32,9 @@ export function waited(environment: Environment, now: number, log: string): Step
 }
 
 /** Returns a waiting step while stopping, which may take hours, and records the obstacle. */
-export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
-  const waits = { ...environment, end: { ...environment.end, waitsFor: what } };
-  return waitedSince(waits, environment.end.stoppingAt, now, what);
+export function waitedFor(environment: Environment, now: number, subject: string): Step<Environment> {
+  const waits = { ...environment, end: { ...environment.end, waitsFor: subject } };
+  return waitedSince(waits, environment.end.stoppingAt, now, subject);
 }
 
 /** Returns a waiting step whose interval grows with the time since `since`, up to 30 s. */

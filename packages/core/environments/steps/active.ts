@@ -30,28 +30,29 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Ends an active environment when its time or command is over; warns before, closes extensions, applies access. */
 export async function stepActive(
   ctx: WorkerContext,
-  read: Environment,
+  environment: Environment,
   now: number,
   message: Look,
 ): Promise<Step<Environment>> {
-  const step = await lookAtActive(ctx, read, now, message);
-  const notice = step.record.phase === "active" ? noticeBetween(read, step.record, now) : undefined;
+  const step = await lookAtActive(ctx, environment, now, message);
+  const notice = step.record.phase === "active" ? noticeBetween(environment, step.record, now) : undefined;
   const { uid, run } = step.record;
   return notice ? alsoAfter(step, (ctx) => ctx.compute.tell(uid, run.n, notice)) : step;
 }
 
 async function lookAtActive(
   ctx: WorkerContext,
-  read: Environment,
+  storedEnvironment: Environment,
   now: number,
   message: Look,
 ): Promise<Step<Environment>> {
-  const known = noStartFrom(read, now);
-  if (known.end.outcome) return stopping(known, now);
+  const knownEnvironment = noStartFrom(storedEnvironment, now);
+  if (knownEnvironment.end.outcome) return stopping(knownEnvironment, now);
   const isSignal = message.hint === true || message.for !== undefined;
-  if (!isSignal && (await needsNoLook(ctx, known, now))) return goOn(await keepUp(ctx, known, now), now);
+  if (!isSignal && (await needsNoLook(ctx, knownEnvironment, now)))
+    return goOn(await keepUp(ctx, knownEnvironment, now), now);
   // Until this look has handled all that it sees, the next one must observe.
-  const unmarked = { ...known, run: { ...known.run, mark: undefined } };
+  const unmarked = { ...knownEnvironment, run: { ...knownEnvironment.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
   const answered = noteAnswer(unmarked, now);
   if (!observed) return missRun(ctx, answered, now);

@@ -132,19 +132,19 @@ test("what works is only asked for where nobody is connected, and not at every l
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   const { countWork } = world.compute;
-  let asked = 0;
+  let input = 0;
   const counted = async (...of: Parameters<typeof countWork>) => {
-    asked += 1;
+    input += 1;
     return countWork(...of);
   };
   Object.assign(world.ctx, { compute: { ...world.compute, countWork: counted } });
 
   await world.advance(11 * MINUTE);
-  const alone = asked;
+  const alone = input;
   world.compute.setSessions(uid, 1);
   await world.advance(30 * MINUTE);
 
-  expect([alone, asked]).toEqual([2, 2]);
+  expect([alone, input]).toEqual([2, 2]);
 });
 
 test("an auto-stop is told ten minutes before, in the timeline and to who logs in, and why at the end", async () => {

@@ -17,8 +17,8 @@ const steps = [-7 * MINUTE, 7 * MINUTE];
 async function oneWorld(options: WorldOptions = {}) {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
   const alice = world.as("alice");
-  const one = { ...newEnvironment("one"), ports: [{ port: 8080, kind: "http" } as const] };
-  const { uid } = await createEnvironment(alice, one);
+  const entry = { ...newEnvironment("one"), ports: [{ port: 8080, kind: "http" } as const] };
+  const { uid } = await createEnvironment(alice, entry);
   await world.advance(MINUTE);
   return { world, alice, uid, read: () => world.read("alice", "one") };
 }
@@ -71,10 +71,10 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     const { world, alice, uid } = await oneWorld();
     const { postToPort } = world.compute;
     let isSet = false;
-    const stepping: typeof postToPort = async (...asked) => {
+    const stepping: typeof postToPort = async (...input) => {
       if (!isSet) world.clock.step(step);
       isSet = true;
-      return postToPort(...asked);
+      return postToPort(...input);
     };
     Object.assign(world.compute, { postToPort: stepping });
     const first = await postMessage(alice, "one", "a");

@@ -49,9 +49,9 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
     end: { outcome },
   } = environment;
   if (outcome && phase !== "stopping") return undefined;
-  const known: readonly LimitOf[] = limits[phase];
+  const knownLimitOfs: readonly LimitOf[] = limits[phase];
   return earliest(
-    known.filter((limit) => !(keepsPlace && limit === queueLimit)).map((limit) => limit(environment, settings)),
+    knownLimitOfs.filter((limit) => !(keepsPlace && limit === queueLimit)).map((limit) => limit(environment, settings)),
   );
 }
 
@@ -66,7 +66,10 @@ export function readyLimit(environment: Environment, settings: Limits): Deadline
 function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | undefined {
   return deadlines
     .flatMap((deadline) => deadline ?? [])
-    .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+    .reduce<Deadline | undefined>(
+      (first, deadline) => (first && first.at <= deadline.at ? first : deadline),
+      undefined,
+    );
 }
 
 /** Returns when the next look is due at the latest; Infinity if there is no such time. */

@@ -56,16 +56,16 @@ it("is done where the job lived for all of its time though the cluster never too
 
 it("costs no more looks the longer it is refused, whatever the cluster says each time", async () => {
   const { world, read } = await refused(HOUR);
-  let asked = 0;
+  let input = 0;
   world.compute.extend = async () => {
-    asked += 1;
-    throw Object.assign(new Error("refused"), { name: `Refusal${asked}` });
+    input += 1;
+    throw Object.assign(new Error("refused"), { name: `Refusal${input}` });
   };
 
   await world.advance(10 * MINUTE);
 
-  expect(asked).toBeLessThanOrEqual(21);
-  expect((await read()).requests.list).toMatchObject([{ reason: expect.stringContaining(`Refusal${asked}`) }]);
+  expect(input).toBeLessThanOrEqual(21);
+  expect((await read()).requests.list).toMatchObject([{ reason: expect.stringContaining(`Refusal${input}`) }]);
 });
 
 /** A job of an hour, ten seconds old, which somebody asks to extend while the cluster takes nothing. */

@@ -39,8 +39,8 @@ export async function lookAtMachines(
     now,
   );
   const machines = bound.map((node) => withSilence(node, previous, now));
-  const known = machines.find(({ uid }) => gone.has(uid));
-  if (known) return { machines, lost: known, waitsFor: null };
+  const knownMachine = machines.find(({ uid }) => gone.has(uid));
+  if (knownMachine) return { machines, lost: knownMachine, waitsFor: null };
   // Ask in parallel: one call after another could exceed the step's budget.
   const states = await Promise.all(
     machines.flatMap((machine) => (machine.silent ? [providerStateOf(ctx, machine, machine.silent, now)] : [])),
@@ -121,8 +121,8 @@ function withSilence(
   now: number,
 ): Machine {
   if (how === null) return { name, uid, providerId, silent: null };
-  const known = previous.find((one) => one.uid === uid)?.silent;
-  const since = known?.how === how ? Math.min(known.since, now) : now;
+  const knownSilent = previous.find((machine) => machine.uid === uid)?.silent;
+  const since = knownSilent?.how === how ? Math.min(knownSilent.since, now) : now;
   return { name, uid, providerId, silent: { how, since } };
 }
 

@@ -39,7 +39,7 @@ async function passedDeadline(
   now: number,
 ): Promise<Deadline | undefined> {
   const first = deadlineOf(environment, ctx.settings);
-  const isPassed = (one: Deadline | undefined) => (one && now >= one.at ? one : undefined);
+  const isPassed = (deadline: Deadline | undefined) => (deadline && now >= deadline.at ? deadline : undefined);
   const isOfQueue = isPassed(first) && environment.phase === "queued" && first?.outcome === "cancelled";
   const kept = isOfQueue && (await keptPlace(ctx, environment));
   if (!kept) return isPassed(first);

@@ -34,15 +34,15 @@ async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions
   const read = () => world.read("alice", "job");
   const { phase, run } = await read();
   if (phase !== "active" || run.mark === undefined) throw new Error(`The job is ${phase}, its mark ${run.mark}`);
-  const asked = askedOf(world);
+  const names = askedOf(world);
   /** One look, whether it is due or not, as the sweep or a signal sends it; the present listing stays as it is. */
   const look = async (message: { readonly hint?: true } = {}) => {
     await world.table.put({ ...(await read()), dueAt: world.clock.now() } as unknown as Item);
-    asked.length = 0;
+    names.length = 0;
     await reconcile(world.ctx, { look: keyText({ pk, sk }), ...message });
-    return [...asked];
+    return [...names];
   };
-  return { world, uid, read, look, asked };
+  return { world, uid, read, look, asked: names };
 }
 
 const calls = ["observe", "extend", "setAccess", "resize", "readLog", "listRuns", "silenceOf", "machineOf"] as const;
@@ -50,25 +50,25 @@ type Asked = (typeof calls)[number] | "listNodes";
 
 /** The names of the calls that are made to the cluster, but for the listing of its machines unless that is named. */
 function askedOf({ ctx }: MemoryWorld, names: readonly Asked[] = calls): string[] {
-  const asked: string[] = [];
+  const input: string[] = [];
   const counted = (name: Asked) => {
-    const call = ctx.compute[name] as (...given: never[]) => Promise<unknown>;
-    return (...given: never[]) => {
-      asked.push(name);
-      return call(...given);
+    const call = ctx.compute[name] as (...input: never[]) => Promise<unknown>;
+    return (...value: never[]) => {
+      input.push(name);
+      return call(...value);
     };
   };
   Object.assign(ctx.compute, Object.fromEntries(names.map((name) => [name, counted(name)])) as Partial<Compute>);
-  return asked;
+  return input;
 }
 
 test("an hour in which nothing happens to an active job costs no question to the cluster", async () => {
-  const { world, asked, read } = await quietJob();
+  const { world, asked: names, read } = await quietJob();
   const before = await read();
 
   await world.advance(HOUR);
 
-  expect(asked).toEqual([]);
+  expect(names).toEqual([]);
   expect((await read()).dueAt).toBeGreaterThan(before.dueAt ?? 0);
 });
 
@@ -80,25 +80,25 @@ test("an hour of a hundred idle environments costs one listing a minute: 500 req
   }
   await world.advance(20 * MINUTE);
   const { phase, run } = await world.read("owner-9", "job-9");
-  const asked = askedOf(world, [...calls, "listNodes"]);
+  const names = askedOf(world, [...calls, "listNodes"]);
 
   await world.advance(HOUR);
 
   expect([phase, run.mark]).toEqual(["active", expect.any(String)]);
-  expect(new Set(asked)).toEqual(new Set(["listNodes"]));
-  expect(asked.length * REQUESTS_OF_A_LISTING).toBeLessThanOrEqual(500);
+  expect(new Set(names)).toEqual(new Set(["listNodes"]));
+  expect(names.length * REQUESTS_OF_A_LISTING).toBeLessThanOrEqual(500);
 });
 
 /** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/nodes/capacity.test.ts). */
 const REQUESTS_OF_A_LISTING = 3;
 
 test("where a command runs its looks ask for its log alone", async () => {
-  const { world, uid, asked, read } = await quietJob({ command: "train" });
+  const { world, uid, asked: names, read } = await quietJob({ command: "train" });
   world.compute.print(uid, 1, "first words\n");
 
   await world.advance(HOUR);
 
-  expect(new Set(asked)).toEqual(new Set(["readLog"]));
+  expect(new Set(names)).toEqual(new Set(["readLog"]));
   expect((await read()).log?.blob).not.toBeNull();
 });
 
@@ -196,26 +196,26 @@ test("what a look because of a signal has seen and not dealt with, the next one 
 });
 
 test("what is asked of a run is done to it, and then looks ask nothing again", async () => {
-  const { world, asked, read } = await quietJob();
+  const { world, asked: names, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
 
   await world.advance(MINUTE);
-  const atOnce = new Set(asked);
-  asked.length = 0;
+  const atOnce = new Set(names);
+  names.length = 0;
   await world.advance(HOUR);
 
   expect(atOnce).toContain("extend");
   expect(await read()).toMatchObject({ requests: { list: [{ status: "done" }] } });
-  expect(asked.length).toBeLessThanOrEqual(1);
+  expect(names.length).toBeLessThanOrEqual(1);
 });
 
 test("an idle decision is made on what is observed", async () => {
   const idle = { afterMs: HOUR, everyMs: 20 * MINUTE };
-  const { world, asked, read } = await quietJob({ policy: { ...(await policyOf()), idle } });
+  const { world, asked: names, read } = await quietJob({ policy: { ...(await policyOf()), idle } });
 
   await world.advance(45 * MINUTE);
 
-  expect(asked).toEqual(["observe", "observe"]);
+  expect(names).toEqual(["observe", "observe"]);
   expect((await read()).use.idle).toMatchObject({ verdict: "keep" });
 });
 
@@ -305,10 +305,10 @@ test("a job that nobody can enter though a key would get in is observed until so
 });
 
 test("a run is observed after it was told who is let in: where it is reached may have changed", async () => {
-  const { world, asked } = await quietJob();
+  const { world, asked: names } = await quietJob();
   await requestKey(world.as("alice"), "job", "ssh-ed25519 AAAA", String);
 
   await world.advance(MINUTE);
 
-  expect(asked.slice(asked.indexOf("setAccess"))).toContain("observe");
+  expect(names.slice(names.indexOf("setAccess"))).toContain("observe");
 });

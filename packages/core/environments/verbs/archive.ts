@@ -5,7 +5,7 @@ import type { Environment } from "../record/record.ts";
 /** Returns the zip that a deletion shall leave; null if the policy keeps none or the volume does not exist yet. */
 export function archiveOf(environment: Environment, now: number): ArchiveUse | null {
   const { id, owner, policy, volumes } = environment;
-  if (!volumes.some((own) => own.name === policy.archives && own.volume)) return null;
+  if (!volumes.some((ownVolume) => ownVolume.name === policy.archives && ownVolume.volume)) return null;
   const file = `${policy.archives}-${id}-${utcStamp(now)}.zip`;
   const words = file
     .replace(/\.zip$/, "")

@@ -68,10 +68,10 @@ export interface NewEnvironment {
  */
 export async function createEnvironment(
   ctx: UserContext<"table" | "queue" | "sealer">,
-  asked: NewEnvironment,
+  environment: NewEnvironment,
 ): Promise<Environment> {
-  const { keys: sshKeys, areAllUsable } = ownKeys(asked.sshKeys);
-  const input = { ...asked, sshKeys };
+  const { keys: sshKeys, areAllUsable } = ownKeys(environment.sshKeys);
+  const input = { ...environment, sshKeys };
   const key = environmentKey(ctx.actor.uid, ctx.dialect, input.id);
   const uid = input.uid ?? ctx.ids.uid();
   if (input.isRepeat && (await ctx.table.get(key))?.uid === uid) return madeBefore(ctx, key, input, uid);

@@ -36,10 +36,10 @@ describe("the end", () => {
   test("the archive is made before the volumes go, and the owner can read it", async () => {
     const { world, alice } = await activeWorld();
 
-    const asked = await requestDelete(alice, "one");
+    const environment = await requestDelete(alice, "one");
     await world.advance(10_000);
 
-    expect(asked).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
+    expect(environment).toMatchObject({ goal: { desired: "deleted" }, end: { outcome: { phase: "deleted" } } });
     await expect(getEnvironment(alice, "one")).rejects.toMatchObject({ kind: "notFound" });
     expect((await listEnvironments(alice)).shown).toEqual([]);
     expect(await listArchives(alice)).toMatchObject([{ sk: file, environment: "one", state: "completed" }]);
@@ -153,8 +153,8 @@ describe("the end", () => {
     const machine = { name: "system-1", uid: "node-uid-system-1", providerId: null };
     const stateOf = heedingWords(world.ctx, async () => "unknown");
     Object.assign(world.volumes, {
-      endArchive: async (...asked: Parameters<typeof endArchive>) =>
-        (await stateOf(machine)) === "gone" ? endArchive(...asked) : machine,
+      endArchive: async (...input: Parameters<typeof endArchive>) =>
+        (await stateOf(machine)) === "gone" ? endArchive(...input) : machine,
     });
 
     await requestDelete(alice, "one");
@@ -178,9 +178,9 @@ describe("the end", () => {
     const { startArchive } = world.volumes;
     const minutes: unknown[] = [];
     Object.assign(world.volumes, {
-      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+      startArchive: async (...input: Parameters<typeof startArchive>) => {
         minutes.push((await world.read("alice", "one")).end.archive?.startedAt);
-        await startArchive(...asked);
+        await startArchive(...input);
       },
     });
 
@@ -200,12 +200,12 @@ describe("the end", () => {
     let sleepsMs = 21_000;
     const order: string[] = [];
     Object.assign(world.table, {
-      get: async (...asked: Parameters<typeof get>) => {
-        const read = await get(...asked);
-        if (!(read as Read | undefined)?.end?.archive?.named) return read;
+      get: async (...input: Parameters<typeof get>) => {
+        const item = await get(...input);
+        if (!(item as Read | undefined)?.end?.archive?.named) return item;
         world.clock.advance(sleepsMs);
         sleepsMs = 0;
-        return read;
+        return item;
       },
       put: async (...[item, options]: Parameters<typeof put>) => {
         if ((item as Read).end?.archive?.startedAt) order.push("minute begins");
@@ -213,9 +213,9 @@ describe("the end", () => {
       },
     });
     Object.assign(world.volumes, {
-      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+      startArchive: async (...input: Parameters<typeof startArchive>) => {
         order.push("archive begins");
-        await startArchive(...asked);
+        await startArchive(...input);
       },
     });
 
@@ -259,9 +259,9 @@ describe("the end", () => {
     const { endArchive } = world.volumes;
     Object.assign(world.volumes, {
       findArchive: async () => ({ state: "pending", bytes: 0 }),
-      endArchive: async (...asked: Parameters<typeof endArchive>) => {
-        ended.push([asked, world.volumes.volumeIds().length]);
-        await endArchive(...asked);
+      endArchive: async (...input: Parameters<typeof endArchive>) => {
+        ended.push([input, world.volumes.volumeIds().length]);
+        await endArchive(...input);
       },
     });
     const { uid } = await getEnvironment(alice, "one");
@@ -300,9 +300,9 @@ describe("the end", () => {
     const { startArchive } = world.volumes;
     const begun: number[] = [];
     Object.assign(world.volumes, {
-      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+      startArchive: async (...input: Parameters<typeof startArchive>) => {
         begun.push(world.clock.now());
-        await startArchive(...asked);
+        await startArchive(...input);
       },
       findArchive: async () => ({ state: "pending", bytes: 0 }),
     });
@@ -323,9 +323,9 @@ describe("the end", () => {
         const volume = await findVolume(id);
         return volume && { ...volume, attached: ends === 1 };
       },
-      endArchive: async (...asked: Parameters<typeof endArchive>) => {
+      endArchive: async (...input: Parameters<typeof endArchive>) => {
         ends += 1;
-        await endArchive(...asked);
+        await endArchive(...input);
       },
     });
 
@@ -532,8 +532,8 @@ describe("a part of a host name", () => {
     await expect(createEnvironment(slow, wanted)).rejects.toThrow("died");
     await world.advance(61_000);
 
-    const other = () => createEnvironment(world.as("bob"), session("one", { addressLabel }));
-    meanwhile = () => expect(other()).rejects.toThrow("host label");
+    const otherEntry = () => createEnvironment(world.as("bob"), session("one", { addressLabel }));
+    meanwhile = () => expect(otherEntry()).rejects.toThrow("host label");
     await createEnvironment(slow, wanted);
 
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe(wanted.uid);

@@ -117,9 +117,9 @@ test("the head says that it is busy before the command starts, and for longer th
   const startExec = world.compute.startExec;
   const compute = {
     ...world.compute,
-    startExec: async (...given: Parameters<typeof startExec>) => {
+    startExec: async (...input: Parameters<typeof startExec>) => {
       seen.push((await world.read("alice", "one")).use.busyUntil);
-      await startExec(...given);
+      await startExec(...input);
     },
   };
 
@@ -150,13 +150,13 @@ test("the same id is run once and both get its result", async () => {
   );
   const request = { ...echo, execId: "message-1" };
 
-  const [one, other] = await Promise.all([
+  const [first, second] = await Promise.all([
     executeIn(world.as("alice"), "one", request),
     executeIn(world.as("alice"), "one", request),
   ]);
   const later = await executeIn(world.as("alice"), "one", request);
 
-  expect([one.stdout, other.stdout, later.stdout]).toEqual(["run 1", "run 1", "run 1"]);
+  expect([first.stdout, second.stdout, later.stdout]).toEqual(["run 1", "run 1", "run 1"]);
   expect(runs).toBe(1);
 });
 
@@ -176,8 +176,8 @@ test("a command whose environment ends says so, and nobody waits for it", async 
   const startExec = world.compute.startExec;
   const compute = {
     ...world.compute,
-    startExec: async (...given: Parameters<typeof startExec>) => {
-      await startExec(...given);
+    startExec: async (...input: Parameters<typeof startExec>) => {
+      await startExec(...input);
       await requestCancel(world.as("alice"), "one");
     },
   };
@@ -219,8 +219,8 @@ test("a command that ended while nobody asked is answered as it ended, however l
   const world = await activeWorld();
   world.compute.programExec(() => true, { stdout: "done", takesMs: 10_000 });
   const { readExec } = world.compute;
-  const sleepy: typeof readExec = async (...asked) => {
-    const status = await readExec(...asked);
+  const sleepy: typeof readExec = async (...input) => {
+    const status = await readExec(...input);
     world.clock.advance(3_600_000);
     return status;
   };

@@ -100,7 +100,7 @@ async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, envi
   if (isCopied(environment, now - COPIED_EVERY_MS + 1)) return;
   try {
     await wantCopies(ctx, id, environment);
-    await waitForEnvironment(ctx, id, (read) => !read || isCopied(read, now), COPIED_EVERY_MS);
+    await waitForEnvironment(ctx, id, (environment) => !environment || isCopied(environment, now), COPIED_EVERY_MS);
   } catch (error) {
     unlessBusy(error);
   }

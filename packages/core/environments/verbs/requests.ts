@@ -29,8 +29,8 @@ export async function requestCancel(
     if (isEnded(environment) || environment.phase === "stopped" || environment.end.outcome) {
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
-    const asked = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });
-    const ended = decideEnd(asked, { phase: "cancelled", reason, at: now });
+    const withAction = addAction(environment, { kind: "cancel", at: now, noun: ctx.noun, writer: token });
+    const ended = decideEnd(withAction, { phase: "cancelled", reason, at: now });
     return { ...ended, waitPool: undefined, waitOrder: undefined };
   });
 }
@@ -61,8 +61,12 @@ export async function requestExtension(
     const { times } = environment;
     const warnedOf = times.warnedMinutes === null ? undefined : (times.warnedOf ?? times.endsAt ?? undefined);
     const endsAt = times.endsAt === null ? null : times.endsAt + extraMs;
-    const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
-    return { ...asked, size: { ...environment.size, wantedMs }, times: { ...times, endsAt, endSetAt: now, warnedOf } };
+    const withAction = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
+    return {
+      ...withAction,
+      size: { ...environment.size, wantedMs },
+      times: { ...times, endsAt, endSetAt: now, warnedOf },
+    };
   };
   return requestAction(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }
@@ -87,16 +91,16 @@ export async function requestJupyter(
       access,
       requests: { list: actions },
     } = environment;
-    const asked = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
+    const withAction = addAction(environment, { kind, at: now, noun: ctx.noun, writer: token });
     const isMoving = actions.some((action) => action.status === "requested" && action.kind.endsWith("_jupyter"));
     if (wanted === (access.jupyter !== null)) {
       const isSo = wanted ? access.jupyter?.origin !== null : !isMoving;
-      const same = { ...asked, access: { ...access, jupyterFault: undefined } };
+      const same = { ...withAction, access: { ...access, jupyterFault: undefined } };
       return isSo ? closeActions(same, [kind], now) : same;
     }
     const jupyter = wanted ? { token: await sealToken(ctx, environment), origin: null } : null;
     const opposite: ActionKind = wanted ? "disable_jupyter" : "enable_jupyter";
-    const alone = closeActions(asked, [opposite], now, `Superseded by request ${asked.requests.count}`);
+    const alone = closeActions(withAction, [opposite], now, `Superseded by request ${withAction.requests.count}`);
     return { ...alone, access: { ...access, jupyter, jupyterFault: undefined, revision: access.revision + 1 } };
   });
 }
@@ -117,15 +121,21 @@ export async function requestGuest(
   const decide = (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { access } = environment;
-    const known = access.guests.find((guest) => guest.name === name);
-    if (!known && access.guests.length >= MOST_GUESTS) {
+    const knownGuest = access.guests.find((guest) => guest.name === name);
+    if (!knownGuest && access.guests.length >= MOST_GUESTS) {
       throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`, { errorCode: "limit" });
     }
-    const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
-    const guests = [...access.guests.filter((other) => other !== known), guest];
-    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    const guest = { ...newGuest(name, now), known: knownGuest?.known ?? false, asked: true as const };
+    const guests = [...access.guests.filter((otherGuest) => otherGuest !== knownGuest), guest];
+    const withAction = addAction(environment, {
+      kind: "add_user",
+      at: now,
+      noun: ctx.noun,
+      writer: token,
+      subject: name,
+    });
     const guestFault = access.guestFault?.name === name ? undefined : access.guestFault;
-    return { ...asked, access: { ...access, guests, guestFault } };
+    return { ...withAction, access: { ...access, guests, guestFault } };
   };
   return requestAction(ctx, id, decide, { token: chosen });
 }
@@ -147,11 +157,17 @@ export async function requestKey(
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
     const { access } = environment;
     const others = access.guests.filter((guest) => guest.name !== name);
-    const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
+    const withAction = addAction(environment, {
+      kind: "add_user",
+      at: now,
+      noun: ctx.noun,
+      writer: token,
+      subject: name,
+    });
     const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
     if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`, { errorCode: "limit" });
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
-    return { ...asked, access: { ...access, guests: [...others, guest], revision: access.revision + 1 } };
+    return { ...withAction, access: { ...access, guests: [...others, guest], revision: access.revision + 1 } };
   };
   return requestAction(ctx, id, decide, { token: chosen });
 }
@@ -187,9 +203,9 @@ async function requestAction(
     token: chosen,
   });
   if (record) await sendLook(ctx, record, { delayMs });
-  const asked = answer ?? record?.requests.list.at(-1);
-  if (!asked) throw new Error(`Environment ${id} lost its newest action`);
-  return asked;
+  const recorded = answer ?? record?.requests.list.at(-1);
+  if (!recorded) throw new Error(`Environment ${id} lost its newest action`);
+  return recorded;
 }
 
 /** Returns a stand-in for the cancel action of an environment that Berth itself cancelled. */

@@ -32,14 +32,14 @@ describe("stop and start", () => {
     const { world, alice, first } = await activeWorld();
     expect(first).toMatchObject({ phase: "active", run: { n: 1 }, starts: 0, times: { endsAt: null } });
 
-    const asked = await requestStop(alice, "one", { reason: "for the night" });
+    const environment = await requestStop(alice, "one", { reason: "for the night" });
     await world.advance(5000);
     const stopped = await world.read("alice", "one");
     await requestStart(alice, "one");
     await world.advance(5000);
 
     const second = await world.read("alice", "one");
-    expect(asked).toMatchObject({ phase: "stopping", goal: { desired: "stopped" }, reason: "for the night" });
+    expect(environment).toMatchObject({ phase: "stopping", goal: { desired: "stopped" }, reason: "for the night" });
     expect(stopped).toMatchObject({ phase: "stopped", run: { grant: null }, reason: "for the night" });
     expect(second).toMatchObject({ phase: "active", run: { n: 2 }, starts: 1, volumes: first.volumes });
     expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created"]);
@@ -322,9 +322,9 @@ describe("waiting", () => {
     await createEnvironment(alice, session("one"));
     const begun = world.clock.now();
 
-    const early = await waitForEnvironment(alice, "one", (one) => one?.phase === "active", 4000);
+    const early = await waitForEnvironment(alice, "one", (environment) => environment?.phase === "active", 4000);
     const spent = world.clock.now() - begun;
-    const active = await waitForEnvironment(alice, "one", (one) => one?.phase === "active");
+    const active = await waitForEnvironment(alice, "one", (environment) => environment?.phase === "active");
 
     expect([early?.phase, active?.phase]).toEqual(["preparing", "active"]);
     expect(spent).toBe(4000);
@@ -335,6 +335,6 @@ describe("waiting", () => {
     const { alice } = await activeWorld();
     await requestDelete(alice, "one");
 
-    expect(await waitForEnvironment(alice, "one", (one) => one === undefined)).toBeUndefined();
+    expect(await waitForEnvironment(alice, "one", (environment) => environment === undefined)).toBeUndefined();
   });
 });

@@ -39,14 +39,15 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
   // Ignore a ledger entry for an earlier run than the one in the record.
   const entry = named && named.run >= kept.run.n ? named : undefined;
   const run = { ...kept.run, n: entry?.run ?? kept.run.n };
-  const known: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
-  const disk = "disk" in wholeIn(environmentTable, item) ? known.disk : await findDiskOf(ctx, known);
+  const knownEnvironment: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
+  const disk =
+    "disk" in wholeIn(environmentTable, item) ? knownEnvironment.disk : await findDiskOf(ctx, knownEnvironment);
   const volumes = Array.isArray(item.volumes) ? item.volumes.filter(isOwnVolume) : [];
   const making = Array.isArray(item.making) ? item.making.filter(isVolumeMaking) : [];
   const policy = environmentTable.policy(item.policy)
-    ? known.policy
+    ? knownEnvironment.policy
     : { ...reservation, archives: volumes[0]?.name ?? null };
-  const stopping = stopped({ ...known, disk, volumes, making, policy }, entry, now);
+  const stopping = stopped({ ...knownEnvironment, disk, volumes, making, policy }, entry, now);
   return parseEnvironment(addEntry(stopping, now, ENDED_UNREADABLE) as unknown as Item);
 }
 
@@ -62,8 +63,8 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
   const { goal, run, end, events } = held;
   const count = Math.max(events.count, ...events.timeline.map(({ n }) => n));
   const outcome = end.outcome ?? { phase: "failed" as const, reason: ENDED_UNREADABLE, at: now };
-  const known = run.grant?.shares.length ? run.grant : null;
-  const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : known;
+  const knownGrant = run.grant?.shares.length ? run.grant : null;
+  const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : knownGrant;
   const ledgers = [...new Set([...held.placement.ledgers, ...(entry?.items ?? [])])];
   const stopping = {
     ...held,
@@ -117,9 +118,9 @@ async function findDiskOf(ctx: Context<"table">, environment: Environment): Prom
       page.items.filter(({ kind }) => kind === "disk"),
       parseDisk,
     );
-    const own = disks.find(({ heldBy, next }) => [heldBy?.uid, next?.uid].includes(environment.uid));
-    const isHeld = own?.heldBy?.uid === environment.uid;
-    if (own) return { uid: own.uid, name: own.name, leased: true, attached: isHeld, released: false };
+    const ownDisk = disks.find(({ heldBy, next }) => [heldBy?.uid, next?.uid].includes(environment.uid));
+    const isHeld = ownDisk?.heldBy?.uid === environment.uid;
+    if (ownDisk) return { uid: ownDisk.uid, name: ownDisk.name, leased: true, attached: isHeld, released: false };
     after = page.next;
   } while (after !== undefined);
   ctx.log.info("no disk is leased to it", { look: keyText(environment) });

@@ -39,10 +39,10 @@ test("what a failed first run leaves nothing of is not started, even before all 
 test("where a failed first run keeps everything, a start that comes as it ends has its volumes and its host label", async () => {
   const { world, alice, failing } = await failingWorld("keeps");
 
-  const asked = await requestStart(alice, "one");
+  const environment = await requestStart(alice, "one");
   await world.advance(20_000);
 
-  expect(asked).toMatchObject({ phase: "stopping", goal: { desired: "active" } });
+  expect(environment).toMatchObject({ phase: "stopping", goal: { desired: "active" } });
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 2 }, volumes: failing.volumes });
   expect((await world.table.get(hostKey("ws-one")))?.uid).toBe(failing.uid);
 });

@@ -117,12 +117,12 @@ async function withSpec(
 ): Promise<Environment> {
   const key = keyOf(environment);
   if ([image, command, env, sshKeys].every((change) => change === undefined)) return environment;
-  const known = environment.spec === null ? undefined : await knownSpec(ctx, environment, environment.spec);
+  const earlierSpec = environment.spec === null ? undefined : await knownSpec(ctx, environment, environment.spec);
   const next: OpenSpec = {
-    image: image ?? known?.image ?? "",
-    command: command ?? known?.command,
-    env: env ?? known?.env ?? {},
-    sshKeys: sshKeys ? ownKeys(sshKeys).keys : (known?.sshKeys ?? []),
+    image: image ?? earlierSpec?.image ?? "",
+    command: command ?? earlierSpec?.command,
+    env: env ?? earlierSpec?.env ?? {},
+    sshKeys: sshKeys ? ownKeys(sshKeys).keys : (earlierSpec?.sshKeys ?? []),
   };
   const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
   await writeSpec(ctx, key, { uid: environment.uid, spec }, next);

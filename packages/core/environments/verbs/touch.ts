@@ -34,12 +34,12 @@ async function mark(
   id: string,
   moved: (environment: Environment, now: number) => Environment | undefined,
 ): Promise<Environment> {
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: storedEnvironment } = await changeRecord(ctx, {
     read: () => getEnvironment(ctx, id),
     decide(environment): Environment | undefined {
       return isEnded(environment) ? undefined : moved(environment, ctx.clock.now());
     },
     what: `The ${ctx.noun} ${id} is`,
   });
-  return record ?? read;
+  return record ?? storedEnvironment;
 }

@@ -28,7 +28,7 @@ async function placementOf(world: MemoryWorld, owner: string, id: string): Promi
 }
 
 async function availableOf(world: MemoryWorld, pool: string): Promise<number | undefined> {
-  return (await readCapacity(world.ctx)).pools.find((one) => one.pool === pool)?.available;
+  return (await readCapacity(world.ctx)).pools.find((capacity) => capacity.pool === pool)?.available;
 }
 
 test("a drained type starts nothing new, says so to those who wait, and shows nothing as available", async () => {

@@ -43,7 +43,7 @@ export async function drainPool(
   note?: OperatorNote,
 ): Promise<Admission> {
   const admission = await change(ctx, (before) => {
-    const others = before.drained.filter((one) => one !== type);
+    const others = before.drained.filter((drainedType) => drainedType !== type);
     const noted = withClosure(before, type, isDrained, note, ctx.clock.now());
     return { ...noted, drained: isDrained ? [...others, type].sort() : others };
   });
@@ -74,10 +74,10 @@ function withClosure(
   now: number,
 ): Admission {
   const { closures = [] } = before;
-  const known = closures.find((closure) => closure.type === type);
+  const knownClosure = closures.find((closure) => closure.type === type);
   const others = closures.filter((closure) => closure.type !== type);
   const wasClosed = type === null ? before.paused : before.drained.includes(type);
-  const made = note && !wasClosed ? { type, at: now, ...note } : known;
+  const made = note && !wasClosed ? { type, at: now, ...note } : knownClosure;
   return { ...before, closures: isClosed && made ? [...others, made] : others };
 }
 
@@ -104,13 +104,13 @@ export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drain
 const TRIES = 10;
 
 async function change(ctx: Context<"table">, decide: (before: Admission) => Admission): Promise<Admission> {
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: admission } = await changeRecord(ctx, {
     read: () => readAdmission(ctx),
     decide,
     what: "Admission is",
     tries: TRIES,
   });
-  return record ?? read;
+  return record ?? admission;
 }
 
 /**

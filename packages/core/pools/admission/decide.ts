@@ -86,12 +86,16 @@ async function planVerified(
     if (isLast || corrections.size === 0) {
       if (chosen.size === 0) return { input, planned, unread, grants: [] };
       const itemOf = itemsByNode(sources.ledger, now);
-      const grants = waiting.flatMap((one) =>
-        corrections.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
+      const grants = waiting.flatMap((candidate) =>
+        corrections.has(candidate)
+          ? []
+          : grantOf(ctx, candidate, verified.get(candidate.key), chosen.get(candidate.uid), itemOf, now),
       );
       return { input, planned, unread, grants };
     }
-    waiting = waiting.flatMap((one) => (corrections.has(one) ? (corrections.get(one) ?? []) : [one]));
+    waiting = waiting.flatMap((candidate) =>
+      corrections.has(candidate) ? (corrections.get(candidate) ?? []) : [candidate],
+    );
   }
 }
 
@@ -112,11 +116,11 @@ function correctionsOf(
   type: string,
 ): ReadonlyMap<Candidate, Candidate | undefined> {
   const corrections = new Map<Candidate, Candidate | undefined>();
-  for (const one of checked) {
-    const record = verified.get(one.key);
-    const isHere = record?.uid === one.uid && isWaiting(record) && record.size.pool === type;
+  for (const candidate of checked) {
+    const record = verified.get(candidate.key);
+    const isHere = record?.uid === candidate.uid && isWaiting(record) && record.size.pool === type;
     const current = isHere ? candidateOf(record) : undefined;
-    if (!sameData(current, one)) corrections.set(one, current);
+    if (!sameData(current, candidate)) corrections.set(candidate, current);
   }
   return corrections;
 }

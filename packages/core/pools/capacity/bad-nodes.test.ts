@@ -41,7 +41,7 @@ function only(nodes: readonly ComputeNode[]): ComputeNode {
   return node;
 }
 
-const one = only(nodesOf({ h100: 1 }));
+const entry = only(nodesOf({ h100: 1 }));
 
 test.each([
   ["under two names", { name: "h100-0" }],
@@ -49,10 +49,10 @@ test.each([
   ["with two node objects for one instance", { name: "h100-2", uid: "other" }],
   ["on two pages of the list", {}],
 ])("a machine that is listed twice %s is counted once", async (_, changes) => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
 
-  await refreshWith(world, [{ ...one, ...changes }, one]);
-  await refreshWith(world, [one, { ...one, ...changes }]);
+  await refreshWith(world, [{ ...entry, ...changes }, entry]);
+  await refreshWith(world, [entry, { ...entry, ...changes }]);
 
   expect([...(await namesIn(world, "h100")), ...(await namesIn(world, "a100"))]).toEqual(["h100-1"]);
 });
@@ -60,17 +60,17 @@ test.each([
 test("of two new nodes that say that they are one machine only one is taken", async () => {
   const { world, leftOut } = await badWorld([]);
 
-  await refreshWith(world, [{ ...one, name: "h100-9", instanceType: "p4d.24xlarge" }, one]);
+  await refreshWith(world, [{ ...entry, name: "h100-9", instanceType: "p4d.24xlarge" }, entry]);
 
   expect([await namesIn(world, "h100"), await namesIn(world, "a100")]).toEqual([["h100-1"], []]);
   expect(leftOut).toEqual([{ name: "h100-9", why: "it says that it is the machine of h100-1" }]);
 });
 
 test("a machine that was renamed while somebody runs on it is not given again before they let it go", async () => {
-  const { world, leftOut } = await badWorld([one]);
+  const { world, leftOut } = await badWorld([entry]);
   await submit(world, "runs");
 
-  world.compute.setNode({ ...one, name: "renamed" });
+  world.compute.setNode({ ...entry, name: "renamed" });
   await submit(world, "waits");
   const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
   await requestCancel(world.as("alice"), "runs");
@@ -82,10 +82,10 @@ test("a machine that was renamed while somebody runs on it is not given again be
 });
 
 test("a machine that got another type while somebody runs on it is not given again before they let it go", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
-  world.compute.setNode({ ...one, instanceType: "p4d.24xlarge" });
+  world.compute.setNode({ ...entry, instanceType: "p4d.24xlarge" });
   await submit(world, "waits", "a100");
   const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
   await requestCancel(world.as("alice"), "runs");
@@ -100,10 +100,10 @@ test.each([
   ["says half its GPUs", { units: 4 }],
   ["says half its GPUs and another zone", { units: 4, zone: "zone-b" }],
 ])("a machine that %s while somebody runs on it is not given again before they let it go", async (_, changes) => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
-  world.compute.setNode({ ...one, ...changes });
+  world.compute.setNode({ ...entry, ...changes });
   await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
   await world.advance(2 * MINUTE);
   const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits")];
@@ -116,18 +116,18 @@ test.each([
 });
 
 test("what was held on a node is not given again when its name comes back with another uid, until its record lets go", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
-  world.compute.setNode({ ...one, uid: "another", providerId: "memory:///zone-a/another" });
+  world.compute.setNode({ ...entry, uid: "another", providerId: "memory:///zone-a/another" });
   await submit(world, "waits");
   const meanwhile = [await phaseOf(world, "waits"), (await viewPool(world.ctx, "h100"))?.nodes[0]];
-  world.compute.setMachine(one.uid, "gone");
+  world.compute.setMachine(entry.uid, "gone");
   await requestCancel(world.as("alice"), "runs");
   await world.compute.remove((await world.read("alice", "runs")).uid, 1, { graceSeconds: 0, force: true });
   await world.advance(4 * MINUTE);
 
-  expect(meanwhile).toMatchObject(["queued", { name: "h100-1", uid: one.uid, ready: false, gone: true }]);
+  expect(meanwhile).toMatchObject(["queued", { name: "h100-1", uid: entry.uid, ready: false, gone: true }]);
   expect(await phaseOf(world, "waits")).toBe("active");
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
 });
@@ -159,10 +159,10 @@ test.each([
   ["no uid", { uid: "" }],
 ])("a machine with %s is left out with a log line, and the others are given", async (_, changes) => {
   const { world, leftOut } = await badWorld([]);
-  const [good, other] = nodesOf({ h100: 2 });
-  if (!good || !other) throw new Error("There are no nodes");
+  const [good, otherNode] = nodesOf({ h100: 2 });
+  if (!good || !otherNode) throw new Error("There are no nodes");
 
-  world.compute.setNode({ ...other, ...changes });
+  world.compute.setNode({ ...otherNode, ...changes });
   world.compute.setNode(good);
   await submit(world, "first");
   await submit(world, "second");
@@ -176,7 +176,7 @@ test.each([
 test("a machine of a type that nobody can ask for is passed over", async () => {
   const { world, leftOut } = await badWorld(nodesOf({ h100: 1 }));
 
-  world.compute.setNode({ ...one, name: "system", uid: "system", providerId: null, instanceType: "t3.medium" });
+  world.compute.setNode({ ...entry, name: "system", uid: "system", providerId: null, instanceType: "t3.medium" });
   await world.advance(2 * MINUTE);
 
   expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
@@ -186,7 +186,7 @@ test("a machine of a type that nobody can ask for is passed over", async () => {
 test("a machine that lost some of its GPUs is given with what it has left", async () => {
   const { world } = await badWorld([]);
 
-  world.compute.setNode({ ...one, units: 7 });
+  world.compute.setNode({ ...entry, units: 7 });
   await submit(world, "too-big");
 
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 7, free: 7 });
@@ -194,11 +194,11 @@ test("a machine that lost some of its GPUs is given with what it has left", asyn
 });
 
 test("a machine that turns bad while somebody runs on it stays theirs and is given to nobody else", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
 
-  world.compute.setNode({ ...one, units: Number.NaN });
+  world.compute.setNode({ ...entry, units: Number.NaN });
   await world.advance(2 * MINUTE);
   await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
   await world.advance(2 * MINUTE);
@@ -208,10 +208,10 @@ test("a machine that turns bad while somebody runs on it stays theirs and is giv
 });
 
 test("a cordoned machine is not called cordoned once what it says of itself cannot be believed, or it is open again", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await submit(world, "runs");
   const refreshed = async (changes: Partial<ComputeNode>) => {
-    world.compute.setNode({ ...one, ...changes });
+    world.compute.setNode({ ...entry, ...changes });
     await refreshCapacity(world.ctx);
     return world.table.all().find(({ kind }) => kind === "node");
   };
@@ -229,7 +229,7 @@ test("a cordoned machine is not called cordoned once what it says of itself cann
 });
 
 test("a listing that is too old when it comes to be written changes nothing", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   const slow = async () => {
     world.clock.advance(40_001);
     return [];
@@ -241,7 +241,7 @@ test("a listing that is too old when it comes to be written changes nothing", as
 });
 
 test("a machine that is granted while a listing without it is written stays until its record lets go", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   const listNodes = async () => {
     // After the ledger was read, and before anything is written.
     await createEnvironment(world.as("alice"), newEnvironment("granted"));
@@ -281,11 +281,15 @@ test("a listing that is older than a new pool takes no machine from it that came
 });
 
 test("of two ledger items of one name, as a machine is replaced under it, nothing is given until a listing tells", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   const [first] = (await viewPool(world.ctx, "h100"))?.nodes ?? [];
   if (!first) throw new Error("There is no ledger item");
-  const other = { ...first, ...nodeLedgerKey(world.ctx, "h100", { name: one.name, uid: "older" }), uid: "older" };
-  await world.table.put(other);
+  const otherEntry = {
+    ...first,
+    ...nodeLedgerKey(world.ctx, "h100", { name: entry.name, uid: "older" }),
+    uid: "older",
+  };
+  await world.table.put(otherEntry);
 
   await createEnvironment(world.as("alice"), newEnvironment("two", { gpus: 16 }));
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -293,18 +297,18 @@ test("of two ledger items of one name, as a machine is replaced under it, nothin
   const early = await viewPool(world.ctx, "h100");
   await world.advance(2 * MINUTE);
 
-  expect(early?.nodes.map(({ uid }) => uid).sort()).toEqual([one.uid, "older"].sort());
+  expect(early?.nodes.map(({ uid }) => uid).sort()).toEqual([entry.uid, "older"].sort());
   expect(early).toMatchObject({ granted: [], held: [] });
   expect([await phaseOf(world, "two"), await phaseOf(world, "one")]).toEqual(["queued", "active"]);
 });
 
 test("an earlier run that is on a machine beside the present one of its environment takes units as well", async () => {
-  const { world } = await badWorld([one]);
+  const { world } = await badWorld([entry]);
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 2, hours: 24 }));
   await world.advance(2 * MINUTE);
   const { uid } = await world.read("alice", "runs");
   const leftovers = async (units: readonly number[]) => {
-    await refreshWith(world, [{ ...one, runs: units.map((each, at) => ({ uid, run: at + 1, units: each })) }]);
+    await refreshWith(world, [{ ...entry, runs: units.map((each, at) => ({ uid, run: at + 1, units: each })) }]);
     return (await viewPool(world.ctx, "h100"))?.nodes.map(({ leftoverUnits }) => leftoverUnits);
   };
 

@@ -116,15 +116,15 @@ function unread({ runs: _runs, ...node }: ComputeNode): ComputeNode {
 test("a machine whose pods were not read keeps what others had of it, and its readiness is that of now", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
-  const read = all.map((node) => (node.name === "h100-2" ? { ...node, foreignUnits: 3 } : node));
-  await refreshWith(world, read);
+  const nodes = all.map((node) => (node.name === "h100-2" ? { ...node, foreignUnits: 3 } : node));
+  await refreshWith(world, nodes);
 
   await refreshWith(
     world,
-    read.map((node) => ({ ...unread(node), ready: false, unready: "cordoned" as const })),
+    nodes.map((node) => ({ ...unread(node), ready: false, unready: "cordoned" as const })),
   );
   const cordoned = [await nodeNamed(world, "h100-1"), await nodeNamed(world, "h100-2")];
-  await refreshWith(world, read.map(unread));
+  await refreshWith(world, nodes.map(unread));
 
   expect(cordoned).toMatchObject([
     { ready: false, unready: "cordoned", foreignUnits: 0 },
@@ -168,14 +168,14 @@ test("a machine that went leaves the pool though the pods of no other machine we
 
 test("units that a machine lost are not free though its pods were not read", async () => {
   const world = await halfHeld();
-  const read = (await world.compute.listNodes()).map((node) =>
+  const nodes = (await world.compute.listNodes()).map((node) =>
     node.name === "h100-2" ? { ...node, foreignUnits: 6 } : node,
   );
-  await refreshWith(world, read);
+  await refreshWith(world, nodes);
 
   await refreshWith(
     world,
-    read.map((node) => unread({ ...node, units: 4 })),
+    nodes.map((node) => unread({ ...node, units: 4 })),
   );
 
   expect(await nodeNamed(world, "h100-2")).toMatchObject({ units: 4, foreignUnits: 4 });

@@ -131,16 +131,18 @@ async function begin(
  */
 async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
-  const other = ledgers.filter(({ type, pool: { closed } }) => admission && closureOf(admission, type) !== closed);
-  await Promise.all(other.map(({ type }) => carryAdmission(ctx, type)));
+  const otherLedgers = ledgers.filter(
+    ({ type, pool: { closed } }) => admission && closureOf(admission, type) !== closed,
+  );
+  await Promise.all(otherLedgers.map(({ type }) => carryAdmission(ctx, type)));
 }
 
 /** Returns when the operator declared machines gone, by uid, from the ledger items. */
 function saidInItems(ctx: Context, ledgers: readonly Ledger[]): ReadonlyMap<string, number> {
   const now = ctx.clock.now();
-  const known = ledgers.flatMap(({ nodes }) => nodes.map(({ uid, saidAt }) => [uid, saidAt] as const));
+  const saidTimes = ledgers.flatMap(({ nodes }) => nodes.map(({ uid, saidAt }) => [uid, saidAt] as const));
   return new Map(
-    known.flatMap(([uid, at]): [string, number][] => (at !== undefined && now - at < WORD_MS ? [[uid, at]] : [])),
+    saidTimes.flatMap(([uid, at]): [string, number][] => (at !== undefined && now - at < WORD_MS ? [[uid, at]] : [])),
   );
 }
 
@@ -232,8 +234,8 @@ async function withTaken(
   makeable: MakeableLedger,
   taken: HeldByRecords,
 ): Promise<MakeableLedger | undefined> {
-  const known = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
-  const lost = taken.of(keyText(makeable)).filter(({ grant }) => !known.has(grant));
+  const grantIds = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
+  const lost = taken.of(keyText(makeable)).filter(({ grant }) => !grantIds.has(grant));
   const held = await stillHeldNowhere(ctx, lost);
   return held && (held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] });
 }

@@ -178,7 +178,7 @@ test("a pool that nobody has asked for before is paused with the others", async 
 
 test("a run that two planners granted takes one of the grants, and the other is dropped", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
-  const one = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   // Each has read the ledger before the other wrote its grant: the second sees a machine less.
@@ -193,7 +193,7 @@ test("a run that two planners granted takes one of the grants, and the other is 
       },
     },
   };
-  await planPools(deaf, [{ look, for: [keyText(one)] }]);
+  await planPools(deaf, [{ look, for: [keyText(environment)] }]);
   world.clock.advance(60_000);
   await planPools(blind, [{ look }]);
   const granted = (await viewPool(world.ctx, "h100"))?.granted.length;
@@ -247,10 +247,10 @@ test("no more wait for new machines than their ledger item has room for, and who
   for (let n = 1; n < 510; n++) await submit("alice", `job-${n}`);
   await world.advance(5_000);
 
-  const one = await submit("bob", "one");
+  const environment = await submit("bob", "one");
   await world.advance(30_000);
   const full = await viewPool(world.ctx, "cpu-shared");
-  const answer = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(one.uid)?.place;
+  const answer = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(environment.uid)?.place;
   for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
   await world.advance(2 * MINUTE);
 
@@ -259,16 +259,16 @@ test("no more wait for new machines than their ledger item has room for, and who
     "Need 1 CPU-SHARED machines, and as many as possible wait for new machines already - position #2",
   );
   const after = await viewPool(world.ctx, "cpu-shared");
-  expect(after?.held.map(({ uid }) => uid)).toContain(one.uid);
+  expect(after?.held.map(({ uid }) => uid)).toContain(environment.uid);
 });
 
 test("while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why", async () => {
   const world = await scaledToZero(2);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(MINUTE);
-  const read = (await world.table.get(makeableKey("h100"))) as Item;
-  const [held] = read.held as object[];
-  await world.table.put({ ...read, held: [{ ...held, units: "8" }] } as Item);
+  const item = (await world.table.get(makeableKey("h100"))) as Item;
+  const [held] = item.held as object[];
+  await world.table.put({ ...item, held: [{ ...held, units: "8" }] } as Item);
 
   const two = await createEnvironment(world.as("bob"), newEnvironment("two"));
   joins(world, "made-1");
@@ -277,7 +277,7 @@ test("while it cannot be read who waits for new machines, nothing is granted in 
   const blind = await viewPool(world.ctx, "h100");
   const answer = (await readAdvice(world.ctx, [await world.read("bob", "two")])).get(two.uid)?.place;
   const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
-  await world.table.put({ ...read, writers });
+  await world.table.put({ ...item, writers });
   await world.advance(2 * MINUTE);
 
   expect([blind?.granted, blind?.summary.free, blind?.summary.unreadableItems]).toEqual([[], 0, 1]);

@@ -83,17 +83,17 @@ test("the records are read some hundreds at a time for a machine that came", asy
   const runs = await world.read("alice", "runs");
   for (let n = 0; n < 700; n++) await world.table.put({ ...runs, sk: `${runs.sk}-${n}` });
   change(world);
-  const read = new Map<string, number>();
+  const result = new Map<string, number>();
   const sizes: number[] = [];
   const table = beforeRecords(world.table, async (keys) => {
     sizes.push(keys.length);
-    for (const { sk } of keys) read.set(sk, (read.get(sk) ?? 0) + 1);
+    for (const { sk } of keys) result.set(sk, (result.get(sk) ?? 0) + 1);
   });
 
   await refreshCapacity({ ...world.ctx, table });
 
-  expect(read.size).toBe(701);
-  expect(read.get(keyOf(runs).sk)).toBe(1);
+  expect(result.size).toBe(701);
+  expect(result.get(keyOf(runs).sk)).toBe(1);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
 });
 

@@ -4,18 +4,18 @@ import { declareNodeGone, heedingWords, WORD_MS } from "./node-gone.ts";
 
 test("a machine that the operator called gone is gone whatever its provider says, for a day", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
-  const asked: string[] = [];
+  const names: string[] = [];
   const machineOf = heedingWords(world.ctx, async ({ name }) => {
-    asked.push(name);
+    names.push(name);
     return "running";
   });
-  const other = { name: "h100-2", uid: "node-h100-2", providerId: null };
+  const otherEntry = { name: "h100-2", uid: "node-h100-2", providerId: null };
 
   const machine = await declareNodeGone(world.as("admin"), "h100-1");
-  const words = [await machineOf(machine), await machineOf(other)];
+  const words = [await machineOf(machine), await machineOf(otherEntry)];
   world.clock.advance(WORD_MS);
   words.push(await machineOf(machine));
 
   expect(words).toEqual(["gone", "running", "running"]);
-  expect(asked).toEqual(["h100-2", "h100-1"]);
+  expect(names).toEqual(["h100-2", "h100-1"]);
 });

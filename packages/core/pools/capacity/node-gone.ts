@@ -85,7 +85,7 @@ export async function findDeclared(
   pick: (nodes: readonly NodeLedger[]) => NodeLedger | undefined,
 ): Promise<Declared> {
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
-  const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
+  const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((node) => node.name === name));
   const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
   const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
   // Declarations are read only for machines without an item. An unreadable item cannot be marked, so its machine would

@@ -35,7 +35,7 @@ export function poolNodes(
     for (const node of [...unreadable].flatMap(namedBy)) claim(owners, { pool: type, node });
   }
   const taken = new Map<string, Map<string, PoolNode>>();
-  const known = new Map(pools.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node] as const)));
+  const knownNodeLedgers = new Map(pools.flatMap(({ nodes }) => nodes.map((node) => [node.uid, node] as const)));
   for (const node of [...listed].sort(byName)) {
     const type = findInstanceType(node.instanceType);
     if (!type) continue;
@@ -47,10 +47,13 @@ export function poolNodes(
       continue;
     }
     // The records that hold units on a new machine are not known yet, so a later listing adds it.
-    if (node.unread && !known.has(node.uid)) continue;
+    if (node.unread && !knownNodeLedgers.has(node.uid)) continue;
     claim(owners, { pool: type.pool, node });
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
-    taken.set(type.pool, ofPool.set(nodeIdentity(node), entryOf(node, known.get(node.uid), said.get(node.uid))));
+    taken.set(
+      type.pool,
+      ofPool.set(nodeIdentity(node), entryOf(node, knownNodeLedgers.get(node.uid), said.get(node.uid))),
+    );
   }
   for (const pool of pools) keepHeld(pool, listed, taken);
   const nodes = [...taken].map(([pool, ofPool]) => [pool, [...ofPool.values()].sort(byName)] as const);
@@ -113,10 +116,10 @@ function claim(owners: Map<string, Owner>, owner: Owner): void {
 /** Returns why the machine clashes with another. A node that changes its pool is in neither pool for one refresh. */
 function clashOf(owners: ReadonlyMap<string, Owner>, mine: Owner): string | undefined {
   const others = identitiesOf(mine).flatMap((identity) => owners.get(identity) ?? []);
-  const other = others.find(
+  const otherOther = others.find(
     ({ pool, node }) => pool !== mine.pool || node.name !== mine.node.name || node.uid !== mine.node.uid,
   );
-  return other && `it says that it is the machine of ${other.node.name}`;
+  return otherOther && `it says that it is the machine of ${otherOther.node.name}`;
 }
 
 function identitiesOf({ node: { name, uid, providerId } }: Owner): string[] {

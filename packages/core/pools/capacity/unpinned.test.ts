@@ -68,11 +68,11 @@ const givenUnits = async ({ ctx }: MemoryWorld) =>
 
 test("a planner that has not seen the machine that came gives no second one beside it", async () => {
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
-  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+  const [environment, two] = [await submit(world, "alice"), await submit(world, "bob")];
 
   await plan(
     world,
-    one,
+    environment,
     onceBefore(world.table, "put", () => joinsFor(world, two)),
   );
 
@@ -81,14 +81,14 @@ test("a planner that has not seen the machine that came gives no second one besi
 
 test("a planner that has not seen who waits for the machine that came does not give it to another", async () => {
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
-  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+  const [environment, two] = [await submit(world, "alice"), await submit(world, "bob")];
   const before = onceBefore(world.table, "query", async () => {
     await plan(world, two);
     joins(world, "made-1");
     await refreshCapacity(world.ctx);
   });
 
-  await plan(world, one, before);
+  await plan(world, environment, before);
 
   expect(await givenUnits(world)).toBe(8);
 });
@@ -187,7 +187,7 @@ test.each([
     await world.advance(2 * MINUTE);
     moved = await world.read("alice", "job");
     const { uid } = moved;
-    whole = world.table.all().find((one) => one.kind === spoilt && (one.uid === uid || one.name === "made-1"));
+    whole = world.table.all().find((item) => item.kind === spoilt && (item.uid === uid || item.name === "made-1"));
     if (whole) await world.table.put({ ...whole, phase: "no phase", units: "no units" } as Item);
     return items;
   };
@@ -201,7 +201,7 @@ test.each([
   if (whole?.kind === "node") await world.table.put(whole);
   expect([shares, moved?.run.machines.map(({ name }) => name)]).toEqual([[{ node: null, units: 8 }], ["made-1"]]);
   const pool = await viewPool(world.ctx, "h100");
-  expect(pool?.held.filter((one) => one.uid === moved?.uid)).toMatchObject([
+  expect(pool?.held.filter((holding) => holding.uid === moved?.uid)).toMatchObject([
     { shares: [{ node: "made-1", units: 8 }] },
   ]);
   expect((await world.table.get(makeableKey("h100")))?.held).toEqual([]);

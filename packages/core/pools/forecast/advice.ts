@@ -59,13 +59,15 @@ export async function readAdvice(
   ctx: Pick<Context<"table">, "table" | "clock">,
   environments: readonly Environment[],
 ): Promise<ReadonlyMap<string, WaitAdvice>> {
-  const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
+  const waiting = environments.filter(
+    (environment) => environment.phase === "queued" && environment.end.outcome === null,
+  );
   const keys = waiting.flatMap(adviceKeysOf);
   if (keys.length === 0) return new Map();
   const items = await ctx.table.getMany([...new Map(keys.map((key) => [key.pk, key])).values()]);
   const stored = new Map(items.map((item) => [item.pk, item]));
   const now = ctx.clock.now();
-  return new Map(waiting.map((one) => [one.uid, adviceIn(stored, one, now)]));
+  return new Map(waiting.map((environment) => [environment.uid, adviceIn(stored, environment, now)]));
 }
 
 /** Returns the keys of the items that hold a waiting job's plan and forecast. */
@@ -75,10 +77,10 @@ export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: 
 }
 
 /** Returns the advice in items already read, by `pk`. Starts in the past are moved to now. */
-export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): WaitAdvice {
-  const [plan, forecast] = adviceKeysOf(one);
-  const { place, farBack } = placeIn(stored.get(plan.pk), one.uid);
-  const start = startForecastIn(stored.get(forecast.pk), one.uid, now);
+export function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, now: number): WaitAdvice {
+  const [plan, forecast] = adviceKeysOf(environment);
+  const { place, farBack } = placeIn(stored.get(plan.pk), environment.uid);
+  const start = startForecastIn(stored.get(forecast.pk), environment.uid, now);
   const startsAt = (start ? start.p50 : place?.startsAt) ?? now;
   return {
     place: place && { ...place, startsAt: notBefore(now, place.startsAt) },

@@ -44,8 +44,8 @@ export function toStored(arrivals: Arrivals): unknown[][] {
 /** Parses stored arrivals. Unreadable entries are dropped, because only estimates use them. */
 export function readArrivals(value: unknown): Arrivals {
   if (!Array.isArray(value)) return [];
-  return value.slice(-MOST).flatMap((one: unknown): Arrival[] => {
-    const [at, owner, zone, machines, units, wantedMs] = Array.isArray(one) ? (one as unknown[]) : [];
+  return value.slice(-MOST).flatMap((value: unknown): Arrival[] => {
+    const [at, owner, zone, machines, units, wantedMs] = Array.isArray(value) ? (value as unknown[]) : [];
     if (!number(at) || !text(owner) || !orNull(text)(zone)) return [];
     if (!ordinal(machines) || !ordinal(units) || !count(wantedMs)) return [];
     return [{ at, owner, zone, size: { machines, units, wantedMs } }];

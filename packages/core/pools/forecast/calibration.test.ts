@@ -14,7 +14,7 @@ const HOUR = 3_600_000;
 
 /** Starts that were promised for an hour later, two at the latest, and came after so many hours. */
 function started(...hours: number[]): Calibration {
-  return hours.reduce((known, hour) => addStart(known, promise(NOW), NOW + hour * HOUR), noCalibration);
+  return hours.reduce((knownHour, hour) => addStart(knownHour, promise(NOW), NOW + hour * HOUR), noCalibration);
 }
 
 function promise(at: number) {

@@ -78,7 +78,7 @@ export function readCalibration(value: unknown): Calibration {
 }
 
 function isStart(value: unknown): value is Start {
-  const isWait = (one: unknown) => typeof one === "number" && one >= 0 && one <= MOST_SECONDS;
+  const isWait = (value: unknown) => typeof value === "number" && value >= 0 && value <= MOST_SECONDS;
   return Array.isArray(value) && value.length === 4 && value.every(isWait);
 }
 

@@ -29,9 +29,9 @@ export function addRun(
   if (!(wantedMs > 0) || !(tookMs >= 0)) return before;
   const step = Math.min(STEPS, Math.floor((tookMs / wantedMs) * STEPS));
   const owners = new Map(Object.entries(before.owners));
-  const own = owners.get(owner);
-  if (!own && owners.size >= MOST_OWNERS) owners.delete(fewestOf(owners));
-  owners.set(owner, counted(own ?? [], step));
+  const ownDurations = owners.get(owner);
+  if (!ownDurations && owners.size >= MOST_OWNERS) owners.delete(fewestOf(owners));
+  owners.set(owner, counted(ownDurations ?? [], step));
   const over = Math.min(tookMs - wantedMs, MOST_OVER_MS) - before.overMs;
   return {
     all: counted(before.all, step),
@@ -59,11 +59,14 @@ export interface Odds {
 
 /** Returns the odds for an owner's jobs. */
 export function oddsFor({ all, owners }: Durations, owner: string): Odds {
-  const own = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
-  const isKnown = own !== undefined && sum(own) >= LEAST_RUNS;
-  const known = isKnown ? own : all;
+  const ownDurations = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
+  const isKnown = ownDurations !== undefined && sum(ownDurations) >= LEAST_RUNS;
+  const durations = isKnown ? ownDurations : all;
   const missing = isKnown ? 0 : Math.max(0, LEAST_RUNS - sum(all));
-  const counts = Array.from({ length: STEPS + 1 }, (_, step) => (known[step] ?? 0) + (step === STEPS ? missing : 0));
+  const counts = Array.from(
+    { length: STEPS + 1 },
+    (_, step) => (durations[step] ?? 0) + (step === STEPS ? missing : 0),
+  );
   return { counts, atLeast: counts.map((_, step) => sum(counts.slice(step))) };
 }
 
@@ -118,5 +121,5 @@ function fewestOf(owners: ReadonlyMap<string, readonly number[]>): string {
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, value) => total + value, 0);
 }

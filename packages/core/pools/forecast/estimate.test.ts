@@ -61,12 +61,12 @@ test("whoever may pass the head by the forecast is given its capacity by the nex
 /** What the next plan grants, once the grants of the one before are in use. */
 function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["grants"] {
   const { grants, head } = plan(input);
-  const given = new Map(grants.map(({ uid, shares }) => [uid, shares]));
+  const value = new Map(grants.map(({ uid, shares }) => [uid, shares]));
   const occupied = input.waiting.flatMap(({ uid, owner, size }) => {
-    const shares = given.get(uid);
+    const shares = value.get(uid);
     return shares ? [{ owner, shares, endsAt: null, at: input.now, size }] : [];
   });
-  const waiting = [...input.waiting.filter(({ uid }) => !given.has(uid)), mine];
+  const waiting = [...input.waiting.filter(({ uid }) => !value.has(uid)), mine];
   return plan({ ...input, head, occupied: [...input.occupied, ...occupied], waiting }).grants;
 }
 

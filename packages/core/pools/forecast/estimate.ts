@@ -54,11 +54,11 @@ export async function estimateStart(
   const offer = offerOf(ctx, items);
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) {
-    const isKnownPool = items.some((one) => kindOfKey(one) === "pool");
+    const isKnownPool = items.some((item) => kindOfKey(item) === "pool");
     return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
   }
   const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
-  const isMade = !isKnown && standing.room.some((one) => one.zone === ELSEWHERE);
+  const isMade = !isKnown && standing.room.some((room) => room.zone === ELSEWHERE);
   const question = (size: Size) => {
     const { machines, units, wantedMs } = size;
     return { owner: ctx.actor.uid, machines, units, wantedMs, zone: isMade ? ELSEWHERE : zone, size };
@@ -71,10 +71,10 @@ export async function estimateStart(
   const answer = place(wanted.size);
   const found = alternativesTo(standing, question(wanted.size), smaller.map(question), now);
   const later = found
-    .map(({ question: asked, answer: one }) => {
-      return { size: asked.size, answer: asOffered(fromNow(one, now), asked, offer, standing.freeUnits) };
+    .map(({ question, answer }) => {
+      return { size: question.size, answer: asOffered(fromNow(answer, now), question, offer, standing.freeUnits) };
     })
-    .filter((one) => one.answer.p50 !== null);
+    .filter((alternative) => alternative.answer.p50 !== null);
   return {
     kind: "estimate",
     answer,
@@ -107,14 +107,14 @@ function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
  * promise as soon as less is free than in the forecast. The next forecast finds a new start.
  */
 function asOffered(answer: Answer, { machines, units, zone }: Need, offer: Offer | undefined, before: number): Answer {
-  const asked = machines * units;
+  const requestedUnits = machines * units;
   if (!isNow(answer) || !offer) return answer;
   const { closed, free, mostFree } = offer;
-  if (closed) return { ...answer, p50: null, p90: null, code: closed, needed: asked, available: 0 };
+  if (closed) return { ...answer, p50: null, p90: null, code: closed, needed: requestedUnits, available: 0 };
   // Earlier versions did not write this list.
   if (!mostFree) return answer;
   const isThere = (mostFree[machines - 1] ?? 0) >= units && (zone === null || free >= before);
-  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", needed: asked, available: free };
+  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", needed: requestedUnits, available: free };
 }
 
 function isNow({ code }: Answer): boolean {

@@ -55,23 +55,23 @@ function endsOf(
   { next, first }: Order,
 ): ExpectedEnds {
   const count = common.node.length;
-  const own = { node: [] as number[], units: [] as number[], endsAt: [] as number[] };
-  const nodeOf = (share: number) => (share < count ? common.node[share] : own.node[share - count]) ?? 0;
-  const unitsOf = (share: number) => (share < count ? common.units[share] : own.units[share - count]) ?? 0;
-  const endOf = (share: number) => (share < count ? common.endsAt[share] : own.endsAt[share - count]) ?? 0;
+  const ownReleases = { node: [] as number[], units: [] as number[], endsAt: [] as number[] };
+  const nodeOf = (share: number) => (share < count ? common.node[share] : ownReleases.node[share - count]) ?? 0;
+  const unitsOf = (share: number) => (share < count ? common.units[share] : ownReleases.units[share - count]) ?? 0;
+  const endOf = (share: number) => (share < count ? common.endsAt[share] : ownReleases.endsAt[share - count]) ?? 0;
   const changed: number[] = [];
   let whole: Shares | undefined;
   const all: Times[] = [];
 
   function timesOf({ units, zone }: Need): Times {
-    const known = all.find((times) => times.units === units && times.zone === zone);
-    if (!known) return newTimes(units, zone);
-    for (; known.seen < changed.length; known.seen++) {
-      const index = changed[known.seen] ?? 0;
-      fill(known, index);
-      known.order.update(index);
+    const knownTimes = all.find((times) => times.units === units && times.zone === zone);
+    if (!knownTimes) return newTimes(units, zone);
+    for (; knownTimes.seen < changed.length; knownTimes.seen++) {
+      const index = changed[knownTimes.seen] ?? 0;
+      fill(knownTimes, index);
+      knownTimes.order.update(index);
     }
-    return known;
+    return knownTimes;
   }
 
   function newTimes(units: number, zone: string | null): Times {
@@ -93,9 +93,9 @@ function endsOf(
   function fill({ units: wanted, at, share }: Pick<Times, "units" | "at" | "share">, index: number): void {
     let sum = free.freeOn(index);
     let last = -1;
-    for (let one = first[index] ?? -1; sum < wanted && one >= 0; one = next[one] ?? -1) {
-      sum += unitsOf(one);
-      last = one;
+    for (let value = first[index] ?? -1; sum < wanted && value >= 0; value = next[value] ?? -1) {
+      sum += unitsOf(value);
+      last = value;
     }
     share[index] = last;
     at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : endOf(last);
@@ -104,20 +104,25 @@ function endsOf(
   /** Sums the units that a node frees until then. */
   function releasedOn(index: number, until: Moment, now: number): number {
     let sum = 0;
-    for (let one = first[index] ?? -1; one >= 0; one = next[one] ?? -1) {
-      const at = Math.max(endOf(one), now + REMOVAL_MS);
-      if (at < until.at || (at === until.at && one <= until.share)) sum += unitsOf(one);
+    for (let value = first[index] ?? -1; value >= 0; value = next[value] ?? -1) {
+      const at = Math.max(endOf(value), now + REMOVAL_MS);
+      if (at < until.at || (at === until.at && value <= until.share)) sum += unitsOf(value);
     }
     return sum;
   }
 
   return {
     add(index, units, at) {
-      const share = count + own.node.push(index) - 1;
-      own.units.push(units);
-      own.endsAt.push(at);
+      const share = count + ownReleases.node.push(index) - 1;
+      ownReleases.units.push(units);
+      ownReleases.endsAt.push(at);
       let before = -1;
-      for (let one = first[index] ?? -1; one >= 0 && endOf(one) <= at; one = next[one] ?? -1) before = one;
+      for (
+        let shareIndex = first[index] ?? -1;
+        shareIndex >= 0 && endOf(shareIndex) <= at;
+        shareIndex = next[shareIndex] ?? -1
+      )
+        before = shareIndex;
       next.push((before < 0 ? first[index] : next[before]) ?? -1);
       if (before < 0) first[index] = share;
       else next[before] = share;
@@ -127,7 +132,7 @@ function endsOf(
     giveBack(share) {
       const [index, units] = [nodeOf(share), unitsOf(share)];
       let before = -1;
-      for (let one = first[index] ?? -1; one !== share && one >= 0; one = next[one] ?? -1) before = one;
+      for (let value = first[index] ?? -1; value !== share && value >= 0; value = next[value] ?? -1) before = value;
       if (before < 0) first[index] = next[share] ?? -1;
       else next[before] = next[share] ?? -1;
       changed.push(index);
@@ -146,9 +151,9 @@ function endsOf(
     },
     copy(freeThen) {
       whole ??= {
-        node: [...common.node, ...own.node],
-        units: [...common.units, ...own.units],
-        endsAt: [...common.endsAt, ...own.endsAt],
+        node: [...common.node, ...ownReleases.node],
+        units: [...common.units, ...ownReleases.units],
+        endsAt: [...common.endsAt, ...ownReleases.endsAt],
       };
       return endsOf(zones, freeThen, whole, { next: next.slice(), first: first.slice() });
     },

@@ -179,10 +179,10 @@ describe("a stored forecast", () => {
     const begin = clock.now();
     const at = (time: number) => begin + time;
     const moved = ({ occupied = [held(HOUR)], waiting: all = [waiting("a", -5)] }: Partial<PlanInput>) => ({
-      occupied: occupied.map((one) => ({ ...one, at: at(one.at), endsAt: at(HOUR) })),
-      waiting: all.map((one) => ({ ...one, queuedAt: at(one.queuedAt) })),
+      occupied: occupied.map((occupied) => ({ ...occupied, at: at(occupied.at), endsAt: at(HOUR) })),
+      waiting: all.map((waiting) => ({ ...waiting, queuedAt: at(waiting.queuedAt) })),
     });
-    const started = (rest.started ?? []).map((one) => ({ ...one, at: at(one.at) }));
+    const started = (rest.started ?? []).map((entry) => ({ ...entry, at: at(entry.at) }));
 
     const first = await refreshForecast(ctx, outset(begin, moved({})));
     const second = await refreshForecast(ctx, outset(begin + 7, moved(since), { ...rest, started }));

@@ -45,12 +45,12 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const { items, starts } = await readLast(ctx, type);
   const promised = new Map(items.flatMap(promisesOf));
   const plan = afterGrants(outset.plan, planned);
-  const known = outset.started.reduce((calibration, { uid, at }) => {
+  const knownCalibration = outset.started.reduce((calibration, { uid, at }) => {
     const promise = promised.get(uid);
     return promise ? addStart(calibration, promise, at) : calibration;
   }, starts);
   const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
-  const factor = widening(known, open, now);
+  const factor = widening(knownCalibration, open, now);
   const forecasted = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
   const since = before && number(before.at) ? before.at : null;
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, forecasted));
@@ -61,10 +61,10 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
   const entries = entriesFor(found, { promised, factor, kept, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
-  for (const one of entries) {
-    const { pk } = forecastKey(type, one[0].slice(0, 1));
+  for (const entry of entries) {
+    const { pk } = forecastKey(type, entry[0].slice(0, 1));
     const others = byKey.get(pk) ?? [];
-    others.push(one);
+    others.push(entry);
     byKey.set(pk, others);
   }
   const base = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
@@ -72,9 +72,11 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const standing = headFirst(standingOf(plan, planned, found, factor), plan.head);
   const passing = passingOf(plan, nodes, planned, found);
   const whole = { ...base, ...forecastKey(type, null), standing, passing, arrivals: toStored(arrivals) };
-  const apart = { ...base, ...forecastStartsKey(type), starts: known.starts };
+  const apart = { ...base, ...forecastStartsKey(type), starts: knownCalibration.starts };
   // Unconditional: a forecast decides nothing, and the next one follows in 10 s.
-  await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
+  await Promise.all(
+    [...written, whole, ...(knownCalibration === starts ? [] : [apart])].map((item) => ctx.table.put(item)),
+  );
   return undefined;
 }
 
@@ -94,7 +96,7 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
   const knewNone = isStanding(standing) && standing.machines.length === 0;
   if (knewNone && outset.plan.nodes.length > 0) return 0;
   const { places, grants } = outset.planned;
-  const came = places.length + grants.length > 0 || outset.started.some((one) => one.at > Number(at));
+  const came = places.length + grants.length > 0 || outset.started.some((start) => start.at > Number(at));
   const isStill = !came && isStanding(standing) && standing.waiting === 0 && offersTheSame(standing, outset);
   return isStill ? STILL_EVERY_MS : EVERY_MS;
 }
@@ -109,9 +111,12 @@ function offersTheSame(standing: Standing, { plan, planned }: Pick<ForecastOutse
 /** Reports whether jobs came or left, or room changed. A partial read does not say which jobs wait. */
 function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial }: ForecastOutset): boolean {
   const { places, grants } = planned;
-  if (grants.length > 0 || started.some((one) => one.at > Number(at))) return true;
+  if (grants.length > 0 || started.some((start) => start.at > Number(at))) return true;
   if (!isStanding(standing) || !offersTheSame(standing, { plan, planned })) return true;
-  return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
+  return (
+    !isPartial &&
+    (standing.waiting !== places.length || plan.waiting.some((waitingJob) => waitingJob.queuedAt > Number(at)))
+  );
 }
 
 /** Returns the room for jobs that end before the reserved start. Machines still to be created offer no room yet. */
@@ -131,7 +136,7 @@ type Entry = readonly [number | null, number | null, Move["code"] | "kept", numb
 
 function entriesFor(
   { at, waiting }: Forecast,
-  known: {
+  forecasted: {
     readonly promised: ReadonlyMap<string, Promised>;
     readonly factor: number;
     /** Jobs that still wait, with or without an estimate. */
@@ -139,17 +144,17 @@ function entriesFor(
     readonly moves: ReadonlyMap<string, Move>;
   },
 ): Map<string, Entry> {
-  const kept = known.kept.flatMap((uid): [string, Entry][] => {
-    const first = known.promised.get(uid);
+  const kept = forecasted.kept.flatMap((uid): [string, Entry][] => {
+    const first = forecasted.promised.get(uid);
     return first ? [[uid, [null, null, "kept", 0, ...stored(first)]]] : [];
   });
   return new Map([
     ...kept,
     ...waiting.map(({ uid, p50, p90 }): [string, Entry] => {
-      const { code, count: many } = known.moves.get(uid) ?? { code: "none" as const, count: 0 };
-      const latest = p90 === null ? null : latestOf({ at, p90 }, known.factor);
+      const { code, count: many } = forecasted.moves.get(uid) ?? { code: "none" as const, count: 0 };
+      const latest = p90 === null ? null : latestOf({ at, p90 }, forecasted.factor);
       const now = p50 !== null && p90 !== null && latest !== null ? { at, p50, p90, latest } : undefined;
-      const first = known.promised.get(uid) ?? now;
+      const first = forecasted.promised.get(uid) ?? now;
       return [uid, [rounded(p50), rounded(latest), code, many, ...(first ? stored(first) : [])]];
     }),
   ]);
@@ -164,8 +169,14 @@ function withReserved(found: Forecast, { head, places }: Plan): Forecast {
   const reserved = places.find(({ uid }) => uid === head)?.startsAt ?? null;
   if (reserved === null) return found;
   const startsAt = Math.max(reserved, found.at);
-  const waiting = found.waiting.map((one) =>
-    one.uid === head ? { ...one, p50: one.p50 ?? startsAt, p90: one.p90 ?? Math.max(startsAt, one.p50 ?? 0) } : one,
+  const waiting = found.waiting.map((waitingJob) =>
+    waitingJob.uid === head
+      ? {
+          ...waitingJob,
+          p50: waitingJob.p50 ?? startsAt,
+          p90: waitingJob.p90 ?? Math.max(startsAt, waitingJob.p50 ?? 0),
+        }
+      : waitingJob,
   );
   return { ...found, waiting };
 }
@@ -193,9 +204,9 @@ function cameSince(
   { plan, started }: ForecastOutset,
   forecasted: ReadonlySet<string>,
 ): Arrival[] {
-  const known = new Set([...forecasted, ...plan.waiting.map(({ uid }) => uid)]);
+  const knownUids = new Set([...forecasted, ...plan.waiting.map(({ uid }) => uid)]);
   const waiting = plan.waiting.filter(({ uid, queuedAt }) => !forecasted.has(uid) && queuedAt > (since ?? 0));
-  const begun = started.filter(({ uid, at }) => since !== null && at > since && !known.has(uid));
+  const begun = started.filter(({ uid, at }) => since !== null && at > since && !knownUids.has(uid));
   return [
     ...waiting.map(({ owner, size, zone, queuedAt }) => ({ at: queuedAt, owner, size, zone })),
     ...begun.map(({ owner, size, at }) => ({ at, owner, size, zone: null })),
@@ -205,12 +216,12 @@ function cameSince(
 /** Returns the plan input with the plan's grants applied. */
 function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
-  const given = new Set(grants.map(({ uid }) => uid));
+  const grantedUids = new Set(grants.map(({ uid }) => uid));
   const occupied = grants.flatMap(({ uid, shares }) => {
     const entry = entries.get(uid);
     return entry ? [{ owner: entry.owner, size: entry.size, shares, endsAt: null, at: plan.now }] : [];
   });
-  const waiting = plan.waiting.filter(({ uid }) => !given.has(uid));
+  const waiting = plan.waiting.filter(({ uid }) => !grantedUids.has(uid));
   // Without grants, keep the same list: its sums are cached.
   return { ...plan, occupied: occupied.length > 0 ? [...plan.occupied, ...occupied] : plan.occupied, waiting, head };
 }

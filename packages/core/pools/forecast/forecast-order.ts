@@ -79,9 +79,9 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
       wanting[need] = (wanting[need] ?? 0) - 1;
       units[owner] = (units[owner] ?? 0) + machines * each;
     },
-    gaveBack(owner, given, at, now) {
-      units[owner] = (units[owner] ?? 0) - given;
-      const hours = (given * Math.max(0, now - at)) / HOUR_MS;
+    gaveBack(owner, returnedUnits, at, now) {
+      units[owner] = (units[owner] ?? 0) - returnedUnits;
+      const hours = (returnedUnits * Math.max(0, now - at)) / HOUR_MS;
       if (now !== weighedAt) [weighedAt, weight] = [now, 2 ** ((now - begin) / HALF_LIFE_MS)];
       used[owner] = (used[owner] ?? 0) + hours * weight;
     },

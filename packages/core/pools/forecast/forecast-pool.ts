@@ -133,33 +133,33 @@ function keyOf({ machines, units, zone }: Need): string {
 /** Lists the occupants and adds their shares to `ends`. */
 function occupantsOf(
   input: PlanInput,
-  known: {
+  inputs: {
     readonly nodes: readonly FreeNode[];
     readonly unpinned: ReadonlyMap<Share, number>;
     readonly ends: ExpectedEnds;
     readonly owners: Int32Array;
   },
 ): Occupants {
-  const indexes = new Map(known.nodes.map(({ name }, index) => [name, index]));
+  const indexes = new Map(inputs.nodes.map(({ name }, index) => [name, index]));
   const count = input.occupied.length;
   const shares = new Int32Array(count + 1);
   const [at, wantedMs] = [new Float64Array(count), new Float64Array(count)];
   const endsAt = new Float64Array(count).fill(Infinity);
   let added = 0;
   for (let index = 0; index < count; index++) {
-    const one = input.occupied[index] as Occupied;
-    [at[index], wantedMs[index], shares[index]] = [one.at, one.size.wantedMs, added];
-    const ends = endOf(one, input);
-    for (const share of one.shares) {
-      const node = share.node === null ? known.unpinned.get(share) : indexes.get(share.node);
+    const occupied = input.occupied[index] as Occupied;
+    [at[index], wantedMs[index], shares[index]] = [occupied.at, occupied.size.wantedMs, added];
+    const ends = endOf(occupied, input);
+    for (const share of occupied.shares) {
+      const node = share.node === null ? inputs.unpinned.get(share) : indexes.get(share.node);
       if (node === undefined) continue;
-      known.ends.add(node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends);
+      inputs.ends.add(node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends);
       endsAt[index] = ends;
       added += 1;
     }
   }
   shares[count] = added;
-  return { owners: known.owners, at, wantedMs, endsAt, shares };
+  return { owners: inputs.owners, at, wantedMs, endsAt, shares };
 }
 
 function readyAtOf(
@@ -182,7 +182,7 @@ function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly
   const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
   let count = 0;
   for (const [index, { owner, need }] of waiters.entries()) {
-    const line = lines[owner]?.find((one) => one.need === need);
+    const line = lines[owner]?.find((candidate) => candidate.need === need);
     if (line) line.waiters.push(index);
     else lines[owner]?.push({ need, waiters: [index], index: count++ });
   }
@@ -207,8 +207,8 @@ function numbering<T>(): Numbering<T> {
   return {
     all,
     numberOf(key, value) {
-      const known = numbers.get(key);
-      if (known !== undefined) return known;
+      const knownNumber = numbers.get(key);
+      if (knownNumber !== undefined) return knownNumber;
       numbers.set(key, all.length);
       return all.push(value) - 1;
     },

@@ -120,9 +120,9 @@ function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOpt
 
 function giveBack({ pool: { occupants }, began, ends, owners, now }: State, index: number): void {
   const count = occupants.owners.length;
-  const one = began[index - count];
-  if (one) {
-    for (const share of one.shares) owners.gaveBack(one.owner, ends.giveBack(share), one.at, now);
+  const begunJob = began[index - count];
+  if (begunJob) {
+    for (const share of begunJob.shares) owners.gaveBack(begunJob.owner, ends.giveBack(share), begunJob.at, now);
     return;
   }
   const [owner = 0, at = now, last = 0] = [occupants.owners[index], occupants.at[index], occupants.shares[index + 1]];
@@ -226,9 +226,9 @@ function lookForRoom(state: State, reserved: Reservation | undefined): void {
 }
 
 /** Records room for jobs that end before the reserved start, as `letPass` would allow. */
-function lookForGap(state: State, need: Need, reserved: Reservation, known: FoundGap[]): void {
+function lookForGap(state: State, need: Need, reserved: Reservation, knownGaps: FoundGap[]): void {
   const lastsMs = reserved.startsAt - state.now;
-  if (!isLonger(known, lastsMs)) return;
+  if (!isLonger(knownGaps, lastsMs)) return;
   const found = state.free.find(need);
-  if (found) known.push({ startsAt: readyOn(state, found), lastsMs });
+  if (found) knownGaps.push({ startsAt: readyOn(state, found), lastsMs });
 }

@@ -38,17 +38,17 @@ function startsByPlans(pool: PlanInput): Map<string, number> {
   let input = pool;
   for (;;) {
     const { grants, head } = plan({ ...input, used });
-    const given = new Map(grants.map(({ uid, shares }) => [uid, shares]));
-    const began = input.waiting.filter(({ uid }) => given.has(uid));
+    const value = new Map(grants.map(({ uid, shares }) => [uid, shares]));
+    const began = input.waiting.filter(({ uid }) => value.has(uid));
     for (const { uid } of began) starts.set(uid, input.now);
     const occupied = began
       .sort((a, b) => grants.findIndex(({ uid }) => uid === a.uid) - grants.findIndex(({ uid }) => uid === b.uid))
       .map(({ uid, owner, size }): Occupied => {
-        const shares = given.get(uid) ?? [];
+        const shares = value.get(uid) ?? [];
         return { owner, shares, endsAt: input.now + size.wantedMs, at: input.now, size };
       });
     const running = [...input.occupied, ...occupied];
-    const left = input.waiting.filter(({ uid }) => !given.has(uid));
+    const left = input.waiting.filter(({ uid }) => !value.has(uid));
     if (left.length === 0 || running.length === 0) return starts;
     const now = Math.min(...running.map(({ endsAt }) => endsAt ?? Infinity));
     const decayed = 0.5 ** ((now - input.now) / (24 * HOUR));
@@ -314,8 +314,8 @@ function endsAt(...shares: number[]): Durations {
 
 describe("the budget of a forecast", () => {
   /** How many runs begin: each asks once for the durations of each owner. */
-  function runsWithin(budgetMs: number, isOver: (asked: number) => boolean): { runs: number; known: number } {
-    let [asked, drawn] = [0, 0];
+  function runsWithin(budgetMs: number, isOver: (input: number) => boolean): { runs: number; known: number } {
+    let [request, drawn] = [0, 0];
     const durations: Durations = {
       ...noDurations,
       get owners() {
@@ -324,7 +324,7 @@ describe("the budget of a forecast", () => {
       },
     };
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("w", 8)] });
-    const clock = { monotonic: () => (isOver(asked++) ? budgetMs + 1 : 0) };
+    const clock = { monotonic: () => (isOver(request++) ? budgetMs + 1 : 0) };
     const found = forecastOf(pool, { durations, clock, budgetMs });
     const owners = 2;
     return { runs: drawn / owners, known: found.waiting.filter(({ p90 }) => p90 !== null).length };
@@ -335,11 +335,11 @@ describe("the budget of a forecast", () => {
   });
 
   test("lets one run begin where it is spent before the first, and tells what that found", () => {
-    expect(runsWithin(1_000, (asked) => asked > 0)).toEqual({ runs: 1, known: 1 });
+    expect(runsWithin(1_000, (input) => input > 0)).toEqual({ runs: 1, known: 1 });
   });
 
   test("lets no further run begin once it is spent in the middle", () => {
-    const { runs } = runsWithin(1_000, (asked) => asked > 8);
+    const { runs } = runsWithin(1_000, (input) => input > 8);
 
     expect(runs).toBeGreaterThan(1);
     expect(runs).toBeLessThan(10);

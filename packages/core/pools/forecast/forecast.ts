@@ -80,12 +80,12 @@ export function forecast(input: ForecastInput): Forecast {
   };
   // A question is placed before later arrivals, so room is searched without them. These runs go first: they alone give
   // every job a time, while arrivals can make the others too slow to reach any.
-  const asked = usualNeeds(plan);
+  const usual = usualNeeds(plan);
   const isSpent = isOverAt(1);
   const finding: Run[] = [];
   for (let run = 0; run < ROOM_RUNS && (run === 0 || !isSpent()); run++) {
     const isOver = isOverAt((run + 1) / ROOM_RUNS);
-    finding.push(runOf(runs + run, [], { asked, isOver, leastEnds: LEAST_ENDS }));
+    finding.push(runOf(runs + run, [], { asked: usual, isOver, leastEnds: LEAST_ENDS }));
   }
   // Without waiting jobs there are no starts to simulate. Most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
@@ -101,7 +101,7 @@ export function forecast(input: ForecastInput): Forecast {
   return {
     at: plan.now,
     waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starts, "startsAt", index) })),
-    room: asked.map((need, index) => ({
+    room: usual.map((need, index) => ({
       ...need,
       ...expected(finding, "roomAt", index),
       gaps: gapsIn(finding, index),
@@ -130,8 +130,8 @@ function optionsOf(
     now: plan.now,
     startupMs: plan.startupMs,
     tookMs(owner, wantedMs, spentMs) {
-      const own = odds[owner];
-      const share = own ? drawShare(own, drawn(), wantedMs > 0 ? spentMs / wantedMs : 0) : 1;
+      const ownOdds = odds[owner];
+      const share = ownOdds ? drawShare(ownOdds, drawn(), wantedMs > 0 ? spentMs / wantedMs : 0) : 1;
       return share < 1 ? share * wantedMs : wantedMs + durations.overMs;
     },
     mostStarts,

@@ -48,9 +48,9 @@ export function releasesOf(
   if (occupied.length === 0) return earlier;
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
   const releases = [...earlier];
-  for (const one of occupied) {
-    const at = goneAt(endOf(one, input), input.now);
-    for (const share of one.shares) {
+  for (const occupant of occupied) {
+    const at = goneAt(endOf(occupant, input), input.now);
+    for (const share of occupant.shares) {
       const index = share.node === null ? unpinned.get(share) : indexes.get(share.node);
       if (index !== undefined) releases.push({ at, node: index, units: share.units });
     }

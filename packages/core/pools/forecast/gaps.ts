@@ -32,7 +32,8 @@ export function gapsOf(
   const gaps: Gap[] = [];
   let last = room;
   for (const lastsMs of [...lasting].sort((a, b) => b - a)) {
-    const startOf = (found: readonly FoundGap[]) => found.find((one) => one.lastsMs >= lastsMs)?.startsAt ?? Infinity;
+    const startOf = (found: readonly FoundGap[]) =>
+      found.find((foundGap) => foundGap.lastsMs >= lastsMs)?.startsAt ?? Infinity;
     const times = runs.map(({ found, roomAt }) => Math.min(roomAt, startOf(found)));
     const { p50, p90 } = expectedOf(times);
     if (p50 === null || (last.p50 === p50 && last.p90 === p90)) continue;

@@ -40,11 +40,11 @@ function realStart(input: Partial<PlanInput>, question: Question): number | null
 /** The start that the forecast gives one of those who wait, for so many hours. */
 function startOf({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hours: number): number | null | undefined {
   const input = { nodes, ...empty, ...rest };
-  const all = input.waiting.map((one) => {
-    return one.uid === uid ? { ...one, size: { ...one.size, wantedMs: hours * HOUR } } : one;
+  const all = input.waiting.map((waiting) => {
+    return waiting.uid === uid ? { ...waiting, size: { ...waiting.size, wantedMs: hours * HOUR } } : waiting;
   });
   const found = forecast({ plan: { ...input, waiting: all }, durations: noDurations, seed: 1, clock: still });
-  return found.waiting.find((one) => one.uid === uid)?.p50;
+  return found.waiting.find((entry) => entry.uid === uid)?.p50;
 }
 
 describe("a question about a job not yet submitted", () => {
@@ -169,15 +169,15 @@ describe("a question about a job not yet submitted", () => {
     const pool = { nodes, occupied, waiting: all, head: "C" };
     const mine = ask(units, { wantedMs: hours * HOUR });
 
-    const asked = placeOneMore(standing(pool), mine);
+    const answer = placeOneMore(standing(pool), mine);
     const submitted = startOf(
       { ...pool, waiting: [...all, { ...waiting("mine", units), queuedAt: NOW }] },
       "mine",
       hours,
     );
 
-    expect(asked.p50).toBe(NOW + minutes * 60_000);
-    expect(submitted).toBe(asked.p50);
+    expect(answer.p50).toBe(NOW + minutes * 60_000);
+    expect(submitted).toBe(answer.p50);
   });
 
   test("is told how far the forecast reaches when it stands behind that", () => {

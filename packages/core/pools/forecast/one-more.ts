@@ -95,14 +95,14 @@ export function alternativesTo<T extends Question>(
 ): { readonly question: T; readonly answer: Answer }[] {
   const answers = [...smaller]
     .sort((a, b) => b.machines * b.units - a.machines * a.units)
-    .map((one) => ({ question: one, answer: placeOneMore(standing, one, now) }));
+    .map((question) => ({ question, answer: placeOneMore(standing, question, now) }));
   let soonest = placeOneMore(standing, question, now).p50 ?? Infinity;
   const found: typeof answers = [];
-  for (const one of answers) {
-    const { p50 } = one.answer;
+  for (const alternative of answers) {
+    const { p50 } = alternative.answer;
     if (p50 === null || p50 >= soonest) continue;
     soonest = p50;
-    found.unshift(one);
+    found.unshift(alternative);
   }
   return found.slice(0, MOST_ALTERNATIVES);
 }
@@ -116,7 +116,7 @@ export function standingOf(
 ): Standing {
   const owners = new Map(unitsByOwner(plan.occupied));
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
-  const expected = new Map(found.waiting.map((one) => [one.uid, shown(one, found.at, factor)]));
+  const expected = new Map(found.waiting.map((waitingJob) => [waitingJob.uid, shown(waitingJob, found.at, factor)]));
   const turns = places.flatMap(({ uid, position }): Turn[] => {
     const entry = entries.get(uid);
     if (!entry) return [];
@@ -134,10 +134,10 @@ export function standingOf(
     closed: plan.closed ?? null,
     freeUnits,
     waiting: places.length,
-    room: found.room.map((one) => ({
-      ...one,
-      ...shown(one, found.at, factor),
-      gaps: (one.gaps ?? []).map((gap) => shownGap(gap, found.at, factor)),
+    room: found.room.map((room) => ({
+      ...room,
+      ...shown(room, found.at, factor),
+      gaps: (room.gaps ?? []).map((gap) => shownGap(gap, found.at, factor)),
     })),
     turns: turns.filter((_, index) => index % step === 0),
     owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
@@ -172,9 +172,9 @@ function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: Plan
   const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));
   for (const { zone, units } of [...kinds, ...made]) {
     const key = `${units} ${zone ?? ""}`;
-    const known = counts.get(key) ?? [zone, units, 0];
-    known[2] += 1;
-    counts.set(key, known);
+    const count = counts.get(key) ?? [zone, units, 0];
+    count[2] += 1;
+    counts.set(key, count);
   }
   return [...counts.values()];
 }
@@ -188,7 +188,7 @@ function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean
  * Returns the times of the smallest searched room that includes the need, or of an earlier gap that lasts long enough.
  */
 function roomFor({ room }: Standing, need: Question, now: number): Expected | undefined {
-  const sizes = room.filter((one) => one.zone === need.zone && includes(one, need));
+  const sizes = room.filter((room) => room.zone === need.zone && includes(room, need));
   const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);
   return gapFor(least?.gaps ?? [], need.wantedMs, now) ?? least;
 }

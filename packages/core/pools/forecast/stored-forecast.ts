@@ -42,7 +42,7 @@ export interface Passing {
 /** Reports whether a job of this size starts at once because it ends before the reserved start. */
 export function passesAt({ until, fits }: Passing, need: Need & { readonly wantedMs: number }, now: number): boolean {
   const { machines, units, zone, wantedMs } = need;
-  const isRoom = fits.some((one) => one.machines >= machines && one.units >= units && one.zone === zone);
+  const isRoom = fits.some((fit) => fit.machines >= machines && fit.units >= units && fit.zone === zone);
   return isRoom && now + wantedMs <= until;
 }
 

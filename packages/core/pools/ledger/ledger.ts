@@ -88,11 +88,11 @@ export function ledgerOf(
   const held = new Map<string, Holding>();
   const torn = new Set<string>();
   /** Adds an entry of one item. Marks all items of a grant as torn if its entries differ. */
-  const add = <One extends Grant>(found: Map<string, One>, one: One, key: string) => {
-    const known = found.get(one.id);
-    if ((known && !sameData(known, one)) || !one.items.includes(key))
-      for (const item of [key, ...one.items, ...(known?.items ?? [])]) torn.add(item);
-    found.set(one.id, one);
+  const add = <One extends Grant>(found: Map<string, One>, grant: One, key: string) => {
+    const earlier = found.get(grant.id);
+    if ((earlier && !sameData(earlier, grant)) || !grant.items.includes(key))
+      for (const item of [key, ...grant.items, ...(earlier?.items ?? [])]) torn.add(item);
+    found.set(grant.id, grant);
   };
   for (const item of [...sorted, makeable]) {
     const key = keyText(item);
@@ -120,7 +120,7 @@ function emptyMakeable(type: string): MakeableLedger {
 /** Returns functions that convert the entries of one item. A large pool has 100,000 entries, so they share objects. */
 function readerOf(item: LedgerItem, itemKey: string) {
   const { type } = item;
-  const own = [itemKey];
+  const ownItems = [itemKey];
   // Plans look machines up by this name. Comparing the same string object is faster.
   const node = item.kind === "node" ? item.name : null;
   const { name: instanceType, gpus } = instanceTypeOfPool(type);
@@ -140,13 +140,13 @@ function readerOf(item: LedgerItem, itemKey: string) {
   };
   return {
     grantIn(entry: Entry): Grant {
-      const { grant: id, key, uid, run, owner, items = own, at, unreadableSince } = entry;
+      const { grant: id, key, uid, run, owner, items = ownItems, at, unreadableSince } = entry;
       const grant = { id, key, uid, run, owner, size: sizeOf(entry), shares: sharesOf(entry), items, at };
       return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
     },
     /** Builds a literal instead of copying the grant: holdings are most of what a plan allocates. */
     holdingIn(entry: HeldEntry): Holding {
-      const { grant: id, key, uid, run, owner, items = own, at, phase, endsAt, unreadableSince } = entry;
+      const { grant: id, key, uid, run, owner, items = ownItems, at, phase, endsAt, unreadableSince } = entry;
       const [size, shares] = [sizeOf(entry), sharesOf(entry)];
       const holding = { id, key, uid, run, owner, size, shares, items, at, phase, endsAt };
       return unreadableSince === undefined ? holding : { ...holding, unreadableSince };

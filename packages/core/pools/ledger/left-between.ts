@@ -7,9 +7,9 @@ export function leftBetween<One extends { readonly id: string }>(
   after: readonly { readonly id: string }[],
 ): One[] {
   let same = 0;
-  const skipped = before.filter((one) => {
+  const skipped = before.filter((holding) => {
     const next = after[same];
-    if (next !== one && next?.id !== one.id) return true;
+    if (next !== holding && next?.id !== holding.id) return true;
     same += 1;
     return false;
   });

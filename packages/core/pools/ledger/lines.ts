@@ -145,5 +145,5 @@ function unitsOf(entries: readonly Pick<Candidate, "size">[]): number {
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -9,11 +9,13 @@ export function onTheirMachines(
   ctx: Context,
   { type, nodes }: Ledger,
   all: readonly Holding[],
-  known: ReadonlyMap<string, Environment>,
+  knownEnvironments: ReadonlyMap<string, Environment>,
 ): readonly Holding[] {
   if (!all.some(isUnpinned)) return all;
   const there = new Set(nodes.map((node) => keyText(node)));
-  return all.map((one) => (isUnpinned(one) ? onItsMachines(ctx, type, there, one, known.get(one.key)) : one));
+  return all.map((holding) =>
+    isUnpinned(holding) ? onItsMachines(ctx, type, there, holding, knownEnvironments.get(holding.key)) : holding,
+  );
 }
 
 function isUnpinned({ shares }: Grant): boolean {
@@ -24,20 +26,20 @@ function onItsMachines(
   ctx: Context,
   type: string,
   there: ReadonlySet<string>,
-  one: Holding,
+  holding: Holding,
   record: Environment | undefined,
 ): Holding {
   const machines = record?.run.machines ?? [];
-  if (machines.length !== one.shares.length) return one;
-  const items = one.items.map((item, rank) => {
+  if (machines.length !== holding.shares.length) return holding;
+  const items = holding.items.map((item, rank) => {
     const machine = machines[rank];
-    return one.shares[rank]?.node === null && machine ? keyText(nodeLedgerKey(ctx, type, machine)) : item;
+    return holding.shares[rank]?.node === null && machine ? keyText(nodeLedgerKey(ctx, type, machine)) : item;
   });
-  if (!items.every((item) => there.has(item)) || new Set(items).size < items.length) return one;
+  if (!items.every((item) => there.has(item)) || new Set(items).size < items.length) return holding;
   return {
-    ...one,
+    ...holding,
     items,
-    shares: one.shares.map(({ units }, rank) => ({ node: machines[rank]?.name ?? null, units })),
+    shares: holding.shares.map(({ units }, rank) => ({ node: machines[rank]?.name ?? null, units })),
   };
 }
 

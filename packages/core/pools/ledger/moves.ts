@@ -19,14 +19,14 @@ export function movesOf({ occupied, waiting, head }: PlanInput, places: readonly
   const units = new Map(unitsByOwner(occupied));
   for (const { owner } of waiting) if (!units.has(owner)) units.set(owner, 0);
   const held = [...units.values()].sort((a, b) => a - b);
-  const own = new Map(units);
+  const unitsAfter = new Map(units);
   const entries = new Map(waiting.map((entry) => [entry.uid, entry]));
   return new Map(
     places.flatMap(({ uid }): [string, Move][] => {
       const entry = entries.get(uid);
       if (!entry) return [];
-      const before = own.get(entry.owner) ?? 0;
-      own.set(entry.owner, before + entry.size.machines * entry.size.units);
+      const before = unitsAfter.get(entry.owner) ?? 0;
+      unitsAfter.set(entry.owner, before + entry.size.machines * entry.size.units);
       if (uid === head) return [[uid, { code: "ends", count: entry.size.machines * entry.size.units }]];
       const isOwn = (units.get(entry.owner) ?? 0) < before ? 1 : 0;
       const count = countBelow(held, before) - isOwn;

@@ -11,8 +11,8 @@ import { type Read, readEach } from "../../store/readable.ts";
  */
 export async function readNamed(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
   const keys = new Map(named.map((text) => [text, environmentKeyOf(text)]));
-  const known = [...keys.values()].filter((key) => key !== undefined);
-  const items = known.length > 0 ? await ctx.table.getMany(known) : [];
+  const knownKeys = [...keys.values()].filter((key) => key !== undefined);
+  const items = knownKeys.length > 0 ? await ctx.table.getMany(knownKeys) : [];
   const { records, unreadable } = readEach(ctx, items, parseEnvironment);
   const noKeys = [...keys].flatMap(([text, key]) => (key ? [] : [text]));
   for (const text of noKeys) ctx.log.error("unreadable record", { look: text.slice(0, 200), why: "it is no key" });

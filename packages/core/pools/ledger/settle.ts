@@ -70,36 +70,36 @@ export async function settleLedger(
   named: readonly Environment[],
   now: number,
 ): Promise<Settled> {
-  const known = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  const knownEnvironments = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   const turn = inTurn(before, now);
   const open = before.granted.filter(({ at, unreadableSince }) => now - at >= OPEN_MS || unreadableSince !== undefined);
-  const asked = [...open, ...turn.held].map(({ key }) => key);
-  const missing = asked.filter((key) => !known.has(key));
+  const namedKeys = [...open, ...turn.held].map(({ key }) => key);
+  const missing = namedKeys.filter((key) => !knownEnvironments.has(key));
   const { records, unreadable } = await readNamed(ctx, missing);
-  for (const record of records) known.set(keyText(keyOf(record)), record);
+  for (const record of records) knownEnvironments.set(keyText(keyOf(record)), record);
 
-  const read = new Set([...known.keys(), ...missing]);
+  const readKeys = new Set([...knownEnvironments.keys(), ...missing]);
   const granted = before.granted.flatMap((grant) => {
     if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];
-    return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
+    return !readKeys.has(grant.key) || mayStillTake(grant, knownEnvironments.get(grant.key)) ? [readAgain(grant)] : [];
   });
-  const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
+  const taken = before.granted.flatMap((grant) => holding(grant, knownEnvironments.get(grant.key)));
   // Most holdings stay the same objects, which later steps skip.
   const kept: Holding[] = [];
   const compared: Holding[] = [];
   for (const old of before.held) {
-    if (read.has(old.key)) compared.push(old);
-    if (!read.has(old.key)) kept.push(old);
+    if (readKeys.has(old.key)) compared.push(old);
+    if (!readKeys.has(old.key)) kept.push(old);
     else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));
-    else kept.push(...stillHeld(old, known.get(old.key)));
+    else kept.push(...stillHeld(old, knownEnvironments.get(old.key)));
   }
-  const held = onTheirMachines(ctx, before, [...kept, ...taken], known);
-  const nodes = withoutLeftovers(afterWithdrawals(before, compared, known), held, before);
+  const held = onTheirMachines(ctx, before, [...kept, ...taken], knownEnvironments);
+  const nodes = withoutLeftovers(afterWithdrawals(before, compared, knownEnvironments), held, before);
   const ledger = { ...before, nodes, granted, held };
   raiseAlarm(ctx, ledger, now);
-  const stay = compared.filter((old) => holding(old, known.get(old.key)).length > 0);
-  await lookWhereNoSweepDoes(ctx, [...granted, ...stay, ...taken], known, now);
-  return { ledger, known, compared: turn.compared };
+  const stay = compared.filter((old) => holding(old, knownEnvironments.get(old.key)).length > 0);
+  await lookWhereNoSweepDoes(ctx, [...granted, ...stay, ...taken], knownEnvironments, now);
+  return { ledger, known: knownEnvironments, compared: turn.compared };
 }
 
 /** Returns the holdings of the next ledger items in the rotation. */
@@ -118,7 +118,7 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
   }
   const reached = [...chosen].at(-1) ?? null;
   return {
-    held: held.filter((one) => one.items.some((item) => chosen.has(item))),
+    held: held.filter((holding) => holding.items.some((item) => chosen.has(item))),
     compared: { item: reached, at: now },
   };
 }
@@ -127,13 +127,13 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
 function afterWithdrawals(
   { nodes, granted }: Ledger,
   compared: readonly Holding[],
-  known: ReadonlyMap<string, Environment>,
+  knownEnvironments: ReadonlyMap<string, Environment>,
 ): readonly NodeLedger[] {
-  const isKnown = ({ key }: Grant) => known.has(key);
+  const isKnown = ({ key }: Grant) => knownEnvironments.has(key);
   const knownHeld = compared.filter(isKnown);
   const all = [...granted.filter(isKnown), ...knownHeld];
-  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
-  const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, known.get(old.key))));
+  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, knownEnvironments.get(old.key))));
+  const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, knownEnvironments.get(old.key))));
   if (aside.size + silent.size === 0) return nodes;
   return nodes.map((node) => {
     const asideUntil = aside.get(node.name);
@@ -150,10 +150,10 @@ function afterWithdrawals(
 async function lookWhereNoSweepDoes(
   ctx: PlannerContext,
   compared: readonly Grant[],
-  known: ReadonlyMap<string, Environment>,
+  knownEnvironments: ReadonlyMap<string, Environment>,
   now: number,
 ): Promise<void> {
-  const records = compared.flatMap(({ key }) => known.get(key) ?? []);
+  const records = compared.flatMap(({ key }) => knownEnvironments.get(key) ?? []);
   const hidden = records.filter((record) => !isSwept(ctx, record, now));
   await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
 }

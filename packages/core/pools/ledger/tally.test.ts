@@ -31,7 +31,7 @@ test("each grant taken counts its wait once, and each life that returned capacit
   expect(tally?.ends).toEqual({ "failed:command": 1, cancelled: 1 });
   expect(waitsUpTo(tally?.waits, 1)).toBe(1);
   expect(waitsUpTo(tally?.waits, 900)).toBe(1);
-  expect(tally?.waits.reduce((sum, one) => sum + one)).toBe(2);
+  expect(tally?.waits.reduce((sum, wait) => sum + wait)).toBe(2);
   expect(tally?.waitedSeconds).toBeGreaterThan(9.5 * 60);
 });
 

@@ -22,7 +22,9 @@ export const emptyTally: Tally = { waits: [...waitBounds, 0].map(() => 0), waite
 
 /** Returns the tally after `took` have taken their grants and `returned` have returned their capacity. */
 function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
-  const waited = took.map((one) => Math.max(0, (one.run.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
+  const waited = took.map(
+    (environment) => Math.max(0, (environment.run.preparingAt ?? environment.queuedAt) - environment.queuedAt) / 1000,
+  );
   const waits = [...before.waits];
   for (const seconds of waited) {
     const bucket = waitBounds.findIndex((bound) => seconds <= bound);
@@ -31,7 +33,7 @@ function tallied(before: Tally, took: readonly Environment[], returned: readonly
   }
   const ends = { ...before.ends };
   for (const word of returned.flatMap(endWord)) ends[word] = (ends[word] ?? 0) + 1;
-  return { waits, waitedSeconds: before.waitedSeconds + waited.reduce((sum, one) => sum + one, 0), ends };
+  return { waits, waitedSeconds: before.waitedSeconds + waited.reduce((sum, seconds) => sum + seconds, 0), ends };
 }
 
 /** Returns the tally after this planner replaced `before` by `after`. `known` are the records that it read. */
@@ -39,37 +41,40 @@ export function talliedBetween(
   tally: Tally | undefined,
   before: Pick<Ledger, "granted" | "held">,
   after: Pick<Ledger, "granted" | "held">,
-  known: ReadonlyMap<string, Environment>,
+  knownEnvironments: ReadonlyMap<string, Environment>,
 ): Tally | undefined {
-  const took = thoseThatTook(leftBetween(before.granted, after.granted), known);
-  const given = leftBetween(before.held, after.held);
+  const took = thoseThatTook(leftBetween(before.granted, after.granted), knownEnvironments);
+  const returned = leftBetween(before.held, after.held);
   const over = [
     ...took.filter(({ run: { grant }, end: { outcome } }) => !grant && outcome),
-    ...thoseThatReturned(given, known),
+    ...thoseThatReturned(returned, knownEnvironments),
   ];
   return took.length + over.length > 0 ? tallied(tally ?? emptyTally, took, over) : tally;
 }
 
 /** Returns the records that took these grants, with tolerance for clock skew. */
-function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
-  return ofTheirRecords(grants, known).flatMap(({ entry, record: { run }, record }) => {
+function thoseThatTook(grants: readonly Grant[], knownEnvironments: ReadonlyMap<string, Environment>): Environment[] {
+  return ofTheirRecords(grants, knownEnvironments).flatMap(({ entry, record: { run }, record }) => {
     const isOther = run.grant !== null && run.grant.id !== entry.id;
     return run.preparingAt !== null && run.preparingAt >= entry.at - CLOCK_SKEW_MS && !isOther ? [record] : [];
   });
 }
 
 /** Returns the records that ended and returned their capacity. */
-function thoseThatReturned(entries: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
-  return ofTheirRecords(entries, known)
+function thoseThatReturned(
+  entries: readonly Grant[],
+  knownEnvironments: ReadonlyMap<string, Environment>,
+): Environment[] {
+  return ofTheirRecords(entries, knownEnvironments)
     .map(({ record }) => record)
     .filter(({ run: { grant }, end: { outcome } }) => grant === null && outcome !== null);
 }
 
 const CLOCK_SKEW_MS = 5_000;
 
-function ofTheirRecords(entries: readonly Grant[], known: ReadonlyMap<string, Environment>) {
+function ofTheirRecords(entries: readonly Grant[], knownEnvironments: ReadonlyMap<string, Environment>) {
   return entries.flatMap((entry) => {
-    const record = known.get(entry.key);
+    const record = knownEnvironments.get(entry.key);
     return record?.uid === entry.uid && record.run.n === entry.run ? [{ entry, record }] : [];
   });
 }

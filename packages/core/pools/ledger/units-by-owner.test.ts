@@ -16,9 +16,9 @@ test("adds the units of all machines of each owner, and visits a list once howev
   });
   const occupied = [held("a", 1), held("b", 8, 8), held("a", 2)];
 
-  const asked = [1, 2, 3].map(() => [...unitsByOwner(occupied)]);
+  const input = [1, 2, 3].map(() => [...unitsByOwner(occupied)]);
 
-  expect(asked[2]).toEqual([
+  expect(input[2]).toEqual([
     ["a", 3],
     ["b", 16],
   ]);

@@ -9,15 +9,15 @@ export interface Owners {
   readonly units: ReadonlyMap<string, number>;
 }
 
-const known = new WeakMap<readonly Occupied[], Owners>();
+const cache = new WeakMap<readonly Occupied[], Owners>();
 
 /**
  * Returns the owners of a list, cached per list. A plan and its forecast ask five times for the same list, which has
  * 100,000 entries in a large pool.
  */
 export function ownersOf(occupied: readonly Occupied[]): Owners {
-  const found = known.get(occupied) ?? findOwners(occupied);
-  known.set(occupied, found);
+  const found = cache.get(occupied) ?? findOwners(occupied);
+  cache.set(occupied, found);
   return found;
 }
 

@@ -42,8 +42,8 @@ export async function readUsed(
   now: number,
 ): Promise<Used> {
   const owners = new Set(waiting);
-  const asked = [...(owners.size > 1 ? owners : []), ...returned.map(({ owner }) => owner)];
-  const digits = new Map(asked.map((owner) => [owner, ctx.ids.hash(owner).slice(0, 1)]));
+  const ownersToRead = [...(owners.size > 1 ? owners : []), ...returned.map(({ owner }) => owner)];
+  const digits = new Map(ownersToRead.map((owner) => [owner, ctx.ids.hash(owner).slice(0, 1)]));
   if (digits.size === 0) return { owners: new Map(), changed: [] };
   const keys = new Map([...new Set(digits.values())].map((digit) => [digit, usedKey(type, digit)]));
   const stored = new Map((await ctx.table.getMany([...keys.values()])).map((item) => [item.pk, item]));
@@ -86,9 +86,11 @@ export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promi
 export function returnedBetween(
   before: Pick<Ledger, "held">,
   after: Pick<Ledger, "held">,
-  known: ReadonlyMap<string, Environment>,
+  knownEnvironments: ReadonlyMap<string, Environment>,
 ): Holding[] {
-  return leftBetween(before.held, after.held).filter((one) => !wasOnlyTried(one, known.get(one.key)));
+  return leftBetween(before.held, after.held).filter(
+    (holding) => !wasOnlyTried(holding, knownEnvironments.get(holding.key)),
+  );
 }
 
 function wasOnlyTried({ uid, run: n }: Holding, record: Environment | undefined): boolean {

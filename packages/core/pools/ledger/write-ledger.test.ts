@@ -137,8 +137,8 @@ describe("a plan that is written", () => {
     await writeLedger(world.ctx, empty, { ...empty, granted: [grant("one", [empty.nodes[0] as NodeLedger])] });
     const before = world.table.all();
 
-    const read = await ledger();
-    await writeLedger(world.ctx, read, read);
+    const storedLedger = await ledger();
+    await writeLedger(world.ctx, storedLedger, storedLedger);
 
     expect(world.table.all()).toEqual(before);
   });
@@ -202,8 +202,8 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
     const { world } = await poolOf(1);
     const items = [keyText(nodeLedgerKey(world.ctx, "cpu-shared", { name, uid }))];
     const seen = Array.from({ length: 2_000 }, (_, n) => String(n).padStart(32, "0"));
-    const offered = Object.fromEntries(seen.slice(0, 1_000).map((one) => [one, items]));
-    const cut = Object.fromEntries(seen.slice(0, 200).map((one) => [one, Date.now()]));
+    const offered = Object.fromEntries(seen.slice(0, 1_000).map((name) => [name, items]));
+    const cut = Object.fromEntries(seen.slice(0, 200).map((name) => [name, Date.now()]));
 
     const head = { ...emptyPool(world.ctx, "cpu-shared"), seen, offered, reach: { begin: owner, last: owner, cut } };
 
@@ -227,14 +227,14 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   const { world, ledger } = await poolOf(10_000);
   const empty = await ledger();
   const wholes = empty.nodes.slice(0, 9_900).map((node, n) => grant(`h${n}`, [node]));
-  const held = wholes.map((one) => ({ ...one, phase: "active" as const, endsAt: world.clock.now() + 3_600_000 }));
+  const held = wholes.map((whole) => ({ ...whole, phase: "active" as const, endsAt: world.clock.now() + 3_600_000 }));
   const table = { ...world.table };
   await Promise.all(
-    held.map((one, n) => {
+    held.map((item, n) => {
       const node = empty.nodes[n] as NodeLedger;
-      const { id, key, uid, run, at, size } = one;
+      const { id, key, uid, run, at, size } = item;
       const entry = { key, uid, run, grant: id, owner, units: 8, machines: 1, wantedMs: size.wantedMs, at };
-      return table.put({ ...node, held: [{ ...entry, phase: "active", endsAt: one.endsAt }] } as never);
+      return table.put({ ...node, held: [{ ...entry, phase: "active", endsAt: item.endsAt }] } as never);
     }),
   );
   const waits = await createEnvironment(world.as("bob"), newEnvironment("waits"));
@@ -267,10 +267,10 @@ test("a ledger whose partitions have several pages is planned with as a whole", 
   let pages = 0;
   const paged: Table = {
     ...world.table,
-    async query(asked) {
-      if ("index" in asked || !asked.pk.startsWith("pool#h100#")) return world.table.query(asked);
+    async query(input) {
+      if ("index" in input || !input.pk.startsWith("pool#h100#")) return world.table.query(input);
       pages += 1;
-      return world.table.query({ ...asked, limit: 10 });
+      return world.table.query({ ...input, limit: 10 });
     },
   };
 
@@ -291,7 +291,7 @@ test("what was granted on machines still to be made is in an item of its own", a
 
 test("of 1,000 machines a plan that changes one compares the entries of that one alone", async () => {
   const { world } = await poolOf(0);
-  const read: string[] = [];
+  const names: string[] = [];
   const nodes = Array.from({ length: 1_000 }, (_, n): NodeLedger => {
     const name = `n${n}`;
     const key = nodeLedgerKey(world.ctx, "h100", { name, uid: name });
@@ -313,7 +313,7 @@ test("of 1,000 machines a plan that changes one compares the entries of that one
   const noting = nodes.map((node) => ({
     ...node,
     get held() {
-      read.push(node.name);
+      names.push(node.name);
       return node.held;
     },
   }));
@@ -327,12 +327,12 @@ test("of 1,000 machines a plan that changes one compares the entries of that one
   } as const;
   const before = ledgerOf(emptyPool(world.ctx, "h100"), noting, makeable);
   const [first] = before.nodes;
-  read.length = 0;
+  names.length = 0;
 
   const wanted = { ...before, granted: [grant("new", first ? [first] : [], 4)] };
   const { ledger, isPart } = await writeLedger(world.ctx, before, wanted);
 
-  expect(new Set(read)).toEqual(new Set([first?.name]));
+  expect(new Set(names)).toEqual(new Set([first?.name]));
   expect([ledger.granted.length, ledger.held.length, isPart]).toEqual([1, 1_000, false]);
 });
 

@@ -90,13 +90,13 @@ function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Chan
   const later: Grant[] = [];
   let at = 0;
   for (const was of before) {
-    const one = after[at];
-    if (one === was) at += 1;
-    if (one === was) continue;
+    const grant = after[at];
+    if (grant === was) at += 1;
+    if (grant === was) continue;
     earlier.set(was.id, was);
-    if (one?.id !== was.id) continue;
+    if (grant?.id !== was.id) continue;
     at += 1;
-    later.push(one);
+    later.push(grant);
   }
   return { earlier, later: [...later, ...after.slice(at)] };
 }
@@ -109,17 +109,17 @@ function changedItems(before: Ledger, after: Ledger, changes: Changes): Readonly
   const isTouched = (item: LedgerItem) => !same.has(item) || (touched.size > 0 && touched.has(keyText(item)));
   const others = [...after.nodes, after.makeable].filter(isTouched);
   if (others.length === 0) return new Map();
-  const read = itemsByKey(before);
-  const wanted = new Map(others.map((item) => [keyText(item), item] as const).filter(([key]) => read.has(key)));
+  const itemsBefore = itemsByKey(before);
+  const wanted = new Map(others.map((item) => [keyText(item), item] as const).filter(([key]) => itemsBefore.has(key)));
   if (wanted.size === 0) return wanted;
   const nextOf = itemsAfter(after, changes, wanted);
   const all = [...wanted].map(([key, item]) => [key, nextOf(item)] as const);
-  return new Map(all.filter(([key, next]) => !sameData(next, read.get(key))));
+  return new Map(all.filter(([key, next]) => !sameData(next, itemsBefore.get(key))));
 }
 
 /** Returns the keys of the items of each grant that was added, removed or changed. */
 function itemsIn({ earlier, later }: Changes): string[] {
-  const isSame = (one: Grant) => sameData(earlier.get(one.id), one);
+  const isSame = (grant: Grant) => sameData(earlier.get(grant.id), grant);
   const same = new Set(later.filter(isSame).map(({ id }) => id));
   return [...earlier.values(), ...later].flatMap(({ id, items }) => (same.has(id) ? [] : items));
 }
@@ -157,8 +157,8 @@ function byItem<One extends Grant>(
   const there = grants.filter(({ items }) => items.some((item) => wanted.has(item)));
   for (const grant of there.sort((a, b) => (a.id < b.id ? -1 : 1))) {
     for (const item of new Set(grant.items)) {
-      const known = found.get(item);
-      if (known) known.push(grant);
+      const entries = found.get(item);
+      if (entries) entries.push(grant);
       else found.set(item, [grant]);
     }
   }

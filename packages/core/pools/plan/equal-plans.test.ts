@@ -53,16 +53,16 @@ const pools = fc
     closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
   })
   .map(({ nodes, held: holdings, jobs, used, ...rest }): PlanInput => {
-    const there = nodes.map((one, n) => ({
-      ...one,
+    const there = nodes.map((node, n) => ({
+      ...node,
       name: `n${n}`,
-      units: one.units - Math.min(one.units, one.foreign),
+      units: node.units - Math.min(node.units, node.foreign),
     }));
     return {
       ...rest,
-      nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...one }) => one),
+      nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
       occupied: occupiedOn(there, holdings),
-      waiting: jobs.map((one, n) => ({ ...one, uid: `w${n}` })),
+      waiting: jobs.map((job, n) => ({ ...job, uid: `w${n}` })),
       unitsPerNode: 8,
       startupMs: 4 * MINUTE_MS,
       used: new Map(Object.entries(used)),
@@ -73,13 +73,15 @@ const pools = fc
 /** What fits of these on machines, drained ones among them; the others hold machines that are still to be made. */
 function occupiedOn(nodes: readonly { name: string; units: number }[], holdings: readonly HeldValue[]): Occupied[] {
   const free = new Map(nodes.map(({ name, units }) => [name, units]));
-  return holdings.flatMap((one): Occupied[] => {
-    const at = NOW - Math.round(one.wantedMs * one.spent);
-    const names = [...new Set(one.at)].map((n) => nodes[n]?.name ?? null);
-    const shares = names.map((name) => ({ node: name, units: one.units }));
-    if (names.some((name) => name !== null && (free.get(name) ?? 0) < one.units)) return [];
-    for (const name of names) if (name !== null) free.set(name, (free.get(name) ?? 0) - one.units);
-    return [{ owner: one.owner, shares, at, endsAt: one.isActive ? at + one.wantedMs : null, size: one }];
+  return holdings.flatMap((holding): Occupied[] => {
+    const at = NOW - Math.round(holding.wantedMs * holding.spent);
+    const names = [...new Set(holding.at)].map((n) => nodes[n]?.name ?? null);
+    const shares = names.map((name) => ({ node: name, units: holding.units }));
+    if (names.some((name) => name !== null && (free.get(name) ?? 0) < holding.units)) return [];
+    for (const name of names) if (name !== null) free.set(name, (free.get(name) ?? 0) - holding.units);
+    return [
+      { owner: holding.owner, shares, at, endsAt: holding.isActive ? at + holding.wantedMs : null, size: holding },
+    ];
   });
 }
 
@@ -88,14 +90,17 @@ type HeldValue = typeof held extends fc.Arbitrary<infer Value> ? Value : never;
 const durations = fc
   .array(fc.record({ owner, share: fc.double({ min: 0, max: 1.2, noNaN: true }) }), { maxLength: 60 })
   .map((runs): Durations => {
-    return runs.reduce((known, one) => addRun(known, { ...one, tookMs: one.share * 1e7, wantedMs: 1e7 }), noDurations);
+    return runs.reduce(
+      (knownRun, run) => addRun(knownRun, { ...run, tookMs: run.share * 1e7, wantedMs: 1e7 }),
+      noDurations,
+    );
   });
 
 const arrivals = fc
   .array(fc.record({ owner, size, zone, minutes: fc.integer({ min: 1, max: 600 }) }), { maxLength: 8 })
   .map((came): Arrivals => {
     return came
-      .map(({ minutes, ...one }): Arrival => ({ ...one, at: NOW - minutes * MINUTE_MS }))
+      .map(({ minutes, ...entry }): Arrival => ({ ...entry, at: NOW - minutes * MINUTE_MS }))
       .sort((a, b) => a.at - b.at);
   });
 
@@ -119,13 +124,13 @@ test("a plan is the one that a planner without any shortcut makes", () => {
 test("a forecast is the one that runs without any shortcut make", () => {
   let [starts, gaps] = [0, 0];
   fc.assert(
-    fc.property(pools, durations, arrivals, fc.nat({ max: 99 }), (pool, known, came, seed) => {
-      const input = { plan: pool, durations: known, arrivals: came, seed, runs: RUNS };
+    fc.property(pools, durations, arrivals, fc.nat({ max: 99 }), (pool, knownDurations, came, seed) => {
+      const input = { plan: pool, durations: knownDurations, arrivals: came, seed, runs: RUNS };
       const found = forecast({ ...input, clock: { monotonic: () => 0 } });
 
       expect(found).toEqual(plainForecast(input, found.room));
       starts += found.waiting.filter(({ p90 }) => p90 !== null && p90 > NOW).length;
-      gaps += found.room.flatMap((one) => one.gaps ?? []).length;
+      gaps += found.room.flatMap((room) => room.gaps ?? []).length;
     }),
     { numRuns: 150, ...whole },
   );
@@ -143,13 +148,13 @@ interface PlainInput {
 function plainForecast(input: PlainInput, room: Forecast["room"]): Forecast {
   const { plan: pool, seed } = input;
   if (pool.closed) return { at: NOW, waiting: [], room: [], later: NOW };
-  const asked = room.map(({ machines, units, zone: where }) => ({ machines, units, zone: where }));
-  const runOf = (run: number, came: Arrivals, needs: typeof asked) => {
+  const request = room.map(({ machines, units, zone: where }) => ({ machines, units, zone: where }));
+  const runOf = (run: number, came: Arrivals, needs: typeof request) => {
     const drawn = drawnFrom(seed, run);
     const coming = drawArrivals(came, NOW, drawnFrom(seed, 1_000 + run));
     return plainRun(pool, {
-      coming: coming.map(({ at, ...one }) => ({ ...one, uid: "", comesAt: at })),
-      zones: coming.map((one) => one.zone),
+      coming: coming.map(({ at, ...entry }) => ({ ...entry, uid: "", comesAt: at })),
+      zones: coming.map((arrival) => arrival.zone),
       asked: needs,
       until: NOW + 7 * 24 * 60 * MINUTE_MS,
       tookMs(who, wanted, spent) {
@@ -158,18 +163,18 @@ function plainForecast(input: PlainInput, room: Forecast["room"]): Forecast {
       },
     });
   };
-  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(RUNS + run, [], asked));
+  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(RUNS + run, [], request));
   const isIdle = finding.every(({ jobs }) => jobs.length === 0);
   const starting = Array.from({ length: isIdle ? 0 : RUNS }, (_, run) => runOf(run, input.arrivals, []));
   const uids = plainJobs(pool).map(({ uid }) => uid);
-  const able = uids.filter((uid) => finding[0]?.jobs.some((one) => one.uid === uid));
+  const able = uids.filter((uid) => finding[0]?.jobs.some((job) => job.uid === uid));
   const startOf = ({ startsAt }: (typeof starting)[number], uid: string) =>
-    [...startsAt].find(([one]) => one.uid === uid)?.[1] ?? Infinity;
+    [...startsAt].find(([job]) => job.uid === uid)?.[1] ?? Infinity;
   const later = Math.min(...[...starting, ...finding].map(({ wentTo }) => wentTo));
   return {
     at: NOW,
     waiting: able.map((uid) => ({ uid, ...expectedOf(starting.map((run) => startOf(run, uid))) })),
-    room: asked.map((need, index) => {
+    room: request.map((need, index) => {
       const expected = expectedOf(finding.map(({ roomAt }) => roomAt[index] ?? Infinity));
       const found = finding.map(({ gaps, roomAt }) => ({
         found: gaps[index] ?? [],

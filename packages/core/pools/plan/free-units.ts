@@ -92,8 +92,8 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
 
   /** Returns the groups of existing nodes, then those of nodes still to be created. */
   function groupsFor(zone: string | null): readonly (readonly Group[])[] {
-    const known = byZone.get(zone);
-    if (known) return known;
+    const cached = byZone.get(zone);
+    if (cached) return cached;
     const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
     const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
     byZone.set(zone, kinds);
@@ -119,10 +119,10 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     for (const among of groupsFor(need.zone)) {
       for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
         if (!counts[units]) continue;
-        for (let one = popFirst(among, units); one; one = popFirst(among, units)) {
-          popped.push(one);
-          if (found.includes(one.index) || (allowed && !allowed(one.index))) continue;
-          found.push(one.index);
+        for (let candidate = popFirst(among, units); candidate; candidate = popFirst(among, units)) {
+          popped.push(candidate);
+          if (found.includes(candidate.index) || (allowed && !allowed(candidate.index))) continue;
+          found.push(candidate.index);
           if (found.length === need.machines) break;
         }
       }
@@ -164,8 +164,8 @@ function groupsOf(nodes: readonly FreeNode[]): Groups {
   const groupOf = new Uint16Array(nodes.length);
   for (const [index, { name, zone }] of nodes.entries()) {
     const isMakeable = name === null;
-    const known = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
-    groupOf[index] = known >= 0 ? known : groups.push({ zone, isMakeable, byFree: [] }) - 1;
+    const groupIndex = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
+    groupOf[index] = groupIndex >= 0 ? groupIndex : groups.push({ zone, isMakeable, byFree: [] }) - 1;
   }
   return { groups, groupOf };
 }

@@ -44,9 +44,9 @@ export function headAfterPlan(
 ): Pool {
   const seen = planned.places.map((place) => place.uid);
   const oldest = oldestOf(ledger.granted);
-  const given = oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const);
-  const others = offeredUnread(pool, ledger).filter(([uid]) => given.every(([one]) => one !== uid));
-  const offered = Object.fromEntries(withRoom([...given, ...others], ([, items]) => items.length));
+  const offeredItems = oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const);
+  const others = offeredUnread(pool, ledger).filter(([uid]) => offeredItems.every(([otherUid]) => otherUid !== uid));
+  const offered = Object.fromEntries(withRoom([...offeredItems, ...others], ([, items]) => items.length));
   const summary = summarize(ctx, ledger, waiting, planned, now);
   // A first in line whose record cannot be read stays first (docs/architecture/admission.md#fairness).
   const head = pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned);
@@ -160,8 +160,8 @@ function hasNews(
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {
-  const known = new Set(b);
-  return a.length === b.length && a.every((one) => known.has(one));
+  const members = new Set(b);
+  return a.length === b.length && a.every((member) => members.has(member));
 }
 
 /** Returns the sorted first digits of the uids, which name the items of advice that have entries. */

@@ -52,7 +52,7 @@ test("somebody's first job starts before the second of somebody who has 2,100 wa
   await world.advance(7 * MINUTE);
   await world.advance(7 * MINUTE);
 
-  const started = (await viewPool(world.ctx, "h100"))?.tally?.waits.reduce((sum, one) => sum + one, 0);
+  const started = (await viewPool(world.ctx, "h100"))?.tally?.waits.reduce((sum, wait) => sum + wait, 0);
   expect((await world.read("bob", "first")).phase).toBe("active");
   expect(started).toBe(3);
 });
@@ -100,8 +100,8 @@ test("20,000 submits of one owner leave a plan, its reads and the ledger small",
   }
   index.record("bob", bob as never);
   let served = 0;
-  const query: typeof world.table.query = async (asked) => {
-    const page = "index" in asked && asked.index === "waiting" ? index.query(asked) : await world.table.query(asked);
+  const query: typeof world.table.query = async (input) => {
+    const page = "index" in input && input.index === "waiting" ? index.query(input) : await world.table.query(input);
     served += page.items.length;
     return page;
   };
@@ -127,8 +127,8 @@ async function plansOver(owners: number, each: number, plans: number) {
   }
   const ownersSeen = new Set<number>();
   const reads: number[] = [];
-  const query: typeof world.table.query = async (asked) => {
-    const page = "index" in asked && asked.index === "waiting" ? index.query(asked) : await world.table.query(asked);
+  const query: typeof world.table.query = async (input) => {
+    const page = "index" in input && input.index === "waiting" ? index.query(input) : await world.table.query(input);
     reads[reads.length - 1] = (reads.at(-1) ?? 0) + page.items.length;
     return page;
   };

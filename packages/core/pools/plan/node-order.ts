@@ -13,12 +13,12 @@ export function nodeOrder(nodes: readonly number[], isBefore: (a: number, b: num
   for (let place = 0; place < heap.length; place++) places[heap[place] ?? 0] = place;
   for (let place = (heap.length >> 1) - 1; place >= 0; place--) sink(place);
 
-  function swap(place: number, other: number): void {
-    const [node, next] = [heap[place] ?? 0, heap[other] ?? 0];
+  function swap(place: number, otherPlace: number): void {
+    const [node, next] = [heap[place] ?? 0, heap[otherPlace] ?? 0];
     heap[place] = next;
-    heap[other] = node;
+    heap[otherPlace] = node;
     places[next] = place;
-    places[node] = other;
+    places[node] = otherPlace;
   }
 
   function sink(from: number): void {

@@ -58,7 +58,7 @@ function foreignUnits({ nodes }: PlanInput): number {
 
 /** Returns why a job got nothing although enough units are free, cached by need. */
 function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "elsewhere" | "making" | "behind" {
-  const known = new Map<string, "elsewhere" | "making" | "behind">();
+  const reasons = new Map<string, "elsewhere" | "making" | "behind">();
   const find = (need: Need) => {
     if (free.find(need, (node) => nodes[node]?.name !== null)) return "behind";
     if (!free.find(need)) return "elsewhere";
@@ -66,8 +66,8 @@ function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "else
   };
   return (need) => {
     const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
-    const code = known.get(key) ?? find(need);
-    known.set(key, code);
+    const code = reasons.get(key) ?? find(need);
+    reasons.set(key, code);
     return code;
   };
 }

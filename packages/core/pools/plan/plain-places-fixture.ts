@@ -34,7 +34,7 @@ export function plainPlaces(
   const first = jobs.find(({ uid }) => uid === head);
   for (let job = plainFirst(jobs, first, units, used); job; job = plainFirst(jobs, first, units, used)) {
     const next = job;
-    jobs = jobs.filter((one) => one !== next);
+    jobs = jobs.filter((job) => job !== next);
     addTo(units, job.owner, job.need.machines * job.need.units);
     able.push(job);
   }

@@ -24,10 +24,10 @@ export function plainPlan(input: PlanInput): Plan {
   const shares: PlainShare[] = [];
   const addShare = (node: number, many: number, endsAt: number) =>
     shares.push({ number: shares.length, node, units: many, endsAt: goneAt(endsAt, now) });
-  for (const one of input.occupied) {
-    for (const share of one.shares) {
+  for (const occupied of input.occupied) {
+    for (const share of occupied.shares) {
       const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
-      if (node !== undefined && node >= 0) addShare(node, share.units, endOf(one, input));
+      if (node !== undefined && node >= 0) addShare(node, share.units, endOf(occupied, input));
     }
   }
   const grants: { uid: string; shares: { node: string | null; units: number }[] }[] = [];
@@ -38,7 +38,7 @@ export function plainPlan(input: PlanInput): Plan {
   const before = jobs.find(({ uid }) => uid === input.head);
   for (let job = plainFirst(jobs, before, units, used); job; job = plainFirst(jobs, before, units, used)) {
     const { uid, need, owner, size } = job;
-    jobs = jobs.filter((one) => one.uid !== uid);
+    jobs = jobs.filter((job) => job.uid !== uid);
     const endsAt = now + size.wantedMs;
     const passes = plainPasses(reserved, nodes, need, endsAt);
     const mayMake = unpinnedLeft - kept >= need.machines;

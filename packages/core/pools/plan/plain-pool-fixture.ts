@@ -42,7 +42,7 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (n
   const fitting = [...nodes.entries()].filter(
     ([index, node]) => node.free >= need.units && isInZone(node) && isAllowed(index),
   );
-  fitting.sort(([a, one], [b, other]) => kind(one) - kind(other) || one.free - other.free || a - b);
+  fitting.sort(([a, node], [b, otherNode]) => kind(node) - kind(otherNode) || node.free - otherNode.free || a - b);
   return fitting.length < need.machines ? undefined : fitting.slice(0, need.machines).map(([index]) => index);
 }
 
@@ -54,7 +54,7 @@ export function plainFirst<T extends Ordered>(
   used: ReadonlyMap<string, number>,
 ): T | undefined {
   if (head && jobs.includes(head)) return head;
-  const of = (known: ReadonlyMap<string, number>, { owner }: T) => known.get(owner) ?? 0;
+  const of = (knownValue: ReadonlyMap<string, number>, { owner }: T) => knownValue.get(owner) ?? 0;
   return jobs.toSorted((a, b) => of(units, a) - of(units, b) || of(used, a) - of(used, b) || a.rank - b.rank)[0];
 }
 
@@ -111,5 +111,10 @@ export interface PlainJob extends Pick<Waiting, "uid" | "owner" | "size"> {
 
 export function plainJobs(input: PlanInput): PlainJob[] {
   const oldest = input.waiting.toSorted((a, b) => a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1));
-  return oldest.map((one, rank) => ({ ...one, rank, need: { ...one.size, zone: one.zone }, comesAt: -Infinity }));
+  return oldest.map((waiting, rank) => ({
+    ...waiting,
+    rank,
+    need: { ...waiting.size, zone: waiting.zone },
+    comesAt: -Infinity,
+  }));
 }

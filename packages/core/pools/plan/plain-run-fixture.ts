@@ -33,37 +33,37 @@ export interface PlainRunOptions {
 }
 
 /** Simulates one run. After each end or arrival, it tries all waiting jobs again in order. */
-export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs }: PlainRunOptions) {
+export function plainRun(input: PlanInput, { coming, zones, asked: needs, until, tookMs }: PlainRunOptions) {
   const { nodes, unpinned } = plainNodes(input);
   let now = input.now;
   let count = 0;
   const units = new Map<string, number>();
   const used = new Map(input.used);
   const readyAt = nodes.map(({ name }) => (name === null ? undefined : now));
-  const running: PlainRunning[] = input.occupied.map((one) => {
-    const endsAt = endOf(one, input);
-    const startedAt = endsAt - one.size.wantedMs;
-    const took = tookMs(one.owner, one.size.wantedMs, now - startedAt);
+  const running: PlainRunning[] = input.occupied.map((occupied) => {
+    const endsAt = endOf(occupied, input);
+    const startedAt = endsAt - occupied.size.wantedMs;
+    const took = tookMs(occupied.owner, occupied.size.wantedMs, now - startedAt);
     const isOver = endsAt <= now;
-    const shares = one.shares.flatMap((share): PlainShare[] => {
-      addTo(units, one.owner, share.units);
+    const shares = occupied.shares.flatMap((share): PlainShare[] => {
+      addTo(units, occupied.owner, share.units);
       const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
       if (node === undefined || node < 0) return [];
-      if (share.node === null) readyAt[node] = one.endsAt === null ? one.at + input.startupMs : now;
+      if (share.node === null) readyAt[node] = occupied.endsAt === null ? occupied.at + input.startupMs : now;
       return [{ number: count++, node, units: share.units, endsAt: isOver ? goneAt(endsAt, now) : endsAt }];
     });
-    return { ...one, shares, endsAt: isOver ? goneAt(endsAt, now) : Math.max(now, startedAt + took) };
+    return { ...occupied, shares, endsAt: isOver ? goneAt(endsAt, now) : Math.max(now, startedAt + took) };
   });
   const first = plainJobs(input).length;
-  const later = coming.map((one, index) => ({
-    ...one,
+  const later = coming.map((entry, index) => ({
+    ...entry,
     rank: first + index,
-    need: { ...one.size, zone: zones[index] ?? null },
+    need: { ...entry.size, zone: zones[index] ?? null },
   }));
   const jobs: PlainJob[] = [...plainJobs(input), ...later].filter(({ need }) => canEverFit(nodes, input, need));
   const startsAt = new Map<PlainJob, number>();
-  const roomAt = asked.map(() => Infinity);
-  const gaps: FoundGap[][] = asked.map(() => []);
+  const roomAt = needs.map(() => Infinity);
+  const gaps: FoundGap[][] = needs.map(() => []);
   let head = jobs.find(({ uid }) => uid === input.head);
   const readyOn = (found: readonly number[]) =>
     Math.max(now, ...found.map((node) => readyAt[node] ?? now + input.startupMs));
@@ -86,7 +86,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs
   }
 
   function reserve(need: Need): PlainReservation | undefined {
-    const shares = running.flatMap((one) => one.shares);
+    const shares = running.flatMap((plainRunning) => plainRunning.shares);
     return plainReserve(nodes, shares, need, { now, notBefore: now + REMOVAL_MS });
   }
 
@@ -95,7 +95,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs
     let left = jobs.filter((job) => !startsAt.has(job) && job.comesAt <= now);
     for (let job = plainFirst(left, head, units, used); job; job = plainFirst(left, undefined, units, used)) {
       const tried = job;
-      left = left.filter((one) => one !== tried);
+      left = left.filter((job) => job !== tried);
       const found = plainFind(nodes, job.need, plainPasses(reserved, nodes, job.need, now + job.size.wantedMs));
       if (found) begin(job, found);
       if (job === head && (found || !reserved)) head = undefined;
@@ -103,7 +103,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs
       reserved = reserve(job.need);
       head = reserved && job;
     }
-    for (const [index, need] of asked.entries()) {
+    for (const [index, need] of needs.entries()) {
       if (roomAt[index] !== Infinity) continue;
       const found = plainFind(nodes, need, plainPasses(reserved, nodes, need, Infinity));
       if (found) roomAt[index] = readyOn(found);
@@ -122,13 +122,13 @@ export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs
     if (next > until) return { jobs, startsAt, roomAt, gaps, wentTo: until };
     now = next;
     const weight = 2 ** ((now - input.now) / (24 * HOUR_MS));
-    for (const one of running.filter(({ endsAt, shares }) => endsAt === now && shares.length > 0)) {
-      for (const share of one.shares) {
+    for (const plainRunning of running.filter(({ endsAt, shares }) => endsAt === now && shares.length > 0)) {
+      for (const share of plainRunning.shares) {
         (nodes[share.node] as PlainNode).free += share.units;
-        addTo(units, one.owner, -share.units);
-        addTo(used, one.owner, ((share.units * Math.max(0, now - one.at)) / HOUR_MS) * weight);
+        addTo(units, plainRunning.owner, -share.units);
+        addTo(used, plainRunning.owner, ((share.units * Math.max(0, now - plainRunning.at)) / HOUR_MS) * weight);
       }
-      running.splice(running.indexOf(one), 1);
+      running.splice(running.indexOf(plainRunning), 1);
     }
     admit();
   }

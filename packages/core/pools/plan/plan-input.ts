@@ -67,17 +67,17 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
   const take = (name: string, units: number) => free.set(name, (free.get(name) ?? 0) - units);
   for (const { node, units } of all.flatMap(({ shares }) => shares)) if (node !== null) take(node, units);
   const newest = usable.toSorted((a, b) => b.since - a.since).map(({ name }) => name);
-  return all.map((one) => {
-    const own = new Set(one.shares.map(({ node }) => node));
-    const shares = one.shares.map((share) => {
+  return all.map((occupied) => {
+    const ownNodes = new Set(occupied.shares.map(({ node }) => node));
+    const shares = occupied.shares.map((share) => {
       const { node, units } = share;
-      const there = node === null && newest.find((name) => !own.has(name) && (free.get(name) ?? 0) >= units);
+      const there = node === null && newest.find((name) => !ownNodes.has(name) && (free.get(name) ?? 0) >= units);
       if (!there) return share;
-      own.add(there);
+      ownNodes.add(there);
       take(there, units);
       return { node: there, units };
     });
-    return { ...one, shares };
+    return { ...occupied, shares };
   });
 }
 

@@ -105,9 +105,9 @@ describe("who is given what", () => {
     const occupied = [held("x", "n1", 8, 5), held("x", "n2", 6, 5)];
     const big = waiting("b-big", 8, { owner: "b", queuedAt: NOW - 100 });
     const small = waiting("b-small", 2, { owner: "b", queuedAt: NOW - 60 });
-    const other = waiting("c-small", 2, { owner: "c", queuedAt: NOW - 50 });
+    const otherWaiting = waiting("c-small", 2, { owner: "c", queuedAt: NOW - 50 });
 
-    const { grants } = planOf({ occupied, waiting: [big, small, other], head: "b-big" });
+    const { grants } = planOf({ occupied, waiting: [big, small, otherWaiting], head: "b-big" });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["b-small"]);
   });
@@ -386,13 +386,13 @@ test("no plan gives a node more than it has, whoever waits", () => {
 
     const { grants, places, freeUnits } = planOf({ nodes, waiting: all });
 
-    const given = grants.flatMap((grant) => grant.shares);
+    const shares = grants.flatMap((grant) => grant.shares);
     for (const { name, units } of nodes) {
-      const used = given.filter((share) => share.node === name).reduce((sum, share) => sum + share.units, 0);
+      const used = shares.filter((share) => share.node === name).reduce((sum, share) => sum + share.units, 0);
       expect(used).toBeLessThanOrEqual(units);
     }
     const total = nodes.reduce((sum, { units }) => sum + units, 0);
-    expect(freeUnits).toBe(total - given.reduce((sum, share) => sum + share.units, 0));
+    expect(freeUnits).toBe(total - shares.reduce((sum, share) => sum + share.units, 0));
     expect([...grants, ...places].map(({ uid }) => uid).sort()).toEqual(all.map(({ uid }) => uid).sort());
     expect(places.map((place) => place.position)).toEqual(places.map((_, index) => index + 1));
   }

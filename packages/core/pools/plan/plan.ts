@@ -118,7 +118,7 @@ export function plan(input: PlanInput): Plan {
   const free = freeUnits(nodes);
   const usage = new Map(unitsByOwner(input.occupied));
   const grants: { uid: string; shares: readonly Share[] }[] = [];
-  const given: Occupied[] = [];
+  const grantedShares: Occupied[] = [];
   const left: Waiting[] = [];
   const hopeless = new Set<string>();
   const tried = new Map<string, Tried>();
@@ -127,7 +127,7 @@ export function plan(input: PlanInput): Plan {
   /** Sorted on first use. Sorting dominates a plan of a pool with 10,000 occupied machines. */
   const releases = () => {
     sorted ??= releasesOf(input.occupied, nodes, unpinned, input);
-    return releasesOf(given, nodes, unpinned, input, sorted);
+    return releasesOf(grantedShares, nodes, unpinned, input, sorted);
   };
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
   /** Machines kept for a head that only that limit stops. Without this, others would take each one that is returned. */
@@ -140,28 +140,28 @@ export function plan(input: PlanInput): Plan {
 
   for (const entry of fairOrder(input, usage)) {
     const need = needOf(entry);
-    const known = triedBefore(tried, need, () => canEverFit(nodes, input, need));
-    if (!known.canFit) {
+    const attempt = triedBefore(tried, need, () => canEverFit(nodes, input, need));
+    if (!attempt.canFit) {
       hopeless.add(entry.uid);
       left.push(entry);
       continue;
     }
     const endsAt = input.now + entry.size.wantedMs;
-    if (endsAt >= known.refusedFrom) {
+    if (endsAt >= attempt.refusedFrom) {
       left.push(entry);
       continue;
     }
     const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
     if (!placed) {
       if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
-      known.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
+      attempt.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
       reserved ??= reserve(entry, need, free, releases(), input.now);
       left.push(entry);
       continue;
     }
     charge(usage, entry);
     grants.push({ uid: entry.uid, shares: placed.shares });
-    given.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
+    grantedShares.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
@@ -191,9 +191,9 @@ interface Tried {
 
 function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolean): Tried {
   const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
-  const known = tried.get(key) ?? { canFit: canFit(), refusedFrom: Number.POSITIVE_INFINITY };
-  tried.set(key, known);
-  return known;
+  const attempt = tried.get(key) ?? { canFit: canFit(), refusedFrom: Number.POSITIVE_INFINITY };
+  tried.set(key, attempt);
+  return attempt;
 }
 
 export interface AllNodes {

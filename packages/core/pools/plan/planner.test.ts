@@ -19,7 +19,7 @@ const poolLook = keyText(poolKey("h100"));
 
 test("an environment that the index does not show yet is planned for because the message names it", async () => {
   const world = await memoryWorld();
-  const query: Table["query"] = async (asked) => ("index" in asked ? { items: [] } : world.table.query(asked));
+  const query: Table["query"] = async (input) => ("index" in input ? { items: [] } : world.table.query(input));
   const blind = { ...world.ctx, table: { ...world.table, query } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -35,7 +35,7 @@ test("an environment that the index still shows is granted nothing once its reco
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const shown = await world.table.query({ index: "waiting", partition: "h100" });
   await requestCancel(world.as("alice"), "one");
-  const query: Table["query"] = async (asked) => ("index" in asked ? shown : world.table.query(asked));
+  const query: Table["query"] = async (input) => ("index" in input ? shown : world.table.query(input));
   const late = { ...world.ctx, table: { ...world.table, query } };
   world.clock.advance(61_000);
 
@@ -83,7 +83,7 @@ test("who is stopped and started again with a smaller size before the pool looks
 test.each([
   ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
   ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],
-])("who was started again %s while the index shows the start before", async (_, asked, granted) => {
+])("who was started again %s while the index shows the start before", async (_, input, granted) => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -91,7 +91,7 @@ test.each([
   const shown = await world.table.query({ index: "waiting", partition: "h100" });
   await requestStop(alice, "one");
   await world.advance(5_000);
-  await requestStart(alice, "one", { size: newEnvironment("one", asked).size });
+  await requestStart(alice, "one", { size: newEnvironment("one", input).size });
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
   for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
   await refreshCapacity(world.ctx);
@@ -115,7 +115,7 @@ test("a life that the index still shows is granted nothing once its id has anoth
   await requestDelete(alice, "s-1");
   await world.advance(60_000);
   const second = await createEnvironment(deaf, session);
-  const query: Table["query"] = async (asked) => ("index" in asked ? shown : world.table.query(asked));
+  const query: Table["query"] = async (input) => ("index" in input ? shown : world.table.query(input));
   const late = { ...world.ctx, queue: deaf.queue, table: { ...world.table, query } };
   const granted = async () => (await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid);
   world.clock.advance(61_000);
@@ -158,9 +158,9 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan, an
   const log = recordingLog();
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }), log });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  const query: Table["query"] = async (asked) => {
-    if ("pk" in asked && asked.pk.startsWith("pool#t4#")) throw new Error("cannot be read now");
-    return world.table.query(asked);
+  const query: Table["query"] = async (input) => {
+    if ("pk" in input && input.pk.startsWith("pool#t4#")) throw new Error("cannot be read now");
+    return world.table.query(input);
   };
   world.clock.advance(61_000);
   const bad = { look: keyText(poolKey("t4")) };
@@ -180,9 +180,9 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan, an
 test("a batch that took long hands back the pools that it did not begin, with all of their messages", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  const query: Table["query"] = async (asked) => {
-    if ("pk" in asked && asked.pk.startsWith("pool#t4#")) world.clock.advance(6_000);
-    return world.table.query(asked);
+  const query: Table["query"] = async (input) => {
+    if ("pk" in input && input.pk.startsWith("pool#t4#")) world.clock.advance(6_000);
+    return world.table.query(input);
   };
   world.clock.advance(61_000);
   const [slow, behind, named] = [
@@ -301,13 +301,13 @@ test("those who wait read their place, start and reason from the plan", async ()
 
   const two = await world.read("bob", "two");
   const answer = (await readAdvice(world.ctx, [two])).get(two.uid);
-  const one = await world.read("alice", "one");
+  const environment = await world.read("alice", "one");
   expect(answer?.place).toMatchObject({
     position: 1,
     code: "short",
     needed: 8,
     available: 0,
-    startsAt: one.times.endsAt,
+    startsAt: environment.times.endsAt,
   });
 });
 
@@ -413,7 +413,7 @@ test("who comes to wait, or leaves, while the forecast is fresh is in the next o
   await world.advance(10_000);
   const left = await viewForecast(world.ctx, "h100");
 
-  const owners = [came, swapped, left].map((one) => Object.values(one?.owners ?? {}));
+  const owners = [came, swapped, left].map((standing) => Object.values(standing?.owners ?? {}));
   expect(owners).toEqual([[16], [8, 8], [8]]);
 });
 

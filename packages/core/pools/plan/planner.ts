@@ -83,12 +83,12 @@ function askedBy(looks: readonly Look[]): Asked {
 async function planWithRetries(
   ctx: PlannerContext,
   key: Key,
-  asked: Asked,
+  request: Asked,
   forecasts: (() => Promise<void>)[],
 ): Promise<void> {
-  await lookUntilOver(ctx, key, { for: asked.named }, async () => {
+  await lookUntilOver(ctx, key, { for: request.named }, async () => {
     try {
-      const makeForecast = await planOnce(ctx, key, asked);
+      const makeForecast = await planOnce(ctx, key, request);
       if (makeForecast) forecasts.push(makeForecast);
     } catch (error) {
       if (error instanceof Conflict) return "again";
@@ -131,14 +131,14 @@ async function planOnce(
   // Read again after the ledger: an environment that hasChanges() read may have taken its grant since.
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
-  const { ledger, known, compared } = await settleLedger(ctx, before, records, now);
-  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, known), now);
+  const { ledger, known: knownEnvironments, compared } = await settleLedger(ctx, before, records, now);
+  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, knownEnvironments), now);
   const written = await writeLedger(ctx, before, decided.ledger);
   const advice = adviceOf(pool, decided, now);
   const head = await writeHead(ctx, pool, (newest) => ({
     ...headAfterPlan(ctx, newest, decided, written, now),
     compared,
-    tally: talliedBetween(newest.tally, before, written.ledger, known),
+    tally: talliedBetween(newest.tally, before, written.ledger, knownEnvironments),
   }));
   const { granted, held } = written.ledger;
   await Promise.all([
@@ -206,15 +206,15 @@ async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly strin
  * pool stays due as early as they set, because this plan did not see them. `changeRecord` does not fit: the first write
  * must start from the head that this plan read, and a failure must be a `Conflict`, so that the message is retried.
  */
-async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
-  let head = decide(read);
+async function writeHead(ctx: PlannerContext, pool: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
+  let head = decide(pool);
   for (let tries = 0; tries < MOST_WRITES; tries++) {
     const written = await writeRecord(ctx, head);
     if (written) return written;
-    const newest = (await findPool(ctx, read.type)) ?? read;
+    const newest = (await findPool(ctx, pool.type)) ?? pool;
     head = dueBy(decide(newest), newest.dueAt);
   }
-  throw new Conflict(keyText(read));
+  throw new Conflict(keyText(pool));
 }
 
 const MOST_WRITES = 3;
@@ -230,11 +230,11 @@ function grantsToAnnounce(
   now: number,
 ): Grant[] {
   if (closed) return [];
-  const known = new Set(before.granted.map(({ id }) => id));
+  const grantIds = new Set(before.granted.map(({ id }) => id));
   const { plannedAt } = before.pool.summary;
   const isOpened = openedAt >= plannedAt;
   return granted.filter(
-    ({ id, at }) => isOpened || !known.has(id) || timesAnnounced(now - at) > timesAnnounced(plannedAt - at),
+    ({ id, at }) => isOpened || !grantIds.has(id) || timesAnnounced(now - at) > timesAnnounced(plannedAt - at),
   );
 }
 

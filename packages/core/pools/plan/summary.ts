@@ -19,7 +19,7 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
   }
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
   const { nodes: makeableNodes } = makeable(ctx, ledger);
-  const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
+  const sizes = new Map([...list.candidates, ...granted].map((entry) => [entry.uid, entry.size]));
   return {
     total: sum(presentNodes(ledger).map((node) => node.units)) + (unreadableNodes(ledger) + makeableNodes) * units,
     free: isBlind(ledger) ? 0 : planned.freeUnits,
@@ -79,5 +79,5 @@ function unitsOf(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, value) => total + value, 0);
 }

@@ -41,14 +41,14 @@ test("where the index proposes hundreds who do not wait any more, the first in l
   const { world, first } = await oneOfTwoFree();
   const next = await createEnvironment(world.as("carol"), newEnvironment("short", { hours: 1 }));
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
-  for (const one of [first, next]) index.record(one.uid, one as never);
+  for (const environment of [first, next]) index.record(environment.uid, environment as never);
   for (let n = 0; n < 1_000; n++) {
     const [uid, owner] = [n.toString(16).padStart(32, "0"), (n % 100).toString(16).padStart(32, "0")];
     const fields = { ...waitingFields({ size: next.size, owner, queuedAt: first.queuedAt + n, uid }), uid, owner };
     index.record(uid, { ...environmentKey(owner, "gpu-dev", uid), writers: [], ...fields, size: next.size });
   }
-  const query: typeof world.table.query = async (asked) =>
-    "index" in asked && asked.index === "waiting" ? index.query(asked) : world.table.query(asked);
+  const query: typeof world.table.query = async (input) =>
+    "index" in input && input.index === "waiting" ? index.query(input) : world.table.query(input);
   const look = { look: keyText(poolKey("h100")), for: [keyText(next)] };
 
   await planPools({ ...world.ctx, table: { ...world.table, query } }, [look]);

@@ -20,14 +20,14 @@ async function poolWith(lines: Readonly<Record<string, number>>) {
   for (const [owner, count] of Object.entries(lines)) {
     for (let n = 0; n < count; n++) index.record(`${owner}-${n}`, entry(owner, n));
   }
-  const asked: { query: IndexQuery; answered: number }[] = [];
-  const query: typeof world.table.query = async (given) => {
-    if (!("index" in given) || given.index !== "waiting") return world.table.query(given);
-    const page = index.query(given);
-    asked.push({ query: given, answered: page.items.length });
+  const input: { query: IndexQuery; answered: number }[] = [];
+  const query: typeof world.table.query = async (value) => {
+    if (!("index" in value) || value.index !== "waiting") return world.table.query(value);
+    const page = index.query(value);
+    input.push({ query: value, answered: page.items.length });
     return page;
   };
-  return { ...world, ctx: { ...world.ctx, table: { ...world.table, query } }, index, asked };
+  return { ...world, ctx: { ...world.ctx, table: { ...world.table, query } }, index, asked: input };
 }
 
 function entry(owner: string, n: number): Item {
@@ -47,14 +47,14 @@ function ownersNamed(count: number): string[] {
 }
 
 test("of each owner the oldest 50 are read, whoever has the longest line", async () => {
-  const { ctx, asked } = await poolWith({ alice: 2_100, bob: 1, carol: 50, dave: 51 });
+  const { ctx, asked: input } = await poolWith({ alice: 2_100, bob: 1, carol: 50, dave: 51 });
 
   const { candidates, reach } = await readLines(ctx, "h100", null, new Set());
 
   expect(countsOf(candidates)).toEqual({ alice: 50, bob: 1, carol: 50, dave: 50 });
   expect(candidates[49]?.uid).toBe("alice-49");
   expect(reach).toEqual({ begin: null, last: null, cut: { alice: START + 50, dave: START + 50 } });
-  expect(asked.length).toBeLessThanOrEqual(5);
+  expect(input.length).toBeLessThanOrEqual(5);
 });
 
 test("many owners share 2,000 places in equal parts", async () => {
@@ -68,24 +68,24 @@ test("many owners share 2,000 places in equal parts", async () => {
 });
 
 test("those who are passed over are counted, as far as 2,000 entries reach", async () => {
-  const { ctx, asked } = await poolWith({ alice: 400, bob: 60, carol: 3 });
+  const { ctx, asked: input } = await poolWith({ alice: 400, bob: 60, carol: 3 });
   const long = await poolWith({ alice: 100_000, bob: 1 });
 
   const { behind } = await readLines(ctx, "h100", null, new Set());
   const counted = (await readLines(long.ctx, "h100", null, new Set())).behind;
 
-  expect(asked).toHaveLength(1);
+  expect(input).toHaveLength(1);
   expect(behind).toEqual({ count: 360, units: 2_880 });
   expect(counted).toEqual({ count: 1_950, units: 15_600 });
 });
 
 test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each line after it", async () => {
-  const { ctx, asked } = await poolWith({ alice: 100_000, bob: 1_000, carol: 1 });
+  const { ctx, asked: input } = await poolWith({ alice: 100_000, bob: 1_000, carol: 1 });
 
   const { candidates } = await readLines(ctx, "h100", null, new Set());
 
   expect(countsOf(candidates)).toEqual({ alice: 50, bob: 50, carol: 1 });
-  expect(asked.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
+  expect(input.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
 });
 
 test("who has capacity already takes no place from the others of the line", async () => {

@@ -8,13 +8,13 @@ const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
  * names. Writes the three parts of an ssh2 packet by one system call.
  */
 export function boundOutput(socket: Writable): void {
-  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
-  socket.write = (...given: unknown[]) => {
+  const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
+  socket.write = (...writeArguments: unknown[]) => {
     if (socket.writableCorked === 0) {
       socket.cork();
       process.nextTick(() => socket.uncork());
     }
-    const isTaken = write(...given);
+    const isTaken = write(...writeArguments);
     if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
     return isTaken;
   };

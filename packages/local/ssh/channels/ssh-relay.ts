@@ -42,7 +42,7 @@ const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localh
 export function clientRelays(connection: Connection, home: string, run: string): ClientRelays {
   const { open, close } = countedRelays(home, run);
   const forwards = new Map<string, Relay>();
-  const asked = new Set<Promise<void>>();
+  const pendingRequests = new Set<Promise<void>>();
   let agent: Promise<string | undefined> | undefined;
   let waiting = 0;
   /** Asks the client to open a channel for this visitor. Inside, and at the client, they may come without end. */
@@ -100,11 +100,11 @@ export function clientRelays(connection: Connection, home: string, run: string):
   return {
     async answer(request) {
       const answering = answer(request);
-      asked.add(answering);
+      pendingRequests.add(answering);
       await answering;
-      asked.delete(answering);
+      pendingRequests.delete(answering);
     },
-    answered: () => Promise.all(asked),
+    answered: () => Promise.all(pendingRequests),
     agent: () => {
       agent ??= listenForAgent();
       return agent;

@@ -65,9 +65,9 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
 
   it("are all answered: requests about a terminal are carried out, and unknown ones are refused", async () => {
     const channel = await ready("echo up; cat");
-    const asked = ["window-change", "break", "x11-req", "keepalive@openssh.com", "shell", "env"];
+    const names = ["window-change", "break", "x11-req", "keepalive@openssh.com", "shell", "env"];
 
-    const answers = await Promise.all(asked.map((type) => request(client, channel, type)));
+    const answers = await Promise.all(names.map((type) => request(client, channel, type)));
 
     expect(answers).toEqual(["done", "refused", "refused", "refused", "refused", "refused"]);
     expect(await said(channel, "read")).toMatchObject({ code: 0, out: "read" });

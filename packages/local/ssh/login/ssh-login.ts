@@ -48,12 +48,12 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
   const blob = shown.data.toString("base64");
   const living = runs.find(username);
   for (const { name, keys } of living) {
-    const key = keys.find((one) => one.split(" ")[1] === blob);
+    const key = keys.find((key) => key.split(" ")[1] === blob);
     if (key) return { run: name, login: username, key };
   }
   // An environment that was started again under its name has not ended: it no longer takes this key.
   const ended = living.length > 0 ? undefined : runs.findEnded(username);
-  const key = ended?.keys.find((one) => one.split(" ")[1] === blob);
+  const key = ended?.keys.find((key) => key.split(" ")[1] === blob);
   return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;
 }
 

@@ -84,8 +84,8 @@ export function retriedGuests({ guests }: AccessState): string[] {
   return guests.filter(({ state, tries }) => state === "wanted" && tries > 0).map(({ name }) => name);
 }
 
-function isIn({ state, known }: Guest): boolean {
-  return state === "in" || (state === "wanted" && known);
+function isIn({ state, known: knownKeys }: Guest): boolean {
+  return state === "in" || (state === "wanted" && knownKeys);
 }
 
 export function newGuest(name: string, nextAt: number): Guest {

@@ -20,7 +20,7 @@ export async function changeEnvironment(
   id: string,
   decide: Decide,
 ): Promise<Environment> {
-  const { record, read } = await changeRecord(ctx, {
+  const { record, read: result } = await changeRecord(ctx, {
     read: async () => {
       const now = ctx.clock.now();
       // Emit first, because `decide` may change the receiver: earlier events belong to the earlier receiver.
@@ -32,10 +32,10 @@ export async function changeEnvironment(
     },
     what: `The ${ctx.noun} ${id} is`,
   });
-  if (!record) return read.emitted;
+  if (!record) return result.emitted;
   await Promise.all([
-    sendLooks(ctx, read.emitted, record),
-    ...read.deliveries.map((delivery) => sendLook(ctx, delivery)),
+    sendLooks(ctx, result.emitted, record),
+    ...result.deliveries.map((delivery) => sendLook(ctx, delivery)),
   ]);
   return record;
 }

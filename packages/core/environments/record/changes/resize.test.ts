@@ -22,10 +22,13 @@ async function activeWorld(delays: object = {}) {
 test("a living run gets its new limits in place, and the request is closed", async () => {
   const { world, alice, uid } = await activeWorld();
 
-  const asked = await requestResize(alice, "one", large);
+  const environment = await requestResize(alice, "one", large);
   await world.advance(2000);
 
-  expect(asked).toMatchObject({ resources: large, requests: { list: [{ kind: "resize", status: "requested" }] } });
+  expect(environment).toMatchObject({
+    resources: large,
+    requests: { list: [{ kind: "resize", status: "requested" }] },
+  });
   expect(world.compute.resources(uid, 1)).toEqual(large);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
 });
@@ -43,11 +46,11 @@ test("a stopped one remembers it for its next run", async () => {
   await requestStop(alice, "one");
   await world.advance(5000);
 
-  const asked = await requestResize(alice, "one", large);
+  const environment = await requestResize(alice, "one", large);
   await requestStart(alice, "one");
   await world.advance(5000);
 
-  expect(asked.requests.list).toMatchObject([{ kind: "resize", status: "done" }]);
+  expect(environment.requests.list).toMatchObject([{ kind: "resize", status: "done" }]);
   expect(world.compute.resources(uid, 2)).toEqual(large);
 });
 

@@ -26,13 +26,13 @@ export async function requestResize(
     }
     if (sameResources(environment.resources, resources)) return environment;
     const added = addAction(environment, { kind: "resize", at: now, noun: ctx.noun, writer: token });
-    const asked = { ...added, resources, run: { ...environment.run, resizing: undefined } };
-    return isMade(environment) ? asked : closeActions(asked, ["resize"], now);
+    const resizing = { ...added, resources, run: { ...environment.run, resizing: undefined } };
+    return isMade(environment) ? resizing : closeActions(resizing, ["resize"], now);
   });
 }
 
-export function sameResources(one: Resources | null, other: Resources | null): boolean {
-  return one?.cpus === other?.cpus && one?.memoryMb === other?.memoryMb;
+export function sameResources(left: Resources | null, right: Resources | null): boolean {
+  return left?.cpus === right?.cpus && left?.memoryMb === right?.memoryMb;
 }
 
 /** Reports whether a run may exist with the earlier limits. */

@@ -9,15 +9,15 @@ test("a part of a window holds whole characters, wherever it is cut", () => {
   const text = "aé€💥z";
   const window = { start: 100, bytes: bytesOf(text) };
   for (let most = 4; most < 12; most++) {
-    let [after, read] = [100, ""];
+    let [after, result] = [100, ""];
     while (after < 100 + window.bytes.length) {
       const part = partOfWindow(window, options(after, most));
       expect(part.start).toBe(after);
       expect(part.bytes.length).toBeGreaterThan(0);
-      read += new TextDecoder("utf-8", { fatal: true }).decode(part.bytes);
+      result += new TextDecoder("utf-8", { fatal: true }).decode(part.bytes);
       after = part.start + part.bytes.length;
     }
-    expect(read).toBe(text);
+    expect(result).toBe(text);
   }
 });
 

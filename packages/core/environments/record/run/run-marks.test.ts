@@ -126,8 +126,8 @@ test("a worker of an older version finds no mark of 40,000 runs in the items tha
 
   await write(runsOf(40_000));
 
-  const known = await table.getMany([..."0123456789abcdef"].map(runMarksKey));
-  expect(known.map(({ format, marks }) => [format, Object.keys(marks as object).length])).toEqual(
+  const knownItems = await table.getMany([..."0123456789abcdef"].map(runMarksKey));
+  expect(knownItems.map(({ format, marks }) => [format, Object.keys(marks as object).length])).toEqual(
     Array.from({ length: 16 }, () => [1, 0]),
   );
 });
@@ -158,14 +158,14 @@ test("the mark of one of a thousand runs is found with one read", async () => {
   const { table, write, spared } = await marksWorld();
   const runs = runsOf(1_000);
   await write(runs);
-  const read: string[] = [];
+  const names: string[] = [];
   const { get } = table;
   table.get = async (key) => {
-    read.push(key.pk);
+    names.push(key.pk);
     return get(key);
   };
 
   expect(await spared(runs.slice(0, 10))).toBe(10);
 
-  expect(read).toHaveLength(10);
+  expect(names).toHaveLength(10);
 });

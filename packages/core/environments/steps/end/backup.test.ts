@@ -23,8 +23,8 @@ const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ 
 /** The next snapshot is made, and nobody hears of it. */
 function loseAnswer(world: MemoryWorld): void {
   const { createSnapshot } = world.volumes;
-  const lossy: typeof createSnapshot = async (...given) => {
-    await createSnapshot(...given);
+  const lossy: typeof createSnapshot = async (...input) => {
+    await createSnapshot(...input);
     throw new Error("timed out");
   };
   Object.assign(world.volumes, { createSnapshot: lossy });
@@ -339,9 +339,9 @@ test("a job that backed its disk up and did not hear of it says nothing of a dis
   await usedBy(world, "one");
   const { put } = world.table;
   let died = 0;
-  const thenDie: typeof put = async (...given) => {
-    const answer = await put(...given);
-    const item = given[0] as { kind?: string; heldBy?: unknown; snapshots?: unknown[] };
+  const thenDie: typeof put = async (...input) => {
+    const answer = await put(...input);
+    const item = input[0] as { kind?: string; heldBy?: unknown; snapshots?: unknown[] };
     if (item.kind === "disk" && item.heldBy === null && item.snapshots?.length === 1 && died++ === 0)
       throw new Error("the process was killed");
     return answer;

@@ -195,15 +195,18 @@ async function noteRefusal(
       const item = await ctx.table.get(keyOf(environment));
       return item && parseEnvironment(item);
     },
-    decide(read) {
-      const backup = read?.end.backup;
-      if (!backup || read?.uid !== environment.uid || read.run.n !== environment.run.n) return undefined;
+    decide(storedEnvironment) {
+      const backup = storedEnvironment?.end.backup;
+      if (!backup || storedEnvironment?.uid !== environment.uid || storedEnvironment.run.n !== environment.run.n)
+        return undefined;
       if (backup.refused !== undefined || backup.until !== claim.until) return undefined;
       const now = ctx.clock.now();
       const until = now + pauseMs(now - claim.since);
-      const noted = { ...read, end: { ...read.end, backup: { ...backup, refused, until } } };
+      const noted = { ...storedEnvironment, end: { ...storedEnvironment.end, backup: { ...backup, refused, until } } };
       const note = refusedNote(refused);
-      return read.events.timeline.some(({ reason }) => reason === note) ? noted : addEntry(noted, now, note);
+      return storedEnvironment.events.timeline.some(({ reason }) => reason === note)
+        ? noted
+        : addEntry(noted, now, note);
     },
     what: "The backup is",
   });

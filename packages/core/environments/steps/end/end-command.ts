@@ -42,12 +42,12 @@ async function endCommand(
   const terminatedAt = run.terminatedAt ?? now;
   const until = terminatedAt + GRACE_SECONDS * 1000 + SEEN_WITHIN_MS;
   if (now >= until || !(await terminate(ctx, environment))) return undefined;
-  const asked: Environment = {
+  const stopping: Environment = {
     ...environment,
     run: { ...run, terminatedAt },
     end: { ...environment.end, waitsFor: "Waits until its command has ended" },
   };
-  return lookAgainAt(asked, Math.min(now + waitMs(environment), until), "ends its command");
+  return lookAgainAt(stopping, Math.min(now + waitMs(environment), until), "ends its command");
 }
 
 async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {

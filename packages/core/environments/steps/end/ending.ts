@@ -33,12 +33,12 @@ import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release
  */
 export async function stepStopping(
   ctx: WorkerContext,
-  read: Environment,
+  storedEnvironment: Environment,
   now: number,
   message: Look,
 ): Promise<Step<Environment> | undefined> {
-  if (message.hint && isPutOff(read, now)) return undefined;
-  const environment = noStartFrom(read, now);
+  if (message.hint && isPutOff(storedEnvironment, now)) return undefined;
+  const environment = noStartFrom(storedEnvironment, now);
   const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
   if (environment.run.grant) return release(environment, now);
@@ -69,17 +69,21 @@ function isPutOff(environment: Environment, now: number): boolean {
 }
 
 /** Removes the run. Returns undefined once it is gone and no worker can start it any more. */
-async function removeRun(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment> | undefined> {
+async function removeRun(
+  ctx: WorkerContext,
+  storedEnvironment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
   const {
     uid,
     run: { n: run, removedAt },
     looks,
-  } = read;
-  const left = await observeRun(ctx, read);
-  const environment = noteAnswer(read, now);
+  } = storedEnvironment;
+  const left = await observeRun(ctx, storedEnvironment);
+  const environment = noteAnswer(storedEnvironment, now);
   if (left || removedAt === null) {
-    const own = left && endedByItself(environment, left);
-    if (own) return changed(own, now, "had ended by itself");
+    const ownOutcome = left && endedByItself(environment, left);
+    if (ownOutcome) return changed(ownOutcome, now, "had ended by itself");
     if (left && removedAt === null && environment.run.terminatedAt === undefined) await tellEnd(ctx, environment, now);
     // Keep the log before any removal: a concurrent look may find the run gone before this one has written.
     const kept = left && (await keepLastLog(ctx, environment, left, now));
@@ -87,25 +91,26 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
     // A run without pods names no machines, but its last ones may still hold its volumes.
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
-    const known = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
+    const observed = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     const hasTombstones = await ctx.compute.remove(uid, run, {
       graceSeconds: GRACE_SECONDS,
       force: mayForce(environment, lost, now),
       ...tombstonesFor(environment, now),
     });
-    const asked = {
-      ...known,
-      run: noteRemoval(known.run, hasTombstones, now),
-      end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
+    const stopping = {
+      ...observed,
+      run: noteRemoval(observed.run, hasTombstones, now),
+      end: { ...observed.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
-    const freeAt = releasableAt(asked, now);
+    const freeAt = releasableAt(stopping, now);
     // A run that was seen goes by itself, and its units stay held until `freeAt`, so wait. A run that was not seen may
     // still be on its way from a worker that applied it just before the end.
-    if (left && !lost && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
+    if (left && !lost && now < freeAt && waitsFor === null)
+      return waitsUntilFree(stopping, freeAt, "removes its compute");
     const isAtOnce = looks === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
     const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
-    return lookAgainAt(asked, now + wait, "removes its compute");
+    return lookAgainAt(stopping, now + wait, "removes its compute");
   }
   const freeAt = releasableAt(environment, now);
   if (now >= freeAt) return undefined;
@@ -216,8 +221,8 @@ async function mayBeNamed(ctx: WorkerContext, environment: Environment): Promise
   return unreadable.size > 0 || namesIt(records, environment);
 }
 
-function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boolean {
-  return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === own));
+function namesIt(items: readonly LedgerItem[], { uid: ownUid }: Environment): boolean {
+  return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === ownUid));
 }
 
 /** Removes the log, last of all. Until its time the record stays due, far ahead. */

@@ -61,8 +61,8 @@ async function leaveNothing(
 function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<Environment> {
   const ended = enter(bare, phase, now, "Everything of it is removed");
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
-  const asked = closeActions(endExtensions(final, now), ["cancel"], now);
-  const closed = closeActions(asked, ["resize"], now, TOO_LATE);
+  const environment = closeActions(endExtensions(final, now), ["cancel"], now);
+  const closed = closeActions(environment, ["resize"], now, TOO_LATE);
   return lookAgainAt(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 

@@ -26,21 +26,21 @@ export async function keepArchive(
     policy,
     volumes,
   } = environment;
-  const own = volumes.find(({ name }) => name === policy.archives);
-  if (!archive || archive.settled || !own?.volume) return undefined;
+  const ownVolume = volumes.find(({ name }) => name === policy.archives);
+  if (!archive || archive.settled || !ownVolume?.volume) return undefined;
   const noting = (use: ArchiveUse) => ({ ...environment, end: { ...environment.end, archive: use } });
   if (archive.startedAt === null) {
     // Name the archive first: if the worker dies, or its machine is lost, the record still says that it may use the
     // volume.
     if (!archive.named) return changed(noting({ ...archive, named: true }), now, "names its archive");
     // Begin before the minute starts, so that a late next look does not find that no try was made.
-    await begin(ctx, environment, own.volume.id, archive.blob);
+    await begin(ctx, environment, ownVolume.volume.id, archive.blob);
     return changed(noting({ ...archive, startedAt: now }), now, "keeps an archive");
   }
   const isLate = now - archive.startedAt >= LONGEST_MS;
   // Do not begin a late archive again: it may have been forgotten by now.
-  const status = isLate ? undefined : await begin(ctx, environment, own.volume.id, archive.blob);
-  if (!isLate && (await isUnderWay(ctx, own.volume.id, status))) {
+  const status = isLate ? undefined : await begin(ctx, environment, ownVolume.volume.id, archive.blob);
+  if (!isLate && (await isUnderWay(ctx, ownVolume.volume.id, status))) {
     return waited(environment, now, "waits for its archive");
   }
   await endArchive(ctx, environment);
@@ -87,7 +87,7 @@ async function record(
   ctx: WorkerContext,
   { id, uid, owner }: Environment,
   { blob, file }: ArchiveUse,
-  what: Pick<StoredArchive, "state" | "bytes" | "at">,
+  fields: Pick<StoredArchive, "state" | "bytes" | "at">,
 ): Promise<void> {
   const item: StoredArchive = {
     pk: archivesOf(owner),
@@ -97,14 +97,15 @@ async function record(
     uid,
     environment: id,
     blob,
-    ...what,
+    ...fields,
   };
   if (await writeRecord(ctx, item)) return;
   await changeRecord(ctx, {
     read: () => unlessUnreadable(ctx, () => findStored(ctx, item)),
-    decide(known): StoredArchive | undefined {
-      const isOvertaken = known?.uid === uid && known.state !== "completed" && what.state === "completed";
-      return isOvertaken ? { ...known, blob, ...what } : undefined;
+    decide(knownStoredArchive): StoredArchive | undefined {
+      const isOvertaken =
+        knownStoredArchive?.uid === uid && knownStoredArchive.state !== "completed" && fields.state === "completed";
+      return isOvertaken ? { ...knownStoredArchive, blob, ...fields } : undefined;
     },
     what: `The archive ${file} is`,
   });

@@ -70,7 +70,7 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
   await keepNewest(world.ctx, newest as Environment);
 
   const left = headsIn(world).map(({ id }) => id);
-  expect(left.toSorted()).toEqual([unreadable, early].map((one) => one?.id).toSorted());
+  expect(left.toSorted()).toEqual([unreadable, early].map((environment) => environment?.id).toSorted());
   expect(old?.phase).toBe("cancelled");
 });
 

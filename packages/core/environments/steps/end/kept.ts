@@ -39,7 +39,7 @@ export async function keepNewest(ctx: Context<"table" | "blobs">, environment: E
   const { items, next } = await ctx.table.query({ ...newest, limit: MOST_KEPT });
   if (next === undefined || items.length < MOST_KEPT) return;
   const older = await ctx.table.query({ ...newest, limit: MOST_REMOVED, after: next });
-  for (const one of older.items) await removeEnded(ctx, environment.pk, one);
+  for (const item of older.items) await removeEnded(ctx, environment.pk, item);
 }
 
 /** Removes an ended environment and its place in the list, unless it is unreadable or not done. */
@@ -48,9 +48,9 @@ async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: 
   const items = await ctx.table.getMany([head, supersededKey(head, String(listed.uid))]);
   const records = readable(ctx, items, parseEnvironment);
   if (records.length < items.length) return;
-  const own = records.filter(({ uid }) => uid === listed.uid);
-  if (!own.every(isOver)) return;
-  for (const record of own) {
+  const ownEnvironments = records.filter(({ uid }) => uid === listed.uid);
+  if (!ownEnvironments.every(isOver)) return;
+  for (const record of ownEnvironments) {
     await removeCopies(ctx, record);
     if (!(await removeRecord(ctx, record))) return;
   }

@@ -20,10 +20,10 @@ export async function removeLeftoverRuns(
   range: "earlier" | "all",
 ): Promise<boolean> {
   let found = false;
-  for (let one = range === "all" ? run : run - 1; one >= Math.max(1, run - RUNS_BACK); one--) {
-    if (!(await ctx.compute.observe(uid, one))) continue;
+  for (let number = range === "all" ? run : run - 1; number >= Math.max(1, run - RUNS_BACK); number--) {
+    if (!(await ctx.compute.observe(uid, number))) continue;
     found = true;
-    await ctx.compute.remove(uid, one, { graceSeconds: 0, force: false });
+    await ctx.compute.remove(uid, number, { graceSeconds: 0, force: false });
   }
   return found;
 }

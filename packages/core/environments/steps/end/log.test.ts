@@ -188,8 +188,8 @@ describe("the log of a command", () => {
     await world.advance(2 * SECOND);
     const before = await shown();
     const ends: unknown[] = [];
-    world.compute.readLog = async (_uid, _run, known) => {
-      ends.push(known);
+    world.compute.readLog = async (_uid, _run, knownLogEnd) => {
+      ends.push(knownLogEnd);
       return { start: 20, bytes: new TextEncoder().encode("third\n"), mark: "m" };
     };
     await world.advance(4 * SECOND);
@@ -227,9 +227,9 @@ describe("the log of a command", () => {
   test("of another's environment does not exist", async () => {
     const { world } = await printing();
 
-    const read = readKeptLog({ ...world.as("bob"), blobs: world.blobs }, "one");
+    const keptLog = readKeptLog({ ...world.as("bob"), blobs: world.blobs }, "one");
 
-    await expect(read).rejects.toThrow("Job one not found");
+    await expect(keptLog).rejects.toThrow("Job one not found");
   });
 });
 

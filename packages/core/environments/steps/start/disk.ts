@@ -85,12 +85,12 @@ export async function openDisk(
   zone: string,
 ): Promise<Opened | undefined> {
   const { disk: use } = environment;
-  const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
-  if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
+  const storedDisk = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
+  if (!use || storedDisk?.heldBy?.uid !== environment.uid) return undefined;
   const now = ctx.clock.now();
   // The first machine of a withdrawn run may have written to the disk, which then no longer depends on its source.
-  const isNews = use.written === true && read.source !== undefined && !read.written;
-  const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(read)) : read);
+  const isNews = use.written === true && storedDisk.source !== undefined && !storedDisk.written;
+  const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(storedDisk)) : storedDisk);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
@@ -126,8 +126,10 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
-  const look = async (one: DiskSnapshot) =>
-    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
+  const look = async (snapshot: DiskSnapshot) =>
+    snapshot.completed
+      ? sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now())
+      : snapshot;
   const snapshots = await Promise.all(disk.snapshots.map(look));
   const looked = await seekSource(ctx, { ...withVolumeSeen(disk, false, now), snapshots });
   return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);

@@ -10,9 +10,9 @@ const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data"
 test("a run that a sleeper makes again after its capacity was given back is removed before its disk is backed up", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), leavesTombstones: false });
   const { apply } = world.compute;
-  let given: Run | undefined;
+  let givenRun: Run | undefined;
   world.compute.apply = async (run) => {
-    given = run;
+    givenRun = run;
     return apply(run);
   };
   await createEnvironment(world.as("alice"), withDisk);
@@ -20,18 +20,18 @@ test("a run that a sleeper makes again after its capacity was given back is remo
   const { put } = world.table;
   world.table.put = async (item, options) => {
     await put(item, options);
-    if (!("phase" in item) || item.phase !== "stopping" || !given) return;
+    if (!("phase" in item) || item.phase !== "stopping" || !givenRun) return;
     if ((await world.read("alice", "one")).run.grant !== null) return;
-    const slept = given;
-    given = undefined;
+    const slept = givenRun;
+    givenRun = undefined;
     await apply(slept);
   };
 
   await requestCancel(world.as("alice"), "one");
   await world.advance(60 * MINUTE);
 
-  const one = await world.read("alice", "one");
-  expect([one.phase, one.end.waitsFor, world.compute.isLive(one.uid, 1), given]).toEqual([
+  const environment = await world.read("alice", "one");
+  expect([environment.phase, environment.end.waitsFor, world.compute.isLive(environment.uid, 1), givenRun]).toEqual([
     "cancelled",
     null,
     false,
@@ -57,6 +57,6 @@ test("a lost machine keeps no disk whose run is seen over, with its Job there an
   });
   await world.advance(60 * MINUTE);
 
-  const one = await world.read("alice", "one");
-  expect([one.phase, one.end.waitsFor]).toEqual(["completed", null]);
+  const environment = await world.read("alice", "one");
+  expect([environment.phase, environment.end.waitsFor]).toEqual(["completed", null]);
 });

@@ -126,17 +126,17 @@ test("a run that the list of runs shows is not lost, however often it is not fou
 test("each of many that are missed lists its own runs alone", async () => {
   const { world, uid } = await running();
   const { listRuns } = world.compute;
-  const asked: unknown[] = [];
-  world.compute.listRuns = async (one) => {
-    asked.push(one);
-    return listRuns(one);
+  const input: unknown[] = [];
+  world.compute.listRuns = async (name) => {
+    input.push(name);
+    return listRuns(name);
   };
   await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
 
   await world.advance(6 * MINUTE);
 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed" });
-  expect(asked).toEqual([uid]);
+  expect(input).toEqual([uid]);
 });
 
 test("a list that cannot be read is no answer", async () => {

@@ -31,7 +31,7 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
 async function endUnlessListed(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const { uid, run } = environment;
   const listed = await ctx.compute.listRuns(uid);
-  if (listed.some((one) => one.uid === uid && one.run === run.n)) return seesAgain(environment, now);
+  if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n)) return seesAgain(environment, now);
   return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
 }
 

@@ -130,7 +130,7 @@ test("a volume that nobody wrote down and some machine has is reported and not r
   const { world } = await halfMade({ log });
   const { listVolumes } = world.volumes;
   const attached: typeof listVolumes = async (token) =>
-    (await listVolumes(token)).map((one) => ({ ...one, attached: true }));
+    (await listVolumes(token)).map((volume) => ({ ...volume, attached: true }));
   Object.assign(world.volumes, { listVolumes: attached });
 
   await requestDelete(world.as("alice"), "one");

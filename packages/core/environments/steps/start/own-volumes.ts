@@ -37,9 +37,9 @@ export async function makeVolumes(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  const planned = environment.volumes.map((own) => ({
-    own,
-    making: own.volume ? undefined : plan(ctx, environment, own),
+  const planned = environment.volumes.map((ownVolume) => ({
+    own: ownVolume,
+    making: ownVolume.volume ? undefined : plan(ctx, environment, ownVolume),
   }));
   const unlisted = planned.flatMap(({ making }) => (making && !making.isListed ? [making.entry] : []));
   if (unlisted.length > 0) {
@@ -47,13 +47,13 @@ export async function makeVolumes(
     return changed({ ...environment, making }, now, "lists its volumes");
   }
   const tried = await Promise.all(
-    planned.map(async ({ own, making }) => {
-      const volume = making ? await tryToMakeVolume(ctx, environment, making.entry) : own.volume;
-      return { own, volume };
+    planned.map(async ({ own: ownVolume, making }) => {
+      const volume = making ? await tryToMakeVolume(ctx, environment, making.entry) : ownVolume.volume;
+      return { own: ownVolume, volume };
     }),
   );
-  const refused = tried.flatMap(({ own, volume }) =>
-    volume instanceof VolumeRefused ? [{ own, refusal: volume }] : [],
+  const refused = tried.flatMap(({ own: ownVolume, volume }) =>
+    volume instanceof VolumeRefused ? [{ own: ownVolume, refusal: volume }] : [],
   );
   const forGood = refused.find(({ refusal }) => refusal.isForGood);
   if (forGood) return endRun(environment, now, forGood.refusal.message);
@@ -62,7 +62,9 @@ export async function makeVolumes(
     const reason = refusedVolume(`its volume '${first.own.name}'`, first.refusal.message);
     return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, "is refused its volumes");
   }
-  const volumes = tried.flatMap(({ own, volume }) => (volume instanceof VolumeRefused ? [] : [{ ...own, volume }]));
+  const volumes = tried.flatMap(({ own: ownVolume, volume }) =>
+    volume instanceof VolumeRefused ? [] : [{ ...ownVolume, volume }],
+  );
   const zone = zonePinnedBy(volumes[0]?.volume) ?? environment.zone;
   return changed({ ...environment, step: "pod", reason: null, zone, volumes }, now, "made its volumes");
 }
@@ -82,8 +84,8 @@ export async function settleVolumes(
 ): Promise<Step<Environment> | undefined> {
   const due = environment.making.filter((entry) => now >= settlesAt(entry));
   if (due.length === 0) return undefined;
-  const own = new Set(environment.volumes.map(({ volume }) => volume?.id));
-  const settled = await Promise.all(due.map((entry) => removeLate(ctx, entry, own)));
+  const ownIds = new Set(environment.volumes.map(({ volume }) => volume?.id));
+  const settled = await Promise.all(due.map((entry) => removeLate(ctx, entry, ownIds)));
   const left = due.flatMap((entry, index) => (settled[index] ? [] : [{ ...entry, at: now }]));
   const making = [...environment.making.filter((entry) => !due.includes(entry)), ...left];
   return changed({ ...environment, making }, now, "looked for volumes that were made late");
@@ -92,14 +94,14 @@ export async function settleVolumes(
 async function removeLate(
   ctx: WorkerContext,
   entry: VolumeMaking,
-  own: ReadonlySet<string | undefined>,
+  ownIds: ReadonlySet<string | undefined>,
 ): Promise<boolean> {
   try {
     const found = await ctx.volumes.listVolumes(entry.token);
     return await removeUnused(
       ctx,
       entry,
-      found.filter(({ id }) => !own.has(id)),
+      found.filter(({ id }) => !ownIds.has(id)),
     );
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
@@ -121,8 +123,8 @@ export async function removeVolumes(
   if (idsOf(environment).length === 0) return undefined;
   const held = await detachOwn(ctx, environment, now);
   if (held) return held;
-  const tried = await Promise.all(environment.volumes.map((own) => removeOwn(ctx, own)));
-  const volumes = tried.map(({ own }) => own);
+  const tried = await Promise.all(environment.volumes.map((ownVolume) => removeOwn(ctx, ownVolume)));
+  const volumes = tried.map(({ own: ownVolume }) => ownVolume);
   const refused = tried.flatMap(({ refusal }) => refusal ?? []);
   if (refused.length === 0)
     return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
@@ -134,12 +136,12 @@ export async function removeVolumes(
   return lookAgainAt(waits, now + pauseMs(takenMs), "could not remove its volumes");
 }
 
-async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
-  const { volume } = own;
-  if (!volume) return { own };
+async function removeOwn(ctx: WorkerContext, ownVolume: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
+  const { volume } = ownVolume;
+  if (!volume) return { own: ownVolume };
   const why = await whyNot(() => ctx.volumes.removeVolume(volume.id));
-  if (why === undefined) return { own: { ...own, volume: null } };
-  return { own, refusal: `${volume.id} cannot be removed: ${why}` };
+  if (why === undefined) return { own: { ...ownVolume, volume: null } };
+  return { own: ownVolume, refusal: `${volume.id} cannot be removed: ${why}` };
 }
 
 /**

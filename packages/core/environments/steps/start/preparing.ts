@@ -68,9 +68,9 @@ async function stepObserved(
     await keepNetBehind(ctx, ready, now);
     return tellingPool(changed({ ...ready, reason: null }, now, "active"));
   }
-  const known = noteGoing(environment, observed);
-  const appliedAt = known.run.appliedAt ?? now;
-  return follow(ctx, { ...known, run: { ...known.run, appliedAt } }, observed, now);
+  const knownEnvironment = noteGoing(environment, observed);
+  const appliedAt = knownEnvironment.run.appliedAt ?? now;
+  return follow(ctx, { ...knownEnvironment, run: { ...knownEnvironment.run, appliedAt } }, observed, now);
 }
 
 /** Reports whether there was no attempt to make the run, or its worker died before writing anything. */
@@ -173,8 +173,8 @@ async function follow(
 }
 
 /** Compares two reasons without their numbers, because the scheduler counts the machines again at every retry. */
-function saysTheSame(one: string | null, other: string | null): boolean {
-  return one?.replaceAll(/\d+/g, "0") === other?.replaceAll(/\d+/g, "0");
+function saysTheSame(left: string | null, right: string | null): boolean {
+  return left?.replaceAll(/\d+/g, "0") === right?.replaceAll(/\d+/g, "0");
 }
 
 /** Records the machines of a run whose grant named none. From now on, its units count there. */

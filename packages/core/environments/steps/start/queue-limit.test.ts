@@ -58,9 +58,9 @@ test("whoever is given a machine while a slow worker ends their wait keeps their
   const { uid, ...key } = await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
   let sleeps = 0;
-  const get: typeof world.table.get = async (asked) => {
-    const item = await world.table.get(asked);
-    if (keyText(asked) === keyText(poolKey("h100")) && ++sleeps === 1) await machineComes();
+  const get: typeof world.table.get = async (key) => {
+    const item = await world.table.get(key);
+    if (keyText(key) === keyText(poolKey("h100")) && ++sleeps === 1) await machineComes();
     return item;
   };
   async function machineComes(): Promise<void> {

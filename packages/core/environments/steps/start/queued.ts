@@ -98,7 +98,7 @@ async function findGrant(
   const ledgers = inPool.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : inPool;
   if (ledgers.length === 0) return undefined;
   const { records: items } = await readLedgerItems(ctx, ledgers);
-  const grant = wholeGrants(items).find((one) => one.uid === uid && one.run === run.n);
+  const grant = wholeGrants(items).find((wholeGrant) => wholeGrant.uid === uid && wholeGrant.run === run.n);
   if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
   const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
   const pinned = granted.filter((item) => item?.kind === "node");

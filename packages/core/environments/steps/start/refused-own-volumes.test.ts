@@ -13,10 +13,10 @@ async function refused(
 ): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;
-  let asked = 0;
+  let input = 0;
   const refusing: typeof createVolume = async (wanted) => {
     if (!wanted.token.includes("-home-")) return createVolume(wanted);
-    asked += 1;
+    input += 1;
     throw new VolumeRefused(refusal, how);
   };
   Object.assign(world.volumes, { createVolume: refusing });
@@ -27,17 +27,17 @@ async function refused(
   const policy = { ...reservation, time: "none", restarts: true } as const;
   await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, volumes });
   const allow = () => void Object.assign(world.volumes, { createVolume });
-  return { world, allow, asked: () => asked };
+  return { world, allow, asked: () => input };
 }
 
 test("one whose own volume is refused says by whom and why, asks less and less often, and begins once it is made", async () => {
-  const { world, allow, asked } = await refused();
+  const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);
-  const early = asked();
+  const early = input();
   await world.advance(10 * MINUTE);
   const { phase, reason, attempts } = await world.read("alice", "one");
-  const later = asked() - early;
+  const later = input() - early;
   allow();
   await world.advance(MINUTE);
   const begun = await world.read("alice", "one");
