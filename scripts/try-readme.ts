@@ -42,13 +42,13 @@ function start(): Promise<string> {
   stack = child;
   let output = "";
   return new Promise((resolve, reject) => {
-    const look = (part: unknown) => {
+    const poll = (part: unknown) => {
       output += String(part);
       const [line] = /^Berth listens on \S+/m.exec(output) ?? [];
       if (line !== undefined) resolve(line);
     };
-    child.stdout?.on("data", look);
-    child.stderr?.on("data", look);
+    child.stdout?.on("data", poll);
+    child.stderr?.on("data", poll);
     child.once("error", reject).once("exit", () => reject(new Error(output)));
   });
 }

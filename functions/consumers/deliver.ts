@@ -5,7 +5,7 @@ import { queue } from "#aws/sqs/queue.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";
-import { eachLook, webhooks } from "#http/work.ts";
+import { eachRequest, webhooks } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 import { toJobEvent } from "../gpu-dev/webhooks/schemas.ts";
 import { toInstanceEvent } from "../novita/instances/internal/webhook.ts";
@@ -28,7 +28,7 @@ function bodyOf(createdBy: string): BodyOf {
 /** Posts events to their receivers. */
 export const consumer = webhooks.consume(
   { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
-  eachLook((ctx, look) => deliver(ctx, look, (event) => bodyOf(event.environment.createdBy)(event))),
+  eachRequest((ctx, message) => deliver(ctx, message, (event) => bodyOf(event.environment.createdBy)(event))),
 );
 
 export const handler = consumerLambda(consumer, { table, queue, sealer, fetch });

@@ -129,8 +129,8 @@ test("a broken record of one pool or owner does not keep the others from their t
   await world.table.put({ ...waiting, size: {} } as Item);
   await createEnvironment(world.as("bob"), newEnvironment("next"));
 
-  const looks = ["pool#t4|-", "pool#nonsense|-", "pool#h100|-"].map((name) => JSON.stringify({ look: name }));
-  const again = await consume(plan, world.ctx, looks);
+  const messages = ["pool#t4|-", "pool#nonsense|-", "pool#h100|-"].map((name) => JSON.stringify({ look: name }));
+  const again = await consume(plan, world.ctx, messages);
   await world.advance(5_000);
 
   expect(again).toEqual([]);

@@ -4,7 +4,7 @@ import { sealer } from "#aws/kms/kms-sealer.ts";
 import { blobs } from "#aws/s3/s3-blobs.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import { eachLook, work } from "#http/work.ts";
+import { eachRequest, work } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/look-compute.ts";
 import { volumes } from "#lambda/look-volumes.ts";
@@ -16,7 +16,7 @@ export const consumer = work.consume(
     timeoutSeconds: 60,
     memoryMb: 512,
   },
-  eachLook(reconcile),
+  eachRequest(reconcile),
 );
 
 export const handler = consumerLambda(consumer, { table, queue, compute, sealer, volumes, blobs, githubKeys });

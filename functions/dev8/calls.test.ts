@@ -8,7 +8,7 @@ const body = workspaceOf(workspaceId);
 const keyRead = "table.get";
 /** How many of the caller's wait for this pool, counted in the index. */
 const line = "table.count";
-const look = "table.get";
+const tableGet = "table.get";
 
 /** A world that notes the calls that endpoints make, and in which all is done by the first look after a request. */
 async function countedWorld() {
@@ -35,7 +35,7 @@ test("create = key + the caller's line + host label + spec + head + one send, an
 
   expect(await during("POST", path, body)).toEqual([
     ...[keyRead, line, "table.put", "table.put", "table.put", "queue.send"],
-    ...[look, look],
+    ...[tableGet, tableGet],
   ]);
 });
 
@@ -45,7 +45,7 @@ test("stop = key + two reads + one write + one send, and the looks", async () =>
 
   expect(await during("POST", `${path}/stop`, body)).toEqual([
     ...[keyRead, "table.get", "table.get", "table.put", "queue.send"],
-    ...[look, look],
+    ...[tableGet, tableGet],
   ]);
 });
 
@@ -56,7 +56,7 @@ test("start = key + two reads + the caller's line + spec + head + a send to it a
 
   expect(await during("POST", `${path}/start`, body)).toEqual([
     ...[keyRead, "table.get", "table.get", line, "table.put", "table.put", "queue.send", "queue.send"],
-    ...[look, look],
+    ...[tableGet, tableGet],
   ]);
 });
 
@@ -66,7 +66,7 @@ test("delete = key + two reads + one write + one send, and the looks", async () 
 
   expect(await during("DELETE", path, { ...body, force: true })).toEqual([
     ...[keyRead, "table.get", "table.get", "table.put", "queue.send"],
-    ...[look, look],
+    ...[tableGet, tableGet],
   ]);
 });
 

@@ -83,7 +83,7 @@ export function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: rea
   for (const name of ["stdout", "stderr"] as const) {
     child[name].on("data", (part) => {
       parts[name] += String(part);
-      for (const look of watchers) look();
+      for (const poll of watchers) poll();
     });
   }
   child.stdin.on("error", () => undefined);
@@ -93,12 +93,12 @@ export function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: rea
   });
   const says = (text: string | RegExp) =>
     new Promise<void>((resolve, reject) => {
-      const look = () => {
+      const poll = () => {
         const all = parts.stdout + parts.stderr;
         if (typeof text === "string" ? all.includes(text) : text.test(all)) resolve();
       };
-      watchers.add(look);
-      look();
+      watchers.add(poll);
+      poll();
       void ended.then(() => reject(new Error(`It ended: ${parts.stdout}${parts.stderr}`)));
     });
   return { child, ended, says, soFar: () => ({ ...parts }) };

@@ -179,9 +179,9 @@ interface Fault {
 }
 
 /** Runs one command of a room after the other, because each finds what those before it made. */
-async function lookAtEach(room: Room, look: (cell: Cell) => Promise<Fault>): Promise<Fault[]> {
+async function lookAtEach(room: Room, poll: (cell: Cell) => Promise<Fault>): Promise<Fault[]> {
   const found: Fault[] = [];
-  for (const cell of cells(room)) found.push(await look(cell));
+  for (const cell of cells(room)) found.push(await poll(cell));
   return found.filter(({ faults }) => faults.length > 0);
 }
 

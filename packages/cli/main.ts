@@ -41,7 +41,7 @@ if (typed[0] === "__complete") {
   const proposals = await proposeWords(app, typed.slice(1), { process: host });
   stdout.write(proposals.map((word) => `${word}\n`).join(""));
 } else if (typed[0] === "__look") {
-  const { lookAtDeployment } = await import("./state/deployment-version.ts");
+  const { readDeployment: lookAtDeployment } = await import("./state/deployment-version.ts");
   await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
 } else {
   const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;

@@ -36,18 +36,18 @@ function startRun(name: string, ...flags: string[]) {
   ];
   const pty = spawn(process.execPath, [join(import.meta.dirname, "berth.mjs"), ...words], { cols: 120, rows: 30, env });
   let shown = "";
-  let look: () => void = () => undefined;
+  let poll: () => void = () => undefined;
   pty.onData((part) => {
     shown += part;
-    look();
+    poll();
   });
   const ended = new Promise<number>((resolve) => pty.onExit(({ exitCode }) => resolve(exitCode)));
   const shows = (text: string, times = 1) =>
     new Promise<void>((resolve, reject) => {
-      look = () => {
+      poll = () => {
         if (shown.split(text).length > times) resolve();
       };
-      look();
+      poll();
       void ended.then(() => reject(new Error(`It ended: ${shown}`)));
     });
   return { pty, ended, shows, shown: () => shown };

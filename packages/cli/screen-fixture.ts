@@ -54,7 +54,7 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
   pty.onData((part) => {
     received += part;
     terminal.write(part, () => {
-      for (const look of watchers) look();
+      for (const poll of watchers) poll();
     });
   });
   const entry = { kill: () => pty.kill("SIGKILL") };
@@ -76,14 +76,14 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
     ended,
     shows: (wanted) =>
       new Promise<void>((resolve, reject) => {
-        const look = () => {
+        const poll = () => {
           const shown = text();
           if (typeof wanted === "string" ? !shown.includes(wanted) : !wanted.test(shown)) return;
-          watchers.delete(look);
+          watchers.delete(poll);
           resolve();
         };
-        watchers.add(look);
-        look();
+        watchers.add(poll);
+        poll();
         void ended.then((code) => reject(new Error(`It ended with ${code} before it showed ${wanted}:\n${text()}`)));
       }),
   };

@@ -63,7 +63,7 @@ interface Terminal {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-async function look(terminal: Terminal, { words, until }: Shown) {
+async function showScreen(terminal: Terminal, { words, until }: Shown) {
   const screen = openScreen(cli, terminal, ...words);
   if (until) {
     await screen.shows(until);
@@ -76,11 +76,11 @@ async function look(terminal: Terminal, { words, until }: Shown) {
   return { page, received: screen.received() };
 }
 
-async function lookAtAll(terminal: Terminal, shown: readonly Shown[]) {
+async function showScreens(terminal: Terminal, shown: readonly Shown[]) {
   const pages: string[] = [];
   let received = "";
   for (const command of shown) {
-    const seen = await look(terminal, command);
+    const seen = await showScreen(terminal, command);
     pages.push(seen.page);
     received += seen.received;
   }
@@ -88,15 +88,15 @@ async function lookAtAll(terminal: Terminal, shown: readonly Shown[]) {
 }
 
 test.each([60, 80, 120])("at %i columns tables, views, logs, errors and live views read well", async (columns) => {
-  const { text } = await lookAtAll({ columns }, commands);
-  const started = await lookAtAll({ columns }, submits);
+  const { text } = await showScreens({ columns }, commands);
+  const started = await showScreens({ columns }, submits);
 
   await expect(text).toMatchFileSnapshot(`screens/commands-${columns}.txt`);
   await expect(started.text).toMatchFileSnapshot(`screens/up-${columns}.txt`);
 });
 
 test("with NO_COLOR every screen reads the same, and neither commands nor questions send colours", async () => {
-  const { text, received } = await lookAtAll({ columns: 80, env: { NO_COLOR: "1" } }, commands);
+  const { text, received } = await showScreens({ columns: 80, env: { NO_COLOR: "1" } }, commands);
 
   await expect(text).toMatchFileSnapshot("screens/commands-80.txt");
   const wizard = openScreen(cli, { env: { NO_COLOR: "1" } }, "up");
@@ -109,7 +109,7 @@ test("with NO_COLOR every screen reads the same, and neither commands nor questi
 test.each([{ TERM: "dumb" }, { BERTH_ACCESSIBLE: "1" }])(
   "with %j nothing is drawn again, and no escape sequence is sent",
   async (env) => {
-    const { text, received } = await lookAtAll({ columns: 80, env }, commands);
+    const { text, received } = await showScreens({ columns: 80, env }, commands);
 
     await expect(text).toMatchFileSnapshot("screens/commands-plain.txt");
     expect(received).not.toContain(escapeCode);

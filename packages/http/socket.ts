@@ -10,7 +10,7 @@ export interface Closing {
 }
 
 /** What a look found that clients are to know. */
-export interface LookResult {
+export interface PollResult {
   /** The newest notice; `n` grows from one to the next. */
   readonly notice?: { readonly n: number; readonly words: string };
   /** Closes the connection after the notice. */
@@ -33,9 +33,9 @@ export interface SocketSession {
    */
   receive(text: string): Promise<void>;
   /** Looks at what it is about; asked every few seconds, for all that are about the same. */
-  look(): Promise<LookResult>;
+  poll(): Promise<PollResult>;
   /** Tells the client what a look found, unless it knows. */
-  show(found: LookResult): void;
+  show(found: PollResult): void;
   /** Whether it has been quiet for too long. */
   overdue(): Closing | undefined;
   /** The connection is gone. */

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { contextOf } from "./runtime.ts";
-import { consume, eachLook, pools, work } from "./work.ts";
+import { consume, eachRequest, pools, work } from "./work.ts";
 
 async function fixture() {
   const runtime = await fixtureRuntime();
   return { ctx: contextOf(runtime), log: runtime.log };
 }
 
-const bodies = ["a", "b", "c"].map((look) => JSON.stringify({ look }));
+const bodies = ["a", "b", "c"].map((recordKey) => JSON.stringify({ look: recordKey }));
 
 test("a consumer is plain data of its queue", () => {
   const verb = async () => {};
@@ -27,10 +27,10 @@ test("a consumer is plain data of its queue", () => {
 
 test("the verb gets the looks of a batch in order, with whom they name", async () => {
   const { ctx } = await fixture();
-  const got: Look[] = [];
-  const consumer = pools.consume({ uses: ["table"] }, async (context, looks) => {
+  const got: ReconcileRequest[] = [];
+  const consumer = pools.consume({ uses: ["table"] }, async (context, messages) => {
     expect(context.table).toBe(ctx.table);
-    got.push(...looks);
+    got.push(...messages);
   });
 
   const again = await consume(consumer, ctx, ['{"look":"a","for":["x","y"]}', '{"look":"b"}']);
@@ -41,7 +41,7 @@ test("the verb gets the looks of a batch in order, with whom they name", async (
 
 test("what the verb hands back comes again, even of two equal messages only the one", async () => {
   const { ctx } = await fixture();
-  const consumer = work.consume({ uses: [] }, async (_, looks) => looks.slice(1, 2));
+  const consumer = work.consume({ uses: [] }, async (_, messages) => messages.slice(1, 2));
 
   expect(await consume(consumer, ctx, ['{"look":"a"}', '{"look":"a"}', '{"look":"a"}'])).toEqual([1]);
 });
@@ -61,9 +61,9 @@ test("looks on their own fail on their own, and all are tried", async () => {
   const tried: string[] = [];
   const consumer = work.consume(
     { uses: [] },
-    eachLook(async (_, { look }) => {
-      tried.push(look);
-      if (look === "a") throw new Error("no");
+    eachRequest(async (_, { look: recordKey }) => {
+      tried.push(recordKey);
+      if (recordKey === "a") throw new Error("no");
     }),
   );
 
@@ -77,7 +77,7 @@ test("what is no look is logged once without its text and counts as done", async
   const got: string[] = [];
   const consumer = work.consume(
     { uses: [] },
-    eachLook(async (_, { look }) => got.push(look)),
+    eachRequest(async (_, { look: recordKey }) => got.push(recordKey)),
   );
   const bad = ["", "{", "null", "1", "{}", '{"look":1}', '{"look":"x","for":"y"}', '{"look":"x","for":[1]}'];
 
@@ -89,7 +89,7 @@ test("what is no look is logged once without its text and counts as done", async
 
 test("positions are those of the bodies, whatever lies between", async () => {
   const { ctx } = await fixture();
-  const consumer = work.consume({ uses: [] }, async (_, looks) => looks);
+  const consumer = work.consume({ uses: [] }, async (_, messages) => messages);
 
   expect(await consume(consumer, ctx, ["junk", '{"look":"a"}', "junk", '{"look":"b"}'])).toEqual([1, 3]);
 });

@@ -1,5 +1,5 @@
 import type { Context, PortName } from "#core/context.ts";
-import type { Look, QueueName } from "#core/ports/queue.ts";
+import type { QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
 /** A consumer of a queue, as data. */
 export interface Consumer<Uses extends PortName = PortName> {
@@ -17,9 +17,9 @@ export interface Consumer<Uses extends PortName = PortName> {
  */
 export type BatchVerb<Uses extends PortName> = (
   ctx: Context<Uses>,
-  looks: readonly Look[],
+  messages: readonly ReconcileRequest[],
   // biome-ignore lint/suspicious/noConfusingVoidType: a verb that has nothing to report just ends
-) => Promise<readonly Look[] | void>;
+) => Promise<readonly ReconcileRequest[] | void>;
 
 interface ConsumerOptions<Uses extends PortName> {
   readonly uses: readonly Uses[];
@@ -32,15 +32,15 @@ export const pools = queueNamed("pools");
 export const webhooks = queueNamed("webhooks");
 
 /** A batch verb of a verb for one look: all at once, and only those that failed come again. */
-export function eachLook<Uses extends PortName>(
-  verb: (ctx: Context<Uses>, look: Look) => Promise<unknown>,
+export function eachRequest<Uses extends PortName>(
+  verb: (ctx: Context<Uses>, message: ReconcileRequest) => Promise<unknown>,
 ): BatchVerb<Uses> {
-  return async (ctx, looks) => {
-    const results = await Promise.allSettled(looks.map((look) => verb(ctx, look)));
-    return looks.filter((look, at) => {
+  return async (ctx, messages) => {
+    const results = await Promise.allSettled(messages.map((message) => verb(ctx, message)));
+    return messages.filter((message, at) => {
       const result = results[at];
       if (result?.status !== "rejected") return false;
-      ctx.log.error("look failed", { look: look.look, error: describe(result.reason) });
+      ctx.log.error("look failed", { look: message.look, error: describe(result.reason) });
       return true;
     });
   };
@@ -55,26 +55,26 @@ export async function consume<Uses extends PortName>(
   ctx: Context<Uses>,
   bodies: readonly string[],
 ): Promise<number[]> {
-  const looks = bodies.map(lookOf);
-  const readable = looks.filter((look) => look !== undefined);
-  if (readable.length < looks.length) {
-    ctx.log.error("unreadable messages", { queue: consumer.queue, count: looks.length - readable.length });
+  const messages = bodies.map(parseRequest);
+  const readable = messages.filter((message) => message !== undefined);
+  if (readable.length < messages.length) {
+    ctx.log.error("unreadable messages", { queue: consumer.queue, count: messages.length - readable.length });
   }
   if (readable.length === 0) return [];
   const again = await attempt(consumer, ctx, readable);
-  return looks.flatMap((look, at) => (look && again.includes(look) ? [at] : []));
+  return messages.flatMap((message, at) => (message && again.includes(message) ? [at] : []));
 }
 
 async function attempt<Uses extends PortName>(
   consumer: Consumer<Uses>,
   ctx: Context<Uses>,
-  looks: readonly Look[],
-): Promise<readonly Look[]> {
+  messages: readonly ReconcileRequest[],
+): Promise<readonly ReconcileRequest[]> {
   try {
-    return (await consumer.verb(withAllPorts(ctx), looks)) ?? [];
+    return (await consumer.verb(withAllPorts(ctx), messages)) ?? [];
   } catch (error) {
-    ctx.log.error("batch failed", { queue: consumer.queue, looks: looks.length, error: describe(error) });
-    return looks;
+    ctx.log.error("batch failed", { queue: consumer.queue, looks: messages.length, error: describe(error) });
+    return messages;
   }
 }
 
@@ -87,16 +87,16 @@ function queueNamed(queue: QueueName) {
   };
 }
 
-function lookOf(body: string): Look | undefined {
+function parseRequest(body: string): ReconcileRequest | undefined {
   try {
     const message: unknown = JSON.parse(body);
-    return isLook(message) ? message : undefined;
+    return isReconcileRequest(message) ? message : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isLook(message: unknown): message is Look {
+function isReconcileRequest(message: unknown): message is ReconcileRequest {
   if (typeof message !== "object" || message === null || !("look" in message)) return false;
   const named = "for" in message ? message.for : [];
   return typeof message.look === "string" && Array.isArray(named) && named.every((key) => typeof key === "string");

@@ -128,7 +128,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
-interface Looking {
+interface Observing {
   readonly now: number;
   readonly refusals: ReturnType<typeof podRefusals>;
   readonly pulls: ReturnType<typeof failedPulls>;
@@ -143,7 +143,7 @@ interface Looking {
 async function observeRun(
   place: Place,
   id: RunId,
-  { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Looking,
+  { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
   const knownEnd = recent.findEnd(id);
   if (knownEnd) return knownEnd;

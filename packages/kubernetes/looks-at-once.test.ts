@@ -5,9 +5,9 @@ import { type MemoryApi, memoryApi } from "./fixtures/memory-api-fixture.ts";
 
 const namespace = "environments";
 const now = () => Date.parse("2026-01-01T00:00:00Z");
-const LOOKS = 16;
+const CHECKS = 16;
 
-const runs = Array.from({ length: LOOKS }, (_, n): Run => {
+const runs = Array.from({ length: CHECKS }, (_, n): Run => {
   const uid = n.toString(16).padStart(32, "0");
   return {
     uid,

@@ -6,7 +6,7 @@ import { reconcile } from "#core/reconciler/reconcile.ts";
 import { MINUTE_MS } from "#core/units.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { eachLook, work } from "#http/work.ts";
+import { eachRequest, work } from "#http/work.ts";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { manualClock } from "#tests/fixtures/clock.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
@@ -155,8 +155,8 @@ test("messages that a worker with a wrong clock receives come again, and no job 
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const records = world.table.all();
-  const looks = records.filter(({ kind }) => kind === "environment").map(({ pk, sk }) => `${pk}|${sk}`);
-  const Records = looks.map((look, at) => ({ messageId: `m${at}`, body: JSON.stringify({ look }) }));
+  const messages = records.filter(({ kind }) => kind === "environment").map(({ pk, sk }) => `${pk}|${sk}`);
+  const Records = messages.map((recordKey, at) => ({ messageId: `m${at}`, body: JSON.stringify({ look: recordKey }) }));
   const { table } = clocked(world.table, 15 * MINUTE_MS);
   const port =
     <Port>(made: Port) =>
@@ -165,7 +165,7 @@ test("messages that a worker with a wrong clock receives come again, and no job 
   const { queue, compute, volumes, blobs, sealer, githubKeys } = world.ctx;
   const uses = ["table", "queue", "compute", "sealer", "volumes", "blobs", "githubKeys"] as const;
   const output = recordOutput();
-  const handler = consumerLambda(work.consume({ uses }, eachLook(reconcile)), {
+  const handler = consumerLambda(work.consume({ uses }, eachRequest(reconcile)), {
     table: port(table),
     queue: port(queue),
     compute: port(compute),

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { buildApp } from "#http/app.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { eachLook, pools, work } from "#http/work.ts";
+import { eachRequest, pools, work } from "#http/work.ts";
 import { asAlice, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
 
@@ -261,11 +261,14 @@ test("a consumer reports the messages that failed, and no others", async () => {
   const { table } = await fixture();
   const consumer = work.consume(
     { uses: ["table"] },
-    eachLook(async (_, { look }) => {
-      if (look === "bad") throw new Error("no");
+    eachRequest(async (_, { look: recordKey }) => {
+      if (recordKey === "bad") throw new Error("no");
     }),
   );
-  const Records = ["good", "bad", "good"].map((look, at) => ({ messageId: `m${at}`, body: JSON.stringify({ look }) }));
+  const Records = ["good", "bad", "good"].map((recordKey, at) => ({
+    messageId: `m${at}`,
+    body: JSON.stringify({ look: recordKey }),
+  }));
 
   const result = await consumerLambda(consumer, { table })({ Records });
 

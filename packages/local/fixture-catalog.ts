@@ -3,7 +3,7 @@ import { keyOfText } from "#core/store/keys.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { eachLook, work } from "#http/work.ts";
+import { eachRequest, work } from "#http/work.ts";
 
 /** A catalog for tests of the stack itself: a login that keeps no users, a note that is sent to a consumer, a schedule. */
 export function fixtureCatalog(): Catalog & { readonly ticks: () => number } {
@@ -87,8 +87,8 @@ const note = gpuDev.get(
 
 const consumer = work.consume(
   { uses: ["table"] },
-  eachLook(async (ctx, { look, hint }) => {
-    const key = keyOfText(look);
+  eachRequest(async (ctx, { look: recordKey, hint }) => {
+    const key = keyOfText(recordKey);
     if (key && !hint) await ctx.table.put({ ...key, writers: ["w1"] });
   }),
 );

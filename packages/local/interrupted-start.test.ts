@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import type { WorkerContext } from "#core/reconciler/worker.ts";
 import { keyText } from "#core/store/keys.ts";
@@ -31,17 +31,17 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 
 it("completes a job whose stack was killed while two looks at it were starting its run", async () => {
-  const look = await jobThatStartsNow();
+  const message = await jobThatStartsNow();
   await fixture.compute.apply(fixture.runOf());
   const supervisor = fixture.supervisorPid();
   process.kill(supervisor, "SIGSTOP");
 
-  void reconcile(killedBeforeItWrites(world.ctx), look);
+  void reconcile(killedBeforeItWrites(world.ctx), message);
   await eventually(
     () => listRunNames(join(fixture.home, "runs")).length,
     (count) => count === 2,
   );
-  await reconcile(world.ctx, look);
+  await reconcile(world.ctx, message);
   const next = processCompute(impatient);
   await adoptRuns(world.ctx, next);
   process.kill(supervisor, "SIGCONT");
@@ -52,7 +52,7 @@ it("completes a job whose stack was killed while two looks at it were starting i
 });
 
 /** The look that is to apply its run: the cluster was away when an earlier one tried. */
-async function jobThatStartsNow(): Promise<Look> {
+async function jobThatStartsNow(): Promise<ReconcileRequest> {
   const job = newEnvironment("job", { command: "exit 0", hours: aCentury });
   const { pk, sk } = await createEnvironment(world.as("alice"), job);
   takeAway(world.compute, "apply");

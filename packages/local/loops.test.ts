@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "#aws/clock.ts";
 import type { Context, PortName } from "#core/context.ts";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import type { Schedule } from "#http/cron.ts";
 import { pools, work } from "#http/work.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
@@ -39,12 +39,12 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-type Verb = (look: Look) => Promise<void>;
+type Verb = (message: ReconcileRequest) => Promise<void>;
 
 function run(name: QueueName, verb: Verb): void {
   const declare = name === "work" ? work : pools;
-  const consumer = declare.consume({ uses: [] }, async (_, looks) => {
-    for (const look of looks) await verb(look);
+  const consumer = declare.consume({ uses: [] }, async (_, messages) => {
+    for (const message of messages) await verb(message);
   });
   loops.push(startLoop(consumer, { receiver: queue, ctx, atOnce: 4 }));
 }
@@ -58,9 +58,9 @@ async function until(holds: () => boolean, ms = PATIENCE_MS): Promise<void> {
 describe("a loop", () => {
   it("hands each message to its consumer and takes it off the queue", async () => {
     const seen: string[] = [];
-    run("work", async ({ look }) => void seen.push(look));
+    run("work", async ({ look: recordKey }) => void seen.push(recordKey));
 
-    await Promise.all(["a|-", "b|-", "c|-"].map((look) => queue.send("work", { look })));
+    await Promise.all(["a|-", "b|-", "c|-"].map((recordKey) => queue.send("work", { look: recordKey })));
     await until(() => seen.length === 3);
     await expect.poll(() => queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
 
@@ -70,8 +70,8 @@ describe("a loop", () => {
   it("hands on a message that is sent while it waits", async () => {
     let seen = "";
     // It waits for the queue from here on.
-    run("work", async ({ look }) => {
-      seen = look;
+    run("work", async ({ look: recordKey }) => {
+      seen = recordKey;
     });
 
     await queue.send("work", { look: "a|-" });
@@ -106,14 +106,14 @@ describe("a loop", () => {
     let mostOfOne = 0;
     let mostPools = 0;
     const sent = Promise.withResolvers<void>();
-    run("pools", async ({ look }) => {
-      const [pool = ""] = look.split("|");
+    run("pools", async ({ look: recordKey }) => {
+      const [pool = ""] = recordKey.split("|");
       busy.set(pool, (busy.get(pool) ?? 0) + 1);
       mostOfOne = Math.max(mostOfOne, ...busy.values());
       mostPools = Math.max(mostPools, [...busy.values()].filter(Boolean).length);
       await until(() => mostPools >= 2);
       await sent.promise;
-      seen.push(look);
+      seen.push(recordKey);
       busy.set(pool, (busy.get(pool) ?? 0) - 1);
     });
 
@@ -125,14 +125,14 @@ describe("a loop", () => {
     await until(() => seen.length === 8);
 
     expect([mostOfOne, mostPools]).toEqual([1, 2]);
-    expect(seen.filter((look) => look.startsWith("h100"))).toEqual(["h100|0", "h100|1", "h100|2", "h100|3"]);
+    expect(seen.filter((recordKey) => recordKey.startsWith("h100"))).toEqual(["h100|0", "h100|1", "h100|2", "h100|3"]);
   });
 
   it("shows a message again that its consumer failed with, and no other", async () => {
     const seen: string[] = [];
-    run("work", async ({ look }) => {
-      seen.push(look);
-      if (look === "bad|-" && seen.filter((each) => each === look).length === 1) throw new Error("not yet");
+    run("work", async ({ look: recordKey }) => {
+      seen.push(recordKey);
+      if (recordKey === "bad|-" && seen.filter((each) => each === recordKey).length === 1) throw new Error("not yet");
     });
 
     await queue.send("work", { look: "bad|-" });
@@ -147,17 +147,17 @@ describe("a loop", () => {
     const batches: string[][] = [];
     const begun = Promise.withResolvers<void>();
     const sent = Promise.withResolvers<void>();
-    const consumer = pools.consume({ uses: [] }, async (_, looks) => {
-      batches.push(looks.map(({ look }) => look));
+    const consumer = pools.consume({ uses: [] }, async (_, messages) => {
+      batches.push(messages.map(({ look: recordKey }) => recordKey));
       begun.resolve();
       await sent.promise;
-      return batches.length === 2 ? looks.filter(({ look }) => look === "h|bad") : [];
+      return batches.length === 2 ? messages.filter(({ look: recordKey }) => recordKey === "h|bad") : [];
     });
     loops.push(startLoop(consumer, { receiver: queue, ctx, atOnce: 4 }));
 
     await queue.send("pools", { look: "h|first" }, { group: "h" });
     await begun.promise;
-    for (const look of ["h|good", "h|bad"]) await queue.send("pools", { look }, { group: "h" });
+    for (const recordKey of ["h|good", "h|bad"]) await queue.send("pools", { look: recordKey }, { group: "h" });
     sent.resolve();
     await until(() => batches.length === 3);
     await expect.poll(() => queue.depth("pools")).toEqual({ visible: 0, delayed: 0 });

@@ -44,7 +44,7 @@ export async function shellEnvironment(options: ShellOptions): Promise<string> {
   });
 }
 
-const lookEveryMs = 100;
+const pollEveryMs = 100;
 
 async function findStack(path: string, { waitMs = 0, onWait }: ShellOptions): Promise<StackRecord> {
   const deadline = performance.now() + waitMs;
@@ -55,7 +55,7 @@ async function findStack(path: string, { waitMs = 0, onWait }: ShellOptions): Pr
       throw new Error(`No local stack is running in ${path}. Start one with: npm start`);
     }
     if (isFirst) onWait?.(path);
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
 }
 

@@ -51,10 +51,13 @@ describe("an attempt", () => {
 });
 
 describe("what is seen of a script", () => {
-  const seenAs = (looks: readonly { readonly output: string; readonly isRunning?: boolean }[], silentMs?: number) => {
-    const left = [...looks];
-    const look = async () => ({ isRunning: true, output: "", ...(left.length > 1 ? left.shift() : left[0]) });
-    return seenAtEnd(look, silentMs);
+  const seenAs = (
+    messages: readonly { readonly output: string; readonly isRunning?: boolean }[],
+    silentMs?: number,
+  ) => {
+    const left = [...messages];
+    const poll = async () => ({ isRunning: true, output: "", ...(left.length > 1 ? left.shift() : left[0]) });
+    return seenAtEnd(poll, silentMs);
   };
 
   test("is all of it once it printed its end, though its shell runs on", async () => {

@@ -49,12 +49,12 @@ export interface SeenScript {
 }
 
 /** Looks until the script came to its end, its shell ended before, or it printed nothing more for so long. */
-export async function seenAtEnd(look: () => Promise<SeenScript>, silentMs = PATIENCE_MS): Promise<SeenScript> {
-  let seen = await look();
+export async function seenAtEnd(readScript: () => Promise<SeenScript>, silentMs = PATIENCE_MS): Promise<SeenScript> {
+  let seen = await readScript();
   let since = performance.now();
   while (isUnderWay(seen) && performance.now() - since < silentMs) {
     await sleep(50);
-    const next = await look();
+    const next = await readScript();
     if (next.output !== seen.output) since = performance.now();
     seen = next;
   }

@@ -13,7 +13,7 @@ import { adoptRuns, endRuns, leaveRuns } from "./runs/adopt-runs.ts";
 import { applyRun } from "./runs/apply-run.ts";
 import { type FollowedRuns, followChanges } from "./runs/changes.ts";
 import { type Host, type ProcessComputeOptions, placeOf, refOf } from "./runs/host.ts";
-import { isAnswered, lookAt, observationOf, treeOf } from "./runs/observation.ts";
+import { isAnswered, observationOf, readStatus, treeOf } from "./runs/observation.ts";
 import { computeNode } from "./runs/pretend-node.ts";
 import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./runs/records.ts";
 import {
@@ -147,13 +147,13 @@ async function removeDraft(place: RunPlace): Promise<void> {
 async function observeRun({ options }: Host, place: RunPlace): Promise<Observation | undefined> {
   const { directory, name } = place;
   if (!isDirectory(directory)) return undefined;
-  const status = lookAt(directory);
+  const status = readStatus(directory);
   if (status.removal !== undefined) await carryOn(place, status);
   if (isDraft(status) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
   if (status.end && status.isEndUnwritten && (await killTree(treeOf(name, directory, status.processes), 200))) {
     writeEnd(directory, status.end);
   }
-  const seen = lookAt(directory);
+  const seen = readStatus(directory);
   // The end of this process may undo it: whoever took it for made would take it for lost.
   if (isDraft(seen)) return undefined;
   const observation = await observationOf(directory, seen, options);
@@ -168,7 +168,7 @@ function followedBy(host: Host): FollowedRuns {
     all: () => listRunNames(runs).flatMap((name) => refOf(host, name)),
     isStarting: async (name) => {
       const { directory } = placeOf(host, name);
-      const status = lookAt(directory);
+      const status = readStatus(directory);
       if (!status.supervisorLives || isAnswered(directory)) return false;
       return (await observationOf(directory, status, options)).state === "probe";
     },

@@ -1,12 +1,12 @@
 import { popHeap, pushHeap } from "#core/heap.ts";
 import type { Clock } from "#core/ports/clock.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { visibleMessages } from "./visible.ts";
 
 export interface Message {
   /** In the order in which they were sent. */
   readonly id: number;
-  readonly look: Look;
+  readonly look: ReconcileRequest;
   /** The look as it was sent. */
   readonly text: string;
   /** Of a group the first ones are out together, and no others meanwhile. */
@@ -100,7 +100,7 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
     const next = visible.hasNext() ? 0 : (later[0]?.at ?? Number.POSITIVE_INFINITY) - clock.monotonic();
     timer = setTimeout(
       () => {
-        for (const look of [...receivers]) look();
+        for (const poll of [...receivers]) poll();
       },
       Math.min(Math.max(next, 0), LONGEST_WAIT_MS),
     );
@@ -150,20 +150,20 @@ interface Waiting {
 function receiveFrom(take: () => Message[][], { signal, receivers, wakeReceivers }: Waiting): Promise<Message[][]> {
   return new Promise((resolve) => {
     const end = (batches: Message[][]) => {
-      receivers.delete(look);
+      receivers.delete(poll);
       signal.removeEventListener("abort", stop);
       resolve(batches);
       wakeReceivers();
     };
     const stop = () => end([]);
-    const look = () => {
+    const poll = () => {
       const batches = signal.aborted ? [] : take();
       if (batches.length > 0 || signal.aborted) end(batches);
       else wakeReceivers();
     };
     signal.addEventListener("abort", stop);
-    receivers.add(look);
-    look();
+    receivers.add(poll);
+    poll();
   });
 }
 

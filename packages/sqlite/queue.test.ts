@@ -36,11 +36,11 @@ describe("the queue on SQLite", () => {
     return {
       queue,
       async receive(name, { keep = false } = {}) {
-        const looks = [];
+        const messages = [];
         for (;;) {
           const received = await receiveNow(queue, name);
-          looks.push(...received.map(({ look }) => look));
-          if (received.length === 0 || keep) return looks;
+          messages.push(...received.map(({ look: message }) => message));
+          if (received.length === 0 || keep) return messages;
           for (const { id } of received) await queue.acknowledge(name, id);
         }
       },
@@ -78,7 +78,7 @@ describe("the queue on SQLite", () => {
 
     await queue.acknowledge("work", hanging?.id ?? 0);
 
-    expect((await receiveNow(queue, "work")).map(({ look }) => look)).toEqual([{ look: "new|-" }]);
+    expect((await receiveNow(queue, "work")).map(({ look: message }) => message)).toEqual([{ look: "new|-" }]);
   });
 
   it("keeps one of equal messages while nobody has received it, and another one after that", async () => {
@@ -86,7 +86,7 @@ describe("the queue on SQLite", () => {
     const queue = sqliteQueue({ database, clock });
     const [plain, hint] = [{ look: "a|-" }, { look: "a|-", hint: true }] as const;
 
-    for (const look of [plain, hint, plain, hint, { look: "b|-" }]) await queue.send("work", look);
+    for (const message of [plain, hint, plain, hint, { look: "b|-" }]) await queue.send("work", message);
     await queue.send("work", plain, { delaySeconds: 1 });
     const first = await receiveNow(queue, "work");
     await queue.send("work", plain);
@@ -96,28 +96,31 @@ describe("the queue on SQLite", () => {
     await queue.send("work", plain);
     const delayed = await receiveNow(queue, "work");
 
-    expect(first.map(({ look }) => look)).toEqual([hint, plain, { look: "b|-" }]);
-    expect([whileOut, delayed].map((messages) => messages.map(({ look }) => look))).toEqual([[plain], [plain]]);
+    expect(first.map(({ look: message }) => message)).toEqual([hint, plain, { look: "b|-" }]);
+    expect([whileOut, delayed].map((messages) => messages.map(({ look: message }) => message))).toEqual([
+      [plain],
+      [plain],
+    ]);
   });
 
   it("keeps a message beside an equal one that came again, whose former receiver may still acknowledge it", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
-    const look = { look: "a|-" };
-    await queue.send("work", look);
+    const request = { look: "a|-" };
+    await queue.send("work", request);
     const [hanging] = await receiveNow(queue, "work");
     clock.advance(30_000);
 
-    await queue.send("work", look);
+    await queue.send("work", request);
     await queue.acknowledge("work", hanging?.id ?? 0);
 
-    expect((await receiveNow(queue, "work")).map((message) => message.look)).toEqual([look]);
+    expect((await receiveNow(queue, "work")).map((message) => message.look)).toEqual([request]);
   });
 
   it("hands out of a group first what came back, and nothing while that is out", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });
-    for (const look of ["h|1", "h|2"]) await queue.send("pools", { look }, { group: "h100" });
+    for (const recordKey of ["h|1", "h|2"]) await queue.send("pools", { look: recordKey }, { group: "h100" });
     const [first, second] = await receiveNow(queue, "pools");
     await queue.send("pools", { look: "h|3" }, { group: "h100" });
 
@@ -127,7 +130,7 @@ describe("the queue on SQLite", () => {
     clock.advance(500);
     const again = await receiveNow(queue, "pools");
 
-    expect([meanwhile, again.map(({ look }) => look.look)]).toEqual([[], ["h|1", "h|3"]]);
+    expect([meanwhile, again.map(({ look: message }) => message.look)]).toEqual([[], ["h|1", "h|3"]]);
   });
 
   it("wakes a receiver that waits: by a message, by the end of a delay, by an acknowledgement in its group", async () => {
@@ -144,14 +147,14 @@ describe("the queue on SQLite", () => {
     const next = queue.receive("pools", 2, signal);
     await queue.acknowledge("pools", first?.id ?? 0);
 
-    const looks = (await Promise.all([sent, delayed, next])).flat(2).map(({ look }) => look.look);
-    expect(looks).toEqual(["sent|-", "delayed|-", "g|2"]);
+    const messages = (await Promise.all([sent, delayed, next])).flat(2).map(({ look: message }) => message.look);
+    expect(messages).toEqual(["sent|-", "delayed|-", "g|2"]);
   });
 
   it("has after a crash what was sent and not acknowledged, with the rest of its delay", async () => {
     const clock = manualClock();
     const before = sqliteQueue({ database, clock });
-    for (const look of ["out|-", "done|-", "waits|-"]) await before.send("work", { look });
+    for (const recordKey of ["out|-", "done|-", "waits|-"]) await before.send("work", { look: recordKey });
     await before.send("work", { look: "later|-" }, { delaySeconds: 60 });
     await before.send("pools", { look: "pool|-" }, { group: "g" });
     const [, done] = await receiveNow(before, "work", 2);
@@ -167,7 +170,7 @@ describe("the queue on SQLite", () => {
     const later = await receiveNow(after, "work");
     copy.close();
 
-    const looksOf = (messages: typeof later) => messages.map(({ look }) => look.look);
+    const looksOf = (messages: typeof later) => messages.map(({ look: message }) => message.look);
     expect([atOnce, ofPools, later].map(looksOf)).toEqual([["out|-", "waits|-"], ["pool|-"], ["later|-"]]);
   });
 

@@ -1,5 +1,5 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest, SendOptions } from "#core/ports/queue.ts";
 import { checksumOf } from "./damage.ts";
 import type { Database } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
@@ -40,14 +40,20 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
   const lines = { work: line(), pools: line(), webhooks: line() };
   for (const { queue, ...message } of storedMessages(database, clock)) lines[queue].add(message);
   return {
-    async send(queue, look, options = {}) {
+    async send(queue, message, options = {}) {
       requireOptions(queue, options);
       const { delaySeconds = 0, group } = options;
-      const [text, delayMs] = [JSON.stringify(look), delaySeconds * 1000];
+      const [text, delayMs] = [JSON.stringify(message), delaySeconds * 1000];
       if (delayMs === 0 && group === undefined && lines[queue].holds(text)) return;
       const row = [queue, group ?? null, text, clock.now() + delayMs];
       const id = await database.writeSoon(() => Number(insert.run(...row, checksumOf(row)).lastInsertRowid));
-      lines[queue].add({ id, group, text, look: JSON.parse(text) as Look, visibleAt: clock.monotonic() + delayMs });
+      lines[queue].add({
+        id,
+        group,
+        text,
+        look: JSON.parse(text) as ReconcileRequest,
+        visibleAt: clock.monotonic() + delayMs,
+      });
     },
     depth: async (queue) => lines[queue].depth(),
     receive: (queue, most, signal) => lines[queue].receive(most, signal),
@@ -66,12 +72,12 @@ type StoredMessage = Message & { readonly queue: QueueName };
 function storedMessages(database: Database, clock: SqliteQueueOptions["clock"]): StoredMessage[] {
   const [now, start] = [clock.now(), clock.monotonic()];
   const rows = database.read(() => database.prepare("SELECT * FROM messages ORDER BY id").all());
-  return rows.map(({ id, queue, group, look, visible_at: visibleAt }) => ({
+  return rows.map(({ id, queue, group, look: message, visible_at: visibleAt }) => ({
     id: Number(id),
     queue: queue as QueueName,
     group: group === null ? undefined : String(group),
-    look: JSON.parse(String(look)) as Look,
-    text: String(look),
+    look: JSON.parse(String(message)) as ReconcileRequest,
+    text: String(message),
     visibleAt: start + Math.min(Math.max(Number(visibleAt) - now, 0), LONGEST_DELAY_MS),
   }));
 }

@@ -1,10 +1,10 @@
 import { popHeap, pushHeap } from "#core/heap.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 
 interface Sent {
   readonly id: number;
   readonly group: string | undefined;
-  readonly look: Pick<Look, "hint" | "fromHint">;
+  readonly look: Pick<ReconcileRequest, "hint" | "fromHint">;
 }
 
 /**
@@ -88,8 +88,8 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
       return hints.size + others.size + grouped;
     },
     add(message) {
-      const { id, group: name, look } = message;
-      if (name === undefined) return void (look.hint || look.fromHint ? hints : others).set(id, message);
+      const { id, group: name, look: request } = message;
+      if (name === undefined) return void (request.hint || request.fromHint ? hints : others).set(id, message);
       const group = groupOf(name);
       if (group.ids.has(id)) return;
       group.ids.add(id);

@@ -44,20 +44,20 @@ export function openTerminalRecording(
   shell.onData((data) => {
     screen.write(data, () => {
       frames.push({ atMs: performance.now() - startedAt, lines: linesOn(screen) });
-      for (const look of watchers) look();
+      for (const poll of watchers) poll();
     });
   });
   return {
     type: (text) => shell.write(text),
     shows: (text) =>
       new Promise((resolve) => {
-        const look = () => {
+        const poll = () => {
           if (!text.test(`${frames.at(-1)?.lines.join("\n")}`)) return;
-          watchers.delete(look);
+          watchers.delete(poll);
           resolve();
         };
-        watchers.add(look);
-        look();
+        watchers.add(poll);
+        poll();
       }),
     frames: () => withWatchableGaps(frames),
   };

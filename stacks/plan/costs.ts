@@ -110,7 +110,7 @@ export function costsOf(
   const requests = requestsPerDay * DAYS;
   const hours = activeEnvironments * DAYS * 24;
   const jobs = jobsPerDay * DAYS;
-  const looks = hours * assumed.looksPerHour + jobs * assumed.looksPerJob;
+  const passes = hours * assumed.looksPerHour + jobs * assumed.looksPerJob;
   const plans = hours * assumed.looksPerHour * assumed.plansPerLook + jobs * assumed.plansPerJob;
   const canary = assumed.canaryPerMinute * MINUTES;
   const runs = scheduledRuns(functions);
@@ -118,10 +118,10 @@ export function costsOf(
   const commands = hours * assumed.commandsPerHour;
   // The web shell's function receives from a queue as well.
   const queues = functions.filter(({ kind }) => kind === "consumer" || kind === "socket").length;
-  const logKb = requests * assumed.requestLogKb + looks * assumed.lookLogKb;
+  const logKb = requests * assumed.requestLogKb + passes * assumed.lookLogKb;
   const reads =
     requests * assumed.requestReads +
-    looks * assumed.lookReads +
+    passes * assumed.lookReads +
     calls * assumed.scheduleReads +
     commands * assumed.commandReads;
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
@@ -144,7 +144,7 @@ export function costsOf(
     line(
       "looks, their time",
       "lambdaGbSecond",
-      looks * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "consumers/reconcile"),
+      passes * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "consumers/reconcile"),
     ),
     line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * gbOf(functions, isPlan)),
     line(
@@ -152,7 +152,7 @@ export function costsOf(
       "lambdaGbSecond",
       commands * assumed.commandSeconds * gbOf(functions, ({ kind }) => kind === "socket"),
     ),
-    line("calls of functions", "lambdaRequest", calls + requests + looks + plans + commands),
+    line("calls of functions", "lambdaRequest", calls + requests + passes + plans + commands),
     line("requests at the HTTP API", "apiRequest", requests),
     line("messages of web shells", "socketMessage", commands * assumed.messagesPerCommand),
     line("open web shells, minutes", "socketMinute", hours * assumed.shellMinutesPerHour),
@@ -168,14 +168,14 @@ export function costsOf(
     line("writes to the table", "tableWrite", writes),
     line("writes of beginnings and ends of jobs", "tableWrite", jobs * assumed.writesPerJob),
     line("reads of the table", "tableRead", reads),
-    line("messages", "queueRequest", (requests + looks + plans + commands) * assumed.requestsPerMessage),
+    line("messages", "queueRequest", (requests + passes + plans + commands) * assumed.requestsPerMessage),
     line("polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES),
     line("logs", "logGb", logKb / KB_PER_GB),
     line("metrics", "metric", assumed.metrics),
     line("metrics of alarms", "alarm", made["aws:cloudwatch/metricAlarm:MetricAlarm"] ?? 0),
     line("dashboards", "dashboard", made["aws:cloudwatch/dashboard:Dashboard"] ?? 0),
     line("the key", "kmsKey", made["aws:kms/key:Key"] ?? 0),
-    line("calls of the key", "kmsRequest", requests * assumed.requestKeyCalls + looks * assumed.lookKeyCalls),
+    line("calls of the key", "kmsRequest", requests * assumed.requestKeyCalls + passes * assumed.lookKeyCalls),
   ];
 }
 

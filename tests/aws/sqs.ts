@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { buildApp } from "fauxqs";
-import type { Look, QueueName } from "#core/ports/queue.ts";
+import type { QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import type { TestServer } from "./test-server.ts";
 
 /** SQS by fauxqs, in memory, on 127.0.0.1 and a free port. */
@@ -37,13 +37,17 @@ export async function createQueues(
 }
 
 /** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */
-export async function receiveAll(client: SQSClient, QueueUrl: string, { keep = false } = {}): Promise<Look[]> {
-  const looks: Look[] = [];
+export async function receiveAll(
+  client: SQSClient,
+  QueueUrl: string,
+  { keep = false } = {},
+): Promise<ReconcileRequest[]> {
+  const messages: ReconcileRequest[] = [];
   for (;;) {
     const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
-    if (Messages.length === 0) return looks;
-    looks.push(...Messages.map(({ Body = "" }) => JSON.parse(Body) as Look));
-    if (keep) return looks;
+    if (Messages.length === 0) return messages;
+    messages.push(...Messages.map(({ Body = "" }) => JSON.parse(Body) as ReconcileRequest));
+    if (keep) return messages;
     for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { DeleteMessageCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { sqsClient, sqsQueue } from "#aws/sqs/queue.ts";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { ensureTable } from "./dynamodb.ts";
 import { patient } from "./patient.ts";
@@ -15,7 +15,7 @@ interface AwsStores {
   readonly carrier: {
     readonly queue: Queue;
     /** What a worker does: takes a message, if there is one, and deletes it. */
-    take(queue: QueueName): Promise<Look | undefined>;
+    take(queue: QueueName): Promise<ReconcileRequest | undefined>;
   };
 }
 
@@ -35,7 +35,7 @@ export function awsStores(dynamoDb: TestServer, sqs: TestServer) {
         const { Messages: [message] = [] } = await messages.send(new ReceiveMessageCommand({ QueueUrl }));
         if (!message) return undefined;
         await messages.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
-        return JSON.parse(message.Body ?? "") as Look;
+        return JSON.parse(message.Body ?? "") as ReconcileRequest;
       };
       const table = dynamoTable({ client: records, tableName: name });
       return { table, carrier: { queue: sqsQueue({ client: messages, urls }), take } };

@@ -225,7 +225,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
 }
 
 function uidOf(stack: LocalStack, id: string): string {
-  const line = stack.lines.find(({ event, look }) => event === "look" && String(look).endsWith(`|${id}`));
+  const line = stack.lines.find(({ event, look: message }) => event === "look" && String(message).endsWith(`|${id}`));
   return String(line?.uid);
 }
 

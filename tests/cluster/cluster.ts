@@ -52,12 +52,12 @@ export async function seen<Item extends KubeObject>(
 ): Promise<Item> {
   const found = Promise.withResolvers<Item>();
   const ending = new AbortController();
-  const look = (type: string, item: Item) => {
+  const poll = (type: string, item: Item) => {
     if (type === "DELETED" || !test(item)) return;
     found.resolve(item);
     ending.abort();
   };
-  await follow<Item>(client, path, look, ending.signal);
+  await follow<Item>(client, path, poll, ending.signal);
   return found.promise;
 }
 

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
 /** A queue under test. `receive` takes what is visible, and acknowledges it unless told to keep it in flight. */
 export interface QueueUnderTest {
   readonly queue: Queue;
-  receive(queue: QueueName, options?: { readonly keep?: boolean }): Promise<Look[]>;
+  receive(queue: QueueName, options?: { readonly keep?: boolean }): Promise<ReconcileRequest[]>;
   /** The time in milliseconds, by the clock that ends the queue's delays. */
   now(): number;
   /** Lets time pass: on a real queue by waiting. */
@@ -27,11 +27,11 @@ export function queueConformance(open: () => Promise<QueueUnderTest>): void {
 function delivers(test: () => QueueUnderTest): void {
   describe("delivery", () => {
     it("hands out what was sent, word for word", async () => {
-      const look = { look: "owner#Ä#env|🚀 \u2028 <&>\"'", for: ["a|b", ""] };
+      const message = { look: "owner#Ä#env|🚀 \u2028 <&>\"'", for: ["a|b", ""] };
 
-      await test().queue.send("work", look);
+      await test().queue.send("work", message);
 
-      expect(await test().receive("work")).toEqual([look]);
+      expect(await test().receive("work")).toEqual([message]);
       expect(await test().receive("work")).toEqual([]);
     });
 
@@ -97,10 +97,10 @@ function groups(test: () => QueueUnderTest): void {
     });
 
     it("keeps the order of a group", async () => {
-      const looks = Array.from({ length: 5 }, (_, n) => ({ look: `pool|${n}` }));
-      for (const look of looks) await test().queue.send("pools", look, { group: "h100" });
+      const messages = Array.from({ length: 5 }, (_, n) => ({ look: `pool|${n}` }));
+      for (const message of messages) await test().queue.send("pools", message, { group: "h100" });
 
-      expect(await test().receive("pools")).toEqual(looks);
+      expect(await test().receive("pools")).toEqual(messages);
     });
 
     it("does not swallow a message that equals an earlier one", async () => {

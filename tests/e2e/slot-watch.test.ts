@@ -39,7 +39,7 @@ async function reportOf(capacity: number): Promise<SlotReport> {
   const watch = watchSlots(home, { n1: capacity });
   await eventually(
     () => watch.seen().looks,
-    (looks) => looks >= 2,
+    (passes) => passes >= 2,
   ).finally(() => watch.stop());
   const report = watch.stop();
   expect(report.seen.runs).toBeGreaterThan(0);

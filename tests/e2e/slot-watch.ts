@@ -34,7 +34,7 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
   const places = new Map<string, Place | undefined>();
   const sessions = new Map<string, Set<number>>();
   let looks = 0;
-  const look = (): void => {
+  const poll = (): void => {
     looks += 1;
     const living = livingRuns(home, places);
     for (const [run, members] of living) noteSessions(sessions, run, members);
@@ -44,7 +44,7 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
       if (used > capacity) conflicts.push(`${node}: ${used} of ${capacity} in use by ${there.map(([run]) => run)}`);
     }
   };
-  const timer = setInterval(look, everyMs);
+  const timer = setInterval(poll, everyMs);
   const seen = () => ({ looks, runs: sessions.size });
   return {
     seen,

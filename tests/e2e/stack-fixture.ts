@@ -107,10 +107,10 @@ function collect(child: ChildProcess): () => string {
 /** However long it takes: the time limit of the test ends one that hangs, and `close` prints what it said. */
 async function untilReadyOrGone(child: ChildProcess, output: () => string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const look = () => {
+  const poll = () => {
     if (output().includes("npm run --silent env")) resolve();
   };
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", look);
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", poll);
   child.once("error", reject).once("close", () => resolve());
   await promise;
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
@@ -33,7 +33,7 @@ it("jobs come to their end when only the sweep's messages arrive", async () => {
     before.jobs.submit({ instance_type: "g5.12xlarge" }),
   ]);
   await before.stop();
-  const dropped: Look[] = [];
+  const dropped: ReconcileRequest[] = [];
 
   const { jobs } = await start(withoutSends(functions, (message) => dropped.push(message)));
   await jobs.until(cancelled, ({ status }) => status === "active", 40_000);
@@ -56,11 +56,11 @@ async function start(catalog: Catalog): Promise<Stack & { readonly jobs: JobClie
  * The catalog with handlers and workers whose sends are lost. A consumer of `work` may still pass on the look at a
  * pool that it was given, since that is the sweep's own message on its way.
  */
-function withoutSends(catalog: Catalog, drop: (message: Look) => void): Catalog {
-  const deaf = (queue: Queue, forwarded: readonly Look[]): Queue => ({
+function withoutSends(catalog: Catalog, drop: (message: ReconcileRequest) => void): Catalog {
+  const deaf = (queue: Queue, forwarded: readonly ReconcileRequest[]): Queue => ({
     ...queue,
     send: async (name: QueueName, message, options) => {
-      if (name === "pools" && forwarded.some(({ look }) => look === message.look)) {
+      if (name === "pools" && forwarded.some(({ look: recordKey }) => recordKey === message.look)) {
         return queue.send(name, message, options);
       }
       drop(message);
@@ -81,8 +81,8 @@ function withoutSends(catalog: Catalog, drop: (message: Look) => void): Catalog 
       const { verb, queue: name } = entry.declaration;
       const declaration = {
         ...entry.declaration,
-        verb: (ctx: Parameters<typeof verb>[0], looks: readonly Look[]) =>
-          verb({ ...ctx, queue: deaf(ctx.queue, name === "work" ? looks : []) }, looks),
+        verb: (ctx: Parameters<typeof verb>[0], messages: readonly ReconcileRequest[]) =>
+          verb({ ...ctx, queue: deaf(ctx.queue, name === "work" ? messages : []) }, messages),
       };
       return { ...entry, declaration };
     }),

@@ -2,7 +2,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 
-const LOOK_MS = 50;
+const POLL_MS = 50;
 
 /** The output of the runs of a memory compute, as an embedded stack reads it. */
 export function memoryLiveLogs(compute: Compute, clock: Clock): LiveLogs {
@@ -17,7 +17,7 @@ export function memoryLiveLogs(compute: Compute, clock: Clock): LiveLogs {
       while (!signal?.aborted && clock.monotonic() < until) {
         const { start, bytes } = await compute.readLog(uid, run);
         if (start + bytes.length > position) return;
-        await clock.sleep(LOOK_MS, signal);
+        await clock.sleep(POLL_MS, signal);
       }
     },
   };

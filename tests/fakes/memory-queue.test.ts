@@ -12,7 +12,7 @@ describe("the memory queue", () => {
       async receive(name, { keep = false } = {}) {
         const received = queue.receive(name, 10);
         if (!keep) for (const { id } of received) queue.acknowledge(name, id);
-        return received.map(({ look }) => look);
+        return received.map(({ look: message }) => message);
       },
       now: () => clock.now(),
       pass: async (ms) => clock.advance(ms),
@@ -40,7 +40,7 @@ describe("the memory queue", () => {
 
     queue.release("pools", first?.id ?? "");
 
-    expect(queue.receive("pools", 10).map(({ look }) => look.look)).toEqual(["h|1", "h|2"]);
+    expect(queue.receive("pools", 10).map(({ look: message }) => message.look)).toEqual(["h|1", "h|2"]);
   });
 
   it("knows when the next message can be received", async () => {

@@ -1,10 +1,10 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest, SendOptions } from "#core/ports/queue.ts";
 import { copyOfData } from "../fixtures/plain-data.ts";
 
 interface ReceivedMessage {
   readonly id: string;
-  readonly look: Look;
+  readonly look: ReconcileRequest;
   readonly group: string | undefined;
   /** How often it was handed out, this time included. */
   readonly receives: number;
@@ -27,7 +27,7 @@ export interface MemoryQueue extends Queue {
 
 interface Message {
   readonly id: string;
-  readonly look: Look;
+  readonly look: ReconcileRequest;
   readonly group: string | undefined;
   visibleAt: number;
   receives: number;
@@ -43,18 +43,25 @@ export function memoryQueue(options: {
   const queues: Record<QueueName, Map<string, Message>> = { work: new Map(), pools: new Map(), webhooks: new Map() };
   let sent = 0;
   return {
-    async send(queue, look, sendOptions = {}) {
+    async send(queue, request, sendOptions = {}) {
       requireOptions(queue, sendOptions);
       const id = `m${++sent}`;
       const visibleAt = clock.now() + (sendOptions.delaySeconds ?? 0) * 1000;
-      const message = { id, look: copyOfData(look), group: sendOptions.group, visibleAt, receives: 0, inFlight: false };
+      const message = {
+        id,
+        look: copyOfData(request),
+        group: sendOptions.group,
+        visibleAt,
+        receives: 0,
+        inFlight: false,
+      };
       queues[queue].set(id, message);
     },
     sent: () => sent,
     outstanding() {
       const counts = new Map<string, number>();
-      for (const { look } of Object.values(queues).flatMap((messages) => [...messages.values()])) {
-        counts.set(look.look, (counts.get(look.look) ?? 0) + 1);
+      for (const { look: message } of Object.values(queues).flatMap((messages) => [...messages.values()])) {
+        counts.set(message.look, (counts.get(message.look) ?? 0) + 1);
       }
       return counts;
     },
@@ -71,7 +78,12 @@ export function memoryQueue(options: {
         message.inFlight = true;
         message.receives += 1;
       }
-      return found.map(({ id, look, group, receives }) => ({ id, look: copyOfData(look), group, receives }));
+      return found.map(({ id, look: message, group, receives }) => ({
+        id,
+        look: copyOfData(message),
+        group,
+        receives,
+      }));
     },
     acknowledge(queue, id) {
       queues[queue].delete(id);

@@ -1,11 +1,11 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import { type MemoryQueue, memoryQueue } from "../fakes/memory-queue.ts";
 
 /** A queue that is a real one's, and what its worker does there: take one message, if there is one, and delete it. */
 export interface Carrier {
   readonly queue: Queue;
-  take(queue: QueueName): Promise<Look | undefined>;
+  take(queue: QueueName): Promise<ReconcileRequest | undefined>;
 }
 
 /**
@@ -16,16 +16,16 @@ export function carriedQueue({ clock, carrier }: { readonly clock: Pick<Clock, "
   const memory = memoryQueue({ clock });
   // One message after the other, so that each is taken with the options that it was sent with.
   let before: Promise<unknown> = Promise.resolve();
-  const carry: Queue["send"] = async (queue, look, options = {}) => {
-    await carrier.queue.send(queue, look, { ...options, delaySeconds: 0 });
+  const carry: Queue["send"] = async (queue, message, options = {}) => {
+    await carrier.queue.send(queue, message, { ...options, delaySeconds: 0 });
     const carried = await carrier.take(queue);
-    if (!carried) throw new Error(`The queue ${queue} lost the look at ${look.look}`);
+    if (!carried) throw new Error(`The queue ${queue} lost the look at ${message.look}`);
     await memory.send(queue, carried, options);
   };
   return {
     ...memory,
-    send(queue, look, options) {
-      const sent = before.then(() => carry(queue, look, options));
+    send(queue, message, options) {
+      const sent = before.then(() => carry(queue, message, options));
       before = sent.catch(() => undefined);
       return sent;
     },

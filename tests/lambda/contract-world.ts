@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readSettings } from "#aws/settings/settings.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { catalogWorld } from "../fixtures/catalog-requests.ts";
 import type { HttpWorld } from "../worlds/http-world.ts";
@@ -45,8 +45,8 @@ export async function openContractWorld(): Promise<ContractWorld> {
   async function work(): Promise<void> {
     for (const name of queueNames) {
       const messages = await services.receive(name, 10);
-      for (const look of messages.map(({ body }) => JSON.parse(body) as Look)) {
-        await world.queue.send(name, look, name === "pools" ? { group: look.look } : {});
+      for (const message of messages.map(({ body }) => JSON.parse(body) as ReconcileRequest)) {
+        await world.queue.send(name, message, name === "pools" ? { group: message.look } : {});
       }
       await services.remove(name, messages);
     }

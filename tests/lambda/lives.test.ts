@@ -41,10 +41,10 @@ test("a disk is made, deleted and undeleted by its requests and looks", async ({
 
   const made = await ask("POST", "/v1/disks", { disk_name: "my-disk" });
   const before = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
-  const looks = await deliver();
+  const messages = await deliver();
   const after = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
 
-  expect(looks).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
+  expect(messages).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
   expect([before.body.status, after.body.status]).toEqual(["pending", "completed"]);
   await ask("DELETE", "/v1/disks/my-disk");
   await deliver();
@@ -63,11 +63,11 @@ test("a job is submitted, planned and cancelled", async ({ skip }) => {
   const plans = await deliver();
   const queued = await ask("GET", `/v1/jobs/${body.job_id}`);
   await ask("POST", `/v1/jobs/${body.job_id}/cancel`);
-  const looks = await deliver();
+  const messages = await deliver();
   const cancelled = await ask("GET", `/v1/jobs/${body.job_id}`);
 
   expect(plans).toContainEqual({ consumer: "consumers/plan", messages: expect.any(Number), failed: 0 });
-  expect(looks).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
+  expect(messages).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
   expect([queued.body.status, cancelled.body.status]).toEqual(["queued", "cancelled"]);
 });
 

@@ -1,6 +1,6 @@
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import type { Item } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
@@ -224,20 +224,20 @@ export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) 
     const name = sim.pick(names);
     const ctx = world.contexts.get(host);
     const messages = world.queue.receive(name, name === "pools" ? 10 : 1);
-    for (const { id, look } of messages.filter(({ receives }) => receives > MOST_RECEIVES)) {
-      sim.tell("queue", `gives up a look at ${look.look}`);
+    for (const { id, look: message } of messages.filter(({ receives }) => receives > MOST_RECEIVES)) {
+      sim.tell("queue", `gives up a look at ${message.look}`);
       world.queue.acknowledge(name, id);
       world.watch.reached.note("message given up after its last receive");
     }
     if (!ctx || messages.length === 0) return;
-    const looks = messages.map((message) => message.look);
-    let left: readonly Look[] = [];
+    const requests = messages.map((message) => message.look);
+    let left: readonly ReconcileRequest[] = [];
     const plan = () =>
-      planPools(ctx, looks).then((answered) => {
+      planPools(ctx, requests).then((answered) => {
         left = answered;
       });
-    const work = () => (name === "pools" ? plan() : look(world, ctx, looks));
-    sim.start(host, `look at ${looks.map((look) => look.look).join(", ")}`, work, (failed) => {
+    const work = () => (name === "pools" ? plan() : reconcileBatch(world, ctx, requests));
+    sim.start(host, `look at ${requests.map((message) => message.look).join(", ")}`, work, (failed) => {
       for (const message of messages) {
         if (!failed && !left.includes(message.look)) world.queue.acknowledge(name, message.id);
       }
@@ -245,14 +245,14 @@ export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) 
   };
 }
 
-async function look(
+async function reconcileBatch(
   world: SimulatedWorld,
   host: WorkerContext & DelivererContext,
-  looks: readonly Look[],
+  messages: readonly ReconcileRequest[],
 ): Promise<void> {
-  const rules = taskRules(host, looks[0] ?? { look: "" });
+  const rules = taskRules(host, messages[0] ?? { look: "" });
   const ctx = { ...host, ...rules.ports };
-  for (const look of looks) {
+  for (const look of messages) {
     if (kindOfKey(keyOfText(look.look) ?? poolKey("")) === "delivery") await deliver(ctx, look, plainBody);
     else await reconcile(ctx, look);
   }
@@ -260,7 +260,7 @@ async function look(
 }
 
 /** Kinds of records that the watch does not follow; what is due much later is no unfinished work. */
-const looked = ["user", "inbox", "delivery"];
+const reconciledKinds = ["user", "inbox", "delivery"];
 
 function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   if (sim.nextAt() !== undefined) return false;
@@ -272,7 +272,7 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   if ([...world.watch.pools().values()].some(({ granted, held }) => granted.length + held.length > 0)) return false;
   if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
   const isDue = (item: Item) =>
-    looked.includes(String(item.kind)) && !isHopeless(item) && Number(item.dueAt ?? soon) < soon;
+    reconciledKinds.includes(String(item.kind)) && !isHopeless(item) && Number(item.dueAt ?? soon) < soon;
   return !world.table.all().some(isDue);
 }
 

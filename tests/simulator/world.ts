@@ -1,6 +1,6 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, ComputeNode } from "#core/ports/compute.ts";
-import type { Look, Queue } from "#core/ports/queue.ts";
+import type { Queue, ReconcileRequest } from "#core/ports/queue.ts";
 import type { WorkerContext } from "#core/reconciler/worker.ts";
 import type { Settings } from "#core/settings.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
@@ -79,7 +79,7 @@ export interface Surroundings extends VolumeTimes {
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
   readonly watch: WatchOptions;
   /** Is told of every message that is sent. */
-  readonly sent?: (message: Look) => void;
+  readonly sent?: (message: ReconcileRequest) => void;
 }
 
 /** Two machines of 8 units, four hosts that differ, and what clients were told so far. */

@@ -119,12 +119,13 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 
   async function deliverFrom(name: QueueName): Promise<number> {
     const messages = queue.receive(name, 10);
-    const looks = messages.map((message) => message.look);
-    const left = name === "pools" && looks.length > 0 ? await planPools(ctx, looks) : [];
-    if (name === "work") for (const look of looks) await reconcile(ctx, look);
-    if (name === "webhooks") for (const look of looks) await deliverWebhook(ctx, look, options.bodyOf ?? plainBody);
-    for (const { id, look } of messages) if (!left.includes(look)) queue.acknowledge(name, id);
-    if (left.length > 0) throw new Error(`not planned: ${left.map(({ look }) => look).join(", ")}`);
+    const requests = messages.map((message) => message.look);
+    const left = name === "pools" && requests.length > 0 ? await planPools(ctx, requests) : [];
+    if (name === "work") for (const message of requests) await reconcile(ctx, message);
+    if (name === "webhooks")
+      for (const message of requests) await deliverWebhook(ctx, message, options.bodyOf ?? plainBody);
+    for (const { id, look: message } of messages) if (!left.includes(message)) queue.acknowledge(name, id);
+    if (left.length > 0) throw new Error(`not planned: ${left.map(({ look: recordKey }) => recordKey).join(", ")}`);
     return messages.length;
   }
 
@@ -137,9 +138,11 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
       const left = end - clock.now();
       const isFar = left > nearMs;
       const stepMs = left > FARTHEST_MS ? FARTHEST_STEP_MS : FAR_STEP_MS;
-      const [looks, plans, posts] = (["work", "pools", "webhooks"] as const).map((name) => queue.nextAt(name) ?? end);
-      const looksAt = Math.max(Math.min(looks ?? end, plans ?? end), isFar ? clock.now() + stepMs : 0);
-      const next = Math.min(end, nextSweep, compute.nextChangeAt(), looksAt, posts ?? end);
+      const [nextWorkAt, plans, posts] = (["work", "pools", "webhooks"] as const).map(
+        (name) => queue.nextAt(name) ?? end,
+      );
+      const workAt = Math.max(Math.min(nextWorkAt ?? end, plans ?? end), isFar ? clock.now() + stepMs : 0);
+      const next = Math.min(end, nextSweep, compute.nextChangeAt(), workAt, posts ?? end);
       clock.advance(Math.max(0, next - clock.now()));
       await signalChanges();
       if (clock.now() >= nextSweep) {

@@ -676,11 +676,15 @@ describe("a job with a disk", () => {
     Object.assign(world.volumes, { findVolume: async () => undefined });
     const id = await world.submit();
     await world.advance(10_000);
-    const looks = await shown(id);
+    const fields = await shown(id);
     Object.assign(world.volumes, { findVolume });
     await world.advance(60_000);
 
-    expect(looks).toEqual(["preparing", "The volume of disk 'data' is not to be seen; it is looked for again", "data"]);
+    expect(fields).toEqual([
+      "preparing",
+      "The volume of disk 'data' is not to be seen; it is looked for again",
+      "data",
+    ]);
     expect((await shown(id))[0]).toBe("active");
   });
 });

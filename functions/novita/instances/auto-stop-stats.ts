@@ -3,7 +3,7 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
+import { nextUseCheckAt } from "#core/environments/steps/auto-stop.ts";
 import { MINUTE_MS } from "#core/units.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
@@ -59,5 +59,5 @@ function toStats(instances: readonly Environment[], now: number): z.infer<typeof
 
 /** Reports whether no look came for a whole interval after it was due. */
 function isOverdue(instance: Environment, now: number): boolean {
-  return instance.phase === "active" && now > nextUseLookAt(instance) + idlePolicy.everyMs;
+  return instance.phase === "active" && now > nextUseCheckAt(instance) + idlePolicy.everyMs;
 }

@@ -6,14 +6,14 @@ import { endWords, findNewestNotice } from "#core/environments/steps/notices.ts"
 import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
-import type { LookResult } from "#http/socket.ts";
+import type { PollResult } from "#http/socket.ts";
 import {
   gone,
   type ShellCommand,
   type ShellState,
   type ShellStep,
   takeFailure,
-  takeLook,
+  takePoll,
   takeResult,
 } from "./shell-step.ts";
 
@@ -58,8 +58,8 @@ export async function runCommand(
 
 /** Tells the client why the workspace is over. An outage keeps no connection from its end. */
 async function withReason(ctx: ShellContext, step: ShellStep): Promise<ShellStep> {
-  const found = await lookAt(ctx, step.state).catch(() => undefined);
-  return found?.closing ? takeLook(step.state, found) : step;
+  const found = await pollShell(ctx, step.state).catch(() => undefined);
+  return found?.closing ? takePoll(step.state, found) : step;
 }
 
 /** An outage that is over soon is not shown: under its id the command is run once however often it is asked for. */
@@ -84,7 +84,7 @@ export async function findUsable(ctx: ShellContext, id: string): Promise<Environ
 const LAST = Number.MAX_SAFE_INTEGER;
 
 /** Looks at the workspace of a connection: its newest notice, or how it ended. */
-export async function lookAt(ctx: ShellContext, { id, uid }: Pick<ShellState, "id" | "uid">): Promise<LookResult> {
+export async function pollShell(ctx: ShellContext, { id, uid }: Pick<ShellState, "id" | "uid">): Promise<PollResult> {
   const environment = await findEnvironment(ctx, id);
   // The id may be another workspace's by now.
   if (environment?.uid !== uid) return { notice: { n: LAST, words: `This ${ctx.noun} has ended` }, closing: gone };

@@ -1,7 +1,7 @@
 import type { SocketMessage } from "#http/socket.ts";
 import { resultFrames, toError } from "../schemas.ts";
-import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
-import { overdue, type ShellState, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
+import { pollShell, runCommand, type ShellContext } from "./shell-command.ts";
+import { overdue, type ShellState, type ShellStep, takeFrame, takePoll } from "./shell-step.ts";
 
 /** API Gateway meters and splits messages in units of this size ("API Gateway quotas"). */
 const FRAME_BYTES = 32_768;
@@ -14,7 +14,7 @@ const MOST_COMMAND_SECONDS = 840;
 export async function answerMessage(ctx: ShellContext, state: ShellState, message: SocketMessage): Promise<ShellStep> {
   const closing = overdue(state, message.sentAt);
   if (closing) return { state, frames: [], closing };
-  const seen = takeLook(state, await lookAt(ctx, state));
+  const seen = takePoll(state, await pollShell(ctx, state));
   if (seen.closing) return seen;
   const step = await answerFrame(ctx, seen.state, message);
   return { ...step, frames: [...seen.frames, ...step.frames] };

@@ -1,6 +1,6 @@
 import type { Channel, SocketSession } from "#http/socket.ts";
-import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
-import { isPing, overdue, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
+import { pollShell, runCommand, type ShellContext } from "./shell-command.ts";
+import { isPing, overdue, type ShellStep, takeFrame, takePoll } from "./shell-step.ts";
 
 /** A connection that a server keeps in memory: its commands run one after another. */
 export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Channel): SocketSession {
@@ -39,9 +39,9 @@ export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Chann
   return {
     about: state.about,
     receive: async (text) => (isPing(text) ? follow(takeFrame(state, text, now())) : queue(text)),
-    look: () => lookAt(ctx, state),
+    poll: () => pollShell(ctx, state),
     show: (found) => {
-      if (!isOver) follow(takeLook(state, found));
+      if (!isOver) follow(takePoll(state, found));
     },
     overdue: () => (running === 0 ? overdue(state, now()) : undefined),
     end: () => {

@@ -3,7 +3,7 @@ import { endWarning } from "#core/environments/steps/warnings.ts";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { keyText } from "#core/store/keys.ts";
-import type { Closing, LookResult } from "#http/socket.ts";
+import type { Closing, PollResult } from "#http/socket.ts";
 import {
   type ClientFrame,
   fromFrame,
@@ -59,7 +59,7 @@ export function beginShell(environment: Environment, now: number): ShellStep {
 }
 
 /** Handles a look at the workspace: sends the client each notice once. */
-export function takeLook(state: ShellState, { notice, closing }: LookResult): ShellStep {
+export function takePoll(state: ShellState, { notice, closing }: PollResult): ShellStep {
   const isNew = notice !== undefined && notice.n > state.told;
   return {
     state: isNew ? { ...state, told: notice.n } : state,

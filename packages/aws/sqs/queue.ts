@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest, SendOptions } from "#core/ports/queue.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "../client-options.ts";
 import { readConfig } from "../settings/config.ts";
 
@@ -27,9 +27,9 @@ export function sqsClient(address?: ServiceAddress, patience?: ServicePatience):
  */
 export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {
-    async send(queueName, look, options = {}) {
+    async send(queueName, message, options = {}) {
       const fields = queueName === "pools" ? fifoFields(options) : standardFields(options);
-      await client.send(new SendMessageCommand({ QueueUrl: urls[queueName], MessageBody: bodyOf(look), ...fields }));
+      await client.send(new SendMessageCommand({ QueueUrl: urls[queueName], MessageBody: bodyOf(message), ...fields }));
     },
     async depth(queueName) {
       const AttributeNames = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"] as const;
@@ -64,6 +64,6 @@ function requireDelay(delaySeconds: number): void {
 }
 
 /** In ASCII: SQS refuses some characters (U+FFFE, most controls) that a JSON text may hold as they are. */
-function bodyOf(look: Look): string {
-  return JSON.stringify(look).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+function bodyOf(message: ReconcileRequest): string {
+  return JSON.stringify(message).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

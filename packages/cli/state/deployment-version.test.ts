@@ -26,7 +26,7 @@ afterEach(() => {
 
 const program = join(import.meta.dirname, "../berth.mjs");
 const file = () => join(state, "berth/versions.json");
-const looks = () => server.seen.filter(({ path }) => path === "/.well-known/berth");
+const listPolls = () => server.seen.filter(({ path }) => path === "/.well-known/berth");
 
 function environment(): Record<string, string> {
   return { ...cleanEnvironment(), XDG_CONFIG_HOME: state, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
@@ -63,7 +63,7 @@ test("a person on a terminal learns once a day that the deployment has a newer b
     `berth 9.9.9 is available, and you have 1.0.0. Install it with: npm install -g ${server.url}/cli/berth.tgz`,
   );
   expect(third).not.toContain("npm install");
-  expect(looks().map(({ headers }) => headers.authorization)).toEqual([undefined]);
+  expect(listPolls().map(({ headers }) => headers.authorization)).toEqual([undefined]);
 });
 
 test("nothing is said or looked up in a pipe, with --json, quietly, or when the versions are the same", async () => {
@@ -72,7 +72,7 @@ test("nothing is said or looked up in a pipe, with --json, quietly, or when the 
   const words = [await inPipe("ls"), await inPipe("ls", "--json")].map(({ stdout, stderr }) => stdout + stderr);
   words.push(await onTerminal(["ls", "--json"]), await onTerminal(["ls"], { BERTH_QUIET: "1" }));
   expect(words.filter((text) => text.includes("9.9.9"))).toEqual([]);
-  expect([looks(), remembered().lookedAt]).toEqual([[], 0]);
+  expect([listPolls(), remembered().lookedAt]).toEqual([[], 0]);
 
   remember({ lookedAt: Date.now(), version: "1.0.0" });
   expect(await onTerminal(["ls"])).not.toContain("npm install");
@@ -101,7 +101,7 @@ test.each([
   cli = odd;
   remember({ lookedAt: 0, minVersion: "0.9.0" });
   await onTerminal(["ls"]);
-  await expect.poll(() => looks().length, { timeout: 60_000 }).toBe(1);
+  await expect.poll(() => listPolls().length, { timeout: 60_000 }).toBe(1);
   await expect.poll(() => remembered().minVersion, { timeout: 60_000 }).not.toBe("0.9.0");
 
   const text = await onTerminal(["ls"]);

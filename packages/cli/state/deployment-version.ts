@@ -15,7 +15,7 @@ interface Remembered {
 }
 
 const dayMs = 24 * 60 * 60_000;
-const lookWithinMs = 10_000;
+const readWithinMs = 10_000;
 
 /**
  * Prints at most once a day that the deployment serves a newer command line. A background process asks for the version,
@@ -23,13 +23,13 @@ const lookWithinMs = 10_000;
  */
 export function noteNewerVersion(url: string): void {
   const found = readRemembered()[url];
-  if (isDue(found?.lookedAt)) startLooking(url);
+  if (isDue(found?.lookedAt)) startReading(url);
   if (found?.version === undefined || !isOlder(version, found.version) || !isDue(found.shownAt)) return;
   say(`berth ${found.version} is available, and you have ${version}. Install it with: ${installLine(url)}`);
   remember(url, { ...found, shownAt: Date.now() });
 }
 
-function startLooking(url: string): void {
+function startReading(url: string): void {
   remember(url, { ...readRemembered()[url], lookedAt: Date.now() });
   const [, program = ""] = process.argv;
   const child = spawn(process.execPath, [program, "__look", url], { detached: true, stdio: "ignore" });
@@ -37,8 +37,8 @@ function startLooking(url: string): void {
 }
 
 /** Asks a deployment for its versions and remembers them. Sends no key. */
-export async function lookAtDeployment(url: string): Promise<Remembered> {
-  const { min_client_version, cli } = await new Berth({ url }).discover({ signal: AbortSignal.timeout(lookWithinMs) });
+export async function readDeployment(url: string): Promise<Remembered> {
+  const { min_client_version, cli } = await new Berth({ url }).discover({ signal: AbortSignal.timeout(readWithinMs) });
   const versions = { version: plain(cli?.version), minVersion: plain(cli?.min_version ?? min_client_version) };
   const found = { ...readRemembered()[url], lookedAt: Date.now(), ...versions };
   remember(url, found);
@@ -48,7 +48,7 @@ export async function lookAtDeployment(url: string): Promise<Remembered> {
 /** Throws if the deployment serves only newer command lines. Asks it again before that. */
 export async function refuseOldVersion(url: string): Promise<void> {
   if (!isTooOld(readIfReadable(url))) return;
-  const found = await lookAtDeployment(url).catch(() => readRemembered()[url]);
+  const found = await readDeployment(url).catch(() => readRemembered()[url]);
   if (!isTooOld(found)) return;
   const words = `${url} serves berth from ${found?.minVersion} on, and this is ${version}`;
   throw new CliError(words, exitCodes.failed, `Install the newer one with: ${installLine(url)}`);

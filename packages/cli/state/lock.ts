@@ -14,16 +14,16 @@ interface Holder {
   readonly start: string;
 }
 
-const lookEveryMs = 50;
-const sayAfterLooks = 20;
+const pollEveryMs = 50;
+const sayAfterTries = 20;
 
 /** Runs a function while no other process of this user is in one with the same name. */
 export async function withLock<Value>(name: string, run: () => Promise<Value>): Promise<Value> {
   const path = statePath(`${name}.lock`);
   makePrivateDirectory(dirname(path));
-  for (let looks = 1; !inWords(path, "written", () => tryLock(path)); looks++) {
-    if (looks === sayAfterLooks) say(`Waiting for another berth that holds ${path}.`);
-    await sleep(lookEveryMs);
+  for (let tries = 1; !inWords(path, "written", () => tryLock(path)); tries++) {
+    if (tries === sayAfterTries) say(`Waiting for another berth that holds ${path}.`);
+    await sleep(pollEveryMs);
   }
   try {
     return await run();

@@ -89,17 +89,17 @@ const MINUTE = 60_000;
 /** 20 January 2026, 00:00 UTC, where a window of ten minutes begins. */
 const midnight = 1_768_867_200_000;
 
-const look = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = content) =>
+const poll = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = content) =>
   audited(ctx, deed, async () => undefined);
 
 test("repeated reads of one kind by one operator are one entry per ten minutes, with their count", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const op = world.as("op");
   for (let n = 0; n < 5; n++) {
-    await look(op, { ...content, requestId: `req-${n}` });
+    await poll(op, { ...content, requestId: `req-${n}` });
     world.clock.advance(MINUTE);
   }
-  await look(op, { ...content, action: "list_nodes" });
+  await poll(op, { ...content, action: "list_nodes" });
 
   const entries = await listAudit(world.ctx, 10);
 
@@ -115,11 +115,11 @@ test("a read in the last millisecond of ten minutes counts there, and the next b
   // Both the end of a month and the end of a year fall on such an edge.
   for (const edge of [midnight + 10 * MINUTE, 1_769_904_000_000, 1_798_761_600_000]) {
     const world = await memoryWorld({ startAt: edge - 10 * MINUTE });
-    await look(world.as("op"));
+    await poll(world.as("op"));
     world.clock.advance(lastMs);
-    await look(world.as("op"));
+    await poll(world.as("op"));
     world.clock.advance(1);
-    await look(world.as("op"));
+    await poll(world.as("op"));
 
     expect(await listAudit(world.ctx, 10)).toMatchObject([
       { at: edge, count: 1 },
@@ -132,7 +132,7 @@ test("readers at the same moment are counted in one entry, none twice and none f
   const world = await memoryWorld({ startAt: midnight });
   const readers = 30;
 
-  await Promise.all(Array.from({ length: readers }, () => look(world.as("op"))));
+  await Promise.all(Array.from({ length: readers }, () => poll(world.as("op"))));
 
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: readers, result: "done" }]);
 });
@@ -142,8 +142,8 @@ test("reads by another operator, with another key or of another user's jobs have
   const op = world.as("op");
   const otherKey = { ...op, actor: { ...op.actor, keyPrefix: "otherkey" } };
   const jobs = { ...content, action: "list_jobs" } as const;
-  for (const ctx of [op, world.as("second"), otherKey]) await look(ctx);
-  for (const target of ["ada", "bob", "ada"]) await look(op, { ...jobs, target });
+  for (const ctx of [op, world.as("second"), otherKey]) await poll(ctx);
+  for (const target of ["ada", "bob", "ada"]) await poll(op, { ...jobs, target });
 
   const entries = await listAudit(world.ctx, 10);
 
@@ -179,7 +179,7 @@ test("a repeated read that fails leaves its reason, and the next one that works 
   });
   await expect(fails).rejects.toThrow("Try again");
   const failed = await listAudit(world.ctx, 10);
-  await look(world.as("op"));
+  await poll(world.as("op"));
 
   expect(failed).toMatchObject([{ count: 1, result: "failed", reason: "Try again" }]);
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 2, result: "done", reason: null }]);
@@ -187,7 +187,7 @@ test("a repeated read that fails leaves its reason, and the next one that works 
 
 test("no read is answered that could not be counted", async () => {
   const world = await memoryWorld({ startAt: midnight });
-  await look(world.as("op"));
+  await poll(world.as("op"));
   const broken: Table = {
     ...world.table,
     put: async () => {
@@ -195,7 +195,7 @@ test("no read is answered that could not be counted", async () => {
     },
   };
 
-  await expect(look({ ...world.as("op"), table: broken })).rejects.toThrow("table down");
+  await expect(poll({ ...world.as("op"), table: broken })).rejects.toThrow("table down");
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 1 }]);
 });
 
@@ -204,7 +204,7 @@ test("entries stay in the order of their first call, whatever part of the list i
   const calls = 150;
   for (let n = 0; n < calls; n++) {
     const action = n % 3 === 0 ? "drain_pool" : "list_jobs";
-    await look(world.as("op"), { action, target: `t${n}`, requestId: `req-${n}` });
+    await poll(world.as("op"), { action, target: `t${n}`, requestId: `req-${n}` });
     world.clock.advance(5000);
   }
 
@@ -218,13 +218,13 @@ test("entries stay in the order of their first call, whatever part of the list i
 
 test("an entry of a version that did not count is read as one call", async () => {
   const world = await memoryWorld({ startAt: midnight });
-  await look(world.as("op"));
+  await poll(world.as("op"));
   const [item] = world.table.all().filter(({ kind }) => kind === "audit");
   if (!item) throw new Error("No entry");
   const { count: _, ...old } = item as typeof item & { count: unknown };
   await world.table.put(old);
 
-  await look(world.as("op"));
+  await poll(world.as("op"));
 
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 2 }]);
 });

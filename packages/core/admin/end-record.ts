@@ -7,7 +7,7 @@ import { readLedger } from "../pools/ledger/ledger.ts";
 import { emptyPool, type Grant } from "../pools/ledger/record.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { uid as isUid } from "../store/shape.ts";
@@ -55,7 +55,7 @@ async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promis
     what: "The record is",
   });
   ctx.log.warn("unreadable record ended", { look: keyText(key) });
-  await sendLook(ctx, key);
+  await requestReconcile(ctx, key);
 }
 
 /** Returns the record's entry in the ledgers. It names the uid and the run even if the record does not. */

@@ -88,9 +88,9 @@ test("messages have numbers without gaps and arrive in their order, once each, h
 test("two deliverers at once post a message once", async () => {
   const { world, made, say, heard } = await chatWorld();
   await say("once");
-  const look = { look: keyText(inboxKey(made.uid)) };
+  const message = { look: keyText(inboxKey(made.uid)) };
 
-  await Promise.all([reconcile(world.ctx, look), reconcile(world.ctx, look), reconcile(world.ctx, look)]);
+  await Promise.all([reconcile(world.ctx, message), reconcile(world.ctx, message), reconcile(world.ctx, message)]);
   await world.advance(120_000);
 
   expect(heard()).toEqual(["once"]);
@@ -124,24 +124,24 @@ test("who begins to post as late as is allowed is alone to the end, also by the 
   const { world, alice, made, heard } = await chatWorld();
   const deaf = { ...alice, queue: { ...alice.queue, send: async () => {} } };
   await postMessage(deaf, "talks", "once");
-  const look = { look: keyText(inboxKey(made.uid)) };
+  const message = { look: keyText(inboxKey(made.uid)) };
   const { postToPort } = world.compute;
   const ahead = { ...world.clock, now: () => world.clock.now() + 17_000 };
   let isClaimed = false;
   const put: Table["put"] = async (item, options) => {
     await world.table.put(item, options);
-    if (!isClaimed && keyText(item) === look.look) world.clock.advance(20_000);
-    isClaimed ||= keyText(item) === look.look;
+    if (!isClaimed && keyText(item) === message.look) world.clock.advance(20_000);
+    isClaimed ||= keyText(item) === message.look;
   };
   const slowPost: typeof postToPort = async (...input) => {
     world.clock.advance(5_000);
-    await reconcile({ ...world.ctx, clock: ahead }, look);
+    await reconcile({ ...world.ctx, clock: ahead }, message);
     return postToPort(...input);
   };
 
   await reconcile(
     { ...world.ctx, table: { ...world.table, put }, compute: { ...world.compute, postToPort: slowPost } },
-    look,
+    message,
   );
 
   expect([isClaimed, heard()]).toEqual([true, ["once"]]);

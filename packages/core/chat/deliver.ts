@@ -1,7 +1,7 @@
 import type { Environment } from "../environments/record/record.ts";
 import type { PortAnswer } from "../ports/compute.ts";
 import { Conflict } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import type { Step, WorkerContext } from "../reconciler/worker.ts";
 import { keyText } from "../store/keys.ts";
 import { WrongSeal } from "../store/sealed.ts";
@@ -93,5 +93,5 @@ async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbo
     },
     what: `The inbox of ${claimed.uid} is`,
   });
-  if (record) await sendLook(ctx, record, { delayMs: (record.dueAt ?? 0) - ctx.clock.now() });
+  if (record) await requestReconcile(ctx, record, { delayMs: (record.dueAt ?? 0) - ctx.clock.now() });
 }

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { dueShardOf } from "../store/due.ts";
 import { chatOf, inboxKey, keyText } from "../store/keys.ts";
 import { changeRecord } from "../store/write-record.ts";
@@ -52,7 +52,7 @@ export async function changeInbox(
     what: "The list of messages is",
     tries: TRIES,
   });
-  if (record) await sendLook(ctx, record);
+  if (record) await requestReconcile(ctx, record);
 }
 
 export function isNew(inbox: Inbox): boolean {

@@ -23,7 +23,7 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   const inbox = parseInbox(item);
   const environment = await findHead(ctx, inbox);
   if (!environment || isEnded(environment) || environment.end.outcome) return forget(ctx, inbox, now);
-  if (inbox.claim && inbox.claim.until > now) return lookAgainAt(inbox, inbox.claim.until, "waits for its claim");
+  if (inbox.claim && inbox.claim.until > now) return requeueAt(inbox, inbox.claim.until, "waits for its claim");
   if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
   const next = await findNext(ctx, inbox);
   if (!next) return drained(inbox, now);
@@ -32,15 +32,15 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
     // Wake once per message. Otherwise an environment that cannot start would be started for ever.
-    if (environment.run.n > message.run) return lookAgainAt(inbox, now + ASLEEP_MS, "waits, asleep");
+    if (environment.run.n > message.run) return requeueAt(inbox, now + ASLEEP_MS, "waits, asleep");
     const isWanted = async (knownEnvironment: Environment) =>
       knownEnvironment.uid === inbox.uid &&
       knownEnvironment.run.n <= message.run &&
       (await stillWaits(ctx, knownEnvironment, message.n));
     await requestStart(asOwner(ctx, environment), environment.id, {}, { onlyIf: isWanted });
-    return lookAgainAt(inbox, now + COMING_MS, "woke its environment");
+    return requeueAt(inbox, now + COMING_MS, "woke its environment");
   }
-  if (environment.phase !== "active") return lookAgainAt(inbox, now + COMING_MS, `waits, ${environment.phase}`);
+  if (environment.phase !== "active") return requeueAt(inbox, now + COMING_MS, `waits, ${environment.phase}`);
   return claimDelivery(environment, inbox, message, now);
 }
 
@@ -69,10 +69,10 @@ async function findHead(ctx: WorkerContext, inbox: Inbox): Promise<Environment |
 
 function drained(inbox: Inbox, now: number): Step<Inbox> {
   const wait = DRAINED_MS[Math.min(inbox.looks, DRAINED_MS.length - 1)] ?? 0;
-  return lookAgainAt({ ...inbox, claim: null, attempts: 0, fault: null }, now + wait, "drained");
+  return requeueAt({ ...inbox, claim: null, attempts: 0, fault: null }, now + wait, "drained");
 }
 
-function lookAgainAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
+function requeueAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
   return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, notify: [], log };
 }
 

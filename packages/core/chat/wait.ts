@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import type { Posted } from "./post.ts";
 import { type MessageStatus, readMessage } from "./read.ts";
 
-const FIRST_LOOK_MS = 25;
-const SLOWEST_LOOK_MS = 250;
+const FIRST_POLL_MS = 25;
+const SLOWEST_POLL_MS = 250;
 
 /** Polls a message until it is settled or the budget is used up, and returns its last known status. */
 export async function waitForDelivery(
@@ -12,10 +12,10 @@ export async function waitForDelivery(
   budgetMs: number,
 ): Promise<MessageStatus | undefined> {
   const begun = ctx.clock.monotonic();
-  for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, SLOWEST_LOOK_MS)) {
+  for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, SLOWEST_POLL_MS)) {
     await ctx.clock.sleep(wait);
     const status = await readMessage(ctx, uid, n);
     const left = budgetMs - (ctx.clock.monotonic() - begun);
-    if (status?.state !== "waiting" || left < SLOWEST_LOOK_MS) return status;
+    if (status?.state !== "waiting" || left < SLOWEST_POLL_MS) return status;
   }
 }

@@ -215,13 +215,13 @@ test("a volume that really is gone is made again after seven looks, however far 
   world.volumes.loseVolume(gone);
   await begin("three");
 
-  let looks = 1;
-  while ((await diskOf()).supersededVolumes === undefined && looks < 20) {
+  let passes = 1;
+  while ((await diskOf()).supersededVolumes === undefined && passes < 20) {
     world.clock.advance(OUTAGE);
     await world.advance(1_000);
-    looks++;
+    passes++;
   }
 
-  expect(looks).toBeLessThanOrEqual(7);
-  expect(looks).toBeGreaterThan(4);
+  expect(passes).toBeLessThanOrEqual(7);
+  expect(passes).toBeGreaterThan(4);
 });

@@ -9,15 +9,15 @@ export interface Absence {
 }
 
 /** Interval between looks for something that an earlier look missed. */
-export const MISSED_LOOK_MS = 60_000;
+export const ABSENCE_CHECK_MS = 60_000;
 /** Absence after which a volume or a completed backup counts as gone. EC2 may list it that late. */
 export const GONE_MS = LISTED_MS;
 /**
  * Maximum that counts between two answered looks: in a longer gap no worker looked, or the provider was unreachable.
  */
-export const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;
+export const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;
 /** A look sooner than this after the recorded one is not recorded, which saves a write. */
-const NOTED_MS = MISSED_LOOK_MS / 2;
+const NOTED_MS = ABSENCE_CHECK_MS / 2;
 
 export const NOT_MISSED: Absence = { missedAt: undefined, missedAgainAt: undefined };
 

@@ -1,5 +1,5 @@
 import type { Context, UserContext } from "../context.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { dueShardOf } from "../store/due.ts";
 import type { ChosenIds } from "../store/idempotency.ts";
 import { diskKey } from "../store/keys.ts";
@@ -31,7 +31,7 @@ export async function createDisk(
   const operation = await putOperation(ctx, disk, "create", ids.id);
   const requested: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
   if (!(await nameDisk(ctx, requested, givingUp))) throw await whyTaken(ctx, input.name);
-  await sendLook(ctx, disk);
+  await requestReconcile(ctx, disk);
   return operation;
 }
 

@@ -5,7 +5,7 @@ import { waitingFields } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { Problem } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { diskKey, keyText, poolKey } from "../store/keys.ts";
 import { createDisk } from "./create.ts";
 import { renameDisk } from "./names/rename.ts";
@@ -96,7 +96,7 @@ describe("a disk of an environment", () => {
     await world.advance(2000);
     const two = await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
     await world.table.put({ ...two, ...waitingFields(two) });
-    await sendLook(world.ctx, poolKey("h100"), { for: [keyText(two)] });
+    await requestReconcile(world.ctx, poolKey("h100"), { for: [keyText(two)] });
 
     await world.deliver();
     const outside = await world.read("alice", "two");

@@ -1,24 +1,24 @@
 import { DAY_MS } from "../units.ts";
-import { type Absence, isGone, MISSED_LOOK_MS } from "./absence.ts";
+import { ABSENCE_CHECK_MS, type Absence, isGone } from "./absence.ts";
 import { originOf } from "./backups/source.ts";
 import { type Disk, volumeAbsence } from "./record.ts";
 
-const LONGEST_MISSED_LOOK_MS = DAY_MS;
+const LONGEST_ABSENCE_CHECK_MS = DAY_MS;
 
 /** Returns when to look for missing items again, less often once all count as gone; null if none is missing. */
-export function missedLookAt(disk: Disk, now: number): number | null {
+export function nextMissingCheckAt(disk: Disk, now: number): number | null {
   const backups = disk.snapshots.filter(({ completed }) => completed);
-  return lookAgainAt([volumeAbsence(disk), originOf(disk) ?? {}, ...backups], now);
+  return nextAbsenceCheckAt([volumeAbsence(disk), originOf(disk) ?? {}, ...backups], now);
 }
 
 /**
  * Returns the next look for these absences. Each look must search for all of them, or they would cause one every
  * minute.
  */
-export function lookAgainAt(absences: readonly Absence[], now: number): number | null {
+export function nextAbsenceCheckAt(absences: readonly Absence[], now: number): number | null {
   const missed = absences.filter(({ missedAt }) => missedAt !== undefined);
   if (missed.length === 0) return null;
-  if (!missed.every(isGone)) return now + MISSED_LOOK_MS;
+  if (!missed.every(isGone)) return now + ABSENCE_CHECK_MS;
   const age = now - Math.max(...missed.map(({ missedAt = now }) => missedAt));
-  return now + Math.max(MISSED_LOOK_MS, Math.min(age, LONGEST_MISSED_LOOK_MS));
+  return now + Math.max(ABSENCE_CHECK_MS, Math.min(age, LONGEST_ABSENCE_CHECK_MS));
 }

@@ -3,9 +3,9 @@ import { patienceMs } from "../reconciler/patience.ts";
 import { DAY_MS } from "../units.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
 import { hasOnlyVolume } from "./backups/source.ts";
-import { requestLookAt } from "./backups/take-snapshot.ts";
+import { nextRequestAt } from "./backups/take-snapshot.ts";
 import { unclaimAt } from "./backups/thinning.ts";
-import { missedLookAt } from "./missed-look.ts";
+import { nextMissingCheckAt } from "./missed-look.ts";
 import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
@@ -17,7 +17,7 @@ const TAGS_MS = DAY_MS;
 const TAGS_AGAIN_MS = 600_000;
 
 /** Returns when a disk is looked at next, ms; undefined if nothing will change without a request. */
-export function nextLook(disk: Disk, now: number): number | undefined {
+export function nextDueAt(disk: Disk, now: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (isClaimed(disk) || disk.snapshots.some(isPending)) {
     const since = disk.snapshots.findLast(isPending)?.at ?? now;
@@ -33,8 +33,8 @@ export function nextLook(disk: Disk, now: number): number | undefined {
     disk.snapshots.length > 0 ? tags : null,
     hasOnlyVolume(disk) ? now + TAGS_MS : null,
     made,
-    requestLookAt(disk, now),
-    missedLookAt(disk, now),
+    nextRequestAt(disk, now),
+    nextMissingCheckAt(disk, now),
     unclaimAt(disk),
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];

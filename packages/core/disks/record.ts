@@ -4,7 +4,7 @@ import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
 import { firstSettles, type Making } from "../reconciler/making.ts";
 import { diskKey, keyText } from "../store/keys.ts";
 import { DAY_MS } from "../units.ts";
-import { type Absence, isGone, MISSED_LOOK_MS, missedAgain, NOT_MISSED } from "./absence.ts";
+import { ABSENCE_CHECK_MS, type Absence, isGone, missedAgain, NOT_MISSED } from "./absence.ts";
 import { parseDisk } from "./parse.ts";
 
 /** A purged disk stays as a record for a while, without a name. */
@@ -238,7 +238,7 @@ export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
       lostAt: undefined,
       ...unmissedSource(disk),
     };
-  const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);
+  const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + ABSENCE_CHECK_MS);
   return { ...withVolumeMissed(disk, now), dueAt };
 }
 

@@ -144,13 +144,13 @@ describe("a backup that could not be removed and is one of the newest three agai
     lock(world, oldest);
     await use(world, ["two", "three", "four"]);
     const before = diskOf(world).snapshots[0];
-    const looks = lookLimit(world, 200);
+    const listPolls = limitPasses(world, 200);
 
     world.volumes.loseSnapshot(world.volumes.snapshotIds().at(-1) ?? "");
     await world.advance(3 * HOUR);
 
     expect(before).toMatchObject({ id: oldest, unremoved: { why: IN_USE } });
-    expect(looks()).toBeLessThan(200);
+    expect(listPolls()).toBeLessThan(200);
     expect(diskOf(world).snapshots[0]).toMatchObject({ id: oldest, completed: true });
     expect(diskOf(world).snapshots[0]?.unremoved).toBeUndefined();
     expect(diskOf(world).fault).toBeNull();
@@ -158,7 +158,7 @@ describe("a backup that could not be removed and is one of the newest three agai
 });
 
 /** How many snapshots are asked for from now on; from this many on the call fails, which puts the next look off. */
-function lookLimit(world: MemoryWorld, most: number): () => number {
+function limitPasses(world: MemoryWorld, most: number): () => number {
   const { findSnapshot } = world.volumes;
   let input = 0;
   const limited: typeof findSnapshot = async (id) => {

@@ -1,6 +1,6 @@
 import type { UserContext } from "../context.ts";
 import { Problem } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import type { NewResource } from "../store/idempotency.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { utcText } from "../text/utc.ts";
@@ -143,7 +143,7 @@ export async function changeDisk(
     what: `Disk '${name}' is`,
   });
   const disk = record ?? diskView.disk;
-  await sendLook(ctx, disk);
+  await requestReconcile(ctx, disk);
   if (!operation) throw new Error(`No operation was written for disk ${disk.uid}`);
   return { operation, disk };
 }

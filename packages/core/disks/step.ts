@@ -12,11 +12,11 @@ import { hasOnlyVolume, originOf, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
 import { settleMaking } from "./making.ts";
-import { lookAgainAt } from "./missed-look.ts";
+import { nextAbsenceCheckAt } from "./missed-look.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
-import { HELD_MS, nextLook } from "./next-look.ts";
+import { HELD_MS, nextDueAt } from "./next-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
@@ -72,23 +72,24 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (after) return { ...noted(thinned, now, "thins its backups out"), after };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
-  return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
+  return tellingHolder(over({ ...tagged, dueAt: nextDueAt(tagged, now) }, "looked after", warningOf(tagged, now)));
 }
 
 /** Looks for the sources of restores from this disk. Begins the purge once all of them count as gone. */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const sources = sourcesOf(disk);
-  const look = async (snapshot: DiskSnapshot) => {
+  const checkSnapshot = async (snapshot: DiskSnapshot) => {
     if (!sources.has(snapshot.id)) return snapshot;
     return sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now());
   };
-  const looked = { ...disk, snapshots: await Promise.all(disk.snapshots.map(look)) };
+  const checkedDisk = { ...disk, snapshots: await Promise.all(disk.snapshots.map(checkSnapshot)) };
   const isLeft = (candidate: DiskSnapshot) =>
     disk.restores?.some(({ snapshot }) => snapshot === candidate.id) && !isGone(candidate);
-  if (!looked.snapshots.some(isLeft)) return over({ ...looked, phase: "purging", dueAt: now }, "begins its purge");
-  const lookAt = lookAgainAt(looked.snapshots.filter(isLeft), now);
-  const dueAt = Math.min(now + KEPT_MS, lookAt ?? Number.POSITIVE_INFINITY);
-  return over({ ...looked, dueAt }, "is still restored from");
+  if (!checkedDisk.snapshots.some(isLeft))
+    return over({ ...checkedDisk, phase: "purging", dueAt: now }, "begins its purge");
+  const checkAt = nextAbsenceCheckAt(checkedDisk.snapshots.filter(isLeft), now);
+  const dueAt = Math.min(now + KEPT_MS, checkAt ?? Number.POSITIVE_INFINITY);
+  return over({ ...checkedDisk, dueAt }, "is still restored from");
 }
 
 /** Notifies the holder, which stood in no line while the disk was held or being backed up. */
@@ -154,10 +155,10 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const snapshots = disk.snapshots.map((snapshot, index) =>
     snapshot.completed ? sighted(snapshot, found[index] !== undefined, ctx.clock.now()) : snapshot,
   );
-  const looked = { ...disk, name, snapshots };
-  if (!wrong) return { ...looked, taggedAs: name };
+  const tagged = { ...disk, name, snapshots };
+  if (!wrong) return { ...tagged, taggedAs: name };
   const errors = await tagSnapshots(ctx, disk, name);
-  return { ...looked, taggedAs: errors.length === 0 ? name : null };
+  return { ...tagged, taggedAs: errors.length === 0 ? name : null };
 }
 
 /**

@@ -2,7 +2,7 @@
 export type QueueName = "work" | "pools" | "webhooks";
 
 /** A message: reconcile this record. `for` names environments that the plan of a pool must consider. */
-export interface Look {
+export interface ReconcileRequest {
   readonly look: string;
   readonly for?: readonly string[];
   /**
@@ -29,7 +29,7 @@ export interface QueueDepth {
 }
 
 export interface Queue {
-  send(queue: QueueName, message: Look, options?: SendOptions): Promise<void>;
+  send(queue: QueueName, message: ReconcileRequest, options?: SendOptions): Promise<void>;
   /** Returns the approximate number of undelivered messages. */
   depth(queue: QueueName): Promise<QueueDepth>;
 }

@@ -3,7 +3,7 @@ import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { RunRef } from "../ports/compute.ts";
-import type { Look, SendOptions } from "../ports/queue.ts";
+import type { ReconcileRequest, SendOptions } from "../ports/queue.ts";
 import { passOnChanges } from "./changes.ts";
 
 const FLOOD = 100_000;
@@ -29,7 +29,7 @@ async function sentFor(
   signals: Iterable<readonly [key: string, afterMs: number]>,
 ): Promise<Sent[]> {
   const sent: Sent[] = [];
-  const send = async (queue: "work" | "pools" | "webhooks", message: Look, options: SendOptions = {}) => {
+  const send = async (queue: "work" | "pools" | "webhooks", message: ReconcileRequest, options: SendOptions = {}) => {
     expect([queue, message.hint]).toEqual(["work", true]);
     sent.push({ ...options, look: message.look, at: world.clock.now() + (options.delaySeconds ?? 0) * 1_000 });
   };
@@ -58,7 +58,7 @@ test("a hundred thousand signals of one job at once are ten messages, and one th
     times(FLOOD, () => key),
   );
 
-  expect(sent.map(({ look, delaySeconds = 0 }) => [look, delaySeconds])).toEqual([
+  expect(sent.map(({ look: recordKey, delaySeconds = 0 }) => [recordKey, delaySeconds])).toEqual([
     ...Array(10).fill([key, 0]),
     [key, 2],
   ]);
@@ -79,7 +79,7 @@ test("those of ten thousand living runs, as after a cluster forgot where a watch
 
   const sent = await sentFor(world, times(10_000, never));
 
-  expect(new Set(sent.map(({ look }) => look)).size).toBe(10_000);
+  expect(new Set(sent.map(({ look: recordKey }) => recordKey)).size).toBe(10_000);
   expect(sent.every(({ delaySeconds }) => delaySeconds === undefined)).toBe(true);
   expect(world.log.lines).toEqual([]);
 });
@@ -120,7 +120,9 @@ test("a flood of one job's signals costs no other job's a moment", async () => {
 
   const sent = await sentFor(world, [...times(1_000, () => key), [never(1), 0], ...times(1_000, () => key)]);
 
-  expect(sent.filter(({ look }) => look === never(1))).toEqual([{ look: never(1), at: world.clock.now() }]);
+  expect(sent.filter(({ look: recordKey }) => recordKey === never(1))).toEqual([
+    { look: never(1), at: world.clock.now() },
+  ]);
 });
 
 test("no more records are remembered than are passed on at once", async () => {
@@ -129,7 +131,7 @@ test("no more records are remembered than are passed on at once", async () => {
 
   const sent = await sentFor(world, [...flood, ...times(10_000, never, 1), ...flood]);
 
-  const delays = sent.filter(({ look }) => look === key).map(({ delaySeconds = 0 }) => delaySeconds);
+  const delays = sent.filter(({ look: recordKey }) => recordKey === key).map(({ delaySeconds = 0 }) => delaySeconds);
   expect(delays).toEqual([...Array(10).fill(0), 2, ...Array(10).fill(0), 2]);
 });
 

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { keyOfText, kindOfKey } from "../store/keys.ts";
 import { hintLimit } from "./hint-limit.ts";
-import { sendLook } from "./look.ts";
+import { requestReconcile } from "./look.ts";
 
 interface Following {
   readonly signal: AbortSignal;
@@ -31,5 +31,5 @@ async function sendHint(ctx: Context<"queue">, text: string, delayOf: ReturnType
   // The key comes from the cluster, so hint only for environments.
   if (!key || kindOfKey(key) !== "environment") return;
   const delayMs = delayOf(text);
-  if (delayMs !== undefined) await sendLook(ctx, key, { isHint: true, delayMs });
+  if (delayMs !== undefined) await requestReconcile(ctx, key, { isHint: true, delayMs });
 }

@@ -50,7 +50,7 @@ export async function noteListing(
 }
 
 /** Records that a reconcile saw the end of an outage. One reconcile sends the hints for all. */
-export async function noteAnsweredLook(ctx: Context<"table" | "queue">): Promise<void> {
+export async function noteAnsweredRequest(ctx: Context<"table" | "queue">): Promise<void> {
   await unlessItFails(ctx, async () => {
     const item = await ctx.table.get(clusterKey);
     const state = clusterStateOf(item);

@@ -4,7 +4,7 @@ import type { Item, Key } from "../ports/table.ts";
 import { diskShards, dueShardOf, dueShards, isFormerShard } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 import { DAY_MS, MINUTE_MS } from "../units.ts";
-import { sendLook } from "./look.ts";
+import { requestReconcile } from "./look.ts";
 
 /** The minute of each hour in which a sweep asks for what lies too far ahead. */
 const HIDDEN_MINUTE = 30;
@@ -53,12 +53,12 @@ function longestWait({ settings }: Context, key: Key): number {
 }
 
 /** Once an hour: sends a look at what is due too far ahead. Its look mends it. */
-export async function lookAtHidden(ctx: Context<"table" | "queue">, shards: readonly string[]): Promise<void> {
+export async function sweepFarFuture(ctx: Context<"table" | "queue">, shards: readonly string[]): Promise<void> {
   const now = ctx.clock.now();
   if (Math.floor(now / MINUTE_MS) % 60 !== HIDDEN_MINUTE) return;
   const items = (await Promise.all(shards.map((shard) => farAhead(ctx, shard, now)))).flat();
   const hidden = items.filter((item) => Number(item.dueAt) > now + longestWait(ctx, item));
-  await Promise.all(hidden.map((item) => sendLook(ctx, keyOf(item))));
+  await Promise.all(hidden.map((item) => requestReconcile(ctx, keyOf(item))));
 }
 
 async function farAhead(ctx: Context<"table">, partition: string, now: number): Promise<Item[]> {

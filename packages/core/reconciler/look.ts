@@ -1,12 +1,12 @@
 import type { Context } from "../context.ts";
-import type { Look } from "../ports/queue.ts";
+import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Key } from "../ports/table.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 
 /** The sweep sends messages for records due later than this. */
 export const SWEEP_REACH_MS = 180_000;
 
-export interface LookOptions {
+export interface ReconcileOptions {
   readonly delayMs?: number;
   readonly for?: readonly string[];
   readonly isHint?: boolean;
@@ -19,10 +19,10 @@ export interface LookOptions {
  * message. Messages for deliveries go to `webhooks`. A failed send is only logged: the record is due, and the sweep
  * finds it.
  */
-export async function sendLook(ctx: Context<"queue">, key: Key, options: LookOptions = {}): Promise<void> {
-  const look = keyText(key);
-  const message: Look = {
-    look,
+export async function requestReconcile(ctx: Context<"queue">, key: Key, options: ReconcileOptions = {}): Promise<void> {
+  const recordKey = keyText(key);
+  const message: ReconcileRequest = {
+    look: recordKey,
     ...(options.for && { for: options.for }),
     ...(options.isHint && { hint: true }),
     ...(options.isFromHint && { fromHint: true }),
@@ -36,6 +36,6 @@ export async function sendLook(ctx: Context<"queue">, key: Key, options: LookOpt
     const queue = kindOfKey(key) === "delivery" ? "webhooks" : "work";
     await ctx.queue.send(queue, message, delaySeconds > 0 ? { delaySeconds } : {});
   } catch (error) {
-    ctx.log.warn("send failed", { look, error: String(error) });
+    ctx.log.warn("send failed", { look: recordKey, error: String(error) });
   }
 }

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { type LookOptions, sendLook } from "./look.ts";
+import { type ReconcileOptions, requestReconcile } from "./look.ts";
 
 /** The result of reading a record and acting on it. `again`: another writer was faster, so nothing was decided. */
 export type Reading = "over" | "again";
@@ -16,16 +16,16 @@ export const EARLY_MS = 2000;
  * Handles one message (docs/architecture/reconciliation.md). It reads the record up to three times, and sends the
  * message again if each try conflicted with another writer. The last try may return `again` only for that reason.
  */
-export async function lookUntilOver(
+export async function retryOnConflict(
   ctx: Context<"queue">,
   key: Key,
-  message: LookOptions,
+  message: ReconcileOptions,
   read: (isLast: boolean) => Promise<Reading>,
 ): Promise<void> {
   for (let left = MOST_READINGS; left > 0; left--) {
     if ((await read(left === 1)) === "over") return;
   }
-  await sendLook(ctx, key, { ...message, delayMs: 1000 });
+  await requestReconcile(ctx, key, { ...message, delayMs: 1000 });
 }
 
 /**
@@ -37,6 +37,6 @@ export function earlyBy({ dueAt }: Pick<Item, string>, now: number): number {
 
 /** Ends a reconcile of a record that is not due. Sends the message again if it was only slightly early. */
 export async function endEarly(ctx: Context<"queue">, key: Key, early: number): Promise<Reading> {
-  if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
+  if (early <= EARLY_MS) await requestReconcile(ctx, key, { delayMs: 1000 });
   return "over";
 }

@@ -4,7 +4,7 @@ import { isClusterSilent } from "../environments/record/run/unseen.ts";
 import type { Item } from "../ports/table.ts";
 import { dueShards } from "../store/due.ts";
 import { kindOfKey } from "../store/keys.ts";
-import { sendLook } from "./look.ts";
+import { requestReconcile } from "./look.ts";
 
 /** The longest wait after a failed step (reconcile.ts). */
 const REACH_MS = 300_000;
@@ -27,7 +27,8 @@ export async function hintAfterOutage(ctx: Context<"table" | "queue">): Promise<
   const hinted = waiting
     .toSorted((left, right) => Number(left.createdAt) - Number(right.createdAt))
     .slice(0, MOST_HINTS);
-  const send = (item: Item, place: number) => sendLook(ctx, keyOf(item), { isHint: true, delayMs: place * PACE_MS });
+  const send = (item: Item, place: number) =>
+    requestReconcile(ctx, keyOf(item), { isHint: true, delayMs: place * PACE_MS });
   for (let first = 0; first < hinted.length; first += SENT_AT_ONCE) {
     const some = hinted.slice(first, first + SENT_AT_ONCE);
     await Promise.all(some.map((item, at) => send(item, first + at)));

@@ -9,21 +9,21 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 /** One every 30 s for an hour, and those that come sooner at first. */
-const LOOKS_AN_HOUR = 150;
+const PASSES_AN_HOUR = 150;
 
 test("compute that goes after an hour is looked at at most every 30 s by then, and its end is found", async () => {
-  const { world, submit, cancel, looksAt } = await worldOf({ delays: { removeMs: HOUR } });
+  const { world, submit, cancel, countPasses } = await worldOf({ delays: { removeMs: HOUR } });
   await submit("one");
   await cancel("one");
 
   await world.advance(HOUR + 31 * SECOND);
 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
-  expect(looksAt("one")).toBeLessThan(LOOKS_AN_HOUR);
+  expect(countPasses("one")).toBeLessThan(PASSES_AN_HOUR);
 });
 
 test("a backup of an hour is followed in few looks, as is the environment that waits for it, which starts then", async () => {
-  const { world, submit, cancel, looksAt, disk } = await worldOf({ snapshotMs: HOUR });
+  const { world, submit, cancel, countPasses, disk } = await worldOf({ snapshotMs: HOUR });
   await submit("one");
   await cancel("one");
   await submit("two");
@@ -32,12 +32,12 @@ test("a backup of an hour is followed in few looks, as is the environment that w
   await world.advance(HOUR + MINUTE);
 
   expect(await world.read("alice", "two")).toMatchObject({ phase: "active" });
-  expect(looksAt("two")).toBeLessThan(LOOKS_AN_HOUR);
-  expect(looksAt((await disk()).uid)).toBeLessThan(LOOKS_AN_HOUR);
+  expect(countPasses("two")).toBeLessThan(PASSES_AN_HOUR);
+  expect(countPasses((await disk()).uid)).toBeLessThan(PASSES_AN_HOUR);
 });
 
 test("a volume that may only be listed late is looked for in few looks, at the end and before the next start", async () => {
-  const { world, submit, cancel, looksAt, disk } = await worldOf();
+  const { world, submit, cancel, countPasses, disk } = await worldOf();
   await submit("backed-up");
   await cancel("backed-up");
   await submit("one");
@@ -45,7 +45,7 @@ test("a volume that may only be listed late is looked for in few looks, at the e
   await cancel("one");
   await world.advance(14 * MINUTE);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
-  expect(looksAt("one")).toBeLessThan(LOOKS_AN_HOUR / 3);
+  expect(countPasses("one")).toBeLessThan(PASSES_AN_HOUR / 3);
 
   await submit("two");
   await cancel("two");
@@ -54,14 +54,14 @@ test("a volume that may only be listed late is looked for in few looks, at the e
   await world.advance(14 * MINUTE);
 
   expect(await world.read("alice", "three")).toMatchObject({ phase: "active" });
-  expect(looksAt("three")).toBeLessThan(LOOKS_AN_HOUR / 3);
+  expect(countPasses("three")).toBeLessThan(PASSES_AN_HOUR / 3);
 });
 
 /** Jobs of one user with one disk, and how often each record was looked at. */
 async function worldOf(options: WorldOptions = {}) {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log, ...options });
-  const looks = () => log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.look));
+  const listPolls = () => log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.look));
   return {
     world,
     submit: async (id: string) => {
@@ -73,6 +73,6 @@ async function worldOf(options: WorldOptions = {}) {
       await world.advance(10 * SECOND);
     },
     disk: async () => (await getDisk(world.as("alice"), "data")).disk,
-    looksAt: (name: string) => looks().filter((look) => look.endsWith(`|${name}`)).length,
+    countPasses: (name: string) => listPolls().filter((recordKey) => recordKey.endsWith(`|${name}`)).length,
   };
 }

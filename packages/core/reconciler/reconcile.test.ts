@@ -6,7 +6,7 @@ import type { Environment } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel, requestExtension } from "../environments/verbs/requests.ts";
 import type { Run } from "../ports/compute.ts";
-import type { Look } from "../ports/queue.ts";
+import type { ReconcileRequest } from "../ports/queue.ts";
 import { Conflict } from "../problem.ts";
 import { keyText } from "../store/keys.ts";
 import { reconcile } from "./reconcile.ts";
@@ -84,27 +84,27 @@ test("a signal whose look lost every write is looked at again a second later", a
 
 test("what a signal leads to at once says so, and nothing else does", async () => {
   const { world, environment } = await preparing();
-  const look = keyText(environment);
+  const recordKey = keyText(environment);
   const sent: object[] = [];
   const send: typeof world.queue.send = async (_, message, { delaySeconds = 0 } = {}) => {
-    if (message.look !== look) return;
+    if (message.look !== recordKey) return;
     sent.push({ ...message, delaySeconds });
   };
   const ctx = { ...world.ctx, queue: { ...world.ctx.queue, send } };
-  const lookAtIt = (marks: Omit<Look, "look">) => reconcile(ctx, { look, ...marks });
+  const reconcileIt = (marks: Omit<ReconcileRequest, "look">) => reconcile(ctx, { look: recordKey, ...marks });
 
   world.clock.advance(60_000);
   await requestCancel(world.as("alice"), "one");
-  await lookAtIt({ hint: true });
-  await lookAtIt({});
-  await lookAtIt({ fromHint: true });
-  await lookAtIt({ hint: true });
+  await reconcileIt({ hint: true });
+  await reconcileIt({});
+  await reconcileIt({ fromHint: true });
+  await reconcileIt({ hint: true });
 
   expect(sent).toEqual([
-    { look, fromHint: true, delaySeconds: 0 },
-    { look, delaySeconds: 0 },
-    { look, fromHint: true, delaySeconds: 0 },
-    { look, delaySeconds: 60 },
+    { look: recordKey, fromHint: true, delaySeconds: 0 },
+    { look: recordKey, delaySeconds: 0 },
+    { look: recordKey, fromHint: true, delaySeconds: 0 },
+    { look: recordKey, delaySeconds: 60 },
   ]);
 });
 
@@ -180,17 +180,17 @@ test("a worker that slept for more than 40 s after its read writes nothing of wh
   const world = await memoryWorld();
   const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
-  let looks = 0;
+  let passes = 0;
   const observe: typeof world.compute.observe = async (uid, run) => {
-    looks += 1;
-    if (looks > 1) return world.compute.observe(uid, run);
+    passes += 1;
+    if (passes > 1) return world.compute.observe(uid, run);
     world.clock.advance(41_000);
     return undefined;
   };
 
   await reconcile({ ...world.ctx, compute: { ...world.compute, observe } }, { look: `${pk}|${sk}`, hint: true });
 
-  expect(looks).toBe(2);
+  expect(passes).toBe(2);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
@@ -285,21 +285,28 @@ test("a record that cannot be read is put off by an hour and marked", async () =
 test("looks at nothing, or at what is no record, are over at once", async () => {
   const { world } = await preparing();
 
-  for (const look of ["", "|", "key#abc|-", "owner#x#env#gpu-dev|missing", "owner#x#env#gpu-dev#spec|y", "\0|\0"]) {
-    await expect(reconcile(world.ctx, { look })).resolves.toBeUndefined();
+  for (const recordKey of [
+    "",
+    "|",
+    "key#abc|-",
+    "owner#x#env#gpu-dev|missing",
+    "owner#x#env#gpu-dev#spec|y",
+    "\0|\0",
+  ]) {
+    await expect(reconcile(world.ctx, { look: recordKey })).resolves.toBeUndefined();
   }
 });
 
 test("a cluster that is too slow for a step counts as a failure, so that looks never multiply", async () => {
   const { world } = await preparing();
   let lateMs = 0;
-  let looks = 0;
+  let passes = 0;
   const { monotonic } = world.clock;
   const { observe } = world.compute;
   Object.assign(world.clock, { monotonic: () => monotonic() + lateMs });
   Object.assign(world.compute, {
     observe: (...of: Parameters<typeof observe>) => {
-      looks += 1;
+      passes += 1;
       lateMs += 21_000;
       return observe(...of);
     },
@@ -307,28 +314,28 @@ test("a cluster that is too slow for a step counts as a failure, so that looks n
   await requestCancel(world.as("alice"), "one");
 
   await world.advance(5 * 60_000);
-  const before = looks;
+  const before = passes;
   await world.advance(5 * 60_000);
 
-  expect(looks - before).toBeLessThan(before);
+  expect(passes - before).toBeLessThan(before);
   expect(await world.read("alice", "one")).toMatchObject({ fault: "The step's read is too old to act on" });
 });
 
 test("a step that meets a conflict time and again counts as a failure, so that looks never multiply", async () => {
   const { world } = await preparing();
-  let looks = 0;
+  let passes = 0;
   Object.assign(world.compute, {
     async observe() {
-      looks += 1;
+      passes += 1;
       throw new Conflict("another record");
     },
   });
 
   await world.advance(5 * 60_000);
-  const before = looks;
+  const before = passes;
   await world.advance(5 * 60_000);
 
-  expect(looks - before).toBeLessThan(before);
+  expect(passes - before).toBeLessThan(before);
   expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed meanwhile: another record" });
 });
 

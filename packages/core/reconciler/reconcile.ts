@@ -1,8 +1,8 @@
 import { stepInbox } from "../chat/step.ts";
 import { stepDisk } from "../disks/step.ts";
 import { stepSpec } from "../environments/record/unnamed-spec.ts";
-import { afterFailure, stepEnvironment, wantsLook } from "../environments/steps/step.ts";
-import type { Look } from "../ports/queue.ts";
+import { afterFailure, shouldProcessEarly, stepEnvironment } from "../environments/steps/step.ts";
+import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { ClusterAway, Conflict } from "../problem.ts";
 import { keyOfText, keyText, kindOfKey, type RecordKind } from "../store/keys.ts";
@@ -12,8 +12,8 @@ import { writeRecord } from "../store/write-record.ts";
 import { stepUser } from "../users/step.ts";
 import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
 import { withinReach } from "./hidden.ts";
-import { SWEEP_REACH_MS, sendLook } from "./look.ts";
-import { earlyBy, endEarly, lookUntilOver, type Reading } from "./one-look.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
+import { earlyBy, endEarly, type Reading, retryOnConflict } from "./one-look.ts";
 import { poisoned } from "./poison.ts";
 import type { Step, WorkerContext } from "./worker.ts";
 
@@ -22,7 +22,7 @@ import type { Step, WorkerContext } from "./worker.ts";
  * (docs/architecture/reconciliation.md). Failures are written into the record or logged. It throws only if the table
  * is unreachable.
  */
-export async function reconcile(ctx: WorkerContext, message: Look): Promise<void> {
+export async function reconcile(ctx: WorkerContext, message: ReconcileRequest): Promise<void> {
   const key = keyOfText(message.look);
   const kind = key && kindOfKey(key);
   if (!key || !kind) {
@@ -30,26 +30,31 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
     return;
   }
   if (kind === "pool" || kind === "delivery") {
-    await sendLook(ctx, key, message.for ? { for: message.for } : {});
+    await requestReconcile(ctx, key, message.for ? { for: message.for } : {});
     return;
   }
   // Resend with the same flags: a record that is not due is only reconciled for a hint.
   const again = { ...(message.for && { for: message.for }), ...(message.hint && { isHint: true }) };
-  await lookUntilOver(ctx, key, again, (isLast) => lookOnce(ctx, key, message, isLast));
+  await retryOnConflict(ctx, key, again, (isLast) => reconcileOnce(ctx, key, message, isLast));
 }
 
 /** Longer than any step of a running worker: 20 s until its last call starts, and 15 s for that call. */
 const STEP_AGE_MS = 40_000;
 
 /** Also returns `again` if the step took too long to act. */
-async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<Reading> {
+async function reconcileOnce(
+  ctx: WorkerContext,
+  key: Key,
+  message: ReconcileRequest,
+  isLast: boolean,
+): Promise<Reading> {
   const readAt = readAtNow(ctx.clock);
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
   const now = ctx.clock.now();
   const item = withinReach(ctx, storedItem, now);
   const early = earlyBy(item, now);
-  if (early > 0 && !wantsLook(item, message)) return endEarly(ctx, key, early);
+  if (early > 0 && !shouldProcessEarly(item, message)) return endEarly(ctx, key, early);
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, readAt) };
   const step = await takeStep(guarded, item, message, now, isLast);
   if (step === "again") return "again";
@@ -60,7 +65,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
-  logLook(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
+  logReconcile(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
   const hasActed = await act(guarded, key, step);
   const isFromHint = message.hint === true || message.fromHint === true;
   await sendAfter(ctx, key, record, step, { leastMs: hasActed ? 0 : ACT_PAUSE_MS, isFromHint });
@@ -69,10 +74,10 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
 
 /** Reports whether a step changed nothing except when the record is due, or failed like the step before it. */
 function sawNothing(before: Item, after: Due): boolean {
-  const { dueAt, looks } = before;
+  const { dueAt, looks: passes } = before;
   const attempts = attemptsOf(before);
   // A hint must not lengthen the backoff, or use up tries of a step that gives up after a few.
-  return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks }, before);
+  return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks: passes }, before);
 }
 
 /** The shortest wait after a refused action. The record may be due at once, and the action may be refused again. */
@@ -89,7 +94,12 @@ async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boole
   }
 }
 
-type StepOf = (ctx: WorkerContext, item: Item, now: number, message: Look) => Promise<Step<Due> | undefined>;
+type StepOf = (
+  ctx: WorkerContext,
+  item: Item,
+  now: number,
+  message: ReconcileRequest,
+) => Promise<Step<Due> | undefined>;
 
 /** The compiler rejects a missing kind. Pools and deliveries have separate consumers. */
 const steps = {
@@ -112,7 +122,7 @@ interface Due extends Stored {
 async function takeStep(
   ctx: WorkerContext,
   item: Item,
-  message: Look,
+  message: ReconcileRequest,
   now: number,
   isLast: boolean,
 ): Promise<Step<Due> | "again" | undefined> {
@@ -169,15 +179,15 @@ interface Next {
  * changes nothing ends its chain, while this one must continue.
  */
 async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, next: Next): Promise<void> {
-  const others = step.notify.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
+  const others = step.notify.map((send) => requestReconcile(ctx, send.key, send.for ? { for: send.for } : {}));
   const due = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
   const wait = Math.max(due, next.leastMs);
   if (wait <= SWEEP_REACH_MS)
-    others.push(sendLook(ctx, key, { delayMs: wait, isFromHint: next.isFromHint && wait <= 0 }));
+    others.push(requestReconcile(ctx, key, { delayMs: wait, isFromHint: next.isFromHint && wait <= 0 }));
   await Promise.all(others);
 }
 
-function logLook(ctx: WorkerContext, record: Due, log: string, ms: number): void {
+function logReconcile(ctx: WorkerContext, record: Due, log: string, ms: number): void {
   const { uid, phase, run } = record as Item & { readonly run?: { readonly n?: unknown } };
   ctx.log.info("look", { look: keyText(record), uid, phase, run: run?.n, did: log, ms: Math.round(ms) });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import type { Look, Queue } from "../ports/queue.ts";
+import type { Queue, ReconcileRequest } from "../ports/queue.ts";
 import type { IndexQuery, Item, Key, Page, PartitionQuery } from "../ports/table.ts";
 import { dueShardOf, dueShards } from "../store/due.ts";
 import { keyText, sweepKey } from "../store/keys.ts";
@@ -24,8 +24,8 @@ async function sweptWorld(visible = 0) {
   let result = 0;
   const queue: Queue = {
     depth: async () => ({ visible, delayed: 60_000 }),
-    send: async (_name, { look }: Look, { delaySeconds = 0 } = {}) => {
-      sent.push({ look, at: world.clock.now() + delaySeconds * 1000 });
+    send: async (_name, { look: recordKey }: ReconcileRequest, { delaySeconds = 0 } = {}) => {
+      sent.push({ look: recordKey, at: world.clock.now() + delaySeconds * 1000 });
     },
   };
   const query = async (input: PartitionQuery | IndexQuery): Promise<Page> => {
@@ -58,20 +58,20 @@ describe("what a sweep sends", () => {
   it("sends what falls due within three minutes once, delayed to its second rounded up", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
-    const looks = await putDue(world, [start + 100, start + 90_500, start + 3 * MINUTE, start + 3 * MINUTE + 1]);
+    const messages = await putDue(world, [start + 100, start + 90_500, start + 3 * MINUTE, start + 3 * MINUTE + 1]);
 
     for (let run = 0; run < 2; run++) await sweep(world.ctx);
 
     expect(world.sent).toEqual([
-      { look: looks[0], at: start + 1000 },
-      { look: looks[1], at: start + 91_000 },
-      { look: looks[2], at: start + 3 * MINUTE },
+      { look: messages[0], at: start + 1000 },
+      { look: messages[1], at: start + 91_000 },
+      { look: messages[2], at: start + 3 * MINUTE },
     ]);
   });
 
   it("sends again what is overdue by more than 30 s, every minute until it was looked at", async () => {
     const world = await sweptWorld();
-    const [look] = await putDue(world, [world.clock.now()]);
+    const [recordKey] = await putDue(world, [world.clock.now()]);
     const sentAt: number[] = [];
     const start = world.clock.now();
 
@@ -81,14 +81,14 @@ describe("what a sweep sends", () => {
       world.clock.advance(MINUTE);
     }
 
-    expect(look).toBeDefined();
+    expect(recordKey).toBeDefined();
     expect(sentAt).toEqual([0, 1, 2, 3]);
   });
 
   it("goes on where the last one ended after runs that were skipped, and after one that died before its cursor", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
-    const looks = await putDue(world, [start + MINUTE, start + 4 * MINUTE, start + 9 * MINUTE + 40_000]);
+    const messages = await putDue(world, [start + MINUTE, start + 4 * MINUTE, start + 9 * MINUTE + 40_000]);
     const dies = { ...world.ctx.table, put: () => Promise.reject(new Error("died")) };
 
     await expect(sweep({ ...world.ctx, table: dies })).rejects.toThrow("died");
@@ -96,7 +96,13 @@ describe("what a sweep sends", () => {
     world.clock.advance(10 * MINUTE);
     await sweep(world.ctx);
 
-    expect(world.sent.map(({ look }) => look)).toEqual([looks[0], looks[0], looks[0], looks[1], looks[2]]);
+    expect(world.sent.map(({ look: recordKey }) => recordKey)).toEqual([
+      messages[0],
+      messages[0],
+      messages[0],
+      messages[1],
+      messages[2],
+    ]);
   });
 
   it("has two sweeps at once send a moment twice at most, and the next one not again", async () => {
@@ -136,12 +142,12 @@ describe("what a sweep sends", () => {
     const failing = { ...world.ctx, table: { ...world.ctx.table, query } };
 
     await expect(sweep(failing)).rejects.toThrow("throttled");
-    const first = world.sent.splice(0).map(({ look }) => look);
+    const first = world.sent.splice(0).map(({ look: recordKey }) => recordKey);
     await sweep(world.ctx);
 
     expect(due(world, 0, 0).dueShard).not.toBe(shard);
     expect(first).toEqual([kept]);
-    expect(world.sent.map(({ look }) => look).toSorted()).toEqual([kept, broken].toSorted());
+    expect(world.sent.map(({ look: recordKey }) => recordKey).toSorted()).toEqual([kept, broken].toSorted());
   });
 });
 
@@ -162,7 +168,7 @@ describe("each kind of record has a sweep of its own", () => {
     const sent: string[][] = [];
     for (const each of [sweep, sweepDisks, sweepDeliveries]) {
       await each(world.ctx);
-      sent.push(world.sent.splice(0).map(({ look }) => look));
+      sent.push(world.sent.splice(0).map(({ look: recordKey }) => recordKey));
     }
 
     expect(sent).toEqual([sweep, sweepDisks, sweepDeliveries].map((each) => (each === ownValue ? [keyText(key)] : [])));
@@ -175,7 +181,7 @@ describe("each kind of record has a sweep of its own", () => {
 
     await sweep(world.ctx);
 
-    expect(world.sent.map(({ look }) => look)).toEqual([keyText(key)]);
+    expect(world.sent.map(({ look: recordKey }) => recordKey)).toEqual([keyText(key)]);
   });
 
   it("asks two queries for each shard, and keeps a cursor for each sweep", async () => {
@@ -210,14 +216,14 @@ describe("while more than 5,000 messages are visible", () => {
     const world = await sweptWorld(5_001);
     const now = world.clock.now();
     const long = Array.from({ length: 3_000 }, (_, n) => now - 3 * MINUTE - ((n * 7_919) % 3_000));
-    const looks = await putDue(world, [...long, now - 3 * MINUTE + 1, now, now + MINUTE]);
+    const messages = await putDue(world, [...long, now - 3 * MINUTE + 1, now, now + MINUTE]);
 
     const answered = await sweep(world.ctx);
 
     expect(answered).toBe(world.sent.length);
     expect(world.sent.length).toBeGreaterThan(900);
     expect(world.sent.length).toBeLessThanOrEqual(1_000);
-    const ages = world.sent.map(({ look }) => now - (long[looks.indexOf(look)] ?? 0));
+    const ages = world.sent.map(({ look: recordKey }) => now - (long[messages.indexOf(recordKey)] ?? 0));
     expect(ages).toEqual(ages.toSorted((a, b) => b - a));
     expect(Math.min(...ages)).toBeGreaterThanOrEqual(3 * MINUTE);
     expect(world.queries).toHaveLength(dueShards.length);
@@ -239,9 +245,9 @@ describe("while more than 5,000 messages are visible", () => {
 
       for (let run = 0; run < 4; run++) {
         await sweep(world.ctx);
-        const looks = world.sent.splice(0).map(({ look }) => look);
-        runs.push(looks.length);
-        names.push(...looks);
+        const messages = world.sent.splice(0).map(({ look: recordKey }) => recordKey);
+        runs.push(messages.length);
+        names.push(...messages);
         world.clock.advance(MINUTE);
       }
 
@@ -252,7 +258,7 @@ describe("while more than 5,000 messages are visible", () => {
 
   it("begins with the oldest again where the place that it noted is not one, or lies ahead of its clock", async () => {
     const world = await sweptWorld(5_001);
-    const [look] = await putDue(world, [world.clock.now() - HOUR]);
+    const [recordKey] = await putDue(world, [world.clock.now() - HOUR]);
     const note = async (places: unknown) =>
       world.table.put({ ...sweepKey("environments"), writers: ["other"], kind: "sweep", places } as unknown as Item);
     const shard = due(world, 0, 0).dueShard as string;
@@ -268,27 +274,27 @@ describe("while more than 5,000 messages are visible", () => {
       await sweep(world.ctx);
     }
 
-    expect(world.sent.map((sent) => sent.look)).toEqual([look, look, look, look]);
+    expect(world.sent.map((sent) => sent.look)).toEqual([recordKey, recordKey, recordKey, recordKey]);
   });
 
   it("goes on as before once the queue is shorter, with what fell due meanwhile", async () => {
     const deep = await sweptWorld(5_001);
-    const looks = await putDue(deep, [deep.clock.now() + MINUTE, deep.clock.now() + 6 * MINUTE]);
+    const messages = await putDue(deep, [deep.clock.now() + MINUTE, deep.clock.now() + 6 * MINUTE]);
     const shallow = { ...deep.ctx, queue: { ...deep.ctx.queue, depth: async () => ({ visible: 5_000, delayed: 0 }) } };
 
     await sweep(deep.ctx);
     deep.clock.advance(4 * MINUTE);
     await sweep(shallow);
 
-    expect(deep.sent.map(({ look }) => look)).toEqual(looks);
+    expect(deep.sent.map(({ look: recordKey }) => recordKey)).toEqual(messages);
   });
 });
 
 /** Takes the visible messages at this record off the queue, as if they had been lost; answers how many. */
-function loseMessages(world: MemoryWorld, look: string): number {
+function loseMessages(world: MemoryWorld, recordKey: string): number {
   const messages = world.queue.receive("work", Number.POSITIVE_INFINITY);
   for (const { id } of messages) world.queue.release("work", id);
-  const lost = messages.filter((message) => message.look.look === look);
+  const lost = messages.filter((message) => message.look.look === recordKey);
   for (const { id } of lost) world.queue.acknowledge("work", id);
   return lost.length;
 }
@@ -348,19 +354,19 @@ describe("with 10,000 living environments", () => {
       world.clock.advance(MINUTE);
       arriving.push(...world.sent.splice(0));
       const now = world.clock.now();
-      for (const { look, at } of arriving.filter((sent) => sent.at <= now)) {
-        const times = sends.get(look) ?? [];
-        sends.set(look, [...times, at]);
-        const record = recordOf.get(look);
-        if (!record || (look === lost && times.length === 0)) continue;
+      for (const { look: recordKey, at } of arriving.filter((sent) => sent.at <= now)) {
+        const times = sends.get(recordKey) ?? [];
+        sends.set(recordKey, [...times, at]);
+        const record = recordOf.get(recordKey);
+        if (!record || (recordKey === lost && times.length === 0)) continue;
         const next = { ...record, dueAt: Number(record.dueAt) + EVERY };
-        recordOf.set(look, next);
+        recordOf.set(recordKey, next);
         await world.table.put(next);
       }
       arriving = arriving.filter((sent) => sent.at > now);
     }
 
-    const others = [...sends].filter(([look]) => look !== lost);
+    const others = [...sends].filter(([recordKey]) => recordKey !== lost);
     expect(sends.size).toBe(COUNT);
     expect(
       others.every(([, times]) => times.every((at, n) => n === 0 || at - (times[n - 1] ?? 0) >= EVERY - 1000)),

@@ -6,8 +6,8 @@ import { deliveryShards, diskShards, dueShards } from "../store/due.ts";
 import { type SweepName, sweepKey } from "../store/keys.ts";
 import { mapOf, number, shape, text } from "../store/shape.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { lookAtHidden } from "./hidden.ts";
-import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+import { sweepFarFuture } from "./hidden.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
 
 /** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
 const OVERDUE_MS = 30_000;
@@ -59,7 +59,7 @@ async function runSweep(ctx: Context<"table" | "queue">, sweep: Sweep, deepest: 
   const { visible, delayed } = await ctx.queue.depth(sweep.queue);
   const isDeep = visible > deepest;
   const sent = isDeep ? await sendOldest(ctx, sweep) : await sendOnce(ctx, sweep);
-  await lookAtHidden(ctx, sweep.shards);
+  await sweepFarFuture(ctx, sweep.shards);
   ctx.log[isDeep ? "warn" : "info"]("sweep", { queue: sweep.queue, of: sweep.name, sent, visible, delayed });
   return sent;
 }
@@ -149,7 +149,7 @@ async function sendDue(
   for (let at = 0; at < found.length; at += AT_ONCE) {
     const now = ctx.clock.now();
     const batch = found.slice(at, at + AT_ONCE);
-    await Promise.all(batch.map((item) => sendLook(ctx, keyOf(item), { delayMs: Number(item.dueAt) - now })));
+    await Promise.all(batch.map((item) => requestReconcile(ctx, keyOf(item), { delayMs: Number(item.dueAt) - now })));
   }
   const failed = answers.find((answer) => answer.status === "rejected");
   if (failed) throw failed.reason;

@@ -38,9 +38,9 @@ function fixture() {
     },
     /** The names that hints were sent for since this was asked last. */
     hinted: () =>
-      queue.receive("work", 10_000).map(({ id, look }) => {
+      queue.receive("work", 10_000).map(({ id, look: message }) => {
         queue.acknowledge("work", id);
-        return look.look.split("|")[1];
+        return message.look.split("|")[1];
       }),
     /** `aheadMs`: so far is its clock from the true time. */
     host: (aheadMs = 0, overrides: Partial<Context<"table">> = {}) => {

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Look } from "../ports/queue.ts";
+import type { ReconcileRequest } from "../ports/queue.ts";
 
 /** The context of the reconciler. */
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
@@ -22,5 +22,5 @@ export interface Step<Record> {
 
 export interface StepSend {
   readonly key: { readonly pk: string; readonly sk: string };
-  readonly for?: Look["for"];
+  readonly for?: ReconcileRequest["for"];
 }

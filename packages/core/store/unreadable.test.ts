@@ -73,12 +73,12 @@ test("a job whose record is not answered for keeps its GPUs: a batch that failed
   world.clock.advance(2 * MINUTE);
 
   const late = { ...world.ctx, table: { ...world.table, getMany } };
-  const look = { look: keyText(poolKey("h100")) };
-  const again = await planPools(late, [look]);
+  const message = { look: keyText(poolKey("h100")) };
+  const again = await planPools(late, [message]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect([pool?.held, pool?.granted].map((list) => list?.map(({ key }) => key.split("|")[1]))).toEqual([["one"], []]);
-  expect(again).toEqual([look]);
+  expect(again).toEqual([message]);
 });
 
 test("units that an unreadable record holds are counted in the pool, and an alarm after ten minutes", async () => {

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { getUserByName, keyOfUser, type User } from "./record.ts";
 
@@ -30,6 +30,6 @@ async function setDisabled(ctx: DisableContext, username: string, disabled: bool
     what: `User '${username}' is`,
     tries: TRIES,
   });
-  if (record) await sendLook(ctx, keyOfUser(record));
+  if (record) await requestReconcile(ctx, keyOfUser(record));
   return record ?? storedUser;
 }

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
@@ -55,7 +55,7 @@ export async function issueKey(
   const owner = await listKey(ctx, user, listed);
   const key: ApiKey = { ...keyOf(owner, listed), loginAt: chain?.loginAt ?? now, role };
   if (!(await writeRecord(ctx, key))) throw new Conflict(key.pk);
-  if (owner.revoking.length > 0) await sendLook(ctx, keyOfUser(owner));
+  if (owner.revoking.length > 0) await requestReconcile(ctx, keyOfUser(owner));
   return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
 

@@ -393,8 +393,8 @@ describe("a disabled user", () => {
         return world.table.put(item, options);
       },
     };
-    const look = { look: `${userKey(uid).pk}|-` };
-    const late = reconcile({ ...world.ctx, table: slow }, look);
+    const message = { look: `${userKey(uid).pk}|-` };
+    const late = reconcile({ ...world.ctx, table: slow }, message);
     await new Promise((resolve) => setImmediate(resolve));
     await disableUser(world.ctx, "alice");
     await world.deliver();

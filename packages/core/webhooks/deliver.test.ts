@@ -130,8 +130,8 @@ describe("what cannot be repeated is claimed first", () => {
     const delivery = await world.delivery();
     world.clock.advance(Number(delivery.dueAt) - world.clock.now());
 
-    const look = () => deliver(world.ctx, { look: keyText(delivery) }, () => ({}));
-    await Promise.all([look(), look(), look()]);
+    const poll = () => deliver(world.ctx, { look: keyText(delivery) }, () => ({}));
+    await Promise.all([poll(), poll(), poll()]);
 
     expect(world.times.length - before).toBe(1);
   });
@@ -195,22 +195,22 @@ test("who begins to post as late as is allowed is alone to the end, also by the 
   const world = await oneEvent(() => broken);
   world.clock.advance(6 * MINUTE);
   const delivery = await world.delivery();
-  const look = { look: keyText(delivery) };
+  const message = { look: keyText(delivery) };
   const before = world.times.length;
   const { post } = world.ctx.fetch;
   const put: typeof world.table.put = async (item, options) => {
     await world.table.put(item, options);
-    if (keyText(item) === look.look && world.times.length === before) world.clock.advance(12 * SECOND);
+    if (keyText(item) === message.look && world.times.length === before) world.clock.advance(12 * SECOND);
   };
   const slowPost: typeof post = async (request) => {
     world.clock.advance(10 * SECOND - 1);
-    await deliver({ ...world.ctx, clock: ahead(world) }, look, () => ({}));
+    await deliver({ ...world.ctx, clock: ahead(world) }, message, () => ({}));
     return post(request);
   };
 
   await deliver(
     { ...world.ctx, table: { ...world.table, put }, fetch: { ...world.ctx.fetch, post: slowPost } },
-    look,
+    message,
     () => ({}),
   );
 
@@ -410,8 +410,8 @@ test("a post during which its worker slept is charged to the owner as the longes
   };
   world.clock.advance(6 * MINUTE);
 
-  const look = keyText(await world.delivery());
-  await deliver({ ...world.ctx, fetch: { ...world.ctx.fetch, post: sleeping } }, { look }, () => ({}));
+  const recordKey = keyText(await world.delivery());
+  await deliver({ ...world.ctx, fetch: { ...world.ctx.fetch, post: sleeping } }, { look: recordKey }, () => ({}));
 
   expect((await world.delivery()).attemptCount).toBe(4);
   expect(await reserveReceiverTime(world.ctx, owner, world.clock.now())).toMatchObject({
@@ -452,20 +452,20 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
       const quick = { tookMs: 10, wasProbe: false };
       for (let n = 0; n < 20; n++) await tellFailed(world.ctx, receiver, quick, world.clock.now());
     };
-    const look = async () => deliver(world.ctx, { look: keyText(await world.delivery()) }, () => ({}));
+    const poll = async () => deliver(world.ctx, { look: keyText(await world.delivery()) }, () => ({}));
     const wait = async () => {
       world.clock.advance(6 * MINUTE);
       await chargeReceiverTime(world.ctx, owner, { reservedMs: 0, tookMs: heldMs }, world.clock.now());
     };
-    return { world, owner, receiver, fail, look, wait };
+    return { world, owner, receiver, fail, look: poll, wait };
   }
 
   test("is left to others to try again while this delivery waits for its owner's share", async () => {
-    const { world, receiver, fail, look, wait } = await dueAgain(100_000);
+    const { world, receiver, fail, look: poll, wait } = await dueAgain(100_000);
     await fail();
     await wait();
 
-    await look();
+    await poll();
 
     expect((await world.delivery()).attemptCount).toBe(3);
     expect(await checkCircuit(world.ctx, receiver, world.clock.now())).toMatchObject({ may: "probe" });
@@ -488,8 +488,8 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
       await ctx.table.put(item, options);
     };
 
-    const look = keyText(await world.delivery());
-    await deliver({ ...ctx, table: { ...ctx.table, get, put } }, { look }, () => ({}));
+    const recordKey = keyText(await world.delivery());
+    await deliver({ ...ctx, table: { ...ctx.table, get, put } }, { look: recordKey }, () => ({}));
 
     expect((await world.delivery()).attemptCount).toBe(3);
     expect(others).toMatchObject([{ may: "dial" }]);
@@ -508,8 +508,8 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
       if (verdict?.may === "probe") await verdict.claim();
     };
 
-    const look = keyText(await world.delivery());
-    await deliver({ ...ctx, table: { ...ctx.table, put } }, { look }, () => ({}));
+    const recordKey = keyText(await world.delivery());
+    await deliver({ ...ctx, table: { ...ctx.table, put } }, { look: recordKey }, () => ({}));
 
     expect((await world.delivery()).attemptCount).toBe(3);
     expect(await ctx.table.get(ownersReceiversKey(owner))).toMatchObject({ heldMs: 20_000 });

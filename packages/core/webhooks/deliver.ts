@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
 import { openJupyter } from "../environments/record/changes/access.ts";
-import type { Look } from "../ports/queue.ts";
+import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { withinReach } from "../reconciler/hidden.ts";
-import { SWEEP_REACH_MS, sendLook } from "../reconciler/look.ts";
-import { EARLY_MS, earlyBy, endEarly, lookUntilOver, type Reading } from "../reconciler/one-look.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "../reconciler/look.ts";
+import { EARLY_MS, earlyBy, endEarly, type Reading, retryOnConflict } from "../reconciler/one-look.ts";
 import { poisoned } from "../reconciler/poison.ts";
 import { keyOfText, keyText, kindOfKey } from "../store/keys.ts";
 import { Unreadable } from "../store/unreadable.ts";
@@ -26,13 +26,13 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
  * (docs/architecture/consistency.md#claims). If a write loses, the look starts over, since the decision to post depends
  * on its read. Throws only when the table cannot be reached.
  */
-export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
+export async function deliver(ctx: DelivererContext, message: ReconcileRequest, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);
   if (!key || kindOfKey(key) !== "delivery") {
     ctx.log.error("message names no delivery", { look: message.look.slice(0, 200) });
     return;
   }
-  await lookUntilOver(ctx, key, {}, () => lookOnce(ctx, key, bodyOf));
+  await retryOnConflict(ctx, key, {}, () => deliverOnce(ctx, key, bodyOf));
 }
 
 /** How long a claim lasts: a post begins within 12 s and ends after 10 s, and clocks may be 17 s apart. */
@@ -46,7 +46,7 @@ const SPREAD_MS = 60_000;
 /** How long to wait before a delivery that cannot be opened or rendered is tried again. */
 const FAULT_MS = 300_000;
 
-async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
+async function deliverOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
   const readAt = ctx.clock.monotonic();
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
@@ -197,5 +197,5 @@ async function sendNext(ctx: DelivererContext, delivery: Delivery, now: number):
   const { state, attemptCount, environment } = delivery;
   ctx.log.info("delivery", { look: keyText(delivery), uid: environment.uid, state, attempts: attemptCount });
   const wait = (delivery.dueAt ?? Number.POSITIVE_INFINITY) - now;
-  if (wait <= SWEEP_REACH_MS) await sendLook(ctx, delivery, { delayMs: wait });
+  if (wait <= SWEEP_REACH_MS) await requestReconcile(ctx, delivery, { delayMs: wait });
 }

@@ -1,7 +1,7 @@
 import type { UserContext } from "../context.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { sendLook } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/look.ts";
 import { deliveriesOf } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
 import { changeRecord } from "../store/write-record.ts";
@@ -74,7 +74,7 @@ export async function requestResend(
     what: "The delivery is",
   });
   const again = record ?? storedDelivery;
-  await sendLook(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
+  await requestReconcile(ctx, again, { delayMs: (again.dueAt ?? 0) - ctx.clock.now() });
   return again;
 }
 

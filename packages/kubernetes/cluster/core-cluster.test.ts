@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { requestCancel, requestExtension } from "#core/environments/verbs/requests.ts";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { keyText } from "#core/store/keys.ts";
 import type { ApiClient } from "../client/api-client.ts";
@@ -103,11 +103,11 @@ it("asks of a job, from its start to its end, what its looks need and nothing tw
   expect(asksOf("apply")).toEqual([]);
   // What is unbound is on no node; on which one it is, is written down once.
   // A pod is listed until the watch has shown its name.
-  const looks = ["find jobs, find pods", "find jobs, list pods"];
+  const messages = ["find jobs, find pods", "find jobs, list pods"];
   const more = ["", ", find nodes", ", patch jobs", ", find nodes, patch jobs"];
   // A removed run whose pod still goes is looked for by lists.
   const going = ["list jobs, list pods", "list jobs, list pods, find nodes"];
-  const seen = [...looks.flatMap((look) => more.map((name) => `${look}${name}`)), ...going];
+  const seen = [...messages.flatMap((recordKey) => more.map((name) => `${recordKey}${name}`)), ...going];
   const fromMemory = asksOf("observe").filter((input) => input === "");
   expect(asksOf("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
   const ofLiving = asksOf("observe").filter((input) => input !== "" && !going.includes(input));
@@ -149,24 +149,24 @@ it("extends, then cancels a job, and starts the one that waited for its GPUs", {
 it("asks nothing of a job that goes on as the listing of the machines shows it", { timeout: LONGEST_MS }, async () => {
   await core.create("idle", { gpus: 1 });
   const { uid, pk, sk } = await core.until("idle", ({ phase, run }) => phase === "active" && run.mark !== undefined);
-  const look = keyText({ pk, sk });
+  const recordKey = keyText({ pk, sk });
   await core.stop();
   const { dueAt = 0 } = await core.until("idle", () => true);
   core.skip(dueAt - core.ctx.clock.now());
   await refreshCapacity(core.ctx);
   const ofListing = reads.filter((path) => path.startsWith("/api/v1/nodes?") || path.startsWith("/api/v1/pods?"));
 
-  const readsOf = async (message: Look) => {
+  const readsOf = async (message: ReconcileRequest) => {
     reads = [];
     await reconcile(core.ctx, message);
     return reads.length;
   };
-  const [spared, after] = [await readsOf({ look }), await core.until("idle", () => true)];
-  const signalled = await readsOf({ look, hint: true });
+  const [spared, after] = [await readsOf({ look: recordKey }), await core.until("idle", () => true)];
+  const signalled = await readsOf({ look: recordKey, hint: true });
   await fixture.client.remove(`/api/v1/namespaces/${namespace}/pods/${await podOf(uid)}`, { uid: undefined });
   core.skip((after.dueAt ?? 0) - core.ctx.clock.now());
   await refreshCapacity(core.ctx);
-  const changed = await readsOf({ look });
+  const changed = await readsOf({ look: recordKey });
 
   expect(ofListing.length).toBeGreaterThan(0);
   expect(spared).toBe(0);

@@ -218,7 +218,7 @@ describe("the life of a run", () => {
     const observe = () => compute.observe(run.uid, 1);
 
     await compute.apply(run);
-    for (let looks = 0; looks < 3; looks += 1) await fixture.eventually(observe, (seen) => seen?.state === "ready");
+    for (let passes = 0; passes < 3; passes += 1) await fixture.eventually(observe, (seen) => seen?.state === "ready");
     await compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
     await fixture.eventually(observe, (seen) => seen === undefined);
 

@@ -85,7 +85,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
       await controlPlane.restart(part);
       killed[part] += 1;
     }),
-    often(1_000, 1_000, () => claims.look().catch(() => undefined)),
+    often(1_000, 1_000, () => claims.readClaims().catch(() => undefined)),
   ];
   const soaked = (async () => {
     await sleep(soakMs);
@@ -111,7 +111,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
   const poolNow = async () => (await stack.answered((client) => client.availability())).h100;
   const pool = await eventually(poolNow, (seen) => seen?.available === gpus, longestEndMs).catch(poolNow);
   const lost = await stack.answered((client) => answers.lost(client));
-  const bound = (await claims.look()).map(({ status }) => status.phase);
+  const bound = (await claims.readClaims()).map(({ status }) => status.phase);
   if (process.env.SOAK_LOG)
     await writeFile(process.env.SOAK_LOG, `${stack.output()}\n${JSON.stringify(jobs, null, 1)}\n`);
   process.stdout.write(`Killed ${JSON.stringify(killed)}; ${jobs.length} jobs: ${JSON.stringify(ends(jobs))}\n`);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
-import { lookWithin, usuallyGoneMs } from "../client/look-within.ts";
+import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
 import { amountOf } from "../client/quantities.ts";
 import { annotation, claimOf, deploymentLabels, label, mountLabel } from "../names.ts";
 import type { Pod } from "../objects.ts";
@@ -56,7 +56,7 @@ async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeR
   const { snapshotId } = wanted;
   const source = snapshotId === undefined ? undefined : await readyNameOf(place, snapshotId);
   const isGone = snapshotId !== undefined && source === undefined;
-  const claim = await lookWithin(place.goneWithinMs, async () => {
+  const claim = await pollUntil(place.goneWithinMs, async () => {
     const found = await (isGone ? findOf(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
     if (isGone && !found) throw new Error(`No completed snapshot ${snapshotId}`);
     return found?.metadata.deletionTimestamp === undefined ? found : undefined;

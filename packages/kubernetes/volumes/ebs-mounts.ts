@@ -2,7 +2,7 @@ import type { Mount, Run, RunRef } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { type ApiRefused, alreadyExists } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { lookWithin, usuallyGoneMs } from "../client/look-within.ts";
+import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
 import { deploymentLabels, everyRunOf, isEbsVolume, labelledRun, type Marks, marksOf, type RunId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
 import { type Place, readRun } from "../runs/read-run.ts";
@@ -44,7 +44,7 @@ async function makeMount(
   volume: Mount["volume"],
   deadline: AbortSignal,
 ): Promise<void> {
-  const isMade = await lookWithin(usuallyGoneMs, async () => {
+  const isMade = await pollUntil(usuallyGoneMs, async () => {
     const found = await makeOrFindBoth(place, run, volume, deadline);
     if (!found) return true;
     await removeLeft(place, run, found);

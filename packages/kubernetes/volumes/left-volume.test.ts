@@ -70,8 +70,8 @@ describe("the volume of a claim that is gone", () => {
 
     await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
 
-    const look = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
-    expect(input()).toEqual([...look, ...look]);
+    const message = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
+    expect(input()).toEqual([...message, ...message]);
     expect(warnings()).toBe(0);
   });
 
@@ -84,8 +84,8 @@ describe("the volume of a claim that is gone", () => {
 
     await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
 
-    const look = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
-    expect(input()).toEqual([...look, ...look]);
+    const message = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
+    expect(input()).toEqual([...message, ...message]);
     expect(warnings()).toBe(2);
   });
 

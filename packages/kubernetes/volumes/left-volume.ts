@@ -1,5 +1,5 @@
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
-import { lookWithin } from "../client/look-within.ts";
+import { pollUntil } from "../client/look-within.ts";
 import { type ClaimId, claimOf, deploymentLabels } from "../names.ts";
 import type { Place } from "../runs/read-run.ts";
 import {
@@ -27,7 +27,7 @@ const firstClaim = "berth/claim";
 export async function claimAgain(place: Place, id: string, goneWithinMs: number): Promise<Claim | undefined> {
   const named = claimOf(id);
   if (!named) return undefined;
-  const found = await lookWithin(goneWithinMs, () => claimOrMake(place, named, id));
+  const found = await pollUntil(goneWithinMs, () => claimOrMake(place, named, id));
   if (found === undefined) throw new Error("The claim of that volume is being removed by somebody");
   return found ?? undefined;
 }

@@ -3,7 +3,7 @@ import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/v
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { inWords } from "../client/in-words.ts";
-import { lookWithin, usuallyGoneMs } from "../client/look-within.ts";
+import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
 import { annotation, claimOf, deploymentLabels, label, labelValue } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
@@ -163,7 +163,7 @@ async function removeSnapshot(place: Place, id: string, goneWithinMs: number): P
   if (!found) return;
   const { name, uid } = found.metadata;
   await place.client.remove(`${place.paths.snapshots}/${name}`, { uid });
-  const isGone = await lookWithin(goneWithinMs, async () => (await readSnapshot(place, id)) === undefined || undefined);
+  const isGone = await pollUntil(goneWithinMs, async () => (await readSnapshot(place, id)) === undefined || undefined);
   if (!isGone) throw new VolumeRefused("The cluster has not removed it yet");
 }
 

@@ -20,25 +20,25 @@ const nobodyWaits: Waits = { saw: () => undefined, newsAfter: () => undefined };
 async function watched(world: MemoryWorld, since = 0) {
   const news: News[] = [];
   const table = tableWithNews(memoryTable(), since, nobodyWaits, (each) => news.push(each));
-  const look = async () => {
+  const poll = async () => {
     await table.put(await world.read("alice", "one"));
     await settled();
   };
-  return { news, look, words: () => news.map(({ words }) => words) };
+  return { news, look: poll, words: () => news.map(({ words }) => words) };
 }
 
 test("a life is told in the order it happened, each thing once", async () => {
   const world = await memoryWorld();
-  const { news, look, words } = await watched(world);
+  const { news, look: poll, words } = await watched(world);
 
   await createEnvironment(world.as("alice"), newEnvironment("one"));
-  await look();
+  await poll();
   await world.deliver();
-  await look();
-  await look();
+  await poll();
+  await poll();
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
-  await look();
+  await poll();
 
   expect(words()).toEqual([
     "queued: 8 h100 of p5.48xlarge",
@@ -53,18 +53,18 @@ test("a life is told in the order it happened, each thing once", async () => {
 
 test("what was asked of it is told once it is done or failed, and a warning without its phase", async () => {
   const world = await memoryWorld();
-  const { look, words } = await watched(world);
+  const { look: poll, words } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
-  await look();
+  await poll();
   const before = words().length;
 
   await requestExtension(world.as("alice"), "one", HOUR);
   await requestGuest(world.as("alice"), "one", "nobody", () => "active");
   await world.advance(3_000);
-  await look();
+  await poll();
   await world.advance(1.75 * HOUR);
-  await look();
+  await poll();
 
   expect(words().slice(before)).toEqual([
     expect.stringMatching(/^extended until /),
@@ -76,18 +76,18 @@ test("what was asked of it is told once it is done or failed, and a warning with
 
 test("a key that is let in is no name, and nothing is extended once it ends", async () => {
   const world = await memoryWorld();
-  const { look, words } = await watched(world);
+  const { look: poll, words } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   await requestKey(world.as("alice"), "one", KEY, () => "active");
   await world.advance(3_000);
-  await look();
+  await poll();
   const before = words().length;
 
   await requestExtension(world.as("alice"), "one", HOUR);
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
-  await look();
+  await poll();
 
   expect(words().at(before - 1)).toBe("let in by SSH: a public key");
   expect(words().slice(before)).toEqual(["stopping: Cancelled by its owner", "cancelled"]);
@@ -95,14 +95,14 @@ test("a key that is let in is no name, and nothing is extended once it ends", as
 
 test("what failed says why", async () => {
   const world = await memoryWorld();
-  const { news, look } = await watched(world);
+  const { news, look: poll } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   const { uid, run } = await world.read("alice", "one");
   world.compute.kill(uid, run.n);
   await world.advance(60_000);
 
-  await look();
+  await poll();
 
   expect(news.at(-1)).toMatchObject({ words: expect.stringMatching(/^failed: (?!Everything)\S/), tone: "bad" });
 });
@@ -113,13 +113,13 @@ test("what happened before is told to nobody", async () => {
   await world.deliver();
   await requestExtension(world.as("alice"), "one", HOUR);
   await world.advance(5_000);
-  const { look, words } = await watched(world, world.clock.now());
+  const { look: poll, words } = await watched(world, world.clock.now());
 
-  await look();
+  await poll();
   const atStart = words();
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
-  await look();
+  await poll();
 
   expect(atStart).toEqual([]);
   expect(words()).toEqual([expect.stringMatching(/^stopping/), expect.stringMatching(/^cancelled/)]);

@@ -17,7 +17,7 @@ let fixture: IngressFixture;
 let bearer: { readonly authorization: string };
 /** Times as short as a test needs: those of a running stack are of minutes. */
 async function begin(times: Parameters<typeof openIngressFixture>[0] = {}): Promise<void> {
-  fixture = await openIngressFixture({ lookMs: 50, ...times });
+  fixture = await openIngressFixture({ checkMs: 50, ...times });
   await fixture.environment(LABEL);
   bearer = { authorization: `Bearer ${fixture.key}` };
 }

@@ -9,7 +9,7 @@ import { passUpgrade } from "./ingress-upgrade.ts";
 
 export interface IngressTimes extends ProxyTimes {
   /** How often the key of an open WebSocket is looked at again. */
-  readonly lookMs: number;
+  readonly checkMs: number;
 }
 
 /**
@@ -23,18 +23,18 @@ export interface Ingress {
 }
 
 /** A key that was revoked elsewhere is known for 5 s more (key-check.ts); what is open goes a moment after that. */
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 /**
  * Passes requests below the domain of the settings on to the environments that they name, for whoever has a key of their
  * owner.
  */
 export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
-  const times = { ...proxyTimes, lookMs: LOOK_MS, ...changedTimes };
+  const times = { ...proxyTimes, lookMs: CHECK_MS, ...changedTimes };
   const hostOf = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
-  const looking = setInterval(() => void closeStrangers(tunnels, authorize), times.lookMs);
+  const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.lookMs);
   const parts = { runtime, authorize, times, tunnels };
   return {
     answer: (incoming, outgoing) => {
@@ -51,7 +51,7 @@ export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTime
       return true;
     },
     stop: () => {
-      clearInterval(looking);
+      clearInterval(polling);
       for (const socket of tunnels.keys()) socket.destroy();
     },
   };

@@ -13,7 +13,7 @@ describe("a web shell is told", () => {
   let key: string;
   let ctx: UserContext<"table" | "queue" | "sealer">;
   beforeEach(async () => {
-    fixture = await openSocketFixture({ lookMs: 20 });
+    fixture = await openSocketFixture({ pollMs: 20 });
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
     key = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
@@ -75,7 +75,7 @@ describe("a web shell is told", () => {
 
   it("why it is cut, where a command is the first to see that", async () => {
     await fixture.close();
-    fixture = await openSocketFixture({ lookMs: 3_600_000 });
+    fixture = await openSocketFixture({ pollMs: 3_600_000 });
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
     key = await fixture.key("alice");

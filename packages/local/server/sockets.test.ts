@@ -11,7 +11,7 @@ describe("the web shell", () => {
   let fixture: SocketFixture;
   let key: string;
   const begin = async (times: { readonly pingMs?: number } = {}) => {
-    fixture = await openSocketFixture({ lookMs: 20, ...times });
+    fixture = await openSocketFixture({ pollMs: 20, ...times });
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
     key = await fixture.key("alice");

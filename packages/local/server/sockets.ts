@@ -6,7 +6,7 @@ import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
 import { toResponse } from "#http/request/plain.ts";
 import type { Runtime } from "#http/runtime.ts";
-import type { Channel, LookResult, SocketSession } from "#http/socket.ts";
+import type { Channel, PollResult, SocketSession } from "#http/socket.ts";
 import { connectionCounts } from "./connection-counts.ts";
 
 export interface SocketTimes {
@@ -15,7 +15,7 @@ export interface SocketTimes {
   /** The keys of all connections are looked at again. */
   readonly keyMs: number;
   /** What connections are about is looked at. */
-  readonly lookMs: number;
+  readonly pollMs: number;
 }
 
 export interface Sockets {
@@ -39,7 +39,7 @@ interface Connection {
   pending: number;
 }
 
-const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, lookMs: 2_000 };
+const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, pollMs: 2_000 };
 /** docs/apis/onmemos.md#web-shell. */
 const frameBytes = 1024 * 1024;
 /** A client that does not read what it is sent is let go. */
@@ -55,7 +55,7 @@ export function serveSockets(
   server: Server,
   runtime: Runtime,
   entries: Catalog["sockets"],
-  { plain, isTaken = () => false, pingMs, keyMs, lookMs }: Partial<SocketTimes> & SocketSurroundings,
+  { plain, isTaken = () => false, pingMs, keyMs, pollMs }: Partial<SocketTimes> & SocketSurroundings,
 ): Sockets {
   const authorize = handshakes(
     runtime,
@@ -78,7 +78,7 @@ export function serveSockets(
   const timers = [
     setInterval(() => ping(connections), pingMs ?? times.pingMs),
     setInterval(() => void dismissStrangers(connections).catch(() => undefined), keyMs ?? times.keyMs),
-    setInterval(() => void look(connections), lookMs ?? times.lookMs),
+    setInterval(() => void pollAll(connections), pollMs ?? times.pollMs),
   ];
   return {
     count: () => connections.size,
@@ -155,16 +155,16 @@ function dismiss(ws: WebSocket): void {
 }
 
 /** One look for all that are about the same. A look that fails says nothing. */
-async function look(connections: ReadonlySet<Connection>): Promise<void> {
-  const looks = new Map<string, Promise<LookResult | undefined>>();
+async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
+  const polls = new Map<string, Promise<PollResult | undefined>>();
   for (const { ws, session } of connections) {
     const overdue = session.overdue();
     if (overdue) ws.close(overdue.code, overdue.reason);
-    const looked = looks.get(session.about) ?? session.look().catch(() => undefined);
-    looks.set(session.about, looked);
-    void looked.then((found) => found && session.show(found));
+    const polled = polls.get(session.about) ?? session.poll().catch(() => undefined);
+    polls.set(session.about, polled);
+    void polled.then((found) => found && session.show(found));
   }
-  await Promise.all(looks.values());
+  await Promise.all(polls.values());
 }
 
 /** The host plays no part: routing knows paths alone. */

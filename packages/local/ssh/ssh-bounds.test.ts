@@ -22,7 +22,7 @@ describe("what the clients of an SSH server may have at once", () => {
   let key: SshKeyPair;
   let dialled: Duplex[];
   /** How many looks there were at who may stay, and how many questions in the one with most of them. */
-  let looks: number;
+  let passes: number;
   let mostAsked: number;
   let isOpen: boolean;
   let answers: number;
@@ -33,7 +33,7 @@ describe("what the clients of an SSH server may have at once", () => {
     home = mkdtempSync("/var/tmp/berth-ssh-");
     key = newSshKey();
     [dialled, started, beforeStart] = [[], [], Promise.resolve()];
-    [looks, mostAsked, isOpen, answers] = [0, 0, true, 0];
+    [passes, mostAsked, isOpen, answers] = [0, 0, true, 0];
     let input = 0;
     const runs: SshRuns = {
       find: (login) => [{ name: login, keys: [key.public] }],
@@ -45,7 +45,7 @@ describe("what the clients of an SSH server may have at once", () => {
         mostAsked = Math.max(mostAsked, input);
         // All of one look come before that.
         if (input === 1) {
-          looks += 1;
+          passes += 1;
           queueMicrotask(() => {
             input = 0;
           });
@@ -272,9 +272,9 @@ describe("what the clients of an SSH server may have at once", () => {
   it("is looked at once for all the connections of one key", async () => {
     await Promise.all(times(40, () => connect()));
 
-    [looks, mostAsked] = [0, 0];
+    [passes, mostAsked] = [0, 0];
     await eventually(
-      () => looks,
+      () => passes,
       (count) => count >= 2,
     );
 

@@ -14,7 +14,7 @@ export interface SshNotices {
    */
   attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
   /** Shows new notices. Call it often. */
-  look(): void;
+  poll(): void;
   /** Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it. */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
@@ -60,7 +60,7 @@ export function sshNotices(
       terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },
-    look: () => {
+    poll: () => {
       for (const [channel, shown] of terminals) show(channel, shown);
     },
     sayGoodbye: async (run, isCut) => {

@@ -72,9 +72,9 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   });
   await listen(listener, home, port);
   const watching = setInterval(() => {
-    notices.look();
+    notices.poll();
     endStrangers(connections.values(), runs);
-  }, lookEveryMs);
+  }, pollEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
     hostKey: publicKeyOf(hostKey),
@@ -109,7 +109,7 @@ const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
  */
 const ident = "OpenSSH_9.2 Berth";
 const lastWordsMs = 200;
-const lookEveryMs = 1_000;
+const pollEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;
 const mostAttempts = 20;
 

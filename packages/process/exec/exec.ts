@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { Problem, RunGone } from "#core/problem.ts";
-import { lookAt } from "../runs/observation.ts";
+import { readStatus } from "../runs/observation.ts";
 import { isDirectory } from "../runs/run-directory.ts";
 import { askControlSocket } from "../supervisor/control-socket.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
@@ -25,7 +25,7 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
 export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecStatus | undefined> {
   if (!isExecId(id)) return undefined;
   await waitForEnd(directory, id, Math.min(waitMs, longestWaitMs));
-  const isAlive = lookAt(directory).supervisorLives;
+  const isAlive = readStatus(directory).supervisorLives;
   const status = seeExec(directory, id);
   if (status?.state !== "running" || isAlive) return status;
   // Nobody was left to write down its end: it died with its run.
@@ -44,13 +44,14 @@ const longestWaitMs = 4_000;
 const killed = 137;
 
 async function waitForEnd(directory: string, id: string, waitMs: number): Promise<void> {
-  if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !lookAt(directory).supervisorLives) return;
+  if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !readStatus(directory).supervisorLives)
+    return;
   await askControlSocket(directory, { ask: "wait", id, waitMs }, waitMs + startedWithinMs).catch(() => sleep(20));
 }
 
 function isOpen(directory: string): boolean {
   if (!isDirectory(directory)) return false;
-  const { supervisorLives, end, removal } = lookAt(directory);
+  const { supervisorLives, end, removal } = readStatus(directory);
   return supervisorLives && !end && removal === undefined;
 }
 

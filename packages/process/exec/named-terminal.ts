@@ -37,11 +37,11 @@ let knownScript: string | null | undefined;
 
 /** Other programs of this name know no exit codes. */
 function findScript(): string | undefined {
-  knownScript ??= lookForScript() ?? null;
+  knownScript ??= locateScript() ?? null;
   return knownScript ?? undefined;
 }
 
-function lookForScript(): string | undefined {
+function locateScript(): string | undefined {
   const places = systemPath.split(":").map((directory) => join(directory, "script"));
   const program = places.find((path) => existsSync(path));
   if (program === undefined) return undefined;

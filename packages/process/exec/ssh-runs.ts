@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { readAccess } from "../runs/access-record.ts";
 import type { Inside } from "../runs/inside.ts";
-import { lookAt } from "../runs/observation.ts";
+import { readStatus } from "../runs/observation.ts";
 import { askInside } from "../supervisor/control-socket.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import { runsOfLogin } from "./ssh-logins.ts";
@@ -36,6 +36,6 @@ export async function enterRun(home: string, name: string): Promise<Inside> {
 }
 
 function isOpen(home: string, name: string): boolean {
-  const { processes, supervisorLives, end, removal } = lookAt(join(home, "runs", name));
+  const { processes, supervisorLives, end, removal } = readStatus(join(home, "runs", name));
   return supervisorLives && processes?.started === true && !end && removal === undefined;
 }

@@ -6,7 +6,7 @@ import { isDirectory, runName } from "../runs/run-directory.ts";
 import { outputEnd, readOutput } from "./output-files.ts";
 
 /** How often an output is looked at where the system gives no more watches. */
-const LOOK_MS = 250;
+const POLL_MS = 250;
 
 /** The output of the runs of this home. The system tells when a file of it grows. */
 export function processLiveLogs(home: string): LiveLogs {
@@ -67,7 +67,7 @@ function watchOrPoll(directory: string, told: () => void): Pick<FSWatcher, "clos
 
 async function repeat(told: () => void, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    await sleep(POLL_MS, undefined, { signal, ref: false }).catch(() => undefined);
     told();
   }
 }

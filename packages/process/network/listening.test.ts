@@ -31,15 +31,15 @@ describe("who listens in a network", () => {
     const counting = setInterval(() => {
       turns += 1;
     });
-    const looks: Promise<boolean>[] = [];
+    const messages: Promise<boolean>[] = [];
 
     while (turns < 3) {
-      looks.push(listensInside(process.pid, portOf()));
-      await looks.at(-1);
+      messages.push(listensInside(process.pid, portOf()));
+      await messages.at(-1);
     }
     clearInterval(counting);
 
-    expect(new Set(await Promise.all(looks))).toEqual(new Set([true]));
+    expect(new Set(await Promise.all(messages))).toEqual(new Set([true]));
   });
 
   it("is nobody where nothing can be read", async () => {

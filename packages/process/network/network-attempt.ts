@@ -46,8 +46,14 @@ async function attempt(home: string, port: number): Promise<number> {
     const [parts] = await Promise.all([info.toArray(), once(begun, "data")]);
     const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(parts.join("")) ?? [];
     await joinToMachine(pid, "probe");
-    const look = [...enteringWords(pid, "own"), ...giveUpRights(), join(home, "tools/node"), "-e", looking];
-    const [code] = await once(start([...look, String(port)], "ignore"), "exit");
+    const observerCommand = [
+      ...enteringWords(pid, "own"),
+      ...giveUpRights(),
+      join(home, "tools/node"),
+      "-e",
+      observerScript,
+    ];
+    const [code] = await once(start([...observerCommand, String(port)], "ignore"), "exit");
     return code as number;
   } finally {
     sandbox.kill("SIGKILL");
@@ -55,7 +61,7 @@ async function attempt(home: string, port: number): Promise<number> {
 }
 
 /** What is asked inside. */
-const looking = `
+const observerScript = `
   const { connect } = require("node:net");
   const reach = (host) => new Promise((resolve) => {
     const socket = connect({ host, port: Number(process.argv[1]) });

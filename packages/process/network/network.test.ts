@@ -194,7 +194,7 @@ describe("a network of its own", { retry: 0 }, () => {
     const url = `http://${ready?.ports[0]?.address}/`;
     // Looked at all the while: on a busy machine it may be gone before the last answer is read.
     let most = 0;
-    const looking = setInterval(() => {
+    const polling = setInterval(() => {
       most = Math.max(most, connectors(fixture).length);
     }, 50);
     const texts = await Promise.all(
@@ -207,7 +207,7 @@ describe("a network of its own", { retry: 0 }, () => {
       () => most > 0 && connectors(fixture).length === 0,
       (isGone) => isGone,
     );
-    clearInterval(looking);
+    clearInterval(polling);
     expect(most).toBe(1);
     const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox;
     expect(sandbox && isAlive(sandbox)).toBe(true);

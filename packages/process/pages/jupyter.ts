@@ -11,7 +11,7 @@ import { keepRunning, notFound, wordsFor } from "./web-program.ts";
 
 export interface JupyterSupervisor {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
-  look(): void;
+  check(): void;
   /** Ends it, and starts it no more. */
   close(): void;
 }
@@ -29,7 +29,7 @@ export function superviseJupyter(
   let isClosed = false;
   const runtime = join(workDirectory(directory, 0), ".jupyter-runtime");
 
-  const look = (): void => {
+  const check = (): void => {
     const wanted = readAccess(directory)?.jupyter?.token;
     const place = inside();
     if (isClosed || wanted === token || !place) return;
@@ -46,7 +46,7 @@ export function superviseJupyter(
     });
   };
   return {
-    look,
+    check,
     close: () => {
       isClosed = true;
       stop.abort();

@@ -2,12 +2,12 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 import { readPorts } from "../network/local-ports.ts";
-import { lookAt } from "../runs/observation.ts";
+import { readStatus } from "../runs/observation.ts";
 import { findLocal } from "./port-status.ts";
 
 /** Posts to a port that a living run serves by itself. Throws `RunGone` when it does not live. */
 export async function postToPort(directory: string, request: PortRequest): Promise<PortAnswer> {
-  const { processes, supervisorLives, end, removal } = lookAt(directory);
+  const { processes, supervisorLives, end, removal } = readStatus(directory);
   if (!processes?.started || !supervisorLives || end || removal !== undefined) throw new RunGone();
   const local = findLocal(readPorts(directory), request.port);
   if (!local) throw new Error(`Nothing listens on port ${request.port}`);

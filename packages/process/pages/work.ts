@@ -1,5 +1,5 @@
 import { readAccess, seeJupyter } from "../runs/access-record.ts";
-import { lookAt, treeOf } from "../runs/observation.ts";
+import { readStatus, treeOf } from "../runs/observation.ts";
 import type { RunPlace } from "../runs/removal.ts";
 import { findProcess, type ProcessStatus } from "../supervisor/process-identity.ts";
 import { membersOf, type ProcessTree } from "../supervisor/process-tree.ts";
@@ -7,7 +7,7 @@ import { countKernels } from "./kernels.ts";
 
 /** Counts what works in a run without a connection (see Compute). */
 export async function countWork({ directory, name }: RunPlace): Promise<number | null> {
-  const status = lookAt(directory);
+  const status = readStatus(directory);
   if (!status.supervisorLives) return 0;
   const terminals = await countBusyTerminals(treeOf(name, directory, status.processes));
   const origin = seeJupyter(directory)?.origin;

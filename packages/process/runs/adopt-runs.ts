@@ -4,7 +4,7 @@ import { removeLimits } from "../sandbox/limits.ts";
 import { endSupervisors, forgetSupervisors } from "../supervisor/supervisor-place.ts";
 import { noteAccess } from "./access-record.ts";
 import { type Host, placeOf } from "./host.ts";
-import { lookAt } from "./observation.ts";
+import { readStatus } from "./observation.ts";
 import { readRun, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace } from "./removal.ts";
 import { discardLeftovers, listRunNames } from "./run-directory.ts";
@@ -15,7 +15,7 @@ export async function adoptRuns({ runs, options }: Host): Promise<void> {
   forgetSupervisors(options.home);
   for (const name of listRunNames(runs)) {
     const place = { name, directory: join(runs, name), locking: options.locking };
-    const [status, record] = [lookAt(place.directory), readRun(place.directory)];
+    const [status, record] = [readStatus(place.directory), readRun(place.directory)];
     await carryOn(place, status);
     if (isDraft(status)) await forgetDraft(place);
     if (status.supervisorLives) noteAccess(place.directory);
@@ -33,7 +33,7 @@ export async function leaveRuns(host: Host): Promise<void> {
 export async function endRuns(host: Host): Promise<void> {
   await leaveRuns(host);
   const places = listRunNames(host.runs).map((name) => placeOf(host, name));
-  const living = places.filter(({ directory }) => !lookAt(directory).end);
+  const living = places.filter(({ directory }) => !readStatus(directory).end);
   for (const { directory } of living) {
     try {
       writeMark(directory, "stopped", Date.now());
@@ -43,7 +43,7 @@ export async function endRuns(host: Host): Promise<void> {
     nudge(directory);
   }
   const end = performance.now() + 900;
-  const lives = ({ directory }: RunPlace) => lookAt(directory).supervisorLives;
+  const lives = ({ directory }: RunPlace) => readStatus(directory).supervisorLives;
   while (performance.now() < end && living.some(lives)) await sleep(10);
   await Promise.all(living.filter(lives).map((place) => endNow(place, 200)));
   await endSupervisors(host.options.home, 200);

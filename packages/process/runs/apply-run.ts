@@ -6,7 +6,7 @@ import { volumeData } from "../volumes/volume-directory.ts";
 import { type Host, placeOf } from "./host.ts";
 import { launch } from "./launch.ts";
 import { runsMounting } from "./mounts.ts";
-import { lookAt, observationOf } from "./observation.ts";
+import { observationOf, readStatus } from "./observation.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import type { RunRecord } from "./records.ts";
 import { forgetDraft, isDraft, type RunPlace } from "./removal.ts";
@@ -38,7 +38,7 @@ export async function applyRun(host: Host, run: Run): Promise<void> {
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);
   }
-  if (!isDraft(lookAt(directory))) return;
+  if (!isDraft(readStatus(directory))) return;
   const place = { name, directory, locking: plan.locking };
   // Only now that a removal finds the directory: one that did not find it has left its mark before.
   if (wasRemoved(host.runs, name)) {
@@ -77,14 +77,19 @@ function pretendNodeFor({ options }: Host, instanceType: string): string {
 
 async function waitUntilStarted(host: Host, directory: string): Promise<void> {
   const end = performance.now() + host.options.startedWithinMs;
-  while (performance.now() < end && !host.closing && !lookAt(directory).processes?.started && !lookAt(directory).end)
+  while (
+    performance.now() < end &&
+    !host.closing &&
+    !readStatus(directory).processes?.started &&
+    !readStatus(directory).end
+  )
     await sleep(4);
 }
 
 /** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
 async function requireBegun(host: Host, directory: string): Promise<void> {
   const end = performance.now() + host.options.startedWithinMs;
-  for (let seen = lookAt(directory); !seen.processes && !seen.end; seen = lookAt(directory)) {
+  for (let seen = readStatus(directory); !seen.processes && !seen.end; seen = readStatus(directory)) {
     if (performance.now() >= end || host.closing || !isDirectory(directory)) throw new Error("The run has not begun");
     await sleep(4);
   }
@@ -94,7 +99,7 @@ async function requireBegun(host: Host, directory: string): Promise<void> {
 async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
   const end = performance.now() + answeringWithinMs;
   while (performance.now() < end && !host.closing) {
-    const { state } = await observationOf(directory, lookAt(directory), host.options);
+    const { state } = await observationOf(directory, readStatus(directory), host.options);
     if (state !== "probe") return;
     await sleep(10);
   }

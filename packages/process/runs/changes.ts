@@ -8,7 +8,7 @@ import { runName, runOfName } from "./run-directory.ts";
 
 /** Files of `runs/.changed` are named after runs that changed and hold the keys of their records. */
 const folder = ".changed";
-const lookEveryMs = 100;
+const pollEveryMs = 100;
 const supervisorsEveryMs = 1_000;
 
 /**
@@ -50,7 +50,7 @@ export async function* followChanges(followed: FollowedRuns, signal: AbortSignal
     const changed = [...noted, ...(isUnsure ? followed.all() : [])];
     for (const ref of changed) starts.add(ref);
     for (const ref of [...changed, ...starts.takeReady()]) yield ref;
-    await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    await sleep(pollEveryMs, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { lookAt } from "./observation.ts";
+import { readStatus } from "./observation.ts";
 import { readRun } from "./records.ts";
 import { listRunNames } from "./run-directory.ts";
 
@@ -12,7 +12,7 @@ export function runsMounting(home: string, volume: string): string[] {
   return listRunNames(runs).filter((name) => {
     const directory = join(runs, name);
     if (!readRun(directory)?.volumes.includes(volume)) return false;
-    const { end, isEndUnwritten } = lookAt(directory);
+    const { end, isEndUnwritten } = readStatus(directory);
     return !end || isEndUnwritten;
   });
 }

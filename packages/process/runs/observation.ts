@@ -41,7 +41,7 @@ export interface RunStatus {
  * Looks at a run once. The end is read after the supervisor was looked for: one that was seen dead had already written all
  * that it ever writes, and one that has written an end has no more to do with the run.
  */
-export function lookAt(directory: string): RunStatus {
+export function readStatus(directory: string): RunStatus {
   const processes = readProcesses(directory);
   const isSupervised = processes !== undefined && isAlive(processes.supervisor);
   const written = readEnd(directory);

@@ -6,7 +6,7 @@ import { type Locking, takeLock } from "../supervisor/lock.ts";
 import { signalProcess } from "../supervisor/process-identity.ts";
 import { killTree } from "../supervisor/process-tree.ts";
 import { forgetAccess } from "./access-record.ts";
-import { lookAt, type RunStatus, treeOf } from "./observation.ts";
+import { type RunStatus, readStatus, treeOf } from "./observation.ts";
 import { forgetMark, readMark, writeMark } from "./records.ts";
 import { deleteRunDirectory, isDirectory } from "./run-directory.ts";
 
@@ -35,7 +35,7 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
   const knownMark = readMark(directory, "removal");
   if (knownMark === undefined || killAt < knownMark) writeMark(directory, "removal", killAt);
   if (nudge(directory)) await waitUntilGone(directory, withinMs);
-  await carryOn(place, lookAt(directory));
+  await carryOn(place, readStatus(directory));
 }
 
 /** Asks for the command to be ended by `killAt` (ms since the epoch; an earlier time that was asked for stays). */
@@ -59,7 +59,7 @@ export async function carryOn(place: RunPlace, { removal, supervisorLives }: Run
  * ends them.
  */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
-  const tree = treeOf(name, directory, lookAt(directory).processes);
+  const tree = treeOf(name, directory, readStatus(directory).processes);
   const isGone = await killTree(tree, withinMs);
   if (isGone) await removeLimits(tree.limits);
   return isGone;
@@ -70,7 +70,7 @@ export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): P
  * them. The next look at each of them finds a supervisor that was killed.
  */
 async function endIfSilent(directory: string): Promise<void> {
-  const { processes, supervisorLives } = lookAt(directory);
+  const { processes, supervisorLives } = readStatus(directory);
   if (!processes || !supervisorLives) return;
   if (!(await isSilent(directory, anyQuestion, answerWithinMs))) return forgetMark(directory, "silent");
   const since = readMark(directory, "silent");
@@ -80,7 +80,7 @@ async function endIfSilent(directory: string): Promise<void> {
 
 /** Makes the supervisor of a run look at its marks; false when it does not live. */
 export function nudge(directory: string): boolean {
-  const { processes, supervisorLives } = lookAt(directory);
+  const { processes, supervisorLives } = readStatus(directory);
   return supervisorLives && processes !== undefined && signalProcess(processes.supervisor, "SIGUSR2");
 }
 
@@ -91,7 +91,7 @@ export async function forgetDraft({ directory, locking }: RunPlace): Promise<voi
   const lock = takeLock(directory, locking);
   if (typeof lock === "string") return;
   try {
-    if (isDraft(lookAt(directory))) await deleteRunDirectory(directory);
+    if (isDraft(readStatus(directory))) await deleteRunDirectory(directory);
   } finally {
     lock.release();
   }

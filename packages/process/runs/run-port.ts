@@ -21,10 +21,10 @@ export async function connectToRun(home: string, name: string, destination: Dest
 /** What comes behind the first byte is left to be read. */
 async function isConnected(socket: Socket): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const look = () => resolve(socket.read(1)?.toString() === connected);
+  const poll = () => resolve(socket.read(1)?.toString() === connected);
   const end = () => resolve(false);
-  socket.once("readable", look).once("close", end).once("end", end).on("error", end);
+  socket.once("readable", poll).once("close", end).once("end", end).on("error", end);
   const answer = await promise;
-  socket.off("readable", look).off("close", end).off("end", end).off("error", end);
+  socket.off("readable", poll).off("close", end).off("end", end).off("error", end);
   return answer;
 }

@@ -158,8 +158,8 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
 
     expect(justKilled).toBe(true);
     // The first look tells the end. It kills what still lives only within 200 ms; later looks kill the rest.
-    const attachedAfterLook = () => fixture.observe().then(attached);
-    await eventually(attachedAfterLook, (is) => is === false);
+    const attachedAfterCheck = () => fixture.observe().then(attached);
+    await eventually(attachedAfterCheck, (is) => is === false);
   });
 
   it("is never one volume for two runs, also when both are applied at the same moment", async () => {

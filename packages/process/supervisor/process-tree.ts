@@ -35,7 +35,7 @@ export async function membersOf(tree: ProcessTree): Promise<Member[]> {
     const leading = [...tree.leaders, ...tree.sandboxes].filter(isAlive);
     return leading.map((identity) => ({ identity, isNetwork: false }));
   }
-  const seen = await nextLook();
+  const seen = await nextReading();
   const recorded = tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid"));
   // A sandbox that has just begun is in no record yet.
   const begun = seen.filter((candidate) => !candidate.isOutside() && candidate.runs().includes(tree.name));
@@ -89,24 +89,24 @@ interface Seen {
   readonly place: () => string | undefined;
 }
 
-let looking: Promise<readonly Seen[]> | undefined;
+let pendingReading: Promise<readonly Seen[]> | undefined;
 
 /** A look that begins after this call; hundreds of runs that end at one moment share it. */
-function nextLook(): Promise<readonly Seen[]> {
-  looking ??= new Promise((resolve, reject) => {
+function nextReading(): Promise<readonly Seen[]> {
+  pendingReading ??= new Promise((resolve, reject) => {
     setImmediate(() => {
-      looking = undefined;
+      pendingReading = undefined;
       try {
-        resolve(lookAtAll());
+        resolve(readProcesses());
       } catch (error) {
         reject(error);
       }
     });
   });
-  return looking;
+  return pendingReading;
 }
 
-function lookAtAll(): Seen[] {
+function readProcesses(): Seen[] {
   const ownNamespace = link(process.pid, "ns/pid");
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
   return pids.filter((pid) => pid !== process.pid).map((pid) => seenProcess(pid, ownNamespace));

@@ -42,7 +42,7 @@ export interface SupervisedRun {
   /** Resolves, whatever happens, when nothing of it is left to be done. */
   readonly over: Promise<void>;
   /** See `Supervision`. */
-  look(): void;
+  check(): void;
   kill(): void;
   /** Something in its handling failed: it is ended, and nothing else is. */
   fail(error: unknown): void;
@@ -93,7 +93,7 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     execs.close();
     placeholders.close();
   };
-  const supervision = supervise(directory, { look: jupyter.look, close });
+  const supervision = supervise(directory, { check: jupyter.check, close });
   const key = readRun(directory)?.key ?? "";
   const handled: Handled = {
     directory,
@@ -115,8 +115,8 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     reply.reject(error);
   });
   // Whatever a look begins belongs to this run, whoever asked for it.
-  const [look, kill] = [AsyncLocalStorage.bind(supervision.look), AsyncLocalStorage.bind(supervision.kill)];
-  return { reply: reply.promise, over, look, kill, fail: failure.reject };
+  const [poll, kill] = [AsyncLocalStorage.bind(supervision.check), AsyncLocalStorage.bind(supervision.kill)];
+  return { reply: reply.promise, over, check: poll, kill, fail: failure.reject };
 }
 
 async function handle(run: Handled): Promise<void> {

@@ -6,8 +6,8 @@ import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
 /** Watches over a run on behalf of those who cannot be there: the marks in its directory, and its own end. */
 export interface Supervision {
   begin(tree: ProcessTree): void;
-  /** Does what is due; to be called every `lookEveryMs`, and when a mark was set. Nothing happens before it has begun. */
-  look(): void;
+  /** Does what is due; to be called every `checkEveryMs`, and when a mark was set. Nothing happens before it has begun. */
+  check(): void;
   /** One machine failed: the others cannot go on. */
   machineFailed(end: End): void;
   /** Ends the run as one that was killed from outside, also if it only begins later. */
@@ -21,11 +21,11 @@ export interface Supervision {
 /** What goes on beside the commands of a run. */
 interface Besides {
   /** Reads what is wanted now. */
-  look(): void;
+  check(): void;
   close(): void;
 }
 
-export const lookEveryMs = 1_000;
+export const checkEveryMs = 1_000;
 const graceMs = { deadline: 5_000, stopped: 500, killed: 500, sibling: 2_000 } as const;
 
 export function supervise(directory: string, besides: Besides): Supervision {
@@ -50,14 +50,14 @@ export function supervise(directory: string, besides: Besides): Supervision {
   const killWhenDue = (): void => {
     const restMs = killAt - Date.now();
     if (restMs <= 0 && tree) void killTree(tree, 1_000).catch(() => undefined);
-    else if (restMs < lookEveryMs) setTimeout(killWhenDue, restMs).unref();
+    else if (restMs < checkEveryMs) setTimeout(killWhenDue, restMs).unref();
   };
-  const look = (): void => {
+  const check = (): void => {
     if (!tree) return;
     if (mayHaveChanged()) {
       for (const mark of ["removal", "termination", "stopped", "until"] as const)
         marks.set(mark, readMark(directory, mark));
-      besides.look();
+      besides.check();
     }
     const now = Date.now();
     const [removal, termination] = [marks.get("removal"), marks.get("termination")];
@@ -72,15 +72,15 @@ export function supervise(directory: string, besides: Besides): Supervision {
   return {
     begin: (begun) => {
       tree = begun;
-      look();
+      check();
     },
-    look,
+    check,
     machineFailed: (failure) => {
       if (!decided) end(failure, Date.now() + graceMs.sibling);
     },
     kill: () => {
       wasKilled = true;
-      look();
+      check();
     },
     close: besides.close,
     decidedEnd: () => decided,

@@ -9,7 +9,7 @@ import { type Locking, takeLock } from "./lock.ts";
 import { findProcess } from "./process-identity.ts";
 import { reapLeftovers } from "./reaper.ts";
 import { type SupervisedRun, type SupervisorTools, superviseRun } from "./supervised-run.ts";
-import { lookEveryMs } from "./supervision.ts";
+import { checkEveryMs } from "./supervision.ts";
 import { type ping, writeSupervisor } from "./supervisor-place.ts";
 
 /**
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     isDue = true;
     setImmediate(() => {
       isDue = false;
-      lookAt(runs);
+      checkRuns(runs);
     });
   });
   const lock = takeLock(place, locking as Locking);
@@ -75,13 +75,13 @@ async function main(): Promise<void> {
     process.on(signal, () => {
       isLeaving = true;
       socket.close();
-      lookAt(runs);
+      checkRuns(runs);
       for (const run of runs) run.kill();
       void Promise.all([...runs].map(({ over }) => over)).then(leave);
     });
   }
   writeSupervisor(place, self);
-  setInterval(() => lookAt(runs), lookEveryMs);
+  setInterval(() => checkRuns(runs), checkEveryMs);
   say("ready");
 }
 
@@ -89,10 +89,10 @@ async function main(): Promise<void> {
 const idleMs = 2_000;
 const mostNotedBytes = 1024 * 1024;
 
-function lookAt(runs: ReadonlySet<SupervisedRun>): void {
+function checkRuns(runs: ReadonlySet<SupervisedRun>): void {
   for (const run of runs) {
     try {
-      run.look();
+      run.check();
     } catch (error) {
       run.fail(error);
     }

@@ -27,28 +27,30 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
     make("a job is granted a machine", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, smallJob);
-      return scene([batchOf(world.queue.receive("pools", 10).map(({ look }) => look))]);
+      return scene([batchOf(world.queue.receive("pools", 10).map(({ look: message }) => message))]);
     }),
   ],
   webhooks: (place, make) => [
     make("a receiver is sent an event", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
-      await planAndLook({ world });
-      return scene([batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look))]);
+      await planAndReconcile({ world });
+      return scene([batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message))]);
     }),
     make("a delivery that nobody took is removed after its retention", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
-      await planAndLook({ world });
-      const looks = batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look));
-      return scene(Array(4).fill(looks), DAY_MS * 8);
+      await planAndReconcile({ world });
+      const messages = batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message));
+      return scene(Array(4).fill(messages), DAY_MS * 8);
     }),
     make("a message about a delivery comes a second early", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
-      await planAndLook({ world });
-      const { items, ...made } = await scene([batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look))]);
+      await planAndReconcile({ world });
+      const { items, ...made } = await scene([
+        batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message)),
+      ]);
       const dueAt = world.clock.now() + 1_900;
       return { ...made, items: items.map((item) => (item.kind === "delivery" ? { ...item, dueAt } : item)) };
     }),
@@ -58,7 +60,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       const { world, key, items, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, disk_name: "data", github_user: "octocat", webhook_url: receiver });
       await plan({ world });
-      return scene(Array(8).fill(looksAt(items())), MINUTE_MS / 2);
+      return scene(Array(8).fill(passesOver(items())), MINUTE_MS / 2);
     }),
     make("a job with a disk ends, and its disk is backed up", () => endedJob(place)),
     make("a job with a disk ends, whose run has left the list of its files", () => endedJobWithList(place), {
@@ -82,7 +84,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       const givenUp = items().map((item) =>
         item.kind === "environment" ? { ...item, access: { ...(item.access as object), jupyter: null } } : item,
       );
-      const made = await scene(Array(12).fill(looksAt(items())), MINUTE_MS / 2);
+      const made = await scene(Array(12).fill(passesOver(items())), MINUTE_MS / 2);
       const nodes = ["h100-1", "h100-2"].map((name) => ({ name, providerId: "aws:///us-east-1a/i-1", isReady: true }));
       return { ...made, items: givenUp, nodes, podsAreServed: false };
     }),
@@ -95,7 +97,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       await world.request("DELETE", "/v1/disks/data", { key });
       await world.deliver();
       const disk = items().find(({ kind }) => kind === "disk") as Item & Backed;
-      const { calls, ...made } = await scene(Array(8).fill(looksAt(items())), DAY_MS * 8);
+      const { calls, ...made } = await scene(Array(8).fill(passesOver(items())), DAY_MS * 8);
       const snapshots = disk.snapshots.map((snapshot) => snapshot.id);
       return { ...made, calls, volumes: world.volumes.volumeIds(), snapshots };
     }),
@@ -111,7 +113,7 @@ async function endedJob(place: AuditPlace): Promise<Scene> {
   const id = await submitJob(world, key, { ...smallJob, disk_name: "data", command: "train" });
   await world.advance(MINUTE_MS);
   await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
-  const made = await scene(Array(12).fill(looksAt(items())), MINUTE_MS / 2);
+  const made = await scene(Array(12).fill(passesOver(items())), MINUTE_MS / 2);
   return { ...made, volumes: world.volumes.volumeIds() };
 }
 
@@ -126,7 +128,7 @@ async function jobOnLostMachine(place: AuditPlace): Promise<Scene> {
   const { world, key, items, scene } = await openCaseWorld(place);
   await submitJob(world, key, { ...smallJob, disk_name: "data", command: "train" });
   await world.advance(MINUTE_MS);
-  const made = await scene(Array(16).fill(looksAt(items())), MINUTE_MS);
+  const made = await scene(Array(16).fill(passesOver(items())), MINUTE_MS);
   const nodes = [{ name: "one", providerId: `aws:///us-east-1a/${LOST_MACHINE}`, isReady: false }];
   return { ...made, volumes: world.volumes.volumeIds(), nodes };
 }
@@ -136,29 +138,29 @@ type World = Pick<CaseWorld, "world">;
 async function plan({ world }: World): Promise<void> {
   await planPools(
     world.ctx,
-    world.queue.receive("pools", 10).map(({ look }) => look),
+    world.queue.receive("pools", 10).map(({ look: message }) => message),
   );
 }
 
 /** Until it runs, without a word to its receiver. */
-async function planAndLook({ world }: World): Promise<void> {
+async function planAndReconcile({ world }: World): Promise<void> {
   const { reconcile } = await import("#core/reconciler/reconcile.ts");
   await plan({ world });
   for (let round = 0; round < 6; round++) {
-    for (const { look } of world.queue.receive("work", 10)) await reconcile(world.ctx, look);
+    for (const { look: message } of world.queue.receive("work", 10)) await reconcile(world.ctx, message);
     world.clock.advance(MINUTE_MS / 6);
   }
 }
 
 /** A look at everything that is looked at. */
-function looksAt(items: readonly Item[]): unknown {
+function passesOver(items: readonly Item[]): unknown {
   const kinds = ["environment", "disk", "spec", "user", "inbox"];
   const keys = items.filter(({ kind }) => kinds.includes(String(kind)));
   return batchOf(keys.map(({ pk, sk }) => ({ look: `${pk}|${sk}` })));
 }
 
-function batchOf(looks: readonly object[]): unknown {
-  return { Records: looks.map((look, at) => ({ messageId: String(at), body: JSON.stringify(look) })) };
+function batchOf(messages: readonly object[]): unknown {
+  return { Records: messages.map((message, at) => ({ messageId: String(at), body: JSON.stringify(message) })) };
 }
 
 function unlessDone(answers: readonly Called[]): string[] {

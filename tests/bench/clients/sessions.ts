@@ -1,4 +1,4 @@
-import { lookThat, timeOf } from "../core/jobs.ts";
+import { findLogLine, timeOf } from "../core/jobs.ts";
 import { type Measure, median, percentileRows, type Row } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
 
@@ -6,7 +6,7 @@ const rounds = 10;
 const warmUps = 1;
 const nodes = "m7i.8xlarge=2";
 /** Two that are told at once, one each for its capacity and its final word; what is over is waiting. */
-const mostLooks = 6;
+const mostPasses = 6;
 
 /** The life of a session, one after the other on a stack where nothing else happens. */
 export const sessions: Measure = {
@@ -20,7 +20,7 @@ export const sessions: Measure = {
         ...rowsOf("session create → running", times.running, undefined, "its page answers"),
         ...rowsOf("session scale → limits moved", times.scale, 1_000, "the document: 10–20 s"),
         ...rowsOf("session sleep → replicas 0", times.sleep, 1_000, "the document: 5–10 s"),
-        looksRow("session sleep: looks", times.looks),
+        passesRow("session sleep: looks", times.looks),
         ...rowsOf("session wake → replicas 1, running", times.wake, 2_000, "the document: 30–45 s"),
         ...rowsOf("session delete, with its backup", times.delete, undefined, "an empty volume"),
       ];
@@ -36,7 +36,7 @@ export const workspaces: Measure = {
       return [
         ...rowsOf("dev8 create", times.create, 3_000, "the document: 2 min 15 s"),
         ...rowsOf("dev8 stop", times.stop, 1_000, "the document: 2 s"),
-        looksRow("dev8 stop: looks", times.looks),
+        passesRow("dev8 stop: looks", times.looks),
         ...rowsOf("dev8 start", times.start, 2_000, "the document: 15–20 s"),
         ...rowsOf("dev8 delete by force, running", times.delete, 2_000, "the document: 5 s"),
       ];
@@ -53,13 +53,13 @@ async function sessionLife(stack: LocalStack) {
   const replica = performance.now() - begun;
   await isSo(1, "running");
   const running = performance.now() - begun;
-  const scale = await timeToLook(stack, "resized", () => stack.call("POST", `${session}/scale`, { scale: "up" }));
+  const scale = await timeToPass(stack, "resized", () => stack.call("POST", `${session}/scale`, { scale: "up" }));
   const from = stack.lines.length;
   const sleep = await timed(async () => {
     await stack.call("POST", `${session}/sleep`);
     await isSo(0, "sleeping");
   });
-  const looks = await looksUntil(stack, "stopped", from);
+  const passes = await countPasses(stack, "stopped", from);
   const wake = await timed(async () => {
     await stack.call("POST", `${session}/wake`);
     await isSo(1, "running");
@@ -70,7 +70,7 @@ async function sessionLife(stack: LocalStack) {
     running,
     scale,
     sleep,
-    looks,
+    looks: passes,
     wake,
     delete: await timed(() => stack.call("DELETE", session)),
   };
@@ -96,28 +96,28 @@ async function workspaceLife(stack: LocalStack, workspaceId: string) {
   const create = await timed(() => stack.call("POST", path, input));
   const from = stack.lines.length;
   const stop = await timed(() => stack.call("POST", `${path}/stop`, named));
-  const looks = await looksUntil(stack, "stopped", from);
+  const passes = await countPasses(stack, "stopped", from);
   const start = await timed(() => stack.call("POST", `${path}/start`, input));
   return {
     create,
     stop,
-    looks,
+    looks: passes,
     start,
     delete: await timed(() => stack.call("DELETE", path, { ...named, force: true })),
   };
 }
 
 /** By the time of the stack's own log line, written after the record. */
-async function timeToLook(stack: LocalStack, did: string, ask: () => Promise<unknown>): Promise<number> {
+async function timeToPass(stack: LocalStack, did: string, ask: () => Promise<unknown>): Promise<number> {
   const from = stack.lines.length;
   const askedAt = Date.now();
   await ask();
-  return timeOf(await lookThat(stack, did, from)) - askedAt;
+  return timeOf(await findLogLine(stack, did, from)) - askedAt;
 }
 
 /** How many looks at the only environment it took, the one that did this included. */
-async function looksUntil(stack: LocalStack, did: string, from: number): Promise<number> {
-  const last = await lookThat(stack, did, from);
+async function countPasses(stack: LocalStack, did: string, from: number): Promise<number> {
+  const last = await findLogLine(stack, did, from);
   return stack.lines.slice(from, stack.lines.indexOf(last) + 1).filter(({ event, uid }) => {
     return event === "look" && uid === last.uid;
   }).length;
@@ -145,12 +145,12 @@ function rowsOf(name: string, values: readonly number[], limit: number | undefin
   return percentileRows(name, values, limit === undefined ? { note } : { p50: limit, note });
 }
 
-function looksRow(name: string, values: readonly number[]): Row {
+function passesRow(name: string, values: readonly number[]): Row {
   return {
     name,
     value: Math.max(...values),
     unit: "",
-    limit: mostLooks,
+    limit: mostPasses,
     note: `the most of ${rounds}; p50 ${median(values)}`,
   };
 }

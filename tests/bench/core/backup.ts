@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { listSnapshotIds, snapshotData } from "#process/volumes/snapshot-directory.ts";
 import { type Measure, median, percentileRows } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
-import { cancelJob, lookThat, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
+import { cancelJob, findLogLine, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
 
 const rounds = 3;
 const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
@@ -74,8 +74,8 @@ async function handOver(stack: LocalStack, holds: { readonly disk_name?: string 
   const knownNames = new Set(listSnapshotIds(stack.home));
   await cancelJob(stack, holder);
   const [free, preparing] = await Promise.all([
-    lookThat(stack, "released", from),
-    lookThat(stack, "took its grant", from),
+    findLogLine(stack, "released", from),
+    findLogLine(stack, "took its grant", from),
   ]);
   const backedUp = () => {
     const isWhole = (id: string) => !knownNames.has(id) && snapshotData(stack.home, id) !== undefined;

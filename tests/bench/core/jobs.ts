@@ -31,7 +31,7 @@ function untilStatus(stack: LocalStack, id: string, wanted: readonly string[], p
 }
 
 /** The first look of any job that did this, among the lines after the first so many. */
-export function lookThat(stack: LocalStack, did: string, from: number): Promise<LogLine> {
+export function findLogLine(stack: LocalStack, did: string, from: number): Promise<LogLine> {
   return until(() => stack.lines.slice(from).find((line) => line.event === "look" && line.did === did));
 }
 

@@ -9,7 +9,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "../../wo
 import { type Measure, percentileRows, type Row } from "../measure.ts";
 
 const pool = "h100";
-const look = keyText(poolKey(pool));
+const recordKey = keyText(poolKey(pool));
 const handovers = 50;
 const waiting = 2_000;
 const owners = 100;
@@ -50,7 +50,7 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
       written += Math.ceil(Buffer.byteLength(JSON.stringify(item)) / UNIT_BYTES);
       if ((item as NodeLedger).granted?.length) grantedMs ??= performance.now() - begun;
     };
-    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: [keyText(holder)] }]);
+    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look: recordKey, for: [keyText(holder)] }]);
     if (grantedMs === undefined) throw new Error(`Nobody was granted what ${holder.id} gave back`);
     times.push(grantedMs);
     items.push(count);

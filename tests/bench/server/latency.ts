@@ -1,4 +1,4 @@
-import { cancelJob, lookThat, submitJob, timeOf, untilActive, wholeNode } from "../core/jobs.ts";
+import { cancelJob, findLogLine, submitJob, timeOf, untilActive, wholeNode } from "../core/jobs.ts";
 import { type Measure, median, percentileRows } from "../measure.ts";
 import { type LocalStack, withStack } from "./local-stack.ts";
 
@@ -63,8 +63,8 @@ async function handOver(stack: LocalStack, holder: string) {
   const cancelledAt = Date.now();
   await cancelJob(stack, holder);
   const [free, preparing] = await Promise.all([
-    lookThat(stack, "cancelled", from),
-    lookThat(stack, "took its grant", from),
+    findLogLine(stack, "cancelled", from),
+    findLogLine(stack, "took its grant", from),
   ]);
   return { fromFree: timeOf(preparing) - timeOf(free), fromCancel: timeOf(preparing) - cancelledAt };
 }

@@ -44,9 +44,9 @@ const contents = `${snapshotPath}/volumesnapshotcontents`;
  */
 export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<void> {
   const work = controllerWork(signal);
-  const look = (_type: string, snapshot: Snapshot) =>
+  const poll = (_type: string, snapshot: Snapshot) =>
     work(snapshot.metadata.uid, () => provide({ client, disks }, snapshot));
-  return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, look, signal);
+  return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, poll, signal);
 }
 
 interface Place {

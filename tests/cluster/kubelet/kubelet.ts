@@ -103,7 +103,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
     run.start();
     return run;
   };
-  const look = (pod: Pod) => {
+  const poll = (pod: Pod) => {
     if (!isAlive(pod.spec.nodeName)) return;
     const isOver = pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
     const knownRun = runs.get(pod.metadata.uid);
@@ -114,7 +114,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
     const { uid } = pod.metadata;
     if (type !== "DELETED") {
       pods.set(uid, pod);
-      return look(pod);
+      return poll(pod);
     }
     pods.delete(uid);
     runs.get(uid)?.gone();
@@ -124,7 +124,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
     for (const pod of pods.values()) {
       if (pod.spec.nodeName !== name) continue;
       runs.get(pod.metadata.uid)?.report();
-      look(pod);
+      poll(pod);
     }
   };
 

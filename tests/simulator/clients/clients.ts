@@ -158,7 +158,7 @@ function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientA
   const job = (id: string) => newEnvironment(id, { gpus: sim.pick([1, 8]), hours: 0.05, disk: "passed-on" });
   const cancelled = { at: at + sim.random() * 5_000, run: () => cancel(sim, world, "erin", "first") };
   const isAsItBegins = sim.random() < 0.7;
-  if (isAsItBegins) world.watch.life.whenLookedAt(asItsRunIsMade(cancelled));
+  if (isAsItBegins) world.watch.life.whenChecked(asItsRunIsMade(cancelled));
   return [
     { at, run: () => submit(sim, world, "erin", job("first")) },
     ...(isAsItBegins ? [] : [cancelled]),

@@ -60,11 +60,11 @@ function ownerActions(sim: Scheduler, world: SimulatedWorld, ask: Ask, start: nu
   if (input.policy?.idle) {
     const isExec = sim.random() < 0.5;
     const use = ask(0, "use", (ctx) => (isExec ? mark(sim, world, ctx) : beat(world, ctx)));
-    world.watch.life.whenLookedAt(asItIsJudged(sim, use));
+    world.watch.life.whenChecked(asItIsJudged(sim, use));
   }
   if (sim.random() < 0.25) {
     const gone = ask(0, "delete", (ctx) => requestDelete(ctx, ID));
-    world.watch.life.whenLookedAt(asItIsMade(gone));
+    world.watch.life.whenChecked(asItIsMade(gone));
   }
   if (sim.random() < 0.3) {
     // As it begins: who slept meanwhile must not make the earlier run beside the later one.
@@ -105,8 +105,8 @@ function asItIsMade(gone: ClientAction): (environment: Environment) => void {
 
 function isUnused({ id, phase, policy, run: { startedAt }, use: { idle } }: Environment, now: number): boolean {
   if (id !== ID || phase !== "active" || !policy.idle || startedAt === null) return false;
-  const lookAt = (idle?.at ?? startedAt) + policy.idle.everyMs;
-  return lookAt <= now && now - (idle?.since ?? startedAt) > policy.idle.afterMs;
+  const checkAt = (idle?.at ?? startedAt) + policy.idle.everyMs;
+  return checkAt <= now && now - (idle?.since ?? startedAt) > policy.idle.afterMs;
 }
 
 function newSession(sim: Scheduler): NewEnvironment {

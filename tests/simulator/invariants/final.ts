@@ -55,8 +55,8 @@ export function finalViolations(
     violations.push(`run ${run} of ${world.watch.environments().get(uid)?.id} is left`);
   }
   if (wasCalm) violations.push(...world.watch.latency.late());
-  for (const [look, count] of world.queue.outstanding()) {
-    if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${look}`);
+  for (const [recordKey, count] of world.queue.outstanding()) {
+    if (count > MOST_MESSAGES) violations.push(`${count} messages say to look at ${recordKey}`);
   }
   const left = [...world.watch.pools().values()].flatMap(({ granted, held }) => [...granted, ...held]);
   if (left.length > 0 && violations.length === 0) violations.push(`the ledger still names ${left.length}`);

@@ -421,7 +421,7 @@ export function watch(
       async observe(uid, run) {
         const seen = await compute.observe(uid, run);
         if (!isLarge) disks.checkMounts();
-        life.lookedAt(uid);
+        life.noteCheck(uid);
         const name = `${uid}-r${run}`;
         if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
         // Somebody else removed it, and whoever had seen it end may not have heard the answer.

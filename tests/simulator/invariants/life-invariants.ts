@@ -19,8 +19,8 @@ export interface LifeWatch {
   watching(volumes: Volumes): Pick<Volumes, "createVolume" | "removeVolume" | "endArchive">;
   answered(use: AnsweredUse): void;
   /** Has this called at every look at a run and as a volume is made, while whoever does that has still to write. */
-  whenLookedAt(call: (environment: Environment) => void): void;
-  lookedAt(uid: string): void;
+  whenChecked(call: (environment: Environment) => void): void;
+  noteCheck(uid: string): void;
   /** What is wrong once nothing is due any more. */
   final(volumes: Pick<MemoryVolumes, "volumeIds" | "history">): string[];
 }
@@ -112,7 +112,7 @@ export function lifeWatch(options: {
     if (used > now() + clocksMs()) violated(`${id} was stopped as idle right after it was used`);
   }
 
-  function lookedAt(uid: string): void {
+  function noteCheck(uid: string): void {
     const environment = environments.get(uid);
     if (environment) for (const call of callers) call(environment);
   }
@@ -124,7 +124,7 @@ export function lifeWatch(options: {
         const volume = await volumes.createVolume(wanted);
         const uid = wanted.token.slice(0, 32);
         if (environments.has(uid)) owners.set(volume.id, uid);
-        lookedAt(uid);
+        noteCheck(uid);
         return volume;
       },
       async removeVolume(id) {
@@ -144,8 +144,8 @@ export function lifeWatch(options: {
         return volumes.endArchive(blob, by);
       },
     }),
-    whenLookedAt: (call) => void callers.push(call),
-    lookedAt,
+    whenChecked: (call) => void callers.push(call),
+    noteCheck,
     answered: (use) => void uses.set(use.uid, [...(uses.get(use.uid) ?? []), use]),
     final: (memory) => {
       const volumeIds = memory.volumeIds();

@@ -16,7 +16,7 @@ export interface RestoreWatch {
 }
 
 /** Between a look and the write of what it saw. */
-const LOOK_MS = 60_000;
+const CHECK_MS = 60_000;
 /** Nobody is told that it is gone sooner, by clocks that differ. */
 const LEAST_GONE_MS = GONE_MS - 30_000;
 
@@ -35,7 +35,7 @@ export function restoreWatch(options: {
     if (source === undefined || volumes.snapshotState(source.id) !== "completed") return false;
     const { from, until } = volumes.hidingOf(source.id) ?? { from: 0, until: 0 };
     const isLong = Math.min(now(), until) - from >= LEAST_GONE_MS;
-    return !isLong || now() >= until + LOOK_MS;
+    return !isLong || now() >= until + CHECK_MS;
   }
 
   /** Of what is there, it could still be made. */

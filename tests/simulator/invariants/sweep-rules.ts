@@ -1,5 +1,5 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { SWEEP_REACH_MS } from "#core/reconciler/look.ts";
 import { keyOfText, kindOfKey, type SweepName, sweepKey } from "#core/store/keys.ts";
@@ -46,12 +46,12 @@ export function sweepRules(time: () => number, violations: string[]) {
   };
 }
 
-function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName, message: Look): number {
+function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName, message: ReconcileRequest): number {
   return noted.get(sweepKey(sweepOf(queue, message)).pk) ?? Number.NEGATIVE_INFINITY;
 }
 
-function sweepOf(queue: QueueName, { look }: Look): SweepName {
+function sweepOf(queue: QueueName, { look: recordKey }: ReconcileRequest): SweepName {
   if (queue === "webhooks") return "webhooks";
-  const key = keyOfText(look);
+  const key = keyOfText(recordKey);
   return key && kindOfKey(key) === "disk" ? "disks" : "environments";
 }

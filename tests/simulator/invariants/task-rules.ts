@@ -1,4 +1,4 @@
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import type { Key } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { keyText } from "#core/store/keys.ts";
@@ -16,16 +16,16 @@ export interface TaskRules {
 const RESENT_SECONDS = 1;
 
 /** Watches one look at an environment: only who wrote sends the next look, and who lost reads again. */
-export function taskRules(ports: TruePorts, look: Look): TaskRules {
+export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRules {
   let won = false;
   /** Reads that a lost write must still be followed by: one that looks whose it was, and the one to decide again. */
   let lost = 0;
   let ownToken: string | undefined;
   const broken: string[] = [];
-  const isOwn = (key: Key) => keyText(key) === look.look;
+  const isOwn = (key: Key) => keyText(key) === request.look;
   return {
     broken: () =>
-      lost > 0 ? [...broken, `a look at ${look.look} lost its write and ended without reading again`] : broken,
+      lost > 0 ? [...broken, `a look at ${request.look} lost its write and ended without reading again`] : broken,
     ports: {
       ...ports,
       table: {
@@ -58,12 +58,12 @@ export function taskRules(ports: TruePorts, look: Look): TaskRules {
       queue: {
         ...ports.queue,
         send(queue, message, options) {
-          const isSame = message.look === look.look;
+          const isSame = message.look === request.look;
           const next = isSame && queue === "work";
           const resent = options?.delaySeconds === RESENT_SECONDS;
           // A delivery's own queue is another one.
           if (isSame && resent) lost = 0;
-          if (next && !resent && !won) broken.push(`a look at ${look.look} sent the next without having written`);
+          if (next && !resent && !won) broken.push(`a look at ${request.look} sent the next without having written`);
           return ports.queue.send(queue, message, options);
         },
       },

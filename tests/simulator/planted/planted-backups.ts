@@ -161,8 +161,8 @@ export const backupBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/end/backup.ts",
-        find: "import { listSnapshotMaking, lookForVolume,",
-        replace: "import { lookForVolume,",
+        find: "import { findVolume, listSnapshotMaking,",
+        replace: "import { findVolume,",
       },
     ],
   },

@@ -330,7 +330,7 @@ export const diskBugs: readonly PlantedBug[] = [
       {
         // Without this bound the mistake shows: a gap between two looks would count whole.
         file: "disks/absence.ts",
-        find: "const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;",
+        find: "const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;",
         replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",
       },
     ],
@@ -441,7 +441,7 @@ export const diskBugs: readonly PlantedBug[] = [
       {
         // Without this bound the mistake shows: a gap between two looks would count whole.
         file: "disks/absence.ts",
-        find: "const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;",
+        find: "const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;",
         replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",
       },
     ],

@@ -7,8 +7,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/finalize.ts",
-        find: "LOOKS_AFTER_END_MS = [60_000, 600_000]",
-        replace: "LOOKS_AFTER_END_MS: number[] = []",
+        find: "CHECKS_AFTER_END_MS = [60_000, 600_000]",
+        replace: "CHECKS_AFTER_END_MS: number[] = []",
       },
     ],
   },
@@ -37,8 +37,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/finalize.ts",
-        find: "lookAgainAt(closeOwn(closed, now), now",
-        replace: "lookAgainAt(closed, now",
+        find: "requeueAt(closeOwn(closed, now), now",
+        replace: "requeueAt(closed, now",
       },
     ],
   },

@@ -114,9 +114,9 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/missing.ts",
-        find: "if (missedAt === null)\n    return lookAgainAt(",
+        find: "if (missedAt === null)\n    return requeueAt(",
         replace:
-          'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return lookAgainAt(',
+          'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return requeueAt(',
       },
     ],
   },

@@ -1,7 +1,7 @@
 import type { PlantedBug } from "./plant.ts";
 
 /** Mistakes in how looks are taken, and in the sweep that repeats them. */
-export const lookBugs: readonly PlantedBug[] = [
+export const reconcileBugs: readonly PlantedBug[] = [
   {
     name: "a hint that lost its writes is sent as an ordinary look",
     caughtBy: {
@@ -131,8 +131,8 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "if (early > 0 && !wantsLook(item, message)) return",
-        replace: "if (early > 0 && early < 0 && !wantsLook(item, message)) return",
+        find: "if (early > 0 && !shouldProcessEarly(item, message)) return",
+        replace: "if (early > 0 && early < 0 && !shouldProcessEarly(item, message)) return",
       },
     ],
   },

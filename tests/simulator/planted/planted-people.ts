@@ -215,8 +215,8 @@ export const peopleBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/access/access.ts",
-        find: "if (refused && now < refused.nextAt) return lookAgainAt(",
-        replace: "if (refused && now < 0) return lookAgainAt(",
+        find: "if (refused && now < refused.nextAt) return requeueAt(",
+        replace: "if (refused && now < 0) return requeueAt(",
       },
     ],
   },

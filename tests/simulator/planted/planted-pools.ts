@@ -459,7 +459,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/plan/planner.test.ts",
       title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
     },
-    edits: [{ file: "pools/plan/planner.ts", find: "failed.add(look);", replace: "throw error;" }],
+    edits: [{ file: "pools/plan/planner.ts", find: "failed.add(recordKey);", replace: "throw error;" }],
   },
   {
     name: "a pool whose plan failed waits for the sweep",
@@ -467,7 +467,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/plan/planner.test.ts",
       title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
     },
-    edits: [{ file: "pools/plan/planner.ts", find: "failed.has(look) || left", replace: "left" }],
+    edits: [{ file: "pools/plan/planner.ts", find: "failed.has(recordKey) || left", replace: "left" }],
   },
   {
     name: "the moment of a pool lost among those who are named",

@@ -4,7 +4,7 @@ import { cliBugs } from "./planted-cli.ts";
 import { diskBugs } from "./planted-disks.ts";
 import { endBugs } from "./planted-ends.ts";
 import { environmentBugs } from "./planted-environments.ts";
-import { lookBugs } from "./planted-looks.ts";
+import { reconcileBugs } from "./planted-looks.ts";
 import { machineBugs } from "./planted-machines.ts";
 import { peopleBugs } from "./planted-people.ts";
 import { poolBugs } from "./planted-pools.ts";
@@ -28,7 +28,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...backupBugs,
   ...restoreBugs,
   ...peopleBugs,
-  ...lookBugs,
+  ...reconcileBugs,
   ...endBugs,
   ...weatherBugs,
   ...cliBugs,

@@ -1,6 +1,6 @@
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool } from "#core/fleet.ts";
-import type { Look } from "#core/ports/queue.ts";
+import type { ReconcileRequest } from "#core/ports/queue.ts";
 import type { Item } from "#core/ports/table.ts";
 import { keyText, planKey } from "#core/store/keys.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
@@ -42,7 +42,7 @@ const HEX = [..."0123456789abcdef"];
 
 /** What is judged of a population besides what every schedule judges, and what it comes to in figures. */
 export interface PopulationWatch extends WatchedWrites {
-  sent(message: Look): void;
+  sent(message: ReconcileRequest): void;
   /** Once a virtual minute. */
   everyMinute(): Promise<void>;
   /** Once everybody has gone home and nothing is due. */
@@ -301,8 +301,8 @@ export function populationWatch(
       weigh(item);
       if (item.kind === "used") judgeUsed(item);
     },
-    sent({ look }) {
-      const uid = uids.get(look);
+    sent({ look: recordKey }) {
+      const uid = uids.get(recordKey);
       if (uid !== undefined) countsOf(uid).sends += 1;
     },
     async everyMinute() {

@@ -1,5 +1,5 @@
 import type { Compute } from "#core/ports/compute.ts";
-import type { Look, Queue, QueueName, SendOptions } from "#core/ports/queue.ts";
+import type { Queue, QueueName, ReconcileRequest, SendOptions } from "#core/ports/queue.ts";
 import type { Item, Key, Stored, Table } from "#core/ports/table.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import type { Host, Scheduler } from "../scheduler.ts";
@@ -177,7 +177,7 @@ async function sendWithFaults(
   sim: Scheduler,
   queue: Queue,
   name: QueueName,
-  message: Look,
+  message: ReconcileRequest,
   options?: SendOptions,
 ): Promise<void> {
   const { dropSend, doubleSend } = sim.rates();

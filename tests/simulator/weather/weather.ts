@@ -207,10 +207,10 @@ async function mended(sim: Scheduler, world: SimulatedWorld, sound: Item & Key):
 
 /** Messages that say nothing, or name what is not there. */
 function poison(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
-  const looks = ["", "nothing", "owner#|", "pool#no-such|-", "owner#00#env#gpu-dev|none", "x".repeat(500)];
-  return looks.map((look) => ({
+  const messages = ["", "nothing", "owner#|", "pool#no-such|-", "owner#00#env#gpu-dev|none", "x".repeat(500)];
+  return messages.map((recordKey) => ({
     at: between(sim, sim.time(), until),
-    run: () => void world.queue.send("work", { look, ...(sim.random() < 0.3 && { for: ["", "nobody"] }) }),
+    run: () => void world.queue.send("work", { look: recordKey, ...(sim.random() < 0.3 && { for: ["", "nobody"] }) }),
   }));
 }
 

@@ -4,7 +4,7 @@ import { readAddress, readKey, readTypedAddress } from "../../login/addresses.ts
 import { connect, learnRole } from "../../login/connect.ts";
 import { logIn, sourceFor } from "../../login/log-in.ts";
 import { findLocalStack } from "../../stack/local-stack.ts";
-import { lookAtDeployment, refuseOldVersion } from "../../state/deployment-version.ts";
+import { readDeployment, refuseOldVersion } from "../../state/deployment-version.ts";
 import { withLock } from "../../state/lock.ts";
 import {
   type KeySource,
@@ -32,7 +32,7 @@ export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, 
   const url = loginUrl(givenUrl);
   const profile = keyStdin ? await keepGiven(url) : await logInAndKeep(url, sourceFor(url, flags), serverId);
   await learnRole(url, profile.key);
-  await lookAtDeployment(url).catch(() => undefined);
+  await readDeployment(url).catch(() => undefined);
   await refuseOldVersion(url);
   const { username, expiresAt } = profile;
   if (json) return outJson({ url, username, expires_at: expiresAt });

@@ -27,7 +27,7 @@ export async function doctor({ json }: { readonly json: boolean }): Promise<void
     ["state", () => statePath()],
   ];
   const findings: Finding[] = [];
-  for (const [check, look] of checks) findings.push(await finding(check, look));
+  for (const [check, poll] of checks) findings.push(await finding(check, poll));
   if (json) outJson(findings);
   if (!json)
     out(
@@ -39,9 +39,9 @@ export async function doctor({ json }: { readonly json: boolean }): Promise<void
   if (findings.some(({ ok }) => !ok)) throw new QuietExit(exitCodes.failed);
 }
 
-async function finding(check: string, look: () => Promise<string> | string): Promise<Finding> {
+async function finding(check: string, poll: () => Promise<string> | string): Promise<Finding> {
   try {
-    return { check, ok: true, found: await look() };
+    return { check, ok: true, found: await poll() };
   } catch (error) {
     return {
       check,

@@ -10,7 +10,7 @@ interface LogsFlags {
   readonly tail?: number;
 }
 
-const lookEveryMs = 300;
+const pollEveryMs = 300;
 
 /** Prints the log of the stack that runs, or ran last, in the background. */
 export async function logs({ follow, tail = 200 }: LogsFlags): Promise<void> {
@@ -23,7 +23,7 @@ export async function logs({ follow, tail = 200 }: LogsFlags): Promise<void> {
   }
   show(lastLines(readLog(log, 0, from), tail));
   while (follow) {
-    await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    await sleep(pollEveryMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) throw new QuietExit(exitCodes.detached);
     const size = logSize(log);
     show(readLog(log, from, size));

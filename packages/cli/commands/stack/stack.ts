@@ -15,7 +15,7 @@ interface JsonFlags {
 }
 
 const startHint = "Start it again with: berth stack start";
-const lookEveryMs = 100;
+const pollEveryMs = 100;
 /** A first start also bundles the stack, which takes longer on a busy machine. */
 const startWithinMs = 180_000;
 const stopWithinMs = 30_000;
@@ -51,7 +51,7 @@ async function untilReady(
     // Another start has the home, and is not ready yet.
     isOthers ||= hasEnded && readLog(log, from).includes("Another local stack is using");
     if (hasEnded && !isOthers) throw startFailed(child, log, from);
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
   if (signal.aborted) {
     say("The start goes on in the background. See it with: berth stack status");
@@ -105,7 +105,7 @@ async function untilEnded(process: ProcessIdentity): Promise<void> {
         "See why with: berth stack logs",
       );
     }
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
 }
 

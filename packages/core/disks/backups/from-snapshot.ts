@@ -101,13 +101,13 @@ async function findSettled(ctx: Context<"table">, disk: Disk, now: number): Prom
   const { owner, restores = [], snapshots } = disk;
   if (restores.length === 0) return { disk, idle: new Set() };
   const isNamed = ({ snapshot }: Restore) => snapshots.some(({ id }) => id === snapshot);
-  const looked = await Promise.all(
+  const checked = await Promise.all(
     restores.filter(isNamed).map(async (restore) => {
       const found = await findNewDisk(ctx, owner, restore);
       return { restore, found, isNeeded: await mayNeedSnapshot(ctx, found, restore, now) };
     }),
   );
-  const left = looked.filter(({ isNeeded }) => isNeeded);
+  const left = checked.filter(({ isNeeded }) => isNeeded);
   const idle = left.filter(({ found }) => hasNothingToMake(found)).map(({ restore }) => restore.disk);
   const needed = left.map(({ restore }) => restore);
   return { disk: { ...disk, restores: needed.length > 0 ? needed : undefined }, idle: new Set(idle) };

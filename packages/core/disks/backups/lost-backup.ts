@@ -12,7 +12,7 @@ import {
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { utcText } from "../../text/utc.ts";
-import { MISSED_LOOK_MS, MOST_COUNTED_MS } from "../absence.ts";
+import { ABSENCE_CHECK_MS, MOST_COUNTED_MS } from "../absence.ts";
 import { readHolders } from "../names/lease.ts";
 import {
   type Disk,
@@ -33,7 +33,7 @@ import {
 import { isPutOff, removeSnapshot } from "../removal.ts";
 import { lossOf } from "./source.ts";
 
-const CLAIMED_LOOK_MS = 5_000;
+const CLAIMED_RETRY_MS = 5_000;
 /** Maximum time of an attempt that counts between two answered looks. Pauses after a refusal or a claim are shorter. */
 const MOST_BETWEEN_TRIES_MS = 30 * 60_000;
 
@@ -100,7 +100,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (disk.lost.until !== null) return resolveClaim(ctx, disk, disk.lost, disk.lost.until, now);
   // A holder backs up the disk at its own end.
   if (!isBackupWanted(disk) || now < (disk.lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
-  const left = await lookForLeft(ctx, disk, disk.lost);
+  const left = await findLeftover(ctx, disk, disk.lost);
   const lost = leavingGapOut(disk.lost, now);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
@@ -108,7 +108,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found) return missVolume(ctx, disk, lost, now);
   const seen = withVolumeSeen(disk, true, now);
-  if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
+  if (found.attached) return later(seen, now + CLAIMED_RETRY_MS, now, "waits until it is detached");
   // The volume was restored from an older backup and is unchanged since.
   if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
@@ -169,7 +169,7 @@ function missVolume(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: numbe
   const answeredAt = ctx.clock.now();
   const missed = withVolumeSeen(disk, false, answeredAt);
   if (!disk.volume || isVolumeGone(missed)) return giveUp(ctx, missed, lost, now, VOLUME_GONE_TOO);
-  return later(missed, answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
+  return later(missed, answeredAt + ABSENCE_CHECK_MS, now, "does not see its volume");
 }
 
 const KEPT = "the volume itself is kept";
@@ -187,18 +187,18 @@ async function resolveClaim(
   until: number,
   now: number,
 ): Promise<Step<Disk>> {
-  const left = await lookForLeft(ctx, disk, lost);
+  const left = await findLeftover(ctx, disk, lost);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   if (left === "failed")
     return later({ ...disk, lost: { ...lost, until: null } }, now, now, "has a backup that failed");
-  if (now < until) return later(disk, now + CLAIMED_LOOK_MS, now, "waits for its backup");
+  if (now < until) return later(disk, now + CLAIMED_RETRY_MS, now, "waits for its backup");
   // The claim is over, so a job may use the disk, but a snapshot that was made may still be listed late.
   const notBefore = until + ctx.volumes.listedWithinMs;
   return later({ ...disk, lost: { ...lost, until: null, notBefore } }, now, now, "has no backup of this try yet");
 }
 
 /** Finds the result of earlier tries: a snapshot, a failure of the present attempt, or nothing listed yet. */
-async function lookForLeft(
+async function findLeftover(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
   lost: LostBackup,

@@ -315,8 +315,8 @@ describe("an open request for a snapshot", () => {
       await createSnapshot(volume, tags);
       throw new Error("The worker died");
     };
-    let looks = 0;
-    const missesFirst: typeof findVolume = async (id) => (looks++ < unseen ? undefined : findVolume(id));
+    let passes = 0;
+    const missesFirst: typeof findVolume = async (id) => (passes++ < unseen ? undefined : findVolume(id));
     Object.assign(world.volumes, { createSnapshot: dies, findVolume: missesFirst });
     const operation = await request();
     await world.advance(30 * MINUTE);

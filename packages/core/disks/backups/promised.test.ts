@@ -228,7 +228,7 @@ describe("a backup that is to be thinned out", () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const { pk, sk } = await diskOf("data");
 
-    for (let looks = 0; looks < 2; looks++) {
+    for (let passes = 0; passes < 2; passes++) {
       world.clock.advance(5 * MINUTE);
       await reconcile(world.ctx, { look: keyText({ pk, sk }) });
     }

@@ -21,7 +21,7 @@ import { later } from "./lost-backup.ts";
 
 /** A request fails if the provider refuses all attempts for this long, because its owner waits for the result. */
 const LONGEST_REFUSED_MS = 30 * 60_000;
-const CLAIMED_LOOK_MS = 5_000;
+const CLAIMED_RETRY_MS = 5_000;
 
 const IN_USE = "No snapshot of a disk in use can be made here; its job leaves a backup when it ends";
 const NOTHING_WRITTEN = "Nothing was written to the disk yet";
@@ -42,7 +42,7 @@ export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number):
     return fail(ctx, disk, request, DISK_DELETED, now);
   if (request.snapshot !== undefined) return followRequested(ctx, disk, request, now);
   if (now < (request.notBefore ?? 0)) return undefined;
-  const left = request.attempt === 0 ? "nothing" : await lookForLeft(ctx, disk, request);
+  const left = request.attempt === 0 ? "nothing" : await findLeftover(ctx, disk, request);
   if (typeof left !== "string") return recorded(ctx, disk, request, left, now);
   if (request.until !== null) return resolveClaim(ctx, disk, request, request.until, left, now);
   if (left === "failed" && request.attempt >= MOST_ATTEMPTS) return fail(ctx, disk, request, FAILED, now);
@@ -52,7 +52,7 @@ export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number):
 }
 
 /** Returns when a request is looked at next, ms; null if its pending snapshot decides that. */
-export function requestLookAt({ snapshotRequest: request }: Disk, now: number): number | null {
+export function nextRequestAt({ snapshotRequest: request }: Disk, now: number): number | null {
   return request && request.snapshot === undefined ? (request.notBefore ?? now) : null;
 }
 
@@ -74,7 +74,7 @@ async function followRequested(
 }
 
 /** Finds the results of earlier attempts on the volume. */
-async function lookForLeft(
+async function findLeftover(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
   request: SnapshotRequest,
@@ -110,7 +110,7 @@ function resolveClaim(
   now: number,
 ): Step<Disk> {
   if (left === "nothing" && now < until)
-    return later(disk, now + CLAIMED_LOOK_MS, now, "waits for the snapshot that was requested");
+    return later(disk, now + CLAIMED_RETRY_MS, now, "waits for the snapshot that was requested");
   const notBefore = left === "nothing" ? until + ctx.volumes.listedWithinMs : now;
   return later({ ...disk, snapshotRequest: { ...request, until: null, notBefore } }, now, now, "ends a claim");
 }
@@ -134,7 +134,7 @@ async function attempt(
     const { current, following } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
     if ([current, following].some((holder) => holder && !holder.isEnding)) return fail(ctx, seen, request, IN_USE, now);
     // An ending job releases the disk soon.
-    if (current || following) return later(disk, now + CLAIMED_LOOK_MS, now, "waits until its job has ended");
+    if (current || following) return later(disk, now + CLAIMED_RETRY_MS, now, "waits until its job has ended");
   }
   return claim(seen, request, found.id, now);
 }

@@ -3,7 +3,7 @@ import type { Item } from "../../ports/table.ts";
 import { kindOfKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { writeRecord } from "../../store/write-record.ts";
-import { nextLook } from "../next-look.ts";
+import { nextDueAt } from "../next-look.ts";
 import { parseDisk } from "../parse.ts";
 
 /** Limit per comparison; the next one dates the others. */
@@ -16,7 +16,7 @@ const MOST_DATED = 100;
 export async function dateDisks(ctx: Context<"table">, items: readonly Item[], now: number): Promise<void> {
   const undated = items.filter((item) => item.dueAt === undefined && kindOfKey(item) === "disk");
   const dated = readable(ctx, undated, parseDisk).flatMap((disk) => {
-    const dueAt = disk.phase === "purged" ? undefined : nextLook(disk, now);
+    const dueAt = disk.phase === "purged" ? undefined : nextDueAt(disk, now);
     return dueAt === undefined ? [] : [{ ...disk, dueAt }];
   });
   await Promise.all(dated.slice(0, MOST_DATED).map((disk) => writeRecord(ctx, disk)));

@@ -1,6 +1,6 @@
 import type { Context, UserContext } from "../../context.ts";
 import { Problem, VolumeRefused } from "../../problem.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { givingUp } from "../create.ts";
 import { type Disk, tagsOf } from "../record.ts";
@@ -65,7 +65,7 @@ async function tagRenamed(
     dueAt: ctx.clock.now(),
   };
   // If another write wins, the disk's next look reads the name from the directory.
-  if (await writeRecord(ctx, named)) await sendLook(ctx, disk);
+  if (await writeRecord(ctx, named)) await requestReconcile(ctx, disk);
   const { length } = disk.snapshots;
   return { snapshots: length, updated: length - errors.length, errors };
 }

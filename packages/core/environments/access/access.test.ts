@@ -102,11 +102,11 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
     throw new Error("no answer in 5 s");
   };
   Object.assign(world.githubKeys, { keysOf });
-  const look = keyText(await world.one());
+  const recordKey = keyText(await world.one());
   for (const name of ["octocat", "hubot", "third"]) await world.guest(name);
   await world.jupyter(false);
 
-  for (let looks = 0; looks < 3; looks++) await reconcile(world.ctx, { look, hint: true });
+  for (let passes = 0; passes < 3; passes++) await reconcile(world.ctx, { look: recordKey, hint: true });
 
   expect(world.applied()).toMatchObject({ jupyter: null });
   const { requests, access } = await world.one();

@@ -9,7 +9,7 @@ import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
-import { changed, lookAgainAt, noLaterThan, waited } from "../record/step-result.ts";
+import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 
@@ -54,7 +54,7 @@ export async function awaitAccess(
 ): Promise<Step<Environment> | undefined> {
   const refused = refusalOf(environment);
   if (isGivenUp(refused)) return undefined;
-  if (refused && now < refused.nextAt) return lookAgainAt(environment, refused.nextAt, "waits to set its access");
+  if (refused && now < refused.nextAt) return requeueAt(environment, refused.nextAt, "waits to set its access");
   const step = await stepAccess(ctx, environment, observed, now);
   return step && isGivenUp(refusalOf(step.record)) ? noLaterThan(step, now) : step;
 }
@@ -110,7 +110,7 @@ function putOff(environment: Environment, now: number, why: string): Step<Enviro
   const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
   const refused = { run: run.n, request: requests.count, tries, nextAt };
   const later = { ...environment, access: { ...access, refused } };
-  return lookAgainAt(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
+  return requeueAt(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
 /** Closes the open actions as failed, or else notes the failure in the timeline. */

@@ -11,8 +11,8 @@ export function changed(environment: Environment, now: number, log: string): Ste
 const WAITS_MS = [1000, 2000, 5000];
 
 /** Returns the wait after a look without a change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
-export function waitMs({ looks }: Pick<Environment, "looks">): number {
-  return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
+export function waitMs({ looks: passes }: Pick<Environment, "looks">): number {
+  return WAITS_MS[Math.min(passes, WAITS_MS.length - 1)] ?? 5000;
 }
 
 const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
@@ -23,12 +23,12 @@ const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
  */
 export function waitedForStart(environment: Environment, now: number, log: string): Step<Environment> {
   const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;
-  return lookAgainAt(environment, now + waitMs, log);
+  return requeueAt(environment, now + waitMs, log);
 }
 
 /** Returns a step without a change, with the next look after 1, 2, then every 5 s. */
 export function waited(environment: Environment, now: number, log: string): Step<Environment> {
-  return lookAgainAt(environment, now + waitMs(environment), log);
+  return requeueAt(environment, now + waitMs(environment), log);
 }
 
 /** Returns a waiting step while stopping, which may take hours, and records the obstacle. */
@@ -44,11 +44,11 @@ export function waitedSince(
   now: number,
   log: string,
 ): Step<Environment> {
-  return lookAgainAt(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), log);
+  return requeueAt(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), log);
 }
 
 /** Returns a step with nothing to do before this time. */
-export function lookAgainAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
+export function requeueAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
 }
 

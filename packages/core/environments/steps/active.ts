@@ -1,22 +1,22 @@
 import type { Observation } from "../../ports/compute.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run/run-marks.ts";
 import { noteAnswer } from "../record/run/unseen.ts";
-import { alsoAfter, changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
+import { alsoAfter, changed, noLaterThan, requeueAt, tellingPool } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
-import { lookForUse } from "./auto-stop.ts";
+import { checkUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./end/end-run.ts";
 import { followLog, nextCopyAt } from "./end/log.ts";
 import { noStartFrom } from "./end/release.ts";
-import { lookAtGpus } from "./gpu-idle.ts";
+import { checkGpus } from "./gpu-idle.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
-import { needsNoLook } from "./quiet.ts";
+import { canSkipObservation } from "./quiet.ts";
 import { extendRun, nextExtendAt } from "./start/make-run.ts";
 import { missRun, noteGoing, seesAgain } from "./start/missing.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
@@ -32,24 +32,24 @@ export async function stepActive(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<Step<Environment>> {
-  const step = await lookAtActive(ctx, environment, now, message);
+  const step = await reconcileActive(ctx, environment, now, message);
   const notice = step.record.phase === "active" ? noticeBetween(environment, step.record, now) : undefined;
   const { uid, run } = step.record;
   return notice ? alsoAfter(step, (ctx) => ctx.compute.tell(uid, run.n, notice)) : step;
 }
 
-async function lookAtActive(
+async function reconcileActive(
   ctx: WorkerContext,
   storedEnvironment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<Step<Environment>> {
   const knownEnvironment = noStartFrom(storedEnvironment, now);
   if (knownEnvironment.end.outcome) return stopping(knownEnvironment, now);
   const isSignal = message.hint === true || message.for !== undefined;
-  if (!isSignal && (await needsNoLook(ctx, knownEnvironment, now)))
+  if (!isSignal && (await canSkipObservation(ctx, knownEnvironment, now)))
     return goOn(await keepUp(ctx, knownEnvironment, now), now);
   // Until this look has handled all that it sees, the next one must observe.
   const unmarked = { ...knownEnvironment, run: { ...knownEnvironment.run, mark: undefined } };
@@ -67,12 +67,12 @@ async function lookAtActive(
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
-  const used = await lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
-  const decided = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
+  const used = await checkUse(ctx, withObservation(ctx, extended, observed), observed, now);
+  const decided = used.phase === "active" ? checkGpus(ctx, used, observed, now) : used;
   if (decided.phase !== "active") return changed(decided, now, "unused");
   const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
-  return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
+  return toDo ? noLaterThan(toDo, nextCheckAt(kept, now)) : goOn(kept, now);
 }
 
 /** Updates warnings and log, which need no look at the run. */
@@ -81,11 +81,11 @@ function keepUp(ctx: WorkerContext, environment: Environment, now: number): Prom
 }
 
 function goOn(environment: Environment, now: number): Step<Environment> {
-  return lookAgainAt(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
+  return requeueAt(environment, Math.min(nextCheckAt(environment, now), nextAccessAt(environment)), "active");
 }
 
 /** Returns when the next look is due for anything but access. */
-function nextLookAt(environment: Environment, now: number): number {
+function nextCheckAt(environment: Environment, now: number): number {
   const { run } = environment;
   const goneAt = run.going ? now + GOING_MS : NEVER;
   const further = [goneAt, nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];

@@ -15,7 +15,7 @@ export const IDLE_WARNING = "Nobody uses it:";
  * Checks at the policy's interval whether the environment is used, and stops it if not. The step's write is
  * conditional, so a heartbeat or an exec in between causes a new decision.
  */
-export async function lookForUse(
+export async function checkUse(
   ctx: WorkerContext,
   environment: Environment,
   observed: Observation,
@@ -25,9 +25,9 @@ export async function lookForUse(
     policy,
     use: { lastUsedAt, busyUntil, idle },
   } = environment;
-  if (!policy.idle || now < nextUseLookAt(environment)) return environment;
+  if (!policy.idle || now < nextUseCheckAt(environment)) return environment;
   const startedAt = environment.run.startedAt ?? now;
-  const decidedAt = lastUseLookAt(startedAt, idle);
+  const decidedAt = lastUseCheckAt(startedAt, idle);
   const sessions = await countSessions(ctx, environment, observed);
   const isSeen = sessions !== null && sessions > 0;
   const seenAt = isSeen ? now : (idle?.seenAt ?? null);
@@ -71,11 +71,11 @@ async function countSessions(
 }
 
 /** Returns when use is checked next; Infinity without an idle policy. */
-export function nextUseLookAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
+export function nextUseCheckAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
   if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
-  return lastUseLookAt(startedAt, idle) + policy.idle.everyMs;
+  return lastUseCheckAt(startedAt, idle) + policy.idle.everyMs;
 }
 
-function lastUseLookAt(startedAt: number, idle: RecordedIdle | null): number {
+function lastUseCheckAt(startedAt: number, idle: RecordedIdle | null): number {
   return Math.max(startedAt, idle?.at ?? startedAt);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { environmentKey, keyText } from "../../store/keys.ts";
 import { keyOf } from "../record/record.ts";
@@ -37,7 +37,7 @@ async function costsOfLife(hours: number, command: string | undefined) {
   return { ...costs, phase: (await world.read("alice", "one")).phase };
 }
 
-function concerns(message: Look, key: string): boolean {
+function concerns(message: ReconcileRequest, key: string): boolean {
   return message.look === key || message.for?.includes(key) === true;
 }
 

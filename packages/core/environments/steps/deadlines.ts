@@ -5,8 +5,8 @@ import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { mayHaveWritten } from "../record/disk/disk-use.ts";
 import type { EndPhase, Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
-import { nextUseLookAt } from "./auto-stop.ts";
-import { nextGpuLookAt } from "./gpu-idle.ts";
+import { nextUseCheckAt } from "./auto-stop.ts";
+import { nextGpuCheckAt } from "./gpu-idle.ts";
 
 /**
  * Limit of the unseen time that a limit excludes. Otherwise a run would wait forever for a cluster that never answers.
@@ -73,7 +73,7 @@ function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | unde
 }
 
 /** Returns when the next look is due at the latest; Infinity if there is no such time. */
-export function latestLook(environment: Environment, settings: Limits, now: number): number {
+export function latestCheckAt(environment: Environment, settings: Limits, now: number): number {
   const {
     phase,
     run: { leftoversAt },
@@ -82,7 +82,7 @@ export function latestLook(environment: Environment, settings: Limits, now: numb
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(leftoversAt ?? undefined);
   if (phase === "preparing") moments.push(readyLimit(environment, settings)?.at);
-  if (phase === "active") moments.push(nextUseLookAt(environment), nextGpuLookAt(environment, settings));
+  if (phase === "active") moments.push(nextUseCheckAt(environment), nextGpuCheckAt(environment, settings));
   moments.push(firstSettles(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
 }

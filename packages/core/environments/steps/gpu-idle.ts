@@ -18,9 +18,9 @@ type Limit = Pick<Settings, "idleGpuMinutes">;
  * Warns and then stops (or ends, without restarts) an environment with idle GPUs, if the deployment says so. Open
  * sessions do not prevent this (docs/architecture/idle.md).
  */
-export function lookAtGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
+export function checkGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
   const afterMs = limitOf(environment, ctx.settings);
-  if (afterMs === null || now < nextGpuLookAt(environment, ctx.settings)) return environment;
+  if (afterMs === null || now < nextGpuCheckAt(environment, ctx.settings)) return environment;
   const { use } = environment;
   const signals = { idleSince: observed.gpuIdleSince ?? null, warnedAt: use.gpus?.warnedAt ?? null };
   const { verdict, since, warnedAt } = decideGpuIdle(signals, afterMs, now);
@@ -37,7 +37,7 @@ export function lookAtGpus(ctx: Context, environment: Environment, observed: Obs
  * Returns when GPU use is checked next; Infinity if the limit does not apply. GPUs in use recently cannot be idle for
  * long enough earlier.
  */
-export function nextGpuLookAt(environment: Environment, settings: Limit): number {
+export function nextGpuCheckAt(environment: Environment, settings: Limit): number {
   const afterMs = limitOf(environment, settings);
   const { startedAt } = environment.run;
   if (afterMs === null || startedAt === null) return Number.POSITIVE_INFINITY;

@@ -368,17 +368,17 @@ test("a scheduler that counts its machines anew says nothing new", async () => {
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
   const { observe } = world.compute;
-  let looks = 0;
+  let passes = 0;
   world.compute.observe = async (...input) => {
     const seen = await observe(...input);
-    looks += 1;
-    return seen?.state === "unbound" ? { ...seen, reason: `0/${looks + 1} nodes are available` } : seen;
+    passes += 1;
+    return seen?.state === "unbound" ? { ...seen, reason: `0/${passes + 1} nodes are available` } : seen;
   };
 
   await world.advance(50_000);
 
   const { events, reason } = await world.read("alice", "one");
-  expect(looks).toBeGreaterThan(3);
+  expect(passes).toBeGreaterThan(3);
   expect(events.timeline.filter((entry) => entry.reason?.includes("nodes are available"))).toHaveLength(1);
   expect(reason).toMatch(/^0\/\d+ nodes are available$/);
 });

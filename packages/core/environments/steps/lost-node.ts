@@ -3,12 +3,12 @@ import type { BoundNode, NodeRef } from "../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import type { Environment } from "../record/record.ts";
 import type { Machine } from "../record/run/machine.ts";
-import { changed, lookAgainAt, waitedFor } from "../record/step-result.ts";
+import { changed, requeueAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { endRun } from "./end/end-run.ts";
 
 /** The result of a look at the machines of a run. */
-export interface MachineLook {
+export interface MachineCheck {
   readonly machines: readonly Machine[];
   /**
    * A machine that is certainly gone, so that its objects are removed by force. One lost machine ends the whole run.
@@ -24,15 +24,15 @@ export interface MachineLook {
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
 /** A shorter silence is not noted in the timeline. */
 const NOTED_MS = { missing: SILENT_MS.missing, notReady: 60_000 } as const;
-const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
+const NEXT_CHECK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
 /** Checks whether the machines of a run answer, and whether a silent one is lost. */
-export async function lookAtMachines(
+export async function checkMachines(
   ctx: WorkerContext,
   { run: { machines: previous } }: Pick<Environment, "run">,
   bound: readonly BoundNode[],
   now: number,
-): Promise<MachineLook> {
+): Promise<MachineCheck> {
   const gone = await readGoneNodes(
     ctx,
     bound.map(({ uid }) => uid),
@@ -63,16 +63,16 @@ export async function stepLostMachine(
   bound: readonly BoundNode[],
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
+  const { machines, lost, waitsFor } = await checkMachines(ctx, environment, bound, now);
   if (lost)
     return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
     const waiting = { ...environment, run: { ...environment.run, machines }, reason: waitsFor };
     const isNews =
       machines.some(({ silent }) => silent && now - silent.since >= NOTED_MS[silent.how]) && !isNoted(environment);
-    return lookAgainAt(
+    return requeueAt(
       isNews ? addEntry(waiting, now, waitsFor) : waiting,
-      nextLookAt(machines, now),
+      nextMachineCheckAt(machines, now),
       "waits for its machine",
     );
   }
@@ -103,7 +103,7 @@ export async function detachVolumes(
   const [first, ...others] = environment.run.machines;
   // The run's objects are gone, so ask the cluster whether the machine answers.
   const bound = first ? [{ ...first, silent: await ctx.compute.silenceOf(first) }] : [];
-  const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
+  const { machines, lost, waitsFor } = await checkMachines(ctx, environment, bound, now);
   // Name the lost machine: another worker may have detached a volume already, and the next run may use it.
   if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id, lost)));
   const waiting = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
@@ -151,7 +151,7 @@ const reasonOf = {
 } satisfies Record<ProviderState, (name: string) => string>;
 
 /** Returns when silent machines are looked at again. */
-export function nextLookAt(machines: readonly Machine[], now: number): number {
+export function nextMachineCheckAt(machines: readonly Machine[], now: number): number {
   const pauses = machines.flatMap(({ silent }) => (silent ? [pauseOf(silent, now)] : []));
   return now + Math.min(...pauses);
 }
@@ -159,5 +159,5 @@ export function nextLookAt(machines: readonly Machine[], now: number): number {
 /** Returns the pause until the next look. Past `SILENT_MS`, only the provider's answer is missing. */
 function pauseOf({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
   const left = since + SILENT_MS[how] - now;
-  return left > 0 ? Math.min(left, NEXT_LOOK_MS[how]) : NEXT_LOOK_MS.notReady;
+  return left > 0 ? Math.min(left, NEXT_CHECK_MS[how]) : NEXT_CHECK_MS.notReady;
 }

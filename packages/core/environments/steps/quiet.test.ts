@@ -36,13 +36,13 @@ async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions
   if (phase !== "active" || run.mark === undefined) throw new Error(`The job is ${phase}, its mark ${run.mark}`);
   const names = askedOf(world);
   /** One look, whether it is due or not, as the sweep or a signal sends it; the present listing stays as it is. */
-  const look = async (message: { readonly hint?: true } = {}) => {
+  const poll = async (message: { readonly hint?: true } = {}) => {
     await world.table.put({ ...(await read()), dueAt: world.clock.now() } as unknown as Item);
     names.length = 0;
     await reconcile(world.ctx, { look: keyText({ pk, sk }), ...message });
     return [...names];
   };
-  return { world, uid, read, look, asked: names };
+  return { world, uid, read, look: poll, asked: names };
 }
 
 const calls = ["observe", "extend", "setAccess", "resize", "readLog", "listRuns", "silenceOf", "machineOf"] as const;
@@ -103,49 +103,49 @@ test("where a command runs its looks ask for its log alone", async () => {
 });
 
 test("a signal makes a look observe, whatever a listing shows", async () => {
-  const { look } = await quietJob();
+  const { look: poll } = await quietJob();
 
-  expect([await look(), await look({ hint: true })]).toEqual([[], ["observe"]]);
+  expect([await poll(), await poll({ hint: true })]).toEqual([[], ["observe"]]);
 });
 
 test("a change that a listing shows makes the next look observe", async () => {
-  const { world, uid, look, read } = await quietJob();
+  const { world, uid, look: poll, read } = await quietJob();
   world.compute.kill(uid, 1);
   await refreshCapacity(world.ctx);
 
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
 test("so does a machine that a listing shows as not ready", async () => {
-  const { world, look, read } = await quietJob();
+  const { world, look: poll, read } = await quietJob();
   const [machine] = (await read()).run.machines;
   world.compute.loseNode(machine?.name ?? "");
   await refreshCapacity(world.ctx);
 
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
   expect((await read()).run.machines).toMatchObject([{ silent: { how: "notReady" } }]);
 });
 
 test("of two machines one that has another state makes a look observe", async () => {
-  const { world, look, read } = await quietJob(newEnvironment("job", { gpus: 16, hours: 24 }));
-  const before = await look();
+  const { world, look: poll, read } = await quietJob(newEnvironment("job", { gpus: 16, hours: 24 }));
+  const before = await poll();
   world.compute.loseNode((await read()).run.machines[1]?.name ?? "");
   await refreshCapacity(world.ctx);
 
-  expect([before, await look()]).toEqual([[], expect.arrayContaining(["observe"])]);
+  expect([before, await poll()]).toEqual([[], expect.arrayContaining(["observe"])]);
 });
 
 test("a listing that is older than 75 s is not believed, and a change that it does not show is seen", async () => {
-  const { world, uid, look, read } = await quietJob();
+  const { world, uid, look: poll, read } = await quietJob();
   await refreshCapacity(world.ctx);
   world.compute.kill(uid, 1);
   world.clock.advance(75 * SECOND);
-  const meanwhile = [await look(), (await read()).phase];
+  const meanwhile = [await poll(), (await read()).phase];
   world.clock.advance(1);
 
   expect(meanwhile).toEqual([[], "active"]);
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
@@ -167,7 +167,7 @@ test("while no listing succeeds looks observe, and the end of a command is seen 
 });
 
 test("a listing is as old as its beginning, however long it takes", async () => {
-  const { world, uid, look } = await quietJob();
+  const { world, uid, look: poll } = await quietJob();
   const { listNodes } = world.compute;
   world.compute.listNodes = async () => {
     const listed = await listNodes();
@@ -178,20 +178,20 @@ test("a listing is as old as its beginning, however long it takes", async () => 
   await refreshCapacity(world.ctx);
   world.clock.advance(57 * SECOND);
 
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
 });
 
 test("what a look because of a signal has seen and not dealt with, the next one observes", async () => {
-  const { world, uid, look, read } = await quietJob();
+  const { world, uid, look: poll, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
   world.clock.advance(3 * SECOND);
-  await look({ hint: true });
+  await poll({ hint: true });
   const extended = await read();
   await refreshCapacity(world.ctx);
   world.compute.kill(uid, 1);
 
   expect(extended).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
@@ -231,14 +231,14 @@ test.each([
   ["of another kind", { kind: "sweep" }],
   ["without marks", { marks: null }],
 ])("a listing %s is not believed", async (_, change) => {
-  const { world, uid, look } = await quietJob();
+  const { world, uid, look: poll } = await quietJob();
   await refreshCapacity(world.ctx);
   const key = runMarksKey(uid.slice(0, 1));
   const item = await world.table.get(key);
   const { ahead = 0, ...fields } = change as { ahead?: number };
   await world.table.put({ ...item, at: world.clock.now() + ahead, ...fields } as Item);
 
-  expect([item?.kind, await look()]).toEqual(["run-marks", ["observe"]]);
+  expect([item?.kind, await poll()]).toEqual(["run-marks", ["observe"]]);
 });
 
 test("a listing says in which form it is written, and leaves one of a newer version as it is", async () => {
@@ -256,18 +256,18 @@ test("a listing says in which form it is written, and leaves one of a newer vers
 });
 
 test("the operator's word on its machine is heard though its message is lost", async () => {
-  const { world, look, read } = await quietJob();
+  const { world, look: poll, read } = await quietJob();
   const [machine] = (await read()).run.machines;
   const operator = world.as("op");
   const send = async () => undefined;
   await declareNodeGone({ ...operator, queue: { ...operator.queue, send } }, machine?.name ?? "");
 
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
 test("marks that cannot be kept cost the refresh of capacity nothing", async () => {
-  const { world, look } = await quietJob();
+  const { world, look: poll } = await quietJob();
   const { put } = world.table;
   world.table.put = async (item, options) => {
     if (item.pk.startsWith("run-marks")) throw new Error("throttled");
@@ -277,30 +277,30 @@ test("marks that cannot be kept cost the refresh of capacity nothing", async () 
 
   await refreshCapacity(world.ctx);
 
-  expect(await look()).toEqual(["observe"]);
+  expect(await poll()).toEqual(["observe"]);
 });
 
 test("a run that was started again is observed, though an earlier one of it was as a listing shows it", async () => {
-  const { world, read, look } = await quietJob();
+  const { world, read, look: poll } = await quietJob();
   const record = await read();
   const { pk, sk } = keyOf(record);
   await refreshCapacity(world.ctx);
   const item = (await world.table.get({ pk, sk })) as Item;
   await world.table.put({ ...item, run: { ...record.run, n: 2 } } as unknown as Item);
 
-  expect(await look()).toContain("observe");
+  expect(await poll()).toContain("observe");
 });
 
 test("a job that nobody can enter though a key would get in is observed until somebody can", async () => {
   let problem: string | undefined = "No port for SSH is free";
-  const { look, read, world } = await quietJob({}, { sshPort: 2222, sshProblem: () => problem });
+  const { look: poll, read, world } = await quietJob({}, { sshPort: 2222, sshProblem: () => problem });
 
-  const during = await look();
+  const during = await poll();
   problem = undefined;
-  const last = await look();
+  const last = await poll();
   await world.advance(10 * MINUTE);
 
-  expect([during, last, await look()]).toEqual([["observe"], ["observe"], []]);
+  expect([during, last, await poll()]).toEqual([["observe"], ["observe"], []]);
   expect((await read()).run.address).toEqual({ ip: "127.0.0.1", port: 2222 });
 });
 

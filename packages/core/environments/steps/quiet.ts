@@ -4,16 +4,16 @@ import { isApplied } from "../access/access.ts";
 import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
 import { isAsObserved } from "../record/run/run-marks.ts";
-import { nextUseLookAt } from "./auto-stop.ts";
-import { nextGpuLookAt } from "./gpu-idle.ts";
+import { nextUseCheckAt } from "./auto-stop.ts";
+import { nextGpuCheckAt } from "./gpu-idle.ts";
 
 /**
  * Reports whether a look at an active environment can skip the cluster: no request is open, and a fresh listing shows
  * the run unchanged. Looks for a hint always observe.
  */
-export async function needsNoLook(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
-  const useLookAt = Math.min(nextUseLookAt(environment), nextGpuLookAt(environment, ctx.settings));
-  if (!isSettled(environment) || now >= useLookAt) return false;
+export async function canSkipObservation(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
+  const useCheckAt = Math.min(nextUseCheckAt(environment), nextGpuCheckAt(environment, ctx.settings));
+  if (!isSettled(environment) || now >= useCheckAt) return false;
   if (!(await isAsObserved(ctx, environment, now))) return false;
   // The message about a node that the operator declared gone may be lost.
   const uids = environment.run.machines.map(({ uid }) => uid);

@@ -14,7 +14,7 @@ import { requestStop } from "../verbs/stop.ts";
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 /** A life of half an hour, its end and the looks after it. */
-const HOUR_AND_LOOKS = 75 * MINUTE;
+const HOUR_AND_PASSES = 75 * MINUTE;
 const receiver = "https://receiver.example/token-in-its-path";
 const restartable = { ...reservation, time: "none", restarts: true } as const;
 
@@ -48,7 +48,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     await world.advance(MINUTE);
     const before = secretsIn(world);
 
-    await world.advance(HOUR_AND_LOOKS);
+    await world.advance(HOUR_AND_PASSES);
     const ended = await world.read("alice", "one");
     await world.advance(10 * DAY);
 
@@ -66,7 +66,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
 
     await world.advance(MINUTE);
     const soon = secretsIn(world).filter((key) => key.includes(`${bob.actor.uid}#env#gpu-dev#spec`));
-    await world.advance(10 * DAY + HOUR_AND_LOOKS);
+    await world.advance(10 * DAY + HOUR_AND_PASSES);
 
     expect(soon).toEqual([]);
     expect(secretsIn(world)).toEqual([]);
@@ -85,7 +85,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     await world.advance(MINUTE);
     await requestDelete(alice, "one");
 
-    await world.advance(10 * DAY + HOUR_AND_LOOKS);
+    await world.advance(10 * DAY + HOUR_AND_PASSES);
 
     expect(await world.read("alice", "one")).toMatchObject({ phase: "deleted", spec: null });
     expect(secretsIn(world)).toEqual([]);
@@ -94,7 +94,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
   test("of one whose receiver answered late: its events are kept until they are delivered, and as long as others then", async () => {
     const { world } = await secretWorld();
     world.fetch.answer(receiver, () => ({ status: 503, retryAfterMs: null }));
-    await world.advance(HOUR_AND_LOOKS);
+    await world.advance(HOUR_AND_PASSES);
     const undelivered = secretsIn(world);
     world.fetch.answer(receiver, () => ({ status: 200, retryAfterMs: null }));
 
@@ -137,11 +137,11 @@ test("a removal whose write was lost is repeated", async () => {
     return world.table.put(item, options);
   };
   const flaky = { ...world.ctx, table: { ...world.table, put } };
-  const look = keyText(await world.read("alice", "one"));
+  const recordKey = keyText(await world.read("alice", "one"));
 
-  for (let looks = 0; looks < 12; looks++) {
+  for (let passes = 0; passes < 12; passes++) {
     world.clock.advance(15_000);
-    await reconcile(flaky, { look }).catch(() => undefined);
+    await reconcile(flaky, { look: recordKey }).catch(() => undefined);
   }
   await world.advance(15 * MINUTE);
 

@@ -1,18 +1,18 @@
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
-import { noteAnsweredLook } from "../../reconciler/cluster-state.ts";
+import { noteAnsweredRequest } from "../../reconciler/cluster-state.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
 import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
-import { isClusterSilent, noteLateLook, noteNoAnswer } from "../record/run/unseen.ts";
+import { isClusterSilent, noteLatePass, noteNoAnswer } from "../record/run/unseen.ts";
 import { stepActive } from "./active.ts";
-import { latestLook } from "./deadlines.ts";
+import { latestCheckAt } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./end/ending.ts";
-import { lookForLeftoverRuns } from "./end/leftover-runs.ts";
+import { removeLeftoversOfRuns } from "./end/leftover-runs.ts";
 import { droppingOldCopy } from "./end/log.ts";
 import { stepStopped } from "./end/stopped.ts";
 import { stepOverdue } from "./overdue.ts";
@@ -26,7 +26,7 @@ type StepOf = (
   ctx: WorkerContext,
   environment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ) => Promise<EnvironmentStep | undefined>;
 
 const steps = {
@@ -47,13 +47,13 @@ export async function stepEnvironment(
   ctx: WorkerContext,
   item: Item,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<EnvironmentStep | undefined> {
-  const environment = noteLateLook(parseEnvironment(item), now);
+  const environment = noteLatePass(parseEnvironment(item), now);
   const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, message));
   if (!step) return undefined;
   const { record } = step;
-  const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
+  const dueAt = record.dueAt && Math.min(record.dueAt, latestCheckAt(record, ctx.settings, now));
   const over = withOutageEnd(environment, { ...step, record: { ...record, dueAt, attempts: 0, fault: null } });
   return dueWhileEventsWait(droppingOldCopy(environment, over), now);
 }
@@ -64,7 +64,7 @@ function withOutageEnd(before: Environment, step: EnvironmentStep): EnvironmentS
   return {
     ...step,
     async after(ctx) {
-      await noteAnsweredLook(ctx);
+      await noteAnsweredRequest(ctx);
       await step.after?.(ctx);
     },
   };
@@ -74,14 +74,14 @@ async function nextStep(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<EnvironmentStep | undefined> {
   if (hasEventsToEmit(environment)) return tellReceiver(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
   const mayHaveLeftovers =
     environment.run.leftoversAt !== null && now >= environment.run.leftoversAt && isUnderWay(environment);
-  const stepOf = mayHaveLeftovers ? lookForLeftoverRuns : steps[environment.phase];
+  const stepOf = mayHaveLeftovers ? removeLeftoversOfRuns : steps[environment.phase];
   return stepOf(ctx, environment, now, message);
 }
 
@@ -109,9 +109,9 @@ export function afterFailure(
   error: unknown,
   now: number,
 ): Environment {
-  const late = noteLateLook(parseEnvironment(item), now);
+  const late = noteLatePass(parseEnvironment(item), now);
   const environment = error instanceof ClusterAway ? noteNoAnswer(late, now) : late;
-  const dueAt = Math.min(failure.dueAt, latestLook(environment, ctx.settings, now));
+  const dueAt = Math.min(failure.dueAt, latestCheckAt(environment, ctx.settings, now));
   return { ...environment, ...failure, dueAt };
 }
 
@@ -120,7 +120,7 @@ export function afterFailure(
  * node, for environments with capacity; a grant or a free disk, for queued environments
  * (docs/architecture/admission.md).
  */
-export function wantsLook(item: Item, message: Look): boolean {
+export function shouldProcessEarly(item: Item, message: ReconcileRequest): boolean {
   if (message.hint) return item.kind === "environment" && hasRun(item);
   const named = message.for ?? [];
   if (named.some((key) => key.startsWith(nodeGoneKey("").pk)))

@@ -5,7 +5,7 @@ import { refuseFullLine } from "../../pools/admission/waiting-limit.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict, Problem } from "../../problem.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { environmentKey, keyText, poolKey } from "../../store/keys.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { emitEvents } from "../../webhooks/outbox.ts";
@@ -89,8 +89,8 @@ export async function createEnvironment(
   if (!head) return madeBefore(ctx, key, input, uid);
   if (input.addressLabel !== undefined) await keepLabel(ctx, input.addressLabel, head, claimedAt);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
-  if (lease?.waits) await sendLook(ctx, key, { delayMs: NET_MS });
-  else await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
+  if (lease?.waits) await requestReconcile(ctx, key, { delayMs: NET_MS });
+  else await requestReconcile(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   await tellFirst(ctx, head);
   return head;
 }
@@ -103,7 +103,7 @@ export async function createEnvironment(
 async function tellFirst(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
   try {
     const { deliveries } = await emitEvents(ctx, head, ctx.clock.now());
-    for (const delivery of deliveries) await sendLook(ctx, delivery);
+    for (const delivery of deliveries) await requestReconcile(ctx, delivery);
   } catch (error) {
     ctx.log.warn("receiver told by the next look", { look: keyText(head), error: String(error) });
   }
@@ -161,6 +161,6 @@ async function madeBefore(
     // It never ran, because another environment had its disk.
     throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });
   }
-  await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
+  await requestReconcile(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
   return made;
 }

@@ -436,9 +436,9 @@ describe("a new life under an old id", () => {
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
     await world.advance(5_000);
-    let looks = 0;
+    let passes = 0;
     const put: typeof world.table.put = async (item, options) => {
-      if (keyText(item) === keyText(first) && (item as Item).uid !== first.uid && options?.ifWriter && looks++ === 0) {
+      if (keyText(item) === keyText(first) && (item as Item).uid !== first.uid && options?.ifWriter && passes++ === 0) {
         const old = await world.read("alice", "one");
         await writeRecord(world.ctx, { ...old, end: { ...old.end, cleanLooks: 1 } });
       }
@@ -448,7 +448,7 @@ describe("a new life under an old id", () => {
     const second = await createEnvironment({ ...alice, table: { ...world.table, put } }, session("one"));
     await world.advance(15 * 60_000);
 
-    expect([looks, second.uid === first.uid]).toEqual([2, false]);
+    expect([passes, second.uid === first.uid]).toEqual([2, false]);
     expect(await getEnvironment(alice, "one")).toMatchObject({ uid: second.uid, phase: "active" });
     const former = world.table.all().find(({ uid, kind }) => uid === first.uid && kind === "environment");
     expect(former).toMatchObject({ sk: `one~${first.uid}`, end: { cleanLooks: 2 } });

@@ -48,7 +48,7 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
 }
 
 /** How often a waiting request reads the record. */
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 /** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
 
@@ -74,7 +74,7 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
     }
     if (answer.text !== "" || answer.ended || leftMs <= 0 || signal?.aborted) return answer;
     hasWaited = true;
-    const pauseMs = Math.min(LOOK_MS, leftMs);
+    const pauseMs = Math.min(POLL_MS, leftMs);
     if (!printed) await wantCopies(ctx, id, environment).catch(unlessBusy);
     await waitForMore(ctx, environment, { live: printed && live, end: endOf(window), pauseMs, signal });
   }

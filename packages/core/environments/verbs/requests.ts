@@ -1,6 +1,6 @@
 import type { UserContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { HOUR_MS } from "../../units.ts";
 import { keepKeys } from "../access/guests.ts";
@@ -202,7 +202,7 @@ async function requestAction(
     what: `The ${ctx.noun} ${id} is`,
     token: chosen,
   });
-  if (record) await sendLook(ctx, record, { delayMs });
+  if (record) await requestReconcile(ctx, record, { delayMs });
   const recorded = answer ?? record?.requests.list.at(-1);
   if (!recorded) throw new Error(`Environment ${id} lost its newest action`);
   return recorded;

@@ -3,7 +3,7 @@ import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
 import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
-import { changed, lookAgainAt } from "../record/step-result.ts";
+import { changed, requeueAt } from "../record/step-result.ts";
 
 /** Counted apart from other failures, so that neither those nor a hint exhaust these tries early. */
 const MOST_TRIES = 4;
@@ -34,7 +34,7 @@ export async function resizeRun(
     ctx.log.warn("not resized", { uid, run, tries, error: String(error) });
     const nextAt = now + 2 ** tries * 1000;
     if (tries < MOST_TRIES) {
-      return lookAgainAt(
+      return requeueAt(
         { ...environment, run: { ...environment.run, resizing: { tries, nextAt } } },
         nextAt,
         "not resized",

@@ -63,11 +63,13 @@ test("a create that is repeated then finds its own, which takes its grant once",
 test("a new life of a deleted id does not take what was granted to the one before, although key and run are the same", async () => {
   const { world, alice, first } = await grantedWorld();
   await requestDelete(alice, "s-1");
-  const [look] = world.queue.receive("work", 10).filter(({ look: { look } }) => look === keyText(first));
-  if (!look) throw new Error("Nobody was told of the delete");
+  const [message] = world.queue
+    .receive("work", 10)
+    .filter(({ look: { look: recordKey } }) => recordKey === keyText(first));
+  if (!message) throw new Error("Nobody was told of the delete");
   const { reconcile } = await import("../../reconciler/reconcile.ts");
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
-  for (let looks = 0; looks < 5; looks++) await reconcile(deaf, look.look);
+  for (let passes = 0; passes < 5; passes++) await reconcile(deaf, message.look);
   expect((await present(world, alice)).phase).toBe("deleted");
 
   const second = await createEnvironment(alice, session);

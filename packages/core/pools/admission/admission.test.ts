@@ -4,7 +4,7 @@ import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Table } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
@@ -132,12 +132,15 @@ test("a drained type of which something is granted is planned once a minute, and
 
   const after = await viewPool(world.ctx, "h100");
   expect((after?.plans ?? 0) - (before?.plans ?? 0)).toBeLessThanOrEqual(6);
-  const looks: string[] = [];
-  const queue = { ...world.queue, send: async (_: string, { look }: Look) => void looks.push(look) };
+  const messages: string[] = [];
+  const queue = {
+    ...world.queue,
+    send: async (_: string, { look: recordKey }: ReconcileRequest) => void messages.push(recordKey),
+  };
   world.clock.advance(MINUTE);
   await planPools({ ...world.ctx, queue }, [{ look: keyText(poolKey("h100")) }]);
-  expect(looks).toContain(keyText(poolKey("h100")));
-  expect(looks).not.toContain(keyText(environment));
+  expect(messages).toContain(keyText(poolKey("h100")));
+  expect(messages).not.toContain(keyText(environment));
 });
 
 test("who was granted something that a drain keeps it from taking is told so, before those who wait behind", async () => {

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { poolTypes } from "../../fleet.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { admissionKey, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { flag, listOf, number, optional, orNull, shape, text } from "../../store/shape.ts";
@@ -145,5 +145,5 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
     what: "Admission is",
     tries: TRIES,
   });
-  if (record) await sendLook(ctx, poolKey(type));
+  if (record) await requestReconcile(ctx, poolKey(type));
 }

@@ -15,7 +15,7 @@ import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
-const look = keyText(poolKey("h100"));
+const recordKey = keyText(poolKey("h100"));
 
 /** A pool that has no machine, and may make so many. */
 async function scaledToZero(mostNodes = 1): Promise<MemoryWorld> {
@@ -67,7 +67,7 @@ test("a pool of a group is created once, and closed where the operator paused ad
 
   await Promise.all([refreshCapacity(ctx), refreshCapacity(ctx)]);
   await refreshCapacity(ctx);
-  await planPools(ctx, [{ look }]);
+  await planPools(ctx, [{ look: recordKey }]);
 
   expect((await readCapacity(ctx)).pools).toMatchObject([
     { pool: "h100", closed: "paused", available: 0, makeable: 1 },
@@ -193,9 +193,9 @@ test("a run that two planners granted takes one of the grants, and the other is 
       },
     },
   };
-  await planPools(deaf, [{ look, for: [keyText(environment)] }]);
+  await planPools(deaf, [{ look: recordKey, for: [keyText(environment)] }]);
   world.clock.advance(60_000);
-  await planPools(blind, [{ look }]);
+  await planPools(blind, [{ look: recordKey }]);
   const granted = (await viewPool(world.ctx, "h100"))?.granted.length;
 
   await world.advance(3 * MINUTE);

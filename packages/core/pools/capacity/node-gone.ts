@@ -5,7 +5,7 @@ import { poolTypes } from "../../fleet.ts";
 import type { Compute, NodeRef } from "../../ports/compute.ts";
 import type { Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { DAY_MS } from "../../units.ts";
@@ -58,7 +58,7 @@ export async function declareNodeGone(
   const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);
   await Promise.all([
     ...(node ? [planSoon(ctx, node.type)] : []),
-    ...runs.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
+    ...runs.map((environment) => requestReconcile(ctx, environment, { for: [keyText(key)] })),
   ]);
   return found.machine;
 }
@@ -99,7 +99,7 @@ export async function findDeclared(
 }
 
 /** Environments that wait for a machine are reconciled at least this often (environments/steps/lost-node.ts). */
-const LOOKED_AT_WITHIN_MS = 60_000;
+const CHECKED_WITHIN_MS = 60_000;
 
 /**
  * Finds a machine that no ledger item names, through the environments that wait for it. Such a machine died before its
@@ -112,7 +112,7 @@ async function machineWithoutItem(
   name: string,
 ): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | Pick<Ledger, "unreadable">> {
   const unpinned = ledgers.flatMap(({ makeable: { granted, held } }) => [...granted, ...held].map(({ key }) => key));
-  const waiting = await listLivingKeys(ctx, ctx.clock.now() + LOOKED_AT_WITHIN_MS);
+  const waiting = await listLivingKeys(ctx, ctx.clock.now() + CHECKED_WITHIN_MS);
   const { records, unreadable } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
   const machines = records.flatMap(({ run }) => run.machines.filter((machine) => machine.name === name));
   const hosts = records.flatMap(({ end }) => end.archive?.silent ?? []).filter((host) => host.name === name);

@@ -13,7 +13,7 @@ import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
-const look = keyText(poolKey("h100"));
+const recordKey = keyText(poolKey("h100"));
 
 function joins(world: MemoryWorld, name: string): void {
   const [node] = nodesOf({ h100: 1 });
@@ -30,7 +30,7 @@ async function submit(world: MemoryWorld, owner: string): Promise<Environment> {
 /** Has this planner plan for that job alone; its messages are lost. */
 async function plan(world: MemoryWorld, { pk, sk }: Environment, table: Table = world.table): Promise<void> {
   const queue = { ...world.queue, send: async () => {} };
-  await planPools({ ...world.ctx, table, queue }, [{ look, for: [keyText({ pk, sk })] }]);
+  await planPools({ ...world.ctx, table, queue }, [{ look: recordKey, for: [keyText({ pk, sk })] }]);
 }
 
 /** The group's one machine joins, and a planner that has seen it gives it to that job. */

@@ -62,7 +62,7 @@ interface State {
 }
 
 /** Ends between two checks of the clock. */
-const ENDS_PER_LOOK = 16;
+const ENDS_PER_SCAN = 16;
 
 /** Simulates the pool from the present, one end or arrival after another. After each, it grants as `plan` would. */
 export function runForward(pool: ForecastPool, options: RunOptions): Run {
@@ -77,7 +77,7 @@ export function runForward(pool: ForecastPool, options: RunOptions): Run {
     if (next === Infinity) return done(Infinity);
     if (next > options.until) return done(options.until);
     if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
-    if (ends >= options.leastEnds && ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now, true);
+    if (ends >= options.leastEnds && ends % ENDS_PER_SCAN === 0 && options.isOver()) return done(state.now, true);
     state.now = next;
     while (ending.nextAt() === next) giveBack(state, ending.pop());
     admit(state);
@@ -151,7 +151,7 @@ function admit(state: State): void {
     limits[pool.waiters[next]?.need ?? 0] = -1;
   }
   if (reserved) letPass(state, reserved, limits);
-  lookForRoom(state, reserved);
+  findRoom(state, reserved);
 }
 
 /** Backfills: starts other jobs in fair order if they do not delay the reserved start. */
@@ -214,19 +214,19 @@ function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): nu
   return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
 }
 
-function lookForRoom(state: State, reserved: Reservation | undefined): void {
+function findRoom(state: State, reserved: Reservation | undefined): void {
   const { free, roomAt, gaps, options } = state;
   const largest = free.largest();
   for (const [index, need] of options.asked.entries()) {
     if (roomAt[index] !== Infinity || need.units > largest) continue;
     const found = free.find(need, reserved && passes(reserved, free, need, Infinity));
     if (found) roomAt[index] = readyOn(state, found);
-    else if (reserved) lookForGap(state, need, reserved, gaps[index] ?? []);
+    else if (reserved) findGap(state, need, reserved, gaps[index] ?? []);
   }
 }
 
 /** Records room for jobs that end before the reserved start, as `letPass` would allow. */
-function lookForGap(state: State, need: Need, reserved: Reservation, knownGaps: FoundGap[]): void {
+function findGap(state: State, need: Need, reserved: Reservation, knownGaps: FoundGap[]): void {
   const lastsMs = reserved.startsAt - state.now;
   if (!isLonger(knownGaps, lastsMs)) return;
   const found = state.free.find(need);

@@ -1,6 +1,6 @@
 import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
 import { isSwept } from "../../reconciler/hidden.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
@@ -98,7 +98,7 @@ export async function settleLedger(
   const ledger = { ...before, nodes, granted, held };
   raiseAlarm(ctx, ledger, now);
   const stay = compared.filter((old) => holding(old, knownEnvironments.get(old.key)).length > 0);
-  await lookWhereNoSweepDoes(ctx, [...granted, ...stay, ...taken], knownEnvironments, now);
+  await reconcileOutsideSweep(ctx, [...granted, ...stay, ...taken], knownEnvironments, now);
   return { ledger, known: knownEnvironments, compared: turn.compared };
 }
 
@@ -147,7 +147,7 @@ function afterWithdrawals(
 }
 
 /** Queues a reconcile for holders that the sweep does not reach, for example after a record was edited by hand. */
-async function lookWhereNoSweepDoes(
+async function reconcileOutsideSweep(
   ctx: PlannerContext,
   compared: readonly Grant[],
   knownEnvironments: ReadonlyMap<string, Environment>,
@@ -155,7 +155,7 @@ async function lookWhereNoSweepDoes(
 ): Promise<void> {
   const records = compared.flatMap(({ key }) => knownEnvironments.get(key) ?? []);
   const hidden = records.filter((record) => !isSwept(ctx, record, now));
-  await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
+  await Promise.all(hidden.map((record) => requestReconcile(ctx, keyOf(record))));
 }
 
 /** Sums the units that unreadable records hold. */
@@ -169,8 +169,8 @@ function raiseAlarm(ctx: PlannerContext, ledger: Ledger, now: number): void {
   const isLong = ({ unreadableSince = now }: Grant) => now - unreadableSince > LONGEST_UNREADABLE_MS;
   const long = [...ledger.granted.filter(isLong), ...ledger.held.filter(isLong)];
   if (long.length === 0) return;
-  const looks = long.slice(0, MOST_LOGGED).map(({ key }) => key);
-  ctx.log.error("capacity not readable", { pool: ledger.type, units: unreadableUnits(ledger), looks });
+  const keys = long.slice(0, MOST_LOGGED).map(({ key }) => key);
+  ctx.log.error("capacity not readable", { pool: ledger.type, units: unreadableUnits(ledger), looks: keys });
 }
 
 const MOST_LOGGED = 10;

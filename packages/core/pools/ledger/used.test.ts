@@ -8,7 +8,7 @@ import { readUsed, writeUsed } from "./used.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
-const poolLook = keyText(poolKey("h100"));
+const poolRequest = keyText(poolKey("h100"));
 
 function holding(owner: string, units: number, at: number): Holding {
   const size = { pool: "h100", instanceType: "p5.48xlarge", machines: 1, units, gpus: units, wantedMs: HOUR };
@@ -107,11 +107,11 @@ test("a plan reads what was used once when several owners wait, and not at all w
   const ofUse = () => reads.filter((keys) => keys.length < 16 && keys.some((pk) => pk.startsWith("used#")));
   for (const id of ["one", "two"]) await createEnvironment(world.as("alice"), newEnvironment(id));
 
-  await planPools(ctx, [{ look: poolLook }]);
+  await planPools(ctx, [{ look: poolRequest }]);
   const ofOneOwner = ofUse().length;
   for (const name of ["bob", "carol"]) {
     const { pk, sk } = await createEnvironment(world.as(name), newEnvironment("one"));
-    await planPools(ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
+    await planPools(ctx, [{ look: poolRequest, for: [keyText({ pk, sk })] }]);
   }
 
   expect(ofOneOwner).toBe(0);

@@ -11,7 +11,7 @@ import { entryOf, ledgerOf, nodeLedgerKey, readLedger } from "./ledger.ts";
 import { emptyPool, type Grant, type HeldEntry, type Ledger, type NodeLedger } from "./record.ts";
 import { writeLedger } from "./write-ledger.ts";
 
-const look = keyText(poolKey("h100"));
+const recordKey = keyText(poolKey("h100"));
 const owner = "616c6963650000000000000000000000";
 
 /** A pool of so many machines of 8 units, as the cluster was listed. */
@@ -70,7 +70,7 @@ describe("a plan that is written", () => {
       await world.table.put({ ...node, writers: ["another"], ready: false } as never);
     });
 
-    await planPools({ ...world.ctx, table }, [{ look, for: jobs.map(keyText) }]);
+    await planPools({ ...world.ctx, table }, [{ look: recordKey, for: jobs.map(keyText) }]);
 
     const pool = await viewPool(world.ctx, "h100");
     expect(pool?.granted.flatMap(({ shares }) => shares.map(({ node }) => node)).sort()).toEqual(["h100-2", "h100-3"]);
@@ -88,7 +88,7 @@ describe("a plan that is written", () => {
       return world.table.put(item, options);
     };
 
-    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: jobs.map(keyText) }]);
+    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look: recordKey, for: jobs.map(keyText) }]);
 
     const pool = await viewPool(world.ctx, "h100");
     expect(pool?.granted.flatMap(({ shares }) => shares.map(({ node }) => node)).sort()).toEqual(["h100-2", "h100-3"]);
@@ -103,7 +103,7 @@ describe("a plan that is written", () => {
       await world.table.put({ ...node, writers: ["another"] } as never);
     });
 
-    await planPools({ ...world.ctx, table }, [{ look, for: [keyText(both)] }]);
+    await planPools({ ...world.ctx, table }, [{ look: recordKey, for: [keyText(both)] }]);
     const refused = (await viewPool(world.ctx, "h100"))?.nodes.map(({ granted }) => granted.length);
     await world.advance(60_000);
 
@@ -249,7 +249,7 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   };
 
   world.clock.advance(60_000);
-  await planPools({ ...world.ctx, table: counted }, [{ look, for: [keyText(waits)] }]);
+  await planPools({ ...world.ctx, table: counted }, [{ look: recordKey, for: [keyText(waits)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([waits.uid]);
@@ -275,7 +275,7 @@ test("a ledger whose partitions have several pages is planned with as a whole", 
   };
 
   world.clock.advance(60_000);
-  await planPools({ ...world.ctx, table: paged }, [{ look, for: [keyText(waits)] }]);
+  await planPools({ ...world.ctx, table: paged }, [{ look: recordKey, for: [keyText(waits)] }]);
 
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 3_200, free: 3_192 });
   expect(pages).toBeGreaterThan(16);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Item, Table } from "../../ports/table.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
 import { planPools } from "./planner.ts";
@@ -18,10 +18,10 @@ test.each([
 ])("where a forecast takes $forecastMs ms, a batch of four plans makes $made behind all grants", async (row) => {
   const world = await memoryWorld({ nodes: nodesOf(Object.fromEntries(pools.map((pool) => [pool, 1]))) });
   world.clock.advance(60_000);
-  const looks: Look[] = [];
+  const messages: ReconcileRequest[] = [];
   for (const pool of pools) {
     const environment = await createEnvironment(world.as("alice"), newEnvironment(`first-${pool}`, { pool }));
-    looks.push({ look: keyText(poolKey(pool)), for: [keyText(environment)] });
+    messages.push({ look: keyText(poolKey(pool)), for: [keyText(environment)] });
   }
   const { table, queue, clock } = world.ctx;
   let at = 0;
@@ -44,7 +44,7 @@ test.each([
     clock: { ...clock, monotonic: () => at },
   };
 
-  const left = await planPools(ctx, looks);
+  const left = await planPools(ctx, messages);
 
   expect(left).toEqual([]);
   expect(order.filter((kind) => kind === "pool item")).toHaveLength(pools.length);

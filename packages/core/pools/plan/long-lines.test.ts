@@ -14,7 +14,7 @@ import { environmentKey, keyText, poolKey } from "../../store/keys.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { planPools } from "./planner.ts";
 
-const poolLook = keyText(poolKey("h100"));
+const poolRequest = keyText(poolKey("h100"));
 const MINUTE = 60_000;
 
 /** Later than any test goes. */
@@ -64,7 +64,7 @@ test("beyond the first 50 of a line nobody is planned for, they are told so, and
   const last = await world.read("alice", "many-2099");
   const before = (await viewPool(world.ctx, "h100"))?.plans;
 
-  await planPools(world.ctx, [{ look: poolLook, for: [keyText(last)] }]);
+  await planPools(world.ctx, [{ look: poolRequest, for: [keyText(last)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.seen).toHaveLength(50);
@@ -81,7 +81,7 @@ test("cancelling one that stands far back makes no plan", async () => {
   const { pk, sk } = await world.read("alice", "many-99");
   await requestCancel(world.as("alice"), "many-99");
 
-  await planPools(world.ctx, [{ look: poolLook, for: [keyText({ pk, sk })] }]);
+  await planPools(world.ctx, [{ look: poolRequest, for: [keyText({ pk, sk })] }]);
 
   expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
@@ -106,7 +106,7 @@ test("20,000 submits of one owner leave a plan, its reads and the ledger small",
     return page;
   };
 
-  await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolRequest }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(served).toBeLessThanOrEqual(2_001);
@@ -135,7 +135,7 @@ async function plansOver(owners: number, each: number, plans: number) {
   for (let n = 0; n < plans; n++) {
     reads.push(0);
     world.clock.advance(MINUTE);
-    await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+    await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolRequest }]);
     for (const uid of (await viewPool(world.ctx, "h100"))?.seen ?? [])
       ownersSeen.add(Number.parseInt(uid, 16) % owners);
   }

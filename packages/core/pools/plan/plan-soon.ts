@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { sendLook } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/look.ts";
 import { poolKey } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { findPool } from "../ledger/record.ts";
@@ -11,5 +11,5 @@ export async function planSoon(ctx: Context<"table" | "queue">, type: string): P
     decide: (pool) => pool && { ...pool, dueAt: ctx.clock.now() },
     what: `Pool ${type} is`,
   });
-  await sendLook(ctx, poolKey(type));
+  await requestReconcile(ctx, poolKey(type));
 }

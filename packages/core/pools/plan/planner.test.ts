@@ -8,14 +8,14 @@ import { requestDelete } from "../../environments/verbs/delete.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
 import { requestStart } from "../../environments/verbs/start.ts";
 import { requestStop } from "../../environments/verbs/stop.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Item, Stored, Table } from "../../ports/table.ts";
 import { keyText, planKey, poolKey } from "../../store/keys.ts";
 import { refreshCapacity } from "../capacity/capacity.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { planPools } from "./planner.ts";
 
-const poolLook = keyText(poolKey("h100"));
+const poolRequest = keyText(poolKey("h100"));
 
 test("an environment that the index does not show yet is planned for because the message names it", async () => {
   const world = await memoryWorld();
@@ -23,7 +23,7 @@ test("an environment that the index does not show yet is planned for because the
   const blind = { ...world.ctx, table: { ...world.table, query } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
-  await planPools(blind, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(blind, [{ look: poolRequest, for: [keyText(environment)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map((grant) => grant.uid)).toEqual([environment.uid]);
@@ -39,7 +39,7 @@ test("an environment that the index still shows is granted nothing once its reco
   const late = { ...world.ctx, table: { ...world.table, query } };
   world.clock.advance(61_000);
 
-  await planPools(late, [{ look: poolLook }]);
+  await planPools(late, [{ look: poolRequest }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(stale.items).toEqual([]);
@@ -52,12 +52,12 @@ test("who was stopped before it took its grant is granted anew as soon as it is 
   const alice = world.as("alice");
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const environment = await createEnvironment(alice, { ...newEnvironment("one"), policy });
-  const look = { look: poolLook, for: [keyText(environment)] };
-  await planPools(world.ctx, [look]);
+  const message = { look: poolRequest, for: [keyText(environment)] };
+  await planPools(world.ctx, [message]);
   await requestStop(alice, "one");
   await requestStart(alice, "one");
 
-  await planPools(world.ctx, [look]);
+  await planPools(world.ctx, [message]);
 
   const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, run }) => [uid, run]);
   expect(granted).toEqual([[environment.uid, 2]]);
@@ -74,7 +74,7 @@ test("who is stopped and started again with a smaller size before the pool looks
   await requestStop(bob, "one");
   await requestStart(bob, "one", { size: newEnvironment("one", { gpus: 4 }).size });
 
-  await planPools(world.ctx, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(world.ctx, [{ look: poolRequest, for: [keyText(environment)] }]);
 
   const granted = (await viewPool(world.ctx, "h100"))?.granted.map(({ uid, size }) => [uid, size.units]);
   expect(granted).toEqual([[environment.uid, 4]]);
@@ -99,7 +99,7 @@ test.each([
     "index" in query && query.index === "waiting" ? shown : world.table.query(query);
 
   world.clock.advance(61_000);
-  await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolLook }]);
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [{ look: poolRequest }]);
 
   expect(shown.items).toHaveLength(1);
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ shares }) => shares)).toEqual(granted);
@@ -120,9 +120,9 @@ test("a life that the index still shows is granted nothing once its id has anoth
   const granted = async () => (await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid);
   world.clock.advance(61_000);
 
-  await planPools(late, [{ look: poolLook }]);
+  await planPools(late, [{ look: poolRequest }]);
   const unnamed = await granted();
-  await planPools(late, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools(late, [{ look: poolRequest, for: [keyText(second)] }]);
 
   expect(shown.items.map(({ uid, pk, sk }) => [uid, keyText({ pk, sk })])).toEqual([[first.uid, keyText(second)]]);
   expect(unnamed).toEqual([]);
@@ -136,20 +136,20 @@ test("a look that names only what was considered already makes no plan", async (
   await world.deliver();
   const before = (await viewPool(world.ctx, "h100"))?.plans;
 
-  await planPools(world.ctx, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools(world.ctx, [{ look: poolRequest, for: [keyText(second)] }]);
 
   expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
 
 test("many submits in one batch are one plan", async () => {
   const world = await memoryWorld({ nodes: [] });
-  const looks = [];
+  const messages = [];
   for (let n = 0; n < 50; n++) {
     const environment = await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`));
-    looks.push({ look: poolLook, for: [keyText(environment)] });
+    messages.push({ look: poolRequest, for: [keyText(environment)] });
   }
 
-  await planPools(world.ctx, looks);
+  await planPools(world.ctx, messages);
 
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
@@ -167,7 +167,7 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan, an
 
   const again = await planPools({ ...world.ctx, table: { ...world.table, query } }, [
     bad,
-    { look: poolLook, for: [keyText(job)] },
+    { look: poolRequest, for: [keyText(job)] },
   ]);
 
   expect(again).toEqual([bad]);
@@ -187,8 +187,8 @@ test("a batch that took long hands back the pools that it did not begin, with al
   world.clock.advance(61_000);
   const [slow, behind, named] = [
     { look: keyText(poolKey("t4")) },
-    { look: poolLook },
-    { look: poolLook, for: [keyText(job)] },
+    { look: poolRequest },
+    { look: poolRequest, for: [keyText(job)] },
   ];
 
   const left = await planPools({ ...world.ctx, table: { ...world.table, query } }, [slow, behind, slow, named]);
@@ -210,9 +210,9 @@ test("a plan by a clock that was ahead puts no later plan off", async () => {
     await createEnvironment(world.as("carol"), newEnvironment("three")),
   ];
   const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
-  await planPools({ ...world.ctx, clock }, [{ look: poolLook, for: [keyText(second)] }]);
+  await planPools({ ...world.ctx, clock }, [{ look: poolRequest, for: [keyText(second)] }]);
 
-  await planPools(world.ctx, [{ look: poolLook, for: [keyText(third)] }]);
+  await planPools(world.ctx, [{ look: poolRequest, for: [keyText(third)] }]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.seen).toContain(third.uid);
@@ -227,10 +227,10 @@ test("a look at a pool that a clock ahead of all others put off for an hour plan
   const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
   const deaf = { ...world.queue, send: async () => {} };
   await requestCancel(world.as("alice"), "one");
-  await planPools({ ...world.ctx, clock, queue: deaf }, [{ look: poolLook, for: [keyText(first)] }]);
+  await planPools({ ...world.ctx, clock, queue: deaf }, [{ look: poolRequest, for: [keyText(first)] }]);
   const before = await viewPool(world.ctx, "h100");
 
-  await planPools(world.ctx, [{ look: poolLook }]);
+  await planPools(world.ctx, [{ look: poolRequest }]);
 
   const after = await viewPool(world.ctx, "h100");
   expect((before?.dueAt ?? 0) - world.clock.now()).toBeGreaterThan(3_600_000);
@@ -247,19 +247,19 @@ test("a look at a pool that is a little early comes back, also where it came tog
   const sent: unknown[] = [];
   const send: typeof world.queue.send = async (_, message, options) => void sent.push([message, options]);
   const ctx = { ...world.ctx, queue: { ...world.queue, send } };
-  const naming = { look: poolLook, for: [keyText(environment)] };
+  const naming = { look: poolRequest, for: [keyText(environment)] };
 
   await planPools(ctx, [naming]);
-  await planPools(ctx, [{ look: poolLook }, naming]);
+  await planPools(ctx, [{ look: poolRequest }, naming]);
 
-  expect(sent).toEqual([[{ look: poolLook }, { delaySeconds: 1 }]]);
+  expect(sent).toEqual([[{ look: poolRequest }, { delaySeconds: 1 }]]);
 });
 
 test("a grant whose look was lost is told again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  await planPools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(deaf, [{ look: poolRequest, for: [keyText(environment)] }]);
   for (const message of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", message.id);
 
   await world.advance(70_000);
@@ -270,21 +270,21 @@ test("a grant whose look was lost is told again, and taken", async () => {
 test("an open grant is announced after 4 s, when its age has doubled, and each minute, however often is planned", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  await planPools(world.ctx, [{ look: poolLook }]);
+  await planPools(world.ctx, [{ look: poolRequest }]);
   world.clock.advance(1_000);
   const begun = world.clock.now();
   const announced: number[] = [];
-  const send: typeof world.queue.send = async (_, { look }) => {
-    if (look === keyText(environment)) announced.push((world.clock.now() - begun) / 1000);
+  const send: typeof world.queue.send = async (_, { look: recordKey }) => {
+    if (recordKey === keyText(environment)) announced.push((world.clock.now() - begun) / 1000);
   };
   const deaf = { ...world.ctx, queue: { ...world.queue, send } };
-  await planPools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
+  await planPools(deaf, [{ look: poolRequest, for: [keyText(environment)] }]);
 
   for (let second = 1; second <= 190; second++) {
     world.clock.advance(1_000);
     const due = { ...(await world.table.get(poolKey("h100"))), dueAt: world.clock.now() };
     await world.table.put(due as unknown as Stored);
-    await planPools(deaf, [{ look: poolLook }]);
+    await planPools(deaf, [{ look: poolRequest }]);
   }
 
   expect(announced).toEqual([0, 4, 8, 16, 32, 60, 120, 180]);
@@ -435,10 +435,10 @@ test("no grant of a batch waits for a forecast, also not that of another pool", 
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
   world.clock.advance(60_000);
   const order: string[] = [];
-  const looks: Look[] = [];
+  const messages: ReconcileRequest[] = [];
   for (const pool of ["h100", "a100"]) {
     const environment = await createEnvironment(world.as("alice"), newEnvironment(`first-${pool}`, { pool }));
-    looks.push({ look: keyText(poolKey(pool)), for: [keyText(environment)] });
+    messages.push({ look: keyText(poolKey(pool)), for: [keyText(environment)] });
   }
   const { table } = world.ctx;
   const put: Table["put"] = async (item, options) => {
@@ -446,7 +446,7 @@ test("no grant of a batch waits for a forecast, also not that of another pool", 
     return table.put(item, options);
   };
 
-  await planPools({ ...world.ctx, table: { ...table, put } }, looks);
+  await planPools({ ...world.ctx, table: { ...table, put } }, messages);
 
   expect(order.filter((kind) => kind === "pool")).toHaveLength(2);
   expect(order.indexOf("forecast")).toBeGreaterThan(order.lastIndexOf("pool"));

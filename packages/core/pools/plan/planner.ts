@@ -1,11 +1,11 @@
 import type { Environment } from "../../environments/record/record.ts";
 import { poolTypes } from "../../fleet.ts";
-import type { Look } from "../../ports/queue.ts";
+import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
 import { withinReach } from "../../reconciler/hidden.ts";
-import { SWEEP_REACH_MS, sendLook } from "../../reconciler/look.ts";
-import { endEarly, lookUntilOver } from "../../reconciler/one-look.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "../../reconciler/look.ts";
+import { endEarly, retryOnConflict } from "../../reconciler/one-look.ts";
 import { poisoned } from "../../reconciler/poison.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../../store/keys.ts";
@@ -30,23 +30,26 @@ import { adviceOf, headAfterPlan } from "./head-after-plan.ts";
  * logged and the others are still planned. Returns the messages to retry: those of pools that failed, and of pools that
  * were not started in time.
  */
-export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<Look[]> {
+export async function planPools(
+  ctx: PlannerContext,
+  messages: readonly ReconcileRequest[],
+): Promise<ReconcileRequest[]> {
   const startedAt = ctx.clock.monotonic();
-  const pools = Map.groupBy(looks, ({ look }) => look);
+  const pools = Map.groupBy(messages, ({ look: recordKey }) => recordKey);
   const failed = new Set<string>();
   const left = new Set(pools.keys());
   const forecasts: (() => Promise<void>)[] = [];
-  for (const [look, merged] of pools) {
+  for (const [recordKey, merged] of pools) {
     // Always plan the first pool, or a batch could be retried forever.
     if (left.size < pools.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
-    left.delete(look);
-    const key = keyOfText(look);
+    left.delete(recordKey);
+    const key = keyOfText(recordKey);
     if (key && isPool(key)) {
       await planWithRetries(ctx, key, askedBy(merged), forecasts).catch((error) => {
-        failed.add(look);
-        ctx.log.error("look failed", { look, error: error instanceof Error ? error.stack : String(error) });
+        failed.add(recordKey);
+        ctx.log.error("look failed", { look: recordKey, error: error instanceof Error ? error.stack : String(error) });
       });
-    } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
+    } else ctx.log.error("unknown key in message", { look: recordKey.slice(0, 200) });
   }
   // Forecast after all plans, so that no grant waits for a forecast. A separate message would have to read and parse
   // the whole ledger again. The next plan makes up for a forecast that is left out.
@@ -54,7 +57,7 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
     if (ctx.clock.monotonic() - startedAt > FORECAST_WITHIN_MS) break;
     await makeForecast();
   }
-  return looks.filter(({ look }) => failed.has(look) || left.has(look));
+  return messages.filter(({ look: recordKey }) => failed.has(recordKey) || left.has(recordKey));
 }
 
 /** A third of the time that a batch has (functions/consumers/plan.ts). The pool started last keeps the rest. */
@@ -75,8 +78,8 @@ interface Asked {
   readonly isTimed: boolean;
 }
 
-function askedBy(looks: readonly Look[]): Asked {
-  const named = looks.map(({ for: environments = [] }) => environments);
+function askedBy(messages: readonly ReconcileRequest[]): Asked {
+  const named = messages.map(({ for: environments = [] }) => environments);
   return { named: [...new Set(named.flat())], isTimed: named.some(({ length }) => length === 0) };
 }
 
@@ -86,7 +89,7 @@ async function planWithRetries(
   request: Asked,
   forecasts: (() => Promise<void>)[],
 ): Promise<void> {
-  await lookUntilOver(ctx, key, { for: request.named }, async () => {
+  await retryOnConflict(ctx, key, { for: request.named }, async () => {
     try {
       const makeForecast = await planOnce(ctx, key, request);
       if (makeForecast) forecasts.push(makeForecast);
@@ -143,7 +146,7 @@ async function planOnce(
   const { granted, held } = written.ledger;
   await Promise.all([
     ...grantsToAnnounce(head, before, granted, now).map((grant) => announceGrant(ctx, grant)),
-    sendNextLook(ctx, head, now),
+    requestNextPass(ctx, head, now),
     writeUsed(ctx, decided.used),
     advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
   ]);
@@ -186,7 +189,7 @@ function isDueBy({ dueAt }: Pool, at: number): boolean {
 
 async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promise<void> {
   const written = await writeHead(ctx, head, (newest) => dueBy(newest, dueAt));
-  await sendNextLook(ctx, written, ctx.clock.now());
+  await requestNextPass(ctx, written, ctx.clock.now());
 }
 
 /**
@@ -257,10 +260,10 @@ function timesAnnounced(age: number): number {
 /** Sends the environment the keys of its ledger items, so that it reads them before it is due. */
 async function announceGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
   const key = keyOfText(environment);
-  if (key) await sendLook(ctx, key, { for: [...new Set(items)] });
+  if (key) await requestReconcile(ctx, key, { for: [...new Set(items)] });
 }
 
-async function sendNextLook(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
+async function requestNextPass(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
   const wait = (pool.dueAt ?? now) - now;
-  if (wait <= SWEEP_REACH_MS) await sendLook(ctx, poolKey(pool.type), { delayMs: Math.max(wait, 1) });
+  if (wait <= SWEEP_REACH_MS) await requestReconcile(ctx, poolKey(pool.type), { delayMs: Math.max(wait, 1) });
 }

@@ -49,9 +49,9 @@ test("where the index proposes hundreds who do not wait any more, the first in l
   }
   const query: typeof world.table.query = async (input) =>
     "index" in input && input.index === "waiting" ? index.query(input) : world.table.query(input);
-  const look = { look: keyText(poolKey("h100")), for: [keyText(next)] };
+  const message = { look: keyText(poolKey("h100")), for: [keyText(next)] };
 
-  await planPools({ ...world.ctx, table: { ...world.table, query } }, [look]);
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [message]);
 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.head?.uid).toBe(first.uid);
@@ -87,8 +87,8 @@ test("the first in line stays it while the ledger item of a machine that it need
 test("who was granted a machine whose ledger item only a newer worker reads is not cancelled as one that waits", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
   const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
-  const look = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
-  await planPools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [look]);
+  const message = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
+  await planPools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [message]);
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
 
   const putBack = await makeNewer(world, itemOf(world, "h100-1"));

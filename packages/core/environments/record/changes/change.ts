@@ -1,7 +1,7 @@
 import type { UserContext } from "../../../context.ts";
 import type { Key } from "../../../ports/table.ts";
 import { Problem } from "../../../problem.ts";
-import { sendLook } from "../../../reconciler/look.ts";
+import { requestReconcile } from "../../../reconciler/look.ts";
 import { keyText, poolKey } from "../../../store/keys.ts";
 import { changeRecord } from "../../../store/write-record.ts";
 import { emitEvents } from "../../../webhooks/outbox.ts";
@@ -34,8 +34,8 @@ export async function changeEnvironment(
   });
   if (!record) return result.emitted;
   await Promise.all([
-    sendLooks(ctx, result.emitted, record),
-    ...result.deliveries.map((delivery) => sendLook(ctx, delivery)),
+    requestReconciles(ctx, result.emitted, record),
+    ...result.deliveries.map((delivery) => requestReconcile(ctx, delivery)),
   ]);
   return record;
 }
@@ -53,11 +53,11 @@ export function refuseUnlessRestartable(ctx: UserContext, environment: Environme
   throw new Problem("conflict", `Cannot ${verb} ${ctx.noun} ${id} in status ${outcome?.phase ?? phase}`);
 }
 
-async function sendLooks(ctx: UserContext<"queue">, before: Environment, after: Environment): Promise<void> {
+async function requestReconciles(ctx: UserContext<"queue">, before: Environment, after: Environment): Promise<void> {
   const key: Key = keyOf(after);
   const pools = [before, after].filter(isWaiting).map(({ size }) => size.pool);
-  const looks = [...new Set(isWaiting(before) && isWaiting(after) ? [] : pools)].map((pool) =>
-    sendLook(ctx, poolKey(pool), { for: [keyText(key)] }),
+  const messages = [...new Set(isWaiting(before) && isWaiting(after) ? [] : pools)].map((pool) =>
+    requestReconcile(ctx, poolKey(pool), { for: [keyText(key)] }),
   );
-  await Promise.all([sendLook(ctx, key), ...looks]);
+  await Promise.all([requestReconcile(ctx, key), ...messages]);
 }

@@ -57,8 +57,8 @@ export function lacksLastLog({ hasCommand, run, log }: Environment): boolean {
 export function isLogComplete(environment: Environment): boolean {
   const { phase, end, run } = environment;
   if (end.outcome === null) return false;
-  const isLooking = phase === "active" || phase === "stopping";
-  return !isLooking || run.removedAt !== null || run.appliedAt === null || !lacksLastLog(environment);
+  const isCopying = phase === "active" || phase === "stopping";
+  return !isCopying || run.removedAt !== null || run.appliedAt === null || !lacksLastLog(environment);
 }
 
 /** Returns when the log of an ended environment is removed; undefined without a log. */

@@ -20,7 +20,7 @@ const LATE_MS = 30_000;
 const LATE_BACKUP_MS = HOUR_MS;
 
 /** Excludes the time in which a look was due but no worker looked. */
-export function noteLateLook(environment: Environment, now: number): Environment {
+export function noteLatePass(environment: Environment, now: number): Environment {
   const { phase, unseen, end, dueAt } = environment;
   const lateMs = now - (dueAt ?? now);
   if (phase === "stopping" && end.backup && lateMs > LATE_BACKUP_MS) {

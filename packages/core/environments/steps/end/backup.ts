@@ -12,7 +12,7 @@ import { type Environment, keyOf } from "../../record/record.ts";
 import { changed, tellingDisk, waitedFor } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
 import { detachVolumes } from "../lost-node.ts";
-import { listSnapshotMaking, lookForVolume, releaseDisk } from "../start/disk.ts";
+import { findVolume, listSnapshotMaking, releaseDisk } from "../start/disk.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
@@ -43,7 +43,7 @@ export async function backUp(
   // Search before the volume is checked, because a snapshot outlives its volume.
   const left = claim ? await resolveClaim(ctx, environment, use, disk, claim, now) : "nothing";
   if (typeof left !== "string") return left;
-  const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
+  const volume = disk.volume ? await findVolume(ctx, disk, disk.volume) : "gone";
   if (volume === "missed") return waitedFor(environment, now, "Waits until the volume of its disk is seen");
   if (volume === "gone") {
     return release(ctx, environment, use, now, whatIsLeft(disk));

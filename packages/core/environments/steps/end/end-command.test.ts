@@ -8,7 +8,7 @@ import {
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import type { Compute } from "../../../ports/compute.ts";
-import type { Look } from "../../../ports/queue.ts";
+import type { ReconcileRequest } from "../../../ports/queue.ts";
 import type { Key } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
@@ -58,11 +58,11 @@ function change(world: MemoryWorld, changes: Partial<Compute>): void {
   Object.assign(world.ctx, { compute: { ...world.ctx.compute, ...changes } });
 }
 
-async function lookAgain(world: MemoryWorld): Promise<void> {
-  await reconcile(world.ctx, await lookAt(world));
+async function reconcileAgain(world: MemoryWorld): Promise<void> {
+  await reconcile(world.ctx, await reconcileNow(world));
 }
 
-async function lookAt(world: MemoryWorld): Promise<Look> {
+async function reconcileNow(world: MemoryWorld): Promise<ReconcileRequest> {
   return { look: keyText(keyOf(await world.read("alice", "one"))), hint: true };
 }
 
@@ -142,10 +142,10 @@ describe("a command", () => {
   test("is asked again to end where the worker that asked died before it wrote that", async () => {
     const { world, calls, shown } = await started({ ignoresTerm: true });
     await requestCancel(world.as("alice"), "one");
-    await lookAgain(world);
+    await reconcileAgain(world);
     const dies = async () => Promise.reject(new Error("died"));
     const dying = { ...world.ctx, table: { ...world.ctx.table, put: dies } };
-    await reconcile(dying, await lookAt(world)).catch(() => undefined);
+    await reconcile(dying, await reconcileNow(world)).catch(() => undefined);
     expect(calls).toEqual(["terminate"]);
 
     await world.advance(60 * SECOND);
@@ -159,7 +159,7 @@ describe("a command", () => {
     const { world, uid, calls } = await started();
     world.compute.kill(uid, 1);
 
-    await lookAgain(world);
+    await reconcileAgain(world);
     await world.advance(60 * SECOND);
 
     expect(calls).toEqual(["readLog", "remove"]);
@@ -222,10 +222,10 @@ describe("a worker that slept after its read", () => {
   test("does not end a command", async () => {
     const { world } = await started();
     await requestCancel(world.as("alice"), "one");
-    await lookAgain(world);
+    await reconcileAgain(world);
     const ages = await slowOnce(world, ["terminate"]);
 
-    await lookAgain(world);
+    await reconcileAgain(world);
 
     expect(ages).toEqual(["terminate after 0 s"]);
   });
@@ -234,10 +234,10 @@ describe("a worker that slept after its read", () => {
     const log = recordingLog();
     const { world } = await started({ hasCommand: false }, { log });
     await requestCancel(world.as("alice"), "one");
-    await lookAgain(world);
+    await reconcileAgain(world);
     const ages = await slowOnce(world, ["tell", "remove"]);
 
-    await lookAgain(world);
+    await reconcileAgain(world);
 
     expect(ages).toEqual(["tell after 0 s", "remove after 0 s"]);
     expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);

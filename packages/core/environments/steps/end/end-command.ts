@@ -3,7 +3,7 @@ import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { lacksLastLog } from "../../record/log/kept-log.ts";
 import type { Environment } from "../../record/record.ts";
-import { changed, lookAgainAt, waitMs } from "../../record/step-result.ts";
+import { changed, requeueAt, waitMs } from "../../record/step-result.ts";
 import { copyLastLog } from "./log.ts";
 
 /** Time from SIGTERM to SIGKILL for a command. */
@@ -47,7 +47,7 @@ async function endCommand(
     run: { ...run, terminatedAt },
     end: { ...environment.end, waitsFor: "Waits until its command has ended" },
   };
-  return lookAgainAt(stopping, Math.min(now + waitMs(environment), until), "ends its command");
+  return requeueAt(stopping, Math.min(now + waitMs(environment), until), "ends its command");
 }
 
 async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {

@@ -5,9 +5,9 @@ import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
 
 test("an end takes four looks when its compute is gone at once, which all come at once", async () => {
-  const { looks, endedAfterMs } = await end({ removeMs: 0 });
+  const { looks: messages, endedAfterMs } = await end({ removeMs: 0 });
 
-  expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
+  expect(messages).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
   expect(endedAfterMs).toBe(0);
 });
 
@@ -18,18 +18,18 @@ test("compute that goes slowly ends the moment its end is signalled", async () =
 });
 
 test("without a signal compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s", async () => {
-  const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
+  const { looks: messages, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
 
-  expect(looks.filter((did) => did === "removes its compute")).toHaveLength(5);
+  expect(messages.filter((did) => did === "removes its compute")).toHaveLength(5);
   expect(endedAfterMs).toBe(13_000);
 });
 
 test.each([[{ signals: false } as const], [{}]])(
   "compute whose units stay held for a while is looked at only when they may go: %j",
   async (options) => {
-    const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, leavesTombstones: false });
+    const { looks: messages, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, leavesTombstones: false });
 
-    expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
+    expect(messages).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
     expect(endedAfterMs).toBe(43_000);
   },
 );
@@ -48,6 +48,6 @@ async function end(delays: { readonly removeMs: number }, options: WorldOptions 
   const {
     end: { at: endedAt },
   } = await world.read("alice", "one");
-  const looks = log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.did));
-  return { looks: looks.slice(0, looks.indexOf("cancelled") + 1), endedAfterMs: (endedAt ?? 0) - askedAt };
+  const messages = log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.did));
+  return { looks: messages.slice(0, messages.indexOf("cancelled") + 1), endedAfterMs: (endedAt ?? 0) - askedAt };
 }

@@ -1,7 +1,7 @@
 import { ledgerItemsOf, readLedgerItems } from "../../../pools/ledger/ledger.ts";
 import type { LedgerItem } from "../../../pools/ledger/record.ts";
 import type { Observation } from "../../../ports/compute.ts";
-import type { Look } from "../../../ports/queue.ts";
+import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { firstSettles } from "../../../reconciler/making.ts";
 import { patienceMs } from "../../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
@@ -12,8 +12,8 @@ import type { Environment } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noteAnswer } from "../../record/run/unseen.ts";
 import { forgetSecrets } from "../../record/spec.ts";
-import { changed, lookAgainAt, tellingDisk, tellingPool, waitMs } from "../../record/step-result.ts";
-import { lookAtMachines } from "../lost-node.ts";
+import { changed, requeueAt, tellingDisk, tellingPool, waitMs } from "../../record/step-result.ts";
+import { checkMachines } from "../lost-node.ts";
 import { tellEnd } from "../notices.ts";
 import { observeRun } from "../observe-run.ts";
 import { releaseUnused } from "../start/disk.ts";
@@ -21,7 +21,7 @@ import { detachOwn } from "../start/own-volumes.ts";
 import { backUp } from "./backup.ts";
 import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
 import { endOf } from "./end-run.ts";
-import { finalize, LOOKS_AFTER_END_MS } from "./finalize.ts";
+import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
@@ -35,7 +35,7 @@ export async function stepStopping(
   ctx: WorkerContext,
   storedEnvironment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<Step<Environment> | undefined> {
   if (message.hint && isPutOff(storedEnvironment, now)) return undefined;
   const environment = noStartFrom(storedEnvironment, now);
@@ -77,7 +77,7 @@ async function removeRun(
   const {
     uid,
     run: { n: run, removedAt },
-    looks,
+    looks: passes,
   } = storedEnvironment;
   const left = await observeRun(ctx, storedEnvironment);
   const environment = noteAnswer(storedEnvironment, now);
@@ -88,7 +88,7 @@ async function removeRun(
     // Keep the log before any removal: a concurrent look may find the run gone before this one has written.
     const kept = left && (await keepLastLog(ctx, environment, left, now));
     if (kept) return kept;
-    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
+    const { machines, lost, waitsFor } = await checkMachines(ctx, environment, left?.nodes ?? [], now);
     // A run without pods names no machines, but its last ones may still hold its volumes.
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
     const observed = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
@@ -107,10 +107,10 @@ async function removeRun(
     // still be on its way from a worker that applied it just before the end.
     if (left && !lost && now < freeAt && waitsFor === null)
       return waitsUntilFree(stopping, freeAt, "removes its compute");
-    const isAtOnce = looks === 0 && now >= freeAt;
+    const isAtOnce = passes === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
-    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
-    return lookAgainAt(stopping, now + wait, "removes its compute");
+    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? passes : passes - 1 }), patienceMs(takenMs));
+    return requeueAt(stopping, now + wait, "removes its compute");
   }
   const freeAt = releasableAt(environment, now);
   if (now >= freeAt) return undefined;
@@ -119,7 +119,7 @@ async function removeRun(
 
 function waitsUntilFree(environment: Environment, freeAt: number, log: string): Step<Environment> {
   const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
-  return lookAgainAt(waits, freeAt, log);
+  return requeueAt(waits, freeAt, log);
 }
 
 /** Releases the capacity. A disk without a started run is unchanged and needs no backup. */
@@ -163,15 +163,15 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
     end: { cleanLooks },
   } = environment;
   const bare = spec === null && access.jupyter === null ? environment : await forgetSecrets(ctx, environment);
-  const look = await lookAfterEnd(ctx, bare, now);
-  if (look !== "done") return look;
-  if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
+  const check = await checkAfterEnd(ctx, bare, now);
+  if (check !== "done") return check;
+  if (cleanLooks >= CHECKS_AFTER_END_MS.length) return forget(ctx, bare, now);
   // A suspended start may have written another specification since. No receiver needs it any more.
   const forgotten = await forgetSecrets(ctx, bare);
   const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
   const over: Environment = {
     ...clean,
-    end: { ...clean.end, cleanLooks: LOOKS_AFTER_END_MS.length },
+    end: { ...clean.end, cleanLooks: CHECKS_AFTER_END_MS.length },
     ttl: keptUntil(environment),
   };
   await keepNewest(ctx, over);
@@ -179,33 +179,33 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
 }
 
 /** Takes one of the looks after an end or a stop. Returns `done` after the last one. */
-export async function lookAfterEnd(
+export async function checkAfterEnd(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | "done"> {
-  if (environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
+  if (environment.end.cleanLooks >= CHECKS_AFTER_END_MS.length) return "done";
   const since = environment.end.cleanSince ?? environment.end.at ?? now;
-  const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
+  const nextCheckAt = since + (CHECKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
   if (await isNamed(ctx, environment)) {
-    return tellingPool(lookAgainAt(environment, now + 5000, "waits for its pool"));
+    return tellingPool(requeueAt(environment, now + 5000, "waits for its pool"));
   }
-  if (now < nextLook) return lookAgainAt(environment, nextLook, "ended");
+  if (now < nextCheckAt) return requeueAt(environment, nextCheckAt, "ended");
   if (await removeLeftoverRuns(ctx, environment, "all")) {
-    return lookAgainAt(
+    return requeueAt(
       { ...environment, end: { ...environment.end, cleanSince: now, cleanLooks: 0 } },
       now + 5000,
       "removed what came back",
     );
   }
   const cleanLooks = environment.end.cleanLooks + 1;
-  const following = LOOKS_AFTER_END_MS[cleanLooks];
+  const following = CHECKS_AFTER_END_MS[cleanLooks];
   const settles = firstSettles(environment.making);
   if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
-    return lookAgainAt(environment, settles, "waits for volumes that may have been made late");
+    return requeueAt(environment, settles, "waits for volumes that may have been made late");
   }
   if (following === undefined) return "done";
-  return lookAgainAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
+  return requeueAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
 }
 
 /** Reports whether a ledger item still lists it. */
@@ -228,7 +228,7 @@ function namesIt(items: readonly LedgerItem[], { uid: ownUid }: Environment): bo
 /** Removes the log, last of all. Until its time the record stays due, far ahead. */
 async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const goesAt = logEndsAt(environment);
-  if (goesAt !== undefined && now < goesAt) return lookAgainAt(environment, goesAt, "keeps its log");
+  if (goesAt !== undefined && now < goesAt) return requeueAt(environment, goesAt, "keeps its log");
   await removeCopies(ctx, environment);
   const done = { ...environment, log: undefined, dueAt: undefined };
   return { record: done, notify: [], log: "done" };

@@ -6,7 +6,7 @@ import { isCleared } from "../../record/cleared.ts";
 import type { Outcome } from "../../record/end.ts";
 import { type Environment, keyOf } from "../../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
-import { changed, lookAgainAt } from "../../record/step-result.ts";
+import { changed, requeueAt } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
 import { asStopped } from "../../verbs/stop.ts";
 import { removeVolumes } from "../start/own-volumes.ts";
@@ -16,7 +16,7 @@ import { keepArchive } from "./keep-archive.ts";
  * Delays after the end of looks for objects that a suspended worker made
  * (docs/architecture/consistency.md#paused-workers).
  */
-export const LOOKS_AFTER_END_MS = [60_000, 600_000];
+export const CHECKS_AFTER_END_MS = [60_000, 600_000];
 const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";
 
@@ -40,7 +40,7 @@ export async function finalize(ctx: WorkerContext, environment: Environment, now
   const isWanted = stopped.goal.desired === "active";
   return isWanted
     ? changed(stopped, now, "stopped")
-    : lookAgainAt(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
+    : requeueAt(stopped, now + (CHECKS_AFTER_END_MS[0] ?? 0), "stopped");
 }
 
 /** Keeps the archive before removing its volumes. Host name and secrets go even if a volume cannot be removed. */
@@ -63,7 +63,7 @@ function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<E
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
   const environment = closeActions(endExtensions(final, now), ["cancel"], now);
   const closed = closeActions(environment, ["resize"], now, TOO_LATE);
-  return lookAgainAt(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
+  return requeueAt(closeOwn(closed, now), now + (CHECKS_AFTER_END_MS[0] ?? 0), phase);
 }
 
 /** Removes the specification if the policy says so. A start in the meantime has already written a new one. */

@@ -25,14 +25,14 @@ async function endedWorld(
   for (let n = 0; n < count; n++) {
     await createEnvironment(alice, newEnvironment(idOf(n)));
     await requestCancel(alice, idOf(n));
-    await reconcile(world.ctx, { look: lookOf(alice, idOf(n)) });
+    await reconcile(world.ctx, { look: recordKeyFor(alice, idOf(n)) });
     world.clock.advance(SECOND);
   }
   await world.advance(20 * 60 * SECOND);
   return { world, alice };
 }
 
-function lookOf(alice: UserContext, id: string): string {
+function recordKeyFor(alice: UserContext, id: string): string {
   const { pk, sk } = environmentKey(alice.actor.uid, "gpu-dev", id);
   return `${pk}|${sk}`;
 }

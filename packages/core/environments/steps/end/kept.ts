@@ -7,7 +7,7 @@ import { hasEventsToEmit } from "../../../webhooks/outbox.ts";
 import { parseEnvironment } from "../../record/parse.ts";
 import { MOST_KEPT } from "../../record/read.ts";
 import { type Environment, isEnded } from "../../record/record.ts";
-import { LOOKS_AFTER_END_MS } from "./finalize.ts";
+import { CHECKS_AFTER_END_MS } from "./finalize.ts";
 import { removeCopies } from "./log.ts";
 
 /** Retention of an ended environment (docs/architecture/table.md). */
@@ -59,6 +59,6 @@ async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: 
 
 function isOver(environment: Environment): boolean {
   return (
-    isEnded(environment) && environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasEventsToEmit(environment)
+    isEnded(environment) && environment.end.cleanLooks >= CHECKS_AFTER_END_MS.length && !hasEventsToEmit(environment)
   );
 }

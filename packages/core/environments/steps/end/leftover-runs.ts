@@ -32,7 +32,7 @@ export async function removeLeftoverRuns(
  * Searches for leftover runs after a start. A stop schedules two such searches, and a start replaces them. A failed
  * removal is retried, and the new run does not wait for it.
  */
-export async function lookForLeftoverRuns(
+export async function removeLeftoversOfRuns(
   ctx: WorkerContext,
   environment: Environment,
   now: number,

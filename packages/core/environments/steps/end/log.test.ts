@@ -37,7 +37,7 @@ async function justEnded() {
 }
 
 /** One look at what became due long ago. */
-async function lookLater(world: MemoryWorld, ms: number): Promise<void> {
+async function reconcileLater(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
   await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))) });
 }
@@ -212,11 +212,11 @@ describe("the log of a command", () => {
     } = await world.read("alice", "one");
     expect(dueAt).toBe((endedAt ?? 0) + 7 * DAY);
 
-    await lookLater(world, (dueAt ?? 0) - world.clock.now() - 3 * SECOND);
+    await reconcileLater(world, (dueAt ?? 0) - world.clock.now() - 3 * SECOND);
     expect((await shown()).text).toBe("first\n");
     world.clock.advance(3 * SECOND);
     expect((await shown()).text).toBe("");
-    await lookLater(world, 0);
+    await reconcileLater(world, 0);
 
     expect(world.blobs.names()).toEqual([]);
     const done = await world.read("alice", "one");
@@ -284,8 +284,8 @@ describe("a log that cannot be copied", () => {
       },
     };
     world.clock.advance(5 * 60 * SECOND);
-    const look = { look: keyText(keyOf(await world.read("alice", "one"))) };
-    const late = reconcile({ ...world.ctx, blobs: slow }, look);
+    const message = { look: keyText(keyOf(await world.read("alice", "one"))) };
+    const late = reconcile({ ...world.ctx, blobs: slow }, message);
     await new Promise((resolve) => setImmediate(resolve));
     expect(wakers).toHaveLength(1);
     print("third\n");
@@ -299,7 +299,7 @@ describe("a log that cannot be copied", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(12 * 60 * SECOND);
     const { dueAt } = await world.read("alice", "one");
-    await lookLater(world, (dueAt ?? 0) - world.clock.now());
+    await reconcileLater(world, (dueAt ?? 0) - world.clock.now());
     expect(world.blobs.names()).toEqual([]);
   });
 

@@ -129,10 +129,10 @@ describe("units and disk of what was begun", () => {
       if ("phase" in item && item.phase === "stopping" && (await world.read("alice", "one")).run.grant === null)
         died ||= 1;
     };
-    world.ctx.queue.send = async (queue, look, options) => {
-      const isLost = died === 1 && look.for !== undefined;
+    world.ctx.queue.send = async (queue, message, options) => {
+      const isLost = died === 1 && message.for !== undefined;
       if (isLost) died = 2;
-      else await send(queue, look, options);
+      else await send(queue, message, options);
     };
 
     await requestCancel(world.as("alice"), "one");
@@ -292,14 +292,14 @@ describe("a run that was removed while somebody may still start it", () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false, delays: { removeMs: 300 } });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 3000 });
     await world.advance(2000);
-    const looks = await looksByPhase(world);
+    const messages = await passesByPhase(world);
 
     await world.advance(30_000);
-    const meanwhile = [...looks];
+    const meanwhile = [...messages];
     await world.advance(20_000);
 
     expect(meanwhile).toEqual(["active, held", "stopping, held"]);
-    expect(looks.slice(2)).toEqual(["stopping, held"]);
+    expect(messages.slice(2)).toEqual(["stopping, held"]);
     expect(await world.read("alice", "one")).toMatchObject({ phase: "completed", run: { grant: null } });
   });
 
@@ -327,16 +327,16 @@ describe("a run that was given back", () => {
   test("is looked for no more until the looks after the end", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(MINUTE);
-    const looks = await looksByPhase(world);
+    const messages = await passesByPhase(world);
 
     await requestCancel(world.as("alice"), "one");
     await world.advance(10_000);
-    const before = [...looks];
+    const before = [...messages];
     await world.advance(MINUTE);
 
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
     expect(before).toEqual(["stopping, held", "stopping, held"]);
-    expect(looks.slice(before.length)).toEqual(["cancelled, given back"]);
+    expect(messages.slice(before.length)).toEqual(["cancelled, given back"]);
   });
 
   test("is no other run: one that an older version began still names the run before", async () => {
@@ -358,15 +358,15 @@ describe("a run that was given back", () => {
 type World = Awaited<ReturnType<typeof memoryWorld>>;
 
 /** In which phase the record is at each look at its compute, and whether it has capacity. */
-async function looksByPhase(world: World): Promise<readonly string[]> {
-  const looks: string[] = [];
+async function passesByPhase(world: World): Promise<readonly string[]> {
+  const messages: string[] = [];
   const { observe } = world.compute;
   world.compute.observe = async (...of) => {
     const { phase, run } = await world.read("alice", "one");
-    looks.push(`${phase}, ${run.grant ? "held" : "given back"}`);
+    messages.push(`${phase}, ${run.grant ? "held" : "given back"}`);
     return observe(...of);
   };
-  return looks;
+  return messages;
 }
 
 /** What the cluster was asked to make. */

@@ -2,7 +2,7 @@ import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, tellingPool } from "../../record/step-result.ts";
 import { restart } from "../../verbs/restart.ts";
-import { lookAfterEnd } from "./ending.ts";
+import { checkAfterEnd } from "./ending.ts";
 import { finalize, withoutSecrets } from "./finalize.ts";
 
 const AS_BEFORE = { size: null, receiver: null };
@@ -22,6 +22,6 @@ export async function stepStopped(
     return tellingPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
   }
   const bare = await withoutSecrets(ctx, environment);
-  const look = await lookAfterEnd(ctx, bare, now);
-  return look === "done" ? { record: { ...bare, dueAt: undefined }, notify: [], log: "done" } : look;
+  const check = await checkAfterEnd(ctx, bare, now);
+  return check === "done" ? { record: { ...bare, dueAt: undefined }, notify: [], log: "done" } : check;
 }

@@ -90,7 +90,7 @@ export async function openDisk(
   const now = ctx.clock.now();
   // The first machine of a withdrawn run may have written to the disk, which then no longer depends on its source.
   const isNews = use.written === true && storedDisk.source !== undefined && !storedDisk.written;
-  const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(storedDisk)) : storedDisk);
+  const disk = await findSnapshots(ctx, isNews ? await written(ctx, withWork(storedDisk)) : storedDisk);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
@@ -120,19 +120,19 @@ export async function openDisk(
 }
 
 /** Looks for the volume and, if it is missing, for all backups; writes what it sees. */
-async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+async function findSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
   // Count absence from the answer, because time without a look does not count.
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
-  const look = async (snapshot: DiskSnapshot) =>
+  const checkSnapshot = async (snapshot: DiskSnapshot) =>
     snapshot.completed
       ? sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now())
       : snapshot;
-  const snapshots = await Promise.all(disk.snapshots.map(look));
-  const looked = await seekSource(ctx, { ...withVolumeSeen(disk, false, now), snapshots });
-  return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
+  const snapshots = await Promise.all(disk.snapshots.map(checkSnapshot));
+  const checkedDisk = await seekSource(ctx, { ...withVolumeSeen(disk, false, now), snapshots });
+  return sameData({ ...checkedDisk, dueAt: disk.dueAt }, disk) ? disk : written(ctx, checkedDisk);
 }
 
 /** Returns why the volume is neither used nor replaced yet; undefined if nothing in the record is missing. */
@@ -193,15 +193,15 @@ function replaced(ctx: WorkerContext, disk: Disk): Disk {
 }
 
 /** Looks for the volume. It counts as gone only after the time in which a new volume is certain to be listed. */
-export async function lookForVolume(
+export async function findVolume(
   ctx: WorkerContext,
   disk: Disk,
   { id }: VolumeRef,
 ): Promise<Volume | "missed" | "gone"> {
   const volume = await ctx.volumes.findVolume(id);
-  const looked = withVolumeSeen(disk, volume !== undefined, ctx.clock.now());
-  if (isVolumeGone(looked)) return "gone";
-  if (!sameData({ ...looked, dueAt: disk.dueAt }, disk)) await written(ctx, looked);
+  const checkedDisk = withVolumeSeen(disk, volume !== undefined, ctx.clock.now());
+  if (isVolumeGone(checkedDisk)) return "gone";
+  if (!sameData({ ...checkedDisk, dueAt: disk.dueAt }, disk)) await written(ctx, checkedDisk);
   return volume ?? "missed";
 }
 

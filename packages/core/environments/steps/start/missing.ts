@@ -1,7 +1,7 @@
 import type { Observation } from "../../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { Environment } from "../../record/record.ts";
-import { changed, lookAgainAt } from "../../record/step-result.ts";
+import { changed, requeueAt } from "../../record/step-result.ts";
 import { endRun } from "../end/end-run.ts";
 
 /** Time before the second look for a missed run: ten seconds on clocks that are 17 s apart. */
@@ -19,12 +19,12 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
   if (going) return endUnlessListed(ctx, environment, now);
   const answeredAt = ctx.clock.now();
   if (missedAt === null)
-    return lookAgainAt(
+    return requeueAt(
       { ...environment, run: { ...environment.run, missedAt: answeredAt } },
       answeredAt + AGAIN_MS,
       "does not see its compute",
     );
-  if (now < missedAt + AGAIN_MS) return lookAgainAt(environment, missedAt + AGAIN_MS, "does not see its compute");
+  if (now < missedAt + AGAIN_MS) return requeueAt(environment, missedAt + AGAIN_MS, "does not see its compute");
   return endUnlessListed(ctx, environment, now);
 }
 

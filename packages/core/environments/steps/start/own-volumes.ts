@@ -15,7 +15,7 @@ import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { OwnVolume } from "../../record/disk/disk-use.ts";
 import { refusedVolume } from "../../record/disk/disk-words.ts";
 import type { Environment } from "../../record/record.ts";
-import { changed, lookAgainAt, waitedSince } from "../../record/step-result.ts";
+import { changed, requeueAt, waitedSince } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { ALARM_MS } from "../deadlines.ts";
 import { endArchive } from "../end/end-archive.ts";
@@ -133,7 +133,7 @@ export async function removeVolumes(
   ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
   const waitsFor = shorten(`Its volume ${refused[0]}`);
   const waits = { ...environment, volumes, end: { ...end, waitsFor } };
-  return lookAgainAt(waits, now + pauseMs(takenMs), "could not remove its volumes");
+  return requeueAt(waits, now + pauseMs(takenMs), "could not remove its volumes");
 }
 
 async function removeOwn(ctx: WorkerContext, ownVolume: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {

@@ -37,11 +37,11 @@ export async function stepPreparing(
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await observeRun(ctx, environment);
   const seen = isHalfMade(environment, observed) ? undefined : observed;
-  const looked = noteLook(environment, seen, now);
+  const noted = noteObservation(environment, seen, now);
   // Close the outage in a separate write, or a failing call would leave it open. Not for an end, which the next look
   // may not see.
-  if (isOutageOver(environment, looked) && seen?.state !== "ended") return changed(looked, now, "is answered again");
-  return stepObserved(ctx, looked, seen, now);
+  if (isOutageOver(environment, noted) && seen?.state !== "ended") return changed(noted, now, "is answered again");
+  return stepObserved(ctx, noted, seen, now);
 }
 
 async function stepObserved(
@@ -74,12 +74,12 @@ async function stepObserved(
 }
 
 /** Reports whether there was no attempt to make the run, or its worker died before writing anything. */
-function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
-  return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
+function isFirstTry({ run: { appliedAt, withdrawing }, looks: passes, attempts }: Environment): boolean {
+  return appliedAt === null && !withdrawing && passes === 0 && attempts === 0;
 }
 
 /** Notes the answer of the cluster. It says nothing about the run's progress while a machine of the run is silent. */
-function noteLook(environment: Environment, observed: Observation | undefined, now: number): Environment {
+function noteObservation(environment: Environment, observed: Observation | undefined, now: number): Environment {
   const isDecided = observed?.state === "ready" || observed?.state === "ended";
   const silent = isDecided ? undefined : observed?.nodes.find((node) => node.silent !== null);
   return silent ? noteNoAnswer(environment, now, silent.name) : noteAnswer(environment, now);

@@ -1,7 +1,7 @@
 import { zoneOfNewMachine } from "../../../pools/capacity/groups.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
-import type { Look } from "../../../ports/queue.ts";
+import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { patienceMs } from "../../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { isLedgerOf, keyText } from "../../../store/keys.ts";
@@ -12,7 +12,7 @@ import type { Outcome } from "../../record/end.ts";
 import { type Environment, waitingFields } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noRun } from "../../record/run/run-state.ts";
-import { changed, lookAgainAt, tellingDisk, tellingPool } from "../../record/step-result.ts";
+import { changed, requeueAt, tellingDisk, tellingPool } from "../../record/step-result.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 import { endRun, stopping } from "../end/end-run.ts";
 import { machinesOf } from "../lost-node.ts";
@@ -30,7 +30,7 @@ const KNOWN_MS = 300_000;
 const DISK_MS = 5_000;
 /** Delay of the second message to the pool: the first one may be lost, and the index may lag. */
 const UNKNOWN_MS = 5_000;
-const FIRST_LOOKS = 0;
+const FIRST_PASSES = 0;
 /** More than the machines of several runs. An older item has released the environment since. */
 const MOST_LEDGERS = 40;
 
@@ -39,7 +39,7 @@ export async function stepQueued(
   ctx: WorkerContext,
   environment: Environment,
   now: number,
-  message: Look,
+  message: ReconcileRequest,
 ): Promise<Step<Environment> | undefined> {
   if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
@@ -53,27 +53,23 @@ export async function stepQueued(
   const extensionAt = nextExtensionAt(extended);
   if (ready.kind === "waits") {
     const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
-    const step = lookAgainAt(
-      outOfLine(extended, ready.reason),
-      Math.min(now + wait, extensionAt),
-      "waits for its disk",
-    );
+    const step = requeueAt(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
     // Its reservation or grant is free for other environments now.
     return environment.waitPool === undefined ? step : tellingPool(step);
   }
   const pausesUntil = environment.placement.refusals?.until ?? 0;
   if (environment.waitPool === undefined && now < pausesUntil)
-    return lookAgainAt(extended, Math.min(pausesUntil, extensionAt), "pauses");
+    return requeueAt(extended, Math.min(pausesUntil, extensionAt), "pauses");
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
-    return tellingPool(lookAgainAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
+    return tellingPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
   if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
-  const wait = environment.looks > FIRST_LOOKS ? KNOWN_MS : UNKNOWN_MS;
-  return tellingPool(lookAgainAt(extended, Math.min(now + wait, extensionAt), "waits"));
+  const wait = environment.looks > FIRST_PASSES ? KNOWN_MS : UNKNOWN_MS;
+  return tellingPool(requeueAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
 /** A grant with its machines, if all of them exist already, and the zone of the first one. */

@@ -6,11 +6,11 @@ import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { type Environment, waitingFields } from "../../record/record.ts";
 import { noRun } from "../../record/run/run-state.ts";
-import { changed, lookAgainAt, tellingPool, waited } from "../../record/step-result.ts";
+import { changed, requeueAt, tellingPool, waited } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
 import { endRun } from "../end/end-run.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
-import { lookAtMachines, nextLookAt } from "../lost-node.ts";
+import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
 /**
@@ -61,16 +61,16 @@ export async function withdraw(
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
     // One of several machines may already be bound and lost. The end of the run frees the pod and the disk on it.
-    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, observed?.nodes ?? [], now);
+    const { machines, lost, waitsFor } = await checkMachines(ctx, environment, observed?.nodes ?? [], now);
     const seen = machines.length > 0 ? { ...noStart, run: { ...noStart.run, machines } } : noStart;
     if (lost) return endRun(seen, now, `Its machine was lost: ${lost.name}`);
     const removed = await removeUnbound(ctx, seen, now);
     if (!removed) return waited(environment, now, "sees its run bound");
     if (waitsFor === null) return waited(removed, now, "removes the unbound run");
-    return lookAgainAt({ ...removed, reason: waitsFor }, nextLookAt(machines, now), "waits for its machine");
+    return requeueAt({ ...removed, reason: waitsFor }, nextMachineCheckAt(machines, now), "waits for its machine");
   }
   const freeAt = releasableAt(noStart, now);
-  if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
+  if (now < freeAt) return requeueAt(noStart, freeAt, "waits until nobody can start it any more");
   // undefined: this try counts.
   const uncountedBecause = await whyUncounted(ctx, environment);
   if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
@@ -108,7 +108,7 @@ function pause(environment: Environment, now: number): Step<Environment> {
     now,
     reason,
   );
-  return lookAgainAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
+  return requeueAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
 }
 
 /** Returns the time in which a run must be bound to machines, ms. */
