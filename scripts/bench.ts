@@ -16,7 +16,7 @@ import { plansInMemory, plansOnStack } from "#tests/bench/core/plans.ts";
 import { population } from "#tests/bench/core/population.ts";
 import { simulator } from "#tests/bench/core/simulator.ts";
 import { sweepCost } from "#tests/bench/core/sweep.ts";
-import { isOver, tableOf } from "#tests/bench/core/table.ts";
+import { formatTable, isOver } from "#tests/bench/core/table.ts";
 import { kubernetes } from "#tests/bench/kubernetes.ts";
 import type { Measure, Row } from "#tests/bench/measure.ts";
 import { memory } from "#tests/bench/memory.ts";
@@ -80,7 +80,7 @@ for (const { name, run } of chosen) {
   rows.push(...(await run()));
   console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
 }
-console.log(`\n${tableOf(rows)}`);
+console.log(`\n${formatTable(rows)}`);
 const over = rows.filter(isOver);
 console.log(`\n${rows.filter(({ limit }) => limit !== undefined).length - over.length} ok, ${over.length} over`);
 process.exitCode = over.length > 0 ? 1 : 0;

@@ -3,15 +3,15 @@ import { fileURLToPath } from "node:url";
 import { bundleFunctions } from "./bundling/bundle.ts";
 
 /** Writes the bundle of every function into dist/, as deployments take it, and the source maps into dist-maps/. */
-const pathOf = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const entries: readonly Entry[] = JSON.parse(readFileSync(pathOf("functions.json"), "utf8"));
+const formatPath = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const entries: readonly Entry[] = JSON.parse(readFileSync(formatPath("functions.json"), "utf8"));
 
 interface Entry {
   readonly name: string;
   readonly file: string;
 }
 
-const [outdir, mapsdir] = [pathOf("dist"), pathOf("dist-maps")];
+const [outdir, mapsdir] = [formatPath("dist"), formatPath("dist-maps")];
 for (const directory of [outdir, mapsdir]) rmSync(directory, { recursive: true, force: true });
 const bundles = await bundleFunctions(entries, { outdir, mapsdir });
 const largest = Math.max(...bundles.map(({ bytes }) => bytes));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-const fileOf = (name: string) => fileURLToPath(new URL(`../.ci/${name}`, import.meta.url));
+const formatFile = (name: string) => fileURLToPath(new URL(`../.ci/${name}`, import.meta.url));
 
 let place: string;
 
@@ -19,7 +19,7 @@ describe("a step of the check", () => {
   /** What the check prints of this step, and at its end. */
   const check = (...step: string[]) => {
     const line = `passed=0 failed=0 reports=$1; . "$2"; step "\${@:3}"; finish`;
-    return spawnSync("bash", ["-c", line, "check", place, fileOf("steps.sh"), ...step], { encoding: "utf8" });
+    return spawnSync("bash", ["-c", line, "check", place, formatFile("steps.sh"), ...step], { encoding: "utf8" });
   };
 
   it("that its limit ended is too slow to judge, and has not passed", () => {
@@ -91,6 +91,6 @@ describe("the count of tests", () => {
   });
 
   function count(report: string, userId: number) {
-    return spawnSync(process.execPath, [fileOf("count-tests.mjs"), report, String(userId)], { encoding: "utf8" });
+    return spawnSync(process.execPath, [formatFile("count-tests.mjs"), report, String(userId)], { encoding: "utf8" });
   }
 });

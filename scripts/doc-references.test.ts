@@ -30,7 +30,7 @@ function referencesIn(file: string): Reference[] {
 }
 
 /** The anchors that a code host gives the headings of a document. */
-function anchorsOf(document: string): ReadonlySet<string> {
+function listAnchors(document: string): ReadonlySet<string> {
   const headings = readFileSync(join(root, document), "utf8").matchAll(/^#+ (.+)$/gm);
   const slug = (heading: string) =>
     heading
@@ -42,7 +42,7 @@ function anchorsOf(document: string): ReadonlySet<string> {
 
 function isThere({ target, heading }: Reference): boolean {
   if (!existsSync(join(root, target))) return false;
-  return heading === undefined || (target.endsWith(".md") && anchorsOf(target).has(heading));
+  return heading === undefined || (target.endsWith(".md") && listAnchors(target).has(heading));
 }
 
 const Functions = z.array(z.object({ kind: z.string(), route: z.string().optional() }));

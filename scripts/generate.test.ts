@@ -187,13 +187,13 @@ test("a hidden route is not published, and one that its tag does not list comes 
   const hidden = gpuDev.endpoint(createRoute({ ...showRoute, hide: true }), { uses: [] }, async () => ({ id: "1" }));
   const listed = createRoute({ ...showRoute, path: "/v1/y/{id}", operationId: "cancelJob" });
   const last = gpuDev.endpoint(listed, { uses: [] }, async () => ({ id: "1" }));
-  const pathsOf = (endpoints: (typeof show)[]) => {
+  const listPaths = (endpoints: (typeof show)[]) => {
     const document = openApiDocument({ endpoints: endpoints.map((each) => entry("gpu-dev/x/show", each)) });
     return Object.keys((document as { readonly paths: object }).paths);
   };
 
-  expect(pathsOf([hidden])).toEqual([]);
-  expect(pathsOf([show, last])).toEqual(["/v1/y/{id}", "/v1/x/{id}"]);
+  expect(listPaths([hidden])).toEqual([]);
+  expect(listPaths([show, last])).toEqual(["/v1/y/{id}", "/v1/x/{id}"]);
 });
 
 test("one name for two schemas is refused", () => {

@@ -13,10 +13,10 @@ const { values } = parseArgs({ options: { check: { type: "boolean", default: fal
 const catalog = await loadCatalog();
 const document = openApiDocument(catalog);
 const files = {
-  "openapi.json": textOf(document),
-  "functions.json": textOf(await functionList(catalog)),
+  "openapi.json": formatText(document),
+  "functions.json": formatText(await functionList(catalog)),
   "docs/cli.md": cliPage(),
-  "packages/cli/berth.schema.json": textOf(jobFileSchema()),
+  "packages/cli/berth.schema.json": formatText(jobFileSchema()),
   "packages/sdk/schema.ts": await sdkTypes(document),
 };
 const stale = Object.entries(files).filter(([name, text]) => existing(name) !== text);
@@ -25,22 +25,22 @@ if (values.check) {
   for (const [name] of stale) console.error(`${name} is stale: run \`npm run generate\` and commit it.`);
   process.exitCode = stale.length > 0 ? 1 : 0;
 } else {
-  for (const [name, text] of stale) writeFileSync(urlOf(name), text);
+  for (const [name, text] of stale) writeFileSync(getUrl(name), text);
   console.log(stale.length > 0 ? `Wrote ${stale.map(([name]) => name).join(" and ")}.` : "Nothing to write.");
 }
 
 function existing(name: string): string | undefined {
   try {
-    return readFileSync(urlOf(name), "utf8");
+    return readFileSync(getUrl(name), "utf8");
   } catch {
     return undefined;
   }
 }
 
-function urlOf(name: string): URL {
+function getUrl(name: string): URL {
   return new URL(`../${name}`, import.meta.url);
 }
 
-function textOf(content: unknown): string {
+function formatText(content: unknown): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }

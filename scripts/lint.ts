@@ -5,15 +5,15 @@ import { wrongImports } from "./linting/layer-rules.ts";
 
 /** What `npm run lint` asks besides biome: which room imports which, and that no word comes back that is gone. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const linesOf = (pattern: string | string[], rule: (file: string, text: string) => string[]) =>
+const listLines = (pattern: string | string[], rule: (file: string, text: string) => string[]) =>
   globSync(pattern)
     .toSorted()
     .flatMap((file) => rule(file.replaceAll("\\", "/"), readFileSync(file, "utf8")));
 const code = "{packages,functions,scripts,tests}/**/*.ts";
 const words = [code, "stacks/**/*.ts", "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
 const wrong = [
-  ...linesOf(code, wrongImports),
-  ...linesOf(words, goneWords).filter((line) => !line.startsWith("scripts/linting/gone-words")),
+  ...listLines(code, wrongImports),
+  ...listLines(words, goneWords).filter((line) => !line.startsWith("scripts/linting/gone-words")),
 ];
 for (const line of wrong) console.error(line);
 process.exitCode = wrong.length > 0 ? 1 : 0;

@@ -3,28 +3,28 @@ import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { catalogWorld, goodRequest } from "#tests/fixtures/catalog-requests.ts";
 import { openApiDocument } from "./openapi/openapi-document.ts";
-import { operationsOf, readDocument, validatorOf } from "./openapi/openapi-reading.ts";
+import { createValidator, listOperations, readDocument } from "./openapi/openapi-reading.ts";
 
 const catalog = await loadCatalog();
 const document = readDocument(openApiDocument(catalog));
-const operations = new Map(operationsOf(document).map((operation) => [operation.route, operation]));
-const faultOf = validatorOf(document);
+const operations = new Map(listOperations(document).map((operation) => [operation.route, operation]));
+const findFault = createValidator(document);
 const endpoints = catalog.endpoints
   .map(({ declaration }) => declaration)
-  .filter((declaration) => operations.has(routeOf(declaration)));
+  .filter((declaration) => operations.has(getRoute(declaration)));
 
-function routeOf({ method, path }: Endpoint): string {
+function getRoute({ method, path }: Endpoint): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
 /** What the document has against an answer; undefined: nothing. */
 async function faultIn(endpoint: Endpoint, response: Response): Promise<string | undefined> {
-  const answer = operations.get(routeOf(endpoint))?.responses[response.status];
+  const answer = operations.get(getRoute(endpoint))?.responses[response.status];
   if (!answer) return `${response.status} is not among its answers: ${await response.text()}`;
   const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
   const media = answer.content[type];
   if (!media) return `${type} is not among the types of ${response.status}`;
-  return type === "application/json" ? faultOf(media.schema, await response.json()) : undefined;
+  return type === "application/json" ? findFault(media.schema, await response.json()) : undefined;
 }
 
 test("every endpoint answers a good request as the document says", async () => {
@@ -35,7 +35,7 @@ test("every endpoint answers a good request as the document says", async () => {
   for (const endpoint of endpoints) {
     const { method, path, sent } = await goodRequest(world, endpoint, key);
     const fault = await faultIn(endpoint, await world.request(method, path, sent));
-    if (fault !== undefined) faults.push(`${routeOf(endpoint)}: ${fault}`);
+    if (fault !== undefined) faults.push(`${getRoute(endpoint)}: ${fault}`);
   }
 
   expect(endpoints.length).toBeGreaterThan(80);
@@ -57,7 +57,7 @@ test("every endpoint refuses a request without a key, with an unknown id or a bo
     ];
     for (const entry of sent) {
       const fault = await faultIn(endpoint, await world.request(method, path, entry));
-      if (fault !== undefined) faults.push(`${routeOf(endpoint)}: ${fault}`);
+      if (fault !== undefined) faults.push(`${getRoute(endpoint)}: ${fault}`);
     }
   }
 
@@ -76,7 +76,7 @@ test("health, readiness, a sleeping session's chat and logs as text have the sta
     }),
   });
   const key = await world.login();
-  const find = (route: string) => endpoints.find((endpoint) => routeOf(endpoint) === route) as Endpoint;
+  const find = (route: string) => endpoints.find((endpoint) => getRoute(endpoint) === route) as Endpoint;
   const ask = async (route: string, path: string, sent: Parameters<typeof world.request>[2]) => {
     const response = await world.request(route.split(" ")[0] ?? "", path, sent);
     return [response.status, await faultIn(find(route), response)];
@@ -106,13 +106,13 @@ test("no example of a request is refused for its form, and what makes something 
   const [made, keyed] = [new Set<string>(), new Set<string>()];
 
   for (const endpoint of endpoints) {
-    const body = operations.get(routeOf(endpoint))?.requestBody;
+    const body = operations.get(getRoute(endpoint))?.requestBody;
     for (const [name, { value }] of Object.entries(body?.content["application/json"]?.examples ?? {})) {
-      if (endpoint.creates) keyed.add(routeOf(endpoint));
+      if (endpoint.creates) keyed.add(getRoute(endpoint));
       const { method, path, sent } = await goodRequest(world, endpoint, key);
       const response = await world.request(method, path, { ...sent, body: value });
-      if (response.status === 400) refused.push(`${routeOf(endpoint)} ${name}: ${await response.text()}`);
-      if (endpoint.creates && response.ok) made.add(routeOf(endpoint));
+      if (response.status === 400) refused.push(`${getRoute(endpoint)} ${name}: ${await response.text()}`);
+      if (endpoint.creates && response.ok) made.add(getRoute(endpoint));
     }
   }
 

@@ -2,13 +2,13 @@ import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import { openApiDocument } from "./openapi/openapi-document.ts";
-import { operationsOf, readDocument, validatorOf } from "./openapi/openapi-reading.ts";
+import { createValidator, listOperations, readDocument } from "./openapi/openapi-reading.ts";
 import type { JsonSchema } from "./openapi/openapi-schemas.ts";
 
 const catalog = await loadCatalog();
 const document = readDocument(openApiDocument(catalog));
-const operations = operationsOf(document);
-const faultOf = validatorOf(document);
+const operations = listOperations(document);
+const findFault = createValidator(document);
 
 interface Place {
   readonly at: string;
@@ -123,12 +123,12 @@ function areToldApart(left: JsonSchema, right: JsonSchema): boolean {
   const [a, b] = [resolved(left), resolved(right)];
   const types = [a.type ?? []].flat();
   const shared = types.filter((type) => [b.type ?? []].flat().includes(type));
-  const literals = (a.required ?? []).filter((key) => b.required?.includes(key) && literalOf(a, key) !== undefined);
-  const differ = literals.some((key) => literalOf(b, key) !== undefined && literalOf(a, key) !== literalOf(b, key));
+  const literals = (a.required ?? []).filter((key) => b.required?.includes(key) && getLiteral(a, key) !== undefined);
+  const differ = literals.some((key) => getLiteral(b, key) !== undefined && getLiteral(a, key) !== getLiteral(b, key));
   return types.length > 0 && b.type !== undefined && (shared.length === 0 || (shared.join() === "object" && differ));
 }
 
-function literalOf({ properties = {} }: JsonSchema, key: string): unknown {
+function getLiteral({ properties = {} }: JsonSchema, key: string): unknown {
   return properties[key]?.const;
 }
 
@@ -176,7 +176,7 @@ function timesIn(at: string, schema: JsonSchema, value: unknown): Place[] {
   const whole = resolved(schema);
   if (typeof value === "string") return time.test(value) ? [{ at, schema: whole }] : [];
   if (typeof value !== "object" || value === null) return [];
-  const parts = (whole.anyOf ?? []).filter((part) => faultOf(part, value) === undefined);
+  const parts = (whole.anyOf ?? []).filter((part) => findFault(part, value) === undefined);
   const { properties = {}, additionalProperties, items } = whole;
   const others = items ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
   const inner = Object.entries(value).flatMap(([name, entry]) => {
@@ -229,11 +229,13 @@ test("every operation has an id of its own, in one style", () => {
 
 test("every example fits its schema, and every body has one", () => {
   const faults = examples.flatMap(({ at, schema, value }) => {
-    const fault = faultOf(schema, value);
+    const fault = findFault(schema, value);
     return fault === undefined ? [] : [`${at}: ${fault}`];
   });
   const ofSchemas = schemas.flatMap(({ at, schema }) =>
-    (schema.examples ?? []).flatMap((value) => (faultOf({ ...schema, examples: [] }, value) === undefined ? [] : [at])),
+    (schema.examples ?? []).flatMap((value) =>
+      findFault({ ...schema, examples: [] }, value) === undefined ? [] : [at],
+    ),
   );
   const bare = operations.filter(({ requestBody }) => {
     const json = requestBody?.content["application/json"];
@@ -243,20 +245,20 @@ test("every example fits its schema, and every body has one", () => {
   });
 
   expect(examples.length).toBeGreaterThan(120);
-  expect(faultOf({ $ref: "#/components/schemas/Job" }, { job_id: 1 })).toContain("job_id must be string");
+  expect(findFault({ $ref: "#/components/schemas/Job" }, { job_id: 1 })).toContain("job_id must be string");
   expect([...faults, ...ofSchemas]).toEqual([]);
   expect(bare.map(({ route }) => route)).toEqual([]);
 });
 
 test("an estimate is refused with each status with which a submit is", () => {
-  const statusesOf = (path: string) => {
+  const listStatuses = (path: string) => {
     return Object.keys(operations.find(({ route }) => route === `POST ${path}`)?.responses ?? {});
   };
 
-  const submit = statusesOf("/v1/jobs/submit");
+  const submit = listStatuses("/v1/jobs/submit");
 
   expect(submit).toEqual(expect.arrayContaining(["400", "409", "410"]));
-  expect(statusesOf("/v1/jobs/estimate")).toEqual(expect.arrayContaining(submit));
+  expect(listStatuses("/v1/jobs/estimate")).toEqual(expect.arrayContaining(submit));
 });
 
 test("every success that is JSON has an example", () => {

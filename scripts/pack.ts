@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Packs the SDK and the command line into tarballs, with their SHA-256 in SHA256SUMS. The checkout does not change. */
 export async function packPackages(directory: string): Promise<readonly PackedFile[]> {
   mkdirSync(directory, { recursive: true });
-  const cli = join(directory, `berth-cli-${versionOf("cli")}.tgz`);
+  const cli = join(directory, `berth-cli-${getVersion("cli")}.tgz`);
   // The same bytes as those that a deployment serves.
   writeFileSync(cli, await cliTarball());
   const packed = [packSdk(resolve(directory)), cli].map((path) => ({
@@ -44,7 +44,7 @@ function packSdk(directory: string): string {
   }
 }
 
-function versionOf(name: string): string {
+function getVersion(name: string): string {
   return JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")).version;
 }
 

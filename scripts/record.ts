@@ -11,7 +11,7 @@ try {
   const [name] = positionals;
   if (name === undefined) throw new Error("Say which: npm run record -- <key or id> [--set <field>=<JSON>]");
   const { BERTH_HOME } = readConfig(["BERTH_HOME"]);
-  const fields = Object.fromEntries(values.set.map(fieldOf));
+  const fields = Object.fromEntries(values.set.map(getField));
   const found = values.set.length > 0 ? [await setStored(BERTH_HOME, name, fields)] : findStored(BERTH_HOME, name);
   if (found.length === 0) throw new Error(`No record is called ${name}`);
   for (const item of found) console.log(printableJson(item, 2));
@@ -20,7 +20,7 @@ try {
   process.exitCode = 1;
 }
 
-function fieldOf(text: string): [string, unknown] {
+function getField(text: string): [string, unknown] {
   const equals = text.indexOf("=");
   if (equals < 1) throw new Error(`Not a field: ${text}. Write it as phase='"queued"'`);
   return [text.slice(0, equals), JSON.parse(text.slice(equals + 1))];

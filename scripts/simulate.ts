@@ -5,7 +5,7 @@ import { type Catch, copyCore, type PlantedBug } from "#tests/simulator/planted/
 import { plantedBugs } from "#tests/simulator/planted/planted.ts";
 import { readSeeds, writeSeeds } from "#tests/simulator/planted/planted-seeds.ts";
 import { simulatePopulation } from "#tests/simulator/population/population.ts";
-import { tableOf, tooFew } from "#tests/simulator/population/population-figures.ts";
+import { formatTable, tooFew } from "#tests/simulator/population/population-figures.ts";
 import { type Omitted, simulate } from "#tests/simulator/schedule.ts";
 import type { FaultRates } from "#tests/simulator/scheduler.ts";
 import { type Shrunk, shrink } from "#tests/simulator/shrink.ts";
@@ -106,7 +106,7 @@ async function planted(): Promise<void> {
         tried.add(bug.name);
         const caught = await copy.catchPlanted(bug, count, seeds.get(bug.name));
         tried.delete(bug.name);
-        console.log(caught ? `caught  ${bug.name}: ${textOf(caught)}` : `MISSED  ${bug.name}${howTried(bug)}`);
+        console.log(caught ? `caught  ${bug.name}: ${formatText(caught)}` : `MISSED  ${bug.name}${howTried(bug)}`);
         if (!caught) missed += 1;
         if (caught?.by === "schedule" && !bug.population) found.set(bug.name, caught.seed);
       }
@@ -123,7 +123,7 @@ async function planted(): Promise<void> {
   process.exitCode = missed > 0 || bugs.length === 0 ? 1 : 0;
 }
 
-function textOf(caught: Catch): string {
+function formatText(caught: Catch): string {
   if (caught.by === "test") return `${caught.test.file}: ${caught.test.title}`;
   return `seed ${caught.seed}: ${caught.violation}`;
 }
@@ -139,7 +139,7 @@ async function population(people: number): Promise<void> {
   const input = { people, days: Number(values.days), stopAtFirst: values.first, ...story };
   const { violations, figures, bad } = await simulatePopulation(from, input);
   const { user, system } = process.cpuUsage(begun);
-  for (const line of [...tableOf(figures), ...bad.map((hour) => `bad hour: ${hour}`)]) console.log(line);
+  for (const line of [...formatTable(figures), ...bad.map((hour) => `bad hour: ${hour}`)]) console.log(line);
   for (const violation of violations) console.log(`seed ${from}: ${violation}`);
   console.log(`${violations.length} violations, ${Math.round((user + system) / 1e6)} s of CPU`);
   const missing = values.reach ? tooFew(figures, bad.length) : [];

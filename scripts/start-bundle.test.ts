@@ -42,7 +42,7 @@ describe("npm start", () => {
     writeFileSync(file, source.replace('async () => ({ status: "alive" as const })', thrower));
     const line = readFileSync(file, "utf8").split("\n").indexOf('throw new TypeError("planted");') + 1;
 
-    const said = await logOf(fixture.run(["scripts/start.mjs"], cwd), "/live", "planted");
+    const said = await getLog(fixture.run(["scripts/start.mjs"], cwd), "/live", "planted");
 
     expect(line).toBeGreaterThan(0);
     expect(said).toContain(`functions/shared/live.ts:${line}:`);
@@ -103,7 +103,7 @@ describe("npm start", () => {
 });
 
 /** What a stack has printed, once it was asked for this path, when this word is among it. */
-async function logOf({ stdout }: ChildProcessWithoutNullStreams, path: string, word: string): Promise<string> {
+async function getLog({ stdout }: ChildProcessWithoutNullStreams, path: string, word: string): Promise<string> {
   let printed = "";
   let input: Promise<Response> | undefined;
   for await (const chunk of stdout) {

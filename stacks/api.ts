@@ -24,7 +24,7 @@ const MOST_REQUESTS_AT_ONCE = 500;
 /** Makes the HTTP API: a route for each endpoint that answers in time, and a default route. */
 export function makeApi(
   functions: FunctionsFile,
-  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+  getFunction: (entry: FunctionEntry) => sst.aws.Function,
 ): sst.aws.ApiGatewayV2 {
   const api = new sst.aws.ApiGatewayV2("Api", {
     cors: false,
@@ -41,7 +41,7 @@ export function makeApi(
       },
     },
   });
-  for (const { route, entry } of routesOf(functions)) api.route(route, functionOf(entry).arn);
+  for (const { route, entry } of listRoutes(functions)) api.route(route, getFunction(entry).arn);
   return api;
 }
 
@@ -51,7 +51,7 @@ interface RouteOf {
 }
 
 /** An HTTP API matches methods exactly: where GET answers, HEAD does too, by the same function. */
-function routesOf(functions: FunctionsFile): RouteOf[] {
+function listRoutes(functions: FunctionsFile): RouteOf[] {
   return functions.flatMap((entry): RouteOf[] => {
     if (entry.kind === "fallback") return [{ route: entry.route, entry }];
     if (entry.kind !== "endpoint" || entry.functionUrl) return [];

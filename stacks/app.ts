@@ -19,7 +19,7 @@ import { makeSchedules, OLDEST_CALL_SECONDS } from "./compute/schedules.ts";
 import { makeSocketApi, makeSockets, socketPolicy } from "./compute/sockets.ts";
 import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
-import { arnsOf, makeRoles } from "./identities.ts";
+import { buildArns, makeRoles } from "./identities.ts";
 import type { Stage } from "./stage.ts";
 import { makeBlobs, makeSealerKey } from "./storage/blobs.ts";
 import { makeQueues } from "./storage/queues.ts";
@@ -39,7 +39,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
   const socketApi = makeSocketApi();
   const roleFor = makeRoles(
     stage.eksCluster,
-    arnsOf({
+    buildArns({
       deployment: stage.tableName,
       stage: stage.name,
       table,
@@ -65,35 +65,35 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     queueUrls: { WORK_QUEUE_URL: work.url, POOLS_QUEUE_URL: pools.url, WEBHOOKS_QUEUE_URL: webhooks.url },
   };
   const made = new Map(functions.map((entry) => [entry.name, makeFunction(entry, around, roleFor(entry))]));
-  const functionOf = (entry: FunctionEntry) => made.get(entry.name) as sst.aws.Function;
-  const madeOf = <Entry extends FunctionEntry>(entries: readonly Entry[]) =>
-    new Map(entries.map((entry) => [entry, functionOf(entry)]));
-  const api = makeApi(functions, functionOf);
-  subscribeConsumers(functions, queues, functionOf);
+  const getFunction = (entry: FunctionEntry) => made.get(entry.name) as sst.aws.Function;
+  const getMade = <Entry extends FunctionEntry>(entries: readonly Entry[]) =>
+    new Map(entries.map((entry) => [entry, getFunction(entry)]));
+  const api = makeApi(functions, getFunction);
+  subscribeConsumers(functions, queues, getFunction);
   for (const entry of functions.filter((each) => each.kind === "socket")) {
-    makeSockets(socketApi, { made: functionOf(entry), queue: queues.shell, key: sealerKey });
+    makeSockets(socketApi, { made: getFunction(entry), queue: queues.shell, key: sealerKey });
   }
-  allowLoops(functions, functionOf);
-  const failedSchedules = makeSchedules(functions, functionOf);
+  allowLoops(functions, getFunction);
+  const failedSchedules = makeSchedules(functions, getFunction);
   const edge = makeEdge({
     functions,
     root,
     originSecrets,
     domain: stage.domain,
     firewallArn: makeFirewall(stage, functions).arn,
-    served: functions.filter(servesRequests).map(functionOf),
+    served: functions.filter(servesRequests).map(getFunction),
     apiUrl: api.url,
     socketUrl: socketApi.url,
-    urlOf: (entry) => functionOf(entry).url,
+    urlOf: (entry) => getFunction(entry).url,
   });
   const monitored = {
     queues,
     deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
     apiId: api.nodes.api.id,
     edge,
-    schedules: madeOf(functions.filter((entry) => entry.kind === "schedule")),
-    sockets: madeOf(functions.filter((entry) => entry.kind === "socket")),
-    urls: madeOf(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
+    schedules: getMade(functions.filter((entry) => entry.kind === "schedule")),
+    sockets: getMade(functions.filter((entry) => entry.kind === "socket")),
+    urls: getMade(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
   };
   makeAlarms(stage, monitored);
   makeDashboard(stage, monitored);

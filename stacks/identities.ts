@@ -1,5 +1,5 @@
 import type { FunctionEntry } from "./compute/functions-file.ts";
-import { type Arns, onlyRunsCommands, type RoleKind, roleOf, statementsOf } from "./compute/roles.ts";
+import { type Arns, buildStatements, findRole, onlyRunsCommands, type RoleKind } from "./compute/roles.ts";
 
 /** Only Lambda takes on a role of ours: in SST's own the whole account is trusted too, for its live functions. */
 const trust = {
@@ -8,7 +8,7 @@ const trust = {
 };
 
 /** As deploy/kubernetes binds it to what Berth does in a cluster. */
-function clusterGroupOf({ kind }: RoleKind): string {
+function getClusterGroup({ kind }: RoleKind): string {
   return onlyRunsCommands(kind) ? "berth:commands" : "berth:controller";
 }
 
@@ -24,7 +24,7 @@ export function makeRoles(
 ): (entry: FunctionEntry) => $util.Output<string> {
   const made = new Map<string, aws.iam.Role>();
   return (entry) => {
-    const kind = roleOf(entry);
+    const kind = findRole(entry);
     const knownValue = made.get(kind.name);
     if (knownValue) return knownValue.arn;
     const role = makeRole(kind, arns, socketPolicy);
@@ -33,7 +33,7 @@ export function makeRoles(
       new aws.eks.AccessEntry(`${kind.name}Access`, {
         clusterName: eksCluster,
         principalArn: role.arn,
-        kubernetesGroups: [clusterGroupOf(kind)],
+        kubernetesGroups: [getClusterGroup(kind)],
         type: "STANDARD",
       });
     }
@@ -47,7 +47,7 @@ export function makeRoles(
  * "aws.iam.Role", inlinePolicies).
  */
 function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy: $util.Input<string>): aws.iam.Role {
-  const policy = $util.jsonStringify({ Version: "2012-10-17", Statement: statementsOf(kind, arns) });
+  const policy = $util.jsonStringify({ Version: "2012-10-17", Statement: buildStatements(kind, arns) });
   return new aws.iam.Role(kind.name, {
     assumeRolePolicy: JSON.stringify(trust),
     inlinePolicies: [
@@ -58,7 +58,7 @@ function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy:
 }
 
 /** Returns the ARNs of a deployment. */
-export function arnsOf(made: {
+export function buildArns(made: {
   readonly deployment: string;
   readonly stage: string;
   readonly table: sst.aws.Dynamo;

@@ -94,7 +94,7 @@ export function readStage(name: string, environment: Environment): Stage {
     tableName: `berth-${name}`,
     eksCluster: environment.EKS_CLUSTER ?? "",
     domain: API_DOMAIN && API_CERTIFICATE_ARN ? { name: API_DOMAIN, certificateArn: API_CERTIFICATE_ARN } : undefined,
-    network: networkOf(environment),
+    network: findNetwork(environment),
     ebsKey: environment.EBS_KMS_KEY_ID || undefined,
     alarmEmail: environment.ALARM_EMAIL || undefined,
     monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
@@ -156,18 +156,16 @@ function networkProblems({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "
     return VPC_SUBNETS || VPC_SECURITY_GROUPS ? ["  VPC_SUBNETS and VPC_SECURITY_GROUPS need EKS_ACCESS=private"] : [];
   }
   return [
-    ...(isListOf("subnet", VPC_SUBNETS)
-      ? []
-      : ["  EKS_ACCESS=private needs VPC_SUBNETS, like subnet-0a1b,subnet-2c3d"]),
-    ...(isListOf("sg", VPC_SECURITY_GROUPS) ? [] : ["  EKS_ACCESS=private needs VPC_SECURITY_GROUPS, like sg-0a1b"]),
+    ...(isList("subnet", VPC_SUBNETS) ? [] : ["  EKS_ACCESS=private needs VPC_SUBNETS, like subnet-0a1b,subnet-2c3d"]),
+    ...(isList("sg", VPC_SECURITY_GROUPS) ? [] : ["  EKS_ACCESS=private needs VPC_SECURITY_GROUPS, like sg-0a1b"]),
   ];
 }
 
-function isListOf(kind: "subnet" | "sg", text: string): boolean {
+function isList(kind: "subnet" | "sg", text: string): boolean {
   return text.split(",").every((id) => new RegExp(`^${kind}-[0-9a-f]+$`).test(id));
 }
 
-function networkOf({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): Stage["network"] {
+function findNetwork({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): Stage["network"] {
   if (EKS_ACCESS !== "private") return undefined;
   return { privateSubnets: VPC_SUBNETS.split(","), securityGroups: VPC_SECURITY_GROUPS.split(",") };
 }

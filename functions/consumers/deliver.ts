@@ -21,14 +21,14 @@ const bodies: Readonly<Record<DialectName, BodyOf>> = {
 };
 
 /** A record of a dialect that this version does not serve has an event in the core's words. */
-function bodyOf(createdBy: string): BodyOf {
+function getBody(createdBy: string): BodyOf {
   return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
 }
 
 /** Posts events to their receivers. */
 export const consumer = webhooks.consume(
   { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
-  eachRequest((ctx, message) => deliver(ctx, message, (event) => bodyOf(event.environment.createdBy)(event))),
+  eachRequest((ctx, message) => deliver(ctx, message, (event) => getBody(event.environment.createdBy)(event))),
 );
 
 export const handler = consumerLambda(consumer, { table, queue, sealer, fetch });

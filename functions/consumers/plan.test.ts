@@ -16,8 +16,8 @@ const BATCH_MS = 20;
 test("500 submits within a second, with both consumers at work, make at most 20 plans", async () => {
   const world = await httpWorld({ callers: owners });
   const keys = await Promise.all(owners.map((owner) => world.login(owner)));
-  const plansOf = async () => Number((await world.table.get({ pk: "pool#h100", sk: "-" }))?.plans ?? 0);
-  const before = await plansOf();
+  const getPlans = async () => Number((await world.table.get({ pk: "pool#h100", sk: "-" }))?.plans ?? 0);
+  const before = await getPlans();
   const begun = world.clock.now();
 
   const drain = async (consumer: typeof look | typeof plan) => {
@@ -39,6 +39,6 @@ test("500 submits within a second, with both consumers at work, make at most 20 
   const jobs = world.table.all().filter((item) => item.kind === "environment");
   expect(elapsed).toBeLessThanOrEqual(1_000);
   expect(jobs).toHaveLength(SUBMITS);
-  expect((await plansOf()) - before).toBeLessThanOrEqual(MOST_PLANS);
+  expect((await getPlans()) - before).toBeLessThanOrEqual(MOST_PLANS);
   expect(jobs.filter((item) => item.phase !== "queued")).toHaveLength(16);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { keyOf } from "#core/environments/record/record.ts";
+import { toKey } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import type { Key } from "#core/ports/table.ts";
@@ -16,7 +16,7 @@ async function jobAfter(ms: number, { disk, ...options }: WorldOptions & { reado
   const world = await memoryWorld(options);
   const job = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train", disk }));
   await world.advance(ms);
-  return { world, key: keyOf(job) };
+  return { world, key: toKey(job) };
 }
 
 async function endedAfter(ms: number, options: WorldOptions & { readonly disk?: string } = {}) {
@@ -27,7 +27,7 @@ async function endedAfter(ms: number, options: WorldOptions & { readonly disk?: 
 }
 
 /** What so many signals ask of the ports, by verb. */
-async function costsOf(count: number, world: MemoryWorld, key: Key): Promise<Record<string, number>> {
+async function getCosts(count: number, world: MemoryWorld, key: Key): Promise<Record<string, number>> {
   const calls: string[] = [];
   const { table, queue } = world;
   const ctx = {
@@ -84,7 +84,7 @@ test.each([
     const { world, key } = await make();
     const phase = (await world.table.get(key))?.phase;
 
-    const costs = await costsOf(MANY, world, key);
+    const costs = await getCosts(MANY, world, key);
 
     expect(costs["table.get"]).toBe(MANY);
     expect(costs["table.getMany"]).toBeLessThanOrEqual(MANY);

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { countedPort } from "#tests/faults/counted-ports.ts";
-import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace } from "#tests/fixtures/catalog-requests.ts";
 import { workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
-const body = workspaceOf(workspaceId);
+const body = newWorkspace(workspaceId);
 const keyRead = "table.get";
 /** How many of the caller's wait for this pool, counted in the index. */
 const line = "table.count";

@@ -3,7 +3,7 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { sqsClient, sqsQueue } from "#aws/sqs/queue.ts";
-import { keyOf } from "#core/environments/record/record.ts";
+import { toKey } from "#core/environments/record/record.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
@@ -84,7 +84,7 @@ async function awsWorld(tableName: string) {
     await during("POST", `/v1/jobs/${await submitJob(world, key)}/cancel`);
     const cancelled = heads.at(-1) as Stored;
     await reconcile({ ...world.ctx, table, queue }, { look: keyText(cancelled) });
-    await putCopies(table, (await table.get(keyOf(cancelled))) as Item, count - 1);
+    await putCopies(table, (await table.get(toKey(cancelled))) as Item, count - 1);
   };
   const plan = () => planPools({ ...world.ctx, table, queue }, [{ look: `${poolKey("h100").pk}|-` }]);
   return { world, key, during, endJobs, plan };

@@ -4,7 +4,7 @@ import { errorCodes } from "#core/problem.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { callerNamed, type HttpWorld, httpWorld, loginBody, type Sent } from "#tests/worlds/http-world.ts";
 
-async function codeOf(world: HttpWorld, method: string, path: string, sent: Sent = {}): Promise<string> {
+async function getCode(world: HttpWorld, method: string, path: string, sent: Sent = {}): Promise<string> {
   const response = await world.request(method, path, sent);
   return `${response.status} ${response.headers.get("Berth-Error")}`;
 }
@@ -22,8 +22,8 @@ test("an answer that is no problem has no error code", async () => {
   const world = await httpWorld();
   const key = await world.login();
 
-  expect(await codeOf(world, "GET", "/v1/jobs", { key })).toBe("200 null");
-  expect(await codeOf(world, "GET", "/health")).toBe("200 null");
+  expect(await getCode(world, "GET", "/v1/jobs", { key })).toBe("200 null");
+  expect(await getCode(world, "GET", "/health")).toBe("200 null");
 });
 
 test("a key that expired, was revoked or was never issued has a code for each", async () => {
@@ -31,11 +31,11 @@ test("a key that expired, was revoked or was never issued has a code for each", 
   const [expiring, revoked] = [await world.login(), await world.login()];
   await world.request("DELETE", `/v1/keys/${revoked.slice(0, 8)}`, { key: revoked });
 
-  expect(await codeOf(world, "GET", "/v1/jobs", { key: revoked })).toBe("401 key_revoked");
-  expect(await codeOf(world, "GET", "/v1/jobs", { key: "x".repeat(86) })).toBe("401 key_invalid");
-  expect(await codeOf(world, "GET", "/v1/jobs")).toBe("401 key_missing");
+  expect(await getCode(world, "GET", "/v1/jobs", { key: revoked })).toBe("401 key_revoked");
+  expect(await getCode(world, "GET", "/v1/jobs", { key: "x".repeat(86) })).toBe("401 key_invalid");
+  expect(await getCode(world, "GET", "/v1/jobs")).toBe("401 key_missing");
   await world.advance(48 * 3_600_000);
-  expect(await codeOf(world, "GET", "/v1/jobs", { key: expiring })).toBe("401 key_expired");
+  expect(await getCode(world, "GET", "/v1/jobs", { key: expiring })).toBe("401 key_expired");
 });
 
 test("a key whose chain of rotations is over has the code of an expired key", async () => {
@@ -43,14 +43,14 @@ test("a key whose chain of rotations is over has the code of an expired key", as
   const key = await world.login();
   await world.advance(2 * 3_600_000);
 
-  expect(await codeOf(world, "POST", "/v1/keys/rotate", { key })).toBe("401 key_expired");
+  expect(await getCode(world, "POST", "/v1/keys/rotate", { key })).toBe("401 key_expired");
 });
 
 test("a login by an identity that is not allowed, or while STS is down, says which", async () => {
   const stranger = callerNamed("stranger", { arn: "arn:aws:sts::000000000000:assumed-role/Other/stranger" });
   let isDown = false;
   const world = await httpWorld({ callers: [stranger], isStsDown: () => isDown });
-  const login = () => codeOf(world, "POST", "/v1/auth/aws-login", { body: loginBody(stranger) });
+  const login = () => getCode(world, "POST", "/v1/auth/aws-login", { body: loginBody(stranger) });
 
   expect(await login()).toBe("403 key_invalid");
   isDown = true;
@@ -60,12 +60,12 @@ test("a login by an identity that is not allowed, or while STS is down, says whi
 test("a beginning that several ids share is ambiguous, and an id that names nothing is not found", async () => {
   const world = await httpWorld();
   const key = await world.login();
-  const idOf = (end: string) => `aaaabbbb-0000-4000-8000-00000000000${end}`;
-  for (const end of ["1", "2"]) await submitJob(world, key, { env_vars: { RESERVATION_ID: idOf(end) } });
+  const formatId = (end: string) => `aaaabbbb-0000-4000-8000-00000000000${end}`;
+  for (const end of ["1", "2"]) await submitJob(world, key, { env_vars: { RESERVATION_ID: formatId(end) } });
 
-  expect(await codeOf(world, "GET", "/v1/jobs/aaaabbbb", { key })).toBe("409 ambiguous");
-  expect(await codeOf(world, "GET", `/v1/jobs/${idOf("3")}`, { key })).toBe("404 not_found");
-  expect(await codeOf(world, "GET", "/v1/nothing", { key })).toBe("404 not_found");
+  expect(await getCode(world, "GET", "/v1/jobs/aaaabbbb", { key })).toBe("409 ambiguous");
+  expect(await getCode(world, "GET", `/v1/jobs/${formatId("3")}`, { key })).toBe("404 not_found");
+  expect(await getCode(world, "GET", "/v1/nothing", { key })).toBe("404 not_found");
 });
 
 test("what a caller has too much of is a limit, whatever its status", async () => {
@@ -74,12 +74,12 @@ test("what a caller has too much of is a limit, whatever its status", async () =
   const id = await submitJob(world, key);
   const body = { image: "busybox", instance_type: "p5.48xlarge" };
 
-  expect(await codeOf(world, "POST", "/v1/jobs/submit", { key, body })).toBe("400 limit");
+  expect(await getCode(world, "POST", "/v1/jobs/submit", { key, body })).toBe("400 limit");
   const more = { key, body: { extension_hours: 72 } };
   await world.request("POST", `/v1/jobs/${id}/extend`, more);
   await world.request("POST", `/v1/jobs/${id}/extend`, more);
-  expect(await codeOf(world, "POST", `/v1/jobs/${id}/extend`, more)).toBe("400 limit");
-  expect(await codeOf(world, "POST", `/v1/jobs/${id}/extend`, { key, body: {} })).toBe("400 invalid");
+  expect(await getCode(world, "POST", `/v1/jobs/${id}/extend`, more)).toBe("400 limit");
+  expect(await getCode(world, "POST", `/v1/jobs/${id}/extend`, { key, body: {} })).toBe("400 invalid");
 });
 
 test("a thing in another state, or marked for deletion, is a conflict", async () => {
@@ -88,7 +88,7 @@ test("a thing in another state, or marked for deletion, is a conflict", async ()
   await world.request("POST", "/v1/disks", { key, body: { disk_name: "data" } });
   await world.advance(5_000);
 
-  expect(await codeOf(world, "POST", "/v1/disks", { key, body: { disk_name: "data" } })).toBe("409 conflict");
-  expect(await codeOf(world, "DELETE", "/v1/disks/data", { key })).toBe("200 null");
-  expect(await codeOf(world, "DELETE", "/v1/disks/data", { key })).toBe("410 conflict");
+  expect(await getCode(world, "POST", "/v1/disks", { key, body: { disk_name: "data" } })).toBe("409 conflict");
+  expect(await getCode(world, "DELETE", "/v1/disks/data", { key })).toBe("200 null");
+  expect(await getCode(world, "DELETE", "/v1/disks/data", { key })).toBe("410 conflict");
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import type { Item, Page, Table } from "#core/ports/table.ts";
-import { dueShardOf } from "#core/store/due.ts";
+import { getDueShard } from "#core/store/due.ts";
 import { HOUR_MS } from "#core/units.ts";
 import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
 import type { TestServer } from "#tests/aws/test-server.ts";
@@ -19,7 +19,7 @@ function records(count: number): Item[] {
   return Array.from({ length: count }, (_, n) => {
     const key = { pk: "owner#a#env#b", sk: `job-${n}` };
     const dueAt = n < DUE ? clock.now() : n % 2 ? clock.now() + HOUR_MS : undefined;
-    return { ...key, writers: ["w1"], dueShard: dueShardOf(ctx.ids, key), ...(dueAt !== undefined && { dueAt }) };
+    return { ...key, writers: ["w1"], dueShard: getDueShard(ctx.ids, key), ...(dueAt !== undefined && { dueAt }) };
   });
 }
 

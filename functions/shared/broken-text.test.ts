@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { brokenTextIn } from "#http/request/well-formed.ts";
 import { fieldNames } from "#http/schema.ts";
-import { catalogWorld, goodRequest, pathOf, thingsOf } from "#tests/fixtures/catalog-requests.ts";
+import { catalogWorld, createThings, fillPath, goodRequest } from "#tests/fixtures/catalog-requests.ts";
 
 const world = await catalogWorld();
 const key = await world.login();
@@ -14,10 +14,10 @@ const table = world.endpoints.map((endpoint) => ({
 /** What no store and no process takes (docs/apis/common.md#headers-and-bodies). */
 const broken = ["a\0b", "half \ud83d", "\udead"];
 /** Forms are what commands are sent with: these are run and not stored. */
-const withFields = table.filter(({ endpoint }) => !endpoint.form && fieldsOf(endpoint).length > 0);
+const withFields = table.filter(({ endpoint }) => !endpoint.form && listFields(endpoint).length > 0);
 const withPath = table.filter(({ endpoint }) => endpoint.path.includes("{"));
 
-function fieldsOf(endpoint: Endpoint): string[] {
+function listFields(endpoint: Endpoint): string[] {
   const schema = bodySchema(endpoint, world.ctx.settings);
   return schema ? fieldNames(schema) : [];
 }
@@ -26,7 +26,7 @@ function fieldsOf(endpoint: Endpoint): string[] {
 const ignoring = ["healthCheckConfig", "snapshot"];
 
 /** A text at every depth at which a field may have one. */
-function placesOf(field: string, text: string): unknown[] {
+function listPlaces(field: string, text: string): unknown[] {
   const inMap = [{ A: text }, { [text]: "x" }];
   return [text, [text], ...(ignoring.includes(field) ? [] : inMap)];
 }
@@ -43,10 +43,10 @@ test("the endpoints that take fields are in the table, and a good request of eac
 });
 
 describe.each(withFields)("$name", ({ endpoint }) => {
-  test.each(fieldsOf(endpoint))("refuses a broken text in %s", async (field) => {
+  test.each(listFields(endpoint))("refuses a broken text in %s", async (field) => {
     const { method, path, sent } = await goodRequest(world, endpoint, key);
 
-    for (const value of broken.flatMap((text) => placesOf(field, text))) {
+    for (const value of broken.flatMap((text) => listPlaces(field, text))) {
       const body = { ...(sent.body as object), [field]: value };
       const response = await world.request(method, path, { ...sent, body });
 
@@ -59,10 +59,10 @@ describe.each(withFields)("$name", ({ endpoint }) => {
 describe.each(withPath)("$name", ({ endpoint }) => {
   test("finds nothing by a name with a NUL in it", async () => {
     const { method, sent } = await goodRequest(world, endpoint, key);
-    const things = await thingsOf(world, endpoint, key);
+    const things = await createThings(world, endpoint, key);
 
     for (const [, name = ""] of endpoint.path.matchAll(/\{(\w+)\}/g)) {
-      const path = pathOf(endpoint, { ...things, [name]: `${things[name]}%00` });
+      const path = fillPath(endpoint, { ...things, [name]: `${things[name]}%00` });
 
       expect([path, (await world.request(method, path, sent)).status]).toEqual([path, 404]);
     }

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Situation } from "#http/dialect.ts";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
-import { methodsOf } from "#http/routes.ts";
+import { listMethods } from "#http/routes.ts";
 import { fieldNames, fieldSchema, isRequired } from "#http/schema.ts";
 import { catalogCases, catalogRows, expectWellFormed, huge, sendTo } from "#tests/fixtures/catalog-cases.ts";
 import { catalogWorld, type GoodRequest, goodRequest } from "#tests/fixtures/catalog-requests.ts";
@@ -42,13 +42,13 @@ async function expectRefusal(
 ) {
   const text = await response.clone().text();
   expect([response.status, problemText(path, text)]).toEqual([
-    statusOf[why],
+    statusByKey[why],
     situationText(method, path, why, fieldText),
   ]);
   await expectWellFormed(response);
 }
 
-const statusOf: Readonly<Partial<Record<Situation, number>>> = {
+const statusByKey: Readonly<Partial<Record<Situation, number>>> = {
   unknownPath: 404,
   wrongMethod: 405,
   tooLarge: 413,
@@ -83,7 +83,7 @@ describe.each(table)("$name", ({ endpoint }) => {
   test("answers a method that it does not have with 405 and those that it has", async () => {
     const { path } = request();
     // A static path may also be taken for the id of something.
-    const ownNames = methodsOf(world.endpoints, path);
+    const ownNames = listMethods(world.endpoints, path);
 
     for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"].filter(
       (name) => !ownNames.includes(name),

@@ -11,7 +11,7 @@ const closed = named(world.endpoints.filter((endpoint) => !endpoint.public));
 const open = named(world.endpoints.filter((endpoint) => endpoint.public));
 
 /** What the key check goes by. Two endpoints of one class are treated alike, so every kind of key is tried on one. */
-function classOf({ dialect, admin, keyInQuery }: Endpoint): string {
+function getClass({ dialect, admin, keyInQuery }: Endpoint): string {
   return [dialect.name, admin && "for operators", keyInQuery && "with a key in the query"].filter(Boolean).join(" ");
 }
 
@@ -24,7 +24,7 @@ const tried: Readonly<Record<string, string>> = {
   novita: "POST /api/instances",
   dev8: "POST /api/v1/environments",
 };
-const ofEachClass = closed.filter(({ name, endpoint }) => tried[classOf(endpoint)] === name);
+const ofEachClass = closed.filter(({ name, endpoint }) => tried[getClass(endpoint)] === name);
 
 /** A real key whose record was changed before anybody used it. */
 async function keyWith(change: Readonly<Record<string, unknown>>): Promise<string> {
@@ -95,10 +95,10 @@ test("the catalog has endpoints of both kinds", () => {
 });
 
 test("no endpoint is outside the classes, and every class has the endpoint on which it is tried", () => {
-  const outside = closed.filter(({ endpoint }) => !(classOf(endpoint) in tried));
+  const outside = closed.filter(({ endpoint }) => !(getClass(endpoint) in tried));
 
   expect(outside.map(({ name }) => name)).toEqual([]);
-  expect(ofEachClass.map(({ endpoint }) => classOf(endpoint)).toSorted()).toEqual(Object.keys(tried).toSorted());
+  expect(ofEachClass.map(({ endpoint }) => getClass(endpoint)).toSorted()).toEqual(Object.keys(tried).toSorted());
 });
 
 describe.each(ofEachClass)("$name", ({ endpoint }) => {

@@ -44,7 +44,7 @@ export const endpoint = gpuDev.endpoint(
       cluster: { reachable: cluster.reachable, since: cluster.since === null ? null : wholeSeconds(cluster.since) },
       isolation: deployment.isolation,
       limits: deployment.limits,
-      services: servicesOf(up),
+      services: getServices(up),
     };
     return answer(body, { status: reason === undefined ? 200 : 503 });
   },
@@ -53,7 +53,7 @@ export const endpoint = gpuDev.endpoint(
 export const handler = lambda(endpoint, { table, queue });
 
 /** Returns the parts that Berth has, in the words of a client that prints them all where one is down. */
-function servicesOf(up: { readonly table: boolean; readonly queue: boolean }): z.infer<typeof Health>["services"] {
+function getServices(up: { readonly table: boolean; readonly queue: boolean }): z.infer<typeof Health>["services"] {
   return {
     jobQueue: up.queue ? "up" : "down",
     server: "running",

@@ -5,13 +5,13 @@ import type { Endpoint } from "#http/endpoint.ts";
 import { splitPathKey } from "#http/keys/key-prefix.ts";
 import {
   catalogWorld,
+  createThings,
+  fillPath,
   keptSnapshot,
   operator,
-  pathOf,
   smallJob,
   submitJob,
   type Things,
-  thingsOf,
 } from "#tests/fixtures/catalog-requests.ts";
 import { developer, loginBody } from "#tests/worlds/http-world.ts";
 
@@ -25,7 +25,7 @@ const things = await thingsOfAll();
 async function thingsOfAll(): Promise<Things> {
   const made: Things[] = [];
   const mine = await world.login();
-  for (const endpoint of world.endpoints) made.unshift(await thingsOf(world, endpoint, mine));
+  for (const endpoint of world.endpoints) made.unshift(await createThings(world, endpoint, mine));
   const job_id = await submitJob(world, mine, smallJob);
   await world.deliver();
   return Object.assign({}, ...made, { job_id });
@@ -46,7 +46,7 @@ const path = fc
   .map(([before, pattern, rest, id]) => {
     const written = id === undefined ? undefined : encodeURI(id.replaceAll(/[\ud800-\udfff]/g, ""));
     const ids = Object.entries(things).map(([name, thing]) => [name, written ?? thing]);
-    return `${before}${pathOf({ path: pattern }, Object.fromEntries(ids))}${rest}`;
+    return `${before}${fillPath({ path: pattern }, Object.fromEntries(ids))}${rest}`;
   });
 const word = fc.oneof(
   fc.string({ unit: "binary", maxLength: 20 }),
@@ -190,7 +190,7 @@ async function post(endpoint: Endpoint, sent: string): Promise<number> {
   const isSpent = /\/(cancel|rename|restore|undelete|snapshots|gone|back)$/.test(endpoint.path);
   // A login of this very test may have ended the one before: a user has ten keys.
   const fresh = await world.login(endpoint.admin ? operator : developer);
-  const at = pathOf(endpoint, isSpent ? await thingsOf(world, endpoint, fresh) : mine);
+  const at = fillPath(endpoint, isSpent ? await createThings(world, endpoint, fresh) : mine);
   const response = await world.request("POST", at, { key: fresh, body: sent });
   await expectDecent(response.clone(), "POST", at);
   expect(await response.text()).not.toContain(developer.secretAccessKey);

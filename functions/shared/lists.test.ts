@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Item } from "#core/ports/table.ts";
 import { putCopies, weighedTable } from "#tests/faults/weighed-table.ts";
-import { operator, plainInstance, plainSession, smallJob, workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace, operator, plainInstance, plainSession, smallJob } from "#tests/fixtures/catalog-requests.ts";
 import { developer, httpWorld } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -46,9 +46,9 @@ const kinds = {
     end: (id) => ["POST", `/api/instances/${id}/stop`],
   },
   dev8: {
-    create: (n) => ["POST", "/api/v1/environments", workspaceOf(`test-workspace-0000${n}`)],
+    create: (n) => ["POST", "/api/v1/environments", newWorkspace(`test-workspace-0000${n}`)],
     idOf: (made) => made.data.environment.id,
-    end: (id) => ["DELETE", "/api/v1/environments", { ...workspaceOf(id), force: true }],
+    end: (id) => ["DELETE", "/api/v1/environments", { ...newWorkspace(id), force: true }],
   },
 } as const satisfies Record<string, Kind>;
 
@@ -56,7 +56,7 @@ const kinds = {
 async function weighedWorld(dialect: keyof typeof kinds) {
   const weight = { heads: 0, bytes: 0 };
   const world = await httpWorld({
-    nodes: nodesOf({ a10g: 2, "cpu-x86": 2, "cpu-shared": 2 }),
+    nodes: newNodes({ a10g: 2, "cpu-x86": 2, "cpu-shared": 2 }),
     callers: [operator],
     settings: { adminUsers: ["operator"] },
     wrap: (ports) => ({ ...ports, table: weighedTable(ports.table, weight) }),
@@ -75,13 +75,13 @@ async function weighedWorld(dialect: keyof typeof kinds) {
     made += 1;
     const id = idOf(await ask(...create(made)));
     await world.advance(30 * SECOND);
-    return headOf(id);
+    return getHead(id);
   };
-  const headOf = (id: string) => world.table.all().find(({ kind, sk }) => kind === "environment" && sk === id) as Item;
+  const getHead = (id: string) => world.table.all().find(({ kind, sk }) => kind === "environment" && sk === id) as Item;
   const endOf = async ({ sk }: Item): Promise<Item> => {
     await ask(...end(sk));
     await world.advance(20 * MINUTE);
-    return headOf(sk);
+    return getHead(sk);
   };
   return { world, during, make, endOf };
 }

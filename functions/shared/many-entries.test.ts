@@ -11,8 +11,8 @@ const bodies = world.endpoints.flatMap((endpoint) => {
 });
 const fields = bodies.flatMap(({ name, schema }) => fieldNames(schema).map((field) => ({ name, schema, field })));
 const most = 100;
-const mapOf = (entries: number) => Object.fromEntries(Array.from({ length: entries }, (_, n) => [`A${n}`, null]));
-const large = mapOf(60_000);
+const getMap = (entries: number) => Object.fromEntries(Array.from({ length: entries }, (_, n) => [`A${n}`, null]));
+const large = getMap(60_000);
 
 test.each(fields)("$name looks at few of the 60,000 entries of its $field", ({ schema, field }) => {
   let reads = 0;
@@ -33,7 +33,7 @@ test("a map of as many entries as are allowed is looked at whole", () => {
   const maps = fields.filter(({ field }) => ["env_vars", "env", "iam_request_headers"].includes(field));
 
   const found = maps.map(({ schema, field }) => {
-    const { error } = schema.safeParse({ [field]: mapOf(most) }, ownMessagesOnly);
+    const { error } = schema.safeParse({ [field]: getMap(most) }, ownMessagesOnly);
     return error?.issues.filter(({ path }) => path[0] === field).length;
   });
 

@@ -10,7 +10,7 @@ import { loadCatalog } from "#http/catalog.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
 import { leftoverRun } from "#tests/faults/leftover-run.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { internal } from "./metrics.ts";
 
@@ -42,7 +42,7 @@ function parse(text: string): Map<string, number> {
 }
 
 test("queue, phases, waits, ends and capacity are those of the stores", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const failing = await createEnvironment(world.as("alice"), newEnvironment("fails", { command: "exit 2" }));
   world.compute.program(failing.uid, { kind: "exits", afterMs: 120_000, code: 2 });
   await world.advance(1000);
@@ -72,7 +72,7 @@ test("queue, phases, waits, ends and capacity are those of the stores", async ()
 });
 
 test("undelivered messages and overdue records show, and so does a drained type", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await drainPool(world.ctx, "h100", true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.clock.advance(90_000);
@@ -85,7 +85,7 @@ test("undelivered messages and overdue records show, and so does a drained type"
 });
 
 test("a ledger that cannot be read shows as such", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   await world.advance(60_000);
   const before = (await scrape(world)).values;
   await world.table.put({ ...(await world.table.get(poolKey("h100"))), seen: 7 } as never);
@@ -103,7 +103,7 @@ test("a ledger that cannot be read shows as such", async () => {
 
 test("how wrong the estimates of the last starts were shows by type, where there were any and they can be read", async () => {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1, "t4-small": 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1, "t4-small": 1 }), log });
   await world.advance(60_000);
   const forecast = (type: string, starts: unknown) => {
     const item: Item = { ...forecastStartsKey(type), writers: [], kind: "forecast", starts };

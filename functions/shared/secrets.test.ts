@@ -28,11 +28,11 @@ function found(text: string, secrets: Readonly<Record<string, string>>): string[
   );
 }
 
-function logOf(world: HttpWorld): string {
+function getLog(world: HttpWorld): string {
   return JSON.stringify(world.log.lines);
 }
 
-function dumpOf(world: HttpWorld): string {
+function getDump(world: HttpWorld): string {
   return JSON.stringify(world.table.all());
 }
 
@@ -101,8 +101,8 @@ test("no key, AWS secret, environment value or command is in a log line, a recor
   const secrets = { ...named, key };
 
   expect(world.log.lines.length).toBeGreaterThan(50);
-  expect(found(logOf(world), { ...secrets, accessKeyId })).toEqual([]);
-  expect(found(dumpOf(world), { ...secrets, accessKeyId })).toEqual([]);
+  expect(found(getLog(world), { ...secrets, accessKeyId })).toEqual([]);
+  expect(found(getDump(world), { ...secrets, accessKeyId })).toEqual([]);
   expect(answers.length).toBeGreaterThan(25);
   expect(answers.flatMap((answer) => found(answer, { ...secrets, accessKeyId }))).toEqual([]);
 });
@@ -111,8 +111,8 @@ test("what was to be found would have been found: the same search sees names and
   const { world, key, answers } = await livedWorld();
   const prefix = key.slice(0, 8);
 
-  expect(found(logOf(world), { prefix, user: "developer" })).toEqual(["prefix", "user"]);
-  expect(found(dumpOf(world), { prefix, image: "pytorch" })).toEqual(["prefix", "image"]);
+  expect(found(getLog(world), { prefix, user: "developer" })).toEqual(["prefix", "user"]);
+  expect(found(getDump(world), { prefix, image: "pytorch" })).toEqual(["prefix", "image"]);
   expect(answers.flatMap((answer) => found(answer, { code: "command exited with code 3" }))).not.toEqual([]);
 });
 
@@ -126,8 +126,8 @@ test("a cluster whose error repeats what it was given tells it to nobody", async
 
   await world.advance(60_000);
 
-  expect(found(dumpOf(world), named)).toEqual([]);
-  expect(found(logOf(world), named)).toEqual([]);
+  expect(found(getDump(world), named)).toEqual([]);
+  expect(found(getLog(world), named)).toEqual([]);
 });
 
 const stranger = callerNamed("stranger");
@@ -165,7 +165,7 @@ async function everyAnswer(world: HttpWorld, caller: Caller, job: string): Promi
   return answers;
 }
 
-function tellersOf(answers: ReadonlyMap<string, string>, secret: string): string[] {
+function listTellers(answers: ReadonlyMap<string, string>, secret: string): string[] {
   return [...answers].filter(([, text]) => found(text, { secret }).length > 0).map(([name]) => name);
 }
 
@@ -180,9 +180,9 @@ test("a Jupyter token is told by its job and the list of its owner, and is nowhe
 
   expect(token).toMatch(/^[\w-]{43}$/);
   for (const response of ownResponses) expect(await response.text()).toContain(token);
-  expect([tellersOf(strangers, token), tellersOf(operators, token)]).toEqual([[], []]);
-  expect(found(logOf(world), { token })).toEqual([]);
-  expect(found(dumpOf(world), { token })).toEqual([]);
+  expect([listTellers(strangers, token), listTellers(operators, token)]).toEqual([[], []]);
+  expect(found(getLog(world), { token })).toEqual([]);
+  expect(found(getDump(world), { token })).toEqual([]);
 });
 
 test("what a command printed is told to its owner by the log and by nothing else, before and after its end", async () => {
@@ -197,10 +197,10 @@ test("what a command printed is told to its owner by the log and by nothing else
   others.push(await everyAnswer(world, stranger, job), await everyAnswer(world, operator, job));
 
   expect([before, text].map((answer) => answer.includes(printed))).toEqual([true, true]);
-  expect(others.flatMap((answers) => tellersOf(answers, printed))).toEqual([]);
+  expect(others.flatMap((answers) => listTellers(answers, printed))).toEqual([]);
   expect((await Promise.all(rest)).flatMap((answer) => found(answer, { printed }))).toEqual([]);
-  expect(found(logOf(world), { printed })).toEqual([]);
-  expect(found(dumpOf(world), { printed })).toEqual([]);
+  expect(found(getLog(world), { printed })).toEqual([]);
+  expect(found(getDump(world), { printed })).toEqual([]);
 });
 
 test("a rotated key is told once, and an Idempotency-Key never", async () => {
@@ -224,6 +224,6 @@ test("a rotated key is told once, and an Idempotency-Key never", async () => {
 
   expect([again.headers.get("idempotency-replayed"), otherResponse.status, revoked.status]).toEqual(["true", 409, 200]);
   expect([...answers, await revoked.text()].flatMap((answer) => found(answer, secrets))).toEqual([]);
-  expect(found(logOf(world), secrets)).toEqual([]);
-  expect(found(dumpOf(world), secrets)).toEqual([]);
+  expect(found(getLog(world), secrets)).toEqual([]);
+  expect(found(getDump(world), secrets)).toEqual([]);
 });

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { pauseAdmission } from "#core/pools/admission/admission.ts";
-import { plainInstance, plainJob, plainSession, workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace, plainInstance, plainJob, plainSession } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
 
@@ -46,7 +46,7 @@ const refusals = [
   {
     dialect: "dev8",
     path: "/api/v1/environments",
-    body: (n: number) => workspaceOf(`workspace-${n}`),
+    body: (n: number) => newWorkspace(`workspace-${n}`),
     status: 409,
     answer: { success: false, error: "Conflict", message: text("workspace"), code: "ERR_409" },
   },
@@ -106,7 +106,7 @@ const starts = [
   {
     dialect: "dev8",
     path: "/api/v1/environments",
-    body: (n: number) => workspaceOf(`workspace-${n}`),
+    body: (n: number) => newWorkspace(`workspace-${n}`),
     stop: "/api/v1/environments/stop",
     start: "/api/v1/environments/start",
     answer: { success: false, error: "Conflict", message: text("workspace"), code: "ERR_409" },
@@ -116,7 +116,7 @@ const starts = [
 test.each(starts)(
   "$dialect refuses a start above the limit of those who wait",
   async ({ path, body, stop, start, answer }) => {
-    const nodes = nodesOf({ "cpu-shared": 1, a10g: 1 });
+    const nodes = newNodes({ "cpu-shared": 1, a10g: 1 });
     const world = await httpWorld({ nodes, settings: { maxWaitingPerUser: 2 } });
     const key = await world.login();
     const ask = (at: string, sent?: object) => world.request("POST", at, { key, body: sent });

@@ -27,7 +27,7 @@ export type ClientFrame =
 
 /** What a client's frame says; throws a Problem with the text of the error frame. */
 export function fromFrame(text: string): ClientFrame {
-  const frame = jsonOf(text);
+  const frame = getJson(text);
   const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : undefined;
   if (typeof type !== "string" || type === "") throw new Problem("invalid", "type is required");
   if (type === "ping" || type === "exit") return { type };
@@ -37,7 +37,7 @@ export function fromFrame(text: string): ClientFrame {
   throw new Problem("invalid", parsed.error.issues[0]?.message ?? "The command is not valid");
 }
 
-function jsonOf(text: string): unknown {
+function getJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -65,7 +65,7 @@ export function toError(message: string): object {
 /** The frames of one result: more than one where it is long, all but the last with `more`. */
 export function toResult(command: string, result: ExecResult, directory: string): object[] {
   const { returncode } = result;
-  const split = (text: string) => partsOf(text, PART_LENGTH, ({ length }) => length);
+  const split = (text: string) => listParts(text, PART_LENGTH, ({ length }) => length);
   const [out, err] = [split(result.stdout), split(result.stderr)];
   const parts = [...out.map((stdout) => ({ stdout, stderr: "" })), ...err.map((stderr) => ({ stdout: "", stderr }))];
   const isShort = out.length <= 1 && err.length <= 1 && result.stdout.length + result.stderr.length <= PART_LENGTH;
@@ -84,11 +84,11 @@ export function toResult(command: string, result: ExecResult, directory: string)
 /** Splits a result into frames of at most so many bytes of JSON besides the command. Returns other frames unchanged. */
 export function resultFrames(frame: object, mostBytes: number): object[] {
   const { stdout, stderr, more } = frame as Readonly<Record<string, unknown>>;
-  if (typeof stdout !== "string" || typeof stderr !== "string" || sizeOf(frame) <= mostBytes) return [frame];
-  const room = Math.max(LEAST_ROOM, mostBytes - sizeOf({ ...frame, stdout: "", stderr: "", more: true }));
+  if (typeof stdout !== "string" || typeof stderr !== "string" || getSize(frame) <= mostBytes) return [frame];
+  const room = Math.max(LEAST_ROOM, mostBytes - getSize({ ...frame, stdout: "", stderr: "", more: true }));
   const parts = [
-    ...partsOf(stdout, room, sizeInJson).map((part) => ({ stdout: part, stderr: "" })),
-    ...partsOf(stderr, room, sizeInJson).map((part) => ({ stdout: "", stderr: part })),
+    ...listParts(stdout, room, sizeInJson).map((part) => ({ stdout: part, stderr: "" })),
+    ...listParts(stderr, room, sizeInJson).map((part) => ({ stdout: "", stderr: part })),
   ];
   return parts.map((streams, at) => ({
     ...frame,
@@ -100,12 +100,12 @@ export function resultFrames(frame: object, mostBytes: number): object[] {
 /** However long the command is. */
 const LEAST_ROOM = 8_192;
 
-function sizeOf(frame: object): number {
+function getSize(frame: object): number {
   return new TextEncoder().encode(JSON.stringify(frame)).length;
 }
 
 /** The text in parts, the sizes of whose characters add up to at most `most` each. No character is cut in two. */
-function partsOf(text: string, most: number, sizeOfChar: (char: string) => number): string[] {
+function listParts(text: string, most: number, sizeOfChar: (char: string) => number): string[] {
   const parts: string[] = [];
   let [start, at, size] = [0, 0, 0];
   for (const char of text) {

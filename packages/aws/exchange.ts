@@ -24,13 +24,13 @@ export async function exchange(
   const ownHeaders = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
   const request = send(url, { method: "POST", headers: { ...headers, ...ownHeaders }, agent: false, lookup, signal });
   try {
-    const response = await responseOf(request, body);
+    const response = await getResponse(request, body);
     const { statusCode: status = 0 } = response;
     await drained(response);
     return { status, retryAfterMs: retryAfterMs(response.headers["retry-after"], Date.now()) };
   } catch (error) {
     if (error instanceof AddressRefused) throw error;
-    throw new NoAnswer(signal.aborted ? "timed out" : wordOf(error));
+    throw new NoAnswer(signal.aborted ? "timed out" : formatWord(error));
   } finally {
     request.destroy();
   }
@@ -44,7 +44,7 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
-function responseOf(request: ClientRequest, body: string): Promise<IncomingMessage> {
+function getResponse(request: ClientRequest, body: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on("response", resolve);
     // Also after the answer has begun: an error that nobody hears would end the process.
@@ -86,7 +86,7 @@ const words: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Never the error's own text: it may hold the URL. */
-function wordOf(error: unknown): string {
+function formatWord(error: unknown): string {
   if (error instanceof NoAnswer) return error.message;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return words.find(([pattern]) => pattern.test(code))?.[1] ?? "network error";

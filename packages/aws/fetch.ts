@@ -32,7 +32,7 @@ export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fet
   const isRefused = (address: string) => isPrivateAddress(address) && !allowed.hasAddress(address);
 
   /** What may be dialled for a host: itself, or all that its name means. One bad address spoils the name. */
-  async function addressesOf(hostname: string): Promise<readonly Found[]> {
+  async function listAddresses(hostname: string): Promise<readonly Found[]> {
     const family = isIP(hostname);
     if (family !== 0) {
       if (isRefused(hostname)) throw new AddressRefused();
@@ -47,7 +47,7 @@ export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fet
   }
 
   const guarded: LookupFunction = (hostname, options, callback) => {
-    addressesOf(hostname).then(
+    listAddresses(hostname).then(
       (found) => {
         const [first] = found;
         if (!first) return callback(new Error("No address"), "");
@@ -60,7 +60,7 @@ export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fet
   return {
     async authorize(url) {
       try {
-        await inTime(addressesOf(hostnameOf(new URL(url))));
+        await inTime(listAddresses(formatHostname(new URL(url))));
         return "allowed";
       } catch (error) {
         return error instanceof AddressRefused ? "private" : "allowed";
@@ -69,15 +69,15 @@ export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fet
     async post(request) {
       const url = new URL(request.url);
       if (!/^https?:$/.test(url.protocol) || url.username || url.password) throw new AddressRefused();
-      const hostname = hostnameOf(url);
+      const hostname = formatHostname(url);
       // A literal address is dialled without a lookup.
-      if (isIP(hostname) !== 0) await addressesOf(hostname);
+      if (isIP(hostname) !== 0) await listAddresses(hostname);
       return exchange(url, request, guarded);
     },
   };
 }
 
-function hostnameOf({ hostname }: URL): string {
+function formatHostname({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 

@@ -27,7 +27,7 @@ describe("the keys of a GitHub user", () => {
   it("are what answers at the user's address", async () => {
     const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
 
-    expect(await keys.keysOf("octo-cat")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
+    expect(await keys.fetchKeys("octo-cat")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
     expect(names).toEqual(["/octo-cat.keys"]);
   });
 
@@ -36,22 +36,22 @@ describe("the keys of a GitHub user", () => {
       response.writeHead(request.url === "/nobody.keys" ? 404 : 200).end("");
     });
 
-    expect(await keys.keysOf("shy")).toBe("");
-    expect(await keys.keysOf("nobody")).toBeUndefined();
+    expect(await keys.fetchKeys("shy")).toBe("");
+    expect(await keys.fetchKeys("nobody")).toBeUndefined();
   });
 
   it("are given up after a time of silence", async () => {
     const keys = await served(() => undefined);
 
-    await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
+    await expect(keys.fetchKeys("slow")).rejects.toThrow(/timeout/i);
   });
 
   it("are given up sooner where the caller says so", async () => {
     const keys = await served(() => undefined);
 
     const first = await Promise.race([
-      keys.keysOf("slow").catch(() => "after its own time"),
-      keys.keysOf("slow", 100).catch(() => "after the caller's"),
+      keys.fetchKeys("slow").catch(() => "after its own time"),
+      keys.fetchKeys("slow", 100).catch(() => "after the caller's"),
     ]);
 
     expect(first).toBe("after the caller's");
@@ -59,12 +59,12 @@ describe("the keys of a GitHub user", () => {
 
   it("are fetched for at most 20 requests a minute, and for the worker at any time", async () => {
     const keys = await served((_, response) => response.end(""));
-    for (let n = 0; n < 20; n++) await keys.keysOf(`guess-${n}`, 1_500);
+    for (let n = 0; n < 20; n++) await keys.fetchKeys(`guess-${n}`, 1_500);
 
-    await expect(keys.keysOf("guess-20", 1_500)).rejects.toThrow("GitHub was asked 20 times in a minute");
-    expect(await keys.keysOf("octo-cat")).toBe("");
+    await expect(keys.fetchKeys("guess-20", 1_500)).rejects.toThrow("GitHub was asked 20 times in a minute");
+    expect(await keys.fetchKeys("octo-cat")).toBe("");
     now += 60_000;
-    expect(await keys.keysOf("guess-21", 1_500)).toBe("");
+    expect(await keys.fetchKeys("guess-21", 1_500)).toBe("");
 
     expect(names).toHaveLength(22);
     expect(names).not.toContain("/guess-20.keys");
@@ -72,11 +72,11 @@ describe("the keys of a GitHub user", () => {
 
   it("are fetched for requests again after the clock was set back", async () => {
     const keys = await served((_, response) => response.end(""));
-    for (let n = 0; n < 20; n++) await keys.keysOf("octo-cat", 1_500);
+    for (let n = 0; n < 20; n++) await keys.fetchKeys("octo-cat", 1_500);
 
     now -= 3_600_000;
 
-    expect(await keys.keysOf("octo-cat", 1_500)).toBe("");
+    expect(await keys.fetchKeys("octo-cat", 1_500)).toBe("");
   });
 
   it("are given up when they drip", async () => {
@@ -85,7 +85,7 @@ describe("the keys of a GitHub user", () => {
       response.once("close", () => clearInterval(timer));
     });
 
-    await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
+    await expect(keys.fetchKeys("slow")).rejects.toThrow(/timeout/i);
   });
 
   it("are read up to 256 KiB and no further", async () => {
@@ -98,7 +98,7 @@ describe("the keys of a GitHub user", () => {
       more();
     });
 
-    await expect(keys.keysOf("huge")).rejects.toThrow("more than 256 KiB");
+    await expect(keys.fetchKeys("huge")).rejects.toThrow("more than 256 KiB");
 
     expect(sent).toBeLessThan(20_000_000);
   });
@@ -109,7 +109,7 @@ describe("the keys of a GitHub user", () => {
       else response.end("ssh-ed25519 STOLEN\n");
     });
 
-    await expect(keys.keysOf("moved")).rejects.toThrow("GitHub answered 302");
+    await expect(keys.fetchKeys("moved")).rejects.toThrow("GitHub answered 302");
     expect(names).toEqual(["/moved.keys"]);
   });
 
@@ -118,7 +118,7 @@ describe("the keys of a GitHub user", () => {
     async (name) => {
       const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\n"));
 
-      await expect(keys.keysOf(name)).rejects.toThrow("Not a GitHub user name");
+      await expect(keys.fetchKeys(name)).rejects.toThrow("Not a GitHub user name");
       expect(names).toEqual([]);
     },
   );
@@ -126,6 +126,6 @@ describe("the keys of a GitHub user", () => {
   it("say so when GitHub is broken", async () => {
     const keys = await served((_, response) => response.writeHead(500).end());
 
-    await expect(keys.keysOf("octocat")).rejects.toThrow("GitHub answered 500");
+    await expect(keys.fetchKeys("octocat")).rejects.toThrow("GitHub answered 500");
   });
 });

@@ -29,12 +29,12 @@ export function httpGithubKeys(pattern: string, now: () => number = Date.now): G
     checkedAt = [...recent, now()];
   }
   return {
-    async keysOf(user, patienceMs) {
+    async fetchKeys(user, patienceMs) {
       if (!nameForm.test(user)) throw new Error("Not a GitHub user name");
       if (patienceMs !== undefined) countCheck();
       const signal = AbortSignal.timeout(patienceMs ?? PATIENCE_MS);
       const response = await fetch(pattern.replace("<user>", user), { redirect: "manual", signal });
-      const text = await textOf(response);
+      const text = await readText(response);
       if (response.status === 404) return undefined;
       if (response.status !== 200) throw new Error(`GitHub answered ${response.status}`);
       return text;
@@ -42,7 +42,7 @@ export function httpGithubKeys(pattern: string, now: () => number = Date.now): G
   };
 }
 
-async function textOf(response: Response): Promise<string> {
+async function readText(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {

@@ -39,7 +39,7 @@ describe("volumes and machines on the EC2 of moto, which nobody of us wrote", ()
   volumesConformance(async () => {
     opened += 1;
     const volumes = ebsVolumes({ ...clients, deployment: `berth-${opened}` });
-    const contents = contentsOf(clients.client);
+    const contents = getContents(clients.client);
     return {
       volumes: {
         ...volumes,
@@ -58,21 +58,21 @@ describe("volumes and machines on the EC2 of moto, which nobody of us wrote", ()
 
   describe("a machine", () => {
     const { client } = clients;
-    const machineOf = ec2Machines(client);
-    const stateOf = (id: string) => machineOf({ name: "n", uid: "u", providerId: `aws:///us-east-1a/${id}` });
+    const getMachine = ec2Machines(client);
+    const getState = (id: string) => getMachine({ name: "n", uid: "u", providerId: `aws:///us-east-1a/${id}` });
 
     it("is running until it is stopped or terminated, and gone then", async () => {
       const [first, second] = await startMachines(client);
-      const started = [await stateOf(first), await stateOf(second)];
+      const started = [await getState(first), await getState(second)];
       await client.send(new StopInstancesCommand({ InstanceIds: [first] }));
       await client.send(new TerminateInstancesCommand({ InstanceIds: [second] }));
 
       expect(started).toEqual(["running", "running"]);
-      expect([await stateOf(first), await stateOf(second)]).toEqual(["gone", "gone"]);
+      expect([await getState(first), await getState(second)]).toEqual(["gone", "gone"]);
     });
 
     it("that EC2 does not know is gone", async () => {
-      expect(await stateOf("i-0fedcba9876543210")).toBe("gone");
+      expect(await getState("i-0fedcba9876543210")).toBe("gone");
     });
   });
 });
@@ -109,7 +109,7 @@ function nameZones(client: EC2Client): void {
 }
 
 /** Moto's volumes hold nothing. What they were made of it says, and the rest is kept here. */
-function contentsOf(client: EC2Client) {
+function getContents(client: EC2Client) {
   const written = new Map<string, string>();
   return {
     keep: (snapshot: string, volume: string) => void written.set(snapshot, written.get(volume) ?? ""),

@@ -27,7 +27,7 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     return;
   }
   const { endpoint, stop } = moto;
-  const serviceOf = (name: string, credentials: AwsCredentials = nobody) =>
+  const buildService = (name: string, credentials: AwsCredentials = nobody) =>
     ({ name, region, url: endpoint, credentials: () => credentials, patience: patientCalls }) satisfies AwsService;
   const assumed = { developer: nobody, other: nobody } as Record<"developer" | "other", AwsCredentials>;
 
@@ -37,9 +37,9 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     await callIam({ Action: "PutRolePolicy", RoleName: developer, PolicyName: "describe", PolicyDocument: describing });
     assumed.developer = await assume(developer);
     assumed.other = await assume(otherName);
-    const roleArn = arnOf("workers");
+    const roleArn = getArn("workers");
     const body = JSON.stringify({ name: cluster, roleArn, resourcesVpcConfig: {} });
-    await callService(serviceOf("eks"), { name: "CreateCluster", method: "POST", path: "/clusters", body });
+    await callService(buildService("eks"), { name: "CreateCluster", method: "POST", path: "/clusters", body });
     await checkSignatures(true);
   });
 
@@ -58,18 +58,18 @@ describe("who somebody is, and where a cluster is, against moto", () => {
   });
 
   describe("the address of an EKS cluster", () => {
-    const accessOf = (name: string, credentials: AwsCredentials) =>
-      eksAccess({ eks: serviceOf("eks", credentials), cluster: name, clock: systemClock() });
+    const getAccess = (name: string, credentials: AwsCredentials) =>
+      eksAccess({ eks: buildService("eks", credentials), cluster: name, clock: systemClock() });
 
     it("is what EKS says to whoever may ask, with its authority", async () => {
-      const { url, ca } = await accessOf(cluster, assumed.developer);
+      const { url, ca } = await getAccess(cluster, assumed.developer);
 
       expect(url).toMatch(/^https:\/\/\w+\.\w+\.us-east-1\.eks\.amazonaws\.com\/?$/);
       expect(ca).not.toBe("");
     });
 
     it("is not known of a cluster that is not there", async () => {
-      await expect(accessOf(`berth-2-${fresh}`, assumed.developer)).rejects.toMatchObject({
+      await expect(getAccess(`berth-2-${fresh}`, assumed.developer)).rejects.toMatchObject({
         name: "ResourceNotFoundException",
       });
     });
@@ -77,11 +77,11 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     it("is refused to a role that may not ask, and to who signs with another secret", async () => {
       const forged = { ...assumed.developer, secretAccessKey: "w".repeat(40) };
 
-      await expect(accessOf(cluster, assumed.other)).rejects.toMatchObject({
+      await expect(getAccess(cluster, assumed.other)).rejects.toMatchObject({
         // EKS itself says AccessDeniedException.
         name: "AccessDenied",
       });
-      await expect(accessOf(cluster, forged)).rejects.toMatchObject({ name: "SignatureDoesNotMatch" });
+      await expect(getAccess(cluster, forged)).rejects.toMatchObject({ name: "SignatureDoesNotMatch" });
     });
   });
 
@@ -94,12 +94,12 @@ describe("who somebody is, and where a cluster is, against moto", () => {
   }
 
   function callIam(words: Readonly<Record<string, string>>): Promise<string> {
-    return query(serviceOf("iam"), { Version: "2010-05-08", ...words });
+    return query(buildService("iam"), { Version: "2010-05-08", ...words });
   }
 
   async function assume(role: string): Promise<AwsCredentials> {
-    const words = { Action: "AssumeRole", RoleArn: arnOf(role), RoleSessionName: "alice" };
-    const answer = await query(serviceOf("sts"), { Version: "2011-06-15", ...words });
+    const words = { Action: "AssumeRole", RoleArn: getArn(role), RoleSessionName: "alice" };
+    const answer = await query(buildService("sts"), { Version: "2011-06-15", ...words });
     const [accessKeyId, secretAccessKey, sessionToken] = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(
       (name) => new RegExp(`<${name}>([^<]+)</${name}>`).exec(answer)?.[1],
     );
@@ -108,7 +108,7 @@ describe("who somebody is, and where a cluster is, against moto", () => {
   }
 });
 
-function arnOf(role: string): string {
+function getArn(role: string): string {
   return `arn:aws:iam::${MOTO_ACCOUNT}:role/${role}`;
 }
 

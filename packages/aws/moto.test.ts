@@ -10,7 +10,7 @@ import { queueConformance } from "#tests/conformance/queue.ts";
 import { sealerConformance } from "#tests/conformance/sealer.ts";
 import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
-import { kmsOf } from "./kms/kms.ts";
+import { createKms } from "./kms/kms.ts";
 import { kmsSealer } from "./kms/kms-sealer.ts";
 import { s3Blobs } from "./s3/s3-blobs.ts";
 import { type AwsService, callService } from "./service-call.ts";
@@ -55,7 +55,7 @@ describe("against moto, which nobody of us wrote", () => {
     });
   });
 
-  const placeOf = (name: string, path = "") =>
+  const getPlace = (name: string, path = "") =>
     ({
       name,
       region: "us-east-1",
@@ -68,14 +68,14 @@ describe("against moto, which nobody of us wrote", () => {
     let keyId: string;
 
     beforeAll(async () => {
-      keyId = await createKey(placeOf("kms"));
+      keyId = await createKey(getPlace("kms"));
     });
 
-    sealerConformance(async () => kmsSealer(kmsOf(placeOf("kms"), keyId)));
+    sealerConformance(async () => kmsSealer(createKms(getPlace("kms"), keyId)));
 
     // That moto's keys can be disabled it says alone: kms-sealer.test.ts has a stricter KMS.
     it("says that there is no such key", async () => {
-      const sealing = kmsSealer(kmsOf(placeOf("kms"), "alias/nowhere")).seal("secret", "a|1");
+      const sealing = kmsSealer(createKms(getPlace("kms"), "alias/nowhere")).seal("secret", "a|1");
 
       await expect(sealing).rejects.toMatchObject({ name: "NotFoundException" });
     });
@@ -84,7 +84,7 @@ describe("against moto, which nobody of us wrote", () => {
   describe("the blobs in S3", () => {
     blobsConformance(
       async () => {
-        const place = placeOf("s3", `/berth-${randomUUID()}`);
+        const place = getPlace("s3", `/berth-${randomUUID()}`);
         await callService(place, { name: "CreateBucket", method: "PUT", path: "/" });
         return s3Blobs(place);
       },
@@ -92,7 +92,7 @@ describe("against moto, which nobody of us wrote", () => {
     );
 
     it("are not gone where the bucket is", async () => {
-      const blobs = s3Blobs(placeOf("s3", "/berth-nowhere"));
+      const blobs = s3Blobs(getPlace("s3", "/berth-nowhere"));
 
       await expect(blobs.get("logs/a")).rejects.toMatchObject({ name: "NoSuchBucket" });
     });

@@ -4,7 +4,7 @@ import type { AwsCredentials } from "#core/ports/identity.ts";
 import type { Log } from "#core/ports/log.ts";
 import { jsonLog } from "./log.ts";
 import { NodeSha256 } from "./node-sha256.ts";
-import { AwsServiceError, isWorthRepeating, serviceErrorOf } from "./service-error.ts";
+import { AwsServiceError, isWorthRepeating, toServiceError } from "./service-error.ts";
 
 /**
  * A service of AWS that is called without its SDK client: on a request path that of KMS would add 27 kB to a bundle, that
@@ -80,7 +80,7 @@ export async function presignCall(
   const unsigned = { [payloadHash]: "UNSIGNED-PAYLOAD" };
   const { host, hostname, protocol } = url;
   const request = { method, protocol, hostname, path: url.pathname, query: { ...query } };
-  const signed = await signerOf(service).presign(
+  const signed = await getSigner(service).presign(
     { ...request, headers: { ...headers, ...unsigned, host } },
     // The hash goes into the signature and not into the address, as S3's own examples have it.
     {
@@ -104,7 +104,7 @@ async function tryCall(
   const call = `${service.name.toUpperCase()} ${name}`;
   const { host, hostname, protocol } = url;
   const request = { method, protocol, hostname, path: url.pathname, query: { ...query } };
-  const signed = await signerOf(service).sign({ ...request, headers: { ...headers, host }, body });
+  const signed = await getSigner(service).sign({ ...request, headers: { ...headers, host }, body });
   const search = queryText(query);
   const sent = { method, headers: withoutHost(signed.headers), redirect: "manual" as const };
   const signal = AbortSignal.timeout(withinMs);
@@ -116,7 +116,7 @@ async function tryCall(
     });
     const bytes = new Uint8Array(await response.arrayBuffer());
     const type = response.headers.get("x-amzn-errortype");
-    if (!response.ok) throw serviceErrorOf(call, { status: response.status, body: bytes, type });
+    if (!response.ok) throw toServiceError(call, { status: response.status, body: bytes, type });
     return bytes;
   } catch (error) {
     if (error instanceof AwsServiceError) throw error;
@@ -125,7 +125,7 @@ async function tryCall(
   }
 }
 
-function signerOf({ name, region, credentials }: AwsService): SignatureV4 {
+function getSigner({ name, region, credentials }: AwsService): SignatureV4 {
   const { sessionToken, ...keys } = credentials();
   const signingKeys = sessionToken === undefined ? keys : { ...keys, sessionToken };
   // S3 signs a path as it is sent, every other service escapes it once more.

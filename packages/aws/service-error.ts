@@ -36,7 +36,7 @@ const mostText = 300;
  * The error in the body of an answer, in JSON (KMS) or XML (S3): code and message alone, whatever else is in it. `type` is
  * the header in which EKS names the code (`x-amzn-errortype`).
  */
-export function serviceErrorOf(
+export function toServiceError(
   call: string,
   { status, body, type }: { readonly status: number; readonly body: Uint8Array; readonly type: string | null },
 ): AwsServiceError {

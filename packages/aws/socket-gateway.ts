@@ -29,7 +29,7 @@ export const socketGateway = (): SocketGateway => {
   } = readConfig(["SOCKET_API_URL", "SHELL_QUEUE_URL", "AWS_REGION"]);
   const client = sqsClient();
   return {
-    ...connectionsOf({ name: "execute-api", region: AWS_REGION, url, credentials: environmentCredentials }),
+    ...createConnections({ name: "execute-api", region: AWS_REGION, url, credentials: environmentCredentials }),
     async announce(connection) {
       const fields = { MessageGroupId: connection, MessageDeduplicationId: connection };
       await client.send(new SendMessageCommand({ QueueUrl: SHELL_QUEUE_URL, MessageBody: "connected", ...fields }));
@@ -44,7 +44,7 @@ export const socketGateway = (): SocketGateway => {
 /**
  * By the Management API of API Gateway, below the URL of a stage ("Use @connections commands in your backend service").
  */
-export function connectionsOf(service: AwsService): Connections {
+export function createConnections(service: AwsService): Connections {
   const call = async (name: string, method: "POST" | "DELETE", connection: string, body?: string): Promise<boolean> => {
     try {
       const path = `/@connections/${encodeURIComponent(connection)}`;

@@ -7,7 +7,7 @@ import * as job from "./definitions/job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./definitions/more-commands.ts";
 import { stack } from "./definitions/stack-commands.ts";
 import { code, cursor, rsync, run, sshConfig } from "./definitions/work-commands.ts";
-import { describeError, exitCodeOf } from "./failure.ts";
+import { describeError, toExitCode } from "./failure.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
@@ -55,7 +55,7 @@ const settings = {
   name: "berth",
   scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
   documentation: { disableAnsiColor: true, useAliasInUsageLine: true },
-  determineExitCode: exitCodeOf,
+  determineExitCode: toExitCode,
   localization: {
     loadText: (): ApplicationText => ({
       ...text_en,

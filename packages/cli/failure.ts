@@ -76,7 +76,7 @@ export function setLoginHint(hint: string): void {
 }
 
 /** Returns the exit code of an error. */
-export function exitCodeOf(error: unknown): number {
+export function toExitCode(error: unknown): number {
   if (error instanceof CliError || error instanceof QuietExit) return error.exitCode;
   return error instanceof BerthError ? (codesByError[error.code] ?? exitCodes.failed) : exitCodes.failed;
 }
@@ -88,16 +88,16 @@ export function describeError(error: unknown): string {
   // An answer without a field that this version reads.
   const isOdd = error instanceof TypeError || error instanceof RangeError;
   const lines = [`error: ${printable(isOdd ? `An answer of the deployment is not understood: ${message}` : message)}`];
-  const hint = isOdd ? "It may be of another version: see berth doctor" : hintOf(error);
+  const hint = isOdd ? "It may be of another version: see berth doctor" : formatHint(error);
   lines.push(`hint: ${printable(hint)}`);
   if (error instanceof BerthError && error.requestId !== undefined)
     lines.push(`request id: ${printable(error.requestId)}`);
   return lines.join("\n");
 }
 
-function hintOf(error: unknown): string {
+function formatHint(error: unknown): string {
   if (error instanceof CliError) return error.hint;
   if (!(error instanceof BerthError)) return doctorHint;
-  if (exitCodeOf(error) === exitCodes.loginNeeded) return loginHint;
+  if (toExitCode(error) === exitCodes.loginNeeded) return loginHint;
   return hintsByError[error.code] ?? error.hint ?? doctorHint;
 }

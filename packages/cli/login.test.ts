@@ -68,7 +68,7 @@ function run(...words: string[]) {
 }
 
 /** Logins that a deployment got, by the server id that their signature covers. */
-function loginsOf({ seen }: ServerFixture): unknown[] {
+function listLogins({ seen }: ServerFixture): unknown[] {
   const bodies = seen.filter(({ method }) => method === "POST").map(({ body }) => JSON.parse(body));
   return bodies.map(({ iam_request_headers }) => iam_request_headers["x-berth-server-id"]);
 }
@@ -96,15 +96,15 @@ test("the first login in a pipe needs --server-id, which the profile keeps and e
   expect(first.stderr).toMatch(
     /^error: You log in to \S+ for the first time, .* 'berth\.corp'\nhint: .*--server-id berth\.corp\n$/,
   );
-  expect(loginsOf(server)).toEqual([]);
+  expect(listLogins(server)).toEqual([]);
 
   const otherAnswer = await run("login", server.url, "--server-id", "berth.other");
   expect(otherAnswer).toMatchObject({ code: 4, stdout: "" });
-  expect(loginsOf(server)).toEqual([]);
+  expect(listLogins(server)).toEqual([]);
 
   expect(await run("login", server.url, "--server-id", "berth.corp")).toMatchObject({ code: 0, stderr: "" });
   expect(await run("login", server.url)).toMatchObject({ code: 0, stderr: "" });
-  expect(loginsOf(server)).toEqual(["berth.corp", "berth.corp"]);
+  expect(listLogins(server)).toEqual(["berth.corp", "berth.corp"]);
   expect(JSON.parse(readFileSync(profilesPath(), "utf8")).profiles[server.url].serverId).toBe("berth.corp");
 });
 
@@ -122,7 +122,7 @@ test.each(["http", "https"] as const)(
         /^error: \S+ says that it is 'berth\.corp', which is the deployment at https:\/\/berth\.corp, /,
       );
     }
-    expect(loginsOf(fake)).toEqual([]);
+    expect(listLogins(fake)).toEqual([]);
   },
 );
 
@@ -138,14 +138,14 @@ test("a deployment whose id has changed gets no login, neither at a renewal nor 
       /^error: \S+ says that it is 'berth\.new', and at your last login it was 'berth\.old', .*\nhint: /,
     );
   }
-  expect(loginsOf(server)).toEqual([]);
+  expect(listLogins(server)).toEqual([]);
 });
 
 test("a key is renewed under the id of the profile, and a profile without one needs a login", async () => {
   const server = await deployment(() => "berth.corp");
   writeProfile(server.url, { serverId: "berth.corp" });
   expect(await run("keys", "--json")).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
-  expect(loginsOf(server)).toEqual(["berth.corp"]);
+  expect(listLogins(server)).toEqual(["berth.corp"]);
 
   rmSync(join(state, "berth"), { recursive: true });
   writeProfile(server.url, {});
@@ -154,7 +154,7 @@ test("a key is renewed under the id of the profile, and a profile without one ne
     stdout: "",
     stderr: expect.stringContaining(`berth login ${server.url}`),
   });
-  expect(loginsOf(server)).toEqual(["berth.corp"]);
+  expect(listLogins(server)).toEqual(["berth.corp"]);
 });
 
 /** Runs a first login on a terminal and answers its question. Returns what the terminal showed, and the exit code. */
@@ -182,7 +182,7 @@ test.each([
 
   expect(answered.code).toBe(code);
   expect(answered.shown).toContain("It says that it is the deployment 'berth.corp'.");
-  expect(loginsOf(server)).toHaveLength(logins);
+  expect(listLogins(server)).toHaveLength(logins);
 });
 
 test("SIGTERM in a question leaves the terminal as it was", async () => {
@@ -281,7 +281,7 @@ test("a watch renews a key that expires in the meantime, without a word", async 
   watch.child.kill("SIGINT");
 
   expect(await watch.ended).toEqual({ code: 130, stdout: "[]\n", stderr: "" });
-  expect(loginsOf(server)).toEqual(["berth.corp"]);
+  expect(listLogins(server)).toEqual(["berth.corp"]);
 });
 
 test("completion neither logs in nor renews a key", async () => {

@@ -53,7 +53,7 @@ function startRun(name: string, ...flags: string[]) {
   return { pty, ended, shows, shown: () => shown };
 }
 
-async function statusOf(name: string): Promise<string | undefined> {
+async function findStatus(name: string): Promise<string | undefined> {
   for await (const { status } of cli.berth.jobs.list({ name })) return status;
   return undefined;
 }
@@ -73,7 +73,7 @@ test("Ctrl-C at a terminal asks: continue goes on, and end ends the job", async 
   expect(await run.ended).toBe(130);
   expect(run.shown()).toContain("Ended asked (");
   expect(await cli.run("wait", "asked", "--until", "ended")).toMatchObject({ code: 1 });
-  expect(await statusOf("asked")).toBe("cancelled");
+  expect(await findStatus("asked")).toBe("cancelled");
 });
 
 test.each([
@@ -90,6 +90,6 @@ test.each([
   expect(await run.ended).toBe(130);
   expect(run.shown()).toContain(`Come back with: berth run --attach ${name}.`);
   expect(run.shown().includes("keeps its machine until you come back or its time is over.")).toBe(flags.length > 0);
-  expect(await statusOf(name)).toBe("active");
+  expect(await findStatus(name)).toBe("active");
   await cli.run("end", name);
 });

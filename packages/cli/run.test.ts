@@ -153,7 +153,7 @@ test("a run whose connection is cut goes on where it was", async () => {
   const run = cli.start({}, "run", "-t", "cpu", "--dir", dir, "cut", "--", countUntilStop);
   await run.says("\n5\n");
 
-  for (const pid of childrenOf(run.child.pid)) process.kill(pid, "SIGKILL");
+  for (const pid of getChildren(run.child.pid)) process.kill(pid, "SIGKILL");
   await run.says("Trying again.");
   const seen = run.soFar().stdout.length;
   await expect.poll(() => run.soFar().stdout.length, { timeout: 60_000 }).toBeGreaterThan(seen);
@@ -164,7 +164,7 @@ test("a run whose connection is cut goes on where it was", async () => {
   expect(stdout).toBe(`${numbersTo(Number(stdout.trimEnd().split("\n").at(-2)))}end\n`);
 });
 
-function childrenOf(pid: number | undefined): number[] {
+function getChildren(pid: number | undefined): number[] {
   return spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" })
     .stdout.trim()
     .split(/\s+/)

@@ -66,7 +66,7 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
       terminal.write("", () => resolve(exitCode));
     });
   });
-  const text = () => linesOf(terminal).join("\n").trimEnd();
+  const text = () => listLines(terminal).join("\n").trimEnd();
   return {
     press: (typed) => pty.write(typed),
     kill: (signal) => pty.kill(signal),
@@ -89,7 +89,7 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
   };
 }
 
-function linesOf({ buffer: { active } }: InstanceType<typeof headless.Terminal>): string[] {
+function listLines({ buffer: { active } }: InstanceType<typeof headless.Terminal>): string[] {
   return Array.from({ length: active.length }, (_, at) => {
     const line = active.getLine(at);
     return `${line?.isWrapped ? "«wrapped» " : ""}${line?.translateToString(true) ?? ""}`;

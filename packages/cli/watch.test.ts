@@ -36,14 +36,14 @@ async function deployment(state: { name: string; fails?: boolean; isRevoked?: bo
       notModified.push(path);
       return { status: 304, headers: { etag } };
     }
-    return { headers: { etag }, body: answerOf(state.name) };
+    return { headers: { etag }, body: toAnswer(state.name) };
   });
   servers.push(server);
   return { server, notModified, env: { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) } };
 }
 
 /** Holds every field that the four views read. */
-function answerOf(name: string) {
+function toAnswer(name: string) {
   const job = { job_id: "9e41c7d3", name, status: "active", gpu_count: 0, instance_type: "c7i.8xlarge" };
   const nulls = { queue_position: null, status_reason: null, disk_name: null, expires_at: null, warning: null };
   const lists = { actions: [], timeline: [], secondary_users: [], env_names: [] };

@@ -10,7 +10,7 @@ import { type KeyCheck, keyCheck, keyMemory } from "./keys/key-check.ts";
 import { splitPathKey } from "./keys/key-prefix.ts";
 import { type PlainRequest, type PlainResponse, toResponse } from "./request/plain.ts";
 import { requestHandler } from "./request/request-handler.ts";
-import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
+import { honoPath, inRoutingOrder, listMethods, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Facts about a request that the edge knows. */
@@ -35,7 +35,7 @@ export function buildApp<Needs extends PortName>(
   routes: readonly Route[] = endpoints,
 ): App {
   const withKeys = assumeAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
-  const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(withKeys);
+  const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : getKeyCheck(withKeys);
   const app = new Hono<AppEnv>({ getPath: (request) => splitPathKey(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
     const serve = requestHandler(withKeys, endpoint, check);
@@ -81,7 +81,7 @@ async function admitNobody(): Promise<never> {
   throw new Refusal("noKey");
 }
 
-function keyCheckOf({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
+function getKeyCheck({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
   const { table }: { readonly table: Table } = ports;
   return keyCheck({ table, ids, clock, settings, memory: keys });
 }
@@ -91,7 +91,7 @@ function keyCheckOf({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
  * would name the method of the request as an allowed one.
  */
 function noRoute(routes: readonly Route[], path: string, method: string): Refusal {
-  const allow = methodsOf(routes, path);
+  const allow = listMethods(routes, path);
   if (allow.includes(method === "HEAD" ? "GET" : method)) return new Refusal("unknownPath");
   return allow.length > 0 ? new Refusal("wrongMethod", { allow }) : new Refusal("unknownPath");
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { cron, runSchedule } from "./cron.ts";
-import { contextOf } from "./runtime.ts";
+import { createContext } from "./runtime.ts";
 
 test("a schedule is plain data", () => {
   const verb = async () => {};
@@ -23,7 +23,7 @@ test("a schedule that fails is logged, and the next time comes anyway", async ()
     throw new Error("no cluster");
   });
 
-  expect(await runSchedule(schedule, contextOf(runtime), "schedules/auto-stop")).toBe(false);
+  expect(await runSchedule(schedule, createContext(runtime), "schedules/auto-stop")).toBe(false);
 
   expect(runtime.log.lines).toMatchObject([{ event: "schedule failed", fields: { schedule: "schedules/auto-stop" } }]);
 });

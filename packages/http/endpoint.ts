@@ -117,10 +117,10 @@ export interface EndpointOptions<
 }
 
 /** How long an endpoint may take (docs/apis/common.md#calls-that-wait). */
-export type Pace = keyof typeof secondsOf;
+export type Pace = keyof typeof seconds;
 
 /** `waits` stays below the 30 s at which an HTTP API ends a call; `execs` is above the highest EXEC_CAP_SECONDS. */
-const secondsOf = { atOnce: 10, waits: 29, execs: 175 } as const;
+const seconds = { atOnce: 10, waits: 29, execs: 175 } as const;
 
 export interface VerbInput<Ctx, Params, Query, Body, Resource> extends RequestFacts {
   readonly ctx: Ctx;
@@ -167,7 +167,7 @@ export function endpointsIn(dialect: Dialect) {
       path,
       summary: options.summary,
       route: undefined,
-      ...callOf(options),
+      ...getCall(options),
       params: options.params,
       query: options.query,
       body: options.body,
@@ -180,12 +180,12 @@ export function endpointsIn(dialect: Dialect) {
     post: declaring("post"),
     put: declaring("put"),
     delete: declaring("delete"),
-    endpoint: endpointOf(dialect),
+    endpoint: getEndpoint(dialect),
   };
 }
 
 /** Declares the endpoint of a route: `gpuDev.endpoint(route, options, verb)`. */
-function endpointOf(dialect: Dialect) {
+function getEndpoint(dialect: Dialect) {
   return <
     R extends RouteConfig,
     Uses extends PortName = never,
@@ -217,7 +217,7 @@ function endpointOf(dialect: Dialect) {
       path: route.path,
       summary: route.summary ?? "",
       route,
-      ...callOf(options),
+      ...getCall(options),
       params,
       query,
       body: schema && (schemaMaker(schema) ?? schema),
@@ -266,7 +266,7 @@ function successStatus({ responses }: RouteConfig): number {
 }
 
 /** Returns the part of an endpoint that its options say. */
-function callOf<
+function getCall<
   Uses extends PortName,
   Body,
   Reply extends Schema,
@@ -285,7 +285,7 @@ function callOf<
     chosenId: options.chosenId,
     endsKeys: options.endsKeys ?? false,
     functionUrl: options.pace === "execs",
-    timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
+    timeoutSeconds: options.timeoutSeconds ?? seconds[options.pace ?? "atOnce"],
     memoryMb: options.memoryMb ?? 512,
   };
 }

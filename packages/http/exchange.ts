@@ -40,7 +40,7 @@ export function openExchange(
 }
 
 /** The headers of every answer (docs/apis/common.md#headers-and-bodies). */
-export function headersOf({ requestId, correlationId }: Exchange, contentType: string): Record<string, string> {
+export function responseHeaders({ requestId, correlationId }: Exchange, contentType: string): Record<string, string> {
   return {
     "Content-Type": contentType,
     "X-Request-ID": requestId,

@@ -8,8 +8,8 @@ import { splitPathKey } from "./keys/key-prefix.ts";
 import { boundLog } from "./log.ts";
 import type { PlainRequest, PlainResponse } from "./request/plain.ts";
 import { readQuery } from "./request/query.ts";
-import { paramsOf } from "./routes.ts";
-import { contextOf, type Runtime } from "./runtime.ts";
+import { matchParams } from "./routes.ts";
+import { createContext, type Runtime } from "./runtime.ts";
 import type { Channel, Socket, SocketSession, SocketStep } from "./socket.ts";
 
 /** A client that may have its upgrade. */
@@ -40,7 +40,7 @@ export function handshakes(
   return async (request, hold, { viewer } = {}) => {
     const { path, key } = splitPathKey(request);
     const [found] = sockets.flatMap((socket) => {
-      const params = paramsOf(socket.path, path);
+      const params = matchParams(socket.path, path);
       return params ? [{ socket, params }] : [];
     });
     if (!found) return undefined;
@@ -73,7 +73,7 @@ export function socketContext(
   { requestId, actor }: { readonly requestId: string; readonly actor: Actor },
 ): UserContext<PortName> {
   const log = boundLog(runtime.log, { requestId });
-  return { ...contextOf(runtime), log, actor, dialect: dialect.name, noun: dialect.noun };
+  return { ...createContext(runtime), log, actor, dialect: dialect.name, noun: dialect.noun };
 }
 
 async function begin(

@@ -8,10 +8,10 @@ export function boundLog(log: Log, bound: Fields): Log {
 }
 
 /** Returns the same log, and replaces the fields of each line by what `fieldsOf` returns. */
-export function mapLog(log: Log, fieldsOf: (event: string, fields: Fields, level: keyof Log) => Fields): Log {
+export function mapLog(log: Log, getFields: (event: string, fields: Fields, level: keyof Log) => Fields): Log {
   const at =
     (level: keyof Log) =>
     (event: string, fields: Fields = {}) =>
-      (log[level] ?? log.info)(event, fieldsOf(event, fields, level));
+      (log[level] ?? log.info)(event, getFields(event, fields, level));
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

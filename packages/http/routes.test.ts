@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
+import { honoPath, inRoutingOrder, listMethods, type Route } from "./routes.ts";
 
 const routes: Route[] = [
   { method: "get", path: "/v1/jobs/{job_id}" },
@@ -34,7 +34,7 @@ test.each([
   ["/", ["GET"]],
   ["", []],
 ])("%s allows %s", (path, methods) => {
-  expect(methodsOf(routes, path)).toEqual(methods);
+  expect(listMethods(routes, path)).toEqual(methods);
 });
 
 test("braces become Hono's colons", () => {

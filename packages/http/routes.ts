@@ -14,7 +14,7 @@ export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
 }
 
 /** The methods that some route offers for a path, in capitals; none: the path is unknown. */
-export function methodsOf(routes: readonly Route[], path: string): string[] {
+export function listMethods(routes: readonly Route[], path: string): string[] {
   const segments = path.split("/");
   const methods = routes.filter((route) => matches(route.path.split("/"), segments)).map(({ method }) => method);
   return [...new Set(methods)].map((method) => method.toUpperCase()).sort();
@@ -41,7 +41,7 @@ function matches(pattern: readonly string[], segments: readonly string[]): boole
 }
 
 /** The parameters of a path that fits this pattern, decoded; undefined: it does not fit. */
-export function paramsOf(pattern: string, path: string): Record<string, string> | undefined {
+export function matchParams(pattern: string, path: string): Record<string, string> | undefined {
   const [names, segments] = [pattern.split("/"), path.split("/")];
   if (!matches(names, segments)) return undefined;
   const pairs = names.flatMap((name, at) => (name.startsWith("{") ? [[name.slice(1, -1), decoded(segments[at])]] : []));

@@ -48,7 +48,7 @@ export interface Runtime<Uses extends PortName = PortName> {
 export type Served<Ctx> = Ctx & { readonly settings: ServedSettings };
 
 /** The context of a verb that no user called: consumers, schedules, public endpoints. */
-export function contextOf<Uses extends PortName>(runtime: Runtime<Uses>): Served<Context<Uses>> {
+export function createContext<Uses extends PortName>(runtime: Runtime<Uses>): Served<Context<Uses>> {
   const { ports, clock, ids, log, settings } = runtime;
   return { ...ports, clock, ids, log, settings };
 }

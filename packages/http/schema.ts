@@ -2,13 +2,13 @@ import type * as z from "zod";
 
 /** The names of an object schema's fields, in the order in which they were written. */
 export function fieldNames(schema: z.core.$ZodType): string[] {
-  const shape = shapeOf(schema);
+  const shape = findShape(schema);
   return shape ? Object.keys(shape) : [];
 }
 
 /** The schema of a field of an object schema, or undefined where the object has no such field. */
 export function fieldSchema(schema: z.core.$ZodType, name: string): z.core.$ZodType | undefined {
-  const shape = shapeOf(schema) ?? {};
+  const shape = findShape(schema) ?? {};
   return Object.hasOwn(shape, name) ? shape[name] : undefined;
 }
 
@@ -19,42 +19,42 @@ export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]):
 
 /** Whether only integers are accepted, however the schema is wrapped. */
 export function isWholeNumber(schema: z.core.$ZodType): boolean {
-  const { type, format, checks, innerType, in: input, out, options } = definitionOf(schema);
+  const { type, format, checks, innerType, in: input, out, options } = getDefinition(schema);
   if (type === "number") return format !== undefined || (checks ?? []).some(isIntegerCheck);
   return [innerType, input, out, ...(options ?? [])].some((part) => part !== undefined && isWholeNumber(part));
 }
 
 /** Whether a value must be there, however the schema is wrapped. */
 export function isRequired(schema: z.core.$ZodType): boolean {
-  const { type, innerType, in: input, out } = definitionOf(schema);
+  const { type, innerType, in: input, out } = getDefinition(schema);
   if (type === "optional" || type === "default" || type === "prefault") return false;
-  if (type === "pipe" && input && out) return isRequired(definitionOf(input).type === "transform" ? out : input);
+  if (type === "pipe" && input && out) return isRequired(getDefinition(input).type === "transform" ? out : input);
   return innerType === undefined || isRequired(innerType);
 }
 
 /** The lowest and highest number that a schema takes, where it has both and takes both. */
-export function boundsOf(schema: z.core.$ZodType): readonly [lowest: number, highest: number] | undefined {
-  const { checks = [] } = definitionOf(unwrapped(schema));
+export function findBounds(schema: z.core.$ZodType): readonly [lowest: number, highest: number] | undefined {
+  const { checks = [] } = getDefinition(unwrapped(schema));
   const bound = (kind: string) => checks.map(({ _zod }) => _zod.def as Bound).findLast(({ check }) => check === kind);
   const [lowest, highest] = [bound("greater_than"), bound("less_than")];
   return lowest?.inclusive && highest?.inclusive ? [lowest.value, highest.value] : undefined;
 }
 
 function child(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | undefined {
-  const { valueType, element } = definitionOf(unwrapped(schema));
+  const { valueType, element } = getDefinition(unwrapped(schema));
   return fieldSchema(schema, String(part)) ?? valueType ?? element;
 }
 
-function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
-  return definitionOf(unwrapped(schema)).shape;
+function findShape(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {
+  return getDefinition(unwrapped(schema)).shape;
 }
 
 /** Without optional, nullable, default and the like; of a pipe, the side that is no mere transformation. */
 function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
-  const { type, innerType, in: input, out } = definitionOf(schema);
+  const { type, innerType, in: input, out } = getDefinition(schema);
   if (innerType) return unwrapped(innerType);
   if (type !== "pipe" || !input || !out) return schema;
-  return unwrapped(definitionOf(input).type === "transform" ? out : input);
+  return unwrapped(getDefinition(input).type === "transform" ? out : input);
 }
 
 /** The parts of zod's definitions that are read here; each kind of schema has some of them. */
@@ -79,7 +79,7 @@ interface Bound {
 }
 
 /** `_zod.def` is zod's documented way in for tools; its static type says less than is there. */
-function definitionOf(schema: z.core.$ZodType): Definition {
+function getDefinition(schema: z.core.$ZodType): Definition {
   return schema._zod.def as Definition;
 }
 

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
-import { contextOf } from "./runtime.ts";
+import { createContext } from "./runtime.ts";
 import { consume, eachRequest, pools, work } from "./work.ts";
 
 async function fixture() {
   const runtime = await fixtureRuntime();
-  return { ctx: contextOf(runtime), log: runtime.log };
+  return { ctx: createContext(runtime), log: runtime.log };
 }
 
 const bodies = ["a", "b", "c"].map((recordKey) => JSON.stringify({ look: recordKey }));

@@ -4,7 +4,7 @@ import type { Log } from "#core/ports/log.ts";
 import { openGate } from "./access/gate.ts";
 import { isJupyterWanted, observeJupyter } from "./access/jupyter.ts";
 import { setAccess, withSshPort } from "./access/set-access.ts";
-import { gpuIdleSinceOf, statusReader } from "./access/supervisor-status.ts";
+import { readGpuIdleSince, statusReader } from "./access/supervisor-status.ts";
 import { tellTerminals } from "./access/tell.ts";
 import { isSupervised } from "./access/tools.ts";
 import type { WebAddresses } from "./access/web-parts.ts";
@@ -14,16 +14,16 @@ import { kubernetesCommands } from "./commands.ts";
 import { countExecs, countWork } from "./exec/exec.ts";
 import { postToPod } from "./exec/pod-port.ts";
 import { readLog } from "./exec/read-log.ts";
-import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
+import { annotation, getMachine, type RunId, readPorts } from "./names.ts";
 import { listNodes } from "./nodes/capacity.ts";
 import { machineStates } from "./nodes/machine-state.ts";
 import { nodeSlices } from "./nodes/node-slices.ts";
 import type { NodeTypeRule } from "./nodes/node-type.ts";
 import { readNodes } from "./nodes/read-nodes.ts";
 import type { Job } from "./objects.ts";
-import { pathsOf } from "./paths.ts";
+import { buildPaths } from "./paths.ts";
 import { applyRun } from "./runs/apply-run.ts";
-import { boundNodes, nodeNamesOf, silenceIn, unkeptNodes } from "./runs/bound-nodes.ts";
+import { boundNodes, listNodeNames, silenceIn, unkeptNodes } from "./runs/bound-nodes.ts";
 import { extendRun, resizeRun } from "./runs/change-run.ts";
 import { listParts } from "./runs/list-parts.ts";
 import { listRuns } from "./runs/list-runs.ts";
@@ -32,8 +32,8 @@ import { isLeftAlone, isLiving, livingPod, type Place, readRun, readRunBriefly }
 import { removeRun } from "./runs/remove-run.ts";
 import { terminateRun } from "./runs/terminate-run.ts";
 import { failedPulls } from "./status/failed-pulls.ts";
-import { machineStatusOf } from "./status/machine-status.ts";
-import { observationOf } from "./status/observation.ts";
+import { toMachineStatus } from "./status/machine-status.ts";
+import { toObservation } from "./status/observation.ts";
 import { podRefusals } from "./status/pod-refusals.ts";
 import { asRefused } from "./status/refusal.ts";
 import { missingVolumes } from "./volumes/missing-volumes.ts";
@@ -71,8 +71,8 @@ export interface KubernetesComputeOptions {
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture/kubernetes.md). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
-  const machineStateOf = machineStates(options.machineOf);
-  const paths = pathsOf(options.namespace);
+  const getMachineState = machineStates(options.machineOf);
+  const paths = buildPaths(options.namespace);
   const place: Place = {
     client,
     paths,
@@ -104,7 +104,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     terminate: async (uid, run) => terminateRun(place, { uid, run }, { recent, blobs: options.blobs }),
     remove: async (uid, run, removal) =>
-      removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent, blobs: options.blobs }),
+      removeRun(place, { uid, run }, removal, { stateOf: getMachineState, recent, blobs: options.blobs }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
@@ -123,8 +123,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
         slices,
       }),
-    silenceOf: async (node) => silenceIn(await readNodes(client, [node.name]), node),
-    machineOf: machineStateOf,
+    findSilence: async (node) => silenceIn(await readNodes(client, [node.name]), node),
+    getMachineState,
   };
 }
 
@@ -151,15 +151,15 @@ async function observeRun(
   recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
-  const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => machineOf(pod) === at));
+  const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
   const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
     // Why the cluster ends something is read as it is now: a machine that is taken back says so seconds before its pods go.
-    pods.every(isLeftAlone) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
+    pods.every(isLeftAlone) ? nodesOf(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
     idle ? refusals(idle) : null,
-    pulls(pods.filter((pod) => machineStatusOf(pod).unpulled !== null)),
+    pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
     missing(pods),
   ]);
-  const seen = observationOf(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
+  const seen = toObservation(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
   const isOver = seen !== undefined && endedByItself(seen);
   const unkept = isOver ? undefined : unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);
@@ -168,12 +168,14 @@ async function observeRun(
   // The look that removes it comes next, and needs no other answer: what is over by itself stays so.
   if (isOver) recent.keepEnd(id, objects, seen);
   if (!seen || !job || seen.state === "ended") return seen;
-  const first = pods.find((pod) => machineOf(pod) === 0);
-  const statusOf = statusReader(place);
+  const first = pods.find((pod) => getMachine(pod) === 0);
+  const findStatus = statusReader(place);
   const [jupyter, sessions, gpuIdleSince] = await Promise.all([
-    isJupyterWanted(job) && seen.started ? observeJupyter(statusOf, job, first) : null,
+    isJupyterWanted(job) && seen.started ? observeJupyter(findStatus, job, first) : null,
     isAsked && seen.state === "ready" ? countExecs(place, id) : seen.sessions,
-    watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(statusOf, pods, { now, machines: jobs.length }) : undefined,
+    watchesGpus && seen.state === "ready"
+      ? readGpuIdleSince(findStatus, pods, { now, machines: jobs.length })
+      : undefined,
   ]);
   return { ...seen, jupyter, sessions, gpuIdleSince };
 }
@@ -191,7 +193,7 @@ async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
 
 async function postToPort(place: Place, id: RunId, request: PortRequest): Promise<PortAnswer> {
   const pod = await livingPod(place, id);
-  const isServed = portsOf(pod).some(({ port }) => port === request.port);
+  const isServed = readPorts(pod).some(({ port }) => port === request.port);
   if (!isServed) throw new Error(`Nothing listens on port ${request.port}`);
   return postToPod(place.client, `${place.paths.pods}/${pod.metadata.name}`, request);
 }

@@ -31,9 +31,9 @@ it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API 
 
   for (let ended = 0; ended < 6; ended += 1) await followForTenMinutes(world, api);
 
-  const listings = countOf(api, "list /api/v1/nodes") + countOf(api, "list /api/v1/pods");
+  const listings = getCount(api, "list /api/v1/nodes") + getCount(api, "list /api/v1/pods");
   const watches = api.requests.filter((request) => request.startsWith("watch ")).length;
-  const handovers = countOf(api, "get ");
+  const handovers = getCount(api, "get ");
   const sweeps = api.requests.length - listings - watches - handovers;
   expect({ listings, watches, handovers, sweeps }).toEqual({
     listings: 60 * (1 + 4),
@@ -55,7 +55,7 @@ async function cluster(): Promise<{ readonly world: MemoryWorld; readonly api: M
   const nodes = Array.from({ length: NODES }, (_, at) =>
     nodeAt(at, at < ENVIRONMENTS / 8 ? "p5.48xlarge" : "r9.large"),
   );
-  const pods = nodes.flatMap(daemonsOf);
+  const pods = nodes.flatMap(listDaemons);
   const api = memoryApi({ namespace, nodes, pods, bytesOfObject: BYTES_OF_OBJECT, now });
   const machineOf = async () => "running" as const;
   const compute = kubernetesCompute({ client: api.client, namespace, deployment: "one", now, machineOf });
@@ -88,7 +88,7 @@ async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<
   await followChanges({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);
 }
 
-function countOf({ requests }: MemoryApi, subject: string): number {
+function getCount({ requests }: MemoryApi, subject: string): number {
   return requests.filter((request) => (subject.endsWith(" ") ? request.startsWith(subject) : request === subject))
     .length;
 }
@@ -116,7 +116,7 @@ function nodeAt(at: number, type: string): Node {
   };
 }
 
-function daemonsOf({ metadata: { name } }: Node): Pod[] {
+function listDaemons({ metadata: { name } }: Node): Pod[] {
   return Array.from({ length: DAEMONS }, (_, at) => ({
     metadata: {
       name: `daemon-${at}-${name}`,

@@ -40,7 +40,7 @@ const node = {
   status: { conditions: [{ type: "Ready", status: "True" }] },
 };
 
-const listsOf = ({ requests }: MemoryApi, kind: string) =>
+const getLists = ({ requests }: MemoryApi, kind: string) =>
   requests.filter((request) => request.startsWith("list ") && request.endsWith(`/${kind}`)).length;
 
 it("16 looks at once cost two lists of pods, and each sees its own run", async () => {
@@ -51,7 +51,7 @@ it("16 looks at once cost two lists of pods, and each sees its own run", async (
   const seen = await Promise.all(runs.map(({ uid, run }) => compute.observe(uid, run)));
 
   expect(seen.map((observation) => observation?.state)).toEqual(runs.map(() => "ready"));
-  expect([listsOf(api, "pods"), listsOf(api, "jobs")]).toEqual([2, 0]);
+  expect([getLists(api, "pods"), getLists(api, "jobs")]).toEqual([2, 0]);
 });
 
 it("16 looks at once at runs that are gone cost five lists", async () => {
@@ -60,5 +60,5 @@ it("16 looks at once at runs that are gone cost five lists", async () => {
   const seen = await Promise.all(runs.map(({ uid, run }) => compute.observe(uid, run)));
 
   expect(seen).toEqual(runs.map(() => undefined));
-  expect([listsOf(api, "pods"), listsOf(api, "jobs")]).toEqual([3, 2]);
+  expect([getLists(api, "pods"), getLists(api, "jobs")]).toEqual([3, 2]);
 });

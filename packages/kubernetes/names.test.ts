@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { everyRunOf, jsonOf, label, labelValue, machineOf, metadataOf, nameOfRun, runOf, selectorOf } from "./names.ts";
+import {
+  buildMetadata,
+  everyRunSelector,
+  findRun,
+  getMachine,
+  label,
+  labelValue,
+  nameOfRun,
+  parseAnnotation,
+  runSelector,
+} from "./names.ts";
 import type { KubeObject } from "./objects.ts";
-import { pathsOf } from "./paths.ts";
+import { buildPaths } from "./paths.ts";
 
 const uid = "0123456789abcdef0123456789abcdef";
 
@@ -21,23 +31,23 @@ describe("the name of a run", () => {
     [uid, 1_000_000],
   ])("is refused for uid %s and number %d", (text, run) => {
     expect(() => nameOfRun({ uid: text, run })).toThrow("of a run");
-    expect(() => selectorOf({ uid: text, run })).toThrow("of a run");
+    expect(() => runSelector({ uid: text, run })).toThrow("of a run");
   });
 });
 
 describe("a namespace", () => {
   it.each(["", "a/b", "..", "A", "a".repeat(64), "a?b"])("named '%s' is refused", (name) => {
-    expect(() => pathsOf(name)).toThrow("no name of a namespace");
+    expect(() => buildPaths(name)).toThrow("no name of a namespace");
   });
 });
 
 describe("a deployment", () => {
   it.each(["", "a/b", "A", "a,b", "a".repeat(64)])("named '%s' is refused", (name) => {
-    expect(() => everyRunOf(name)).toThrow("no name of a deployment");
+    expect(() => everyRunSelector(name)).toThrow("no name of a deployment");
   });
 
   it("is part of what selects its runs", () => {
-    expect(decodeURIComponent(everyRunOf("one"))).toContain("berth/deployment=one,");
+    expect(decodeURIComponent(everyRunSelector("one"))).toContain("berth/deployment=one,");
   });
 });
 
@@ -57,30 +67,30 @@ describe("a label", () => {
 
 describe("whose an object is", () => {
   const run = { uid, run: 3, key: 'owner#o|"j"', name: "n", pool: "h100", shares: [], ports: [] } as unknown as Run;
-  const objectOf = (metadata: object) =>
-    ({ metadata: { ...metadataOf(run, "one"), ...metadata } }) as unknown as KubeObject;
+  const getObject = (metadata: object) =>
+    ({ metadata: { ...buildMetadata(run, "one"), ...metadata } }) as unknown as KubeObject;
   const owner = { kind: "Job", name: `${uid}-r3`, uid: "u" };
 
   it("is read from the labels of a Job of that name, and of a pod that such a Job made", () => {
     const ref = { uid, run: 3, key: 'owner#o|"j"' };
 
-    expect(runOf(objectOf({ name: `${uid}-r3` }), "Job")).toEqual(ref);
-    expect(runOf(objectOf({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
+    expect(findRun(getObject({ name: `${uid}-r3` }), "Job")).toEqual(ref);
+    expect(findRun(getObject({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
   });
 
   it("is read from the name of a pod whose Job somebody deleted alone", () => {
-    const orphan = objectOf({ name: `${uid}-r3-m1-x2b4c`, generateName: `${uid}-r3-m1-` });
+    const orphan = getObject({ name: `${uid}-r3-m1-x2b4c`, generateName: `${uid}-r3-m1-` });
 
-    expect(runOf(orphan, "Pod")).toEqual({ uid, run: 3, key: 'owner#o|"j"' });
-    expect(machineOf(orphan)).toBe(1);
+    expect(findRun(orphan, "Pod")).toEqual({ uid, run: 3, key: 'owner#o|"j"' });
+    expect(getMachine(orphan)).toBe(1);
   });
 
   it("is read from the names of the other machines' Jobs too, and which machine it is", () => {
-    const second = objectOf({ name: `${uid}-r3-m1` });
-    const pod = objectOf({ name: "any", ownerReferences: [{ ...owner, name: `${uid}-r3-m12` }] });
+    const second = getObject({ name: `${uid}-r3-m1` });
+    const pod = getObject({ name: "any", ownerReferences: [{ ...owner, name: `${uid}-r3-m12` }] });
 
-    expect([runOf(second, "Job")?.run, runOf(pod, "Pod")?.run]).toEqual([3, 3]);
-    expect([second, pod, objectOf({ name: `${uid}-r3` })].map(machineOf)).toEqual([1, 12, 0]);
+    expect([findRun(second, "Job")?.run, findRun(pod, "Pod")?.run]).toEqual([3, 3]);
+    expect([second, pod, getObject({ name: `${uid}-r3` })].map(getMachine)).toEqual([1, 12, 0]);
   });
 
   it.each<[string, "Job" | "Pod", object]>([
@@ -100,7 +110,7 @@ describe("whose an object is", () => {
     ["a pod of another Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, name: "mine" }] }],
     ["a pod of no Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, kind: "ReplicaSet" }] }],
   ])("is nobody's of %s", (_, kind, metadata) => {
-    expect(runOf(objectOf(metadata), kind)).toBeUndefined();
+    expect(findRun(getObject(metadata), kind)).toBeUndefined();
   });
 });
 
@@ -108,6 +118,6 @@ describe("an annotation", () => {
   it.each(["", "{", "{}", "null", '"text"'])("that holds no list is none: %s", (text) => {
     const { metadata } = { metadata: { annotations: { a: text } } } as unknown as KubeObject;
 
-    expect(jsonOf(metadata, "a")).toBeUndefined();
+    expect(parseAnnotation(metadata, "a")).toBeUndefined();
   });
 });

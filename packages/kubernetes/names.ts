@@ -49,27 +49,27 @@ export function nameOfRun(id: RunId): string {
 }
 
 /** Of the Service and the NetworkPolicy of a run of several machines: the name of a Service begins with a letter. */
-export function networkNameOf(id: RunId): string {
+export function formatNetworkName(id: RunId): string {
   return `run-${nameOfRun(id)}`;
 }
 
 /** Of the Service and the Ingress that lead to its page. */
-export function webNameOf(id: RunId): string {
+export function formatWebName(id: RunId): string {
   return `web-${nameOfRun(id)}`;
 }
 
 /** Of the Service that leads to its SSH server. */
-export function sshServiceOf(id: RunId): string {
+export function formatSshServiceName(id: RunId): string {
   return `ssh-${nameOfRun(id)}`;
 }
 
 /** The name of the Job of one machine of a run, from 0. */
-export function jobNameOf(id: RunId, machine: number): string {
+export function formatJobName(id: RunId, machine: number): string {
   return machine === 0 ? nameOfRun(id) : `${nameOfRun(id)}-m${machine}`;
 }
 
 /** By it the other machines of a run find one, where there are several. */
-export function hostNameOf(machine: number): string {
+export function formatHostName(machine: number): string {
   return `machine-${machine}`;
 }
 
@@ -80,7 +80,7 @@ function requireRun({ uid, run }: RunId): void {
 }
 
 /** Selects everything of a run; throws as `nameOfRun` does. */
-export function selectorOf(id: RunId): string {
+export function runSelector(id: RunId): string {
   requireRun(id);
   return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
 }
@@ -92,7 +92,7 @@ export function selectorOfUids(uids: readonly string[]): string {
 }
 
 /** Selects everything of every run of one deployment, or of those of one uid; throws for what is none. */
-export function everyRunOf(deployment: string, uid?: string): string {
+export function everyRunSelector(deployment: string, uid?: string): string {
   if (uid !== undefined) requireRun({ uid, run: 1 });
   const selector = [
     ...Object.entries(deploymentLabels(deployment)).map(([name, value]) => `${name}=${value}`),
@@ -111,12 +111,12 @@ export function deploymentLabels(deployment: string): Record<string, string> {
 }
 
 /** Carried by a run's Job and its pods, so that either says whose it is while the other is gone. */
-export function metadataOf(
+export function buildMetadata(
   run: Run,
   deployment: string,
 ): { labels: Record<string, string>; annotations: Record<string, string> } {
   return {
-    labels: labelsOf(run, deployment),
+    labels: buildLabels(run, deployment),
     annotations: {
       [annotation.key]: run.key,
       [annotation.name]: run.name,
@@ -128,7 +128,7 @@ export function metadataOf(
 
 type Marked = Pick<Run, "uid" | "run" | "key" | "name" | "pool">;
 
-function labelsOf(run: Marked, deployment: string): Record<string, string> {
+function buildLabels(run: Marked, deployment: string): Record<string, string> {
   return {
     ...deploymentLabels(deployment),
     [label.uid]: run.uid,
@@ -144,8 +144,8 @@ export interface Marks {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-export function marksOf(run: Marked, deployment: string): Marks {
-  return { labels: labelsOf(run, deployment), annotations: { [annotation.key]: run.key } };
+export function buildMarks(run: Marked, deployment: string): Marks {
+  return { labels: buildLabels(run, deployment), annotations: { [annotation.key]: run.key } };
 }
 
 /** As much of a text as a label may hold: letters, digits, `-`, `_`, `.`, at most 63, a letter or digit at both ends. */
@@ -158,9 +158,9 @@ export function labelValue(text: string): string {
 }
 
 /** Whose an object is; undefined: not a run's, whatever its labels say. A pod is a run's only if its Job made it. */
-export function runOf({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | undefined {
+export function findRun({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | undefined {
   const ref = labelledRun(metadata);
-  const named = kind === "Job" ? metadata.name : makerOf(metadata);
+  const named = kind === "Job" ? metadata.name : findMaker(metadata);
   return ref && named?.replace(machinePart, "") === nameOfRun(ref) ? ref : undefined;
 }
 
@@ -179,15 +179,15 @@ function nameIfAny(id: RunId): string | undefined {
 }
 
 /** The name of the Job that made a pod. One that somebody deleted without its pods is named by them alone. */
-function makerOf({ name, generateName = "", ownerReferences = [] }: Metadata): string | undefined {
+function findMaker({ name, generateName = "", ownerReferences = [] }: Metadata): string | undefined {
   const owner = ownerReferences.find(({ kind }) => kind === "Job");
   const isOrphan = ownerReferences.length === 0 && generateName.endsWith("-") && name.startsWith(generateName);
   return owner?.name ?? (isOrphan ? generateName.slice(0, -1) : undefined);
 }
 
 /** Which machine of its run a Job, or the Job of a pod, is of. */
-export function machineOf({ metadata }: KubeObject): number {
-  const [, machine = "0"] = machinePart.exec(makerOf(metadata) ?? metadata.name) ?? [];
+export function getMachine({ metadata }: KubeObject): number {
+  const [, machine = "0"] = machinePart.exec(findMaker(metadata) ?? metadata.name) ?? [];
   return Number(machine);
 }
 
@@ -195,16 +195,16 @@ export function machineOf({ metadata }: KubeObject): number {
 const machinePart = /-m([1-9]\d?)$/;
 
 /** The nodes that were granted, in their order; null where the cluster chose. */
-export function sharesOf({ metadata }: KubeObject): Run["shares"] {
-  return jsonOf<Run["shares"]>(metadata, annotation.shares) ?? [];
+export function readShares({ metadata }: KubeObject): Run["shares"] {
+  return parseAnnotation<Run["shares"]>(metadata, annotation.shares) ?? [];
 }
 
-export function portsOf({ metadata }: KubeObject): readonly RunPort[] {
-  return jsonOf<readonly RunPort[]>(metadata, annotation.ports) ?? [];
+export function readPorts({ metadata }: KubeObject): readonly RunPort[] {
+  return parseAnnotation<readonly RunPort[]>(metadata, annotation.ports) ?? [];
 }
 
 /** What an annotation holds; undefined where there is none, or where somebody wrote something else into it. */
-export function jsonOf<Value extends object>({ annotations }: Metadata, name: string): Value | undefined {
+export function parseAnnotation<Value extends object>({ annotations }: Metadata, name: string): Value | undefined {
   try {
     const value = JSON.parse(annotations?.[name] ?? "") as unknown;
     return Array.isArray(value) ? (value as unknown as Value) : undefined;
@@ -224,7 +224,7 @@ export function volumeId({ name, uid }: ClaimId): string {
 }
 
 /** undefined: that is the id of no volume of a cluster. */
-export function claimOf(id: string): ClaimId | undefined {
+export function parseClaimId(id: string): ClaimId | undefined {
   const [, name, uid] = /^(volume-[0-9a-f]{40})\.([0-9a-f-]{36})$/.exec(id) ?? [];
   return name === undefined || uid === undefined ? undefined : { name, uid };
 }
@@ -235,8 +235,8 @@ export function isEbsVolume(id: string): boolean {
 }
 
 /** The name of a volume's claim: one of EBS has the volume's id. undefined: that is the id of no volume that a run could have. */
-export function claimNameOf(id: string): string | undefined {
-  return isEbsVolume(id) ? id : claimOf(id)?.name;
+export function formatClaimName(id: string): string | undefined {
+  return isEbsVolume(id) ? id : parseClaimId(id)?.name;
 }
 
 /** On a pod that mounts the claim: who has a volume is one question, however many pods there are. */

@@ -119,7 +119,7 @@ export interface Node extends KubeObject {
   };
 }
 
-export function conditionOf(
+export function findCondition(
   { status }: { readonly status?: { readonly conditions?: readonly Condition[] } },
   type: string,
 ): Condition | undefined {
@@ -131,5 +131,5 @@ export function holds(
   object: { readonly status?: { readonly conditions?: readonly Condition[] } },
   type: string,
 ): boolean {
-  return conditionOf(object, type)?.status === "True";
+  return findCondition(object, type)?.status === "True";
 }

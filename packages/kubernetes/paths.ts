@@ -13,7 +13,7 @@ export interface Paths {
   readonly snapshots: string;
 }
 
-export function pathsOf(namespace: string): Paths {
+export function buildPaths(namespace: string): Paths {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("That is no name of a namespace");
   const core = `/api/v1/namespaces/${namespace}`;
   return {

@@ -3,14 +3,14 @@ import type { Blobs } from "#core/ports/blobs.ts";
 import type { Volume, Volumes } from "#core/ports/volumes.ts";
 import { isForGood } from "./client/api-error.ts";
 import { usuallyGoneMs } from "./client/look-within.ts";
-import { claimOf } from "./names.ts";
-import { listsOf, type Place } from "./runs/read-run.ts";
+import { parseClaimId } from "./names.ts";
+import { getSharedLists, type Place } from "./runs/read-run.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./volumes/archives.ts";
 import { detach } from "./volumes/attachments.ts";
 import { type Claim, readClaim, readVolume } from "./volumes/claim.ts";
-import { type ClaimOptions, kubernetesClaims, volumeOf } from "./volumes/claims.ts";
+import { type ClaimOptions, kubernetesClaims, toVolume } from "./volumes/claims.ts";
 import { claimAgain, keepVolume } from "./volumes/left-volume.ts";
-import { snapshotClassOf } from "./volumes/snapshot-class.ts";
+import { findSnapshotClass } from "./volumes/snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
 
 export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOptions, "storageClass"> {
@@ -22,8 +22,8 @@ export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOpt
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
 export function kubernetesVolumes(place: Place, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
-  const volumes = unlistedVolumes({ ...place, lists: listsOf(place) }, options);
-  return blobs ? withListings(volumes, blobs, (id) => claimOf(id)?.name) : volumes;
+  const volumes = unlistedVolumes({ ...place, lists: getSharedLists(place) }, options);
+  return blobs ? withListings(volumes, blobs, (id) => parseClaimId(id)?.name) : volumes;
 }
 
 function unlistedVolumes(
@@ -48,7 +48,7 @@ function unlistedVolumes(
     },
     detachVolume: (id, machine) => detach(place, id, machine),
     ...(archives
-      ? kubernetesArchives(place, { ...archives, claimOf: (id) => claimNameOf(place, id, goneWithinMs) })
+      ? kubernetesArchives(place, { ...archives, claimOf: (id) => formatClaimName(place, id, goneWithinMs) })
       : noArchives),
   };
 }
@@ -60,7 +60,7 @@ const noArchives: Archives = {
   endArchive: async () => undefined,
 };
 
-async function claimNameOf(place: Place, id: string, goneWithinMs: number): Promise<string> {
+async function formatClaimName(place: Place, id: string, goneWithinMs: number): Promise<string> {
   const found = await findClaimed(place, id, goneWithinMs);
   if (!found) throw new Error("That is no volume of this cluster");
   return found.claim.metadata.name;
@@ -73,10 +73,10 @@ async function findClaimed(
   goneWithinMs: number,
 ): Promise<{ claim: Claim; volume: Volume } | undefined> {
   const storedClaim = await readClaim(place, id);
-  const seen = storedClaim && (await volumeOf(place, storedClaim));
+  const seen = storedClaim && (await toVolume(place, storedClaim));
   if (storedClaim && seen) return { claim: storedClaim, volume: seen };
   const claim = await claimAgain(place, id, goneWithinMs);
-  const volume = claim && (await volumeOf(place, claim));
+  const volume = claim && (await toVolume(place, claim));
   return claim && volume ? { claim, volume } : undefined;
 }
 
@@ -86,7 +86,7 @@ async function whyNoBackup(place: Place, claim: Claim): Promise<Volume["noBackup
   if (!volume) return "unneeded";
   try {
     const { csi } = volume.spec;
-    return csi && (await snapshotClassOf(place.client, csi.driver)) ? undefined : "impossible";
+    return csi && (await findSnapshotClass(place.client, csi.driver)) ? undefined : "impossible";
   } catch (error) {
     // Whoever makes the snapshot is told why.
     if (isForGood(error)) return undefined;

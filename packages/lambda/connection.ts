@@ -2,8 +2,8 @@ import type { Actor } from "#core/context.ts";
 import type { Item, Stored } from "#core/ports/table.ts";
 import { Problem } from "#core/problem.ts";
 import { connectionKey, openConnectionsKey } from "#core/store/keys.ts";
-import { type Check, listOf, mapOf, number, orNull, text } from "#core/store/shape.ts";
-import { parserOf } from "#core/store/unreadable.ts";
+import { type Check, list, mapping, number, orNull, text } from "#core/store/shape.ts";
+import { createParser } from "#core/store/unreadable.ts";
 import { removeRecord, type Writing, writeRecords } from "#core/store/write-record.ts";
 import { MOST_CONNECTIONS, refuseConnection } from "#http/request/connection-limit.ts";
 import type { SocketState, SocketStep } from "#http/socket.ts";
@@ -102,15 +102,15 @@ const TRIES = 5;
 const value: Check<string | number> = (input) => text(input) || number(input);
 
 /** Throws `Unreadable` for anything that this version did not write. */
-const parseConnection: (item: Item) => Connection = parserOf("connection", {
+const parseConnection: (item: Item) => Connection = createParser("connection", {
   owner: text,
   keyHash: text,
   requestId: text,
-  state: mapOf(value),
-  firstFrames: listOf(text),
+  state: mapping(value),
+  firstFrames: list(text),
   lastMessage: orNull(text),
   createdAt: number,
   ttl: number,
 });
 
-const parseOpen: (item: Item) => OpenConnections = parserOf("connections", { ids: listOf(text), ttl: number });
+const parseOpen: (item: Item) => OpenConnections = createParser("connections", { ids: list(text), ttl: number });

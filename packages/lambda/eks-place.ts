@@ -2,7 +2,7 @@ import { systemClock } from "#aws/clock.ts";
 import { eksAccess, eksService } from "#aws/eks/eks-access.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { apiClient } from "#kubernetes/client/api-client.ts";
-import { pathsOf } from "#kubernetes/paths.ts";
+import { buildPaths } from "#kubernetes/paths.ts";
 import type { Place } from "#kubernetes/runs/read-run.ts";
 import { laterClient } from "./later-client.ts";
 
@@ -25,5 +25,5 @@ export function eksPlace(): Place {
   const client = laterClient(async () =>
     apiClient(await eksAccess({ eks, cluster, endpoint, ca, clock: systemClock() })),
   );
-  return { client, paths: pathsOf(namespace), deployment };
+  return { client, paths: buildPaths(namespace), deployment };
 }

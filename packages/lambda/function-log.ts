@@ -2,7 +2,7 @@ import { systemClock } from "#aws/clock.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
 import { mapLog } from "#http/log.ts";
-import { countingLog, namespaceOf } from "./metrics.ts";
+import { countingLog, formatNamespace } from "./metrics.ts";
 
 export interface FunctionLog extends Log {
   /** Lines from here on are of this invocation: a function has one at a time. */
@@ -11,7 +11,7 @@ export interface FunctionLog extends Log {
 
 /** The log of one function on Lambda, whose lines say by Lambda's own ids whose they are (packages/lambda/metrics.ts). */
 export function functionLog(): FunctionLog {
-  const namespace = namespaceOf(process.env.AWS_LAMBDA_LOG_GROUP_NAME);
+  const namespace = formatNamespace(process.env.AWS_LAMBDA_LOG_GROUP_NAME);
   const log = countingLog(jsonLog(), namespace, () => systemClock().now());
   let ids: Readonly<Record<string, string>> = {};
   return {

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import type { PlainRequest } from "#http/request/plain.ts";
-import { type GatewayEvent, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { type GatewayEvent, parseGatewayEvent, requestOfEvent, resultOfResponse } from "./gateway.ts";
 
 const api = "abc123.execute-api.us-east-1.amazonaws.com";
 const functionUrl = "abc123.lambda-url.us-east-1.on.aws";
 
-function eventOf(
+function toEvent(
   method: string,
   rawPath: string,
   { domainName = api, ...parts }: Partial<GatewayEvent> & { readonly domainName?: string } = {},
@@ -17,51 +17,51 @@ function eventOf(
     requestContext: { domainName, http: { method } },
     ...parts,
   };
-  const knownGatewayEvent = gatewayEventOf(event);
+  const knownGatewayEvent = parseGatewayEvent(event);
   if (!knownGatewayEvent) throw new Error("That is no event of a gateway");
   return knownGatewayEvent;
 }
 
-async function textOf(request: PlainRequest): Promise<string> {
+async function readText(request: PlainRequest): Promise<string> {
   return Buffer.from(await request.arrayBuffer()).toString("utf8");
 }
 
 test("path, query, headers and body arrive as they were sent", async () => {
   const headers = { "x-api-key": "k", "content-type": "text/plain" };
-  const request = requestOfEvent(eventOf("POST", "/v1/x", { rawQueryString: "a=1&b=%20+", headers, body: '{"é":1}' }));
+  const request = requestOfEvent(toEvent("POST", "/v1/x", { rawQueryString: "a=1&b=%20+", headers, body: '{"é":1}' }));
 
   expect([request.method, request.url]).toEqual(["POST", "https://gateway/v1/x?a=1&b=%20+"]);
   expect(request.headers.get("x-api-key")).toBe("k");
   expect(request.headers.get("content-length")).toBe("8");
-  expect(await textOf(request)).toBe('{"é":1}');
+  expect(await readText(request)).toBe('{"é":1}');
 });
 
 test("a body in base64 is decoded, and its real length counts", async () => {
   const headers = { "content-length": "1" };
   const body = Buffer.from('{"a":1}').toString("base64");
 
-  const request = requestOfEvent(eventOf("DELETE", "/", { body, isBase64Encoded: true, headers }));
+  const request = requestOfEvent(toEvent("DELETE", "/", { body, isBase64Encoded: true, headers }));
 
   expect(request.headers.get("content-length")).toBe("7");
-  expect(await textOf(request)).toBe('{"a":1}');
+  expect(await readText(request)).toBe('{"a":1}');
 });
 
 test("the host is the one that the edge names, in place of that of the API", () => {
-  const named = requestOfEvent(eventOf("GET", "/", { headers: { host: api, "x-berth-host": "berth.dev" } }));
-  const odd = requestOfEvent(eventOf("GET", "/", { headers: { host: api, "x-berth-host": "a\nb" } }));
+  const named = requestOfEvent(toEvent("GET", "/", { headers: { host: api, "x-berth-host": "berth.dev" } }));
+  const odd = requestOfEvent(toEvent("GET", "/", { headers: { host: api, "x-berth-host": "a\nb" } }));
 
   expect([named.headers.get("host"), named.headers.has("x-berth-host")]).toEqual(["berth.dev", false]);
   expect(odd.headers.get("host")).toBe(api);
 });
 
 test("a body on GET is left out", () => {
-  expect(requestOfEvent(eventOf("GET", "/", { body: "x" })).body).toBeNull();
+  expect(requestOfEvent(toEvent("GET", "/", { body: "x" })).body).toBeNull();
 });
 
 test("garbage in headers is left out instead of failing", () => {
   const headers = { "bad name": "x", "x-a": "line\nbreak", "x-b": "\u{1f4a5}", "x-c": "caf\u00e9", "x-d": "" };
 
-  const request = requestOfEvent(eventOf("GET", "/", { headers }));
+  const request = requestOfEvent(toEvent("GET", "/", { headers }));
 
   expect(Object.keys(headers).filter((name) => request.headers.has(name))).toEqual(["x-c", "x-d"]);
   expect(request.headers.get("X-C")).toBe("caf\u00e9");
@@ -80,7 +80,7 @@ test.each([
   ["//evil/x", "https://gateway//evil/x"],
   ["", "https://gateway/"],
 ])("the path %s, which an HTTP API has decoded, is encoded again", (rawPath, url) => {
-  expect(requestOfEvent(eventOf("GET", rawPath)).url).toBe(url);
+  expect(requestOfEvent(toEvent("GET", rawPath)).url).toBe(url);
 });
 
 test.each([
@@ -90,7 +90,7 @@ test.each([
   ["/v1/%C3%BC", "https://gateway/v1/%C3%BC"],
   ["/v1/a#b", "https://gateway/v1/a%23b"],
 ])("the path %s of a function URL is as the client sent it", (rawPath, url) => {
-  expect(requestOfEvent(eventOf("GET", rawPath, { domainName: functionUrl })).url).toBe(url);
+  expect(requestOfEvent(toEvent("GET", rawPath, { domainName: functionUrl })).url).toBe(url);
 });
 
 test.each([
@@ -103,7 +103,7 @@ test.each([
   const headers = { "x-berth-path": sent };
 
   const requests = [api, functionUrl].map((domainName) =>
-    requestOfEvent(eventOf("GET", rawPath, { domainName, headers })),
+    requestOfEvent(toEvent("GET", rawPath, { domainName, headers })),
   );
 
   expect(requests.map(({ url }) => url)).toEqual(Array(2).fill(`https://gateway${sent}`));
@@ -113,14 +113,14 @@ test.each([
 test("the key that the edge took off the path stands in front of it again, and its secret is passed to nobody", () => {
   const headers = { "x-berth-key": "a/b?c", "x-berth-origin": "secret" };
 
-  const request = requestOfEvent(eventOf("GET", "/v1/x", { headers }));
+  const request = requestOfEvent(toEvent("GET", "/v1/x", { headers }));
 
   expect(request.url).toBe("https://gateway/k/a%2Fb%3Fc/v1/x");
   expect(request.headers.has("x-berth-origin")).toBe(false);
 });
 
 test("an empty key that the edge took off the path is an empty one again", () => {
-  const request = requestOfEvent(eventOf("GET", "/v1/x", { headers: { "x-berth-key": "/" } }));
+  const request = requestOfEvent(toEvent("GET", "/v1/x", { headers: { "x-berth-key": "/" } }));
 
   expect(request.url).toBe("https://gateway/k//v1/x");
 });
@@ -128,17 +128,17 @@ test("an empty key that the edge took off the path is an empty one again", () =>
 test.each([
   ["nothing", undefined],
   ["an event of SQS", { Records: [] }],
-  ["payload format 1.0", { ...eventOf("GET", "/"), version: "1.0" }],
-  ["no method", { ...eventOf("GET", "/"), requestContext: { domainName: api, http: {} } }],
-  ["a path that is none", { ...eventOf("GET", "/"), rawPath: 1 }],
-  ["a header that is none", { ...eventOf("GET", "/"), headers: { a: ["b"] } }],
+  ["payload format 1.0", { ...toEvent("GET", "/"), version: "1.0" }],
+  ["no method", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: {} } }],
+  ["a path that is none", { ...toEvent("GET", "/"), rawPath: 1 }],
+  ["a header that is none", { ...toEvent("GET", "/"), headers: { a: ["b"] } }],
   [
     "a method that fetch refuses",
-    { ...eventOf("GET", "/"), requestContext: { domainName: api, http: { method: "TRACE" } } },
+    { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "TRACE" } } },
   ],
-  ["a method that is none", { ...eventOf("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
+  ["a method that is none", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
 ])("%s is no event of a gateway", (_, event) => {
-  expect(gatewayEventOf(event)).toBeUndefined();
+  expect(parseGatewayEvent(event)).toBeUndefined();
 });
 
 test("text is answered as text and anything else in base64", () => {

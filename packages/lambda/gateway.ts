@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type PlainHeaders, type PlainRequest, type PlainResponse, textOf } from "#http/request/plain.ts";
+import { formatBody, type PlainHeaders, type PlainRequest, type PlainResponse } from "#http/request/plain.ts";
 import { ORIGIN_HEADER } from "./origin.ts";
 
 /** In it the edge says the path as the client sent it, where something in it is escaped. */
@@ -35,7 +35,7 @@ export interface GatewayResult {
 }
 
 /** Undefined for what neither an HTTP API nor a function URL sends. */
-export function gatewayEventOf(event: unknown): GatewayEvent | undefined {
+export function parseGatewayEvent(event: unknown): GatewayEvent | undefined {
   return GatewayEvent.safeParse(event).data;
 }
 
@@ -45,11 +45,11 @@ export function gatewayEventOf(event: unknown): GatewayEvent | undefined {
  * taken.
  */
 export function requestOfEvent(event: GatewayEvent): PlainRequest {
-  const method = methodOf(event);
-  const bytes = method === "GET" || method === "HEAD" ? undefined : bytesOf(event);
+  const method = getMethod(event);
+  const bytes = method === "GET" || method === "HEAD" ? undefined : findBytes(event);
   return {
     method,
-    url: new URL(urlOf(event)).href,
+    url: new URL(formatUrl(event)).href,
     headers: headersOfEvent(event, bytes),
     get body() {
       return bytes ? ReadableStream.from([bytes]) : null;
@@ -62,17 +62,17 @@ export function resultOfResponse(response: PlainResponse): GatewayResult {
   const entries = Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
   const headers: Readonly<Record<string, string>> = Object.fromEntries(entries);
   const isText = /^(application\/json|text\/)/.test(headers["content-type"] ?? "text/");
-  const body = isText ? textOf(response) : Buffer.from(response.body).toString("base64");
+  const body = isText ? formatBody(response) : Buffer.from(response.body).toString("base64");
   return { statusCode: response.status, headers, body, isBase64Encoded: !isText };
 }
 
 /** Fetch standard, "normalize a method". */
-function methodOf({ requestContext: { http } }: GatewayEvent): string {
+function getMethod({ requestContext: { http } }: GatewayEvent): string {
   return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i.test(http.method) ? http.method.toUpperCase() : http.method;
 }
 
 /** The host plays no part: routing knows paths alone. What would end the path early is escaped. */
-function urlOf(event: GatewayEvent): string {
+function formatUrl(event: GatewayEvent): string {
   const path = sentPath(event).replace(endOfPath, encodeURIComponent);
   const query = event.rawQueryString.replace(/[#\t\n\r]/g, encodeURIComponent);
   return `https://gateway${keyPrefix(event)}${path.startsWith("/") ? "" : "/"}${path}${query === "" ? "" : `?${query}`}`;
@@ -129,7 +129,7 @@ function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): Plai
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-function bytesOf({ body, isBase64Encoded }: GatewayEvent): Uint8Array<ArrayBuffer> | undefined {
+function findBytes({ body, isBase64Encoded }: GatewayEvent): Uint8Array<ArrayBuffer> | undefined {
   if (!body) return undefined;
   return new Uint8Array(Buffer.from(body, isBase64Encoded ? "base64" : "utf8"));
 }

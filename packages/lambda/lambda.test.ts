@@ -25,7 +25,7 @@ function deploy(settings: Record<string, string> = {}): void {
   Object.assign(process.env, identities, { ALLOWED_ROLES: "Dev", AWS_LAMBDA_FUNCTION_NAME: "berth-me" }, settings);
 }
 
-function eventOf(method: string, rawPath: string, headers: Record<string, string> = {}) {
+function toEvent(method: string, rawPath: string, headers: Record<string, string> = {}) {
   const domainName = "abc123.execute-api.us-east-1.amazonaws.com";
   const requestContext = { domainName, http: { method, path: rawPath } };
   return {
@@ -63,8 +63,8 @@ test("an event is answered by the endpoint, its port made once", async () => {
   const { endpoint, table, made } = await fixture();
   const handler = lambda(endpoint, { table });
 
-  const good = await handler(eventOf("GET", "/v1/me", asAlice));
-  const bad = await handler(eventOf("GET", "/v1/me"));
+  const good = await handler(toEvent("GET", "/v1/me", asAlice));
+  const bad = await handler(toEvent("GET", "/v1/me"));
 
   expect(good).toMatchObject({ statusCode: 200, body: '{"user":"alice"}', isBase64Encoded: false });
   expect(good.headers).toMatchObject({ "content-type": "application/json", "cache-control": "no-store" });
@@ -77,8 +77,8 @@ test("HEAD is answered as GET is, without a body", async () => {
   const handler = lambda(endpoint, { table });
   const headers = { ...asAlice, "x-request-id": "r1" };
 
-  const get = await handler(eventOf("GET", "/v1/me", headers));
-  const head = await handler(eventOf("HEAD", "/v1/me", headers));
+  const get = await handler(toEvent("GET", "/v1/me", headers));
+  const head = await handler(toEvent("HEAD", "/v1/me", headers));
 
   expect(head).toEqual({ ...get, body: "" });
 });
@@ -87,8 +87,8 @@ test("what did not come through the edge is refused before anything is looked up
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
-  const guessed = await handler(eventOf("GET", "/v1/me", { ...asAlice, "x-berth-origin": "guessed" }));
-  const { headers, ...bare } = eventOf("GET", "/v1/me");
+  const guessed = await handler(toEvent("GET", "/v1/me", { ...asAlice, "x-berth-origin": "guessed" }));
+  const { headers, ...bare } = toEvent("GET", "/v1/me");
   const around = await handler(bare);
 
   expect(guessed).toMatchObject({ statusCode: 403, body: '{"message":"Forbidden"}' });
@@ -102,7 +102,7 @@ test("requests without the origin secret leave one line, which holds nothing of 
   const handler = lambda(endpoint, { table });
 
   for (const guess of ["guessed", "other"]) {
-    await handler(eventOf("GET", "/v1/me", { ...asAlice, "x-berth-origin": guess, "x-berth-viewer": "203.0.113.7" }));
+    await handler(toEvent("GET", "/v1/me", { ...asAlice, "x-berth-origin": guess, "x-berth-viewer": "203.0.113.7" }));
   }
   stop();
 
@@ -117,9 +117,9 @@ test("the log line of a request holds the client's address as the edge says it, 
   const handler = lambda(endpoint, { table });
   const forged = { ...asAlice, "x-forwarded-for": "198.51.100.1", forwarded: "for=198.51.100.2" };
 
-  await handler(eventOf("GET", "/v1/me", { ...forged, "x-berth-viewer": "203.0.113.7" }));
-  await handler(eventOf("GET", "/v1/none", { ...forged, "x-berth-viewer": "2001:db8::1" }));
-  await handler(eventOf("GET", "/v1/me", forged));
+  await handler(toEvent("GET", "/v1/me", { ...forged, "x-berth-viewer": "203.0.113.7" }));
+  await handler(toEvent("GET", "/v1/none", { ...forged, "x-berth-viewer": "2001:db8::1" }));
+  await handler(toEvent("GET", "/v1/me", forged));
   stop();
 
   const requests = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "request");
@@ -130,7 +130,7 @@ test("the log line of a request holds the client's address as the edge says it, 
 test("the path that the edge says counts, and nobody else can say one", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
-  const event = eventOf("GET", "/v1/else", { ...asAlice, "x-berth-path": "/v1/m%65" });
+  const event = toEvent("GET", "/v1/else", { ...asAlice, "x-berth-path": "/v1/m%65" });
 
   expect(await handler(event)).toMatchObject({ statusCode: 200, body: '{"user":"alice"}' });
   event.headers["x-berth-origin"] = "guessed";
@@ -146,8 +146,8 @@ test("the client's address is the one that the edge says, and a header of it is 
   });
   const handler = lambda(verb, {});
 
-  await handler(eventOf("GET", "/v1/me", { "x-berth-viewer": "203.0.113.7" }));
-  await handler(eventOf("GET", "/v1/me"));
+  await handler(toEvent("GET", "/v1/me", { "x-berth-viewer": "203.0.113.7" }));
+  await handler(toEvent("GET", "/v1/me"));
   const onLaptop = buildApp(await fixtureRuntime(), [verb]);
   await onLaptop.request("/v1/me", { headers: { "x-berth-viewer": "203.0.113.8" } });
 
@@ -178,7 +178,7 @@ test("every line says whose invocation it is of, and answers and batches are cou
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
   const consumer = work.consume({ uses: ["table"] }, async () => {});
 
-  await lambda(endpoint, { table })(eventOf("GET", "/v1/me"), { awsRequestId: "first" });
+  await lambda(endpoint, { table })(toEvent("GET", "/v1/me"), { awsRequestId: "first" });
   const received = consumerLambda(consumer, { table });
   await received({ Records: [{ messageId: "m", body: "none" }] }, { awsRequestId: "second" });
   await received(null, { awsRequestId: "third" });
@@ -200,9 +200,9 @@ test("a key in the base URL is taken off the event's path", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
-  const good = await handler(eventOf("GET", `/k/${key}/v1/me`));
-  const odd = await handler(eventOf("GET", "/k/?#\\/v1/me"));
-  const fallback = await fallbackLambda(() => [{ method: "get", path: "/v1/me" }])(eventOf("PUT", `/k/${key}/v1/me`));
+  const good = await handler(toEvent("GET", `/k/${key}/v1/me`));
+  const odd = await handler(toEvent("GET", "/k/?#\\/v1/me"));
+  const fallback = await fallbackLambda(() => [{ method: "get", path: "/v1/me" }])(toEvent("PUT", `/k/${key}/v1/me`));
 
   expect(good).toMatchObject({ statusCode: 200, body: '{"user":"alice"}' });
   expect(odd).toMatchObject({ statusCode: 401, body: '{"detail":"Invalid API key"}' });
@@ -241,7 +241,7 @@ test("the init of a deployed function ends with the names of the settings that i
 test("the fallback does not know a path that comes to a route of the same method", async () => {
   const handler = fallbackLambda(() => [{ method: "get", path: "/v1/me" }]);
 
-  const answers = await Promise.all(["GET", "HEAD"].map((method) => handler(eventOf(method, "/v1/x/../me"))));
+  const answers = await Promise.all(["GET", "HEAD"].map((method) => handler(toEvent(method, "/v1/x/../me"))));
 
   expect(answers.map(({ statusCode }) => statusCode)).toEqual([404, 404]);
 });
@@ -249,8 +249,8 @@ test("the fallback does not know a path that comes to a route of the same method
 test("the fallback knows all routes and serves none", async () => {
   const handler = fallbackLambda(() => [{ method: "post", path: "/session/create" }]);
 
-  const wrong = await handler(eventOf("GET", "/session/create"));
-  const unknown = await handler(eventOf("GET", "/api/v1/x"));
+  const wrong = await handler(toEvent("GET", "/session/create"));
+  const unknown = await handler(toEvent("GET", "/api/v1/x"));
 
   expect(wrong).toMatchObject({ statusCode: 405, body: '{"error":"Method not allowed"}', headers: { allow: "POST" } });
   expect(unknown).toMatchObject({ statusCode: 404 });

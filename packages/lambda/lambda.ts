@@ -9,15 +9,15 @@ import { type App, buildApp, fetchPlain } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import type { Route } from "#http/routes.ts";
-import { contextOf, type Runtime } from "#http/runtime.ts";
+import { createContext, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type Consumer, consume } from "#http/work.ts";
 import { type ClockUser, guardClock, isClockWrong } from "./clock-guard.ts";
 import { functionLog } from "./function-log.ts";
-import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
+import { type GatewayResult, parseGatewayEvent, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
 import { refusedOrigins } from "./refused-origins.ts";
-import { allFailed, lagMs, type SqsResult, sqsEventOf } from "./sqs.ts";
+import { allFailed, lagMs, parseSqsEvent, type SqsResult } from "./sqs.ts";
 
 /** Makes a port from the environment: at init on Lambda, elsewhere at the first event. */
 type Factory<Port> = () => Port;
@@ -39,12 +39,12 @@ export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
 ): GatewayHandler {
-  return gatewayHandler((log) => buildApp(runtimeOf<Needs>(factories, log), [endpoint]));
+  return gatewayHandler((log) => buildApp(createRuntime<Needs>(factories, log), [endpoint]));
 }
 
 /** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
 export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
-  return gatewayHandler((log) => buildApp(runtimeOf<never>({}, log), [], readRoutes()));
+  return gatewayHandler((log) => buildApp(createRuntime<never>({}, log), [], readRoutes()));
 }
 
 /** The Lambda handler of a consumer; its event source must report batch item failures. */
@@ -53,10 +53,10 @@ export function consumerLambda<Uses extends PortName>(
   factories: Factories<NoInfer<Uses>>,
 ): (event: unknown, invocation?: Invocation) => Promise<SqsResult> {
   const log = functionLog();
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log, "worker")));
+  const context = atInit(() => createContext(createRuntime<Uses>(factories, log, "worker")));
   return async (event, invocation) => {
     log.begin(invocation?.awsRequestId);
-    const received = sqsEventOf(event);
+    const received = parseSqsEvent(event);
     if (!received) return refuse(log, event, allFailed);
     const { Records } = received;
     const bodies = Records.map(({ body }) => body);
@@ -85,7 +85,7 @@ export function scheduleLambda<Uses extends PortName>(
   factories: Factories<NoInfer<Uses>>,
 ): (event?: unknown, invocation?: Invocation) => Promise<void> {
   const log = functionLog();
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log, "worker")));
+  const context = atInit(() => createContext(createRuntime<Uses>(factories, log, "worker")));
   return async (_, invocation) => {
     log.begin(invocation?.awsRequestId);
     if (!(await runSchedule(schedule, context(), functionName() ?? ""))) throw new Error("The schedule failed");
@@ -102,7 +102,7 @@ function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
   return async (rawEvent, invocation) => {
     log.begin(invocation?.awsRequestId);
     const { app, isFromEdge, noteRefused } = init();
-    const event = gatewayEventOf(rawEvent);
+    const event = parseGatewayEvent(rawEvent);
     if (!event) return refuse(log, rawEvent, refusal(400, "Bad Request"));
     // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) {
@@ -135,7 +135,7 @@ export function atInit<Made>(make: () => Made): () => Made {
   };
 }
 
-export function runtimeOf<Needs extends PortName>(
+export function createRuntime<Needs extends PortName>(
   factories: Factories<Needs>,
   log: Log,
   user: ClockUser = "request",
@@ -144,7 +144,7 @@ export function runtimeOf<Needs extends PortName>(
   const settings = readSettings();
   if (settings.open) throw new Error("BERTH_OPEN is for the local stack: here every request needs a key");
   return {
-    ports: guarded(portsOf(factories), user, { log, clock }),
+    ports: guarded(getPorts(factories), user, { log, clock }),
     clock,
     ids: systemIds(),
     log,
@@ -160,7 +160,7 @@ export function runtimeOf<Needs extends PortName>(
 }
 
 /** The casts are sound: `Factories` ties each factory to the name of the port that it makes. */
-function portsOf<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
+function getPorts<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
   const made = Object.entries<unknown>(factories).map(([name, make]) => [name, (make as Factory<unknown>)()]);
   return Object.fromEntries(made) as Pick<Ports, Needs>;
 }

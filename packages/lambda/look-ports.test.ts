@@ -53,11 +53,11 @@ const metadata = {
   creationTimestamp: "2026-01-01T00:00:00Z",
   labels: { "berth/uid": uid, "berth/run": "1" },
 };
-const specOf = () => ({
+const getSpec = () => ({
   containers: [{ name: "main", command: ["/.berth/supervisor", "run"] }],
   volumes: [{ name: "volume-0", persistentVolumeClaim: { claimName: volume } }],
 });
-const job = () => ({ metadata, spec: { template: { spec: specOf() } } });
+const job = () => ({ metadata, spec: { template: { spec: getSpec() } } });
 
 /** Its command has ended, and with its last words lists what its disk holds. */
 function pod() {
@@ -65,7 +65,7 @@ function pod() {
   const ended = { exitCode: 0, message, finishedAt: "2026-01-01T00:01:00Z" };
   return {
     metadata: { ...metadata, name: `${uid}-r1-x`, ownerReferences: [{ kind: "Job", name: `${uid}-r1`, uid: "job-1" }] },
-    spec: { ...specOf(), nodeName: "one" },
+    spec: { ...getSpec(), nodeName: "one" },
     status: { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: ended } }] },
   };
 }

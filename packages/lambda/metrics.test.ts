@@ -1,12 +1,16 @@
 import { expect, test } from "vitest";
 import { alarmedErrorEvents } from "#core/ports/error-events.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { countingLog, namespaceOf, writtenMetrics } from "./metrics.ts";
+import { countingLog, formatNamespace, writtenMetrics } from "./metrics.ts";
 
 test("lines of counted events are metrics of their stage, and other lines stay as they were", () => {
   const lines: unknown[] = [];
   const note = (event: string, fields: object = {}) => void lines.push([event, fields]);
-  const log = countingLog({ info: note, warn: note, error: note }, namespaceOf("/berth/dev/gpu-dev/jobs/get"), () => 7);
+  const log = countingLog(
+    { info: note, warn: note, error: note },
+    formatNamespace("/berth/dev/gpu-dev/jobs/get"),
+    () => 7,
+  );
 
   log.info("request", { status: 404, ms: 12.5 });
   log.warn("send failed", { look: "a" });
@@ -57,6 +61,6 @@ test("all metrics that may be written are listed, each with the names of its dim
 test("whoever has no log group of a stage counts nothing", () => {
   const log = recordingLog();
 
-  expect(["/aws/lambda/berth-dev-X", "", undefined].map(namespaceOf)).toEqual([undefined, undefined, undefined]);
+  expect(["/aws/lambda/berth-dev-X", "", undefined].map(formatNamespace)).toEqual([undefined, undefined, undefined]);
   expect(countingLog(log, undefined, () => 0)).toBe(log);
 });

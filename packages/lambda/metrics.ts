@@ -11,7 +11,7 @@ interface Counted {
  * The metrics that a function's log lines count, by the events of the lines. A name that ends with Ms is of
  * milliseconds.
  */
-const countedOf: Readonly<Record<string, (fields: Fields) => Counted>> = {
+const counters: Readonly<Record<string, (fields: Fields) => Counted>> = {
   request: ({ status, ms }) => ({
     values: { Answers: 1, AnswerMs: Number(ms) },
     dimensions: { Status: `${String(status)[0]}xx` },
@@ -35,7 +35,7 @@ const countedErrors: ReadonlyMap<string, (fields: Fields) => Counted> = new Map(
 
 /** The metrics that functions may write, by their names, with the names of their dimensions. */
 export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
-  const all = [...Object.values(countedOf), ...countedErrors.values()].map((counted) => counted({ waited: 0 }));
+  const all = [...Object.values(counters), ...countedErrors.values()].map((counted) => counted({ waited: 0 }));
   return new Map(
     all.flatMap(({ values, dimensions = {} }) => Object.keys(values).map((name) => [name, Object.keys(dimensions)])),
   );
@@ -45,7 +45,7 @@ export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
 export function countingLog(log: Log, namespace: string | undefined, now: () => number): Log {
   if (namespace === undefined) return log;
   return mapLog(log, (event, fields, level) => {
-    const count = level === "error" ? countedErrors.get(event) : ownValue(countedOf, event);
+    const count = level === "error" ? countedErrors.get(event) : ownValue(counters, event);
     const counted = count?.(fields);
     return counted ? { ...fields, ...embedded(counted, namespace, now()) } : fields;
   });
@@ -59,7 +59,7 @@ function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string):
  * The namespace of a stage, of the name of a function's log group: `/berth/dev/schedules/auto-stop` counts in `berth/dev`
  * (stacks/compute/functions.ts).
  */
-export function namespaceOf(logGroup: string | undefined): string | undefined {
+export function formatNamespace(logGroup: string | undefined): string | undefined {
   return /^\/(berth\/[a-z0-9-]+)\//.exec(logGroup ?? "")?.[1];
 }
 

@@ -8,14 +8,14 @@ export const ORIGIN_HEADER = "x-berth-origin";
  * rotated there are two: the edges of the world change within minutes, not at once.
  */
 export function originCheck(secrets: readonly string[]): (header: string | undefined) => boolean {
-  const digests = secrets.map(digestOf);
+  const digests = secrets.map(getDigest);
   return (header) => {
-    const digest = digestOf(header ?? "");
+    const digest = getDigest(header ?? "");
     return digests.map((knownDigest) => timingSafeEqual(knownDigest, digest)).includes(true);
   };
 }
 
 /** Hashes a text, so that all digests have one length. */
-function digestOf(text: string): Buffer {
+function getDigest(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }

@@ -23,8 +23,8 @@ export const compute = (): Compute => ({
     throw new Error(onlyCommands);
   },
   listNodes: notForRequests,
-  silenceOf: notForRequests,
-  machineOf: notForRequests,
+  findSilence: notForRequests,
+  getMachineState: notForRequests,
 });
 
 const onlyCommands = "A request only runs commands";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type GatewayEvent, gatewayEventOf } from "./gateway.ts";
+import { type GatewayEvent, parseGatewayEvent } from "./gateway.ts";
 
 /** The parts of a WebSocket API event that Berth reads. */
 export interface SocketEvent {
@@ -23,7 +23,7 @@ const Event = z.object({
  * Undefined for what no WebSocket API sends. Its path is the stage's own: where the client asked is what the edge says
  * (packages/lambda/gateway.ts), and the query comes decoded.
  */
-export function socketEventOf(input: unknown): SocketEvent | undefined {
+export function parseSocketEvent(input: unknown): SocketEvent | undefined {
   const event = Event.safeParse(input).data;
   if (!event) return undefined;
   const { connectionId, eventType, domainName } = event.requestContext;
@@ -31,7 +31,7 @@ export function socketEventOf(input: unknown): SocketEvent | undefined {
     values.map((value): [string, string] => [name, value]),
   );
   const headers = Object.entries(event.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
-  const request = gatewayEventOf({
+  const request = parseGatewayEvent({
     version: "2.0",
     rawPath: "/",
     rawQueryString: String(new URLSearchParams(pairs)),
@@ -69,6 +69,6 @@ const Frame = z
 const Batch = z.object({ Records: z.array(Frame) });
 
 /** In the order sent; undefined for what the queue of a WebSocket API does not send. */
-export function socketFramesOf(input: unknown): SocketFrame[] | undefined {
+export function parseSocketFrames(input: unknown): SocketFrame[] | undefined {
   return Batch.safeParse(input).data?.Records;
 }

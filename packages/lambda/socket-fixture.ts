@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { connectionsOf } from "#aws/socket-gateway.ts";
+import { createConnections } from "#aws/socket-gateway.ts";
 import { socket } from "#functions/socket/shell.ts";
 import { type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 import type { MemoryWorld } from "#tests/worlds/memory-world.ts";
@@ -74,14 +74,14 @@ export async function openGatewayFixture({ table, queue, compute }: MemoryWorld)
   };
   const service = { name: "execute-api", region: "us-east-1", url: `${api.endpoint}/socket` };
   const handler = socketLambda(socket, { table: () => table, queue: () => queue, compute: () => compute }, () => ({
-    ...connectionsOf({ ...service, credentials: () => fakeKey }),
+    ...createConnections({ ...service, credentials: () => fakeKey }),
     announce: async (id) => {
       if (isBroken) throw new Error("no queue");
       wait(id, "connected", id);
     },
     showSoon: async (receipt) => void shownSoon.push(receipt),
   }));
-  const eventOf = (id: string, eventType: string) => ({
+  const toEvent = (id: string, eventType: string) => ({
     requestContext: { connectionId: id, eventType, domainName: "abc.execute-api.us-east-1.amazonaws.com" },
   });
   const hand = async (message: Waiting): Promise<number> => {
@@ -101,7 +101,7 @@ export async function openGatewayFixture({ table, queue, compute }: MemoryWorld)
     async connect(id, path, headers = {}) {
       const { pathname, searchParams } = new URL(path, "https://edge");
       const event = {
-        ...eventOf(id, "CONNECT"),
+        ...toEvent(id, "CONNECT"),
         headers: { "X-Berth-Origin": edgeSecret, "X-Berth-Path": pathname, ...headers },
         multiValueQueryStringParameters: Object.fromEntries([...searchParams].map(([name, value]) => [name, [value]])),
       };
@@ -114,7 +114,7 @@ export async function openGatewayFixture({ table, queue, compute }: MemoryWorld)
     },
     async disconnect(id) {
       standing.delete(id);
-      await handler(eventOf(id, "DISCONNECT"));
+      await handler(toEvent(id, "DISCONNECT"));
     },
     send: (id, frame) => wait(id, typeof frame === "string" ? frame : JSON.stringify(frame), randomUUID()),
     async deliver() {

@@ -10,10 +10,10 @@ import type { Socket, SocketStep } from "#http/socket.ts";
 import { addConnection, type Connection, dropConnection, findConnection } from "./connection.ts";
 import { functionLog } from "./function-log.ts";
 import { type GatewayResult, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
-import { atInit, type Factories, type Invocation, refusal, refuse, runtimeOf } from "./lambda.ts";
+import { atInit, createRuntime, type Factories, type Invocation, refusal, refuse } from "./lambda.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
 import { refusedOrigins } from "./refused-origins.ts";
-import { type SocketEvent, type SocketFrame, socketEventOf, socketFramesOf } from "./socket-event.ts";
+import { parseSocketEvent, parseSocketFrames, type SocketEvent, type SocketFrame } from "./socket-event.ts";
 import { allFailed, type SqsResult } from "./sqs.ts";
 
 export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult | SqsResult>;
@@ -30,17 +30,17 @@ export function socketLambda<Needs extends PortName>(
   const log = functionLog();
   const init = atInit(() => {
     // The cast is sound: the verbs of a socket use only the ports that the socket names.
-    const runtime = runtimeOf<Needs>(factories, log) as unknown as Runtime;
+    const runtime = createRuntime<Needs>(factories, log) as unknown as Runtime;
     const isFromEdge = originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS);
     const noteRefused = refusedOrigins(log, runtime.clock);
-    return { isFromEdge, noteRefused, serving: servingOf(runtime, socket as Socket, makeGateway()) };
+    return { isFromEdge, noteRefused, serving: getServing(runtime, socket as Socket, makeGateway()) };
   });
   return async (rawEvent, invocation) => {
     log.begin(invocation?.awsRequestId);
     const { isFromEdge, noteRefused, serving } = init();
-    const frames = socketFramesOf(rawEvent);
+    const frames = parseSocketFrames(rawEvent);
     if (frames) return { batchItemFailures: await takeAll(serving, frames) };
-    const event = socketEventOf(rawEvent);
+    const event = parseSocketEvent(rawEvent);
     if (!event) return refuse(log, rawEvent, hasRecords(rawEvent) ? allFailed : refusal(400, "Bad Request"));
     if (event.type === "DISCONNECT") return disconnect(serving, event);
     if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) {
@@ -66,7 +66,7 @@ interface Serving {
   readonly checkHash: ReturnType<typeof hashCheck>;
 }
 
-function servingOf(runtime: Runtime, socket: Socket, gateway: SocketGateway): Serving {
+function getServing(runtime: Runtime, socket: Socket, gateway: SocketGateway): Serving {
   const { ids, clock, settings, keys } = runtime;
   const checkHash = hashCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return { runtime, socket, gateway, shakeHands: handshakes(runtime, [socket]), checkHash };
@@ -75,13 +75,13 @@ function servingOf(runtime: Runtime, socket: Socket, gateway: SocketGateway): Se
 async function connect(serving: Serving, { connection, request }: SocketEvent): Promise<GatewayResult> {
   const { runtime, shakeHands, gateway } = serving;
   const hold = async ({ begun, actor, requestId }: Admitted) => {
-    await addConnection(writingOf(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
+    await addConnection(getWriting(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
     try {
       // A client can send nothing before this answer: so the first frames come before every frame of the client.
       await gateway.announce(connection);
     } catch (error) {
       // API Gateway sends no $disconnect for a refused connection: without this its record would count until its `ttl`.
-      await dropConnection(writingOf(runtime), connection);
+      await dropConnection(getWriting(runtime), connection);
       throw error;
     }
   };
@@ -93,7 +93,7 @@ async function connect(serving: Serving, { connection, request }: SocketEvent): 
 }
 
 async function disconnect({ runtime }: Serving, { connection }: SocketEvent): Promise<GatewayResult> {
-  await dropConnection(writingOf(runtime), connection);
+  await dropConnection(getWriting(runtime), connection);
   return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
 }
 
@@ -131,7 +131,7 @@ async function giveBack({ runtime, gateway }: Serving, frame: SocketFrame): Prom
       await gateway.showSoon(receipt);
       return "comes again";
     }
-    await dropConnection(writingOf(runtime), connection);
+    await dropConnection(getWriting(runtime), connection);
     await gateway.close(connection);
     return "closed";
   } catch (error) {
@@ -142,11 +142,11 @@ async function giveBack({ runtime, gateway }: Serving, frame: SocketFrame): Prom
 
 async function take(serving: Serving, frame: SocketFrame): Promise<void> {
   const { runtime, gateway } = serving;
-  const writing = writingOf(runtime);
+  const writing = getWriting(runtime);
   const { connection, id, isFirst } = frame;
   const record = await findConnection(writing, connection);
   if (!record || record.lastMessage === id) return;
-  const { state, frames, closing } = isFirst ? welcomeOf(record) : await stepAfter(serving, record, frame);
+  const { state, frames, closing } = isFirst ? getWelcome(record) : await stepAfter(serving, record, frame);
   const isThere = await postAll(serving, connection, frames, isFirst ? FIRST_TRIES : 1);
   if (closing || !isThere) await gateway.close(connection);
   if (!isThere || closing) return dropConnection(writing, connection);
@@ -154,7 +154,7 @@ async function take(serving: Serving, frame: SocketFrame): Promise<void> {
   await writeRecord(writing, { ...record, state, lastMessage: id });
 }
 
-function welcomeOf({ state, firstFrames }: Connection): SocketStep {
+function getWelcome({ state, firstFrames }: Connection): SocketStep {
   return { state, frames: firstFrames.map((text) => JSON.parse(text)) };
 }
 
@@ -195,6 +195,6 @@ async function postAll(
   return true;
 }
 
-function writingOf({ ports, ids }: Runtime) {
+function getWriting({ ports, ids }: Runtime) {
   return { table: ports.table, ids };
 }

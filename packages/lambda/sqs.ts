@@ -16,7 +16,7 @@ export interface SqsResult {
 }
 
 /** Undefined for what SQS does not send. */
-export function sqsEventOf(event: unknown): SqsEvent | undefined {
+export function parseSqsEvent(event: unknown): SqsEvent | undefined {
   return SqsEvent.safeParse(event).data;
 }
 

@@ -21,8 +21,8 @@ export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute):
     }),
   );
   if (runs.length === 0) return;
-  const numberOf = (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length;
-  ctx.log.info("runs found", { adopted: numberOf("adopted"), over: numberOf("over"), ended: numberOf("ended") });
+  const getNumber = (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length;
+  ctx.log.info("runs found", { adopted: getNumber("adopted"), over: getNumber("over"), ended: getNumber("ended") });
 }
 
 /** False where the stack ended it, or where it ended by itself: its record hears of that from its next look. */

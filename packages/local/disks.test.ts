@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseDisk } from "#core/disks/parse.ts";
 import type { Disk } from "#core/disks/record.ts";
-import { apiKeyKey, disksOf } from "#core/store/keys.ts";
+import { apiKeyKey, disksPartition } from "#core/store/keys.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
@@ -152,7 +152,7 @@ async function loseVolume(): Promise<void> {
   const { ports, ids } = stack.runtime;
   const user = await ports.table.get(apiKeyKey(ids.hash(key)));
   const forget = async (): Promise<string> => {
-    const { items } = await ports.table.query({ pk: disksOf(String(user?.uid)) });
+    const { items } = await ports.table.query({ pk: disksPartition(String(user?.uid)) });
     const [disk] = items.filter(({ kind }) => kind === "disk").map(parseDisk);
     if (!disk?.volume) throw new Error("The disk has no volume");
     await ports.table.put({ ...disk, volume: null } as Disk);

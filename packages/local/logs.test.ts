@@ -35,24 +35,24 @@ async function submit(command: string): Promise<string> {
   return ((await response.json()) as { readonly job_id: string }).job_id;
 }
 
-async function logsOf(id: string, query = "") {
+async function getLogs(id: string, query = "") {
   const response = await call("GET", `/v1/jobs/${id}/logs${query}`);
   return (await response.json()) as { readonly logs: string; readonly truncated: boolean };
 }
 
-async function statusOf(id: string): Promise<string> {
+async function getStatus(id: string): Promise<string> {
   return ((await (await call("GET", `/v1/jobs/${id}`)).json()) as { readonly status: string }).status;
 }
 
 test("a job's output is read while it runs and after its end, as JSON and as text", async () => {
   const id = await submit("echo one; echo two >&2; sleep 20; echo three");
 
-  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("one\ntwo\n");
-  expect(await statusOf(id)).toBe("active");
-  await expect.poll(() => statusOf(id), patience).toBe("completed");
+  await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("one\ntwo\n");
+  expect(await getStatus(id)).toBe("active");
+  await expect.poll(() => getStatus(id), patience).toBe("completed");
 
-  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("one\ntwo\nthree\n");
-  expect(await logsOf(id, "?tail=1")).toMatchObject({ logs: "three\n", truncated: true });
+  await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("one\ntwo\nthree\n");
+  expect(await getLogs(id, "?tail=1")).toMatchObject({ logs: "three\n", truncated: true });
   const text = await call("GET", `/v1/jobs/${id}/logs`, undefined, { accept: "text/plain" });
   expect(text.headers.get("content-type")).toBe("text/plain; charset=utf-8");
   expect(await text.text()).toBe("one\ntwo\nthree\n");
@@ -86,17 +86,17 @@ test("an event stream carries the log of a job to its end", async () => {
 test("output that is no text is shown with what cannot be read replaced", async () => {
   const id = await submit("printf 'a\\377\\000\\303(b'; printf '\\360\\237\\232\\200\\n'");
 
-  await expect.poll(() => statusOf(id), patience).toBe("completed");
+  await expect.poll(() => getStatus(id), patience).toBe("completed");
 
-  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("a\ufffd\0\ufffd(b🚀\n");
+  await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("a\ufffd\0\ufffd(b🚀\n");
 });
 
 test("of much output the newest is kept, and its last line is there", async () => {
   const id = await submit("seq 1 400000");
 
-  await expect.poll(() => statusOf(id), patience).toBe("completed");
+  await expect.poll(() => getStatus(id), patience).toBe("completed");
 
-  await expect.poll(async () => (await logsOf(id, "?tail=2")).logs, patience).toBe("399999\n400000\n");
+  await expect.poll(async () => (await getLogs(id, "?tail=2")).logs, patience).toBe("399999\n400000\n");
   const whole = await call("GET", `/v1/jobs/${id}/logs?tail=10000`, undefined, { accept: "text/plain" });
   expect((await whole.text()).split("\n")).toHaveLength(10_001);
 });
@@ -104,13 +104,13 @@ test("of much output the newest is kept, and its last line is there", async () =
 test("what a cancelled job had printed stays when nothing else of it does", async () => {
   const id = await submit("echo hello; sleep 600");
   // A job is active once its command has begun, which may be before that has printed anything.
-  await expect.poll(async () => (await logsOf(id)).logs, patience).toBe("hello\n");
+  await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("hello\n");
 
   await call("POST", `/v1/jobs/${id}/cancel`);
 
   const left = () => readdirSync(join(home, "runs")).filter((name) => !name.startsWith("."));
   await expect.poll(left, patience).toEqual([]);
-  expect((await logsOf(id)).logs).toBe("hello\n");
+  expect((await getLogs(id)).logs).toBe("hello\n");
 });
 
 test("twenty submits at once with one Idempotency-Key are one job", async () => {

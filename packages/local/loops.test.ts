@@ -203,7 +203,7 @@ describe("a loop", () => {
 describe("a timer", () => {
   it("runs its schedule at once and then again, never twice at the same time", async () => {
     let [starts, busy, most] = [0, 0, 0];
-    const schedule = scheduleOf(0.1, async () => {
+    const schedule = getSchedule(0.1, async () => {
       starts += 1;
       busy += 1;
       most = Math.max(most, busy);
@@ -226,12 +226,12 @@ describe("a timer", () => {
     const hourMs = 3_600_000;
     let [now, starts, others] = [0, 0, 0];
     const clock = { ...systemClock(), monotonic: () => now };
-    const hourly = scheduleOf(hourMs / 1_000, async () => {
+    const hourly = getSchedule(hourMs / 1_000, async () => {
       starts += 1;
       // The first two take as long as that, the third no time.
       if (starts < 3) now += hourMs;
     });
-    const often = scheduleOf(0.001, async () => {
+    const often = getSchedule(0.001, async () => {
       others += 1;
     });
 
@@ -246,6 +246,6 @@ describe("a timer", () => {
 });
 
 /** A minute of it lasts a second here. */
-function scheduleOf(minutes: number, verb: () => Promise<void>): Schedule {
+function getSchedule(minutes: number, verb: () => Promise<void>): Schedule {
   return { kind: "schedule", minutes, atStart: false, uses: [], timeoutSeconds: 1, memoryMb: 1, verb };
 }

@@ -18,7 +18,7 @@ export function machineSshRuns(setting: string): SshRuns {
   return {
     find: (login) => findSshRuns(home, login),
     admits: (run, key) => admits(home, run, key),
-    noticeOf: (run) => newestNotice(join(home, "runs", run)),
+    findNotice: (run) => newestNotice(join(home, "runs", run)),
     hasNoDisk: (run) => readRun(join(home, "runs", run))?.volumes.length === 0,
     findEnded: (login) => findEndedLogin(home, login, Date.now()),
     async start(run, channel, wanted) {
@@ -27,14 +27,14 @@ export function machineSshRuns(setting: string): SshRuns {
       // SFTP is a program of ours, which a tenant's NODE_OPTIONS must not change.
       const env = wanted.program === "sftp" ? { HOME: work } : { ...mail(entered), ...entered.env, ...wanted.env };
       const inside = { ...entered, work, env };
-      const words = wordsOf(wanted, home, inside);
+      const words = listWords(wanted, home, inside);
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
       const pty = wanted.pty();
       if (pty) return startTerminal(channel, inside, words, pty, { mark, beforeEnd: wanted.sayGoodbye });
       return startProcess(channel, inside, words, mark);
     },
     dial: (run, destination) => connectToRun(home, run, destination),
-    relaysOf: (run, connection) => clientRelays(connection, home, run),
+    openRelays: (run, connection) => clientRelays(connection, home, run),
   };
 }
 
@@ -43,7 +43,7 @@ function mail({ account }: Inside): Record<string, string> {
   return account ? { MAIL: `/var/mail/${account.name}` } : {};
 }
 
-function wordsOf({ program }: WantedSession, home: string, { isolation, account }: Inside): string[] {
+function listWords({ program }: WantedSession, home: string, { isolation, account }: Inside): string[] {
   const shell = account?.shell ?? "/bin/sh";
   if (program === "shell") return [shell, "-l"];
   return program === "sftp" ? sftpWords(home, isolation) : [shell, "-c", "--", program.command];

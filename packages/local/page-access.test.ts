@@ -198,7 +198,7 @@ describe("a WebSocket to a page", { retry: 0 }, () => {
       ({ status }) => status === 200,
     );
     const { host } = new URL(workspace_url);
-    const statusOf = async (authorization: string) => {
+    const getStatus = async (authorization: string) => {
       const ws = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host, authorization } });
       ws.on("error", () => undefined);
       const opened = once(ws, "open").then(() => 101);
@@ -208,7 +208,7 @@ describe("a WebSocket to a page", { retry: 0 }, () => {
       return status;
     };
 
-    expect([await statusOf(basic(key)), await statusOf(basic("k".repeat(43)))]).toEqual([101, 401]);
+    expect([await getStatus(basic(key)), await getStatus(basic("k".repeat(43)))]).toEqual([101, 401]);
     await api("DELETE", `/session/${uuid}`);
   });
 });

@@ -4,7 +4,7 @@ import { findIsolation } from "#process/sandbox/isolation-probe.ts";
 import { findLimits } from "#process/sandbox/limits.ts";
 import { findLocking } from "#process/supervisor/lock.ts";
 import { processVolumes } from "#process/volumes/volumes.ts";
-import { exposureOf } from "./cluster/cluster-exposure.ts";
+import { chooseExposure } from "./cluster/cluster-exposure.ts";
 import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
 import { machineEnvironments } from "./machine-environments.ts";
@@ -17,18 +17,18 @@ import type { StackStart } from "./stack-start.ts";
 /** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */
 export async function environmentsOnCluster(start: StackStart, blobs: string): Promise<Environments> {
   const { config, environment, home, log, parts, settings, signal } = start;
-  const exposure = exposureOf(config, config.hasDomain ? settings.domain : undefined);
+  const exposure = chooseExposure(config, config.hasDomain ? settings.domain : undefined);
   const { clusterEnvironments } = await import("./cluster/cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, log, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
-  const startSsh = (runs: SshRuns) => startSshOf(start, runs);
+  const startSsh = (runs: SshRuns) => getStartSsh(start, runs);
   return clusterEnvironments({ ...where, ...cluster, ...kept, exposure, signal, whenStopped, startSsh });
 }
 
-async function startSshOf({ config, home: { path }, log, parts }: StackStart, runs: SshRuns): Promise<SshServer> {
+async function getStartSsh({ config, home: { path }, log, parts }: StackStart, runs: SshRuns): Promise<SshServer> {
   const ssh = await startSsh({ home: path, runs, port: config.SSH_PORT, log });
   parts.push(ssh);
   return ssh;
@@ -40,7 +40,7 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
-  const ssh = await startSshOf(start, machineSshRuns(path));
+  const ssh = await getStartSsh(start, machineSshRuns(path));
   // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];

@@ -165,7 +165,7 @@ describe("the local stack", () => {
 const owner = "b".repeat(32);
 const shares = [{ node: "g4dn-2xlarge-1", units: 1 }];
 
-function runOf(uid: string): Run {
+function getRun(uid: string): Run {
   const key = keyText(environmentKey(owner, "gpu-dev", `id-${uid}`));
   const words = { name: "n", pool: "t4-small", instanceType: "g4dn.2xlarge", image: "i" };
   return {
@@ -185,7 +185,7 @@ function runOf(uid: string): Run {
 }
 
 /** As an environment's record is while it is active, with or without capacity. */
-async function recordOf(uid: string, holds: "holds" | "gave back") {
+async function getRecord(uid: string, holds: "holds" | "gave back") {
   const { as } = await memoryWorld();
   const made = await createEnvironment(as("alice"), newEnvironment("one", { pool: "t4-small", gpus: 1 }));
   const grant = { id: "granted", shares, at: 1 };
@@ -209,8 +209,8 @@ describe("environments on the local stack", () => {
     const uid = "a".repeat(32);
     const stack = await start();
     const { compute, table } = stack.runtime.ports;
-    await table.put(await recordOf(uid, "holds"));
-    await compute.apply(runOf(uid));
+    await table.put(await getRecord(uid, "holds"));
+    await compute.apply(getRun(uid));
     await expect.poll(async () => (await compute.observe(uid, 1))?.state).toBe("ready");
 
     await stop(stack);
@@ -226,9 +226,9 @@ describe("environments on the local stack", () => {
     const [kept, replaced, unknown] = ["c", "d", "e"].map((digit) => digit.repeat(32)) as [string, string, string];
     const stack = await start();
     const { table } = stack.runtime.ports;
-    await table.put(await recordOf(kept, "holds"));
-    await table.put(await recordOf(replaced, "gave back"));
-    for (const uid of [kept, replaced, unknown]) await stack.runtime.ports.compute.apply(runOf(uid));
+    await table.put(await getRecord(kept, "holds"));
+    await table.put(await getRecord(replaced, "gave back"));
+    for (const uid of [kept, replaced, unknown]) await stack.runtime.ports.compute.apply(getRun(uid));
     await crash(stack);
 
     const next = await start();

@@ -6,10 +6,10 @@ import { readConfig } from "#aws/settings/config.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import { freeWatch } from "#core/reconciler/watch.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
-import { contextOf, type Runtime } from "#http/runtime.ts";
-import { programsOf } from "#process/sandbox/local-path.ts";
+import { createContext, type Runtime } from "#http/runtime.ts";
+import { findPrograms } from "#process/sandbox/local-path.ts";
 import { tableWithNews } from "./activity/environment-news.ts";
-import { waitsOf } from "./activity/waiting-news.ts";
+import { createWaits } from "./activity/waiting-news.ts";
 import type { ClusterWords } from "./environments.ts";
 import { openHome } from "./home/home.ts";
 import { parseNodes } from "./home/nodes.ts";
@@ -69,7 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   if (settings.open && config.LOCAL_USERS.length > 0) throw new Error(opensToAll);
   const nodes = parseNodes(config.LOCAL_NODES);
   const home = openHome(config.BERTH_HOME);
-  const programs = programsOf(config.LOCAL_PATH || environment.PATH || "", home.path);
+  const programs = findPrograms(config.LOCAL_PATH || environment.PATH || "", home.path);
   const parts: Stoppable[] = [{ stop: async () => home.release() }];
   try {
     // Receivers of a laptop are on the laptop, unless it is said where they are; not on one that several people share,
@@ -130,7 +130,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const opened = openStores(path, clock);
   parts.push(opened);
   const keyFile = await sealingKey({ table: opened.table, ids: systemIds() }, path);
-  const waits = waitsOf({ table: opened.table, clock }, settings);
+  const waits = createWaits({ table: opened.table, clock }, settings);
   const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), waits, onNews) } : opened;
   const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
   parts.push(sts);
@@ -149,10 +149,10 @@ async function startParts(start: StackStart): Promise<Stack> {
     environments,
     keyFile,
   });
-  await environments.adopt(contextOf(runtime));
+  await environments.adopt(createContext(runtime));
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
-  const opensTo = settings.open ? await localUser(contextOf(runtime), identities[0]) : undefined;
+  const opensTo = settings.open ? await localUser(createContext(runtime), identities[0]) : undefined;
   const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opensTo });
   const server = await startServer(servedAt, functions.endpoints, {
     port: config.PORT,
@@ -166,7 +166,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const usersDirectory = writeUserFiles(path, identities.slice(2), record);
   home.writeRecord({ ...record, stopped: false });
   // The home is this process's alone: whoever followed the changes before is gone.
-  await freeWatch(contextOf(served));
+  await freeWatch(createContext(served));
   const loops = startLoops(served, stores, functions);
   parts.pop();
   const stopWith = async (end: "shutdown" | "leave") => {
@@ -190,7 +190,7 @@ async function startParts(start: StackStart): Promise<Stack> {
     sshPort: environments.sshPort,
     cluster: environments.cluster,
     runtime: served,
-    running: () => runningNames(contextOf(served), environments.compute),
+    running: () => runningNames(createContext(served), environments.compute),
     stop: () => stopWith("shutdown"),
     leave: () => stopWith("leave"),
   };
@@ -203,7 +203,7 @@ function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime
 }
 
 function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules }: Catalog): Loop[] {
-  const ctx = contextOf(runtime);
+  const ctx = createContext(runtime);
   return [
     ...consumers.map(({ declaration }) =>
       startLoop(declaration, { receiver: queue, ctx, atOnce: batchesAtOnce[declaration.queue] }),

@@ -34,7 +34,7 @@ export function outside(line: string, control = line): Attempt {
 const said = `printf '\\n--- %s\\n' $?`;
 
 /** A shell's script that makes each attempt and its control, and says so. */
-export function scriptOf(attempts: Attempts): string {
+export function formatScript(attempts: Attempts): string {
   const lines = Object.entries(attempts).flatMap(([name, { line, control, isOutside }]) => [
     `echo "### ${name}"; (${line}) 2>&1 </dev/null; ${said}`,
     ...(isOutside ? [] : [`(${control}) 2>&1 </dev/null; ${said}`]),
@@ -76,7 +76,7 @@ export function gotBy(
   const missing = isUnderWay(seen) ? tooSlow : "the script ended before it was through";
   return new Map(
     Object.entries(attempts).map(([name, attempt]) => {
-      const [tried, control] = stepsOf(texts.get(name) ?? "");
+      const [tried, control] = listSteps(texts.get(name) ?? "");
       return [name, judged(tried, attempt.isOutside ? runOutside(attempt.control, env, withinMs) : control, missing)];
     }),
   );
@@ -103,7 +103,7 @@ interface Step {
   readonly code: number;
 }
 
-function stepsOf(part: string): Step[] {
+function listSteps(part: string): Step[] {
   return Array.from(part.matchAll(/([\s\S]*?)\n--- (\d+)\n/g), ([, text = "", code]) => ({ text, code: Number(code) }));
 }
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "./compute.ts";
-import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesOf } from "./fixture.ts";
+import { eventually, type Fixture, findPids, fixtureNodes, listProcesses, openFixture } from "./fixture.ts";
 import { isolationWords } from "./network/network.ts";
 import { type Isolation, readProcesses } from "./runs/records.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
@@ -52,7 +52,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   it("names the signal of a command that was killed from outside", async () => {
     await fixture.compute.apply(fixture.runOf({ command: "sleep 3611" }));
     const [pid = 0] = await eventually(
-      () => pidsOf(fixture, "sleep 3611"),
+      () => findPids(fixture, "sleep 3611"),
       (pids) => pids.length > 0,
     );
 
@@ -73,7 +73,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason, endedAt: null });
     expect(await fixture.observe()).toMatchObject({ reason, endedAt: null });
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
     await fixture.compute.apply(fixture.runOf());
@@ -147,7 +147,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     expect(await fixture.ended()).toMatchObject({ exitCode: 4 });
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
@@ -157,7 +157,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     const command = `${stubborn} & setsid sh -c '${stubborn}' & (setsid env -i sh -c '${stubborn}' &); ${stubborn}`;
     await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(
-      () => pidsOf(fixture, "sleep").length,
+      () => findPids(fixture, "sleep").length,
       (count) => count >= 4,
     );
     await ready();
@@ -166,7 +166,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0.3, force: false });
 
     await eventually(fixture.observe, (seen) => seen === undefined);
-    expect(processesOf(fixture.home, fixture.uid).filter((pid) => pid !== supervisor)).toEqual([]);
+    expect(listProcesses(fixture.home, fixture.uid).filter((pid) => pid !== supervisor)).toEqual([]);
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
@@ -267,7 +267,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await fixture.compute.endRun(fixture.uid, 1);
 
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
@@ -278,7 +278,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     await fixture.compute.shutdown();
 
-    expect(processesOf(fixture.home, fixture.uid)).toEqual([]);
+    expect(listProcesses(fixture.home, fixture.uid)).toEqual([]);
     const later = processCompute(fixture.options);
     const ends = await Promise.all([1, 2].map((run) => later.observe(fixture.uid, run)));
     expect(ends.map((seen) => [seen?.state, seen?.exitCode, seen?.reason])).toEqual([

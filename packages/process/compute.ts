@@ -12,8 +12,8 @@ import { readAccess, writeAccess } from "./runs/access-record.ts";
 import { adoptRuns, endRuns, leaveRuns } from "./runs/adopt-runs.ts";
 import { applyRun } from "./runs/apply-run.ts";
 import { type FollowedRuns, followChanges } from "./runs/changes.ts";
-import { type Host, type ProcessComputeOptions, placeOf, refOf } from "./runs/host.ts";
-import { isAnswered, observationOf, readStatus, treeOf } from "./runs/observation.ts";
+import { findPlace, findRef, type Host, type ProcessComputeOptions } from "./runs/host.ts";
+import { isAnswered, observe, readStatus, toProcessTree } from "./runs/observation.ts";
 import { computeNode } from "./runs/pretend-node.ts";
 import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./runs/records.ts";
 import {
@@ -76,17 +76,17 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     network,
     limits: wayInWords(limits),
     apply: (run) => tracked(host, applyRun(host, run)),
-    observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
+    observe: async (uid, run) => observeRun(host, findPlace(host, runName(uid, run))),
     // Whoever starts a run starts it on all of its pretend machines at once.
     begin: async () => undefined,
     terminate: async (uid, run, graceSeconds) => {
-      const place = placeOf(host, runName(uid, run));
+      const place = findPlace(host, runName(uid, run));
       if (isDirectory(place.directory)) requestTermination(place, Date.now() + graceSeconds * 1000);
       return true;
     },
     remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
-      const place = placeOf(host, runName(uid, run));
+      const place = findPlace(host, runName(uid, run));
       // The mark refuses a second start for an hour, also where no tombstone was asked for.
       markRemoved(host.runs, place.name, Date.now());
       if (unlessBound) await removeDraft(place);
@@ -94,45 +94,45 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
       return true;
     },
     extend: async (uid, run, until) => {
-      const { directory } = placeOf(host, runName(uid, run));
+      const { directory } = findPlace(host, runName(uid, run));
       if (isDirectory(directory) && until > (readMark(directory, "until") ?? 0)) writeMark(directory, "until", until);
     },
     setAccess: async (uid, run, access) => {
-      const { directory } = placeOf(host, runName(uid, run));
+      const { directory } = findPlace(host, runName(uid, run));
       if (isDirectory(directory) && writeAccess(directory, access)) nudge(directory);
     },
     resize: async (uid, run, resources, revision) => {
-      const { directory } = placeOf(host, runName(uid, run));
+      const { directory } = findPlace(host, runName(uid, run));
       const made = readRun(directory);
       if (!made || revision < (readMark(directory, "resized") ?? 0)) return;
       writeMark(directory, "resized", revision);
       moveLimits(made.limits, resources);
     },
     tell: async (uid, run, notice) => {
-      const { directory } = placeOf(host, runName(uid, run));
+      const { directory } = findPlace(host, runName(uid, run));
       if (isDirectory(directory)) writeNotice(directory, notice);
       const access = notice.kind === "end" ? readAccess(directory) : undefined;
       if (access) noteEndedLogin(home, access, notice);
     },
-    countWork: async (uid, run) => countWork(placeOf(host, runName(uid, run))),
-    startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),
-    readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),
-    postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),
-    readLog: async (uid, run) => readOutput(placeOf(host, runName(uid, run)).directory),
+    countWork: async (uid, run) => countWork(findPlace(host, runName(uid, run))),
+    startExec: (uid, run, exec) => startExec(findPlace(host, runName(uid, run)).directory, exec),
+    readExec: (uid, run, id, waitMs) => readExec(findPlace(host, runName(uid, run)).directory, id, waitMs),
+    postToPort: (uid, run, request) => postToPort(findPlace(host, runName(uid, run)).directory, request),
+    readLog: async (uid, run) => readOutput(findPlace(host, runName(uid, run)).directory),
     // All of a run is its directory.
     listParts: async () => [],
     listRuns: async (uid) => {
-      const all = listRunNames(host.runs).flatMap((name) => refOf(host, name));
+      const all = listRunNames(host.runs).flatMap((name) => findRef(host, name));
       return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     changes: (signal) => followChanges(followedBy(host), signal),
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
-    silenceOf: async ({ uid }) =>
+    findSilence: async ({ uid }) =>
       options.nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing",
     // Every node is this very machine.
-    machineOf: async () => "running",
+    getMachineState: async () => "running",
     adopt: () => adoptRuns(host),
-    endRun: (uid, run) => endRun(placeOf(host, runName(uid, run))),
+    endRun: (uid, run) => endRun(findPlace(host, runName(uid, run))),
     shutdown: () => endRuns(host),
     leave: () => leaveRuns(host),
   };
@@ -150,13 +150,13 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   const status = readStatus(directory);
   if (status.removal !== undefined) await carryOn(place, status);
   if (isDraft(status) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
-  if (status.end && status.isEndUnwritten && (await killTree(treeOf(name, directory, status.processes), 200))) {
+  if (status.end && status.isEndUnwritten && (await killTree(toProcessTree(name, directory, status.processes), 200))) {
     writeEnd(directory, status.end);
   }
   const seen = readStatus(directory);
   // The end of this process may undo it: whoever took it for made would take it for lost.
   if (isDraft(seen)) return undefined;
-  const observation = await observationOf(directory, seen, options);
+  const observation = await observe(directory, seen, options);
   return isDirectory(directory) ? observation : undefined;
 }
 
@@ -165,12 +165,12 @@ function followedBy(host: Host): FollowedRuns {
   return {
     home: options.home,
     runs,
-    all: () => listRunNames(runs).flatMap((name) => refOf(host, name)),
+    all: () => listRunNames(runs).flatMap((name) => findRef(host, name)),
     isStarting: async (name) => {
-      const { directory } = placeOf(host, name);
+      const { directory } = findPlace(host, name);
       const status = readStatus(directory);
       if (!status.supervisorLives || isAnswered(directory)) return false;
-      return (await observationOf(directory, status, options)).state === "probe";
+      return (await observe(directory, status, options)).state === "probe";
     },
   };
 }

@@ -1,7 +1,16 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf, seenAtEnd } from "./attempts-fixture.ts";
+import {
+  type Attempts,
+  formatScript,
+  type Got,
+  gotBy,
+  inside,
+  outside,
+  printGot,
+  seenAtEnd,
+} from "./attempts-fixture.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { findLimits, type LimitWay } from "./sandbox/limits.ts";
 import { findRlimits } from "./sandbox/rlimits.ts";
@@ -240,7 +249,7 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     );
     writeFileSync(join(otherName, "file"), secret);
     mkdirSync(join(fixture.home, "blobs"), { recursive: true });
-    const script = `cd "$WORK"; echo "a key of its own" >mine\n${scriptOf(tried)}`;
+    const script = `cd "$WORK"; echo "a key of its own" >mine\n${formatScript(tried)}`;
     await fixture.compute.apply(fixture.runOf({ env, command: `${script}\nexec sleep 3600` }));
     got.first = gotBy(await fixture.seenScript(), tried, env);
     rmSync(join(env.PLACE, "copy"), { force: true });

@@ -20,7 +20,7 @@ import type { ProcessComputeOptions } from "./runs/host.ts";
 import { computeNode } from "./runs/pretend-node.ts";
 import { type Network, readProcesses } from "./runs/records.ts";
 import { systemPath } from "./sandbox/environment.ts";
-import { programsOf } from "./sandbox/local-path.ts";
+import { findPrograms } from "./sandbox/local-path.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 export const fixtureNodes = ["one", "two"].map((name) => {
@@ -61,7 +61,7 @@ export function openFixture(
   const shown = join(root, "shown");
   for (const directory of [home, shown]) mkdirSync(directory);
   chmodSync(root, 0o755);
-  const programs = { path: systemPath, shown: [shown, ...programsOf(process.env.PATH ?? "", home).shown] };
+  const programs = { path: systemPath, shown: [shown, ...findPrograms(process.env.PATH ?? "", home).shown] };
   // On a busy machine too a run has begun when `apply` says so, and is not left to a next look that no test makes.
   const all = { home, nodes: fixtureNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
   const compute = processCompute(all);
@@ -139,7 +139,7 @@ export async function eventually<Value>(read: () => Value | Promise<Value>, hold
 }
 
 /** Pids of everything that has to do with the home or the run: by arguments, environment or working directory. */
-export function processesOf(home: string, uid: string): number[] {
+export function listProcesses(home: string, uid: string): number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => pid > 1 && pid !== process.pid)
@@ -153,8 +153,8 @@ export function processesOf(home: string, uid: string): number[] {
 }
 
 /** The pids of the run's processes whose arguments hold this text. */
-export function pidsOf(fixture: Fixture, text: string): number[] {
-  return processesOf(fixture.home, fixture.uid).filter((pid) =>
+export function findPids(fixture: Fixture, text: string): number[] {
+  return listProcesses(fixture.home, fixture.uid).filter((pid) =>
     readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))
       .replaceAll("\0", " ")
       .startsWith(text),
@@ -170,7 +170,7 @@ export function printing(shown: string, lines: readonly string[]): string {
 
 async function nothingLeft(home: string, uid: string): Promise<void> {
   await eventually(
-    () => processesOf(home, uid).map((pid) => readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))),
+    () => listProcesses(home, uid).map((pid) => readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))),
     (left) => left.length === 0,
   );
 }

@@ -9,14 +9,14 @@ const MIB = 1024 * 1024;
 /** Room for the volume and for less than half of a copy. */
 const SMALL_DISK_BYTES = 3 * MIB;
 const VOLUME_BYTES = 2 * MIB;
-const moduleOf = (name: string) => JSON.stringify(fileURLToPath(new URL(name, import.meta.url)));
+const getModule = (name: string) => JSON.stringify(fileURLToPath(new URL(name, import.meta.url)));
 
 /** Runs on a disk of its own, at /mnt: fills a volume, backs it up, makes room, backs it up again; prints what it sees. */
 const program = `
   import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";
-  const { processVolumes } = await import(${moduleOf("./volumes/volumes.ts")});
-  const { volumeData } = await import(${moduleOf("./volumes/volume-directory.ts")});
+  const { processVolumes } = await import(${getModule("./volumes/volumes.ts")});
+  const { volumeData } = await import(${getModule("./volumes/volume-directory.ts")});
 
   const received = [];
   const log = { info() {}, error() {}, warn: (event, { error }) => received.push(event + ": " + error) };
@@ -75,7 +75,7 @@ it("a full disk fails a backup and says so; nothing half copied counts, the volu
 const execProgram = `
   import { rmSync, writeFileSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";
-  const { processCompute } = await import(${moduleOf("./compute.ts")});
+  const { processCompute } = await import(${getModule("./compute.ts")});
 
   const compute = processCompute({ home: "/mnt", isolation: "none", nodes: [] });
   const uid = "a".repeat(32);

@@ -4,7 +4,7 @@ import { request } from "node:http";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
+import { eventually, type Fixture, findPids, lacks, listProcesses, openFixture } from "./fixture.ts";
 import { writeIdeStub } from "./pages/ide-stub.ts";
 import { systemPath } from "./sandbox/environment.ts";
 
@@ -48,7 +48,7 @@ describe.each([
     return response.json();
   };
   const idePort = () => {
-    const lines = processesOf(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    const lines = listProcesses(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
     return lines.map((line) => /--bind-addr=127\.0\.0\.1:(\d+)/.exec(line)?.[1]).find(Boolean);
   };
 
@@ -108,7 +108,7 @@ describe.each([
   it("comes back with another login when its process dies, and chats are answered meanwhile", async () => {
     const url = await begin();
     await untilSays(url, " from /");
-    const pids = () => pidsOf(fixture, `${node()} ${join(bin(), "code-server.cjs")}`);
+    const pids = () => findPids(fixture, `${node()} ${join(bin(), "code-server.cjs")}`);
     const before = pids();
 
     for (const pid of before) process.kill(pid, "SIGKILL");

@@ -10,12 +10,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type Attempt,
   type Attempts,
+  formatScript,
   type Got,
   gotBy,
   inside,
   outside,
   printGot,
-  scriptOf,
   TOO_SLOW,
 } from "./attempts-fixture.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
@@ -152,7 +152,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
       OUTER: outer ?? "",
     };
     const ownName = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
-    await fixture.compute.apply(fixture.runOf({ env, command: `${ownName}\n${scriptOf(attempts)}\nkill $!` }));
+    await fixture.compute.apply(fixture.runOf({ env, command: `${ownName}\n${formatScript(attempts)}\nkill $!` }));
     const seen = await fixture.seenScript();
     // Outside there are no tools of a sandbox.
     const envOutside = { ...env, REACH: `${process.execPath} ${join(fixture.shown, "reach.cjs")}` };

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
-import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
+import { eventually, type Fixture, findPids, lacks, listProcesses, openFixture } from "./fixture.ts";
 import { lacksTcpEnds, tcpEnds } from "./network/tcp-end-fixture.ts";
 import { jupyterStub } from "./pages/jupyter-stub.ts";
 import { postToLocal } from "./pages/port-post.ts";
@@ -37,7 +37,7 @@ describe.each([
 
   const apply = (changes: Partial<Run>) => fixture.compute.apply(fixture.runOf({ command: undefined, ...changes }));
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
-  const addressOf = async (port = 8080) =>
+  const getAddress = async (port = 8080) =>
     (await ready())?.ports.find((portStatus) => portStatus.port === port)?.address ?? "";
   const node = () => (isolation === "none" ? process.execPath : join(fixture.home, "tools/node"));
   const serving = (text: string) => {
@@ -54,7 +54,7 @@ describe.each([
       createServer().listen(Number(PORT_9000), "127.0.0.1");`);
     await apply({ command, env: { PORT: "1" }, ports: [{ port: 9000, kind: "tcp" }, http] });
 
-    const address = await addressOf();
+    const address = await getAddress();
 
     expect(await (await fetch(`http://${address}/`)).json()).toEqual({ isFirst: true, hasSsh: false });
     expect((await fixture.observe())?.notes.join()).not.toContain("placeholder");
@@ -68,7 +68,7 @@ describe.each([
         command: serving(`require("net").createServer(() => {}).listen(process.env.PORT)`),
         ports: [http],
       });
-      const port = Number((await addressOf()).split(":")[1]);
+      const port = Number((await getAddress()).split(":")[1]);
       const visitor = createConnection({ host: "127.0.0.1", port });
 
       const passing = await eventually(
@@ -89,7 +89,7 @@ describe.each([
     await apply({ command, ports: [http] });
     await ready();
 
-    for (const pid of pidsOf(fixture, node())) process.kill(pid, "SIGUSR1");
+    for (const pid of findPids(fixture, node())) process.kill(pid, "SIGUSR1");
 
     const silent = await eventually(fixture.observe, (seen) => seen?.ports[0]?.answers === false);
     expect(silent).toMatchObject({ state: "ready" });
@@ -98,7 +98,7 @@ describe.each([
 
   it("are served by a placeholder where there is no command, which says so and is no process of the run", async () => {
     await apply({ image: `<script>"x"</script>`, ports: [http] });
-    const address = await addressOf();
+    const address = await getAddress();
 
     const page = await (await fetch(`http://${address}/`)).text();
 
@@ -106,8 +106,8 @@ describe.each([
     expect(page).toContain("&#60;script&#62;&#34;x&#34;");
     expect(page).not.toContain("<script>");
     expect((await fixture.observe())?.notes).toContain("a placeholder answers on port 8080: it has no command");
-    const others = processesOf(fixture.home, fixture.uid).filter((pid) => pid !== fixture.supervisorPid());
-    expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
+    const others = listProcesses(fixture.home, fixture.uid).filter((pid) => pid !== fixture.supervisorPid());
+    expect(others.map(getProgram).filter((program) => program.includes("node"))).toEqual([]);
   });
 
   // Nobody else can become another user: a plain user runs the tests beside this one.
@@ -117,7 +117,7 @@ describe.each([
         const server = require("node:http").createServer((_, response) => response.end());
         server.listen(Number(process.env.PORT), "127.0.0.1");`);
       await apply({ ports: [http], ...(network === "own" && { command: served }) });
-      const port = Number((await addressOf()).split(":")[1]);
+      const port = Number((await getAddress()).split(":")[1]);
 
       const words = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
       const answers = [65_534, 0].map(async (uid) => {
@@ -136,7 +136,7 @@ describe.each([
 
   it("have a placeholder only while the run lives", async () => {
     await apply({ ports: [http] });
-    const address = await addressOf();
+    const address = await getAddress();
 
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(fixture.observe, (seen) => seen === undefined);
@@ -146,7 +146,7 @@ describe.each([
 
   it("keep a placeholder that goes on while its clients do strange things", async () => {
     await apply({ ports: [http] });
-    const address = await addressOf();
+    const address = await getAddress();
     const clients = ["\0\r\n\r\n", "GET", "POST /chat HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"].map((text) => {
       return createConnection(Number(address.split(":")[1]), "127.0.0.1")
         .on("error", () => undefined)
@@ -160,7 +160,7 @@ describe.each([
 
   it("answer a chat from the placeholder, and refuse what is none", async () => {
     await apply({ ports: [http] });
-    const address = await addressOf();
+    const address = await getAddress();
     const say = async (body: string, method = "POST") => {
       const response = await fetch(`http://${address}/chat`, { method, ...(method === "POST" ? { body } : {}) });
       return [response.status, await response.json()];
@@ -205,7 +205,7 @@ describe.each([
     const env = { PATH: "/nowhere:relative" };
     await apply({ command: "/bin/sleep 3600", env, ports: [{ port: 8888, kind: "jupyter" }] });
 
-    const address = await addressOf(8888);
+    const address = await getAddress(8888);
 
     expect(await (await fetch(`http://${address}/lab`)).text()).toContain("port 8888");
     expect((await fixture.observe())?.notes).toContain(
@@ -216,7 +216,7 @@ describe.each([
   it("are asked in the first machine alone, and end with the run", async () => {
     const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
     await apply({ shares, ports: [http] });
-    const address = await addressOf();
+    const address = await getAddress();
 
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(fixture.observe, (seen) => seen === undefined);
@@ -282,6 +282,6 @@ describe("a post to a port of this machine", () => {
   });
 });
 
-function programOf(pid: number): string {
+function getProgram(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0] ?? "";
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
+import { eventually, type Fixture, findPids, openFixture } from "./fixture.ts";
 import { runName } from "./runs/run-directory.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
@@ -30,14 +30,14 @@ describe("a sandbox whose processes claim to be of another run", () => {
   it("is not ended with it", async () => {
     await begin(`${claim("sleep 3655")} & exec sleep 3600`);
     await eventually(
-      () => pidsOf(fixture, "sleep 3655").length,
+      () => findPids(fixture, "sleep 3655").length,
       (count) => count === 1,
     );
 
     await fixture.compute.endRun(fixture.uid, 2);
 
     expect(await fixture.compute.observe(fixture.uid, 2)).toBeUndefined();
-    expect(pidsOf(fixture, "sleep 3655")).toHaveLength(1);
+    expect(findPids(fixture, "sleep 3655")).toHaveLength(1);
   });
 
   it("neither ends with it nor keeps it from ending, however often it starts others", async () => {
@@ -47,6 +47,6 @@ describe("a sandbox whose processes claim to be of another run", () => {
 
     const removed = () => fixture.compute.observe(fixture.uid, 2);
     expect(await eventually(removed, (seen) => seen === undefined)).toBeUndefined();
-    expect(pidsOf(fixture, "sh -c while")).toHaveLength(1);
+    expect(findPids(fixture, "sh -c while")).toHaveLength(1);
   });
 });

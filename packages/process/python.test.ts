@@ -17,7 +17,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     await fixture.close();
   });
 
-  const outputOf = async (command: string): Promise<string> => {
+  const getOutput = async (command: string): Promise<string> => {
     await fixture.compute.apply(fixture.runOf({ command, image: "python:3.13" }));
     await fixture.ended();
     return logText(fixture.compute.readLog(fixture.uid, 1));
@@ -29,7 +29,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
   }
 
   it("have python where the machine has python3", async () => {
-    const seen = await outputOf(
+    const seen = await getOutput(
       `printf 'print("a b", *__import__("sys").argv)' | python - 'x  y' "'"; python -c 'exit(7)'; echo $?`,
     );
 
@@ -52,7 +52,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
   });
 
   it("are said to be so in its notes, where it is not the machine's own", async () => {
-    await outputOf("true");
+    await getOutput("true");
 
     const notes = (await fixture.observe())?.notes ?? [];
     expect(notes.some((note) => note.startsWith("python runs python3"))).toBe(!has("python"));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
-import { type Fixture, openFixture, processesOf } from "./fixture.ts";
+import { type Fixture, listProcesses, openFixture } from "./fixture.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 const secret = "open-sesame-7f3a";
@@ -31,7 +31,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     await expect.poll(() => filesUnder(home).length).toBeGreaterThan(3);
     const files = filesUnder(home);
     expect(files.filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
-    const pids = processesOf(home, uid);
+    const pids = listProcesses(home, uid);
     expect(pids.length).toBeGreaterThan(1);
     expect(pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(secret))).toEqual([]);
   });

@@ -104,7 +104,7 @@ class WebSha256 {
   #data = new Uint8Array();
 
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#secret = secret === undefined ? undefined : bytesOf(secret);
+    this.#secret = secret === undefined ? undefined : getBytes(secret);
   }
 
   update(part: Uint8Array): void {
@@ -127,7 +127,7 @@ class WebSha256 {
   }
 }
 
-function bytesOf(source: string | ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
+function getBytes(source: string | ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
   if (typeof source === "string") return new TextEncoder().encode(source);
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice();

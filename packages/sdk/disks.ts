@@ -46,7 +46,7 @@ export class Disks {
    * const { snapshot_count } = await berth.disks.get("data");
    */
   get(name: string, options: CallOptions = {}): Promise<Disk> {
-    return this.#transport.send("GET", pathOf(name), options);
+    return this.#transport.send("GET", formatPath(name), options);
   }
 
   /**
@@ -56,7 +56,7 @@ export class Disks {
    * const { message } = await berth.disks.delete("data");
    */
   delete(name: string, options: CreateOptions = {}): Promise<DiskRequested> {
-    return this.#transport.send("DELETE", pathOf(name), { ...options, repeat: "key" });
+    return this.#transport.send("DELETE", formatPath(name), { ...options, repeat: "key" });
   }
 
   /**
@@ -66,7 +66,7 @@ export class Disks {
    * await berth.disks.undelete("data");
    */
   undelete(name: string, options: CreateOptions = {}): Promise<DiskRequested> {
-    return this.#transport.send("POST", `${pathOf(name)}/undelete`, { ...options, repeat: "key" });
+    return this.#transport.send("POST", `${formatPath(name)}/undelete`, { ...options, repeat: "key" });
   }
 
   /**
@@ -77,7 +77,7 @@ export class Disks {
    */
   rename(name: string, newName: string, options: CreateOptions = {}): Promise<Schemas["DiskRenamed"]> {
     const body = { new_name: newName };
-    return this.#transport.send("POST", `${pathOf(name)}/rename`, { ...options, body, repeat: "key" });
+    return this.#transport.send("POST", `${formatPath(name)}/rename`, { ...options, body, repeat: "key" });
   }
 
   /**
@@ -87,7 +87,7 @@ export class Disks {
    * for await (const { snapshot_id, snapshot_date } of berth.disks.snapshots("data")) console.log(snapshot_id, snapshot_date);
    */
   async *snapshots(name: string, options: CallOptions = {}): AsyncGenerator<Snapshot> {
-    const path = `${pathOf(name)}/snapshots`;
+    const path = `${formatPath(name)}/snapshots`;
     const { snapshots } = await this.#transport.send<Schemas["DiskSnapshotList"]>("GET", path, options);
     yield* snapshots;
   }
@@ -99,7 +99,7 @@ export class Disks {
    * const { snapshot_id } = await berth.disks.settle(await berth.disks.snapshot("data"));
    */
   snapshot(name: string, options: CreateOptions = {}): Promise<Schemas["DiskSnapshotRequested"]> {
-    return this.#transport.send("POST", `${pathOf(name)}/snapshots`, { ...options, repeat: "key" });
+    return this.#transport.send("POST", `${formatPath(name)}/snapshots`, { ...options, repeat: "key" });
   }
 
   /**
@@ -109,7 +109,7 @@ export class Disks {
    * await berth.disks.restore("data", { snapshot_id: "snap-1", new_name: "data-of-monday" });
    */
   restore(name: string, body: Schemas["RestoreDisk"], options: CreateOptions = {}): Promise<Schemas["DiskRestored"]> {
-    return this.#transport.send("POST", `${pathOf(name)}/restore`, { ...options, body, repeat: "key" });
+    return this.#transport.send("POST", `${formatPath(name)}/restore`, { ...options, body, repeat: "key" });
   }
 
   /**
@@ -119,7 +119,7 @@ export class Disks {
    * const { content, message } = await berth.disks.content("data");
    */
   content(name: string, options: CallOptions = {}): Promise<Schemas["DiskContent"]> {
-    return this.#transport.send("GET", `${pathOf(name)}/content`, options);
+    return this.#transport.send("GET", `${formatPath(name)}/content`, options);
   }
 
   /**
@@ -129,7 +129,7 @@ export class Disks {
    * const { delete_date } = await berth.disks.settle(await berth.disks.delete("data"));
    */
   async settle({ disk_name, operation_id }: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
-    const path = `${pathOf(disk_name)}/operations/${encodeURIComponent(operation_id)}`;
+    const path = `${formatPath(disk_name)}/operations/${encodeURIComponent(operation_id)}`;
     for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 5000)) {
       const operation = await this.#transport.send<DiskOperation>("GET", path, options);
       if (operation.status === "failed") {
@@ -141,6 +141,6 @@ export class Disks {
   }
 }
 
-function pathOf(name: string): string {
+function formatPath(name: string): string {
   return `/v1/disks/${encodeURIComponent(name)}`;
 }

@@ -130,7 +130,7 @@ export function errorFor(message: string, details: ErrorDetails): BerthError {
 
 /** Returns the error that an answer with this status, headers and body stands for. */
 export function answerError(response: Response, body: unknown): BerthError {
-  const message = textOf(body) ?? `The server answered ${response.status}`;
+  const message = findText(body) ?? `The server answered ${response.status}`;
   return errorFor(message, {
     status: response.status,
     code: sentCode(response.headers) ?? derivedCode(response.status, message),
@@ -167,7 +167,7 @@ interface FieldProblem {
   readonly msg?: string;
 }
 
-function textOf(body: unknown): string | undefined {
+function findText(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null || !("detail" in body)) return undefined;
   const { detail } = body;
   if (typeof detail === "string") return detail;

@@ -18,13 +18,13 @@ const exported = new RegExp(`(${comment.source}\\n)?^export (?:async )?function 
 /** Returns the public methods of the client's classes, and the exported functions that users import. */
 function publicFunctions(): Documented[] {
   const inFile = (file: string, declaration: RegExp) => {
-    const found = [...textOf(file).matchAll(declaration)].filter(([, , name]) => name !== "constructor");
+    const found = [...formatText(file).matchAll(declaration)].filter(([, , name]) => name !== "constructor");
     return found.map(([, above = "", name]) => ({ name: `${file}: ${name}`, example: exampleIn(above) }));
   };
   return [...nouns.flatMap((noun) => inFile(`${noun}.ts`, method)), ...inFile("aws.ts", exported)];
 }
 
-function textOf(file: string): string {
+function formatText(file: string): string {
   return readFileSync(join(import.meta.dirname, file), "utf8");
 }
 
@@ -43,7 +43,7 @@ test("every public function of the SDK has an example", () => {
 test("every example of the SDK has the types of the SDK", async () => {
   const all = globSync("*.ts", { cwd: import.meta.dirname })
     .filter((file) => !/(\.test|-fixture)\.ts$/.test(file))
-    .flatMap((file) => [...textOf(file).matchAll(new RegExp(comment, "g"))])
+    .flatMap((file) => [...formatText(file).matchAll(new RegExp(comment, "g"))])
     .flatMap(([text]) => exampleIn(text) ?? []);
   const directory = mkdtempSync(join(tmpdir(), "berth-examples-"));
   const from = (file: string) => JSON.stringify(join(import.meta.dirname, file));

@@ -30,10 +30,10 @@ afterAll(async () => {
 /** Returns a program of this major version: this process, the one on the PATH, or one in the cache. */
 function findNode(major: number): string | undefined {
   const candidates = [process.execPath, "/usr/bin/node", join(cache, `nodes/node_modules/node${major}/bin/node`)];
-  return candidates.find((path) => existsSync(path) && majorOf(path) === major);
+  return candidates.find((path) => existsSync(path) && getMajor(path) === major);
 }
 
-function majorOf(path: string): number {
+function getMajor(path: string): number {
   return Number(/^v(\d+)\./.exec(execFileSync(path, ["--version"], { encoding: "utf8" }))?.[1]);
 }
 
@@ -49,14 +49,14 @@ const program = `
 `;
 
 test("the tarballs hold what they need and nothing of the repository", () => {
-  const filesOf = (name: string) => {
-    const tarball = join(place, "tarballs", `berth-${name}-${versionOf(name)}.tgz`);
+  const listFiles = (name: string) => {
+    const tarball = join(place, "tarballs", `berth-${name}-${getVersion(name)}.tgz`);
     return execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" }).trim().split("\n");
   };
 
-  expect(filesOf("sdk").filter((file) => !/^package\/(dist\/[\w-]+\.(d\.ts|js)|[\w.]+)$/.test(file))).toEqual([]);
-  expect(filesOf("cli").filter((file) => !/^package\/(dist\/(chunks\/)?[\w-]+\.mjs|[\w.]+)$/.test(file))).toEqual([]);
-  expect(filesOf("sdk")).toEqual(expect.arrayContaining(["package/LICENSE", "package/README.md"]));
+  expect(listFiles("sdk").filter((file) => !/^package\/(dist\/[\w-]+\.(d\.ts|js)|[\w.]+)$/.test(file))).toEqual([]);
+  expect(listFiles("cli").filter((file) => !/^package\/(dist\/(chunks\/)?[\w-]+\.mjs|[\w.]+)$/.test(file))).toEqual([]);
+  expect(listFiles("sdk")).toEqual(expect.arrayContaining(["package/LICENSE", "package/README.md"]));
   expect(JSON.parse(readFileSync(join(place, "node_modules/@berth/cli/package.json"), "utf8"))).not.toHaveProperty(
     "devDependencies",
   );
@@ -79,13 +79,13 @@ describe.each([20, 22, 24])("Node %i", (major) => {
     const berth = (...words: string[]) =>
       runProgram(node ?? "", [join(place, "node_modules/.bin/berth"), ...words], { cwd: place, env: environment });
 
-    expect(await berth("--version")).toMatchObject({ code: 0, stdout: `berth ${versionOf("cli")}\n`, stderr: "" });
+    expect(await berth("--version")).toMatchObject({ code: 0, stdout: `berth ${getVersion("cli")}\n`, stderr: "" });
     expect(await berth("login", environment.API_URL ?? "")).toMatchObject({ code: 0 });
     expect(await berth("ls", "--all")).toMatchObject({ code: 0, stderr: "" });
     expect(await berth("show", "nothing")).toMatchObject({ code: 3, stdout: "" });
   });
 });
 
-function versionOf(name: string): string {
+function getVersion(name: string): string {
   return JSON.parse(readFileSync(new URL(`../${name}/package.json`, import.meta.url), "utf8")).version;
 }

@@ -148,7 +148,7 @@ export class Transport {
       return answer;
     } catch (error) {
       if (error instanceof BerthError || call.signal?.aborted) throw error;
-      const message = `${this.url} cannot be reached: ${reasonOf(error)}`;
+      const message = `${this.url} cannot be reached: ${formatReason(error)}`;
       throw errorFor(message, { status: 0, code: "unreachable", cause: new Error(path, { cause: error }) });
     }
   }
@@ -182,7 +182,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function reasonOf(error: unknown): string {
+function formatReason(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message?: string };
   return cause?.code ?? cause?.message ?? message ?? "unknown";
 }

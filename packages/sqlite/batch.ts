@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Problem } from "#core/problem.ts";
-import { codeOf } from "./sqlite-error.ts";
+import { getErrorCode } from "./sqlite-error.ts";
 import type { LogOnDisk } from "./sync.ts";
 
 /** What is written in one turn of the event loop, in one transaction. */
@@ -26,7 +26,7 @@ interface BatchParts {
 }
 
 /** All that one turn of the event loop writes is one transaction. */
-export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
+export function createBatch({ sql, disk, commits, problemOf }: BatchParts): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
   let newest: string | undefined;
@@ -64,7 +64,7 @@ export function batchOf({ sql, disk, commits, problemOf }: BatchParts): Batch {
       new Promise((resolve, reject) => {
         if (refusal) throw refusal;
         if (open.length === 0) setImmediate(commit);
-        open.push({ isDurable, ...openOf(work, resolve, reject) });
+        open.push({ isDurable, ...getOpen(work, resolve, reject) });
       }),
     refusal: () => refusal?.message ?? newest,
     end() {
@@ -83,7 +83,7 @@ function notSynced(cause: Error): Problem {
 }
 
 /** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
-function openOf<Made>(
+function getOpen<Made>(
   work: () => Made,
   resolve: (made: Made) => void,
   reject: (error: unknown) => void,
@@ -95,7 +95,7 @@ function openOf<Made>(
         const made = work();
         settle = () => resolve(made);
       } catch (error) {
-        if (codeOf(error) !== undefined) throw error;
+        if (getErrorCode(error) !== undefined) throw error;
         settle = () => reject(error);
       }
     },

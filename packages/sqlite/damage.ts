@@ -91,7 +91,7 @@ function requireSums(sql: DatabaseSync, path: string): void {
     if (!sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(table)) continue;
     const rows = sql.prepare(`SELECT *, ${name} AS name FROM ${table}`).iterate() as Iterable<Row>;
     for (const { sum, item, id: _, name, ...columns } of rows) {
-      const found = checksumOf(Object.values(columns) as SQLInputValue[], (item ?? "") as Uint8Array | string);
+      const found = computeChecksum(Object.values(columns) as SQLInputValue[], (item ?? "") as Uint8Array | string);
       if (found !== sum) throw damagedRow(path, table, String(name));
     }
   }
@@ -116,6 +116,6 @@ function damaged(path: string, error: unknown): Error {
 }
 
 /** What is stored beside the columns of a row, so that bytes which the disk changed are noticed at the next start. */
-export function checksumOf(columns: readonly SQLInputValue[], bytes: Uint8Array | string = ""): number {
+export function computeChecksum(columns: readonly SQLInputValue[], bytes: Uint8Array | string = ""): number {
   return crc32(bytes, crc32(JSON.stringify(columns)));
 }

@@ -42,7 +42,7 @@ async function fill(): Promise<void> {
   database.close();
 }
 
-function errorOf(work: () => unknown): string {
+function getError(work: () => unknown): string {
   try {
     work();
     return "";
@@ -257,7 +257,7 @@ describe("a damaged file", () => {
     otherSync.exec(change);
     otherSync.close();
 
-    const said = errorOf(() => openDatabase(path));
+    const said = getError(() => openDatabase(path));
     const by = new DatabaseSync(path);
     by.exec(/sqlite3 \S+ "(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
     by.close();
@@ -333,7 +333,7 @@ describe("a damaged file", () => {
         );
 
       expect([path, files().mark].map((file) => readFileSync(file))).toEqual(before);
-      expect(errorOf(() => openDatabase(path))).toContain(
+      expect(getError(() => openDatabase(path))).toContain(
         `or go on without them, though they were answered: rm ${files().mark}`,
       );
     });
@@ -376,7 +376,7 @@ describe("a damaged file", () => {
       const copy = readFileSync(path);
       await crash(40);
       holeIn(files().log, 0.2, 0.21);
-      const said = errorOf(() => openDatabase(path));
+      const said = getError(() => openDatabase(path));
 
       writeFileSync(path, copy);
       for (const suffix of ["-wal", "-shm", "-synced"]) rmSync(path + suffix, { force: true });
@@ -404,7 +404,7 @@ describe("a damaged file", () => {
       rmSync(path + suffix);
       mkdirSync(path + suffix);
 
-      expect(errorOf(() => openDatabase(path))).toBe(
+      expect(getError(() => openDatabase(path))).toBe(
         `Error: The records in ${path} cannot be opened: EISDIR: illegal operation on a directory, read.`,
       );
     });

@@ -1,9 +1,9 @@
 import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { batchOf } from "./batch.ts";
+import { createBatch } from "./batch.ts";
 import { requireWholeFile } from "./damage.ts";
 import { syncedMark } from "./journal.ts";
-import { problemsOf, unopened } from "./sqlite-error.ts";
+import { createProblemMapper, unopened } from "./sqlite-error.ts";
 import { type LogOnDisk, logOnDisk, type SyncFile } from "./sync.ts";
 
 /** The one file of an embedded stack in which records and messages are kept. */
@@ -78,8 +78,8 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
     if (isNew) mark.remove();
     return logOnDisk(`${path}-wal`, mark, syncFile);
   });
-  const problemOf = problemsOf(path);
-  const batch = batchOf({ sql, disk, commits, problemOf });
+  const problemOf = createProblemMapper(path);
+  const batch = createBatch({ sql, disk, commits, problemOf });
   const statements = new Map<string, StatementSync>();
   return {
     path,

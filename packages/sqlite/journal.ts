@@ -40,7 +40,7 @@ export function syncedMark(path: string, newestCommit: () => number): SyncedMark
       }
       // Its numbers are in this machine's order of bytes, the salts as they stand in the log.
       const frames = new DataView(header.buffer, header.byteOffset).getUint32(INDEX.frames, isLittleEndian);
-      return markOf(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames, newestCommit());
+      return getMark(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames, newestCommit());
     },
     note(written) {
       try {
@@ -89,7 +89,7 @@ function markPath(path: string): string {
 }
 
 /** Small enough that a disk writes it whole or not at all; where it did neither the checksum is wrong. */
-function markOf(salts: Buffer, frames: number, commit: number): Buffer {
+function getMark(salts: Buffer, frames: number, commit: number): Buffer {
   const mark = Buffer.alloc(MARK.bytes);
   salts.copy(mark);
   mark.writeUInt32BE(frames, MARK.frames);
@@ -104,21 +104,21 @@ function readMark(path: string): Mark | undefined {
   if (bytes.length !== MARK.bytes) return undefined;
   const [salts, frames] = [bytes.subarray(0, SALTS.bytes), bytes.readUInt32BE(MARK.frames)];
   const commit = bytes.readDoubleBE(MARK.commit);
-  return markOf(salts, frames, commit).equals(bytes) ? { salts, frames, commit } : undefined;
+  return getMark(salts, frames, commit).equals(bytes) ? { salts, frames, commit } : undefined;
 }
 
 /** Whether all that was on the disk is still in this log. One that was begun anew has other salts: all is folded in. */
 function isWhole(log: Buffer, { salts, frames }: Mark): boolean {
   if (log.length < HEADER_BYTES || (log.readUInt32BE(0) & ~1) !== MAGIC) return false;
   const isBigEndian = (log.readUInt32BE(0) & 1) === 1;
-  let sum = sumOf(log.subarray(0, 24), { a: 0, b: 0 }, isBigEndian);
+  let sum = getSum(log.subarray(0, 24), { a: 0, b: 0 }, isBigEndian);
   if (!isSum(log, 24, sum)) return false;
   if (!log.subarray(SALTS.at, SALTS.at + SALTS.bytes).equals(salts)) return true;
   const frameBytes = FRAME_HEADER_BYTES + log.readUInt32BE(8);
   if (HEADER_BYTES + frames * frameBytes > log.length) return false;
   for (let at = HEADER_BYTES; at < HEADER_BYTES + frames * frameBytes; at += frameBytes) {
-    sum = sumOf(log.subarray(at, at + 8), sum, isBigEndian);
-    sum = sumOf(log.subarray(at + FRAME_HEADER_BYTES, at + frameBytes), sum, isBigEndian);
+    sum = getSum(log.subarray(at, at + 8), sum, isBigEndian);
+    sum = getSum(log.subarray(at + FRAME_HEADER_BYTES, at + frameBytes), sum, isBigEndian);
     if (!isSum(log, at + 16, sum) || !log.subarray(at + 8, at + 16).equals(salts)) return false;
   }
   return true;
@@ -130,7 +130,7 @@ interface Sum {
 }
 
 /** The running checksum of the format, over pairs of 32-bit words. */
-function sumOf(bytes: Buffer, { a, b }: Sum, isBigEndian: boolean): Sum {
+function getSum(bytes: Buffer, { a, b }: Sum, isBigEndian: boolean): Sum {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length; at += 8) {
     a = (a + view.getUint32(at, !isBigEndian) + b) >>> 0;

@@ -170,8 +170,8 @@ describe("the queue on SQLite", () => {
     const later = await receiveNow(after, "work");
     copy.close();
 
-    const looksOf = (messages: typeof later) => messages.map(({ look: message }) => message.look);
-    expect([atOnce, ofPools, later].map(looksOf)).toEqual([["out|-", "waits|-"], ["pool|-"], ["later|-"]]);
+    const listLooks = (messages: typeof later) => messages.map(({ look: message }) => message.look);
+    expect([atOnce, ofPools, later].map(listLooks)).toEqual([["out|-", "waits|-"], ["pool|-"], ["later|-"]]);
   });
 
   it("delays nothing by more than 15 minutes, though the wall clock was set back by a day", async () => {

@@ -1,6 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Queue, QueueName, ReconcileRequest, SendOptions } from "#core/ports/queue.ts";
-import { checksumOf } from "./damage.ts";
+import { computeChecksum } from "./damage.ts";
 import type { Database } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
 
@@ -46,7 +46,7 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
       const [text, delayMs] = [JSON.stringify(message), delaySeconds * 1000];
       if (delayMs === 0 && group === undefined && lines[queue].holds(text)) return;
       const row = [queue, group ?? null, text, clock.now() + delayMs];
-      const id = await database.writeSoon(() => Number(insert.run(...row, checksumOf(row)).lastInsertRowid));
+      const id = await database.writeSoon(() => Number(insert.run(...row, computeChecksum(row)).lastInsertRowid));
       lines[queue].add({
         id,
         group,

@@ -17,9 +17,9 @@ const reasons: Readonly<Record<number, string>> = {
 };
 
 /** What to tell of an error of the database in this file; of any other, itself. */
-export function problemsOf(path: string): (error: unknown) => unknown {
+export function createProblemMapper(path: string): (error: unknown) => unknown {
   return (error) => {
-    const code = codeOf(error);
+    const code = getErrorCode(error);
     const reason = reasons[code === IO_ERROR && isReadOnly(path) ? READ_ONLY : (code ?? 0)];
     if (reason === undefined) return error;
     const isOutOfRoom = code === FULL && { errorCode: "capacity" as const };
@@ -45,7 +45,7 @@ function isReadOnly(path: string): boolean {
  * itself. Of a read that failed Node says neither file nor directory.
  */
 export function unopened(path: string, error: unknown): unknown {
-  if (codeOf(error) === undefined && !isOfFileSystem(error)) return error;
+  if (getErrorCode(error) === undefined && !isOfFileSystem(error)) return error;
   // What of a full disk it notices first may be its index of the log, which it calls an error of the disk.
   const reason = isFull(dirname(path)) ? "its disk is full. Make room on it" : (error as Error).message;
   return new Error(`The records in ${path} cannot be opened: ${reason}.`, { cause: error });
@@ -64,12 +64,12 @@ function isFull(directory: string): boolean {
 const LEAST_ROOM = 32 * 1024;
 
 /** SQLite's kind of error; undefined for an error that is none of SQLite's. */
-export function codeOf(error: unknown): number | undefined {
+export function getErrorCode(error: unknown): number | undefined {
   const { errcode } = error as { errcode?: unknown };
   return typeof errcode === "number" ? errcode & 0xff : undefined;
 }
 
 /** Whether SQLite says by this error that the file itself is damaged. */
 export function isDamagedFile(error: unknown): boolean {
-  return [CORRUPT, NOT_A_DATABASE].includes(codeOf(error) ?? 0);
+  return [CORRUPT, NOT_A_DATABASE].includes(getErrorCode(error) ?? 0);
 }

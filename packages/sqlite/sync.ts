@@ -59,7 +59,7 @@ export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = f
     },
     close() {
       isClosed = true;
-      tellAll(failure ?? failureOf(() => fdatasyncSync(file)));
+      tellAll(failure ?? findFailure(() => fdatasyncSync(file)));
       // One that still runs closes it when it is over: its number must not become another file's before.
       if (!isRunning) closeSync(file);
     },
@@ -77,7 +77,7 @@ function openNamed(path: string): number {
   return openSync(path, "r");
 }
 
-function failureOf(work: () => void): Error | null {
+function findFailure(work: () => void): Error | null {
   try {
     work();
     return null;

@@ -1,6 +1,5 @@
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import {
-  briefOf,
   type IndexQuery,
   type IndexRange,
   type Item,
@@ -10,10 +9,11 @@ import {
   type PartitionQuery,
   type Stored,
   type Table,
+  toBrief,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/store/writers.ts";
-import { checksumOf } from "./damage.ts";
+import { NO_WRITER, newestWriter, withNewestWriter } from "#core/store/writers.ts";
+import { computeChecksum } from "./damage.ts";
 import type { Database } from "./database.ts";
 
 /** DynamoDB refuses an item over 400 KB. This table counts the bytes of its JSON, which is near enough. */
@@ -35,7 +35,7 @@ export function sqliteTable(database: Database): Table {
     `INSERT OR REPLACE INTO items (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`,
   );
   const deleteItem = database.prepare("DELETE FROM items WHERE pk = ? AND sk = ?");
-  const readItem = ({ pk, sk }: Key) => database.read(() => itemOf(selectItem.get(pk, sk)));
+  const readItem = ({ pk, sk }: Key) => database.read(() => findItem(selectItem.get(pk, sk)));
 
   const requireWriter = ({ pk, sk }: Key, ifWriter: string | null | undefined) => {
     if (ifWriter === undefined) return;
@@ -51,7 +51,7 @@ export function sqliteTable(database: Database): Table {
       return [...distinct.values()].map(readItem).filter((item) => item !== undefined);
     },
     async put(item, { ifWriter } = {}) {
-      const row = rowOf(item);
+      const row = toRow(item);
       await database.write(() => {
         requireWriter(item, ifWriter);
         upsertItem.run(...row);
@@ -62,7 +62,7 @@ export function sqliteTable(database: Database): Table {
       if (keys.size < puts.length || puts.length > MOST_PUT_AT_ONCE) {
         throw new Error(`putAll takes each item once and at most ${MOST_PUT_AT_ONCE} of them, not ${puts.length}`);
       }
-      const rows = puts.map(({ item }) => rowOf(item));
+      const rows = puts.map(({ item }) => toRow(item));
       await database.write(() => {
         for (const { item, ifWriter } of puts) requireWriter(item, ifWriter);
         for (const row of rows) upsertItem.run(...row);
@@ -76,13 +76,13 @@ export function sqliteTable(database: Database): Table {
     },
     query: async (query) =>
       database.read(() => ("index" in query ? indexPage(database, query) : partitionPage(database, query))),
-    count: async (range) => database.read(() => countOf(database, range)),
+    count: async (range) => database.read(() => getCount(database, range)),
   };
 }
 
 type Row = Record<string, unknown>;
 
-function itemOf(row: Row | undefined): Item | undefined {
+function findItem(row: Row | undefined): Item | undefined {
   return row && parseItem(row.item as string);
 }
 
@@ -94,7 +94,7 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /** Throws where the item is too large, or holds a number that JSON does not have. */
-function rowOf(item: Stored): SQLInputValue[] {
+function toRow(item: Stored): SQLInputValue[] {
   const bytes = encoder.encode(JSON.stringify(item, refuseNonFinite));
   if (bytes.length > MOST_ITEM_BYTES) {
     const size = Math.ceil(bytes.length / 1024);
@@ -105,15 +105,8 @@ function rowOf(item: Stored): SQLInputValue[] {
   const isWaiting = isNonEmptyText(waitPool) && isNonEmptyText(waitOrder);
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
-  const plain = [
-    item.pk,
-    item.sk,
-    newestWriterOf(item) ?? NO_WRITER,
-    ...due,
-    ...waiting,
-    JSON.stringify(briefOf(item)),
-  ];
-  return [...plain, checksumOf(plain, bytes), bytes];
+  const plain = [item.pk, item.sk, newestWriter(item) ?? NO_WRITER, ...due, ...waiting, JSON.stringify(toBrief(item))];
+  return [...plain, computeChecksum(plain, bytes), bytes];
 }
 
 function isNonEmptyText(value: unknown): value is string {
@@ -135,9 +128,9 @@ function partitionPage(database: Database, query: PartitionQuery): Page {
 
 /** Reads items one by one until the page is full, since they are large. */
 function wholePage(database: Database, query: PartitionQuery): Page {
-  const { where, values } = conditionsOf(query);
+  const { where, values } = getConditions(query);
   const rows = database.prepare(`SELECT sk, item FROM items WHERE ${where}`).iterate(...values) as Iterable<Row>;
-  return pageOf(rows, query.limit, {
+  return buildPage(rows, query.limit, {
     item: (row) => parseItem(decoder.decode(row.item as Uint8Array)),
     bytes: (row) => (row.item as Uint8Array).length,
     cursor: (row) => [row.sk],
@@ -147,8 +140,8 @@ function wholePage(database: Database, query: PartitionQuery): Page {
 /** Reads the covering index that has the brief fields, and no item. */
 function briefPage(database: Database, query: PartitionQuery): Page {
   const { pk, limit } = query;
-  return pageOf(briefRows(database, query), limit, {
-    item: ([sk, brief]) => partialItemOf({ pk, sk: String(sk) }, brief),
+  return buildPage(briefRows(database, query), limit, {
+    item: ([sk, brief]) => toPartialItem({ pk, sk: String(sk) }, brief),
     bytes: ([, brief]) => String(brief).length,
     cursor: ([sk]) => [sk],
   });
@@ -161,17 +154,17 @@ function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArra
   const atOnce = Math.min(query.limit ?? BRIEFS_AT_ONCE, BRIEFS_AT_ONCE);
   let { after } = query;
   for (;;) {
-    const { where, values } = conditionsOf({ ...query, ...(after !== undefined && { after }) });
-    const rows = entriesOf(database, `SELECT sk, brief FROM items WHERE ${where}`, values, atOnce);
+    const { where, values } = getConditions({ ...query, ...(after !== undefined && { after }) });
+    const rows = listEntries(database, `SELECT sk, brief FROM items WHERE ${where}`, values, atOnce);
     yield* rows;
     const last = rows.at(-1);
     if (!last || rows.length <= atOnce) return;
-    after = cursorOf([last[0]]);
+    after = getCursor([last[0]]);
   }
 }
 
 /** The cursor replaces one bound of the range: with both, SQLite would start at the bound and walk to the cursor. */
-function conditionsOf({ pk, prefix = "", after, newestFirst = false }: PartitionQuery) {
+function getConditions({ pk, prefix = "", after, newestFirst = false }: PartitionQuery) {
   const cursor = after === undefined ? undefined : String(cursorParts(after)[0]);
   const cursorIsLower = cursor !== undefined && !newestFirst;
   const cursorIsUpper = cursor !== undefined && newestFirst;
@@ -192,15 +185,15 @@ const indexes = {
 function indexPage(database: Database, query: IndexQuery): Page {
   const { index, partition, limit } = query;
   const { sort, shown, bytes } = indexes[index];
-  const { conditions, values } = rangeOf(query);
+  const { conditions, values } = getRange(query);
   const selected = `pk, sk, ${sort}, ${bytes}, ${shown}`;
   const where = `${conditions} ORDER BY ${sort}, pk, sk`;
-  const rows = entriesOf(database, `SELECT ${selected} FROM items WHERE ${where}`, values, limit);
+  const rows = listEntries(database, `SELECT ${selected} FROM items WHERE ${where}`, values, limit);
   const partialItemOfRow = ([pk, sk, at, , waiting]: RowArray): Item => {
     const key = { pk: String(pk), sk: String(sk) };
-    return index === "due" ? asPartialItem(key, { dueShard: partition, dueAt: at }) : partialItemOf(key, waiting);
+    return index === "due" ? asPartialItem(key, { dueShard: partition, dueAt: at }) : toPartialItem(key, waiting);
   };
-  return pageOf(rows, limit, {
+  return buildPage(rows, limit, {
     item: partialItemOfRow,
     bytes: ([, , , size]) => Number(size),
     cursor: ([pk, sk, at]) => [at, pk, sk],
@@ -211,13 +204,13 @@ function indexPage(database: Database, query: IndexQuery): Page {
  * Counts the whole range in the index and then applies the limit: a count that stops at the limit costs over 50 % more
  * for each entry.
  */
-function countOf(database: Database, range: IndexRange): number {
-  const { conditions, values } = rangeOf(range);
+function getCount(database: Database, range: IndexRange): number {
+  const { conditions, values } = getRange(range);
   const found = database.prepare(`SELECT COUNT(*) AS count FROM items WHERE ${conditions}`).get(...values);
   return Math.min(Number(found?.count), range.limit);
 }
 
-function rangeOf({ index, partition, from, to, after }: Omit<IndexQuery, "limit">) {
+function getRange({ index, partition, from, to, after }: Omit<IndexQuery, "limit">) {
   const { partition: column, sort } = indexes[index];
   const conditions = [`${column} = ?`];
   const values: SQLInputValue[] = [partition];
@@ -238,13 +231,13 @@ type RowArray = readonly SQLOutputValue[];
 const MOST_ENTRIES = Math.ceil(MOST_PAGE_BYTES / SMALL_ENTRY_BYTES);
 
 /** Reads small rows all at once and as arrays, seven times as fast as one by one and as objects. */
-function entriesOf(database: Database, sql: string, values: SQLInputValue[], limit = MOST_ENTRIES): RowArray[] {
+function listEntries(database: Database, sql: string, values: SQLInputValue[], limit = MOST_ENTRIES): RowArray[] {
   const statement = database.prepare(`${sql} LIMIT ?`);
   statement.setReturnArrays(true);
   return statement.all(...values, Math.min(limit, MOST_ENTRIES) + 1) as unknown as RowArray[];
 }
 
-function partialItemOf(key: Key, part: unknown): Item {
+function toPartialItem(key: Key, part: unknown): Item {
   return asPartialItem(key, JSON.parse(String(part)) as Row);
 }
 
@@ -265,14 +258,15 @@ interface RowReader<From> {
 }
 
 /** Ends at the limit, or where DynamoDB would end a page; says `next` where there is more. */
-function pageOf<From>(rows: Iterable<From>, wanted: number | undefined, reader: RowReader<From>): Page {
+function buildPage<From>(rows: Iterable<From>, wanted: number | undefined, reader: RowReader<From>): Page {
   const { item, bytes, cursor } = reader;
   const limit = Math.min(wanted ?? MOST_ENTRIES, MOST_ENTRIES);
   const items: Item[] = [];
   let readCount = 0;
   let last: From | undefined;
   for (const row of rows) {
-    if (last && (items.length >= limit || readCount >= MOST_PAGE_BYTES)) return { items, next: cursorOf(cursor(last)) };
+    if (last && (items.length >= limit || readCount >= MOST_PAGE_BYTES))
+      return { items, next: getCursor(cursor(last)) };
     items.push(item(row));
     readCount += bytes(row);
     last = row;
@@ -280,7 +274,7 @@ function pageOf<From>(rows: Iterable<From>, wanted: number | undefined, reader: 
   return { items };
 }
 
-function cursorOf(parts: unknown[]): string {
+function getCursor(parts: unknown[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 

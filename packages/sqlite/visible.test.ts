@@ -12,7 +12,7 @@ const message = (id: number, group?: string): Sent => ({ id, group, look: {} });
 const hint = (id: number): Sent => ({ id, group: undefined, look: { hint: true } });
 const fromHint = (id: number): Sent => ({ id, group: undefined, look: { fromHint: true } });
 
-const idsOf = (batch: readonly Sent[]) => batch.map(({ id }) => id);
+const listIds = (batch: readonly Sent[]) => batch.map(({ id }) => id);
 
 test("hands out a hint that comes last, and what it led to, in turn with what waits longer, each in the order in which they came", () => {
   const visible = visibleMessages<Sent>();
@@ -20,7 +20,7 @@ test("hands out a hint that comes last, and what it led to, in turn with what wa
   visible.add(hint(5));
   visible.add(fromHint(6));
 
-  const taken = [1, 2, 3, 4, 5, 6, 7].flatMap(() => idsOf(visible.take()));
+  const taken = [1, 2, 3, 4, 5, 6, 7].flatMap(() => listIds(visible.take()));
 
   expect(taken).toEqual([5, 1, 6, 2, 3, 4]);
 });
@@ -29,11 +29,11 @@ test("holds back neither hints nor others where there is only one of the two", (
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2]) visible.add(hint(id));
 
-  const hints = [...idsOf(visible.take()), ...idsOf(visible.take()), visible.hasNext()];
+  const hints = [...listIds(visible.take()), ...listIds(visible.take()), visible.hasNext()];
   for (const id of [3, 4]) visible.add(message(id));
 
   expect(hints).toEqual([1, 2, false]);
-  expect([idsOf(visible.take()), idsOf(visible.take()), visible.hasNext()]).toEqual([[3], [4], false]);
+  expect([listIds(visible.take()), listIds(visible.take()), visible.hasNext()]).toEqual([[3], [4], false]);
 });
 
 test("hands out of each group what was sent first, up to a hundred at once, also when that came back last", () => {
@@ -45,7 +45,7 @@ test("hands out of each group what was sent first, up to a hundred at once, also
   for (const sent of first) visible.remove(sent);
   const second = visible.take();
 
-  expect([idsOf(first), idsOf(second)]).toEqual([ids.slice(0, 100), [101, 102]]);
+  expect([listIds(first), listIds(second)]).toEqual([ids.slice(0, 100), [101, 102]]);
 });
 
 test("serves the groups in turn", () => {
@@ -57,7 +57,7 @@ test("serves the groups in turn", () => {
   for (const sent of first) visible.putBack(sent);
   for (const sent of first) visible.add(sent);
 
-  expect([idsOf(first), idsOf(visible.take())]).toEqual([[1, 2], [4]]);
+  expect([listIds(first), listIds(visible.take())]).toEqual([[1, 2], [4]]);
 });
 
 test("has nothing of a group of which any is out, until all of them are put back or removed", () => {
@@ -73,7 +73,7 @@ test("has nothing of a group of which any is out, until all of them are put back
   visible.putBack(right);
   const second = visible.take();
 
-  expect([first, second].map(idsOf)).toEqual([[1, 2], [3]]);
+  expect([first, second].map(listIds)).toEqual([[1, 2], [3]]);
   expect([whileAreOut, whileOneIsOut, visible.size]).toEqual([false, false, 0]);
 });
 
@@ -82,7 +82,7 @@ const happenings = fc.array(
   fc.record({ what: fc.constantFrom("add", "remove", "take", "putBack"), id: fc.integer({ min: 1, max: 8 }) }),
   { maxLength: 60 },
 );
-const groupOf = (id: number) => [undefined, undefined, "g", "h"][id % 4];
+const findGroup = (id: number) => [undefined, undefined, "g", "h"][id % 4];
 
 test("keeps to its rules whatever happens in which order", () => {
   fc.assert(
@@ -90,9 +90,9 @@ test("keeps to its rules whatever happens in which order", () => {
       const visible = visibleMessages<Sent>();
       const [inside, out] = [new Set<number>(), new Set<number>()];
       const isFree = (id: number) =>
-        groupOf(id) === undefined || ![...out].some((value) => groupOf(value) === groupOf(id));
+        findGroup(id) === undefined || ![...out].some((value) => findGroup(value) === findGroup(id));
       for (const { what: subject, id } of all) {
-        const sent = id === 4 ? hint(id) : message(id, groupOf(id));
+        const sent = id === 4 ? hint(id) : message(id, findGroup(id));
         if (subject === "add" && !out.has(id)) {
           visible.add(sent);
           inside.add(id);
@@ -107,12 +107,12 @@ test("keeps to its rules whatever happens in which order", () => {
         }
         if (subject === "take") {
           const allowed = [...inside].filter(isFree);
-          const batchOf = (each: number) =>
-            groupOf(each) === undefined
+          const getBatch = (each: number) =>
+            findGroup(each) === undefined
               ? [each]
-              : allowed.filter((otherValue) => groupOf(otherValue) === groupOf(each)).sort();
-          const taken = idsOf(visible.take());
-          expect(allowed.length === 0 ? [[]] : allowed.map(batchOf)).toContainEqual(taken);
+              : allowed.filter((otherValue) => findGroup(otherValue) === findGroup(each)).sort();
+          const taken = listIds(visible.take());
+          expect(allowed.length === 0 ? [[]] : allowed.map(getBatch)).toContainEqual(taken);
           for (const each of taken) {
             inside.delete(each);
             out.add(each);

@@ -44,7 +44,7 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
   const ready = new Set<string>();
   let grouped = 0;
 
-  const groupOf = (name: string): Group<Message> => {
+  const getGroup = (name: string): Group<Message> => {
     const group = groups.get(name) ?? { ids: new Set(), heap: [], out: new Set() };
     groups.set(name, group);
     return group;
@@ -64,8 +64,8 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     return undefined;
   };
   const otherThan = (line: Map<number, Message>) => (line === hints ? others : hints);
-  const takeOf = (name: string): Message[] => {
-    const group = groupOf(name);
+  const getTake = (name: string): Message[] => {
+    const group = getGroup(name);
     const taken: Message[] = [];
     while (taken.length < MOST_OF_GROUP) {
       const first = popHeap(group.heap, isEarlier);
@@ -90,7 +90,7 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     add(message) {
       const { id, group: name, look: request } = message;
       if (name === undefined) return void (request.hint || request.fromHint ? hints : others).set(id, message);
-      const group = groupOf(name);
+      const group = getGroup(name);
       if (group.ids.has(id)) return;
       group.ids.add(id);
       grouped += 1;
@@ -112,7 +112,7 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     take() {
       const single = takeSingle();
       if (single) return [single];
-      for (const name of ready) return takeOf(name);
+      for (const name of ready) return getTake(name);
       return [];
     },
   };

@@ -40,12 +40,12 @@ function open(syncFile?: SyncFile) {
 
 const limitPages = (database: Database, pages: number) =>
   void database.prepare(`PRAGMA max_page_count = ${pages}`).get();
-const pagesOf = (database: Database) => Number(database.prepare("PRAGMA page_count").get()?.page_count);
+const getPages = (database: Database) => Number(database.prepare("PRAGMA page_count").get()?.page_count);
 const full = "The disk of this stack is full: nothing can be stored until there is room";
 
 test("a disk without room is noticed though nobody writes, and so is the room that comes", async () => {
   const { database, check } = open();
-  limitPages(database, pagesOf(database));
+  limitPages(database, getPages(database));
 
   const before = await check();
   limitPages(database, 1_000_000);
@@ -75,7 +75,7 @@ test("a write that was refused counts at once, until one works", async () => {
 
 test("a small write that found room does not hide that there is none for a record", async () => {
   const { database, check } = open();
-  limitPages(database, pagesOf(database));
+  limitPages(database, getPages(database));
   const refused = await check();
 
   await database.write(() => database.prepare("PRAGMA user_version = 1").run());
@@ -91,7 +91,7 @@ test("however often it is asked, the disk is asked once in 5 s, and while it ref
   const numbers = [writes()];
 
   clock.advance(1);
-  limitPages(database, pagesOf(database));
+  limitPages(database, getPages(database));
   database.prepare("PRAGMA query_only = ON").get();
   await check();
   await check();

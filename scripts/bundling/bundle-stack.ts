@@ -20,7 +20,7 @@ const functions = new URL("../../functions/", import.meta.url);
 const [result] = await Promise.all([bundle(), keepCliPackage()]);
 const entry = keep(result);
 removeOld(result);
-process.stdout.write(JSON.stringify({ entry, inputs: inputsOf(result) }));
+process.stdout.write(JSON.stringify({ entry, inputs: listInputs(result) }));
 // What Node compiles of it now is there for the start that waits for it.
 process.argv.push("--compile-only");
 await import(pathToFileURL(entry).href);
@@ -116,7 +116,7 @@ function isOfCli(file: string): boolean {
 }
 
 /** Our own files, those of the command line, the folders in which a function may come, and npm's list of what is installed. */
-function inputsOf({ metafile }: Bundle): string[] {
+function listInputs({ metafile }: Bundle): string[] {
   const ownNames = Object.keys(metafile.inputs).filter(
     (path) => path.endsWith(".ts") && !path.includes("node_modules/"),
   );

@@ -38,7 +38,7 @@ export async function bundleFunctions(
   checkShipped(metafile);
   return functions.map(({ name, file }) => {
     const bundle = join(outdir, name, "index.mjs");
-    const output = outputOf(metafile, bundle);
+    const output = findOutput(metafile, bundle);
     if (!output?.exports.includes("handler")) throw new Error(`${file} exports no handler`);
     copyAssets(metafile, bundle);
     mkdirSync(join(mapsdir, name), { recursive: true });
@@ -230,7 +230,7 @@ async function makeAssets({ inputs }: Metafile): Promise<void> {
 
 /** Those that a file of ours in the bundle names, besides the table of all of them. */
 function copyAssets(metafile: Metafile, bundle: string): void {
-  const inputs = Object.keys(outputOf(metafile, bundle)?.inputs ?? {});
+  const inputs = Object.keys(findOutput(metafile, bundle)?.inputs ?? {});
   if (!inputs.includes(assetTable)) return;
   const readers = inputs.filter((input) => /^(functions|packages)\//.test(input) && input !== assetTable);
   const texts = readers.map((input) => readFileSync(join(root, input), "utf8")).join("\n");
@@ -242,6 +242,6 @@ function copyAssets(metafile: Metafile, bundle: string): void {
 
 const assetTable = "packages/http/asset.ts";
 
-function outputOf(metafile: Metafile, bundle: string): Metafile["outputs"][string] | undefined {
+function findOutput(metafile: Metafile, bundle: string): Metafile["outputs"][string] | undefined {
   return metafile.outputs[relative(root, bundle)];
 }

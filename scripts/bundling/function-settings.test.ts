@@ -13,7 +13,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
-async function settingsOf(files: Readonly<Record<string, string>>): Promise<readonly string[] | undefined> {
+async function findSettings(files: Readonly<Record<string, string>>): Promise<readonly string[] | undefined> {
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
@@ -44,7 +44,7 @@ test.each([
   ],
   ["a longer word", "export const handler = (their) => their.nodeGroupsOfAll;", []],
 ])("%s counts as what it is", async (_, text, settings) => {
-  expect(await settingsOf({ "one.ts": text })).toEqual(settings);
+  expect(await findSettings({ "one.ts": text })).toEqual(settings);
 });
 
 test("a setting counts that a used function of another file reads, and not one that an unused function reads", async () => {
@@ -52,19 +52,19 @@ test("a setting counts that a used function of another file reads, and not one t
     "export const used = ({ settings }) => settings.maxQueueHours;\nexport const unused = ({ settings }) => settings.domain;";
   const name = 'import { used } from "./internal/other.ts";\nexport const handler = used;';
 
-  expect(await settingsOf({ "internal/other.ts": otherName, "one.ts": name })).toEqual(["MAX_QUEUE_HOURS"]);
+  expect(await findSettings({ "internal/other.ts": otherName, "one.ts": name })).toEqual(["MAX_QUEUE_HOURS"]);
 });
 
 test("the readers of settings name each of them and count for none", async () => {
   const name =
     'import { readSettings } from "#aws/settings/settings.ts";\nexport const handler = () => readSettings();';
 
-  expect(await settingsOf({ "one.ts": name })).toEqual([]);
+  expect(await findSettings({ "one.ts": name })).toEqual([]);
 });
 
 test.each([
   "export const handler = ({ settings }) => ({ ...settings });",
   "export const handler = (ctx, name) => ctx.settings[name];",
 ])("code that reads settings without their names is refused: %s", async (text) => {
-  await expect(settingsOf({ "one.ts": text })).rejects.toThrow("one reads settings without their names");
+  await expect(findSettings({ "one.ts": text })).rejects.toThrow("one reads settings without their names");
 });

@@ -37,7 +37,7 @@ export function isForTests(file: string): boolean {
 
 /** Which imports of a file (its path from the root, and its text) its room may not have, in words. */
 export function wrongImports(file: string, text: string): string[] {
-  const room = roomOf(file) ?? "";
+  const room = findRoom(file) ?? "";
   if (room === "tests") return [];
   const allowed = rooms[room];
   if (!allowed) throw new Error(`packages/${room} is not in the table of rooms`);
@@ -48,8 +48,8 @@ export function wrongImports(file: string, text: string): string[] {
     return target === room || allowed.includes(target);
   };
   const isAhead = (source: string) => {
-    const ownIndex = environmentFolders.indexOf(environmentFolderOf(file));
-    return ownIndex >= 0 && environmentFolders.indexOf(environmentFolderOf(pathOf(file, source))) > ownIndex;
+    const ownIndex = environmentFolders.indexOf(getEnvironmentFolder(file));
+    return ownIndex >= 0 && environmentFolders.indexOf(getEnvironmentFolder(formatPath(file, source))) > ownIndex;
   };
   const may = allowed.length > 0 ? `${allowed.join(", ")} and itself` : "itself";
   const sources = importsIn(text);
@@ -63,7 +63,7 @@ export function wrongImports(file: string, text: string): string[] {
         (source) => `${file} imports ${source}: environments/ may import in the order ${environmentFolders.join(", ")}`,
       ),
     ...(isShipped(file) ? sources : [])
-      .filter((source) => mayImport(source) && isForTests(pathOf(file, source)))
+      .filter((source) => mayImport(source) && isForTests(formatPath(file, source)))
       .map((source) => `${file} imports ${source}, which is for tests alone`),
   ];
 }
@@ -91,21 +91,21 @@ function importsIn(text: string): string[] {
 /** Undefined for a package. */
 function targetRoom(file: string, source: string): string | undefined {
   if (source.startsWith("#")) return source.slice(1, source.indexOf("/"));
-  return source.startsWith(".") ? roomOf(join(dirname(file), source)) : undefined;
+  return source.startsWith(".") ? findRoom(join(dirname(file), source)) : undefined;
 }
 
 /** Where a file's import leads, from the root; of a package, its name. */
-function pathOf(file: string, source: string): string {
+function formatPath(file: string, source: string): string {
   if (/^#(functions|tests)\//.test(source)) return source.slice(1);
   if (source.startsWith("#")) return source.replace("#", "packages/");
   return source.startsWith(".") ? join(dirname(file), source) : source;
 }
 
-function environmentFolderOf(path: string): string {
+function getEnvironmentFolder(path: string): string {
   return /^packages\/core\/environments\/([^/]+)\//.exec(path)?.[1] ?? "";
 }
 
-function roomOf(path: string): string | undefined {
+function findRoom(path: string): string | undefined {
   const [top, next] = path.split("/");
   return top === "packages" ? next : top;
 }

@@ -12,7 +12,7 @@ import { type Tag, tags } from "./openapi-tags.ts";
 
 /** Returns openapi.json: the routes of all endpoints that are not hidden, in the reading order of their tags. */
 export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): object {
-  const calls = endpoints.flatMap(({ file, declaration }) => callOf(file, declaration)).sort(byPlace);
+  const calls = endpoints.flatMap(({ file, declaration }) => getCall(file, declaration)).sort(byPlace);
   const app = new OpenAPIHono();
   const book = schemaBook();
   for (const { endpoint, route } of calls) {
@@ -71,10 +71,10 @@ interface Call {
 }
 
 /** Returns nothing for a page, whose route is hidden. */
-function callOf(file: string, endpoint: Endpoint): Call[] {
+function getCall(file: string, endpoint: Endpoint): Call[] {
   const { route } = endpoint;
   if (!route) throw new Error(`${file} has no createRoute, so openapi.json cannot say how it is called`);
-  return route.hide ? [] : [{ endpoint, route, place: placeOf(route) }];
+  return route.hide ? [] : [{ endpoint, route, place: getPlace(route) }];
 }
 
 function byPlace({ place: a }: Call, { place: b }: Call): number {
@@ -83,7 +83,7 @@ function byPlace({ place: a }: Call, { place: b }: Call): number {
 }
 
 /** An operation that its tag does not list comes after those that it lists. */
-function placeOf({ tags: [name = ""] = [], operationId = "", path, method }: RouteConfig): (number | string)[] {
+function getPlace({ tags: [name = ""] = [], operationId = "", path, method }: RouteConfig): (number | string)[] {
   const tag = tags[name as Tag] as (typeof tags)[Tag] | undefined;
   if (!tag) throw new Error(`"${name}" of ${method} ${path} is no tag of scripts/openapi/openapi-tags.ts`);
   const listed: readonly string[] = tag.operations;

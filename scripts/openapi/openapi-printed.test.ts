@@ -4,10 +4,10 @@ import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import type { DialectName } from "#http/dialect.ts";
 import { openApiDocument } from "./openapi-document.ts";
-import { operationsOf, readDocument } from "./openapi-reading.ts";
+import { listOperations, readDocument } from "./openapi-reading.ts";
 
 const catalog = await loadCatalog();
-const operations = operationsOf(readDocument(openApiDocument(catalog)));
+const operations = listOperations(readDocument(openApiDocument(catalog)));
 const dialects = new Map(
   catalog.endpoints.map(({ declaration }) => [
     `${declaration.method.toUpperCase()} ${declaration.path}`,
@@ -53,7 +53,7 @@ interface PrintedAnswer {
   readonly body: string;
 }
 
-function answersOf([file, dialect]: [string, DialectName]): PrintedAnswer[] {
+function listAnswers([file, dialect]: [string, DialectName]): PrintedAnswer[] {
   const text = readFileSync(new URL(file, import.meta.url), "utf8");
   const blocks = file.endsWith(".md") ? text.split(/^```(?:json)?\n/m) : text.split("###\n");
   return blocks.flatMap((body, at) => {
@@ -62,7 +62,7 @@ function answersOf([file, dialect]: [string, DialectName]): PrintedAnswer[] {
   });
 }
 
-function requestsOf(file: string): Printed[] {
+function listRequests(file: string): Printed[] {
   const text = readFileSync(new URL(`../../tests/e2e/${file}`, import.meta.url), "utf8");
   return [...text.matchAll(asHttp), ...text.matchAll(asCurl)].map(({ groups = {} }) => {
     const { method = "", path = "", body = "" } = groups;
@@ -76,7 +76,7 @@ function parsed(body: string): unknown {
   return JSON.parse(whole.replaceAll(/,\s*\.\.\.(?=\s*\})/g, "").replaceAll("{...}", "{}"));
 }
 
-function isCallOf(route: string, call: string): boolean {
+function isCall(route: string, call: string): boolean {
   return new RegExp(`^${route.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(call);
 }
 
@@ -89,13 +89,11 @@ function isContained(printed: unknown, shown: unknown): boolean {
 }
 
 test("every body that a document prints is an example of its operation", async () => {
-  const printed = files.flatMap(requestsOf);
+  const printed = files.flatMap(listRequests);
   const isShown = ({ method, path, body }: Printed) =>
     operations.some(({ route, requestBody }) => {
       const examples = Object.values(requestBody?.content["application/json"]?.examples ?? {});
-      return (
-        isCallOf(route, `${method} ${path}`) && examples.some(({ value }) => isDeepStrictEqual(value, parsed(body)))
-      );
+      return isCall(route, `${method} ${path}`) && examples.some(({ value }) => isDeepStrictEqual(value, parsed(body)));
     });
 
   const missing = printed.filter((printed) => !isShown(printed)).map(({ file, path }) => `${file} ${path}`);
@@ -107,10 +105,10 @@ test("every body that a document prints is an example of its operation", async (
 });
 
 test("every answer that a document prints is an example of its operation, or one with keys that are Berth's besides", () => {
-  const printed = Object.entries(answerFiles).flatMap(answersOf);
+  const printed = Object.entries(answerFiles).flatMap(listAnswers);
   const isShown = ({ route: call, dialect, body }: PrintedAnswer) =>
     operations.some(({ route, responses }) => {
-      const isIts = call === undefined ? dialects.get(route) === dialect : isCallOf(route, call);
+      const isIts = call === undefined ? dialects.get(route) === dialect : isCall(route, call);
       const examples = Object.values(responses).flatMap(({ content }) =>
         Object.values(content["application/json"]?.examples ?? {}),
       );

@@ -11,13 +11,13 @@ const text = (description: string): JsonSchema => ({ type: "string", description
 /** The body of every problem, and what it holds (docs/apis/common.md#which-dialect-answers). */
 export const problemSchemas: Readonly<Record<DialectName, (name: string) => Record<string, JsonSchema>>> = {
   "gpu-dev": (name) => ({
-    [name]: objectOf({
+    [name]: getObject({
       detail: {
         anyOf: [{ type: "string" }, { type: "array", items: referenceTo(`${name}Field`) }],
         description: "What is wrong in words or, of bad fields, a list of all of them.",
       },
     }),
-    [`${name}Field`]: objectOf({
+    [`${name}Field`]: getObject({
       type: text("The kind of mistake, for programs."),
       loc: {
         type: "array",
@@ -29,15 +29,15 @@ export const problemSchemas: Readonly<Record<DialectName, (name: string) => Reco
     }),
   }),
   "session-manager": (name) => ({
-    [name]: objectOf(
+    [name]: getObject(
       { error: text("What is wrong, in words.") },
       { message: text("What to do about it, where there is more to say.") },
     ),
   }),
-  onmemos: (name) => ({ [name]: objectOf({ detail: text("What is wrong, in words.") }) }),
+  onmemos: (name) => ({ [name]: getObject({ detail: text("What is wrong, in words.") }) }),
   novita: (name) => ({
-    [name]: objectOf({ error: { ...referenceTo(`${name}Error`), description: "What is wrong." } }),
-    [`${name}Error`]: objectOf(
+    [name]: getObject({ error: { ...referenceTo(`${name}Error`), description: "What is wrong." } }),
+    [`${name}Error`]: getObject(
       {
         code: text("The kind of problem, for programs."),
         message: text("What is wrong, in words."),
@@ -53,13 +53,13 @@ export const problemSchemas: Readonly<Record<DialectName, (name: string) => Reco
         correlationId: text("The `X-Correlation-ID` of the request, if it had one."),
       },
     ),
-    [`${name}Detail`]: objectOf(
+    [`${name}Detail`]: getObject(
       { field: text("The field's name."), message: text("What is wrong, in words.") },
       { value: { description: "What was sent there; secrets are redacted." } },
     ),
   }),
   dev8: (name) => ({
-    [name]: objectOf({
+    [name]: getObject({
       success: { type: "boolean", const: false, description: "Always false." },
       error: text("The kind of problem, in words."),
       message: text("What is wrong, in words."),
@@ -91,6 +91,6 @@ export const problemExamples: Readonly<Record<DialectName, ProblemExamples>> = {
   dev8: unauthorized({ success: false, error: "Unauthorized", message: "Invalid API key", code: "ERR_401" }),
 };
 
-function objectOf(required: Record<string, JsonSchema>, optional: Record<string, JsonSchema> = {}): JsonSchema {
+function getObject(required: Record<string, JsonSchema>, optional: Record<string, JsonSchema> = {}): JsonSchema {
   return { type: "object", properties: { ...required, ...optional }, required: Object.keys(required) };
 }

@@ -32,7 +32,7 @@ export function readDocument(document: object): Document {
 }
 
 /** All operations in their order, with `GET /v1/jobs` as `route`. An answer without a body, as 304, has no content. */
-export function operationsOf({ paths }: Document): (Operation & { readonly route: string })[] {
+export function listOperations({ paths }: Document): (Operation & { readonly route: string })[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
       const answers = Object.entries(operation.responses).map(
@@ -44,7 +44,7 @@ export function operationsOf({ paths }: Document): (Operation & { readonly route
 }
 
 /** Says what is wrong with a value by a schema of the document; undefined: nothing. */
-export function validatorOf(document: Document): (schema: JsonSchema, value: unknown) => string | undefined {
+export function createValidator(document: Document): (schema: JsonSchema, value: unknown) => string | undefined {
   const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: true }));
   ajv.addSchema(document, "openapi.json");
   return (schema, value) => {

@@ -21,7 +21,7 @@ export interface PublishedRoute {
 export function publishedRoute(endpoint: Endpoint, route: RouteConfig, book: SchemaBook): PublishedRoute {
   const { method, path, operationId, summary, description = `${summary}.`, tags } = route;
   const body = bodySchema(endpoint, readSettings({}));
-  const parameters = parametersOf(endpoint, route, body, book);
+  const parameters = listParameters(endpoint, route, body, book);
   return {
     method,
     path,
@@ -31,8 +31,8 @@ export function publishedRoute(endpoint: Endpoint, route: RouteConfig, book: Sch
     tags,
     security: endpoint.public ? [] : [{ bearer: [] }, { apiKey: [] }],
     ...(parameters.length > 0 && { parameters }),
-    ...(body && { request: { body: requestBodyOf(endpoint, route, body, book) } }),
-    responses: responsesOf(endpoint, route, body !== undefined, book),
+    ...(body && { request: { body: getRequestBody(endpoint, route, body, book) } }),
+    responses: getResponses(endpoint, route, body !== undefined, book),
   };
 }
 
@@ -45,7 +45,7 @@ interface Parameter {
   readonly example?: unknown;
 }
 
-function parametersOf(
+function listParameters(
   endpoint: Endpoint,
   { parameters = [] }: RouteConfig,
   body: z.ZodType | undefined,
@@ -109,7 +109,7 @@ function requireAgreement(path: string, parameters: readonly Parameter[]): void 
 }
 
 /** The fields of a form may come in the query as well, so none of them has to be in the body. */
-function requestBodyOf({ form }: Endpoint, { request }: RouteConfig, body: z.ZodType, book: SchemaBook) {
+function getRequestBody({ form }: Endpoint, { request }: RouteConfig, body: z.ZodType, book: SchemaBook) {
   const schema = form ? optional(book.schemaOf(body, "body")) : book.schemaOf(body, "body");
   const content = { schema, ...examplesIn((request?.body?.content["application/json"] ?? {}) as Media) };
   const types = form ? ["application/json", "application/x-www-form-urlencoded"] : ["application/json"];
@@ -134,21 +134,21 @@ interface Response {
   readonly content?: Readonly<Record<string, Media>>;
 }
 
-function responsesOf(endpoint: Endpoint, route: RouteConfig, hasBody: boolean, book: SchemaBook): object {
+function getResponses(endpoint: Endpoint, route: RouteConfig, hasBody: boolean, book: SchemaBook): object {
   const headers = endpoint.etag && { headers: { ETag: { schema: { type: "string" } } } };
   const input = Object.entries(route.responses as Readonly<Record<string, Response>>).map(([status, response]) =>
     isProblem(response)
-      ? ([status, problemOf(endpoint, response, status)] as const)
-      : ([status, { ...response, ...headers, content: contentOf(response, book) }] as const),
+      ? ([status, toProblem(endpoint, response, status)] as const)
+      : ([status, { ...response, ...headers, content: getContent(response, book) }] as const),
   );
   const usual = Object.entries(usualProblems(endpoint, hasBody)).map(
-    ([status, description]) => [status, problemOf(endpoint, problemReply(description), status)] as const,
+    ([status, description]) => [status, toProblem(endpoint, problemReply(description), status)] as const,
   );
   return {
     ...Object.fromEntries(usual),
     ...Object.fromEntries(input),
     ...(endpoint.etag && { 304: { description: "The answer that you have still holds" } }),
-    default: problemOf(endpoint, problemReply("Any other problem"), "default"),
+    default: toProblem(endpoint, problemReply("Any other problem"), "default"),
   };
 }
 
@@ -158,14 +158,14 @@ function isProblem({ content = {} }: Response): boolean {
   return typeof schema === "object" && schema !== null && !("_zod" in schema);
 }
 
-function contentOf({ content = {} }: Response, book: SchemaBook) {
+function getContent({ content = {} }: Response, book: SchemaBook) {
   const published = Object.entries(content).map(([type, media]) => {
     return [type, { schema: book.schemaOf(media.schema as z.ZodType, "output"), ...examplesIn(media) }];
   });
   return Object.fromEntries(published);
 }
 
-function problemOf({ dialect }: Endpoint, { description, content }: Response, status: string) {
+function toProblem({ dialect }: Endpoint, { description, content }: Response, status: string) {
   const usual = namedExamples(problemExamples[dialect.name][status]);
   const examples = { ...usual, ...content?.["application/json"]?.examples };
   return {

@@ -29,7 +29,7 @@ const MOST_REFUSED_ORIGINS = 20;
 /**
  * Returns the alarms of a stage by their names, but for those of missed sweeps and the canary, which are of another form.
  */
-export function alarmsOf(
+export function buildAlarms(
   stage: Stage,
   { queues, deadLetterQueues, schedules, urls, sockets, apiId }: Monitored,
 ): Record<string, Alarm> {
@@ -101,10 +101,10 @@ export function alarmsOf(
 function alarmsOfEach<Entry extends FunctionEntry>(
   made: ReadonlyMap<Entry, sst.aws.Function>,
   subject: string,
-  alarmOf: (entry: Entry, made: sst.aws.Function) => Alarm,
+  getAlarm: (entry: Entry, made: sst.aws.Function) => Alarm,
 ): Record<string, Alarm> {
   return Object.fromEntries(
-    [...made].map(([entry, each]) => [`${logicalName(entry)}${subject}`, alarmOf(entry, each)]),
+    [...made].map(([entry, each]) => [`${logicalName(entry)}${subject}`, getAlarm(entry, each)]),
   );
 }
 

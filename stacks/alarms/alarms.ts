@@ -2,7 +2,7 @@ import { logicalName } from "../compute/functions.ts";
 import type { EndpointEntry, ScheduleEntry, SocketEntry } from "../compute/functions-file.ts";
 import type { Stage } from "../stage.ts";
 import type { Queues } from "../storage/queues.ts";
-import { alarmsOf } from "./alarm-list.ts";
+import { buildAlarms } from "./alarm-list.ts";
 import { makeBudget } from "./budget.ts";
 
 type Text = $util.Input<string>;
@@ -41,9 +41,9 @@ export interface Monitored {
 export function makeAlarms(stage: Stage, monitored: Monitored): void {
   const topic = makeTopic("Alarms", stage);
   const actions = { alarmActions: [topic.arn], okActions: [topic.arn] };
-  for (const [name, alarm] of Object.entries(alarmsOf(stage, monitored))) {
+  for (const [name, alarm] of Object.entries(buildAlarms(stage, monitored))) {
     const told = alarm.tellsEnd === false ? { alarmActions: [topic.arn] } : actions;
-    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...told });
+    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...getArguments(alarm), ...told });
   }
   for (const [entry, { name }] of monitored.schedules) {
     const description = missedSweeps[entry.name];
@@ -71,7 +71,7 @@ export function makeTopic(name: string, { alarmEmail }: Stage, region?: string):
   return topic;
 }
 
-function argumentsOf(alarm: Alarm): aws.cloudwatch.MetricAlarmArgs {
+function getArguments(alarm: Alarm): aws.cloudwatch.MetricAlarmArgs {
   const { description, namespace, metric, dimensions, statistic = "Sum", periodMinutes = 5, threshold } = alarm;
   return {
     alarmDescription: description,

@@ -17,7 +17,7 @@ interface Graph {
 /** One page of what a stage does: what it answers, what waits, what failed, and what AWS holds back. */
 export function makeDashboard(stage: Stage, monitored: Monitored): void {
   const region = aws.getRegionOutput().name;
-  const widgets = graphsOf(stage, monitored).map(({ title, stat, lines }, at) => ({
+  const widgets = listGraphs(stage, monitored).map(({ title, stat, lines }, at) => ({
     type: "metric",
     x: (at % 3) * 8,
     y: Math.floor(at / 3) * 6,
@@ -31,7 +31,7 @@ export function makeDashboard(stage: Stage, monitored: Monitored): void {
   });
 }
 
-function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: Monitored): Graph[] {
+function listGraphs(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: Monitored): Graph[] {
   const ownName = metricsNamespace(stage);
   const statuses = ["2xx", "3xx", "4xx", "5xx"];
   const ofQueues = (made: Readonly<Record<string, sst.aws.Queue>>, metric: string): MetricLine[] =>

@@ -8,10 +8,10 @@ import { queuesSentTo } from "../compute/roles.ts";
  * moves the message to the dead-letter queue (Lambda Developer Guide, "Use Lambda recursive loop detection to prevent
  * infinite loops", https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
  */
-export function allowLoops(functions: FunctionsFile, functionOf: (entry: FunctionEntry) => sst.aws.Function): void {
+export function allowLoops(functions: FunctionsFile, getFunction: (entry: FunctionEntry) => sst.aws.Function): void {
   for (const entry of functionsInLoops(functions)) {
     new aws.lambda.FunctionRecursionConfig(`${logicalName(entry)}Recursion`, {
-      functionName: functionOf(entry).name,
+      functionName: getFunction(entry).name,
       recursiveLoop: "Allow",
     });
   }
@@ -20,13 +20,13 @@ export function allowLoops(functions: FunctionsFile, functionOf: (entry: Functio
 /** Returns the functions that send to a queue which invokes them, directly or by way of other functions. */
 function functionsInLoops(functions: FunctionsFile): FunctionEntry[] {
   return functions.filter((entry) => {
-    const queue = queueOf(entry);
+    const queue = findQueue(entry);
     return queue !== undefined && reachableQueues(entry, functions).has(queue);
   });
 }
 
 /** Returns the queue that invokes a function. */
-function queueOf(entry: FunctionEntry): string | undefined {
+function findQueue(entry: FunctionEntry): string | undefined {
   if (entry.kind === "socket") return "shell";
   return entry.kind === "consumer" ? entry.queue : undefined;
 }
@@ -36,7 +36,7 @@ function reachableQueues(start: FunctionEntry, functions: FunctionsFile): Readon
   // Iterating over a set includes the queues that this loop adds.
   for (const queue of reached) {
     for (const entry of functions) {
-      if (queueOf(entry) === queue) for (const next of queuesSentTo(entry)) reached.add(next);
+      if (findQueue(entry) === queue) for (const next of queuesSentTo(entry)) reached.add(next);
     }
   }
   return reached;

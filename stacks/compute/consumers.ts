@@ -12,11 +12,11 @@ const BATCH = 10;
 export function subscribeConsumers(
   functions: FunctionsFile,
   queues: Queues,
-  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+  getFunction: (entry: FunctionEntry) => sst.aws.Function,
 ): void {
   for (const entry of functions) {
     if (entry.kind !== "consumer") continue;
-    queues[entry.queue].subscribe(functionOf(entry).arn, {
+    queues[entry.queue].subscribe(getFunction(entry).arn, {
       batch: { size: BATCH, partialResponses: true },
       transform: {
         eventSourceMapping: (mapping) => {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { permissionChecks } from "#tests/synthesis/permission-checks.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
 import { readStage } from "../stage.ts";
-import { environmentOf, functionArguments, logicalName, type Surroundings } from "./functions.ts";
+import { functionArguments, getEnvironment, logicalName, type Surroundings } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 const functions = functionsFile as FunctionsFile;
@@ -108,7 +108,7 @@ const changes: Readonly<Record<string, string>> = {
 
 function variablesWith(settings: Readonly<Record<string, string>>) {
   const around = { ...filled, bundles: "", stage: readStage("dev", { ...stage.settings, ...settings }) };
-  return functions.map((each) => [each.name, environmentOf(each, around)] as const);
+  return functions.map((each) => [each.name, getEnvironment(each, around)] as const);
 }
 
 function changedBy(name: string): string[] {

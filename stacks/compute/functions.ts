@@ -40,7 +40,7 @@ export function functionArguments(
     architecture: "arm64",
     timeout: `${entry.timeoutSeconds} seconds`,
     memory: `${entry.memoryMb} MB`,
-    environment: environmentOf(entry, around),
+    environment: getEnvironment(entry, around),
     logging: { logGroup, format: "json" },
     // Its next call comes anyway, and a call that Lambda repeats would be counted as three that failed.
     ...(entry.kind === "schedule" && { retries: 0 }),
@@ -71,7 +71,7 @@ export function metricsNamespace({ name }: Stage): string {
  * other one is refused when it is read (packages/aws/settings/settings.ts). So a changed setting changes only the
  * functions that read it, and a secret is only where it is used.
  */
-export function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
+export function getEnvironment(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
   const values: Readonly<Record<string, Text | undefined>> = {
     ...stage.settings,

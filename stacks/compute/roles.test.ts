@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import functionsFile from "../../functions.json" with { type: "json" };
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
-import { type Arns, roleOf, statementsOf } from "./roles.ts";
+import { type Arns, buildStatements, findRole } from "./roles.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
 const functions = functionsFile as FunctionsFile;
@@ -29,14 +29,14 @@ function entryNamed(name: string): FunctionEntry {
   return found;
 }
 
-function actionsOf(name: string): string[] {
-  return statementsOf(roleOf(entryNamed(name)), arns)
+function listActions(name: string): string[] {
+  return buildStatements(findRole(entryNamed(name)), arns)
     .flatMap(({ Action }) => Action)
     .filter((action) => !action.startsWith("logs:"));
 }
 
 test("a function that uses nothing may write its own log, and do nothing else", () => {
-  expect(statementsOf(roleOf(entryNamed("shared/live")), arns)).toEqual([
+  expect(buildStatements(findRole(entryNamed("shared/live")), arns)).toEqual([
     {
       Sid: "OwnLogs",
       Effect: "Allow",
@@ -47,26 +47,26 @@ test("a function that uses nothing may write its own log, and do nothing else", 
 });
 
 test("an endpoint that sends looks cannot receive any; the consumer of a queue receives from it alone", () => {
-  expect(actionsOf("gpu-dev/jobs/cancel").filter((action) => action.startsWith("sqs:"))).toEqual([
+  expect(listActions("gpu-dev/jobs/cancel").filter((action) => action.startsWith("sqs:"))).toEqual([
     "sqs:SendMessage",
     "sqs:GetQueueAttributes",
   ]);
-  expect(actionsOf("gpu-dev/jobs/submit").filter((action) => action.startsWith("sqs:"))).toEqual(["sqs:SendMessage"]);
-  const [, received] = statementsOf(roleOf(entryNamed("consumers/plan")), arns);
+  expect(listActions("gpu-dev/jobs/submit").filter((action) => action.startsWith("sqs:"))).toEqual(["sqs:SendMessage"]);
+  const [, received] = buildStatements(findRole(entryNamed("consumers/plan")), arns);
   expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
 });
 
 test.each(["onmemos/sessions/execute", "socket/shell", "schedules/watch"])(
   "%s, which ends no run, asks EC2 nothing",
   (name) => {
-    expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
+    expect(listActions(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
   },
 );
 
 test("no action of its ports is left to a role that nobody takes", () => {
   for (const [name, actions] of Object.entries(withheldActions)) {
-    const entry = functions.find((each) => roleOf(each).name === name);
-    const left = entry ? actionsOf(entry.name) : actions;
+    const entry = functions.find((each) => findRole(each).name === name);
+    const left = entry ? listActions(entry.name) : actions;
     const received = entry?.kind === "consumer" ? ["sqs:GetQueueAttributes"] : [];
 
     expect(
@@ -77,7 +77,7 @@ test("no action of its ports is left to a role that nobody takes", () => {
 });
 
 test("a request that renames a disk only changes tags", () => {
-  expect(new Set(actionsOf("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:")))).toEqual(
+  expect(new Set(listActions("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:")))).toEqual(
     new Set(["ec2:CreateTags"]),
   );
 });
@@ -87,7 +87,7 @@ test("only looks may use the key of volumes, and only where one is set", () => {
   const users = (set: string | undefined) =>
     functions
       .filter((entry) =>
-        statementsOf(roleOf(entry), { ...arns, ebsKey: set }).some(({ Resource }) => Resource.includes(ebsKey)),
+        buildStatements(findRole(entry), { ...arns, ebsKey: set }).some(({ Resource }) => Resource.includes(ebsKey)),
       )
       .map(({ name }) => name);
 
@@ -96,7 +96,7 @@ test("only looks may use the key of volumes, and only where one is set", () => {
 });
 
 test("changes of EC2 require the deployment's tag, except for the machine that a volume is detached from", () => {
-  const changing = statementsOf(roleOf(entryNamed("consumers/reconcile")), arns).filter(
+  const changing = buildStatements(findRole(entryNamed("consumers/reconcile")), arns).filter(
     ({ Action }) => Action.some((action) => action.startsWith("ec2:")) && !Action.join().includes("Describe"),
   );
 
@@ -116,8 +116,8 @@ test("looks make volumes of the deployment's own snapshots, and of no other's", 
 });
 
 test("who reads blobs or compares volumes changes none of them", () => {
-  const blobs = (name: string) => actionsOf(name).filter((action) => action.startsWith("s3:"));
-  const volumes = actionsOf("schedules/orphans").filter((action) => action.startsWith("ec2:"));
+  const blobs = (name: string) => listActions(name).filter((action) => action.startsWith("s3:"));
+  const volumes = listActions("schedules/orphans").filter((action) => action.startsWith("ec2:"));
 
   const readers = functions.filter(({ kind, uses }) => kind === "endpoint" && uses.includes("blobs"));
   expect(readers).not.toEqual([]);
@@ -144,7 +144,7 @@ function may(name: string, action: string, has: Tags, writes: Tags = {}): boolea
     Null: (key, [wanted]) => String(values[key] === undefined) === wanted,
     "ForAllValues:StringEquals": (_, wanted) => Object.keys(writes).every((key) => wanted.includes(key)),
   };
-  return statementsOf(roleOf(entryNamed(name)), arns)
+  return buildStatements(findRole(entryNamed(name)), arns)
     .filter(({ Action, Resource }) => Action.includes(action) && Resource.includes("arn:snapshot/*"))
     .some(({ Condition = {} }) =>
       Object.entries(Condition).every(([operator, keys]) =>
@@ -178,7 +178,7 @@ test("a role can make no snapshot of others one that it may remove, whatever it 
 });
 
 test("in a network Lambda makes the interfaces of a function, and the code of the function cannot", () => {
-  const statements = statementsOf(roleOf(entryNamed("consumers/reconcile")), { ...arns, inNetwork: true });
+  const statements = buildStatements(findRole(entryNamed("consumers/reconcile")), { ...arns, inNetwork: true });
   const interfaces = /NetworkInterface|PrivateIpAddresses|DescribeSubnets/;
   const actionsWith = (effect: string) =>
     statements
@@ -193,9 +193,9 @@ test("in a network Lambda makes the interfaces of a function, and the code of th
 });
 
 test("no action has a star, and a name of a role leaves AWS room for its own end", () => {
-  const roles = functions.map(roleOf);
+  const roles = functions.map(findRole);
 
-  const actions = roles.flatMap((role) => statementsOf(role, arns)).flatMap(({ Action }) => Action);
+  const actions = roles.flatMap((role) => buildStatements(role, arns)).flatMap(({ Action }) => Action);
 
   expect(actions.filter((action) => !/^[a-z0-9]+:[A-Za-z]+$/.test(action))).toEqual([]);
   expect(Math.max(...roles.map(({ name }) => name.length))).toBeLessThan(50);

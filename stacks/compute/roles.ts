@@ -61,7 +61,7 @@ export interface Arns<Text> {
 }
 
 /** The role of a function: one for each pair of what it is and what it uses. */
-export function roleOf(entry: FunctionEntry): RoleKind {
+export function findRole(entry: FunctionEntry): RoleKind {
   const { kind, uses } = entry;
   if (kind === "consumer") return { name: `Consumer${capitalize(entry.queue)}`, kind, uses, queue: entry.queue };
   // The fallback shares the role of the endpoints that use the same ports.
@@ -76,14 +76,14 @@ export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
 
 /** Returns the queues that a function may send to. The web shell's function also sends to its own (sockets.ts). */
 export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
-  const { name, kind, uses } = roleOf(entry);
+  const { name, kind, uses } = findRole(entry);
   const ownQueueNames: readonly QueueName[] = kind === "socket" ? ["shell"] : [];
   if (!uses.includes("queue") || withheldActions[name]?.includes("sqs:SendMessage")) return ownQueueNames;
   return [...ownQueueNames, ...(sentTo[name] ?? allQueues)];
 }
 
 /** What a role may do: only what the adapters of its ports call for its functions. */
-export function statementsOf<Text>(role: RoleKind, arns: Arns<Text>): Statement<Text>[] {
+export function buildStatements<Text>(role: RoleKind, arns: Arns<Text>): Statement<Text>[] {
   const { queue } = role;
   return [
     allow("OwnLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.logGroups]),

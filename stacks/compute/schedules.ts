@@ -13,14 +13,14 @@ export const OLDEST_CALL_SECONDS = 60;
 /** The schedules. A call that could not be made is tried again, and then kept in the queue that is answered. */
 export function makeSchedules(
   functions: FunctionsFile,
-  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+  getFunction: (entry: FunctionEntry) => sst.aws.Function,
 ): sst.aws.Queue {
   const dead = new sst.aws.Queue("SchedulesDead", {
     transform: { queue: { messageRetentionSeconds: 14 * 86_400 } },
   });
   for (const entry of functions) {
     if (entry.kind !== "schedule") continue;
-    const { arn } = functionOf(entry);
+    const { arn } = getFunction(entry);
     const cron = new sst.aws.CronV2(`${logicalName(entry)}Schedule`, {
       function: arn,
       schedule: entry.minutes === 1 ? "rate(1 minute)" : `rate(${entry.minutes} minutes)`,

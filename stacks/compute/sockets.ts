@@ -56,7 +56,7 @@ export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketPart
     integrationMethod: "POST",
     integrationUri: by($util.interpolate`lambda:path/2015-03-31/functions/${made.arn}/invocations`),
   });
-  const sender = senderOf(queue, key);
+  const sender = getSender(queue, key);
   const account = aws.getCallerIdentityOutput().accountId;
   const frames = new aws.apigatewayv2.Integration("SocketFrames", {
     apiId: api.id,
@@ -109,7 +109,7 @@ export function socketPolicy({ api }: SocketApi, queue: sst.aws.Queue, key: aws.
     Version: "2012-10-17",
     Statement: [
       { Sid: "Frames", Effect: "Allow", Resource: [queue.arn], Action: receive.map((action) => `sqs:${action}`) },
-      useOf(key),
+      getUse(key),
       {
         Sid: "Connections",
         Effect: "Allow",
@@ -124,7 +124,7 @@ export function socketPolicy({ api }: SocketApi, queue: sst.aws.Queue, key: aws.
  * Returns the right to use a queue's key through SQS, which senders and receivers need (SQS Developer Guide, "Key
  * management"). The key opens nothing else for them.
  */
-function useOf(key: aws.kms.Key) {
+function getUse(key: aws.kms.Key) {
   return {
     Sid: "OpenFrames",
     Effect: "Allow",
@@ -137,7 +137,7 @@ function useOf(key: aws.kms.Key) {
 }
 
 /** Makes the role that API Gateway takes to put frames into the queue. */
-function senderOf(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
+function getSender(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
   const trust = {
     Effect: "Allow",
     Principal: { Service: "apigateway.amazonaws.com" },
@@ -147,7 +147,7 @@ function senderOf(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
   return new aws.iam.Role("SocketSender", {
     assumeRolePolicy: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
     inlinePolicies: [
-      { name: "send", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: [send, useOf(key)] }) },
+      { name: "send", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: [send, getUse(key)] }) },
     ],
   });
 }

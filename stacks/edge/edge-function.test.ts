@@ -114,7 +114,7 @@ test("of a long path with a percent sign, the gateway is told what it finds the 
   const disk = `${"x".repeat(7_000)}%`;
   const deep = "/a%20b".repeat(1_000);
 
-  const [long, many, escaped] = [`/v1/disks/${disk}/content`, deep, everyLetterOf("/v1/environments")].map((sent) => {
+  const [long, many, escaped] = [`/v1/disks/${disk}/content`, deep, getEveryLetter("/v1/environments")].map((sent) => {
     const { uri, headers } = requestAfter(sent);
     return [uri, headers["x-berth-path"]?.value === sent];
   });
@@ -122,19 +122,19 @@ test("of a long path with a percent sign, the gateway is told what it finds the 
   expect(long).toEqual(["/v1/disks/-/content", true]);
   expect(many).toEqual(["/a%20b".repeat(10), true]);
   expect(requestAfter("/a%20b".repeat(10)).uri).toBe("/a%20b".repeat(10));
-  expect(escaped).toEqual([everyLetterOf("/v1/environments"), true]);
+  expect(escaped).toEqual([getEveryLetter("/v1/environments"), true]);
 });
 
 /** Every path that is a route's comes to it, also where each letter of it is escaped. */
 test("no route has a part or a number of parts that the edge leaves out", () => {
   const routes = functionsFile.flatMap(({ path }) => path ?? []);
-  const longest = routes.map((route) => everyLetterOf(route.replaceAll(/\{\w+\}/g, "x")));
+  const longest = routes.map((route) => getEveryLetter(route.replaceAll(/\{\w+\}/g, "x")));
 
   expect(longest.length).toBeGreaterThan(50);
   expect(longest.map((sent) => requestAfter(sent)).map(({ uri }) => uri)).toEqual(longest);
 });
 
-function everyLetterOf(path: string): string {
+function getEveryLetter(path: string): string {
   return path.replaceAll(/[^/]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
 }
 

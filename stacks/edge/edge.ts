@@ -82,7 +82,7 @@ export function makeEdge(options: EdgeOptions) {
     ],
     defaultCacheBehavior: behaviour("api"),
     orderedCacheBehaviors: [...slow, ...sockets].map((entry) => ({
-      pathPattern: patternOf(entry),
+      pathPattern: getPattern(entry),
       ...behaviour(logicalName(entry)),
     })),
     restrictions: { geoRestriction: { restrictionType: "none" } },
@@ -103,7 +103,7 @@ function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
 }
 
 /** The viewer's path decides, before the function runs: so a key may stand in front of it. */
-function patternOf({ path }: EndpointEntry | SocketEntry): string {
+function getPattern({ path }: EndpointEntry | SocketEntry): string {
   return `*${path.replaceAll(/\{\w+\}/g, "*")}`;
 }
 

@@ -1,77 +1,79 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { FunctionsFile } from "../compute/functions-file.ts";
-import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
+import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 
 const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 const functions = JSON.parse(readFileSync(new URL("../../functions.json", import.meta.url), "utf8")) as FunctionsFile;
 const made = { "aws:cloudwatch/metricAlarm:MetricAlarm": 18, "aws:kms/key:Key": 1 };
 
 function total(load: Partial<Load>): number {
-  const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0, ...load }, functions, made, prices);
+  const lines = estimateCosts({ requestsPerDay: 0, activeEnvironments: 0, ...load }, functions, made, prices);
   return lines.reduce((sum, { usd }) => sum + usd, 0);
 }
 
 test("a line is the amount by the price, and what is fixed does not grow with requests", () => {
-  const lines = costsOf({ requestsPerDay: 1_000_000, activeEnvironments: 0 }, functions, made, prices);
-  const usdOf = (name: string) => lines.find(({ what: subject }) => subject === name)?.usd;
+  const lines = estimateCosts({ requestsPerDay: 1_000_000, activeEnvironments: 0 }, functions, made, prices);
+  const findUsd = (name: string) => lines.find(({ what: subject }) => subject === name)?.usd;
 
   // 30.4 million requests at one dollar a million, and 18 metrics of alarms at ten cents.
-  expect(usdOf("requests at the HTTP API")).toBeCloseTo(30.4);
-  expect(usdOf("metrics of alarms")).toBeCloseTo(1.8);
-  expect(usdOf("the firewall and its rules")).toBe(7);
+  expect(findUsd("requests at the HTTP API")).toBeCloseTo(30.4);
+  expect(findUsd("metrics of alarms")).toBeCloseTo(1.8);
+  expect(findUsd("the firewall and its rules")).toBe(7);
 });
 
 test("an alarm that reads two metrics counts as two", () => {
   const [calls, failed] = [{ metric: { metricName: "Invocations" } }, { metric: { metricName: "Errors" } }];
 
-  expect(alarmMetricsOf({})).toBe(1);
-  expect(alarmMetricsOf({ metricQueries: [{}, calls, failed] })).toBe(2);
+  expect(countAlarmMetrics({})).toBe(1);
+  expect(countAlarmMetrics({ metricQueries: [{}, calls, failed] })).toBe(2);
 });
 
 test("the watch of the cluster runs all the time, and costs so", () => {
-  const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
-  const amountOf = (name: string) => lines.find(({ what: subject }) => subject === name)?.amount;
+  const lines = estimateCosts({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
+  const findAmount = (name: string) => lines.find(({ what: subject }) => subject === name)?.amount;
   const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "schedules/watch");
 
   // 30.4 days of 144 runs, each 720 s with half a GB.
-  expect(amountOf("the watch of the cluster, its time")).toBeCloseTo(30.4 * 144 * 720 * 0.5);
+  expect(findAmount("the watch of the cluster, its time")).toBeCloseTo(30.4 * 144 * 720 * 0.5);
   expect(others.length).toBeGreaterThan(0);
-  expect(amountOf("other schedules, their time")).toBeLessThan(30.4 * 1440 * others.length);
+  expect(findAmount("other schedules, their time")).toBeLessThan(30.4 * 1440 * others.length);
 });
 
 test("looks and plans cost the memory that their functions have", () => {
   const larger = functions.map((entry) =>
     entry.name === "consumers/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
   );
-  const timeOf = (all: FunctionsFile, name: string) =>
-    costsOf({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(
+  const findTime = (all: FunctionsFile, name: string) =>
+    estimateCosts({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(
       ({ what: subject }) => subject === name,
     )?.amount;
 
-  expect(timeOf(functions, "plans, their time")).toBeGreaterThan(0);
-  expect(timeOf(larger, "plans, their time")).toBe(2 * (timeOf(functions, "plans, their time") ?? 0));
-  expect(timeOf(larger, "looks, their time")).toBe(timeOf(functions, "looks, their time"));
+  expect(findTime(functions, "plans, their time")).toBeGreaterThan(0);
+  expect(findTime(larger, "plans, their time")).toBe(2 * (findTime(functions, "plans, their time") ?? 0));
+  expect(findTime(larger, "looks, their time")).toBe(findTime(functions, "looks, their time"));
 });
 
 test("web shells cost their messages, the minutes of their connections, and the polls of their queue", () => {
-  const linesOf = (all: FunctionsFile) =>
-    costsOf({ requestsPerDay: 0, activeEnvironments: 1_000 }, all, made, prices).filter(({ amount }) => amount > 0);
-  const amountOf = (all: FunctionsFile, name: string) =>
-    linesOf(all).find(({ what: subject }) => subject === name)?.amount ?? 0;
+  const listLines = (all: FunctionsFile) =>
+    estimateCosts({ requestsPerDay: 0, activeEnvironments: 1_000 }, all, made, prices).filter(
+      ({ amount }) => amount > 0,
+    );
+  const getAmount = (all: FunctionsFile, name: string) =>
+    listLines(all).find(({ what: subject }) => subject === name)?.amount ?? 0;
   const without = functions.filter(({ kind }) => kind !== "socket");
 
   // Of 1,000 environments each has a web shell for three minutes of an hour, in which three commands are typed.
-  expect(amountOf(functions, "open web shells, minutes")).toBeCloseTo(1_000 * 30.4 * 24 * 3);
-  expect(amountOf(functions, "messages of web shells")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 2.5);
-  expect(amountOf(functions, "commands of web shells, their time")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 5 * 0.5);
-  const polls = amountOf(functions, "polls of queues") - amountOf(without, "polls of queues");
+  expect(getAmount(functions, "open web shells, minutes")).toBeCloseTo(1_000 * 30.4 * 24 * 3);
+  expect(getAmount(functions, "messages of web shells")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 2.5);
+  expect(getAmount(functions, "commands of web shells, their time")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 5 * 0.5);
+  const polls = getAmount(functions, "polls of queues") - getAmount(without, "polls of queues");
   expect(polls).toBeCloseTo(30.4 * 1440 * 15);
 });
 
 test("10,000 jobs a day of an hour each write as much as was measured of them", () => {
   const load = { requestsPerDay: 0, activeEnvironments: 10_000 / 24, jobsPerDay: 10_000 };
-  const writes = costsOf(load, functions, made, prices)
+  const writes = estimateCosts(load, functions, made, prices)
     .filter(({ price }) => price === "tableWrite")
     .reduce((sum, { amount }) => sum + amount, 0);
 

@@ -93,7 +93,9 @@ const MINUTES = DAYS * 1440;
 const KB_PER_GB = 1_048_576;
 
 /** An alarm costs as much for each metric that it reads: one of a sum of metrics costs several times. */
-export function alarmMetricsOf(inputs: { readonly metricQueries?: readonly { readonly metric?: unknown }[] }): number {
+export function countAlarmMetrics(inputs: {
+  readonly metricQueries?: readonly { readonly metric?: unknown }[];
+}): number {
   return inputs.metricQueries?.filter(({ metric }) => metric !== undefined).length ?? 1;
 }
 
@@ -101,7 +103,7 @@ export function alarmMetricsOf(inputs: { readonly metricQueries?: readonly { rea
  * Returns the costs of a month, line by line, without free tiers. `made` counts the resources of each type, and the
  * metrics that alarms read.
  */
-export function costsOf(
+export function estimateCosts(
   { requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load,
   functions: FunctionsFile,
   made: Readonly<Record<string, number>>,
@@ -125,7 +127,7 @@ export function costsOf(
     calls * assumed.scheduleReads +
     commands * assumed.commandReads;
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
-  const timeOf = (isMeant: boolean) =>
+  const getTime = (isMeant: boolean) =>
     runs.filter(({ isEndless }) => isEndless === isMeant).reduce((sum, { gbSeconds }) => sum + gbSeconds, 0);
   const line = (subject: string, price: PriceName, amount: number): CostLine => ({
     what: subject,
@@ -134,23 +136,23 @@ export function costsOf(
     usd: (amount * prices[price].usd) / prices[price].per,
   });
   return [
-    line("the watch of the cluster, its time", "lambdaGbSecond", timeOf(true)),
-    line("other schedules, their time", "lambdaGbSecond", timeOf(false)),
+    line("the watch of the cluster, its time", "lambdaGbSecond", getTime(true)),
+    line("other schedules, their time", "lambdaGbSecond", getTime(false)),
     line(
       "requests, their time",
       "lambdaGbSecond",
-      requests * assumed.requestSeconds * gbOf(functions, ({ kind }) => kind === "endpoint"),
+      requests * assumed.requestSeconds * getGb(functions, ({ kind }) => kind === "endpoint"),
     ),
     line(
       "looks, their time",
       "lambdaGbSecond",
-      passes * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "consumers/reconcile"),
+      passes * assumed.lookSeconds * getGb(functions, ({ name }) => name === "consumers/reconcile"),
     ),
-    line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * gbOf(functions, isPlan)),
+    line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * getGb(functions, isPlan)),
     line(
       "commands of web shells, their time",
       "lambdaGbSecond",
-      commands * assumed.commandSeconds * gbOf(functions, ({ kind }) => kind === "socket"),
+      commands * assumed.commandSeconds * getGb(functions, ({ kind }) => kind === "socket"),
     ),
     line("calls of functions", "lambdaRequest", calls + requests + passes + plans + commands),
     line("requests at the HTTP API", "apiRequest", requests),
@@ -180,7 +182,7 @@ export function costsOf(
 }
 
 /** The memory in GB of the largest of these functions. */
-function gbOf(functions: FunctionsFile, isMeant: (entry: FunctionEntry) => boolean): number {
+function getGb(functions: FunctionsFile, isMeant: (entry: FunctionEntry) => boolean): number {
   return Math.max(0, ...functions.filter(isMeant).map(({ memoryMb }) => memoryMb)) / 1024;
 }
 

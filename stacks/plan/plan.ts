@@ -3,7 +3,7 @@ import { parseArgs, parseEnv } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
-import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
+import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";
 
 /**
@@ -70,7 +70,7 @@ const loads: Readonly<Record<string, Load>> = {
 };
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const alarms = resources.filter(({ type, read: result }) => type === alarmType && !result);
-const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + alarmMetricsOf(inputs), 0) };
+const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + countAlarmMetrics(inputs), 0) };
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 const places = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
@@ -83,7 +83,7 @@ print(
   "take, how many plans and calls of the key they need, how much web shells are used: guesses of stacks/plan/costs.ts:",
 );
 for (const [name, load] of Object.entries(loads)) {
-  const lines = costsOf(load, functions, priced, prices).filter(({ amount }) => amount > 0);
+  const lines = estimateCosts(load, functions, priced, prices).filter(({ amount }) => amount > 0);
   print(`\n${name}: ${dollars(lines.reduce((sum, { usd }) => sum + usd, 0))}`);
   for (const { what: subject, price, amount, usd } of lines) {
     const { usd: unit, per } = prices.prices[price];

@@ -10,11 +10,11 @@ export function makeTable({ tableName, isProduction }: Stage): sst.aws.Dynamo {
   ]);
   const globalIndexes = GlobalSecondaryIndexes.map(({ IndexName = "", KeySchema: keys = [], Projection }) => [
     IndexName,
-    { ...keysOf(keys), projection: Projection?.NonKeyAttributes ?? "keys-only" },
+    { ...getKeys(keys), projection: Projection?.NonKeyAttributes ?? "keys-only" },
   ]);
   return new sst.aws.Dynamo("Records", {
     fields: Object.fromEntries(fields),
-    primaryIndex: keysOf(KeySchema),
+    primaryIndex: getKeys(KeySchema),
     globalIndexes: Object.fromEntries(globalIndexes),
     ttl: "ttl",
     transform: {
@@ -31,9 +31,9 @@ interface KeyPart {
   readonly KeyType?: string | undefined;
 }
 
-function keysOf(parts: readonly KeyPart[]): { hashKey: string; rangeKey: string } {
-  const nameOf = (type: string) => parts.find(({ KeyType }) => KeyType === type)?.AttributeName ?? "";
-  return { hashKey: nameOf("HASH"), rangeKey: nameOf("RANGE") };
+function getKeys(parts: readonly KeyPart[]): { hashKey: string; rangeKey: string } {
+  const formatName = (type: string) => parts.find(({ KeyType }) => KeyType === type)?.AttributeName ?? "";
+  return { hashKey: formatName("HASH"), rangeKey: formatName("RANGE") };
 }
 
 function fieldType(type: string): "string" | "number" {

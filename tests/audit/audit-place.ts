@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { BatchWriteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { toAttributes } from "#aws/dynamodb/stored-item.ts";
 import { dynamoTable } from "#aws/dynamodb/table.ts";
-import { kmsOf } from "#aws/kms/kms.ts";
+import { createKms } from "#aws/kms/kms.ts";
 import { kmsSealer } from "#aws/kms/kms-sealer.ts";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
@@ -47,9 +47,9 @@ export async function openAuditPlace(): Promise<AuditPlace | undefined> {
     account,
     front,
     kube,
-    sealer: kmsSealer(kmsOf(account.serviceOf("kms"), account.keyId)),
+    sealer: kmsSealer(createKms(account.serviceOf("kms"), account.keyId)),
     blobs: s3Blobs(account.serviceOf("s3", `/${account.bucket}`)),
-    settings: settingsOf(account, front.url, keys.url),
+    settings: getSettings(account, front.url, keys.url),
     nameDeployment() {
       deployments += 1;
       return `berth-${deployments}`;
@@ -68,7 +68,7 @@ export async function openAuditPlace(): Promise<AuditPlace | undefined> {
   };
 }
 
-function settingsOf(account: MotoAccount, url: string, keys: string): Record<string, string> {
+function getSettings(account: MotoAccount, url: string, keys: string): Record<string, string> {
   const { queueUrls, region, bucket, keyId, cluster } = account;
   const services = ["DYNAMODB", "SQS", "EC2", "S3", "KMS", "STS", "EKS"];
   // The client of SQS asks the host of its queue's address.

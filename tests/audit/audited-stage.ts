@@ -36,13 +36,13 @@ export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
     .map(([name, texts]) => {
       const statements = texts.flatMap((text): AuditedStatement[] => JSON.parse(text).Statement);
       const actions = [...new Set(statements.flatMap(({ Action }) => Action))].toSorted();
-      return { name, statements, actions, digest: digestOf(texts) };
+      return { name, statements, actions, digest: getDigest(texts) };
     })
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /** Returns a digest of texts without the random ends that SST adds to names. */
-function digestOf(texts: readonly string[]): string {
+function getDigest(texts: readonly string[]): string {
   const named = texts
     .toSorted()
     .join("\n")

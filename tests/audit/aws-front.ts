@@ -24,15 +24,15 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
   let mayBeSentTo: readonly string[] = [];
   let mayQueryIndexes = true;
   const server = createServer(async (incoming, response) => {
-    const body = await bytesOf(incoming);
+    const body = await getBytes(incoming);
     const call = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, body };
-    const action = actionOf(call);
+    const action = findAction(call);
     if (action !== undefined) actions.add(action);
     if (action === "execute-api:ManageConnections") {
       const refused = { "x-amzn-errortype": "AccessDeniedException" };
       return void (mayConnect ? response.writeHead(200) : response.writeHead(403, refused)).end("{}");
     }
-    if (action === "sqs:SendMessage" && !mayBeSentTo.includes(queueOf(body))) {
+    if (action === "sqs:SendMessage" && !mayBeSentTo.includes(getQueue(body))) {
       return void response.writeHead(403, { "x-amzn-errortype": "AccessDeniedException" }).end("{}");
     }
     if (action === "dynamodb:Query" && !mayQueryIndexes && JSON.parse(body.toString()).IndexName !== undefined) {
@@ -83,7 +83,7 @@ interface Call {
  * Returns the IAM action of a call: its own name, except for S3 (Service Authorization Reference). Returns undefined
  * for unsigned calls and for GetCallerIdentity, which every user may call and the user at a login has signed.
  */
-function actionOf({ method, path, headers, body }: Call): string | undefined {
+function findAction({ method, path, headers, body }: Call): string | undefined {
   const [, service] = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(headers.authorization ?? "") ?? [];
   if (service === undefined || service === "sts") return undefined;
   if (service === "execute-api") return "execute-api:ManageConnections";
@@ -97,7 +97,7 @@ function actionOf({ method, path, headers, body }: Call): string | undefined {
 const actionsOfS3: Readonly<Record<string, string>> = { GET: "GetObject", PUT: "PutObject", DELETE: "DeleteObject" };
 
 /** `work` */
-function queueOf(body: Buffer): string {
+function getQueue(body: Buffer): string {
   return /\/([a-z]+)(?:\.fifo)?$/.exec(JSON.parse(body.toString()).QueueUrl)?.[1] ?? "";
 }
 
@@ -105,7 +105,7 @@ function queueOf(body: Buffer): string {
 function passOn(endpoint: string, agent: Agent, { method, path, headers, body }: Call) {
   return new Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
     const input = request(`${endpoint}${path}`, { method, headers, agent }, async (answer) => {
-      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: await bytesOf(answer) });
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: await getBytes(answer) });
     });
     input.on("error", reject).end(body);
   });
@@ -118,7 +118,7 @@ function named(answer: Buffer, { url, ca }: KubeServer): Buffer {
   return Buffer.from(JSON.stringify({ cluster: { ...cluster, endpoint: url, certificateAuthority } }));
 }
 
-async function bytesOf(message: IncomingMessage): Promise<Buffer> {
+async function getBytes(message: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of message) parts.push(part as Buffer);
   return Buffer.concat(parts);

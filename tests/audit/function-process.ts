@@ -51,7 +51,7 @@ export async function callFunction(
       const answered = next();
       child.send(call);
       const { said, ...answer } = await answered;
-      answers.push({ ...answer, lines: linesOf(said) });
+      answers.push({ ...answer, lines: listLines(said) });
     }
     const over = once(child, "exit");
     child.disconnect();
@@ -63,7 +63,7 @@ export async function callFunction(
 }
 
 /** Lines of the function's log; what else it writes are metrics. */
-function linesOf(said: string): LogLine[] {
+function listLines(said: string): LogLine[] {
   return said.split("\n").flatMap((text) => {
     const line = text.startsWith("{") ? JSON.parse(text) : {};
     return typeof line.level === "string" ? [{ level: line.level, event: String(line.event), text }] : [];

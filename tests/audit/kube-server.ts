@@ -97,7 +97,7 @@ export async function startKubeServer(): Promise<KubeServer> {
       return answerJson(response, { metadata: { resourceVersion: String(version) }, items });
     }
     if (method === "GET") return refuse(response, 404, "NotFound");
-    const body = await bodyOf(request);
+    const body = await readBody(request);
     if (method === "POST") {
       const path = `${pathname}/${body.metadata.name}`;
       if (objects.has(path)) return refuse(response, 409, "AlreadyExists");
@@ -144,7 +144,7 @@ export async function startKubeServer(): Promise<KubeServer> {
   };
 }
 
-async function bodyOf(request: IncomingMessage): Promise<KubeObject> {
+async function readBody(request: IncomingMessage): Promise<KubeObject> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
   const text = Buffer.concat(parts).toString();

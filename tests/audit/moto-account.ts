@@ -36,22 +36,22 @@ export interface MotoAccount {
 
 const region = "us-east-1";
 const nobody = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-const everything = policyOf(["*"]);
+const everything = getPolicy(["*"]);
 
 /** Undefined where this machine has no moto. */
 export async function openMotoAccount(): Promise<MotoAccount | undefined> {
   const moto = await startMoto();
   if (!moto) return undefined;
   const { endpoint } = moto;
-  const placeOf = (name: string, credentials: AwsCredentials, path = ""): AwsService => ({
+  const getPlace = (name: string, credentials: AwsCredentials, path = ""): AwsService => ({
     name,
     region,
     url: `${endpoint}${path}`,
     credentials: () => credentials,
     patience: patientCalls,
   });
-  const operator = await makeOperator(placeOf("iam", nobody));
-  const serviceOf = (name: string, path = "") => placeOf(name, operator, path);
+  const operator = await makeOperator(getPlace("iam", nobody));
+  const serviceOf = (name: string, path = "") => getPlace(name, operator, path);
   const [bucket, cluster] = ["berth-audit-blobs", "gpus"];
   const address = { endpoint, region, credentials: operator };
   const [dynamo, sqs] = [dynamoClient(address, patient), sqsClient(address, patient)];
@@ -89,7 +89,7 @@ export async function openMotoAccount(): Promise<MotoAccount | undefined> {
     credentialsOf,
     async allow(role, actions) {
       await credentialsOf(role);
-      const PolicyDocument = policyOf(actions.flatMap(asMotoNames));
+      const PolicyDocument = getPolicy(actions.flatMap(asMotoNames));
       await iam({ Action: "PutRolePolicy", RoleName: role, PolicyName: "ports", PolicyDocument });
     },
     async refusalOfPolicy(document) {
@@ -108,7 +108,7 @@ export async function openMotoAccount(): Promise<MotoAccount | undefined> {
 }
 
 /** Moto compares actions alone: a resource or a condition of ours would be one that it never finds. */
-function policyOf(actions: readonly string[]): string {
+function getPolicy(actions: readonly string[]): string {
   const none = { Effect: "Deny", Action: ["none:None"], Resource: "*" };
   const some = { Effect: "Allow", Action: actions, Resource: "*" };
   return JSON.stringify({ Version: "2012-10-17", Statement: [actions.length === 0 ? none : some] });
@@ -130,8 +130,8 @@ async function makeOperator(iam: AwsService): Promise<AwsCredentials> {
   await ask({ Action: "PutUserPolicy", PolicyName: "all", PolicyDocument: everything });
   const answer = await ask({ Action: "CreateAccessKey" });
   return {
-    accessKeyId: fieldOf(answer, "AccessKeyId"),
-    secretAccessKey: fieldOf(answer, "SecretAccessKey"),
+    accessKeyId: getField(answer, "AccessKeyId"),
+    secretAccessKey: getField(answer, "SecretAccessKey"),
     sessionToken: undefined,
   };
 }
@@ -141,9 +141,9 @@ async function assume(sts: AwsService, role: string): Promise<SessionCredentials
   const words = { Version: "2011-06-15", Action: "AssumeRole", RoleArn, RoleSessionName: "function" };
   const answer = await query(sts, words);
   return {
-    accessKeyId: fieldOf(answer, "AccessKeyId"),
-    secretAccessKey: fieldOf(answer, "SecretAccessKey"),
-    sessionToken: fieldOf(answer, "SessionToken"),
+    accessKeyId: getField(answer, "AccessKeyId"),
+    secretAccessKey: getField(answer, "SecretAccessKey"),
+    sessionToken: getField(answer, "SessionToken"),
   };
 }
 
@@ -172,7 +172,7 @@ async function query(service: AwsService, words: Readonly<Record<string, string>
   return Buffer.from(await callService(service, call)).toString();
 }
 
-function fieldOf(answer: string, name: string): string {
+function getField(answer: string, name: string): string {
   const [, value] = new RegExp(`<${name}>([^<]+)</${name}>`).exec(answer) ?? [];
   if (value === undefined) throw new Error(`No ${name} in ${answer.slice(0, 300)}`);
   return value;

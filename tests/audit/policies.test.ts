@@ -32,9 +32,11 @@ function roleNamed(name: string): AuditedRole {
 }
 
 test("the table says of each action of each role what fails without it, or why it is kept", () => {
-  const actionsOf = Object.entries(table).map(([name, { actions }]) => [name, Object.keys(actions)]);
+  const actionsByKey = Object.entries(table).map(([name, { actions }]) => [name, Object.keys(actions)]);
 
-  expect(Object.fromEntries(actionsOf)).toEqual(Object.fromEntries(roles.map(({ name, actions }) => [name, actions])));
+  expect(Object.fromEntries(actionsByKey)).toEqual(
+    Object.fromEntries(roles.map(({ name, actions }) => [name, actions])),
+  );
 });
 
 test("each reason to keep an action is one of the table's", () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
-import { roleOf } from "../../stacks/compute/roles.ts";
+import { findRole } from "../../stacks/compute/roles.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
 import { reasonToKeep } from "./kept-actions.ts";
@@ -33,7 +33,7 @@ export async function auditRole(
   role: AuditedRole,
   functions: readonly FunctionEntry[],
 ): Promise<Audited> {
-  const ownEntries = functions.filter((entry) => roleOf(entry).name === role.name);
+  const ownEntries = functions.filter((entry) => findRole(entry).name === role.name);
   const failures = await takeActionsAway(place, role, ownEntries);
   const row: Record<string, Failure | { readonly kept: string }> = {};
   const needless: string[] = [];

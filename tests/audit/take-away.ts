@@ -2,7 +2,7 @@ import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
 import { type Case, runCase, type Scene } from "./cases/case.ts";
-import { casesOf } from "./cases/cases.ts";
+import { buildCases } from "./cases/cases.ts";
 
 /** What fails without an action; undefined: nothing does. */
 export type Failures = Readonly<Record<string, Failure | undefined>>;
@@ -28,16 +28,16 @@ export async function takeActionsAway(
     place.front.allowConnections(allowed.includes("execute-api:ManageConnections"));
   };
   await allow(actions);
-  place.front.allowSends(queuesOf(statements));
+  place.front.allowSends(listQueues(statements));
   place.front.allowIndexes(statements.some(isOnIndexes));
   const tried: Tried[] = [];
-  for (const entry of await casesOf(place, functions)) tried.push(await tryCase(place, name, entry));
+  for (const entry of await buildCases(place, functions)) tried.push(await tryCase(place, name, entry));
   // The fastest first: most actions are taken by several cases.
   tried.sort((left, right) => left.ms - right.ms);
   const failures: Record<string, Failure | undefined> = {};
   for (const action of actions) {
     await allow(actions.filter((otherAction) => otherAction !== action));
-    failures[action] = await failureOf(
+    failures[action] = await findFailure(
       place,
       name,
       tried.filter((entry) => entry.actions.includes(action)),
@@ -47,7 +47,7 @@ export async function takeActionsAway(
 }
 
 /** Those that messages may be sent to: `work` of `…:berth-audit-WorkQueue-abcdefgh`. */
-function queuesOf(statements: AuditedRole["statements"]): string[] {
+function listQueues(statements: AuditedRole["statements"]): string[] {
   return statements
     .filter(({ Action }) => Action.includes("sqs:SendMessage"))
     .flatMap(({ Resource }) => Resource.map((arn) => /-([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase() ?? ""));
@@ -68,20 +68,20 @@ async function tryCase(place: AuditPlace, role: string, entry: Case): Promise<Tr
   const scene = await entry.arrange();
   const begunAt = performance.now();
   const { problems, actions } = await runCase(place, role, entry, scene);
-  if (problems.length > 0) throw new Error(`${role}, ${nameOf(entry)}: ${problems.join("\n")}`);
+  if (problems.length > 0) throw new Error(`${role}, ${formatName(entry)}: ${problems.join("\n")}`);
   return { one: entry, scene, actions, ms: performance.now() - begunAt };
 }
 
-async function failureOf(place: AuditPlace, role: string, tried: readonly Tried[]): Promise<Failure | undefined> {
+async function findFailure(place: AuditPlace, role: string, tried: readonly Tried[]): Promise<Failure | undefined> {
   for (const { one: entry, scene } of tried) {
     const { problems } = await runCase(place, role, entry, scene);
     const [problem] = problems;
-    if (problem !== undefined) return { case: nameOf(entry), fails: inFewWords(problem) };
+    if (problem !== undefined) return { case: formatName(entry), fails: inFewWords(problem) };
   }
   return undefined;
 }
 
-function nameOf({ entry, name }: Case): string {
+function formatName({ entry, name }: Case): string {
   return `${entry.name}: ${name}`;
 }
 

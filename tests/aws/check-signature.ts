@@ -20,7 +20,7 @@ export interface KnownKey {
  * code; undefined: it is right. Written from AWS's document of the algorithm, without the signer that the adapters use.
  */
 export function wrongSignature(request: Arrived, service: string, keys: readonly KnownKey[], now = Date.now()) {
-  const parts = partsOf(request);
+  const parts = findParts(request);
   if (!parts) return "MissingAuthenticationToken";
   const [accessKeyId = "", ...scope] = parts.credential.split("/");
   const key = keys.find((knownKey) => knownKey.accessKeyId === accessKeyId && knownKey.sessionToken === parts.token);
@@ -47,7 +47,7 @@ export function wrongSignature(request: Arrived, service: string, keys: readonly
     : "XAmzContentSHA256Mismatch";
 }
 
-function partsOf(request: Arrived) {
+function findParts(request: Arrived) {
   const pairs = request.query.split("&").filter(Boolean).sort();
   const query = new URLSearchParams(request.query);
   const authorization = request.headers.authorization;

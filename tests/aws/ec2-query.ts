@@ -15,7 +15,7 @@ export class Ec2Refusal extends Error {
   }
 }
 
-export async function parametersOf(request: IncomingMessage): Promise<Parameters> {
+export async function readParameters(request: IncomingMessage): Promise<Parameters> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
   return new Map(new URLSearchParams(Buffer.concat(parts).toString()));
@@ -28,7 +28,7 @@ export function listed(parameters: Parameters, name: string): string[] {
   return values;
 }
 
-export function tagsOf(parameters: Parameters, name: string): Record<string, string> {
+export function readTags(parameters: Parameters, name: string): Record<string, string> {
   const tags: Record<string, string> = {};
   for (let at = 1; parameters.has(`${name}.${at}.Key`); at += 1) {
     tags[parameters.get(`${name}.${at}.Key`) ?? ""] = parameters.get(`${name}.${at}.Value`) ?? "";
@@ -49,11 +49,11 @@ export function paged(parameters: Parameters, name: string, rows: readonly objec
 }
 
 /** Lists are `item`s, as in the answers of EC2. */
-export function xmlOf(name: string, value: unknown): string {
-  if (Array.isArray(value)) return `<${name}>${value.map((entry) => xmlOf("item", entry)).join("")}</${name}>`;
+export function formatXml(name: string, value: unknown): string {
+  if (Array.isArray(value)) return `<${name}>${value.map((entry) => formatXml("item", entry)).join("")}</${name}>`;
   if (typeof value !== "object" || value === null) return `<${name}>${escaped(String(value))}</${name}>`;
   return `<${name}>${Object.entries(value)
-    .map(([key, entry]) => xmlOf(key, entry))
+    .map(([key, entry]) => formatXml(key, entry))
     .join("")}</${name}>`;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { HOUR_MS } from "#core/units.ts";
-import { Ec2Refusal, listed, type Parameters, paged, parametersOf, tagsOf, xmlOf } from "./ec2-query.ts";
+import { Ec2Refusal, formatXml, listed, type Parameters, paged, readParameters, readTags } from "./ec2-query.ts";
 import type { TestServer } from "./test-server.ts";
 
 /**
@@ -81,7 +81,7 @@ export async function startEc2(): Promise<FakeEc2> {
   const instances = new Map<string, string>();
   const calls: string[] = [];
 
-  const stateOf = ({ made, owner }: FakeSnapshot) => {
+  const getState = ({ made, owner }: FakeSnapshot) => {
     if (owner === OWN && now < made + settings.snapshotMs) return "pending";
     return settings.failSnapshots ? "error" : "completed";
   };
@@ -89,7 +89,7 @@ export async function startEc2(): Promise<FakeEc2> {
   const snapshotXml = (snapshot: FakeSnapshot) => ({
     snapshotId: snapshot.id,
     volumeId: snapshot.volume,
-    status: stateOf(snapshot),
+    status: getState(snapshot),
     startTime: new Date(snapshot.made).toISOString(),
     ownerId: snapshot.owner,
     description: snapshot.description,
@@ -125,7 +125,7 @@ export async function startEc2(): Promise<FakeEc2> {
     if (knownVolume) return volumeXml(knownVolume);
     const from = parameters.get("SnapshotId");
     const source = from === undefined ? undefined : snapshotNamed(from);
-    if (source && stateOf(source) !== "completed") throw new Ec2Refusal("IncorrectState");
+    if (source && getState(source) !== "completed") throw new Ec2Refusal("IncorrectState");
     const made: FakeVolume = {
       id: newId("vol"),
       zone: parameters.get("AvailabilityZone") ?? "",
@@ -135,7 +135,7 @@ export async function startEc2(): Promise<FakeEc2> {
       from,
       made: now,
       request,
-      tags: tagsOf(parameters, "TagSpecification.1.Tag"),
+      tags: readTags(parameters, "TagSpecification.1.Tag"),
       state: "available",
       content: source?.content ?? "",
       instance: undefined,
@@ -147,7 +147,7 @@ export async function startEc2(): Promise<FakeEc2> {
 
   function createSnapshot(parameters: Parameters): object {
     const { id: volume, content } = volumeNamed(parameters.get("VolumeId"));
-    const tags = tagsOf(parameters, "TagSpecification.1.Tag");
+    const tags = readTags(parameters, "TagSpecification.1.Tag");
     const description = parameters.get("Description") ?? "";
     const made = { id: newId("snap"), volume, owner: OWN, description, made: now, content, tags };
     snapshots.set(made.id, made);
@@ -202,13 +202,13 @@ export async function startEc2(): Promise<FakeEc2> {
     },
     CreateTags(parameters) {
       const snapshot = snapshotNamed(parameters.get("ResourceId.1"));
-      snapshot.tags = { ...snapshot.tags, ...tagsOf(parameters, "Tag") };
+      snapshot.tags = { ...snapshot.tags, ...readTags(parameters, "Tag") };
       return { return: "true" };
     },
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const parameters = await parametersOf(request);
+    const parameters = await readParameters(request);
     const name = parameters.get("Action") ?? "";
     calls.push(name);
     await held.get(name);
@@ -217,11 +217,11 @@ export async function startEc2(): Promise<FakeEc2> {
     try {
       const found = fault && !fault.effect ? {} : (actions[name] ?? refuse("InvalidAction"))(parameters);
       if (fault) throw new Ec2Refusal(fault.code, fault.status);
-      response.end(xmlOf(`${name}Response`, found));
+      response.end(formatXml(`${name}Response`, found));
     } catch (error) {
       if (!(error instanceof Ec2Refusal)) throw error;
       response.statusCode = error.status;
-      response.end(xmlOf("Response", { Errors: { Error: { Code: error.code, Message: "It was refused" } } }));
+      response.end(formatXml("Response", { Errors: { Error: { Code: error.code, Message: "It was refused" } } }));
     }
   }
 

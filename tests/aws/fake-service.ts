@@ -32,7 +32,7 @@ export async function startFakeService(
   let keys: readonly KnownKey[] = [fakeKey];
   let troubles: Trouble[] = [];
   const server = createServer(async (message, response) => {
-    const request = await arrivedOf(message);
+    const request = await getArrived(message);
     calls.push(request);
     const trouble = troubles.shift();
     if (trouble === "silence") return;
@@ -59,7 +59,7 @@ export async function startFakeService(
   };
 }
 
-async function arrivedOf(message: IncomingMessage): Promise<Arrived> {
+async function getArrived(message: IncomingMessage): Promise<Arrived> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) chunks.push(chunk as Buffer);
   const [path = "", query = ""] = (message.url ?? "").split("?");

@@ -56,7 +56,7 @@ async function installedJars({ group, artifact, version }: JavaServer): Promise<
   const draft = await mkdtemp(`${path}.`);
   try {
     const pom = join(draft, "pom.xml");
-    await writeFile(pom, pomOf(`<groupId>${group}</groupId><artifactId>${artifact}</artifactId>`, version));
+    await writeFile(pom, getPom(`<groupId>${group}</groupId><artifactId>${artifact}</artifactId>`, version));
     const words = ["-q", "-B", "-f", pom, plugin, "-DincludeScope=runtime", `-DoutputDirectory=${draft}/jars`];
     await run("mvn", words, { timeout: installedWithinMs });
     // Of two that install it at once the second has nothing to do any more.
@@ -71,7 +71,7 @@ async function installedJars({ group, artifact, version }: JavaServer): Promise<
   }
 }
 
-function pomOf(dependency: string, version: string): string {
+function getPom(dependency: string, version: string): string {
   return `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>berth.test</groupId><artifactId>server</artifactId><version>1</version>

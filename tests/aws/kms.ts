@@ -22,7 +22,7 @@ export async function startKms(keyId: string): Promise<FakeKms> {
     if (request.headers["content-type"] !== "application/x-amz-json-1.1") return refuse("SerializationException");
     if (!isEnabled) return refuse("DisabledException");
     const context = JSON.stringify(input.EncryptionContext ?? {});
-    if (nameOf(request) === "GenerateDataKey") {
+    if (formatName(request) === "GenerateDataKey") {
       if (input.KeyId !== keyId || input.KeySpec !== "AES_256") return refuse("NotFoundException");
       const plain = randomBytes(32);
       const CiphertextBlob = wrap(plain, context, materials).toString("base64");
@@ -38,7 +38,7 @@ export async function startKms(keyId: string): Promise<FakeKms> {
 
   return {
     ...service,
-    names: () => service.calls.map(nameOf),
+    names: () => service.calls.map(formatName),
     rotate: () => void materials.push(randomBytes(32)),
     disable() {
       isEnabled = false;
@@ -56,7 +56,7 @@ interface Input {
   readonly EncryptionContext?: object;
 }
 
-function nameOf({ headers }: Arrived): string {
+function formatName({ headers }: Arrived): string {
   return (headers["x-amz-target"] ?? "").replace("TrentService.", "");
 }
 

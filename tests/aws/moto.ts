@@ -16,13 +16,13 @@ export async function startMoto(variable?: "TEST_STS_URL"): Promise<TestServer |
   const running = variable && process.env[variable];
   if (running) return { endpoint: running.replace(/\/+$/, ""), stop: async () => undefined };
   const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", "0"], { stdio: ["ignore", "pipe", "pipe"] });
-  const endpoint = await addressOf(child);
+  const endpoint = await findAddress(child);
   if (endpoint === undefined) return undefined;
   return processServer(child, endpoint);
 }
 
 /** It says where it listens on its error output, among other lines. */
-async function addressOf(child: ChildProcess): Promise<string | undefined> {
+async function findAddress(child: ChildProcess): Promise<string | undefined> {
   const failed = once(child, "error").then(([error]) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -32,8 +32,8 @@ export async function createQueues(
   await client.send(new CreateQueueCommand({ QueueName: names.webhooks, Attributes: { VisibilityTimeout } }));
   const Attributes = { VisibilityTimeout, FifoQueue: "true" };
   await client.send(new CreateQueueCommand({ QueueName: names.pools, Attributes }));
-  const urlOf = (name: string) => `${endpoint}/${account}/${name}`;
-  return { work: urlOf(names.work), pools: urlOf(names.pools), webhooks: urlOf(names.webhooks) };
+  const formatUrl = (name: string) => `${endpoint}/${account}/${name}`;
+  return { work: formatUrl(names.work), pools: formatUrl(names.pools), webhooks: formatUrl(names.webhooks) };
 }
 
 /** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */

@@ -22,9 +22,9 @@ interface AwsStores {
 /** Opens stores on these two servers, and stops both in the end. */
 export function awsStores(dynamoDb: TestServer, sqs: TestServer) {
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-  const addressOf = ({ endpoint }: TestServer) => ({ endpoint, region: "us-east-1", credentials });
-  const records = dynamoClient(addressOf(dynamoDb), patient);
-  const messages = sqsClient(addressOf(sqs), patient);
+  const getAddress = ({ endpoint }: TestServer) => ({ endpoint, region: "us-east-1", credentials });
+  const records = dynamoClient(getAddress(dynamoDb), patient);
+  const messages = sqsClient(getAddress(sqs), patient);
   return {
     async open(): Promise<AwsStores> {
       const name = randomUUID();

@@ -3,7 +3,7 @@ import type { KubeObject } from "../cluster/client.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import type { Pod } from "../cluster/kubelet/pod.ts";
 import { applyManifests, readManifests } from "../cluster/manifests.ts";
-import { jobsOf, podsOf } from "../cluster/objects.ts";
+import { getJobs, getPods } from "../cluster/objects.ts";
 import { follow } from "../cluster/watch.ts";
 
 /** Of deploy/kubernetes. */
@@ -14,7 +14,7 @@ export async function startBenchCluster(nodes: Readonly<Record<string, number>>)
   const cluster = await startCluster({
     // As on a real cluster: a thousand nodes that beat each second would be what is measured.
     nodeGraceSeconds: 40,
-    scriptOf: (pod) => ({ main: { ...lifeOf(pod.spec.containers[0]?.image ?? "") } }),
+    scriptOf: (pod) => ({ main: { ...getLife(pod.spec.containers[0]?.image ?? "") } }),
   });
   const manifests = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
   await applyManifests(cluster.admin, await readManifests(manifests));
@@ -29,7 +29,7 @@ export async function startBenchCluster(nodes: Readonly<Record<string, number>>)
 export const imageThatEnds = (afterMs: number) => `berth.test/ends:${afterMs}`;
 export const imageThatLives = "berth.test/lives:1";
 
-function lifeOf(image: string): { readonly exitCode?: number; readonly afterMs?: number } {
+function getLife(image: string): { readonly exitCode?: number; readonly afterMs?: number } {
   const [, afterMs] = /^berth\.test\/ends:(\d+)$/.exec(image) ?? [];
   return afterMs === undefined ? {} : { exitCode: 0, afterMs: Number(afterMs) };
 }
@@ -50,16 +50,16 @@ export function watchRuns({ admin }: Cluster, place = namespace): WatchedRuns {
   const following = Promise.all([
     follow<KubeObject>(
       admin,
-      jobsOf(place),
-      (type, { metadata }) => note(type === "DELETED" ? removed : created, uidOf(metadata, metadata.name)),
+      getJobs(place),
+      (type, { metadata }) => note(type === "DELETED" ? removed : created, formatUid(metadata, metadata.name)),
       ending.signal,
     ),
     follow<Pod>(
       admin,
-      podsOf(place),
+      getPods(place),
       (_, { metadata, status }) => {
         const isOver = status.containerStatuses?.some(({ state }) => state.terminated !== undefined) ?? false;
-        if (isOver) note(ended, uidOf(metadata, metadata.labels?.["batch.kubernetes.io/job-name"] ?? ""));
+        if (isOver) note(ended, formatUid(metadata, metadata.labels?.["batch.kubernetes.io/job-name"] ?? ""));
       },
       ending.signal,
     ),
@@ -77,6 +77,6 @@ export function watchRuns({ admin }: Cluster, place = namespace): WatchedRuns {
 
 type Times = Map<string, number>;
 
-function uidOf({ labels }: KubeObject["metadata"], otherwise: string): string {
+function formatUid({ labels }: KubeObject["metadata"], otherwise: string): string {
   return labels?.["berth/uid"] ?? otherwise;
 }

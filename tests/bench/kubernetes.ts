@@ -3,12 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildBinary, whyNotBuilt } from "../cluster/binary.ts";
 import type { KubeClient } from "../cluster/client.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { jobNamed, jobsOf, must, podsOf } from "../cluster/objects.ts";
+import { getJobs, getPods, jobNamed, must } from "../cluster/objects.ts";
 import { imageThatEnds, imageThatLives, namespace, startBenchCluster, type WatchedRuns, watchRuns } from "./cluster.ts";
-import { cancelJob, submitJob, timeOf, untilActive } from "./core/jobs.ts";
+import { cancelJob, parseTime, submitJob, untilActive } from "./core/jobs.ts";
 import { type Measure, percentileRows, type Row } from "./measure.ts";
-import { cpuOf, type LocalStack, until, withStack } from "./server/local-stack.ts";
-import { requestsOf } from "./server/server-requests.ts";
+import { type LocalStack, readCpu, until, withStack } from "./server/local-stack.ts";
+import { countRequests } from "./server/server-requests.ts";
 
 const nodes = Number(process.env.BERTH_BENCH_NODES ?? 50);
 const jobs = Number(process.env.BERTH_BENCH_JOBS ?? nodes * 8);
@@ -84,7 +84,7 @@ async function bareRate(cluster: Cluster): Promise<Rate> {
   const options = { propagationPolicy: "Background" };
   const removing = inParallel(jobs, async (n) => {
     await until(() => runs.ended.get(`job-${n}`), patienceMs);
-    must(await admin.remove(`${jobsOf(place)}/job-${n}`, options));
+    must(await admin.remove(`${getJobs(place)}/job-${n}`, options));
   });
   await Promise.all([
     removing,
@@ -95,7 +95,7 @@ async function bareRate(cluster: Cluster): Promise<Rate> {
   const serverMs = (cpuOfServers(cluster) - cpuBefore) / jobs;
   await runs.stop();
   await until(async () => {
-    const { body } = await admin.get<{ items: readonly object[] }>(`${podsOf(place)}?limit=1`);
+    const { body } = await admin.get<{ items: readonly object[] }>(`${getPods(place)}?limit=1`);
     return body.items.length === 0 ? true : undefined;
   }, patienceMs);
   return { perSecond, serverMs };
@@ -104,13 +104,13 @@ async function bareRate(cluster: Cluster): Promise<Rate> {
 /** Of creations at the same moment the quota lets one through: the others are told to try again, as Berth does. */
 async function makeBare(admin: KubeClient, place: string, job: object): Promise<void> {
   for (;;) {
-    const answer = await admin.post(jobsOf(place), job);
+    const answer = await admin.post(getJobs(place), job);
     if (answer.status !== 409) return void must(answer);
   }
 }
 
 function cpuOfServers({ controlPlane }: Cluster): number {
-  return controlPlane.processIds.reduce((sum, pid) => sum + cpuOf(pid), 0);
+  return controlPlane.processIds.reduce((sum, pid) => sum + readCpu(pid), 0);
 }
 
 /** Nothing else happens; then all of them are cancelled, one after the other too. */
@@ -125,7 +125,7 @@ async function oneByOne(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
     ids.push(id);
   }
   for (const id of ids) {
-    const uid = uidOf(stack, id);
+    const uid = formatUid(stack, id);
     const begun = Date.now();
     await cancelJob(stack, id);
     toRemoved.push((await until(() => runs.removed.get(uid), patienceMs)) - begun);
@@ -147,12 +147,12 @@ async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   for (const id of next) await untilActive(stack, id, patienceMs);
 
   const freed = first.map((id) => {
-    const uid = uidOf(stack, id);
+    const uid = formatUid(stack, id);
     const line = stack.lines.slice(from).find(({ uid: of, did }) => of === uid && did === "released");
-    return { at: line ? timeOf(line) : Number.NaN, endedAt: runs.ended.get(uid) ?? Number.NaN };
+    return { at: line ? parseTime(line) : Number.NaN, endedAt: runs.ended.get(uid) ?? Number.NaN };
   });
   const freedAt = freed.map(({ at }) => at).sort((a, b) => a - b);
-  const createdAt = next.map((id) => runs.created.get(uidOf(stack, id)) ?? Number.NaN).sort((a, b) => a - b);
+  const createdAt = next.map((id) => runs.created.get(formatUid(stack, id)) ?? Number.NaN).sort((a, b) => a - b);
   for (const id of next) await cancelJob(stack, id);
   const note = `active for ${longRunMs / 1000} s; from what the kubelet said to the log line`;
   return [
@@ -179,9 +179,9 @@ async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
 async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare: Rate): Promise<Row[]> {
   await until(() => (runs.removed.size >= runs.created.size ? true : undefined), patienceMs);
   const from = stack.lines.length;
-  const before = { made: runs.created.size, requests: await requestsOf(cluster) };
+  const before = { made: runs.created.size, requests: await countRequests(cluster) };
   const begun = Date.now();
-  const cpuBefore = { servers: cpuOfServers(cluster), stack: cpuOf(stack.pid) };
+  const cpuBefore = { servers: cpuOfServers(cluster), stack: readCpu(stack.pid) };
   await inParallel(jobs, async (n) => {
     const hasRoom = () => n - (runs.created.size - before.made) < mostWaiting - atOnce;
     await until(() => (hasRoom() ? true : undefined), patienceMs);
@@ -190,14 +190,14 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
   await until(() => (runs.removed.size - before.made >= jobs ? true : undefined), patienceMs);
   const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
   const serverMs = (cpuOfServers(cluster) - cpuBefore.servers) / jobs;
-  const stackMs = (cpuOf(stack.pid) - cpuBefore.stack) / jobs;
-  const linesOf = (did: string) => stack.lines.slice(from).filter((line) => line.did === did).length;
+  const stackMs = (readCpu(stack.pid) - cpuBefore.stack) / jobs;
+  const getLines = (did: string) => stack.lines.slice(from).filter((line) => line.did === did).length;
   await until(async () => {
     // Each time it reads the whole log, on the processors that are measured.
     await sleep(500);
-    return linesOf("completed") >= jobs ? true : undefined;
+    return getLines("completed") >= jobs ? true : undefined;
   }, patienceMs);
-  const requests = await requestsOf(cluster);
+  const requests = await countRequests(cluster);
   const input = (kind: string) => ((requests.get(kind) ?? 0) - (before.requests.get(kind) ?? 0)) / jobs;
   const note = `${jobs} jobs through ${nodes} nodes of 8 GPUs`;
   const toDeletion = `${note}, each created, run to its end and deleted`;
@@ -211,7 +211,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
     { name: "cluster: Jobs made per job", value: (runs.created.size - before.made) / jobs, unit: "", limit: 1 },
     {
       name: "cluster: grants that nothing could be bound with",
-      value: linesOf("withdraws its grant"),
+      value: getLines("withdraws its grant"),
       unit: "",
       limit: 0,
     },
@@ -224,7 +224,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
   ];
 }
 
-function uidOf(stack: LocalStack, id: string): string {
+function formatUid(stack: LocalStack, id: string): string {
   const line = stack.lines.find(({ event, look: message }) => event === "look" && String(message).endsWith(`|${id}`));
   return String(line?.uid);
 }

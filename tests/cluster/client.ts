@@ -71,7 +71,7 @@ export function kubeClient(access: Access): KubeClient {
     return response;
   };
   const call = async <Body>(method: string, path: string, body?: object | string, type = "application/json") =>
-    answerOf<Body>(await send(method, path, body, type));
+    getAnswer<Body>(await send(method, path, body, type));
   return {
     access,
     get: (path) => call("GET", path),
@@ -85,14 +85,14 @@ export function kubeClient(access: Access): KubeClient {
 }
 
 /** The whole of a reply, as text. */
-export async function textOf(response: IncomingMessage): Promise<string> {
+export async function readText(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part as Buffer);
   return Buffer.concat(parts).toString();
 }
 
-async function answerOf<Body>(response: IncomingMessage): Promise<Answer<Body>> {
-  const text = await textOf(response);
+async function getAnswer<Body>(response: IncomingMessage): Promise<Answer<Body>> {
+  const text = await readText(response);
   const isJson = response.headers["content-type"]?.includes("json") ?? false;
   return { status: response.statusCode ?? 0, body: (isJson ? JSON.parse(text) : text) as Body };
 }

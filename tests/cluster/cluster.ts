@@ -12,7 +12,7 @@ export interface Cluster {
   readonly controlPlane: ControlPlane;
   readonly kubelet: Kubelet;
   readonly admin: KubeClient;
-  clientOf(user: ClusterUser): KubeClient;
+  openClient(user: ClusterUser): KubeClient;
   /** In the order asked for. */
   addNodes(nodes: readonly NodeOptions[]): Promise<PretendNode[]>;
   stop(): Promise<void>;
@@ -23,7 +23,7 @@ export async function startCluster(options: ControlPlaneOptions & KubeletOptions
   const controlPlane = await startControlPlane(await binaryPath(process.env), options);
   const clients: KubeClient[] = [];
   const clientOf = (user: ClusterUser) => {
-    const client = kubeClient(controlPlane.accessOf(user));
+    const client = kubeClient(controlPlane.getAccess(user));
     clients.push(client);
     return client;
   };
@@ -34,7 +34,7 @@ export async function startCluster(options: ControlPlaneOptions & KubeletOptions
     controlPlane,
     kubelet,
     admin,
-    clientOf,
+    openClient: clientOf,
     addNodes: (nodes) => Promise.all(nodes.map((node) => kubelet.addNode(node))),
     async stop() {
       for (const client of clients) client.close();

@@ -10,13 +10,13 @@ import { type Cluster, seen, startCluster } from "./cluster.ts";
 import { isAlive } from "./container/supervisor-fixture.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { Pod } from "./kubelet/pod.ts";
-import { endsWith, type Job, jobsOf, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
+import { endsWith, getJobs, type Job, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
 
 describe("a control plane", () => {
   it("is the version that it says, speaks TLS alone, and lets in nobody without a token", async () => {
     const controlPlane = await startControlPlane(await binaryPath(process.env));
     try {
-      const access = controlPlane.accessOf("admin");
+      const access = controlPlane.getAccess("admin");
       const [admin, stranger] = [kubeClient(access), kubeClient({ ...access, token: "guessed" })];
 
       const { body } = await admin.get<{ gitVersion: string }>("/version");
@@ -90,7 +90,7 @@ describe("Jobs on pretend nodes", () => {
   it("completes with the exit code of its container", async () => {
     await makeJob(cluster.admin, namespace, "done", { script: { main: { exitCode: 0 } }, gpus: 8 });
 
-    const job = await seen<Job>(cluster.admin, jobsOf(namespace), isOver("done"));
+    const job = await seen<Job>(cluster.admin, getJobs(namespace), isOver("done"));
     const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "done"), () => true);
 
     expect(job.status).toMatchObject({ succeeded: 1, conditions: [{}, { type: "Complete" }] });
@@ -103,7 +103,7 @@ describe("Jobs on pretend nodes", () => {
   it("fails with the exit code of its container", async () => {
     await makeJob(cluster.admin, namespace, "fails", { script: { main: { exitCode: 42, afterMs: 50 } } });
 
-    const job = await seen<Job>(cluster.admin, jobsOf(namespace), isOver("fails"));
+    const job = await seen<Job>(cluster.admin, getJobs(namespace), isOver("fails"));
     const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "fails"), () => true);
 
     expect(job.status.conditions).toContainEqual(
@@ -121,7 +121,7 @@ describe("Jobs on pretend nodes", () => {
       },
     });
 
-    await seen<Job>(cluster.admin, jobsOf(namespace), isOver("real"));
+    await seen<Job>(cluster.admin, getJobs(namespace), isOver("real"));
     const pod = await seen<Pod>(cluster.admin, podsOfJob(namespace, "real"), () => true);
 
     expect(pod.status).toMatchObject({ containerStatuses: [{ state: terminated(5, "Error") }] });
@@ -145,7 +145,7 @@ describe("a control plane that crashed", () => {
         await writeFile(file, "");
         await makeJob(cluster.admin, namespace, "after", options);
 
-        const jobs = ["before", "after"].map((name) => seen<Job>(cluster.admin, jobsOf(namespace), isOver(name)));
+        const jobs = ["before", "after"].map((name) => seen<Job>(cluster.admin, getJobs(namespace), isOver(name)));
         expect((await Promise.all(jobs)).map(({ status }) => status.succeeded)).toEqual([1, 1]);
       } finally {
         await cluster.stop();

@@ -41,7 +41,7 @@ export interface ControlPlaneOptions {
 /** A running control plane: etcd, API server, scheduler, controller manager. */
 export interface ControlPlane {
   readonly nodeGraceSeconds: number;
-  accessOf(user: ClusterUser): Access;
+  getAccess(user: ClusterUser): Access;
   /** Of the API server; a pretend kubelet serves with the same pair. */
   readonly serving: { readonly cert: string; readonly key: string };
   /** Its data, certificates and logs. */
@@ -113,7 +113,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   if (cert === undefined || key === undefined) throw new Error("The API server wrote no certificate");
   const accessOf = (user: ClusterUser) => ({ url, ca: cert, token: tokens[user] });
   await writeKubeconfigs(home, accessOf);
-  const partOf = (name: PartName): Part => {
+  const buildPart = (name: PartName): Part => {
     const part = parts.find((part) => part.name === name);
     if (!part) throw new Error(`The control plane has no ${name}`);
     return part;
@@ -122,7 +122,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   start("scheduler", [`--config=${join(home, "scheduler.json")}`, "--secure-port=0"]);
   return {
     nodeGraceSeconds,
-    accessOf,
+    getAccess: accessOf,
     serving: { cert, key },
     home,
     get processIds() {
@@ -130,11 +130,11 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
     },
     guard: (processGroup) => sweeper.guard(processGroup),
     async restart(name) {
-      await partOf(name).restart();
+      await buildPart(name).restart();
       await isReady();
     },
-    pause: (name) => process.kill(partOf(name).pid, "SIGSTOP"),
-    resume: (name) => process.kill(partOf(name).pid, "SIGCONT"),
+    pause: (name) => process.kill(buildPart(name).pid, "SIGSTOP"),
+    resume: (name) => process.kill(buildPart(name).pid, "SIGCONT"),
     stop,
   };
 }
@@ -148,7 +148,7 @@ async function writeTokens(home: string): Promise<Record<ClusterUser, string>> {
 }
 
 /** JSON is YAML, and what the parts read as their configuration may be either. */
-async function writeKubeconfigs(home: string, accessOf: (user: ClusterUser) => Access): Promise<void> {
+async function writeKubeconfigs(home: string, getAccess: (user: ClusterUser) => Access): Promise<void> {
   const write = (name: string, content: object) =>
     writeFile(join(home, name), JSON.stringify(content), { mode: 0o600 });
   const kubeconfig = ({ url, token }: Access) => ({
@@ -162,7 +162,7 @@ async function writeKubeconfigs(home: string, accessOf: (user: ClusterUser) => A
     users: [{ name: "bench", user: { token } }],
   });
   await Promise.all([
-    ...(Object.keys(users) as ClusterUser[]).map((user) => write(`${user}.kubeconfig`, kubeconfig(accessOf(user)))),
+    ...(Object.keys(users) as ClusterUser[]).map((user) => write(`${user}.kubeconfig`, kubeconfig(getAccess(user)))),
     write("scheduler.json", {
       apiVersion: "kubescheduler.config.k8s.io/v1",
       kind: "KubeSchedulerConfiguration",

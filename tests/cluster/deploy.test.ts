@@ -5,7 +5,7 @@ import { type KubeClient, type KubeObject, kubeClient } from "./client.ts";
 import { type Cluster, removed, seen, startCluster } from "./cluster.ts";
 import type { Pod } from "./kubelet/pod.ts";
 import { applyManifests, kustomizedFiles, readManifests } from "./manifests.ts";
-import { claimsOf, jobsOf, makeJob, must, podsOf, podsOfJob } from "./objects.ts";
+import { getClaims, getJobs, getPods, makeJob, must, podsOfJob } from "./objects.ts";
 import { exec } from "./stream-client.ts";
 
 const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
@@ -19,8 +19,8 @@ beforeAll(async () => {
   cluster = await startCluster();
   await applyManifests(cluster.admin, await readManifests(folder));
   await cluster.addNodes([{ name: "gpu-a", instanceType: "p5.48xlarge" }]);
-  berth = cluster.clientOf("berth");
-  serviceAccount = kubeClient({ ...cluster.controlPlane.accessOf("admin"), headers: { "Impersonate-User": account } });
+  berth = cluster.openClient("berth");
+  serviceAccount = kubeClient({ ...cluster.controlPlane.getAccess("admin"), headers: { "Impersonate-User": account } });
 });
 
 afterAll(async () => {
@@ -135,7 +135,7 @@ describe.each(["the group", "the service account"])("%s", (who) => {
 });
 
 describe("the group of requests that run commands", () => {
-  const client = () => cluster.clientOf("commands");
+  const client = () => cluster.openClient("commands");
 
   it.each([
     `get jobs.batch ${namespace}`,
@@ -199,15 +199,15 @@ describe("an environment", () => {
     };
     must(
       await berth.post(
-        claimsOf(namespace),
+        getClaims(namespace),
         object("v1", "PersistentVolumeClaim", { metadata: { name: "disk" }, spec: claim }),
       ),
     );
 
     const pod = await seen<Pod>(berth, podsOfJob(namespace, "work"), ({ status }) => status.phase === "Running");
-    const log = must(await berth.get<string>(`${podsOf(namespace)}/${pod.metadata.name}/log`));
+    const log = must(await berth.get<string>(`${getPods(namespace)}/${pod.metadata.name}/log`));
     const result = await exec(berth, { namespace, pod: pod.metadata.name, command: ["sh", "-c", "exit 4"] });
-    await berth.remove(`${jobsOf(namespace)}/work`, {
+    await berth.remove(`${getJobs(namespace)}/work`, {
       propagationPolicy: "Background",
       preconditions: { uid: job.uid },
     });
@@ -219,7 +219,7 @@ describe("an environment", () => {
     expect(pod).toMatchObject({ spec: { priority: 100_000, preemptionPolicy: "Never" } });
     expect(log).toBe("hello\n");
     expect(result.status.details).toMatchObject({ causes: [{ reason: "ExitCode", message: "4" }] });
-    expect((await berth.get(`${claimsOf(namespace)}/disk`)).status).toBe(200);
+    expect((await berth.get(`${getClaims(namespace)}/disk`)).status).toBe(200);
   });
 
   it("is refused what reaches for its node", async () => {
@@ -253,8 +253,8 @@ describe("volumes", () => {
   const mayChange = [{ apiGroups: [""], resources: ["persistentvolumes"], verbs: ["get", "patch"] }];
   let people: Record<string, KubeClient>;
 
-  const clientOf = (name: string) =>
-    kubeClient({ ...cluster.controlPlane.accessOf("admin"), headers: { "Impersonate-User": name } });
+  const getClient = (name: string) =>
+    kubeClient({ ...cluster.controlPlane.getAccess("admin"), headers: { "Impersonate-User": name } });
   const bind = async (user: string, role: string, where = "") => {
     const kind = where ? "RoleBinding" : "ClusterRoleBinding";
     const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: where ? "Role" : "ClusterRole", name: role };
@@ -277,7 +277,12 @@ describe("volumes", () => {
     await bind("by-hand", "berth");
     await bind("by-hand", "berth", namespace);
     await bind("provisioner", "volumes");
-    people = { group: berth, account: serviceAccount, hand: clientOf("by-hand"), provisioner: clientOf("provisioner") };
+    people = {
+      group: berth,
+      account: serviceAccount,
+      hand: getClient("by-hand"),
+      provisioner: getClient("provisioner"),
+    };
     while ((await berth.patch(`${path}/theirs?dryRun=All`, touched)).status !== 422) await sleep(50);
     for (const name of ["hand", "provisioner"]) while ((await change(name, "ours", touched)) !== 200) await sleep(50);
   });

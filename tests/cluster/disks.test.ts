@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { KubeObject } from "./client.ts";
 import { type Cluster, seen, startCluster } from "./cluster.ts";
 import type { Pod } from "./kubelet/pod.ts";
-import { claimsOf, jobsOf, makeJob, makeNamespace, must, podsOfJob } from "./objects.ts";
+import { getClaims, getJobs, makeJob, makeNamespace, must, podsOfJob } from "./objects.ts";
 
 interface Claim extends KubeObject {
   readonly spec: { readonly volumeName?: string };
@@ -36,7 +36,7 @@ async function makeClaim(name: string, more: object = {}): Promise<void> {
     ...more,
   };
   must(
-    await cluster.admin.apply(`${claimsOf(namespace)}/${name}`, {
+    await cluster.admin.apply(`${getClaims(namespace)}/${name}`, {
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: { name },
@@ -59,20 +59,20 @@ const says = (text: string) => (pod: Pod) => JSON.stringify(pod.status).includes
 const bound = (name: string) =>
   seen<Claim>(
     cluster.admin,
-    claimsOf(namespace),
+    getClaims(namespace),
     ({ metadata, status }) => metadata.name === name && status.phase === "Bound",
   );
 
 describe("a gp3 disk", () => {
   it("is made in the zone of the pod that first wants it, and keeps later pods there", async () => {
     await makeClaim("home");
-    const waiting = must(await cluster.admin.get<Claim>(`${claimsOf(namespace)}/home`));
+    const waiting = must(await cluster.admin.get<Claim>(`${getClaims(namespace)}/home`));
 
     await makeJob(cluster.admin, namespace, "first", mounts("home", "us-east-1b"));
     await podWhere("first", isRunning);
     const { spec } = await bound("home");
     const volume = must(await cluster.admin.get(`${volumes}/${spec.volumeName}`));
-    await cluster.admin.remove(`${jobsOf(namespace)}/first`, { propagationPolicy: "Background" });
+    await cluster.admin.remove(`${getJobs(namespace)}/first`, { propagationPolicy: "Background" });
     await makeJob(cluster.admin, namespace, "elsewhere", mounts("home", "us-east-1a"));
     const stuck = await podWhere("elsewhere", says("didn't match PersistentVolume's node affinity"));
 
@@ -93,7 +93,7 @@ describe("a gp3 disk", () => {
 
     await makeJob(cluster.admin, namespace, "next", mounts("single"));
     await podWhere("next", says("ReadWriteOncePod access mode already in-use"));
-    await cluster.admin.remove(`${jobsOf(namespace)}/holder`, { propagationPolicy: "Background" });
+    await cluster.admin.remove(`${getJobs(namespace)}/holder`, { propagationPolicy: "Background" });
 
     await podWhere("next", isRunning);
   });
@@ -102,8 +102,8 @@ describe("a gp3 disk", () => {
     await makeClaim("old");
     await makeJob(cluster.admin, namespace, "writer", mounts("old", "us-east-1b"));
     const { spec } = await bound("old");
-    await cluster.admin.remove(`${jobsOf(namespace)}/writer`, { propagationPolicy: "Background" });
-    await cluster.admin.remove(`${claimsOf(namespace)}/old`);
+    await cluster.admin.remove(`${getJobs(namespace)}/writer`, { propagationPolicy: "Background" });
+    await cluster.admin.remove(`${getClaims(namespace)}/old`);
     const name = spec.volumeName ?? "";
     await seen<Claim>(
       cluster.admin,

@@ -23,21 +23,21 @@ export async function kustomizedFiles(folder: string): Promise<{ named: string[]
 export async function readManifests(folder: string): Promise<Manifest[]> {
   const { named } = await kustomizedFiles(folder);
   const files = await Promise.all(named.map((file) => readFile(join(folder, file), "utf8")));
-  return files.flatMap((text) => text.split(/^---$/m)).map(manifestOf);
+  return files.flatMap((text) => text.split(/^---$/m)).map(getManifest);
 }
 
 /** Applies them one after the other, as the API server says where they belong; throws when one is refused. */
 export async function applyManifests(client: KubeClient, manifests: readonly Manifest[]): Promise<KubeObject[]> {
   const applied: KubeObject[] = [];
   for (const manifest of manifests) {
-    const { status, body } = await client.apply(await pathOf(client, manifest), manifest.yaml);
+    const { status, body } = await client.apply(await formatPath(client, manifest), manifest.yaml);
     if (status >= 300) throw new Error(`${manifest.kind} ${manifest.name}: ${status} ${JSON.stringify(body)}`);
     applied.push(body);
   }
   return applied;
 }
 
-function manifestOf(yaml: string): Manifest {
+function getManifest(yaml: string): Manifest {
   const value = (pattern: RegExp) => pattern.exec(yaml)?.[1];
   const [apiVersion, kind, name] = [
     value(/^apiVersion: (\S+)$/m),
@@ -48,7 +48,7 @@ function manifestOf(yaml: string): Manifest {
   return { apiVersion, kind, name, namespace: value(/^ {2}namespace: (\S+)$/m), yaml };
 }
 
-async function pathOf(client: KubeClient, { apiVersion, kind, name, namespace }: Manifest): Promise<string> {
+async function formatPath(client: KubeClient, { apiVersion, kind, name, namespace }: Manifest): Promise<string> {
   const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const { body } = await client.get<{ resources: { name: string; kind: string; namespaced: boolean }[] }>(group);
   const resource = body.resources.find(

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { KubeObject } from "./client.ts";
 import { type Cluster, seen, startCluster } from "./cluster.ts";
 import type { Pod } from "./kubelet/pod.ts";
-import { endsWith, type Job, jobsOf, makeJob, makeNamespace, must, podsOf, podsOfJob } from "./objects.ts";
+import { endsWith, getJobs, getPods, type Job, makeJob, makeNamespace, must, podsOfJob } from "./objects.ts";
 import { exec } from "./stream-client.ts";
 
 interface Node extends KubeObject {
@@ -47,7 +47,7 @@ describe("a node that is lost", () => {
     );
     const unreached = await exec(cluster.admin, { namespace, pod: metadata.name, command: ["true"] });
     await node?.recover();
-    await seen<Job>(cluster.admin, jobsOf(namespace), ({ status }) => status.failed === 1);
+    await seen<Job>(cluster.admin, getJobs(namespace), ({ status }) => status.failed === 1);
 
     expect(lost.status.conditions).toContainEqual(
       expect.objectContaining({ type: "Ready", reason: "NodeStatusUnknown" }),
@@ -77,9 +77,9 @@ describe("a node that is lost", () => {
     node?.lose();
     await writeFile(file, "");
     await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("Unknown"));
-    const meanwhile = await seen<Pod>(cluster.admin, podsOf(namespace), () => true);
+    const meanwhile = await seen<Pod>(cluster.admin, getPods(namespace), () => true);
     await node?.recover();
-    const ended = await seen<Pod>(cluster.admin, podsOf(namespace), ({ status }) => status.phase === "Failed");
+    const ended = await seen<Pod>(cluster.admin, getPods(namespace), ({ status }) => status.phase === "Failed");
 
     expect(meanwhile.status.phase).toBe("Running");
     expect(ended.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 7 } } }] });
@@ -131,7 +131,7 @@ describe("a thousand nodes", () => {
       script: { main: { exitCode: 0, afterMs: 100 } },
     });
     const pinned = await seen<Pod>(cluster.admin, podsOfJob(namespace, "pinned"), isRunning);
-    await seen<Job>(cluster.admin, jobsOf(namespace), ({ status }) => status.succeeded === 200);
+    await seen<Job>(cluster.admin, getJobs(namespace), ({ status }) => status.succeeded === 200);
     const nodes = await listPages<Node>("/api/v1/nodes");
 
     expect(pinned.spec.nodeName).toBe("gpu-777");

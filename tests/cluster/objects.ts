@@ -17,12 +17,12 @@ export async function makeNamespace(client: KubeClient, name: string): Promise<s
   return name;
 }
 
-export const jobsOf = (namespace: string): string => `/apis/batch/v1/namespaces/${namespace}/jobs`;
-export const podsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
-export const claimsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
+export const getJobs = (namespace: string): string => `/apis/batch/v1/namespaces/${namespace}/jobs`;
+export const getPods = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+export const getClaims = (namespace: string): string => `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
 /** Lists the pods of a Job. */
 export const podsOfJob = (namespace: string, job: string): string =>
-  `${podsOf(namespace)}?labelSelector=batch.kubernetes.io/job-name=${job}`;
+  `${getPods(namespace)}?labelSelector=batch.kubernetes.io/job-name=${job}`;
 
 export interface JobOptions {
   readonly script?: PodScript;
@@ -40,7 +40,7 @@ export async function makeJob(
   name: string,
   options: JobOptions = {},
 ): Promise<KubeObject> {
-  return must(await client.apply(`${jobsOf(namespace)}/${name}`, jobNamed(name, options)));
+  return must(await client.apply(`${getJobs(namespace)}/${name}`, jobNamed(name, options)));
 }
 
 /** The object that makes such a Job. */

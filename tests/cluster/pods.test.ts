@@ -9,13 +9,13 @@ import { isAlive } from "./container/supervisor-fixture.ts";
 import type { Pod } from "./kubelet/pod.ts";
 import {
   endsWith,
+  getJobs,
+  getPods,
   type Job,
   type JobOptions,
-  jobsOf,
   makeJob,
   makeNamespace,
   must,
-  podsOf,
   podsOfJob,
 } from "./objects.ts";
 import { type WatchEvent, watchOnce } from "./watch.ts";
@@ -36,27 +36,32 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 /** Makes a Job and waits until its pod is as `test` wants it. */
-async function podOf(name: string, options: JobOptions, test: (pod: Pod) => boolean): Promise<Pod> {
+async function getPod(name: string, options: JobOptions, test: (pod: Pod) => boolean): Promise<Pod> {
   await makeJob(cluster.admin, namespace, name, options);
   return seen<Pod>(cluster.admin, podsOfJob(namespace, name), test);
 }
 
 const isRunning = ({ status }: Pod) => status.phase === "Running";
 const isOver = ({ status }: Pod) => status.phase === "Succeeded" || status.phase === "Failed";
-const conditionOf = ({ status }: Pod, type: string) => status.conditions?.find((condition) => condition.type === type);
+const findCondition = ({ status }: Pod, type: string) =>
+  status.conditions?.find((condition) => condition.type === type);
 
 describe("scheduling", () => {
   it("runs a pinned pod on its node", async () => {
     const pod = { nodeSelector: { "kubernetes.io/hostname": "gpu-b", "test/row": "7" } };
 
-    const { spec, metadata } = await podOf("pinned", { gpus: 1, pod }, isRunning);
+    const { spec, metadata } = await getPod("pinned", { gpus: 1, pod }, isRunning);
 
     expect(spec.nodeName).toBe("gpu-b");
     expect(metadata.labels).toMatchObject({ "topology.kubernetes.io/zone": "us-east-1b" });
   });
 
   it("says why a pod fits nowhere", async () => {
-    const { status } = await podOf("too-large", { gpus: 16 }, (pod) => conditionOf(pod, "PodScheduled") !== undefined);
+    const { status } = await getPod(
+      "too-large",
+      { gpus: 16 },
+      (pod) => findCondition(pod, "PodScheduled") !== undefined,
+    );
 
     expect(status.conditions).toContainEqual(
       expect.objectContaining({
@@ -69,7 +74,7 @@ describe("scheduling", () => {
   });
 
   it("keeps pods without a toleration off nodes with GPUs", async () => {
-    const { spec } = await podOf("no-toleration", { pod: { tolerations: [] } }, isRunning);
+    const { spec } = await getPod("no-toleration", { pod: { tolerations: [] } }, isRunning);
 
     expect(spec.nodeName).toBe("shared");
   });
@@ -88,13 +93,13 @@ describe("scheduling", () => {
 
     await seen<Job>(
       cluster.admin,
-      jobsOf(namespace),
+      getJobs(namespace),
       ({ metadata, status }) => metadata.name === "two" && status.succeeded === 2,
     );
 
     const { body } = await cluster.admin.get<{ items: Pod[] }>(podsOfJob(namespace, "two"));
     const logs = await Promise.all(
-      body.items.map(({ metadata }) => cluster.admin.get<string>(`${podsOf(namespace)}/${metadata.name}/log`)),
+      body.items.map(({ metadata }) => cluster.admin.get<string>(`${getPods(namespace)}/${metadata.name}/log`)),
     );
     expect(body.items.map(({ spec }) => spec.nodeName).sort()).toEqual(["gpu-a", "gpu-b"]);
     expect(logs.map((log) => log.body).sort()).toEqual(["I am 0 = 0\n", "I am 1 = 1\n"]);
@@ -105,27 +110,27 @@ describe("containers", () => {
   const init = (name: string, more: object = {}) => ({ name, image: "berth.test/init:1", ...more });
 
   it("wait for the init containers, which run one after the other", async () => {
-    const fileOf = (name: string) => join(cluster.controlPlane.home, name);
-    const inits = ["first", "second"].map((name) => init(name, endsWith(0, fileOf(name))));
+    const formatFile = (name: string) => join(cluster.controlPlane.home, name);
+    const inits = ["first", "second"].map((name) => init(name, endsWith(0, formatFile(name))));
     const script = { first: { process: true }, second: { process: true } } as const;
     await makeJob(cluster.admin, namespace, "inits", { pod: { initContainers: inits }, script });
     const become = (...order: readonly string[]) =>
       seen<Pod>(cluster.admin, podsOfJob(namespace, "inits"), (pod) => String(states(pod)) === String(order));
 
     const first = await become("running", "waiting", "waiting");
-    await writeFile(fileOf("first"), "");
+    await writeFile(formatFile("first"), "");
     const second = await become("terminated", "running", "waiting");
-    await writeFile(fileOf("second"), "");
+    await writeFile(formatFile("second"), "");
     const main = await become("terminated", "terminated", "running");
 
-    const initialized = [first, second, main].map((pod) => conditionOf(pod, "Initialized")?.status);
+    const initialized = [first, second, main].map((pod) => findCondition(pod, "Initialized")?.status);
     expect(initialized).toEqual(["False", "False", "True"]);
   });
 
   it("never start when an init container fails", async () => {
     const pod = { initContainers: [init("first")] };
 
-    const { status } = await podOf("init-fails", { pod, script: { first: { exitCode: 3 } } }, isOver);
+    const { status } = await getPod("init-fails", { pod, script: { first: { exitCode: 3 } } }, isOver);
 
     expect(status).toMatchObject({
       phase: "Failed",
@@ -137,7 +142,7 @@ describe("containers", () => {
   it("are not kept by a sidecar", async () => {
     const pod = { initContainers: [init("proxy", { restartPolicy: "Always" })] };
 
-    const { status } = await podOf("sidecar", { pod, script: { main: { exitCode: 0, afterMs: 50 } } }, isOver);
+    const { status } = await getPod("sidecar", { pod, script: { main: { exitCode: 0, afterMs: 50 } } }, isOver);
 
     expect(status).toMatchObject({
       phase: "Succeeded",
@@ -149,8 +154,8 @@ describe("containers", () => {
     const waiting = (reason: string) => (pod: Pod) => JSON.stringify(pod.status).includes(`"reason":"${reason}"`);
     const options = { script: { main: { pull: "fails" } }, container: { image: "berth.test/none:1" } } as const;
 
-    const { status } = await podOf("no-image", options, waiting("ImagePullBackOff"));
-    const job = must(await cluster.admin.get<Job>(`${jobsOf(namespace)}/no-image`));
+    const { status } = await getPod("no-image", options, waiting("ImagePullBackOff"));
+    const job = must(await cluster.admin.get<Job>(`${getJobs(namespace)}/no-image`));
 
     expect(status).toMatchObject({
       phase: "Pending",
@@ -161,7 +166,7 @@ describe("containers", () => {
   });
 
   it("are killed when they use too much memory", async () => {
-    const { status } = await podOf("oom", { script: { main: { oom: true, afterMs: 50 } } }, isOver);
+    const { status } = await getPod("oom", { script: { main: { oom: true, afterMs: 50 } } }, isOver);
 
     expect(status).toMatchObject({
       phase: "Failed",
@@ -170,14 +175,14 @@ describe("containers", () => {
   });
 
   it("run before they are ready", async () => {
-    const unready = await podOf("late", { script: { main: { readyMs: 1500 } } }, isRunning);
+    const unready = await getPod("late", { script: { main: { readyMs: 1500 } } }, isRunning);
     const ready = await seen<Pod>(
       cluster.admin,
       podsOfJob(namespace, "late"),
-      (pod) => conditionOf(pod, "Ready")?.status === "True",
+      (pod) => findCondition(pod, "Ready")?.status === "True",
     );
 
-    expect(conditionOf(unready, "Ready")).toMatchObject({ status: "False", reason: "ContainersNotReady" });
+    expect(findCondition(unready, "Ready")).toMatchObject({ status: "False", reason: "ContainersNotReady" });
     expect(ready.status.containerStatuses).toMatchObject([{ ready: true }]);
   });
 
@@ -189,11 +194,11 @@ describe("containers", () => {
 
     const late = { command: ["true"], envFrom: [{ secretRef: { name: "late" } }] };
 
-    const knownPod = await podOf("secret", { script: { main: { process: true } }, container }, isOver);
-    const waits = await podOf("no-secret", { container: missing }, (pod) =>
+    const knownPod = await getPod("secret", { script: { main: { process: true } }, container }, isOver);
+    const waits = await getPod("no-secret", { container: missing }, (pod) =>
       JSON.stringify(pod.status).includes("CreateContainerConfigError"),
     );
-    await podOf("late-secret", { script: { main: { process: true } }, container: late }, (pod) =>
+    await getPod("late-secret", { script: { main: { process: true } }, container: late }, (pod) =>
       JSON.stringify(pod.status).includes("CreateContainerConfigError"),
     );
     must(await cluster.admin.post(secrets, { metadata: { name: "late" } }));
@@ -211,7 +216,7 @@ describe("the words of a command", () => {
     const command = ["sh", "-c", `test '$(CODE) $(NONE) $$(CODE) $$$$ $HOME' = '17 $(NONE) $'"(CODE) $"'$ $HOME'`];
     const container = { command, env: [{ name: "CODE", value: "17" }] };
 
-    const { status } = await podOf("words", { script: { main: { process: true } }, container }, isOver);
+    const { status } = await getPod("words", { script: { main: { process: true } }, container }, isOver);
 
     expect(status.phase).toBe("Succeeded");
   });
@@ -222,13 +227,13 @@ describe("a pod that is deleted", () => {
     { name: "obeys", stopMs: 50, exitCode: 143 },
     { name: "disobeys", stopMs: 60_000, exitCode: 137 },
   ])("$name, tells its exit code $exitCode, and goes", async ({ name, stopMs, exitCode }) => {
-    const pod = await podOf(
+    const pod = await getPod(
       name,
       { script: { main: { stopMs } }, pod: { terminationGracePeriodSeconds: 1 } },
       isRunning,
     );
 
-    const last = await lastOf(pod);
+    const last = await getLast(pod);
 
     expect(last.status).toMatchObject({
       phase: "Failed",
@@ -238,9 +243,9 @@ describe("a pod that is deleted", () => {
 
   it("goes sooner when it is deleted again with less grace", async () => {
     const script = { main: { stopMs: 600_000 } };
-    const pod = await podOf("hurried", { script, pod: { terminationGracePeriodSeconds: 600 } }, isRunning);
-    const path = `${podsOf(namespace)}/${pod.metadata.name}`;
-    const gone = lastOf(pod, "watched");
+    const pod = await getPod("hurried", { script, pod: { terminationGracePeriodSeconds: 600 } }, isRunning);
+    const path = `${getPods(namespace)}/${pod.metadata.name}`;
+    const gone = getLast(pod, "watched");
 
     must(await cluster.admin.remove(path));
     must(await cluster.admin.remove(path, { gracePeriodSeconds: 1 }));
@@ -251,31 +256,31 @@ describe("a pod that is deleted", () => {
   it("takes its processes along, also one that ignores the signal", async () => {
     const command = ["sh", "-c", "trap '' TERM; echo $$$$; while :; do sleep 0.05; done"];
     const script = { main: { process: true } } as const;
-    const pod = await podOf(
+    const pod = await getPod(
       "stubborn",
       { script, container: { command }, pod: { terminationGracePeriodSeconds: 1 } },
       isRunning,
     );
-    const response = await cluster.admin.open(`${podsOf(namespace)}/${pod.metadata.name}/log?follow=true`);
+    const response = await cluster.admin.open(`${getPods(namespace)}/${pod.metadata.name}/log?follow=true`);
     const parts = response[Symbol.asyncIterator]();
     const { value } = await parts.next();
     const processId = Number(String(value));
     expect(isAlive(processId)).toBe(true);
 
-    const last = await lastOf(pod);
+    const last = await getLast(pod);
 
     expect(last.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 137 } } }] });
     while (isAlive(processId)) await sleep(20);
   });
 
   it("is gone with its Job, and with the Job its pods", async () => {
-    const pod = await podOf("removed", {}, isRunning);
-    const gone = lastOf(pod, "watched");
+    const pod = await getPod("removed", {}, isRunning);
+    const gone = getLast(pod, "watched");
 
-    await cluster.admin.remove(`${jobsOf(namespace)}/removed`, { propagationPolicy: "Background" });
+    await cluster.admin.remove(`${getJobs(namespace)}/removed`, { propagationPolicy: "Background" });
     await gone;
 
-    expect((await cluster.admin.get(`${jobsOf(namespace)}/removed`)).status).toBe(404);
+    expect((await cluster.admin.get(`${getJobs(namespace)}/removed`)).status).toBe(404);
   });
 });
 
@@ -283,11 +288,11 @@ describe("a pod by itself", () => {
   it("is ended by its deadline", async () => {
     const container = { name: "main", image: "berth.test/main:1" };
     const spec = { activeDeadlineSeconds: 1, restartPolicy: "Never", containers: [container] };
-    must(await cluster.admin.post(podsOf(namespace), { metadata: { name: "deadline" }, spec }));
+    must(await cluster.admin.post(getPods(namespace), { metadata: { name: "deadline" }, spec }));
 
     const { status } = await seen<Pod>(
       cluster.admin,
-      podsOf(namespace),
+      getPods(namespace),
       (pod) => pod.metadata.name === "deadline" && isOver(pod),
     );
 
@@ -299,15 +304,15 @@ describe("a pod by itself", () => {
     const container = { name: "main", image: "berth.test/main:1", command };
     const annotations = scripted({ main: { process: true } });
     const spec = { restartPolicy: "Never", containers: [container] };
-    must(await cluster.admin.post(podsOf(namespace), { metadata: { name: "told", annotations }, spec }));
-    const path = `${podsOf(namespace)}/told`;
+    must(await cluster.admin.post(getPods(namespace), { metadata: { name: "told", annotations }, spec }));
+    const path = `${getPods(namespace)}/told`;
     await expect.poll(async () => (await cluster.admin.get(`${path}/log`)).body).toBe("begun\n");
 
     must(await cluster.admin.patch(path, { spec: { activeDeadlineSeconds: 1 } }, "merge"));
 
     const { status } = await seen<Pod>(
       cluster.admin,
-      podsOf(namespace),
+      getPods(namespace),
       (pod) => pod.metadata.name === "told" && isOver(pod),
     );
     expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
@@ -316,13 +321,13 @@ describe("a pod by itself", () => {
 });
 
 /** Deletes a pod, unless its end is only watched, and returns it as it was before it went. */
-async function lastOf({ metadata }: Pod, how: "deleted" | "watched" = "deleted"): Promise<Pod> {
-  const path = `${podsOf(namespace)}?fieldSelector=metadata.name=${metadata.name}`;
+async function getLast({ metadata }: Pod, how: "deleted" | "watched" = "deleted"): Promise<Pod> {
+  const path = `${getPods(namespace)}?fieldSelector=metadata.name=${metadata.name}`;
   const { body } = await cluster.admin.get<KubeObject>(path);
   const events: AsyncIterable<WatchEvent<Pod>> = watchOnce<Pod>(cluster.admin, path, {
     from: body.metadata.resourceVersion,
   });
-  if (how === "deleted") await cluster.admin.remove(`${podsOf(namespace)}/${metadata.name}`);
+  if (how === "deleted") await cluster.admin.remove(`${getPods(namespace)}/${metadata.name}`);
   for await (const { type, object } of events) if (type === "DELETED") return object;
   throw new Error("The watch ended before the pod was gone");
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { type KubeClient, textOf } from "./client.ts";
+import { type KubeClient, readText } from "./client.ts";
 
 export interface ExecOptions {
   readonly pod: string;
@@ -87,7 +87,7 @@ function openSocket({ access }: KubeClient, at: string, protocol: string): Promi
     });
     socket.on("error", reject);
     socket.on("unexpected-response", (_, response: IncomingMessage) => {
-      textOf(response).then((text) => reject(new Error(`${response.statusCode} ${text}`)), reject);
+      readText(response).then((text) => reject(new Error(`${response.statusCode} ${text}`)), reject);
     });
   });
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cluster, seen, startCluster } from "./cluster.ts";
 import type { Pod } from "./kubelet/pod.ts";
-import { makeJob, makeNamespace, must, podsOf, podsOfJob } from "./objects.ts";
+import { getPods, makeJob, makeNamespace, must, podsOfJob } from "./objects.ts";
 import { askPort, type ExecOptions, exec } from "./stream-client.ts";
 
 let cluster: Cluster;
@@ -107,7 +107,7 @@ describe("logs", () => {
       { process: true },
       { command: ["sh", "-c", `mkfifo ${fifo}; ${command[2]}`], env: [{ name: "FIFO", value: fifo }] },
     );
-    const response = await cluster.admin.open(`${podsOf(namespace)}/${pod}/log?follow=true`);
+    const response = await cluster.admin.open(`${getPods(namespace)}/${pod}/log?follow=true`);
     const parts = response[Symbol.asyncIterator]();
     const first = await parts.next();
 
@@ -123,8 +123,8 @@ describe("logs", () => {
   it("are cut to the last lines, and carry their times when asked", async () => {
     const pod = await runningPod("tail", { output: "one\ntwo\nthree\n" });
 
-    const tail = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log?tailLines=2`);
-    const timed = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log?timestamps=true&tailLines=1`);
+    const tail = await cluster.admin.get(`${getPods(namespace)}/${pod}/log?tailLines=2`);
+    const timed = await cluster.admin.get(`${getPods(namespace)}/${pod}/log?timestamps=true&tailLines=1`);
 
     expect(tail.body).toBe("two\nthree\n");
     expect(timed.body).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/);
@@ -133,8 +133,8 @@ describe("logs", () => {
   it("that the node does not find are an error text with status 200", async () => {
     const pod = await runningPod("lost-log", { output: "one\n", log: "missing once" });
 
-    const first = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log`);
-    const second = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log`);
+    const first = await cluster.admin.get(`${getPods(namespace)}/${pod}/log`);
+    const second = await cluster.admin.get(`${getPods(namespace)}/${pod}/log`);
 
     expect(first).toMatchObject({ status: 200, body: expect.stringMatching(/^unable to retrieve container logs for/) });
     expect(second).toMatchObject({ status: 200, body: "one\n" });
@@ -146,7 +146,7 @@ describe("logs", () => {
       JSON.stringify(status).includes("ImagePullBackOff"),
     );
 
-    const { status, body } = await cluster.admin.get<{ message: string }>(`${podsOf(namespace)}/${metadata.name}/log`);
+    const { status, body } = await cluster.admin.get<{ message: string }>(`${getPods(namespace)}/${metadata.name}/log`);
 
     expect(status).toBe(400);
     expect(body.message).toContain("waiting to start: ");
@@ -183,10 +183,10 @@ describe("port-forward", () => {
 describe("whoever may not", () => {
   it("is refused what the API server refuses", async () => {
     const pod = await runningPod("private");
-    const nobody = cluster.clientOf("nobody");
+    const nobody = cluster.openClient("nobody");
 
     await expect(exec(nobody, { namespace, pod, command: ["true"] })).rejects.toThrow("403");
-    expect((await nobody.get(`${podsOf(namespace)}/${pod}/log`)).status).toBe(403);
-    must(await cluster.admin.get(`${podsOf(namespace)}/${pod}/log`));
+    expect((await nobody.get(`${getPods(namespace)}/${pod}/log`)).status).toBe(403);
+    must(await cluster.admin.get(`${getPods(namespace)}/${pod}/log`));
   });
 });

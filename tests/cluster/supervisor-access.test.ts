@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { descendantsOf } from "./container/descendants.ts";
+import { listDescendants } from "./container/descendants.ts";
 import { isAlive, openSupervisor, type SupervisorFixture, staying, until } from "./container/supervisor-fixture.ts";
 
 let fixture: SupervisorFixture;
@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 
 const sh = (script: string) => ["/bin/sh", "-c", script];
-const linesOf = (name: string) =>
+const listLines = (name: string) =>
   existsSync(fixture.file(name)) ? readFileSync(fixture.file(name), "utf8").trim().split("\n").filter(Boolean) : [];
 const freePort = async () => {
   const free = createServer();
@@ -127,17 +127,17 @@ describe("access to a run", () => {
     await wanted(1, "a");
     await until(async () => (await status()).services.jupyter !== undefined);
     await wanted(2, "a");
-    await until(() => linesOf("starts").length === 1);
-    process.kill(Number(linesOf("starts")[0]?.split(" ")[0]), "SIGKILL");
-    await until(() => linesOf("starts").length === 2);
+    await until(() => listLines("starts").length === 1);
+    process.kill(Number(listLines("starts")[0]?.split(" ")[0]), "SIGKILL");
+    await until(() => listLines("starts").length === 2);
     expect((await status()).services.jupyter).toEqual({ failures: 1, lastCode: 137, answers: false });
 
     await wanted(3, "b");
-    await until(() => linesOf("starts").length === 3);
-    expect(linesOf("starts")[2]).toMatch(/ b$/);
+    await until(() => listLines("starts").length === 3);
+    expect(listLines("starts")[2]).toMatch(/ b$/);
     await setAccess({ revision: 4 });
     expect((await status()).services).toEqual({});
-    const pid = Number(linesOf("starts")[2]?.split(" ")[0]);
+    const pid = Number(listLines("starts")[2]?.split(" ")[0]);
     await until(() => !isAlive(pid));
   });
 
@@ -150,17 +150,17 @@ describe("access to a run", () => {
     const wanted = (revision: number, token?: string) =>
       setAccess({ revision, services: token ? { jupyter: { words: slow(token), port: 1 } } : {} });
     await wanted(1, "a");
-    await until(() => linesOf("life").length === 1);
+    await until(() => listLines("life").length === 1);
 
     await wanted(2);
-    const off = linesOf("life");
+    const off = listLines("life");
     await wanted(3, "b");
-    await until(() => linesOf("life").length === 3);
+    await until(() => listLines("life").length === 3);
     await wanted(4, "c");
-    await until(() => linesOf("life").length === 5);
+    await until(() => listLines("life").length === 5);
 
     expect(off).toEqual(["begin a", "end a"]);
-    expect(linesOf("life")).toEqual(["begin a", "end a", "begin b", "end b", "begin c"]);
+    expect(listLines("life")).toEqual(["begin a", "end a", "begin b", "end b", "begin c"]);
     expect((await status()).services.jupyter).toMatchObject({ failures: 0 });
   });
 
@@ -168,24 +168,24 @@ describe("access to a run", () => {
     await fixture.run([]);
     const stubborn = { jupyter: { words: server("starts", `trap '' TERM; ${staying}`), env: { TOKEN: "a" }, port: 1 } };
     await setAccess({ revision: 1, services: stubborn });
-    await until(() => linesOf("starts").length === 1);
+    await until(() => listLines("starts").length === 1);
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
     const { port } = listener.address() as { port: number };
     const last = { jupyter: { words: server("starts"), env: { TOKEN: "b" }, port } };
 
     const answers = Promise.all([setAccess({ revision: 2 }), setAccess({ revision: 3, services: last })]);
-    const answeredEarly = async () => (await status()).services.jupyter?.answers === true && !linesOf("starts")[1];
+    const answeredEarly = async () => (await status()).services.jupyter?.answers === true && !listLines("starts")[1];
     let wasEarly = false;
     await until(async () => {
       wasEarly ||= await answeredEarly();
-      return linesOf("starts").length === 2;
+      return listLines("starts").length === 2;
     });
     await answers;
 
     await until(async () => (await status()).services.jupyter?.answers === true);
-    expect(linesOf("starts")[1]).toMatch(/ b$/);
-    expect(isAlive(Number(linesOf("starts")[0]?.split(" ")[0]))).toBe(false);
+    expect(listLines("starts")[1]).toMatch(/ b$/);
+    expect(isAlive(Number(listLines("starts")[0]?.split(" ")[0]))).toBe(false);
     expect(wasEarly).toBe(false);
     expect(await status()).toMatchObject({ revision: 3 });
     await new Promise((resolve) => listener.close(resolve));
@@ -231,15 +231,15 @@ describe("access to a run", () => {
   it("goes on where what keeps it is killed: it ends with that, and is started anew", async () => {
     const run = await fixture.run([]);
     await setAccess({ revision: 5, services: { jupyter: { words: server("starts"), env: { TOKEN: "a" }, port: 1 } } });
-    await until(() => linesOf("starts").length === 1);
-    const attendant = descendantsOf(run.child.pid ?? 0).find((pid) =>
+    await until(() => listLines("starts").length === 1);
+    const attendant = listDescendants(run.child.pid ?? 0).find((pid) =>
       readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(fixture.file("attendant")),
     );
 
     process.kill(attendant ?? 0, "SIGKILL");
 
-    await until(() => linesOf("starts").length === 2);
-    expect(isAlive(Number(linesOf("starts")[0]?.split(" ")[0]))).toBe(false);
+    await until(() => listLines("starts").length === 2);
+    expect(isAlive(Number(listLines("starts")[0]?.split(" ")[0]))).toBe(false);
     await until(async () => (await fixture.ask("status")).code === 0);
     expect(await status()).toMatchObject({ revision: 5, services: { jupyter: { failures: 0 } } });
   });
@@ -248,13 +248,13 @@ describe("access to a run", () => {
     const first = await fixture.run([]);
     const services = { jupyter: { words: server("starts", "exec sleep 1"), env: { TOKEN: "a" }, port: 1 } };
     await setAccess({ revision: 5, files: { authorized_keys: "key\n" }, services });
-    await until(() => linesOf("starts").length === 1);
+    await until(() => listLines("starts").length === 1);
     await first.kill();
     writeFileSync(fixture.file("starts"), "");
 
     await fixture.run([]);
 
-    await until(() => linesOf("starts").length > 0);
+    await until(() => listLines("starts").length > 0);
     expect(await status()).toMatchObject({ revision: 5 });
   });
 
@@ -301,8 +301,8 @@ describe("the use of GPUs", () => {
 
     const before = Date.now();
     writeFileSync(fixture.file("use.burst"), "");
-    const length = linesOf("use.asked").length;
-    await until(() => linesOf("use.asked").length > length + 1);
+    const length = listLines("use.asked").length;
+    await until(() => listLines("use.asked").length > length + 1);
 
     const { gpuIdleSeconds } = await status();
     expect(gpuIdleSeconds).toBeLessThanOrEqual((Date.now() - before) / 1000);
@@ -313,7 +313,7 @@ describe("the use of GPUs", () => {
     ["says something else", "echo '[N/A]'"],
   ])("is never idleness where the tool %s", async (_, script) => {
     await withTool(`echo x >>"$USE"; ${script}`);
-    await until(() => linesOf("use").length > 15);
+    await until(() => listLines("use").length > 15);
 
     expect((await status()).gpuIdleSeconds ?? 0).toBe(0);
   });

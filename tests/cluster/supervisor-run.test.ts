@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { descendantsOf } from "./container/descendants.ts";
+import { listDescendants } from "./container/descendants.ts";
 import { isAlive, openSupervisor, type SupervisorFixture, staying, until } from "./container/supervisor-fixture.ts";
 import { toolsSources } from "./container/tools-binaries.ts";
 
@@ -245,7 +245,7 @@ it("works in an image that has nothing", async ({ skip }) => {
 
   expect(await fixture.ended("own")).toMatchObject({ stdout: expect.stringMatching(/^\d+\n$/), end: { exitCode: 0 } });
   expect(await fixture.ended("none")).toMatchObject({ end: { exitCode: 127 } });
-  const [first = 0] = descendantsOf(run.pid ?? 0);
+  const [first = 0] = listDescendants(run.pid ?? 0);
   process.kill(first, "SIGTERM");
   expect((await once(run, "exit"))[0]).toBe(0);
 });
@@ -256,8 +256,8 @@ it("as the first process of a container waits for whom nobody waits, and leaves 
   const orphans = "for n in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1; exit 3' &) ; done";
   const run = await fixture.run(sh(`${orphans}; (setsid sleep 600 &); echo began; exec sleep 600`), { by: asFirst });
   await until(() => run.output().includes("began"));
-  const [first = 0] = descendantsOf(run.child.pid ?? 0);
-  const inside = () => descendantsOf(first);
+  const [first = 0] = listDescendants(run.child.pid ?? 0);
+  const inside = () => listDescendants(first);
   const states = () => inside().map((pid) => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
 
   // What is left are the command, the orphan that goes on and the attendant.

@@ -15,7 +15,7 @@ afterAll(() => cluster.stop());
 describe("a watch", () => {
   it("goes on from a bookmark, and does not tell again what was before it", async () => {
     const [quiet, loud] = [await makeNamespace(cluster.admin, "quiet"), await makeNamespace(cluster.admin, "loud")];
-    const path = secretsOf(quiet);
+    const path = getSecrets(quiet);
     const { body } = await cluster.admin.get<KubeObject>(path);
     await makeSecret(quiet, "first");
     const events: WatchEvent<KubeObject>[] = [];
@@ -65,12 +65,12 @@ describe("follow", () => {
 
     const following = follow<KubeObject>(
       cluster.admin,
-      secretsOf(namespace),
+      getSecrets(namespace),
       (type, { metadata }) => {
         seen.push(`${type} ${metadata.name}`);
         if (type === "DELETED") ending.abort();
         else if (metadata.name === "there") input.push(makeSecret(namespace, "comes"));
-        else input.push(cluster.admin.remove(`${secretsOf(namespace)}/there`));
+        else input.push(cluster.admin.remove(`${getSecrets(namespace)}/there`));
       },
       ending.signal,
     );
@@ -82,10 +82,10 @@ describe("follow", () => {
   });
 });
 
-const secretsOf = (namespace: string) => `/api/v1/namespaces/${namespace}/secrets`;
+const getSecrets = (namespace: string) => `/api/v1/namespaces/${namespace}/secrets`;
 
 async function makeSecret(namespace: string, name: string): Promise<KubeObject> {
-  return must(await cluster.admin.post(secretsOf(namespace), { metadata: { name } }));
+  return must(await cluster.admin.post(getSecrets(namespace), { metadata: { name } }));
 }
 
 async function collect(events: AsyncIterable<WatchEvent<KubeObject>>): Promise<WatchEvent<KubeObject>[]> {

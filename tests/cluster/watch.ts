@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient, KubeObject } from "./client.ts";
-import { textOf } from "./client.ts";
+import { readText } from "./client.ts";
 
 export interface WatchEvent<Item> {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
@@ -21,11 +21,11 @@ export async function* watchOnce<Item extends KubeObject>(
 ): AsyncGenerator<WatchEvent<Item>> {
   const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${timeoutSeconds}&resourceVersion=${from}`;
   const response = await client.open(`${path}${path.includes("?") ? "&" : "?"}${query}`, signal);
-  if (response.statusCode !== 200) throw new Error(`watch ${path}: ${response.statusCode} ${await textOf(response)}`);
-  for await (const line of linesOf(response)) yield JSON.parse(line) as WatchEvent<Item>;
+  if (response.statusCode !== 200) throw new Error(`watch ${path}: ${response.statusCode} ${await readText(response)}`);
+  for await (const line of listLines(response)) yield JSON.parse(line) as WatchEvent<Item>;
 }
 
-async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+async function* listLines(response: IncomingMessage): AsyncGenerator<string> {
   let rest = "";
   response.setEncoding("utf8");
   for await (const part of response) {

@@ -36,9 +36,9 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       await blobs.put("logs/a-b", Uint8Array.of(1));
       await blobs.put("logs/c/d", new Uint8Array());
 
-      const first = await Promise.all(["logs/a", "logs/a-b", "logs/c/d"].map((name) => blobs.sizeOf(name)));
+      const first = await Promise.all(["logs/a", "logs/a-b", "logs/c/d"].map((name) => blobs.getSize(name)));
       await blobs.put("logs/a", Uint8Array.of(1));
-      const later = await Promise.all(["logs/a", "logs/b", "logs/c", "other"].map((name) => blobs.sizeOf(name)));
+      const later = await Promise.all(["logs/a", "logs/b", "logs/c", "other"].map((name) => blobs.getSize(name)));
 
       expect([first, later]).toEqual([
         [3, 1, 0],
@@ -94,7 +94,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
 
         await expect(blobs.put(name, Uint8Array.of(1))).rejects.toThrow();
         await expect(blobs.get(name)).rejects.toThrow();
-        await expect(blobs.sizeOf(name)).rejects.toThrow();
+        await expect(blobs.getSize(name)).rejects.toThrow();
         await expect(blobs.remove(name)).rejects.toThrow();
         await expect(blobs.removeUnder(name)).rejects.toThrow();
         await expect(blobs.urlToGet(name, zip)).rejects.toThrow();

@@ -48,7 +48,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await test.close();
   });
 
-  const runOf = (changes: Partial<Run> = {}): Run => ({
+  const getRun = (changes: Partial<Run> = {}): Run => ({
     uid,
     run: 1,
     key: "owner#o#env#gpu-dev|j",
@@ -87,14 +87,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       () => observe(run),
       (seen) => seen?.state === "ready",
     );
-  const gone = (run = 1) => goneOf(uid, run);
-  const goneOf = (ownName: string, run = 1) =>
+  const gone = (run = 1) => findGone(uid, run);
+  const findGone = (ownName: string, run = 1) =>
     eventually(
       () => compute.observe(ownName, run),
       (seen) => seen === undefined,
     );
   const runUntilPrinted = async (behaviour: Behaviour) => {
-    await compute.apply(runOf({ command: test.command(uid, behaviour) }));
+    await compute.apply(getRun({ command: test.command(uid, behaviour) }));
     await eventually(
       () => logText(compute.readLog(uid, 1)),
       (log) => log !== "",
@@ -112,7 +112,9 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("refuses in words what can never be run, and can remove what is left of it", async () => {
-    const refusal = await compute.apply(runOf({ env: { "no name": "s3cret-value" } })).catch((error: unknown) => error);
+    const refusal = await compute
+      .apply(getRun({ env: { "no name": "s3cret-value" } }))
+      .catch((error: unknown) => error);
     await compute.remove(uid, 1, gently);
 
     expect(refusal).toBeInstanceOf(RunRefused);
@@ -136,14 +138,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     const [node] = test.nodes;
     if (!node) throw new Error("There is no node");
 
-    expect(await compute.machineOf(node)).toBe("running");
+    expect(await compute.getMachineState(node)).toBe("running");
   });
 
   it("says of the node object of a uid that it is ready, and of one whose machine is another now that it is not there", async () => {
     const [node] = test.nodes;
     if (!node) throw new Error("There is no node");
 
-    const said = await Promise.all([compute.silenceOf(node), compute.silenceOf({ ...node, uid: "no-such-uid" })]);
+    const said = await Promise.all([compute.findSilence(node), compute.findSilence({ ...node, uid: "no-such-uid" })]);
 
     expect(said).toEqual([null, "missing"]);
   });
@@ -153,7 +155,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       const nodes = await compute.listNodes();
       return nodes.flatMap(({ runs = [] }) => runs).find((run) => run.uid === uid);
     };
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     const seen = await ready();
     // Where listings show no runs there is nothing to compare.
     const mark = seen?.nodes[0]?.mark;
@@ -165,8 +167,8 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("lists the runs of one uid alone", async () => {
     const otherName = freshUid();
-    await compute.apply(runOf());
-    await compute.apply(runOf({ uid: otherName, shares: [{ node: "two", units: 4 }] }));
+    await compute.apply(getRun());
+    await compute.apply(getRun({ uid: otherName, shares: [{ node: "two", units: 4 }] }));
 
     const listed = await Promise.all([uid, "f".repeat(32)].map((name) => compute.listRuns(name)));
     await compute.remove(otherName, 1, gently);
@@ -179,7 +181,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("brings a run to ready, on the nodes of its shares", async () => {
-    await compute.apply(runOf());
+    await compute.apply(getRun());
 
     expect(await ready()).toMatchObject({
       state: "ready",
@@ -194,7 +196,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("runs a command once however often it is applied, also at the same time", async () => {
-    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: undefined }) });
+    const run = getRun({ command: test.command(uid, { prints: ["once"], exits: undefined }) });
 
     await Promise.all([compute.apply(run), compute.apply(run), compute.apply(run)]);
     await ready();
@@ -211,7 +213,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it.each([0, 3, 128])("tells exit code %i", async (code) => {
-    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
 
     expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
     expect(await logText(compute.readLog(uid, 1))).toBe("bye\n");
@@ -230,11 +232,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
         (found) => found > more,
       );
 
-    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: 0 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: ["bye"], exits: 0 }) }));
     await signalled(1, 0);
     await ended();
     await signalled(1, 0);
-    await compute.apply(runOf({ run: 2 }));
+    await compute.apply(getRun({ run: 2 }));
     await signalled(2, 0);
     await ready(2);
     await test.pass(300);
@@ -249,7 +251,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("names what a living run has beside it as that run's, and leaves none of it behind", async () => {
-    await compute.apply(runOf({ env: { TOKEN: "secret" } }));
+    await compute.apply(getRun({ env: { TOKEN: "secret" } }));
     await ready();
     const living = await compute.listParts();
     await compute.remove(uid, 1, gently);
@@ -272,7 +274,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("does not start again what has ended", async () => {
-    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: 0 }) });
+    const run = getRun({ command: test.command(uid, { prints: ["once"], exits: 0 }) });
     await compute.apply(run);
     await ended();
 
@@ -284,7 +286,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("lets a run without a command live until it is removed", async () => {
-    await compute.apply(runOf({ command: undefined }));
+    await compute.apply(getRun({ command: undefined }));
     await ready();
     await test.pass(200);
 
@@ -292,7 +294,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("removes a living run, and its log with it", async () => {
-    await compute.apply(runOf({ command: test.command(uid, { prints: ["hello"], exits: undefined }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: ["hello"], exits: undefined }) }));
     await ready();
 
     await compute.remove(uid, 1, gently);
@@ -304,8 +306,8 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
     const ownName = freshUid();
-    const runs = [1, 2].map((run) => runOf({ uid: ownName, run, command: test.command(ownName, lives) }));
-    await compute.apply(runOf({ uid: ownName }));
+    const runs = [1, 2].map((run) => getRun({ uid: ownName, run, command: test.command(ownName, lives) }));
+    await compute.apply(getRun({ uid: ownName }));
     await eventually(
       () => compute.observe(ownName, 1),
       (seen) => seen?.state === "ready",
@@ -317,10 +319,10 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     if (!answers[0]) return;
 
     const late = await Promise.allSettled(runs.map((run) => compute.apply(run)));
-    await goneOf(ownName);
+    await findGone(ownName);
 
     expect(late).toMatchObject(late.map(() => ({ reason: { message: expect.stringContaining("removed") } })));
-    await expect(compute.apply(runOf({ uid: ownName }))).rejects.toThrow("removed");
+    await expect(compute.apply(getRun({ uid: ownName }))).rejects.toThrow("removed");
     expect([await compute.observe(ownName, 1), await compute.observe(ownName, 2)]).toEqual([undefined, undefined]);
     expect(await compute.listRuns(ownName)).toEqual([]);
   });
@@ -328,13 +330,13 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   it("leaves tombstones of every machine, as often as it is asked to", async () => {
     const ownName = freshUid();
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
-    const run = runOf({ uid: ownName, shares, gpusPerMachine: 8 });
+    const run = getRun({ uid: ownName, shares, gpusPerMachine: 8 });
     await compute.apply(run);
     const removal = { ...gently, tombstones: 2 };
     const hasTombstones = await compute.remove(ownName, 1, removal);
 
     expect(await compute.remove(ownName, 1, removal)).toBe(hasTombstones);
-    await goneOf(ownName);
+    await findGone(ownName);
 
     if (!hasTombstones) return;
     await expect(compute.apply(run)).rejects.toThrow("removed");
@@ -344,7 +346,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("leaves a run that is bound alone where it is to be removed only unless it is", async () => {
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     await ready();
 
     await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
@@ -354,7 +356,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("takes a run that has ended for a bound one", async () => {
-    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 0 }) }));
     await ended();
 
     await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
@@ -367,11 +369,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     const hasTombstones = await compute.remove(ownName, 1, { ...gently, unlessBound: true, tombstones: 1 });
 
     expect(await compute.observe(ownName, 1)).toBeUndefined();
-    if (hasTombstones) await expect(compute.apply(runOf({ uid: ownName }))).rejects.toThrow("removed");
+    if (hasTombstones) await expect(compute.apply(getRun({ uid: ownName }))).rejects.toThrow("removed");
   });
 
   it("says when a run ended", async () => {
-    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 0 }) }));
     const begun = test.now();
     const seen = await ended();
 
@@ -380,7 +382,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("removes a run that has ended", async () => {
-    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 1 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 1 }) }));
     await ended();
 
     await compute.remove(uid, 1, gently);
@@ -439,7 +441,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("does nothing to a run that has ended or never was", async () => {
     expect(await compute.terminate(uid, 1, 10)).toBe(true);
-    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 3 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 3 }) }));
     await ended();
 
     expect(await compute.terminate(uid, 1, 10)).toBe(true);
@@ -448,7 +450,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("may be asked to remove again at any time", async () => {
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     await Promise.all([1, 2, 3].map(() => compute.remove(uid, 1, gently)));
     await gone();
 
@@ -458,14 +460,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("ends a run at its limit by itself", async () => {
-    await compute.apply(runOf({ until: test.now() + 700 }));
+    await compute.apply(getRun({ until: test.now() + 700 }));
 
     expect(await ended()).toMatchObject({ exitCode: null, reason: expect.stringMatching(/^DeadlineExceeded/) });
   });
 
   it("moves the limit when it is extended", async () => {
     const until = test.now() + 5_000;
-    await compute.apply(runOf({ until }));
+    await compute.apply(getRun({ until }));
     await ready();
 
     await compute.extend(uid, 1, test.now() + 60_000);
@@ -475,7 +477,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("never moves the limit back: of two who extend it, the one who knows less may come last", async () => {
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     await ready();
 
     await compute.extend(uid, 1, test.now() + 500);
@@ -485,8 +487,8 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("keeps the runs of one environment apart", async () => {
-    await compute.apply(runOf());
-    await compute.apply(runOf({ run: 2, shares: [{ node: "two", units: 4 }] }));
+    await compute.apply(getRun());
+    await compute.apply(getRun({ run: 2, shares: [{ node: "two", units: 4 }] }));
     await Promise.all([ready(1), ready(2)]);
 
     await compute.remove(uid, 1, gently);
@@ -503,7 +505,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       keys: ["ssh-ed25519 AAAA"],
       jupyter: { token: "t".repeat(43) },
     };
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     expect(await ready()).toMatchObject({ jupyter: null });
 
     await compute.setAccess(uid, 1, access);
@@ -520,7 +522,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("goes by the newest access that it was told of, whichever comes last", async () => {
     const access = { revision: 8, login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: null };
-    await compute.apply(runOf());
+    await compute.apply(getRun());
     await ready();
 
     await compute.setAccess(uid, 1, access);
@@ -542,7 +544,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       { node: "one", units: 8 },
     ];
 
-    await compute.apply(runOf({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
+    await compute.apply(getRun({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
     // As the step of preparing: what waits for all of its machines begins once they are there, and not before.
     const begun = async () => {
       const seen = await observe();
@@ -558,7 +560,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   it("keeps the newest MiB of the output", async () => {
     const lines = Array.from({ length: 40_000 }, (_, index) => `line ${index} of some that are all rather long`);
     const text = lines.map((line) => `${line}\n`).join("");
-    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: lines, exits: 0 }) }));
     await ended();
 
     const log = await compute.readLog(uid, 1);
@@ -570,7 +572,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   it("names the position of output that repeats itself for more than a MiB", async () => {
     const lines = Array.from({ length: 30_000 }, () => "the same line again and again, for longer than a MiB");
     const text = lines.map((line) => `${line}\n`).join("");
-    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    await compute.apply(getRun({ command: test.command(uid, { prints: lines, exits: 0 }) }));
     const early = await eventually(
       () => compute.readLog(uid, 1),
       ({ bytes }) => bytes.length > 0,

@@ -42,7 +42,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     await test.close();
   });
 
-  const execOf = (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Exec => ({
+  const getExec = (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Exec => ({
     id: randomBytes(8).toString("hex"),
     words: test.words(behaviour),
     stdin: "",
@@ -62,7 +62,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     throw new Error("It did not end");
   };
   const ran = async (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Promise<ExecStatus> => {
-    const exec = execOf(behaviour, changes);
+    const exec = getExec(behaviour, changes);
     await start(test.applied, exec);
     return ended(exec.id);
   };
@@ -94,7 +94,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("are running until they have ended, and answered at the latest after the wait", async () => {
-      const exec = execOf({ takesMs: null });
+      const exec = getExec({ takesMs: null });
       await start(test.applied, exec);
 
       expect(await read(exec.id, 200)).toMatchObject({ state: "running", exitCode: null, timedOut: false });
@@ -110,7 +110,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("are run once under one id, also at the same time and after their end", async () => {
-      const exec = execOf({ stdout: "once", takesMs: 50 });
+      const exec = getExec({ stdout: "once", takesMs: 50 });
 
       await Promise.all([start(test.applied, exec), start(test.applied, exec)]);
       await ended(exec.id);
@@ -122,7 +122,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("run beside each other, and count as sessions while they do", async () => {
-      const [slow, otherExec] = [execOf({ takesMs: null }), execOf({ takesMs: null })];
+      const [slow, otherExec] = [getExec({ takesMs: null }), getExec({ takesMs: null })];
       const sessions = async () => (await compute.observe(test.applied.uid, test.applied.run))?.sessions;
 
       await Promise.all([start(test.applied, slow), start(test.applied, otherExec)]);
@@ -141,18 +141,18 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("are not started in a run that is not there", async () => {
-      await expect(start({ ...test.applied, run: noSuchRun }, execOf({}))).rejects.toThrow(RunGone);
+      await expect(start({ ...test.applied, run: noSuchRun }, getExec({}))).rejects.toThrow(RunGone);
     });
 
     it("end with their run, and none is started in it any more", async () => {
-      const exec = execOf({ stdout: "partial", takesMs: null });
+      const exec = getExec({ stdout: "partial", takesMs: null });
       await start(test.applied, exec);
 
       await compute.remove(test.applied.uid, test.applied.run, { graceSeconds: 10, force: false });
       for (let tries = 0; tries < 6_000 && (await read(exec.id))?.state === "running"; tries += 1) await test.pass(20);
 
       expect((await read(exec.id))?.state ?? "ended").toBe("ended");
-      await expect(start(test.applied, execOf({}))).rejects.toThrow(RunGone);
+      await expect(start(test.applied, getExec({}))).rejects.toThrow(RunGone);
     });
   });
 }

@@ -23,11 +23,11 @@ export function identityConformance(open: () => Promise<IdentityUnderTest>): voi
       test.identity.callerOfRequest(await test.sign(credentials)),
   };
 
-  describe.each(Object.entries(ways))("%s", (_, callerOf) => {
+  describe.each(Object.entries(ways))("%s", (_, getCaller) => {
     it("says who the caller is", async () => {
       const { account, arn } = test.known;
 
-      const caller = await callerOf(test.known);
+      const caller = await getCaller(test.known);
 
       expect(caller).toEqual({ account, arn });
     });
@@ -35,26 +35,26 @@ export function identityConformance(open: () => Promise<IdentityUnderTest>): voi
     it("names the code of a refusal: an unknown key id", async () => {
       const unknown = { ...test.known, accessKeyId: "ASIAUNKNOWNUNKNOWN00" };
 
-      expect(await refusalOf(callerOf(unknown))).toBe("InvalidClientTokenId");
+      expect(await getRefusal(getCaller(unknown))).toBe("InvalidClientTokenId");
     });
 
     it("names the code of a refusal: a wrong secret", async () => {
       const wrong = { ...test.known, secretAccessKey: "w".repeat(40) };
 
-      expect(await refusalOf(callerOf(wrong))).toBe("SignatureDoesNotMatch");
+      expect(await getRefusal(getCaller(wrong))).toBe("SignatureDoesNotMatch");
     });
 
     it("names the code of a refusal: a session token that is missing or changed", async () => {
       const missing = { ...test.known, sessionToken: undefined };
       const changed = { ...test.known, sessionToken: `${test.known.sessionToken.slice(0, -1)}!` };
 
-      expect(await refusalOf(callerOf(missing))).toBe("InvalidClientTokenId");
-      expect(await refusalOf(callerOf(changed))).toBe("InvalidClientTokenId");
+      expect(await getRefusal(getCaller(missing))).toBe("InvalidClientTokenId");
+      expect(await getRefusal(getCaller(changed))).toBe("InvalidClientTokenId");
     });
   });
 }
 
-async function refusalOf(call: Promise<CallerIdentity>): Promise<string> {
+async function getRefusal(call: Promise<CallerIdentity>): Promise<string> {
   const error: unknown = await call.then(
     () => new Error("was accepted"),
     (reason: unknown) => reason,

@@ -24,7 +24,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
     await test.close();
   });
 
-  const runOf = (ports: readonly RunPort[]): Run => ({
+  const getRun = (ports: readonly RunPort[]): Run => ({
     uid,
     run: 1,
     key: "k|1",
@@ -58,7 +58,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
 
   describe("ports", () => {
     it("are where they are said to be, all of them, once the run is ready", async () => {
-      await test.compute.apply(runOf([http(8080), http(8888)]));
+      await test.compute.apply(getRun([http(8080), http(8888)]));
 
       const observation = await ready();
 
@@ -74,7 +74,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
 
     it("keep the run from being ready while one of them does not answer", async () => {
       test.silence(uid, 5432);
-      await test.compute.apply(runOf([http(8080), { port: 5432, kind: "tcp" }]));
+      await test.compute.apply(getRun([http(8080), { port: 5432, kind: "tcp" }]));
       await seen((observation) => observation?.state === "probe");
 
       await test.pass(600);
@@ -85,7 +85,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
     });
 
     it("are posted to, and what they answer comes back", async () => {
-      await test.compute.apply(runOf([http(8080)]));
+      await test.compute.apply(getRun([http(8080)]));
       await ready();
 
       const answer = await test.compute.postToPort(uid, 1, { port: 8080, ...chat });
@@ -98,7 +98,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       const post = (port: number) => test.compute.postToPort(uid, 1, { port, ...chat });
       const unknown = post(8080);
       await expect(unknown).rejects.toMatchObject({ name: "RunGone" });
-      await test.compute.apply(runOf([http(8080)]));
+      await test.compute.apply(getRun([http(8080)]));
       await ready();
 
       await expect(post(22)).rejects.toThrow("Nothing listens on port 22");
@@ -112,7 +112,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
     it("are moved while the run goes on, and moving those of no run is nothing", async () => {
       const more = { cpus: 2, memoryMb: 4_096 };
       await test.compute.resize(uid, 1, more, 1);
-      await test.compute.apply(runOf([]));
+      await test.compute.apply(getRun([]));
       await ready();
 
       await test.compute.resize(uid, 1, more, 1);

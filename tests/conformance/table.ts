@@ -203,7 +203,7 @@ function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): vo
           .then(() => n),
       );
 
-      const { won, conflicts } = await raceOf(writes);
+      const { won, conflicts } = await getRace(writes);
 
       expect(conflicts).toBe(19);
       expect(await table().get(key())).toEqual(item({ n: won }));
@@ -217,7 +217,7 @@ function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): vo
           .then(() => n),
       );
 
-      const { won, conflicts } = await raceOf(writes);
+      const { won, conflicts } = await getRace(writes);
 
       expect(conflicts).toBe(19);
       expect(await table().get(key())).toEqual(item({ n: won }, "-", "w2"));
@@ -240,7 +240,7 @@ function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeIte
           .then(() => n);
       });
 
-      const { won, conflicts } = await raceOf(writes);
+      const { won, conflicts } = await getRace(writes);
 
       expect(conflicts).toBe(19);
       const [a, b] = [await table().get(key("a")), await table().get(key("b"))];
@@ -253,7 +253,7 @@ function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeIte
 
       const reads = new Set<unknown>();
       let isOver = false;
-      const race = raceOf(
+      const race = getRace(
         Array.from({ length: 10 }, (_, n) =>
           table()
             .putAll(puts)
@@ -286,7 +286,7 @@ const editedAway: Readonly<Record<string, unknown>> = {
   "a list of an empty text": [""],
 };
 
-async function raceOf(writes: Promise<number>[]): Promise<{ won: number | undefined; conflicts: number }> {
+async function getRace(writes: Promise<number>[]): Promise<{ won: number | undefined; conflicts: number }> {
   const results = await Promise.allSettled(writes);
   const winners = results.filter((result) => result.status === "fulfilled");
   const conflicts = results.filter((result) => result.status === "rejected" && result.reason instanceof Conflict);
@@ -385,7 +385,7 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
 
 function partitionQueries(table: () => Table, pk: () => string, item: MakeItem): void {
   const fill = (count: number, fields: Record<string, unknown> = {}) =>
-    Promise.all(Array.from({ length: count }, (_, n) => table().put(item(fields, skOf(n)))));
+    Promise.all(Array.from({ length: count }, (_, n) => table().put(item(fields, getSk(n)))));
 
   describe("queries of a partition", () => {
     it("answers an unknown partition with nothing", async () => {
@@ -406,12 +406,12 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
 
       const { items } = await table().query({ pk: pk(), newestFirst: true });
 
-      expect(items.map(({ sk }) => sk)).toEqual([skOf(2), skOf(1), skOf(0)]);
+      expect(items.map(({ sk }) => sk)).toEqual([getSk(2), getSk(1), getSk(0)]);
     });
 
     it.each([false, true])("pages without a gap and without a double, newest first %s", async (newestFirst) => {
       await fill(10);
-      const expected = Array.from({ length: 10 }, (_, n) => skOf(n));
+      const expected = Array.from({ length: 10 }, (_, n) => getSk(n));
 
       const pages = await allPages(table(), { pk: pk(), limit: 3, newestFirst });
 
@@ -433,14 +433,14 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       const brief = { kind: "k", uid: "u", name: "n", phase: "active", step: null, createdAt: 5, ttl: 9 };
       const end = { at: 7, outcome: null };
       for (const [n, rest] of [{}, { text: "x".repeat(9_000) }, { log: ["y"] }].entries()) {
-        await table().put(item({ ...brief, end: { ...end, backup: "b" }, ...rest }, skOf(n)));
+        await table().put(item({ ...brief, end: { ...end, backup: "b" }, ...rest }, getSk(n)));
       }
-      await table().put(item({ phase: "queued", end: "never" }, skOf(3)));
+      await table().put(item({ phase: "queued", end: "never" }, getSk(3)));
 
       const pages = await allPages(table(), { pk: pk(), brief: true, limit: 2, newestFirst: true });
 
-      const whole = [2, 1, 0].map((n) => ({ pk: pk(), sk: skOf(n), writers: [], ...brief, end }));
-      const part = { pk: pk(), sk: skOf(3), writers: [], phase: "queued" };
+      const whole = [2, 1, 0].map((n) => ({ pk: pk(), sk: getSk(n), writers: [], ...brief, end }));
+      const part = { pk: pk(), sk: getSk(3), writers: [], phase: "queued" };
       expect(pages.flatMap(({ items }) => items)).toEqual([part, ...whole]);
       expect(pages.map(({ items }) => items.length)).toEqual(expect.arrayContaining([2]));
     });
@@ -448,11 +448,11 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
     it("goes on after a cursor whose item was removed meanwhile", async () => {
       await fill(4);
       const { next } = await table().query({ pk: pk(), limit: 2 });
-      await table().remove({ pk: pk(), sk: skOf(1) }, { ifWriter: "w1" });
+      await table().remove({ pk: pk(), sk: getSk(1) }, { ifWriter: "w1" });
 
       const { items } = await table().query({ pk: pk(), ...(next === undefined ? {} : { after: next }) });
 
-      expect(items.map(({ sk }) => sk)).toEqual([skOf(2), skOf(3)]);
+      expect(items.map(({ sk }) => sk)).toEqual([getSk(2), getSk(3)]);
     });
 
     it("ends a page at about 1 MB when no limit is given", async () => {
@@ -546,8 +546,8 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
     });
 
     it("ends a page of an index at about 1 MB when no limit is given", async () => {
-      const fields = (n: number) => ({ ...waiting(skOf(n)), zone: "x".repeat(7_500) });
-      await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), skOf(n)))));
+      const fields = (n: number) => ({ ...waiting(getSk(n)), zone: "x".repeat(7_500) });
+      await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), getSk(n)))));
 
       const pages = await allPages(table(), { index: "waiting", partition: shard() });
 
@@ -571,8 +571,8 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
     });
 
     it("counts more entries than have room in one page", async () => {
-      const fields = (n: number) => ({ ...waiting(skOf(n)), zone: "x".repeat(7_500) });
-      await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), skOf(n)))));
+      const fields = (n: number) => ({ ...waiting(getSk(n)), zone: "x".repeat(7_500) });
+      await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), getSk(n)))));
 
       const count = await table().count({ index: "waiting", partition: shard(), limit: 190 });
 
@@ -580,12 +580,12 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
     });
 
     it("pages through entries of the same sort value", async () => {
-      await Promise.all(Array.from({ length: 7 }, (_, n) => table().put(item(due(5), skOf(n)))));
+      await Promise.all(Array.from({ length: 7 }, (_, n) => table().put(item(due(5), getSk(n)))));
 
       const pages = await allPages(table(), { index: "due", partition: shard(), limit: 2 });
 
       const found = pages.flatMap(({ items }) => items.map(({ sk }) => sk)).sort();
-      expect(found).toEqual(Array.from({ length: 7 }, (_, n) => skOf(n)));
+      expect(found).toEqual(Array.from({ length: 7 }, (_, n) => getSk(n)));
     });
   });
 }
@@ -609,6 +609,6 @@ async function allPages(table: Table, query: AnyQuery): Promise<Page[]> {
   return pages.filter(({ items }) => items.length > 0);
 }
 
-function skOf(n: number): string {
+function getSk(n: number): string {
   return `n${String(n).padStart(4, "0")}`;
 }

@@ -5,7 +5,7 @@ import { Conflict } from "#core/problem.ts";
 import type { NodeGroup } from "#core/settings.ts";
 import { submitJob } from "../fixtures/catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "../worlds/http-world.ts";
-import { nodesOf } from "../worlds/memory-world.ts";
+import { newNodes } from "../worlds/memory-world.ts";
 import { viewPool } from "../worlds/pool-view.ts";
 
 const MINUTE = 60_000;
@@ -37,7 +37,7 @@ function itsLife(start: Start): void {
 
     await world.advance(5_000);
     const active = await job(id);
-    const [during, held] = [await free(), await holdingsOf(world)];
+    const [during, held] = [await free(), await getHoldings(world)];
     await world.advance(MINUTE);
 
     const pod = `gpu-dev-${id.slice(0, 8)}`;
@@ -48,13 +48,13 @@ function itsLife(start: Start): void {
       ssh_command: `ssh -p 2222 ${pod}-${uid.slice(0, 8)}@127.0.0.1`,
     };
     expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...access });
-    expect(reasonsOf(active)).toContain("Capacity granted on h100-1, h100-2");
+    expect(listReasons(active)).toContain("Capacity granted on h100-1, h100-2");
     expect(during).toEqual({ total: 16, available: 0, in_use: 16 });
     expect(held).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
     expect(await job(id)).toMatchObject({ status: "completed", node_ip: null, ssh_command: null });
     expect(await free()).toEqual({ total: 16, available: 16, in_use: 0 });
-    expect(await holdingsOf(world)).toEqual({ "h100-1": [], "h100-2": [] });
-    expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await getHoldings(world)).toEqual({ "h100-1": [], "h100-2": [] });
+    expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
   });
 
   it("is cancelled while it runs, and both machines go to the one behind it", async () => {
@@ -72,8 +72,8 @@ function itsLife(start: Start): void {
     expect(await job(first)).toMatchObject({ status: "cancelled", actions: [{ status: "done" }] });
     expect(await job(behind)).toMatchObject({ status: "active", queue_position: null });
     const uid = uidOf(behind);
-    expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
-    expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
   });
 
   it("is lost when one of its machines is, and gives back the other alone", async () => {
@@ -87,8 +87,8 @@ function itsLife(start: Start): void {
 
     expect(await job(id)).toMatchObject({ status: "failed", node_ip: null });
     expect(await free()).toEqual({ total: 8, available: 8, in_use: 0 });
-    expect(await holdingsOf(world)).toEqual({ "h100-1": [] });
-    expect(startsOf(world, uidOf(id))).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await getHoldings(world)).toEqual({ "h100-1": [] });
+    expect(listStarts(world, uidOf(id))).toEqual({ starts: 1, peaks: [8, 8] });
   });
 }
 
@@ -99,7 +99,7 @@ function itsLine(start: Start): void {
     await world.advance(5_000);
     const large = await submit();
     await world.advance(5_000);
-    const [waiting, before] = [await job(large), await holdingsOf(world)];
+    const [waiting, before] = [await job(large), await getHoldings(world)];
 
     await cancel(large);
     await world.advance(20_000);
@@ -108,7 +108,7 @@ function itsLine(start: Start): void {
     const ofSmall = [`${uidOf(small)} held`];
     expect(Object.values(before).sort()).toEqual([[], ofSmall]);
     expect(await job(large)).toMatchObject({ status: "cancelled", queue_position: null });
-    expect(Object.values(await holdingsOf(world)).sort()).toEqual([[], ofSmall]);
+    expect(Object.values(await getHoldings(world)).sort()).toEqual([[], ofSmall]);
     expect(await free()).toEqual({ total: 16, available: 8, in_use: 8 });
     expect(world.compute.starts(uidOf(large), 1)).toBe(0);
   });
@@ -132,8 +132,8 @@ function allOrNothing(start: Start): void {
       expect(halves).toEqual([[], []]);
       expect(await job(id)).toMatchObject({ status: "active" });
       const uid = uidOf(id);
-      expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
-      expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+      expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+      expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
     },
   );
 
@@ -146,17 +146,17 @@ function allOrNothing(start: Start): void {
     await world.advance(30_000);
     const early = await job(id);
     const uid = uidOf(id);
-    const unpinned = await unpinnedOf(world);
+    const unpinned = await getUnpinned(world);
 
-    for (const node of nodesOf({ h100: 2 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: 2 })) world.compute.setNode(node);
     await world.advance(2 * MINUTE);
 
-    expect(reasonsOf(early)).toContain("Capacity granted on a node still to be made, a node still to be made");
+    expect(listReasons(early)).toContain("Capacity granted on a node still to be made, a node still to be made");
     expect(unpinned).toEqual([uid]);
     expect(left.sort((a, b) => a.length - b.length)).toEqual([[], [], [uid]]);
     expect(await job(id)).toMatchObject({ status: "active" });
-    expect(await unpinnedOf(world)).toEqual([]);
-    expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(await getUnpinned(world)).toEqual([]);
+    expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
   });
 }
 
@@ -168,7 +168,7 @@ async function startedOn(table: Table, options: HttpWorldOptions) {
     if (kind === "environment") uids.set(id, String(uid));
     await table.put(item, condition);
   };
-  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), ...options, table: { ...table, put } });
+  const world = await httpWorld({ nodes: newNodes({ h100: 2 }), ...options, table: { ...table, put } });
   const key = await world.login();
   const ask = async (method: string, path: string) => {
     const response = await world.request(method, path, { key });
@@ -191,12 +191,12 @@ async function startedOn(table: Table, options: HttpWorldOptions) {
 
 type Shown = Readonly<Record<string, unknown>>;
 
-function reasonsOf({ timeline }: Shown): unknown[] {
+function listReasons({ timeline }: Shown): unknown[] {
   return (timeline as readonly Shown[]).map(({ reason }) => reason);
 }
 
 /** Who is in the ledger item of each machine, by its name. */
-async function holdingsOf({ ctx }: HttpWorld): Promise<Record<string, string[]>> {
+async function getHoldings({ ctx }: HttpWorld): Promise<Record<string, string[]>> {
   const nodes = (await viewPool(ctx, "h100"))?.nodes ?? [];
   return Object.fromEntries(
     nodes.map(({ name, granted, held }) => [
@@ -207,13 +207,13 @@ async function holdingsOf({ ctx }: HttpWorld): Promise<Record<string, string[]>>
 }
 
 /** Who is granted or holds machines that are still to be made. */
-async function unpinnedOf({ ctx }: HttpWorld): Promise<string[]> {
+async function getUnpinned({ ctx }: HttpWorld): Promise<string[]> {
   const { granted = [], held = [] } = (await viewPool(ctx, "h100")) ?? {};
   return [...granted, ...held].filter(({ shares }) => shares.some(({ node }) => node === null)).map(({ uid }) => uid);
 }
 
 /** How often its command began, and the most units that were ever in use on each machine. */
-function startsOf({ compute }: HttpWorld, uid: string): { starts: number; peaks: number[] } {
+function listStarts({ compute }: HttpWorld, uid: string): { starts: number; peaks: number[] } {
   return { starts: compute.starts(uid, 1), peaks: names.map(compute.peakUnits) };
 }
 

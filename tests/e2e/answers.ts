@@ -58,13 +58,13 @@ export function noteAnswers(): Answers {
     count: () => ({ ...counts }),
     async submit(client, body) {
       const id = await client.submit(body);
-      jobs.set(id, { durations: [msOf(body.duration_hours)], isCancelled: false });
+      jobs.set(id, { durations: [getMs(body.duration_hours)], isCancelled: false });
       counts.submitted += 1;
       return id;
     },
     async extend(client, id, hours) {
       const durations = jobs.get(id)?.durations ?? [];
-      const longer = durations.map((ms) => ms + msOf(hours));
+      const longer = durations.map((ms) => ms + getMs(hours));
       change(id, { durations: [...durations, ...longer] });
       if (!(await isAnswered(client.extend(id, hours)))) return change(id, { durations });
       change(id, { durations: longer });
@@ -90,14 +90,14 @@ export function noteAnswers(): Answers {
     deleteDisk: (client, name) => mark(name, true, client.deleteDisk(name)),
     undeleteDisk: (client, name) => mark(name, false, client.undeleteDisk(name)),
     async lost(client, withinMs) {
-      const ofJobs = [...jobs].map(async ([id, job]) => lostOf(id, job, await findJob(client, id, withinMs)));
+      const ofJobs = [...jobs].map(async ([id, job]) => getLost(id, job, await findJob(client, id, withinMs)));
       const ofDisks = [...disks.values()].map((disk) => lostOfDisk(client, disk, withinMs));
       return (await Promise.all([...ofJobs, ...ofDisks])).flat();
     },
   };
 }
 
-function msOf(hours: number): number {
+function getMs(hours: number): number {
   return Math.round(hours * 3_600_000);
 }
 
@@ -122,9 +122,9 @@ async function findJob(client: JobClient, id: string, withinMs?: number): Promis
   }
 }
 
-function lostOf(id: string, { durations, isCancelled }: AnsweredJob, job: Job | undefined): string[] {
+function getLost(id: string, { durations, isCancelled }: AnsweredJob, job: Job | undefined): string[] {
   if (!job) return [`${id} is gone`];
-  const duration = msOf(job.duration_hours);
+  const duration = getMs(job.duration_hours);
   const isLong = durations.includes(duration) ? [] : [`${id} lasts ${duration} ms, not ${durations.join(" or ")}`];
   return isCancelled && job.status !== "cancelled" ? [...isLong, `${id} is ${job.status}, not cancelled`] : isLong;
 }

@@ -22,7 +22,7 @@ export interface BrowserPage {
 export async function openPage(url: string): Promise<BrowserPage> {
   const profile = mkdtempSync(join(tmpdir(), "berth-browser-"));
   const child = spawn(chromium ?? "", [...quiet, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
-  const endpoint = await devToolsOf(profile);
+  const endpoint = await getDevTools(profile);
   const evaluate = caller(endpoint);
   return {
     evaluate,
@@ -45,7 +45,7 @@ const quiet = [
 ];
 
 /** Chromium writes its port down once it listens. */
-async function devToolsOf(profile: string): Promise<WebSocket> {
+async function getDevTools(profile: string): Promise<WebSocket> {
   const portFile = join(profile, "DevToolsActivePort");
   const port = () => (existsSync(portFile) ? Number(readFileSync(portFile, "utf8").split("\n")[0]) : 0);
   const listening = await eventually(port, (found) => found > 0);

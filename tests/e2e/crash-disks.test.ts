@@ -51,7 +51,7 @@ describe("the local stack", () => {
     expect(found.map(({ status_reason }) => status_reason)).toEqual(names.map(() => "command exited with code 0"));
     expect(result.map(({ status_reason }) => status_reason)).toEqual(names.map(() => "command exited with code 0"));
     expect([...kept.keys()].sort()).toEqual(names.sort());
-    expect([...kept].flatMap(([disk, all]) => all.flatMap((directory) => faultsOf(disk, directory)))).toEqual([]);
+    expect([...kept].flatMap(([disk, all]) => all.flatMap((directory) => listFaults(disk, directory)))).toEqual([]);
   });
 });
 
@@ -163,7 +163,7 @@ function snapshotsByDisk(): Map<string, string[]> {
   return found;
 }
 
-function faultsOf(disk: string, directory: string): string[] {
+function listFaults(disk: string, directory: string): string[] {
   const written = readFileSync(join(directory, "written"), "utf8");
   const count = readdirSync(join(directory, "many")).length;
   return written === `${disk}\n` && count === files ? [] : [`${directory}: ${count} files, ${written}`];

@@ -114,7 +114,7 @@ describe("the local stack", () => {
     );
     const { seen, conflicts, runsByKey } = watch.stop();
     const code = await stack.kill("SIGTERM");
-    const counts = { ...sumOf(kinds, answered), ...sumOf(instanceKinds, instances) };
+    const counts = { ...getSum(kinds, answered), ...getSum(instanceKinds, instances) };
     const commands = begun.read();
     const said = `${seen.runs} runs seen, ${commands.length} commands begun`;
     process.stdout.write(`Killed ${rounds} times, ${said}; answered: ${JSON.stringify(counts)}\n`);
@@ -275,7 +275,7 @@ interface Counting<Of extends string> {
   count(): Readonly<Record<Of, number>>;
 }
 
-function sumOf<Of extends string>(all: readonly Of[], answered: readonly Counting<Of>[]): Record<Of, number> {
+function getSum<Of extends string>(all: readonly Of[], answered: readonly Counting<Of>[]): Record<Of, number> {
   const counts = answered.map((answers) => answers.count());
   const sum = (kind: Of) => counts.reduce((total, count) => total + count[kind], 0);
   return Object.fromEntries(all.map((kind) => [kind, sum(kind)])) as Record<Of, number>;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { root } from "./stack-fixture.ts";
 
 /** What a document says under a heading, down to the next one of that rank. */
-export function sectionOf(document: string, heading: string): string {
+export function readSection(document: string, heading: string): string {
   const text = readFileSync(join(root, document), "utf8");
   const from = text.indexOf(`\n${heading}\n`);
   if (from < 0) throw new Error(`${document} has no "${heading}"`);
@@ -12,8 +12,8 @@ export function sectionOf(document: string, heading: string): string {
 }
 
 /** The fenced blocks of one language under a heading of a document, as they are printed. */
-export function blocksOf(document: string, heading: string, language: string): string[] {
-  const fences = sectionOf(document, heading).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
+export function readBlocks(document: string, heading: string, language: string): string[] {
+  const fences = readSection(document, heading).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
   const blocks = [...fences].filter(([, word]) => word === language).map(([, , block = ""]) => block);
   if (blocks.length === 0) throw new Error(`${document} has no ${language} under "${heading}"`);
   return blocks;

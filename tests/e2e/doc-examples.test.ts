@@ -58,9 +58,9 @@ beforeEach(({ skip }) => skip(missing.length > 0, `not on this machine: ${missin
 describe("the document's examples", () => {
   it("log in, and tell of the service to everybody", async () => {
     const env = await stack.env();
-    const login = await answerOf(1, credentialWords(env));
-    const health = await answerOf(2);
-    const info = await answerOf(3);
+    const login = await getAnswer(1, credentialWords(env));
+    const health = await getAnswer(2);
+    const info = await getAnswer(3);
 
     expect(login).toStrictEqual({ ...issued, aws_arn: expect.stringContaining(":assumed-role/"), ttl_hours: 2 });
     expect(String(login.key_prefix)).toBe(String(login.api_key).slice(0, 8));
@@ -69,15 +69,15 @@ describe("the document's examples", () => {
   });
 
   it("submit a job, read it, change it and cancel it", async () => {
-    const submitted = await answerOf(4);
+    const submitted = await getAnswer(4);
     const id = String(submitted.job_id);
     await jobs.until(id, ({ status }) => status === "active");
-    const job = await answerOf(5, idWords(id));
-    const [all, byStatus, page] = await answersOf(6);
+    const job = await getAnswer(5, idWords(id));
+    const [all, byStatus, page] = await listAnswers(6);
     const actions = [];
-    for (const number of [8, 9, 10, 11]) actions.push(await answerOf(number, idWords(id)));
+    for (const number of [8, 9, 10, 11]) actions.push(await getAnswer(number, idWords(id)));
     await untilClosed(id);
-    actions.push(await answerOf(7, idWords(id)));
+    actions.push(await getAnswer(7, idWords(id)));
     const ended = await untilClosed(id);
 
     expect(submitted).toStrictEqual({
@@ -106,7 +106,7 @@ describe("the document's examples", () => {
       })),
     );
     expect(ended).toMatchObject({ status: "cancelled", duration_hours: 6 });
-    expect(ended.actions.filter(({ action }) => action !== "enable_jupyter").map(outcomeOf)).toEqual([
+    expect(ended.actions.filter(({ action }) => action !== "enable_jupyter").map(getOutcome)).toEqual([
       "extend: done, null",
       "disable_jupyter: done, null",
       "add_user: done, null",
@@ -118,14 +118,14 @@ describe("the document's examples", () => {
     const id = await jobs.submit({ instance_type: "g4dn.2xlarge" });
     await jobs.until(id, ({ status }) => status === "active");
 
-    await answerOf(9, idWords(id));
+    await getAnswer(9, idWords(id));
     const job = await untilClosed(id, 60_000);
-    const on = await answerOf(5, idWords(id));
-    await answerOf(10, idWords(id));
+    const on = await getAnswer(5, idWords(id));
+    await getAnswer(10, idWords(id));
     const { actions } = await untilClosed(id);
-    const off = await answerOf(5, idWords(id));
+    const off = await getAnswer(5, idWords(id));
 
-    expect(job.actions.map(outcomeOf)[0]).toMatch(
+    expect(job.actions.map(getOutcome)[0]).toMatch(
       /^enable_jupyter: (done, null|failed, Jupyter is not on the PATH of this environment: \/.+)$/,
     );
     const isOn = job.actions[0]?.status === "done";
@@ -134,13 +134,13 @@ describe("the document's examples", () => {
       jupyter_url: isOn ? expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/lab\?token=/) : null,
       jupyter_token: isOn ? expect.any(String) : null,
     });
-    expect(actions.map(outcomeOf)[1]).toBe("disable_jupyter: done, null");
+    expect(actions.map(getOutcome)[1]).toBe("disable_jupyter: done, null");
     expect(off).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
   });
 
   it("tell of the cluster", async () => {
-    const availability = await answerOf(12);
-    const status = await answerOf(13);
+    const availability = await getAnswer(12);
+    const status = await getAnswer(13);
 
     // Ours besides (docs/apis/gpu-dev.md#capacity).
     const offer = { open: true, closed_reason: null, largest_free: expect.any(Number), scalable: 0 };
@@ -165,14 +165,14 @@ describe("the document's examples", () => {
   });
 
   it("make a disk, find it, rename it with its snapshot, and delete another of its old name", async () => {
-    const created = await answerOf(14);
+    const created = await getAnswer(14);
     const creation = await completedOperation(created);
-    const disks = await answerOf(15);
-    const disk = await answerOf(16);
+    const disks = await getAnswer(15);
+    const disk = await getAnswer(16);
     await backUpOnce("my-training-data");
-    const renamed = await answerOf(19);
-    await completedOperation(await answerOf(14));
-    const deleted = await answerOf(17);
+    const renamed = await getAnswer(19);
+    await completedOperation(await getAnswer(14));
+    const deleted = await getAnswer(17);
     const deletion = await completedOperation(deleted);
 
     expect(created).toStrictEqual({ ...diskRequest, action: "create", message: creationMessage });
@@ -188,19 +188,19 @@ describe("the document's examples", () => {
     const on = inThirtyDays(String(deleted.requested_at));
     expect(deleted).toStrictEqual({ ...diskRequest, action: "delete", message: `${deletionMessage} ${on}` });
     expect(deletion).toStrictEqual({ ...closed, action: "delete", is_deleted: true, delete_date: on });
-    expect(await answerOf(16)).toMatchObject({ is_deleted: true, snapshot_count: 0 });
-    expect(await answerOf(15)).toMatchObject({ disks: [{ disk_name: "my-training-data-v2", snapshot_count: 1 }] });
+    expect(await getAnswer(16)).toMatchObject({ is_deleted: true, snapshot_count: 0 });
+    expect(await getAnswer(15)).toMatchObject({ disks: [{ disk_name: "my-training-data-v2", snapshot_count: 1 }] });
   });
 
   it("exchange the key for a new one, while the old one works for another minute", async () => {
-    const old = String((await answerOf(1, credentialWords(await stack.env()))).api_key);
+    const old = String((await getAnswer(1, credentialWords(await stack.env()))).api_key);
     const input = Date.now();
-    const [rotated] = await answersOf(20, {}, old);
+    const [rotated] = await listAnswers(20, {}, old);
     const { api_key: fresh } = rotated as { api_key: string };
 
-    const byNew = (await answersOf(15, {}, fresh))[0];
-    const byOld = (await answersOf(15, {}, old))[0];
-    const { keys } = await keysOf(fresh);
+    const byNew = (await listAnswers(15, {}, fresh))[0];
+    const byOld = (await listAnswers(15, {}, old))[0];
+    const { keys } = await getKeys(fresh);
 
     expect(rotated).toStrictEqual({ ...issued });
     expect(fresh).not.toBe(old);
@@ -234,13 +234,13 @@ type Body = Answer["body"];
 type Words = Readonly<Record<string, string>>;
 
 /** Runs an example that is one command and must be answered with 200. */
-async function answerOf(number: number, words: Words = {}): Promise<Body> {
-  const [body, ...more] = await answersOf(number, words);
+async function getAnswer(number: number, words: Words = {}): Promise<Body> {
+  const [body, ...more] = await listAnswers(number, words);
   if (body === undefined || more.length > 0) throw new Error(`Example ${number} is not one command`);
   return body;
 }
 
-async function answersOf(number: number, words: Words = {}, presented = key): Promise<Body[]> {
+async function listAnswers(number: number, words: Words = {}, presented = key): Promise<Body[]> {
   ran.add(number);
   const variables = { API_URL: stack.url, API_KEY: presented };
   const answers = await runExample(fixture.home, number, { words, variables });
@@ -265,7 +265,7 @@ function idWords(id: string): Words {
 /** Polls an operation on the printed disk by the document's example until it is completed. */
 function completedOperation({ operation_id: id }: Body): Promise<Body> {
   return eventually(
-    () => answerOf(18, { "op-123-abc": String(id) }),
+    () => getAnswer(18, { "op-123-abc": String(id) }),
     ({ completed }) => completed === true,
   );
 }
@@ -274,12 +274,12 @@ async function backUpOnce(disk: string): Promise<void> {
   const command = "echo kept > $WORKSPACE/file";
   await jobs.submit({ instance_type: "c7i.8xlarge", disk_name: disk, command });
   await eventually(
-    () => answerOf(16),
+    () => getAnswer(16),
     ({ snapshot_count, is_backing_up }) => snapshot_count === 1 && is_backing_up === false,
   );
 }
 
-async function keysOf(presented: string) {
+async function getKeys(presented: string) {
   const headers = { authorization: `Bearer ${presented}` };
   const response = await fetch(`${stack.url}/v1/keys`, { headers });
   return (await response.json()) as { keys: readonly { key_prefix: string; expires_at: string }[] };
@@ -290,7 +290,7 @@ function untilClosed(id: string, withinMs?: number): Promise<Job> {
   return jobs.until(id, ({ actions }) => actions.every(({ status }) => status !== "requested"), withinMs);
 }
 
-function outcomeOf({ action, status, error }: Job["actions"][number]): string {
+function getOutcome({ action, status, error }: Job["actions"][number]): string {
   return `${action}: ${status}, ${error}`;
 }
 

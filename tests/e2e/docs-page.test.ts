@@ -29,7 +29,7 @@ describe("/docs in a browser", () => {
       env: { HOME: profile },
     });
 
-    expect(shownIn(page)).toEqual(operationsOf(readFileSync(join(root, "openapi.json"), "utf8")));
+    expect(shownIn(page)).toEqual(listOperations(readFileSync(join(root, "openapi.json"), "utf8")));
     expect(askedFor(readFileSync(join(profile, "net.json"), "utf8"), stack.url).toSorted()).toEqual([
       `${stack.url}/docs/start.js`,
       `${stack.url}/docs/swagger-ui-bundle.js`,
@@ -53,7 +53,7 @@ function shownIn(page: string): string[] {
   return paths.map((path, at) => `${methods[at]} ${path}`).toSorted();
 }
 
-function operationsOf(document: string): string[] {
+function listOperations(document: string): string[] {
   const { paths } = JSON.parse(document) as { paths: Record<string, object> };
   return Object.entries(paths)
     .flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`))

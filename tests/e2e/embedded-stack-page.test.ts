@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
-import { blocksOf } from "./doc-blocks.ts";
+import { readBlocks } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
@@ -45,7 +45,7 @@ describe("docs/embedded-stack.md", () => {
 
   it("waits no longer for a job that ended, and says how", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = ""] = blocksOf(page, "## A first session", "sh");
+    const [session = ""] = readBlocks(page, "## A first session", "sh");
     const defined = session.slice(0, session.indexOf("\necho"));
     const cancelled = 'JOB=$(submit); call -X POST "$API_URL/v1/jobs/$JOB/cancel" >/dev/null';
 
@@ -61,7 +61,7 @@ describe("docs/embedded-stack.md", () => {
 
   it("makes a shell the second user's, who sees no job of the first", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = "", , second = ""] = blocksOf(page, "## A first session", "sh");
+    const [session = "", , second = ""] = readBlocks(page, "## A first session", "sh");
     const call = session.split("\n").find((line) => line.startsWith("call()"));
 
     const { code, stdout, stderr } = await paste(`${call}\n${second}`);
@@ -71,7 +71,7 @@ describe("docs/embedded-stack.md", () => {
 
   it("lets another user in by their file", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [logIn = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
+    const [logIn = ""] = readBlocks("docs/log-in.md", "## With your credentials", "sh");
     const file = `${fixture.home}/users/ada.env`.replace("'", "'\\''");
 
     const { stdout } = await paste(`. '${file}'\n${logIn}`);
@@ -84,13 +84,13 @@ describe("docs/embedded-stack.md", () => {
 describe("docs/log-in.md", () => {
   it("logs in with credentials", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [curl = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
+    const [curl = ""] = readBlocks("docs/log-in.md", "## With your credentials", "sh");
 
     await expectKey(await paste(curl, fixture.home, await stack.env()));
   });
 
   it("logs in without sending a secret, in Node", async () => {
-    const [program = ""] = blocksOf("docs/log-in.md", "## Without sending a secret", "js");
+    const [program = ""] = readBlocks("docs/log-in.md", "## Without sending a secret", "js");
 
     await expectKey(await run(process.execPath, ["--input-type=module", "--eval", program]));
   });
@@ -98,14 +98,14 @@ describe("docs/log-in.md", () => {
   it("logs in without sending a secret, in Python", async ({ skip }) => {
     const hasBotocore = await runProgram("python3", ["-c", "import botocore"], {}).catch(() => ({ code: 1 }));
     skip(hasBotocore.code !== 0, "this python3 has no botocore");
-    const [program = ""] = blocksOf("docs/log-in.md", "## Without sending a secret", "python");
+    const [program = ""] = readBlocks("docs/log-in.md", "## Without sending a secret", "python");
 
     await expectKey(await run("python3", ["-c", program]));
   });
 });
 
 async function expectFirstSession(home: string): Promise<void> {
-  const [session = "", enter = ""] = blocksOf(page, "## A first session", "sh");
+  const [session = "", enter = ""] = readBlocks(page, "## A first session", "sh");
 
   // Whoever never used SSH has no ~/.ssh.
   const { code, stdout, stderr } = await paste(`${session}\n${enter}`, home, { HOME: home });

@@ -33,7 +33,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
   const stack = await fixture.start();
-  const jobs = await clientOf(stack);
+  const jobs = await getClient(stack);
   const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
   await jobs.until(before, ({ status }) => status === "active");
 
@@ -43,10 +43,10 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
     (answer) => answer instanceof ApiError,
   );
   const readMeanwhile = await jobs.get(before);
-  const full = await healthOf(stack);
+  const full = await getHealth(stack);
   rmSync(filler());
   const healthy = await eventually(
-    () => healthOf(stack),
+    () => getHealth(stack),
     ({ status }) => status === 200,
   );
   const after = await eventually(
@@ -54,7 +54,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
     (id) => !(id instanceof ApiError),
   );
   const code = await stack.kill("SIGTERM");
-  const again = await clientOf(await fixture.start());
+  const again = await getClient(await fixture.start());
   const found = await again.list();
 
   const text = "The disk of this stack is full: nothing can be stored until there is room";
@@ -69,11 +69,11 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
 it("says that its disk is full before anybody was refused", { retry: 0 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
   const stack = await fixture.start();
-  await healthOf(stack);
+  await getHealth(stack);
 
   fill();
   const full = await eventually(
-    () => healthOf(stack),
+    () => getHealth(stack),
     ({ status }) => status !== 200,
   );
 
@@ -85,15 +85,15 @@ it("says at the start which directory is on a full disk, ends, and starts with a
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
   const first = await fixture.start();
-  const before = await (await clientOf(first)).submit({ instance_type: "c7i.8xlarge" });
+  const before = await (await getClient(first)).submit({ instance_type: "c7i.8xlarge" });
   await first.kill("SIGTERM");
   const files = readdirSync(fixture.home);
 
   fill();
-  const refused = await errorOf(fixture.start());
+  const refused = await getError(fixture.start());
   const left = readdirSync(fixture.home).filter((name) => !files.includes(name) && !name.startsWith("records.db-"));
   rmSync(filler());
-  const again = await clientOf(await fixture.start());
+  const again = await getClient(await fixture.start());
 
   expect(refused).toContain(fixture.home);
   expect(refused).toMatch(/disk is full/);
@@ -112,16 +112,16 @@ it("says at the start that its disk is read-only, and ends", { retry: 0 }, async
   await expect(started).rejects.toThrow(/read-only/);
 });
 
-async function healthOf({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
+async function getHealth({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
   const response = await fetch(`${url}/health`);
   return { status: response.status, body: await response.json() };
 }
 
-async function clientOf(stack: StackProcess): Promise<JobClient> {
+async function getClient(stack: StackProcess): Promise<JobClient> {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
-async function errorOf(work: Promise<unknown>): Promise<string> {
+async function getError(work: Promise<unknown>): Promise<string> {
   return work.then(
     () => "nothing was refused",
     (error: unknown) => String(error),

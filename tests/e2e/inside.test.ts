@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   type Attempts,
+  formatScript,
   type Got,
   gotBy,
   inside,
   outside,
   printGot,
-  scriptOf,
   seenAtEnd,
   TOO_SLOW,
 } from "#process/attempts-fixture.ts";
@@ -46,7 +46,7 @@ describe.each(ways)("a job of a running stack, with its $network network", { ret
     const { stsUrl } = JSON.parse(readFileSync(join(fixture.home, "stack.json"), "utf8")) as { stsUrl: string };
     const ssh = `http://127.0.0.1:${readFileSync(join(fixture.home, "ssh-port"), "utf8")}`;
     const urls = { api: stack.url, sts: stsUrl, ssh, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
-    const attempts = { ...filesOf(fixture.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
+    const attempts = { ...getFiles(fixture.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
 
     const { got, isolation } = await tryInside(stack, env.API_KEY ?? "", attempts);
     printGot(`A job of a running stack, ${network} network`, got);
@@ -61,7 +61,7 @@ describe.each(ways)("a job of a running stack, with its $network network", { ret
 });
 
 /** All files that a stack puts into its home, with the disk of somebody else. */
-function filesOf(home: string, disk: string): Attempts {
+function getFiles(home: string, disk: string): Attempts {
   const files = readdirSync(home, { withFileTypes: true }).filter((entry) => entry.isFile());
   return {
     ...Object.fromEntries(files.map(({ name }) => [`reads ${name}`, outside(`head -c 100 '${join(home, name)}'`)])),
@@ -132,7 +132,7 @@ interface Tried {
 
 async function tryInside(stack: StackProcess, key: string, attempts: Attempts): Promise<Tried> {
   const jobs = jobClient(stack.url, key);
-  const command = `${listeningBy(join(fixture.home, "tools/node"))}\n${scriptOf(attempts)}\nexec sleep 3600`;
+  const command = `${listeningBy(join(fixture.home, "tools/node"))}\n${formatScript(attempts)}\nexec sleep 3600`;
   const id = await jobs.submit({ instance_type: "g4dn.2xlarge", command });
   const { isolation } = await jobs.until(id, ({ status }) => status !== "queued" && status !== "preparing");
   const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };

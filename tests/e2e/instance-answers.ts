@@ -62,13 +62,13 @@ export function noteInstanceAnswers(): InstanceAnswers {
       await Promise.all(running.map(([id]) => stop(client, id)));
     },
     async lost(client, withinMs) {
-      const found = [...instances].map(([id, answered]) => lostOf(client, id, answered, withinMs));
+      const found = [...instances].map(([id, answered]) => getLost(client, id, answered, withinMs));
       return (await Promise.all(found)).flat();
     },
   };
 }
 
-async function lostOf(client: InstanceClient, id: string, answered: Answered, withinMs?: number): Promise<string[]> {
+async function getLost(client: InstanceClient, id: string, answered: Answered, withinMs?: number): Promise<string[]> {
   const { newest, operation } = answered;
   const instance = await client.until(id, settled, withinMs);
   if (!instance) return [`${id} is gone`];

@@ -76,8 +76,8 @@ export function jobClient(url: string, key: string): JobClient {
     extend: async (id, hours) => void (await call("POST", `/v1/jobs/${id}/extend`, { extension_hours: hours })),
     createDisk: async (name) => void (await call("POST", "/v1/disks", { disk_name: name })),
     renameDisk: async (name, newName) => void (await call("POST", `/v1/disks/${name}/rename`, { new_name: newName })),
-    deleteDisk: async (name) => operationOf(await call("DELETE", `/v1/disks/${name}`)),
-    undeleteDisk: async (name) => operationOf(await call("POST", `/v1/disks/${name}/undelete`)),
+    deleteDisk: async (name) => getOperation(await call("DELETE", `/v1/disks/${name}`)),
+    undeleteDisk: async (name) => getOperation(await call("POST", `/v1/disks/${name}/undelete`)),
     findDisk: async (name) => (await unlessMissing(call("GET", `/v1/disks/${name}`))) as Disk | undefined,
     operationEnd: async (name, id, withinMs) => {
       const read = async () => {
@@ -136,7 +136,7 @@ export async function callApi(url: string, key: string | undefined, { method, pa
   return JSON.parse(text);
 }
 
-function operationOf(answer: unknown): string {
+function getOperation(answer: unknown): string {
   return (answer as { operation_id: string }).operation_id;
 }
 

@@ -28,7 +28,7 @@ describe.concurrent("a job on the local stack", () => {
 
     const job = await jobs.until(id, isOver);
 
-    const late = secondOf(entry(job, "expired")) - secondOf({ at: job.expires_at ?? "" });
+    const late = getSecond(entry(job, "expired")) - getSecond({ at: job.expires_at ?? "" });
     expect([job.status, job.status_reason]).toEqual(["expired", "Its time was over"]);
     expect(late).toBeGreaterThanOrEqual(0);
     expect([...new Set(statuses(job))].filter((status) => status !== "preparing")).toEqual([
@@ -46,8 +46,8 @@ describe.concurrent("a job on the local stack", () => {
 
     const job = await jobs.until(id, isOver);
 
-    const lasted = secondOf(entry(job, "expired")) - secondOf(entry(job, "active"));
-    expect(secondOf({ at: job.expires_at ?? "" }) - secondOf({ at: before.expires_at ?? "" })).toBeOneOf([3, 4]);
+    const lasted = getSecond(entry(job, "expired")) - getSecond(entry(job, "active"));
+    expect(getSecond({ at: job.expires_at ?? "" }) - getSecond({ at: before.expires_at ?? "" })).toBeOneOf([3, 4]);
     expect(lasted).toBeGreaterThanOrEqual(7);
     expect(job.actions).toMatchObject([{ action: "extend", status: "done", error: null }]);
   });
@@ -170,7 +170,7 @@ function entry({ timeline }: Job, status: Job["status"]): { readonly at: string 
   return found;
 }
 
-function secondOf({ at }: { readonly at: string }): number {
+function getSecond({ at }: { readonly at: string }): number {
   return Date.parse(at) / 1000;
 }
 

@@ -118,11 +118,11 @@ function onLoopback(ports: readonly number[]): string[] {
 
 /** Of the stack and of all that runs in its environments, in the machine's own network. */
 function listeners(): string[] {
-  const ownLink = linkOf("/proc/self/ns/net");
+  const ownLink = getLink("/proc/self/ns/net");
   const pids = fixture.processes().map(({ pid }) => pid);
   return pids
-    .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === ownLink)
-    .flatMap(listenersOf)
+    .filter((pid) => getLink(`/proc/${pid}/ns/net`) === ownLink)
+    .flatMap(listListeners)
     .sort();
 }
 
@@ -130,10 +130,10 @@ function listeners(): string[] {
 const listening = { tcp: "0A", tcp6: "0A", udp: "07", udp6: "07" } as const;
 
 /** Like `tcp 0100007F:8080`: 127.0.0.1, as the kernel writes it on a little-endian machine. */
-function listenersOf(pid: number): string[] {
+function listListeners(pid: number): string[] {
   const directory = `/proc/${pid}/fd`;
   const inodes = readdirSync(directory).flatMap(
-    (fd) => /^socket:\[(\d+)\]$/.exec(linkOf(`${directory}/${fd}`))?.[1] ?? [],
+    (fd) => /^socket:\[(\d+)\]$/.exec(getLink(`${directory}/${fd}`))?.[1] ?? [],
   );
   return Object.entries(listening).flatMap(([protocol, wanted]) => {
     const [, ...lines] = readFileSync(`/proc/${pid}/net/${protocol}`, "utf8").trim().split("\n");
@@ -146,7 +146,7 @@ function listenersOf(pid: number): string[] {
 }
 
 /** A descriptor may be closed while it is looked at. */
-function linkOf(path: string): string {
+function getLink(path: string): string {
   try {
     return readlinkSync(path);
   } catch {

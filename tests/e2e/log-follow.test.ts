@@ -20,7 +20,7 @@ interface Followed {
   readonly ended: boolean;
 }
 
-async function followerOf(stack: StackProcess, id: string) {
+async function getFollower(stack: StackProcess, id: string) {
   const { API_KEY } = await stack.env();
   return async (after: string): Promise<Followed> => {
     const headers = { authorization: `Bearer ${API_KEY}` };
@@ -41,7 +41,7 @@ it("a follower misses and doubles nothing of a repeating log, though the stack i
   const id = await client.submit({ instance_type: "g4dn.2xlarge", command });
   let [text, next, ended] = ["", "0", false];
   const readUpTo = async (stack: StackProcess, end: string) => {
-    const follow = await followerOf(stack, id);
+    const follow = await getFollower(stack, id);
     while (text.length < end.length) {
       const answer = await follow(next);
       expect(answer.truncated).toBe(false);

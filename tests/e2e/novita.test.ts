@@ -89,7 +89,7 @@ const untilStatus = async (id: string, status: string): Promise<Answer["body"]> 
   return body;
 };
 
-const eventsOf = (id: string) => posts.map(({ body }) => JSON.parse(body)).filter((event) => event.instanceId === id);
+const listEvents = (id: string) => posts.map(({ body }) => JSON.parse(body)).filter((event) => event.instanceId === id);
 
 const isConnection = expect.objectContaining({
   ssh: expect.stringMatching(/^ssh -p \d+ inst_[a-z0-9]{12}@127\.0\.0\.1$/),
@@ -198,7 +198,7 @@ describe("the document's programs", () => {
     const id = String(created.instanceId);
     await untilStatus(id, "ready");
     const ready = await eventually(
-      () => eventsOf(id).find(({ status }) => status === "ready"),
+      () => listEvents(id).find(({ status }) => status === "ready"),
       (event) => event !== undefined,
     );
     // The handler of a framework that is not here, with the surface it uses.
@@ -242,17 +242,17 @@ describe("a receiver", () => {
     await untilStatus(id, "ready");
     await ask("POST", `/api/instances/${id}/stop`);
     await eventually(
-      () => eventsOf(id),
+      () => listEvents(id),
       (events) => events.some(({ status }) => status === "stopped"),
     );
 
     const mine = posts.filter((post) => JSON.parse(post.body).instanceId === id);
-    const inOrder = eventsOf(id).toSorted((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
+    const inOrder = listEvents(id).toSorted((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
     expect(inOrder.map(({ status }) => status)).toEqual(expect.arrayContaining(["starting", "ready", "stopped"]));
     expect(inOrder.at(-1)).toMatchObject({ status: "stopped", data: { reason: "requested", connectionDetails: null } });
     expect(inOrder.find(({ status }) => status === "ready")?.data.connectionDetails).toEqual(isConnection);
     expect(new Set(mine.map(({ headers }) => headers["webhook-id"])).size).toBe(mine.length);
-    for (const post of mine) expect(signaturesOf(post)).toEqual(ownSignatures(post));
+    for (const post of mine) expect(getSignatures(post)).toEqual(ownSignatures(post));
   });
 
   it("is refused where it cannot be one", async () => {
@@ -268,7 +268,7 @@ describe("a receiver", () => {
     }
   });
 
-  function signaturesOf({ headers }: Post) {
+  function getSignatures({ headers }: Post) {
     const { "x-signature-sha256": hex, "x-webhook-signature": same, "webhook-signature": standard } = headers;
     return { hex, same, standard, agent: headers["user-agent"], type: headers["content-type"] };
   }

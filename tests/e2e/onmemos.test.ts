@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { ask as askPage, basic } from "#local/ingress/ingress-fixture.ts";
-import { clientOf } from "#local/server/socket-fixture.ts";
+import { createClient } from "#local/server/socket-fixture.ts";
 import { exampleAt, examples, examplesIn, requestAt } from "./onmemos-examples.ts";
 import { eventually } from "./processes.ts";
 import { missingPrograms, runProgram } from "./program.ts";
@@ -259,7 +259,7 @@ describe("the WebSocket shell", () => {
 
   it("keeps its directory, and is closed when its workspace is deleted by the other family", async () => {
     const id = await newSession({ user: "shell", env: { GREETING: "hello" } });
-    const { send, next, closed } = clientOf(new WebSocket(shellUrl(id)));
+    const { send, next, closed } = createClient(new WebSocket(shellUrl(id)));
     const typed = async (command: string) => {
       send({ type: "command", command });
       return next();

@@ -28,7 +28,7 @@ export function processesOfRun(name: string): SeenProcess[] {
 export function processesOfHome(home: string, runs: ReadonlySet<string>): SeenProcess[] {
   return listProcesses().filter(({ pid, command, environment }) => {
     if (runs.has(environment.get("BERTH_RUN") ?? "")) return true;
-    const words = [command, ...environment.values(), textOf(() => readlinkSync(`/proc/${pid}/cwd`))];
+    const words = [command, ...environment.values(), formatText(() => readlinkSync(`/proc/${pid}/cwd`))];
     return words.some((word) => word.includes(home));
   });
 }
@@ -49,8 +49,8 @@ export async function eventually<Value>(
 }
 
 function seeProcess(pid: number): SeenProcess[] {
-  const variables = textOf(() => readFileSync(`/proc/${pid}/environ`, "utf8")).split("\0");
-  const command = textOf(() => readFileSync(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ");
+  const variables = formatText(() => readFileSync(`/proc/${pid}/environ`, "utf8")).split("\0");
+  const command = formatText(() => readFileSync(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ");
   const found = findProcess(pid);
   if (!found) return [];
   const environment = new Map(variables.map((variable) => splitAtFirst(variable)));
@@ -63,7 +63,7 @@ function splitAtFirst(variable: string): [string, string] {
 }
 
 /** A process may end while it is being read. */
-function textOf(read: () => string): string {
+function formatText(read: () => string): string {
   try {
     return read();
   } catch {

@@ -34,19 +34,19 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
 }, async ({ skip }) => {
   if (device === undefined) return skip("this user cannot mount a file system here that fails");
   const stack = await fixture.start();
-  const jobs = await clientOf(stack);
+  const jobs = await getClient(stack);
   const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
   await jobs.until(before, ({ status }) => status === "active");
 
   writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "for a test");
-  const refusal = await refusalOf(jobs);
+  const refusal = await getRefusal(jobs);
   const meanwhile = await jobs.get(before);
-  const health = await healthOf(stack);
+  const health = await getHealth(stack);
   const code = await stack.kill("SIGTERM");
   await unmount(device);
   device = mount();
   const again = await fixture.start();
-  const after = await clientOf(again);
+  const after = await getClient(again);
   const found = await after.get(before);
   const next = await after.submit({ instance_type: "g4dn.2xlarge" });
 
@@ -56,7 +56,7 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
   expect([meanwhile.status, code]).toEqual(["active", 0]);
   expect(found.job_id).toBe(before);
   expect((await after.until(next, ({ status }) => status === "active")).job_id).toBe(next);
-  expect(await healthOf(again)).toMatchObject({ status: 200, body: { status: "healthy" } });
+  expect(await getHealth(again)).toMatchObject({ status: 200, body: { status: "healthy" } });
 });
 
 /**
@@ -69,19 +69,19 @@ const reasons = [
 ];
 
 /** What a submit is answered, which the first one is after the error. */
-function refusalOf(jobs: JobClient): Promise<string> {
+function getRefusal(jobs: JobClient): Promise<string> {
   return jobs.submit({ instance_type: "g4dn.2xlarge" }).catch((error: unknown) => {
     if (error instanceof ApiError) return error.message;
     throw error;
   });
 }
 
-async function healthOf({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
+async function getHealth({ url }: StackProcess): Promise<{ readonly status: number; readonly body: unknown }> {
   const response = await fetch(`${url}/health`);
   return { status: response.status, body: await response.json() };
 }
 
-async function clientOf(stack: StackProcess): Promise<JobClient> {
+async function getClient(stack: StackProcess): Promise<JobClient> {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 

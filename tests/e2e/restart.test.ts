@@ -14,7 +14,7 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-async function clientOf(stack: StackProcess) {
+async function getClient(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
@@ -28,7 +28,7 @@ describe("the local stack", { retry: 0 }, () => {
     "leaves nothing behind after %s, and the next start says what it found",
     async (signal) => {
       const first = await fixture.start();
-      const before = await clientOf(first);
+      const before = await getClient(first);
       const ids = await Promise.all([
         before.submit({ instance_type: "g4dn.2xlarge" }),
         before.submit({ instance_type: "p5.48xlarge", gpu_count: 16, command: "trap '' TERM; sleep 600; sleep 600" }),
@@ -43,7 +43,7 @@ describe("the local stack", { retry: 0 }, () => {
       expect([code, left]).toEqual([0, []]);
       const second = await fixture.start();
       expect(second.output()).toContain('"event":"runs found","adopted":0,"over":3,"ended":0');
-      const after = await clientOf(second);
+      const after = await getClient(second);
       const jobs = await Promise.all(ids.map((id) => after.until(id, isOver)));
       for (const job of jobs) {
         expect([job.status, job.status_reason]).toEqual(["failed", "The local stack was stopped"]);
@@ -54,7 +54,7 @@ describe("the local stack", { retry: 0 }, () => {
 
   it("goes on with what lived through SIGKILL: a command ends once, with its own exit code", async () => {
     const first = await fixture.start();
-    const before = await clientOf(first);
+    const before = await getClient(first);
     const command = "echo began >> told; while ! test -e go; do sleep 0.05; done; exit 7";
     const id = await before.submit({ instance_type: "g4dn.2xlarge", command });
     const idle = await before.submit({ instance_type: "c7i.8xlarge" });
@@ -67,7 +67,7 @@ describe("the local stack", { retry: 0 }, () => {
 
     await first.kill("SIGKILL");
     const second = await fixture.start();
-    const after = await clientOf(second);
+    const after = await getClient(second);
 
     expect((await after.get(id)).status).toBe("active");
     expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living.slice(0, 1)));
@@ -82,7 +82,7 @@ describe("the local stack", { retry: 0 }, () => {
 
   it("leaves environments running on SIGUSR2, and the next start takes them over", async () => {
     const first = await fixture.start();
-    const before = await clientOf(first);
+    const before = await getClient(first);
     const id = await before.submit({ instance_type: "g4dn.2xlarge", command: "sleep 600" });
     await before.until(id, ({ status }) => status === "active");
     const [run = ""] = fixture.runs();
@@ -96,13 +96,13 @@ describe("the local stack", { retry: 0 }, () => {
     expect(first.output()).toMatch(/^Stopping, and leaving 1 environment: developer\//m);
     expect(first.output()).toMatch(/^Stopped\. Environments go on, and the next start in .* takes them over\.$/m);
     expect(second.output()).toContain('"event":"runs found","adopted":1,"over":0,"ended":0');
-    expect((await (await clientOf(second)).get(id)).status).toBe("active");
+    expect((await (await getClient(second)).get(id)).status).toBe("active");
     expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living));
   });
 
   it("notices at its next start what died while it was not there", async () => {
     const first = await fixture.start();
-    const before = await clientOf(first);
+    const before = await getClient(first);
     const id = await before.submit({ instance_type: "g4dn.2xlarge" });
     await before.until(id, ({ status }) => status === "active");
     const [run = ""] = fixture.runs();
@@ -113,7 +113,7 @@ describe("the local stack", { retry: 0 }, () => {
       () => fixture.processes().length,
       (left) => left === 0,
     );
-    const after = await clientOf(await fixture.start());
+    const after = await getClient(await fixture.start());
 
     const job = await after.until(id, isOver);
     expect([job.status, job.status_reason]).toEqual(["failed", "the environment's process was killed from outside"]);

@@ -2,7 +2,7 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../fixtures/free-port.ts";
-import { blocksOf, sectionOf } from "./doc-blocks.ts";
+import { readBlocks, readSection } from "./doc-blocks.ts";
 import { missingPrograms } from "./program.ts";
 import { openSecondMachine, type SecondMachine, secondMachineLacks } from "./second-machine.ts";
 import { openStackFixture } from "./stack-fixture.ts";
@@ -16,8 +16,8 @@ describe("a user on another machine, by the guide for teams", () => {
   }
 
   const guide = "docs/guide/team.md";
-  const [, throughSsh = ""] = blocksOf(guide, "## Share a machine", "sh");
-  const [exchange = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
+  const [, throughSsh = ""] = readBlocks(guide, "## Share a machine", "sh");
+  const [exchange = ""] = readBlocks("docs/log-in.md", "## With your credentials", "sh");
   const logIn = `. ./ada.env\nAPI_KEY=$(${exchange})`;
   const fixture = openStackFixture("berth-shared-");
   const ports = { api: 0, ssh: 0 };
@@ -38,7 +38,7 @@ describe("a user on another machine, by the guide for teams", () => {
 
   /** Logs in, pastes the functions of the first session, and runs the script. */
   async function asAda(script: string): Promise<string> {
-    const [session = ""] = blocksOf("docs/embedded-stack.md", "## A first session", "sh");
+    const [session = ""] = readBlocks("docs/embedded-stack.md", "## A first session", "sh");
     const defined = session.slice(session.indexOf("\n"), session.indexOf("\necho"));
     const { code, stdout, stderr } = await laptop.run(`${logIn}\n${defined}\n${script}`);
     expect([code, stderr]).toEqual([0, ""]);
@@ -84,7 +84,7 @@ describe("a user on another machine, by the guide for teams", () => {
     it("opens Jupyter", async ({ skip }) => {
       skip(missingPrograms("jupyter").length > 0, "not on this machine: jupyter");
       const job = await opened('call -X POST "$API_URL/v1/jobs/$JOB/jupyter/enable"', "jupyter_url");
-      const [, alsoJupyter = ""] = /`(ssh -N [^`]*<port>[^`]*)`/.exec(sectionOf(guide, "## Share a machine")) ?? [];
+      const [, alsoJupyter = ""] = /`(ssh -N [^`]*<port>[^`]*)`/.exec(readSection(guide, "## Share a machine")) ?? [];
       await laptop.stay(tunnel(alsoJupyter.replaceAll("<port>", String(job.jupyter_port))));
       const page = await laptop.run(`curl -sSL '${job.jupyter_url}'`);
 

@@ -9,8 +9,8 @@ import { sharedType } from "#core/fleet.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { issueKey } from "#core/users/issue.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
-import { contextOf } from "#http/runtime.ts";
-import { type Client, clientOf } from "#local/server/socket-fixture.ts";
+import { createContext } from "#http/runtime.ts";
+import { type Client, createClient } from "#local/server/socket-fixture.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
 import { silentLog } from "../fixtures/log.ts";
@@ -38,11 +38,15 @@ export async function openShellStack(): Promise<ShellStack> {
     stack,
     ctx,
     id,
-    connect: await shellOf(stack, ctx, { id, key }),
+    connect: await getShell(stack, ctx, { id, key }),
     another: async (session) => {
-      const user = await findOrCreateUser(contextOf(stack.runtime), { account: ACCOUNT, role: "Developers", session });
-      const { secret } = await issueKey(contextOf(stack.runtime), user, "Developers");
-      return shellOf(stack, await contextOfKey(stack, secret), { id: `ws-demo-${session}-1756062811`, key: secret });
+      const user = await findOrCreateUser(createContext(stack.runtime), {
+        account: ACCOUNT,
+        role: "Developers",
+        session,
+      });
+      const { secret } = await issueKey(createContext(stack.runtime), user, "Developers");
+      return getShell(stack, await contextOfKey(stack, secret), { id: `ws-demo-${session}-1756062811`, key: secret });
     },
     close: async () => {
       await stack.stop();
@@ -54,7 +58,7 @@ export async function openShellStack(): Promise<ShellStack> {
 const ACCOUNT = "111122223333";
 
 /** Makes a workspace and waits until it is active; what it answers connects to its shell. */
-async function shellOf(
+async function getShell(
   { url }: Stack,
   ctx: ShellStack["ctx"],
   { id, key }: { readonly id: string; readonly key: string },
@@ -73,7 +77,7 @@ async function shellOf(
   if (active?.phase !== "active") throw new Error(`The workspace is ${active?.phase}`);
   const address = `${url.replace("http", "ws")}/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
   return async () => {
-    const client = clientOf(new WebSocket(address));
+    const client = createClient(new WebSocket(address));
     const welcome = await Promise.race([client.next(), client.closed]);
     if (typeof welcome === "number") throw new Error(`Closed with ${welcome}`);
     return client;
@@ -85,5 +89,5 @@ async function contextOfKey({ runtime }: Stack, key: string): Promise<ShellStack
   const item = await runtime.ports.table.get(apiKeyKey(keyHash));
   const { uid, username, number, prefix } = { uid: "", username: "", number: 0, prefix: "", ...item };
   const actor = { uid, username, number, keyPrefix: prefix, keyHash, isAdmin: false };
-  return { ...contextOf(runtime), actor, dialect: "onmemos", noun: "workspace" };
+  return { ...createContext(runtime), actor, dialect: "onmemos", noun: "workspace" };
 }

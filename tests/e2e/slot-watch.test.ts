@@ -35,7 +35,7 @@ async function begin(run: string, gpus: number): Promise<void> {
 }
 
 /** What it reports once it has looked twice at what lives now. */
-async function reportOf(capacity: number): Promise<SlotReport> {
+async function getReport(capacity: number): Promise<SlotReport> {
   const watch = watchSlots(home, { n1: capacity });
   await eventually(
     () => watch.seen().looks,
@@ -47,7 +47,7 @@ async function reportOf(capacity: number): Promise<SlotReport> {
 }
 
 async function reported(capacity: number): Promise<readonly string[]> {
-  return [...new Set((await reportOf(capacity)).conflicts)];
+  return [...new Set((await getReport(capacity)).conflicts)];
 }
 
 describe("the watch over slots", () => {
@@ -71,7 +71,7 @@ describe("the watch over slots", () => {
   it("counts the runs of each record", async () => {
     for (const run of [name, name.replace(/1$/, "2"), two]) await begin(run, 1);
 
-    const { runsByKey } = await reportOf(4);
+    const { runsByKey } = await getReport(4);
 
     expect([...runsByKey]).toEqual(expect.arrayContaining([name, two].map((run, at) => [run.slice(0, 32), 2 - at])));
     expect(runsByKey.size).toBe(2);

@@ -40,7 +40,7 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
     for (const [run, members] of living) noteSessions(sessions, run, members);
     for (const [node, capacity] of Object.entries(slots)) {
       const there = [...living].filter(([run]) => places.get(run)?.node === node);
-      const used = there.reduce((sum, [, members]) => sum + unitsOf(members), 0);
+      const used = there.reduce((sum, [, members]) => sum + getUnits(members), 0);
       if (used > capacity) conflicts.push(`${node}: ${used} of ${capacity} in use by ${there.map(([run]) => run)}`);
     }
   };
@@ -70,14 +70,14 @@ function livingRuns(home: string, places: Map<string, Place | undefined>): Map<s
   const runs = new Map<string, SeenProcess[]>();
   for (const seen of named.filter(isAlive)) {
     const run = seen.environment.get("BERTH_RUN") ?? "";
-    if (!places.has(run)) places.set(run, placeOf(home, run));
+    if (!places.has(run)) places.set(run, findPlace(home, run));
     if (places.get(run) !== undefined) runs.set(run, [...(runs.get(run) ?? []), seen]);
   }
   return runs;
 }
 
 /** Where it was placed; nothing for runs of other homes. */
-function placeOf(home: string, run: string): Place | undefined {
+function findPlace(home: string, run: string): Place | undefined {
   try {
     const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8"));
     const { key = run, nodes } = record as { key?: string; nodes: string[] };
@@ -95,7 +95,7 @@ function noteSessions(sessions: Map<string, Set<number>>, run: string, members: 
 }
 
 /** Only what runs inside knows its GPUs, and a CPU machine has none and is one whole. */
-function unitsOf(members: readonly SeenProcess[]): number {
+function getUnits(members: readonly SeenProcess[]): number {
   const gpus = members.map(({ environment }) => Number(environment.get("BERTH_GPUS") ?? 0));
   return Math.max(...gpus) || 1;
 }

@@ -59,7 +59,7 @@ async function start(): Promise<{ readonly jobs: JobClient; readonly url: string
   return { jobs: jobClient(stack.url, key), url: stack.url, key };
 }
 
-const statusOf = ({ body }: Seen) => String((JSON.parse(body) as { status: unknown }).status);
+const getStatus = ({ body }: Seen) => String((JSON.parse(body) as { status: unknown }).status);
 
 it("a receiver hears of a job from its queue to its end, beside one that hangs", async () => {
   const { jobs, url, key } = await start();
@@ -77,7 +77,7 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
     events.size >= 4 && [...events.values()].every(({ length }) => length === 3);
   const events = await eventually(isTold, enough);
   // A step of preparing is told where a look saw it.
-  const answer = new Set(ownValue().map(statusOf));
+  const answer = new Set(ownValue().map(getStatus));
   answer.delete("preparing");
   expect(answer).toEqual(new Set(["queued", "active", "completed"]));
   for (const [id, attempts] of events) {

@@ -22,7 +22,7 @@ export function memoryBlobs(): MemoryBlobs {
   return {
     put: async (name, bytes) => void open(name).set(name, bytes.slice()),
     get: async (name) => open(name).get(name)?.slice(),
-    sizeOf: async (name) => open(name).get(name)?.byteLength,
+    getSize: async (name) => open(name).get(name)?.byteLength,
     remove: async (name) => void open(name).delete(name),
     async removeUnder(name) {
       const under = [...open(name).keys()].filter((entry) => entry.startsWith(`${name}/`));

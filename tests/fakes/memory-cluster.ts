@@ -101,7 +101,7 @@ function isBefore(left: Transition, right: Transition): boolean {
 /** One transition, with what it means for nodes, counts and history. */
 export function move(world: World, it: MemoryRun, transition: Transition): void {
   world.quietUntil = 0;
-  world.signals.tell(refOf(it));
+  world.signals.tell(toRunRef(it));
   const { at, to } = transition;
   const id = runName(it.run.uid, it.run.run);
   const happened = (kind: ComputeEvent["kind"]) => world.history.push({ at, kind, uid: it.run.uid, run: it.run.run });
@@ -195,13 +195,13 @@ function roomyNode(world: World, type: string, units: number, taken: readonly No
 }
 
 /** Whether the kubelet of this node object can be reached, and how not. */
-export function silenceOf({ nodes }: World, { uid }: NodeRef): Silence | null {
+export function findSilence({ nodes }: World, { uid }: NodeRef): Silence | null {
   for (const node of nodes.values()) if (node.uid === uid) return node.ready ? null : "notReady";
   return "missing";
 }
 
 /** What the provider says; it knows every machine that ever was a node with a provider id. */
-export function machineOf({ machines }: World, { uid, providerId }: NodeRef): MachineState {
+export function getMachine({ machines }: World, { uid, providerId }: NodeRef): MachineState {
   return providerId === null ? "unknown" : (machines.get(uid) ?? "gone");
 }
 
@@ -213,7 +213,7 @@ export function unitsOn(world: World, name: string): number {
     if (!isRunning(world, it)) continue;
     it.nodes.forEach((node, index) => {
       const isHere = uid === undefined ? node.name === name : node.uid === uid;
-      if (isHere && machineOf(world, node) !== "gone") units += it.run.shares[index]?.units ?? 0;
+      if (isHere && getMachine(world, node) !== "gone") units += it.run.shares[index]?.units ?? 0;
     });
   }
   return units;
@@ -221,7 +221,7 @@ export function unitsOn(world: World, name: string): number {
 
 /** Whether anything of it runs on some machine. */
 export function isRunning(world: World, it: MemoryRun): boolean {
-  return it.state !== "ended" && it.nodes.some((node) => machineOf(world, node) !== "gone");
+  return it.state !== "ended" && it.nodes.some((node) => getMachine(world, node) !== "gone");
 }
 
 /** Adds to what a command has printed, of which the newest MiB is kept. */
@@ -249,7 +249,7 @@ export function unblock(world: World, now: number): void {
   }
 }
 
-export function refOf({ run: { uid, run, key } }: MemoryRun): RunRef {
+export function toRunRef({ run: { uid, run, key } }: MemoryRun): RunRef {
   return { uid, run, key };
 }
 

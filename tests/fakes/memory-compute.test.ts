@@ -3,10 +3,10 @@ import type { ComputeNode, Run } from "#core/ports/compute.ts";
 import { type Behaviour, computeConformance } from "../conformance/compute.ts";
 import { portsConformance } from "../conformance/ports.ts";
 import { manualClock } from "../fixtures/clock.ts";
-import { nodesOf } from "../worlds/memory-world.ts";
+import { newNodes } from "../worlds/memory-world.ts";
 import { memoryCompute } from "./memory-compute.ts";
 
-const [first, second] = nodesOf({ h100: 2 });
+const [first, second] = newNodes({ h100: 2 });
 if (!first || !second) throw new Error("There are no nodes");
 const entry: ComputeNode = { ...first, name: "one" };
 const two: ComputeNode = { ...second, name: "two" };
@@ -43,7 +43,7 @@ describe("memory compute", () => {
     const compute = memoryCompute({ clock, nodes, probeMs: 10 });
     const uid = "d".repeat(32);
     compute.setSilent(uid, 8080, true);
-    await compute.apply(runOf(uid, { ports: [{ port: 8080, kind: "http" }], resources: { cpus: 1, memoryMb: 512 } }));
+    await compute.apply(getRun(uid, { ports: [{ port: 8080, kind: "http" }], resources: { cpus: 1, memoryMb: 512 } }));
     clock.advance(60_000);
     const before = await compute.observe(uid, 1);
 
@@ -62,7 +62,7 @@ describe("memory compute", () => {
     const [uid, otherName] = ["e".repeat(32), "f".repeat(32)];
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
     compute.loseNode("two");
-    await compute.apply(runOf(uid, { shares }));
+    await compute.apply(getRun(uid, { shares }));
     clock.advance(500);
     const early = await compute.observe(uid, 1);
     clock.advance(1_500);
@@ -71,7 +71,7 @@ describe("memory compute", () => {
 
     await compute.remove(uid, 1, { ...gently, unlessBound: true });
     clock.advance(2_000);
-    await compute.apply(runOf(otherName, { shares }));
+    await compute.apply(getRun(otherName, { shares }));
     clock.advance(500);
     compute.returnNode("two");
     clock.advance(5_000);
@@ -91,7 +91,7 @@ describe("memory compute", () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 1_000, removeMs: 2_000 });
     const uid = "e".repeat(32);
-    await compute.apply(runOf(uid));
+    await compute.apply(getRun(uid));
 
     await compute.remove(uid, 1, { ...gently, unlessBound: true });
     clock.advance(1_500);
@@ -102,7 +102,7 @@ describe("memory compute", () => {
     expect(compute.history().map(({ kind }) => kind)).toEqual(["applied", "gone"]);
   });
 
-  const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
+  const getRun = (uid: string, changes: Partial<Run> = {}): Run => ({
     uid,
     run: 1,
     key: "k",
@@ -127,7 +127,7 @@ describe("memory compute", () => {
     const compute = memoryCompute({ clock, nodes, ...delays });
     const seen: unknown[] = [];
 
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
     for (const ms of [0, 10, 20, 30, 40]) {
       clock.advance(ms);
       const observation = await compute.observe("a", 1);
@@ -147,7 +147,7 @@ describe("memory compute", () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     compute.program("a", { kind: "imageFails", reason: "Image not found" });
 
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
     expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", started: false, reason: "Image not found" });
     expect(compute.starts("a", 1)).toBe(0);
@@ -155,7 +155,7 @@ describe("memory compute", () => {
 
   it("leaves a run unbound whose node is not there, until it is", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a", { shares: [{ node: "three", units: 8 }] }));
+    await compute.apply(getRun("a", { shares: [{ node: "three", units: 8 }] }));
     const before = await compute.observe("a", 1);
 
     compute.setNode({ ...entry, name: "three", uid: "third" });
@@ -166,10 +166,10 @@ describe("memory compute", () => {
 
   it("finds a node with room for a share that names none", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
-    await compute.apply(runOf("b", { shares: [{ node: null, units: 8 }] }));
-    await compute.apply(runOf("c", { shares: [{ node: null, units: 8 }] }));
+    await compute.apply(getRun("b", { shares: [{ node: null, units: 8 }] }));
+    await compute.apply(getRun("c", { shares: [{ node: null, units: 8 }] }));
 
     expect(await compute.observe("b", 1)).toMatchObject({ nodes: [{ name: "two" }] });
     expect(await compute.observe("c", 1)).toMatchObject({ state: "unbound" });
@@ -178,10 +178,10 @@ describe("memory compute", () => {
   it("shows a slot that is held twice, and counts units until the run is gone", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, removeMs: 50 });
-    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+    await compute.apply(getRun("a", { shares: [{ node: "one", units: 8 }] }));
 
     await compute.remove("a", 1, gently);
-    await compute.apply(runOf("b", { shares: [{ node: "one", units: 1 }] }));
+    await compute.apply(getRun("b", { shares: [{ node: "one", units: 1 }] }));
     const meanwhile = compute.liveUnits("one");
     clock.advance(50);
 
@@ -194,9 +194,9 @@ describe("memory compute", () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 100 });
     compute.program("a", { kind: "exits", code: 0, afterMs: 100 });
-    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+    await compute.apply(getRun("a", { shares: [{ node: "one", units: 8 }] }));
     clock.advance(100);
-    await compute.apply(runOf("b", { shares: [{ node: "one", units: 8 }] }));
+    await compute.apply(getRun("b", { shares: [{ node: "one", units: 8 }] }));
 
     clock.advance(1_000);
 
@@ -205,12 +205,12 @@ describe("memory compute", () => {
 
   it("counts starts, so that a command that ran twice is seen", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a"));
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
+    await compute.apply(getRun("a"));
     const once = compute.starts("a", 1);
 
     await compute.remove("a", 1, gently);
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
     expect([once, compute.starts("a", 1)]).toEqual([1, 2]);
   });
@@ -218,7 +218,7 @@ describe("memory compute", () => {
   it("never starts what is being removed", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, imageMs: 10, removeMs: 100 });
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
     await compute.remove("a", 1, gently);
     clock.advance(50);
@@ -231,7 +231,7 @@ describe("memory compute", () => {
 
   it("lets go of a run on a node that does not answer only by force, and it runs on there", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
     compute.loseNode("one");
 
     await compute.remove("a", 1, gently);
@@ -254,8 +254,8 @@ describe("memory compute", () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes });
     compute.program("a", { kind: "exits", code: 0, afterMs: 1_000 });
-    await compute.apply(runOf("a"));
-    await compute.apply(runOf("b"));
+    await compute.apply(getRun("a"));
+    await compute.apply(getRun("b"));
     compute.removeNode("one");
     await compute.remove("b", 1, gently);
     clock.advance(60_000);
@@ -271,7 +271,7 @@ describe("memory compute", () => {
 
   it("takes a node of the same name with another uid for another machine", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
     compute.setNode({ ...entry, uid: "other" });
 
@@ -284,10 +284,10 @@ describe("memory compute", () => {
   it("keeps the volume of a run that was removed by force attached until it is taken off or its node is back", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     const mounts = ["v1", "v2"].map((id) => ({ volume: { id, zone: "a" }, path: `/${id}` }));
-    await compute.apply(runOf("a", { mounts }));
+    await compute.apply(getRun("a", { mounts }));
     compute.loseNode("one");
     await compute.remove("a", 1, { graceSeconds: 0, force: true });
-    await compute.apply(runOf("b", { mounts, shares: [{ node: "two", units: 4 }] }));
+    await compute.apply(getRun("b", { mounts, shares: [{ node: "two", units: 4 }] }));
     const before = ["v1", "v2"].map((id) => compute.mounting(id));
 
     compute.detach("v1", two);
@@ -304,18 +304,18 @@ describe("memory compute", () => {
 
   it("says what the provider says of a machine, and nothing where there is none", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    const before = await compute.machineOf(entry);
+    const before = await compute.getMachineState(entry);
 
     compute.setMachine(entry.uid, "gone");
 
     const alone = { ...entry, providerId: null };
-    const others = [entry, { ...entry, uid: "never-seen" }, alone].map((node) => compute.machineOf(node));
+    const others = [entry, { ...entry, uid: "never-seen" }, alone].map((node) => compute.getMachineState(node));
     expect([before, ...(await Promise.all(others))]).toEqual(["running", "gone", "gone", "unknown"]);
   });
 
   it("names the signal of a command that was killed", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
-    await compute.apply(runOf("a"));
+    await compute.apply(getRun("a"));
 
     compute.kill("a", 1);
 

@@ -4,16 +4,16 @@ import { RunBound, RunRefused } from "#core/problem.ts";
 import { copyOfData } from "../fixtures/plain-data.ts";
 import {
   type ComputeEvent,
+  findSilence,
+  getMachine,
   isRunning,
-  machineOf,
   move,
   type Program,
   print,
   readPrinted,
-  refOf,
   runName,
   settle,
-  silenceOf,
+  toRunRef,
   type World,
 } from "./memory-cluster.ts";
 import { type MemoryExecs, memoryExecs, type RunLife } from "./memory-exec.ts";
@@ -25,8 +25,8 @@ import {
   isAnswering,
   type MemoryRun,
   type Outcome,
-  observationOf,
   type StepDelays,
+  toObservation,
   waitsToBegin,
 } from "./memory-run.ts";
 import { memorySignals } from "./memory-signals.ts";
@@ -88,7 +88,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { clock, nodes, access, hasVolume = () => true, leavesTombstones = true, gates = false, ...delays } = options;
-  const signals = memorySignals(() => [...world.runs.values()].map(refOf));
+  const signals = memorySignals(() => [...world.runs.values()].map(toRunRef));
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
@@ -114,8 +114,8 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     signals,
     quietUntil: 0,
   };
-  const posts = memoryPosts((uid, run) => listeningOf(world, runName(uid, run)));
-  const { sessions, ...execs } = memoryExecs(clock, (uid, run) => lifeOf(world, runName(uid, run)));
+  const posts = memoryPosts((uid, run) => findListening(world, runName(uid, run)));
+  const { sessions, ...execs } = memoryExecs(clock, (uid, run) => findLife(world, runName(uid, run)));
   const { observe, ...rest } = port(world);
   const gpuIdle = new Map<string, number | undefined>();
   return {
@@ -138,7 +138,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
 }
 
 /** How far a run can be entered. */
-function lifeOf(world: World, id: string): RunLife | undefined {
+function findLife(world: World, id: string): RunLife | undefined {
   settle(world);
   const it = world.runs.get(id);
   if (!it) return undefined;
@@ -147,7 +147,7 @@ function lifeOf(world: World, id: string): RunLife | undefined {
 }
 
 /** The ports of a run that answer; undefined when there is no living run. */
-function listeningOf(world: World, id: string): { ports: number[] } | undefined {
+function findListening(world: World, id: string): { ports: number[] } | undefined {
   settle(world);
   const it = world.runs.get(id);
   if (!it || it.removing || it.nodeLost || it.state === "ended") return undefined;
@@ -160,7 +160,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     observe: async (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      return it && observationOf(it, world.access, (node) => silenceOf(world, node));
+      return it && toObservation(it, world.access, (node) => findSilence(world, node));
     },
     begin: async (uid, run) => {
       settle(world);
@@ -193,7 +193,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     },
     listRuns: async (uid) => {
       settle(world);
-      const all = [...world.runs.values()].map(refOf);
+      const all = [...world.runs.values()].map(toRunRef);
       return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     listParts: async () => [...world.parts.values()],
@@ -201,8 +201,8 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       settle(world);
       return listNodes(world);
     },
-    silenceOf: async (node) => silenceOf(world, node),
-    machineOf: async (node) => machineOf(world, node),
+    findSilence: async (node) => findSilence(world, node),
+    getMachineState: async (node) => getMachine(world, node),
   };
 }
 
@@ -307,7 +307,7 @@ function applyRun(world: World, run: Run): void {
     access: undefined,
     resources: run.resources,
     resized: 0,
-    silent: silentOf(world, run.uid),
+    silent: getSilent(world, run.uid),
   });
   world.history.push({ at: now, kind: "applied", uid: run.uid, run: run.run });
   world.quietUntil = 0;
@@ -320,7 +320,7 @@ function isVariable(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
-function silentOf({ silent }: World, uid: string): Set<number> {
+function getSilent({ silent }: World, uid: string): Set<number> {
   const ports = silent.get(uid) ?? new Set();
   silent.set(uid, ports);
   return ports;
@@ -329,7 +329,7 @@ function silentOf({ silent }: World, uid: string): Set<number> {
 /** What waited for it is looked at again from now on. */
 function setSilent(world: World, uid: string, port: number, isSilent: boolean): void {
   settle(world);
-  const ports = silentOf(world, uid);
+  const ports = getSilent(world, uid);
   if (isSilent) ports.add(port);
   else ports.delete(port);
   world.quietUntil = 0;

@@ -1,10 +1,10 @@
 import { describe } from "vitest";
 import { execConformance } from "../conformance/exec.ts";
 import { manualClock } from "../fixtures/clock.ts";
-import { nodesOf } from "../worlds/memory-world.ts";
+import { newNodes } from "../worlds/memory-world.ts";
 import { memoryCompute } from "./memory-compute.ts";
 
-const nodes = nodesOf({ h100: 1 });
+const nodes = newNodes({ h100: 1 });
 
 describe("memory compute", () => {
   execConformance(async () => {

@@ -47,7 +47,7 @@ const keptBytes = 1024 * 1024;
 /** Commands in memory. Without a program a command writes its own words, as `echo` would, and ends at once. */
 export function memoryExecs(
   clock: Clock,
-  lifeOf: (uid: string, run: number) => RunLife | undefined,
+  findLife: (uid: string, run: number) => RunLife | undefined,
 ): MemoryExecs & { sessions(uid: string, run: number): Observation["sessions"] } {
   const programs: Parameters<MemoryExecs["programExec"]>[] = [];
   const others = new Map<string, number | null>();
@@ -56,7 +56,7 @@ export function memoryExecs(
   const begun = new Map<string, Begun>();
 
   const startExec: Compute["startExec"] = async (uid, run, exec) => {
-    if (!lifeOf(uid, run)?.isOpen) throw new RunGone();
+    if (!findLife(uid, run)?.isOpen) throw new RunGone();
     const id = `${uid}-r${run}/${exec.id}`;
     if (begun.has(id)) return;
     const [, program = echo] = programs.findLast(([match]) => match(exec)) ?? [];
@@ -68,11 +68,11 @@ export function memoryExecs(
   };
   const readExec: Compute["readExec"] = async (uid, run, id, waitMs) => {
     const knownValue = begun.get(`${uid}-r${run}/${id}`);
-    if (!knownValue || !lifeOf(uid, run)) return undefined;
-    const waits = Math.min(waitMs, endOf(knownValue, lifeOf(uid, run)) - clock.now());
+    if (!knownValue || !findLife(uid, run)) return undefined;
+    const waits = Math.min(waitMs, getEnd(knownValue, findLife(uid, run)) - clock.now());
     if (waits > 0) await clock.sleep(waits);
-    const life = lifeOf(uid, run);
-    return life && statusOf(knownValue, life, clock.now());
+    const life = findLife(uid, run);
+    return life && getStatus(knownValue, life, clock.now());
   };
   return {
     startExec,
@@ -82,7 +82,7 @@ export function memoryExecs(
     setSessions: (uid, sessions) => void others.set(uid, sessions),
     tell: async (uid, run, notice) => {
       const told = notices.get(`${uid}-r${run}`) ?? [];
-      if (!lifeOf(uid, run) || told.some(({ kind, at }) => kind === notice.kind && at === notice.at)) return;
+      if (!findLife(uid, run) || told.some(({ kind, at }) => kind === notice.kind && at === notice.at)) return;
       notices.set(`${uid}-r${run}`, [...told, notice]);
     },
     notices: (uid, run) => notices.get(`${uid}-r${run}`) ?? [],
@@ -96,7 +96,7 @@ export function memoryExecs(
       const otherOther = others.get(uid) ?? 0;
       if (others.get(uid) === null) return null;
       const ownValue = [...begun.values()].filter((it) => it.run === `${uid}-r${run}`);
-      return otherOther + ownValue.filter((it) => endOf(it, lifeOf(uid, run)) > clock.now()).length;
+      return otherOther + ownValue.filter((it) => getEnd(it, findLife(uid, run)) > clock.now()).length;
     },
   };
 }
@@ -105,15 +105,15 @@ function echo({ words }: Exec): ExecOutcome {
   return { stdout: `${words.join(" ")}\n` };
 }
 
-function endOf({ endsAt, timesOutAt }: Begun, life: RunLife | undefined): number {
+function getEnd({ endsAt, timesOutAt }: Begun, life: RunLife | undefined): number {
   return Math.min(endsAt, timesOutAt, life?.endedAt ?? Number.POSITIVE_INFINITY);
 }
 
-function statusOf(it: Begun, life: RunLife, now: number): ExecStatus {
+function getStatus(it: Begun, life: RunLife, now: number): ExecStatus {
   const { outcome, endsAt, timesOutAt } = it;
   const [out, err] = [outcome.stdout ?? "", outcome.stderr ?? ""].map(firstMebibyte) as [Kept, Kept];
   const written = { stdout: out.text, stderr: err.text, stdoutCut: out.isCut, stderrCut: err.isCut };
-  const end = endOf(it, life);
+  const end = getEnd(it, life);
   if (end > now) return { ...written, state: "running", exitCode: null, timedOut: false, directory: null };
   const ended = { ...written, state: "ended" as const, timedOut: false, directory: null };
   if (end === endsAt) return { ...ended, exitCode: outcome.exitCode ?? 0, directory: outcome.directory ?? null };

@@ -12,7 +12,7 @@ export function memoryGithubKeys(): MemoryGithubKeys {
   const published = new Map<string, string | Error | undefined>();
   let input = 0;
   return {
-    keysOf: async (user) => {
+    fetchKeys: async (user) => {
       input += 1;
       const answer = published.get(user);
       if (answer instanceof Error) throw answer;

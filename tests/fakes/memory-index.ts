@@ -36,8 +36,8 @@ export interface MemoryIndex {
 export function memoryIndex(name: IndexName, options: MemoryIndexOptions): MemoryIndex {
   const store = options.latenessMs > 0 ? lateStore(options) : presentStore();
   return {
-    record: (key, item) => store.record(key, item && entryOf(name, item)),
-    query: (query) => pageOf(store.entries(query.partition), query),
+    record: (key, item) => store.record(key, item && findEntry(name, item)),
+    query: (query) => buildPage(store.entries(query.partition), query),
     count: (range) => Math.min(range.limit, inRange(store.entries(range.partition), range).length),
   };
 }
@@ -52,7 +52,7 @@ const shapes = {
   },
 } as const satisfies Record<IndexName, unknown>;
 
-function entryOf(name: IndexName, item: Item): Entry | undefined {
+function findEntry(name: IndexName, item: Item): Entry | undefined {
   const shape = shapes[name];
   const partition = item[shape.partition];
   const sort = item[shape.sort];
@@ -120,7 +120,7 @@ function inRange(entries: Iterable<Entry>, { from, to }: Pick<IndexQuery, "from"
   return found;
 }
 
-function pageOf(entries: Iterable<Entry>, query: IndexQuery): Page {
+function buildPage(entries: Iterable<Entry>, query: IndexQuery): Page {
   const { after, limit } = query;
   const found = inRange(entries, query);
   // A sweep asks all shards, of which few hold anything.
@@ -131,7 +131,7 @@ function pageOf(entries: Iterable<Entry>, query: IndexQuery): Page {
   const page = upToMostBytes(found.slice(start, limit === undefined ? undefined : start + limit));
   const items = page.map(({ item }) => copyOfData(item));
   const last = page.at(-1);
-  return last && start + page.length < found.length ? { items, next: cursorOf(last) } : { items };
+  return last && start + page.length < found.length ? { items, next: getCursor(last) } : { items };
 }
 
 function upToMostBytes(entries: Entry[]): Entry[] {
@@ -152,7 +152,7 @@ function isAfter(entry: Entry, cursor: string): boolean {
   return compareEntries(entry, { partition: entry.partition, sort, item: { pk, sk, writers: [] } }) > 0;
 }
 
-function cursorOf({ sort, item }: Entry): string {
+function getCursor({ sort, item }: Entry): string {
   return JSON.stringify([sort, item.pk, item.sk]);
 }
 

@@ -1,6 +1,6 @@
 import type { BoundRun, ComputeNode, MachineState, NodeRef } from "#core/ports/compute.ts";
-import { isRunning, refOf, settle, silenceOf, unblock, unitsOn, type World } from "./memory-cluster.ts";
-import { type MemoryRun, observationOf } from "./memory-run.ts";
+import { findSilence, isRunning, settle, toRunRef, unblock, unitsOn, type World } from "./memory-cluster.ts";
+import { type MemoryRun, toObservation } from "./memory-run.ts";
 
 /** What may happen to the machines of a memory Compute, beside what the port itself asks for. */
 export interface MemoryNodes {
@@ -75,7 +75,7 @@ export function listNodes(world: World): ComputeNode[] {
 /** What of a run is on each of its nodes, by the uid of that. */
 function boundRuns(world: World, it: MemoryRun): { readonly node: string; readonly run: BoundRun }[] {
   const { uid, run, shares } = it.run;
-  const { nodes } = observationOf(it, world.access, (node) => silenceOf(world, node));
+  const { nodes } = toObservation(it, world.access, (node) => findSilence(world, node));
   return nodes.map(({ uid: node, mark }, at) => ({ node, run: { uid, run, units: shares[at]?.units ?? 0, mark } }));
 }
 
@@ -85,11 +85,11 @@ export function leaveBehind(world: World, id: string, it: MemoryRun): void {
   const [first] = it.nodes;
   const deaf = it.nodes
     .map((node, index) => ({ node, share: it.run.shares[index] }))
-    .filter(({ node }) => silenceOf(world, node) !== null);
+    .filter(({ node }) => findSilence(world, node) !== null);
   const shares = deaf.flatMap(({ share }) => share ?? []);
   const ghost = { ...it, run: { ...it.run, shares }, nodes: deaf.map(({ node }) => node) };
   if (isRunning(world, ghost)) world.ghosts.set(id, ghost);
-  if (!first || silenceOf(world, first) === null) return;
+  if (!first || findSilence(world, first) === null) return;
   for (const { volume } of mounts) {
     world.stuck.set(volume.id, { uid, run, node: first.uid });
   }
@@ -106,15 +106,15 @@ function setNode(world: World, node: ComputeNode): void {
 function meetNodes(world: World): void {
   const now = world.clock.now();
   for (const it of world.runs.values()) {
-    const isLost = it.nodes.some((node) => silenceOf(world, node) !== null);
+    const isLost = it.nodes.some((node) => findSilence(world, node) !== null);
     if (isLost === it.nodeLost) continue;
     it.nodeLost = isLost;
-    world.signals.tell(refOf(it));
+    world.signals.tell(toRunRef(it));
     it.since = isLost ? it.since : now;
     it.goneAt = isLost || !it.removing ? undefined : now + world.delays.removeMs;
   }
   for (const [id, it] of world.ghosts) {
-    if (!isRunning(world, it) || it.nodes.every((node) => silenceOf(world, node) === null)) world.ghosts.delete(id);
+    if (!isRunning(world, it) || it.nodes.every((node) => findSilence(world, node) === null)) world.ghosts.delete(id);
   }
   for (const [volume, { node }] of world.stuck) {
     if ([...world.nodes.values()].some(({ uid, ready }) => uid === node && ready)) world.stuck.delete(volume);

@@ -20,13 +20,13 @@ export interface MemoryPosts extends Pick<Compute, "postToPort"> {
 
 /** Posts to ports of runs in memory: a run says back what it was told, unless it was given other answers. */
 export function memoryPosts(
-  stateOf: (uid: string, run: number) => { ports: readonly number[] } | undefined,
+  findState: (uid: string, run: number) => { ports: readonly number[] } | undefined,
 ): MemoryPosts {
   const responders = new Map<string, Responder>();
   const seen: Post[] = [];
   return {
     async postToPort(uid, run, request) {
-      const found = stateOf(uid, run);
+      const found = findState(uid, run);
       if (!found) throw new RunGone();
       if (!found.ports.includes(request.port)) throw new Error(`Nothing listens on port ${request.port}`);
       const post = { uid, run, request };

@@ -122,10 +122,10 @@ export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, d
 }
 
 /** The run as the port shows it. */
-export function observationOf(
+export function toObservation(
   it: MemoryRun,
   access: AccessOptions,
-  silenceOf: (node: NodeRef) => Silence | null,
+  findSilence: (node: NodeRef) => Silence | null,
 ): Observation {
   const seen = {
     state: it.state,
@@ -133,9 +133,9 @@ export function observationOf(
     exitCode: it.exitCode,
     endedAt: it.state === "ended" ? it.since : null,
     reason: it.reason,
-    address: it.started ? addressOf(access) : null,
+    address: it.started ? findAddress(access) : null,
     isolation: "memory",
-    jupyter: jupyterOf(it, access),
+    jupyter: findJupyter(it, access),
     ports: it.run.ports.map((port) => seePort(it, port)),
     limits: "memory",
     sessions: 0,
@@ -145,7 +145,7 @@ export function observationOf(
     ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
-  const nodes = it.nodes.map((node) => ({ ...node, silent: silenceOf(node) }));
+  const nodes = it.nodes.map((node) => ({ ...node, silent: findSilence(node) }));
   return { ...seen, nodes: nodes.map((node) => ({ ...node, mark: JSON.stringify([seen, node]) })) };
 }
 
@@ -174,7 +174,7 @@ function seePort(it: MemoryRun, { port, kind }: RunPort): PortStatus {
 }
 
 /** A Jupyter that works is seen once the run is ready, as SSH is; one that cannot start, as soon as it was tried. */
-function jupyterOf(
+function findJupyter(
   { access, state }: MemoryRun,
   { jupyterFault, isJupyterLate }: AccessOptions,
 ): Observation["jupyter"] {
@@ -243,7 +243,7 @@ function removal(it: MemoryRun): Transition | undefined {
   return it.goneAt === undefined ? undefined : { at: it.goneAt, to: "gone" };
 }
 
-function addressOf({ sshPort, sshHostKey: hostKey, sshProblem }: AccessOptions): Observation["address"] {
+function findAddress({ sshPort, sshHostKey: hostKey, sshProblem }: AccessOptions): Observation["address"] {
   const problem = sshProblem?.();
   if (problem !== undefined) return { ip: "127.0.0.1", port: null, problem };
   return { ip: "127.0.0.1", port: sshPort, ...(hostKey && { hostKey }) };

@@ -1,6 +1,5 @@
 import type { Clock } from "#core/ports/clock.ts";
 import {
-  briefOf,
   type ConditionalPut,
   type Item,
   type Key,
@@ -9,10 +8,11 @@ import {
   type PartitionQuery,
   type Stored,
   type Table,
+  toBrief,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/store/writers.ts";
-import { copyOfData, frozenData, mostBytesOf } from "../fixtures/plain-data.ts";
+import { NO_WRITER, newestWriter, withNewestWriter } from "#core/store/writers.ts";
+import { copyOfData, countMostBytes, frozenData } from "../fixtures/plain-data.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 
 export interface MemoryTableOptions {
@@ -94,19 +94,19 @@ export function memoryTable({
     query: async (query) =>
       "index" in query
         ? indexes[query.index].query(query)
-        : pageOf(partitions.get(query.pk), query, query.brief ? briefItem : handOut),
+        : buildPage(partitions.get(query.pk), query, query.brief ? briefItem : handOut),
     count: async (range) => indexes[range.index].count(range),
     all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copy)),
   };
 }
 
 function briefItem(item: Item): Item {
-  return { pk: item.pk, sk: item.sk, writers: [], ...(copyOfData(briefOf(item)) as object) };
+  return { pk: item.pk, sk: item.sk, writers: [], ...(copyOfData(toBrief(item)) as object) };
 }
 
 function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {
   if (ifWriter === undefined) return;
-  const newest = found && (newestWriterOf(found) ?? NO_WRITER);
+  const newest = found && (newestWriter(found) ?? NO_WRITER);
   const holds = ifWriter === null ? found === undefined : newest === ifWriter;
   if (!holds) throw new Conflict(`${pk}|${sk}`);
 }
@@ -124,8 +124,8 @@ const MOST_ITEM_BYTES = 400 * 1024;
 
 /** Nearly all items have far fewer bytes than that, and this is seen without a text. */
 function requireRoom(item: Item): void {
-  if (mostBytesOf(item) <= MOST_ITEM_BYTES) return;
-  const bytes = bytesOf(item);
+  if (countMostBytes(item) <= MOST_ITEM_BYTES) return;
+  const bytes = getBytes(item);
   if (bytes <= MOST_ITEM_BYTES) return;
   const size = Math.round(bytes / 1024);
   throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
@@ -134,7 +134,7 @@ function requireRoom(item: Item): void {
 /** The bytes of stored items, which never change: a large pool is read again and again. */
 const weights = new WeakMap<Item, number>();
 
-function bytesOf(item: Item): number {
+function getBytes(item: Item): number {
   const knownWeight = weights.get(item);
   if (knownWeight !== undefined) return knownWeight;
   const bytes = Buffer.byteLength(JSON.stringify(item));
@@ -145,7 +145,7 @@ function bytesOf(item: Item): number {
 /** The sort keys of partitions in their order, until one comes or goes. */
 const orders = new WeakMap<Map<string, Item>, readonly string[]>();
 
-function orderOf(partition: Map<string, Item>): readonly string[] {
+function getOrder(partition: Map<string, Item>): readonly string[] {
   const knownOrder = orders.get(partition);
   if (knownOrder) return knownOrder;
   const order = [...partition.keys()].sort();
@@ -153,11 +153,15 @@ function orderOf(partition: Map<string, Item>): readonly string[] {
   return order;
 }
 
-function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
+function buildPage(
+  partition: Map<string, Item> | undefined,
+  query: PartitionQuery,
+  handOut: (item: Item) => Item,
+): Page {
   const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
   // A plan asks all partitions of its pool, of which few hold anything.
   if (!partition || partition.size === 0) return { items: [] };
-  const order = orderOf(partition).filter((sk) => sk.startsWith(prefix));
+  const order = getOrder(partition).filter((sk) => sk.startsWith(prefix));
   if (newestFirst) order.reverse();
   const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
   const items: Item[] = [];
@@ -168,7 +172,7 @@ function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery,
     const item = partition.get(sk);
     if (!item) continue;
     items.push(handOut(item));
-    if (mayFill) bytes += bytesOf(item);
+    if (mayFill) bytes += getBytes(item);
     if (items.length >= limit || bytes >= MOST_PAGE_BYTES) break;
   }
   const last = items.at(-1);

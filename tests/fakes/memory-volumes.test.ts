@@ -15,7 +15,7 @@ describe.each([true, false])("the memory volumes, with snapshots in use: %s", (s
     const volumes = memoryVolumes({ clock, isMounted, snapshotMs: 50, archiveMs: 50, snapshotsInUse });
     const content = {
       write: async (volume: string, text: string) => volumes.write(volume, text),
-      read: async (volume: string) => volumes.contentOf(volume)?.content ?? "",
+      read: async (volume: string) => volumes.findContent(volume)?.content ?? "",
     };
     const mount = async (id: string) => void mounted.add(id);
     return { volumes, content, mount, pass: async (ms: number) => clock.advance(ms), close: async () => undefined };
@@ -43,7 +43,7 @@ describe("the memory volumes", () => {
 
     expect(early).toEqual([undefined, [], []]);
     expect(late).toEqual([{ id, zone: "z", attached: false }]);
-    expect(volumes.contentOf(restored.id)).toEqual({ content: "kept", from: snapshot.id });
+    expect(volumes.findContent(restored.id)).toEqual({ content: "kept", from: snapshot.id });
     expect(volumes.existing()).toEqual([{ id: restored.id, token: "r" }]);
   });
 
@@ -63,7 +63,7 @@ describe("the memory volumes", () => {
 
     expect(hidden).toEqual([undefined, []]);
     expect(await volumes.findSnapshot(snapshot.id)).toEqual(snapshot);
-    expect(volumes.contentOf((await volumes.createVolume(copy)).id)?.from).toBe(snapshot.id);
+    expect(volumes.findContent((await volumes.createVolume(copy)).id)?.from).toBe(snapshot.id);
   });
 
   it("put an archive into Blobs once it is whole, and fail those that they are told to", async () => {

@@ -25,11 +25,11 @@ export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchiv
   /** From now on no list has it and nobody finds it, for so long; then it is there as before. */
   hideSnapshot(id: string, forMs: number): void;
   /** From when to when it was hidden last, ms. */
-  hidingOf(id: string): Hiding | undefined;
+  findHiding(id: string): Hiding | undefined;
   /** Writes into a volume what its snapshots and what is restored from them hold too. */
   write(volumeId: string, content: string): void;
   /** What a volume holds, "" at first, and the snapshot it was restored from. */
-  contentOf(volumeId: string): { readonly content: string; readonly from: string | undefined } | undefined;
+  findContent(volumeId: string): { readonly content: string; readonly from: string | undefined } | undefined;
   volumeIds(): string[];
   snapshotIds(): string[];
   /** Everything that exists, with the token or attempt that made it. */
@@ -117,7 +117,7 @@ export function memoryVolumes(options: {
     snapshot !== undefined &&
     clock.now() >= snapshot.at + snapshotListedAfterMs &&
     clock.now() >= (hidden.get(snapshot.id)?.until ?? Number.NEGATIVE_INFINITY);
-  const volumeOf = ({ id, zone }: VolumeRef): Volume => ({
+  const toVolume = ({ id, zone }: VolumeRef): Volume => ({
     id,
     zone,
     attached: isMounted(id) || archives.isReading(id),
@@ -144,10 +144,10 @@ export function memoryVolumes(options: {
     },
     async findVolume(id) {
       const volume = volumes.get(id);
-      return volume && isListed(volume) ? { ...volumeOf(volume), ...(noBackup && { noBackup }) } : undefined;
+      return volume && isListed(volume) ? { ...toVolume(volume), ...(noBackup && { noBackup }) } : undefined;
     },
     listVolumes: async (token) =>
-      [...volumes.values()].filter((volume) => volume.wanted.token === token && isListed(volume)).map(volumeOf),
+      [...volumes.values()].filter((volume) => volume.wanted.token === token && isListed(volume)).map(toVolume),
     listOwned: async () =>
       [...volumes.values()]
         .filter(isListed)
@@ -235,9 +235,9 @@ export function memoryVolumes(options: {
     },
     loseSnapshot: (id) => void snapshots.delete(id),
     hideSnapshot: (id, forMs) => void hidden.set(id, { from: clock.now(), until: clock.now() + forMs }),
-    hidingOf: (id) => hidden.get(id),
+    findHiding: (id) => hidden.get(id),
     write: (id, content) => void Object.assign(volumes.get(id) ?? {}, { content }),
-    contentOf(id) {
+    findContent(id) {
       const volume = volumes.get(id);
       return volume && { content: volume.content, from: volume.wanted.snapshotId };
     },

@@ -38,11 +38,11 @@ export function weighedTable(table: Table, weight: Weight): Table {
 
 /** Puts so many copies of a head beside it, made one second before the other, each with an id of its own. */
 export async function putCopies(table: Pick<Table, "put">, head: Item, count: number): Promise<void> {
-  for (let n = 1; n <= count; n++) await table.put(copyOf(head, n));
+  for (let n = 1; n <= count; n++) await table.put(getCopy(head, n));
 }
 
 /** Ids and uids end with a number of their own, and keep the form that they have. */
-function copyOf(head: Item, n: number): Item {
+function getCopy(head: Item, n: number): Item {
   const numbered = (text: unknown) => `${String(text).slice(0, -5)}${10_000 + n}`;
   const id = numbered(head.id);
   const end = head.end as { readonly at: number | null };

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { CLUSTER_MISSING, type ClusterWorld, openClusterWorld, runningWorkspace } from "./cluster-world.ts";
-import { comparedOf } from "./compared.ts";
+import { toCompared } from "./compared.ts";
 import { viewerRequest } from "./endpoint-requests.ts";
 import { LONG_MS } from "./stage.ts";
 
@@ -56,7 +56,7 @@ test("commands are answered as by the local server", async ({ skip }) => {
   for (const [name, [target, body]] of Object.entries(requests)) {
     const request = viewerRequest({ method: "POST", path: target, sent: { key, body } });
     const [atLocal, atZips] = [await local.ask(request), await stage.request(request)];
-    expect({ name, ...comparedOf(atZips) }).toEqual({ name, ...comparedOf(atLocal) });
+    expect({ name, ...toCompared(atZips) }).toEqual({ name, ...toCompared(atLocal) });
     expect([name, atLocal.status]).toEqual([name, name === "a NUL character" ? 400 : 200]);
   }
 });

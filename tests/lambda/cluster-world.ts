@@ -11,7 +11,7 @@ import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { type Local, startLocal } from "./local.ts";
 import { variablesIn } from "./runtime/services.ts";
-import { clientOf, logIn, type StageClient } from "./stage-client.ts";
+import { createClient, logIn, type StageClient } from "./stage-client.ts";
 
 /** Says why this machine has no such world. */
 export const CLUSTER_MISSING =
@@ -42,7 +42,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
     () => ({ process: true, ports: { 8080: sessionPort } }),
     { mountsDisks: true, tokenReviews: eks.tokenReviews },
   );
-  eks.open(cluster.cluster.controlPlane.accessOf("nobody"));
+  eks.open(cluster.cluster.controlPlane.getAccess("nobody"));
   const { TABLE_NAME: deployment = "" } = variablesIn(stage.resources);
   const compute = kubernetesCompute({ ...cluster.options, deployment });
   const { volumes, githubKeys, fetch, log } = await httpWorld();
@@ -55,7 +55,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
     stage,
     local,
     key,
-    ask: clientOf(stage, key),
+    ask: createClient(stage, key),
     serveSessionsAt(port) {
       sessionPort = port;
     },

@@ -8,15 +8,15 @@ export interface Compared {
 }
 
 /** `names` are of the things that the request names. Headers are those of docs/apis/common.md#headers-and-bodies. */
-export function comparedOf({ status, headers, body }: OriginAnswer, names: readonly string[] = []): Compared {
+export function toCompared({ status, headers, body }: OriginAnswer, names: readonly string[] = []): Compared {
   const named = (text: string) =>
     names.filter((name) => name !== "").reduce((sum, name, n) => sum.replaceAll(name, `<name ${n}>`), text);
   const kept = Object.entries(headers)
     .map(([name, value]) => [name.toLowerCase(), value] as const)
     .filter(([name]) => !ofTheConnection.has(name))
-    .map(([name, value]): [string, string] => [name, formOf(named(value))])
+    .map(([name, value]): [string, string] => [name, getForm(named(value))])
     .toSorted(([name], [otherName]) => (name < otherName ? -1 : 1));
-  return { status, headers: Object.fromEntries(kept), body: formOf(named(Buffer.from(body).toString("latin1"))) };
+  return { status, headers: Object.fromEntries(kept), body: getForm(named(Buffer.from(body).toString("latin1"))) };
 }
 
 /** They belong to the connection, and each server on the way sets its own. */
@@ -41,6 +41,6 @@ const forms: readonly (readonly [RegExp, string])[] = [
   [/("(?:uuid|sessionId)":)"[0-9a-f]{8}"/g, '$1"<hex>"'],
 ];
 
-function formOf(text: string): string {
+function getForm(text: string): string {
   return forms.reduce((sum, [form, name]) => sum.replaceAll(form, name), text);
 }

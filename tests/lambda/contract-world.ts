@@ -4,7 +4,7 @@ import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { catalogWorld } from "../fixtures/catalog-requests.ts";
 import type { HttpWorld } from "../worlds/http-world.ts";
-import { nodesOf } from "../worlds/memory-world.ts";
+import { newNodes } from "../worlds/memory-world.ts";
 import type { DeployedFunctions } from "./deployed.ts";
 import { openStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
@@ -32,7 +32,7 @@ export async function openContractWorld(): Promise<ContractWorld> {
   const { resources, services, deployed } = stage;
   const { table, sealer, blobs } = services.ports;
   const settings = readSettings(variablesIn(resources));
-  const nodes = nodesOf({ h100: 2, "cpu-x86": 60, "cpu-shared": 60 });
+  const nodes = newNodes({ h100: 2, "cpu-x86": 60, "cpu-shared": 60 });
   const wrap = <Ports extends object>(ports: Ports): Ports => ({ ...ports, sealer });
   const world = await catalogWorld({ table, nodes, settings, wrap, startAt: Date.now() });
   Object.assign(world.ctx, { sealer });

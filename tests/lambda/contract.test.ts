@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import { type GoodRequest, goodRequest } from "../fixtures/catalog-requests.ts";
-import { type Compared, comparedOf } from "./compared.ts";
+import { type Compared, toCompared } from "./compared.ts";
 import { type ContractWorld, openContractWorld } from "./contract-world.ts";
 import { UNZIP_MISSING } from "./deployed.ts";
 import { differences } from "./differences.ts";
@@ -43,21 +43,21 @@ function expectAlike(name: string, local: Compared, zips: Compared): void {
 const MOST_PAIRS = 5;
 
 /** What both ways answer to a request that changes nothing, at a time when the stores stood still. */
-async function pairOf(
+async function getPair(
   open: ContractWorld,
   request: ViewerRequest,
 ): Promise<readonly [local: Compared, zips: Compared]> {
-  let before = comparedOf(await open.working(open.local(request)));
+  let before = toCompared(await open.working(open.local(request)));
   for (let pairs = 1; ; pairs++) {
-    const zips = comparedOf(await open.working(open.zips(request)));
-    const after = comparedOf(await open.working(open.local(request)));
+    const zips = toCompared(await open.working(open.zips(request)));
+    const after = toCompared(await open.working(open.local(request)));
     if (isDeepStrictEqual(before, after) || pairs === MOST_PAIRS) return [before, zips];
     before = after;
   }
 }
 
 async function compareOne(open: ContractWorld, name: string, request: ViewerRequest): Promise<void> {
-  expectAlike(name, ...(await pairOf(open, request)));
+  expectAlike(name, ...(await getPair(open, request)));
 }
 
 /** The segments of a path that another one has not. */
@@ -73,7 +73,7 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
 
     const request = await goodRequest(open.world, endpoint, key);
     if (endpoint.method === "get" || name === ASKS_BY_POST) {
-      const [local, zips] = await pairOf(open, viewerRequest(request));
+      const [local, zips] = await getPair(open, viewerRequest(request));
       expectAlike(`${name}: its success`, local, zips);
       return expect(local.status).toBe(endpoint.status);
     }
@@ -82,8 +82,8 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     const otherRequest = await goodRequest(open.world, endpoint, key);
     const atZips = await open.working(open.zips(viewerRequest(otherRequest)));
     const [local, zips] = [
-      comparedOf(atLocal, namesIn(request, otherRequest)),
-      comparedOf(atZips, namesIn(otherRequest, request)),
+      toCompared(atLocal, namesIn(request, otherRequest)),
+      toCompared(atZips, namesIn(otherRequest, request)),
     ];
 
     expectAlike(`${name}: its success`, local, zips);

@@ -3,10 +3,10 @@ import { type DeployedFunctions, deployFunctions } from "./deployed.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { type Delivered, eventSources } from "./runtime/event-sources.ts";
 import { scheduleEvent } from "./runtime/events.ts";
-import { gatewayOf } from "./runtime/gateway.ts";
+import { createGateway } from "./runtime/gateway.ts";
 import type { Answered } from "./runtime/runtime-api.ts";
 import { type Services, startServices } from "./runtime/services.ts";
-import { type ClientSocket, socketGatewayOf } from "./runtime/socket-client.ts";
+import { type ClientSocket, createSocketGateway } from "./runtime/socket-client.ts";
 import { functions, synthesizeStage } from "./stage.ts";
 
 /** A whole stage: the zips, what brings them their events, and what they find of AWS. */
@@ -33,8 +33,8 @@ export async function openStage(): Promise<DeployedStage> {
     resources,
     services,
     deployed,
-    request: gatewayOf(resources, deployed),
-    connect: socketGatewayOf(resources, deployed, services),
+    request: createGateway(resources, deployed),
+    connect: createSocketGateway(resources, deployed, services),
     runSchedule: scheduleRunner(resources, deployed),
     deliver: eventSources(resources, deployed, services),
     async stop() {

@@ -49,7 +49,7 @@ export async function deployFunctions(
     await run("unzip", ["-q", join(root, ".sst/artifacts", logical, "code.zip"), "-d", directory]);
     const entry = entries.find((each) => inputs.loggingConfig.logGroup.endsWith(`/${each.name}`));
     if (!entry) throw new Error(`${name} is not in functions.json`);
-    const definition = definitionOf(inputs, directory, services);
+    const definition = getDefinition(inputs, directory, services);
     const item = { entry, definition, running: runFunction(definition) };
     for (const key of [entry.name, definition.name, definition.arn]) knownValue.set(key, item);
   }
@@ -82,7 +82,7 @@ interface Known {
   readonly running: RunningFunction;
 }
 
-function definitionOf(inputs: Resource["inputs"], directory: string, services: ServiceVariables): LambdaFunction {
+function getDefinition(inputs: Resource["inputs"], directory: string, services: ServiceVariables): LambdaFunction {
   const { variables } = inputs.environment;
   const addresses = Object.fromEntries(Object.entries(services.addresses).filter(([name]) => name in variables));
   return {

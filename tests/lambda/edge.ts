@@ -25,7 +25,7 @@ export interface EdgeResult {
 }
 
 /** The distribution that was synthesized: what it refuses by itself, and what it makes of everything else. */
-export function edgeOf(resources: readonly Resource[]): (request: ViewerRequest) => EdgeResult | OriginAnswer {
+export function createEdge(resources: readonly Resource[]): (request: ViewerRequest) => EdgeResult | OriginAnswer {
   const { inputs } = only(resources, "aws:cloudfront/distribution:Distribution");
   const { code } = only(resources, "aws:cloudfront/function:Function").inputs;
   const origins = new Map<string, Origin>(inputs.origins.map((origin: Origin) => [origin.originId, origin]));

@@ -34,8 +34,8 @@ export async function startEks(resources: readonly Resource[], name: string, sts
   const groups: ReadonlyMap<string, readonly string[]> = new Map(entries);
   const reviews = createServer(async (request, response) => {
     const { spec } = JSON.parse(await text(request)) as { readonly spec: { readonly token: string } };
-    const arn = await callerOf(spec.token, name, sts).catch(() => undefined);
-    const knownGroup = groups.get(roleOf(arn ?? ""));
+    const arn = await findCaller(spec.token, name, sts).catch(() => undefined);
+    const knownGroup = groups.get(getRole(arn ?? ""));
     const status = knownGroup
       ? { authenticated: true, user: { username: arn, groups: knownGroup } }
       : { authenticated: false };
@@ -71,7 +71,7 @@ function refusal(code: string): FakeAnswer {
 const PREFIX = "k8s-aws-v1.";
 
 /** Asks STS what the token is a signed question for, with the name of the cluster that has to be signed (aws-iam-authenticator). */
-async function callerOf(token: string, cluster: string, sts: string): Promise<string | undefined> {
+async function findCaller(token: string, cluster: string, sts: string): Promise<string | undefined> {
   const signed = new URL(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
   const isFor = signed.searchParams.get("X-Amz-SignedHeaders")?.split(";").includes("x-k8s-aws-id");
   if (!token.startsWith(PREFIX) || !isFor || !/^sts\.[\w-]+\.amazonaws\.com$/.test(signed.host)) return undefined;
@@ -82,7 +82,7 @@ async function callerOf(token: string, cluster: string, sts: string): Promise<st
 }
 
 /** The role that a session has taken on. */
-function roleOf(arn: string): string {
+function getRole(arn: string): string {
   const [, name] = /:assumed-role\/([^/]+)\//.exec(arn) ?? [];
   return `arn:aws:iam::${ACCOUNT}:role/${name}`;
 }

@@ -6,7 +6,7 @@ import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { startReceiver } from "./runtime/receiver.ts";
 import { LONG_MS } from "./stage.ts";
-import { clientOf, logIn } from "./stage-client.ts";
+import { createClient, logIn } from "./stage-client.ts";
 
 let stage: DeployedStage | undefined;
 
@@ -18,10 +18,10 @@ afterAll(() => stage?.stop(), LONG_MS);
 
 test("a key is issued, rotated and revoked", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
-  const ask = clientOf(stage, await logIn(stage, second));
+  const ask = createClient(stage, await logIn(stage, second));
 
   const rotated = await ask("POST", "/v1/keys/rotate");
-  const anew = clientOf(stage, rotated.body.api_key);
+  const anew = createClient(stage, rotated.body.api_key);
   const listed = await anew("GET", "/v1/keys");
   const revoked = await anew("DELETE", `/v1/keys/${rotated.body.key_prefix}`);
 
@@ -37,7 +37,7 @@ test("a key is issued, rotated and revoked", async ({ skip }) => {
 test("a disk is made, deleted and undeleted by its requests and looks", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver } = stage;
-  const ask = clientOf(stage, await logIn(stage));
+  const ask = createClient(stage, await logIn(stage));
 
   const made = await ask("POST", "/v1/disks", { disk_name: "my-disk" });
   const before = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
@@ -57,7 +57,7 @@ test("a disk is made, deleted and undeleted by its requests and looks", async ({
 test("a job is submitted, planned and cancelled", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver } = stage;
-  const ask = clientOf(stage, await logIn(stage));
+  const ask = createClient(stage, await logIn(stage));
 
   const { body } = await ask("POST", "/v1/jobs/submit", plainJob);
   const plans = await deliver();
@@ -74,7 +74,7 @@ test("a job is submitted, planned and cancelled", async ({ skip }) => {
 test("what a lost message would have done is done after the next sweep", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver, runSchedule, services } = stage;
-  const ask = clientOf(stage, await logIn(stage));
+  const ask = createClient(stage, await logIn(stage));
   const { body } = await ask("POST", "/v1/disks", { disk_name: "lost-disk" });
   const operation = `/v1/disks/lost-disk/operations/${body.operation_id}`;
   await services.remove("work", await services.receive("work", 10));
@@ -93,7 +93,7 @@ test("a receiver hears of a job until it takes the event, and again when its own
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver, deployed } = stage;
   const { WEBHOOK_SECRET = "" } = deployed.variablesOf("consumers/deliver");
-  const ask = clientOf(stage, await logIn(stage));
+  const ask = createClient(stage, await logIn(stage));
   const { url, seen, stop } = await startReceiver([503, 204]);
   onTestFinished(stop);
 
@@ -124,7 +124,7 @@ test("a receiver hears of a job until it takes the event, and again when its own
 
 test("a receiver on the function's own machine is refused", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
-  const ask = clientOf(stage, await logIn(stage));
+  const ask = createClient(stage, await logIn(stage));
 
   const { status, body } = await ask("POST", "/v1/jobs/submit", { ...plainJob, webhook_url: "http://127.0.0.1:8080/" });
 

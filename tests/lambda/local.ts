@@ -14,7 +14,7 @@ import { REGION } from "../synthesis/cloud.ts";
 import type { DeployedStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { variablesIn } from "./runtime/services.ts";
-import { type ClientSocket, textOf } from "./runtime/socket-client.ts";
+import { type ClientSocket, frameText } from "./runtime/socket-client.ts";
 
 /** The local server, over the stores of a stage. */
 export interface Local {
@@ -59,13 +59,13 @@ async function askServer(url: string, { method, target, headers, body }: ViewerR
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) =>
-      answerOf(answer).then(resolve, reject),
+      getAnswer(answer).then(resolve, reject),
     );
     sent.on("error", reject).end(body);
   });
 }
 
-async function answerOf(answer: IncomingMessage): Promise<OriginAnswer> {
+async function getAnswer(answer: IncomingMessage): Promise<OriginAnswer> {
   const { statusCode: status = 0 } = answer;
   const input = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
   return { status, headers: Object.fromEntries(input), body: await buffer(answer) };
@@ -79,12 +79,12 @@ function openSocket(url: string): Promise<ClientSocket | OriginAnswer> {
   return new Promise((resolve, reject) => {
     // After it is open, an error is followed by its close.
     ws.on("error", reject);
-    ws.on("unexpected-response", (_, answer) => void answerOf(answer).then(resolve, reject));
+    ws.on("unexpected-response", (_, answer) => void getAnswer(answer).then(resolve, reject));
     ws.on("open", () =>
       resolve({
         frames,
         isClosed: () => ws.readyState === WebSocket.CLOSED,
-        send: async (frame) => ws.send(textOf(frame)),
+        send: async (frame) => ws.send(frameText(frame)),
         async close() {
           ws.close();
           await closed;

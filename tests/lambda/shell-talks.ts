@@ -48,7 +48,7 @@ const fence = { type: "behind-all" };
 const passed = { type: "error", message: `Unknown type: ${fence.type}` };
 
 /** Sends it all, and answers what came back up to the end, at last whether the connection was closed. */
-export async function transcriptOf(
+export async function recordTranscript(
   talk: Talk,
   opened: ClientSocket | OriginAnswer,
   deliver: () => Promise<unknown>,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CLUSTER_MISSING, type ClusterWorld, openClusterWorld, runningWorkspace } from "./cluster-world.ts";
 import { shellDifferences } from "./differences.ts";
-import { joined, type Talk, talks, transcriptOf } from "./shell-talks.ts";
+import { joined, recordTranscript, type Talk, talks } from "./shell-talks.ts";
 import { LONG_MS } from "./stage.ts";
 
 let world: ClusterWorld | undefined;
@@ -20,18 +20,18 @@ function targetIn(open: ClusterWorld): Promise<string> {
 }
 
 /** What the local server and the stage send to a client that sends the same. */
-async function bothOf({ local, stage }: ClusterWorld, talk: Talk, at: string) {
+async function getBoth({ local, stage }: ClusterWorld, talk: Talk, at: string) {
   const atZips = await stage.connect({ method: "GET", target: at, headers: {} });
   return {
-    atLocal: await transcriptOf(talk, await local.connect(at), async () => undefined),
-    atZips: await transcriptOf(talk, atZips, stage.deliver),
+    atLocal: await recordTranscript(talk, await local.connect(at), async () => undefined),
+    atZips: await recordTranscript(talk, atZips, stage.deliver),
   };
 }
 
 test.for(Object.entries(talks))("%s is answered as by the local server", async ([name, talk], { skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
 
-  const { atLocal, atZips } = await bothOf(world, talk, await targetIn(world));
+  const { atLocal, atZips } = await getBoth(world, talk, await targetIn(world));
 
   expect(atLocal[0]).toMatchObject({ type: "welcome" });
   if (name in shellDifferences) expect(atZips).not.toEqual(atLocal);
@@ -41,7 +41,7 @@ test.for(Object.entries(talks))("%s is answered as by the local server", async (
 test("the frames of a long result make up the same", async ({ skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
 
-  const { atLocal, atZips } = await bothOf(world, talks["a long result"] ?? [], await targetIn(world));
+  const { atLocal, atZips } = await getBoth(world, talks["a long result"] ?? [], await targetIn(world));
 
   expect(joined(atZips)).toEqual(joined(atLocal));
   expect(joined(atLocal)[1]).toMatchObject({ stdout: "y\n".repeat(200_000), returncode: 0 });
@@ -54,7 +54,7 @@ test("shells that are not opened are refused as by the local server", async ({ s
   const unknown = "/v1/cloudrun/workspaces/ws-my-project-developer-1/shell";
   const targets = [target.replace(/\?.*/, ""), `${target}x`, `${unknown}?api_key=${open.key}`];
 
-  const refused = await Promise.all(targets.map((at) => bothOf(open, [], at)));
+  const refused = await Promise.all(targets.map((at) => getBoth(open, [], at)));
 
   expect(refused.map(({ atZips }) => atZips)).toEqual(refused.map(({ atLocal }) => atLocal));
   expect(refused.map(({ atLocal }) => atLocal[0])).toEqual([401, 401, 404]);

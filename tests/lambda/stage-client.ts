@@ -10,7 +10,7 @@ export interface Answer {
 export type StageClient = (method: string, target: string, sent?: object) => Promise<Answer>;
 
 /** Asks through the edge, as a client with this key. */
-export function clientOf({ request }: DeployedStage, key?: string): StageClient {
+export function createClient({ request }: DeployedStage, key?: string): StageClient {
   return async (method, target, sent) => {
     const body = sent && Buffer.from(JSON.stringify(sent));
     const headers = {
@@ -24,6 +24,6 @@ export function clientOf({ request }: DeployedStage, key?: string): StageClient 
 
 /** Answers a key of the caller's. */
 export async function logIn(stage: DeployedStage, caller: Caller = developer): Promise<string> {
-  const { body } = await clientOf(stage)("POST", "/v1/auth/aws-login", loginBody(caller));
+  const { body } = await createClient(stage)("POST", "/v1/auth/aws-login", loginBody(caller));
   return String(body.api_key);
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import { type DeployedFunctions, deployFunctions, UNZIP_MISSING } from "./deployed.ts";
-import { callsOf } from "./runtime/zip-calls.ts";
+import { listCalls } from "./runtime/zip-calls.ts";
 import { functions, LONG_MS, synthesizeStage } from "./stage.ts";
 
 let deployed: DeployedFunctions | undefined;
@@ -34,7 +34,7 @@ test(
     const call = async (entry: FunctionEntry) => {
       const { prepare, invoke } = named(entry.name);
       await prepare();
-      for (const { event, isRight } of callsOf(entry, variablesOf(entry.name).ORIGIN_SECRETS ?? "")) {
+      for (const { event, isRight } of listCalls(entry, variablesOf(entry.name).ORIGIN_SECRETS ?? "")) {
         const answered = await invoke(event);
         if (!isRight(answered)) wrong.push(`${entry.name}: ${JSON.stringify(answered).slice(0, 600)}`);
       }

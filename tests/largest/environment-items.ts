@@ -1,7 +1,7 @@
 import type { StoredArchive } from "#core/environments/record/disk/archives.ts";
 import type { Environment, EnvironmentSpec } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
-import { accessKey, archivesOf, endedKey, hostKey, specKey } from "#core/store/keys.ts";
+import { accessKey, archivesPartition, endedKey, hostKey, specKey } from "#core/store/keys.ts";
 import {
   at,
   base,
@@ -203,7 +203,7 @@ export const ended = { ...base, ...endedKey(uid, "session-manager", at, uid), ki
 
 export const archive = {
   ...base,
-  pk: archivesOf(uid),
+  pk: archivesPartition(uid),
   sk: file,
   kind: "archive",
   uid,

@@ -1,7 +1,7 @@
 import type { Inbox, Message } from "#core/chat/record.ts";
 import { chatKey, inboxKey } from "#core/store/keys.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
-import { subjectOf } from "#core/webhooks/event.ts";
+import { toSubject } from "#core/webhooks/event.ts";
 import { entry, environment, receiver } from "./environment-items.ts";
 import { at, base, homeText, many, reason, sealed, ttl, uid, type Written } from "./parts.ts";
 
@@ -48,7 +48,7 @@ export const delivery = {
   owner: uid,
   entry: entry(1),
   previous: { phase: "preparing", step: "container" },
-  environment: subjectOf(environment),
+  environment: toSubject(environment),
   receiver,
   body: sealed(8_192),
   state: "waiting",

@@ -3,12 +3,12 @@ import type { OrphanReport } from "#core/admin/orphans.ts";
 import type { ClusterState } from "#core/reconciler/cluster-state.ts";
 import type { WatchItem } from "#core/reconciler/watch-item.ts";
 import { dueShards } from "#core/store/due.ts";
-import { auditOf, clusterKey, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/store/keys.ts";
+import { auditPartition, clusterKey, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/store/keys.ts";
 import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";
 
 export const audit = {
   ...base,
-  pk: auditOf("2099-12"),
+  pk: auditPartition("2099-12"),
   sk: uuid,
   kind: "audit",
   at,

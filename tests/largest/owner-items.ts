@@ -20,6 +20,7 @@ import type { ApiKey, NameClaim, User } from "#core/users/record.ts";
 import {
   at,
   base,
+  formatUid,
   hash,
   homeText,
   id,
@@ -27,7 +28,6 @@ import {
   reason,
   ttl,
   uid,
-  uidOf,
   username,
   uuid,
   type Written,
@@ -109,7 +109,7 @@ export const directory = {
   ...base,
   ...directoryKey(uid),
   kind: "directory",
-  names: many(500, (n) => [String(n).padStart(64, "d"), uidOf(n)] as const),
+  names: many(500, (n) => [String(n).padStart(64, "d"), formatUid(n)] as const),
 } satisfies Written<Directory>;
 
 export const endedDisk = { ...base, ...endedDiskKey(uid, uid), kind: "ended-disk", endedAt: at, record: disk };

@@ -37,7 +37,7 @@ export function many<T>(count: number, make: (n: number) => T): T[] {
   return Array.from({ length: count }, (_, n) => make(n));
 }
 
-export function uidOf(n: number): string {
+export function formatUid(n: number): string {
   return n.toString(16).padStart(32, "f");
 }
 

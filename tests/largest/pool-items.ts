@@ -15,7 +15,20 @@ import {
   runMarksKey,
   usedKey,
 } from "#core/store/keys.ts";
-import { at, base, homeText, machine, many, nodeItemKey, size, ttl, uid, uidOf, type Written, zone } from "./parts.ts";
+import {
+  at,
+  base,
+  formatUid,
+  homeText,
+  machine,
+  many,
+  nodeItemKey,
+  size,
+  ttl,
+  uid,
+  type Written,
+  zone,
+} from "./parts.ts";
 
 const type = "cpu-shared";
 /** Of 2,000 who are told something a sixteenth shares the first digit of the uid; twice as many never do. */
@@ -71,9 +84,9 @@ export const pool = {
   ...poolKey(type),
   kind: "pool",
   type,
-  seen: many(2_000, uidOf),
-  offered: Object.fromEntries(many(1_000, (n) => [uidOf(n), [keyText(nodeItemKey)]])),
-  reach: { begin: uid, last: uid, cut: Object.fromEntries(many(200, (n) => [uidOf(n), at])) },
+  seen: many(2_000, formatUid),
+  offered: Object.fromEntries(many(1_000, (n) => [formatUid(n), [keyText(nodeItemKey)]])),
+  reach: { begin: uid, last: uid, cut: Object.fromEntries(many(200, (n) => [formatUid(n), at])) },
   head: { uid, key: homeText },
   summary: {
     total: 1e6,
@@ -123,7 +136,9 @@ export const plan = {
   kind: "plan",
   at,
   complete: false,
-  entries: Object.fromEntries(many(OF_ONE_DIGIT, (n) => [uidOf(n), [2_000, at, "unreadable", 1_000_000, 1_000_000]])),
+  entries: Object.fromEntries(
+    many(OF_ONE_DIGIT, (n) => [formatUid(n), [2_000, at, "unreadable", 1_000_000, 1_000_000]]),
+  ),
 };
 
 const times = { p50: at, p90: at };
@@ -135,7 +150,7 @@ const standing = {
   waiting: 2_000,
   room: many(56, () => ({ ...times, machines: 4, units: 32, zone, gaps: many(4, () => [at, at, at] as const) })),
   turns: many(400, () => ({ ...times, position: 2_000, units: 100_000, need: { machines: 4, units: 32 } })),
-  owners: Object.fromEntries(many(400, (n) => [uidOf(n), 100_000])),
+  owners: Object.fromEntries(many(400, (n) => [formatUid(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
   withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
 } satisfies Standing;
@@ -158,7 +173,7 @@ export const forecastOfDigit = {
   kind: "forecast",
   at,
   later: at,
-  entries: Object.fromEntries(many(OF_ONE_DIGIT, (n) => [uidOf(n), [at, at, "owners", 2_000, at, at, at, at]])),
+  entries: Object.fromEntries(many(OF_ONE_DIGIT, (n) => [formatUid(n), [at, at, "owners", 2_000, at, at, at, at]])),
 };
 
 /** 512 owners, and how long jobs of 64 took. */
@@ -167,11 +182,11 @@ export const used = {
   ...usedKey(type, "f"),
   kind: "used",
   at,
-  owners: Object.fromEntries(many(512, (n) => [uidOf(n), 1_234.123_456_789])),
+  owners: Object.fromEntries(many(512, (n) => [formatUid(n), 1_234.123_456_789])),
   runs: {
     all: many(21, () => 19),
     overMs: 3_600_000,
-    owners: Object.fromEntries(many(64, (n) => [uidOf(n), many(21, () => 19)])),
+    owners: Object.fromEntries(many(64, (n) => [formatUid(n), many(21, () => 19)])),
   },
 } satisfies Written<UsedItem>;
 

@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const uid = "a".repeat(32);
 
 test("a ledger that names somebody for two minutes is late, and time in which every host sleeps does not count", () => {
-  const { latency, violations, ...clock } = latencyOf();
+  const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
 
   clock.pass(10 * MINUTE);
@@ -27,7 +27,7 @@ test("a ledger that names somebody for two minutes is late, and time in which ev
 });
 
 test("while nobody can read a record the ledger keeps what it names, and two minutes begin when it can be read", () => {
-  const { latency, violations, ...clock } = latencyOf();
+  const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
   latency.unreadable(uid);
 
@@ -44,7 +44,7 @@ test("while nobody can read a record the ledger keeps what it names, and two min
 });
 
 test("a record ended by force holds what the ledger names until it gives that back once more", () => {
-  const { latency, violations, ...clock } = latencyOf();
+  const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
   latency.unreadable(uid);
   latency.wroteEnvironment(holder(null), holder({}));
@@ -60,7 +60,7 @@ test("a record ended by force holds what the ledger names until it gives that ba
 });
 
 test("who was granted twice takes none of the grants while the pool is closed, and two minutes begin when it opens", () => {
-  const { latency, violations, ...clock } = latencyOf();
+  const { latency, violations, ...clock } = getLatency();
   const twice = { ...naming, held: [], granted: [entry, entry] } as unknown as PoolView;
   const closed: PoolView = { ...twice, closed: "paused" };
 
@@ -129,7 +129,7 @@ function holder(grant: object | null): Environment {
   return { uid, run: { n: 1, grant }, times: {} } as Environment;
 }
 
-function latencyOf() {
+function getLatency() {
   const violations: string[] = [];
   let time = 0;
   let asleepMs = 0;

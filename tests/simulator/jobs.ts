@@ -34,7 +34,7 @@ export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
     // Half of what schedules make is garbage at once: with room for it, it is never copied.
     const child = fork(join(import.meta.dirname, "job.ts"), { execArgv: ["--max-semi-space-size=64"] });
     try {
-      for (let task = nextTask(); task; task = nextTask()) results.push(await answerOf(child, task));
+      for (let task = nextTask(); task; task = nextTask()) results.push(await getAnswer(child, task));
     } finally {
       child.disconnect();
     }
@@ -43,7 +43,7 @@ export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
   return joined(results, seconds());
 }
 
-function answerOf(child: ChildProcess, task: Task): Promise<CampaignResult> {
+function getAnswer(child: ChildProcess, task: Task): Promise<CampaignResult> {
   return new Promise((resolve, reject) => {
     const died = (code: number | null) => reject(new Error(`The process for seed ${task.from} on ended with ${code}`));
     child.once("exit", died);

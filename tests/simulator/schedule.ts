@@ -66,7 +66,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const random = seededRandom(seed);
   const sim = tracedScheduler(random, options);
   const world = newWorld(sim, seed);
-  const rates = without(ratesOf(sim, options), options.without?.faults ?? []);
+  const rates = without(getRates(sim, options), options.without?.faults ?? []);
   sim.setRates(rates);
   const faultsUntil = START + ((world.isLong ? 16 : 2) + random() * 6) * MINUTE;
   const weather = rates === calm || options.onlySweeps || world.isLong ? [] : weatherActions(sim, world, faultsUntil);
@@ -139,7 +139,7 @@ export async function goesOn(sim: Scheduler): Promise<boolean> {
 
 export function silent(): void {}
 
-function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
+function getRates(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   if (onlySweeps) return { ...calm, dropSend: 1, loseSignal: 1 };
   const kind = sim.random();
   if (kind < 0.12) return calm;

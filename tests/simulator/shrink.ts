@@ -23,7 +23,7 @@ export async function shrink(seed: number, run = simulate): Promise<Shrunk | und
   const fails = async (without: Omitted) => {
     if (tries++ >= MOST_TRIES) return false;
     const { violations } = await run(seed, { without });
-    return violations.some((text) => classOf(text) === classOf(violation));
+    return violations.some((text) => getClass(text) === getClass(violation));
   };
   const all = Array.from({ length: whole.drawn }, (_, place) => place);
   const needed = await fewest(all, (kept) => fails({ actions: except(all, kept), faults: [] }));
@@ -34,7 +34,7 @@ export async function shrink(seed: number, run = simulate): Promise<Shrunk | und
 }
 
 /** The same kind of violation, whoever it is about: its text without numbers and ids. */
-function classOf(violation: string): string {
+function getClass(violation: string): string {
   return violation.replace(/\(at \d+\)|[0-9a-f]{16,}|\d+/g, "#");
 }
 

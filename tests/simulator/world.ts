@@ -17,7 +17,7 @@ import { manualClock } from "../fixtures/clock.ts";
 import { seededIds } from "../fixtures/ids.ts";
 import { silentLog } from "../fixtures/log.ts";
 import { testSettings } from "../fixtures/settings.ts";
-import { nodesOf } from "../worlds/memory-world.ts";
+import { newNodes } from "../worlds/memory-world.ts";
 import { TALKING } from "./clients/chat-clients.ts";
 import { fakeReceivers } from "./clients/fake-receivers.ts";
 import type { Answered } from "./invariants/final.ts";
@@ -84,7 +84,7 @@ export interface Surroundings extends VolumeTimes {
 
 /** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
 export function newWorld(sim: Scheduler, seed: number) {
-  return worldOf(sim, seed, drawn(sim, seed));
+  return createWorld(sim, seed, drawn(sim, seed));
 }
 
 function drawn(sim: Scheduler, seed: number): Surroundings {
@@ -96,7 +96,7 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const volumes = drawnVolumes(sim);
   const hasGroup = sim.random() < GROUP;
   return {
-    nodes: nodesOf({ h100: 2 }),
+    nodes: newNodes({ h100: 2 }),
     late,
     isSlow,
     isLong,
@@ -107,13 +107,13 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     isDeaf: sim.random() < DEAF,
     hasGroup,
     isRestoring: seed % RESTORING_EVERY === 0,
-    outage: longOutageOf(seed),
+    outage: findLongOutage(seed),
     settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
     watch: { measures: isThorough(seed) },
   };
 }
 
-function longOutageOf(seed: number): Part | undefined {
+function findLongOutage(seed: number): Part | undefined {
   if (seed % OUTAGE_EVERY !== 0) return undefined;
   return seed % (2 * OUTAGE_EVERY) === 0 ? "table" : "cluster";
 }
@@ -123,7 +123,7 @@ function isThorough(seed: number): boolean {
 }
 
 /** A world of these machines and hosts, nobody in it yet. */
-export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
+export function createWorld(sim: Scheduler, seed: number, around: Surroundings) {
   const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
   const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
   const memory = memoryTable({
@@ -138,7 +138,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     all: () => (versions.kinds.size > 0 ? memory.all().map(readByNewer) : memory.all()),
   };
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
-  const hasVolume = (id: string): boolean => volumes.contentOf(id) !== undefined;
+  const hasVolume = (id: string): boolean => volumes.findContent(id) !== undefined;
   const leavesTombstones = seed % TOMBSTONES_REFUSED_EVERY !== 0;
   const compute = memoryCompute({ clock, nodes, hasVolume, leavesTombstones, ...taken });
   const isMounted = (id: string) => compute.mounting(id).length > 0;

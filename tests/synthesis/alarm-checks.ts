@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { namespaceOf, writtenMetrics } from "#lambda/metrics.ts";
+import { formatNamespace, writtenMetrics } from "#lambda/metrics.ts";
 import { logicalName } from "../../stacks/compute/functions.ts";
 import type { ScheduleEntry } from "../../stacks/compute/functions-file.ts";
 import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
@@ -51,7 +51,7 @@ export const alarmChecks = {
         .map(({ name }) => `the alarms of ${name} reach nobody`),
       ...["SchedulesAutoStop", "SchedulesDiskRetention"].flatMap((name) => sweepProblems(name, alarms)),
       ...functions.flatMap((entry) => (entry.kind === "schedule" ? scheduleProblems(entry, resources) : [])),
-      ...alarms.flatMap(({ inputs }) => metricsOf(inputs).flatMap((each) => unknownMetric(each, resources))),
+      ...alarms.flatMap(({ inputs }) => listMetrics(inputs).flatMap((each) => unknownMetric(each, resources))),
     ];
   },
 
@@ -147,15 +147,15 @@ function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
 
 /** Checks that each schedule has an alarm, which fires before every call in its period has failed. */
 function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]): string[] {
-  const isOf = (arn: unknown) => functionIn(arn) === logicalName(entry);
+  const isFor = (arn: unknown) => functionIn(arn) === logicalName(entry);
   const alarm = ofType(resources, alarmType).find(
-    ({ inputs }) => inputs.metricName === "Errors" && isOf(inputs.dimensions?.FunctionName),
+    ({ inputs }) => inputs.metricName === "Errors" && isFor(inputs.dimensions?.FunctionName),
   );
   if (!alarm) return [`nobody is told when ${entry.name} fails`];
   const { namespace, statistic, comparisonOperator, period, evaluationPeriods, threshold } = alarm.inputs;
   const calls = period / 60 / entry.minutes;
   const repeats = ofType(resources, "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig").find(
-    ({ inputs }) => isOf(inputs.functionName),
+    ({ inputs }) => isFor(inputs.functionName),
   );
   return [
     ...differentInOrder(
@@ -176,7 +176,7 @@ interface Metric {
 }
 
 /** The metrics that an alarm reads. */
-function metricsOf(inputs: Resource["inputs"]): Metric[] {
+function listMetrics(inputs: Resource["inputs"]): Metric[] {
   const queried = inputs.metricQueries?.flatMap(({ metric }: Resource["inputs"]) => (metric ? [metric] : []));
   return (queried ?? [inputs]).map(({ namespace, metricName, dimensions = {} }: Resource["inputs"]) => ({
     namespace,
@@ -190,6 +190,6 @@ function unknownMetric({ namespace, name, dimensions }: Metric, resources: reado
   if (namespace.startsWith("AWS/")) return [];
   const [lambda] = ofType(resources, "aws:lambda/function:Function");
   const isWritten = String(writtenMetrics().get(name)) === String(dimensions);
-  const isOurs = namespace === namespaceOf(lambda?.inputs.loggingConfig.logGroup);
+  const isOurs = namespace === formatNamespace(lambda?.inputs.loggingConfig.logGroup);
   return isWritten && isOurs ? [] : [`nobody writes ${namespace} ${name} by ${dimensions.join() || "no dimension"}`];
 }

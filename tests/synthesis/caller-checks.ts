@@ -12,20 +12,20 @@ export const callerChecks = {
    * many, any AWS account can call a function with any event.
    */
   callers(resources, functions) {
-    const made = ofType(resources, "aws:lambda/permission:Permission").map(callerOf);
+    const made = ofType(resources, "aws:lambda/permission:Permission").map(getCaller);
     // HEAD needs another permission.
-    return different("callers", [...new Set(made)], functions.flatMap(callersOf));
+    return different("callers", [...new Set(made)], functions.flatMap(listCallers));
   },
 } as const satisfies Record<string, Check>;
 
-function callerOf({ inputs }: Resource): string {
+function getCaller({ inputs }: Resource): string {
   const { action, principal, sourceArn, functionUrlAuthType, invokedViaFunctionUrl } = inputs;
   const how = sourceArn ?? functionUrlAuthType ?? (invokedViaFunctionUrl ? "by its URL" : "in any way");
   return `${functionIn(inputs.function)}: ${action} ${principal} ${how}`;
 }
 
 /** Schedules are called, and queues received from, by roles. A function URL takes both (Lambda Developer Guide). */
-function callersOf(entry: FunctionEntry): string[] {
+function listCallers(entry: FunctionEntry): string[] {
   const by = (...callers: readonly string[]) => callers.map((caller) => `${logicalName(entry)}: ${caller}`);
   if (entry.kind === "socket") return by(gateway("socket/socket"));
   if (entry.kind === "fallback") return by(gateway("api"));

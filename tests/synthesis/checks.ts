@@ -149,7 +149,7 @@ export const checks = {
         "schedules",
         made
           .filter((each) => !once.includes(each))
-          .map(({ inputs }) => `${minutesOf(inputs.scheduleExpression)} ${functionIn(inputs.target?.arn)}`),
+          .map(({ inputs }) => `${getMinutes(inputs.scheduleExpression)} ${functionIn(inputs.target?.arn)}`),
         wanted.map((entry) => `${entry.minutes} ${logicalName(entry)}`),
       ),
       ...made
@@ -204,7 +204,7 @@ function queueIn(arn: unknown): string {
   return (/([A-Za-z]+)Queue-[a-z]+(\.fifo)?$/.exec(String(arn))?.[1] ?? String(arn)).toLowerCase();
 }
 
-function minutesOf(expression: string): string {
+function getMinutes(expression: string): string {
   return /^rate\((\d+) minutes?\)$/.exec(expression)?.[1] ?? expression;
 }
 
@@ -225,6 +225,6 @@ export function differentInOrder(subject: string, found: unknown, wanted: unknow
   return first === second ? [] : [`${subject}: ${first} instead of ${second}`];
 }
 
-export function entryOf(resource: Resource, functions: FunctionsFile): FunctionEntry | undefined {
+export function findEntry(resource: Resource, functions: FunctionsFile): FunctionEntry | undefined {
   return functions.find((entry) => logicalName(entry) === nameOfFunction(resource));
 }

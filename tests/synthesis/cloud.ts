@@ -5,7 +5,7 @@ export const REGION = "us-east-1";
 type Inputs = Readonly<Record<string, unknown>>;
 
 /** What AWS would fill in of a resource that is made: enough for others to name it. */
-export function outputsOf(type: string, name: string, inputs: Inputs): Record<string, unknown> {
+export function makeOutputs(type: string, name: string, inputs: Inputs): Record<string, unknown> {
   const arn = (service: string, rest: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${rest}`;
   switch (type) {
     case "aws:lambda/function:Function":
@@ -50,7 +50,7 @@ export function outputsOf(type: string, name: string, inputs: Inputs): Record<st
 }
 
 /** Returns the answer of AWS to a question of the program. */
-export function answerOf(token: string, inputs: Inputs): Record<string, unknown> {
+export function answerCall(token: string, inputs: Inputs): Record<string, unknown> {
   switch (token) {
     case "aws:index/getRegion:getRegion":
       return { name: REGION, id: REGION, region: REGION };
@@ -59,7 +59,7 @@ export function answerOf(token: string, inputs: Inputs): Record<string, unknown>
     case "aws:index/getCallerIdentity:getCallerIdentity":
       return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/deployer`, userId: "deployer" };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
-      return { json: JSON.stringify(documentOf(inputs)), statements: inputs.statements };
+      return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:
       throw new Error(`${token} was asked for`);
   }
@@ -79,7 +79,7 @@ interface GivenStatement {
 }
 
 /** A policy as the provider of AWS writes it out of statements in its own form. */
-function documentOf({ statements }: Inputs): object {
+function buildDocument({ statements }: Inputs): object {
   return {
     Version: "2012-10-17",
     Statement: (statements as readonly GivenStatement[]).map((input) => ({
@@ -90,12 +90,12 @@ function documentOf({ statements }: Inputs): object {
       ...(input.principals && {
         Principal: Object.fromEntries(input.principals.map((principal) => [principal.type, principal.identifiers])),
       }),
-      ...(input.conditions && { Condition: conditionsOf(input.conditions) }),
+      ...(input.conditions && { Condition: getConditions(input.conditions) }),
     })),
   };
 }
 
-function conditionsOf(conditions: NonNullable<GivenStatement["conditions"]>): Record<string, Record<string, unknown>> {
+function getConditions(conditions: NonNullable<GivenStatement["conditions"]>): Record<string, Record<string, unknown>> {
   const made: Record<string, Record<string, unknown>> = {};
   for (const { test, variable, values } of conditions) made[test] = { ...made[test], [variable]: values };
   return made;

@@ -1,5 +1,5 @@
 import { logicalName } from "../../stacks/compute/functions.ts";
-import { type Check, different, entryOf, functionIn, ofType } from "./checks.ts";
+import { type Check, different, findEntry, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** The quota that docs/deploy.md asks for, and the part of it that must stay for unbounded functions. */
@@ -12,10 +12,10 @@ export const concurrencyChecks = {
   concurrency(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const unbounded = made.filter((resource) => {
-      const entry = entryOf(resource, functions);
-      return entry?.kind === "endpoint" && entry.functionUrl && !(reservedOf(resource) > 0);
+      const entry = findEntry(resource, functions);
+      return entry?.kind === "endpoint" && entry.functionUrl && !(getReserved(resource) > 0);
     });
-    const taken = made.reduce((sum, each) => sum + Math.max(reservedOf(each), receivedBy(each, resources)), 0);
+    const taken = made.reduce((sum, each) => sum + Math.max(getReserved(each), receivedBy(each, resources)), 0);
     return [
       ...unbounded.map(({ name }) => `${name} may take all that the account has`),
       ...(taken <= OF_AN_ACCOUNT - LEFT ? [] : [`${OF_AN_ACCOUNT - taken} calls at a time are left for all others`]),
@@ -29,7 +29,7 @@ export const concurrencyChecks = {
       ({ name, kind }) => kind === "schedule" || /^consumers\/(reconcile|plan)$/.test(name),
     );
     const reserved = made.filter(
-      (each) => reservedOf(each) > 0 && !/endpoint/.test(entryOf(each, functions)?.kind ?? ""),
+      (each) => getReserved(each) > 0 && !/endpoint/.test(findEntry(each, functions)?.kind ?? ""),
     );
     return [
       ...different(
@@ -40,7 +40,7 @@ export const concurrencyChecks = {
       // Lambda throttles the calls of a mapping beyond the reservation ("Configuring maximum concurrency for Amazon SQS
       // event sources").
       ...reserved
-        .filter((each) => reservedOf(each) < receivedBy(each, resources))
+        .filter((each) => getReserved(each) < receivedBy(each, resources))
         .map(({ name }) => `${name} receives more than it may run`),
     ];
   },
@@ -55,7 +55,7 @@ export const concurrencyChecks = {
   },
 } as const satisfies Record<string, Check>;
 
-function reservedOf({ inputs }: Resource): number {
+function getReserved({ inputs }: Resource): number {
   return Math.max(0, inputs.reservedConcurrentExecutions ?? 0);
 }
 

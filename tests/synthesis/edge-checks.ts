@@ -86,11 +86,11 @@ export const edgeChecks = {
         seconds: 35,
       },
     ];
-    const originOf = (id: string) => origins.find((each: Resource["inputs"]) => each.originId === id) ?? {};
+    const getOrigin = (id: string) => origins.find((each: Resource["inputs"]) => each.originId === id) ?? {};
     return differentInOrder(
       "behaviours",
       made.map(({ pathPattern, targetOriginId, ...each }) => {
-        const { domainName, customOriginConfig } = originOf(targetOriginId);
+        const { domainName, customOriginConfig } = getOrigin(targetOriginId);
         const { originReadTimeout, originProtocolPolicy } = customOriginConfig ?? {};
         const where = [pathPattern, domainName, originReadTimeout, originProtocolPolicy];
         const policies = [each.cachePolicyId, each.originRequestPolicyId, each.viewerProtocolPolicy];

@@ -1,8 +1,8 @@
 import { type ConfigName, readConfig } from "#aws/settings/config.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
-import { roleOf } from "../../stacks/compute/roles.ts";
-import { type Check, different, entryOf, ofType } from "./checks.ts";
+import { findRole } from "../../stacks/compute/roles.ts";
+import { type Check, different, findEntry, ofType } from "./checks.ts";
 import { rolePolicies, trustPolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
@@ -68,10 +68,10 @@ export const permissionChecks = {
       ...different(
         "roles",
         ours.map(({ name }) => name),
-        [...new Set(functions.map((entry) => roleOf(entry).name))],
+        [...new Set(functions.map((entry) => findRole(entry).name))],
       ),
-      ...roles.flatMap(trustedOf).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
-      ...roles.flatMap(wideOf),
+      ...roles.flatMap(getTrusted).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
+      ...roles.flatMap(getWide),
     ];
   },
 
@@ -112,7 +112,7 @@ export const permissionChecks = {
     return [
       ...different(
         "functions that know the key of volumes",
-        told.map((resource) => entryOf(resource, functions)?.name),
+        told.map((resource) => findEntry(resource, functions)?.name),
         key === undefined ? [] : wanted,
       ),
       ...(others.length > 0 ? ["volumes have several keys"] : []),
@@ -131,12 +131,12 @@ export const permissionChecks = {
 
   policySizes(resources) {
     const sizes = new Map<string, number>();
-    for (const { of, document } of rolePolicies(resources)) sizes.set(of, (sizes.get(of) ?? 0) + sizeOf(document));
+    for (const { of, document } of rolePolicies(resources)) sizes.set(of, (sizes.get(of) ?? 0) + getSize(document));
     return [
       ...[...sizes].filter(([, size]) => size > MOST_OF_A_ROLE).map(([of, size]) => `${of} may what ${size} bytes say`),
       ...trustPolicies(resources)
-        .filter(({ document }) => sizeOf(document) > MOST_OF_A_TRUST)
-        .map(({ of, document }) => `${of} trusts what ${sizeOf(document)} bytes say`),
+        .filter(({ document }) => getSize(document) > MOST_OF_A_TRUST)
+        .map(({ of, document }) => `${of} trusts what ${getSize(document)} bytes say`),
       ...ofType(resources, "aws:iam/policy:Policy").map(
         ({ name }) => `${name} has a size of its own that nobody checks`,
       ),
@@ -147,7 +147,7 @@ export const permissionChecks = {
     const made = ofType(resources, "aws:lambda/function:Function");
     const knownNames = new Set(made.flatMap(({ inputs }) => Object.keys(inputs.environment?.variables ?? {})));
     return made.flatMap((resource) => {
-      const entry = entryOf(resource, functions);
+      const entry = findEntry(resource, functions);
       if (!entry) return [`${resource.name} is in no list`];
       return [...environmentProblems(resource, entry), ...settingsProblems(resource, entry, knownNames)];
     });
@@ -161,12 +161,12 @@ export const permissionChecks = {
 const MOST_OF_A_ROLE = 9_000;
 const MOST_OF_A_TRUST = 1_900;
 
-function sizeOf(policy: string): number {
+function getSize(policy: string): number {
   return policy.replaceAll(/\s/g, "").length;
 }
 
 /** Who may take on a role, a line each. */
-function trustedOf({ name, inputs }: Resource): string[] {
+function getTrusted({ name, inputs }: Resource): string[] {
   const { assumeRolePolicy: policy } = inputs;
   const { Statement = [] } = typeof policy === "string" ? JSON.parse(policy) : policy;
   return Statement.flatMap(({ Principal = {} }: Resource["inputs"]) =>
@@ -176,7 +176,7 @@ function trustedOf({ name, inputs }: Resource): string[] {
   );
 }
 
-function wideOf({ name, inputs }: Resource): string[] {
+function getWide({ name, inputs }: Resource): string[] {
   const policies: readonly { readonly policy: string }[] = inputs.inlinePolicies ?? [];
   return policies
     .flatMap(({ policy }) => statementsIn(JSON.parse(policy)))

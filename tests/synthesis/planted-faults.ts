@@ -41,7 +41,7 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
   inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
   return inputs;
 };
-const queryOf = (arn: string) =>
+const getQuery = (arn: string) =>
   JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
 
 /** Mistakes of stacks/ in a stage whose functions are in no network, and the check that finds each. */
@@ -276,7 +276,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a role for indexes that none of its functions queries": [
     "scopes",
     change(role, /^EndpointSealerTable$/, (inputs) =>
-      widen(inputs, /("Resource":\["([^"]*:table\/[^"]*)"\]\})/, `$1,${queryOf("$2/index/*")}`),
+      widen(inputs, /("Resource":\["([^"]*:table\/[^"]*)"\]\})/, `$1,${getQuery("$2/index/*")}`),
     ),
   ],
   "a log that may not be written": [

@@ -23,7 +23,7 @@ export function rolePolicies(resources: readonly Resource[]): MadePolicy[] {
 export function trustPolicies(resources: readonly Resource[]): MadePolicy[] {
   return ofType(resources, "aws:iam/role:Role").map(({ name, inputs }) => ({
     of: name,
-    document: textOf(inputs.assumeRolePolicy),
+    document: formatText(inputs.assumeRolePolicy),
   }));
 }
 
@@ -31,6 +31,6 @@ function ofType(resources: readonly Resource[], wanted: string): Resource[] {
   return resources.filter(({ type, read: result }) => type === wanted && !result);
 }
 
-function textOf(policy: unknown): string {
+function formatText(policy: unknown): string {
   return typeof policy === "string" ? policy : JSON.stringify(policy);
 }

@@ -6,7 +6,7 @@ import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import "./globals.ts";
 import { run } from "../../.sst/platform/src/auto/run.ts";
 import config from "../../sst.config.ts";
-import { answerOf, outputsOf } from "./cloud.ts";
+import { answerCall, makeOutputs } from "./cloud.ts";
 
 /** A resource as Pulumi would be asked to make or (`read`) to find it. */
 interface Recorded {
@@ -33,9 +33,9 @@ runtime.setMocks(
   {
     newResource: ({ type, name, id, inputs }) => {
       recorded.push({ type, name, read: Boolean(id), inputs, after: after.get(`${type} ${name}`) ?? [] });
-      return { id: id || `${name}-id`, state: { ...inputs, ...outputsOf(type, name, inputs) } };
+      return { id: id || `${name}-id`, state: { ...inputs, ...makeOutputs(type, name, inputs) } };
     },
-    call: ({ token, inputs }) => answerOf(token, inputs),
+    call: ({ token, inputs }) => answerCall(token, inputs),
   },
   "berth",
   $app.stage,

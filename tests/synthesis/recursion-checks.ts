@@ -11,9 +11,9 @@ export const recursionChecks = {
     const mappings = ofType(resources, "aws:lambda/eventSourceMapping:EventSourceMapping");
     const made = ofType(resources, "aws:lambda/function:Function");
     const invokes = new Map(mappings.map(({ inputs }) => [inputs.eventSourceArn, functionIn(inputs.functionName)]));
-    const sends = new Map(made.map((resource) => [functionIn(resource.inputs.name), queuesOf(resource, resources)]));
-    const nextOf = (name: string) => (sends.get(name) ?? []).flatMap((arn) => invokes.get(arn) ?? []);
-    const looping = [...new Set(invokes.values())].filter((name) => reachesItself(name, nextOf));
+    const sends = new Map(made.map((resource) => [functionIn(resource.inputs.name), listQueues(resource, resources)]));
+    const getNext = (name: string) => (sends.get(name) ?? []).flatMap((arn) => invokes.get(arn) ?? []);
+    const looping = [...new Set(invokes.values())].filter((name) => reachesItself(name, getNext));
     const configs = ofType(resources, "aws:lambda/functionRecursionConfig:FunctionRecursionConfig");
     return different(
       "functions that may loop",
@@ -23,14 +23,14 @@ export const recursionChecks = {
   },
 } as const satisfies Record<string, Check>;
 
-function reachesItself(start: string, nextOf: (name: string) => readonly string[]): boolean {
-  const reached = new Set(nextOf(start));
-  for (const name of reached) for (const next of nextOf(name)) reached.add(next);
+function reachesItself(start: string, getNext: (name: string) => readonly string[]): boolean {
+  const reached = new Set(getNext(start));
+  for (const name of reached) for (const next of getNext(name)) reached.add(next);
   return reached.has(start);
 }
 
 /** Returns the ARNs of the queues that a function's role lets it send to. */
-function queuesOf({ inputs }: Resource, resources: readonly Resource[]): string[] {
+function listQueues({ inputs }: Resource, resources: readonly Resource[]): string[] {
   const role = String(inputs.role).split("/").pop();
   return rolePolicies(resources)
     .filter(({ of }) => of === role)

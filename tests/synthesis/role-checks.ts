@@ -3,7 +3,7 @@ import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
 import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
 import { onlyRunsCommands } from "../../stacks/compute/roles.ts";
 import { capitalize } from "../../stacks/names.ts";
-import { type Check, different, differentInOrder, entryOf, ofType } from "./checks.ts";
+import { type Check, different, differentInOrder, findEntry, ofType } from "./checks.ts";
 import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";
 
@@ -11,13 +11,13 @@ import type { Resource } from "./synthesize.ts";
 export const roleChecks = {
   rolesOfFunctions(resources, functions) {
     return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
-      const entry = entryOf(resource, functions);
+      const entry = findEntry(resource, functions);
       if (!entry) return [`${resource.name} is in no list`];
       const statements = allowedTo(resource, resources);
       const actions = statements.flatMap(({ Action }) => Action);
       const received = statements.find(({ Action }) => Action.includes("sqs:ReceiveMessage"))?.Resource ?? [];
       return [
-        ...different(`what ${resource.name} reaches`, [...new Set(actions.map(serviceOf))], servicesFor(entry)),
+        ...different(`what ${resource.name} reaches`, [...new Set(actions.map(findService))], servicesFor(entry)),
         ...different(
           `what ${resource.name} receives from`,
           received.map((arn) => /([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase()),
@@ -31,10 +31,10 @@ export const roleChecks = {
   scopes(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const queriers = new Set(
-      made.filter((resource) => queriesIndex(entryOf(resource, functions))).map(({ inputs }) => inputs.role),
+      made.filter((resource) => queriesIndex(findEntry(resource, functions))).map(({ inputs }) => inputs.role),
     );
     return made.flatMap((resource) => {
-      const entry = entryOf(resource, functions);
+      const entry = findEntry(resource, functions);
       if (!entry) return [`${resource.name} is in no list`];
       return scopeProblems(resource, entry, resources, queriers.has(resource.inputs.role));
     });
@@ -44,7 +44,7 @@ export const roleChecks = {
     const entries = ofType(resources, "aws:eks/accessEntry:AccessEntry");
     const needed = functions.filter(({ uses }) => uses.includes("compute"));
     const made = ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
-      const entry = needed.find((each) => each === entryOf(resource, functions));
+      const entry = needed.find((each) => each === findEntry(resource, functions));
       return entry ? [{ role: resource.inputs.role, drives: drivesCluster(entry) }] : [];
     });
     return [
@@ -66,7 +66,7 @@ export const roleChecks = {
     const made = ofType(resources, "aws:lambda/function:Function");
     const inside = made.filter(({ inputs }) => inputs.vpcConfig !== undefined);
     if (inside.length === 0) return [];
-    const wanted = made.filter((resource) => entryOf(resource, functions)?.uses.includes("compute"));
+    const wanted = made.filter((resource) => findEntry(resource, functions)?.uses.includes("compute"));
     const [first, second] = [inside, wanted].map((all) => all.map(({ name }) => name));
     return [
       ...different("functions in the network", first ?? [], second ?? []),
@@ -94,7 +94,7 @@ export const roleChecks = {
 
 /** Lambda makes the interfaces by the function's role; what the function's own code asks for names its function. */
 function interfaceProblems(resource: Resource, resources: readonly Resource[]): string[] {
-  const statements = statementsOf(resource, resources);
+  const statements = listStatements(resource, resources);
   const allowed = statements
     .filter(({ Effect, Condition }) => Effect === "Allow" && !Condition)
     .flatMap(({ Action }) => Action.filter((action) => ofInterfaces.test(action)));
@@ -120,11 +120,11 @@ interface Statement {
 }
 
 function allowedTo(resource: Resource, resources: readonly Resource[]): Statement[] {
-  return statementsOf(resource, resources).filter(({ Effect }) => Effect === "Allow");
+  return listStatements(resource, resources).filter(({ Effect }) => Effect === "Allow");
 }
 
 /** Returns the statements of the role of a function, or none if no such role is made. */
-function statementsOf({ inputs }: Resource, resources: readonly Resource[]): Statement[] {
+function listStatements({ inputs }: Resource, resources: readonly Resource[]): Statement[] {
   const role = ofType(resources, "aws:iam/role:Role").find(({ name }) => inputs.role?.endsWith(`:role/${name}`));
   const policies: readonly { readonly policy: string }[] = role?.inputs.inlinePolicies ?? [];
   return policies.flatMap(({ policy }) => JSON.parse(policy).Statement);
@@ -184,14 +184,14 @@ function scopeProblems(
   const queues = new Map(
     ofType(resources, "aws:sqs/queue:Queue").map((queue) => [queue.name, `arn:aws:sqs:${home}:${queue.inputs.name}`]),
   );
-  const arnsOf = (names: readonly string[]) => names.map((each) => queues.get(`${capitalize(each)}Queue`));
+  const listArns = (names: readonly string[]) => names.map((each) => queues.get(`${capitalize(each)}Queue`));
   const [table] = ofType(resources, "aws:dynamodb/table:Table");
   const tableArn = `arn:aws:dynamodb:${home}:table/${table?.inputs.name}`;
   const indexes = on("dynamodb:Query").filter((arn) => arn !== tableArn);
   const onTable = ["BatchGetItem", "DeleteItem", "PutItem"].flatMap((action) => on(`dynamodb:${action}`));
   return [
-    ...different(`what ${name} sends to`, on("sqs:SendMessage"), arnsOf(queuesSentTo(entry))),
-    ...different(`what ${name} receives from`, on("sqs:ReceiveMessage"), arnsOf(queuesReceivedFrom(entry))),
+    ...different(`what ${name} sends to`, on("sqs:SendMessage"), listArns(queuesSentTo(entry))),
+    ...different(`what ${name} receives from`, on("sqs:ReceiveMessage"), listArns(queuesReceivedFrom(entry))),
     ...different(`what ${name} reads`, on("dynamodb:GetItem"), uses.includes("table") ? [tableArn] : []),
     ...different(`the indexes that ${name} queries`, indexes, roleQueriesIndex ? [`${tableArn}/index/*`] : []),
     ...onTable.filter((arn) => arn !== tableArn).map((arn) => `${name} asks or writes ${arn}`),
@@ -221,7 +221,7 @@ const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "consumers/deliver": ["webhooks"],
 };
 
-function serviceOf(action: string): string | undefined {
+function findService(action: string): string | undefined {
   return action.split(":")[0];
 }
 

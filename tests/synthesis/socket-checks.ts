@@ -13,7 +13,7 @@ export const socketChecks = {
     const routes = ofType(resources, "aws:apigatewayv2/route:Route").filter(({ inputs }) => inputs.apiId === apiId);
     const made = routes.map(({ inputs }) => {
       const found = integrations.find(({ name }) => inputs.target === `integrations/${name}-id`);
-      return `${inputs.routeKey} by ${targetOf(found?.inputs.integrationUri)}`;
+      return `${inputs.routeKey} by ${getTarget(found?.inputs.integrationUri)}`;
     });
     const permission = ofType(resources, "aws:lambda/permission:Permission").find(
       ({ name }) => name === "SocketInvoke",
@@ -88,11 +88,11 @@ export const socketChecks = {
     const rights = role?.inputs.inlinePolicies?.find(({ name }: Resource["inputs"]) => name === "socket");
     const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage").filter(({ inputs }) => inputs.apiId === apiId);
     return [
-      ...different("what API Gateway may", linesOf(sender?.inputs.inlinePolicies?.[0]?.policy), [
+      ...different("what API Gateway may", listLines(sender?.inputs.inlinePolicies?.[0]?.policy), [
         "sqs:SendMessage ShellQueue",
         ...useOfKey,
       ]),
-      ...different("what the web shell may besides", linesOf(rights?.policy), [
+      ...different("what the web shell may besides", listLines(rights?.policy), [
         ...["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"].map(
           (action) => `sqs:${action} ShellQueue`,
         ),
@@ -113,13 +113,13 @@ function isSocket({ inputs }: Resource): boolean {
 }
 
 /** The queue or the function that an integration leads to. */
-function targetOf(uri: unknown): string {
+function getTarget(uri: unknown): string {
   const [, queue] = /:sqs:path\/\d+\/[^/]*?-?([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(String(uri)) ?? [];
   return queue ?? functionIn(/functions\/(.*)\/invocations$/.exec(String(uri))?.[1]);
 }
 
 /** An action and a resource each, and on what condition. */
-function linesOf(policy: unknown): string[] {
+function listLines(policy: unknown): string[] {
   const { Statement } = JSON.parse(String(policy ?? '{"Statement":[]}'));
   return Statement.flatMap(({ Action, Resource, Condition }: Resource["inputs"]) =>
     Action.flatMap((action: string) =>

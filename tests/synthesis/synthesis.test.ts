@@ -85,13 +85,13 @@ test("whoever deploys is allowed each service that a stage is made of, and passe
     JSON.parse(document).Statement.map(({ Principal }: { Principal: { Service: string } }) => Principal.Service),
   );
 
-  expect([...new Set(made.map(serviceOf))].filter((service) => !allowed.has(service))).toEqual([]);
+  expect([...new Set(made.map(getService))].filter((service) => !allowed.has(service))).toEqual([]);
   expect([...new Set(trusted)].toSorted()).toEqual(passed);
   expect(ofType(made, "aws:iam/role:Role").flatMap(({ inputs }) => inputs.managedPolicyArns ?? [])).toEqual([]);
 });
 
 /** As actions of IAM name the service of a resource: the provider of AWS has another name for two. */
-function serviceOf({ type }: Resource): string {
+function getService({ type }: Resource): string {
   if (type.startsWith("aws:cloudwatch/log")) return "logs";
   const [, service = ""] = /^aws:([a-z0-9]+)/.exec(type) ?? [];
   return service === "apigatewayv2" ? "apigateway" : service;

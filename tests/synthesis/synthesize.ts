@@ -62,12 +62,12 @@ export async function synthesize(stage: string, settings: Readonly<Record<string
       cwd: root,
     });
     const resources = JSON.parse(await readFile(found, "utf8")) as Resource[];
-    return resources.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
+    return resources.toSorted((left, right) => (formatKey(left) < formatKey(right) ? -1 : 1));
   } finally {
     await Promise.all([rm(program, { force: true }), rm(found, { force: true })]);
   }
 }
 
-function keyOf({ type, name }: Resource): string {
+function formatKey({ type, name }: Resource): string {
   return `${type} ${name}`;
 }

@@ -60,7 +60,7 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   const deployment = { ...about, ...live };
   const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   const app = buildApp({ ports, clock, ids, log, settings, deployment }, endpoints);
-  const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));
+  const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, getInit(method, sent));
   return { ...world, app, endpoints, log, request, login: (caller = developer) => loginWith(request, caller) };
 }
 
@@ -90,7 +90,7 @@ export function loginBody({ accessKeyId, secretAccessKey, sessionToken }: AwsCre
   };
 }
 
-function initOf(method: string, { key, body, headers }: Sent): RequestInit {
+function getInit(method: string, { key, body, headers }: Sent): RequestInit {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return {
     method,

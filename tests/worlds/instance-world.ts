@@ -2,7 +2,7 @@ import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { plainInstance } from "../fixtures/catalog-requests.ts";
 import { type HttpWorldOptions, httpWorld, second } from "./http-world.ts";
-import { nodesOf } from "./memory-world.ts";
+import { newNodes } from "./memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 
@@ -13,7 +13,7 @@ export interface Answer {
 
 /** A world in which instances find room, and an instance that is ready unless it is told otherwise. */
 export async function instanceWorld({ waitMs = 10_000, ...options }: HttpWorldOptions & { waitMs?: number } = {}) {
-  const world = await httpWorld({ nodes: nodesOf({ a10g: 2 }), ...options });
+  const world = await httpWorld({ nodes: newNodes({ a10g: 2 }), ...options });
   const key = await world.login();
   const stranger = await world.login(second);
   const askAs =

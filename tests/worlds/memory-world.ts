@@ -88,7 +88,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
   const { carrier } = options;
   const queue = carrier ? carriedQueue({ clock, carrier }) : memoryQueue({ clock });
-  const { nodes = nodesOf({ h100: 2 }), access = {}, leavesTombstones = true, gates = false } = options;
+  const { nodes = newNodes({ h100: 2 }), access = {}, leavesTombstones = true, gates = false } = options;
   const compute = memoryCompute({ clock, nodes, access, leavesTombstones, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
@@ -168,11 +168,11 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     githubKeys,
     fetch,
     ctx,
-    as: (name) => ({ ...ctx, actor: actorOf(name), dialect: "gpu-dev", noun: "job" }),
+    as: (name) => ({ ...ctx, actor: newActor(name), dialect: "gpu-dev", noun: "job" }),
     deliver,
     advance,
     read: async (owner, id) => {
-      const item = await table.get(environmentKey(actorOf(owner).uid, "gpu-dev", id));
+      const item = await table.get(environmentKey(newActor(owner).uid, "gpu-dev", id));
       if (!item) throw new Error(`No environment ${id} of ${owner}`);
       return parseEnvironment(item);
     },
@@ -198,13 +198,13 @@ function allOfForeign(): never {
 }
 
 /** A user whose uid follows from the name. */
-export function actorOf(name: string): Actor {
+export function newActor(name: string): Actor {
   const uid = Buffer.from(name).toString("hex").padEnd(32, "0").slice(0, 32);
   return { uid, username: name, number: 1, keyPrefix: "testtest", keyHash: "0".repeat(64), isAdmin: false };
 }
 
 /** Ready machines in one zone, so many for each pool, named `<pool>-<n>`. */
-export function nodesOf(counts: Readonly<Record<string, number>>): ComputeNode[] {
+export function newNodes(counts: Readonly<Record<string, number>>): ComputeNode[] {
   return Object.entries(counts).flatMap(([pool, count]) =>
     Array.from({ length: count }, (_, n) => ({
       name: `${pool}-${n + 1}`,

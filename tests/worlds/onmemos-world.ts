@@ -2,7 +2,7 @@ import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { plainSession } from "../fixtures/catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld, type Sent } from "./http-world.ts";
-import { nodesOf } from "./memory-world.ts";
+import { newNodes } from "./memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 
@@ -22,7 +22,7 @@ export interface OnmemosWorld {
 }
 
 export async function onmemosWorld(options: HttpWorldOptions = {}): Promise<OnmemosWorld> {
-  const world = await httpWorld({ nodes: nodesOf({ "cpu-shared": 2 }), ...options });
+  const world = await httpWorld({ nodes: newNodes({ "cpu-shared": 2 }), ...options });
   const key = await world.login();
   const ask: OnmemosWorld["ask"] = async (method, path, body, sent = {}) => {
     const response = await world.request(method, path, { key, ...sent, body });

@@ -13,10 +13,15 @@ export interface PoolView extends Pool, Pick<Ledger, "nodes" | "granted" | "held
 /** Undefined while nobody has asked for this type. */
 export async function viewPool(ctx: Context<"table">, type: string): Promise<PoolView | undefined> {
   const ledger = await findLedger(ctx, type);
-  return ledger && viewOf(ledger);
+  return ledger && toPoolView(ledger);
 }
 
-export function viewOf({ pool, nodes, granted, held }: Pick<Ledger, "pool" | "nodes" | "granted" | "held">): PoolView {
+export function toPoolView({
+  pool,
+  nodes,
+  granted,
+  held,
+}: Pick<Ledger, "pool" | "nodes" | "granted" | "held">): PoolView {
   const setAside = nodes.flatMap(({ name, asideUntil }) =>
     asideUntil === undefined ? [] : [{ node: name, until: asideUntil }],
   );

@@ -1,9 +1,9 @@
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Outcome } from "../fakes/memory-run.ts";
-import { workspaceOf } from "../fixtures/catalog-requests.ts";
+import { newWorkspace } from "../fixtures/catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "./http-world.ts";
-import { nodesOf } from "./memory-world.ts";
+import { newNodes } from "./memory-world.ts";
 
 const path = "/api/v1/environments";
 export const workspaceId = "test-workspace-001";
@@ -31,7 +31,7 @@ export interface WorkspaceWorld extends HttpWorld {
 }
 
 export async function workspaceWorld(options: HttpWorldOptions = {}): Promise<WorkspaceWorld> {
-  const world = await httpWorld({ nodes: nodesOf({ "cpu-shared": 2 }), ...options });
+  const world = await httpWorld({ nodes: newNodes({ "cpu-shared": 2 }), ...options });
   const key = await world.login();
   const ask = async (method: string, at: string, body?: unknown, by = key): Promise<Answered> => {
     const response = await world.request(method, at, { key: by, body });
@@ -43,12 +43,12 @@ export async function workspaceWorld(options: HttpWorldOptions = {}): Promise<Wo
     ...world,
     key,
     ask,
-    create: (fields = {}, by = key) => ask("POST", path, { ...workspaceOf(workspaceId), ...fields }, by),
-    start: (fields = {}) => ask("POST", `${path}/start`, { ...workspaceOf(workspaceId), ...fields }),
+    create: (fields = {}, by = key) => ask("POST", path, { ...newWorkspace(workspaceId), ...fields }, by),
+    start: (fields = {}) => ask("POST", `${path}/start`, { ...newWorkspace(workspaceId), ...fields }),
     stop: (fields = {}) => ask("POST", `${path}/stop`, { ...named, ...fields }),
     remove: (fields = {}) => ask("DELETE", path, { ...named, ...fields }),
     status: async () => (await ask("GET", `${path}/${workspaceId}`)).body.data?.environment.status,
-    head: () => headOf(world),
+    head: () => getHead(world),
     programAll: (outcome) => {
       const programmed: typeof apply = async (run) => {
         world.compute.program(run.uid, outcome);
@@ -59,7 +59,7 @@ export async function workspaceWorld(options: HttpWorldOptions = {}): Promise<Wo
   };
 }
 
-function headOf({ table }: HttpWorld): Environment {
+function getHead({ table }: HttpWorld): Environment {
   const item = table.all().find(({ kind, sk }) => kind === "environment" && sk === workspaceId);
   if (!item) throw new Error(`Nobody has the workspace ${workspaceId}`);
   return parseEnvironment(item);

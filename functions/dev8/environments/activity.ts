@@ -9,7 +9,7 @@ import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./internal/activity-report.ts";
 import { activityExamples } from "./internal/examples.ts";
-import { refusedAs, unknownWorkspace, workspaceOf } from "./internal/workspace.ts";
+import { getWorkspace, refusedAs, unknownWorkspace } from "./internal/workspace.ts";
 import { success, WorkspaceRef } from "./schemas.ts";
 
 const Recorded = success(
@@ -38,7 +38,7 @@ export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, 
     throw new Problem("invalid", "environmentId in payload does not match route parameter");
   }
   const { lastUsedAt, ...reported } = toReport(body, ctx.clock.now());
-  const { id } = await workspaceOf(ctx, params.id);
+  const { id } = await getWorkspace(ctx, params.id);
   if (lastUsedAt !== undefined) await refusedAs(unknownWorkspace(id), touchEnvironment(ctx, id, lastUsedAt));
   const data = { environmentId: id, ...reported };
   return { success: true as const, message: "Activity recorded successfully" as const, data };

@@ -10,7 +10,7 @@ import { createExamples } from "./internal/examples.ts";
 import { CreateWorkspace } from "./internal/fields.ts";
 import { makeWorkspace } from "./internal/make-workspace.ts";
 import { isToRun } from "./internal/workspace.ts";
-import { statusOf, success, toWorkspace, Workspace } from "./schemas.ts";
+import { success, toStatus, toWorkspace, Workspace } from "./schemas.ts";
 
 const Created = success(
   "Workspace created successfully",
@@ -43,7 +43,7 @@ export const endpoint = dev8.endpoint(
   { uses: ["table", "queue", "sealer"], creates: "uid", pace: "waits" },
   async ({ ctx, body, resource }) => {
     const workspace = await makeWorkspace(ctx, body, resource);
-    const isReady = statusOf(workspace) === "RUNNING";
+    const isReady = toStatus(workspace) === "RUNNING";
     const state = isReady ? "is ready to use" : "is being prepared";
     const message = `Your development environment ${isToRun(workspace) ? state : "was stopped meanwhile"}`;
     const data = { environment: toWorkspace(ctx.settings, workspace), message };

@@ -11,7 +11,7 @@ import { lambda } from "#lambda/lambda.ts";
 import { deleteExamples } from "./internal/examples.ts";
 import { DeleteWorkspace } from "./internal/fields.ts";
 import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./internal/workspace.ts";
-import { statusOf, success } from "./schemas.ts";
+import { success, toStatus } from "./schemas.ts";
 
 const removed = "All data and resources have been permanently removed";
 const Deleted = success(
@@ -43,7 +43,7 @@ export const endpoint = dev8.endpoint(route, { uses: ["table", "queue"], pace: "
   const unknown = unknownWorkspace(workspaceId);
   const knownWorkspace = await findWorkspace(ctx, body);
   if (!knownWorkspace) throw unknown;
-  const status = statusOf(knownWorkspace);
+  const status = toStatus(knownWorkspace);
   if (!force && (hasContainer[status] || status === "STOPPING")) {
     const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
     throw new Problem("conflict", why);

@@ -5,7 +5,7 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getExamples } from "./internal/examples.ts";
-import { workspaceOf } from "./internal/workspace.ts";
+import { getWorkspace } from "./internal/workspace.ts";
 import { success, toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
 const Retrieved = success(
@@ -24,7 +24,7 @@ const route = createRoute({
 });
 
 export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) => {
-  const environment = toWorkspace(ctx.settings, await workspaceOf(ctx, params.id));
+  const environment = toWorkspace(ctx.settings, await getWorkspace(ctx, params.id));
   return { success: true as const, message: "Environment retrieved successfully" as const, data: { environment } };
 });
 

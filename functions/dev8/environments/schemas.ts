@@ -66,13 +66,13 @@ export function toWorkspace(settings: Settings, workspace: Environment): z.infer
     events: { timeline },
   } = workspace;
   const { userId = "", cloudProvider = "", baseImage = "", cpuCores, memoryGB, storageGB } = workspace.labels;
-  const cloudRegion = regionOf(workspace);
-  const azureFqdn = fqdnOf(settings, workspace);
+  const cloudRegion = getRegion(workspace);
+  const azureFqdn = getFqdn(settings, workspace);
   return {
     id,
     name,
     userId,
-    status: statusOf(workspace),
+    status: toStatus(workspace),
     cloudProvider,
     cloudRegion,
     cpuCores: Number(cpuCores),
@@ -83,18 +83,18 @@ export function toWorkspace(settings: Settings, workspace: Environment): z.infer
     azureContainerGroup: `aci-${id}`,
     azureFileShare: `fs-${id}`,
     azureFqdn,
-    connectionUrls: { vscode: pageOf(settings, azureFqdn), ssh: sshOf(settings, workspace, azureFqdn) },
+    connectionUrls: { vscode: getPage(settings, azureFqdn), ssh: getSsh(settings, workspace, azureFqdn) },
     createdAt: wholeSeconds(createdAt),
     updatedAt: wholeSeconds(timeline.at(-1)?.at ?? createdAt),
   };
 }
 
-export function regionOf({ labels }: Environment): string {
+export function getRegion({ labels }: Environment): string {
   return labels.cloudRegion ?? "";
 }
 
 /** What the contract calls its present state: the way out is taken from the moment it was asked for. */
-export function statusOf(workspace: Environment): WorkspaceStatus {
+export function toStatus(workspace: Environment): WorkspaceStatus {
   return workspace.end.outcome?.phase === "deleted" ? "DELETING" : statuses[workspace.phase](workspace);
 }
 
@@ -115,27 +115,27 @@ const statuses = {
 } as const satisfies Record<Phase, (workspace: Environment) => WorkspaceStatus>;
 
 /** The label that it holds for its whole life, region included, below the deployment's domain. */
-function fqdnOf({ domain }: Settings, { addressLabel }: Environment): string {
-  return `${addressLabel}.${hostOf(domain)}`;
+function getFqdn({ domain }: Settings, { addressLabel }: Environment): string {
+  return `${addressLabel}.${formatHost(domain)}`;
 }
 
 /** Returns the URL of a page. The document prints both forms: with a certificate the URL has no port. */
-function pageOf({ scheme, domain }: Settings, fqdn: string): string {
-  if (scheme === "https") return `https://${fqdn}${domain.slice(hostOf(domain).length)}`;
-  return `http://${fqdn}${domain.slice(hostOf(domain).length) || ":8080"}`;
+function getPage({ scheme, domain }: Settings, fqdn: string): string {
+  if (scheme === "https") return `https://${fqdn}${domain.slice(formatHost(domain).length)}`;
+  return `http://${fqdn}${domain.slice(formatHost(domain).length) || ":8080"}`;
 }
 
 /**
  * Returns the SSH command. The contract's form needs a domain with an SSH endpoint at that port. Names below localhost
  * have none, so there it is the command that works, once that is known.
  */
-function sshOf({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
-  const isLocal = hostOf(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
+function getSsh({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
+  const isLocal = formatHost(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
   if (isLocal && address.port !== null) return `ssh -p ${address.port} ${access.login}@${address.ip}`;
   return `ssh -p 2222 dev8@${fqdn}`;
 }
 
 /** A domain without its port. */
-function hostOf(domain: string): string {
+function formatHost(domain: string): string {
   return domain.replace(/:\d+$/, "");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace } from "#tests/fixtures/catalog-requests.ts";
 import { type WorkspaceWorld, workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const secrets = {
@@ -84,7 +84,7 @@ describe("the eight secrets", () => {
 
   test("are in no answer, log line, message or record in clear", async () => {
     const world = await watchedWorld();
-    const body = { ...workspaceOf(workspaceId), ...secrets };
+    const body = { ...newWorkspace(workspaceId), ...secrets };
     const wrong = { ...body, githubToken: [secrets.githubToken], codeServerPassword: secrets };
     await world.ask("POST", path, wrong);
     await world.ask("POST", path, JSON.stringify(body).slice(0, -1));
@@ -200,7 +200,7 @@ describe("the eight secrets", () => {
 test("a password that nobody sent is another one in each run, and known inside alone", async () => {
   const world = await watchedWorld();
 
-  await world.ask("POST", path, workspaceOf(workspaceId));
+  await world.ask("POST", path, newWorkspace(workspaceId));
   await world.stop();
   await world.start({ codeServerPassword: "" });
 

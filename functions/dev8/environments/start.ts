@@ -12,7 +12,7 @@ import { startExamples } from "./internal/examples.ts";
 import { checkLines, StartWorkspace } from "./internal/fields.ts";
 import { newRun } from "./internal/new-workspace.ts";
 import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./internal/workspace.ts";
-import { statusOf, success, toWorkspace, Workspace } from "./schemas.ts";
+import { success, toStatus, toWorkspace, Workspace } from "./schemas.ts";
 
 const Started = success(
   "Workspace started successfully",
@@ -59,7 +59,7 @@ export const endpoint = dev8.endpoint(
     }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;
-    const isReady = statusOf(workspace) === "RUNNING";
+    const isReady = toStatus(workspace) === "RUNNING";
     const message = isToRun(workspace)
       ? `Your workspace is ${isReady ? "now running" : "starting"} with existing data`
       : "Your workspace was stopped meanwhile";

@@ -13,7 +13,7 @@ import { lambda } from "#lambda/lambda.ts";
 import { stopExamples } from "./internal/examples.ts";
 import { NamedWorkspace } from "./internal/fields.ts";
 import { findWorkspace, hasContainer, isToRun, refusedAs } from "./internal/workspace.ts";
-import { statusOf, success } from "./schemas.ts";
+import { success, toStatus } from "./schemas.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
 const Stopped = success(
@@ -52,7 +52,7 @@ export const endpoint = dev8.endpoint(
       !knownWorkspace.end.outcome &&
       (isStoppedBy(knownWorkspace, resource.uid) || (resource.isRepeat && knownWorkspace.goal.desired === "stopped"));
     if (!isAsked) {
-      if (!knownWorkspace || !hasContainer[statusOf(knownWorkspace)]) throw noContainer;
+      if (!knownWorkspace || !hasContainer[toStatus(knownWorkspace)]) throw noContainer;
       const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: resource.uid });
       await refusedAs(noContainer, stop);
     }

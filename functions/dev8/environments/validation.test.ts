@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace } from "#tests/fixtures/catalog-requests.ts";
 import { workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
-const good = workspaceOf("test-workspace-001");
+const good = newWorkspace("test-workspace-001");
 const required = "workspaceId is required (UUID from database)";
 const uuid = "workspaceId must be a valid UUID";
 const world = await workspaceWorld();
 
-async function refusalOf(method: string, at: string, body: unknown) {
+async function getRefusal(method: string, at: string, body: unknown) {
   const response = await world.request(method, at, { key: world.key, body });
   return { status: response.status, text: await response.text() };
 }
@@ -67,7 +67,7 @@ const rows: readonly [object, string][] = [
 
 describe.each([path, `${path}/start`])("POST %s", (at) => {
   test.each(rows)("refuses %j", async (changed, message) => {
-    expect(await refusalOf("POST", at, { ...good, ...changed })).toEqual(refused(message));
+    expect(await getRefusal("POST", at, { ...good, ...changed })).toEqual(refused(message));
   });
 
   test("tells the first fault in the documented order, and no other", async () => {
@@ -98,21 +98,21 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
     const seen: string[] = [];
 
     for (const [name] of mended) {
-      seen.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
+      seen.push(JSON.parse((await getRefusal("POST", at, body)).text).message);
       const isFirstRegion = name === "cloudRegion" && body.cloudRegion === "";
       body[name] = isFirstRegion ? "mars" : good[name as keyof typeof good];
     }
-    seen.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
+    seen.push(JSON.parse((await getRefusal("POST", at, body)).text).message);
 
     expect(seen).toEqual([...mended.map(([, message]) => message), "githubToken must be a string"]);
   });
 
   test("refuses the document's bad example as the document prints it", async () => {
-    expect(await refusalOf("POST", at, { workspaceId: "short", name: "Test" })).toEqual(refused(uuid));
+    expect(await getRefusal("POST", at, { workspaceId: "short", name: "Test" })).toEqual(refused(uuid));
   });
 
   test.each([undefined, "", "{}", "// nothing\n{}"])("takes the empty body %j for one without an id", async (body) => {
-    expect(await refusalOf("POST", at, body)).toEqual(refused(required));
+    expect(await getRefusal("POST", at, body)).toEqual(refused(required));
   });
 
   test.each(["{", "[]", '"text"', "null", '{"workspaceId":"test-workspace-001",}'])(
@@ -120,7 +120,7 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
     async (body) => {
       const message = "Please check your JSON payload";
 
-      expect(await refusalOf("POST", at, body)).toEqual({
+      expect(await getRefusal("POST", at, body)).toEqual({
         status: 400,
         text: JSON.stringify({ success: false, error: "Invalid request body", message, code: "ERR_400" }),
       });
@@ -131,9 +131,9 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
 test("a start needs who it is for and what it is made of, a create has a word for both", async () => {
   const start = `${path}/start`;
 
-  expect(await refusalOf("POST", start, { ...good, userId: undefined })).toEqual(refused("userId is required"));
-  expect(await refusalOf("POST", start, { ...good, baseImage: undefined })).toEqual(refused("baseImage is required"));
-  expect(await refusalOf("POST", path, { ...good, cloudProvider: "IBM" })).toEqual(
+  expect(await getRefusal("POST", start, { ...good, userId: undefined })).toEqual(refused("userId is required"));
+  expect(await getRefusal("POST", start, { ...good, baseImage: undefined })).toEqual(refused("baseImage is required"));
+  expect(await getRefusal("POST", path, { ...good, cloudProvider: "IBM" })).toEqual(
     refused("cloudProvider must be one of: AZURE, AWS, GCP"),
   );
 });
@@ -143,10 +143,10 @@ test.each([
   ["DELETE", path],
 ])("%s %s needs an id and a region alone, in that order", async (method, at) => {
   const seen = [
-    await refusalOf(method, at, undefined),
-    await refusalOf(method, at, { workspaceId: "short" }),
-    await refusalOf(method, at, { workspaceId: good.workspaceId, force: 1 }),
-    await refusalOf(method, at, { workspaceId: good.workspaceId, cloudRegion: "mars", force: 1 }),
+    await getRefusal(method, at, undefined),
+    await getRefusal(method, at, { workspaceId: "short" }),
+    await getRefusal(method, at, { workspaceId: good.workspaceId, force: 1 }),
+    await getRefusal(method, at, { workspaceId: good.workspaceId, cloudRegion: "mars", force: 1 }),
   ];
 
   expect(seen).toEqual([required, uuid, "cloudRegion is required", "region mars is not available"].map(refused));
@@ -156,13 +156,13 @@ test("a force that is no boolean is refused last", async () => {
   const body = { workspaceId: good.workspaceId, cloudRegion: "eastus" };
 
   for (const force of ["true", 1, [null]]) {
-    expect(await refusalOf("DELETE", path, { ...body, force })).toEqual(refused("force must be a boolean"));
+    expect(await getRefusal("DELETE", path, { ...body, force })).toEqual(refused("force must be a boolean"));
   }
 });
 
 test("a body of 2 MB and queries that are broken do no harm", async () => {
-  const huge = await refusalOf("POST", path, { ...good, name: "x".repeat(2 * 1024 * 1024) });
-  const broken = await refusalOf("DELETE", `${path}?a=%zz&b=%&=`, { workspaceId: "short" });
+  const huge = await getRefusal("POST", path, { ...good, name: "x".repeat(2 * 1024 * 1024) });
+  const broken = await getRefusal("DELETE", `${path}?a=%zz&b=%&=`, { workspaceId: "short" });
 
   expect(huge).toEqual({
     status: 413,

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Item } from "#core/ports/table.ts";
 import { type PutFaults, withPutFaults } from "#tests/faults/put-faults.ts";
-import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { newWorkspace } from "#tests/fixtures/catalog-requests.ts";
 import { second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 import { type Answered, type WorkspaceWorld, workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
@@ -48,7 +48,7 @@ describe("create", () => {
   test("answers 201 with the running workspace, byte for byte as the contract prints it", async () => {
     const world = await workspaceWorld();
 
-    const response = await world.request("POST", path, { key: world.key, body: workspaceOf(workspaceId) });
+    const response = await world.request("POST", path, { key: world.key, body: newWorkspace(workspaceId) });
 
     const at = "2026-01-20T18:00:00Z";
     const fqdn = `ws-${workspaceId}.centralindia.preview.localhost`;
@@ -97,7 +97,7 @@ describe("create", () => {
 
   test("has a word for what may be left out, and takes comments, unknown fields and slashes in strings", async () => {
     const world = await workspaceWorld();
-    const { userId: _, baseImage: __, ...named } = workspaceOf(workspaceId);
+    const { userId: _, baseImage: __, ...named } = newWorkspace(workspaceId);
     const body = JSON.stringify({ ...named, name: "https://example.com//x /* y */" });
 
     const { status, body: shown } = await world.ask(
@@ -113,7 +113,7 @@ describe("create", () => {
   });
 
   test("that finds no room answers 201 with CREATING before any edge gives up, and goes on", async () => {
-    const world = await workspaceWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await workspaceWorld({ nodes: newNodes({ h100: 1 }) });
     const begun = world.clock.now();
 
     const { status, body } = await world.create();
@@ -186,7 +186,7 @@ describe("create", () => {
 
   test("under an Idempotency-Key makes one workspace; after a failure it makes another", async () => {
     const world = await workspaceWorld();
-    const sent = { key: world.key, body: workspaceOf(workspaceId), headers: { "Idempotency-Key": "k1" } };
+    const sent = { key: world.key, body: newWorkspace(workspaceId), headers: { "Idempotency-Key": "k1" } };
     const post = () => world.request("POST", path, sent);
     world.programAll(broken);
 
@@ -197,7 +197,7 @@ describe("create", () => {
     expect([first.status, made.status, again.status]).toEqual([500, 201, 201]);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
     expect(await again.text()).toBe(await made.text());
-    const otherResponse = await world.request("POST", path, { ...sent, body: workspaceOf("another-workspace") });
+    const otherResponse = await world.request("POST", path, { ...sent, body: newWorkspace("another-workspace") });
     expect(otherResponse.status).toBe(409);
   });
 
@@ -208,7 +208,7 @@ describe("create", () => {
     faults.beforePut = (item) => {
       if ((item as Item).kind === "idempotency" && ++puts > 1) throw new Error("gone");
     };
-    const sent = { key: world.key, body: workspaceOf(workspaceId), headers: { "Idempotency-Key": "k1" } };
+    const sent = { key: world.key, body: newWorkspace(workspaceId), headers: { "Idempotency-Key": "k1" } };
     await world.request("POST", path, sent);
     delete faults.beforePut;
     await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
@@ -477,7 +477,7 @@ describe("two owners with the same id", () => {
     const named = { workspaceId, cloudRegion: "centralindia" };
 
     await world.ask("POST", `${path}/stop`, named, stranger);
-    const again = await world.ask("POST", `${path}/start`, workspaceOf(workspaceId), stranger);
+    const again = await world.ask("POST", `${path}/start`, newWorkspace(workspaceId), stranger);
 
     expect(again.body.data.environment.azureFqdn).toBe(body.data.environment.azureFqdn);
   });
@@ -491,7 +491,7 @@ describe("two owners with the same id", () => {
     const shown = [
       await world.ask("GET", `${path}/${workspaceId}`, undefined, stranger),
       await world.ask("POST", `${path}/stop`, named, stranger),
-      await world.ask("POST", `${path}/start`, workspaceOf(workspaceId), stranger),
+      await world.ask("POST", `${path}/start`, newWorkspace(workspaceId), stranger),
       await world.ask("DELETE", path, named, stranger),
       await world.ask("POST", `${path}/${workspaceId}/activity`, {}, stranger),
     ];
@@ -602,7 +602,7 @@ async function twice(world: WorkspaceWorld, faults: PutFaults, died: number, act
   faults.afterPut = () => {
     if (++writes === died) throw new Error("gone");
   };
-  const body = action === "start" ? workspaceOf(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
+  const body = action === "start" ? newWorkspace(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
   const sent = { key: world.key, body, headers: { "Idempotency-Key": "k1" } };
   const first = await world.request("POST", `${path}/${action}`, sent);
   delete faults.afterPut;
@@ -653,7 +653,7 @@ test("a start or a stop under a key whose answer was lost undoes by its repeat n
 
 /** Asks under a key for what is done and never answered; answers how the same is asked again. */
 async function loseAnswer(world: WorkspaceWorld, faults: PutFaults, action: "start" | "stop") {
-  const body = action === "start" ? workspaceOf(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
+  const body = action === "start" ? newWorkspace(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
   const ask = () =>
     world.request("POST", `${path}/${action}`, { key: world.key, body, headers: { "Idempotency-Key": "k2" } });
   let puts = 0;
@@ -702,7 +702,7 @@ test("a start under a key that reached nothing is refused to its repeat where so
   faults.afterPut = () => {
     throw new Error("gone");
   };
-  const body = workspaceOf(workspaceId);
+  const body = newWorkspace(workspaceId);
   const sent = { key: world.key, body, headers: { "Idempotency-Key": "k1" } };
   await world.request("POST", `${path}/start`, sent);
   delete faults.afterPut;

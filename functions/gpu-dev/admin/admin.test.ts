@@ -5,7 +5,7 @@ import { diskKey, environmentKey, keyText } from "#core/store/keys.ts";
 import { leftoverRun } from "#tests/faults/leftover-run.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const nobody = "019bdcc3-5b00-7000-8000-0123456789ab";
 const operations = [
@@ -28,7 +28,7 @@ const operations = [
 
 /** A world whose operator is `developer`, with the keys of him and of `second`, who is nobody special. */
 async function adminWorld() {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), settings: { adminUsers: ["developer"] } });
+  const world = await httpWorld({ nodes: newNodes({ h100: 2 }), settings: { adminUsers: ["developer"] } });
   const [admin, user] = [await world.login(developer), await world.login(second)];
   const ask = async (method: string, path: string, key: string, body?: unknown) => {
     const response = await world.request(method, path, { key, ...(body === undefined ? {} : { body }) });
@@ -37,13 +37,13 @@ async function adminWorld() {
   return { world, admin, user, ask };
 }
 
-async function auditOf(world: HttpWorld, admin: string): Promise<Record<string, unknown>[]> {
+async function getAudit(world: HttpWorld, admin: string): Promise<Record<string, unknown>[]> {
   const response = await world.request("GET", "/v1/admin/audit?limit=500", { key: admin });
   return ((await response.json()) as { entries: Record<string, unknown>[] }).entries;
 }
 
 /** Of the only environment. */
-async function uidOf(world: HttpWorld): Promise<string> {
+async function formatUid(world: HttpWorld): Promise<string> {
   const [run] = await world.compute.listRuns();
   if (!run) throw new Error("Nothing runs");
   return run.uid;
@@ -61,7 +61,7 @@ test("to everybody else the whole of it is an unknown path, and nothing is done 
 
   expect(bad.status).toBe(404);
   expect(unknown).toMatchObject({ status: 404, body: { detail: "Not Found" } });
-  expect(await auditOf(world, admin)).toEqual([]);
+  expect(await getAudit(world, admin)).toEqual([]);
 });
 
 test("the operations of this test are all that the catalog has for operators", async () => {
@@ -158,7 +158,7 @@ test("bad filters and pages are refused before anything is put on record", async
     expect((await ask("GET", `/v1/admin/jobs?${query}`, admin)).status, query).toBe(400);
   }
   expect((await ask("GET", "/v1/admin/audit?limit=501", admin)).status).toBe(400);
-  expect(await auditOf(world, admin)).toEqual([]);
+  expect(await getAudit(world, admin)).toEqual([]);
 });
 
 test("the operator cancels anybody's job, and its owner reads who did", async () => {
@@ -213,7 +213,7 @@ test("the first characters of an id stand for it, over the jobs of all or of one
   expect(longer).toMatchObject({ status: 200, body: { job_id: ofDeveloper } });
   expect(ofOneUser).toMatchObject({ status: 409, body: { detail: "Job id 'aaaaaaaa' is ambiguous" } });
   expect(unknown).toMatchObject({ status: 404, body: { detail: "Job bbbbbbbb not found" } });
-  expect((await auditOf(world, admin)).map(({ target, reason }) => [target, reason])).toEqual([
+  expect((await getAudit(world, admin)).map(({ target, reason }) => [target, reason])).toEqual([
     ["bbbbbbbb", "Job bbbbbbbb not found"],
     ["aaaaaaaa", "Job id 'aaaaaaaa' is ambiguous"],
     ["AAAAAAAA-2", `Job ${ofDeveloper}`],
@@ -377,7 +377,7 @@ test("the operator says that a machine is dead: its job is lost, and nothing is 
   const job = await submitJob(world, user);
   await world.advance(5000);
   const running = await ask("GET", `/v1/jobs/${job}`, user);
-  const [node] = (await world.compute.observe(await uidOf(world), 1))?.nodes ?? [];
+  const [node] = (await world.compute.observe(await formatUid(world), 1))?.nodes ?? [];
 
   const gone = await ask("POST", `/v1/admin/nodes/${node?.name}/gone`, admin);
   const again = await ask("POST", `/v1/admin/nodes/${node?.name}/gone`, admin);
@@ -403,7 +403,7 @@ test("the operator takes back that a machine is dead: it is listed as gone until
   await world.advance(60_000);
   const after = await ask("GET", "/v1/admin/nodes", admin);
   const availability = await ask("GET", "/v1/gpu/availability", user);
-  const audit = await auditOf(world, admin);
+  const audit = await getAudit(world, admin);
 
   const machine = { node: "h100-1", uid: "node-h100-1", gpu_type: "h100", zone: "zone-a", units: 8, units_in_use: 0 };
   expect(gone.body).toEqual({
@@ -439,7 +439,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
     world.clock.advance(1000);
   }
 
-  const entries = await auditOf(world, admin);
+  const entries = await getAudit(world, admin);
 
   const missing = `Job ${nobody} not found`;
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
@@ -475,7 +475,7 @@ test("repeated reads are one entry of the audit with a count, and each write has
   }
   await ask("GET", "/v1/admin/jobs?user=second", admin);
 
-  const entries = await auditOf(world, admin);
+  const entries = await getAudit(world, admin);
 
   const counted = entries.map(({ action, target, count }) => [action, target, count].join(" "));
   const drain = "drain_pool h100 1";
@@ -534,7 +534,7 @@ test("a job whose record cannot be read is answered in plain words, and the oper
     status: "failed",
     status_reason: "Ended by the operator: its record could not be read",
   });
-  expect((await auditOf(world, admin)).filter(({ action }) => action === "end_record")).toHaveLength(5);
+  expect((await getAudit(world, admin)).filter(({ action }) => action === "end_record")).toHaveLength(5);
 });
 
 test("a disk whose record cannot be read is ended, and the answer and the audit name what is kept", async () => {
@@ -548,7 +548,7 @@ test("a disk whose record cannot be read is ended, and the answer and the audit 
 
   const kept = { volume: "vol-1", snapshots: ["snap-1", "snap-2"] };
   expect(answer).toMatchObject({ status: 200, body: { key, status: "ended", kept } });
-  const [entry] = (await auditOf(world, admin)).filter(({ action }) => action === "end_record");
+  const [entry] = (await getAudit(world, admin)).filter(({ action }) => action === "end_record");
   expect(entry).toMatchObject({ result: "done", reason: "Kept: vol-1, snap-1, snap-2" });
 });
 

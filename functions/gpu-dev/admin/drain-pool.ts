@@ -7,7 +7,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { drainPoolExamples } from "./internal/examples.ts";
-import { AdmissionState, gpuTypeOf, noteOf, OperatorReason, PoolRef, toAdmissionState } from "./schemas.ts";
+import { AdmissionState, OperatorReason, PoolRef, parseGpuType, toAdmissionState, toOperatorNote } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -24,7 +24,7 @@ export const endpoint = gpuDev.endpoint(
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, body, requestId }) =>
     audited(ctx, { action: "drain_pool", target: params.gpu_type, requestId }, async () =>
-      toAdmissionState(await drainPool(ctx, gpuTypeOf(params), true, noteOf(ctx.actor.username, body))),
+      toAdmissionState(await drainPool(ctx, parseGpuType(params), true, toOperatorNote(ctx.actor.username, body))),
     ),
 );
 

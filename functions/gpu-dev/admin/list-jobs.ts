@@ -9,7 +9,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { jobStatuses, statusOf } from "../jobs/internal/status.ts";
+import { jobStatuses, toStatus } from "../jobs/internal/status.ts";
 import { toJobSummary } from "../jobs/schemas.ts";
 import { listJobsExamples } from "./internal/examples.ts";
 import { AdminJob } from "./schemas.ts";
@@ -46,7 +46,7 @@ export const endpoint = gpuDev.endpoint(
   async ({ ctx, query, requestId }) => {
     const { status, user, limit, offset } = query;
     return audited(ctx, { action: "list_jobs", target: user ?? null, requestId }, async () => {
-      const matches = (job: Brief) => status === undefined || status === statusOf(job);
+      const matches = (job: Brief) => status === undefined || status === toStatus(job);
       const { shown, total } = await listAnybodys(ctx, user, { matches, offset, limit });
       const owners = shown.map((job) => job.owner);
       const [advice, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);

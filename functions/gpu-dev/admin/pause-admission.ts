@@ -7,7 +7,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { pauseAdmissionExamples } from "./internal/examples.ts";
-import { AdmissionState, noteOf, OperatorReason, toAdmissionState } from "./schemas.ts";
+import { AdmissionState, OperatorReason, toAdmissionState, toOperatorNote } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -24,7 +24,7 @@ export const endpoint = gpuDev.endpoint(
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, body, requestId }) =>
     audited(ctx, { action: "pause_admission", target: null, requestId }, async () =>
-      toAdmissionState(await pauseAdmission(ctx, true, noteOf(ctx.actor.username, body))),
+      toAdmissionState(await pauseAdmission(ctx, true, toOperatorNote(ctx.actor.username, body))),
     ),
 );
 

@@ -24,7 +24,7 @@ export const UserRef = z.object({
 export const PoolRef = z.object({ gpu_type: z.string().meta({ example: "h100" }).describe("The type of GPU.") });
 
 /** The type of a path if there is one; throws `notFound`. */
-export function gpuTypeOf({ gpu_type }: z.infer<typeof PoolRef>): string {
+export function parseGpuType({ gpu_type }: z.infer<typeof PoolRef>): string {
   if (instanceTypes.some(({ pool }) => pool === gpu_type)) return gpu_type;
   throw new Problem("notFound", `GPU type '${gpu_type.slice(0, 100)}' not found`);
 }
@@ -100,7 +100,7 @@ export const OperatorReason = z
   })
   .meta({ id: "OperatorReason" });
 
-export function noteOf(by: string, { reason = null }: z.infer<typeof OperatorReason>): OperatorNote {
+export function toOperatorNote(by: string, { reason = null }: z.infer<typeof OperatorReason>): OperatorNote {
   return { by, reason };
 }
 

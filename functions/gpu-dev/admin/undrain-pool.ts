@@ -7,7 +7,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { undrainPoolExamples } from "./internal/examples.ts";
-import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./schemas.ts";
+import { AdmissionState, PoolRef, parseGpuType, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -24,7 +24,7 @@ export const endpoint = gpuDev.endpoint(
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, requestId }) =>
     audited(ctx, { action: "undrain_pool", target: params.gpu_type, requestId }, async () =>
-      toAdmissionState(await drainPool(ctx, gpuTypeOf(params), false)),
+      toAdmissionState(await drainPool(ctx, parseGpuType(params), false)),
     ),
 );
 

@@ -9,9 +9,9 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { credentialsOf, hasRequest, LoginBody } from "./internal/credentials.ts";
+import { hasRequest, LoginBody, parseCredentials } from "./internal/credentials.ts";
 import { awsLoginExamples } from "./internal/examples.ts";
-import { signedRequestOf } from "./internal/signed-request.ts";
+import { parseSignedRequest } from "./internal/signed-request.ts";
 
 const LoggedIn = z
   .object({
@@ -47,7 +47,7 @@ export const endpoint = gpuDev.endpoint(
   { uses: ["table", "queue", "identity"], public: true, timeoutSeconds: 20 },
   async ({ ctx, body, viewer }) => {
     if (viewer !== undefined) await countLogin(ctx, viewer);
-    const proof = hasRequest(body) ? signedRequestOf(ctx, body) : credentialsOf(body);
+    const proof = hasRequest(body) ? parseSignedRequest(ctx, body) : parseCredentials(body);
     const { user, arn, key } = await login(ctx, proof);
     return {
       api_key: key.secret,

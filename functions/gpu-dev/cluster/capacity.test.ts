@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { forecastStartsKey } from "#core/store/keys.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
-async function textOf(world: HttpWorld, key: string, path: string): Promise<string> {
+async function readText(world: HttpWorld, key: string, path: string): Promise<string> {
   const response = await world.request("GET", path, { key });
   expect(response.status).toBe(200);
   return response.text();
@@ -12,7 +12,7 @@ async function textOf(world: HttpWorld, key: string, path: string): Promise<stri
 
 /** 24 GPUs of three types and a CPU machine; one H100 machine is active, half of the A10Gs, and two jobs wait. */
 async function busyWorld() {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 2, a10g: 1, "t4-small": 1, "cpu-x86": 1 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 2, a10g: 1, "t4-small": 1, "cpu-x86": 1 }) });
   const [key, otherName] = [await world.login(), await world.login(second)];
   await submitJob(world, key, { gpu_count: 8 });
   await submitJob(world, otherName, { instance_type: "g5.12xlarge", gpu_count: 2 });
@@ -37,7 +37,7 @@ const stamp = /"timestamp":"2026-01-20T18:0\d:\d\dZ"}$/;
 test("availability has the documented keys in their order, types with machines sorted, and counts all owners", async () => {
   const { world, key, other: otherName } = await busyWorld();
 
-  const text = await textOf(world, key, "/v1/gpu/availability");
+  const text = await readText(world, key, "/v1/gpu/availability");
 
   const open = { open: true, closed_reason: null };
   const { a100: _, ...present } = {
@@ -49,23 +49,23 @@ test("availability has the documented keys in their order, types with machines s
   };
   expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);
-  expect(await textOf(world, otherName, "/v1/gpu/availability")).toBe(text);
+  expect(await readText(world, otherName, "/v1/gpu/availability")).toBe(text);
 });
 
 test("a type without machines is shown only where a node group makes some, or in the status while jobs wait", async () => {
   const nodeGroups = [{ pool: "b200", mostNodes: 2, startupMs: 600_000, zones: [] }];
-  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }), settings: { nodeGroups } });
+  const world = await httpWorld({ nodes: newNodes({ h100: 1 }), settings: { nodeGroups } });
   const key = await world.login();
-  const typesOf = async () => {
-    const { availability } = JSON.parse(await textOf(world, key, "/v1/gpu/availability"));
-    const { by_gpu_type } = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+  const listTypes = async () => {
+    const { availability } = JSON.parse(await readText(world, key, "/v1/gpu/availability"));
+    const { by_gpu_type } = JSON.parse(await readText(world, key, "/v1/cluster/status"));
     return [Object.keys(availability), Object.keys(by_gpu_type)];
   };
   await submitJob(world, key, { instance_type: "p6-b200.48xlarge" });
   const id = await submitJob(world, key, { instance_type: "p4d.24xlarge" });
   await submitJob(world, key, { gpu_count: 1 });
   await world.advance(61_000);
-  const waiting = await typesOf();
+  const waiting = await listTypes();
   await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
   await world.advance(61_000);
 
@@ -73,16 +73,16 @@ test("a type without machines is shown only where a node group makes some, or in
     ["h100", "b200"],
     ["h100", "b200", "a100"],
   ]);
-  expect(await typesOf()).toEqual([
+  expect(await listTypes()).toEqual([
     ["h100", "b200"],
     ["h100", "b200"],
   ]);
 });
 
 test("types with machines come first, closed and full ones too, then those that a node group makes", async () => {
-  const groupOf = (pool: string) => ({ pool, mostNodes: 2, startupMs: 600_000, zones: [] });
-  const settings = { nodeGroups: ["a100", "b200", "h200"].map(groupOf), adminUsers: ["developer"] };
-  const nodes = nodesOf({ "cpu-x86": 1, h100: 1, h200: 1, "t4-small": 1 });
+  const getGroup = (pool: string) => ({ pool, mostNodes: 2, startupMs: 600_000, zones: [] });
+  const settings = { nodeGroups: ["a100", "b200", "h200"].map(getGroup), adminUsers: ["developer"] };
+  const nodes = newNodes({ "cpu-x86": 1, h100: 1, h200: 1, "t4-small": 1 });
   const world = await httpWorld({ nodes, settings });
   const key = await world.login();
   for (const instance_type of ["g4dn.2xlarge", "p4d.24xlarge", "p6-b200.48xlarge"]) {
@@ -91,7 +91,7 @@ test("types with machines come first, closed and full ones too, then those that 
   await world.request("POST", "/v1/admin/pools/h100/drain", { key });
   await world.advance(61_000);
 
-  const { availability } = JSON.parse(await textOf(world, key, "/v1/gpu/availability"));
+  const { availability } = JSON.parse(await readText(world, key, "/v1/gpu/availability"));
 
   expect(availability).toMatchObject({ h100: { open: false }, h200: { scalable: 1 }, "t4-small": { available: 0 } });
   expect(Object.keys(availability)).toEqual(["cpu-x86", "h100", "h200", "t4-small", "a100", "b200"]);
@@ -102,7 +102,7 @@ test("availability says what one machine has free, why a type is closed, and wha
   const settings = { nodeGroups, adminUsers: ["developer"] };
   const batches: number[] = [];
   const world = await httpWorld({
-    nodes: nodesOf({ h100: 2, l4: 1 }),
+    nodes: newNodes({ h100: 2, l4: 1 }),
     settings,
     wrap: (ports) => {
       const getMany: typeof ports.table.getMany = (keys) => {
@@ -116,7 +116,7 @@ test("availability says what one machine has free, why a type is closed, and wha
   await submitJob(world, key, { gpu_count: 2 });
   await submitJob(world, key, { instance_type: "g6.12xlarge", gpu_count: 1 });
   await world.advance(61_000);
-  const types = async () => JSON.parse(await textOf(world, key, "/v1/gpu/availability")).availability;
+  const types = async () => JSON.parse(await readText(world, key, "/v1/gpu/availability")).availability;
 
   const [before, numbers] = [await types(), batches.splice(0)];
   await world.request("POST", "/v1/admin/admission/pause", { key, body: {} });
@@ -137,7 +137,7 @@ test("availability says what one machine has free, why a type is closed, and wha
 test("status has the documented keys in their order, and its sums are those of the types", async () => {
   const { world, key, other: otherName } = await busyWorld();
 
-  const text = await textOf(world, key, "/v1/cluster/status");
+  const text = await readText(world, key, "/v1/cluster/status");
 
   const totals = {
     total_gpus: 21,
@@ -153,12 +153,12 @@ test("status has the documented keys in their order, and its sums are those of t
   };
   expect(text.replace(stamp, "")).toBe(`${JSON.stringify(totals).slice(0, -1)},`);
   expect(text).toMatch(stamp);
-  expect(await textOf(world, otherName, "/v1/cluster/status")).toBe(text);
+  expect(await readText(world, otherName, "/v1/cluster/status")).toBe(text);
 });
 
 /** One H100 machine, and a job that was told to start in an hour and started after two minutes. */
 async function worldWithEarlyStart() {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 1, "t4-small": 1 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 1, "t4-small": 1 }) });
   const key = await world.login();
   const first = await submitJob(world, key, { gpu_count: 8, duration_hours: 1 });
   await world.advance(10_000);
@@ -172,7 +172,7 @@ async function worldWithEarlyStart() {
 test("status says of the last starts how wrong their estimates were, of types that had any", async () => {
   const { world, key } = await worldWithEarlyStart();
 
-  const { estimate_errors } = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+  const { estimate_errors } = JSON.parse(await readText(world, key, "/v1/cluster/status"));
 
   expect(Object.keys(estimate_errors)).toEqual(["h100"]);
   expect(Object.keys(estimate_errors.h100)).toEqual(["starts", "covered", "median_error"]);
@@ -184,10 +184,10 @@ test("status says of the last starts how wrong their estimates were, of types th
 
 test("a forecast that cannot be read shows no error of an estimate, and all else as before", async () => {
   const { world, key } = await worldWithEarlyStart();
-  const before = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+  const before = JSON.parse(await readText(world, key, "/v1/cluster/status"));
   await world.table.put({ ...forecastStartsKey("h100"), writers: [], kind: "nonsense", starts: 7 } as never);
 
-  const after = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+  const after = JSON.parse(await readText(world, key, "/v1/cluster/status"));
 
   expect(before.estimate_errors).not.toEqual({});
   expect(after).toEqual({ ...before, estimate_errors: {} });
@@ -198,7 +198,7 @@ test("the numbers are never older than a minute, and say their time", async () =
 
   for (let step = 0; step < 10; step++) {
     await world.advance(13_000);
-    const { timestamp } = JSON.parse(await textOf(world, key, "/v1/gpu/availability")) as { timestamp: string };
+    const { timestamp } = JSON.parse(await readText(world, key, "/v1/gpu/availability")) as { timestamp: string };
 
     const age = world.clock.now() - Date.parse(timestamp);
     expect(age).toBeGreaterThanOrEqual(0);
@@ -211,8 +211,8 @@ test("without any machine there is no type and every sum is 0", async () => {
   const key = await world.login();
 
   const [availability, status] = [
-    await textOf(world, key, "/v1/gpu/availability"),
-    await textOf(world, key, "/v1/cluster/status"),
+    await readText(world, key, "/v1/gpu/availability"),
+    await readText(world, key, "/v1/cluster/status"),
   ];
 
   expect(JSON.parse(availability)).toEqual({ availability: {}, timestamp: "2026-01-20T18:00:00Z" });
@@ -226,7 +226,7 @@ test("a preparing job is in use and counted as preparing", async () => {
 
   await world.advance(10_000);
 
-  expect(JSON.parse(await textOf(world, key, "/v1/cluster/status"))).toMatchObject({
+  expect(JSON.parse(await readText(world, key, "/v1/cluster/status"))).toMatchObject({
     in_use_gpus: 8,
     available_gpus: 8,
     preparing_reservations: 1,

@@ -8,7 +8,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { contentExamples } from "./internal/examples.ts";
-import { DiskRef, diskNameOf } from "./schemas.ts";
+import { DiskRef, parseDiskName } from "./schemas.ts";
 
 const Content = z
   .object({
@@ -36,7 +36,7 @@ const route = createRoute({
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "blobs"] }, async ({ ctx, params }) => {
-  const name = diskNameOf(params);
+  const name = parseDiskName(params);
   const { listing, at, problem } = await readContent(ctx, name);
   const snapshot_date = at === null ? null : wholeSeconds(at);
   const noBackup = problem === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${problem}`;

@@ -6,7 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { deleteExamples } from "./internal/examples.ts";
-import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./schemas.ts";
+import { DiskRef, DiskRequested, parseDiskName, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "delete",
@@ -26,7 +26,8 @@ const route = createRoute({
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], creates: "uuid4" },
-  async ({ ctx, params, resource }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params), resource)).operation),
+  async ({ ctx, params, resource }) =>
+    toDiskRequested((await deleteDisk(ctx, parseDiskName(params), resource)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -5,7 +5,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getExamples } from "./internal/examples.ts";
-import { Disk, DiskRef, diskNameOf, toDisk } from "./schemas.ts";
+import { Disk, DiskRef, parseDiskName, toDisk } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -18,7 +18,7 @@ const route = createRoute({
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: [] }, async ({ ctx, params }) =>
-  toDisk(await getDisk(ctx, diskNameOf(params)), ctx.actor.username),
+  toDisk(await getDisk(ctx, parseDiskName(params)), ctx.actor.username),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -5,7 +5,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { operationExamples } from "./internal/examples.ts";
-import { DiskOperation, OperationRef, operationOf, toDiskOperation } from "./schemas.ts";
+import { DiskOperation, OperationRef, parseOperationRef, toDiskOperation } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -19,7 +19,7 @@ const route = createRoute({
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) => {
-  const { name, id } = operationOf(params);
+  const { name, id } = parseOperationRef(params);
   return toDiskOperation(await getOperation(ctx, ctx.actor.uid, name, id), name);
 });
 

@@ -8,7 +8,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { renameExamples } from "./internal/examples.ts";
-import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./schemas.ts";
+import { DiskName, DiskRef, DiskRenamed, parseDiskName, toDiskRenamed } from "./schemas.ts";
 
 const RenameDisk = z.object({ new_name: DiskName.describe("The disk's new name.") }).meta({ id: "RenameDisk" });
 const RENAME_SECONDS = 15;
@@ -36,7 +36,7 @@ export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue", "volumes"], creates: "uid", timeoutSeconds: RENAME_SECONDS },
   async ({ ctx, params, body, resource }) => {
-    const name = diskNameOf(params);
+    const name = parseDiskName(params);
     const giveUpTags = () => AbortSignal.timeout(TAGS_MS);
     const renamed = await renameDisk(ctx, name, body.new_name, giveUpTags, resource.uid);
     return toDiskRenamed(name, body.new_name, renamed);

@@ -7,7 +7,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { restoreExamples } from "./internal/examples.ts";
-import { DiskName, DiskRef, DiskRestored, diskNameOf, toDiskRestored } from "./schemas.ts";
+import { DiskName, DiskRef, DiskRestored, parseDiskName, toDiskRestored } from "./schemas.ts";
 
 const RestoreDisk = z
   .object({
@@ -35,7 +35,7 @@ export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, body, resource }) => {
-    const name = diskNameOf(params);
+    const name = parseDiskName(params);
     const wanted = { snapshotId: body.snapshot_id, newName: body.new_name };
     return toDiskRestored(await restoreDisk(ctx, name, wanted, resource), name);
   },

@@ -122,13 +122,16 @@ export const DiskRenamed = z
   .meta({ id: "DiskRenamed" });
 
 /** Returns the disk name of a path. A text of another form is answered as a disk that does not exist. */
-export function diskNameOf({ disk_name }: z.infer<typeof DiskRef>): string {
+export function parseDiskName({ disk_name }: z.infer<typeof DiskRef>): string {
   if (diskName.test(disk_name)) return disk_name;
   throw new Problem("notFound", `Disk '${cut(disk_name)}' not found`);
 }
 
 /** Name and operation of a path; throws `notFound` where either has not the form of one. */
-export function operationOf({ disk_name, operation_id }: z.infer<typeof OperationRef>): { name: string; id: string } {
+export function parseOperationRef({ disk_name, operation_id }: z.infer<typeof OperationRef>): {
+  name: string;
+  id: string;
+} {
   if (diskName.test(disk_name) && /^op-[0-9a-f-]{36}$/.test(operation_id)) return { name: disk_name, id: operation_id };
   throw new Problem("notFound", `Operation '${cut(operation_id)}' not found for disk '${cut(disk_name)}'`);
 }
@@ -150,7 +153,7 @@ export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, usern
     is_backing_up: backingUp,
     is_deleted: disk.phase === "deleted",
     snapshot_count: seenBackups(disk).length,
-    ...(disk.phase === "deleted" && disk.purgeAt !== null && { delete_date: dateOf(disk.purgeAt) }),
+    ...(disk.phase === "deleted" && disk.purgeAt !== null && { delete_date: formatDate(disk.purgeAt) }),
   };
 }
 
@@ -199,10 +202,10 @@ export function toDiskOperation(operation: Operation, name: string): z.infer<typ
 }
 
 function deleteDate({ deletesAt }: Operation): string | null {
-  return deletesAt === null ? null : dateOf(deletesAt);
+  return deletesAt === null ? null : formatDate(deletesAt);
 }
 
-function dateOf(at: number): string {
+function formatDate(at: number): string {
   return wholeSeconds(at).slice(0, 10);
 }
 

@@ -6,7 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { snapshotExamples } from "./internal/examples.ts";
-import { DiskRef, DiskSnapshotRequested, diskNameOf, toSnapshotRequested } from "./schemas.ts";
+import { DiskRef, DiskSnapshotRequested, parseDiskName, toSnapshotRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -29,7 +29,7 @@ const route = createRoute({
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], creates: "uuid4" },
-  async ({ ctx, params, resource }) => toSnapshotRequested(await requestSnapshot(ctx, diskNameOf(params), resource)),
+  async ({ ctx, params, resource }) => toSnapshotRequested(await requestSnapshot(ctx, parseDiskName(params), resource)),
 );
 
 export const handler = lambda(endpoint, { table, queue });

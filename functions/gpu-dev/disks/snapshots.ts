@@ -6,7 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { snapshotsExamples } from "./internal/examples.ts";
-import { DiskRef, diskNameOf, Snapshot, toSnapshot } from "./schemas.ts";
+import { DiskRef, parseDiskName, Snapshot, toSnapshot } from "./schemas.ts";
 
 const Snapshots = z
   .object({
@@ -27,7 +27,7 @@ const route = createRoute({
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) => {
-  const { name, disk } = await getDisk(ctx, diskNameOf(params));
+  const { name, disk } = await getDisk(ctx, parseDiskName(params));
   const snapshots = disk.snapshots.map(toSnapshot).reverse();
   return { disk_name: name, snapshots, total: snapshots.length };
 });

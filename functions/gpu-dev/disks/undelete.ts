@@ -6,7 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { undeleteExamples } from "./internal/examples.ts";
-import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./schemas.ts";
+import { DiskRef, DiskRequested, parseDiskName, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -25,7 +25,7 @@ export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, resource }) =>
-    toDiskRequested((await undeleteDisk(ctx, diskNameOf(params), resource)).operation),
+    toDiskRequested((await undeleteDisk(ctx, parseDiskName(params), resource)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

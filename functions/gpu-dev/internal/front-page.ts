@@ -35,14 +35,14 @@ interface FrontPage {
 
 /** Returns the page that people see at the address of a deployment. */
 export function frontPage(options: FrontPage) {
-  return answer(pageOf(options), {
+  return answer(getPage(options), {
     contentType: "text/html; charset=utf-8",
     headers: { "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", Vary: "Accept" },
   });
 }
 
-function pageOf({ host, version, servesCli }: FrontPage): string {
-  const address = addressOf(host);
+function getPage({ host, version, servesCli }: FrontPage): string {
+  const address = getAddress(host);
   const install = servesCli ? `npm install -g ${address}/cli/berth.tgz\n` : "";
   return `<!doctype html>
 <html lang="en">
@@ -74,7 +74,7 @@ berth up</code></pre>
 }
 
 /** Only this machine is reached without TLS. A host with other characters than a name and a port is not repeated. */
-function addressOf(host: string): string {
+function getAddress(host: string): string {
   if (!/^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/i.test(host)) return "https://&lt;this address&gt;";
   return `${/^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/i.test(host) ? "http" : "https"}://${host}`;
 }

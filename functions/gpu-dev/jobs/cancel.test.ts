@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 type Answer = readonly [status: number, body: Readonly<Record<string, unknown>>];
 
@@ -45,7 +45,7 @@ test("a job is cancelled from the answer on, and its GPUs are free soon after", 
 });
 
 test("a cancelled job whose end takes long says what that waits for until it is over", async () => {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 1 }) });
   const key = await world.login();
   const id = await submitJob(world, key);
   await world.advance(3_000);
@@ -78,7 +78,7 @@ test("cancelling again changes nothing and answers with the same number, also af
 });
 
 test("those behind a job that no longer waits move up within a minute", async () => {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
   const key = await world.login();
   await submitJob(world, key);
   await world.advance(3_000);

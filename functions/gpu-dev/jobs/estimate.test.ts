@@ -7,7 +7,7 @@ import type { Item } from "#core/ports/table.ts";
 import { forecastKey } from "#core/store/keys.ts";
 import { plainJob, submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const HOUR = 3_600_000;
 
@@ -242,7 +242,7 @@ describe("an estimate for a job not yet submitted", () => {
 
   test("says nothing of the end of a wait while the one machine of a node group is not ready", async () => {
     const group = { pool: "h100", mostNodes: 1, startupMs: 5 * 60_000, zones: [] };
-    const nodes = nodesOf({ h100: 1 }).map((node) => ({ ...node, ready: false }));
+    const nodes = newNodes({ h100: 1 }).map((node) => ({ ...node, ready: false }));
     const world = await httpWorld({ nodes, settings: { nodeGroups: [group] } });
     const key = await world.login();
     const id = await submitJob(world, key);
@@ -297,7 +297,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("promises nothing that a burst of jobs took since the last forecast, and that availability does not have", async () => {
-    const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });
+    const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
     const key = await world.login();
     await submitJob(world, key, { gpu_count: 1 });
     await world.advance(15_000);
@@ -331,7 +331,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("promises no whole machine where a burst left as many GPUs on several", async () => {
-    const world = await httpWorld({ nodes: nodesOf({ h100: 4 }) });
+    const world = await httpWorld({ nodes: newNodes({ h100: 4 }) });
     const key = await world.login();
     const ids: string[] = [];
     for (let n = 0; n < 5; n++) {
@@ -359,7 +359,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("promises nothing of a type that the operator has just closed", async () => {
-    const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), settings: { adminUsers: ["developer"] } });
+    const world = await httpWorld({ nodes: newNodes({ h100: 2 }), settings: { adminUsers: ["developer"] } });
     const key = await world.login();
     await submitJob(world, key, { gpu_count: 1 });
     await world.advance(15_000);

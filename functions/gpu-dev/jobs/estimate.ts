@@ -5,7 +5,7 @@ import { fetch } from "#aws/fetch.ts";
 import type { Context } from "#core/context.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { queueHours } from "#core/pools/admission/queue-hours.ts";
-import { groupOf } from "#core/pools/capacity/groups.ts";
+import { findGroup } from "#core/pools/capacity/groups.ts";
 import { estimateStart } from "#core/pools/forecast/estimate.ts";
 import type { Answer } from "#core/pools/forecast/one-more.ts";
 import { endsFirst, noMachineText, reasonText, takenText, type WaitEnd } from "#core/pools/plan/reasons.ts";
@@ -17,7 +17,7 @@ import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts
 import { lambda } from "#lambda/lambda.ts";
 import { estimateExamples } from "./internal/examples.ts";
 import { otherJobWords } from "./internal/other-ways.ts";
-import { Submission, sizeOf, smallerSizesOf } from "./internal/submission.ts";
+import { getSize, listSmallerSizes, Submission } from "./internal/submission.ts";
 import { Estimated, type EstimatedTimes, gpuHours } from "./schemas.ts";
 
 const route = createRoute({
@@ -41,9 +41,9 @@ export const endpoint = gpuDev.endpoint(
   async ({ ctx, body, ignored }) => {
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
-    const size = sizeOf(body);
+    const size = getSize(body);
     const always = { gpu_hours: gpuHours(size, size.wantedMs), ...(ignored.length > 0 && { ignored: [...ignored] }) };
-    const estimate = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, smallerSizesOf(body));
+    const estimate = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, listSmallerSizes(body));
     const noMachine = noMachineText(`after ${queueHours(ctx.settings, false)} hours`);
     if (estimate.kind === "noMachine") {
       const reason = `No ${size.pool.toUpperCase()} nodes available; ${noMachine}`;
@@ -53,18 +53,18 @@ export const endpoint = gpuDev.endpoint(
       return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [], ...always };
     }
     const { answer, alternatives } = estimate;
-    const isMade = groupOf(ctx, size.pool) !== undefined;
+    const isMade = findGroup(ctx, size.pool) !== undefined;
     return {
-      ...timesOf(answer),
+      ...getTimes(answer),
       queue_position: answer.code === "taken" ? null : answer.position,
       reason: [
-        reasonOf(answer, size),
+        formatReason(answer, size),
         ...(answer.code === "none" && !isMade ? [noMachine] : []),
-        ...endsFirst(answer.code === "later" ? answer.after : answer.p50, waitEndOf(ctx, answer.position === 1)),
+        ...endsFirst(answer.code === "later" ? answer.after : answer.p50, getWaitEnd(ctx, answer.position === 1)),
       ].join("; "),
       alternatives: alternatives.map((alternative) => ({
         gpu_count: alternative.size.gpus,
-        ...timesOf(alternative.answer),
+        ...getTimes(alternative.answer),
       })),
       ...always,
     };
@@ -75,7 +75,7 @@ export const handler = lambda(endpoint, { table, fetch });
 
 const noTimes = { estimated_start_time: null, estimated_start_latest: null };
 
-function timesOf({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
+function getTimes({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
   return {
     estimated_start_time: p50 === null ? null : wholeSeconds(p50),
     estimated_start_latest: p90 === null ? null : wholeSeconds(p90),
@@ -83,12 +83,12 @@ function timesOf({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
 }
 
 /** When the wait of a job that is submitted now ends by itself. */
-function waitEndOf({ clock, settings }: Context, isFirst: boolean): WaitEnd {
+function getWaitEnd({ clock, settings }: Context, isFirst: boolean): WaitEnd {
   const hours = queueHours(settings, isFirst);
   return { at: clock.now() + hours * HOUR_MS, when: `after ${hours} hours`, isFirst };
 }
 
-function reasonOf({ code, position, needed, available, after }: Answer, { pool }: Size): string {
+function formatReason({ code, position, needed, available, after }: Answer, { pool }: Size): string {
   if (code === "now") return "Would start now";
   if (code === "later") return `Starts later than ${wholeSeconds(after)}`;
   if (code === "taken") return takenText({ needed, available }, pool);

@@ -45,23 +45,23 @@ test("a job that ends soon says so in its warning, beside others, until an exten
   world.githubKeys.publish("empty", new Error("GitHub is away"));
   const id = await submitJob(world, key, { duration_hours: 0.1 });
   await world.advance(30_000);
-  const warningOf = async () => (await show(world, key, id)).warning;
-  const before = await warningOf();
+  const getWarning = async () => (await show(world, key, id)).warning;
+  const before = await getWarning();
 
   await world.advance(60_000);
-  const warned = await warningOf();
+  const warned = await getWarning();
   await world.request("POST", `/v1/jobs/${id}/users`, { key, body: { github_username: "empty" } });
   world.githubKeys.publish("empty", "\n");
   await world.advance(120_000);
-  const both = await warningOf();
+  const both = await getWarning();
   await extend(world, key, id, { extension_hours: 1 });
-  const warning = await warningOf();
+  const warning = await getWarning();
   await world.advance(3_000);
 
   const failed = "add_user (request 2) failed: No SSH keys found for GitHub user 'empty'";
   expect([before, warned]).toEqual([null, "Expires in 5 minutes"]);
   expect([both, warning]).toEqual([`Expires in 3 minutes; ${failed}`, `Expires in 3 minutes; ${failed}`]);
-  expect(await warningOf()).toBe(failed);
+  expect(await getWarning()).toBe(failed);
 });
 
 test("requests are numbered one after the other, and fractions of an hour are kept", async () => {

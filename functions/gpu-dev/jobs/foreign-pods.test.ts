@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 test("a job that waits because another deployment's pods hold the GPUs says so, until those pods are gone", async () => {
-  const [node] = nodesOf({ h100: 1 });
+  const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   const world = await httpWorld({ nodes: [{ ...node, foreignUnits: node.units }] });
   const key = await world.login(second);

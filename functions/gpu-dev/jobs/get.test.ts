@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 type Shown = Readonly<Record<string, unknown>>;
 
@@ -11,7 +11,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
   return (await response.json()) as Shown;
 }
 
-function uidOf({ table }: HttpWorld, id: string): string {
+function formatUid({ table }: HttpWorld, id: string): string {
   return String(table.all().find((item) => item.kind === "environment" && item.id === id)?.uid);
 }
 
@@ -150,7 +150,7 @@ test("a job whose pod is on no machine yet says why", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
-  const uid = uidOf(world, id);
+  const uid = formatUid(world, id);
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available: 1 node(s) were unschedulable" });
   await world.advance(20_000);
 
@@ -165,7 +165,7 @@ test("a job that the cluster takes no pod of now waits in the queue with the clu
   const key = await world.login();
   const id = await submitJob(world, key);
   const reason = "The quota gpus of the cluster is used up";
-  world.compute.program(uidOf(world, id), { kind: "neverBinds", reason, refusedForNow: true });
+  world.compute.program(formatUid(world, id), { kind: "neverBinds", reason, refusedForNow: true });
   await world.advance(20_000);
   const granted = await show(world, key, id);
   await world.advance(70_000);
@@ -196,7 +196,7 @@ test("a job whose grant is withdrawn is queued again with a position, and its ti
 });
 
 test("those who wait are told their place, when they may start, and why they wait", async () => {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 1 }) });
   const key = await world.login();
   await submitJob(world, key, { gpu_count: 4, duration_hours: 2 });
   await world.advance(3_000);

@@ -8,7 +8,7 @@ import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { jupyterEnableExamples } from "./internal/examples.ts";
 import { findJobId } from "./internal/job-id.ts";
-import { statusOf } from "./internal/status.ts";
+import { toStatus } from "./internal/status.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const route = createRoute({
@@ -27,7 +27,7 @@ const route = createRoute({
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue", "sealer"] }, async ({ ctx, params }) => {
   const id = await findJobId(ctx, params);
-  return toActionRequested(id, await requestJupyter(ctx, id, true, statusOf));
+  return toActionRequested(id, await requestJupyter(ctx, id, true, toStatus));
 });
 
 export const handler = lambda(endpoint, { table, queue, sealer });

@@ -11,7 +11,7 @@ import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { listExamples } from "./internal/examples.ts";
-import { jobStatuses, statusOf } from "./internal/status.ts";
+import { jobStatuses, toStatus } from "./internal/status.ts";
 import { JobSummary, ownPace, toJobSummary } from "./schemas.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
@@ -41,7 +41,7 @@ const ListJobs = z.object({
 
 /** Whether a job matches every filter that was given. */
 function isAskedFor(job: Brief, { status, name, ended_after }: z.output<typeof ListJobs>): boolean {
-  if (status && !status.includes(statusOf(job))) return false;
+  if (status && !status.includes(toStatus(job))) return false;
   if (name !== undefined && (job.name ?? name) !== name) return false;
   return ended_after === undefined || (job.end.outcome?.at ?? 0) > ended_after;
 }

@@ -25,7 +25,7 @@ async function streaming(outcome: { kind: "lives" } | { kind: "exits"; code: num
 }
 
 /** Reads one event or comment after the other. */
-function readerOf(response: Response) {
+function getReader(response: Response) {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const next = async (): Promise<LogEvent | undefined> => {
     const { done, value } = await reader.read();
@@ -47,7 +47,7 @@ function readerOf(response: Response) {
 test("a log is sent as events whose ids are cursors, and ends with the job", async () => {
   const { open, print } = await streaming({ kind: "exits", code: 0, afterMs: 8_000 });
   const response = await open();
-  const events = readerOf(response);
+  const events = getReader(response);
 
   const first = await events.next();
   print("second\rline\n");
@@ -65,9 +65,9 @@ test("a stream goes on behind the last event that its client got", async () => {
   const { open, print } = await streaming({ kind: "lives" });
   print("second\n");
 
-  const resumed = readerOf(await open("", { "Last-Event-ID": "6" }));
-  const reader = readerOf(await open("?after=9"));
-  const odd = readerOf(await open("", { "Last-Event-ID": "6; drop" }));
+  const resumed = getReader(await open("", { "Last-Event-ID": "6" }));
+  const reader = getReader(await open("?after=9"));
+  const odd = getReader(await open("", { "Last-Event-ID": "6; drop" }));
 
   const texts = [resumed, reader, odd].map(async ({ next }) => (await next())?.data.logs);
   expect(await Promise.all(texts)).toEqual(["second\n", "ond\n", "first\nsecond\n"]);
@@ -76,7 +76,7 @@ test("a stream goes on behind the last event that its client got", async () => {
 
 test("a stream says by comments that it lives, and is closed once its key is revoked", async () => {
   const { world, key, open, print } = await streaming({ kind: "lives" });
-  const events = readerOf(await open());
+  const events = getReader(await open());
   await events.next();
   const quiet = [await events.next(), await events.next()];
   print("second\n");
@@ -101,7 +101,7 @@ test("a user has at most eight streams, and one who leaves gives its place back"
   const { world, open } = await streaming({ kind: "lives" });
   const readers = [];
   for (let n = 0; n < 8; n++) {
-    const reader = readerOf(await open());
+    const reader = getReader(await open());
     await reader.next();
     readers.push(reader);
   }
@@ -117,7 +117,7 @@ test("a user has at most eight streams, and one who leaves gives its place back"
 
 test("a client that leaves while its stream waits gives its place back before the next look at its key", async () => {
   const { world, open } = await streaming({ kind: "lives" });
-  const reader = readerOf(await open());
+  const reader = getReader(await open());
   await reader.next();
   const leftAt = world.clock.monotonic();
 

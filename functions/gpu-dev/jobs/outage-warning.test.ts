@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 test("active jobs warn of a cluster that has not answered for a minute, and health says since when", async () => {
-  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
   const key = await world.login(second);
   const job = await submitJob(world, key);
   await world.advance(5_000);

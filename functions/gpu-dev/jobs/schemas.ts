@@ -16,7 +16,7 @@ import type { ChosenIds } from "#core/store/idempotency.ts";
 import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { actionWords, JobAction, type JobActionKind, toJobAction } from "./internal/action.ts";
-import { jobStatuses, statusOf, statusReason } from "./internal/status.ts";
+import { jobStatuses, statusReason, toStatus } from "./internal/status.ts";
 import { joinWarnings } from "./internal/warning.ts";
 
 const Status = z.enum(jobStatuses).meta({ id: "JobStatus" });
@@ -221,7 +221,7 @@ export const ActionRequested = z
   .meta({ id: "JobActionRequested" });
 
 /** A label, not an address: clients choose ids, so that two jobs may have the same. */
-export function podNameOf(jobId: string): string {
+export function formatPodName(jobId: string): string {
   return `gpu-dev-${jobId.slice(0, 8)}`;
 }
 
@@ -229,8 +229,8 @@ export function podNameOf(jobId: string): string {
  * The user name by which SSH finds a job. Its end is the server's choice: who could take another's whole name, and let the
  * other's public key in, would be where the other arrives.
  */
-export function loginOf({ id, uid }: ChosenIds): string {
-  return `${podNameOf(id)}-${uid.slice(0, 8)}`;
+export function formatLogin({ id, uid }: ChosenIds): string {
+  return `${formatPodName(id)}-${uid.slice(0, 8)}`;
 }
 
 /** How much of a command its owner is shown. */
@@ -268,7 +268,7 @@ export function toJobSummary(
     times: { endsAt, firstActiveAt },
     access,
   } = environment;
-  const status = statusOf(environment);
+  const status = toStatus(environment);
   const address = status === "active" ? environment.run.address : null;
   const { place, start } = (status === "queued" && environment.phase === "queued" && advice) || {};
   const hidden = hiddenMs(environment);
@@ -286,7 +286,7 @@ export function toJobSummary(
     created_at: wholeSeconds(environment.createdAt),
     expires_at: endsAt === null ? null : wholeSeconds(endsAt - hidden),
     name: environment.name,
-    pod_name: podNameOf(id),
+    pod_name: formatPodName(id),
     node_ip: address?.ip ?? null,
     node_port: address?.port ?? null,
     ssh_command:
@@ -307,7 +307,7 @@ export function toJobSummary(
     secondary_users: secondaryGuests(access),
     ssh_host_key: address?.hostKey ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
-    jupyter_port: jupyter ? portOf(jupyter.origin) : null,
+    jupyter_port: jupyter ? getPort(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
     warning: status === "active" ? joinWarnings(environment, { now, outage }) : null,
@@ -334,11 +334,11 @@ export function gpuHours({ gpus }: Pick<Size, "gpus">, ms: number): number {
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
   const outcome = entry.phase === "stopping" ? environment.end.outcome : null;
-  return { at: wholeSeconds(entry.at), status: statusOf({ ...entry, end: { outcome } }), reason: entry.reason };
+  return { at: wholeSeconds(entry.at), status: toStatus({ ...entry, end: { outcome } }), reason: entry.reason };
 }
 
 /** Clients show the port beside the address, so that it is there where the address leaves out its scheme's own. */
-function portOf(origin: string): number {
+function getPort(origin: string): number {
   const { port, protocol } = new URL(origin);
   return Number(port) || (protocol === "https:" ? 443 : 80);
 }
@@ -353,11 +353,11 @@ const requested = {
   extend: ({ hours }: About) => `Extension request submitted for ${hours} hours`,
   enable_jupyter: () => "Jupyter enable request submitted",
   disable_jupyter: () => "Jupyter disable request submitted",
-  add_user: ({ user }: About) => `Add user request submitted for ${wordsOf(user ?? "")}`,
+  add_user: ({ user }: About) => `Add user request submitted for ${formatWords(user ?? "")}`,
 } as const satisfies Record<JobActionKind, (about: About) => string>;
 
 /** Describes a guest. The core names a key by a text that no GitHub user can have. */
-function wordsOf(user: string): string {
+function formatWords(user: string): string {
   return user.includes(":") ? "a public key" : `GitHub user '${user}'`;
 }
 

@@ -19,8 +19,16 @@ import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
 import { submitExamples } from "./internal/examples.ts";
 import { otherJobWords } from "./internal/other-ways.ts";
-import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./internal/submission.ts";
-import { gpuHours, loginOf, podNameOf } from "./schemas.ts";
+import {
+  findReservationId,
+  getCommand,
+  getDisk,
+  getName,
+  getSize,
+  Submission,
+  wantsJupyter,
+} from "./internal/submission.ts";
+import { formatLogin, formatPodName, gpuHours } from "./schemas.ts";
 
 const Submitted = z
   .object({
@@ -68,11 +76,11 @@ export const endpoint = gpuDev.endpoint(
     uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
     instead: otherJobWords,
     creates: "uuid4",
-    chosenId: reservationIdOf,
+    chosenId: findReservationId,
   },
   async ({ ctx, body, resource }) => {
     const { id } = resource;
-    const disk = diskOf(body);
+    const disk = getDisk(body);
     const warning = disk ? undefined : noDiskWords(ctx.noun);
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
@@ -81,14 +89,14 @@ export const endpoint = gpuDev.endpoint(
     await checkGithubUser(ctx, { name: github, path, needsKeys: false });
     const input = {
       ...resource,
-      name: nameOf(body) ?? podNameOf(id),
+      name: getName(body) ?? formatPodName(id),
       labels: github ? { github_user: github } : {},
-      size: sizeOf(body),
+      size: getSize(body),
       image: body.image,
-      command: commandOf(body),
+      command: getCommand(body),
       env: body.env_vars ?? {},
       disk,
-      login: loginOf(resource),
+      login: formatLogin(resource),
       guest: github || undefined,
       sshKeys: body.ssh_public_keys ?? [],
       jupyter: wantsJupyter(body),

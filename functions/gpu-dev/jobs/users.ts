@@ -10,7 +10,7 @@ import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
 import { usersExamples } from "./internal/examples.ts";
 import { findJobId } from "./internal/job-id.ts";
-import { statusOf } from "./internal/status.ts";
+import { toStatus } from "./internal/status.ts";
 import { GithubName, PublicKey } from "./internal/submission.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
@@ -61,9 +61,9 @@ export const endpoint = gpuDev.endpoint(
   async ({ ctx, params, body, resource }) => {
     const id = await findJobId(ctx, params);
     const { github_username: name, public_key: publicKey } = body;
-    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf, resource.uid));
+    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, toStatus, resource.uid));
     await checkGithubUser(ctx, { name: name ?? undefined, path: ["github_username"], needsKeys: true });
-    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf, resource.uid));
+    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", toStatus, resource.uid));
   },
 );
 

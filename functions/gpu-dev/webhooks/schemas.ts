@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { isEnded } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
-import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
+import { type DeliveryEvent, formatEventId } from "#core/webhooks/event.ts";
 import { milliseconds, Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
-import { statusOf } from "../jobs/internal/status.ts";
+import { toStatus } from "../jobs/internal/status.ts";
 
 export const DeliveryRef = z.object({
   delivery_id: z
@@ -47,7 +47,7 @@ export const WebhookDelivery = z
 export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDelivery> {
   const { entry, environment, state, dueAt, endedAt } = delivery;
   return {
-    delivery_id: eventIdOf(delivery),
+    delivery_id: formatEventId(delivery),
     environment_id: environment.id,
     environment_name: environment.name,
     api: environment.createdBy,
@@ -70,7 +70,7 @@ export function toJobEvent({ id, entry, environment, username }: DeliveryEvent):
     event_id: id,
     job_id: environment.id,
     user_id: username,
-    status: statusOf({ phase: entry.phase, end: { outcome: null } }),
+    status: toStatus({ phase: entry.phase, end: { outcome: null } }),
     timestamp: milliseconds(entry.at),
     sequence: entry.n,
     reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,

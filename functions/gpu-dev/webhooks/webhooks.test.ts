@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type PutFaults, withPutFaults } from "#tests/faults/put-faults.ts";
 import { smallJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 import { toJobEvent } from "./schemas.ts";
 
 const url = "https://hooks.example/jobs?token=secret-of-the-receiver";
@@ -20,7 +20,7 @@ interface Shown {
 }
 
 async function worldWithJobs(count = 1) {
-  const world = await httpWorld({ nodes: nodesOf({ "cpu-x86": 8 }), bodyOf: toJobEvent });
+  const world = await httpWorld({ nodes: newNodes({ "cpu-x86": 8 }), bodyOf: toJobEvent });
   const key = await world.login();
   const ids: string[] = [];
   for (let n = 0; n < count; n++) ids.push(await submit(world, key, { ...smallJob, webhook_url: url }));
@@ -115,11 +115,11 @@ test("deliveries are listed newest first, page by page, of one job or of all, an
   const ofOne = await list(world, key, `?environment_id=${ids[1]}`);
   const others = await list(world, await world.login(second));
 
-  const idsOf = ({ deliveries }: Shown) => deliveries.map(({ delivery_id }) => delivery_id);
+  const listIds = ({ deliveries }: Shown) => deliveries.map(({ delivery_id }) => delivery_id);
   expect(all.deliveries).toHaveLength(9);
   expect(all.next).toBeNull();
-  expect(idsOf(all)).toEqual(idsOf(all).toSorted().toReversed());
-  expect([...idsOf(first), ...idsOf(second4)]).toEqual(idsOf(all).slice(0, 8));
+  expect(listIds(all)).toEqual(listIds(all).toSorted().toReversed());
+  expect([...listIds(first), ...listIds(second4)]).toEqual(listIds(all).slice(0, 8));
   expect(ofOne.deliveries.map(({ environment_id }) => environment_id)).toEqual([ids[1], ids[1], ids[1]]);
   expect(others).toEqual({ deliveries: [], next: null });
   expect(JSON.stringify(all)).not.toContain("hooks.example");
@@ -172,7 +172,7 @@ test("a resend under a key is one new series, also where its answer was lost aft
   for (let died = 1; died <= 2; died++) {
     const faults: PutFaults = {};
     const world = await httpWorld({
-      nodes: nodesOf({ "cpu-x86": 8 }),
+      nodes: newNodes({ "cpu-x86": 8 }),
       bodyOf: toJobEvent,
       wrap: withPutFaults(faults),
     });

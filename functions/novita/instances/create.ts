@@ -10,7 +10,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, perDeployment } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
-import { catalogueOf } from "../internal/catalogue.ts";
+import { loadCatalogue } from "../internal/catalogue.ts";
 import { createExamples } from "./internal/examples.ts";
 import { InstanceBody, newInstance } from "./internal/new-instance.ts";
 import { withReadyTime } from "./internal/operation.ts";
@@ -36,7 +36,7 @@ const route = createRoute({
   summary: "Create an instance",
   request: {
     body: jsonBody(
-      perDeployment((settings) => InstanceBody(catalogueOf(settings)).meta({ id: "CreateInstance" })),
+      perDeployment((settings) => InstanceBody(loadCatalogue(settings)).meta({ id: "CreateInstance" })),
       createExamples.requests,
     ),
   },
@@ -49,7 +49,7 @@ export const endpoint = novita.endpoint(
   async ({ ctx, body, resource }) => {
     await refuseBadReceiver(ctx, body.webhookUrl);
     await checkGithubUser(ctx, { name: body.githubUser, path: ["githubUser"], needsKeys: false });
-    const instance = await createEnvironment(ctx, newInstance(catalogueOf(ctx.settings), resource, body));
+    const instance = await createEnvironment(ctx, newInstance(loadCatalogue(ctx.settings), resource, body));
     return {
       instanceId: instance.id,
       status: "creating" as const,

@@ -8,7 +8,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { deleteExamples } from "./internal/examples.ts";
-import { instanceOf } from "./internal/named.ts";
+import { getInstance } from "./internal/named.ts";
 import { InstanceRef } from "./schemas.ts";
 
 const Deleted = z
@@ -31,7 +31,7 @@ const route = createRoute({
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table", "queue"], pace: "waits" }, async ({ ctx, params }) => {
-  const { id } = await instanceOf(ctx, params);
+  const { id } = await getInstance(ctx, params);
   await requestDelete(ctx, id);
   await waitForEnvironment(ctx, id, (found) => found === undefined);
   return { instanceId: id, status: "deleted" as const, message: "Instance deleted successfully" };

@@ -5,7 +5,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getExamples } from "./internal/examples.ts";
-import { instanceOf } from "./internal/named.ts";
+import { getInstance } from "./internal/named.ts";
 import { showInstance } from "./internal/show.ts";
 import { Instance, InstanceRef } from "./schemas.ts";
 
@@ -20,7 +20,7 @@ const route = createRoute({
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table", "sealer"] }, async ({ ctx, params }) =>
-  showInstance(ctx, await instanceOf(ctx, params)),
+  showInstance(ctx, await getInstance(ctx, params)),
 );
 
 export const handler = lambda(endpoint, { table, sealer });

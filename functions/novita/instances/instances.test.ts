@@ -3,7 +3,7 @@ import type { Item } from "#core/ports/table.ts";
 import { asSealed } from "#core/store/sealed.ts";
 import { plainInstance } from "#tests/fixtures/catalog-requests.ts";
 import { instanceWorld } from "#tests/worlds/instance-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -24,7 +24,7 @@ describe("POST /api/instances", () => {
   });
 
   test("estimates by the last forecast when its machine is free, as gpu-dev's estimate does", async () => {
-    const { world, ask, create } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    const { world, ask, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await world.advance(90 * SECOND);
     const job = { image: "ubuntu", instance_type: "g5.12xlarge", gpu_count: 4, duration_hours: 8 };
 
@@ -37,7 +37,7 @@ describe("POST /api/instances", () => {
   });
 
   test("says when it fails, where that is before its estimated time, and then it does", async () => {
-    const { world, create, show } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    const { world, create, show } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await world.advance(90 * SECOND);
     const failsAt = new Date(world.clock.now() + 10 * MINUTE).toISOString();
 

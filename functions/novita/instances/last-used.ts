@@ -7,7 +7,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { lastUsedExamples } from "./internal/examples.ts";
-import { instanceOf } from "./internal/named.ts";
+import { getInstance } from "./internal/named.ts";
 import { InstanceRef, Timestamp } from "./schemas.ts";
 
 const LastUsed = z
@@ -37,7 +37,7 @@ const route = createRoute({
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx, params, body }) => {
-  const { id } = await instanceOf(ctx, params);
+  const { id } = await getInstance(ctx, params);
   const now = ctx.clock.now();
   const usedAt = body.lastUsedAt ? Date.parse(body.lastUsedAt) : now;
   const {

@@ -83,29 +83,29 @@ export function toInstance(
   jupyter?: OpenJupyter,
 ): z.infer<typeof Instance> {
   const { id, name, labels } = instance;
-  const status = statusOf(instance);
+  const status = toStatus(instance);
   return {
     id,
     instanceId: id,
     name,
     status,
-    statusReason: reasonOf(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
+    statusReason: findReason(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
     rootfsSize: Number(labels.rootfsSize ?? 0),
     region: labels.region ?? "",
-    ...connectionOf(instance, status, jupyter),
+    ...toConnection(instance, status, jupyter),
     createdAt: milliseconds(instance.createdAt),
-    startedAt: momentOf(instance.run.preparingAt),
-    readyAt: momentOf(instance.run.startedAt),
-    lastUsedAt: momentOf(instance.use.lastUsedAt),
-    stoppedAt: momentOf(instance.end.at),
-    autoStop: autoStopOf(instance),
+    startedAt: findMoment(instance.run.preparingAt),
+    readyAt: findMoment(instance.run.startedAt),
+    lastUsedAt: findMoment(instance.use.lastUsedAt),
+    stoppedAt: findMoment(instance.end.at),
+    autoStop: findAutoStop(instance),
   };
 }
 
-function autoStopOf({ use: { idle } }: Environment): z.infer<typeof Instance>["autoStop"] {
+function findAutoStop({ use: { idle } }: Environment): z.infer<typeof Instance>["autoStop"] {
   if (!idle) return null;
   const { verdict, signal, since, at, dryRun } = idle;
   return { verdict, signal, idleSince: milliseconds(since), checkedAt: milliseconds(at), dryRun };
@@ -118,14 +118,14 @@ interface Standing extends Pick<Environment, "phase" | "step"> {
 }
 
 /** Where an instance is, or was at an entry of its timeline. */
-export function statusOf(at: Standing): InstanceStatus {
+export function toStatus(at: Standing): InstanceStatus {
   return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
 type Reachable = Pick<Environment, "ports" | "run" | "access">;
 
 /** How it is reached: exactly while it is ready. */
-export function connectionOf(
+export function toConnection(
   { ports, run: { ports: portStatuses, address }, access }: Reachable,
   status: InstanceStatus,
   jupyter: OpenJupyter | undefined,
@@ -137,7 +137,7 @@ export function connectionOf(
     portMappings: portStatuses.flatMap(toPortMapping),
     connectionDetails: {
       ssh: hasSsh ? `ssh -p ${address?.port} ${access.login}@${address?.ip}` : null,
-      jupyter: jupyter ? jupyterUrl(jupyter) : page ? urlOf(page.address ?? "") : null,
+      jupyter: jupyter ? jupyterUrl(jupyter) : page ? formatUrl(page.address ?? "") : null,
       webTerminal: null,
     },
   };
@@ -172,7 +172,7 @@ const statuses = {
   deleted: () => "terminated",
 } as const satisfies Record<Phase, (at: Standing) => InstanceStatus>;
 
-function reasonOf(instance: Environment, advice: WaitAdvice | undefined): string | null {
+function findReason(instance: Environment, advice: WaitAdvice | undefined): string | null {
   const {
     phase,
     reason,
@@ -195,14 +195,14 @@ function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
 function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof PortMapping>[] {
   if (address === null) return [];
   const isPage = kind === "http" || kind === "jupyter";
-  return [{ port, endpoint: isPage ? urlOf(address) : address, type: isPage ? "http" : "tcp" }];
+  return [{ port, endpoint: isPage ? formatUrl(address) : address, type: isPage ? "http" : "tcp" }];
 }
 
 /** Returns the URL of an address. One with a port is used unchanged, and a plain name is behind a certificate. */
-function urlOf(address: string): string {
+function formatUrl(address: string): string {
   return /:\d+$/.test(address) ? `http://${address}` : `https://${address}`;
 }
 
-function momentOf(at: number | null): string | null {
+function findMoment(at: number | null): string | null {
   return at === null ? null : milliseconds(at);
 }

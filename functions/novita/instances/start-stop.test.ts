@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { instanceWorld } from "#tests/worlds/instance-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -40,7 +40,7 @@ describe("start", () => {
   });
 
   test("estimates by the plan when its machine is free, while it waits for one", async () => {
-    const { world, ask, create } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    const { world, ask, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     const { body } = await create({ gpuNum: 4 });
     await world.advance(30 * SECOND);
 
@@ -52,7 +52,7 @@ describe("start", () => {
   });
 
   test("estimates by the last forecast where the plan has not seen it yet", async () => {
-    const { world, ask, id, create } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    const { world, ask, id, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(10 * SECOND);
     await create({ gpuNum: 4 });

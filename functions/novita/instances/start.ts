@@ -7,7 +7,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { startExamples } from "./internal/examples.ts";
-import { instanceOf } from "./internal/named.ts";
+import { getInstance } from "./internal/named.ts";
 import { StartOperation } from "./internal/operation.ts";
 import { StartInstance, startInstance } from "./internal/start-instance.ts";
 import { InstanceRef } from "./schemas.ts";
@@ -28,7 +28,7 @@ const route = createRoute({
 export const endpoint = novita.endpoint(
   route,
   { uses: ["table", "queue", "sealer", "fetch"] },
-  async ({ ctx, params, body }) => startInstance(ctx, await instanceOf(ctx, params), body),
+  async ({ ctx, params, body }) => startInstance(ctx, await getInstance(ctx, params), body),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer, fetch });

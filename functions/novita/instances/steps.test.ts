@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { instanceWorld } from "#tests/worlds/instance-world.ts";
 import { toInstanceEvent } from "./internal/webhook.ts";
-import { statusOf } from "./schemas.ts";
+import { toStatus } from "./schemas.ts";
 
 const first = { run: { n: 1, error: null }, end: { outcome: null }, goal: { desired: "active" } } as const;
 const again = { ...first, run: { n: 2 } };
@@ -19,7 +19,7 @@ test.each([
   [{ phase: "stopped", step: null }, "starting", "starting"],
   [{ phase: "deleted", step: null }, "terminated", "terminated"],
 ] as const)("%j is %s in its first run, and %s in a later one", (at, inFirst, later) => {
-  expect([statusOf({ ...first, ...at }), statusOf({ ...again, ...at })]).toEqual([inFirst, later]);
+  expect([toStatus({ ...first, ...at }), toStatus({ ...again, ...at })]).toEqual([inFirst, later]);
 });
 
 test("what is stopped has failed where its run ended by itself, and is terminated where it is to be deleted", () => {
@@ -27,9 +27,9 @@ test("what is stopped has failed where its run ended by itself, and is terminate
   const outcome = { phase: "deleted", reason: null, at: 0 } as const;
 
   expect([
-    statusOf(stopped),
-    statusOf({ ...stopped, run: { n: 1, error: "lost" } }),
-    statusOf({ ...stopped, end: { outcome } }),
+    toStatus(stopped),
+    toStatus({ ...stopped, run: { n: 1, error: "lost" } }),
+    toStatus({ ...stopped, end: { outcome } }),
   ]).toEqual([...["stopped", "failed", "terminated"]]);
 });
 

@@ -7,7 +7,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { stopExamples } from "./internal/examples.ts";
-import { instanceOf } from "./internal/named.ts";
+import { getInstance } from "./internal/named.ts";
 import { StopOperation } from "./internal/operation.ts";
 import { StopInstance, stopInstance } from "./internal/stop-instance.ts";
 import { InstanceRef } from "./schemas.ts";
@@ -25,7 +25,7 @@ const route = createRoute({
 export const endpoint = novita.endpoint(
   route,
   { uses: ["table", "queue", "sealer", "fetch"] },
-  async ({ ctx, params, body }) => stopInstance(ctx, await instanceOf(ctx, params), body),
+  async ({ ctx, params, body }) => stopInstance(ctx, await getInstance(ctx, params), body),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -1,5 +1,5 @@
 import type { ServedSettings } from "#http/dialects/settings.ts";
-import { catalogueOf } from "./catalogue.ts";
+import { loadCatalogue } from "./catalogue.ts";
 import type { CacheNumbers } from "./lookup-cache.ts";
 import { openedJupyter } from "./opened-jupyter.ts";
 
@@ -13,7 +13,7 @@ export interface CacheTotals extends CacheNumbers {
 export function readCaches(
   settings: ServedSettings,
 ): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {
-  const { products, templates } = catalogueOf(settings);
+  const { products, templates } = loadCatalogue(settings);
   return {
     instances: openedJupyter(settings).numbers(),
     products: products.numbers(),
@@ -21,13 +21,13 @@ export function readCaches(
   };
 }
 
-export function totalOf(caches: Readonly<Record<string, CacheNumbers>>): CacheTotals {
+export function sumCacheNumbers(caches: Readonly<Record<string, CacheNumbers>>): CacheTotals {
   const all = Object.values(caches);
   const total = (name: keyof CacheNumbers) => all.reduce((sum, numbers) => sum + numbers[name], 0);
   const sums = { size: total("size"), hits: total("hits"), misses: total("misses") };
-  return { ...sums, caches: all.length, hitRatio: hitRatioOf(sums) };
+  return { ...sums, caches: all.length, hitRatio: computeHitRatio(sums) };
 }
 
-export function hitRatioOf({ hits, misses }: Pick<CacheNumbers, "hits" | "misses">): number {
+export function computeHitRatio({ hits, misses }: Pick<CacheNumbers, "hits" | "misses">): number {
   return hits + misses === 0 ? 0 : hits / (hits + misses);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { plainInstance } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld } from "#tests/worlds/http-world.ts";
-import { catalogueOf } from "./catalogue.ts";
+import { loadCatalogue } from "./catalogue.ts";
 
 let directory: string;
 let file: string;
@@ -23,7 +23,7 @@ const ownValue = {
 };
 
 test("what comes with Berth has the documented product, template and regions", () => {
-  const { products, templates, regions } = catalogueOf({ catalogueFile: undefined });
+  const { products, templates, regions } = loadCatalogue({ catalogueFile: undefined });
 
   expect(products.find("RTX 4090 24GB")).toMatchObject({ instanceType: "g5.12xlarge", gpus: 8 });
   expect(templates.find("pytorch-jupyter")?.ports.map(({ port }) => port)).toEqual([22, 8888]);
@@ -73,7 +73,7 @@ test.each([
 });
 
 test("a file that is not there is told by its name", () => {
-  expect(() => catalogueOf({ catalogueFile: file })).toThrow(
+  expect(() => loadCatalogue({ catalogueFile: file })).toThrow(
     `Bad catalogue ${file} (NOVITA_CATALOGUE): it cannot be read`,
   );
 });

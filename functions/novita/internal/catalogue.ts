@@ -61,7 +61,7 @@ export interface Catalogue {
  * The catalogue of a deployment, read once: the file beside this one, which is part of every bundle, unless
  * NOVITA_CATALOGUE names another. Throws one message that names every fault of that file.
  */
-export function catalogueOf(settings: Pick<ServedSettings, "catalogueFile">): Catalogue {
+export function loadCatalogue(settings: Pick<ServedSettings, "catalogueFile">): Catalogue {
   const knownCatalogue = loaded.get(settings);
   if (knownCatalogue) return knownCatalogue;
   const { products, templates, regions } = parseCatalogue(settings.catalogueFile);

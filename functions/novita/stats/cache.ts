@@ -4,7 +4,7 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { hitRatioOf, readCaches, totalOf } from "../internal/cache-numbers.ts";
+import { computeHitRatio, readCaches, sumCacheNumbers } from "../internal/cache-numbers.ts";
 import { cacheExamples } from "./internal/examples.ts";
 import { CacheStats } from "./schemas.ts";
 
@@ -19,15 +19,15 @@ const route = createRoute({
 
 export const endpoint = novita.endpoint(route, { uses: [] }, async ({ ctx }) => {
   const caches = readCaches(ctx.settings);
-  const { caches: totalCaches, size, hits, misses, hitRatio } = totalOf(caches);
+  const { caches: totalCaches, size, hits, misses, hitRatio } = sumCacheNumbers(caches);
   const stats = Object.entries(caches).map(
-    ([name, cacheNumbers]) => [name, { ...cacheNumbers, hitRatio: hitRatioOf(cacheNumbers) }] as const,
+    ([name, cacheNumbers]) => [name, { ...cacheNumbers, hitRatio: computeHitRatio(cacheNumbers) }] as const,
   );
   const { instances } = caches;
   return {
     timestamp: milliseconds(ctx.clock.now()),
     cacheManager: { cacheNames: Object.keys(caches), stats: Object.fromEntries(stats) },
-    services: { instance: { instanceDetailsCache: { size: instances.size, hitRatio: hitRatioOf(instances) } } },
+    services: { instance: { instanceDetailsCache: { size: instances.size, hitRatio: computeHitRatio(instances) } } },
     summary: {
       totalCaches,
       totalEntries: size,

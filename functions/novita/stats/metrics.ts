@@ -6,7 +6,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { requestTally } from "#http/request/request-tally.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { readCaches, totalOf } from "../internal/cache-numbers.ts";
+import { readCaches, sumCacheNumbers } from "../internal/cache-numbers.ts";
 import { metricsExamples } from "./internal/examples.ts";
 import { countJobs } from "./internal/job-counts.ts";
 import { Metrics } from "./schemas.ts";
@@ -24,7 +24,7 @@ const route = createRoute({
 
 export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
   const { count, rate, byStatus } = requestTally(ctx, ctx.actor.uid);
-  const { hitRatio, size } = totalOf(readCaches(ctx.settings));
+  const { hitRatio, size } = sumCacheNumbers(readCaches(ctx.settings));
   return {
     status: "success" as const,
     timestamp: milliseconds(ctx.clock.now()),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { plainSession as plain } from "#tests/fixtures/catalog-requests.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 import { type OnmemosWorld, onmemosWorld } from "#tests/worlds/onmemos-world.ts";
 
 const id = "ws-my-project-developer-1768932000";
@@ -144,7 +144,7 @@ describe("a command", () => {
     const { world, ask, create, head } = await onmemosWorld({ nodes: [] });
     await create();
     world.compute.program(head(id).uid, { kind: "imageFails", reason: "Image not found" });
-    for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
+    for (const node of newNodes({ "cpu-shared": 1 })) world.compute.setNode(node);
 
     const answers = [
       await ask("POST", session, { command: "x" }),

@@ -4,7 +4,7 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { connectExamples } from "./internal/examples.ts";
-import { Connection, SessionRef, sessionOf, toConnection } from "./schemas.ts";
+import { Connection, getSession, SessionRef, toConnection } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -17,7 +17,7 @@ const route = createRoute({
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
-  toConnection(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
+  toConnection(ctx.settings, await getSession(ctx, params.session_id, "Session")),
 );
 
 export const handler = lambda(endpoint, { table });

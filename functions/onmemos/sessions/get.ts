@@ -4,7 +4,7 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getExamples } from "./internal/examples.ts";
-import { Session, SessionRef, sessionOf, toSession } from "./schemas.ts";
+import { getSession, Session, SessionRef, toSession } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -20,7 +20,7 @@ const route = createRoute({
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
-  toSession(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
+  toSession(ctx.settings, await getSession(ctx, params.session_id, "Session")),
 );
 
 export const handler = lambda(endpoint, { table });

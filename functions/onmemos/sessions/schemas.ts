@@ -68,7 +68,7 @@ export function isSessionId(text: string): boolean {
 }
 
 /** Returns the session of the caller's path while it exists. */
-export async function sessionOf(ctx: UserContext<"table">, id: string, called: Called): Promise<Environment> {
+export async function getSession(ctx: UserContext<"table">, id: string, called: Called): Promise<Environment> {
   const session = isSessionId(id) ? await findEnvironment(ctx, id) : undefined;
   if (!session || isGone(session, ctx.clock.now())) throw notFound(called);
   return session;
@@ -116,7 +116,7 @@ export function toSession(
     provider,
     namespace,
     user,
-    status: statusOf(session),
+    status: toStatus(session),
     ...toConnection(settings, session),
     details: {
       service_name: serviceName(id),
@@ -141,7 +141,7 @@ export function toConnection(
 }
 
 /** From the moment its end is decided it is ending, however far that has come. */
-export function statusOf({ phase, end: { outcome } }: Environment): Status {
+export function toStatus({ phase, end: { outcome } }: Environment): Status {
   const status = statuses[phase];
   return outcome !== null && (status === "creating" || status === "running") ? "terminating" : status;
 }

@@ -3,7 +3,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { sessionOf } from "../sessions/schemas.ts";
+import { getSession } from "../sessions/schemas.ts";
 import { getExamples } from "./internal/examples.ts";
 import { toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
@@ -18,7 +18,7 @@ const route = createRoute({
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
-  toWorkspace(ctx.settings, await sessionOf(ctx, params.workspace_id, "Workspace")),
+  toWorkspace(ctx.settings, await getSession(ctx, params.workspace_id, "Workspace")),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -11,7 +11,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { chatExamples } from "./internal/examples.ts";
-import { Processed, Queued, SessionRef, sessionOf } from "./schemas.ts";
+import { getSession, Processed, Queued, SessionRef } from "./schemas.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;
@@ -47,7 +47,7 @@ export const endpoint = sessionManager.endpoint(
   route,
   { uses: ["table", "queue", "sealer"], reply: z.union([Processed, Queued]) },
   async ({ ctx, params, body }) => {
-    const session = await sessionOf(ctx, params);
+    const session = await getSession(ctx, params);
     const { id: uuid } = session;
     const posted = await postMessage(ctx, uuid, body.message);
     await touchEnvironment(ctx, uuid, ctx.clock.now());

@@ -9,7 +9,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { deleteExamples } from "./internal/examples.ts";
-import { SessionRef, sessionOf } from "./schemas.ts";
+import { getSession, SessionRef } from "./schemas.ts";
 
 const Terminated = z
   .object({
@@ -32,7 +32,7 @@ export const endpoint = sessionManager.endpoint(
   route,
   { uses: ["table", "queue"], timeoutSeconds: 29 },
   async ({ ctx, params }) => {
-    const session = await sessionOf(ctx, params);
+    const session = await getSession(ctx, params);
     await requestDelete(ctx, session.id);
     await callInbox(ctx, session);
     await waitForEnvironment(ctx, session.id, (found) => found === undefined, WAIT_BUDGET_MS);

@@ -8,7 +8,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { readMessageExamples } from "./internal/examples.ts";
-import { ChatMessage, MessageRef, sessionOf } from "./schemas.ts";
+import { ChatMessage, getSession, MessageRef } from "./schemas.ts";
 
 type Outcome = Pick<z.infer<typeof ChatMessage>, "status" | "error">;
 
@@ -27,17 +27,17 @@ const route = createRoute({
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table", "sealer"] }, async ({ ctx, params }) => {
-  const { id: uuid, uid } = await sessionOf(ctx, params);
+  const { id: uuid, uid } = await getSession(ctx, params);
   const { message_id } = params;
   const unknown = new Problem("notFound", `Message ${message_id.slice(0, 64)} not found`);
   if (!/^[1-9]\d{0,11}$/.test(message_id)) throw unknown;
   const n = Number(message_id);
   const message = await readMessage(ctx, uid, n);
   if (!message && !(await wasPosted(ctx, uid, n))) throw unknown;
-  return { uuid, message_id, pod_response: message?.reply ?? null, ...outcomeOf(message) };
+  return { uuid, message_id, pod_response: message?.reply ?? null, ...getOutcome(message) };
 });
 
-function outcomeOf(message: MessageStatus | undefined): Outcome {
+function getOutcome(message: MessageStatus | undefined): Outcome {
   if (!message) return { status: "expired", error: "Answers are kept for 24 hours" };
   if (message.state === "waiting") return { status: "waiting", error: null };
   if (message.state === "dropped") return { status: "failed", error: "The session slept before it got the message" };

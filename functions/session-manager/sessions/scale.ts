@@ -7,7 +7,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { scaleExamples } from "./internal/examples.ts";
-import { resourcesOf, SessionRef, sessionOf } from "./schemas.ts";
+import { getSession, resources, SessionRef } from "./schemas.ts";
 
 const Scale = z
   .object({
@@ -36,8 +36,8 @@ const route = createRoute({
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params, body }) => {
-  const session = await sessionOf(ctx, params);
-  await requestResize(ctx, session.id, resourcesOf[body.scale]);
+  const session = await getSession(ctx, params);
+  await requestResize(ctx, session.id, resources[body.scale]);
   return { uuid: session.id, action: `scale_${body.scale}` as const, status: "success" as const };
 });
 

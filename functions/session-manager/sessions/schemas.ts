@@ -83,7 +83,10 @@ export const SessionSummary = z
  * Returns the session of the caller's path. Throws `notFound` for any other text, and for a session that is being
  * deleted.
  */
-export async function sessionOf(ctx: UserContext<"table">, { uuid }: z.infer<typeof SessionRef>): Promise<Environment> {
+export async function getSession(
+  ctx: UserContext<"table">,
+  { uuid }: z.infer<typeof SessionRef>,
+): Promise<Environment> {
   const unknown = new Problem("notFound", `Session ${uuid.slice(0, 64)} not found`);
   if (!/^[0-9a-f]{8}$/.test(uuid)) throw unknown;
   const session = await getEnvironment(ctx, uuid);
@@ -97,16 +100,16 @@ export function isLeaving({ end: { outcome }, phase }: Pick<Brief, "end" | "phas
 }
 
 /** A session as the platform reaches it; the label of its host name is its own for as long as it lives. */
-export function hostLabelOf(uuid: string): string {
+export function formatHostLabel(uuid: string): string {
   return `vs-code-${uuid}`;
 }
 
 export function workspaceUrl({ scheme, domain }: Pick<Settings, "scheme" | "domain">, uuid: string): string {
-  return `${scheme}://${hostLabelOf(uuid)}.${domain}`;
+  return `${scheme}://${formatHostLabel(uuid)}.${domain}`;
 }
 
 /** docs/apis/session-manager.md#effects-and-times. */
-export const resourcesOf = {
+export const resources = {
   up: { cpus: 2, memoryMb: 2048 },
   down: { cpus: 1, memoryMb: 1024 },
 } as const satisfies Record<string, Resources>;
@@ -119,7 +122,7 @@ export function toSessionState(
   const { uuid, ...shown } = toSessionSummary(settings, session);
   return {
     uuid,
-    replicas: replicasOf[session.phase](session),
+    replicas: replicas[session.phase](session),
     queue_length: waiting,
     session: shown,
     timestamp: wholeSeconds(now),
@@ -136,7 +139,7 @@ export function toSessionSummary(
     workspace_url: workspaceUrl(settings, session.id),
     status: statuses[session.phase](session),
     created_at: wholeSeconds(session.createdAt),
-    last_activity: wholeSeconds(lastActivityOf(session)),
+    last_activity: wholeSeconds(getLastActivity(session)),
   };
 }
 
@@ -144,7 +147,7 @@ const none = () => 0;
 const countOne = () => 1;
 
 /** Pods, whether ready or not. */
-const replicasOf = {
+const replicas = {
   queued: none,
   preparing: countOne,
   active: countOne,
@@ -177,7 +180,7 @@ const statuses = {
 } as const satisfies Record<Phase, (session: Environment) => Status>;
 
 /** Returns when the session was last used. Reading it is no use. */
-function lastActivityOf({
+function getLastActivity({
   createdAt,
   queuedAt,
   use: { lastUsedAt },

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
-import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 
 /** A world in which sessions find room, and a session that is awake. */
 async function sessionWorld(options: Parameters<typeof httpWorld>[0] = {}) {
-  const world = await httpWorld({ nodes: nodesOf({ "cpu-shared": 2 }), ...options });
+  const world = await httpWorld({ nodes: newNodes({ "cpu-shared": 2 }), ...options });
   const key = await world.login();
   const ask = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }> => {
     const response = await world.request(method, path, { key, body });
@@ -17,7 +17,7 @@ async function sessionWorld(options: Parameters<typeof httpWorld>[0] = {}) {
   const { uuid } = created.body;
   await world.advance(10_000);
   const state = async () => (await ask("GET", `/session/${uuid}/status`)).body;
-  return { world, key, ask, created, uuid: String(uuid), state, head: () => headOf(world, uuid) };
+  return { world, key, ask, created, uuid: String(uuid), state, head: () => getHead(world, uuid) };
 }
 
 /** A session that was deleted, whose zip has 4.5 MB by its record. */
@@ -30,7 +30,7 @@ async function largeZip() {
   return made;
 }
 
-function headOf(world: HttpWorld, uuid: string) {
+function getHead(world: HttpWorld, uuid: string) {
   const item = world.table.all().find(({ kind, id }) => kind === "environment" && id === uuid);
   if (!item) throw new Error("No head");
   return parseEnvironment(item);

@@ -9,7 +9,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { sleepExamples } from "./internal/examples.ts";
-import { SessionRef, sessionOf } from "./schemas.ts";
+import { getSession, SessionRef } from "./schemas.ts";
 
 const Asleep = z
   .object({
@@ -33,7 +33,7 @@ export const endpoint = sessionManager.endpoint(
   route,
   { uses: ["table", "queue", "sealer"] },
   async ({ ctx, params }) => {
-    const session = await sessionOf(ctx, params);
+    const session = await getSession(ctx, params);
     await dropMessages(ctx, session);
     await requestStop(ctx, session.id, { reason: "Put to sleep by its owner" });
     return { uuid: session.id, action: "sleep" as const, status: "sleeping" as const };

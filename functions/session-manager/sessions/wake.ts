@@ -9,7 +9,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { wakeExamples } from "./internal/examples.ts";
-import { SessionRef, sessionOf } from "./schemas.ts";
+import { getSession, SessionRef } from "./schemas.ts";
 
 const Waking = z
   .object({
@@ -33,7 +33,7 @@ export const endpoint = sessionManager.endpoint(
   route,
   { uses: ["table", "queue", "sealer"] },
   async ({ ctx, params }) => {
-    const session = await sessionOf(ctx, params);
+    const session = await getSession(ctx, params);
     await requestStart(ctx, session.id);
     await callInbox(ctx, session);
     return { uuid: session.id, action: "wake" as const, status: "waking" as const };

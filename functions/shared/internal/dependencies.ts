@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "#core/context.ts";
-import { clusterStateOf } from "#core/reconciler/cluster-state.ts";
+import { parseClusterState } from "#core/reconciler/cluster-state.ts";
 import { clusterKey } from "#core/store/keys.ts";
 import { unlessUnreadable } from "#core/store/readable.ts";
 import type { Deployment } from "#http/runtime.ts";
@@ -23,7 +23,7 @@ export async function checkDependencies(
   const [table, queue, refusal] = await Promise.all([
     answers(ctx, "table", async () => {
       const item = await ctx.table.get(clusterKey);
-      const state = await unlessUnreadable(ctx, async () => clusterStateOf(item));
+      const state = await unlessUnreadable(ctx, async () => parseClusterState(item));
       if (state) cluster = { reachable: state.reachable, since: state.since };
     }),
     answers(ctx, "queue", () => ctx.queue.depth("work")),
@@ -33,10 +33,10 @@ export async function checkDependencies(
     ctx.log.warn("dependency down", { dependency: "writes", error: refusal });
     return { table: false, queue: false, reason: refusal, cluster };
   }
-  return { table, queue, reason: reasonOf(table, queue), cluster };
+  return { table, queue, reason: findReason(table, queue), cluster };
 }
 
-function reasonOf(table: boolean, queue: boolean): string | undefined {
+function findReason(table: boolean, queue: boolean): string | undefined {
   if (!table) return "Records cannot be read";
   return queue ? undefined : "Messages cannot be read";
 }

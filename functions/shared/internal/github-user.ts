@@ -32,7 +32,7 @@ export async function checkGithubUser(
 
 async function ask(ctx: Context<"githubKeys">, name: string): Promise<string | undefined | "no answer"> {
   try {
-    return await ctx.githubKeys.keysOf(name, PATIENCE_MS);
+    return await ctx.githubKeys.fetchKeys(name, PATIENCE_MS);
   } catch (error) {
     ctx.log.warn("github keys not fetched", { user: name, error: String(error) });
     return "no answer";

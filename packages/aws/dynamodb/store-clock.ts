@@ -16,7 +16,7 @@ export function watchStoreClock(client: DynamoDBDocumentClient, clock: Clock): (
       const sentAt = clock.now();
       const answer = await next(request);
       const at = readAtNow(clock);
-      const aheadMs = leastAheadMs(dateOf(answer.response), { sentAt, receivedAt: at.now });
+      const aheadMs = leastAheadMs(findDate(answer.response), { sentAt, receivedAt: at.now });
       if (aheadMs !== undefined) measured = { aheadMs, at };
       return answer;
     },
@@ -50,7 +50,7 @@ const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2}
 const NO_DATE_BEFORE = Date.UTC(2025, 0, 1);
 
 /** The SDK types the raw answer as unknown. */
-function dateOf(response: unknown): string | undefined {
+function findDate(response: unknown): string | undefined {
   const { headers } = (response ?? {}) as { readonly headers?: Readonly<Record<string, string | undefined>> };
   return headers?.date;
 }

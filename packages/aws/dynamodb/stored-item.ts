@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import { briefOf, type Item, type Stored } from "#core/ports/table.ts";
+import { type Item, type Stored, toBrief } from "#core/ports/table.ts";
 import { withNewestWriter } from "#core/store/writers.ts";
 import { indexFields } from "./table-definition.ts";
 
@@ -42,7 +42,7 @@ export async function fromAttributes(attributes: Attributes): Promise<Item> {
 
 function plainPart(item: Stored): Attributes {
   const fields = item as Stored & Attributes;
-  const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers, ...briefOf(item) };
+  const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers, ...toBrief(item) };
   for (const { partition, sort, sortType, projected } of Object.values(indexFields)) {
     if (!isFit(fields[partition], "S") || !isFit(fields[sort], sortType)) continue;
     for (const name of [partition, sort, ...projected]) plain[name] = fields[name];

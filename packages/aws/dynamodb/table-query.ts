@@ -22,7 +22,7 @@ export async function queryItems(
   const { Items = [], LastEvaluatedKey } = await documents.send(command);
   const isPart = "index" in query || query.brief;
   const items = await Promise.all(Items.map(isPart ? withoutWriters : fromAttributes));
-  return LastEvaluatedKey ? { items, next: cursorOf(query, LastEvaluatedKey) } : { items };
+  return LastEvaluatedKey ? { items, next: getCursor(query, LastEvaluatedKey) } : { items };
 }
 
 /** Counts an index range up to its limit. DynamoDB reads the entries, at most 1 MB a call, and sends none of them. */
@@ -67,7 +67,7 @@ function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
   const fields = indexFields[index];
   const [pk, sk, sort] = after === undefined ? [] : cursorParts(after);
   const start = { pk, sk, [fields.partition]: partition, [fields.sort]: sort };
-  const range = rangeOf(from, to);
+  const range = getRange(from, to);
   return {
     IndexName: index,
     KeyConditionExpression: `#partition = :partition${range}`,
@@ -82,7 +82,7 @@ function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
 }
 
 /** DynamoDB takes one condition on the sort value, so both ends are one. */
-function rangeOf(from: IndexQuery["from"], to: IndexQuery["to"]): string {
+function getRange(from: IndexQuery["from"], to: IndexQuery["to"]): string {
   if (from !== undefined && to !== undefined) return " AND #sort BETWEEN :from AND :to";
   if (from !== undefined) return " AND #sort >= :from";
   return to === undefined ? "" : " AND #sort <= :to";
@@ -94,7 +94,7 @@ async function withoutWriters(attributes: Attributes): Promise<Item> {
 }
 
 /** Holds no partition, so that a cursor cannot lead into another one. */
-function cursorOf(query: PartitionQuery | IndexQuery, last: Attributes): string {
+function getCursor(query: PartitionQuery | IndexQuery, last: Attributes): string {
   const { pk, sk } = last;
   const parts = "index" in query ? [pk, sk, last[indexFields[query.index].sort]] : [sk];
   return Buffer.from(JSON.stringify(parts)).toString("base64url");

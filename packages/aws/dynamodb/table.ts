@@ -52,7 +52,7 @@ export function dynamoTable({ client, tableName, clock = systemClock() }: Dynamo
       if (only) await putTogether(documents, tableName, puts);
     },
     async remove({ pk, sk }, { ifWriter }) {
-      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifWriter) });
+      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...buildCondition(ifWriter) });
       await documents.send(command).catch(toConflict({ pk, sk }));
     },
     query: (query) => queryItems(documents, tableName, query),
@@ -68,7 +68,7 @@ async function putOne(
   ifWriter: string | null | undefined,
 ): Promise<void> {
   const Item = await toAttributes(item);
-  const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifWriter) });
+  const command = new PutCommand({ TableName: tableName, Item, ...buildCondition(ifWriter) });
   await documents.send(command).catch(toConflict(item));
 }
 
@@ -82,12 +82,12 @@ async function putTogether(
     throw new Error(`putAll takes at most ${MOST_PUT_AT_ONCE} items, not ${puts.length}`);
   const TransactItems = await Promise.all(
     puts.map(async ({ item, ifWriter }) => {
-      return { Put: { TableName: tableName, Item: await toAttributes(item), ...conditionOf(ifWriter) } };
+      return { Put: { TableName: tableName, Item: await toAttributes(item), ...buildCondition(ifWriter) } };
     }),
   );
   await documents.send(new TransactWriteCommand({ TransactItems })).catch((error: unknown) => {
     const at = refusedPut(error);
-    throw at === undefined ? error : new Conflict(keyTextOf(puts[at]?.item));
+    throw at === undefined ? error : new Conflict(formatKeyText(puts[at]?.item));
   });
 }
 
@@ -102,7 +102,7 @@ function refusedPut(error: unknown): number | undefined {
   return at < 0 ? undefined : at;
 }
 
-function conditionOf(ifWriter: string | null | undefined) {
+function buildCondition(ifWriter: string | null | undefined) {
   if (ifWriter === undefined) return {};
   if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
   const ExpressionAttributeNames = { "#writers": "writers" };
@@ -124,10 +124,10 @@ const refusals: readonly string[] = ["ConditionalCheckFailedException", "Transac
 function toConflict(key: Key): (error: unknown) => never {
   return (error) => {
     const isRefused = error instanceof Error && refusals.includes(error.name);
-    throw isRefused ? new Conflict(keyTextOf(key)) : error;
+    throw isRefused ? new Conflict(formatKeyText(key)) : error;
   };
 }
 
-function keyTextOf(key: Key | undefined): string {
+function formatKeyText(key: Key | undefined): string {
   return key ? `${key.pk}|${key.sk}` : "";
 }

@@ -9,7 +9,7 @@ import {
 import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
-import { hasTag, recordOf, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
+import { findRecordKey, hasTag, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
 import { inWords, isNotFound, unlessNotFound } from "./ec2-client.ts";
 
 export type EbsSnapshots = Pick<
@@ -42,19 +42,19 @@ async function createSnapshot(
   const values = { [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.attempt]: attempt };
   const command = new CreateSnapshotCommand({
     VolumeId,
-    Description: descriptionOf(deployment, attempt),
+    Description: formatDescription(deployment, attempt),
     TagSpecifications: specified("snapshot", { ...values, ...recordTag(key), [tagName.name]: name }),
   });
-  return snapshotOf(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
+  return toSnapshot(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
 }
 
 /** A description cannot be changed, so it names the maker of a snapshot even after its tags are gone. */
-function descriptionOf(deployment: string, attempt: string): string {
+function formatDescription(deployment: string, attempt: string): string {
   return `Berth ${deployment} ${attempt}`;
 }
 
-function attemptOf({ Description = "" }: Ec2Snapshot, deployment: string): string | undefined {
-  const mark = descriptionOf(deployment, "");
+function findAttempt({ Description = "" }: Ec2Snapshot, deployment: string): string | undefined {
+  const mark = formatDescription(deployment, "");
   return Description.startsWith(mark) ? Description.slice(mark.length) : undefined;
 }
 
@@ -64,7 +64,9 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
   const query = { OwnerIds: ["self"], Filters: [{ Name: "volume-id", Values: [volumeId] }] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
     found.push(
-      ...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((snapshot) => ownOf(snapshot, deployment)),
+      ...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((snapshot) =>
+        toOwnSnapshots(snapshot, deployment),
+      ),
     );
   }
   return found;
@@ -75,33 +77,33 @@ async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<O
   const found: OwnedSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    const ownSnapshots = Snapshots.flatMap((snapshot) => ownOf(snapshot, deployment));
-    found.push(...ownSnapshots.map(({ id, tags, state }) => ownedOf(id, tags.key, state === "pending")));
+    const ownSnapshots = Snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment));
+    found.push(...ownSnapshots.map(({ id, tags, state }) => toOwnedSnapshot(id, tags.key, state === "pending")));
   }
   return found;
 }
 
-function ownedOf(id: string, key: string | undefined, isPending: boolean): OwnedSnapshot {
+function toOwnedSnapshot(id: string, key: string | undefined, isPending: boolean): OwnedSnapshot {
   return { id, key: key ?? null, ...(isPending && { isPending }) };
 }
 
-function ownOf(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {
-  const attempt = attemptOf(snapshot, deployment);
-  return attempt === undefined ? [] : [snapshotOf(snapshot, attempt)];
+function toOwnSnapshots(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {
+  const attempt = findAttempt(snapshot, deployment);
+  return attempt === undefined ? [] : [toSnapshot(snapshot, attempt)];
 }
 
 async function findSnapshot({ client, deployment }: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
   if (!isId(id, "snap")) return undefined;
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
   const found = await unlessNotFound(client.send(command)).catch(inWords);
-  return found?.Snapshots?.flatMap((snapshot) => ownOf(snapshot, deployment))[0];
+  return found?.Snapshots?.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment))[0];
 }
 
 /** Gives one of the deployment's snapshots its tag back. Reports whether the tag was missing. */
 export async function putTagBack({ client, deployment, changing }: EbsOptions, id: string): Promise<boolean> {
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
   const [found] = (await unlessNotFound(client.send(command)).catch(inWords))?.Snapshots ?? [];
-  if (!found || attemptOf(found, deployment) === undefined) return false;
+  if (!found || findAttempt(found, deployment) === undefined) return false;
   if (tagValue(found.Tags, tagName.deployment) !== undefined) return false;
   const Tags = tagged({ [tagName.deployment]: deployment });
   await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() }).catch(inWords);
@@ -113,12 +115,12 @@ const states = new Map<string, VolumeSnapshot["state"]>([
   ["error", "failed"],
 ]);
 
-function snapshotOf({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt: string): VolumeSnapshot {
+function toSnapshot({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt: string): VolumeSnapshot {
   if (SnapshotId === undefined || StartTime === undefined)
     throw new Error("EC2 answered a snapshot without an id or time");
   const name = tagValue(Tags, tagName.name);
   const disk = tagValue(Tags, tagName.disk);
-  const key = recordOf(Tags);
+  const key = findRecordKey(Tags);
   return {
     id: SnapshotId,
     state: states.get(State ?? "") ?? "pending",

@@ -27,7 +27,7 @@ export function recordTag(key: string | undefined): Readonly<Record<string, stri
 }
 
 /** The key of the record that these name; undefined: none. */
-export function recordOf(tags: readonly Tag[] | undefined): string | undefined {
+export function findRecordKey(tags: readonly Tag[] | undefined): string | undefined {
   const value = tagValue(tags, tagName.record);
   return value ? Buffer.from(value, "base64url").toString() : undefined;
 }

@@ -12,9 +12,9 @@ import { LISTED_MS } from "#core/reconciler/making.ts";
 import { readConfig } from "../settings/config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
-import { hasTag, recordOf, recordTag, specified, tagName } from "./ebs-tags.ts";
+import { findRecordKey, hasTag, recordTag, specified, tagName } from "./ebs-tags.ts";
 import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
-import { instanceIdOf } from "./ec2-machines.ts";
+import { parseInstanceId } from "./ec2-machines.ts";
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
 
@@ -37,7 +37,7 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     listVolumes: (token) => listVolumes(options, token),
     listOwned: () => listOwned(options),
     removeVolume: (id) => removeVolume(options, id),
-    detachVolume: (id, { providerId }) => detachVolume(options, id, instanceIdOf(providerId)),
+    detachVolume: (id, { providerId }) => detachVolume(options, id, parseInstanceId(providerId)),
     // A volume of EBS has no files that Berth could read.
     startArchive: async () => undefined,
     findArchive: async () => ({ state: "failed", bytes: 0 }),
@@ -105,7 +105,7 @@ async function isRemovedBy(client: Ec2Clients["client"], id: string, limit: Limi
 
 async function findVolume({ client }: EbsOptions, id: string): Promise<Volume | undefined> {
   const found = isId(id, "vol") ? await describe(client, id) : undefined;
-  return found && volumeOf(found);
+  return found && getVolume(found);
 }
 
 /** Of a call that changes something, what it asks for before as well. */
@@ -124,7 +124,7 @@ async function listVolumes({ client, deployment }: EbsOptions, token: string): P
   const Filters = [hasTag(tagName.deployment, deployment), hasTag(tagName.token, token)];
   const found: Volume[] = [];
   for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((volume) => volumeOf(volume) ?? []));
+    found.push(...page.flatMap((volume) => getVolume(volume) ?? []));
   }
   return found;
 }
@@ -133,18 +133,18 @@ async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolum
   const Filters = [hasTag(tagName.deployment, deployment)];
   const found: OwnedVolume[] = [];
   for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((volume) => ownedOf(volume) ?? []));
+    found.push(...page.flatMap((volume) => findOwned(volume) ?? []));
   }
   return found;
 }
 
-function ownedOf(volume: Ec2Volume): OwnedVolume | undefined {
-  const id = volumeOf(volume)?.id;
-  return id === undefined ? undefined : { id, key: recordOf(volume.Tags) ?? null, sizeGb: volume.Size };
+function findOwned(volume: Ec2Volume): OwnedVolume | undefined {
+  const id = getVolume(volume)?.id;
+  return id === undefined ? undefined : { id, key: findRecordKey(volume.Tags) ?? null, sizeGb: volume.Size };
 }
 
 /** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */
-function volumeOf(volume: Ec2Volume): Volume | undefined {
+function getVolume(volume: Ec2Volume): Volume | undefined {
   const { VolumeId: id, AvailabilityZone: zone, Attachments = [], State } = volume;
   if (id === undefined || zone === undefined || isRemoved(volume) || State === "error") return undefined;
   const attached = State === "in-use" || Attachments.some((attachment) => attachment.State !== "detached");

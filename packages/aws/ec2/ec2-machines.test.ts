@@ -7,15 +7,15 @@ import { ec2Machines } from "./ec2-machines.ts";
 
 const id = "i-0123456789abcdef0";
 let ec2: FakeEc2;
-let stateOf: (providerId: string) => Promise<MachineState>;
+let getState: (providerId: string) => Promise<MachineState>;
 let close: () => void;
 
 beforeAll(async () => {
   ec2 = await startEc2();
   const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
   const { client } = ec2Clients({ endpoint: ec2.endpoint, region: "us-east-2", credentials }, patient);
-  const machineOf = ec2Machines(client);
-  stateOf = (providerId) => machineOf({ name: "n", uid: "u", providerId });
+  const getMachine = ec2Machines(client);
+  getState = (providerId) => getMachine({ name: "n", uid: "u", providerId });
   close = () => client.destroy();
 });
 afterAll(async () => {
@@ -32,22 +32,22 @@ it.each([
 ])("an instance that is %s is %s to the core", async (state, expected) => {
   ec2.instances.set(id, state);
 
-  expect(await stateOf(`aws:///us-east-2a/${id}`)).toBe(expected);
+  expect(await getState(`aws:///us-east-2a/${id}`)).toBe(expected);
 });
 
 it("an instance that EC2 does not know is gone", async () => {
-  expect(await stateOf("aws:///us-east-2a/i-0fedcba9876543210")).toBe("gone");
+  expect(await getState("aws:///us-east-2a/i-0fedcba9876543210")).toBe("gone");
 });
 
 it("nobody knows of a machine that is not EC2's, and EC2 is not asked", async () => {
   const before = ec2.calls.length;
 
-  expect(await stateOf("gce://project/zone/name")).toBe("unknown");
+  expect(await getState("gce://project/zone/name")).toBe("unknown");
   expect(ec2.calls).toHaveLength(before);
 });
 
 it("an EC2 that refuses says nothing of the machine", async () => {
   ec2.next("DescribeInstances", { effect: false, status: 403, code: "UnauthorizedOperation" });
 
-  await expect(stateOf(`aws:///us-east-2a/${id}`)).rejects.toThrow();
+  await expect(getState(`aws:///us-east-2a/${id}`)).rejects.toThrow();
 });

@@ -11,7 +11,7 @@ const gone = new Set(["terminated", "stopped"]);
  */
 export function ec2Machines(client: EC2Client): (node: NodeRef) => Promise<MachineState> {
   return async ({ providerId }) => {
-    const id = instanceIdOf(providerId);
+    const id = parseInstanceId(providerId);
     if (id === undefined) return "unknown";
     const found = await unlessNotFound(client.send(new DescribeInstancesCommand({ InstanceIds: [id] })));
     const [instance] = (found?.Reservations ?? []).flatMap(({ Instances = [] }) => Instances);
@@ -21,6 +21,6 @@ export function ec2Machines(client: EC2Client): (node: NodeRef) => Promise<Machi
 }
 
 /** `aws:///us-east-2a/i-0123456789abcdef0`, as the cloud provider of Kubernetes writes it. */
-export function instanceIdOf(providerId: string | null): string | undefined {
+export function parseInstanceId(providerId: string | null): string | undefined {
   return /^aws:\/\/\/[a-z0-9-]+\/(i-[0-9a-f]{8,17})$/.exec(providerId ?? "")?.[1];
 }

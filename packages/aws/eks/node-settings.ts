@@ -6,7 +6,7 @@ import { list } from "../settings/setting-forms.ts";
 export function nodeGroups() {
   return list(NODE_GROUP, "node groups like p5.48xlarge=10 or p5.48xlarge=10:600:us-east-2a+us-east-2b")
     .default([])
-    .transform((groups) => groups.map(nodeGroupOf))
+    .transform((groups) => groups.map(getNodeGroup))
     .refine(isOfKnownTypes, "must name each known instance type at most once");
 }
 
@@ -14,7 +14,7 @@ export function nodeGroups() {
 export function nodeTypes() {
   return list(NODE_TYPE, "label selectors with instance types, like gpu.vendor/model=h100=p5.48xlarge")
     .default([])
-    .transform((rules) => rules.map(nodeTypeOf))
+    .transform((rules) => rules.map(getNodeType))
     .refine((rules) => rules.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types");
 }
 
@@ -22,7 +22,7 @@ const NODE_GROUP = /^[a-z0-9.-]{1,40}=\d{1,5}(:\d{1,4}(:[a-z0-9-]{1,40}(\+[a-z0-
 const STARTUP_SECONDS = 300;
 
 /** `<instance type>=<most machines>[:<seconds until one is ready>[:<zone>+<zone>]]`. */
-function nodeGroupOf(text: string): NodeGroup {
+function getNodeGroup(text: string): NodeGroup {
   const [name = "", rest = ""] = text.split("=");
   const [most = "", seconds = "", zones = ""] = rest.split(":");
   const startupMs = Number(seconds || STARTUP_SECONDS) * 1000;
@@ -38,7 +38,7 @@ function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {
 const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
 
 /** `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
-function nodeTypeOf(text: string): { label: string; value: string | null; instanceType: string } {
+function getNodeType(text: string): { label: string; value: string | null; instanceType: string } {
   const [label = "", ...rest] = text.split("=");
   const instanceType = rest.pop() ?? "";
   return { label, value: rest[0] ?? null, instanceType };

@@ -17,10 +17,10 @@ export function decrypt(key: KeyObject, bytes: Uint8Array, context: string): str
   const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
   decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(-tagBytes));
   const text = decipher.update(bytes.subarray(nonceBytes, -tagBytes));
-  return Buffer.concat([text, finalOf(decipher)]).toString("utf8");
+  return Buffer.concat([text, getFinal(decipher)]).toString("utf8");
 }
 
-function finalOf(decipher: DecipherGCM): Buffer {
+function getFinal(decipher: DecipherGCM): Buffer {
   try {
     return decipher.final();
   } catch {

@@ -56,7 +56,7 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
 
   async function makeKey(): Promise<DataKey> {
     const { plain, encrypted } = await kms.newDataKey();
-    const made = { key: keyOf(plain), encrypted: encrypted.toString("base64url") };
+    const made = { key: getKey(plain), encrypted: encrypted.toString("base64url") };
     await keep(made.encrypted, Promise.resolve(made.key));
     return made;
   }
@@ -86,7 +86,7 @@ export function dataKeys(kms: Kms, now: () => number): DataKeys {
 
 async function openKey(kms: Kms, encrypted: string): Promise<KeyObject> {
   try {
-    return keyOf(await kms.openDataKey(Buffer.from(encrypted, "base64url")));
+    return getKey(await kms.openDataKey(Buffer.from(encrypted, "base64url")));
   } catch (error) {
     // Only this error says that the text is not ours. Denied, disabled and throttled pass: no sealed data is given up
     // for them.
@@ -95,7 +95,7 @@ async function openKey(kms: Kms, encrypted: string): Promise<KeyObject> {
   }
 }
 
-function keyOf(plain: Buffer): KeyObject {
+function getKey(plain: Buffer): KeyObject {
   const key = createSecretKey(plain);
   plain.fill(0);
   return key;

@@ -15,7 +15,7 @@ export function keyFileSealer(path: string): Sealer {
 }
 
 /** Which key that is, for whoever does not have it: a hash, of which 64 bits are enough to tell it from another. */
-export function keyIdOf(path: string): string {
+export function readKeyId(path: string): string {
   return createHash("sha256").update("which sealing key").update(readKey(path)).digest("hex").slice(0, 16);
 }
 

@@ -8,7 +8,7 @@ import { type FakeKms, startKms } from "#tests/aws/kms.ts";
 import { patientCalls } from "#tests/aws/patient.ts";
 import { sealerConformance } from "#tests/conformance/sealer.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type Kms, kmsOf } from "./kms.ts";
+import { createKms, type Kms } from "./kms.ts";
 import { kmsSealer } from "./kms-sealer.ts";
 
 const minute = 60_000;
@@ -36,7 +36,7 @@ afterAll(() => kms.stop());
 /** Of a process of its own. */
 function newSealer(patience = patientCalls) {
   const place = { name: "kms", region: "us-east-2", url: kms.endpoint, credentials: () => fakeKey };
-  return kmsSealer(kmsOf({ ...place, log, patience }, "alias/berth"), () => now);
+  return kmsSealer(createKms({ ...place, log, patience }, "alias/berth"), () => now);
 }
 
 function randomKey() {

@@ -4,14 +4,14 @@ import { readConfig } from "../settings/config.ts";
 import { environmentCredentials } from "../sts/environment-credentials.ts";
 import { decrypt, encrypt } from "./aes-gcm.ts";
 import { dataKeys } from "./data-keys.ts";
-import { type Kms, kmsOf } from "./kms.ts";
+import { createKms, type Kms } from "./kms.ts";
 
 /** This deployment's sealer. It uses the KMS key that SEALER_KEY_ID names. */
 export const sealer = (): Sealer => {
   const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);
   const { SEALER_KEY_ID, AWS_REGION: region, AWS_ENDPOINT_URL_KMS } = config;
   const url = AWS_ENDPOINT_URL_KMS ?? `https://kms.${region}.amazonaws.com`;
-  return kmsSealer(kmsOf({ name: "kms", region, url, credentials: environmentCredentials }, SEALER_KEY_ID));
+  return kmsSealer(createKms({ name: "kms", region, url, credentials: environmentCredentials }, SEALER_KEY_ID));
 };
 
 /**

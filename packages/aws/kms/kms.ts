@@ -9,16 +9,16 @@ export interface Kms {
 }
 
 /** KMS with this key: an id, an ARN or an alias (`alias/berth`). */
-export function kmsOf(service: AwsService, keyId: string): Kms {
+export function createKms(service: AwsService, keyId: string): Kms {
   return {
     async newDataKey() {
       const input = { KeyId: keyId, KeySpec: "AES_256", EncryptionContext: context };
       const { Plaintext, CiphertextBlob } = await call(service, "GenerateDataKey", input);
-      return { plain: bytesOf(Plaintext), encrypted: bytesOf(CiphertextBlob) };
+      return { plain: getBytes(Plaintext), encrypted: getBytes(CiphertextBlob) };
     },
     async openDataKey(encrypted) {
       const input = { CiphertextBlob: Buffer.from(encrypted).toString("base64"), EncryptionContext: context };
-      return bytesOf((await call(service, "Decrypt", input)).Plaintext);
+      return getBytes((await call(service, "Decrypt", input)).Plaintext);
     },
   };
 }
@@ -37,7 +37,7 @@ async function call(service: AwsService, name: string, input: object): Promise<R
   return JSON.parse(Buffer.from(answer).toString("utf8")) as Record<string, unknown>;
 }
 
-function bytesOf(field: unknown): Buffer {
+function getBytes(field: unknown): Buffer {
   if (typeof field !== "string" || field === "") throw new Error("KMS answered without a key");
   return Buffer.from(field, "base64");
 }

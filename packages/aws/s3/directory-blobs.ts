@@ -10,7 +10,7 @@ const patienceMs = 2_000;
 export function directoryBlobs(directory: string): Blobs {
   return {
     async put(name, bytes) {
-      const path = pathOf(directory, name);
+      const path = formatPath(directory, name);
       const draft = join(directory, `.${randomUUID()}`);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       try {
@@ -24,19 +24,19 @@ export function directoryBlobs(directory: string): Blobs {
       }
     },
     async get(name) {
-      const path = pathOf(directory, name);
+      const path = formatPath(directory, name);
       return readFile(path, { signal: AbortSignal.timeout(patienceMs) }).catch(unlessMissing);
     },
-    async sizeOf(name) {
-      const found = await stat(pathOf(directory, name)).catch(unlessMissing);
+    async getSize(name) {
+      const found = await stat(formatPath(directory, name)).catch(unlessMissing);
       return found?.isFile() ? found.size : undefined;
     },
     async remove(name) {
-      const path = pathOf(directory, name);
+      const path = formatPath(directory, name);
       await rm(path, { force: true });
       await rmdir(dirname(path)).catch(() => undefined);
     },
-    removeUnder: async (name) => rm(pathOf(directory, name), { recursive: true, force: true }),
+    removeUnder: async (name) => rm(formatPath(directory, name), { recursive: true, force: true }),
     // Nobody serves the directory.
     urlToGet: async (name) => requireBlobName(name),
     urlToPut: async (name) => requireBlobName(name),
@@ -52,7 +52,7 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-function pathOf(directory: string, name: string): string {
+function formatPath(directory: string, name: string): string {
   requireBlobName(name);
   return join(directory, name);
 }

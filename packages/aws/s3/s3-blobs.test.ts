@@ -54,7 +54,7 @@ describe("blobs in S3", () => {
       Array(3).fill(["AccessDenied", false]),
     );
     expect(noBucket).toMatchObject({ message: "S3 GetObject: NoSuchBucket: Why: NoSuchBucket" });
-    await expect(blobsIn("another").sizeOf("logs/a")).rejects.toThrow("NoSuchBucket");
+    await expect(blobsIn("another").getSize("logs/a")).rejects.toThrow("NoSuchBucket");
     expect(s3.calls).toHaveLength(5);
   });
 

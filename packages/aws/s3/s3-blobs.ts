@@ -31,7 +31,7 @@ export function s3Blobs(service: AwsService): Blobs {
       await call("PutObject", "PUT", name, { headers: { "content-type": plainBytes }, body: new Uint8Array(bytes) });
     },
     get: async (name) => call("GetObject", "GET", name).catch(unlessMissing),
-    async sizeOf(name) {
+    async getSize(name) {
       requireBlobName(name);
       const { objects } = await listPage(service, { prefix: name, "max-keys": "1" });
       return objects.find((entry) => entry.name === name)?.bytes;

@@ -11,8 +11,8 @@ export interface AllowList {
 /** Of names, addresses and networks as WEBHOOK_ALLOW lists them. Throws for a network that is none. */
 export function allowList(entries: readonly string[]): AllowList {
   const hosts = new Set(entries.filter((entry) => !isNetwork(entry)).map((entry) => entry.toLowerCase()));
-  const networks = entries.filter(isNetwork).map(networkOf);
-  return { hasHost: (hostname) => hosts.has(hostname), hasAddress: (address) => isIn(networks, addressOf(address)) };
+  const networks = entries.filter(isNetwork).map(getNetwork);
+  return { hasHost: (hostname) => hosts.has(hostname), hasAddress: (address) => isIn(networks, getAddress(address)) };
 }
 
 /**
@@ -20,7 +20,7 @@ export function allowList(entries: readonly string[]): AllowList {
  * own services, or no single machine at all. An IPv6 address that holds an IPv4 one is judged as both.
  */
 export function isPrivateAddress(address: string): boolean {
-  return isIn(privateNetworks(), addressOf(address)) || isIn(privateNetworks(), parse(address));
+  return isIn(privateNetworks(), getAddress(address)) || isIn(privateNetworks(), parse(address));
 }
 
 /** Names that always mean this machine, whether or not the resolver knows them (RFC 6761). */
@@ -31,8 +31,8 @@ export function isLoopbackName(hostname: string): boolean {
 /** The machine itself and what hands out its credentials: not even an allow-list may name them where it is deployed. */
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
-  const networks = [networkOf(entry)];
-  return isIn(ownNetworks(), addressOf(baseOf(entry))) || ownAddresses().some((address) => isIn(networks, address));
+  const networks = [getNetwork(entry)];
+  return isIn(ownNetworks(), getAddress(getBase(entry))) || ownAddresses().some((address) => isIn(networks, address));
 }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -48,11 +48,11 @@ const privateNetworks = parsedLater(() =>
     .trim()
     .split(/\s+/)
     .concat(metadataAddresses)
-    .map(networkOf),
+    .map(getNetwork),
 );
 
 const ownNetworks = parsedLater(() =>
-  ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(networkOf),
+  ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(getNetwork),
 );
 const ownAddresses = parsedLater(() =>
   [..."127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" "), ...metadataAddresses].map(
@@ -70,14 +70,14 @@ function parsedLater<Parsed>(parseList: () => readonly Parsed[]): () => readonly
 }
 
 function isNetwork(entry: string): boolean {
-  return isIP(baseOf(entry)) !== 0;
+  return isIP(getBase(entry)) !== 0;
 }
 
-function baseOf(entry: string): string {
+function getBase(entry: string): string {
   return entry.replace(/\/\d+$/, "");
 }
 
-function networkOf(entry: string): Network {
+function getNetwork(entry: string): Network {
   if (entry.includes("/")) return ipaddr.parseCIDR(entry);
   const address = ipaddr.parse(entry);
   return [address, address.kind() === "ipv6" ? 128 : 32];
@@ -98,15 +98,15 @@ function parse(text: string): Address {
 }
 
 /** As IPv4 where it holds one. */
-function addressOf(text: string): Address {
+function getAddress(text: string): Address {
   const address = parse(text);
   return address instanceof ipaddr.IPv6 ? (innerAddress(address) ?? address) : address;
 }
 
-const sixToFour = parsedLater(() => [networkOf("2002::/16")]);
+const sixToFour = parsedLater(() => [getNetwork("2002::/16")]);
 
 /** Of mapped, compatible (so `::` and `::1` too), translated (RFC 2765) and NAT64 (RFC 6052) addresses. */
-const beforeIpv4 = parsedLater(() => ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(networkOf));
+const beforeIpv4 = parsedLater(() => ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(getNetwork));
 
 /** Also in 6to4 (RFC 3056) and ISATAP (RFC 5214) addresses. */
 function innerAddress(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {

@@ -37,7 +37,7 @@ function parsed(names: readonly ConfigName[], environment: Environment) {
   const knownValue = givenSettings(environment);
   const notGiven = knownValue ? names.filter((name) => !knownValue.includes(name)) : [];
   const refused = notGiven.map((name) => `  ${name} is not passed to this function`);
-  return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(lineOf) ?? [])] };
+  return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(formatLine) ?? [])] };
 }
 
 /**
@@ -62,6 +62,6 @@ const givenOnLambda: readonly ConfigName[] = [
   "ALLOWED_ROLES",
 ];
 
-function lineOf({ path, message }: z.core.$ZodIssue): string {
+function formatLine({ path, message }: z.core.$ZodIssue): string {
   return `  ${String(path[0])} ${message}`;
 }

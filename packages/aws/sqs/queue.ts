@@ -29,7 +29,9 @@ export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {
     async send(queueName, message, options = {}) {
       const fields = queueName === "pools" ? fifoFields(options) : standardFields(options);
-      await client.send(new SendMessageCommand({ QueueUrl: urls[queueName], MessageBody: bodyOf(message), ...fields }));
+      await client.send(
+        new SendMessageCommand({ QueueUrl: urls[queueName], MessageBody: getBody(message), ...fields }),
+      );
     },
     async depth(queueName) {
       const AttributeNames = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"] as const;
@@ -64,6 +66,6 @@ function requireDelay(delaySeconds: number): void {
 }
 
 /** In ASCII: SQS refuses some characters (U+FFFE, most controls) that a JSON text may hold as they are. */
-function bodyOf(message: ReconcileRequest): string {
+function getBody(message: ReconcileRequest): string {
   return JSON.stringify(message).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

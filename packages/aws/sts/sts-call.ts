@@ -24,16 +24,16 @@ async function askOnce({ url, method, headers, body }: SignedIdentityRequest): P
   const signal = AbortSignal.timeout(tryMs);
   const sent = body === undefined ? {} : { body };
   const response = await fetch(url, { method, headers, redirect: "manual", signal, ...sent });
-  const text = await textOf(response);
+  const text = await readText(response);
   if (response.status === 200) return callerIn(text);
-  const code = fieldOf(text, "Code");
+  const code = findField(text, "Code");
   if (response.status >= 400 && response.status < 500 && code && !code.startsWith("Throttl")) {
     throw new IdentityRefused(code);
   }
   throw new Error(`STS answered ${response.status}`);
 }
 
-async function textOf(response: Response): Promise<string> {
+async function readText(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
@@ -45,14 +45,14 @@ async function textOf(response: Response): Promise<string> {
 }
 
 function callerIn(text: string): CallerIdentity {
-  const account = fieldOf(text, "Account");
-  const arn = fieldOf(text, "Arn");
+  const account = findField(text, "Account");
+  const arn = findField(text, "Arn");
   if (!account || !arn) throw new Error("STS answered without an identity");
   return { account, arn };
 }
 
 /** STS answers in XML, or in JSON to a request that was signed with `accept: application/json`. */
-function fieldOf(text: string, name: string): string | undefined {
+function findField(text: string, name: string): string | undefined {
   return new RegExp(`<${name}>([^<]{1,2048})</${name}>|"${name}":"([^"\\\\]{1,2048})"`)
     .exec(text)
     ?.slice(1)

@@ -67,7 +67,7 @@ test("a stack in the background starts, stops, and takes its environments over a
   expect((await berth("stack", "start")).stdout).toMatch(/^The stack runs already at http:/);
   expect((await berth("stack", "status")).stdout).toMatch(/^State +ready$/m);
   expect((await berth("up", "-t", "cpu", "lives", "--", "sleep 600")).code).toBe(0);
-  const [{ run, pid }] = runsOf(home) as [{ run: string; pid: number }];
+  const [{ run, pid }] = listRuns(home) as [{ run: string; pid: number }];
 
   expect((await berth("stack", "stop")).stdout).toContain("Its environments go on");
   expect((await berth("stack", "status", "--json")).stdout).toBe(`{"running":false,"home":"${home}"}\n`);
@@ -86,7 +86,7 @@ test("a stack in the background starts, stops, and takes its environments over a
 });
 
 /** The runs of a home, each with its first process. */
-function runsOf(of: string) {
+function listRuns(of: string) {
   const seen = processesOfHome(of, new Set()).map(({ environment, pid }) => ({
     run: environment.get("BERTH_RUN"),
     pid,

@@ -85,7 +85,7 @@ test.each([
   ["name: \u001B[31m", "line 1, column 7: name takes the job's name: "],
   ['"\\e[31m": 1', "line 1, column 1: there is no key '\uFFFD[31m'"],
 ])("the file %j is refused at its place", (text, words) => {
-  const refusal = refusalOf(() => parseJobFile(text, "berth.yaml"));
+  const refusal = findRefusal(() => parseJobFile(text, "berth.yaml"));
 
   expect(refusal).toMatchObject({ exitCode: 2 });
   expect(refusal?.message).toContain(`berth.yaml, ${words}`);
@@ -101,7 +101,7 @@ test.each([
     ["a: &a [x]", ...Array.from("bcdefghijk", (name, at) => `${name}: &${name} [*${"abcdefghij"[at]}]`)].join("\n"),
   ],
 ])("%s are refused", (_, text) => {
-  expect(refusalOf(() => parseJobFile(text, "berth.yaml"))).toMatchObject({ exitCode: 2 });
+  expect(findRefusal(() => parseJobFile(text, "berth.yaml"))).toMatchObject({ exitCode: 2 });
 });
 
 test("a file beyond 64 KiB, a directory, a named pipe and a file that is missing are refused before they are read", () => {
@@ -109,11 +109,11 @@ test("a file beyond 64 KiB, a directory, a named pipe and a file that is missing
   writeFileSync(large, `# ${"x".repeat(1024 * 1024)}\ntype: cpu\n`);
   spawnSync("mkfifo", [join(place, "pipe")]);
 
-  expect(refusalOf(() => readJobFile(large))?.message).toBe(`${large} is larger than 64 KiB`);
-  expect(refusalOf(() => readJobFile(place))?.message).toBe(`${place} is not a file`);
-  expect(refusalOf(() => readJobFile(join(place, "pipe")))?.message).toMatch(/ is not a file$/);
-  expect(refusalOf(() => readJobFile("/dev/zero"))?.message).toBe("/dev/zero is not a file");
-  expect(refusalOf(() => readJobFile(join(place, "none")))?.message).toMatch(/ cannot be read: ENOENT$/);
+  expect(findRefusal(() => readJobFile(large))?.message).toBe(`${large} is larger than 64 KiB`);
+  expect(findRefusal(() => readJobFile(place))?.message).toBe(`${place} is not a file`);
+  expect(findRefusal(() => readJobFile(join(place, "pipe")))?.message).toMatch(/ is not a file$/);
+  expect(findRefusal(() => readJobFile("/dev/zero"))?.message).toBe("/dev/zero is not a file");
+  expect(findRefusal(() => readJobFile(join(place, "none")))?.message).toMatch(/ cannot be read: ENOENT$/);
 });
 
 test("the published schema takes the whole file, and refuses what the command line refuses", () => {
@@ -126,7 +126,7 @@ test("the published schema takes the whole file, and refuses what the command li
   expect(refused.filter(accepts)).toEqual([]);
 });
 
-function refusalOf(call: () => unknown): { readonly message: string; readonly exitCode: number } | undefined {
+function findRefusal(call: () => unknown): { readonly message: string; readonly exitCode: number } | undefined {
   try {
     call();
   } catch (error) {

@@ -71,7 +71,7 @@ function readSettings(document: Document): JobSettings {
   const result = JobFile.safeParse(document.toJS() ?? {});
   if (result.success) return settingsFrom(result.data, document);
   const [issue] = result.error.issues;
-  throw problemOf(issue, document);
+  throw toProblem(issue, document);
 }
 
 function settingsFrom({ hours, disk_size, env, command, pull, ...rest }: z.infer<typeof JobFile>, document: Document) {
@@ -90,22 +90,22 @@ function readHours(text: string, document: Document): number {
   try {
     return parseHours(text);
   } catch {
-    throw new FileProblem(takes("hours"), offsetOf(document, ["hours"]));
+    throw new FileProblem(takes("hours"), getOffset(document, ["hours"]));
   }
 }
 
 /** Values are left out of the message: those of `env` may be secrets. */
-function problemOf(issue: z.core.$ZodIssue | undefined, document: Document): FileProblem {
+function toProblem(issue: z.core.$ZodIssue | undefined, document: Document): FileProblem {
   const path = issue?.path ?? [];
   if (issue?.code === "unrecognized_keys") {
     const [key = ""] = issue.keys;
     const nearest = nearestWord(key, keys) ?? apiNames[key];
     const words = nearest === undefined ? "" : `. Did you mean ${nearest}?`;
-    return new FileProblem(`there is no key '${key}'${words}`, offsetOf(document, [...path, key], "key"));
+    return new FileProblem(`there is no key '${key}'${words}`, getOffset(document, [...path, key], "key"));
   }
   const [key] = path;
   if (key === undefined) return new FileProblem("the file is a mapping of keys to values", 0);
-  return new FileProblem(takes(String(key)), offsetOf(document, path));
+  return new FileProblem(takes(String(key)), getOffset(document, path));
 }
 
 const keys = Object.keys(JobFile.shape);
@@ -128,7 +128,7 @@ function takes(key: string): string {
 }
 
 /** Returns where the value at a path, or its key, begins. */
-function offsetOf({ contents }: Document, path: readonly PropertyKey[], part: "key" | "value" = "value"): number {
+function getOffset({ contents }: Document, path: readonly PropertyKey[], part: "key" | "value" = "value"): number {
   let node: unknown = contents;
   let offset = 0;
   for (const [at, step] of path.entries()) {

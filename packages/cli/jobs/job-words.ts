@@ -15,7 +15,7 @@ export function timeLeft({ status, expires_at, estimated_start_time }: TimesOfJo
 }
 
 /** Returns the machine part that a job has or wants. */
-export function machineOf({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
+export function describeMachine({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
   return gpu_count === 0 ? told`${instance_type}` : told`${gpu_count} × ${gpu_type} (${instance_type})`;
 }
 

@@ -29,7 +29,7 @@ export interface ConnectOptions {
  * stack.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Berth> {
-  const berth = await clientOf(options);
+  const berth = await getClient(options);
   // A completion prints nothing but words to choose from.
   if (options.mayLogIn !== false) {
     await refuseOldVersion(berth.url);
@@ -38,7 +38,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Berth> {
   return berth;
 }
 
-async function clientOf(options: ConnectOptions): Promise<Berth> {
+async function getClient(options: ConnectOptions): Promise<Berth> {
   const { BERTH_URL, API_URL, BERTH_API_KEY, API_KEY } = process.env;
   // A container may have a key and no home directory.
   if (BERTH_API_KEY) return givenClient("BERTH", BERTH_URL || readProfiles().current, BERTH_API_KEY, options);

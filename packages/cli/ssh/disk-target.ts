@@ -124,7 +124,7 @@ async function cheapest(berth: Berth, { disk_name }: Disk): Promise<SubmitJob> {
   const { availability } = await berth.availability();
   const requests = copyTypes.filter((type) => type in availability).map((type) => copyRequest(type, disk_name));
   const [first, ...others] = await Promise.all(
-    requests.map(async (request) => ({ request, startsAt: startOf(await berth.jobs.estimate(request)) })),
+    requests.map(async (request) => ({ request, startsAt: getStart(await berth.jobs.estimate(request)) })),
   );
   if (first)
     return others.reduce((best, next) => (next.startsAt < best.startsAt - 60_000 ? next : best), first).request;
@@ -133,7 +133,7 @@ async function cheapest(berth: Berth, { disk_name }: Disk): Promise<SubmitJob> {
 }
 
 /** Infinite where no start is known, as before the first plan. */
-function startOf({ estimated_start_time }: JobEstimate): number {
+function getStart({ estimated_start_time }: JobEstimate): number {
   return estimated_start_time === null ? Number.POSITIVE_INFINITY : Date.parse(estimated_start_time);
 }
 

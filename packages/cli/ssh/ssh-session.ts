@@ -33,7 +33,7 @@ export async function activeTarget(
     await berth.jobs.act(job.job_id, { action: "add_user", public_key: key.publicKey }, { signal });
     rememberKey(job, key.publicKey);
   }
-  return reachableTarget(await sshCommandOf(berth, job, signal), key.path, options);
+  return reachableTarget(await getSshCommand(berth, job, signal), key.path, options);
 }
 
 async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise<Job> {
@@ -55,7 +55,7 @@ function endedError(job: JobSummary): CliError {
 }
 
 /** Waits for the SSH command. The server shows it once its next look has installed the key. */
-async function sshCommandOf(berth: Berth, job: JobSummary, signal: AbortSignal): Promise<JobSummary> {
+async function getSshCommand(berth: Berth, job: JobSummary, signal: AbortSignal): Promise<JobSummary> {
   let latest = job;
   for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 500));

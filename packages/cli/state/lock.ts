@@ -34,7 +34,7 @@ export async function withLock<Value>(name: string, run: () => Promise<Value>): 
 
 function tryLock(path: string): boolean {
   const { pid } = process;
-  const holder: Holder = { host: hostname(), pid, start: startOf(pid) ?? "" };
+  const holder: Holder = { host: hostname(), pid, start: findStart(pid) ?? "" };
   if (createOnce(path, JSON.stringify(holder))) return true;
   if (isLeft(path)) removeLeft(path);
   return false;
@@ -63,7 +63,7 @@ function isLeft(path: string): boolean {
   if (mtimeMs === undefined) return false;
   const holder = readState(path) as Partial<Holder> | undefined;
   if (holder?.host !== hostname() || typeof holder.pid !== "number") return Date.now() - mtimeMs > staleMs;
-  return startOf(holder.pid) !== holder.start;
+  return findStart(holder.pid) !== holder.start;
 }
 
 /** Only one process at a time removes a lock, so none removes the lock of the process that came next. */
@@ -79,7 +79,7 @@ function removeLeft(path: string): void {
 }
 
 /** Returns the start time of a process, or undefined if no process has this id. */
-function startOf(pid: number): string | undefined {
+function findStart(pid: number): string | undefined {
   if (process.platform !== "linux") {
     return spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).stdout?.trim() || undefined;
   }

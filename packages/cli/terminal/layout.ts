@@ -2,7 +2,7 @@ import measure from "fast-string-truncated-width";
 import { told } from "./text.ts";
 
 /** Returns how many columns of a terminal a text takes. Letters of East Asia and emoji take two. */
-export function columnsOf(text: string): number {
+export function countColumns(text: string): number {
   return measure(text).width;
 }
 
@@ -11,12 +11,12 @@ let segmenter: Intl.Segmenter | undefined;
 
 /** Cuts a line, and marks that it was cut. No character is split. */
 export function cut(line: string, columns: number): string {
-  if (columnsOf(line) <= columns) return line;
+  if (countColumns(line) <= columns) return line;
   segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
   let width = 0;
   let end = 0;
   for (const { segment, index } of segmenter.segment(line)) {
-    width += columnsOf(segment);
+    width += countColumns(segment);
     if (width > columns) return `${line.slice(0, end)}…`;
     // One column is left for the mark.
     if (width < columns) end = index + segment.length;
@@ -28,7 +28,7 @@ export function cut(line: string, columns: number): string {
 export function wrapWords(text: string, columns: number): string {
   return text
     .split("\n")
-    .flatMap((line) => (columnsOf(line) <= columns ? [line] : wrapLine(line, columns)))
+    .flatMap((line) => (countColumns(line) <= columns ? [line] : wrapLine(line, columns)))
     .join("\n");
 }
 
@@ -40,7 +40,7 @@ function wrapLine(line: string, columns: number): string[] {
   const lines: string[] = [];
   let current = indent;
   for (const word of wordsThatFit(line, columns - indent.length)) {
-    const isFull = current !== indent && columnsOf(`${current}${word.trimEnd()}`) > columns;
+    const isFull = current !== indent && countColumns(`${current}${word.trimEnd()}`) > columns;
     if (isFull) lines.push(current.trimEnd());
     current = isFull ? `${indent}${word}` : `${current}${word}`;
   }
@@ -49,7 +49,7 @@ function wrapLine(line: string, columns: number): string[] {
 
 function wordsThatFit(line: string, columns: number): string[] {
   const words = line.match(unbroken) ?? [];
-  return words.flatMap((word) => (columnsOf(word.trimEnd()) > columns ? (word.match(/\S+ */g) ?? []) : [word]));
+  return words.flatMap((word) => (countColumns(word.trimEnd()) > columns ? (word.match(/\S+ */g) ?? []) : [word]));
 }
 
 const gap = "  ";
@@ -71,15 +71,15 @@ export function table(
 ): string {
   const clean = rows.map((row) => row.map((cell) => told`${cell}`));
   const [header = []] = clean;
-  const widths = header.map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
+  const widths = header.map((_, at) => Math.max(...clean.map((row) => countColumns(row[at] ?? ""))));
   const least = widths.map((width, at) => (elastic.includes(header[at] ?? "") ? Math.min(width, leastNamed) : width));
   const [first, ...others] = leaveOut.filter((name) => header.includes(name));
-  if (first !== undefined && widthOf(least) > columns) {
+  if (first !== undefined && getWidth(least) > columns) {
     const rest = clean.map((row) => row.filter((_, at) => header[at] !== first));
     return table(rest, columns, { cut: elastic, leaveOut: others, wraps });
   }
   if (wraps) return textRows(clean, columns);
-  const fitting = narrowed(widths, widthOf(least) > columns ? widths.map(() => leastWidth) : least, columns);
+  const fitting = narrowed(widths, getWidth(least) > columns ? widths.map(() => leastWidth) : least, columns);
   const lines = clean.map((row) => row.map((cell, at) => pad(cell, fitting[at] ?? 0)).join(gap));
   return lines.map((line) => `${cut(line.trimEnd(), columns)}\n`).join("");
 }
@@ -88,14 +88,14 @@ export function table(
 const leastNamed = 12;
 const leastWidth = 8;
 
-function widthOf(widths: readonly number[]): number {
+function getWidth(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, gap.length * (widths.length - 1));
 }
 
 /** Narrows the widest column that may be narrower, again and again. */
 function narrowed(wanted: readonly number[], least: readonly number[], columns: number): readonly number[] {
   const widths = wanted.map((width) => Math.min(width, Math.max(columns, leastWidth)));
-  while (widthOf(widths) > columns) {
+  while (getWidth(widths) > columns) {
     const widest = Math.max(...widths.filter((width, at) => width > (least[at] ?? 0)));
     if (widest === Number.NEGATIVE_INFINITY) break;
     const at = widths.findLastIndex((width, at) => width === widest && width > (least[at] ?? 0));
@@ -110,8 +110,8 @@ export function textRows(rows: readonly (readonly string[])[], columns = Number.
   const clean = rows.map((row) => row.map((cell) => told`${cell}`));
   const widths = (clean[0] ?? [])
     .slice(0, last)
-    .map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
-  const indent = " ".repeat(widthOf([...widths, 0]));
+    .map((_, at) => Math.max(...clean.map((row) => countColumns(row[at] ?? ""))));
+  const indent = " ".repeat(getWidth([...widths, 0]));
   const room = Math.max(leastNamed, columns - indent.length);
   return clean
     .map((row) => {
@@ -125,8 +125,8 @@ export function textRows(rows: readonly (readonly string[])[], columns = Number.
 }
 
 function pad(cell: string, width: number): string {
-  const shown = columnsOf(cell) <= width ? cell : cut(cell, width);
-  return shown + " ".repeat(Math.max(0, width - columnsOf(shown)));
+  const shown = countColumns(cell) <= width ? cell : cut(cell, width);
+  return shown + " ".repeat(Math.max(0, width - countColumns(shown)));
 }
 
 /** Returns rows without the columns that hold nothing but their header. */

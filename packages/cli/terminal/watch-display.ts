@@ -24,7 +24,7 @@ export function printChanges(): WatchDisplay {
   let shown: readonly string[] = [];
   return printEachChange(({ text }) => {
     const lines = text.split("\n").filter((line) => line.trim() !== "");
-    out(shown.length === 0 ? text : changesOf(shown, lines));
+    out(shown.length === 0 ? text : getChanges(shown, lines));
     shown = lines;
   });
 }
@@ -49,7 +49,7 @@ function printEachChange(print: (state: WatchedState) => void): WatchDisplay {
 }
 
 /** A row is gone if no line begins with its first word. The first line is a header or a title. */
-function changesOf(before: readonly string[], after: readonly string[]): string {
+function getChanges(before: readonly string[], after: readonly string[]): string {
   const knownLines = new Set(before.map(withoutTime));
   const names = new Set(after.map(firstWord));
   const added = after.filter((line) => !knownLines.has(withoutTime(line)));

@@ -1,6 +1,6 @@
 import { BerthError } from "../../sdk/errors.ts";
 import { sleep } from "../../sdk/retry.ts";
-import { exitCodeOf, exitCodes } from "../failure.ts";
+import { exitCodes, toExitCode } from "../failure.ts";
 import { connect } from "../login/connect.ts";
 import { rememberAnswers } from "../state/remembered-answers.ts";
 import { canRedraw, interruptSignal } from "./terminal.ts";
@@ -47,5 +47,5 @@ function openDisplay(isJson: boolean): WatchDisplay {
 
 /** Reports whether the server is away, or asks for a pause. */
 function isOutage(error: unknown): error is Error {
-  return exitCodeOf(error) === exitCodes.unreachable || (error instanceof BerthError && error.code === "rate");
+  return toExitCode(error) === exitCodes.unreachable || (error instanceof BerthError && error.code === "rate");
 }

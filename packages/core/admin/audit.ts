@@ -1,12 +1,12 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { auditOf } from "../store/keys.ts";
+import { auditPartition } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
-import { number, oneOf, optional, ordinal, orNull, text } from "../store/shape.ts";
-import { parserOf, Unreadable } from "../store/unreadable.ts";
+import { literal, number, optional, ordinal, orNull, text } from "../store/shape.ts";
+import { createParser, Unreadable } from "../store/unreadable.ts";
 import { changeRecord } from "../store/write-record.ts";
-import { monthBefore, monthOf } from "./month.ts";
+import { formatMonth, monthBefore } from "./month.ts";
 
 export const operatorActions = [
   "list_jobs",
@@ -76,7 +76,7 @@ export async function audited<Result>(
   act: () => Promise<Result>,
   note: (result: Result) => string | null = () => null,
 ): Promise<Result> {
-  const record = await countCall(ctx, recordOf(ctx, deed));
+  const record = await countCall(ctx, toRecord(ctx, deed));
   try {
     const result = await act();
     await complete(ctx, { ...record, result: "done", reason: note(result)?.slice(0, LONGEST_TEXT) ?? null });
@@ -94,7 +94,7 @@ export async function audited<Result>(
 /** Lists the audit records of the last 13 months, newest first. */
 export async function listAudit(ctx: Context<"table">, most: number): Promise<AuditRecord[]> {
   const found: AuditRecord[] = [];
-  let month = monthOf(ctx.clock.now());
+  let month = formatMonth(ctx.clock.now());
   for (let months = 0; months < KEPT_MONTHS && found.length < most; months++) {
     await readMonth(ctx, month, most, found);
     month = monthBefore(month);
@@ -102,12 +102,12 @@ export async function listAudit(ctx: Context<"table">, most: number): Promise<Au
   return found.sort((left, right) => right.at - left.at).slice(0, most);
 }
 
-function recordOf(ctx: UserContext<"table">, { action, target, requestId }: Deed): AuditRecord {
+function toRecord(ctx: UserContext<"table">, { action, target, requestId }: Deed): AuditRecord {
   const at = ctx.clock.now();
   const { username: operator, keyPrefix } = ctx.actor;
   const id = reads.has(action) ? windowId(ctx, at, [ctx.actor.uid, keyPrefix, action, target]) : ctx.ids.uuid7();
   return {
-    pk: auditOf(monthOf(at)),
+    pk: auditPartition(formatMonth(at)),
     sk: id,
     writers: [],
     kind: "audit",
@@ -166,7 +166,7 @@ async function findAudit(ctx: Context<"table">, { pk, sk }: Key): Promise<AuditR
 async function readMonth(ctx: Context<"table">, month: string, most: number, into: AuditRecord[]): Promise<void> {
   let after: string | undefined;
   do {
-    const query = { pk: auditOf(month), newestFirst: true, limit: Math.max(most - into.length, LEAST_PAGE) };
+    const query = { pk: auditPartition(month), newestFirst: true, limit: Math.max(most - into.length, LEAST_PAGE) };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     into.push(...readable(ctx, page.items, parseAudit));
     after = page.next;
@@ -182,14 +182,14 @@ function isSameWindow(last: AuditRecord | undefined, otherRecord: AuditRecord | 
   return Math.floor(last.at / WINDOW_MS) === Math.floor(otherRecord.at / WINDOW_MS);
 }
 
-const parseAudit: (item: Item) => AuditRecord = parserOf("audit", {
+const parseAudit: (item: Item) => AuditRecord = createParser("audit", {
   at: number,
   operator: text,
   keyPrefix: text,
-  action: oneOf(...operatorActions),
+  action: literal(...operatorActions),
   target: orNull(text),
   requestId: text,
-  result: oneOf("started", "done", "failed"),
+  result: literal("started", "done", "failed"),
   reason: orNull(text),
   count: optional(ordinal),
   ttl: number,

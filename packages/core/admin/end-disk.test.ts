@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { listDisks } from "../disks/view.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
@@ -10,7 +10,7 @@ import { compareOrphans, readOrphans } from "./orphans.ts";
 
 const MINUTE = 60_000;
 
-function diskOf(world: MemoryWorld): Item {
+function getDisk(world: MemoryWorld): Item {
   const disk = world.table.all().find(({ kind }) => kind === "disk");
   if (!disk) throw new Error("There is no disk");
   return disk;
@@ -18,14 +18,14 @@ function diskOf(world: MemoryWorld): Item {
 
 /** Alice's job runs with a disk that was backed up once; then its record is broken by hand. */
 async function brokenDisk() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
   await world.advance(MINUTE);
   await requestCancel(world.as("alice"), "first");
   await world.advance(10 * MINUTE);
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
-  const disk = diskOf(world);
+  const disk = getDisk(world);
   await world.table.put({ ...disk, sizeGb: "many" } as Item);
   return { world, disk, end: () => endRecord(world.ctx, keyText(disk)) };
 }
@@ -46,7 +46,7 @@ test("a disk whose record cannot be read is ended: its name is free, and its vol
   await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
   await world.advance(24 * 60 * MINUTE);
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", disk: { sizeGb: disk.sizeGb } }]);
-  expect(diskOf(world).uid).not.toBe(disk.uid);
+  expect(getDisk(world).uid).not.toBe(disk.uid);
   expect(await world.volumes.findVolume(volume.id)).toMatchObject({ id: volume.id });
   for (const { id } of snapshots) expect(await world.volumes.findSnapshot(id)).toMatchObject({ id });
   expect(world.table.all().find(({ kind }) => kind === "ended-disk")?.record).toMatchObject({ uid: disk.uid });
@@ -79,7 +79,7 @@ test("a disk that a job uses is not ended, nor one that can be read, nor one tha
   const { world, disk, end } = await brokenDisk();
 
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
-  await world.table.put({ ...diskOf(world), sizeGb: disk.sizeGb } as Item);
+  await world.table.put({ ...getDisk(world), sizeGb: disk.sizeGb } as Item);
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("can be read") });
   const otherName = keyText({ pk: disk.pk, sk: "f".repeat(32) });
   await expect(endRecord(world.ctx, otherName)).rejects.toMatchObject({ kind: "notFound" });

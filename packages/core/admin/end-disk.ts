@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
-import { changeDirectory, nameOf, readDirectory, without } from "../disks/names/directory.ts";
+import { changeDirectory, findDiskName, readDirectory, without } from "../disks/names/directory.ts";
 import { readHolders } from "../disks/names/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
 import { readNamed } from "../pools/ledger/named.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { endedDiskKey, environmentsOf, keyText, ownerOfDisk } from "../store/keys.ts";
+import { endedDiskKey, environmentsPartition, keyText, ownerOfDisk } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { listLivingKeys } from "./living.ts";
@@ -34,10 +34,10 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
   const item = await ctx.table.get(key);
   const before = await ctx.table.get(endedKey);
   if (!item) {
-    const isNamed = nameOf(await readDirectory(ctx, owner), key.sk) !== undefined;
+    const isNamed = findDiskName(await readDirectory(ctx, owner), key.sk) !== undefined;
     if (!before && !isNamed) throw new Problem("notFound", `There is no record ${keyText(key).slice(0, 200)}`);
     await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
-    return keptOf(before?.record ?? {});
+    return toRetained(before?.record ?? {});
   }
   if (readEach(ctx, [item], parseDisk).unreadable.size === 0) {
     throw new Problem("conflict", "The record can be read: delete the disk by the ordinary request");
@@ -55,7 +55,7 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
   if (!(await writeRecord(ctx, ended))) throw new Conflict(keyText(key));
   if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(key));
   await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
-  const kept = keptOf(item);
+  const kept = toRetained(item);
   ctx.log.warn("unreadable record ended", { look: keyText(key), ...kept });
   return kept;
 }
@@ -70,7 +70,7 @@ async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
 
 /** Reads the owner's living jobs to find one that uses the disk, because the record does not name its holder. */
 async function refuseUsed(ctx: Context<"table">, item: Item): Promise<void> {
-  const ofOwner = environmentsOf(ownerOfDisk(item), "");
+  const ofOwner = environmentsPartition(ownerOfDisk(item), "");
   const keys = (await listLivingKeys(ctx)).filter(({ pk }) => pk.startsWith(ofOwner));
   const { records, unreadable } = await readNamed(ctx, keys.map(keyText));
   const user = records.find(
@@ -85,13 +85,13 @@ function inUse(word: string, id: string): Problem {
   return new Problem("conflict", `Disk ${word} in use by ${id}: end that first`);
 }
 
-function keptOf(record: unknown): Kept {
+function toRetained(record: unknown): Kept {
   const { volume, snapshots } = record as { readonly volume?: unknown; readonly snapshots?: unknown };
   const listed: readonly unknown[] = Array.isArray(snapshots) ? snapshots : [];
-  return { volume: idOf(volume) ?? null, snapshots: listed.flatMap((entry) => idOf(entry) ?? []) };
+  return { volume: findId(volume) ?? null, snapshots: listed.flatMap((entry) => findId(entry) ?? []) };
 }
 
-function idOf(thing: unknown): string | undefined {
+function findId(thing: unknown): string | undefined {
   const id = typeof thing === "object" && thing !== null && "id" in thing ? thing.id : undefined;
   return typeof id === "string" ? id : undefined;
 }

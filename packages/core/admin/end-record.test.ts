@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { listDisks } from "../disks/view.ts";
 import { reservation } from "../environments/record/policy.ts";
@@ -22,7 +22,7 @@ async function edit(world: MemoryWorld, fields: Record<string, unknown>): Promis
 }
 
 async function running(options: Partial<Parameters<typeof createEnvironment>[1]> = {}, disk?: string) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), { ...newEnvironment("one", { disk, hours: 5 }), ...options });
   await world.advance(MINUTE);
   expect(world.compute.liveUnits("h100-1")).toBe(8);
@@ -159,7 +159,7 @@ test.each([
     (item: Item) => ({ ...item, run: { ...(item.run as object), grant: { shares: [], at: 1 } } }),
   ],
 ])("a record %s can be ended", async (_, spoil) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
   const key = keyOfOne(world);
@@ -185,7 +185,7 @@ test("the secrets of a record that lost its uid go with it", async () => {
 });
 
 test("what a ledger says of another life of the key is not believed", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
   const key = keyOfOne(world);

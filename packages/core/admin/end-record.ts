@@ -8,7 +8,7 @@ import { emptyPool, type Grant } from "../pools/ledger/record.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { requestReconcile } from "../reconciler/look.ts";
-import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../store/keys.ts";
+import { isLedgerItem, keyOfText, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { uid as isUid } from "../store/shape.ts";
 import { changeRecord } from "../store/write-record.ts";
@@ -23,7 +23,7 @@ export async function endRecord(ctx: Context<"table" | "queue">, text: string): 
   const kind = key && kindOfKey(key);
   if (key && kind === "environment") return endEnvironment(ctx, key);
   if (key && kind === "disk" && isUid(key.sk)) return endDisk(ctx, key);
-  if (poolTypes.some((type) => keyText(poolKey(type)) === text || isLedgerOf(type, text))) {
+  if (poolTypes.some((type) => keyText(poolKey(type)) === text || isLedgerItem(type, text))) {
     throw new Problem("conflict", LEDGER);
   }
   throw new Problem("invalid", "key must be the key of a job's or a disk's record: <pk>|<sk>");

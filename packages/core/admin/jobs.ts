@@ -1,12 +1,12 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Action } from "../environments/record/changes/actions.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { type Asked, findIds, type Listed, listEnvironments, partOf } from "../environments/record/read.ts";
+import { type Asked, findIds, type Listed, listEnvironments, pickFields } from "../environments/record/read.ts";
 import { isEnded } from "../environments/record/record.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { environmentsOf, userKey } from "../store/keys.ts";
+import { environmentsPartition, userKey } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
 import { getUserByName, parseUser } from "../users/record.ts";
 import { listLivingKeys } from "./living.ts";
@@ -20,12 +20,12 @@ export async function listAnybodys(
   username: string | undefined,
   query: Asked,
 ): Promise<Listed> {
-  if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), query);
-  const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
+  if (username !== undefined) return listEnvironments(inName(ctx, (await getUserByName(ctx, username)).uid), query);
+  const keys = (await listLivingKeys(ctx)).filter((key) => getOwner(ctx, key) !== undefined);
   const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
   // Ended environments stay in the index for ten minutes, but their capacity is already free.
   const going = found.filter((environment) => !isEnded(environment));
-  return partOf(going, query);
+  return pickFields(going, query);
 }
 
 /**
@@ -38,7 +38,7 @@ export async function cancelAnybodys(
   username: string | undefined,
 ): Promise<Action> {
   const owner = username === undefined ? await findOwner(ctx, id) : (await getUserByName(ctx, username)).uid;
-  return requestCancel(inNameOf(ctx, owner), id, "Cancelled by the operator");
+  return requestCancel(inName(ctx, owner), id, "Cancelled by the operator");
 }
 
 /**
@@ -50,8 +50,8 @@ export async function findAnybodysIds(
   beginning: string,
   username: string | undefined,
 ): Promise<string[]> {
-  if (username !== undefined) return findIds(inNameOf(ctx, (await getUserByName(ctx, username)).uid), beginning);
-  const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
+  if (username !== undefined) return findIds(inName(ctx, (await getUserByName(ctx, username)).uid), beginning);
+  const keys = (await listLivingKeys(ctx)).filter((key) => getOwner(ctx, key) !== undefined);
   const ids = keys.map(({ sk }) => sk).filter((id) => id.startsWith(beginning));
   return [...new Set(ids)].slice(0, 2);
 }
@@ -70,7 +70,7 @@ export async function readUsernames(
 /** Finds the owner of an id. Ids are unique per owner only, so several owners may have the same. */
 async function findOwner(ctx: UserContext<"table">, id: string): Promise<string> {
   const keys = (await listLivingKeys(ctx)).filter((key) => key.sk === id);
-  const [owner, otherOwner] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
+  const [owner, otherOwner] = keys.flatMap((key) => getOwner(ctx, key) ?? []);
   if (otherOwner !== undefined) {
     const text = `Several users have a ${ctx.noun} ${id}: name the user`;
     throw new Problem("conflict", text, { errorCode: "ambiguous" });
@@ -79,11 +79,11 @@ async function findOwner(ctx: UserContext<"table">, id: string): Promise<string>
   return owner ?? "-";
 }
 
-function ownerOf(ctx: UserContext<"table">, key: Key): string | undefined {
+function getOwner(ctx: UserContext<"table">, key: Key): string | undefined {
   const owner = key.pk.split("#")[1] ?? "";
-  return key.pk === environmentsOf(owner, ctx.dialect) ? owner : undefined;
+  return key.pk === environmentsPartition(owner, ctx.dialect) ? owner : undefined;
 }
 
-function inNameOf<Ctx extends UserContext<"table">>(ctx: Ctx, owner: string): Ctx {
+function inName<Ctx extends UserContext<"table">>(ctx: Ctx, owner: string): Ctx {
   return { ...ctx, actor: { ...ctx.actor, uid: owner } };
 }

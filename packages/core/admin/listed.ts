@@ -10,7 +10,7 @@ export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): O
   let left = bytes;
   for (const entry of all) {
     if (listed.length === most) break;
-    const size = bytesOf(entry);
+    const size = getBytes(entry);
     if (size > left) continue;
     left -= size;
     listed.push(entry);
@@ -18,6 +18,6 @@ export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): O
   return listed;
 }
 
-function bytesOf(value: unknown): number {
+function getBytes(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length + 1;
 }

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { keyOf } from "../environments/record/record.ts";
+import { toKey } from "../environments/record/record.ts";
 import type { Key } from "../ports/table.ts";
 import { dueShards } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
@@ -20,7 +20,7 @@ async function keysIn(ctx: Context<"table">, partition: string, to: number | und
   do {
     const query = { index: "due", partition, ...(to === undefined ? {} : { to }) } as const;
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
-    found.push(...page.items.map(keyOf).filter((key) => kindOfKey(key) === "environment"));
+    found.push(...page.items.map(toKey).filter((key) => kindOfKey(key) === "environment"));
     after = page.next;
   } while (after !== undefined);
   return found;

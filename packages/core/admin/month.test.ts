@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { monthBefore, monthOf } from "./month.ts";
+import { formatMonth, monthBefore } from "./month.ts";
 
 test("a month is what the calendar says, in UTC, through leap years and turns of the year", () => {
   const moments = [];
   for (let day = 0; day < 366 * 140; day += 1) moments.push(day * 86_400_000, (day + 1) * 86_400_000 - 1);
 
-  const wrong = moments.filter((ms) => monthOf(ms) !== new Date(ms).toISOString().slice(0, 7));
+  const wrong = moments.filter((ms) => formatMonth(ms) !== new Date(ms).toISOString().slice(0, 7));
 
   expect(wrong).toEqual([]);
 });

@@ -5,7 +5,7 @@ const lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 /**
  * Returns the UTC month of a time (ms since the epoch): `2026-01`. Computed by hand, because the core has no `Date`.
  */
-export function monthOf(ms: number): string {
+export function formatMonth(ms: number): string {
   let days = Math.floor(ms / DAY_MS);
   let year = 1970;
   for (; days >= daysOfYear(year); year++) days -= daysOfYear(year);

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
-import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/forecast/estimate-errors.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../pools/forecast/estimate-errors.ts";
 import { parsePool } from "../pools/ledger/parse.ts";
 import type { Pool } from "../pools/ledger/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";
@@ -46,7 +46,7 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     unreadable: poolTypes.filter((type) => unreadable.has(keyText(poolKey(type)))),
     lagMs: Math.max(0, ...lags),
     orphans,
-    estimateErrors: estimateErrorsOf(items, poolTypes),
+    estimateErrors: readEstimateErrors(items, poolTypes),
     isClusterReachable: isReachable(items),
   };
 }

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { isArchiving } from "../environments/record/disk/archive-use.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record/record.ts";
+import { type Environment, holdsCapacity, isEnded, toKey } from "../environments/record/record.ts";
 import { findInstanceType } from "../fleet.ts";
 import type { ComputeNode, RunRef } from "../ports/compute.ts";
 import { keyOfText, keyText, kindOfKey } from "../store/keys.ts";
@@ -40,14 +40,14 @@ export async function orphanRuns(
   runs: readonly RunRef[],
   leftovers: readonly RunRef[],
 ): Promise<Found[]> {
-  const keys = [...runs, ...leftovers].flatMap((run) => environmentKeyOf(run) ?? []);
+  const keys = [...runs, ...leftovers].flatMap((run) => findEnvironmentKey(run) ?? []);
   const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const { records: environments, unreadable } = readEach(ctx, items, parseEnvironment);
-  const records = new Map(environments.map((record) => [keyText(keyOf(record)), record]));
+  const records = new Map(environments.map((record) => [keyText(toKey(record)), record]));
   const compare = (ref: RunRef): Found[] => {
     const { uid, run, key } = ref;
     const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
-    if (!environmentKeyOf(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
+    if (!findEnvironmentKey(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
     if (unreadable.has(key)) return [{ ...unknown, why: "its record cannot be read" }];
     const record = records.get(key);
     if (!record) return [{ ...unknown, why: "it has no record", isUseless: true }];
@@ -95,7 +95,7 @@ function leftover(found: Found): Found {
   return { ...found, gpus: 0, why: `only parts of it are left: ${found.why}` };
 }
 
-function environmentKeyOf({ key }: RunRef) {
+function findEnvironmentKey({ key }: RunRef) {
   const named = key.length > LONGEST_KEY ? undefined : keyOfText(key);
   return named && kindOfKey(named) === "environment" ? named : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { OwnedSnapshot } from "../ports/volumes.ts";
-import { count, listOf, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
+import { count, list, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
@@ -18,7 +18,7 @@ export interface SnapshotsReport {
 
 export const snapshotsReport: Table<SnapshotsReport> = {
   snapshots: optional(
-    listOf(
+    list(
       shape<OrphanSnapshot>({ snapshot: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count }),
     ),
   ),

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { OwnedVolume } from "../ports/volumes.ts";
-import { count, listOf, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
+import { count, list, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
 import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
@@ -28,7 +28,7 @@ export interface VolumesReport {
 
 export const volumesReport: Table<VolumesReport> = {
   volumes: optional(
-    listOf(shape<OrphanVolume>({ volume: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count })),
+    list(shape<OrphanVolume>({ volume: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count })),
   ),
   volumeCount: optional(count),
   volumeGb: optional(number),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { leftoverRun } from "#tests/faults/leftover-run.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { Disk } from "../disks/record.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { getDisk } from "../disks/view.ts";
@@ -19,11 +19,11 @@ import { compareOrphans, readOrphans } from "./orphans.ts";
 const HOUR = 3_600_000;
 
 /** Compute of this life in the cluster, whatever its record says. */
-async function runOf(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
+async function getRun(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
   await world.compute.apply(leftoverRun({ uid, run, key, node: "h100-1", now: world.clock.now() }));
 }
 
-function keyTextOf(environment: Environment): string {
+function formatKeyText(environment: Environment): string {
   return keyText(environment);
 }
 
@@ -48,10 +48,10 @@ test("compute without a record, of another life, of another run or of an ended r
   await world.advance(2 * 60_000);
   const unknown = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
 
-  await runOf(world, { uid: "1".repeat(32), key: unknown });
-  await runOf(world, { uid: "2".repeat(32), key: keyTextOf(living) });
-  await runOf(world, { uid: living.uid, key: keyTextOf(living), run: 7 });
-  await runOf(world, { uid: ended.uid, key: keyTextOf(ended) });
+  await getRun(world, { uid: "1".repeat(32), key: unknown });
+  await getRun(world, { uid: "2".repeat(32), key: formatKeyText(living) });
+  await getRun(world, { uid: living.uid, key: formatKeyText(living), run: 7 });
+  await getRun(world, { uid: ended.uid, key: formatKeyText(ended) });
   await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
@@ -73,7 +73,7 @@ test("a record whose compute is not there is listed the other way round, and its
   await world.advance(2 * 60_000);
   const before = await world.read("alice", "one");
   await world.compute.remove(environment.uid, 1, { graceSeconds: 0, force: true });
-  await runOf(world, { uid: "1".repeat(32), key: "owner#x#env#gpu-dev|y" });
+  await getRun(world, { uid: "1".repeat(32), key: "owner#x#env#gpu-dev|y" });
 
   for (let again = 0; again < 3; again++) await compareOrphans(world.ctx);
 
@@ -82,7 +82,7 @@ test("a record whose compute is not there is listed the other way round, and its
     {
       uid: environment.uid,
       run: 1,
-      key: keyTextOf(environment),
+      key: formatKeyText(environment),
       why: "it is active and nothing of it runs",
       sightings: 3,
     },
@@ -162,7 +162,7 @@ test("volumes that are listed stay so while they are there, whatever order the n
 
 test("volumes that cannot be listed keep no run from being compared", async () => {
   const world = await memoryWorld();
-  await runOf(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
+  await getRun(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
   const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("forbidden")) };
 
   await compareOrphans({ ...world.ctx, volumes });
@@ -300,7 +300,7 @@ test("a list of volumes that hangs keeps nothing from being removed and noted, a
   await compareOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
   world.clock.advance(TEN_MINUTES - 1);
-  await runOf(world, { uid: "2".repeat(32), key: "no key at all" });
+  await getRun(world, { uid: "2".repeat(32), key: "no key at all" });
 
   await untilHangs(world, "listOwned");
   const early = await readOrphans(world.ctx);
@@ -351,7 +351,7 @@ test("GPU-hours of compute without a record are those that it has on the machine
   const world = await memoryWorld();
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
   const uid = "9".repeat(32);
-  await runOf(world, { uid, key });
+  await getRun(world, { uid, key });
   const away = () => Promise.reject(new Error("away"));
 
   await compareOrphans(world.ctx);
@@ -373,7 +373,7 @@ test("GPU-hours count from the first sighting to the last, and stay when the orp
   await world.advance(20 * 60_000);
   await compareOrphans(world.ctx);
   world.clock.advance(HOUR);
-  await runOf(world, { uid: ended.uid, key: keyTextOf(ended) });
+  await getRun(world, { uid: ended.uid, key: formatKeyText(ended) });
 
   await compareOrphans(world.ctx);
   const first = await readOrphans(world.ctx);
@@ -395,10 +395,10 @@ const TEN_MINUTES = 10 * MINUTE;
 
 /** So many runs whose keys name records that are not there. */
 async function leftoverWorld(count: number) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: count }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: count }) });
   const uids = Array.from({ length: count }, (_, n) => String(n).padStart(32, "f"));
   for (const [n, uid] of uids.entries()) {
-    await runOf(world, { uid, key: keyText(environmentKey("0".repeat(32), "gpu-dev", `gone-${n}`)) });
+    await getRun(world, { uid, key: keyText(environmentKey("0".repeat(32), "gpu-dev", `gone-${n}`)) });
   }
   const living = () => uids.filter((uid) => world.compute.isLive(uid, 1)).length;
   return { world, uids, living };
@@ -464,14 +464,14 @@ describe("what is removed", () => {
   });
 
   test("what shows of a stopped environment after its last look is removed too, and its next start goes on beside it", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
     await world.advance(MINUTE);
     await requestStop(world.as("alice"), "one");
     await world.advance(20 * MINUTE);
-    await runOf(world, { uid: made.uid, key: keyTextOf(made) });
-    await runOf(world, { uid: made.uid, key: keyTextOf(made), run: 2 });
+    await getRun(world, { uid: made.uid, key: formatKeyText(made) });
+    await getRun(world, { uid: made.uid, key: formatKeyText(made), run: 2 });
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
@@ -485,7 +485,7 @@ describe("what is removed", () => {
   });
 
   test("what shows of an earlier run of a living environment is removed, and the present one goes on", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
     await world.advance(MINUTE);
@@ -493,7 +493,7 @@ describe("what is removed", () => {
     await world.advance(MINUTE);
     await requestStart(world.as("alice"), "one");
     await world.advance(20 * MINUTE);
-    await runOf(world, { uid: made.uid, key: keyTextOf(made) });
+    await getRun(world, { uid: made.uid, key: formatKeyText(made) });
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
@@ -509,10 +509,10 @@ describe("what is removed", () => {
     const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
     await world.table.put({ ...environmentKey("0".repeat(32), "gpu-dev", "bad"), writers: [], kind: "?" } as Item);
     const bad = keyText(environmentKey("0".repeat(32), "gpu-dev", "bad"));
-    await runOf(world, { uid: "a".repeat(32), key: bad });
-    await runOf(world, { uid: "b".repeat(32), key: keyTextOf(living) });
-    await runOf(world, { uid: living.uid, key: keyTextOf(living), run: 7 });
-    await runOf(world, { uid: "c".repeat(32), key: "no key at all" });
+    await getRun(world, { uid: "a".repeat(32), key: bad });
+    await getRun(world, { uid: "b".repeat(32), key: formatKeyText(living) });
+    await getRun(world, { uid: living.uid, key: formatKeyText(living), run: 7 });
+    await getRun(world, { uid: "c".repeat(32), key: "no key at all" });
 
     for (let again = 0; again < 12; again++) {
       await compareOrphans(world.ctx);
@@ -603,8 +603,8 @@ test("compute with a key that is as long as the cluster takes is listed by its b
   const world = await memoryWorld();
   const unknown = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
 
-  for (const digit of ["1", "2"]) await runOf(world, { uid: digit.repeat(32), key: unknown + "x".repeat(255_000) });
-  await runOf(world, { uid: "3".repeat(32), key: unknown });
+  for (const digit of ["1", "2"]) await getRun(world, { uid: digit.repeat(32), key: unknown + "x".repeat(255_000) });
+  await getRun(world, { uid: "3".repeat(32), key: unknown });
   await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
@@ -636,16 +636,16 @@ test("a report whose names are long in bytes lists what fits an item, counts all
 
 describe("what is left beside a run", () => {
   /** A job that has variables, in this phase, and parts of this run of it. */
-  async function partsOf(world: MemoryWorld, run: number): Promise<Environment> {
+  async function getParts(world: MemoryWorld, run: number): Promise<Environment> {
     const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
     await world.advance(60_000);
-    world.compute.applyParts({ uid: made.uid, run, key: keyTextOf(made) });
+    world.compute.applyParts({ uid: made.uid, run, key: formatKeyText(made) });
     return made;
   }
 
   test("is removed once its record was read twice as ended, ten minutes apart, and counts no GPU-hours", async () => {
     const world = await memoryWorld();
-    const { uid } = await partsOf(world, 1);
+    const { uid } = await getParts(world, 1);
     await requestCancel(world.as("alice"), "one");
     await world.advance(20 * MINUTE);
     world.compute.applyParts({ uid, run: 1, key: keyText(await world.read("alice", "one")) });
@@ -722,7 +722,7 @@ describe("what is left beside a run", () => {
 
   test("stays with a living run, whose it is, and is removed where it is of an earlier run", async () => {
     const world = await memoryWorld();
-    const { uid, ...key } = await partsOf(world, 1);
+    const { uid, ...key } = await getParts(world, 1);
     const of = (run: number) => ({ uid, run, key: keyText(key) });
     const living = await world.compute.listParts();
     for (let times = 0; times < 4; times++) {
@@ -749,7 +749,7 @@ describe("what is left beside a run", () => {
 
   test("is not reported while an archive of its record is made, which is of a run above all others", async () => {
     const world = await memoryWorld();
-    const { uid, ...key } = await partsOf(world, 1);
+    const { uid, ...key } = await getParts(world, 1);
     world.compute.applyParts({ uid, run: 999_999, key: keyText(key) });
     const putArchive = async (settled: boolean) => {
       const environment = await world.read("alice", "one");

@@ -1,12 +1,12 @@
 import type { Context } from "../context.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { type Environment, keyOf } from "../environments/record/record.ts";
+import { type Environment, toKey } from "../environments/record/record.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { keyText, orphansKey } from "../store/keys.ts";
 import { readable, unlessUnreadable } from "../store/readable.ts";
-import { count, listOf, number, orNull, shape, type Table, text } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { count, list, number, orNull, shape, type Table, text } from "../store/shape.ts";
+import { createParser } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
@@ -77,17 +77,15 @@ const sighting: Table<Sighting> = {
   sightings: count,
 };
 
-const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
+const parseOrphans: (item: Item) => OrphanReport = createParser("orphans", {
   checkedAt: number,
-  runs: listOf(
-    shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number), uselessSince: orNull(number) }),
-  ),
-  records: listOf(shape(sighting)),
+  runs: list(shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number), uselessSince: orNull(number) })),
+  records: list(shape(sighting)),
   ...volumesReport,
   ...snapshotsReport,
   runCount: count,
   recordCount: count,
-  removed: listOf(shape<RemovedRun>({ uid: text, run: number, key: text, why: text, at: number })),
+  removed: list(shape<RemovedRun>({ uid: text, run: number, key: text, why: text, at: number })),
   removedCount: count,
   gpuHours: number,
 });
@@ -166,7 +164,7 @@ async function lostRecords(
         run: { n: run },
         phase,
       } = record;
-      return { uid, run, key: keyText(keyOf(record)), why: `it is ${phase} and nothing of it runs` };
+      return { uid, run, key: keyText(toKey(record)), why: `it is ${phase} and nothing of it runs` };
     });
 }
 

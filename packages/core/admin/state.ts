@@ -25,14 +25,14 @@ export interface GoneNode extends Partial<OperatorNote>, Pick<ListedNode, "name"
 /** Returns the operators' closures and declarations. Closures stored by earlier versions have neither time nor name. */
 export async function readOperatorState(ctx: Context<"table">): Promise<OperatorState> {
   const [{ paused, drained, closures = [] }, nodes] = await Promise.all([readAdmission(ctx), listNodes(ctx)]);
-  const noteOf = (type: string | null) => closures.find((closure) => closure.type === type) ?? {};
+  const getNote = (type: string | null) => closures.find((closure) => closure.type === type) ?? {};
   const gone = nodes.flatMap((node) => (node.goneUntil === null ? [] : [{ ...node, until: node.goneUntil }]));
   const shown = gone.slice(0, MOST_NODES);
   const words = await ctx.table.getMany(shown.map(({ uid }) => nodeGoneKey(uid)));
   const byKey = new Map(words.map((word) => [word.pk, word]));
   return {
-    paused: paused ? noteOf(null) : null,
-    drained: drained.map((type) => ({ ...noteOf(type), type })),
+    paused: paused ? getNote(null) : null,
+    drained: drained.map((type) => ({ ...getNote(type), type })),
     goneNodes: shown.map(({ name, uid, pool, until }) => {
       const { by, reason }: Readonly<Record<string, unknown>> = byKey.get(nodeGoneKey(uid).pk) ?? {};
       return {

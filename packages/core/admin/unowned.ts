@@ -37,10 +37,10 @@ export async function findUnowned(
   before: readonly SeenBefore[],
   now: number,
 ): Promise<readonly Unowned[]> {
-  const keys = new Map(owned.flatMap((resource) => recordKeyOf(resource) ?? []).map((key) => [keyText(key), key]));
+  const keys = new Map(owned.flatMap((resource) => findRecordKey(resource) ?? []).map((key) => [keyText(key), key]));
   const items = keys.size === 0 ? [] : await ctx.table.getMany([...keys.values()]);
   await dateDisks(ctx, items, now);
-  const there = new Map(items.map((item) => [keyText(item), namesOf(item)]));
+  const there = new Map(items.map((item) => [keyText(item), findNames(item)]));
   const ended = await endedDisks(
     ctx,
     [...keys.values()].filter((key) => !there.has(keyText(key))),
@@ -75,7 +75,7 @@ async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promi
  * Returns the ids that a record names. Undefined if it may name any: it is unreadable, or a resource is being created
  * for it.
  */
-function namesOf(item: Item): ReadonlySet<string> | undefined {
+function findNames(item: Item): ReadonlySet<string> | undefined {
   try {
     const { making, ids } = kindOfKey(item) === "disk" ? namesOfDisk(item) : namesOfEnvironment(item);
     return making.length > 0 ? undefined : new Set(ids);
@@ -102,7 +102,7 @@ function whyNot(
   ended: ReadonlySet<string>,
 ): string | undefined {
   if (owned.key === null) return "nothing says whose it is";
-  if (!recordKeyOf(owned)) return "its key is that of no disk or environment";
+  if (!findRecordKey(owned)) return "its key is that of no disk or environment";
   if (there.has(owned.key)) {
     const names = there.get(owned.key);
     return !names || names.has(owned.id) ? undefined : "its record does not name it";
@@ -110,7 +110,7 @@ function whyNot(
   return ended.has(owned.key) ? "its record could not be read, and was ended" : "it has no record";
 }
 
-function recordKeyOf({ key }: Owned) {
+function findRecordKey({ key }: Owned) {
   const named = key === null || key.length > LONGEST ? undefined : keyOfText(key);
   const kind = named && kindOfKey(named);
   return kind === "environment" || kind === "disk" ? named : undefined;

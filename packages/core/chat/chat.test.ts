@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { type Policy, reservation } from "../environments/record/policy.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/verbs/create.ts";
 import { requestDelete } from "../environments/verbs/delete.ts";
@@ -21,7 +21,7 @@ const ports: readonly RunPort[] = [{ port: 8080, kind: "http" }];
 
 /** An environment of alice's that serves a port and may be stopped; it is active unless told otherwise. */
 async function chatWorld(input: Partial<NewEnvironment> = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   const made = await createEnvironment(alice, {
     ...newEnvironment("talks", { gpus: 1 }),
@@ -76,11 +76,11 @@ test("messages have numbers without gaps and arrive in their order, once each, h
 
   expect(posted.map(({ n }) => n).toSorted()).toEqual([1, 2, 3, 4]);
   expect(later.n).toBe(5);
-  const inOrder = ["a", "b", "c", "d"].toSorted((left, right) => numberOf(left) - numberOf(right));
+  const inOrder = ["a", "b", "c", "d"].toSorted((left, right) => getNumber(left) - getNumber(right));
   expect(heard()).toEqual([...inOrder, "e"]);
   expect(await waiting()).toBe(0);
 
-  function numberOf(text: string): number {
+  function getNumber(text: string): number {
     return posted[["a", "b", "c", "d"].indexOf(text)]?.n ?? 0;
   }
 });
@@ -204,7 +204,7 @@ test("64 KiB arrive whole, whatever characters they are", async () => {
 });
 
 test("a message for who is not active yet waits until then", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: 20_000 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: 20_000 } });
   const alice = world.as("alice");
   const made = await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), ports });
 

@@ -7,7 +7,7 @@ import { keyText } from "../store/keys.ts";
 import { WrongSeal } from "../store/sealed.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { findInbox } from "./inbox.ts";
-import { portOf } from "./port.ts";
+import { findChatPort } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
 import { openPart, sealPart } from "./seal.ts";
 
@@ -66,14 +66,14 @@ async function postText(
   said: string,
 ): Promise<Message> {
   const body = JSON.stringify({ message: said });
-  const request = { port: portOf({ ports }) ?? 0, path: ctx.settings.messagePath, body, timeoutMs: POST_MS };
-  const reply = replyOf(await ctx.compute.postToPort(uid, run, request));
+  const request = { port: findChatPort({ ports }) ?? 0, path: ctx.settings.messagePath, body, timeoutMs: POST_MS };
+  const reply = findReply(await ctx.compute.postToPort(uid, run, request));
   const sealed = reply === null ? null : await sealPart(ctx, message, "reply", reply);
   return settledAs(message, "delivered", ctx.clock.now(), sealed);
 }
 
 /** Returns the JSON of a successful answer; null for other answers and for JSON that is too long to store. */
-function replyOf({ status, body }: PortAnswer): string | null {
+function findReply({ status, body }: PortAnswer): string | null {
   if (status < 200 || status > 299) return null;
   try {
     const reply = JSON.stringify(JSON.parse(body));

@@ -1,6 +1,6 @@
 import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../reconciler/worker.ts";
-import { chatKey, chatOf } from "../store/keys.ts";
+import { chatKey, chatPartition } from "../store/keys.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
@@ -24,7 +24,7 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
 
 /** Removes all messages, because the environment has ended. */
 export async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
-  const { items } = await ctx.table.query({ pk: chatOf(inbox.uid), limit: AT_ONCE });
+  const { items } = await ctx.table.query({ pk: chatPartition(inbox.uid), limit: AT_ONCE });
   const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));
   if (removed.includes(false)) throw new Conflict(`messages of ${inbox.uid}`);
   const gone = { ...inbox, claim: null, attempts: 0, fault: null, looks: 0 };

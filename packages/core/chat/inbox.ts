@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { requestReconcile } from "../reconciler/look.ts";
-import { dueShardOf } from "../store/due.ts";
-import { chatOf, inboxKey, keyText } from "../store/keys.ts";
+import { getDueShard } from "../store/due.ts";
+import { chatPartition, inboxKey, keyText } from "../store/keys.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { type Inbox, parseInbox } from "./record.ts";
 
@@ -13,7 +13,7 @@ export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inb
 
 /** Returns the number of the newest message, which may be unreadable; 0 if no message was ever posted. */
 export async function newestNumber(ctx: Context<"table">, uid: string, inbox: Inbox | undefined): Promise<number> {
-  const { items } = await ctx.table.query({ pk: chatOf(uid), newestFirst: true, limit: 1 });
+  const { items } = await ctx.table.query({ pk: chatPartition(uid), newestFirst: true, limit: 1 });
   const newest = Number(items[0]?.sk ?? 0);
   // Settled messages expire, but their numbers stay in use.
   return Math.max(newest, inbox?.settled ?? 0);
@@ -76,6 +76,6 @@ function newInbox(ctx: Context, environment: Pick<Environment, "pk" | "sk" | "ui
     looks: 0,
     attempts: 0,
     fault: null,
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
   };
 }

@@ -1,6 +1,6 @@
 import type { Environment } from "../environments/record/record.ts";
 
 /** Returns the port that takes messages: the first HTTP port. */
-export function portOf({ ports }: Pick<Environment, "ports">): number | undefined {
+export function findChatPort({ ports }: Pick<Environment, "ports">): number | undefined {
   return ports.find(({ kind }) => kind === "http")?.port;
 }

@@ -6,7 +6,7 @@ import { Problem } from "../problem.ts";
 import { chatKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { changeInbox, findInbox, newestNumber, stillWaits } from "./inbox.ts";
-import { portOf } from "./port.ts";
+import { findChatPort } from "./port.ts";
 import type { Message } from "./record.ts";
 import { sealPart } from "./seal.ts";
 
@@ -26,7 +26,7 @@ export async function postMessage(
 ): Promise<Posted> {
   const environment = await getEnvironment(ctx, id);
   if (environment.end.outcome) throw new Problem("notFound", `No ${ctx.noun} ${id} takes messages any more`);
-  if (portOf(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
+  if (findChatPort(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);
   if (environment.goal.desired === "stopped") {

@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../store/keys.ts";
 import type { Sealed } from "../store/sealed.ts";
-import { branded, count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
-import { parserOf, Unreadable } from "../store/unreadable.ts";
+import { branded, count, literal, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { createParser, Unreadable } from "../store/unreadable.ts";
 
 /** The item that decides which chat message of an environment is delivered next. Times are ms. */
 export interface Inbox extends Stored {
@@ -66,7 +66,7 @@ export function settledAs(
 }
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseInbox: (item: Item) => Inbox = parserOf(
+export const parseInbox: (item: Item) => Inbox = createParser(
   "inbox",
   {
     uid,
@@ -93,14 +93,14 @@ export const parseInbox: (item: Item) => Inbox = parserOf(
 );
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseMessage: (item: Item) => Message = parserOf(
+export const parseMessage: (item: Item) => Message = createParser(
   "message",
   {
     uid,
     n: ordinal,
     at: number,
     run: ordinal,
-    state: oneOf("waiting", "delivered", "dropped"),
+    state: literal("waiting", "delivered", "dropped"),
     text: orNull(branded<Sealed>()),
     reply: orNull(branded<Sealed>()),
     ttl: optional(number),

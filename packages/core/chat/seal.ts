@@ -7,14 +7,14 @@ type Part = "text" | "reply";
 
 /** Seals the text or the reply of a message. The seal opens for this part of this message only. */
 export function sealPart({ sealer }: Context<"sealer">, message: Key, part: Part, text: string): Promise<Sealed> {
-  return sealer.seal(text, contextOf(message, part));
+  return sealer.seal(text, formatContext(message, part));
 }
 
 /** Opens what `sealPart` sealed. Throws `WrongSeal`. */
 export function openPart({ sealer }: Context<"sealer">, message: Key, part: Part, sealed: Sealed): Promise<string> {
-  return sealer.open(sealed, contextOf(message, part));
+  return sealer.open(sealed, formatContext(message, part));
 }
 
-function contextOf(message: Key, part: Part): string {
+function formatContext(message: Key, part: Part): string {
   return `${keyText(message)}#${part}`;
 }

@@ -61,20 +61,20 @@ async function end(id: string): Promise<void> {
 
 async function use(id: string, disk = "data"): Promise<void> {
   await begin(id, disk);
-  world.volumes.write(await volumeOf(disk), id);
+  world.volumes.write(await getVolume(disk), id);
   await end(id);
 }
 
-async function diskOf(name = "data"): Promise<Disk> {
+async function computeDisk(name = "data"): Promise<Disk> {
   return (await getDisk(world.as("alice"), name)).disk;
 }
 
-async function volumeOf(name = "data"): Promise<string> {
-  return (await diskOf(name)).volume?.id ?? "";
+async function getVolume(name = "data"): Promise<string> {
+  return (await computeDisk(name)).volume?.id ?? "";
 }
 
 async function restore(): Promise<string> {
-  const snapshotId = (await diskOf()).snapshots[0]?.id ?? "";
+  const snapshotId = (await computeDisk()).snapshots[0]?.id ?? "";
   const ids = { id: world.ctx.ids.uuid4(), uid: world.ctx.ids.uid() };
   await restoreDisk(world.as("alice"), "data", { snapshotId, newName: "copy" }, ids);
   return snapshotId;
@@ -88,7 +88,7 @@ beforeEach(async () => {
 
 describe.each(Object.entries(outages))("time in which %s does not count, so", (_, passOutage) => {
   test("a job gets the volume of its disk that looks before and after missed", async () => {
-    const volume = await volumeOf();
+    const volume = await getVolume();
 
     await hiding(volume, async () => {
       await begin("three");
@@ -97,13 +97,13 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     });
     await world.advance(AFTER);
 
-    expect([await volumeOf(), (await diskOf()).supersededVolumes]).toEqual([volume, undefined]);
+    expect([await getVolume(), (await computeDisk()).supersededVolumes]).toEqual([volume, undefined]);
     expect((await world.read("alice", "three")).phase).toBe("active");
   });
 
   test("a job gets the newest backup of its disk that looks before and after missed", async () => {
-    const newest = (await diskOf()).snapshots.at(-1)?.id ?? "";
-    world.volumes.loseVolume(await volumeOf());
+    const newest = (await computeDisk()).snapshots.at(-1)?.id ?? "";
+    world.volumes.loseVolume(await getVolume());
 
     await hiding(newest, async () => {
       await begin("three");
@@ -112,7 +112,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     });
     await world.advance(GONE);
 
-    expect(world.volumes.contentOf(await volumeOf())).toMatchObject({ content: "two", from: newest });
+    expect(world.volumes.findContent(await getVolume())).toMatchObject({ content: "two", from: newest });
   });
 
   test("a job gets a disk that is made of a snapshot which looks before and after missed", async () => {
@@ -125,7 +125,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     });
     await world.advance(AFTER);
 
-    expect((await diskOf("copy")).lostAt).toBeUndefined();
+    expect((await computeDisk("copy")).lostAt).toBeUndefined();
     expect((await world.read("alice", "reader")).phase).toBe("active");
   });
 
@@ -133,23 +133,23 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     await restore();
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await begin("writer", "copy");
-    const { volume } = await diskOf("copy");
+    const { volume } = await computeDisk("copy");
 
     await hiding(volume?.id ?? "", async () => {
       await end("writer");
       await world.advance(2 * MINUTE);
       await passOutage();
       await world.advance(AFTER);
-      expect((await diskOf("copy")).volumeMissedAt).toEqual(expect.any(Number));
+      expect((await computeDisk("copy")).volumeMissedAt).toEqual(expect.any(Number));
     });
 
-    expect((await diskOf("copy")).lostAt).toBeUndefined();
+    expect((await computeDisk("copy")).lostAt).toBeUndefined();
   });
 
   test("the end of a job backs up a volume that looks before and after missed", async () => {
     await begin("three");
 
-    await hiding(await volumeOf(), async () => {
+    await hiding(await getVolume(), async () => {
       await end("three");
       await passOutage();
       await world.advance(AFTER);
@@ -159,13 +159,13 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     const { events, phase } = await world.read("alice", "three");
     expect(phase).toBe("cancelled");
     expect(events.timeline.map(({ reason }) => reason)).not.toContainEqual(expect.stringContaining("gone"));
-    expect((await diskOf()).snapshots).toHaveLength(3);
+    expect((await computeDisk()).snapshots).toHaveLength(3);
   });
 
   test("a backup that failed is made again of a volume that looks before and after missed", async () => {
     world = await memoryWorld({ snapshotMs: 30_000 });
     await begin("three");
-    const volume = await volumeOf();
+    const volume = await getVolume();
     world.volumes.failSnapshotsLater(1);
     await end("three");
 
@@ -173,11 +173,11 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
       await world.advance(MINUTE);
       await passOutage();
       await world.advance(AFTER);
-      expect((await diskOf()).lost).toMatchObject({ gaveUp: null });
+      expect((await computeDisk()).lost).toMatchObject({ gaveUp: null });
     });
     await world.advance(GONE);
 
-    const { lost, snapshots } = await diskOf();
+    const { lost, snapshots } = await computeDisk();
     expect([lost, snapshots]).toMatchObject([undefined, [{ completed: true }]]);
   });
 
@@ -193,30 +193,30 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     });
     await world.advance(GONE);
 
-    expect((await diskOf()).phase).toBe("deleted");
+    expect((await computeDisk()).phase).toBe("deleted");
     expect(world.volumes.snapshotIds()).toContain(source);
   });
 
   test("a volume that really is gone is made again within ten minutes of looks after it", async () => {
-    const gone = await volumeOf();
+    const gone = await getVolume();
     world.volumes.loseVolume(gone);
 
     await begin("three");
     await passOutage();
     await world.advance(5 * MINUTE + GONE);
 
-    expect((await diskOf()).supersededVolumes).toEqual([gone]);
+    expect((await computeDisk()).supersededVolumes).toEqual([gone]);
     expect((await world.read("alice", "three")).phase).toBe("active");
   });
 });
 
 test("a volume that really is gone is made again after seven looks, however far apart", async () => {
-  const gone = await volumeOf();
+  const gone = await getVolume();
   world.volumes.loseVolume(gone);
   await begin("three");
 
   let passes = 1;
-  while ((await diskOf()).supersededVolumes === undefined && passes < 20) {
+  while ((await computeDisk()).supersededVolumes === undefined && passes < 20) {
     world.clock.advance(OUTAGE);
     await world.advance(1_000);
     passes++;

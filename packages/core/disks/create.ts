@@ -1,10 +1,10 @@
 import type { Context, UserContext } from "../context.ts";
 import { requestReconcile } from "../reconciler/look.ts";
-import { dueShardOf } from "../store/due.ts";
+import { getDueShard } from "../store/due.ts";
 import type { ChosenIds } from "../store/idempotency.ts";
 import { diskKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { changeDirectory, nameOf, uidOf } from "./names/directory.ts";
+import { changeDirectory, findDiskName, findDiskUid } from "./names/directory.ts";
 import { setAside } from "./names/set-aside.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import { type Disk, type DiskPhase, type DiskSource, findDisk } from "./record.ts";
@@ -68,8 +68,8 @@ async function nameDisk(ctx: Context<"table">, disk: Disk, phases: readonly Disk
 async function addName(ctx: Context<"table">, { owner, uid, name }: Disk): Promise<boolean> {
   let isTaken = false;
   await changeDirectory(ctx, owner, (directory) => {
-    const isNamed = nameOf(directory, uid) !== undefined;
-    isTaken = !isNamed && uidOf(directory, name) !== undefined;
+    const isNamed = findDiskName(directory, uid) !== undefined;
+    isTaken = !isNamed && findDiskUid(directory, name) !== undefined;
     return isNamed || isTaken ? undefined : [...directory.names, [name, uid]];
   });
   return !isTaken;
@@ -101,7 +101,7 @@ function newDisk(ctx: Context, owner: string, { name, sizeGb, source }: NewDisk,
     operations: [],
     attempts: 0,
     fault: null,
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
     dueAt: now,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { waitingFields } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
@@ -57,7 +57,7 @@ describe("a disk of an environment", () => {
   });
 
   test("gives its machine free before the backup is done", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: 600_000 });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: 600_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     world.clock.advance(1);
     await createEnvironment(world.as("bob"), newEnvironment("two"));

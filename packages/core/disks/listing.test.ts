@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { memoryBlobs } from "#tests/fakes/memory-blobs.ts";
 import { memoryVolumes } from "#tests/fakes/memory-volumes.ts";
 import { listingBlob } from "./backups/content.ts";
-import { listedOf, withListings } from "./listing.ts";
+import { listingBlobName, withListings } from "./listing.ts";
 
 const run = `${"1".repeat(32)}-r2`;
 const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
@@ -17,10 +17,10 @@ beforeEach(async () => {
   const bare = memoryVolumes({ clock: { now: () => 0 }, isMounted: () => false });
   volumes = withListings(bare, blobs, (volume) => `claim-of-${volume}`);
   ({ id } = await volumes.createVolume(wanted));
-  await blobs.put(listedOf(`claim-of-${id}`), new TextEncoder().encode(`${run}\n.:\nfile\n`));
+  await blobs.put(listingBlobName(`claim-of-${id}`), new TextEncoder().encode(`${run}\n.:\nfile\n`));
 });
 
-const textOf = async (name: string) => {
+const findText = async (name: string) => {
   const bytes = await blobs.get(name);
   return bytes && new TextDecoder().decode(bytes);
 };
@@ -33,7 +33,7 @@ describe("volumes with lists of their files", () => {
   ])("give a backup the list of its own run alone: %s", async (_, attempt, listed) => {
     const snapshot = await volumes.createSnapshot(id, tags(attempt));
 
-    expect(await textOf(listingBlob(snapshot.id))).toBe(listed);
+    expect(await findText(listingBlob(snapshot.id))).toBe(listed);
   });
 
   it("make the backup though nobody answers who has the list", async () => {

@@ -6,7 +6,7 @@ import { listingBlob } from "./backups/content.ts";
  * Returns the blob in which an ending run leaves its list of a volume's files: UTF-8 text, with the run in the first
  * line.
  */
-export function listedOf(volume: string): string {
+export function listingBlobName(volume: string): string {
   return `listings/${volume}`;
 }
 
@@ -17,13 +17,13 @@ export function listedOf(volume: string): string {
 export function withListings(
   volumes: Volumes,
   blobs: Blobs,
-  nameOf: (volumeId: string) => string | undefined = (id) => id,
+  findName: (volumeId: string) => string | undefined = (id) => id,
 ): Volumes {
   return {
     ...volumes,
     async createSnapshot(volumeId, tags) {
       const made = await volumes.createSnapshot(volumeId, tags);
-      const volume = nameOf(volumeId);
+      const volume = findName(volumeId);
       // A missing list must not fail the backup.
       if (volume !== undefined) await passListing(blobs, volume, made.id, tags.attempt).catch(() => undefined);
       return made;
@@ -34,8 +34,8 @@ export function withListings(
     },
     async removeVolume(id) {
       await volumes.removeVolume(id);
-      const volume = nameOf(id);
-      if (volume !== undefined) await blobs.remove(listedOf(volume));
+      const volume = findName(id);
+      if (volume !== undefined) await blobs.remove(listingBlobName(volume));
     },
   };
 }
@@ -45,7 +45,7 @@ export function withListings(
  * (docs/architecture/consistency.md#claims).
  */
 async function passListing(blobs: Blobs, volume: string, snapshot: string, attempt: string): Promise<void> {
-  const bytes = await blobs.get(listedOf(volume));
+  const bytes = await blobs.get(listingBlobName(volume));
   const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";
   const from = text.indexOf("\n") + 1;
   if (from === 0 || !attempt.startsWith(`${text.slice(0, from - 1)}-`)) return;

@@ -1,18 +1,18 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { firstSettles } from "../reconciler/making.ts";
 import { createDisk } from "./create.ts";
-import { nameOf, readDirectory } from "./names/directory.ts";
+import { findDiskName, readDirectory } from "./names/directory.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const twoZones = nodesOf({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
+const twoZones = newNodes({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
 
 async function submit(world: MemoryWorld, id: string): Promise<void> {
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
@@ -23,7 +23,7 @@ async function cancel(world: MemoryWorld, id: string): Promise<void> {
   await world.advance(10_000);
 }
 
-async function diskOf(world: MemoryWorld): Promise<Disk> {
+async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
@@ -54,31 +54,31 @@ test("a volume is listed in its disk's record before it is made, and forgotten t
   const { createVolume } = world.volumes;
   const listed: Disk["making"][] = [];
   const watched: typeof createVolume = async (wanted) => {
-    listed.push((await diskOf(world)).making);
+    listed.push((await computeDisk(world)).making);
     return createVolume(wanted);
   };
   Object.assign(world.volumes, { createVolume: watched });
 
   await submit(world, "one");
   await world.advance(2000);
-  const { volume, making } = await diskOf(world);
+  const { volume, making } = await computeDisk(world);
   await world.advance(10 * MINUTE);
-  const after10 = (await diskOf(world)).making;
+  const after10 = (await computeDisk(world)).making;
   await world.advance(4 * MINUTE);
 
   const token = expect.stringMatching(/^[0-9a-f]{32}-[0-9a-f]{12}$/);
   const entry = { kind: "volume", token, zone: "zone-a", sizeGb: 100, from: null, at: expect.any(Number) };
   expect(listed).toEqual([[entry]]);
   expect([making, after10]).toEqual([listed[0], listed[0]]);
-  expect(await diskOf(world)).toMatchObject({ volume, making: [] });
+  expect(await computeDisk(world)).toMatchObject({ volume, making: [] });
 });
 
 test("a volume that was made and never recorded becomes the disk's, which has none, and is purged with it", async () => {
   const world = await worldWithUnrecorded();
-  const before = await diskOf(world);
+  const before = await computeDisk(world);
 
   await world.advance(15 * MINUTE);
-  const adopted = await diskOf(world);
+  const adopted = await computeDisk(world);
   await deleteDisk(world.as("alice"), "data");
   await world.advance(31 * DAY);
 
@@ -89,9 +89,9 @@ test("a volume that was made and never recorded becomes the disk's, which has no
 
 test("a purge finds what was made and never recorded, though it is listed late, and lets the disk have a name until then", async () => {
   const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
-  const { owner, uid, making } = await diskOf(world);
+  const { owner, uid, making } = await computeDisk(world);
   const settles = firstSettles(making);
-  const findName = async () => nameOf(await readDirectory(world.ctx, owner), uid);
+  const findName = async () => findDiskName(await readDirectory(world.ctx, owner), uid);
 
   await deleteDisk(world.as("alice"), "data");
   await world.advance(settles - world.clock.now() - 5000);
@@ -104,7 +104,7 @@ test("a purge finds what was made and never recorded, though it is listed late, 
   expect(aside).toBe(`data-${uid.slice(0, 8)}`);
   expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "removed"]);
   expect(await findName()).toBeUndefined();
-  expect(await diskOf(world)).toMatchObject({ phase: "available", sizeGb: 1 });
+  expect(await computeDisk(world)).toMatchObject({ phase: "available", sizeGb: 1 });
 });
 
 test("nothing is left behind, whichever call of a disk's life dies before or after its effect", async () => {
@@ -179,7 +179,7 @@ test("a snapshot that is listed too late for the end of its job becomes one of t
   await cancel(world, "one");
   await world.advance(30 * MINUTE);
 
-  const { snapshots, making } = await diskOf(world);
+  const { snapshots, making } = await computeDisk(world);
   expect(snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
   expect([snapshots.length, making]).toEqual([2, []]);
 });
@@ -195,13 +195,13 @@ test("a job in another zone has its volume made under another token; the first o
 
   await submit(world, "two");
   await world.advance(5000);
-  const { volume, making } = await diskOf(world);
+  const { volume, making } = await computeDisk(world);
   const during = (await world.read("alice", "two")).phase;
   await world.advance(15 * MINUTE);
 
   expect([during, volume]).toEqual(["active", { id: "vol-2", zone: "zone-b" }]);
   expect(making.map((entry) => entry.kind === "volume" && entry.zone)).toEqual(["zone-a", "zone-b"]);
-  expect([world.volumes.volumeIds(), (await diskOf(world)).making]).toEqual([["vol-2"], []]);
+  expect([world.volumes.volumeIds(), (await computeDisk(world)).making]).toEqual([["vol-2"], []]);
 });
 
 test("a volume that nobody recorded and some machine has is reported and never removed", async () => {
@@ -223,7 +223,7 @@ test("a volume that nobody recorded and some machine has is reported and never r
   await world.advance(60 * MINUTE);
 
   expect(await findVolume("vol-1")).toBeDefined();
-  expect((await diskOf(world)).making).toMatchObject([{ zone: "zone-a" }]);
+  expect((await computeDisk(world)).making).toMatchObject([{ zone: "zone-a" }]);
   const reported = log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1");
   expect(reported.length).toBeGreaterThan(1);
 });
@@ -239,10 +239,10 @@ test("what cannot be looked for keeps no other step of its disk waiting, and is 
     await cancel(world, id);
   }
   await world.advance(20 * MINUTE);
-  const during = await diskOf(world);
+  const during = await computeDisk(world);
   Object.assign(world.volumes, { listVolumes });
   await world.advance(20 * MINUTE);
 
   expect(during).toMatchObject({ fault: null, snapshots: [{}, {}, {}], making: [{ kind: "volume" }] });
-  expect((await diskOf(world)).making).toEqual([]);
+  expect((await computeDisk(world)).making).toEqual([]);
 });

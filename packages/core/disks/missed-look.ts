@@ -1,6 +1,6 @@
 import { DAY_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone } from "./absence.ts";
-import { originOf } from "./backups/source.ts";
+import { findOrigin } from "./backups/source.ts";
 import { type Disk, volumeAbsence } from "./record.ts";
 
 const LONGEST_ABSENCE_CHECK_MS = DAY_MS;
@@ -8,7 +8,7 @@ const LONGEST_ABSENCE_CHECK_MS = DAY_MS;
 /** Returns when to look for missing items again, less often once all count as gone; null if none is missing. */
 export function nextMissingCheckAt(disk: Disk, now: number): number | null {
   const backups = disk.snapshots.filter(({ completed }) => completed);
-  return nextAbsenceCheckAt([volumeAbsence(disk), originOf(disk) ?? {}, ...backups], now);
+  return nextAbsenceCheckAt([volumeAbsence(disk), findOrigin(disk) ?? {}, ...backups], now);
 }
 
 /**

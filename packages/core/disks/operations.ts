@@ -3,10 +3,10 @@ import type { Item, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { operationKey } from "../store/keys.ts";
 import { unlessUnreadable } from "../store/readable.ts";
-import { number, oneOf, optional, orNull, text, uid } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { literal, number, optional, orNull, text, uid } from "../store/shape.ts";
+import { createParser } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { readDirectory, uidOf } from "./names/directory.ts";
+import { findDiskUid, readDirectory } from "./names/directory.ts";
 import { operationKind } from "./parse.ts";
 import type { Disk, OperationKind } from "./record.ts";
 
@@ -105,17 +105,17 @@ export async function getOperation(ctx: Context<"table">, owner: string, name: s
   const knownOperation = item && parseOperation(item);
   const found = knownOperation && knownOperation.ttl * 1000 > ctx.clock.now() ? knownOperation : undefined;
   if (found && found.name === name) return found;
-  if (found && uidOf(await readDirectory(ctx, owner), name) === found.disk) return found;
+  if (found && findDiskUid(await readDirectory(ctx, owner), name) === found.disk) return found;
   throw new Problem("notFound", `Operation '${id}' not found for disk '${name}'`);
 }
 
-const parseOperation: (item: Item) => Operation = parserOf("operation", {
+const parseOperation: (item: Item) => Operation = createParser("operation", {
   id: text,
   owner: text,
   disk: uid,
   name: text,
   action: operationKind,
-  status: oneOf("pending", "in_progress", "completed", "failed"),
+  status: literal("pending", "in_progress", "completed", "failed"),
   error: orNull(text),
   snapshot: optional(text),
   deletesAt: orNull(number),

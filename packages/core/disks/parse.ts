@@ -5,10 +5,10 @@ import { diskKey } from "../store/keys.ts";
 import {
   count,
   flag,
-  listOf,
+  list,
+  literal,
   mark,
   number,
-  oneOf,
   optional,
   ordinal,
   orNull,
@@ -16,7 +16,7 @@ import {
   text,
   uid,
 } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { createParser } from "../store/unreadable.ts";
 import type {
   Disk,
   DiskSnapshot,
@@ -29,7 +29,7 @@ import type {
 } from "./record.ts";
 
 const moment = orNull(number);
-export const operationKind = oneOf("create", "delete", "undelete", "snapshot");
+export const operationKind = literal("create", "delete", "undelete", "snapshot");
 export const isHolder = shape<Holder>({ uid, key: text, id: text });
 const snapshot = shape<DiskSnapshot>({
   id: text,
@@ -65,27 +65,27 @@ const lostBackup = shape<LostBackup>({
 });
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseDisk: (item: Item) => Disk = parserOf(
+export const parseDisk: (item: Item) => Disk = createParser(
   "disk",
   {
     uid,
     owner: text,
     name: text,
     sizeGb: number,
-    phase: oneOf("creating", "available", "deleted", "purging", "purged"),
+    phase: literal("creating", "available", "deleted", "purging", "purged"),
     volume: orNull(volumeRef),
     volumeMissedAt: optional(number),
     volumeMissedAgainAt: optional(number),
     lostAt: optional(number),
-    supersededVolumes: optional(listOf(text)),
-    making: listOf(isMaking),
+    supersededVolumes: optional(list(text)),
+    making: list(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     source: optional(
       shape<DiskSource>({ id: text, at: number, missedAt: optional(number), missedAgainAt: optional(number) }),
     ),
     written: mark,
-    restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
-    snapshots: listOf(snapshot),
+    restores: optional(list(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
+    snapshots: list(snapshot),
     lost: optional(lostBackup),
     snapshotRequest: optional(snapshotRequest),
     heldBy: orNull(isHolder),
@@ -95,7 +95,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     deletedAt: moment,
     purgeAt: moment,
     taggedAs: orNull(text),
-    operations: listOf(shape<Disk["operations"][number]>({ id: text, kind: operationKind })),
+    operations: list(shape<Disk["operations"][number]>({ id: text, kind: operationKind })),
     attempts: count,
     fault: orNull(text),
     dueShard: text,

@@ -201,7 +201,7 @@ export function withMaking(disk: Disk, making: readonly Making[]): Disk {
 }
 
 /** Returns the tags of its snapshots under this name, except for the attempt. */
-export function tagsOf({ owner, uid }: Disk, name: string): Required<Omit<SnapshotTags, "attempt">> {
+export function snapshotTags({ owner, uid }: Disk, name: string): Required<Omit<SnapshotTags, "attempt">> {
   return { name, disk: uid, key: keyText(diskKey(owner, uid)) };
 }
 

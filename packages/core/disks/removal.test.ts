@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item } from "../ports/table.ts";
@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const IN_USE = "InvalidSnapshot.InUse: in use by ami-1";
 
-function diskOf(world: MemoryWorld): Disk {
+function computeDisk(world: MemoryWorld): Disk {
   return parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
 }
 
@@ -52,7 +52,7 @@ function lock(world: MemoryWorld, locked: string | undefined, why = new Error(IN
 
 describe("a backup that cannot be removed", () => {
   test("keeps no job waiting for its disk, and no other backup from being thinned out", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
     await use(world, ["one"]);
     const [oldest] = world.volumes.snapshotIds();
     lock(world, oldest);
@@ -60,8 +60,8 @@ describe("a backup that cannot be removed", () => {
     const phases = await use(world, ["two", "three", "four", "five", "six"]);
 
     expect(phases).toEqual(["active", "active", "active", "active", "active"]);
-    expect(diskOf(world).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
-    expect(diskOf(world).snapshots).toMatchObject([
+    expect(computeDisk(world).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+    expect(computeDisk(world).snapshots).toMatchObject([
       { id: oldest, unremoved: { why: IN_USE } },
       { completed: true },
       { completed: true },
@@ -71,7 +71,7 @@ describe("a backup that cannot be removed", () => {
 
   test("is named in the disk's record, alarms after a quarter of an hour, and goes once it can", async () => {
     const log = recordingLog();
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
     await use(world, ["one", "two", "three"]);
     const [oldest] = world.volumes.snapshotIds();
     const unlock = lock(world, oldest);
@@ -80,7 +80,7 @@ describe("a backup that cannot be removed", () => {
     await use(world, ["four"]);
     const early = alarms().length;
     await world.advance(24 * HOUR);
-    const { fault } = diskOf(world);
+    const { fault } = computeDisk(world);
     const inOneDay = alarms().length;
     unlock();
     await world.advance(2 * HOUR);
@@ -89,13 +89,13 @@ describe("a backup that cannot be removed", () => {
     expect(early).toBe(0);
     expect(inOneDay).toBeGreaterThan(20);
     expect(inOneDay).toBeLessThan(30);
-    expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
+    expect(computeDisk(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
   test("since no worker gets to it in time, is tried again after seconds and not at once", async () => {
     const log = recordingLog();
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
     await use(world, ["one", "two", "three"]);
     const [oldest] = world.volumes.snapshotIds();
     const unlock = lock(world, oldest, new StepTooOld());
@@ -111,7 +111,7 @@ describe("a backup that cannot be removed", () => {
   });
 
   test("though it failed, is made again at once and then goes as soon as it can", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
     await use(world, ["one"]);
     world.volumes.failSnapshotsLater(1);
     await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
@@ -122,7 +122,7 @@ describe("a backup that cannot be removed", () => {
     const unlock = lock(world, failed);
 
     await world.advance(5 * MINUTE);
-    const made = diskOf(world);
+    const made = computeDisk(world);
     const phases = await use(world, ["three"]);
     unlock();
     await world.advance(2 * HOUR);
@@ -131,19 +131,19 @@ describe("a backup that cannot be removed", () => {
     expect(made.lost).toBeUndefined();
     expect(phases).toEqual(["active"]);
     expect(world.volumes.snapshotIds()).not.toContain(failed);
-    expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
-    expect(diskOf(world).lost).toBeUndefined();
+    expect(computeDisk(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
+    expect(computeDisk(world).lost).toBeUndefined();
   });
 });
 
 describe("a backup that could not be removed and is one of the newest three again", () => {
   test("is kept, and its disk is looked at no more often than others", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await use(world, ["one"]);
     const [oldest] = world.volumes.snapshotIds();
     lock(world, oldest);
     await use(world, ["two", "three", "four"]);
-    const before = diskOf(world).snapshots[0];
+    const before = computeDisk(world).snapshots[0];
     const listPolls = limitPasses(world, 200);
 
     world.volumes.loseSnapshot(world.volumes.snapshotIds().at(-1) ?? "");
@@ -151,9 +151,9 @@ describe("a backup that could not be removed and is one of the newest three agai
 
     expect(before).toMatchObject({ id: oldest, unremoved: { why: IN_USE } });
     expect(listPolls()).toBeLessThan(200);
-    expect(diskOf(world).snapshots[0]).toMatchObject({ id: oldest, completed: true });
-    expect(diskOf(world).snapshots[0]?.unremoved).toBeUndefined();
-    expect(diskOf(world).fault).toBeNull();
+    expect(computeDisk(world).snapshots[0]).toMatchObject({ id: oldest, completed: true });
+    expect(computeDisk(world).snapshots[0]?.unremoved).toBeUndefined();
+    expect(computeDisk(world).fault).toBeNull();
   });
 });
 
@@ -172,7 +172,7 @@ function limitPasses(world: MemoryWorld, most: number): () => number {
 
 /** Job `one` left one that failed and cannot be removed; it was made again, and is whole. */
 async function worldWithFailed(): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
   world.volumes.failSnapshotsLater(1);
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -186,17 +186,17 @@ async function worldWithFailed(): Promise<MemoryWorld> {
 describe("a removal that is refused again", () => {
   test("leaves the warning that the latest backup could not be made", async () => {
     const world = await worldWithFailed();
-    const before = diskOf(world).snapshots;
+    const before = computeDisk(world).snapshots;
     world.volumes.failSnapshotsLater(3, 0);
     await use(world, ["two"]);
-    const warned = diskOf(world).fault;
+    const warned = computeDisk(world).fault;
 
     await world.advance(3 * HOUR);
 
     expect(before).toMatchObject([{ unremoved: { why: IN_USE } }, { completed: true }]);
-    expect(diskOf(world).snapshots[0]?.unremoved?.tries).toBeGreaterThan(before[0]?.unremoved?.tries ?? 0);
+    expect(computeDisk(world).snapshots[0]?.unremoved?.tries).toBeGreaterThan(before[0]?.unremoved?.tries ?? 0);
     expect(warned).toBe("Its latest backup could not be made; the volume itself is kept");
-    expect(diskOf(world).fault).toBe(warned);
+    expect(computeDisk(world).fault).toBe(warned);
   });
 
   test("leaves a newer backup that failed to be made again", async () => {
@@ -209,24 +209,24 @@ describe("a removal that is refused again", () => {
     const endedAt = world.clock.now();
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(90 * MINUTE);
-    const { lost } = diskOf(world);
+    const { lost } = computeDisk(world);
 
     world.volumes.failSnapshots(0);
     await world.advance(10 * MINUTE);
 
     expect(lost).toMatchObject({ gaveUp: null, refused: "Snapshot limit exceeded" });
-    expect(diskOf(world).snapshots.at(-1)).toMatchObject({ completed: true });
-    expect(diskOf(world).snapshots.at(-1)?.at).toBeGreaterThan(endedAt);
-    expect(diskOf(world).lost).toBeUndefined();
+    expect(computeDisk(world).snapshots.at(-1)).toMatchObject({ completed: true });
+    expect(computeDisk(world).snapshots.at(-1)?.at).toBeGreaterThan(endedAt);
+    expect(computeDisk(world).lost).toBeUndefined();
   });
 });
 
 test("a disk's record names the newest forty that cannot be removed or are gone, and the log those that it forgets", async () => {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await use(world, ["one"]);
   Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
-  const { snapshots, ...disk } = diskOf(world);
+  const { snapshots, ...disk } = computeDisk(world);
   const unremoved = { why: "UnauthorizedOperation", tries: 1, at: 1 };
   const left = Array.from({ length: 50 }, (_, n) =>
     n % 2 === 0
@@ -237,7 +237,7 @@ test("a disk's record names the newest forty that cannot be removed or are gone,
 
   await world.advance(2 * HOUR);
 
-  const ids = diskOf(world).snapshots.map(({ id }) => id);
+  const ids = computeDisk(world).snapshots.map(({ id }) => id);
   const forgotten = log.lines
     .filter(({ event }) => event === "snapshot forgotten")
     .map(({ fields }) => fields.snapshot);
@@ -248,7 +248,7 @@ test("a disk's record names the newest forty that cannot be removed or are gone,
 describe("a snapshot of a deleted disk that cannot be removed", () => {
   test("holds up nothing else of the purge, frees the disk's name, and alarms", async () => {
     const log = recordingLog();
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 }, log });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 }, log });
     const alice = world.as("alice");
     await use(world, ["one", "two"]);
     const [locked] = world.volumes.snapshotIds();
@@ -257,7 +257,7 @@ describe("a snapshot of a deleted disk that cannot be removed", () => {
     await deleteDisk(alice, "data");
     await world.advance(24 * HOUR);
     const left = [world.volumes.volumeIds(), world.volumes.snapshotIds()];
-    const { uid, owner, ...stuck } = diskOf(world);
+    const { uid, owner, ...stuck } = computeDisk(world);
     const { names } = await readDirectory(alice, owner);
     const made = await createDisk(alice, { name: "data", sizeGb: 10 });
     unlock();
@@ -279,11 +279,11 @@ describe("a snapshot of a deleted disk that cannot be removed", () => {
 
 describe("a purge", () => {
   async function heldAndDeleted() {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 } });
     await createEnvironment(world.as("alice"), newEnvironment("holds", { disk: "data" }));
     await world.advance(MINUTE);
     const now = world.clock.now();
-    const disk: Disk = { ...diskOf(world), operations: [], phase: "deleted", deletedAt: now, purgeAt: now };
+    const disk: Disk = { ...computeDisk(world), operations: [], phase: "deleted", deletedAt: now, purgeAt: now };
     const holder = await world.read("alice", "holds");
     const ending = { ...holder, end: { ...holder.end, outcome: { phase: "cancelled", reason: "", at: now } } };
     return { world, now, disk, holder, ending };
@@ -318,7 +318,7 @@ describe("a purge", () => {
 });
 
 test("a deleted disk's volume and backups go although its owner's names cannot be read, and the record says so", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 } });
   const alice = world.as("alice");
   await use(world, ["one"]);
   await deleteDisk(alice, "data");
@@ -328,19 +328,19 @@ test("a deleted disk's volume and backups go although its owner's names cannot b
   await world.advance(HOUR);
 
   expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
-  expect(diskOf(world)).toMatchObject({ phase: "purging", fault: expect.stringContaining("its name: ") });
+  expect(computeDisk(world)).toMatchObject({ phase: "purging", fault: expect.stringContaining("its name: ") });
 });
 
 test("a deleted disk's backups go that its record has forgotten, those of a volume that is gone too", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 } });
   await use(world, ["one"]);
   await world.advance(HOUR);
-  world.volumes.loseVolume(diskOf(world).volume?.id ?? "");
+  world.volumes.loseVolume(computeDisk(world).volume?.id ?? "");
   await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
   await world.advance(15 * MINUTE);
   await requestCancel(world.as("alice"), "two");
   await world.advance(HOUR);
-  const disk = diskOf(world);
+  const disk = computeDisk(world);
   await world.table.put({ ...disk, snapshots: [] } as Disk);
   const before = world.volumes.snapshotIds().length;
 

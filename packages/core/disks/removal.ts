@@ -45,7 +45,7 @@ export async function removeSnapshot(
  * exist by their volume.
  */
 export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonly DiskSnapshot[]): DiskSnapshot[] {
-  const sources = sourcesOf(disk);
+  const sources = listSources(disk);
   const mayGo = snapshots.filter(
     ({ id, completed, missedAt, unremoved }) =>
       !sources.has(id) && (unremoved !== undefined || (completed && missedAt !== undefined)),
@@ -56,7 +56,7 @@ export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonl
 }
 
 /** Returns the snapshots from which a volume of this or another disk is being made. */
-export function sourcesOf({ making, restores = [] }: Disk): ReadonlySet<string | null> {
+export function listSources({ making, restores = [] }: Disk): ReadonlySet<string | null> {
   return new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
 }
 

@@ -7,13 +7,13 @@ import { sameData } from "../store/same-data.ts";
 import { HOUR_MS } from "../units.ts";
 import { isGone } from "./absence.ts";
 import { settleRestores } from "./backups/from-snapshot.ts";
-import { followSnapshots, makeAgain, warningOf } from "./backups/lost-backup.ts";
-import { hasOnlyVolume, originOf, seekSource } from "./backups/source.ts";
+import { describeLostBackup, followSnapshots, makeAgain } from "./backups/lost-backup.ts";
+import { findOrigin, hasOnlyVolume, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
 import { settleMaking } from "./making.ts";
 import { nextAbsenceCheckAt } from "./missed-look.ts";
-import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./names/directory.ts";
+import { changeDirectory, type Directory, findDiskName, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
 import { HELD_MS, nextDueAt } from "./next-look.ts";
@@ -26,11 +26,11 @@ import {
   isClaimed,
   isVolumeGone,
   sighted,
-  tagsOf,
+  snapshotTags,
   withVolumeMissed,
   withVolumeSeen,
 } from "./record.ts";
-import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
+import { listSources, removalPauseMs, reportUnremoved, whyNot } from "./removal.ts";
 
 /** Interval of a purge that may not begin, because of a restore or the operator. */
 const KEPT_MS = HOUR_MS;
@@ -72,12 +72,14 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (after) return { ...noted(thinned, now, "thins its backups out"), after };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
-  return tellingHolder(over({ ...tagged, dueAt: nextDueAt(tagged, now) }, "looked after", warningOf(tagged, now)));
+  return tellingHolder(
+    over({ ...tagged, dueAt: nextDueAt(tagged, now) }, "looked after", describeLostBackup(tagged, now)),
+  );
 }
 
 /** Looks for the sources of restores from this disk. Begins the purge once all of them count as gone. */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
-  const sources = sourcesOf(disk);
+  const sources = listSources(disk);
   const checkSnapshot = async (snapshot: DiskSnapshot) => {
     if (!sources.has(snapshot.id)) return snapshot;
     return sighted(snapshot, (await ctx.volumes.findSnapshot(snapshot.id)) !== undefined, ctx.clock.now());
@@ -106,7 +108,7 @@ function over(record: Disk, log: string, fault = record.lost?.gaveUp ?? null): S
 }
 
 function noted(disk: Disk, now: number, log: string): Step<Disk> {
-  return over({ ...disk, dueAt: now }, log, warningOf(disk, now));
+  return over({ ...disk, dueAt: now }, log, describeLostBackup(disk, now));
 }
 
 /** Looks for missing contents, because no other look may come before the next job. */
@@ -124,7 +126,7 @@ async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promis
 }
 
 async function seekMissedSource(ctx: WorkerContext, disk: Disk): Promise<Disk> {
-  if (disk.lostAt === undefined && originOf(disk)?.missedAt === undefined) return disk;
+  if (disk.lostAt === undefined && findOrigin(disk)?.missedAt === undefined) return disk;
   return seekSource(ctx, disk);
 }
 
@@ -145,10 +147,10 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
 /** Updates the name from the directory, and repairs missing or old tags. */
 async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const directory = await readDirectory(ctx, disk.owner);
-  const name = nameOf(directory, disk.uid) ?? disk.name;
+  const name = findDiskName(directory, disk.uid) ?? disk.name;
   if (disk.snapshots.length === 0) return { ...disk, name, taggedAs: name };
   const found = await Promise.all(disk.snapshots.map(({ id }) => ctx.volumes.findSnapshot(id)));
-  const wanted = Object.entries(tagsOf(disk, name));
+  const wanted = Object.entries(snapshotTags(disk, name));
   const isTagged = ({ tags }: VolumeSnapshot) =>
     wanted.every(([tag, value]) => tags[tag as keyof SnapshotTags] === value);
   const wrong = found.some((snapshot) => snapshot && !isTagged(snapshot));

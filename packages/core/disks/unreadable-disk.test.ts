@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item } from "../ports/table.ts";
@@ -25,7 +25,7 @@ async function waitingWorld(): Promise<MemoryWorld> {
   await world.advance(MINUTE);
   await editDisk(world, { sizeGb: "many" });
   await createEnvironment(world.as("bob"), newEnvironment("two"));
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   return world;
 }
 
@@ -42,7 +42,7 @@ test("a job whose disk cannot be read is given no GPUs that it could not take", 
 });
 
 test("what was kept for a job that leaves the line since its disk cannot be read is given to the next at once", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
   await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 8, disk: "data" }));
@@ -70,7 +70,7 @@ test("a job whose disk only a newer worker can read keeps its place in line", as
   const waits = await world.read("alice", "one");
 
   await editDisk(world, { format: FORMAT });
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await world.advance(5 * MINUTE);
 
   expect(waits).toMatchObject({ phase: "queued", run: { n: run.n }, waitPool, reason: null });
@@ -113,7 +113,7 @@ test("a job whose disk cannot be read can be cancelled, and the disk is free onc
 });
 
 test("a job that used a disk whose record cannot be read says so while it stops, and goes on once it can be", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
   await editDisk(world, { sizeGb: "many" });
@@ -143,7 +143,7 @@ test("a request whose record cannot be read keeps its disk from nothing", async 
 });
 
 test("a directory that cannot be read keeps no backup from being seen, nor the next job from its disk", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), snapshotMs: MINUTE / 2 });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
   await requestCancel(world.as("alice"), "one");

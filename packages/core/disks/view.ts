@@ -1,9 +1,9 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Item } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { diskKey, disksOf } from "../store/keys.ts";
+import { diskKey, disksPartition } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
-import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./names/directory.ts";
+import { type Directory, findDiskName, findDiskUid, parseDirectory, readDirectory } from "./names/directory.ts";
 import { type Holders, readHolders } from "./names/lease.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
@@ -47,9 +47,9 @@ export function recordMissing(name: string): string {
  * create writes the record first, so only a removal by an operator that died half way leaves such a name.
  */
 export async function findMissing(ctx: Context<"table">, owner: string, name: string): Promise<string | undefined> {
-  const uid = uidOf(await readDirectory(ctx, owner), name);
+  const uid = findDiskUid(await readDirectory(ctx, owner), name);
   if (uid === undefined || (await ctx.table.get(diskKey(owner, uid)))) return undefined;
-  if (uidOf(await readDirectory(ctx, owner), name) !== uid) return undefined;
+  if (findDiskUid(await readDirectory(ctx, owner), name) !== uid) return undefined;
   ctx.log.error("the record of a disk is missing", { owner, disk: uid, name });
   return uid;
 }
@@ -60,8 +60,8 @@ export async function findDiskIn(
   directory: Directory,
   name: string,
 ): Promise<DiskView | undefined> {
-  const uid = uidOf(directory, name);
-  return viewWithHolder(ctx, uid === undefined ? undefined : await findDisk(ctx, ownerOf(directory), uid), name);
+  const uid = findDiskUid(directory, name);
+  return viewWithHolder(ctx, uid === undefined ? undefined : await findDisk(ctx, getOwner(directory), uid), name);
 }
 
 /** Reads the directory and the disk in one query, for a caller that changes both. */
@@ -70,9 +70,9 @@ export async function findDiskWithDirectory(
   owner: string,
   name: string,
 ): Promise<{ directory: Directory; view: DiskView | undefined }> {
-  const { items } = await ctx.table.query({ pk: disksOf(owner) });
+  const { items } = await ctx.table.query({ pk: disksPartition(owner) });
   const directory = await directoryAmong(ctx, owner, items);
-  const item = items.find(({ sk }) => sk === uidOf(directory, name));
+  const item = items.find(({ sk }) => sk === findDiskUid(directory, name));
   // The disk may be on another page of the owner's disks.
   if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
   return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
@@ -84,7 +84,7 @@ export async function findDiskWithDirectory(
  */
 export async function listDisks(ctx: UserContext<"table">, { deleted = false } = {}): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
-  const items = await queryAll(ctx, disksOf(owner));
+  const items = await queryAll(ctx, disksPartition(owner));
   const directory = await directoryAmong(ctx, owner, items);
   const disks = readable(
     ctx,
@@ -92,14 +92,14 @@ export async function listDisks(ctx: UserContext<"table">, { deleted = false } =
     parseDisk,
   );
   const named = disks.flatMap((disk) => {
-    const name = nameOf(directory, disk.uid);
+    const name = findDiskName(directory, disk.uid);
     return name === undefined || (disk.phase === "deleted") !== deleted || isPurged(disk) ? [] : [{ disk, name }];
   });
   const holders = await readHolders(
     ctx,
     named.map(({ disk }) => disk),
   );
-  const views = named.map(({ disk, name }) => viewOf(disk, name, holders.get(disk.uid)));
+  const views = named.map(({ disk, name }) => toView(disk, name, holders.get(disk.uid)));
   return views.sort((a, b) => b.disk.createdAt - a.disk.createdAt || (a.name < b.name ? -1 : 1));
 }
 
@@ -116,7 +116,7 @@ async function viewWithHolder(
 ): Promise<DiskView | undefined> {
   if (!disk || isPurged(disk)) return undefined;
   const holders = await readHolders(ctx, [disk]);
-  return viewOf(disk, name, holders.get(disk.uid));
+  return toView(disk, name, holders.get(disk.uid));
 }
 
 async function queryAll(ctx: Context<"table">, pk: string): Promise<Item[]> {
@@ -130,7 +130,7 @@ async function queryAll(ctx: Context<"table">, pk: string): Promise<Item[]> {
   return found;
 }
 
-function viewOf(disk: Disk, name: string, holders: Holders | undefined): DiskView {
+function toView(disk: Disk, name: string, holders: Holders | undefined): DiskView {
   const { current, following } = holders ?? {};
   const holder = [current, following].find((holder) => holder && !holder.isEnding);
   const isEnding = current?.isEnding === true && current.isAttached;
@@ -151,6 +151,6 @@ function isPurged(disk: Disk): boolean {
   return disk.phase === "purging" || disk.phase === "purged";
 }
 
-function ownerOf(directory: Directory): string {
+function getOwner(directory: Directory): string {
   return directory.pk.slice("owner#".length, -"#disk".length);
 }

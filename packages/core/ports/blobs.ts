@@ -7,7 +7,7 @@ export interface Blobs {
   put(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
   /** Returns the size in bytes, or undefined if there is no such blob. */
-  sizeOf(name: string): Promise<number | undefined>;
+  getSize(name: string): Promise<number | undefined>;
   /** Does nothing if the blob does not exist. */
   remove(name: string): Promise<void>;
   /** Removes all blobs whose names begin with this name and a `/`. */

@@ -328,9 +328,9 @@ export interface Compute {
   /** Lists the nodes of all types, or throws. If time is short, the pods of some stay `unread`. */
   listNodes(): Promise<ComputeNode[]>;
   /** Returns what `observe` would say of this node, for a node without bound runs. Never cached. */
-  silenceOf(node: NodeRef): Promise<Silence | null>;
+  findSilence(node: NodeRef): Promise<Silence | null>;
   /** Asks the provider. Returns `unknown` if it fails or there is none. */
-  machineOf(node: NodeRef): Promise<MachineState>;
+  getMachineState(node: NodeRef): Promise<MachineState>;
 }
 
 export interface PortRequest {

@@ -25,7 +25,7 @@ export interface PartitionQuery {
   readonly after?: string;
   readonly limit?: number;
   readonly newestFirst?: boolean;
-  /** Returns only the key and `briefOf` each item, which lists use to sort and filter. */
+  /** Returns only the key and `toBrief` each item, which lists use to sort and filter. */
   readonly brief?: boolean;
 }
 
@@ -44,7 +44,7 @@ export const briefPaths = [
 ] as readonly (readonly [field: string, ...inner: string[]])[];
 
 /** Returns the brief fields of an item. */
-export function briefOf(item: Stored): Readonly<Record<string, unknown>> {
+export function toBrief(item: Stored): Readonly<Record<string, unknown>> {
   const brief: Record<string, unknown> = {};
   for (const [field, inner] of briefPaths) {
     const value = (item as Item)[field];

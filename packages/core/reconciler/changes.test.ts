@@ -44,8 +44,8 @@ async function sentFor(
   return sent;
 }
 
-function* times(count: number, keyOf: (n: number) => string, afterMs = 0): Generator<readonly [string, number]> {
-  for (let n = 0; n < count; n++) yield [keyOf(n), afterMs];
+function* times(count: number, formatKey: (n: number) => string, afterMs = 0): Generator<readonly [string, number]> {
+  for (let n = 0; n < count; n++) yield [formatKey(n), afterMs];
 }
 
 const never = (n: number) => `owner#nobody#env#gpu-dev|${n}`;

@@ -19,17 +19,17 @@ export async function passOnChanges(
   ctx: Context<"queue" | "compute">,
   { signal, from, reached }: Following,
 ): Promise<void> {
-  const delayOf = hintLimit(ctx);
+  const findDelay = hintLimit(ctx);
   for await (const change of ctx.compute.changes(signal, from ?? undefined)) {
     if ("upTo" in change) reached(change.upTo);
-    else await sendHint(ctx, change.key, delayOf);
+    else await sendHint(ctx, change.key, findDelay);
   }
 }
 
-async function sendHint(ctx: Context<"queue">, text: string, delayOf: ReturnType<typeof hintLimit>): Promise<void> {
+async function sendHint(ctx: Context<"queue">, text: string, findDelay: ReturnType<typeof hintLimit>): Promise<void> {
   const key = keyOfText(text);
   // The key comes from the cluster, so hint only for environments.
   if (!key || kindOfKey(key) !== "environment") return;
-  const delayMs = delayOf(text);
+  const delayMs = findDelay(text);
   if (delayMs !== undefined) await requestReconcile(ctx, key, { isHint: true, delayMs });
 }

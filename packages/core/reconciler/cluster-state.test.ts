@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newNodes } from "#tests/worlds/memory-world.ts";
 import { refreshCapacity } from "../pools/capacity/capacity.ts";
 import { clusterKey } from "../store/keys.ts";
 import { readClusterState } from "./cluster-state.ts";
@@ -10,7 +10,7 @@ const MINUTE = 60_000;
 /** A world whose cluster answers or not, and the log of its listings. */
 async function started() {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   const { listNodes } = world.compute;
   const answer = (isThere: boolean) => {
     const away = async () => Promise.reject(new Error("connect ECONNREFUSED 10.1.2.3:443"));
@@ -20,7 +20,7 @@ async function started() {
 }
 
 const list = (world: MemoryWorld) => refreshCapacity(world.ctx).catch((error: unknown) => error);
-const writesOf = (world: MemoryWorld) => world.table.all().filter(({ pk }) => pk === clusterKey.pk);
+const listWrites = (world: MemoryWorld) => world.table.all().filter(({ pk }) => pk === clusterKey.pk);
 
 test("a cluster that always answered is noted nowhere", async () => {
   const { world } = await started();
@@ -28,7 +28,7 @@ test("a cluster that always answered is noted nowhere", async () => {
   await list(world);
 
   expect(await readClusterState(world.ctx)).toBeUndefined();
-  expect(writesOf(world)).toEqual([]);
+  expect(listWrites(world)).toEqual([]);
 });
 
 test("an outage is noted once, with its beginning, and its end with that, without addresses of the cluster", async () => {
@@ -48,7 +48,7 @@ test("an outage is noted once, with its beginning, and its end with that, withou
   expect(String(error)).toContain("ECONNREFUSED");
   expect(during).toMatchObject({ reachable: false, since: beganAt });
   expect(await readClusterState(world.ctx)).toMatchObject({ reachable: true, since: endedAt });
-  expect(JSON.stringify(writesOf(world))).not.toContain("10.1.2.3");
+  expect(JSON.stringify(listWrites(world))).not.toContain("10.1.2.3");
   const events = log.lines.map(({ event }) => event).filter((event) => /^cluster (un)?reachable$/.test(event));
   expect(events).toEqual(["cluster unreachable", "cluster reachable"]);
 });

@@ -21,10 +21,10 @@ const AGAIN_MS = 60_000;
 
 /** Returns undefined if the cluster has always answered. Throws `Unreadable` for a newer format. */
 export async function readClusterState(ctx: Pick<Context<"table">, "table">): Promise<ClusterState | undefined> {
-  return clusterStateOf(await ctx.table.get(clusterKey));
+  return parseClusterState(await ctx.table.get(clusterKey));
 }
 
-export function clusterStateOf(item: Item | undefined): ClusterState | undefined {
+export function parseClusterState(item: Item | undefined): ClusterState | undefined {
   if (item && isNewer(item)) throw new Unreadable("cluster", item, "a newer version wrote the state of the cluster");
   if (typeof item?.reachable !== "boolean" || typeof item.since !== "number") return undefined;
   const { writers, reachable, since } = item;
@@ -42,7 +42,7 @@ export async function noteListing(
   reachable: boolean,
 ): Promise<void> {
   await unlessItFails(ctx, async () => {
-    const state = clusterStateOf(item);
+    const state = parseClusterState(item);
     if ((state?.reachable ?? true) === reachable) return;
     ctx.log.warn(reachable ? "cluster reachable" : "cluster unreachable");
     await change(ctx, item, state, reachable);
@@ -53,7 +53,7 @@ export async function noteListing(
 export async function noteAnsweredRequest(ctx: Context<"table" | "queue">): Promise<void> {
   await unlessItFails(ctx, async () => {
     const item = await ctx.table.get(clusterKey);
-    const state = clusterStateOf(item);
+    const state = parseClusterState(item);
     if (Math.abs(ctx.clock.now() - (state?.hintedAt ?? 0)) >= AGAIN_MS) await change(ctx, item, state, true);
   });
 }

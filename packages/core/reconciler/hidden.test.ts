@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { diskShards, dueShardOf, isFormerShard } from "../store/due.ts";
-import { deliveriesOf, disksOf, keyText, poolKey } from "../store/keys.ts";
+import { diskShards, getDueShard, isFormerShard } from "../store/due.ts";
+import { deliveriesPartition, disksPartition, keyText, poolKey } from "../store/keys.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -29,7 +29,7 @@ async function edit({ table }: MemoryWorld, key: Key, fields: Record<string, unk
 
 async function activeWorld() {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await createEnvironment(world.as("alice"), { ...newEnvironment("one", { disk: "data" }), receiver });
   await world.advance(MINUTE);
   const alarms = () =>
@@ -58,7 +58,7 @@ test.each(edits)(
 
     for (const { pk, sk } of [key, poolKey("h100")]) {
       const item = await world.table.get({ pk, sk });
-      expect(item?.dueShard).toBe(dueShardOf(world.ctx.ids, { pk, sk }));
+      expect(item?.dueShard).toBe(getDueShard(world.ctx.ids, { pk, sk }));
       expect(item?.dueAt).toBeLessThan(world.clock.now() + 6 * MINUTE);
     }
   },
@@ -69,7 +69,7 @@ test("a disk in the shard of an earlier version moves to its own with its next s
   await world.advance(HOUR + MINUTE);
   await deleteDisk(world.as("alice"), "data");
   await world.advance(MINUTE);
-  const { items } = await world.table.query({ pk: disksOf(world.as("alice").actor.uid) });
+  const { items } = await world.table.query({ pk: disksPartition(world.as("alice").actor.uid) });
   const disk = items.find(({ kind }) => kind === "disk") as Item;
   const formerShard = world.ctx.ids.hash(keyText(disk)).slice(0, 1);
   await edit(world, disk, { dueShard: formerShard });
@@ -81,7 +81,7 @@ test("a disk in the shard of an earlier version moves to its own with its next s
   expect(isFormerShard(world.ctx.ids, disk, formerShard)).toBe(true);
   expect(before).toMatchObject({ phase: "deleted", dueShard: formerShard });
   expect(diskShards).toContain(after?.dueShard);
-  expect(after?.dueShard).toBe(dueShardOf(world.ctx.ids, disk));
+  expect(after?.dueShard).toBe(getDueShard(world.ctx.ids, disk));
   expect(alarms()).toEqual([]);
 });
 
@@ -90,7 +90,7 @@ test("a disk in the shard of an earlier version whose message was lost is purged
   await world.advance(HOUR + MINUTE);
   await deleteDisk(world.as("alice"), "data");
   await world.advance(MINUTE);
-  const { items } = await world.table.query({ pk: disksOf(world.as("alice").actor.uid) });
+  const { items } = await world.table.query({ pk: disksPartition(world.as("alice").actor.uid) });
   const disk = items.find(({ kind }) => kind === "disk") as Item;
   await edit(world, disk, { dueShard: world.ctx.ids.hash(keyText(disk)).slice(0, 1), dueAt: disk.purgeAt });
 
@@ -108,8 +108,8 @@ test("a disk and a delivery that are due in the year 2300 are found within the h
   await world.advance(2 * HOUR);
   expect(alarms()).toEqual([]);
   const owner = world.as("alice").actor.uid;
-  const { items: disks } = await world.table.query({ pk: disksOf(owner) });
-  const { items: deliveries } = await world.table.query({ pk: deliveriesOf(owner) });
+  const { items: disks } = await world.table.query({ pk: disksPartition(owner) });
+  const { items: deliveries } = await world.table.query({ pk: deliveriesPartition(owner) });
   const disk = disks.find(({ kind }) => kind === "disk") as Item;
   const delivery = deliveries.find(({ state }) => state === "waiting") as Item;
   await edit(world, disk, { dueAt: IN_2300 });

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
-import { keyOf } from "../environments/record/record.ts";
+import { toKey } from "../environments/record/record.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { diskShards, dueShardOf, dueShards, isFormerShard } from "../store/due.ts";
+import { diskShards, dueShards, getDueShard, isFormerShard } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 import { DAY_MS, MINUTE_MS } from "../units.ts";
 import { requestReconcile } from "./look.ts";
@@ -25,7 +25,7 @@ export function withinReach<Record extends Due>(ctx: Context, record: Record, no
   const { pk, sk, dueAt } = record;
   if (typeof dueAt !== "number") return record;
   const key = { pk, sk };
-  const dueShard = dueShardOf(ctx.ids, key);
+  const dueShard = getDueShard(ctx.ids, key);
   const isInTime = dueAt <= now + longestWait(ctx, key);
   if (isInTime && record.dueShard === dueShard) return record;
   if (isInTime && isFormerShard(ctx.ids, key, record.dueShard)) return { ...record, dueShard };
@@ -58,7 +58,7 @@ export async function sweepFarFuture(ctx: Context<"table" | "queue">, shards: re
   if (Math.floor(now / MINUTE_MS) % 60 !== HIDDEN_MINUTE) return;
   const items = (await Promise.all(shards.map((shard) => farAhead(ctx, shard, now)))).flat();
   const hidden = items.filter((item) => Number(item.dueAt) > now + longestWait(ctx, item));
-  await Promise.all(hidden.map((item) => requestReconcile(ctx, keyOf(item))));
+  await Promise.all(hidden.map((item) => requestReconcile(ctx, toKey(item))));
 }
 
 async function farAhead(ctx: Context<"table">, partition: string, now: number): Promise<Item[]> {

@@ -3,7 +3,7 @@ import type { Key } from "../ports/table.ts";
 import type { Volume, VolumeRef } from "../ports/volumes.ts";
 import { Problem, VolumeRefused } from "../problem.ts";
 import { keyText } from "../store/keys.ts";
-import { type Check, number, oneOf, orNull, shape, text } from "../store/shape.ts";
+import { type Check, literal, number, orNull, shape, text } from "../store/shape.ts";
 
 /** Calls with a token start no later than this after the entry was written. */
 const CALLS_MS = 120_000;
@@ -47,14 +47,14 @@ export interface SnapshotMaking {
 export type Making = VolumeMaking | SnapshotMaking;
 
 export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
-  kind: oneOf("volume"),
+  kind: literal("volume"),
   token: text,
   zone: text,
   sizeGb: number,
   from: orNull(text),
   at: number,
 });
-const isSnapshotMaking = shape<SnapshotMaking>({ kind: oneOf("snapshot"), token: text, from: text, at: number });
+const isSnapshotMaking = shape<SnapshotMaking>({ kind: literal("snapshot"), token: text, from: text, at: number });
 export const isMaking: Check<Making> = (value): value is Making => isVolumeMaking(value) || isSnapshotMaking(value);
 
 /** Returns when the resource is searched for. Only then can it be treated as absent. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { refreshCapacity } from "../pools/capacity/capacity.ts";
@@ -12,12 +12,12 @@ const CLUSTER = ["apply", "observe", "remove", "listRuns", "extend", "begin", "s
 /** Far beyond the time after which looks come five minutes apart. */
 const OUTAGE = 40 * MINUTE;
 
-async function phasesOf(world: MemoryWorld, ids: readonly string[]): Promise<string[]> {
+async function listPhases(world: MemoryWorld, ids: readonly string[]): Promise<string[]> {
   return Promise.all(ids.map(async (id) => (await world.read("alice", id)).phase));
 }
 
 async function submitInOutage(count: number) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: count }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: count }) });
   const ids = Array.from({ length: count }, (_, n) => `job-${n}`);
   const back = takeAway(world.compute, ...CLUSTER);
   for (const id of ids) {
@@ -31,7 +31,7 @@ async function submitInOutage(count: number) {
 /** Goes on in seconds until the first of them is no longer what it was. */
 async function untilFirst(world: MemoryWorld, ids: readonly string[], phase: string): Promise<string[]> {
   for (let seconds = 0; seconds < 600; seconds++) {
-    const phases = await phasesOf(world, ids);
+    const phases = await listPhases(world, ids);
     if (phases.some((name) => name !== phase)) return phases;
     await world.advance(1_000);
   }
@@ -45,11 +45,11 @@ test("jobs that were submitted during an outage of the cluster start together on
   await untilFirst(world, ids, "preparing");
   await world.advance(3_000);
 
-  expect(new Set(await phasesOf(world, ids))).toEqual(new Set(["active"]));
+  expect(new Set(await listPhases(world, ids))).toEqual(new Set(["active"]));
 });
 
 test("jobs that were cancelled during an outage give their GPUs back together", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 6 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 6 }) });
   const ids = ["a", "b", "c", "d", "e", "f"];
   for (const id of ids) await createEnvironment(world.as("alice"), newEnvironment(id));
   await world.advance(MINUTE);
@@ -64,7 +64,7 @@ test("jobs that were cancelled during an outage give their GPUs back together", 
   await untilFirst(world, ids, "stopping");
   await world.advance(5_000);
 
-  expect(new Set(await phasesOf(world, ids))).toEqual(new Set(["cancelled"]));
+  expect(new Set(await listPhases(world, ids))).toEqual(new Set(["cancelled"]));
 });
 
 test("the end of an outage is passed on by one look for all", async () => {
@@ -97,7 +97,7 @@ test("the next listing of the machines makes every record due that the outage pu
   await refreshCapacity(world.ctx);
   await world.advance(2_000);
 
-  expect(await phasesOf(world, ids)).toEqual(["active", "active", "active"]);
+  expect(await listPhases(world, ids)).toEqual(["active", "active", "active"]);
 });
 
 test("an end that cannot be passed on costs the look that saw it nothing", async () => {
@@ -110,11 +110,11 @@ test("an end that cannot be passed on costs the look that saw it nothing", async
 
   await world.advance(6 * MINUTE);
 
-  expect(await phasesOf(world, ids)).toEqual(["active", "active"]);
+  expect(await listPhases(world, ids)).toEqual(["active", "active"]);
 });
 
 test("the hints of a great outage's end are bounded, and go out a few at a time and spread over seconds", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 230 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 230 }) });
   const back = takeAway(world.compute, ...CLUSTER);
   for (let n = 0; n < 230; n++) await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`));
   await world.advance(6 * MINUTE);

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { keyOf } from "../environments/record/record.ts";
+import { toKey } from "../environments/record/record.ts";
 import { isClusterSilent } from "../environments/record/run/unseen.ts";
 import type { Item } from "../ports/table.ts";
 import { dueShards } from "../store/due.ts";
@@ -28,7 +28,7 @@ export async function hintAfterOutage(ctx: Context<"table" | "queue">): Promise<
     .toSorted((left, right) => Number(left.createdAt) - Number(right.createdAt))
     .slice(0, MOST_HINTS);
   const send = (item: Item, place: number) =>
-    requestReconcile(ctx, keyOf(item), { isHint: true, delayMs: place * PACE_MS });
+    requestReconcile(ctx, toKey(item), { isHint: true, delayMs: place * PACE_MS });
   for (let first = 0; first < hinted.length; first += SENT_AT_ONCE) {
     const some = hinted.slice(first, first + SENT_AT_ONCE);
     await Promise.all(some.map((item, at) => send(item, first + at)));
@@ -40,6 +40,6 @@ async function listUnanswered(ctx: Context<"table">, shard: string): Promise<Ite
   const now = ctx.clock.now();
   const range = { from: now, to: now + REACH_MS, limit: MOST_PER_SHARD };
   const { items } = await ctx.table.query({ index: "due", partition: shard, ...range });
-  const keys = items.filter((item) => kindOfKey(item) === "environment").map(keyOf);
+  const keys = items.filter((item) => kindOfKey(item) === "environment").map(toKey);
   return keys.length === 0 ? [] : (await ctx.table.getMany(keys)).filter(isClusterSilent);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { getDisk } from "../disks/view.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
@@ -12,7 +12,7 @@ const HOUR = 60 * MINUTE;
 const PASSES_AN_HOUR = 150;
 
 test("compute that goes after an hour is looked at at most every 30 s by then, and its end is found", async () => {
-  const { world, submit, cancel, countPasses } = await worldOf({ delays: { removeMs: HOUR } });
+  const { world, submit, cancel, countPasses } = await getWorld({ delays: { removeMs: HOUR } });
   await submit("one");
   await cancel("one");
 
@@ -23,7 +23,7 @@ test("compute that goes after an hour is looked at at most every 30 s by then, a
 });
 
 test("a backup of an hour is followed in few looks, as is the environment that waits for it, which starts then", async () => {
-  const { world, submit, cancel, countPasses, disk } = await worldOf({ snapshotMs: HOUR });
+  const { world, submit, cancel, countPasses, disk } = await getWorld({ snapshotMs: HOUR });
   await submit("one");
   await cancel("one");
   await submit("two");
@@ -37,7 +37,7 @@ test("a backup of an hour is followed in few looks, as is the environment that w
 });
 
 test("a volume that may only be listed late is looked for in few looks, at the end and before the next start", async () => {
-  const { world, submit, cancel, countPasses, disk } = await worldOf();
+  const { world, submit, cancel, countPasses, disk } = await getWorld();
   await submit("backed-up");
   await cancel("backed-up");
   await submit("one");
@@ -58,9 +58,9 @@ test("a volume that may only be listed late is looked for in few looks, at the e
 });
 
 /** Jobs of one user with one disk, and how often each record was looked at. */
-async function worldOf(options: WorldOptions = {}) {
+async function getWorld(options: WorldOptions = {}) {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log, ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log, ...options });
   const listPolls = () => log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.look));
   return {
     world,

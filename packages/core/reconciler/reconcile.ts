@@ -75,9 +75,9 @@ async function reconcileOnce(
 /** Reports whether a step changed nothing except when the record is due, or failed like the step before it. */
 function sawNothing(before: Item, after: Due): boolean {
   const { dueAt, looks: passes } = before;
-  const attempts = attemptsOf(before);
+  const attempts = getAttempts(before);
   // A hint must not lengthen the backoff, or use up tries of a step that gives up after a few.
-  return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks: passes }, before);
+  return (attempts > 0 && getAttempts(after) > attempts) || sameData({ ...after, dueAt, looks: passes }, before);
 }
 
 /** The shortest wait after a refused action. The record may be due at once, and the action may be refused again. */
@@ -150,7 +150,7 @@ const STUCK = { first: 10, again: 12 } as const;
 
 /** Returns the record with a retry after 2, 4, 8 … 300 s and the reason of the failure. */
 function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
-  const attempts = attemptsOf(item) + 1;
+  const attempts = getAttempts(item) + 1;
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
   const fields = { look: keyText(item), attempts, error: String(error instanceof ClusterAway ? error.cause : error) };
   ctx.log.warn("step failed", fields);
@@ -164,7 +164,7 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
 }
 
 /** Returns the number of consecutive failed steps. */
-function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): number {
+function getAttempts({ attempts }: Stored & { readonly attempts?: unknown }): number {
   return typeof attempts === "number" ? attempts : 0;
 }
 

@@ -15,7 +15,7 @@ const LONGEST_PAUSE_MS = 300_000;
  * Returns why CreateSnapshot certainly created nothing, in at most 120 characters. Returns undefined if it may have
  * succeeded, as after any other error.
  */
-export function refusalOf(error: unknown): string | undefined {
+export function findRefusal(error: unknown): string | undefined {
   if (error instanceof StepTooOld) return "the worker was too slow";
   return error instanceof VolumeRefused ? error.message.slice(0, LONGEST_REASON) : undefined;
 }
@@ -33,9 +33,9 @@ interface Tried {
 
 /** Returns the number of the next try, for its tag. A late snapshot of an earlier try can thus be told apart. */
 export function nextTry(latest: Tried | null): number {
-  return latest === null ? 1 : triedOf(latest) + (latest.refused === undefined ? 1 : 0);
+  return latest === null ? 1 : countTries(latest) + (latest.refused === undefined ? 1 : 0);
 }
 
-export function triedOf({ attempt, tried }: Tried): number {
+export function countTries({ attempt, tried }: Tried): number {
   return tried ?? attempt;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Queue, ReconcileRequest } from "../ports/queue.ts";
 import type { IndexQuery, Item, Key, Page, PartitionQuery } from "../ports/table.ts";
-import { dueShardOf, dueShards } from "../store/due.ts";
+import { dueShards, getDueShard } from "../store/due.ts";
 import { keyText, sweepKey } from "../store/keys.ts";
 import { sweep, sweepDeliveries, sweepDisks } from "./sweep.ts";
 
@@ -41,7 +41,7 @@ async function sweptWorld(visible = 0) {
 /** A record that is due at this moment; `n` makes its key. */
 function due(world: MemoryWorld, n: number, dueAt: number): Item {
   const key = { pk: "owner#a#env#gpu-dev", sk: `job-${n}` };
-  return { ...key, writers: [], dueShard: dueShardOf(world.ctx.ids, key), dueAt };
+  return { ...key, writers: [], dueShard: getDueShard(world.ctx.ids, key), dueAt };
 }
 
 async function putAt(world: MemoryWorld, key: Key, dueShard: string, dueAt: number): Promise<void> {
@@ -163,7 +163,7 @@ describe("each kind of record has a sweep of its own", () => {
   it.each(kinds)("sends a due record of the kind %s with its sweep alone", async (_, pk, ownValue) => {
     const world = await sweptWorld();
     const key = { pk, sk: "one" };
-    await putAt(world, key, dueShardOf(world.ctx.ids, key), world.clock.now());
+    await putAt(world, key, getDueShard(world.ctx.ids, key), world.clock.now());
 
     const sent: string[][] = [];
     for (const each of [sweep, sweepDisks, sweepDeliveries]) {
@@ -202,7 +202,7 @@ describe("each kind of record has a sweep of its own", () => {
     const world = await sweptWorld(5_001);
     const keys = Array.from({ length: 1_000 }, (_, n) => ({ pk: "owner#a#disk", sk: `disk-${n}` }));
     const dueAt = world.clock.now() - HOUR;
-    for (const key of keys) await putAt(world, key, dueShardOf(world.ctx.ids, key), dueAt);
+    for (const key of keys) await putAt(world, key, getDueShard(world.ctx.ids, key), dueAt);
 
     const sent = await sweepDisks(world.ctx);
 
@@ -301,7 +301,7 @@ function loseMessages(world: MemoryWorld, recordKey: string): number {
 
 describe("with more living environments than the queue may be deep", () => {
   it("every job whose message was lost is looked at within two minutes and ends in time", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 60 }), deepestQueue: 3 });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 60 }), deepestQueue: 3 });
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
       await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
@@ -344,8 +344,8 @@ describe("with 10,000 living environments", () => {
     const start = world.clock.now();
     const records = Array.from({ length: COUNT }, (_, n) => due(world, n, start + MINUTE + ((n * 7_919) % EVERY)));
     for (const record of records) await world.table.put(record);
-    const recordOf = new Map(records.map((record) => [keyText(record), record]));
-    const [lost = ""] = recordOf.keys();
+    const recordByKey = new Map(records.map((record) => [keyText(record), record]));
+    const [lost = ""] = recordByKey.keys();
     const sends = new Map<string, number[]>();
     let arriving: Sent[] = [];
 
@@ -357,10 +357,10 @@ describe("with 10,000 living environments", () => {
       for (const { look: recordKey, at } of arriving.filter((sent) => sent.at <= now)) {
         const times = sends.get(recordKey) ?? [];
         sends.set(recordKey, [...times, at]);
-        const record = recordOf.get(recordKey);
+        const record = recordByKey.get(recordKey);
         if (!record || (recordKey === lost && times.length === 0)) continue;
         const next = { ...record, dueAt: Number(record.dueAt) + EVERY };
-        recordOf.set(recordKey, next);
+        recordByKey.set(recordKey, next);
         await world.table.put(next);
       }
       arriving = arriving.filter((sent) => sent.at > now);

@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
-import { keyOf } from "../environments/record/record.ts";
+import { toKey } from "../environments/record/record.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Item } from "../ports/table.ts";
 import { deliveryShards, diskShards, dueShards } from "../store/due.ts";
 import { type SweepName, sweepKey } from "../store/keys.ts";
-import { mapOf, number, shape, text } from "../store/shape.ts";
+import { mapping, number, shape, text } from "../store/shape.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { sweepFarFuture } from "./hidden.ts";
 import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
@@ -69,7 +69,7 @@ async function sendOnce(ctx: Context<"table" | "queue">, { name, shards }: Sweep
   const now = ctx.clock.now();
   const cursor = await ctx.table.get(sweepKey(name));
   const overdueMs = Math.min(OVERDUE_MS, (ctx.settings.sweepSeconds * 1000) / 2);
-  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD, places: placesOf(cursor, now - overdueMs) };
+  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD, places: getPlaces(cursor, now - overdueMs) };
   const upTo = now + SWEEP_REACH_MS;
   const after = Math.max(sentUpTo(cursor, now), overdue.to);
   const isBehind = after < upTo;
@@ -100,7 +100,7 @@ function sentUpTo(cursor: Item | undefined, now: number): number {
 async function sendOldest(ctx: Context<"table" | "queue">, { name, shards, mostWhenDeep }: Sweep): Promise<number> {
   const to = ctx.clock.now() - OVERDUE_WHEN_DEEP_MS;
   const cursor = await ctx.table.get(sweepKey(name));
-  const overdue = { to, most: Math.floor(mostWhenDeep / shards.length), places: placesOf(cursor, to) };
+  const overdue = { to, most: Math.floor(mostWhenDeep / shards.length), places: getPlaces(cursor, to) };
   const { sent, places } = await sendDue(ctx, shards, [overdue]);
   await note(ctx, name, cursor, { places });
   return sent;
@@ -118,10 +118,10 @@ interface Place {
   readonly at: number;
 }
 
-const isPlaces = mapOf(shape<Place>({ after: text, at: number }));
+const isPlaces = mapping(shape<Place>({ after: text, at: number }));
 
 /** Only those within the range that is asked for: another one is refused. */
-function placesOf(cursor: Item | undefined, to: number): Places {
+function getPlaces(cursor: Item | undefined, to: number): Places {
   const noted = isPlaces(cursor?.places) ? cursor.places : {};
   return Object.fromEntries(Object.entries(noted).filter(([, { at }]) => at <= to));
 }
@@ -149,7 +149,7 @@ async function sendDue(
   for (let at = 0; at < found.length; at += AT_ONCE) {
     const now = ctx.clock.now();
     const batch = found.slice(at, at + AT_ONCE);
-    await Promise.all(batch.map((item) => requestReconcile(ctx, keyOf(item), { delayMs: Number(item.dueAt) - now })));
+    await Promise.all(batch.map((item) => requestReconcile(ctx, toKey(item), { delayMs: Number(item.dueAt) - now })));
   }
   const failed = answers.find((answer) => answer.status === "rejected");
   if (failed) throw failed.reason;

@@ -26,7 +26,7 @@ const LONGEST_VERSION = 1_000;
 export async function readWatch(ctx: Context<"table">): Promise<WatchItem | undefined> {
   const item = await ctx.table.get(watchKey);
   if (item && isNewer(item)) throw new Unreadable("watch", item, "a newer version follows the changes");
-  return item && watchOf(item);
+  return item && getWatch(item);
 }
 
 /** Writes the watch item. Returns undefined on a conflict. Throws if the table does not answer. */
@@ -46,7 +46,7 @@ export function writeWatch(
   });
 }
 
-function watchOf({ writers, holder, until, version }: Item): WatchItem {
+function getWatch({ writers, holder, until, version }: Item): WatchItem {
   return {
     ...watchKey,
     writers,

@@ -76,18 +76,18 @@ async function* followed(
   signal: AbortSignal,
   from: string | undefined,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
-  const refOf = (name: string) => ({ uid: "0".repeat(32), run: 1, key: `owner#a#env#gpu-dev|${name}` });
+  const toRef = (name: string) => ({ uid: "0".repeat(32), run: 1, key: `owner#a#env#gpu-dev|${name}` });
   let at = Number(from ?? Number.NaN);
   if (!(at >= cluster.oldest)) {
     at = changed.length;
-    for (const name of cluster.living) yield refOf(name);
+    for (const name of cluster.living) yield toRef(name);
   }
   while (!signal.aborted) {
     if (cluster.fails) throw new Error("the cluster is away");
     const name = changed[at];
     if (name !== undefined) {
       at += 1;
-      yield refOf(name);
+      yield toRef(name);
       continue;
     }
     yield { upTo: String(at) };

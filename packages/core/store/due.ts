@@ -12,7 +12,7 @@ export const diskShards = ["d0", "d1", "d2", "d3"];
 export const deliveryShards = ["w0", "w1", "w2", "w3"];
 
 /** Returns the partition of the `due` index that a record with this key belongs to. */
-export function dueShardOf(ids: Ids, key: Key): string {
+export function getDueShard(ids: Ids, key: Key): string {
   const kind = kindOfKey(key);
   const hex = hexShard(ids, key);
   if (kind === "disk") return shardIn(diskShards, hex);

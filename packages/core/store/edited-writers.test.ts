@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { postMessage } from "../chat/post.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { listDisks } from "../disks/view.ts";
@@ -26,7 +26,7 @@ test.each([
 ])(
   "an environment and all that it has go on to their end where the writers of all records are %s",
   async (_, writers) => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     world.fetch.answer(receiver, () => ({ status: 200, retryAfterMs: null }));
     const ports = [{ port: 8080, kind: "http" } as const];
     const rich = { receiver, ports, jupyter: true, addressLabel: "box" };

@@ -3,8 +3,8 @@ import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { DAY_MS } from "../units.ts";
 import { idempotencyKey } from "./keys.ts";
-import { mark, number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
-import { parserOf } from "./unreadable.ts";
+import { literal, mark, number, ordinal, orNull, shape, text, uid } from "./shape.ts";
+import { createParser } from "./unreadable.ts";
 import { changeRecord, writeRecord } from "./write-record.ts";
 
 /** Ids chosen before anything is written, so that a repeat creates the same resource. */
@@ -171,10 +171,10 @@ async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<Keye
   return item && parseCreate(item);
 }
 
-const parseCreate: (item: Item) => KeyedCreate = parserOf("idempotency", {
+const parseCreate: (item: Item) => KeyedCreate = createParser("idempotency", {
   request: text,
   resource: shape<ChosenIds>({ id: text, uid }),
-  state: oneOf("open", "refused", "unsure", "done"),
+  state: literal("open", "refused", "unsure", "done"),
   shared: mark,
   reply: orNull(shape<KeptReply>({ status: ordinal, text })),
   createdAt: number,

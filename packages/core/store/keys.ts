@@ -2,11 +2,11 @@ import type { Key } from "../ports/table.ts";
 
 /** Every key of the table is built in this file. `sk` of a single item is "-". */
 export function environmentKey(owner: string, createdBy: string, id: string): Key {
-  return { pk: environmentsOf(owner, createdBy), sk: id };
+  return { pk: environmentsPartition(owner, createdBy), sk: id };
 }
 
 /** Returns the partition with all environments of one owner and kind, so that one query lists them. */
-export function environmentsOf(owner: string, createdBy: string): string {
+export function environmentsPartition(owner: string, createdBy: string): string {
   return `owner#${owner}#env#${createdBy}`;
 }
 
@@ -24,13 +24,13 @@ export function accessKey(environment: Key, uid: string): Key {
 }
 
 /** Returns the partition that lists the ended environments of one owner and kind by end time. */
-export function endedOf(owner: string, createdBy: string): string {
+export function endedPartition(owner: string, createdBy: string): string {
   return `owner#${owner}#ended#${createdBy}`;
 }
 
 /** Returns the key of an ended environment's entry. `at` is the end, ms. */
 export function endedKey(owner: string, createdBy: string, at: number, uid: string): Key {
-  return { pk: endedOf(owner, createdBy), sk: `${String(at).padStart(13, "0")}#${uid}` };
+  return { pk: endedPartition(owner, createdBy), sk: `${String(at).padStart(13, "0")}#${uid}` };
 }
 
 /** Returns the key to which the record of a deleted environment moves when its id is reused. */
@@ -44,17 +44,17 @@ export function hostKey(label: string): Key {
 }
 
 /** Returns the partition of an owner's archives of deleted environments. `sk` is a file name. */
-export function archivesOf(owner: string): string {
+export function archivesPartition(owner: string): string {
   return `owner#${owner}#archive`;
 }
 
 /** Returns the partition with an owner's disk directory, followed by the disks. */
-export function disksOf(owner: string): string {
+export function disksPartition(owner: string): string {
   return `owner#${owner}#disk`;
 }
 
 export function diskKey(owner: string, uid: string): Key {
-  return { pk: disksOf(owner), sk: uid };
+  return { pk: disksPartition(owner), sk: uid };
 }
 
 /** Returns the key for an unreadable disk record that the operator ended. */
@@ -72,7 +72,7 @@ export function ownerOfDisk({ pk }: Key): string {
  * names and disks.
  */
 export function directoryKey(owner: string): Key {
-  return { pk: disksOf(owner), sk: "-" };
+  return { pk: disksPartition(owner), sk: "-" };
 }
 
 export function operationKey(owner: string, id: string): Key {
@@ -104,13 +104,13 @@ export function makeableKey(type: string): Key {
 }
 
 /** Returns the node name in the key of a ledger item, or null for machines still to be created. */
-export function nodeNameOf(item: string): string | null {
+export function parseNodeName(item: string): string | null {
   const sk = item.slice(item.lastIndexOf("|") + 1);
   return sk === "-" ? null : sk.slice(0, sk.lastIndexOf("~"));
 }
 
 /** Reports whether this is the key of a ledger item of the pool. */
-export function isLedgerOf(type: string, item: string): boolean {
+export function isLedgerItem(type: string, item: string): boolean {
   return item.startsWith(`pool#${type}#`);
 }
 
@@ -138,7 +138,7 @@ export function sweepKey(name: SweepName): Key {
 }
 
 /** Returns the partition of the operators' audit records of one month, `2026-01`. */
-export function auditOf(month: string): string {
+export function auditPartition(month: string): string {
   return `audit#${month}`;
 }
 
@@ -221,23 +221,23 @@ export function inboxKey(uid: string): Key {
 }
 
 /** Returns the partition of an environment's chat messages. */
-export function chatOf(uid: string): string {
+export function chatPartition(uid: string): string {
   return `chat#${uid}`;
 }
 
 /** Returns the key of chat message `n`, padded to 12 digits so that keys sort. */
 export function chatKey(uid: string, n: number): Key {
-  return { pk: chatOf(uid), sk: String(n).padStart(12, "0") };
+  return { pk: chatPartition(uid), sk: String(n).padStart(12, "0") };
 }
 
 /** Returns the partition of an owner's webhook deliveries, sorted by event time. */
-export function deliveriesOf(owner: string): string {
+export function deliveriesPartition(owner: string): string {
   return `owner#${owner}#delivery`;
 }
 
 /** Returns the key of the delivery for timeline entry `n`. `at` is the time of the entry, ms. */
 export function deliveryKey(owner: string, at: number, uid: string, n: number): Key {
-  return { pk: deliveriesOf(owner), sk: `${String(at).padStart(13, "0")}#${uid}#${n}` };
+  return { pk: deliveriesPartition(owner), sk: `${String(at).padStart(13, "0")}#${uid}#${n}` };
 }
 
 /** Returns the key of one of an owner's receivers. `hash` is the hash of its origin. */

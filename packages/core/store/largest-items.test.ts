@@ -16,13 +16,13 @@ import { parseApiKey, parseNameClaim, parseUser } from "../users/record.ts";
 import { parseDelivery } from "../webhooks/delivery.ts";
 
 const kinds = Object.keys(bounds) as ItemKind[];
-const itemOf = (kind: ItemKind): Item => largestItems[kind];
+const toItem = (kind: ItemKind): Item => largestItems[kind];
 
 test.each(kinds)("the largest %s is one that the table takes, within its bound and not far below it", async (kind) => {
   const table = memoryTable();
 
-  await table.put(itemOf(kind));
-  const stored = (await table.get(itemOf(kind))) as Item;
+  await table.put(toItem(kind));
+  const stored = (await table.get(toItem(kind))) as Item;
 
   expect(stored.kind).toBe(kind);
   expect(beyondBound(stored)).toBeUndefined();
@@ -47,7 +47,7 @@ test("the largest records are ones that can be read", () => {
     makeable: parseMakeable,
   } satisfies Partial<Record<ItemKind, unknown>>;
 
-  for (const [kind, parse] of Object.entries(parsers)) expect(parse(itemOf(kind as ItemKind)).kind, kind).toBe(kind);
+  for (const [kind, parse] of Object.entries(parsers)) expect(parse(toItem(kind as ItemKind)).kind, kind).toBe(kind);
 });
 
 test("what is said of those who wait with one first digit is no larger than what is said of the pool", () => {

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { audited, listAudit } from "../admin/audit.ts";
 import { compareOrphans, readOrphans } from "../admin/orphans.ts";
 import { parseInbox, parseMessage } from "../chat/record.ts";
@@ -19,7 +19,7 @@ import { issueKey } from "../users/issue.ts";
 import { parseApiKey, parseUser } from "../users/record.ts";
 import { findOrCreateUser } from "../users/register.ts";
 import { parseDelivery } from "../webhooks/delivery.ts";
-import { dueShardOf } from "./due.ts";
+import { getDueShard } from "./due.ts";
 import { inboxKey } from "./keys.ts";
 import { FORMAT, Unreadable } from "./unreadable.ts";
 
@@ -40,22 +40,22 @@ const parsers: Readonly<Record<string, (item: Item) => unknown>> = {
   delivery: parseDelivery,
   directory: parseDirectory,
   spec: (item) => decryptSpec(world.ctx.sealer, item),
-  operation: (item) => getOperation(tableOf(item), "o", String(item.name), String(item.id)),
-  admission: (item) => readAdmission(tableOf(item)),
-  counter: (item) => findOrCreateUser(tableOf(item, "counter#user"), { ...alice, session: "bob" }),
+  operation: (item) => getOperation(getTable(item), "o", String(item.name), String(item.id)),
+  admission: (item) => readAdmission(getTable(item)),
+  counter: (item) => findOrCreateUser(getTable(item, "counter#user"), { ...alice, session: "bob" }),
   access: parseAccess,
-  orphans: (item) => readOrphans(tableOf(item)),
-  identity: (item) => findOrCreateUser(tableOf(item, String(item.pk)), alice),
+  orphans: (item) => readOrphans(getTable(item)),
+  identity: (item) => findOrCreateUser(getTable(item, String(item.pk)), alice),
 };
 
 /** The table with this item wherever anything is asked for, or in its own place alone. */
-function tableOf(item: Item, pk?: string): World["ctx"] {
+function getTable(item: Item, pk?: string): World["ctx"] {
   const get: typeof world.table.get = async (key) => (pk === undefined || key.pk === pk ? item : world.table.get(key));
   return { ...world.ctx, table: { ...world.table, get, put: async () => {} } };
 }
 
 beforeAll(async () => {
-  world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const ctx = world.as("alice");
   world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
   const rich = { receiver: "https://hooks.example.com/a", guest: "octocat", jupyter: true, sshKeys: [] };
@@ -82,14 +82,14 @@ async function putChat(uid: string, of: { pk: string; sk: string }): Promise<voi
   const key = inboxKey(uid);
   const claim = { n: 1, attempt: 1, until: 9 };
   const counts = { settled: 0, dropTo: 0, claims: 1, looks: 0, attempts: 0, fault: null };
-  const shard = { dueShard: dueShardOf(world.ctx.ids, key), dueAt: 5e14 };
+  const shard = { dueShard: getDueShard(world.ctx.ids, key), dueAt: 5e14 };
   const inbox = { kind: "inbox", uid, owner: "o", environment: `${of.pk}|${of.sk}`, claim, ...counts, ...shard };
   await world.table.put({ ...key, writers: ["w"], ...inbox } as never);
   const said = { kind: "message", uid, n: 1, at: 1, run: 1, state: "waiting", text: "hi", reply: null };
   await world.table.put({ pk: `chat#${uid}`, sk: "000000000001", writers: ["w"], ...said } as never);
 }
 
-function recordsOf(kind: string): Item[] {
+function listRecords(kind: string): Item[] {
   const found = world.table.all().filter((item) => item.kind === kind);
   if (found.length === 0) throw new Error(`No record of kind ${kind}`);
   return found;
@@ -128,7 +128,7 @@ const free: Readonly<Record<string, RegExp>> = {
 
 for (const kind of Object.keys(parsers)) {
   test(`a ${kind} record is read as it was written, and not with any of its fields spoiled`, async () => {
-    for (const item of recordsOf(kind)) {
+    for (const item of listRecords(kind)) {
       expect(await isRead(kind, item), item.sk).toBe(true);
       const fields = Object.fromEntries(Object.entries(item).filter(([name]) => !common.includes(name)));
       for (const { path, copy } of spoiled(fields)) {
@@ -139,7 +139,7 @@ for (const kind of Object.keys(parsers)) {
   });
 
   test(`a ${kind} record of another kind or of a newer format is not read`, async () => {
-    const [item] = recordsOf(kind) as [Item];
+    const [item] = listRecords(kind) as [Item];
 
     expect(await isRead(kind, { ...item, kind: "nonsense" })).toBe(false);
     expect(await isRead(kind, { ...item, format: FORMAT })).toBe(true);
@@ -148,10 +148,10 @@ for (const kind of Object.keys(parsers)) {
 }
 
 test("an audit record that cannot be read is left out of the list", async () => {
-  const [item] = recordsOf("audit") as [Item];
+  const [item] = listRecords("audit") as [Item];
   await world.table.put({ ...item, sk: `${item.sk}x`, at: "yesterday" } as never);
 
-  expect(await listAudit(world.ctx, 10)).toHaveLength(recordsOf("audit").length - 1);
+  expect(await listAudit(world.ctx, 10)).toHaveLength(listRecords("audit").length - 1);
 });
 
 test.each([
@@ -163,7 +163,7 @@ test.each([
   ["of another owner than its key says", { owner: "f".repeat(32) }],
   ["that waits while it runs", { waitPool: "h100", waitOrder: "0#0" }],
 ])("an environment %s is not read", async (_, fields) => {
-  const item = recordsOf("environment").find(({ phase }) => phase === "active");
+  const item = listRecords("environment").find(({ phase }) => phase === "active");
 
   const run = { ...(item?.run as object), ...("run" in fields ? fields.run : {}) };
   expect(await isRead("environment", { ...item, ...fields, run } as Item)).toBe(false);

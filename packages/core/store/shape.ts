@@ -31,7 +31,7 @@ export const uid: Check<string> = (value): value is string => {
 const [DIGIT_0, DIGIT_9, LETTER_A, LETTER_F] = [48, 57, 97, 102];
 
 /** Checks for a word of a closed list. */
-export function oneOf<Word extends string>(...words: readonly Word[]): Check<Word> {
+export function literal<Word extends string>(...words: readonly Word[]): Check<Word> {
   const knownWords: ReadonlySet<unknown> = new Set(words);
   return (value): value is Word => knownWords.has(value);
 }
@@ -49,17 +49,17 @@ export function optional<T>(check: Check<T>): Check<T | undefined> {
   return (value): value is T | undefined => value === undefined || check(value);
 }
 
-export function listOf<T>(check: Check<T>): Check<readonly T[]> {
+export function list<T>(check: Check<T>): Check<readonly T[]> {
   return (value): value is readonly T[] => Array.isArray(value) && value.every(check);
 }
 
-export function pairOf<One, Other>(left: Check<One>, right: Check<Other>): Check<readonly [One, Other]> {
+export function pair<One, Other>(left: Check<One>, right: Check<Other>): Check<readonly [One, Other]> {
   return (value): value is readonly [One, Other] =>
     Array.isArray(value) && value.length === 2 && left(value[0]) && right(value[1]);
 }
 
 /** Checks for an object with arbitrary names and values of one type. */
-export function mapOf<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
+export function mapping<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
   return (value): value is Readonly<Record<string, T>> => isObject(value) && Object.values(value).every(check);
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { compareOrphans, readOrphans } from "../admin/orphans.ts";
 import { changeInbox } from "../chat/inbox.ts";
@@ -27,7 +27,7 @@ async function edit(world: MemoryWorld, owner: string, id: string, fields: Recor
 }
 
 async function oneNode(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 3 }));
   await world.advance(MINUTE);
   return world;
@@ -46,7 +46,7 @@ test("a job whose record cannot be read keeps its GPUs: nobody else is started o
 });
 
 test("a grant whose record cannot be read is kept until it can be", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const { planPools } = await import("../pools/plan/planner.ts");
@@ -107,7 +107,7 @@ test("waiting jobs whose records cannot be read keep no others from starting", a
   }
   await createEnvironment(world.as("bob"), newEnvironment("whole"));
   await world.advance(MINUTE);
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
 
   await world.advance(10 * MINUTE);
 
@@ -206,7 +206,7 @@ test.each([
   ["is no key", () => "one"],
   ["is another kind of record's", (key: string) => key.replace("#env#gpu-dev", "#op")],
 ])("a disk whose holder's key %s stays that holder's, who runs on and gives it back", async (_, edited) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
   const disk = world.table.all().find(({ kind }) => kind === "disk") as Item;
@@ -295,7 +295,7 @@ test("chat messages are kept while the record of their environment cannot be rea
 });
 
 test("nothing new is started while what the operator wants of admission cannot be read", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await pauseAdmission(world.ctx, true);
   await world.advance(MINUTE);
   const item = await world.table.get(admissionKey);

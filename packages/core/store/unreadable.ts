@@ -33,7 +33,7 @@ export type Common = keyof Stored | "kind";
  * field, or contradicting fields, so the core may rely on all of that. A postponed record that is readable again loses
  * its mark with the next write.
  */
-export function parserOf<Record extends Stored>(
+export function createParser<Record extends Stored>(
   kind: string,
   table: Table<Omit<Record, Common>>,
   agreements: Agreements<Record> = {},

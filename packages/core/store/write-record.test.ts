@@ -17,7 +17,7 @@ import { isLive } from "../users/keys.ts";
 import { findApiKey, findUser } from "../users/record.ts";
 import { findOrCreateUser } from "../users/register.ts";
 import { rotateKey } from "../users/rotate.ts";
-import { chatOf } from "./keys.ts";
+import { chatPartition } from "./keys.ts";
 import { changeRecord, removeRecord, writeRecord, writeRecords } from "./write-record.ts";
 
 const HOUR = 3_600_000;
@@ -144,7 +144,7 @@ describe("a write whose answer was lost", () => {
 
     const posted = await postMessage(as("alice"), "talks", "hello");
 
-    const { items } = await world.table.query({ pk: chatOf(uid) });
+    const { items } = await world.table.query({ pk: chatPartition(uid) });
     expect(posted.n).toBe(1);
     expect(items.map(({ n }) => n)).toEqual([1]);
   });

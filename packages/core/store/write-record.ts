@@ -12,11 +12,11 @@ const KEPT_WRITERS = 8;
 
 /** Returns the record as stored by the put with this token. */
 function writtenBy<Record extends Stored>(record: Record, token: string): Record {
-  return { ...record, format: FORMAT, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
+  return { ...record, format: FORMAT, writers: [token, ...listWriters(record)].slice(0, KEPT_WRITERS) };
 }
 
 /** Returns the item's writers, newest first. Writers that were edited by hand may be invalid. */
-function writersOf({ writers }: Stored): readonly string[] {
+function listWriters({ writers }: Stored): readonly string[] {
   return writers.filter((writer: unknown) => typeof writer === "string");
 }
 
@@ -33,7 +33,7 @@ export async function writeRecord<Record extends Stored>(
   const written = writtenBy(record, token);
   if (await putWritten(ctx, record, written)) return written;
   const present = await ctx.table.get(keyOnly(record));
-  return present && writersOf(present).includes(token) ? written : undefined;
+  return present && listWriters(present).includes(token) ? written : undefined;
 }
 
 /**
@@ -50,7 +50,7 @@ export async function writeRecords(ctx: Writing, records: readonly Stored[]): Pr
     if (!(error instanceof Conflict)) throw error;
     // One of them is enough: only this transaction has the token.
     const present = await ctx.table.getMany(records.map(keyOnly));
-    return present.some((item) => writersOf(item).includes(token));
+    return present.some((item) => listWriters(item).includes(token));
   }
 }
 

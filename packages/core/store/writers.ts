@@ -8,11 +8,11 @@ export const NO_WRITER = "";
 
 /** Returns an item as tables must return it. An empty list of writers would mean that the item is not stored yet. */
 export function withNewestWriter(item: Item): Item {
-  return newestWriterOf(item) === undefined ? { ...item, writers: [NO_WRITER] } : item;
+  return newestWriter(item) === undefined ? { ...item, writers: [NO_WRITER] } : item;
 }
 
 /** Returns undefined if the item has no writer. */
-export function newestWriterOf({ writers }: { readonly writers?: unknown }): string | undefined {
+export function newestWriter({ writers }: { readonly writers?: unknown }): string | undefined {
   const newest: unknown = Array.isArray(writers) ? writers[0] : undefined;
   return typeof newest === "string" ? newest : undefined;
 }

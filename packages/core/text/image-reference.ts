@@ -25,7 +25,7 @@ export function imageFault(text: string): string | undefined {
   if (digests.some((part) => !matches(digest, part)) || digests.length > 1) {
     return "Image has a bad digest: it must be sha256, sha384 or sha512, a colon and all its hex digits in lower case";
   }
-  const { registry, repository, tagged } = partsOf(named);
+  const { registry, repository, tagged } = getParts(named);
   if (tagged !== undefined && !matches(tag, tagged)) {
     return "Image has a bad tag: it must have 1 to 128 letters, digits, '_', '.' or '-', and not begin with '.' or '-'";
   }
@@ -39,7 +39,7 @@ interface ImageParts {
 }
 
 /** Splits a reference. A first part with a dot, a colon or a capital letter, or `localhost`, names a registry. */
-function partsOf(named: string): ImageParts {
+function getParts(named: string): ImageParts {
   const slash = named.indexOf("/");
   const first = slash < 0 ? "" : named.slice(0, slash);
   const hasRegistry = first === "localhost" || /[.:A-Z]/.test(first);

@@ -53,14 +53,14 @@ export async function issueKey(
   const prefix = secret.slice(0, PREFIX_LENGTH);
   const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt, replaces: chain?.replaces };
   const owner = await listKey(ctx, user, listed);
-  const key: ApiKey = { ...keyOf(owner, listed), loginAt: chain?.loginAt ?? now, role };
+  const key: ApiKey = { ...toApiKey(owner, listed), loginAt: chain?.loginAt ?? now, role };
   if (!(await writeRecord(ctx, key))) throw new Conflict(key.pk);
   if (owner.revoking.length > 0) await requestReconcile(ctx, keyOfUser(owner));
   return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
 
 /** Returns the item of a key that the user's record already lists. */
-export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
+export function toApiKey(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
   return {
     ...apiKeyKey(hash),
     writers: [],

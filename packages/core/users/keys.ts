@@ -23,7 +23,7 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   const items = await ctx.table.getMany((user?.keys ?? []).map(({ hash }) => apiKeyKey(hash)));
   const now = ctx.clock.now();
   const live = readable(ctx, items, parseApiKey).filter((key) => isLive(key, now));
-  return live.sort((left, right) => left.createdAt - right.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
+  return live.sort((left, right) => left.createdAt - right.createdAt).map((key) => toView(key, ctx.actor.keyHash));
 }
 
 /** The key that authenticated the request. Times are ms. */
@@ -41,13 +41,13 @@ export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
   const { keyHash } = ctx.actor;
   const key = await findApiKey(ctx, keyHash);
   if (!key) throw new Problem("unauthenticated", "Invalid API key");
-  const { prefix, worksUntil } = viewOf(key, keyHash);
+  const { prefix, worksUntil } = toView(key, keyHash);
   const kind = key.loginAt === key.createdAt ? "login" : "rotation";
   const chainEndsAt = Math.max(key.expiresAt, key.loginAt + ctx.settings.keyChainHours * HOUR_MS);
   return { prefix, kind, worksUntil, chainEndsAt };
 }
 
-function viewOf(key: ApiKey, presentedHash: string): KeyView {
+function toView(key: ApiKey, presentedHash: string): KeyView {
   const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt = createdAt } = key;
   const worksUntil = Math.min(expiresAt, revokedAt ?? expiresAt);
   return { prefix, createdAt, worksUntil, lastUsedAt, current: key.pk === apiKeyKey(presentedHash).pk };

@@ -22,9 +22,9 @@ interface Logins extends Stored {
 export async function countLogin(ctx: Context<"table">, address: string): Promise<void> {
   const now = ctx.clock.now();
   const minute = Math.floor(now / MINUTE_MS);
-  const key = loginsKey(networkOf(address), minute);
+  const key = loginsKey(getNetwork(address), minute);
   const item = await ctx.table.get(key);
-  const count = countOf(item);
+  const count = getCount(item);
   if (count >= MOST_LOGINS) {
     const retryAfterSeconds = Math.ceil(((minute + 1) * MINUTE_MS - now) / 1000);
     throw new Problem("tooMany", "Too many requests", { retryAfterSeconds });
@@ -34,12 +34,12 @@ export async function countLogin(ctx: Context<"table">, address: string): Promis
   await writeRecord<Logins>(ctx, { ...key, writers, kind: "logins", count: count + 1, ttl });
 }
 
-function countOf(item: Item | undefined): number {
+function getCount(item: Item | undefined): number {
   return typeof item?.count === "number" ? item.count : 0;
 }
 
 /** Returns the /64 of an IPv6 address, since one host has all of it (RFC 4291, 2.5.4); other addresses unchanged. */
-function networkOf(address: string): string {
+function getNetwork(address: string): string {
   const url = `http://[${address.split("%")[0]}]`;
   if (!URL.canParse(url)) return address;
   // The URL parser writes IPv6 as lower-case hexadecimal groups without leading zeros (WHATWG URL Standard).

@@ -5,7 +5,7 @@ import { manualClock } from "#tests/fixtures/clock.ts";
 import { seededIds } from "#tests/fixtures/ids.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
-import { actorOf, memoryWorld } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newActor } from "#tests/worlds/memory-world.ts";
 import type { Identity } from "../ports/identity.ts";
 import type { Item, Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
@@ -13,14 +13,14 @@ import { reconcile } from "../reconciler/reconcile.ts";
 import { userKey } from "../store/keys.ts";
 import { login } from "./login.ts";
 import { findApiKey, findUser } from "./record.ts";
-import { assumedRoleOf, usernameFor } from "./username.ts";
+import { parseAssumedRole, usernameFor } from "./username.ts";
 
 const proof = {
   kind: "credentials",
   credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: undefined },
 } as const;
 
-function worldOf(session = "alice", account = "000000000000", role = "SSOCloudDevGpuReservation") {
+function getWorld(session = "alice", account = "000000000000", role = "SSOCloudDevGpuReservation") {
   const clock = manualClock();
   const arn = () => `arn:aws:sts::${account}:assumed-role/${role}/${session}`;
   const caller = async () => ({ account, arn: arn() });
@@ -44,7 +44,7 @@ function worldOf(session = "alice", account = "000000000000", role = "SSOCloudDe
 }
 
 test("the first login makes the user, the next finds it, and only hashes are stored", async () => {
-  const { ctx, table } = worldOf();
+  const { ctx, table } = getWorld();
 
   const first = await login(ctx, proof);
   const second = await login(ctx, proof);
@@ -57,7 +57,7 @@ test("the first login makes the user, the next finds it, and only hashes are sto
 });
 
 test("the number of users keeps fields that it does not know", async () => {
-  const { table, as } = worldOf();
+  const { table, as } = getWorld();
   await login(as("alice"), proof);
   const counter = table.all().find(({ kind }) => kind === "counter");
   if (!counter) throw new Error("Nobody was counted");
@@ -69,7 +69,7 @@ test("the number of users keeps fields that it does not know", async () => {
 });
 
 test("another identity of the same spelling gets the next name", async () => {
-  const { ctx, as } = worldOf("a+b");
+  const { ctx, as } = getWorld("a+b");
 
   const entry = await login(ctx, proof);
   const two = await login(as("a b"), proof);
@@ -80,7 +80,7 @@ test("another identity of the same spelling gets the next name", async () => {
 });
 
 test("whoever takes every name that is spelled like another keeps nobody from their first login", async () => {
-  const { ctx, as } = worldOf("bob@x");
+  const { ctx, as } = getWorld("bob@x");
   for (const name of ["bob-x", ...Array.from({ length: 120 }, (_, n) => `bob-x-${n + 2}`)])
     await login(as(name), proof);
 
@@ -93,7 +93,7 @@ test("whoever takes every name that is spelled like another keeps nobody from th
 
 test("a login that died after any of its writes is finished by the next", async () => {
   for (let died = 1; died <= 6; died++) {
-    const { ctx, table } = worldOf();
+    const { ctx, table } = getWorld();
     let writes = 0;
     const dying: Table = {
       ...table,
@@ -114,7 +114,7 @@ test("a login that died after any of its writes is finished by the next", async 
 });
 
 test("ten first logins at once make one user with ten keys", async () => {
-  const { ctx } = worldOf();
+  const { ctx } = getWorld();
 
   const logins = await Promise.all(Array.from({ length: 10 }, () => login(ctx, proof)));
 
@@ -123,7 +123,7 @@ test("ten first logins at once make one user with ten keys", async () => {
 });
 
 test("the eleventh live key ends the oldest", async () => {
-  const { ctx } = worldOf();
+  const { ctx } = getWorld();
   const world = await memoryWorld();
   const secrets: string[] = [];
   for (let n = 0; n < 11; n++) secrets.push((await login(ctx, proof)).key.secret);
@@ -139,19 +139,19 @@ test("the eleventh live key ends the oldest", async () => {
 });
 
 test("who has another role, another account, or no role at all is refused with the reason", async () => {
-  const refused = async (world: ReturnType<typeof worldOf>) =>
+  const refused = async (world: ReturnType<typeof getWorld>) =>
     login(world.ctx, proof).then(
       () => "in",
       (error: unknown) => (error instanceof Problem ? `${error.kind}: ${error.message}` : String(error)),
     );
 
-  expect(await refused(worldOf("a", "000000000000", "Other"))).toBe(
+  expect(await refused(getWorld("a", "000000000000", "Other"))).toBe(
     "forbidden: Access denied. Required role: SSOCloudDevGpuReservation, got: Other",
   );
-  expect(await refused(worldOf("a", "111111111111"))).toBe(
+  expect(await refused(getWorld("a", "111111111111"))).toBe(
     "forbidden: Access denied. AWS account 111111111111 is not allowed",
   );
-  const user = worldOf();
+  const user = getWorld();
   const caller = async () => ({ account: "000000000000", arn: "arn:aws:iam::000000000000:user/alice" });
   user.ctx.identity = { callerOfCredentials: caller, callerOfRequest: caller };
   expect(await refused(user)).toBe("forbidden: Access denied. Required role: SSOCloudDevGpuReservation, got: none");
@@ -165,7 +165,7 @@ test("a role must equal the allowed one: neither its beginning nor a path will d
     "arn:aws:sts::000000000000:assumed-role/x",
   ];
 
-  const roles = arns.map((arn) => assumedRoleOf({ account: "000000000000", arn })?.role);
+  const roles = arns.map((arn) => parseAssumedRole({ account: "000000000000", arn })?.role);
 
   expect(roles).toEqual(["SSOCloudDevGpuReservation", undefined, undefined, undefined]);
 });
@@ -174,5 +174,5 @@ test("names keep what is allowed, and long ones leave room for their number", ()
   expect(usernameFor("al.ice_1-x", "")).toBe("al.ice_1-x");
   expect(usernameFor("jo=h@n", "-3")).toBe("jo-h-n-3");
   expect(usernameFor("x".repeat(300), "-12")).toHaveLength(255);
-  expect(actorOf("alice").username).toBe("alice");
+  expect(newActor("alice").username).toBe("alice");
 });

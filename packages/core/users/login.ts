@@ -5,7 +5,7 @@ import { Unreadable } from "../store/unreadable.ts";
 import { type IssuedKey, issueKey } from "./issue.ts";
 import type { User } from "./record.ts";
 import { findOrCreateUser } from "./register.ts";
-import { type AssumedRole, assumedRoleOf } from "./username.ts";
+import { type AssumedRole, parseAssumedRole } from "./username.ts";
 
 export type LoginProof =
   | { readonly kind: "credentials"; readonly credentials: AwsCredentials }
@@ -53,7 +53,7 @@ async function askSts(ctx: Context<"identity">, proof: LoginProof): Promise<Call
 
 function allowedRole(ctx: Context, caller: CallerIdentity): AssumedRole {
   const { allowedRoles, adminRoles, allowedAccounts } = ctx.settings;
-  const assumed = assumedRoleOf(caller);
+  const assumed = parseAssumedRole(caller);
   if (!assumed || ![...allowedRoles, ...adminRoles].includes(assumed.role)) {
     const got = assumed?.role ?? "none";
     throw new Problem("forbidden", `Access denied. Required role: ${allowedRoles.join(", ")}, got: ${got}`);

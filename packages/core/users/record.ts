@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { apiKeyKey, userKey, usernameKey } from "../store/keys.ts";
-import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { count, flag, list, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { createParser } from "../store/unreadable.ts";
 
 /** A live key in its user's record. The secret is not stored. Times are ms. */
 export interface UserKey {
@@ -64,7 +64,7 @@ export interface NameClaim extends Stored {
 }
 
 /** Throws `Unreadable`, because an unreadable name still belongs to a user. */
-export const parseNameClaim: (item: Item) => NameClaim = parserOf("username", { uid, identity: text });
+export const parseNameClaim: (item: Item) => NameClaim = createParser("username", { uid, identity: text });
 
 export async function findUser(ctx: Context<"table">, uid: string): Promise<User | undefined> {
   const item = await ctx.table.get(userKey(uid));
@@ -85,7 +85,7 @@ export async function findApiKey(ctx: Context<"table">, hash: string): Promise<A
 }
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseUser: (item: Item) => User = parserOf(
+export const parseUser: (item: Item) => User = createParser(
   "user",
   {
     uid,
@@ -93,10 +93,10 @@ export const parseUser: (item: Item) => User = parserOf(
     username: text,
     disabled: flag,
     accessChanges: optional(count),
-    keys: listOf(
+    keys: list(
       shape<UserKey>({ hash: text, prefix: text, createdAt: number, expiresAt: number, replaces: optional(text) }),
     ),
-    revoking: listOf(text),
+    revoking: list(text),
     attempts: count,
     dueShard: text,
     dueAt: optional(number),
@@ -105,7 +105,7 @@ export const parseUser: (item: Item) => User = parserOf(
 );
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseApiKey: (item: Item) => ApiKey = parserOf("key", {
+export const parseApiKey: (item: Item) => ApiKey = createParser("key", {
   uid,
   username: text,
   number: ordinal,

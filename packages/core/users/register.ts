@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import { dueShardOf } from "../store/due.ts";
+import { getDueShard } from "../store/due.ts";
 import { identityKey, userCounterKey, userKey, usernameKey } from "../store/keys.ts";
 import { uid as isUid, ordinal } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { createParser } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { findUser, type NameClaim, parseNameClaim, type User } from "./record.ts";
 import { type AssumedRole, usernameFor } from "./username.ts";
@@ -35,7 +35,7 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
 }
 
 /** Throws `Unreadable`: treating an unreadable identity as absent would create a second user for one person. */
-const parseIdentityClaim: (item: Item) => IdentityClaim = parserOf("identity", { uid: isUid });
+const parseIdentityClaim: (item: Item) => IdentityClaim = createParser("identity", { uid: isUid });
 
 /** Suffixes tried by number before the hash is used; more identities with the same spelling are not expected. */
 const SPELLED_ALIKE = 100;
@@ -79,7 +79,7 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
     keys: [],
     revoking: [],
     attempts: 0,
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
   };
   const winner = (await writeRecord(ctx, user)) ?? (await findUser(ctx, uid));
   if (!winner) throw new Error(`User ${uid} came and went`);
@@ -89,7 +89,7 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
 const COUNTER_TRIES = 50;
 
 /** Throws `Unreadable`: treating an unreadable counter as absent would issue numbers twice. */
-const parseCounter: (item: Item) => Counter = parserOf("counter", { last: ordinal });
+const parseCounter: (item: Item) => Counter = createParser("counter", { last: ordinal });
 
 /** Returns the next user number. A login that dies afterwards leaves a gap, which is harmless. */
 async function nextNumber(ctx: Context<"table">): Promise<number> {

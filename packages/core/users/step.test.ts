@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actorOf, memoryWorld } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newActor } from "#tests/worlds/memory-world.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { disableUser } from "./disable.ts";
@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 
 test("a key that cannot be read keeps no other key of a disabled user working", async () => {
   const world = await memoryWorld();
-  const ctx = { ...world.as("eve"), actor: actorOf("eve") };
+  const ctx = { ...world.as("eve"), actor: newActor("eve") };
   const user = await findOrCreateUser(ctx, { account: "000000000000", role: "r", session: "eve" });
   const broken = await issueKey(ctx, user, "r");
   const whole = await issueKey(ctx, (await findUser(ctx, user.uid)) ?? user, "r");

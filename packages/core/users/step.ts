@@ -5,7 +5,7 @@ import type { Step, WorkerContext } from "../reconciler/worker.ts";
 import { apiKeyKey, keyText } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { keyOf } from "./issue.ts";
+import { toApiKey } from "./issue.ts";
 import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./record.ts";
 
 /** A listed key without an item is treated as never written after this time: its login died. */
@@ -59,7 +59,7 @@ async function revoke(
   now: number,
 ): Promise<void> {
   if (key && key.revokedAt !== null && key.revokedAt <= now) return;
-  const ended = key ?? keyOf(user, { hash, prefix: "", createdAt: now, expiresAt: now });
+  const ended = key ?? toApiKey(user, { hash, prefix: "", createdAt: now, expiresAt: now });
   await replace(ctx, { ...ended, revokedAt: now });
 }
 

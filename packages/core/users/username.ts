@@ -8,7 +8,7 @@ export interface AssumedRole {
 }
 
 /** Returns undefined for any other kind of ARN: users, roots and federated users have no role. */
-export function assumedRoleOf({ account, arn }: CallerIdentity): AssumedRole | undefined {
+export function parseAssumedRole({ account, arn }: CallerIdentity): AssumedRole | undefined {
   const match = /^arn:aws[a-z-]*:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/.exec(arn);
   const [, role, session] = match ?? [];
   return role && session ? { account, role, session } : undefined;

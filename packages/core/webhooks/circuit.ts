@@ -3,7 +3,7 @@ import type { Item, Key, Stored } from "../ports/table.ts";
 import { receiverKey } from "../store/keys.ts";
 import { unlessUnreadable } from "../store/readable.ts";
 import { count, number, orNull } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { createParser } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 
 /** Circuit breaker state of one receiver of one owner. The item exists only after failures. */
@@ -95,7 +95,7 @@ async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState
   return item && ((await unlessUnreadable(ctx, async () => parseState(item))) ?? "unreadable");
 }
 
-const parseState: (item: Item) => ReceiverState = parserOf("receiver", {
+const parseState: (item: Item) => ReceiverState = createParser("receiver", {
   failures: count,
   openUntil: orNull(number),
   probes: count,

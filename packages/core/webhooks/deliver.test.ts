@@ -2,15 +2,15 @@ import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import {
-  actorOf,
   type MemoryWorld,
   memoryWorld,
+  newActor,
   newEnvironment,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import type { FetchAnswer } from "../ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
-import { deliveriesOf, keyText, ownersReceiversKey } from "../store/keys.ts";
+import { deliveriesPartition, keyText, ownersReceiversKey } from "../store/keys.ts";
 import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
@@ -41,7 +41,7 @@ async function oneEvent(how: () => FetchAnswer | Error, options: WorldOptions = 
 }
 
 async function onlyDelivery(world: MemoryWorld) {
-  const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+  const { items } = await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) });
   const [first, second] = items.map(parseDelivery);
   if (!first || second) throw new Error(`There are ${items.length} deliveries`);
   return first;
@@ -255,7 +255,7 @@ describe("a receiver that fails", () => {
     await world.advance(HOUR);
 
     expect(probes).toBe(1);
-    const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+    const { items } = await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) });
     expect(items.length).toBeGreaterThan(24);
     expect(items.map(parseDelivery).filter(({ state }) => state !== "delivered")).toEqual([]);
   });
@@ -292,11 +292,14 @@ describe("receivers of one owner that keep workers waiting", () => {
   test.each([
     ["one that takes everything after 9.5 s", () => "https://slow.example/", ok],
     ["one host name for each environment, none of which answers", (n: number) => `https://h${n}.example/`, new Error()],
-  ])("have a share of them, and what is over it waits: %s", async (_, urlOf, answer) => {
+  ])("have a share of them, and what is over it waits: %s", async (_, formatUrl, answer) => {
     const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
     for (let n = 0; n < 20; n++) {
-      world.fetch.answer(urlOf(n), slowly(world, answer));
-      await createEnvironment(world.as("mallory"), { ...newEnvironment(`job-${n}`, { gpus: 1 }), receiver: urlOf(n) });
+      world.fetch.answer(formatUrl(n), slowly(world, answer));
+      await createEnvironment(world.as("mallory"), {
+        ...newEnvironment(`job-${n}`, { gpus: 1 }),
+        receiver: formatUrl(n),
+      });
     }
     await world.advance(MINUTE);
     const before = world.fetch.posts.length;
@@ -316,7 +319,7 @@ describe("receivers of one owner that keep workers waiting", () => {
 
     await world.advance(HOUR);
 
-    const { items } = await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) });
+    const { items } = await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) });
     expect(items.length).toBeGreaterThan(10);
     expect(items.map(parseDelivery).filter(({ state }) => state !== "delivered")).toEqual([]);
   });

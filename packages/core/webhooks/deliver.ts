@@ -13,7 +13,7 @@ import { findUser } from "../users/record.ts";
 import { PATIENCE_MS, postAttempt } from "./attempt.ts";
 import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
-import { type BodyOf, eventIdOf } from "./event.ts";
+import { type BodyOf, formatEventId } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
 import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
 import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
@@ -26,13 +26,13 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
  * (docs/architecture/consistency.md#claims). If a write loses, the look starts over, since the decision to post depends
  * on its read. Throws only when the table cannot be reached.
  */
-export async function deliver(ctx: DelivererContext, message: ReconcileRequest, bodyOf: BodyOf): Promise<void> {
+export async function deliver(ctx: DelivererContext, message: ReconcileRequest, findBody: BodyOf): Promise<void> {
   const key = keyOfText(message.look);
   if (!key || kindOfKey(key) !== "delivery") {
     ctx.log.error("message names no delivery", { look: message.look.slice(0, 200) });
     return;
   }
-  await retryOnConflict(ctx, key, {}, () => deliverOnce(ctx, key, bodyOf));
+  await retryOnConflict(ctx, key, {}, () => deliverOnce(ctx, key, findBody));
 }
 
 /** How long a claim lasts: a post begins within 12 s and ends after 10 s, and clocks may be 17 s apart. */
@@ -46,7 +46,7 @@ const SPREAD_MS = 60_000;
 /** How long to wait before a delivery that cannot be opened or rendered is tried again. */
 const FAULT_MS = 300_000;
 
-async function deliverOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
+async function deliverOnce(ctx: DelivererContext, key: Key, findBody: BodyOf): Promise<Reading> {
   const readAt = ctx.clock.monotonic();
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
@@ -55,7 +55,7 @@ async function deliverOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Pro
   const early = earlyBy(item, now);
   if (early > 0) return endEarly(ctx, key, early);
   try {
-    return (await step(ctx, parseDelivery(item), bodyOf, { now, readAt })) ? "over" : "again";
+    return (await step(ctx, parseDelivery(item), findBody, { now, readAt })) ? "over" : "again";
   } catch (error) {
     if (!(error instanceof Unreadable) || error.item !== item) throw error;
     const putOff = poisoned(ctx, error, now);
@@ -71,12 +71,12 @@ interface ReadTimes {
 }
 
 /** Returns false if another worker wrote the delivery in between. */
-async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: ReadTimes): Promise<boolean> {
+async function step(ctx: DelivererContext, delivery: Delivery, findBody: BodyOf, at: ReadTimes): Promise<boolean> {
   const { now } = at;
   if (delivery.state !== "waiting") return drop(ctx, delivery);
   if (delivery.claim) return write(ctx, afterAttempt(delivery, ...interrupted(delivery.claim), now), now);
   if (now - delivery.seriesAt > SERIES_MS) return write(ctx, ended(delivery, "given_up", now), now);
-  const opened = await open(ctx, delivery, bodyOf);
+  const opened = await open(ctx, delivery, findBody);
   if (opened === "unsendable") return write(ctx, { ...delivery, dueAt: now + FAULT_MS }, now);
   if (opened === "unwanted") return drop(ctx, delivery);
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
@@ -94,7 +94,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (!claimed) return false;
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
-  const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
+  const result = await postAttempt(ctx, { id: formatEventId(delivery), url: opened.url, body: opened.body });
   // The worker may have been suspended, so charge at most the time-out.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await keepResult(ctx, claimed, result);
@@ -126,7 +126,7 @@ interface Opened {
 async function open(
   ctx: DelivererContext,
   delivery: Delivery,
-  bodyOf: BodyOf,
+  findBody: BodyOf,
 ): Promise<Opened | "unwanted" | "unsendable"> {
   try {
     const { entry, previous, environment } = delivery;
@@ -134,7 +134,7 @@ async function open(
     if (delivery.body) return { url, body: await ctx.sealer.open(delivery.body, keyText(delivery)) };
     const [jupyter, user] = await Promise.all([openJupyter(ctx, environment), findUser(ctx, delivery.owner)]);
     const username = user?.username ?? null;
-    const body = bodyOf({ id: eventIdOf(delivery), entry, previous, environment, username, jupyter });
+    const body = findBody({ id: formatEventId(delivery), entry, previous, environment, username, jupyter });
     return body ? { url, body: JSON.stringify(body) } : "unwanted";
   } catch (error) {
     ctx.log.error("delivery cannot be sent", { look: keyText(delivery), error: String(error) });

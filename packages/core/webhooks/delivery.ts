@@ -3,13 +3,13 @@ import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Ids } from "../ports/ids.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
-import { dueShardOf } from "../store/due.ts";
+import { getDueShard } from "../store/due.ts";
 import { deliveryKey } from "../store/keys.ts";
 import type { Sealed } from "../store/sealed.ts";
-import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { branded, count, list, literal, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { createParser } from "../store/unreadable.ts";
 import { DAY_MS } from "../units.ts";
-import { type EventSubject, subjectOf } from "./event.ts";
+import { type EventSubject, toSubject } from "./event.ts";
 
 export interface DeliveryAttempt {
   readonly n: number;
@@ -68,7 +68,7 @@ export function newDelivery(
     owner: environment.owner,
     entry,
     ...(previous && { previous: { phase: previous.phase, step: previous.step } }),
-    environment: subjectOf(environment),
+    environment: toSubject(environment),
     receiver,
     body: null,
     state: "waiting",
@@ -78,7 +78,7 @@ export function newDelivery(
     seriesAt: now,
     claim: null,
     endedAt: null,
-    dueShard: dueShardOf(ids, key),
+    dueShard: getDueShard(ids, key),
     dueAt: now,
   };
 }
@@ -113,7 +113,7 @@ const isSubject = shape<Pick<EventSubject, "pk" | "sk" | "uid" | "owner" | "id" 
 });
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseDelivery: (item: Item) => Delivery = parserOf(
+export const parseDelivery: (item: Item) => Delivery = createParser(
   "delivery",
   {
     owner: text,
@@ -124,8 +124,8 @@ export const parseDelivery: (item: Item) => Delivery = parserOf(
     environment: subject,
     receiver: branded<Sealed>(),
     body: orNull(branded<Sealed>()),
-    state: oneOf("waiting", "delivered", "given_up"),
-    attempts: listOf(shape<DeliveryAttempt>({ n: ordinal, at: number, status: orNull(number), error: orNull(text) })),
+    state: literal("waiting", "delivered", "given_up"),
+    attempts: list(shape<DeliveryAttempt>({ n: ordinal, at: number, status: orNull(number), error: orNull(text) })),
     attemptCount: count,
     tries: count,
     seriesAt: number,
@@ -140,6 +140,6 @@ export const parseDelivery: (item: Item) => Delivery = parserOf(
 );
 
 /** Returns only the key of a delivery. */
-export function recordKeyOf({ pk, sk }: Key): Key {
+export function toRecordKey({ pk, sk }: Key): Key {
   return { pk, sk };
 }

@@ -26,7 +26,7 @@ export interface DeliveryEvent {
 /** Returns the body for an event; undefined if the dialect does not report it. */
 export type BodyOf = (event: DeliveryEvent) => object | undefined;
 
-export function subjectOf(environment: Environment): EventSubject {
+export function toSubject(environment: Environment): EventSubject {
   return Object.fromEntries(subjectFields.map((name) => [name, environment[name]])) as unknown as EventSubject;
 }
 
@@ -52,6 +52,6 @@ const subjectFields = [
 ] as const satisfies readonly (keyof Environment)[];
 
 /** Returns `evt_<at>_<uid>_<n>`, which leads back to the delivery's key for its owner alone. */
-export function eventIdOf({ sk }: Key): string {
+export function formatEventId({ sk }: Key): string {
   return `evt_${sk.replaceAll("#", "_")}`;
 }

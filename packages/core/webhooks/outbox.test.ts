@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { reservation } from "#core/environments/record/policy.ts";
-import { keyOf } from "#core/environments/record/record.ts";
+import { toKey } from "#core/environments/record/record.ts";
 import { addEntry } from "#core/environments/record/timeline.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newActor, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Item } from "../ports/table.ts";
-import { deliveriesOf, environmentKey, keyText } from "../store/keys.ts";
+import { deliveriesPartition, environmentKey, keyText } from "../store/keys.ts";
 import { parseDelivery } from "./delivery.ts";
 
 const always = "https://always.example/";
@@ -103,14 +103,14 @@ test("without a receiver nothing is told and nothing more is written", async () 
   expect(environment.phase).toBe("active");
   expect(environment.events.emitted).toBe(environment.events.count);
   expect(world.fetch.posts).toEqual([]);
-  expect((await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items).toEqual([]);
+  expect((await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) })).items).toEqual([]);
 });
 
 test("a record is due while there are entries above its cursor, and a delivery there already is left as it is", async () => {
   const world = await memoryWorld();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
   await world.advance(10_000);
-  const before = (await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items.map(parseDelivery);
+  const before = (await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) })).items.map(parseDelivery);
   const environment = await world.read("alice", "a");
 
   // As after a crash between the deliveries and the cursor.
@@ -118,7 +118,7 @@ test("a record is due while there are entries above its cursor, and a delivery t
   await world.table.put(rewound);
   await reconcile(world.ctx, { look: keyText(environmentKey(made.owner, made.createdBy, made.id)) });
 
-  const after = (await world.table.query({ pk: deliveriesOf(actorOf("alice").uid) })).items.map(parseDelivery);
+  const after = (await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) })).items.map(parseDelivery);
   expect(after).toEqual(before);
   expect((await world.read("alice", "a")).events.emitted).toBe(environment.events.count);
 });
@@ -171,7 +171,7 @@ test("more entries than a head keeps stay in it until each is told, and then the
   for (let n = 1; n <= 60; n++) environment = addEntry(environment, world.clock.now(), `entry ${n}`);
   const crowded = { ...environment, dueAt: world.clock.now() };
   await world.table.put(crowded);
-  await reconcile(world.ctx, { look: keyText(keyOf(crowded)) });
+  await reconcile(world.ctx, { look: keyText(toKey(crowded)) });
   await world.advance(60_000);
 
   const answers = await world.read("alice", "a");

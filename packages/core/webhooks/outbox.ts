@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { receiverOf } from "../environments/record/timeline.ts";
+import { getReceiver } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
 import type { Step } from "../reconciler/worker.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { newDelivery, recordKeyOf } from "./delivery.ts";
+import { newDelivery, toRecordKey } from "./delivery.ts";
 
 /** Reports whether some entries have not become deliveries yet. */
 export function hasEventsToEmit({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
@@ -32,13 +32,13 @@ export async function emitEvents(
   now: number,
 ): Promise<{ readonly emitted: Environment; readonly deliveries: readonly Key[] }> {
   if (!hasEventsToEmit(environment)) return { emitted: environment, deliveries: [] };
-  const receiver = receiverOf(environment);
+  const receiver = getReceiver(environment);
   const entries = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);
   const events = receiver ? entries.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
   await Promise.all(events.map((event) => writeRecord(ctx, event)));
   return {
     emitted: { ...environment, events: { ...environment.events, emitted: environment.events.count } },
-    deliveries: events.map(recordKeyOf),
+    deliveries: events.map(toRecordKey),
   };
 }
 

@@ -2,11 +2,11 @@ import type { UserContext } from "../context.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { requestReconcile } from "../reconciler/look.ts";
-import { deliveriesOf } from "../store/keys.ts";
+import { deliveriesPartition } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { type Delivery, parseDelivery } from "./delivery.ts";
-import { eventIdOf } from "./event.ts";
+import { formatEventId } from "./event.ts";
 
 export interface DeliveryFilter {
   readonly limit: number;
@@ -31,13 +31,13 @@ export async function listDeliveries(
   ctx: UserContext<"table">,
   { limit, after, environment }: DeliveryFilter,
 ): Promise<DeliveryPage> {
-  const before = after === undefined ? undefined : sortKeyOf(after);
+  const before = after === undefined ? undefined : findSortKey(after);
   if (after !== undefined && before === undefined) throw new Problem("invalid", "after must be the id of a delivery");
   const found: Delivery[] = [];
   let last: Key | undefined;
   let cursor: string | undefined;
   for (let readCount = 0; readCount < MOST_READ && found.length <= limit; ) {
-    const query = { pk: deliveriesOf(ctx.actor.uid), newestFirst: true, limit: QUERY_SIZE };
+    const query = { pk: deliveriesPartition(ctx.actor.uid), newestFirst: true, limit: QUERY_SIZE };
     const page = await ctx.table.query(cursor === undefined ? query : { ...query, after: cursor });
     const older = page.items.filter(({ sk }) => before === undefined || sk < before);
     const wanted = readable(ctx, older, parseDelivery);
@@ -49,7 +49,7 @@ export async function listDeliveries(
   }
   const deliveries = found.slice(0, limit);
   const end = found.length > limit ? deliveries.at(-1) : cursor !== undefined ? last : undefined;
-  return { deliveries, next: end ? eventIdOf(end) : null };
+  return { deliveries, next: end ? formatEventId(end) : null };
 }
 
 /**
@@ -62,10 +62,10 @@ export async function requestResend(
   id: string,
   chosen?: string,
 ): Promise<Delivery> {
-  const sk = sortKeyOf(id);
+  const sk = findSortKey(id);
   const { record, read: storedDelivery } = await changeRecord(ctx, {
     async read() {
-      const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesOf(ctx.actor.uid), sk });
+      const item = sk === undefined ? undefined : await ctx.table.get({ pk: deliveriesPartition(ctx.actor.uid), sk });
       if (!item) throw new Problem("notFound", `Delivery ${id.slice(0, 100)} not found`);
       return parseDelivery(item);
     },
@@ -95,10 +95,10 @@ function inNewSeries(delivery: Delivery, chosen: string | undefined, now: number
 
 const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;
 
-/** Inverts `eventIdOf`. */
-function sortKeyOf(id: string): string | undefined {
+/** Inverts `formatEventId`. */
+function findSortKey(id: string): string | undefined {
   const parts = idForm.exec(id)?.slice(1);
   if (!parts) return undefined;
   const sk = parts.join("#");
-  return eventIdOf({ pk: "", sk }) === id ? sk : undefined;
+  return formatEventId({ pk: "", sk }) === id ? sk : undefined;
 }

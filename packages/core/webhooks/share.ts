@@ -3,7 +3,7 @@ import type { Item, Key, Stored } from "../ports/table.ts";
 import { ownersReceiversKey } from "../store/keys.ts";
 import { unlessUnreadable } from "../store/readable.ts";
 import { number } from "../store/shape.ts";
-import { parserOf } from "../store/unreadable.ts";
+import { createParser } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { PATIENCE_MS } from "./attempt.ts";
 
@@ -83,4 +83,4 @@ async function readShare(ctx: Context<"table">, key: Key): Promise<Share | "unre
   return item && ((await unlessUnreadable(ctx, async () => parseShare(item))) ?? "unreadable");
 }
 
-const parseShare: (item: Item) => Share = parserOf("share", { heldMs: number, at: number, ttl: number });
+const parseShare: (item: Item) => Share = createParser("share", { heldMs: number, at: number, ttl: number });

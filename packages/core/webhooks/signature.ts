@@ -13,11 +13,11 @@ export function webhookHeaders(ctx: Context, id: string, body: string, now: numb
     "User-Agent": "Berth-Webhook/1",
     "webhook-id": id,
     "webhook-timestamp": timestamp,
-    ...signaturesOf(ctx, body, `${id}.${timestamp}.${body}`),
+    ...getSignatures(ctx, body, `${id}.${timestamp}.${body}`),
   };
 }
 
-function signaturesOf({ ids, settings }: Context, body: string, signed: string): Record<string, string> {
+function getSignatures({ ids, settings }: Context, body: string, signed: string): Record<string, string> {
   const { webhookSecret } = settings;
   if (webhookSecret === undefined) return {};
   const text = `sha256=${hex(ids.hmac(bytesOfText(webhookSecret), body))}`;

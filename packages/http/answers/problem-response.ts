@@ -1,7 +1,7 @@
 import { Problem, type ProblemKind } from "#core/problem.ts";
 import { Unreadable } from "#core/store/unreadable.ts";
 import type { Dialect, Shown } from "../dialect.ts";
-import { type Exchange, headersOf } from "../exchange.ts";
+import { type Exchange, responseHeaders } from "../exchange.ts";
 import type { PlainResponse } from "../request/plain.ts";
 import { showableFields, withoutKeys } from "../request/redaction.ts";
 import type { Runtime } from "../runtime.ts";
@@ -24,7 +24,7 @@ export function problemResponse(
       : (unreadable(runtime, exchange, error) ?? unexpectedProblem(runtime, exchange, error));
   const shown = show(problem, exchange, runtime.clock.now());
   const headers = {
-    ...headersOf(exchange, "application/json"),
+    ...responseHeaders(exchange, "application/json"),
     [ERROR_HEADER]: errorCode(problem),
     ...extraHeaders(problem),
   };

@@ -1,6 +1,6 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import { queueHours } from "#core/pools/admission/queue-hours.ts";
-import { groupOf } from "#core/pools/capacity/groups.ts";
+import { findGroup } from "#core/pools/capacity/groups.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import { moveText } from "#core/pools/ledger/moves.ts";
 import type { ReasonCode } from "#core/pools/plan/plan.ts";
@@ -13,11 +13,11 @@ type Limits = Pick<Settings, "maxQueueHours" | "nodeGroups">;
 
 /** Why one that stands in line waits, what may move its start, and when its wait ends by itself where that comes first. */
 export function waitReason(environment: Environment, advice: WaitAdvice | undefined, settings: Limits): string {
-  const ends = advice ? endOf(environment, advice, settings) : [];
+  const ends = advice ? getEnd(environment, advice, settings) : [];
   if (advice?.place) {
     const { pool } = environment.size;
-    const isHopeless = advice.place.code === "none" && !groupOf({ settings }, pool);
-    const missing = isHopeless ? [noMachineText(queueEndOf(environment, settings, false).when)] : [];
+    const isHopeless = advice.place.code === "none" && !findGroup({ settings }, pool);
+    const missing = isHopeless ? [noMachineText(getQueueEnd(environment, settings, false).when)] : [];
     return [reasonText(advice.place, pool), ...missing, ...movedBy(advice), ...(isHopeless ? [] : ends)].join("; ");
   }
   const where = advice?.farBack
@@ -27,7 +27,7 @@ export function waitReason(environment: Environment, advice: WaitAdvice | undefi
 }
 
 /** When a job ends by itself that is not given a machine before; `isFirst`: it has the reserved start. */
-function queueEndOf({ queuedAt }: Environment, settings: Limits, isFirst: boolean): WaitEnd {
+function getQueueEnd({ queuedAt }: Environment, settings: Limits, isFirst: boolean): WaitEnd {
   const at = queuedAt + queueHours(settings, isFirst) * HOUR_MS;
   return { at, when: `at ${wholeSeconds(at)}`, isFirst };
 }
@@ -36,12 +36,12 @@ function queueEndOf({ queuedAt }: Environment, settings: Limits, isFirst: boolea
 const withoutEnd: ReadonlySet<string> = new Set(["drained", "paused", "unreadable"] satisfies ReasonCode[]);
 
 /** When its wait ends by itself, where that is before the start that is expected. */
-function endOf(environment: Environment, { place, start }: WaitAdvice, settings: Limits): string[] {
+function getEnd(environment: Environment, { place, start }: WaitAdvice, settings: Limits): string[] {
   if (place && withoutEnd.has(place.code)) return [];
   const startsAt = start ? (start.p50 ?? start.later) : place?.startsAt;
   const isFirst = place?.position === 1 || start?.move.code === "ends";
   // Both are shown in whole seconds: an end in the same second is not before it.
-  return endsFirst(startsAt && startsAt - (startsAt % 1000), queueEndOf(environment, settings, isFirst));
+  return endsFirst(startsAt && startsAt - (startsAt % 1000), getQueueEnd(environment, settings, isFirst));
 }
 
 /** What may move its start, where the forecast says. */

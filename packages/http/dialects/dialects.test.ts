@@ -19,7 +19,7 @@ const fixtures = {
 } as const satisfies Record<DialectName, object>;
 
 /** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
-async function fixtureOf(dialect: DialectName, record = {}) {
+async function getFixture(dialect: DialectName, record = {}) {
   const { declare, path } = fixtures[dialect];
   const runtime = await fixtureRuntime(record);
   const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
@@ -136,7 +136,7 @@ const rows: Row[] = [
 /** A request that ends in the situation. */
 async function provoke(dialect: DialectName, situation: Situation): Promise<Response> {
   const { path } = fixtures[dialect];
-  const app = await fixtureOf(dialect, situation === "disabledUser" ? { disabled: true } : {});
+  const app = await getFixture(dialect, situation === "disabledUser" ? { disabled: true } : {});
   const post = (body: string, headers: Record<string, string> = asAlice, to: string = path) =>
     app.request(to, { method: "POST", body, headers: { "X-Request-ID": "r1", ...headers } });
   if (situation === "noKey") return post("{}", {});
@@ -218,7 +218,7 @@ test("the whole envelopes, key for key", async () => {
 });
 
 test("novita repeats a correlation id and has no details for broken JSON", async () => {
-  const app = await fixtureOf("novita");
+  const app = await getFixture("novita");
   const headers = { ...asAlice, "X-Correlation-ID": "c1" };
 
   const response = await app.request("/api/fixture", { method: "POST", body: "[", headers });
@@ -239,7 +239,7 @@ test("comments in JSON are taken by novita and dev8 alone", async () => {
 
   const statuses = await Promise.all(
     dialectNames.map(async (dialect) => {
-      const app = await fixtureOf(dialect);
+      const app = await getFixture(dialect);
       return (await app.request(fixtures[dialect].path, { method: "POST", body, headers: asAlice })).status;
     }),
   );

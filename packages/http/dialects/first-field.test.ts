@@ -2,13 +2,13 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { fieldProblems, ownMessagesOnly } from "../request/field-problems.ts";
 import { wholeNumber } from "../request/query.ts";
-import { sentenceOf, textOfFirst } from "./first-field.ts";
+import { formatSentence, textOfFirst } from "./first-field.ts";
 
 /** What is said of an input: one sentence for each bad field. */
 function sentences(shape: z.ZodRawShape, input: Record<string, unknown>): string[] {
   const schema = z.object(shape);
   const { issues } = schema.safeParse(input, ownMessagesOnly).error ?? { issues: [] };
-  return fieldProblems(issues, "body", schema, input).map(sentenceOf);
+  return fieldProblems(issues, "body", schema, input).map(formatSentence);
 }
 
 const text = z.string().min(1).max(5);

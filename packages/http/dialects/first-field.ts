@@ -3,21 +3,21 @@ import type { FieldProblem } from "#core/problem.ts";
 /** One text for the first bad field, for dialects without a list; `otherwise` when no field is bad. */
 export function textOfFirst(fields: readonly FieldProblem[], otherwise: string): string {
   const [first] = fields;
-  return first && first.type !== "json_invalid" ? sentenceOf(first) : otherwise;
+  return first && first.type !== "json_invalid" ? formatSentence(first) : otherwise;
 }
 
 /** Returns the fault of a field as a sentence: `timeout must be between 1 and 3600`. */
-export function sentenceOf(field: FieldProblem): string {
+export function formatSentence(field: FieldProblem): string {
   const { type, message, isOwn, isAbsent, range } = field;
   if (isOwn) return message;
-  if (isAbsent) return `${nameOf(field)} is required`;
-  if (range) return `${nameOf(field)} must be between ${range[0]} and ${range[1]}`;
+  if (isAbsent) return `${formatFieldName(field)} is required`;
+  if (range) return `${formatFieldName(field)} must be between ${range[0]} and ${range[1]}`;
   const ending = endings[type];
-  return ending ? `${nameOf(field)} ${ending}` : aboutField(message, nameOf(field));
+  return ending ? `${formatFieldName(field)} ${ending}` : aboutField(message, formatFieldName(field));
 }
 
 /** The field as the client wrote it: `env_vars.PATH`, without the word for where it was. */
-export function nameOf({ path }: FieldProblem): string {
+export function formatFieldName({ path }: FieldProblem): string {
   return path.length > 1 ? path.slice(1).join(".") : path.join(".");
 }
 

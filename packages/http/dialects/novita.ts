@@ -1,7 +1,7 @@
 import type { FieldProblem } from "#core/problem.ts";
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
-import { nameOf, sentenceOf } from "./first-field.ts";
+import { formatFieldName, formatSentence } from "./first-field.ts";
 
 /** docs/apis/novita.md#errors. */
 export const novitaDialect: Dialect = {
@@ -34,7 +34,7 @@ export const novitaDialect: Dialect = {
   envelope: ({ text, category, code = category, fields, requestId, correlationId, now }) => {
     const details = fields
       .filter(({ type }) => type !== "json_invalid")
-      .map((field) => ({ field: nameOf(field), message: sentenceOf(field), value: shownValue(field) }));
+      .map((field) => ({ field: formatFieldName(field), message: formatSentence(field), value: shownValue(field) }));
     return {
       error: {
         code,

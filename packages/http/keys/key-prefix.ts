@@ -12,7 +12,7 @@ const PREFIX = "/k/";
 
 /** Takes `/k/<key>` off the path of a request, once (docs/apis/common.md#keys). `/k/<key>` alone is the root. */
 export function splitPathKey(request: Pick<PlainRequest, "url">): PathAndKey {
-  const path = pathOf(request);
+  const path = formatPath(request);
   if (!path.startsWith(PREFIX)) return { path, key: undefined };
   const end = path.indexOf("/", PREFIX.length);
   if (end === -1) return { path: "/", key: path.slice(PREFIX.length) };
@@ -20,6 +20,6 @@ export function splitPathKey(request: Pick<PlainRequest, "url">): PathAndKey {
 }
 
 /** The cast is sound: of a Request, Hono reads its URL alone there. */
-function pathOf(request: Pick<PlainRequest, "url">): string {
+function formatPath(request: Pick<PlainRequest, "url">): string {
   return getPath(request as Request);
 }

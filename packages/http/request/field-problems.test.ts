@@ -4,7 +4,7 @@ import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts"
 import { wholeNumber } from "./query.ts";
 
 /** What is wrong with an input, as type, place and message. */
-function problemsOf(shape: z.ZodRawShape | z.ZodType, input: Record<string, unknown>, place: Place = "body") {
+function listProblems(shape: z.ZodRawShape | z.ZodType, input: Record<string, unknown>, place: Place = "body") {
   const schema = shape instanceof z.ZodType ? shape : z.object(shape);
   const parsed = schema.safeParse(input, ownMessagesOnly);
   return fieldProblems(parsed.error?.issues ?? [], place, schema, input).map(
@@ -77,7 +77,7 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["multiple", z.number().multipleOf(2), 3, "value_error body.f: Input should be a multiple of 2"],
   ["address", z.url(), "x", "value_error body.f: Input should be a valid url"],
 ])("%s", (_, schema, value, answer) => {
-  expect(problemsOf({ f: schema }, value === undefined ? {} : { f: value })).toEqual([answer]);
+  expect(listProblems({ f: schema }, value === undefined ? {} : { f: value })).toEqual([answer]);
 });
 
 test("a refinement may name its type", () => {
@@ -85,7 +85,7 @@ test("a refinement may name its type", () => {
     ctx.addIssue({ code: "custom", params: { type: "enum" }, message: "Input should be one of: a, b" });
   });
 
-  expect(problemsOf({ status: words }, { status: "x" }, "query")).toEqual([
+  expect(listProblems({ status: words }, { status: "x" }, "query")).toEqual([
     "enum query.status: Input should be one of: a, b",
   ]);
 });
@@ -93,7 +93,7 @@ test("a refinement may name its type", () => {
 test("all bad fields are told, one fault each, in the order of the schema and not of the input", () => {
   const shape = { a: z.string().min(2).regex(/^x/), b: z.int(), c: z.string() };
 
-  expect(problemsOf(shape, { c: 1, b: 1.5, a: "y" })).toEqual([
+  expect(listProblems(shape, { c: 1, b: 1.5, a: "y" })).toEqual([
     "string_too_short body.a: String should have at least 2 characters",
     "int_type body.b: Input should be a valid integer",
     "string_type body.c: Input should be a valid string",
@@ -103,7 +103,7 @@ test("all bad fields are told, one fault each, in the order of the schema and no
 test("names and values of a map have places of their own", () => {
   const env_vars = z.record(z.string().regex(/^[A-Z]+$/, "Bad name"), z.string());
 
-  expect(problemsOf({ env_vars }, { env_vars: { lower: "1", GOOD: "1", BAD: 2 } })).toEqual([
+  expect(listProblems({ env_vars }, { env_vars: { lower: "1", GOOD: "1", BAD: 2 } })).toEqual([
     "string_pattern_mismatch body.env_vars.lower: Bad name",
     "string_type body.env_vars.BAD: Input should be a valid string",
   ]);
@@ -112,7 +112,7 @@ test("names and values of a map have places of their own", () => {
 test("a fault of the whole body stands at the body", () => {
   const schema = z.object({ a: z.string().optional() }).refine(({ a }) => a !== undefined, "One form is needed");
 
-  expect(problemsOf(schema, {})).toEqual(["value_error body: One form is needed"]);
+  expect(listProblems(schema, {})).toEqual(["value_error body: One form is needed"]);
 });
 
 test("the input of a missing field is everything that was sent, of another its own value", () => {

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { FieldProblem } from "#core/problem.ts";
-import { boundsOf, fieldNames, isRequired, isWholeNumber, schemaAt } from "../schema.ts";
+import { fieldNames, findBounds, isRequired, isWholeNumber, schemaAt } from "../schema.ts";
 import { knownPart } from "./known-part.ts";
 
 /** Where fields are. */
@@ -28,12 +28,12 @@ export function fieldProblems(
     if (type === missing.type) whole ??= knownPart(input, schema);
     const shown = type === missing.type ? whole : knownPart(value, at);
     const path = [place, ...issue.path.map(pathPart)];
-    return { type, path, message, input: shown, ...factsOf(issue, at, value, message) };
+    return { type, path, message, input: shown, ...listFacts(issue, at, value, message) };
   });
 }
 
 /** Returns the facts from which some dialects make their own texts. */
-function factsOf(
+function listFacts(
   issue: z.core.$ZodIssue,
   schema: z.core.$ZodType | undefined,
   value: unknown,
@@ -42,7 +42,7 @@ function factsOf(
   const isEmpty = value === undefined || value === null || value === "";
   const isBound =
     !isUnsafeInteger(issue) && (issue.code === "too_small" || issue.code === "too_big") && numbers.has(issue.origin);
-  const range = isBound && schema ? boundsOf(schema) : undefined;
+  const range = isBound && schema ? findBounds(schema) : undefined;
   return {
     ...(ownMessage(issue) === message && { isOwn: true }),
     ...(isEmpty && issue.code !== "custom" && schema && isRequired(schema) && { isAbsent: true }),

@@ -9,8 +9,8 @@ import {
   type NewResource,
 } from "#core/store/idempotency.ts";
 import { Refusal } from "../answers/refusal.ts";
-import { type Exchange, headersOf } from "../exchange.ts";
-import { type PlainHeaders, type PlainResponse, textOf } from "./plain.ts";
+import { type Exchange, responseHeaders } from "../exchange.ts";
+import { formatBody, type PlainHeaders, type PlainResponse } from "./plain.ts";
 
 const keyForm = /^[\x20-\x7e]{1,255}$/;
 
@@ -80,14 +80,14 @@ async function answerAs(
   if (begun.kind === "otherRequest") throw refusal();
   if (begun.kind === "replay") {
     const { status, text: body } = begun.reply;
-    return { status, headers: { ...headersOf(exchange, "application/json"), ...replayed }, body };
+    return { status, headers: { ...responseHeaders(exchange, "application/json"), ...replayed }, body };
   }
   const { create, isRepeat } = begun;
   const response = await make({ ...create.resource, isRepeat }).catch(async (error: unknown) => {
     await logIfLost(userCtx, keepFailure(userCtx, create, error));
     throw error;
   });
-  const reply = { status: response.status, text: textOf(response) };
+  const reply = { status: response.status, text: formatBody(response) };
   await logIfLost(userCtx, keepReply(userCtx, create, reply));
   return isRepeat ? { ...response, headers: { ...response.headers, ...replayed } } : response;
 }

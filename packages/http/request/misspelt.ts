@@ -40,7 +40,7 @@ export function misspeltFields(
     refused([place, name], `There is no ${noun} of this name. Did you mean ${meant}?`),
   );
   const others = unknown.flatMap((name) => {
-    const plain = plainOf(name.slice(0, LONGEST_NAME));
+    const plain = getPlain(name.slice(0, LONGEST_NAME));
     if (!Object.hasOwn(instead, plain) || asksForNothing(input[name])) return [];
     return [refused([place, name], `There is no ${noun} of this name. ${instead[plain]}`)];
   });
@@ -59,7 +59,7 @@ export function misspeltIn(
 ): { readonly name: string; readonly meant: string }[] {
   return unknownIn(fields, body).flatMap((name) => {
     if (asksForNothing(body[name]) || !isJudged(name, body[name])) return [];
-    const meant = meantBy(fields, plainOf(name), usual);
+    const meant = meantBy(fields, getPlain(name), usual);
     // A client that also sends the right name loses nothing.
     return meant === undefined || isThere(body, meant) ? [] : [{ name, meant }];
   });
@@ -82,16 +82,16 @@ function isThere(body: Readonly<Record<string, unknown>>, name: string): boolean
 
 /** "production" is no variable: an `environment` like it is a field of a newer client. */
 function isJudged(name: string, value: unknown): boolean {
-  return name.length <= LONGEST_NAME && (plainOf(name) !== "environment" || typeof value === "object");
+  return name.length <= LONGEST_NAME && (getPlain(name) !== "environment" || typeof value === "object");
 }
 
 function meantBy(fields: readonly string[], plain: string, usual: UsualWords): string | undefined {
   const far = Object.hasOwn(usual, plain) ? usual[plain]?.find((field) => fields.includes(field)) : undefined;
-  return far ?? fields.find((field) => isNear(plainOf(field), plain));
+  return far ?? fields.find((field) => isNear(getPlain(field), plain));
 }
 
 /** `gpuCount`, `GPU_COUNT` and `gpu-count` are all the same. */
-function plainOf(name: string): string {
+function getPlain(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 

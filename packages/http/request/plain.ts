@@ -26,6 +26,6 @@ export function toResponse({ body, status, headers, stream }: PlainResponse): Re
 }
 
 /** The body of an answer; bytes are read as UTF-8. */
-export function textOf({ body }: PlainResponse): string {
+export function formatBody({ body }: PlainResponse): string {
   return typeof body === "string" ? body : Buffer.from(body).toString("utf8");
 }

@@ -6,10 +6,10 @@ import type { FieldProblem } from "#core/problem.ts";
  */
 export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] {
   const shown: FieldProblem[] = [];
-  const inputOf = inputShower();
+  const buildInput = inputShower();
   let bytes = 0;
   for (const field of fields) {
-    const next = showable(field, inputOf(field));
+    const next = showable(field, buildInput(field));
     bytes += Buffer.byteLength(JSON.stringify(next));
     if (shown.length > 0 && bytes > ALL_FIELDS_BYTES) return shown;
     shown.push(next);

@@ -6,11 +6,11 @@ import { problemResponse } from "../answers/problem-response.ts";
 import { Refusal } from "../answers/refusal.ts";
 import { newWireId } from "../answers/wire-id.ts";
 import { bodySchema, type Endpoint } from "../endpoint.ts";
-import { type Exchange, headersOf, logExchange, openExchange } from "../exchange.ts";
+import { type Exchange, logExchange, openExchange, responseHeaders } from "../exchange.ts";
 import type { KeyCheck } from "../keys/key-check.ts";
 import { allowKeyless } from "../keys/keyless.ts";
 import { boundLog } from "../log.ts";
-import { contextOf, type Runtime } from "../runtime.ts";
+import { createContext, type Runtime } from "../runtime.ts";
 import { answerCreate, readIdempotencyKey } from "./keyed-create.ts";
 import type { PlainRequest, PlainResponse } from "./plain.ts";
 import { readQuery } from "./query.ts";
@@ -39,7 +39,7 @@ export function requestHandler(
   check: KeyCheck,
 ): (routed: Routed) => Promise<PlainResponse> {
   const { dialect, path: route } = endpoint;
-  const base = contextOf(runtime);
+  const base = createContext(runtime);
   const schema = bodySchema(endpoint, runtime.settings);
   const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
   const { deployment } = runtime;
@@ -92,7 +92,7 @@ export function requestHandler(
 function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): PlainResponse {
   const options: AnswerOptions = isAnswer(result) ? result : {};
   const body = reply.parse(isAnswer(result) ? result.body : result);
-  const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
+  const headers = { ...responseHeaders(exchange, options.contentType ?? "application/json"), ...options.headers };
   const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
   return { status: options.status ?? status, headers, body: content, stream: options.stream };
 }

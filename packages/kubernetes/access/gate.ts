@@ -1,5 +1,5 @@
 import { askPod } from "../exec/supervised-exec.ts";
-import { machineOf, sharesOf } from "../names.ts";
+import { getMachine, readShares } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 import type { Place } from "../runs/read-run.ts";
@@ -24,7 +24,7 @@ export function gatedPods({ jobs: [job], pods }: RunObjects): Pod[] {
   const running = pods.filter((pod) => isRunning(pod) && pod.metadata.deletionTimestamp === undefined);
   // A machine whose command is over already began as part of the whole run.
   const there = [...running, ...pods.filter(isOver)];
-  const isWhole = new Set(there.map(machineOf)).size >= sharesOf(job).length;
+  const isWhole = new Set(there.map(getMachine)).size >= readShares(job).length;
   return isWhole ? running.filter((pod) => isGated(pod) && !hasBegun(pod)) : [];
 }
 

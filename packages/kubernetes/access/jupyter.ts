@@ -1,5 +1,5 @@
 import type { JupyterStatus, Observation } from "#core/ports/compute.ts";
-import { annotation, portsOf } from "../names.ts";
+import { annotation, readPorts } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { ServiceStatus, StatusOf } from "./supervisor-status.ts";
 import { isSupervised, type WantedService } from "./tools.ts";
@@ -13,14 +13,14 @@ const notFound = 127;
 
 /** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
 export function jupyterService(of: KubeObject, token: string): WantedService {
-  const port = portOf(of);
+  const port = getPort(of);
   const words = ["jupyter", "lab", "--no-browser", "--ip=0.0.0.0", `--port=${port}`, "--ServerApp.port_retries=0"];
   // Most images work as root, and to another user it means nothing.
   return { words: [...words, "--allow-root"], env: { JUPYTER_TOKEN: token }, port };
 }
 
-function portOf(of: KubeObject): number {
-  return portsOf(of).find(({ kind }) => kind === "jupyter")?.port ?? usualPort;
+function getPort(of: KubeObject): number {
+  return readPorts(of).find(({ kind }) => kind === "jupyter")?.port ?? usualPort;
 }
 
 export function isJupyterWanted({ metadata }: KubeObject): boolean {
@@ -29,16 +29,16 @@ export function isJupyterWanted({ metadata }: KubeObject): boolean {
 
 /** Of a living run whose Job wants it: as its supervisor says. */
 export async function observeJupyter(
-  statusOf: StatusOf,
+  findStatus: StatusOf,
   job: Job,
   pod: Pod | undefined,
 ): Promise<Observation["jupyter"]> {
   if (!pod || !isSupervised(pod)) return failed("Jupyter is started on clusters with TOOLS_IMAGE alone");
-  const status = await statusOf(pod);
+  const status = await findStatus(pod);
   const address = pod.status?.podIP;
   if (!status || address === undefined) return starting;
   const host = address.includes(":") ? `[${address}]` : address;
-  return statusIn(status.jupyter, `http://${host}:${portOf(job)}`);
+  return statusIn(status.jupyter, `http://${host}:${getPort(job)}`);
 }
 
 function statusIn(jupyter: ServiceStatus | undefined, origin: string): JupyterStatus {

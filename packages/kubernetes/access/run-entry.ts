@@ -5,7 +5,7 @@ import type { KubernetesComputeOptions } from "../compute.ts";
 import { dialPod } from "../exec/pod-port.ts";
 import { openPodSession, type PodSession, type PodSessionRequest } from "../exec/pod-session.ts";
 import { nameOfRun, type RunId } from "../names.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { livingPod, type Place } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 
@@ -22,7 +22,7 @@ const mostKnown = 1_000;
 
 export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "namespace" | "deployment">): RunEntry {
   const { client, deployment } = options;
-  const place: Place = { client, paths: pathsOf(options.namespace), deployment };
+  const place: Place = { client, paths: buildPaths(options.namespace), deployment };
   const entries = new Map<string, string>();
   const inPod = async <Value>(id: RunId, use: (pod: string) => Promise<Value>): Promise<Value> => {
     const name = nameOfRun(id);

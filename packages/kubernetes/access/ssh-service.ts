@@ -1,5 +1,5 @@
 import { ApiRefused } from "../client/api-error.ts";
-import { annotation, deploymentLabels, label, nameOfRun, type RunId, sshServiceOf } from "../names.ts";
+import { annotation, deploymentLabels, formatSshServiceName, label, nameOfRun, type RunId } from "../names.ts";
 import type { Job } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 
@@ -17,8 +17,8 @@ interface Service {
 export async function openSshService(place: Place, id: RunId, job: Job, port: number): Promise<string> {
   const { client, paths, deployment } = place;
   try {
-    const body = serviceOf(id, job, deployment, port);
-    const made = await client.apply<Service>(`${paths.services}/${sshServiceOf(id)}`, body);
+    const body = buildService(id, job, deployment, port);
+    const made = await client.apply<Service>(`${paths.services}/${formatSshServiceName(id)}`, body);
     return String(made.spec?.ports?.[0]?.nodePort ?? NONE_FREE);
   } catch (error) {
     if (!isNoneFree(error)) throw error;
@@ -28,7 +28,7 @@ export async function openSshService(place: Place, id: RunId, job: Job, port: nu
 
 /** Nobody would get in any more. */
 export async function closeSshService({ client, paths }: Place, id: RunId): Promise<void> {
-  await client.remove(`${paths.services}/${sshServiceOf(id)}`, { uid: undefined });
+  await client.remove(`${paths.services}/${formatSshServiceName(id)}`, { uid: undefined });
 }
 
 /** Whether a key would get in and no port was free: one may be by now. */
@@ -42,18 +42,23 @@ export interface SshPort {
   readonly problem?: string;
 }
 
-export function sshPortOf({ metadata }: Pick<Job, "metadata">): SshPort {
+export function getSshPort({ metadata }: Pick<Job, "metadata">): SshPort {
   const said = metadata.annotations?.[annotation.ssh];
   if (said === NONE_FREE) return { port: null, problem: "No port for SSH is free on the cluster; it is tried again" };
   return { port: Number(said) || null };
 }
 
-function serviceOf(id: RunId, { metadata: { name, uid, annotations } }: Job, deployment: string, port: number): object {
+function buildService(
+  id: RunId,
+  { metadata: { name, uid, annotations } }: Job,
+  deployment: string,
+  port: number,
+): object {
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: {
-      name: sshServiceOf(id),
+      name: formatSshServiceName(id),
       labels: { ...deploymentLabels(deployment), [label.uid]: id.uid, [label.run]: String(id.run) },
       // Whose it is where somebody deletes its Job without what that owns.
       annotations: { [annotation.key]: annotations?.[annotation.key] ?? "" },

@@ -43,13 +43,13 @@ async function readStatus(place: Place, pod: Pod): Promise<SupervisorStatus | un
  * Since when no GPU of any of these machines was used, by their supervisors; undefined: one of them cannot tell, which
  * counts as use.
  */
-export async function gpuIdleSinceOf(
-  statusOf: StatusOf,
+export async function readGpuIdleSince(
+  findStatus: StatusOf,
   pods: readonly Pod[],
   { now, machines }: { readonly now: number; readonly machines: number },
 ): Promise<number | undefined> {
   if (pods.length < machines || !pods.every((pod) => isSupervised(pod) && hasGpus(pod))) return undefined;
-  const idle = await Promise.all(pods.map(async (pod) => (await statusOf(pod))?.gpuIdleMs));
+  const idle = await Promise.all(pods.map(async (pod) => (await findStatus(pod))?.gpuIdleMs));
   return idle.some((ms) => ms === undefined) ? undefined : now - Math.min(...idle.map(Number));
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Pod, Terminated } from "../objects.ts";
 import { jobOfRun } from "../runs/run-job.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 
 const toolsImage = "registry.test/berth-tools:1";
 const run: Run = {
@@ -23,28 +23,28 @@ const run: Run = {
   until: 3_600_000,
 };
 
-const podOf = (changes: Partial<Run> = {}, machine = 0, image: string | undefined = toolsImage): Pod["spec"] => {
+const buildPod = (changes: Partial<Run> = {}, machine = 0, image: string | undefined = toolsImage): Pod["spec"] => {
   const job = jobOfRun({ ...run, ...changes }, machine, { deployment: "one", now: 0, toolsImage: image });
   return (job as { spec: { template: { spec: Pod["spec"] } } }).spec.template.spec;
 };
-const mainOf = (changes: Partial<Run> = {}, machine = 0) => podOf(changes, machine).containers?.[0];
+const findMain = (changes: Partial<Run> = {}, machine = 0) => buildPod(changes, machine).containers?.[0];
 const http = (port: number) => ({ port, kind: "http" as const });
 
 describe("a run with the tools image", () => {
   it("is started by the supervisor, which an init container copies into it", () => {
     const mount = { name: "berth", mountPath: "/.berth" };
 
-    expect(podOf()).toMatchObject({
+    expect(buildPod()).toMatchObject({
       initContainers: [
         { image: toolsImage, command: ["/tools/supervisor", "install", "/.berth"], volumeMounts: [mount] },
       ],
       volumes: [{ name: "shm" }, { name: "berth", emptyDir: {} }],
     });
-    expect(podOf().initContainers?.[0]?.resources).toEqual({
+    expect(buildPod().initContainers?.[0]?.resources).toEqual({
       limits: { cpu: "100m", memory: "64Mi" },
       requests: { cpu: "100m", memory: "64Mi" },
     });
-    expect(mainOf()).toMatchObject({
+    expect(findMain()).toMatchObject({
       command: ["/.berth/supervisor", "run", "--grace", "10s", "--ended", "/dev/termination-log"],
       args: ["--", "/bin/sh", "-c", "train $$(HOME)"],
       volumeMounts: [{ name: "shm" }, mount],
@@ -52,29 +52,29 @@ describe("a run with the tools image", () => {
   });
 
   it("needs no shell to live on without a command", () => {
-    expect(mainOf({ command: undefined })).toMatchObject({ args: [] });
+    expect(findMain({ command: undefined })).toMatchObject({ args: [] });
   });
 
   it("waits for its other machines, and is asked for all of its ports", () => {
     const shares = [run.shares[0], run.shares[0]] as Run["shares"];
     const ports = [http(8000), { port: 22, kind: "ssh" as const }, http(8001), http(8002)];
 
-    expect(mainOf()).not.toHaveProperty("startupProbe");
-    expect(mainOf({ shares })).toMatchObject({
+    expect(findMain()).not.toHaveProperty("startupProbe");
+    expect(findMain({ shares })).toMatchObject({
       command: expect.arrayContaining(["--gated"]),
       startupProbe: { exec: { command: ["/.berth/supervisor", "ready"] } },
     });
-    expect(mainOf({ ports })).toMatchObject({
+    expect(findMain({ ports })).toMatchObject({
       command: expect.arrayContaining(["--ports", "8000,8001,8002"]),
       startupProbe: { exec: { command: ["/.berth/supervisor", "ready"] } },
       readinessProbe: { tcpSocket: { port: 8000 } },
     });
-    expect(mainOf({ ports, shares }, 1)?.command).not.toContain("--ports");
+    expect(findMain({ ports, shares }, 1)?.command).not.toContain("--ports");
   });
 
   it.each([
-    ["its image serves of its own accord", podOf({ command: undefined, ports: [http(8000)] })],
-    ["no image is set", podOf({}, 0, "")],
+    ["its image serves of its own accord", buildPod({ command: undefined, ports: [http(8000)] })],
+    ["no image is set", buildPod({}, 0, "")],
   ])("goes without where %s", (_, pod) => {
     expect(pod).not.toHaveProperty("initContainers");
     expect(pod.containers?.[0]?.command?.[0]).not.toBe("/.berth/supervisor");
@@ -82,10 +82,10 @@ describe("a run with the tools image", () => {
 });
 
 describe("the end of a command", () => {
-  const seen = (message: string | undefined, terminated: Partial<Terminated> = {}, spec = podOf()) => {
+  const seen = (message: string | undefined, terminated: Partial<Terminated> = {}, spec = buildPod()) => {
     const state = { terminated: { exitCode: 137, message, ...terminated } };
     const status = { phase: "Failed", containerStatuses: [{ name: "main", state }] };
-    return machineStatusOf({ metadata: {}, spec: { ...spec, nodeName: "one" }, status } as unknown as Pod).end;
+    return toMachineStatus({ metadata: {}, spec: { ...spec, nodeName: "one" }, status } as unknown as Pod).end;
   };
   const killed = "command was killed by signal SIGKILL";
 
@@ -114,7 +114,7 @@ describe("the end of a command", () => {
 
   it("is what the cluster saw where it knows more, and where there is no supervisor", () => {
     expect(seen('{"started":true,"exitCode":137}', { reason: "OOMKilled" })?.reason).toContain("more memory");
-    expect(seen('{"started":false,"problem":"no"}', {}, podOf({}, 0, ""))).toMatchObject({ started: true });
+    expect(seen('{"started":false,"problem":"no"}', {}, buildPod({}, 0, ""))).toMatchObject({ started: true });
   });
 });
 
@@ -123,7 +123,7 @@ describe("a machine that waits", () => {
   const seen = (started: boolean, changes: Partial<Run>) => {
     const main = { name: "main", started, state: { running: {} } };
     const status = { phase: "Running", containerStatuses: [main] };
-    return machineStatusOf({ metadata: {}, spec: { ...podOf(changes), nodeName: "one" }, status } as unknown as Pod);
+    return toMachineStatus({ metadata: {}, spec: { ...buildPod(changes), nodeName: "one" }, status } as unknown as Pod);
   };
 
   it("has not started before its command begins", () => {
@@ -139,9 +139,9 @@ describe("a machine that waits", () => {
       initContainerStatuses: [{ name: "tools", state: { waiting } }],
       containerStatuses: [{ name: "main", state: { waiting: { reason: "PodInitializing" } } }],
     };
-    const pod = { metadata: {}, spec: { ...podOf(), nodeName: "one" }, status } as unknown as Pod;
+    const pod = { metadata: {}, spec: { ...buildPod(), nodeName: "one" }, status } as unknown as Pod;
 
-    expect(machineStatusOf(pod)).toMatchObject({
+    expect(toMachineStatus(pod)).toMatchObject({
       state: "image",
       end: undefined,
       reason: expect.stringContaining("TOOLS_IMAGE"),

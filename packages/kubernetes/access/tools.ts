@@ -100,17 +100,17 @@ const startupProbe = {
 
 /** By the pod itself: it may have been made under another setting. */
 export function isSupervised({ spec }: Pick<Pod, "spec">): boolean {
-  return commandOf(spec)[0] === supervisor;
+  return getCommand(spec)[0] === supervisor;
 }
 
 /** Whether its command waits for the other machines of its run. */
 export function isGated({ spec }: Pick<Pod, "spec">): boolean {
-  return isSupervised({ spec }) && commandOf(spec).includes(gated);
+  return isSupervised({ spec }) && getCommand(spec).includes(gated);
 }
 
 /** The words that list the files of its disk; undefined: it has none. */
 export function listFiles({ spec }: Pick<Pod, "spec">): string[] | undefined {
-  const words = commandOf(spec);
+  const words = getCommand(spec);
   const at = words.indexOf(listFlag);
   const listed = at < 0 ? undefined : words[at + 1];
   return listed === undefined ? undefined : [`${directory}/files`, listed.replaceAll("$$", "$")];
@@ -121,7 +121,7 @@ export function literal(text: string): string {
   return text.replaceAll("$", "$$$$");
 }
 
-function commandOf({ containers = [] }: Pod["spec"]): readonly string[] {
+function getCommand({ containers = [] }: Pod["spec"]): readonly string[] {
   return containers[0]?.command ?? [];
 }
 
@@ -136,7 +136,7 @@ export interface LastWords {
 }
 
 /** undefined: the supervisor said nothing. Whatever runs in a container can write its message. */
-export function lastWordsOf(pod: Pick<Pod, "spec">, message: string | undefined): LastWords | undefined {
+export function findLastWords(pod: Pick<Pod, "spec">, message: string | undefined): LastWords | undefined {
   if (!isSupervised(pod)) return undefined;
   try {
     const { started, exitCode, signal, problem, files } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;

@@ -1,5 +1,5 @@
 import type { Run } from "#core/ports/compute.ts";
-import { marksOf, nameOfRun, type RunId, webNameOf } from "../names.ts";
+import { buildMarks, formatWebName, nameOfRun, type RunId } from "../names.ts";
 import type { Paths } from "../paths.ts";
 
 /** How the pages of runs are reached from outside: by the cluster's ingress controller. */
@@ -13,7 +13,7 @@ export interface WebAddresses {
 }
 
 /** Where the page of a run is; undefined: it serves none, or has no name that a host can have (RFC 1123, 2.1). */
-export function hostOf({ addressLabel, ports }: Run, web: WebAddresses | undefined): string | undefined {
+export function formatHost({ addressLabel, ports }: Run, web: WebAddresses | undefined): string | undefined {
   if (!web || addressLabel === undefined || !ports.some(({ kind }) => kind === "http")) return undefined;
   const host = `${addressLabel}.${web.domain.replace(/:\d+$/, "")}`;
   return host.length <= 253 && hostName.test(host) ? host : undefined;
@@ -22,17 +22,17 @@ export function hostOf({ addressLabel, ports }: Run, web: WebAddresses | undefin
 const hostName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$/;
 
 /** The Service and the Ingress of the first HTTP port, which is the one that has a name. */
-export function webPartsOf(
+export function buildWebParts(
   run: Run,
   { paths, deployment }: { readonly paths: Paths; readonly deployment: string },
   web: WebAddresses | undefined,
 ): { readonly path: string; readonly body: object }[] {
-  const host = hostOf(run, web);
+  const host = formatHost(run, web);
   const port = run.ports.find(({ kind }) => kind === "http")?.port;
   if (!web || host === undefined || port === undefined) return [];
-  const { labels, annotations } = marksOf(run, deployment);
+  const { labels, annotations } = buildMarks(run, deployment);
   const [service, ingress] = webPaths(run, paths);
-  const name = webNameOf(run);
+  const name = formatWebName(run);
   const backend = { service: { name, port: { number: HTTP } } };
   return [
     {
@@ -66,6 +66,6 @@ export function webPartsOf(
 const HTTP = 80;
 
 export function webPaths(id: RunId, paths: Paths): [service: string, ingress: string] {
-  const name = webNameOf(id);
+  const name = formatWebName(id);
   return [`${paths.services}/${name}`, `${paths.ingresses}/${name}`];
 }

@@ -3,7 +3,15 @@ import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { ApiUnreachable, isAnother, isNotFound } from "./api-error.ts";
-import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, tlsOf, withQuery } from "./exchange.ts";
+import {
+  type ApiAccess,
+  exchange,
+  formatRequestName,
+  type Outgoing,
+  readText,
+  tlsOptions,
+  withQuery,
+} from "./exchange.ts";
 import { type Answer, type Listed, type ListOptions, listPages } from "./list-pages.ts";
 import { openSocket, type StreamProtocol } from "./socket.ts";
 
@@ -55,15 +63,15 @@ const mostBytes = 64 * 1024 ** 2;
 const fieldManager = "berth";
 
 export function apiClient(access: ApiAccess): ApiClient {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOf(access) });
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOptions(access) });
   const { mostBytes: most = mostBytes } = access;
   const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
   let answers = 0;
   const answerTo = async <Body>(outgoing: Outgoing, deadline: AbortSignal): Promise<Answer<Body>> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);
     answers += 1;
-    const text = await textOf(response, nameOf(outgoing), deadline, most);
-    return { body: parsed<Body>(text, nameOf(outgoing)), bytes: text.length };
+    const text = await readText(response, formatRequestName(outgoing), deadline, most);
+    return { body: parsed<Body>(text, formatRequestName(outgoing)), bytes: text.length };
   };
   const call = async <Body>(outgoing: Outgoing, deadline = limit()) => (await answerTo<Body>(outgoing, deadline)).body;
   const get = <Body>(path: string) => call<Body>({ method: "GET", path });

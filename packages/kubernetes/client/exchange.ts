@@ -48,14 +48,14 @@ export async function exchange(
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const { access, deadline } = connection;
-  const call = nameOf(outgoing);
+  const call = formatRequestName(outgoing);
   let token = await inTime(access.token(), call, deadline);
   let hasFreshToken = false;
   for (;;) {
     const response = await sendAgain(connection, outgoing, token, signal);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
-    const body = await statusBodyOf(response, call, deadline);
+    const body = await readStatusBody(response, call, deadline);
     if (status === 401 && !hasFreshToken) {
       token = await inTime(access.token(token), call, deadline);
       hasFreshToken = true;
@@ -70,11 +70,11 @@ export async function exchange(
 }
 
 /** What a connection is made with. */
-export function tlsOf({ ca, cert, key, servername }: ApiAccess) {
+export function tlsOptions({ ca, cert, key, servername }: ApiAccess) {
   return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), ...(servername && { servername }) };
 }
 
-export function urlOf({ url }: ApiAccess, path: string): URL {
+export function buildUrl({ url }: ApiAccess, path: string): URL {
   return new URL(`${url.replace(/\/+$/, "")}${path}`);
 }
 
@@ -95,7 +95,7 @@ export function inTime<Value>(waited: Promise<Value>, call: string, deadline: Ab
 const mostRefusalBytes = 1024 ** 2;
 
 /** The whole of an answer, as text; nothing of one that is longer, whose rest is not read. */
-export async function textOf(
+export async function readText(
   response: IncomingMessage,
   call: string,
   deadline: AbortSignal,
@@ -120,7 +120,7 @@ export async function textOf(
 }
 
 /** A call as an error may name it: without its query, which may hold the words of a command. */
-export function nameOf({ method, path }: Pick<Outgoing, "method" | "path">): string {
+export function formatRequestName({ method, path }: Pick<Outgoing, "method" | "path">): string {
   return `${method} ${path.split("?")[0]}`;
 }
 
@@ -142,8 +142,8 @@ async function sendAgain(
     try {
       return await answerTo(request, connection.deadline, signal);
     } catch (error) {
-      const isStale = request.reusedSocket && stale.includes(codeOf(error)) && !connection.deadline.aborted;
-      if (!isStale || signal.aborted) throw unreachable(nameOf(outgoing), error, connection.deadline);
+      const isStale = request.reusedSocket && stale.includes(getCode(error)) && !connection.deadline.aborted;
+      if (!isStale || signal.aborted) throw unreachable(formatRequestName(outgoing), error, connection.deadline);
     }
   }
 }
@@ -153,7 +153,7 @@ function begin({ access, agent }: Connection, outgoing: Outgoing, token: string 
   const data = body === undefined ? undefined : JSON.stringify(body);
   const length = data === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(data) };
   const headers = { ...authorization(token), accept, ...length };
-  return https.request(urlOf(access, path), { method, agent, headers }).end(data);
+  return https.request(buildUrl(access, path), { method, agent, headers }).end(data);
 }
 
 function answerTo(
@@ -184,12 +184,12 @@ function answerTo(
 }
 
 /** What a refusal says; nothing where something else than the API server refused. */
-export async function statusBodyOf(
+export async function readStatusBody(
   response: IncomingMessage,
   call: string,
   deadline: AbortSignal,
 ): Promise<StatusBody> {
-  const text = await textOf(response, call, deadline, mostRefusalBytes).catch((error: unknown) => {
+  const text = await readText(response, call, deadline, mostRefusalBytes).catch((error: unknown) => {
     if (isTooLong(error)) return "";
     throw error;
   });
@@ -202,10 +202,10 @@ export async function statusBodyOf(
 }
 
 function unreachable(call: string, error: unknown, deadline: AbortSignal): ApiUnreachable {
-  return new ApiUnreachable(call, deadline.aborted ? timedOut : codeOf(error));
+  return new ApiUnreachable(call, deadline.aborted ? timedOut : getCode(error));
 }
 
-function codeOf(error: unknown): string {
+function getCode(error: unknown): string {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   return typeof code === "string" ? code : "cut off";
 }

@@ -64,7 +64,7 @@ async function ask(plugin: ExecPlugin, { environment, directory, server, ca }: P
       throw new Error(`The credential plugin ${command} of the kubeconfig failed: ${wayItFailed(error)}`);
     },
   );
-  const { token, expirationTimestamp } = credentialOf(stdout, command);
+  const { token, expirationTimestamp } = getCredential(stdout, command);
   const endsAt = expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : Date.parse(expirationTimestamp);
   return { token, endsAt };
 }
@@ -75,7 +75,7 @@ function wayItFailed({ code }: NodeJS.ErrnoException): string {
   return code === undefined || code === null ? "it was ended" : `it ended with ${code}`;
 }
 
-function credentialOf(stdout: string, command: string): z.output<typeof Credential>["status"] {
+function getCredential(stdout: string, command: string): z.output<typeof Credential>["status"] {
   try {
     return Credential.parse(JSON.parse(stdout)).status;
   } catch {

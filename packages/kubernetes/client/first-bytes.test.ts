@@ -42,7 +42,7 @@ function message(channel: number, ...parts: (string | Buffer)[]): Buffer {
   return Buffer.concat([Buffer.from([channel]), ...parts.map((part) => Buffer.from(part))]);
 }
 
-async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
+async function readText(stream: AsyncIterable<unknown>): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts).toString();
@@ -54,7 +54,7 @@ describe("what a pod says together with the answer to the upgrade", () => {
   it("reaches the reader of a port", async () => {
     await answering([message(0, port), message(1, port), message(0, "SSH-2.0-server\r\n")]);
 
-    expect(await textOf(await dialPod(client, "/pods/a", 8080))).toBe("SSH-2.0-server\r\n");
+    expect(await readText(await dialPod(client, "/pods/a", 8080))).toBe("SSH-2.0-server\r\n");
   });
 
   it("reaches the caller of a command", async () => {
@@ -71,8 +71,8 @@ describe("what a pod says together with the answer to the upgrade", () => {
 
     const session = await openPodSession(client, { pod: "/pods/a", container: "main" }, { words: ["true"], env: {} });
 
-    expect(await textOf(session.output)).toBe("first last");
-    expect(await textOf(session.errors)).toBe("problem");
+    expect(await readText(session.output)).toBe("first last");
+    expect(await readText(session.errors)).toBe("problem");
     expect(await session.ended).toBe(0);
   });
 
@@ -81,7 +81,7 @@ describe("what a pod says together with the answer to the upgrade", () => {
 
     const stream = await dialPod(client, "/pods/a", 8080);
 
-    await expect(textOf(stream)).rejects.toThrow("Nothing answered on that port");
+    await expect(readText(stream)).rejects.toThrow("Nothing answered on that port");
   });
 });
 
@@ -93,7 +93,7 @@ describe("the port before the bytes of a channel", () => {
       const parts = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
       await answering([message(1, port), ...parts.map((part) => message(0, part))]);
 
-      expect(await textOf(await dialPod(client, "/pods/a", 8080)), `${first} and ${second} bytes`).toBe("data");
+      expect(await readText(await dialPod(client, "/pods/a", 8080)), `${first} and ${second} bytes`).toBe("data");
       await close();
     }
   });
@@ -102,13 +102,13 @@ describe("the port before the bytes of a channel", () => {
     const [low, high] = [port.subarray(0, 1), port.subarray(1)];
     await answering([message(1, low), message(0, low), message(1, high), message(0, high), message(1), message(0)]);
 
-    expect(await textOf(await dialPod(client, "/pods/a", 8080))).toBe("");
+    expect(await readText(await dialPod(client, "/pods/a", 8080))).toBe("");
   });
 
   it("is left out of an error that comes in the same message", async () => {
     await answering([message(0, port), message(1, port, "connection refused")]);
 
-    await expect(textOf(await dialPod(client, "/pods/a", 8080))).rejects.toThrow("Nothing answered on that port");
+    await expect(readText(await dialPod(client, "/pods/a", 8080))).rejects.toThrow("Nothing answered on that port");
   });
 });
 
@@ -128,7 +128,7 @@ describe("the bytes of a port", () => {
         });
       });
 
-      expect(await textOf(await dialPod(client, "/pods/a", 8080)), `${first} bytes`).toBe("data");
+      expect(await readText(await dialPod(client, "/pods/a", 8080)), `${first} bytes`).toBe("data");
       await close();
     }
   });

@@ -38,7 +38,7 @@ const REFUSED = "the cluster refuses a call";
 /** Objects have their run's name: of each kind of them one refusal is logged, not each one of each removal. */
 function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRefused): void {
   const event = isRightMissing(said) ? RIGHT_MISSING : REFUSED;
-  const kind = kindOf(event, call);
+  const kind = getKind(event, call);
   const before = logged.get(log) ?? new Map<string, string>();
   if (before.has(kind)) return;
   logged.set(log, before.set(kind, call));
@@ -52,12 +52,12 @@ function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRe
  */
 function forget(log: Pick<Log, "warn">, call: string): void {
   const before = logged.get(log);
-  before?.delete(kindOf(RIGHT_MISSING, call));
-  const refused = kindOf(REFUSED, call);
+  before?.delete(getKind(RIGHT_MISSING, call));
+  const refused = getKind(REFUSED, call);
   if (before?.get(refused) === call) before.delete(refused);
 }
 
-function kindOf(event: string, call: string): string {
+function getKind(event: string, call: string): string {
   return `${event} ${call.replace(/^(DELETE .*\/).*/, "$1")}`;
 }
 

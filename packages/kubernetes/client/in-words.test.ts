@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../objects.ts";
 import { endOfPod } from "../status/end-reason.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 import { podRefusalIn } from "../status/refusal.ts";
 
 const waitingFor = (reason: string, image: string, message: string): Pod =>
@@ -10,7 +10,7 @@ const waitingFor = (reason: string, image: string, message: string): Pod =>
     spec: { nodeName: "one", containers: [{ name: "main", image, args: ["sync 10.4.4.4"] }] },
     status: { phase: "Pending", containerStatuses: [{ name: "main", state: { waiting: { reason, message } } }] },
   }) as unknown as Pod;
-const unpulled = (image: string, message: string) => machineStatusOf(waitingFor("ErrImagePull", image, message)).reason;
+const unpulled = (image: string, message: string) => toMachineStatus(waitingFor("ErrImagePull", image, message)).reason;
 
 /** What containerd says of an image of this registry. */
 const pulling = (reference: string, url: string, why: string) =>
@@ -71,7 +71,7 @@ describe("what users read of a cluster's message", () => {
   it("hides addresses in what a runtime says of a container, but not those of the user's command", () => {
     const pod = waitingFor("CreateContainerError", "app:1", "10.0.0.9:1 could not run sync 10.4.4.4");
 
-    expect(machineStatusOf(pod).reason).toBe("… could not run sync 10.4.4.4");
+    expect(toMachineStatus(pod).reason).toBe("… could not run sync 10.4.4.4");
   });
 
   it("hides addresses in the reason of an end, but not in the name of the user's program", () => {

@@ -23,7 +23,7 @@ function read(text: string, context?: string) {
 }
 
 /** As kubectl writes one, with these lines of its cluster and user. */
-function configOf(cluster: readonly string[], user: readonly string[], current = "current-context: dev"): string {
+function getConfig(cluster: readonly string[], user: readonly string[], current = "current-context: dev"): string {
   const lines = (all: readonly string[]) => all.map((line) => `      ${line}`);
   return [
     ...["apiVersion: v1", "kind: Config", current],
@@ -40,7 +40,7 @@ const base64 = (text: string) => Buffer.from(text).toString("base64");
 describe("a kubeconfig", () => {
   it("names a server, its authority and a client certificate, as data", async () => {
     const { access, context } = await read(
-      configOf(
+      getConfig(
         [`server: ${server}`, `certificate-authority-data: ${base64("the ca")}`, "tls-server-name: api"],
         [`client-certificate-data: ${base64("the cert")}`, `client-key-data: ${base64("the key")}`],
       ),
@@ -54,7 +54,7 @@ describe("a kubeconfig", () => {
   it("names files beside it, and a file of tokens that is read each time", async () => {
     for (const name of ["ca.crt", "token"]) writeFileSync(join(directory, name), `first ${name}\n`);
     const { access } = await read(
-      configOf([`server: ${server}`, "certificate-authority: ca.crt"], ["tokenFile: token"]),
+      getConfig([`server: ${server}`, "certificate-authority: ca.crt"], ["tokenFile: token"]),
     );
 
     const first = await access.token();
@@ -64,7 +64,7 @@ describe("a kubeconfig", () => {
   });
 
   it("is read for another context than its current one", async () => {
-    const text = configOf([`server: ${server}`], ["token: abc"], "current-context: gone");
+    const text = getConfig([`server: ${server}`], ["token: abc"], "current-context: gone");
 
     expect(await (await read(text, "dev")).access.token()).toBe("abc");
     await expect(read(text)).rejects.toThrow("no context gone; it has dev");
@@ -79,7 +79,9 @@ describe("a kubeconfig", () => {
     ["cannot be read from", ["certificate-authority: missing.crt"], []],
     ["see users.0.user.token", [], ["token: {hidden: 1}"]],
   ])("is refused in words: %s", async (words, cluster, user) => {
-    const failed = await read(configOf([`server: ${server}`, ...cluster], user)).catch((error: Error) => error.message);
+    const failed = await read(getConfig([`server: ${server}`, ...cluster], user)).catch(
+      (error: Error) => error.message,
+    );
 
     expect(failed).toContain(words);
     expect(failed).not.toContain("hidden");
@@ -88,8 +90,8 @@ describe("a kubeconfig", () => {
   it.each([
     ["it is not YAML", "token: [hidden"],
     ["it is not a kubeconfig", "hidden"],
-    ["no current-context; set KUBE_CONTEXT to one of dev", configOf([`server: ${server}`], [], "preferences: {}")],
-    ["must be an https address", configOf(["server: http://10.0.0.1"], [])],
+    ["no current-context; set KUBE_CONTEXT to one of dev", getConfig([`server: ${server}`], [], "preferences: {}")],
+    ["must be an https address", getConfig(["server: http://10.0.0.1"], [])],
   ])("is refused without what it holds: %s", async (words, text) => {
     const failed = await read(text).catch((error: Error) => error.message);
 
@@ -105,7 +107,7 @@ describe("a kubeconfig", () => {
 });
 
 describe("a credential plugin", () => {
-  function pluginOf(script: string) {
+  function getPlugin(script: string) {
     const file = join(directory, "plugin");
     writeFileSync(file, `#!/bin/sh\necho asked >> ${join(directory, "asked")}\n${script}\n`);
     chmodSync(file, 0o755);
@@ -117,7 +119,7 @@ describe("a credential plugin", () => {
 
   it("is asked once for a token that lasts, and again before it ends and when it was refused", async () => {
     let now = Date.parse("2026-01-01T00:00:00Z");
-    const token = execTokens(pluginOf(answer), place(), () => now);
+    const token = execTokens(getPlugin(answer), place(), () => now);
 
     const tokens = await Promise.all([token(), token()]);
     await token();
@@ -135,7 +137,7 @@ describe("a credential plugin", () => {
     ["it ended with 3", "echo hidden; echo hidden >&2; exit 3"],
     ["gave no token", "echo hidden"],
   ])("that fails is named without what it printed: %s", async (words, script) => {
-    const failed = await Promise.resolve(execTokens(pluginOf(script), place())()).catch(
+    const failed = await Promise.resolve(execTokens(getPlugin(script), place())()).catch(
       (error: Error) => error.message,
     );
 

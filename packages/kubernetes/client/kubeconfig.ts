@@ -29,21 +29,21 @@ export async function readKubeconfig({ file, context, environment }: KubeconfigO
   });
   const config = parsed(text, bad);
   const name = context ?? config["current-context"];
-  if (!name) throw bad(`it has no current-context; set KUBE_CONTEXT to one of ${namesOf(config.contexts)}`);
+  if (!name) throw bad(`it has no current-context; set KUBE_CONTEXT to one of ${formatNames(config.contexts)}`);
   const { cluster: clusterName, user: userName } =
-    find(config.contexts, name)?.context ?? fail(bad(`no context ${name}; it has ${namesOf(config.contexts)}`));
+    find(config.contexts, name)?.context ?? fail(bad(`no context ${name}; it has ${formatNames(config.contexts)}`));
   const cluster = find(config.clusters, clusterName)?.cluster ?? fail(bad(`no cluster ${clusterName}`));
   const user = find(config.users, userName)?.user ?? fail(bad(`no user ${userName}`));
   refuse(cluster, user, (rule) => bad(`context ${name}: ${rule}`));
   const read = (data: string | undefined, path: string | undefined, noun: string) =>
-    pemOf(data, path && resolve(dirname(file), path), (rule) => bad(`${noun} of context ${name} ${rule}`));
+    findPem(data, path && resolve(dirname(file), path), (rule) => bad(`${noun} of context ${name} ${rule}`));
   const [ca, cert, key] = await Promise.all([
     read(cluster["certificate-authority-data"], cluster["certificate-authority"], "the certificate authority"),
     read(user["client-certificate-data"], user["client-certificate"], "the client certificate"),
     read(user["client-key-data"], user["client-key"], "the client key"),
   ]);
   const servername = cluster["tls-server-name"];
-  const token = tokensOf(user, { environment, file, server: cluster.server, ca });
+  const token = getTokens(user, { environment, file, server: cluster.server, ca });
   return { context: name, access: { url: cluster.server, ca, cert, key, servername, token } };
 }
 
@@ -88,13 +88,13 @@ type Complaint = (rule: string) => Error;
 
 /** Neither parser's own words: they repeat what they read. */
 function parsed(source: string, bad: Complaint): z.output<typeof Kubeconfig> {
-  const found = Kubeconfig.safeParse(documentOf(source, bad));
+  const found = Kubeconfig.safeParse(buildDocument(source, bad));
   if (found.success) return found.data;
   const places = found.error.issues.map(({ path }) => path.join(".") || "the whole");
   throw bad(`it is not a kubeconfig: see ${places.slice(0, 3).join(", ")}`);
 }
 
-function documentOf(source: string, bad: Complaint): unknown {
+function buildDocument(source: string, bad: Complaint): unknown {
   try {
     return parse(source, { prettyErrors: false, logLevel: "error" });
   } catch {
@@ -113,7 +113,7 @@ function fail(error: Error): never {
   throw error;
 }
 
-function namesOf(all: readonly { readonly name: string }[] | null | undefined): string {
+function formatNames(all: readonly { readonly name: string }[] | null | undefined): string {
   return all?.map(({ name }) => name).join(", ") || "none";
 }
 
@@ -131,7 +131,11 @@ function refuse(cluster: z.output<typeof Cluster>, user: z.output<typeof User>, 
   if (user.as) throw bad("impersonation (as) is not supported");
 }
 
-async function pemOf(data: string | undefined, path: string | undefined, bad: Complaint): Promise<string | undefined> {
+async function findPem(
+  data: string | undefined,
+  path: string | undefined,
+  bad: Complaint,
+): Promise<string | undefined> {
   if (data) return Buffer.from(data, "base64").toString();
   if (!path) return undefined;
   return readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -147,7 +151,7 @@ interface TokenPlace {
 }
 
 /** A file of tokens is read each time: somebody else renews it. */
-function tokensOf(user: z.output<typeof User>, { environment, file, server, ca }: TokenPlace): ApiAccess["token"] {
+function getTokens(user: z.output<typeof User>, { environment, file, server, ca }: TokenPlace): ApiAccess["token"] {
   const { token, tokenFile, exec } = user;
   if (tokenFile) return async () => (await readFile(resolve(dirname(file), tokenFile), "utf8")).trim();
   if (token) return async () => token;

@@ -43,7 +43,7 @@ async function serve(sizes: readonly number[]): Promise<void> {
   );
 }
 
-const nameOf = ({ metadata }: KubeObject): string[] => [metadata.name];
+const getName = ({ metadata }: KubeObject): string[] => [metadata.name];
 const limits = () =>
   server.requests.map(({ url }) => Number(new URL(url, server.access.url).searchParams.get("limit")));
 
@@ -51,7 +51,7 @@ it("a page that is too long is asked for in smaller ones, which grow again behin
   const pods = Array.from({ length: 900 }, (_, at) => (at < 500 ? 100 : 0));
   await serve(pods);
 
-  const { items, resourceVersion } = await client.list("/api/v1/pods", nameOf);
+  const { items, resourceVersion } = await client.list("/api/v1/pods", getName);
 
   expect(items).toEqual(pods.map((_, at) => `pod-${at}`));
   expect(resourceVersion).toBe("7");
@@ -77,7 +77,7 @@ function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
     const metadata = { resourceVersion: "7", ...(to < pods.length && { continue: String(to) }) };
     return { body: { metadata, items: pods.slice(from, to) } as Body, bytes: (to - from) * bytes };
   };
-  const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", nameOf);
+  const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", getName);
   return { asked: numbers, list };
 }
 
@@ -148,7 +148,7 @@ async function openLate(late: number): Promise<void> {
 it("a page that came shows that the server lives: the one behind it may be late", async () => {
   await openLate(2);
 
-  const { items } = await client.list("/api/v1/pods", nameOf);
+  const { items } = await client.list("/api/v1/pods", getName);
 
   expect([items, limits()]).toEqual([
     ["pod-0", "pod-1"],
@@ -159,7 +159,7 @@ it("a page that came shows that the server lives: the one behind it may be late"
 it("the first call of a client may be a page that comes too late", async () => {
   await openLate(1);
 
-  const { items } = await client.list("/api/v1/pods", nameOf);
+  const { items } = await client.list("/api/v1/pods", getName);
 
   expect([items, limits()]).toEqual([
     ["pod-0", "pod-1"],
@@ -171,7 +171,7 @@ it("an object that is too large by itself is named, and the others are listed", 
   await serve([1, MOST, 1]);
   const leftOut: string[] = [];
 
-  const { items } = await client.list("/api/v1/pods", nameOf, { leaveOut: (name) => leftOut.push(name) });
+  const { items } = await client.list("/api/v1/pods", getName, { leaveOut: (name) => leftOut.push(name) });
 
   expect([items, leftOut]).toEqual([["pod-0", "pod-2"], ["team/pod-1"]]);
 });
@@ -179,7 +179,7 @@ it("an object that is too large by itself is named, and the others are listed", 
 it("a list that may lack nothing is none then, and its error names the object", async () => {
   await serve([MOST, 1]);
 
-  await expect(client.list("/api/v1/pods?labelSelector=a", nameOf)).rejects.toMatchObject({
+  await expect(client.list("/api/v1/pods?labelSelector=a", getName)).rejects.toMatchObject({
     name: "ApiUnreachable",
     message: "GET /api/v1/pods: team/pod-0: too long",
   });

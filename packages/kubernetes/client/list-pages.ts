@@ -1,6 +1,6 @@
 import type { KubeObject } from "../objects.ts";
 import { ApiUnreachable, isExpired, isLate, isTooLong, tooLong } from "./api-error.ts";
-import { nameOf, withQuery } from "./exchange.ts";
+import { formatRequestName, withQuery } from "./exchange.ts";
 
 /** `metadata.resourceVersion` of a list is where a watch of it begins. */
 export interface Listed<Kept> {
@@ -127,7 +127,7 @@ async function leaveOne<Item>(
 ): Promise<Page<Item>> {
   const { metadata, items } = (await server.read<Page<KubeObject>>(path, "metadata")).body;
   const name = (items ?? []).map((item) => `${item.metadata.namespace ?? ""}/${item.metadata.name}`).join();
-  if (!leaveOut) throw new ApiUnreachable(`${nameOf({ method: "GET", path })}: ${name}`, tooLong);
+  if (!leaveOut) throw new ApiUnreachable(`${formatRequestName({ method: "GET", path })}: ${name}`, tooLong);
   leaveOut(name);
   return { metadata, items: [] };
 }

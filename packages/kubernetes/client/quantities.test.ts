@@ -1,6 +1,6 @@
 import { expect, it, test } from "vitest";
 import type { Pod } from "../objects.ts";
-import { amountOf, requestsOf } from "./quantities.ts";
+import { parseQuantity, sumRequests } from "./quantities.ts";
 
 test.each([
   ["8", 8],
@@ -18,7 +18,7 @@ test.each([
   ["1Xi", 0],
   ["1.2.3", 0],
 ])("the quantity %s is %d", (quantity, amount) => {
-  expect(amountOf(quantity)).toBe(amount);
+  expect(parseQuantity(quantity)).toBe(amount);
 });
 
 const container = (requests?: Record<string, string>, more: object = {}) => ({
@@ -26,10 +26,10 @@ const container = (requests?: Record<string, string>, more: object = {}) => ({
   ...(requests ? { resources: { requests } } : {}),
   ...more,
 });
-const podOf = (spec: object) => ({ spec }) as unknown as Pod;
+const buildPod = (spec: object) => ({ spec }) as unknown as Pod;
 
 it("counts the containers of a pod together with the sidecars beside them", () => {
-  const pod = podOf({
+  const pod = buildPod({
     containers: [
       container({ cpu: "1", memory: "1Gi", "nvidia.com/gpu": "2" }),
       container({ cpu: "250m" }),
@@ -38,43 +38,43 @@ it("counts the containers of a pod together with the sidecars beside them", () =
     initContainers: [container({ cpu: "500m", memory: "1Gi" }, { restartPolicy: "Always" })],
   });
 
-  expect(requestsOf(pod)).toEqual({ gpus: 2, cpus: 1.75, memoryMb: 2048 });
+  expect(sumRequests(pod)).toEqual({ gpus: 2, cpus: 1.75, memoryMb: 2048 });
 });
 
 it("counts an init container by itself where it asks for more than all others", () => {
-  const pod = podOf({
+  const pod = buildPod({
     containers: [container({ cpu: "1", memory: "1Gi" })],
     initContainers: [container({ cpu: "4", memory: "512Mi" }), container({ cpu: "2" })],
   });
 
-  expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 4, memoryMb: 1024 });
+  expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 4, memoryMb: 1024 });
 });
 
 it("counts an init container with the sidecars that were started before it, and no others", () => {
   const sidecar = container({ cpu: "1" }, { restartPolicy: "Always" });
-  const pod = podOf({
+  const pod = buildPod({
     containers: [container({ cpu: "1" })],
     initContainers: [sidecar, container({ cpu: "4" }), sidecar],
   });
 
-  expect(requestsOf(pod)).toMatchObject({ cpus: 5 });
+  expect(sumRequests(pod)).toMatchObject({ cpus: 5 });
 });
 
 it("counts what a pod asks for as a whole in place of what its containers do, and those where it asks for nothing", () => {
-  const pod = podOf({
+  const pod = buildPod({
     resources: { requests: { cpu: "6" } },
     containers: [container({ cpu: "1", memory: "1Gi" }), container()],
   });
 
-  expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 6, memoryMb: 1024 });
+  expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 6, memoryMb: 1024 });
 });
 
 it("counts what the runtime of a pod takes beside its containers", () => {
-  const pod = podOf({ overhead: { cpu: "250m", memory: "120Mi" }, containers: [container({ cpu: "1" })] });
+  const pod = buildPod({ overhead: { cpu: "250m", memory: "120Mi" }, containers: [container({ cpu: "1" })] });
 
-  expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 1.25, memoryMb: 120 });
+  expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 1.25, memoryMb: 120 });
 });
 
 it("counts a pod that asks for nothing as nothing", () => {
-  expect(requestsOf(podOf({ containers: [container()] }))).toEqual({ gpus: 0, cpus: 0, memoryMb: 0 });
+  expect(sumRequests(buildPod({ containers: [container()] }))).toEqual({ gpus: 0, cpus: 0, memoryMb: 0 });
 });

@@ -20,7 +20,7 @@ const factors: Readonly<Record<string, number>> = {
 };
 
 /** What a quantity says, as a number: `500m` is 0.5, `4Gi` is 4294967296; 0 for one that is none. */
-export function amountOf(quantity: string | undefined): number {
+export function parseQuantity(quantity: string | undefined): number {
   const [, number = "", suffix = ""] = /^([0-9.]+(?:e[+-]?[0-9]+)?)([numkMGTPEi]{0,2})$/i.exec(quantity ?? "") ?? [];
   const amount = Number(number) * (factors[suffix] ?? Number.NaN);
   return Number.isFinite(amount) ? amount : 0;
@@ -33,15 +33,15 @@ export interface Requests {
 }
 
 /** What the scheduler reckons for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
-export function requestsOf(pod: Pod): Requests {
-  const most = (resource: string) => ofWhole(pod, resource) + amountOf(pod.spec.overhead?.[resource]);
+export function sumRequests(pod: Pod): Requests {
+  const most = (resource: string) => ofWhole(pod, resource) + parseQuantity(pod.spec.overhead?.[resource]);
   return { gpus: most("nvidia.com/gpu"), cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
 }
 
 /** A pod may ask for a resource as a whole, whatever its containers ask for. */
 function ofWhole({ spec }: Pod, resource: string): number {
   const whole = spec.resources?.requests?.[resource];
-  return whole === undefined ? ofContainers(spec, resource) : amountOf(whole);
+  return whole === undefined ? ofContainers(spec, resource) : parseQuantity(whole);
 }
 
 /**
@@ -51,14 +51,14 @@ function ofWhole({ spec }: Pod, resource: string): number {
 function ofContainers({ containers = [], initContainers = [] }: Pod["spec"], resource: string): number {
   let [sidecars, most] = [0, 0];
   for (const container of initContainers) {
-    const ownRequest = requestOf(container, resource);
+    const ownRequest = getRequest(container, resource);
     if (container.restartPolicy === "Always") sidecars += ownRequest;
     else most = Math.max(most, sidecars + ownRequest);
   }
-  const together = containers.reduce((sum, container) => sum + requestOf(container, resource), sidecars);
+  const together = containers.reduce((sum, container) => sum + getRequest(container, resource), sidecars);
   return Math.max(together, most);
 }
 
-function requestOf({ resources }: PodContainer, resource: string): number {
-  return amountOf(resources?.requests?.[resource]);
+function getRequest({ resources }: PodContainer, resource: string): number {
+  return parseQuantity(resources?.requests?.[resource]);
 }

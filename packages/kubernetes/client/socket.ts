@@ -1,7 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { ApiRefused, ApiUnreachable } from "./api-error.ts";
-import { type ApiAccess, authorization, inTime, nameOf, statusBodyOf, tlsOf, urlOf } from "./exchange.ts";
+import {
+  type ApiAccess,
+  authorization,
+  buildUrl,
+  formatRequestName,
+  inTime,
+  readStatusBody,
+  tlsOptions,
+} from "./exchange.ts";
 
 /** v5 can end the input of a command; port-forward knows v4 alone. */
 export type StreamProtocol = "v4.channel.k8s.io" | "v5.channel.k8s.io";
@@ -17,7 +25,7 @@ export async function openSocket(
   protocol: StreamProtocol,
   deadline: AbortSignal,
 ): Promise<WebSocket> {
-  const call = nameOf({ method: "GET", path });
+  const call = formatRequestName({ method: "GET", path });
   const token = await inTime(access.token(), call, deadline);
   try {
     return await dial(access, path, protocol, token, deadline);
@@ -35,11 +43,11 @@ function dial(
   token: string | undefined,
   deadline: AbortSignal,
 ): Promise<WebSocket> {
-  const call = nameOf({ method: "GET", path });
-  const url = urlOf(access, path);
+  const call = formatRequestName({ method: "GET", path });
+  const url = buildUrl(access, path);
   url.protocol = "wss:";
   const socket = new WebSocket(url, protocol, {
-    ...tlsOf(access),
+    ...tlsOptions(access),
     headers: authorization(token),
     perMessageDeflate: false,
   });
@@ -61,7 +69,7 @@ function dial(
       reject(new ApiUnreachable(call, error.code ?? "cut off"));
     });
     socket.once("unexpected-response", (_, response: IncomingMessage) => {
-      const refused = statusBodyOf(response, call, deadline);
+      const refused = readStatusBody(response, call, deadline);
       refused
         .then((body) => reject(new ApiRefused(call, response.statusCode ?? 0, body)), reject)
         .finally(() => {

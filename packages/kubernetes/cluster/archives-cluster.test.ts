@@ -10,21 +10,21 @@ import { fakeKey } from "#tests/aws/fake-service.ts";
 import { type FakeS3, startS3 } from "#tests/aws/s3.ts";
 import { removed } from "#tests/cluster/cluster.ts";
 import { toolsPath } from "#tests/cluster/container/tools-binaries.ts";
-import { handleOf } from "#tests/cluster/disks/pretend-disks.ts";
+import { findVolumeHandle } from "#tests/cluster/disks/pretend-disks.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { archivesConformance } from "#tests/conformance/archives.ts";
 import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { type ClusterFixture, namespace, openClusterFixture, unhurried } from "../fixtures/cluster-fixture.ts";
-import { claimOf } from "../names.ts";
+import { parseClaimId } from "../names.ts";
 import { holds, type Job, type KubeObject, type Node, type Pod } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { archiveName } from "../volumes/archive-job.ts";
 import type { Archives } from "../volumes/archives.ts";
 import { ebsArchives } from "../volumes/ebs-archives.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 const isArchive = "labelSelector=berth/archive";
 let fixture: ClusterFixture;
@@ -40,7 +40,7 @@ beforeAll(async () => {
   const script = () => ({ process: true, startMs }) as const;
   fixture = await openClusterFixture(nodes, script, { tools: await toolsPath(process.env) });
   s3 = await startS3("bucket");
-  volumes = volumesOf(fixture.client);
+  volumes = getVolumes(fixture.client);
 });
 
 afterAll(async () => {
@@ -48,7 +48,7 @@ afterAll(async () => {
   await fixture.stop();
 });
 
-function volumesOf(client: ApiClient): Volumes {
+function getVolumes(client: ApiClient): Volumes {
   return kubernetesVolumes({ client, paths, deployment: "fixture" }, { ...unhurried, archives: options() });
 }
 
@@ -75,7 +75,7 @@ async function sweep(): Promise<void> {
   }
 }
 
-const podsOf = async (blob: string) => {
+const listPods = async (blob: string) => {
   const selector = `labelSelector=berth/archive=${archiveName("fixture", blob)}`;
   return must(await fixture.cluster.admin.get<{ items: Pod[] }>(`${paths.pods}?${selector}`)).items;
 };
@@ -94,7 +94,7 @@ async function clear(): Promise<void> {
 }
 
 const jobPath = (blob: string) => `${paths.jobs}/${archiveName("fixture", blob)}`;
-const jobOf = async (blob: string) => must(await fixture.cluster.admin.get<Job>(jobPath(blob)));
+const getJob = async (blob: string) => must(await fixture.cluster.admin.get<Job>(jobPath(blob)));
 const newVolume = (token: string) =>
   volumes.createVolume({ token, sizeGb: 5, zone: "us-east-1a", snapshotId: undefined });
 const ended = (blob: string) =>
@@ -117,7 +117,7 @@ describe("the zip of a volume of EBS", () => {
   it("is made by a pod that mounts it until it is ended, which takes away all that it needed", async () => {
     const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
     const archives = await openEbs(volume);
-    await writeFile(join(fixture.cluster.kubelet.disks.directoryOf(volume.id), "notes"), "what was written");
+    await writeFile(join(fixture.cluster.kubelet.disks.findDirectory(volume.id), "notes"), "what was written");
 
     await archives.startArchive(volume.id, "archives/o/ebs", owner);
     const archive = await fixture.eventually(
@@ -179,8 +179,8 @@ describe("the zip of a claim", () => {
     const { id } = await newVolume("read");
     await volumes.startArchive(id, "archives/first", owner);
     await ended("archives/first");
-    const handle = await handleOf(fixture.cluster.admin, namespace, claimOf(id)?.name ?? "");
-    await writeFile(join(fixture.cluster.kubelet.disks.directoryOf(handle ?? ""), "notes"), "what was written");
+    const handle = await findVolumeHandle(fixture.cluster.admin, namespace, parseClaimId(id)?.name ?? "");
+    await writeFile(join(fixture.cluster.kubelet.disks.findDirectory(handle ?? ""), "notes"), "what was written");
 
     await volumes.startArchive(id, "archives/o/workspace-1", owner);
     const { state, bytes } = (await ended("archives/o/workspace-1")) ?? {};
@@ -188,7 +188,7 @@ describe("the zip of a claim", () => {
     const zip = s3.objects.get("archives/o/workspace-1");
     expect([state, bytes]).toEqual(["completed", zip?.byteLength]);
     expect(Buffer.from(zip ?? []).toString("latin1")).toContain("notes");
-    const items = await podsOf("archives/o/workspace-1");
+    const items = await listPods("archives/o/workspace-1");
     const [pod] = items;
     expect(items.length).toBe(1);
     expect(pod?.spec).toMatchObject({
@@ -210,7 +210,7 @@ describe("the zip of a claim", () => {
       async () => must(await fixture.cluster.admin.get<string>(`${paths.pods}/${pod?.metadata.name}/log`)),
       (text) => text.includes('"bytes":'),
     );
-    const shown = JSON.stringify([pod, await jobOf("archives/o/workspace-1"), log]);
+    const shown = JSON.stringify([pod, await getJob("archives/o/workspace-1"), log]);
     expect(shown).not.toMatch(/X-Amz|AKIA|https?:/);
     await clear();
   });
@@ -236,8 +236,8 @@ describe("the zip of a claim", () => {
 
   it("is finished by the next call where one was interrupted, and its address goes with the Job", async () => {
     const { id } = await newVolume("interrupted");
-    const broken = volumesOf({ ...fixture.client, apply: () => Promise.reject(new Error("died")) });
-    const late = volumesOf({ ...fixture.client, patch: () => Promise.reject(new Error("died later")) });
+    const broken = getVolumes({ ...fixture.client, apply: () => Promise.reject(new Error("died")) });
+    const late = getVolumes({ ...fixture.client, patch: () => Promise.reject(new Error("died later")) });
     await expect(broken.startArchive(id, "archives/late", owner)).rejects.toThrow("died");
     await expect(late.startArchive(id, "archives/late", owner)).rejects.toThrow("died later");
     const before = await volumes.findArchive("archives/late");
@@ -246,7 +246,7 @@ describe("the zip of a claim", () => {
 
     expect(before).toEqual({ state: "pending", bytes: 0 });
     expect(await ended("archives/late")).toMatchObject({ state: "completed" });
-    const job = await jobOf("archives/late");
+    const job = await getJob("archives/late");
     const secret = `${paths.secrets}/${job.metadata.name}`;
     must(await fixture.cluster.admin.get(secret));
     await clear();
@@ -272,7 +272,7 @@ describe("the zip of a claim", () => {
 
     await volumes.startArchive(id, "archives/bounded", owner);
 
-    expect((await jobOf("archives/bounded")).spec).toMatchObject({
+    expect((await getJob("archives/bounded")).spec).toMatchObject({
       activeDeadlineSeconds: 60,
       ttlSecondsAfterFinished: 300,
       backoffLimit: 0,
@@ -294,7 +294,7 @@ describe("the zip of a claim", () => {
     startMs = 3_600_000;
     await volumes.startArchive(id, "archives/lost", owner);
     const [pod] = await fixture.eventually(
-      () => podsOf("archives/lost"),
+      () => listPods("archives/lost"),
       ([pod]) => pod?.spec.nodeName !== undefined,
     );
     const name = pod?.spec.nodeName ?? "";
@@ -305,11 +305,11 @@ describe("the zip of a claim", () => {
     );
     await volumes.endArchive("archives/lost", owner);
     await fixture.eventually(
-      () => podsOf("archives/lost"),
+      () => listPods("archives/lost"),
       ([pod]) => pod?.metadata.deletionTimestamp !== undefined,
     );
     const waitsFor = await volumes.endArchive("archives/lost", owner);
-    const held = await podsOf("archives/lost");
+    const held = await listPods("archives/lost");
 
     machine = "gone";
     const after = await volumes.endArchive("archives/lost", owner);
@@ -317,7 +317,7 @@ describe("the zip of a claim", () => {
     expect(held.length).toBe(1);
     expect([waitsFor, after]).toEqual([expect.objectContaining({ name, uid: expect.any(String) }), undefined]);
     await fixture.eventually(
-      () => podsOf("archives/lost"),
+      () => listPods("archives/lost"),
       (pods) => pods.length === 0,
     );
   });

@@ -13,8 +13,8 @@ import {
   unhurried,
 } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
-import { type Claim, idOf, type PersistentVolume } from "../volumes/claim.ts";
+import { buildPaths } from "../paths.ts";
+import { type Claim, getVolumeId, type PersistentVolume } from "../volumes/claim.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   fixture = await openClusterFixture(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
-  const place = { client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" };
+  const place = { client: fixture.client, paths: buildPaths(namespace), deployment: "fixture" };
   claims = kubernetesVolumes(place, unhurried);
 });
 
@@ -34,7 +34,7 @@ afterAll(() => fixture.stop());
 async function clear(): Promise<void> {
   await fixture.clear();
   const { items } = must(await fixture.cluster.admin.get<{ items: Claim[] }>(claimsPath));
-  await Promise.all(items.map((claim) => claims.removeVolume(idOf(claim))));
+  await Promise.all(items.map((claim) => claims.removeVolume(getVolumeId(claim))));
   await Promise.all(items.map(({ metadata }) => removed(fixture.cluster.admin, `${claimsPath}/${metadata.name}`)));
 }
 
@@ -91,7 +91,7 @@ describe("a claim", { retry: 0 }, () => {
     const run = runWith(id);
     await fixture.compute.apply(run);
     await ready(run);
-    const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
+    const path = `/api/v1/persistentvolumes/${await findVolumeName(id)}`;
     const { spec } = must(
       await fixture.cluster.admin.get<KubeObject & { spec: { csi: { volumeHandle: string } } }>(path),
     );
@@ -115,7 +115,7 @@ describe("a claim", { retry: 0 }, () => {
   /** Of its volume to the node `one`, which the cluster gives up only once the driver has taken the volume off. */
   async function attach(id: string): Promise<string> {
     const name = `csi-${id.split(".")[1]}`;
-    const source = { persistentVolumeName: await volumeNameOf(id) };
+    const source = { persistentVolumeName: await findVolumeName(id) };
     must(
       await fixture.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", {
         metadata: { name, finalizers: ["attacher.test/detaches"] },
@@ -164,7 +164,7 @@ describe("a claim", { retry: 0 }, () => {
     await Promise.all(runs.map(ready));
     await Promise.all(runs.map(remove));
     await Promise.all(runs.map(gone));
-    const [oursName, theirsName] = await Promise.all([ours, theirs].map(({ id }) => volumeNameOf(id)));
+    const [oursName, theirsName] = await Promise.all([ours, theirs].map(({ id }) => findVolumeName(id)));
 
     await claims.removeVolume(ours.id);
     await fixture.cluster.admin.remove(`${claimsPath}/${theirs.id.split(".")[0]}`);
@@ -180,7 +180,7 @@ describe("a claim", { retry: 0 }, () => {
   async function deletedByHand(volumes: Volumes, times: number) {
     const { id } = await newClaim(volumes);
     await use(id);
-    const before = await volumeNameOf(id);
+    const before = await findVolumeName(id);
     for (let left = times; left > 0; left--) {
       await volumes.findVolume(id);
       await fixture.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
@@ -201,7 +201,7 @@ describe("a claim", { retry: 0 }, () => {
     const { id, before } = await deletedByHand(claims, 2);
 
     const found = await claims.findVolume(id);
-    const after = await volumeNameOf(id);
+    const after = await findVolumeName(id);
     await use(id);
     await claims.removeVolume(id);
     await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
@@ -250,7 +250,7 @@ describe("a claim", { retry: 0 }, () => {
     /** Of that class, which is the default one. */
     const volumesBy = (client: ApiClient) =>
       kubernetesVolumes(
-        { client, paths: pathsOf(namespace), deployment: "fixture" },
+        { client, paths: buildPaths(namespace), deployment: "fixture" },
         { ...unhurried, storageClass: null },
       );
 
@@ -258,7 +258,7 @@ describe("a claim", { retry: 0 }, () => {
       const { id, before } = await deletedByHand(volumes, 1);
 
       expect(await volumes.findVolume(id)).toMatchObject({ id, attached: false });
-      expect(await volumeNameOf(id)).toBe(before);
+      expect(await findVolumeName(id)).toBe(before);
       await volumes.removeVolume(id);
       await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${before}`);
     }
@@ -308,7 +308,7 @@ describe("a claim", { retry: 0 }, () => {
     await removed(fixture.cluster.admin, `${claimsPath}/${name}`);
 
     const found = await claims.findVolume(id);
-    const after = await volumeNameOf(id);
+    const after = await findVolumeName(id);
     await claims.removeVolume(id);
     await removed(fixture.cluster.admin, `${claimsPath}/${name}`);
     await fixture.cluster.admin.remove("/api/v1/persistentvolumes/theirs");
@@ -334,7 +334,7 @@ describe("a claim", { retry: 0 }, () => {
       }),
     );
     await fixture.eventually(
-      () => volumeNameOf(`${claim.name}.${claim.uid}`),
+      () => findVolumeName(`${claim.name}.${claim.uid}`),
       (bound) => bound === volume,
     );
   }
@@ -342,7 +342,7 @@ describe("a claim", { retry: 0 }, () => {
   it("is gone with its volume", async () => {
     const { id } = await newClaim();
     await use(id);
-    const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
+    const path = `/api/v1/persistentvolumes/${await findVolumeName(id)}`;
     await fixture.cluster.admin.remove(path);
     await fixture.cluster.admin.patch(path, { metadata: { finalizers: null } });
     await removed(fixture.cluster.admin, path);
@@ -380,7 +380,7 @@ describe("a claim", { retry: 0 }, () => {
     };
   }
 
-  async function volumeNameOf(id: string): Promise<string | undefined> {
+  async function findVolumeName(id: string): Promise<string | undefined> {
     const path = `${claimsPath}/${id.split(".")[0]}`;
     const { spec } = must(await fixture.cluster.admin.get<KubeObject & { spec: { volumeName?: string } }>(path));
     return spec.volumeName;

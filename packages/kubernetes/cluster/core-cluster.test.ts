@@ -62,7 +62,7 @@ afterEach(async () => {
 it("runs jobs to their ends, with log, exit code and words, and leaves nothing of them", {
   timeout: LONGEST_MS,
 }, async () => {
-  const gate = gateOf();
+  const gate = getGate();
   await core.create("done", { command: `echo hello; ${gate.opened}; exit 0`, env: { A: "b" }, gpus: 4 });
   await core.create("fails", { command: "exit 3", gpus: 1 });
   await core.create("typo", { command: "true", image: "berth.test/none:1", gpus: 1 });
@@ -88,19 +88,19 @@ it("runs jobs to their ends, with log, exit code and words, and leaves nothing o
 it("asks of a job, from its start to its end, what its looks need and nothing twice", {
   timeout: LONGEST_MS,
 }, async () => {
-  const gate = gateOf();
+  const gate = getGate();
   await core.create("short", { command: gate.opened, gpus: 1 });
   await core.until("short", ({ phase }) => phase === "active");
   await gate.open();
   await core.until("short", ({ phase }) => phase === "completed");
 
   const [first, ...others] = calls;
-  const asksOf = (name: string, isThere = true) =>
+  const listAsks = (name: string, isThere = true) =>
     others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked: names }) => names.join(", "));
 
   // The node was read for its size, and counts as read for what looks at the run within 2 s.
   expect(first).toMatchObject({ name: "apply", asked: ["find nodes", "create jobs"] });
-  expect(asksOf("apply")).toEqual([]);
+  expect(listAsks("apply")).toEqual([]);
   // What is unbound is on no node; on which one it is, is written down once.
   // A pod is listed until the watch has shown its name.
   const messages = ["find jobs, find pods", "find jobs, list pods"];
@@ -108,15 +108,15 @@ it("asks of a job, from its start to its end, what its looks need and nothing tw
   // A removed run whose pod still goes is looked for by lists.
   const going = ["list jobs, list pods", "list jobs, list pods, find nodes"];
   const seen = [...messages.flatMap((recordKey) => more.map((name) => `${recordKey}${name}`)), ...going];
-  const fromMemory = asksOf("observe").filter((input) => input === "");
-  expect(asksOf("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
-  const ofLiving = asksOf("observe").filter((input) => input !== "" && !going.includes(input));
+  const fromMemory = listAsks("observe").filter((input) => input === "");
+  expect(listAsks("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
+  const ofLiving = listAsks("observe").filter((input) => input !== "" && !going.includes(input));
   expect(ofLiving.at(-1)).toMatch(/^find jobs, find pods/);
   // Its end was seen once: the looks that keep its log and remove it take that.
   expect(fromMemory).toHaveLength(2);
-  expect(asksOf("observe").filter((input) => input.includes("patch"))).toHaveLength(1);
-  expect(asksOf("observe", false)).toEqual(["list jobs, list pods"]);
-  expect(asksOf("readLog")).toEqual(asksOf("readLog").map(() => "open log"));
+  expect(listAsks("observe").filter((input) => input.includes("patch"))).toHaveLength(1);
+  expect(listAsks("observe", false)).toEqual(["list jobs, list pods"]);
+  expect(listAsks("readLog")).toEqual(listAsks("readLog").map(() => "open log"));
   // Asked again only where the look before saw something left, which goes by itself on a cluster that is not slow.
   const removals = others.flatMap(({ name, asked: names }, at) =>
     name === "remove" ? [{ asked: names.join(", "), at }] : [],
@@ -156,17 +156,17 @@ it("asks nothing of a job that goes on as the listing of the machines shows it",
   await refreshCapacity(core.ctx);
   const ofListing = reads.filter((path) => path.startsWith("/api/v1/nodes?") || path.startsWith("/api/v1/pods?"));
 
-  const readsOf = async (message: ReconcileRequest) => {
+  const getReads = async (message: ReconcileRequest) => {
     reads = [];
     await reconcile(core.ctx, message);
     return reads.length;
   };
-  const [spared, after] = [await readsOf({ look: recordKey }), await core.until("idle", () => true)];
-  const signalled = await readsOf({ look: recordKey, hint: true });
-  await fixture.client.remove(`/api/v1/namespaces/${namespace}/pods/${await podOf(uid)}`, { uid: undefined });
+  const [spared, after] = [await getReads({ look: recordKey }), await core.until("idle", () => true)];
+  const signalled = await getReads({ look: recordKey, hint: true });
+  await fixture.client.remove(`/api/v1/namespaces/${namespace}/pods/${await getPod(uid)}`, { uid: undefined });
   core.skip((after.dueAt ?? 0) - core.ctx.clock.now());
   await refreshCapacity(core.ctx);
-  const changed = await readsOf({ look: recordKey });
+  const changed = await getReads({ look: recordKey });
 
   expect(ofListing.length).toBeGreaterThan(0);
   expect(spared).toBe(0);
@@ -174,14 +174,14 @@ it("asks nothing of a job that goes on as the listing of the machines shows it",
   expect([signalled, changed].every((count) => count > 0)).toBe(true);
 });
 
-async function podOf(uid: string): Promise<string> {
+async function getPod(uid: string): Promise<string> {
   const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=berth/uid=${uid}`;
   const { items } = await fixture.client.list(path, (pod: KubeObject) => [pod.metadata.name]);
   return items[0] ?? "";
 }
 
 /** What a command waits for until the test says so. */
-function gateOf(): { readonly opened: string; open(): Promise<void> } {
+function getGate(): { readonly opened: string; open(): Promise<void> } {
   const file = join(home, "opened");
   return { opened: `until [ -e '${file}' ]; do sleep 0.02; done`, open: () => writeFile(file, "") };
 }

@@ -10,13 +10,13 @@ import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { backups, type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const LONGEST_MS = 300_000;
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const persistentVolumes = "/api/v1/persistentvolumes";
 let fixture: ClusterFixture;
 let core: CoreFixture;

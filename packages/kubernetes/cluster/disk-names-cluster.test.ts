@@ -7,12 +7,12 @@ import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { backups, type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const LONGEST_MS = 300_000;
 const DAY = 24 * 3_600_000;
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 let fixture: ClusterFixture;
 let core: CoreFixture;
 

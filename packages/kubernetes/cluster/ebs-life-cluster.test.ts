@@ -19,12 +19,12 @@ import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { backups, type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 
 const LONGEST_MS = 600_000;
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const moto = await startMoto();
 const address = {
   endpoint: moto?.endpoint ?? "",
@@ -121,7 +121,7 @@ async function written(name: string, text: string): Promise<void> {
   await fixture.eventually(
     async () => {
       const [volume = ""] = await disks.handles("volumes");
-      return readFile(join(disks.directoryOf(volume), name), "utf8").catch(() => "");
+      return readFile(join(disks.findDirectory(volume), name), "utf8").catch(() => "");
     },
     (found) => found === text,
   );

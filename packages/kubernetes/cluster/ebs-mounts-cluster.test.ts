@@ -7,12 +7,12 @@ import { logText } from "#tests/fixtures/log-text.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import type { PersistentVolume } from "../volumes/claim.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const zone = "us-east-1b";
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const gently = { graceSeconds: 1, force: false };
 let fixture: ClusterFixture;
 let count = 0;
@@ -204,10 +204,10 @@ const ours = {
 const csi = (volumeHandle: string, driver = "ebs.csi.aws.com") => ({ driver, volumeHandle });
 
 it.each([
-  ["another volume", ours, ({ id }: Ebs) => ({ csi: csi("vol-0123456789abcdef0"), claimRef: claimOf(id) })],
-  ["another driver's", ours, ({ id }: Ebs) => ({ csi: csi(id, "any.csi.example"), claimRef: claimOf(id) })],
-  ["another namespace's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf(id, "kube-system") })],
-  ["another claim's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf("other") })],
+  ["another volume", ours, ({ id }: Ebs) => ({ csi: csi("vol-0123456789abcdef0"), claimRef: getClaim(id) })],
+  ["another driver's", ours, ({ id }: Ebs) => ({ csi: csi(id, "any.csi.example"), claimRef: getClaim(id) })],
+  ["another namespace's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: getClaim(id, "kube-system") })],
+  ["another claim's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: getClaim("other") })],
   ["another control plane's", { ...ours, "berth/deployment": "other" }, ownValue],
   ["somebody's without a label", {}, ownValue],
   [
@@ -215,10 +215,10 @@ it.each([
     ours,
     (ebs: Ebs) => ({ ...ownValue(ebs), persistentVolumeReclaimPolicy: "Delete" }),
   ],
-])("is not taken from a PersistentVolume of its name that is %s", async (_, labels, specOf) => {
+])("is not taken from a PersistentVolume of its name that is %s", async (_, labels, getSpec) => {
   const ebs = newVolume();
   const size = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], storageClassName: "" };
-  const spec = { ...size, persistentVolumeReclaimPolicy: "Retain", ...specOf(ebs) };
+  const spec = { ...size, persistentVolumeReclaimPolicy: "Retain", ...getSpec(ebs) };
   const made = must(
     await fixture.cluster.admin.post(ebs.path.replace(/\/[^/]+$/, ""), {
       metadata: { name: `berth-${ebs.id}`, labels },
@@ -250,10 +250,10 @@ it("is not taken by a claim of its name that somebody else made", async () => {
   expect(must(await fixture.cluster.admin.get(ebs.claimPath)).metadata.uid).toBe(made.metadata.uid);
 });
 
-function claimOf(name: string, where = namespace): object {
+function getClaim(name: string, where = namespace): object {
   return { apiVersion: "v1", kind: "PersistentVolumeClaim", name, namespace: where };
 }
 
 function ownValue({ id }: Ebs) {
-  return { csi: csi(id), claimRef: claimOf(id) };
+  return { csi: csi(id), claimRef: getClaim(id) };
 }

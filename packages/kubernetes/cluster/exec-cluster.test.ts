@@ -10,7 +10,7 @@ import { kubernetesCompute } from "../compute.ts";
 import { execInPod } from "../exec/pod-exec.ts";
 import { behavioursIn } from "../fixtures/behaviours-fixture.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { livingPod } from "../runs/read-run.ts";
 
 let fixture: ClusterFixture;
@@ -130,7 +130,7 @@ describe("a command beside the run's own", () => {
 
   it("is not listened to any longer where the shell of its image says more than was asked", async () => {
     const applied = await readyRun();
-    const paths = pathsOf(namespace);
+    const paths = buildPaths(namespace);
     const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "fixture" }, applied);
     const pod = `${paths.pods}/${metadata.name}`;
     const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];

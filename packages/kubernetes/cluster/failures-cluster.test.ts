@@ -5,7 +5,7 @@ import { must } from "#tests/cluster/objects.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { Pod } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesClaims } from "../volumes/claims.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
@@ -35,7 +35,7 @@ async function until({ uid, run }: Run, holds: (seen: Observation) => boolean) {
   return must({ status: 200, body: seen });
 }
 
-async function podOf({ uid }: Run): Promise<Pod> {
+async function getPod({ uid }: Run): Promise<Pod> {
   const { items } = must(
     await fixture.cluster.admin.get<{ items: Pod[] }>(`${core}/pods?labelSelector=berth/uid=${uid}`),
   );
@@ -114,7 +114,7 @@ describe("a run that fits nowhere says why", () => {
   });
 
   it("of a disk in another zone", async () => {
-    const claims = kubernetesClaims({ client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" });
+    const claims = kubernetesClaims({ client: fixture.client, paths: buildPaths(namespace), deployment: "fixture" });
     const { id } = await claims.createVolume({
       token: "zones",
       sizeGb: 1,
@@ -140,7 +140,7 @@ describe("a run whose machine", () => {
   it("has no memory left for it says so", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };
-    const { name } = (await podOf(run)).metadata;
+    const { name } = (await getPod(run)).metadata;
     must(await fixture.cluster.admin.patch(`${core}/pods/${name}/status`, { status }, "strategic-merge"));
 
     expect(await until(run, ({ state }) => state === "ended")).toMatchObject({
@@ -153,7 +153,7 @@ describe("a run whose machine", () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
     must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
-    const { name } = (await podOf(run)).metadata;
+    const { name } = (await getPod(run)).metadata;
     const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
     must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
 

@@ -7,14 +7,14 @@ import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import { leftovers } from "../fixtures/soak-leftovers-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 
 const LONGEST_MS = 300_000;
 /** Longer than what a run may have started waits until it is given back. */
 const GIVEN_BACK_MS = 60_000;
 /** Longer than until a run that a look did not see is looked for again. */
 const MISSED_AGAIN_MS = 30_000;
-const { pods, jobs } = pathsOf(namespace);
+const { pods, jobs } = buildPaths(namespace);
 let fixture: ClusterFixture;
 let core: CoreFixture;
 

@@ -7,14 +7,14 @@ import { type MemoryWorld, memoryWorld } from "#tests/worlds/memory-world.ts";
 import { openSshService } from "../access/ssh-service.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { findJob } from "../runs/read-run.ts";
-import { partsOf } from "../runs/run-parts.ts";
+import { buildRunParts } from "../runs/run-parts.ts";
 import type { PersistentVolume } from "../volumes/claim.ts";
 import { makeEbsMounts } from "../volumes/ebs-mounts.ts";
 
 const FIVE_MINUTES = 300_000;
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 let fixture: ClusterFixture;
 
 beforeAll(async () => {
@@ -52,7 +52,8 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
 }, async () => {
   const ctx = await strangerTo("fixture");
   const run = fixtureRun(twoMachines);
-  for (const { path, body } of partsOf(run, { paths, deployment: "fixture" })) await fixture.client.apply(path, body);
+  for (const { path, body } of buildRunParts(run, { paths, deployment: "fixture" }))
+    await fixture.client.apply(path, body);
   const written = await partsThere();
   await compareOrphans(ctx);
   const report = await readOrphans(ctx);
@@ -119,7 +120,8 @@ it("leaves the runs and the leftovers of another control plane alone, and remove
   const [ownRun, living, left] = [fixtureRun(twoMachines), fixtureRun(twoMachines), fixtureRun(twoMachines)];
   await fixture.compute.apply(ownRun);
   await theirs.apply(living);
-  for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await fixture.client.apply(path, body);
+  for (const { path, body } of buildRunParts(left, { paths, deployment: "other" }))
+    await fixture.client.apply(path, body);
   await Promise.all(
     ([fixture.compute, theirs] as const).map((compute, at) =>
       fixture.eventually(

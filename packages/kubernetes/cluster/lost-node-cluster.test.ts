@@ -33,7 +33,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
     lost?.lose();
     const silent = await until(isSilent);
-    const silence = await fixture.compute.silenceOf(bound);
+    const silence = await fixture.compute.findSilence(bound);
     const offered = (await fixture.compute.listNodes()).find(({ name }) => name === "one");
     await lost?.recover();
     const back = await until((seen) => seen?.nodes[0]?.silent === null && seen.state === "ready");
@@ -173,6 +173,6 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
     expect(listed.find(({ name }) => name === "one")?.uid).not.toBe(bound.uid);
     expect(seen?.nodes).toEqual([{ ...bound, silent: "missing" }]);
-    expect(await fixture.compute.silenceOf(bound)).toBe("missing");
+    expect(await fixture.compute.findSilence(bound)).toBe("missing");
   });
 });

@@ -4,7 +4,7 @@ import { removed } from "#tests/cluster/cluster.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import type { Place } from "../runs/read-run.ts";
 import { kubernetesClaims } from "../volumes/claims.ts";
 import { kubernetesVolumes } from "../volumes.ts";
@@ -17,7 +17,7 @@ let place: Place;
 
 beforeAll(async () => {
   fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
-  place = { client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" };
+  place = { client: fixture.client, paths: buildPaths(namespace), deployment: "fixture" };
 });
 
 afterAll(() => fixture.stop());
@@ -32,7 +32,7 @@ describe("a job whose new disk gets no volume", () => {
   afterAll(() => jobs.stop());
 
   const forever = "while :; do sleep 0.2; done";
-  const reasonOf = async (id: string, holds: RegExp) =>
+  const findReason = async (id: string, holds: RegExp) =>
     (await jobs.until(id, ({ reason }) => holds.test(reason ?? ""))).reason;
 
   it("says so while its storage class is not there, and begins once it is", { timeout: LONGEST_MS }, async () => {
@@ -42,7 +42,7 @@ describe("a job whose new disk gets no volume", () => {
     await removed(fixture.cluster.admin, path);
     await jobs.create("classless", { command: forever, disk: "data", gpus: 1 });
 
-    const reason = await reasonOf("classless", /storage class/);
+    const reason = await findReason("classless", /storage class/);
     must(await fixture.cluster.admin.post(classes, { ...rest, metadata: { name: metadata.name } }));
     const active = await jobs.until("classless", ({ phase }) => phase === "active");
 
@@ -60,7 +60,7 @@ describe("a job whose new disk gets no volume", () => {
     );
     await jobs.create("quota", { command: forever, disk: "more", gpus: 1 });
 
-    const reason = await reasonOf("quota", /quota/);
+    const reason = await findReason("quota", /quota/);
     must(await fixture.cluster.admin.remove(path));
     const active = await jobs.until("quota", ({ phase }) => phase === "active");
 

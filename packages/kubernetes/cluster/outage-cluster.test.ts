@@ -6,7 +6,7 @@ import { afterEach, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 
 const RUNS = 12;
 /** Three restarts of a control plane, on a machine that does ten other things. */
@@ -20,7 +20,7 @@ it("loses and doubles nothing while the API server and its store are killed", {
   retry: 0,
 }, async () => {
   fixture = await openClusterFixture(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
+  const runs = Array.from({ length: RUNS }, (_, at) => getRun(at));
 
   let areAllOver = false;
   const kill = async () => {
@@ -51,7 +51,7 @@ it("loses and doubles nothing while the API server and its store are killed", {
 it("removes a run whose pod the Job controller keeps although its Job is gone", async () => {
   fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
   const { controlPlane } = fixture.cluster;
-  const run = runOf(0);
+  const run = getRun(0);
   const observe = () => fixture.compute.observe(run.uid, 1);
   await fixture.compute.apply(run);
   await fixture.eventually(observe, (seen) => seen?.state === "ready");
@@ -64,13 +64,13 @@ it("removes a run whose pod the Job controller keeps although its Job is gone", 
     },
     (left) => left === undefined,
   );
-  const { items } = must(await fixture.cluster.admin.get<{ items: unknown[] }>(pathsOf(namespace).pods));
+  const { items } = must(await fixture.cluster.admin.get<{ items: unknown[] }>(buildPaths(namespace).pods));
   controlPlane.resume("controller-manager");
 
   expect([seen, items]).toEqual([undefined, []]);
 });
 
-function runOf(at: number): Run {
+function getRun(at: number): Run {
   const uid = randomBytes(16).toString("hex");
   return fixtureRun({
     uid,

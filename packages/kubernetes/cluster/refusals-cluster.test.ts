@@ -43,7 +43,7 @@ afterAll(async () => {
 
 const anyPod = { metadata: { name: "any" }, spec: { containers: [{ name: "main", image: "berth.test/any:1" }] } };
 const podSpec = { containers: [{ name: "main", image: "berth.test/any:1" }] };
-const refusalOf = (run: Run) =>
+const getRefusal = (run: Run) =>
   fixture.compute.apply(run).then(
     () => "taken",
     (error: unknown) => error as Error,
@@ -58,7 +58,7 @@ describe("a run that the cluster's admission refuses", () => {
   it("by a webhook is refused for good, in the webhook's words", async () => {
     denials.set("unwanted", (kind) => (kind === "Job" ? { code: 403, message: "no jobs on Sundays" } : undefined));
 
-    const refusal = await refusalOf(fixtureRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
+    const refusal = await getRefusal(fixtureRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
 
     expect(refusal).toMatchObject({
       name: "RunRefused",
@@ -86,7 +86,7 @@ describe("a run that the cluster's admission refuses", () => {
 
     const refusal = await fixture.eventually(
       async () => {
-        const found = await refusalOf(run);
+        const found = await getRefusal(run);
         await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
         return found;
       },
@@ -104,7 +104,7 @@ describe("a run that the cluster's admission refuses", () => {
     await fixture.compute.apply(run);
     denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
 
-    expect(await refusalOf(run)).toBe("taken");
+    expect(await getRefusal(run)).toBe("taken");
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
@@ -122,7 +122,7 @@ describe("a run that the cluster's admission refuses", () => {
   });
 
   it("for what no object may hold is refused for good, in the API server's words", async () => {
-    const refusal = await refusalOf(fixtureRun({ env: { "no name": "s3cret-value" } }));
+    const refusal = await getRefusal(fixtureRun({ env: { "no name": "s3cret-value" } }));
 
     expect(refusal).toMatchObject({
       name: "RunRefused",
@@ -152,7 +152,7 @@ describe("a run that is refused for now", () => {
     });
     const run = fixtureRun({ name: "hurried" });
 
-    expect(await refusalOf(run)).toBe("taken");
+    expect(await getRefusal(run)).toBe("taken");
     expect(input).toBe(2);
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
@@ -171,10 +171,10 @@ describe("a run that is refused for now", () => {
       ({ body }) => body.status?.hard !== undefined,
     );
 
-    const refusal = await refusalOf(run);
+    const refusal = await getRefusal(run);
     must(await fixture.cluster.admin.remove(`${quotas}/jobs`));
     await fixture.eventually(
-      () => refusalOf(run),
+      () => getRefusal(run),
       (found) => found === "taken",
     );
 
@@ -192,7 +192,7 @@ describe("a run that is refused for now", () => {
     });
     const run = fixtureRun({ name: "crowded" });
 
-    expect(await refusalOf(run)).toBe("taken");
+    expect(await getRefusal(run)).toBe("taken");
     expect(input).toBe(3);
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
@@ -206,7 +206,7 @@ describe("a run that is refused for now", () => {
 
     const refusal = await fixture.eventually(
       async () => {
-        const found = await refusalOf(run);
+        const found = await getRefusal(run);
         await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
         return found;
       },
@@ -220,7 +220,7 @@ describe("a run that is refused for now", () => {
     });
     // Whoever comes next waits until it is gone for everybody.
     await fixture.eventually(
-      () => refusalOf(run),
+      () => getRefusal(run),
       (found) => found === "taken",
     );
   });
@@ -329,7 +329,7 @@ describe("a pod that is refused for now", () => {
 
 describe("who asks", () => {
   it("with a token that has run out asks with a new one, and nothing is lost or doubled", async () => {
-    const { url, ca, token } = fixture.cluster.controlPlane.accessOf("berth");
+    const { url, ca, token } = fixture.cluster.controlPlane.getAccess("berth");
     const refused: (string | undefined)[] = [];
     const client = apiClient({
       url,
@@ -357,7 +357,7 @@ describe("who asks", () => {
   it("five times at once makes one run of it", async () => {
     const run = fixtureRun({ env: { A: "b" } });
 
-    const answers = await Promise.all(Array.from({ length: 5 }, () => refusalOf(run)));
+    const answers = await Promise.all(Array.from({ length: 5 }, () => getRefusal(run)));
     await until(run, "ready");
     await sleep(100);
 

@@ -23,7 +23,7 @@ import {
   unhurried,
 } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 let fixture: ClusterFixture;
@@ -33,10 +33,10 @@ const usedByCommands = new Set<string>();
 
 const note = (message: unknown) => {
   const { request } = message as { readonly request: ClientRequest };
-  const isOf = (user: ClusterUser) =>
-    request.getHeader("authorization") === `Bearer ${fixture.cluster.controlPlane.accessOf(user).token}`;
-  for (const right of isOf("berth") ? rightsOf(request) : []) used.add(right);
-  for (const right of isOf("commands") ? rightsOf(request) : []) usedByCommands.add(right);
+  const isFor = (user: ClusterUser) =>
+    request.getHeader("authorization") === `Bearer ${fixture.cluster.controlPlane.getAccess(user).token}`;
+  for (const right of isFor("berth") ? listRights(request) : []) used.add(right);
+  for (const right of isFor("commands") ? listRights(request) : []) usedByCommands.add(right);
 };
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ afterAll(async () => {
 });
 
 /** `get pods/log berth-environments`: of a request to the API server, what somebody must be allowed to send it. */
-function rightsOf({ method, path }: ClientRequest): string[] {
+function listRights({ method, path }: ClientRequest): string[] {
   const [address = "", query = ""] = path.split("?");
   const [, rest = ""] = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/(.+)$/.exec(address) ?? [];
   const parts = rest.split("/");
@@ -62,7 +62,7 @@ function rightsOf({ method, path }: ClientRequest): string[] {
   const where = parts[0] === "namespaces" ? ` ${parts[1]}` : "";
   const [resource = "", name, subresource] = isInside ? parts.slice(2) : parts;
   const of = `${resource}${subresource ? `/${subresource}` : ""}${where}`;
-  return verbsOf({ method, query, isOne: name !== undefined, subresource }).map((verb) => `${verb} ${of}`);
+  return listVerbs({ method, query, isOne: name !== undefined, subresource }).map((verb) => `${verb} ${of}`);
 }
 
 interface Asked {
@@ -72,7 +72,7 @@ interface Asked {
   readonly subresource: string | undefined;
 }
 
-function verbsOf({ method, query, isOne, subresource }: Asked): string[] {
+function listVerbs({ method, query, isOne, subresource }: Asked): string[] {
   // A WebSocket is opened with a GET, and since 1.35 takes the right to create too.
   if (subresource === "exec" || subresource === "portforward") return ["get", "create"];
   if (method === "POST") return ["create"];
@@ -176,7 +176,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await compute.remove(unbound.uid, 1, { ...gently, unlessBound: true });
   await fixture.clear();
 
-  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "fixture" }, unhurried);
+  const volumes = kubernetesVolumes({ client, paths: buildPaths(namespace), deployment: "fixture" }, unhurried);
   const { id, zone } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
   await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
   await fixture.clear();
@@ -217,9 +217,9 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
 });
 
 it("a request runs commands with the rights of its own group, and uses each of them", { retry: 0 }, async () => {
-  const { url, ca, token } = fixture.cluster.controlPlane.accessOf("commands");
+  const { url, ca, token } = fixture.cluster.controlPlane.getAccess("commands");
   const client = apiClient({ url, ca, token: async () => token });
-  const commands = kubernetesCommands({ client, paths: pathsOf(namespace), deployment: "fixture" });
+  const commands = kubernetesCommands({ client, paths: buildPaths(namespace), deployment: "fixture" });
   const run = await applied({}, ({ state }) => state === "ready");
   const exec = { id: "y", words: ["echo", "hello"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
 

@@ -10,7 +10,7 @@ import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { listNodes } from "../nodes/capacity.ts";
 import { nodeSlices } from "../nodes/node-slices.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
@@ -45,7 +45,7 @@ const ofTwoGpus = {
   resources: { limits: { "nvidia.com/gpu": "2", cpu: "1", memory: "1Gi" } },
 };
 
-const podOf = async ({ uid }: Run) => {
+const getPod = async ({ uid }: Run) => {
   const path = `${core}/pods?labelSelector=berth/uid=${uid}`;
   const { items } = must(await fixture.cluster.admin.get<{ items: PodSeen[] }>(path));
   const [pod] = items;
@@ -109,7 +109,7 @@ describe("a command", () => {
     await fixture.compute.resize(run.uid, 1, resources, 1);
 
     const amounts = { cpu: "2", memory: "4Gi" };
-    expect((await podOf(run)).spec.containers[0].resources).toMatchObject({ limits: amounts, requests: amounts });
+    expect((await getPod(run)).spec.containers[0].resources).toMatchObject({ limits: amounts, requests: amounts });
     expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ state: "ready" });
     expect(await fixture.compute.listNodes()).toContainEqual(
       expect.objectContaining({
@@ -127,7 +127,7 @@ describe("the listing of a large cluster", () => {
     const { client, options } = fixture;
     const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "shared", units: 1 }], gpusPerMachine: 0 };
     const first = await applied({}, ({ state }) => state === "ready");
-    const place = { client, paths: pathsOf(options.namespace), deployment: options.deployment };
+    const place = { client, paths: buildPaths(options.namespace), deployment: options.deployment };
     const before = await listNodes(place, { mostNodesAtOnce: 0 });
     const { run } = await applied(
       { ...shared, resources: { cpus: 2, memoryMb: 4096 } },
@@ -145,7 +145,7 @@ describe("the listing of a large cluster", () => {
 
   it("offers nothing of a node whose pods one call had no time for, until the next call reads them", async () => {
     const { client, options } = fixture;
-    const place = { client, paths: pathsOf(options.namespace), deployment: options.deployment };
+    const place = { client, paths: buildPaths(options.namespace), deployment: options.deployment };
     const slices = nodeSlices();
     const unreadIn = (nodes: readonly ComputeNode[]) => nodes.filter(({ unread }) => unread).length;
 
@@ -161,14 +161,14 @@ describe("the life of a run", () => {
   it("is not ended by an autoscaler that wants its machine", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
-    expect((await podOf(run)).metadata.annotations).toMatchObject({
+    expect((await getPod(run)).metadata.annotations).toMatchObject({
       "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
       "karpenter.sh/do-not-disrupt": "true",
     });
   });
 
   it("does not begin where its parts took all the time that one call has", async () => {
-    const { url, ca, token } = fixture.cluster.controlPlane.accessOf("berth");
+    const { url, ca, token } = fixture.cluster.controlPlane.getAccess("berth");
     const deadlineMs = 1_000;
     const client = apiClient({ url, ca, token: async () => token, deadlineMs });
     const apply = (async (...args: Parameters<typeof client.apply>) => {
@@ -447,7 +447,7 @@ describe("what goes wrong is said in words", () => {
   it("of a pod that somebody deleted", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
-    await fixture.cluster.admin.remove(`${core}/pods/${(await podOf(run)).metadata.name}`);
+    await fixture.cluster.admin.remove(`${core}/pods/${(await getPod(run)).metadata.name}`);
 
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
@@ -458,7 +458,7 @@ describe("what goes wrong is said in words", () => {
   it("of a pod that was evicted", async () => {
     const command = "trap '' TERM; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
-    const { name } = (await podOf(run)).metadata;
+    const { name } = (await getPod(run)).metadata;
 
     const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
     must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));

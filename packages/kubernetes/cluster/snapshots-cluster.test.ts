@@ -4,17 +4,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SnapshotTags, Volumes } from "#core/ports/volumes.ts";
 import { removed } from "#tests/cluster/cluster.ts";
-import { handleOf } from "#tests/cluster/disks/pretend-disks.ts";
+import { findVolumeHandle } from "#tests/cluster/disks/pretend-disks.ts";
 import { snapshotPath } from "#tests/cluster/disks/snapshot-api.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { volumesConformance } from "#tests/conformance/volumes.ts";
 import { type ClusterFixture, namespace, openClusterFixture, unhurried } from "../fixtures/cluster-fixture.ts";
-import { claimOf } from "../names.ts";
+import { parseClaimId } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const classes = `${snapshotPath}/volumesnapshotclasses`;
 const tags: SnapshotTags = { name: "My data 🚀", disk: "d".repeat(32), attempt: "a-r1-1" };
 let fixture: ClusterFixture;
@@ -45,12 +45,12 @@ beforeAll(async () => {
     };
     must(await admin.post(classes, body));
   }
-  volumes = volumesOf({});
+  volumes = getVolumes({});
 });
 
 afterAll(() => fixture.stop());
 
-function volumesOf(options: { patienceMs?: number; goneWithinMs?: number }): Volumes {
+function getVolumes(options: { patienceMs?: number; goneWithinMs?: number }): Volumes {
   const place = { client: fixture.client, paths, deployment: "fixture" };
   return kubernetesVolumes(place, { storageClass: null, ...unhurried, ...options });
 }
@@ -73,25 +73,25 @@ async function become(parameters: Record<string, string> | null): Promise<void> 
   must(await fixture.cluster.admin.patch(`${classes}/ebs`, { parameters }));
 }
 
-async function directoryOf(volume: string): Promise<string> {
-  const name = claimOf(volume)?.name ?? "";
+async function getDirectory(volume: string): Promise<string> {
+  const name = parseClaimId(volume)?.name ?? "";
   const handle = await fixture.eventually(
-    () => handleOf(fixture.cluster.admin, namespace, name),
+    () => findVolumeHandle(fixture.cluster.admin, namespace, name),
     (found) => found !== undefined,
   );
-  return fixture.cluster.kubelet.disks.directoryOf(handle ?? "");
+  return fixture.cluster.kubelet.disks.findDirectory(handle ?? "");
 }
 
 const content = {
-  write: async (volume: string, text: string) => writeFile(join(await directoryOf(volume), "file"), text),
-  read: async (volume: string) => readFile(join(await directoryOf(volume), "file"), "utf8"),
+  write: async (volume: string, text: string) => writeFile(join(await getDirectory(volume), "file"), text),
+  read: async (volume: string) => readFile(join(await getDirectory(volume), "file"), "utf8"),
 };
 
 describe("claims and VolumeSnapshots as all Volumes", () => {
   /** Bound a moment later, and only then has it anything to be backed up. */
   const createVolume: Volumes["createVolume"] = async (wanted) => {
     const made = await volumes.createVolume(wanted);
-    await directoryOf(made.id);
+    await getDirectory(made.id);
     return made;
   };
   volumesConformance(async () => ({
@@ -160,7 +160,7 @@ describe("a backup of a claim", () => {
     const id = await newVolume("one");
 
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
-    const impatient = volumesOf({ patienceMs: 0 });
+    const impatient = getVolumes({ patienceMs: 0 });
     await fixture.eventually(state(snapshot, impatient), (now) => now === "failed");
     const patient = await volumes.findSnapshot(snapshot);
     await become({});
@@ -192,7 +192,7 @@ describe("a backup of a claim", () => {
     await Promise.all([completed(kept), completed(taken)]);
     await become({ stays: "yes" });
 
-    await expect(volumesOf({ goneWithinMs: 200 }).removeSnapshot(kept)).rejects.toMatchObject({
+    await expect(getVolumes({ goneWithinMs: 200 }).removeSnapshot(kept)).rejects.toMatchObject({
       name: "VolumeRefused",
       message: "The cluster has not removed it yet",
     });

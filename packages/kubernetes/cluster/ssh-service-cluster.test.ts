@@ -36,7 +36,7 @@ const servicesThere = async () => {
   );
   return items;
 };
-const addressOf = async ({ uid }: Run) => (await compute.observe(uid, 1))?.address;
+const findAddress = async ({ uid }: Run) => (await compute.observe(uid, 1))?.address;
 const access = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
 const key = ["ssh-ed25519 AAAA"];
 
@@ -53,13 +53,13 @@ async function begun(changes: Partial<Run> = {}): Promise<Run> {
 it("a node has a port for SSH while a key would get in, and never another one for the same run", async () => {
   const run = await begun({ ports: [{ port: sshPort, kind: "ssh" }] });
   await compute.setAccess(run.uid, 1, access(1, []));
-  const [before, atFirst] = [await servicesThere(), await addressOf(run)];
+  const [before, atFirst] = [await servicesThere(), await findAddress(run)];
 
   await compute.setAccess(run.uid, 1, access(2, key));
   const [service, ...others] = await servicesThere();
-  const opened = await addressOf(run);
+  const opened = await findAddress(run);
   await compute.setAccess(run.uid, 1, access(3, [...key, "ssh-ed25519 BBBB"]));
-  const again = await addressOf(run);
+  const again = await findAddress(run);
   await compute.setAccess(run.uid, 1, access(4, []));
   await fixture.eventually(servicesThere, (left) => left.length === 0);
 
@@ -74,18 +74,18 @@ it("a node has a port for SSH while a key would get in, and never another one fo
   expect(service?.metadata.labels).toMatchObject({ "berth/deployment": "fixture", "berth/uid": run.uid });
   expect(ports).toContain(opened?.port);
   expect(again).toEqual(opened);
-  expect(await addressOf(run)).toEqual({ ip: "127.0.0.1", port: null });
+  expect(await findAddress(run)).toEqual({ ip: "127.0.0.1", port: null });
 });
 
 it("lets a run live for which no port is free, says so, and opens one once there is one", async () => {
   const [first, second, third] = await Promise.all([begun(), begun(), begun()]);
   for (const run of [first, second, third]) await compute.setAccess(run.uid, 1, access(1, key));
 
-  const full = await Promise.all([first, second, third].map(addressOf));
+  const full = await Promise.all([first, second, third].map(findAddress));
   const state = (await compute.observe(third.uid, 1))?.state;
   await compute.remove(first.uid, 1, { graceSeconds: 0, force: false });
   const freed = await fixture.eventually(
-    () => addressOf(third),
+    () => findAddress(third),
     (address) => address?.port !== null,
   );
 

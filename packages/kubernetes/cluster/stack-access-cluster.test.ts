@@ -10,7 +10,7 @@ import { ask } from "#local/ingress/ingress-fixture.ts";
 import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
 import { exec, keyFile, said } from "#local/ssh/ssh-fixture.ts";
 import { must } from "#tests/cluster/objects.ts";
-import { blocksOf } from "#tests/e2e/doc-blocks.ts";
+import { readBlocks } from "#tests/e2e/doc-blocks.ts";
 import { isOver, type Job, jobClient } from "#tests/e2e/job-client.ts";
 import { missingPrograms, runProgram } from "#tests/e2e/program.ts";
 import {
@@ -76,7 +76,7 @@ const settings = () => ({
   KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),
   SWEEP_SECONDS: "1",
 });
-const apiOf = async (stack: StackProcess) => jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+const getApi = async (stack: StackProcess) => jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 
 interface SshJob extends Job {
   readonly ssh_command: string | null;
@@ -116,7 +116,7 @@ async function copyByOpenSsh(job: Job): Promise<unknown[]> {
 describe("an environment on a cluster, from this machine", { timeout: 3 * PATIENCE_MS }, () => {
   it("is entered by SSH with a key of its own until it ends, also after the stack was started anew", async () => {
     const first = await fixture.start(settings());
-    const before = await apiOf(first);
+    const before = await getApi(first);
     const lives = "while :; do sleep 1; done";
     const wanted = { instance_type: "p5.48xlarge", gpu_count: 1, name: "train", command: lives };
     const id = await before.submit({ ...wanted, env_vars: { GREETING: "hello" }, ssh_public_keys: [key.public] });
@@ -143,7 +143,7 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
     const copies = await copyByOpenSsh(job);
     await first.kill("SIGTERM");
     const second = await fixture.start(settings());
-    const after = await apiOf(second);
+    const after = await getApi(second);
     const again = await connect(job);
     const later = await said(await exec(again, "echo still here"));
     await exec(again, "sleep 3643");
@@ -193,7 +193,7 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
   it("has the first session of docs/embedded-stack.md", async () => {
     expect(missingPrograms("curl", "jq", "npm")).toEqual([]);
     await fixture.start(settings());
-    const [session = "", enter = ""] = blocksOf("docs/embedded-stack.md", "## A first session", "sh");
+    const [session = "", enter = ""] = readBlocks("docs/embedded-stack.md", "## A first session", "sh");
     const file = join(fixture.home, "id_ed25519.pub");
     writeFileSync(file, `${key.public} me@laptop\n`);
     const block = `${session}\n${enter.replaceAll("~/.ssh/id_ed25519.pub", file)}`;

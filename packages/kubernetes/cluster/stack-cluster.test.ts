@@ -23,11 +23,11 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-const kubeconfigOf = (user: string) => join(cluster.cluster.controlPlane.home, `${user}.kubeconfig`);
+const getKubeconfig = (user: string) => join(cluster.cluster.controlPlane.home, `${user}.kubeconfig`);
 const start = (user = "berth") =>
-  fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf(user), SWEEP_SECONDS: "1" });
+  fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: getKubeconfig(user), SWEEP_SECONDS: "1" });
 
-async function clientOf(stack: StackProcess) {
+async function getClient(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
@@ -55,7 +55,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     const stack = await start();
     const { API_KEY = "" } = await stack.env();
     const client = jobClient(stack.url, API_KEY);
-    const logOf = async (id: string) => {
+    const getLog = async (id: string) => {
       const headers = { authorization: `Bearer ${API_KEY}`, accept: "text/plain" };
       return (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
     };
@@ -64,7 +64,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     const active = await client.until(id, ({ status }) => ["active", "failed"].includes(status), PATIENCE_MS);
     const during = await jobsThere();
     const log = await cluster.eventually(
-      () => logOf(id),
+      () => getLog(id),
       (text) => text.includes("in a pod"),
     );
     await client.cancel(id);
@@ -85,13 +85,13 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
     must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
     const first = await start();
-    const before = await clientOf(first);
+    const before = await getClient(first);
     const id = await before.submit({ ...wanted, disk_name: "data" });
     await before.until(id, ({ status }) => status === "active", PATIENCE_MS);
 
     const code = await first.kill("SIGTERM");
     const between = await jobsThere();
-    const after = await clientOf(await start());
+    const after = await getClient(await start());
     const found = await after.get(id);
     await after.cancel(id);
     await after.until(id, isOver, PATIENCE_MS);
@@ -107,7 +107,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     const first = await start();
     const copy = openStackFixture("berth-copy-");
     cpSync(fixture.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
-    const settings = { COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf("berth") };
+    const settings = { COMPUTE: "kubernetes", KUBECONFIG: getKubeconfig("berth") };
 
     const refused = await copy.start(settings).catch((error: Error) => error.message);
     await first.kill("SIGKILL");

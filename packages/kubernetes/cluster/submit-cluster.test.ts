@@ -5,7 +5,7 @@ import { must } from "#tests/cluster/objects.ts";
 import { isOver, type Job, type JobClient, jobClient } from "#tests/e2e/job-client.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
-import { conditionOf, type Pod } from "../objects.ts";
+import { findCondition, type Pod } from "../objects.ts";
 
 /** A job waits for capacity that is listed each minute, on a machine that does ten other things. */
 const PATIENCE_MS = 180_000;
@@ -38,7 +38,7 @@ const wanted = { instance_type: "p5.48xlarge", gpu_count: 1 };
 const lives = "while :; do sleep 1; done";
 const hasBegun = ({ status }: Job) => status !== "queued" && status !== "preparing";
 
-async function logOf(id: string): Promise<string> {
+async function getLog(id: string): Promise<string> {
   const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };
   return (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
 }
@@ -48,7 +48,7 @@ async function untilSomebodyWaits(): Promise<void> {
   for (;;) {
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const { items } = must(await cluster.cluster.admin.get<{ items: Pod[] }>(path));
-    if (items.some((pod) => conditionOf(pod, "PodScheduled")?.reason === "Unschedulable")) return;
+    if (items.some((pod) => findCondition(pod, "PodScheduled")?.reason === "Unschedulable")) return;
     await sleep(50);
   }
 }
@@ -97,7 +97,7 @@ describe("jobs of the stack on a cluster", { timeout: 2 * PATIENCE_MS }, () => {
       return [name, await client.until(id, isOver, PATIENCE_MS)] as const;
     });
     const over = Object.fromEntries(await Promise.all(submitted));
-    const log = await logOf(over.letters?.job_id ?? "");
+    const log = await getLog(over.letters?.job_id ?? "");
 
     const end = log.lastIndexOf("}") + 1;
     expect(JSON.parse(log.slice(0, end))).toMatchObject(env_vars);

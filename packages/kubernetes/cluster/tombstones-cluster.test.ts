@@ -7,12 +7,12 @@ import { ApiRefused } from "../client/api-error.ts";
 import { type KubernetesComputeOptions, kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { startCore } from "../fixtures/core-fixture.ts";
-import { jobNameOf } from "../names.ts";
+import { formatJobName } from "../names.ts";
 import { holds, type Job } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
-import { isTombstone, tombstoneOf } from "../runs/tombstone.ts";
+import { buildPaths } from "../paths.ts";
+import { findTombstone, isTombstone } from "../runs/tombstone.ts";
 
-const paths = pathsOf(namespace);
+const paths = buildPaths(namespace);
 const removal = { graceSeconds: 1, force: false, tombstones: 1 };
 let fixture: ClusterFixture;
 
@@ -24,7 +24,7 @@ afterAll(() => fixture.stop());
 
 const whole = (changes: Partial<Run> = {}) =>
   fixtureRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8, ...changes });
-const jobOf = (run: Run, machine = 0) => fixture.client.find<Job>(`${paths.jobs}/${jobNameOf(run, machine)}`);
+const findJob = (run: Run, machine = 0) => fixture.client.find<Job>(`${paths.jobs}/${formatJobName(run, machine)}`);
 const untilReady = ({ uid, run }: Run) =>
   fixture.eventually(
     () => fixture.compute.observe(uid, run),
@@ -35,7 +35,7 @@ const untilGone = ({ uid, run }: Run) =>
     () => fixture.compute.observe(uid, run),
     (seen) => seen === undefined,
   );
-const podsOf = async ({ uid }: Run) => {
+const getPods = async ({ uid }: Run) => {
   const { items } = await fixture.client.list(`${paths.pods}?labelSelector=berth/uid=${uid}`, (pod: object) => [pod]);
   return items.length;
 };
@@ -81,23 +81,23 @@ it("a tombstone has no pods, is no run, takes no room, and is deleted by the clu
   const before = await fixture.compute.listNodes();
   expect(await fixture.compute.remove(run.uid, run.run, removal)).toBe(true);
   const kept = await fixture.eventually(
-    () => jobOf(run),
+    () => findJob(run),
     (job) => job !== undefined && holds(job, "Complete"),
   );
   const fleeting = whole();
   must(
     await fixture.cluster.admin.post(
       paths.jobs,
-      tombstoneOf(fleeting, 0, { deployment: "fixture", image: undefined, keptSeconds: 0 }),
+      findTombstone(fleeting, 0, { deployment: "fixture", image: undefined, keptSeconds: 0 }),
     ),
   );
   await fixture.eventually(
-    () => jobOf(fleeting),
+    () => findJob(fleeting),
     (job) => job === undefined,
   );
 
   expect(kept?.spec).toMatchObject({ completions: 0, parallelism: 0, ttlSecondsAfterFinished: 77 });
-  expect(await podsOf(run)).toBe(0);
+  expect(await getPods(run)).toBe(0);
   expect(await fixture.compute.observe(run.uid, 1)).toBeUndefined();
   expect(await fixture.compute.listRuns()).toEqual([]);
   expect(await fixture.compute.listParts()).toEqual([]);
@@ -113,7 +113,7 @@ it("a Job that a late worker makes between the removal and the tombstone goes, a
     create: async (path, body, deadline) => {
       if (lateUid === undefined) {
         await fixture.compute.apply(run);
-        lateUid = (await jobOf(run))?.metadata.uid;
+        lateUid = (await findJob(run))?.metadata.uid;
       }
       return fixture.client.create(path, body, deadline);
     },
@@ -122,17 +122,17 @@ it("a Job that a late worker makes between the removal and the tombstone goes, a
   expect(await between.remove(run.uid, 1, removal)).toBe(true);
   await untilGone(run);
 
-  const job = await jobOf(run);
+  const job = await findJob(run);
   expect(job && isTombstone(job)).toBe(true);
   expect(lateUid).toEqual(expect.any(String));
   expect(job?.metadata.uid).not.toBe(lateUid);
-  expect(await podsOf(run)).toBe(0);
+  expect(await getPods(run)).toBe(0);
 });
 
 it("a run whose Job stays, because somebody else's finalizer holds it, gets no tombstone, and its removal says so", async () => {
   const run = whole();
   await fixture.compute.apply(run);
-  const path = `${paths.jobs}/${jobNameOf(run, 0)}`;
+  const path = `${paths.jobs}/${formatJobName(run, 0)}`;
   await fixture.client.patch(path, { metadata: { finalizers: ["berth.test/stays"] } });
 
   const early = await fixture.compute.remove(run.uid, 1, removal);
@@ -164,7 +164,7 @@ it("a run is removed all the same where a quota refuses its tombstone", async ()
   must(await fixture.cluster.admin.remove(`${quotas}/none`));
 
   expect(hasTombstones).toBe(false);
-  expect(await jobOf(run)).toBeUndefined();
+  expect(await findJob(run)).toBeUndefined();
 });
 
 it.each([403, 409, 422, 429, 500])(
@@ -190,7 +190,7 @@ it("tells no watch of runs that a tombstone came or went", async () => {
   })();
   await fixture.compute.remove(run.uid, 1, removal);
   await fixture.eventually(
-    () => jobOf(run),
+    () => findJob(run),
     (job) => job !== undefined && holds(job, "Complete"),
   );
   const otherRun = fixtureRun();

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { kubernetesCompute } from "../compute.ts";
-import { listening, openToolsFixture, podsOf, type ToolsFixture } from "../fixtures/tools-fixture.ts";
+import { getPods, listening, openToolsFixture, type ToolsFixture } from "../fixtures/tools-fixture.ts";
 
 let fixture: ToolsFixture;
 
@@ -102,7 +102,7 @@ it("keeps the keys of those who may enter, serves SSH while there are any, and c
   const compute = kubernetesCompute({ ...fixture.options, sshPort: server.port });
   const run = await fixture.applied({ command: undefined });
   await fixture.ready(run);
-  const { body } = await fixture.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(podsOf(run));
+  const { body } = await fixture.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(getPods(run));
   const pod = join(fixture.cluster.controlPlane.home, "pods", body.items[0]?.metadata.uid ?? "");
   const kept = (name: string) => readFileSync(join(pod, "berth", name), "utf8");
   const enter = (revision: number, keys: readonly string[]) =>

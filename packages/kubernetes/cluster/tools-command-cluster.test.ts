@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { listening, openToolsFixture, podsOf, type ToolsFixture } from "../fixtures/tools-fixture.ts";
+import { getPods, listening, openToolsFixture, type ToolsFixture } from "../fixtures/tools-fixture.ts";
 
 let fixture: ToolsFixture;
 
@@ -76,7 +76,7 @@ describe("a run of two machines", () => {
     await fixture.ready(otherRun);
     const run = await fixture.applied({ shares, gpusPerMachine: 8, command });
     await fixture.eventually(
-      () => fixture.cluster.admin.get<{ items: { status: { phase: string } }[] }>(podsOf(run)),
+      () => fixture.cluster.admin.get<{ items: { status: { phase: string } }[] }>(getPods(run)),
       ({ body }) => body.items.some(({ status }) => status.phase === "Running"),
     );
     expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ started: false, state: "unbound" });

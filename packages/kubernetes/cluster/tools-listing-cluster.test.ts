@@ -11,7 +11,7 @@ import { memoryBlobs } from "#tests/fakes/memory-blobs.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { fixtureRun } from "../fixtures/cluster-fixture.ts";
 import { openToolsFixture, type ToolsFixture } from "../fixtures/tools-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const blobs = memoryBlobs();
@@ -27,7 +27,7 @@ beforeAll(async () => {
   must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
   compute = kubernetesCompute({ ...fixture.options, blobs });
   const { client, namespace, deployment } = fixture.options;
-  volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment }, { now: Date.now, blobs });
+  volumes = kubernetesVolumes({ client, paths: buildPaths(namespace), deployment }, { now: Date.now, blobs });
 });
 
 afterEach(() => fixture.clear());
@@ -56,7 +56,7 @@ async function removed({ uid }: Run): Promise<void> {
   );
 }
 
-const contentOf = async (id: string) => {
+const findContent = async (id: string) => {
   const bytes = await blobs.get(listingBlob(id));
   return bytes && new TextDecoder().decode(bytes);
 };
@@ -71,9 +71,9 @@ it("lists the files of a disk whose run is ended, as they were then, for as long
   await removed(run);
   const { id } = await backedUp(volume, run);
 
-  expect(await contentOf(id)).toBe(listed);
+  expect(await findContent(id)).toBe(listed);
   await volumes.removeSnapshot(id);
-  expect(await contentOf(id)).toBeUndefined();
+  expect(await findContent(id)).toBeUndefined();
 });
 
 it("lists those of a run whose command ended by itself", async () => {
@@ -82,7 +82,7 @@ it("lists those of a run whose command ended by itself", async () => {
 
   await removed(run);
 
-  expect(await contentOf((await backedUp(volume, run)).id)).toBe(listed);
+  expect(await findContent((await backedUp(volume, run)).id)).toBe(listed);
 });
 
 it("lists what a command that is asked to end writes before it ends", async () => {
@@ -95,7 +95,9 @@ it("lists what a command that is asked to end writes before it ends", async () =
   await fixture.ended(run);
   await removed(run);
 
-  expect(await contentOf((await backedUp(volume, run)).id)).toBe(".:\nbegun\ndeep\nsaved\ntwo?lines?[2J\n\n./deep:\n");
+  expect(await findContent((await backedUp(volume, run)).id)).toBe(
+    ".:\nbegun\ndeep\nsaved\ntwo?lines?[2J\n\n./deep:\n",
+  );
 });
 
 it("keeps the whole list from before a command was asked to end where its last words hold a part of it", async () => {
@@ -108,7 +110,7 @@ it("keeps the whole list from before a command was asked to end where its last w
   await fixture.ended(run);
   await removed(run);
 
-  const content = (await contentOf((await backedUp(volume, run)).id)) ?? "";
+  const content = (await findContent((await backedUp(volume, run)).id)) ?? "";
   expect(names.filter((name) => !content.includes(name))).toEqual([]);
   expect(content).not.toContain("The rest is left out");
 });
@@ -119,7 +121,7 @@ it("gives no backup the list of an earlier run, and keeps none of a volume that 
   await removed(run);
 
   const { id } = await backedUp(volume, fixtureRun());
-  expect(await contentOf(id)).toBeUndefined();
+  expect(await findContent(id)).toBeUndefined();
   await volumes.removeSnapshot(id);
   await volumes.removeVolume(volume);
 

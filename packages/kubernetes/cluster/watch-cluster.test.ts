@@ -50,7 +50,7 @@ async function following(from: string | undefined, wanted: readonly Run[], meanw
   return { received: [...new Set(received)].sort(), upTo };
 }
 
-const uidsOf = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
+const listUids = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
 
 it("hands the watch over: what changes while nobody follows is told once, and nothing else", async () => {
   const [kept, gone] = await Promise.all([rested(), rested()]);
@@ -62,8 +62,8 @@ it("hands the watch over: what changes while nobody follows is told once, and no
   const later = fixtureRun();
   const last = await following(next.upTo, [later], () => fixture.compute.apply(later));
 
-  expect(first.received).toEqual(uidsOf(kept, gone));
-  expect(next.received).toEqual(uidsOf(gone, made));
+  expect(first.received).toEqual(listUids(kept, gone));
+  expect(next.received).toEqual(listUids(gone, made));
   // A pod's end may be told after its Job's, to the next one then.
   expect(last.received).toContain(later.uid);
   expect(last.received).not.toContain(kept.uid);
@@ -90,5 +90,5 @@ it.each([
 
   const { received } = await following(from, [first, second]);
 
-  expect(received).toEqual(uidsOf(first, second));
+  expect(received).toEqual(listUids(first, second));
 });

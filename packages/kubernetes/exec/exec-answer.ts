@@ -17,13 +17,13 @@ export interface ExecAnswer {
   readonly stderr: Buffer;
 }
 
-export function machineStatusOf({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecStatus {
+export function toMachineStatus({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecStatus {
   return {
     state: exitCode === null ? "running" : "ended",
     exitCode,
     timedOut,
-    stdout: firstOf(stdout),
-    stderr: firstOf(stderr),
+    stdout: getFirst(stdout),
+    stderr: getFirst(stderr),
     stdoutCut: stdout.length > keptBytes,
     stderrCut: stderr.length > keptBytes,
     directory: directory.startsWith("/") ? directory : null,
@@ -31,7 +31,7 @@ export function machineStatusOf({ exitCode, timedOut, directory, stdout, stderr 
 }
 
 /** As text, and without a character of which only a part was kept. */
-function firstOf(bytes: Buffer): string {
+function getFirst(bytes: Buffer): string {
   if (bytes.length <= keptBytes) return bytes.toString();
   let end = keptBytes;
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;

@@ -6,7 +6,7 @@ import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import { findJob, isLiving, livingPod, type Place } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
 import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
@@ -19,10 +19,10 @@ const longestWaitMs = 4_000;
 /** Starts a command in the run's first machine (see Compute). */
 export async function startExec(place: Place, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
-  const { input, sizes } = inputOf(exec);
+  const { input, sizes } = buildInput(exec);
   const pod = await livingPod(place, id);
   if (isSupervised(pod)) return startSupervised(place, pod, exec, startedWithinMs);
-  const args = [baseOf(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
+  const args = [getBase(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
   const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
   if (result.exitCode === 0) return;
   if (result.exitCode === refusal.noPlace) throw new Error("Nothing can be written to /tmp in this container");
@@ -46,16 +46,16 @@ export async function readExec(
   const wait = Math.min(Math.max(waitMs, 0), longestWaitMs);
   const timeoutMs = answeredWithinMs + wait;
   if (isSupervised(pod)) return readSupervised(place, pod, { id: execId, waitMs: wait, timeoutMs });
-  const args = [baseOf(id), execId, String(Math.ceil(wait / 100))];
+  const args = [getBase(id), execId, String(Math.ceil(wait / 100))];
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
   if (result.exitCode === refusal.unknown) return undefined;
   if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
-  return machineStatusOf(answerIn(result));
+  return toMachineStatus(answerIn(result));
 }
 
 /** How many commands run; null: nobody can tell. */
 export async function countExecs(place: Place, id: RunId): Promise<number | null> {
-  const command = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
+  const command = { script: countScript, args: [getBase(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
     const pod = await livingPod(place, id);
     if (isSupervised(pod)) return await countSupervised(place, pod, answeredWithinMs);
@@ -81,7 +81,7 @@ function isExecId(id: string): boolean {
 }
 
 /** Where the commands of a run are kept, inside. */
-function baseOf(id: RunId): string {
+function getBase(id: RunId): string {
   return `/tmp/.berth-${nameOfRun(id)}`;
 }
 
@@ -108,7 +108,7 @@ async function runScript(
 }
 
 /** What the start script reads, and the sizes by which it tells one part from the next. */
-function inputOf({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
+function buildInput({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
   const variables = Object.entries(env);
   if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) throw new Error("Not a name of a variable");
   const pairs = variables.map(([name, value]) => `${name}=${value}`);

@@ -58,7 +58,7 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   const bytes = (of: number) => Buffer.concat(said[of] ?? []);
   const status = bytes(channel.status).toString();
   if (status === "") throw new ApiUnreachable("exec", "cut off");
-  return { ...endOf(status), stdout: bytes(channel.stdout), stderr: bytes(channel.stderr) };
+  return { ...parseEnd(status), stdout: bytes(channel.stdout), stderr: bytes(channel.stderr) };
 }
 
 export function execPath(
@@ -81,7 +81,7 @@ interface StatusMessage {
 }
 
 /** How a command ended, by what the API server says of it. */
-export function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
+export function parseEnd(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
   const { status, message, reason, details } = JSON.parse(text) as StatusMessage;
   if (status === "Success") return { exitCode: 0, problem: null };
   const cause = details?.causes?.find((cause) => cause.reason === "ExitCode")?.message;

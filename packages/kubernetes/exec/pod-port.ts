@@ -25,7 +25,7 @@ export async function postToPod(client: ApiClient, pod: string, portRequest: Por
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       sent.once("response", resolve).on("error", reject);
     });
-    return { status: answer.statusCode ?? 0, body: await textOf(answer) };
+    return { status: answer.statusCode ?? 0, body: await readText(answer) };
   } finally {
     stream.destroy();
   }
@@ -64,7 +64,7 @@ export async function dialPod(client: ApiClient, pod: string, port: number): Pro
 }
 
 /** Whoever sends more is not listened to any longer. */
-async function textOf(answer: IncomingMessage): Promise<string> {
+async function readText(answer: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of answer as AsyncIterable<Buffer>) {

@@ -1,7 +1,7 @@
 import { type Readable, Writable } from "node:stream";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
-import { channel, endOf, execInPod, execPath, statusBytes } from "./pod-exec.ts";
+import { channel, execInPod, execPath, parseEnd, statusBytes } from "./pod-exec.ts";
 import { keepOpen, podFlow } from "./pod-flow.ts";
 
 export interface PodSessionRequest {
@@ -69,7 +69,7 @@ export async function openPodSession(
   request: PodSessionRequest,
 ): Promise<PodSession> {
   const hasTerminal = request.terminal !== undefined;
-  const { words, input: firstInput } = wordsOf(request);
+  const { words, input: firstInput } = getWords(request);
   const socket = await client.socket(execPath({ ...place, words }, hasTerminal), "v5.channel.k8s.io");
   keepOpen(socket);
   const flow = podFlow(socket);
@@ -105,7 +105,7 @@ export async function openPodSession(
   });
   socket.once("close", () => {
     head.reject(new ApiUnreachable("exec", "cut off"));
-    over.resolve(exitCodeOf(status));
+    over.resolve(getExitCode(status));
     flow.end();
   });
   socket.resume();
@@ -152,7 +152,7 @@ export async function openPodSession(
   };
 }
 
-function wordsOf({ words, text, env, terminal }: PodSessionRequest): { words: string[]; input: Buffer } {
+function getWords({ words, text, env, terminal }: PodSessionRequest): { words: string[]; input: Buffer } {
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const isHidden = text !== undefined && !terminal;
   const lines = isHidden ? text.split("\n").length : 0;
@@ -175,7 +175,7 @@ function sendAll(
   });
 }
 
-async function exitCodeOf(status: Buffer): Promise<number> {
+async function getExitCode(status: Buffer): Promise<number> {
   if (status.length === 0) throw new ApiUnreachable("exec", "cut off");
   const exitCode = exitCodeIn(status.toString());
   if (exitCode === null) throw new Error("It could not be started: there may be no /bin/sh in this image");
@@ -185,7 +185,7 @@ async function exitCodeOf(status: Buffer): Promise<number> {
 /** null: nobody can tell. */
 function exitCodeIn(status: string): number | null {
   try {
-    return endOf(status).exitCode;
+    return parseEnd(status).exitCode;
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@ import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { apiClient } from "../client/api-client.ts";
 import { answerJson, loopbackServer } from "../fixtures/loopback-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { recentRuns } from "../watch/recent-runs.ts";
 import { readLog } from "./read-log.ts";
 import { stampedLog } from "./stamped-log.ts";
@@ -13,7 +13,7 @@ it("a log is given up in time also where the cluster does not even say which pod
   const client = { find: never, list: never, open: never } as Partial<ApiClient> as ApiClient;
 
   const reading = readLog(
-    { client, paths: pathsOf("environments"), deployment: "one" },
+    { client, paths: buildPaths("environments"), deployment: "one" },
     { uid: "a".repeat(32), run: 1 },
     { recent: recentRuns(Date.now), known: undefined },
   );
@@ -35,7 +35,7 @@ async function readFrom(answers: readonly string[], knownLogEnd?: LogEnd) {
     names.push(request.url);
   });
   const client = apiClient(server.access);
-  const place = { client, paths: pathsOf("environments"), deployment: "one" };
+  const place = { client, paths: buildPaths("environments"), deployment: "one" };
   try {
     const recent = { ...recentRuns(Date.now), find: () => ({ jobs: [], pods: [pod] }) };
     const log = await readLog(place, { uid: "a".repeat(32), run: 1 }, { recent, known: knownLogEnd });

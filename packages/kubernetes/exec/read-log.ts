@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
 import { ApiRefused, ApiUnreachable, isNotFound } from "../client/api-error.ts";
 import { inTime } from "../client/exchange.ts";
-import { machineOf, type RunId } from "../names.ts";
+import { getMachine, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import { listPods, type Place } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
@@ -75,7 +75,7 @@ const nodeErrors = [
 
 function firstPod(pods: readonly Pod[]): Pod | undefined {
   return pods
-    .filter((pod) => machineOf(pod) === 0)
+    .filter((pod) => getMachine(pod) === 0)
     .toSorted(byAge)
     .at(-1);
 }

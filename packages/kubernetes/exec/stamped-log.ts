@@ -64,7 +64,7 @@ export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
     },
     end: () => {
       if (state.head && state.head.length > 0) beginLine(state, state.head);
-      return { log: logOf(state), isUnstamped: state.isUnstamped === true };
+      return { log: getLog(state), isUnstamped: state.isUnstamped === true };
     },
   };
 }
@@ -104,7 +104,7 @@ function keep(state: State, bytes: Buffer): void {
 }
 
 /** A mark that is not found went with an older file: at least a byte behind it is lost. */
-function logOf({ known: knownLogEnd, mark, kept, keptBytes, total, last, begin }: State): RunLog {
+function getLog({ known: knownLogEnd, mark, kept, keptBytes, total, last, begin }: State): RunLog {
   const bytes = Buffer.from(kept.subarray(Math.max(0, keptBytes - MOST_BYTES), keptBytes));
   const first = begin ?? (knownLogEnd && mark ? knownLogEnd.position + 1 : 0);
   const ownMark = last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;

@@ -3,7 +3,7 @@ import { askSupervisor } from "../access/tools.ts";
 import type { Pod } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 
 /** As images/tools/shared/shared.go names them. */
@@ -32,7 +32,7 @@ export async function readSupervised(
   const { exitCode, stdout } = await askPod(place, pod, command);
   if (exitCode === refusal.unknown) return undefined;
   if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
-  return machineStatusOf(answerIn(stdout));
+  return toMachineStatus(answerIn(stdout));
 }
 
 /** How many commands and terminals there are. Throws where nobody can tell. */

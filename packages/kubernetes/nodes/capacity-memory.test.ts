@@ -15,11 +15,11 @@ afterEach(() => server.close());
 it(`reads the capacity of ${NODES} nodes and ${PODS} pods within ${MOST_MB} MB`, async () => {
   server = await loopbackServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "", "https://loopback");
-    const [all, itemOf] = pathname === "/api/v1/nodes" ? ([NODES, nodeAt] as const) : ([PODS, podAt] as const);
+    const [all, toItem] = pathname === "/api/v1/nodes" ? ([NODES, nodeAt] as const) : ([PODS, podAt] as const);
     const from = Number(searchParams.get("continue") ?? 0);
     const to = Math.min(all, from + Number(searchParams.get("limit") ?? all));
     const metadata = { resourceVersion: "1", ...(to < all ? { continue: String(to) } : {}) };
-    answerJson(response, { metadata, items: Array.from({ length: to - from }, (_, at) => itemOf(from + at)) });
+    answerJson(response, { metadata, items: Array.from({ length: to - from }, (_, at) => toItem(from + at)) });
   });
   const { url, ca = "" } = server.access;
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ComputeNode } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { listNodes } from "./capacity.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 
@@ -43,7 +43,7 @@ async function listed(
     return found;
   };
   return listNodes(
-    { client: { ...client, list }, paths: pathsOf("environments"), deployment: "one" },
+    { client: { ...client, list }, paths: buildPaths("environments"), deployment: "one" },
     { nodeTypes, ...(enough && { enough }) },
   );
 }
@@ -59,7 +59,7 @@ interface Shape {
   readonly ready?: string;
 }
 
-const nodeOf = (name: string, { type = "p5.48xlarge", allocatable, spec = {}, ready = "True" }: Shape = {}) => ({
+const getNode = (name: string, { type = "p5.48xlarge", allocatable, spec = {}, ready = "True" }: Shape = {}) => ({
   metadata: {
     name,
     uid: `uid-${name}`,
@@ -84,7 +84,7 @@ const ours = {
 describe("the nodes of a cluster", () => {
   it("are read without all that a kubelet says of them, which is tens of kB each", async () => {
     const images = Array.from({ length: 50 }, (_, at) => ({ names: [`registry.example/image-${at}`], sizeBytes: at }));
-    const node = nodeOf("a");
+    const node = getNode("a");
 
     const nodes = await listed([{ ...node, status: { ...node.status, images } }]);
 
@@ -96,13 +96,16 @@ describe("the nodes of a cluster", () => {
   it("have runs of another control plane as they have what others take", async () => {
     const theirs = { ...ours, labels: { ...ours.labels, "berth/deployment": "two" } };
 
-    const [node] = await listed([nodeOf("a")], [podOn("a", { "nvidia.com/gpu": "2" }, theirs)]);
+    const [node] = await listed([getNode("a")], [podOn("a", { "nvidia.com/gpu": "2" }, theirs)]);
 
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });
 
   it("have pods of another namespace as what others take, whatever labels and owner those name", async () => {
-    const [node] = await listed([nodeOf("a")], [podOn("a", { "nvidia.com/gpu": "2" }, { ...ours, namespace: "team" })]);
+    const [node] = await listed(
+      [getNode("a")],
+      [podOn("a", { "nvidia.com/gpu": "2" }, { ...ours, namespace: "team" })],
+    );
 
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });
@@ -114,7 +117,7 @@ describe("the nodes of a cluster", () => {
       podOn("b", { "nvidia.com/gpu": "8" }),
     ];
 
-    expect(await listed([nodeOf("a"), nodeOf("c")], pods)).toEqual([
+    expect(await listed([getNode("a"), getNode("c")], pods)).toEqual([
       {
         name: "a",
         uid: "uid-a",
@@ -131,7 +134,7 @@ describe("the nodes of a cluster", () => {
   });
 
   it("take three requests each minute for a thousand environments and as many pods of others", async () => {
-    const nodes = Array.from({ length: 125 }, (_, at) => nodeOf(`n${at}`));
+    const nodes = Array.from({ length: 125 }, (_, at) => getNode(`n${at}`));
     const pods = nodes.flatMap(({ metadata: { name } }) =>
       Array.from({ length: 16 }, (_, at) => podOn(name, { "nvidia.com/gpu": "1" }, at < 8 ? ours : {})),
     );
@@ -142,7 +145,7 @@ describe("the nodes of a cluster", () => {
   });
 
   it("keep one sum for each node of what the pods of others take, however many those are and in whichever page", async () => {
-    const nodes = [nodeOf("a"), nodeOf("b")];
+    const nodes = [getNode("a"), getNode("b")];
     const pods = Array.from({ length: 9_000 }, (_, at) =>
       podOn(at % 3 === 0 ? "a" : "b", { cpu: "10m", memory: "10Mi" }),
     );
@@ -164,7 +167,7 @@ describe("the nodes of a cluster", () => {
     const expire = (query: URLSearchParams) => query.has("continue") && expired++ === 0;
     const pods = Array.from({ length: 1_500 }, () => podOn("a", { cpu: "100m" }));
 
-    expect(await listed([nodeOf("a")], pods, [], expire)).toMatchObject([{ foreignUnits: 7 }]);
+    expect(await listed([getNode("a")], pods, [], expire)).toMatchObject([{ foreignUnits: 7 }]);
 
     expect(expired).toBeGreaterThan(1);
   });
@@ -179,7 +182,7 @@ describe("the nodes of a cluster", () => {
   });
 
   it("leave out what is of no type that Berth knows", async () => {
-    expect(await listed([nodeOf("a", { type: "t3.micro" }), { metadata: { name: "b", uid: "b" }, spec: {} }])).toEqual(
+    expect(await listed([getNode("a", { type: "t3.micro" }), { metadata: { name: "b", uid: "b" }, spec: {} }])).toEqual(
       [],
     );
   });
@@ -202,7 +205,7 @@ describe("the nodes of a cluster", () => {
       "notReady",
     ],
   ])("are not offered while they are %s, and say why", async (_, shape, unready) => {
-    expect(await listed([nodeOf("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
+    expect(await listed([getNode("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
   });
 
   it("are offered with the taint that GPUs have, and with one that only advises", async () => {
@@ -211,16 +214,16 @@ describe("the nodes of a cluster", () => {
       { key: "x", effect: "PreferNoSchedule" },
     ];
 
-    expect(await listed([nodeOf("a", { spec: { taints } })])).toMatchObject([{ ready: true }]);
+    expect(await listed([getNode("a", { spec: { taints } })])).toMatchObject([{ ready: true }]);
   });
 
   it("offer the GPUs that the kubelet does, and never more than a machine of their type has", async () => {
     const withGpus = (count: string) => ({ allocatable: { cpu: "192", memory: "2000Gi", "nvidia.com/gpu": count } });
 
     const nodes = await listed([
-      nodeOf("a", withGpus("7")),
-      nodeOf("b", withGpus("64")),
-      nodeOf("c", { allocatable: {} }),
+      getNode("a", withGpus("7")),
+      getNode("b", withGpus("64")),
+      getNode("c", { allocatable: {} }),
     ]);
 
     expect(nodes.map(({ units }) => units)).toEqual([7, 8, 0]);
@@ -230,7 +233,7 @@ describe("the nodes of a cluster", () => {
     const small = { allocatable: { cpu: "64", memory: "2000Gi", "nvidia.com/gpu": "8" } };
     const pods = [podOn("b", { cpu: "100" }), podOn("c", { memory: "1200Gi" }), podOn("d", { cpu: "300m" })];
 
-    const nodes = await listed([nodeOf("a", small), nodeOf("b"), nodeOf("c"), nodeOf("d")], pods);
+    const nodes = await listed([getNode("a", small), getNode("b"), getNode("c"), getNode("d")], pods);
 
     // A p5.48xlarge has 192 processors and 2,048 GB: nine tenths of an eighth are 21.6 and 230.4.
     expect(nodes.map(({ units, foreignUnits }) => [units, foreignUnits])).toEqual([
@@ -243,7 +246,7 @@ describe("the nodes of a cluster", () => {
 
   it("have the type that the first fitting rule says where their own label names none", async () => {
     const labelled = (name: string, labels: object) => ({
-      ...nodeOf(name),
+      ...getNode(name),
       metadata: { name, uid: `uid-${name}`, labels },
     });
     const rules = [
@@ -272,7 +275,7 @@ describe("the nodes of a cluster", () => {
       podOn("b", { cpu: "1500m", memory: "4Gi" }, ours),
     ];
 
-    expect(await listed([nodeOf("a", shared), nodeOf("b", shared), nodeOf("c", shared)], pods)).toMatchObject([
+    expect(await listed([getNode("a", shared), getNode("b", shared), getNode("c", shared)], pods)).toMatchObject([
       { name: "a", units: 30, foreignUnits: 0 },
       { name: "b", units: 30, foreignUnits: 10, runs: [{ uid, units: 2 }] },
       { name: "c", units: 30, foreignUnits: 0 },
@@ -287,7 +290,7 @@ describe("the nodes of a cluster", () => {
       podOn("c", { cpu: "28", memory: "50Gi" }, ours),
     ];
 
-    expect(await listed([nodeOf("a", whole), nodeOf("b", whole), nodeOf("c", whole)], pods)).toMatchObject([
+    expect(await listed([getNode("a", whole), getNode("b", whole), getNode("c", whole)], pods)).toMatchObject([
       { name: "a", units: 1, foreignUnits: 0, runs: [] },
       { name: "b", units: 1, foreignUnits: 1 },
       { name: "c", units: 1, foreignUnits: 0, runs: [{ uid, units: 1 }] },
@@ -296,10 +299,10 @@ describe("the nodes of a cluster", () => {
 });
 
 describe("the nodes of a cluster of more than a thousand", () => {
-  const others = Array.from({ length: 1_000 }, (_, at) => nodeOf(`other-${at}`, { type: "t3.micro" }));
+  const others = Array.from({ length: 1_000 }, (_, at) => getNode(`other-${at}`, { type: "t3.micro" }));
 
   it("are told as in a smaller one, from lists of the pods of each node of a known type alone", async () => {
-    const nodes = [nodeOf("a"), nodeOf("b")];
+    const nodes = [getNode("a"), getNode("b")];
     const pods = [
       podOn("a", { "nvidia.com/gpu": "3" }),
       podOn("a", { "nvidia.com/gpu": "2" }, ours),
@@ -330,14 +333,14 @@ describe("the nodes of a cluster of more than a thousand", () => {
   it("are given whole to others where their pods are not read in time", async () => {
     const enough = AbortSignal.abort();
 
-    const nodes = await listed([...others, nodeOf("a")], [podOn("a", {}, ours)], [], undefined, enough);
+    const nodes = await listed([...others, getNode("a")], [podOn("a", {}, ours)], [], undefined, enough);
 
     expect(nodes).toMatchObject([{ name: "a", units: 8, foreignUnits: 8, unread: true }]);
     expect(nodes[0]).not.toHaveProperty("runs");
   });
 
   it("are not told where no list of pods is answered", async () => {
-    const refused = listed([...others, nodeOf("a")], [], [], (query) => query.has("resourceVersion"));
+    const refused = listed([...others, getNode("a")], [], [], (query) => query.has("resourceVersion"));
 
     await expect(refused).rejects.toMatchObject({ status: 410 });
   });

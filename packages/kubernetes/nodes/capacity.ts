@@ -1,14 +1,14 @@
 import type { InstanceType } from "#core/fleet.ts";
 import type { BoundRun, ComputeNode, Unready } from "#core/ports/compute.ts";
 import { isTooLong } from "../client/api-error.ts";
-import { type Requests, requestsOf } from "../client/quantities.ts";
-import { label, runOf } from "../names.ts";
+import { type Requests, sumRequests } from "../client/quantities.ts";
+import { findRun, label } from "../names.ts";
 import { holds, type Node, type Pod, type Quantities } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 import { markOfNode, markOfPod } from "../runs/run-mark.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
-import { foreignUnits, unitsOf, unitsTaken } from "./node-units.ts";
+import { countUnits, foreignUnits, unitsTaken } from "./node-units.ts";
 
 export interface ListingOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
@@ -31,7 +31,7 @@ const LIST_PODS_MS = 25_000;
 /** Lists the nodes of known types, each with what pods take of it. */
 export async function listNodes(place: Place, options: ListingOptions = {}): Promise<ComputeNode[]> {
   const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
-  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [offerOf(node, nodeTypes)]);
+  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [findOffer(node, nodeTypes)]);
   const offers = nodes.items.flatMap((offer) => offer ?? []);
   if (nodes.items.length > mostNodesAtOnce)
     return listSliced(place, offers, nodes.resourceVersion, { ...options, enough });
@@ -98,11 +98,11 @@ interface Taken extends Requests {
 
 /** Whoever may make pods in another namespace may give them any labels. */
 function takenBy(pod: Pod, { deployment, paths }: Place): Taken[] {
-  const requests = requestsOf(pod);
+  const requests = sumRequests(pod);
   const node = pod.spec.nodeName;
   const { namespace, labels } = pod.metadata;
   const isOurs = namespace === paths.namespace && labels?.[label.deployment] === deployment;
-  const run = isOurs ? runOf(pod, "Pod") : undefined;
+  const run = isOurs ? findRun(pod, "Pod") : undefined;
   const of = run && { uid: run.uid, run: run.run, mark: markOfPod(pod) };
   return node === undefined ? [] : [{ node, of, ...requests }];
 }
@@ -128,7 +128,7 @@ interface Offer {
 }
 
 /** Returns null for a node of no type that Berth knows. */
-function offerOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
+function findOffer(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
   const type = typeOfNode(node, nodeTypes);
   if (!type) return null;
   const allocatable = node.status?.allocatable ?? {};
@@ -138,8 +138,8 @@ function offerOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
     providerId: node.spec.providerID ?? null,
     instanceType: type.name,
     zone: zoneOfNode(node),
-    ...readinessOf(node),
-    units: unitsOf(allocatable, type),
+    ...getReadiness(node),
+    units: countUnits(allocatable, type),
   };
   return { type, node: offered, allocatable, mark: markOfNode(node) };
 }
@@ -155,7 +155,7 @@ function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly T
   };
 }
 
-function readinessOf(node: Node): Pick<ComputeNode, "ready" | "unready"> {
+function getReadiness(node: Node): Pick<ComputeNode, "ready" | "unready"> {
   const unready = whyUnready(node);
   return unready ? { ready: false, unready } : { ready: true };
 }

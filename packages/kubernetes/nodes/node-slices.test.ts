@@ -4,7 +4,7 @@ import { nodeSlices } from "./node-slices.ts";
 const names = Array.from({ length: 100 }, (_, at) => `node-${String(at).padStart(3, "0")}`);
 
 /** Calls that each have time for so many nodes, and the nodes that a call read. */
-function callsOf(mostNodes: number) {
+function getCalls(mostNodes: number) {
   const slices = nodeSlices();
   return async (all: readonly string[] = names) => {
     const enough = new AbortController();
@@ -19,14 +19,14 @@ function callsOf(mostNodes: number) {
 }
 
 it("reads every node in a call that has the time", async () => {
-  const call = callsOf(1_000);
+  const call = getCalls(1_000);
 
   expect((await call()).sort()).toEqual(names);
   expect((await call()).sort()).toEqual(names);
 });
 
 it("goes on in the next call where the last one stopped, until every node was read once", async () => {
-  const call = callsOf(30);
+  const call = getCalls(30);
 
   const result = [await call(), await call(), await call()].flat();
   const last = await call();
@@ -36,7 +36,7 @@ it("goes on in the next call where the last one stopped, until every node was re
 });
 
 it("reads every other node where nodes come and go between the calls", async () => {
-  const call = callsOf(30);
+  const call = getCalls(30);
   const result = new Set(await call());
   const next = names[(names.indexOf([...result].at(-1) ?? "") + 1) % names.length];
   const changed = ["a-new-node", ...names.filter((name) => name !== next), "z-new-node"];
@@ -47,7 +47,7 @@ it("reads every other node where nodes come and go between the calls", async () 
 });
 
 it("begins somewhere else in each new process", async () => {
-  const firsts = await Promise.all(Array.from({ length: 50 }, () => callsOf(1)()));
+  const firsts = await Promise.all(Array.from({ length: 50 }, () => getCalls(1)()));
 
   expect(new Set(firsts.flat()).size).toBeGreaterThan(1);
 });

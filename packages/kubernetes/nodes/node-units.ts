@@ -1,14 +1,14 @@
 import type { InstanceType } from "#core/fleet.ts";
-import { amountOf, type Requests } from "../client/quantities.ts";
+import { parseQuantity, type Requests } from "../client/quantities.ts";
 import type { Quantities } from "../objects.ts";
 import { ofOneGpu, ofWholeMachine } from "../status/machine-share.ts";
 
 /** As the kubelet offers it, and never more than a machine of its type has, or than runs of that type fit there. */
-export function unitsOf(allocatable: Quantities, type: InstanceType): number {
+export function countUnits(allocatable: Quantities, type: InstanceType): number {
   return fitting(type, {
-    gpus: amountOf(allocatable["nvidia.com/gpu"]),
-    cpus: amountOf(allocatable.cpu),
-    memoryMb: amountOf(allocatable.memory) / 1024 ** 2,
+    gpus: parseQuantity(allocatable["nvidia.com/gpu"]),
+    cpus: parseQuantity(allocatable.cpu),
+    memoryMb: parseQuantity(allocatable.memory) / 1024 ** 2,
   });
 }
 
@@ -16,11 +16,11 @@ export function unitsOf(allocatable: Quantities, type: InstanceType): number {
 export function foreignUnits(type: InstanceType, allocatable: Quantities, foreign: readonly Requests[]): number {
   const sum = (of: (taken: Requests) => number) => foreign.reduce((all, taken) => all + of(taken), 0);
   const left = fitting(type, {
-    gpus: amountOf(allocatable["nvidia.com/gpu"]) - sum(({ gpus }) => gpus),
-    cpus: amountOf(allocatable.cpu) - sum(({ cpus }) => cpus),
-    memoryMb: amountOf(allocatable.memory) / 1024 ** 2 - sum(({ memoryMb }) => memoryMb),
+    gpus: parseQuantity(allocatable["nvidia.com/gpu"]) - sum(({ gpus }) => gpus),
+    cpus: parseQuantity(allocatable.cpu) - sum(({ cpus }) => cpus),
+    memoryMb: parseQuantity(allocatable.memory) / 1024 ** 2 - sum(({ memoryMb }) => memoryMb),
   });
-  return unitsOf(allocatable, type) - left;
+  return countUnits(allocatable, type) - left;
 }
 
 /** What a pod of ours has of its node. */

@@ -3,7 +3,7 @@ import type { Node } from "../objects.ts";
 
 /** The nodes of these names that are there. */
 export async function readNodes(client: ApiClient, names: readonly string[], deadline?: AbortSignal): Promise<Node[]> {
-  const pathOf = (name: string) => `/api/v1/nodes/${encodeURIComponent(name)}`;
-  const found = await Promise.all(names.map((name) => client.find<Node>(pathOf(name), deadline)));
+  const formatPath = (name: string) => `/api/v1/nodes/${encodeURIComponent(name)}`;
+  const found = await Promise.all(names.map((name) => client.find<Node>(formatPath(name), deadline)));
   return found.flatMap((node) => node ?? []);
 }

@@ -1,12 +1,12 @@
 import type { Run } from "#core/ports/compute.ts";
-import { webPartsOf } from "../access/web-parts.ts";
+import { buildWebParts } from "../access/web-parts.ts";
 import { alreadyExists, isForGood } from "../client/api-error.ts";
-import { isEbsVolume, runOf } from "../names.ts";
+import { findRun, isEbsVolume } from "../names.ts";
 import { makeEbsMounts, removeEbsMounts } from "../volumes/ebs-mounts.ts";
 import type { ReadNodes } from "../watch/recent-nodes.ts";
 import { findJob, type Place } from "./read-run.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
-import { partsOf, type RunPart } from "./run-parts.ts";
+import { buildRunParts, type RunPart } from "./run-parts.ts";
 
 /**
  * Makes a run. The first Job is made last: a run that is seen lacks nothing. All calls share one deadline: a later one
@@ -24,7 +24,7 @@ export async function applyRun(
   const nodes = await nodesOf(names, deadline);
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
   if (!first) throw new Error("A run has at least one machine");
-  const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];
+  const parts = [...buildRunParts(run, place), ...buildWebParts(run, place, surroundings.web)];
   await Promise.all([
     makeEbsMounts(place, run, deadline),
     ...parts.map(({ path, body }) => client.apply(path, body, deadline)),
@@ -61,7 +61,7 @@ async function makeJob(
   await place.client.create(place.paths.jobs, job, deadline).catch(async (error: unknown) => {
     const found = mayBeThere(error) ? await findJob(place, run, machine) : undefined;
     if (!found && alreadyExists(error)) throw new RunRemoved();
-    if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
+    if (!found || found.metadata.deletionTimestamp !== undefined || !findRun(found, "Job")) throw error;
   });
 }
 

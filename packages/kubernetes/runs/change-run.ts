@@ -1,6 +1,6 @@
 import type { Resources } from "#core/ports/compute.ts";
 import { annotation, type RunId } from "../names.ts";
-import { timeOf } from "../status/end-reason.ts";
+import { parseTime } from "../status/end-reason.ts";
 import { quantities } from "../status/machine-share.ts";
 import { numberIn, patchAsRead } from "./patch-job.ts";
 import { isLiving, type Place, readRun } from "./read-run.ts";
@@ -15,7 +15,7 @@ export async function extendRun(place: Place, id: RunId, until: number, now: num
   const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
   await Promise.all(
     living.map(async (job) => {
-      const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
+      const activeDeadlineSeconds = secondsUntil(until, parseTime(job.status?.startTime) ?? now);
       if (activeDeadlineSeconds <= (job.spec?.activeDeadlineSeconds ?? 0)) return;
       await patchAsRead(place, job, { spec: { activeDeadlineSeconds } });
     }),

@@ -1,6 +1,14 @@
 import type { RunRef } from "#core/ports/compute.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { everyRunOf, labelledRun, nameOfRun, networkNameOf, type RunId, sshServiceOf, webNameOf } from "../names.ts";
+import {
+  everyRunSelector,
+  formatNetworkName,
+  formatSshServiceName,
+  formatWebName,
+  labelledRun,
+  nameOfRun,
+  type RunId,
+} from "../names.ts";
 import type { KubeObject } from "../objects.ts";
 import { listArchives } from "../volumes/archive-parts.ts";
 import { listEbsMounts } from "../volumes/ebs-mounts.ts";
@@ -9,19 +17,19 @@ import type { Place } from "./read-run.ts";
 /** The runs that have anything beside a Job, by their metadata alone: what is secret in them never leaves the API server. */
 export async function listParts(place: Place): Promise<RunRef[]> {
   const { client, paths, deployment } = place;
-  const selector = everyRunOf(deployment);
+  const selector = everyRunSelector(deployment);
   const kinds = [
     { path: paths.secrets, names: [nameOfRun] },
-    { path: paths.services, names: [networkNameOf, webNameOf, sshServiceOf] },
-    { path: paths.networkPolicies, names: [networkNameOf] },
-    { path: paths.ingresses, names: [webNameOf] },
+    { path: paths.services, names: [formatNetworkName, formatWebName, formatSshServiceName] },
+    { path: paths.networkPolicies, names: [formatNetworkName] },
+    { path: paths.ingresses, names: [formatWebName] },
   ];
   const lists = await Promise.all([
     listEbsMounts(place),
     // Without the right to list Jobs nobody lists the runs either, and nothing is compared.
     listArchives(place),
     ...kinds.map(async ({ path, names }) => {
-      const keep = (part: KubeObject) => refsOf(part, names);
+      const keep = (part: KubeObject) => listRefs(part, names);
       const list = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
       return unlessForbidden(place, `GET ${path}`, list, []);
     }),
@@ -30,7 +38,7 @@ export async function listParts(place: Place): Promise<RunRef[]> {
   return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
 }
 
-function refsOf({ metadata }: KubeObject, names: readonly ((id: RunId) => string)[]): RunRef[] {
+function listRefs({ metadata }: KubeObject, names: readonly ((id: RunId) => string)[]): RunRef[] {
   const ref = labelledRun(metadata);
-  return ref && names.some((nameOf) => nameOf(ref) === metadata.name) ? [ref] : [];
+  return ref && names.some((formatName) => formatName(ref) === metadata.name) ? [ref] : [];
 }

@@ -3,16 +3,16 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { annotation, label, nameOfRun } from "../names.ts";
 import type { Job, Pod } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { knownPods } from "../watch/known-pods.ts";
 import { readRun, readRunBriefly } from "./read-run.ts";
 
 const id = { uid: "a".repeat(32), run: 1 };
-const paths = pathsOf("environments");
+const paths = buildPaths("environments");
 const node = { index: 0, name: "one", uid: "node-1", providerId: null };
 const late = { type: "Failed", status: "True", reason: "DeadlineExceeded" };
 
-function jobOf(conditions: readonly object[], metadata = {}): Job {
+function getJob(conditions: readonly object[], metadata = {}): Job {
   const annotations = { [annotation.bound]: JSON.stringify([node]) };
   return {
     metadata: { name: nameOfRun(id), annotations, ...metadata },
@@ -36,7 +36,7 @@ function opened(jobs: readonly (Job | undefined)[], pods: readonly Pod[]) {
 }
 
 it("reads a Job again whose pod went after the Job was read, since it tells why", async () => {
-  const { place } = opened([jobOf([]), jobOf([late])], []);
+  const { place } = opened([getJob([]), getJob([late])], []);
 
   const { jobs } = await readRun(place, id);
 
@@ -44,7 +44,7 @@ it("reads a Job again whose pod went after the Job was read, since it tells why"
 });
 
 it("sees that a Job is gone which was deleted with its pod after it was read", async () => {
-  const { place } = opened([jobOf([]), undefined], []);
+  const { place } = opened([getJob([]), undefined], []);
 
   expect(await readRun(place, id)).toEqual({ jobs: [undefined], pods: [] });
 });
@@ -54,7 +54,11 @@ it("reads a Job once whose pod is there, whose pod was never bound, or which say
   const ownerReferences = [{ kind: "Job", name: nameOfRun(id) }];
   const metadata = { name: `${nameOfRun(id)}-x7x7x`, labels, ownerReferences };
   const pod = { metadata, spec: {}, status: {} } as unknown as Pod;
-  const seen = [opened([jobOf([])], [pod]), opened([jobOf([], { annotations: {} })], []), opened([jobOf([late])], [])];
+  const seen = [
+    opened([getJob([])], [pod]),
+    opened([getJob([], { annotations: {} })], []),
+    opened([getJob([late])], []),
+  ];
   for (const { place } of seen) await readRun(place, id);
 
   expect(seen.map(({ reads }) => reads())).toEqual([1, 1, 1]);
@@ -65,11 +69,11 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
   const ownerReferences = [{ kind: "Job", name: nameOfRun(id), uid: "job-1" }];
   const labels = { [label.uid]: id.uid, [label.run]: "1" };
   const metadata = { name, labels, ownerReferences };
-  const podOf = (status: object, more: object = {}): Pod =>
+  const buildPod = (status: object, more: object = {}): Pod =>
     ({ metadata: { ...metadata, ...more }, spec: { nodeName: "one" }, status }) as unknown as Pod;
-  const running = podOf({ phase: "Running" });
-  const listed = podOf({ phase: "Running", podIP: "10.0.0.1" });
-  const job = jobOf([], { uid: "job-1" });
+  const running = buildPod({ phase: "Running" });
+  const listed = buildPod({ phase: "Running", podIP: "10.0.0.1" });
+  const job = getJob([], { uid: "job-1" });
 
   /** What is read, and how, where the pod is answered by its name as given. */
   async function read(pod: Pod | Error | undefined, { names = [name], of = job, isProbablyGone = false } = {}) {
@@ -97,24 +101,24 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
 
   it.each<[string, Pod]>([
     ["runs", running],
-    ["has ended by itself", podOf({ phase: "Succeeded" })],
-    ["has failed by itself", podOf({ phase: "Failed" })],
+    ["has ended by itself", buildPod({ phase: "Succeeded" })],
+    ["has failed by itself", buildPod({ phase: "Failed" })],
   ])("asks for a pod that %s by its name, after its Job", async (_, pod) => {
     expect(await read(pod)).toEqual({ asked: ["find job", "find pod"], pods: [pod] });
   });
 
   it.each<[string, Pod | Error | undefined]>([
     ["is gone", undefined],
-    ["is being deleted", podOf({ phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
-    ["was evicted", podOf({ phase: "Failed", reason: "Evicted" })],
-    ["is that of an earlier Job", podOf({ phase: "Running" }, { ownerReferences: [{ kind: "Job", uid: "job-0" }] })],
+    ["is being deleted", buildPod({ phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
+    ["was evicted", buildPod({ phase: "Failed", reason: "Evicted" })],
+    ["is that of an earlier Job", buildPod({ phase: "Running" }, { ownerReferences: [{ kind: "Job", uid: "job-0" }] })],
     ["may not be asked for", new ApiRefused("GET", 403, { reason: "Forbidden" })],
   ])("lists the pods where the one that was shown %s", async (_, pod) => {
     expect(await read(pod)).toEqual({ asked: ["find job", "find pod", "list pods"], pods: [listed] });
   });
 
   const shares = JSON.stringify([node, node].map(() => ({ node: "one", units: 8 })));
-  const ofTwo = jobOf([], { uid: "job-1", annotations: { [annotation.shares]: shares } });
+  const ofTwo = getJob([], { uid: "job-1", annotations: { [annotation.shares]: shares } });
   it.each<[string, Parameters<typeof read>[1], string[]]>([
     ["none was shown", { names: [] }, ["find job", "list pods"]],
     ["several were shown", { names: [name, "other"] }, ["find job", "list pods"]],

@@ -2,10 +2,10 @@ import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { jobNameOf, machineOf, type RunId, sharesOf } from "../names.ts";
+import { formatJobName, getMachine, type RunId, readShares } from "../names.ts";
 import { holds, type Job, type Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 import type { KnownPods } from "../watch/known-pods.ts";
 import { type SharedLists, sharedLists } from "../watch/shared-lists.ts";
 import { type RunObjects, wasBound } from "./bound-nodes.ts";
@@ -26,7 +26,7 @@ export interface Place {
 }
 
 /** Those that are shared, or that share nothing with any other question. */
-export function listsOf({ client, paths, lists }: Place): SharedLists {
+export function getSharedLists({ client, paths, lists }: Place): SharedLists {
   return lists ?? sharedLists(client, paths);
 }
 
@@ -58,7 +58,7 @@ async function readByLists(place: Place, id: RunId): Promise<RunObjects> {
 }
 
 async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjects> {
-  const others = sharesOf(job).slice(1);
+  const others = readShares(job).slice(1);
   const [pods, ...otherJobs] = await Promise.all([
     listPods(place, id),
     ...others.map((_, at) => findJob(place, id, at + 1)),
@@ -72,8 +72,8 @@ async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjec
  */
 async function findOnlyPod(place: Place, id: RunId, job: Job): Promise<Pod | undefined> {
   const { client, paths, known: knownValue } = place;
-  const name = knownValue?.onlyOf(id);
-  if (name === undefined || sharesOf(job).length > 1) return undefined;
+  const name = knownValue?.findOnlyPod(id);
+  if (name === undefined || readShares(job).length > 1) return undefined;
   const reading = client.find<Pod>(`${paths.pods}/${name}`);
   const pod = await unlessForbidden(place, `GET ${paths.pods}`, reading, undefined);
   const isOfJob = pod?.metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) ?? false;
@@ -98,26 +98,26 @@ async function readVerdicts(
   pods: readonly Pod[],
 ): Promise<RunObjects["jobs"]> {
   const hasLostPod = (job: Job, machine: number) =>
-    isLiving(job) && wasBound(jobs[0], machine) && !pods.some((pod) => machineOf(pod) === machine);
+    isLiving(job) && wasBound(jobs[0], machine) && !pods.some((pod) => getMachine(pod) === machine);
   return Promise.all(jobs.map((job, machine) => (job && hasLostPod(job, machine) ? findJob(place, id, machine) : job)));
 }
 
 /** Finds the Job of one machine; without it, of the first, which is made last. A tombstone is no Job of a run. */
 export async function findJob({ client, paths }: Place, id: RunId, machine = 0): Promise<Job | undefined> {
-  const job = await client.find<Job>(`${paths.jobs}/${jobNameOf(id, machine)}`);
+  const job = await client.find<Job>(`${paths.jobs}/${formatJobName(id, machine)}`);
   return job && isTombstone(job) ? undefined : job;
 }
 
 /** By its machines; holes where there is none. */
 async function listJobs(place: Place, id: RunId): Promise<(Job | undefined)[]> {
-  const items = await listsOf(place).jobs(id);
-  const most = Math.max(0, ...items.map((job) => machineOf(job) + 1));
-  return Array.from({ length: most }, (_, machine) => items.find((job) => machineOf(job) === machine));
+  const items = await getSharedLists(place).jobs(id);
+  const most = Math.max(0, ...items.map((job) => getMachine(job) + 1));
+  return Array.from({ length: most }, (_, machine) => items.find((job) => getMachine(job) === machine));
 }
 
 /** The pods that are there of a run. */
 export async function listPods(place: Place, id: RunId): Promise<readonly Pod[]> {
-  return listsOf(place).pods(id);
+  return getSharedLists(place).pods(id);
 }
 
 /** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
@@ -127,9 +127,9 @@ export async function livingPod(place: Place, id: RunId): Promise<Pod> {
     pods,
   } = await readRun(place, id);
   const pod = pods.find(
-    (pod) => machineOf(pod) === 0 && pod.metadata.deletionTimestamp === undefined && machineStatusOf(pod).started,
+    (pod) => getMachine(pod) === 0 && pod.metadata.deletionTimestamp === undefined && toMachineStatus(pod).started,
   );
-  if (!job || !isLiving(job) || !pod || machineStatusOf(pod).end) throw new RunGone();
+  if (!job || !isLiving(job) || !pod || toMachineStatus(pod).end) throw new RunGone();
   return pod;
 }
 

@@ -2,7 +2,7 @@ import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
 import { type ApiRefused, isAnother, isNotFound } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { machineOf, type RunId, sharesOf } from "../names.ts";
+import { getMachine, type RunId, readShares } from "../names.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Job, type Node, type Pod } from "../objects.ts";
 import { removeArchives } from "../volumes/archive-parts.ts";
@@ -10,15 +10,15 @@ import { detachFromLost } from "../volumes/attachments.ts";
 import { removeEbsMounts } from "../volumes/ebs-mounts.ts";
 import { keepListing } from "../volumes/listing.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
-import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
+import { boundNodes, listNodeNames, type RunObjects } from "./bound-nodes.ts";
 import { isLiving, type Place, readRun } from "./read-run.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
-import { mayHaveEbs, partPathsOf } from "./run-parts.ts";
+import { listPartPaths, mayHaveEbs } from "./run-parts.ts";
 import { leaveTombstones } from "./tombstone.ts";
 
 interface Removing {
-  readonly stateOf: Compute["machineOf"];
+  readonly stateOf: Compute["getMachineState"];
   readonly recent: RecentRuns;
   /** Where the list of a disk's files is left; undefined: nowhere. */
   readonly blobs: Blobs | undefined;
@@ -44,7 +44,7 @@ export async function removeRun(
     jobs: [first, ...others],
     pods,
   } = objects;
-  if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, firstOf(objects));
+  if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, findFirst(objects));
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
   recent.markRemoved(id);
@@ -59,16 +59,16 @@ export async function removeRun(
     !mayGetPod(objects);
   const refused: ApiRefused[] = [];
   await Promise.all(
-    partPathsOf(id, objects, paths).map(async (path) =>
+    listPartPaths(id, objects, paths).map(async (path) =>
       unlessForbidden(place, `DELETE ${path}`, client.remove(path, { uid: undefined }), undefined, refused),
     ),
   );
   await removeArchives(place, id);
   const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id, refused) : [];
-  const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
+  const held = force ? await heldPods(objects, await readNodes(client, listNodeNames(objects)), stateOf) : [];
   const deletions = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
-    return goesInTime(pod, seconds, objects.jobs[machineOf(pod)] !== undefined) ? [] : [{ pod, seconds }];
+    return goesInTime(pod, seconds, objects.jobs[getMachine(pod)] !== undefined) ? [] : [{ pod, seconds }];
   });
   await Promise.all(
     deletions.map(({ pod: { metadata }, seconds }) =>
@@ -77,7 +77,7 @@ export async function removeRun(
   );
   await Promise.all(pods.filter((pod) => isForgotten(pod, objects.jobs)).map((pod) => removeTracking(place, pod)));
   // While a pod is there the cluster would attach them again.
-  if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
+  if (force && volumes.length > 0) await detachFromLost(place, volumes, listNodeNames({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
   return hasTombstones;
 }
@@ -87,12 +87,12 @@ export async function removeRun(
  * after a look that sees nothing.
  */
 function mayGetPod({ jobs, pods }: RunObjects): boolean {
-  return jobs.some((job, machine) => job && isLiving(job) && !pods.some((pod) => machineOf(pod) === machine));
+  return jobs.some((job, machine) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === machine));
 }
 
 /** The newest pod of the first machine, which has the disk. */
-function firstOf({ pods }: RunObjects): Pod | undefined {
-  const ownPods = pods.filter((pod) => machineOf(pod) === 0);
+function findFirst({ pods }: RunObjects): Pod | undefined {
+  const ownPods = pods.filter((pod) => getMachine(pod) === 0);
   return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
@@ -113,14 +113,18 @@ function forcedSeconds(pod: Pod, held: readonly Pod[]): number {
  * those whose machine runs, as its provider says. One lost machine ends the run, and another may be out of reach for a
  * moment and still at work (docs/architecture/failures.md#missing-runs).
  */
-async function heldPods(objects: RunObjects, nodes: readonly Node[], stateOf: Compute["machineOf"]): Promise<Pod[]> {
+async function heldPods(
+  objects: RunObjects,
+  nodes: readonly Node[],
+  getState: Compute["getMachineState"],
+): Promise<Pod[]> {
   const bound = boundNodes(objects, nodes);
   const held = await Promise.all(
     objects.pods.map(async (pod) => {
       const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
       if (node && holds(node, "Ready")) return true;
-      const machine = sharesOf(pod).length > 1 ? bound.find(({ index }) => index === machineOf(pod)) : undefined;
-      return machine !== undefined && (await stateOf(machine)) === "running";
+      const machine = readShares(pod).length > 1 ? bound.find(({ index }) => index === getMachine(pod)) : undefined;
+      return machine !== undefined && (await getState(machine)) === "running";
     }),
   );
   return objects.pods.filter((_, at) => held[at]);

@@ -2,8 +2,8 @@ import { RunBound } from "#core/problem.ts";
 import { isAnother } from "../client/api-error.ts";
 import type { RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
-import { observationOf } from "../status/observation.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
+import { toObservation } from "../status/observation.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import { type Place, readRun } from "./read-run.ts";
 
@@ -33,9 +33,9 @@ export function isBound({ spec }: Pod): boolean {
 
 /** As an observation shows it; of the beginning of a run, which is not shown, nothing may be bound. */
 function isUnbound(objects: RunObjects): boolean {
-  const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
+  const seen = toObservation(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
   if (seen) return seen.state === "unbound";
-  return objects.pods.every((pod) => machineStatusOf(pod).state === "unbound");
+  return objects.pods.every((pod) => toMachineStatus(pod).state === "unbound");
 }
 
 /** False: it has changed since. */

@@ -1,5 +1,5 @@
-import { type Condition, conditionOf, holds, type Job, type Pod } from "../objects.ts";
-import { deadlineExceeded, endOfDeleted, type MachineEnd, timeOf } from "../status/end-reason.ts";
+import { type Condition, findCondition, holds, type Job, type Pod } from "../objects.ts";
+import { deadlineExceeded, endOfDeleted, type MachineEnd, parseTime } from "../status/end-reason.ts";
 import { isTerminated, type MachineStatus } from "../status/machine-status.ts";
 
 export interface SeenMachine {
@@ -29,7 +29,7 @@ export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefin
 
 function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd | undefined {
   const isKept = job !== undefined && job.metadata.deletionTimestamp === undefined;
-  const verdict = isKept ? verdictOf(job) : undefined;
+  const verdict = isKept ? findVerdict(job) : undefined;
   const isAlone = !job && pod && !status.deleted && !status.end;
   if (isAlone) return { ...goingOn(status), reason: jobDeletedWords };
   // Somebody suspended the Job or set its parallelism to 0. A Job makes its pod once, so the run is over although undoing
@@ -54,15 +54,15 @@ function goingOn({ started }: MachineStatus): MachineEnd {
  * The Job's own verdict. The Job first announces it (FailureTarget, SuccessCriteriaMet) and repeats it as final once its
  * pods have ended.
  */
-export function verdictOf(job: Job): Condition | undefined {
+export function findVerdict(job: Job): Condition | undefined {
   return ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
-    .map((type) => conditionOf(job, type))
+    .map((type) => findCondition(job, type))
     .find((condition) => condition?.status === "True");
 }
 
 /** The end of a machine by the verdict of its Job alone. */
 function endBy({ type, reason, lastTransitionTime }: Condition, { started }: MachineStatus): MachineEnd {
-  const endedAt = timeOf(lastTransitionTime);
+  const endedAt = parseTime(lastTransitionTime);
   if (type === "Complete" || type === "SuccessCriteriaMet")
     return { started: true, exitCode: 0, reason: null, endedAt };
   const end = { started, exitCode: null, endedAt, reason: deadlineExceeded };

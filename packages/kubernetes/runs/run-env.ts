@@ -1,5 +1,5 @@
 import type { Run } from "#core/ports/compute.ts";
-import { hostNameOf, nameOfRun, networkNameOf } from "../names.ts";
+import { formatHostName, formatNetworkName, nameOfRun } from "../names.ts";
 
 /** One entry of a container's environment. */
 export interface Variable {
@@ -11,7 +11,7 @@ export interface Variable {
 const masterPort = 29_500;
 
 /** What Berth says to a run, which what the run was given cannot change; the same as the process driver says. */
-export function variablesOf(run: Run, machine: number): Variable[] {
+export function buildVariables(run: Run, machine: number): Variable[] {
   const { shares, gpusPerMachine } = run;
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const http = ports.find(({ kind }) => kind === "http");
@@ -31,7 +31,7 @@ function ranks(run: Run, machine: number): Record<string, string> {
   return {
     NODE_RANK: String(machine),
     NNODES: String(run.shares.length),
-    MASTER_ADDR: `${hostNameOf(0)}.${networkNameOf(run)}`,
+    MASTER_ADDR: `${formatHostName(0)}.${formatNetworkName(run)}`,
     MASTER_PORT: String(masterPort),
   };
 }

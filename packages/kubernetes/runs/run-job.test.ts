@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Job, Node, Pod } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { jobOfRun, secondsUntil } from "./run-job.ts";
-import { partPathsOf, partsOf } from "./run-parts.ts";
+import { buildRunParts, listPartPaths } from "./run-parts.ts";
 
 const uid = "a".repeat(32);
 const now = Date.UTC(2026, 0, 1);
 const claim = (digit: string) => `volume-${digit.repeat(40)}`;
-const volumeOf = (digit: string, zone = "z") => ({ id: `${claim(digit)}.01234567-89ab-cdef-0123-456789abcdef`, zone });
+const toVolume = (digit: string, zone = "z") => ({ id: `${claim(digit)}.01234567-89ab-cdef-0123-456789abcdef`, zone });
 
-const runOf = (changes: Partial<Run> = {}): Run => ({
+const getRun = (changes: Partial<Run> = {}): Run => ({
   uid,
   run: 1,
   key: "owner#o#env#gpu-dev|j",
@@ -38,12 +38,12 @@ interface Made {
 }
 
 const made = (changes: Partial<Run> = {}, machine = 0) =>
-  jobOfRun(runOf(changes), machine, { deployment: "one", now }) as Made;
-const podOf = (changes: Partial<Run> = {}, machine = 0) => made(changes, machine).spec.template.spec;
-const mainOf = (changes: Partial<Run> = {}, machine = 0) =>
-  (podOf(changes, machine).containers as [Record<string, unknown>])[0];
-const nodesOf = (changes: Partial<Run>, machine = 0) => {
-  const { nodeAffinity } = podOf(changes, machine).affinity as {
+  jobOfRun(getRun(changes), machine, { deployment: "one", now }) as Made;
+const buildPod = (changes: Partial<Run> = {}, machine = 0) => made(changes, machine).spec.template.spec;
+const buildMain = (changes: Partial<Run> = {}, machine = 0) =>
+  (buildPod(changes, machine).containers as [Record<string, unknown>])[0];
+const getNodes = (changes: Partial<Run>, machine = 0) => {
+  const { nodeAffinity } = buildPod(changes, machine).affinity as {
     nodeAffinity: Record<string, { nodeSelectorTerms: unknown }>;
   };
   return nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
@@ -55,7 +55,7 @@ const nodeWith = (storage: string) =>
 
 describe("the disk that a node keeps containers on", () => {
   const resourcesOn = (nodes: readonly Node[], changes: Partial<Run> = {}) => {
-    const { spec } = (jobOfRun(runOf(changes), 0, { deployment: "fixture", now, nodes }) as Made).spec.template;
+    const { spec } = (jobOfRun(getRun(changes), 0, { deployment: "fixture", now, nodes }) as Made).spec.template;
     const [main] = spec.containers as { resources: Record<"limits" | "requests", Record<string, string>> }[];
     return [main?.resources.limits["ephemeral-storage"], main?.resources.requests["ephemeral-storage"]];
   };
@@ -78,10 +78,13 @@ describe("the disk that a node keeps containers on", () => {
 
 describe("a disk", () => {
   it("can be written to by an image that has a user of its own, and is not walked through at each start", () => {
-    const mounts = [{ volume: volumeOf("1"), path: "/workspace" }];
+    const mounts = [{ volume: toVolume("1"), path: "/workspace" }];
 
-    expect(podOf({ mounts }).securityContext).toMatchObject({ fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" });
-    expect(podOf().securityContext).toEqual({ seccompProfile: { type: "RuntimeDefault" } });
+    expect(buildPod({ mounts }).securityContext).toMatchObject({
+      fsGroup: 1000,
+      fsGroupChangePolicy: "OnRootMismatch",
+    });
+    expect(buildPod().securityContext).toEqual({ seccompProfile: { type: "RuntimeDefault" } });
   });
 });
 
@@ -91,21 +94,21 @@ describe("the Job of a run", () => {
       { node: "one", units: 8 },
       { node: "two", units: 8 },
     ];
-    const run = runOf({
+    const run = getRun({
       shares,
       ports: [
         { port: 22, kind: "ssh" },
         { port: 8080, kind: "http" },
       ],
     });
-    const portsOf = (machine: number, sshPort?: number) => {
+    const listPorts = (machine: number, sshPort?: number) => {
       const { spec } = (jobOfRun(run, machine, { deployment: "one", now, sshPort }) as Made).spec.template;
       return (spec.containers as [{ ports: object[] }])[0].ports;
     };
 
-    expect(portsOf(0, 22)).toEqual([{ name: "ssh", containerPort: 22 }, { containerPort: 8080 }]);
-    expect(portsOf(0)).toEqual([{ containerPort: 22 }, { containerPort: 8080 }]);
-    expect(portsOf(1, 22)).toEqual([]);
+    expect(listPorts(0, 22)).toEqual([{ name: "ssh", containerPort: 22 }, { containerPort: 8080 }]);
+    expect(listPorts(0)).toEqual([{ containerPort: 22 }, { containerPort: 8080 }]);
+    expect(listPorts(1, 22)).toEqual([]);
   });
 
   it("is never run again or moved by the cluster", () => {
@@ -113,20 +116,23 @@ describe("the Job of a run", () => {
       metadata: { name: `${uid}-r1` },
       spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completions: 1, activeDeadlineSeconds: 3600 },
     });
-    expect(podOf()).toMatchObject({ restartPolicy: "Never" });
+    expect(buildPod()).toMatchObject({ restartPolicy: "Never" });
   });
 
   it("is one of several where it has several machines, each of one pod, and only the first has its disk", () => {
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const ports = [{ port: 8080, kind: "http" }] as const;
-    const changes: Partial<Run> = { shares, gpusPerMachine: 8, ports, mounts: [{ volume: volumeOf("a"), path: "/w" }] };
+    const changes: Partial<Run> = { shares, gpusPerMachine: 8, ports, mounts: [{ volume: toVolume("a"), path: "/w" }] };
 
     const [first, second] = [0, 1].map((machine) => {
       const { metadata, spec } = made(changes, machine) as Made & { readonly metadata: { readonly name: string } };
       const { hostname, subdomain, volumes } = spec.template.spec as Record<string, unknown[]>;
-      const { readinessProbe, env } = mainOf(changes, machine) as { readinessProbe: unknown; env: { name: string }[] };
+      const { readinessProbe, env } = buildMain(changes, machine) as {
+        readinessProbe: unknown;
+        env: { name: string }[];
+      };
       const rank = env.find((variable) => variable.name === "NODE_RANK");
-      const nodes = nodesOf(changes, machine);
+      const nodes = getNodes(changes, machine);
       return {
         name: metadata.name,
         hostname,
@@ -171,17 +177,17 @@ describe("the Job of a run", () => {
   });
 
   it("gives nobody inside what belongs to the cluster", () => {
-    expect(podOf()).toMatchObject({
+    expect(buildPod()).toMatchObject({
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       priorityClassName: "berth-environment",
       securityContext: { seccompProfile: { type: "RuntimeDefault" } },
     });
-    expect(mainOf()).toMatchObject({ securityContext: { allowPrivilegeEscalation: false } });
+    expect(buildMain()).toMatchObject({ securityContext: { allowPrivilegeEscalation: false } });
   });
 
   it("stays on a node that does not answer", () => {
-    expect(podOf().tolerations).toEqual(
+    expect(buildPod().tolerations).toEqual(
       expect.arrayContaining(
         ["not-ready", "unreachable"].map((subject) => ({
           key: `node.kubernetes.io/${subject}`,
@@ -194,18 +200,18 @@ describe("the Job of a run", () => {
 
   it("goes to the granted node, and where it is still to be made to any of the type", () => {
     const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
-    const mounts = [{ volume: volumeOf("a", "us-east-1b"), path: "/workspace" }];
+    const mounts = [{ volume: toVolume("a", "us-east-1b"), path: "/workspace" }];
     const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
 
-    expect(nodesOf({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
-    expect(nodesOf({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
-    expect(nodesOf({ mounts })).toEqual([name("one")]);
+    expect(getNodes({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
+    expect(getNodes({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
+    expect(getNodes({ mounts })).toEqual([name("one")]);
   });
 
   it("hands a command to the shell as it was written, whatever Kubernetes would make of it", () => {
     const command = "echo $HOME $(date) $$ '$(HOSTNAME)'\nexit 3";
 
-    const { command: shell, args } = mainOf({ command });
+    const { command: shell, args } = buildMain({ command });
 
     expect(shell).toEqual(["/bin/sh", "-c"]);
     expect(args).toEqual(["echo $$HOME $$(date) $$$$ '$$(HOSTNAME)'\nexit 3"]);
@@ -217,10 +223,10 @@ describe("the Job of a run", () => {
       { port: 8080, kind: "http" },
     ] as const;
 
-    expect(mainOf({ command: undefined })).toMatchObject({ args: [expect.stringContaining("sleep")] });
-    expect(mainOf({ command: undefined, ports: [ports[0]] })).toMatchObject({ command: ["/bin/sh", "-c"] });
-    expect(mainOf({ command: undefined, ports }).command).toBeUndefined();
-    expect(mainOf({ command: "serve", ports })).toMatchObject({ args: ["serve"] });
+    expect(buildMain({ command: undefined })).toMatchObject({ args: [expect.stringContaining("sleep")] });
+    expect(buildMain({ command: undefined, ports: [ports[0]] })).toMatchObject({ command: ["/bin/sh", "-c"] });
+    expect(buildMain({ command: undefined, ports }).command).toBeUndefined();
+    expect(buildMain({ command: "serve", ports })).toMatchObject({ args: ["serve"] });
   });
 
   it("is ready once the first two ports answer that it serves itself", () => {
@@ -230,41 +236,41 @@ describe("the Job of a run", () => {
       { port: 8080, kind: "http" },
     ] as const;
 
-    expect(mainOf({ ports })).toMatchObject({
+    expect(buildMain({ ports })).toMatchObject({
       readinessProbe: { tcpSocket: { port: 5432 } },
       startupProbe: { tcpSocket: { port: 8080 } },
     });
-    expect(mainOf({ ports: [ports[0]] })).not.toHaveProperty("readinessProbe");
-    expect(mainOf({ ports: [ports[1]] })).not.toHaveProperty("startupProbe");
+    expect(buildMain({ ports: [ports[0]] })).not.toHaveProperty("readinessProbe");
+    expect(buildMain({ ports: [ports[1]] })).not.toHaveProperty("startupProbe");
   });
 
   it("holds no value of the environment, which is in a Secret", () => {
     const env = { TOKEN: 'a "b"\n$(c)' };
 
     expect(JSON.stringify(made({ env }))).not.toContain("TOKEN");
-    expect(mainOf({ env }).envFrom).toEqual([{ secretRef: { name: `${uid}-r1` } }]);
-    expect(mainOf().envFrom).toBeUndefined();
+    expect(buildMain({ env }).envFrom).toEqual([{ secretRef: { name: `${uid}-r1` } }]);
+    expect(buildMain().envFrom).toBeUndefined();
   });
 
   it("has no variable by which it would see the GPUs of others", () => {
     const gpus = { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_MIG_CONFIG_DEVICES: "all" };
-    const place = { paths: pathsOf("jobs"), deployment: "one" };
+    const place = { paths: buildPaths("jobs"), deployment: "one" };
 
-    expect(mainOf({ env: gpus }).envFrom).toBeUndefined();
-    expect(partsOf(runOf({ env: { ...gpus, NVIDIA_TF32_OVERRIDE: "0" } }), place)).toMatchObject([
+    expect(buildMain({ env: gpus }).envFrom).toBeUndefined();
+    expect(buildRunParts(getRun({ env: { ...gpus, NVIDIA_TF32_OVERRIDE: "0" } }), place)).toMatchObject([
       { body: { kind: "Secret", stringData: { NVIDIA_TF32_OVERRIDE: "0" } } },
     ]);
-    expect(JSON.stringify(partsOf(runOf({ env: { ...gpus, A: "1" } }), place))).not.toContain("NVIDIA");
+    expect(JSON.stringify(buildRunParts(getRun({ env: { ...gpus, A: "1" } }), place))).not.toContain("NVIDIA");
   });
 
   it("is told what it has, in values that it cannot be given others for", () => {
-    const mounts = [{ volume: volumeOf("a"), path: "/workspace" }];
+    const mounts = [{ volume: toVolume("a"), path: "/workspace" }];
     const ports = [
       { port: 22, kind: "ssh" },
       { port: 8080, kind: "http" },
     ] as const;
 
-    const { env } = mainOf({ mounts, ports }) as { env: { name: string; value: string }[] };
+    const { env } = buildMain({ mounts, ports }) as { env: { name: string; value: string }[] };
 
     expect(Object.fromEntries(env.map(({ name: variable, value }) => [variable, value]))).toEqual({
       BERTH_GPUS: "4",
@@ -278,9 +284,9 @@ describe("the Job of a run", () => {
   });
 
   it("mounts each volume where it is wanted, by the name of its claim", () => {
-    const mounts = ["a", "b"].map((id) => ({ volume: volumeOf(id), path: `/${id}` }));
+    const mounts = ["a", "b"].map((id) => ({ volume: toVolume(id), path: `/${id}` }));
 
-    expect(podOf({ mounts }).volumes).toEqual([
+    expect(buildPod({ mounts }).volumes).toEqual([
       { name: "shm", emptyDir: { medium: "Memory" } },
       { name: "volume-0", persistentVolumeClaim: { claimName: claim("a") } },
       { name: "volume-1", persistentVolumeClaim: { claimName: claim("b") } },
@@ -288,7 +294,7 @@ describe("the Job of a run", () => {
     expect(made({ mounts }).spec.template.metadata).toMatchObject({
       labels: { [`mounts.berth/${claim("a")}`]: "", [`mounts.berth/${claim("b")}`]: "" },
     });
-    expect(mainOf({ mounts }).volumeMounts).toEqual([
+    expect(buildMain({ mounts }).volumeMounts).toEqual([
       { name: "shm", mountPath: "/dev/shm" },
       { name: "volume-0", mountPath: "/a" },
       { name: "volume-1", mountPath: "/b" },
@@ -312,7 +318,7 @@ describe("the Job of a run", () => {
 });
 
 describe("what a run has beside its Job", () => {
-  const paths = pathsOf("environments");
+  const paths = buildPaths("environments");
   const place = { paths, deployment: "one" };
   const core = "/api/v1/namespaces/environments";
   const secret = `${core}/secrets/${uid}-r1`;
@@ -323,29 +329,29 @@ describe("what a run has beside its Job", () => {
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
 
   it("is a Secret where it has an environment, and a network where it has several machines", () => {
-    const pathsFor = (changes: Partial<Run>) => partsOf(runOf(changes), place).map(({ path }) => path);
+    const pathsFor = (changes: Partial<Run>) => buildRunParts(getRun(changes), place).map(({ path }) => path);
 
     expect(pathsFor({})).toEqual([]);
     expect(pathsFor({ env: { A: "b" } })).toEqual([secret]);
     expect(pathsFor({ shares })).toEqual(network);
-    expect(partsOf(runOf({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
+    expect(buildRunParts(getRun({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
   });
 
   const ssh = `${paths.services}/ssh-${uid}-r1`;
-  const jobOf = (changes: Partial<Run>) => made(changes) as unknown as Job;
+  const getJob = (changes: Partial<Run>) => made(changes) as unknown as Job;
   /** As the cluster makes it of its Job. */
   const madePod = (changes: Partial<Run>) => {
-    const { template } = jobOf(changes).spec as unknown as { template: Pick<Pod, "metadata" | "spec"> };
+    const { template } = getJob(changes).spec as unknown as { template: Pick<Pod, "metadata" | "spec"> };
     const owner = { kind: "Job", name: `${uid}-r1`, uid: "job" };
     return { ...template, metadata: { ...template.metadata, name: `${uid}-r1-x`, ownerReferences: [owner] } };
   };
 
   it.each([
-    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [jobOf(changes)], pods: [] }), []],
+    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [getJob(changes)], pods: [] }), []],
     // A hand may have deleted the Job and left what it owns.
     ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] }), [ssh]],
-  ])("is removed as its %s", (_, objectsOf, owned) => {
-    const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, objectsOf(changes), paths);
+  ])("is removed as its %s", (_, getObjects, owned) => {
+    const removed = (changes: Partial<Run>) => listPartPaths({ uid, run: 1 }, getObjects(changes), paths);
 
     expect(removed({})).toEqual(owned);
     expect(removed({ env: { A: "b" } })).toEqual([secret, ...owned]);
@@ -354,6 +360,6 @@ describe("what a run has beside its Job", () => {
 
   it("is removed with all that it may have had where both are gone", () => {
     const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
-    expect(partPathsOf({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
+    expect(listPartPaths({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
   });
 });

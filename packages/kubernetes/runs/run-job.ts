@@ -1,21 +1,21 @@
 import type { Mount, Run, RunPort } from "#core/ports/compute.ts";
 import { RunRefused } from "#core/problem.ts";
 import { literal, supervisedBy } from "../access/tools.ts";
-import { hostOf, type WebAddresses } from "../access/web-parts.ts";
+import { formatHost, type WebAddresses } from "../access/web-parts.ts";
 import {
   annotation,
-  claimNameOf,
-  hostNameOf,
-  jobNameOf,
-  metadataOf,
+  buildMetadata,
+  formatClaimName,
+  formatHostName,
+  formatJobName,
+  formatNetworkName,
   mountLabel,
   nameOfRun,
-  networkNameOf,
 } from "../names.ts";
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import type { Node } from "../objects.ts";
-import { quantitiesOf, storageOf } from "../status/machine-share.ts";
-import { variablesOf } from "./run-env.ts";
+import { computeQuantities, computeStorage } from "../status/machine-share.ts";
+import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
 /** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
@@ -48,14 +48,14 @@ export interface JobSurroundings {
  */
 export function jobOfRun(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { deployment, now, web } = surroundings;
-  const { labels, annotations } = metadataOf(run, deployment);
-  const host = machine === 0 ? hostOf(run, web) : undefined;
+  const { labels, annotations } = buildMetadata(run, deployment);
+  const host = machine === 0 ? formatHost(run, web) : undefined;
   const metadata = { labels, annotations: { ...annotations, ...(host !== undefined && { [annotation.host]: host }) } };
   const mounted = machine === 0 ? mountLabels(run) : {};
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name: jobNameOf(run, machine), ...metadata },
+    metadata: { name: formatJobName(run, machine), ...metadata },
     spec: {
       completions: 1,
       parallelism: 1,
@@ -67,7 +67,7 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
           labels: { ...metadata.labels, ...mounted },
           annotations: { ...metadata.annotations, ...keptByAutoscalers },
         },
-        spec: podOf(run, machine, surroundings),
+        spec: buildPod(run, machine, surroundings),
       },
     },
   };
@@ -91,9 +91,9 @@ export function secondsUntil(until: number, from: number): number {
   return Math.max(1, Math.ceil((until - from) / 1000));
 }
 
-function podOf(run: Run, machine: number, surroundings: JobSurroundings): object {
+function buildPod(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
-  const words = run.command === undefined ? undefined : shellOf(run.command);
+  const words = run.command === undefined ? undefined : getShell(run.command);
   const supervision = { graceSeconds: GRACE_SECONDS, words, listed: mounts[0]?.path };
   const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
@@ -102,18 +102,18 @@ function podOf(run: Run, machine: number, surroundings: JobSurroundings): object
     terminationGracePeriodSeconds: GRACE_SECONDS,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...(run.shares.length > 1 ? { hostname: hostNameOf(machine), subdomain: networkNameOf(run) } : {}),
+    ...(run.shares.length > 1 ? { hostname: formatHostName(machine), subdomain: formatNetworkName(run) } : {}),
     securityContext: { seccompProfile: { type: "RuntimeDefault" }, ...(mounts.length > 0 ? writable : {}) },
     affinity: {
       nodeAffinity: {
-        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodeOf(run, machine, surroundings) },
+        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: getNode(run, machine, surroundings) },
       },
     },
     tolerations,
     ...(tools ? { initContainers: tools.initContainers } : {}),
     containers: [
       {
-        ...mainOf(run, machine, surroundings),
+        ...buildMain(run, machine, surroundings),
         ...mountedIn(mounts, tools?.mounts),
         ...listening(ports, machine === 0 ? surroundings.sshPort : undefined),
         ...tools?.container,
@@ -147,21 +147,21 @@ const tolerations = [
 ];
 
 /** The granted node; where the group has still to make it, any of its type in the zone of the volumes. */
-function nodeOf({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
+function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
   const node = shares[machine]?.node ?? null;
   if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
   const zones = [...new Set(mounts.flatMap(({ volume: { zone } }) => (zone === "" ? [] : [zone])))];
   return termsOfType(instanceType, zones, nodeTypes ?? []);
 }
 
-function mainOf(run: Run, machine: number, { nodes = [] }: JobSurroundings): object {
+function buildMain(run: Run, machine: number, { nodes = [] }: JobSurroundings): object {
   const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
-  const quantities = { ...quantitiesOf(run), ...storageOf(run, node) };
+  const quantities = { ...computeQuantities(run), ...computeStorage(run, node) };
   return {
     name: MAIN,
     image: run.image,
-    ...commandOf(run),
-    env: variablesOf(run, machine),
+    ...getCommand(run),
+    env: buildVariables(run, machine),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
     resources: { limits: quantities, requests: quantities },
     securityContext: { allowPrivilegeEscalation: false },
@@ -182,17 +182,17 @@ function mountedIn(mounts: readonly Mount[], others: readonly object[] = []): ob
 function listening(ports: readonly RunPort[], sshPort: number | undefined): object {
   const ssh = sshPort === undefined ? [] : [{ name: "ssh", containerPort: sshPort }];
   const others = ports.filter(({ port }) => port !== sshPort).map(({ port }) => ({ containerPort: port }));
-  return { ports: [...ssh, ...others], ...probeOf(ports) };
+  return { ports: [...ssh, ...others], ...buildProbe(ports) };
 }
 
 /** What serves a port without a command is the image's own. */
-function commandOf({ command, ports }: Run): object {
+function getCommand({ command, ports }: Run): object {
   if (command === undefined && served(ports).length > 0) return {};
-  const [shell, flag, ...args] = shellOf(command ?? livesOn);
+  const [shell, flag, ...args] = getShell(command ?? livesOn);
   return { command: [shell, flag], args };
 }
 
-function shellOf(command: string): string[] {
+function getShell(command: string): string[] {
   return ["/bin/sh", "-c", literal(command)];
 }
 
@@ -208,7 +208,7 @@ const livesOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done';
  * A container has one probe of each kind, and the kubelet asks the second only once the first was answered: of more than
  * two ports the others are not asked.
  */
-function probeOf(ports: readonly RunPort[]): object {
+function buildProbe(ports: readonly RunPort[]): object {
   const [first, second] = served(ports).map(({ port }) => ({ tcpSocket: { port }, periodSeconds: 1 }));
   return {
     ...(first ? { readinessProbe: { ...first, failureThreshold: 1 } } : {}),
@@ -217,7 +217,7 @@ function probeOf(ports: readonly RunPort[]): object {
 }
 
 function claimName({ id }: Mount["volume"]): string {
-  const name = claimNameOf(id);
+  const name = formatClaimName(id);
   if (name === undefined) throw new RunRefused("That is no volume of this cluster");
   return name;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import type { Job, Node, Pod } from "../objects.ts";
-import { observationOf } from "../status/observation.ts";
+import { toObservation } from "../status/observation.ts";
 import { markOfPod } from "./run-mark.ts";
 
 const uid = "a".repeat(32);
@@ -48,7 +48,7 @@ function seen(change: { readonly pod?: Partial<Pod["status"]>; readonly node?: N
   const metadata = change.deleted ? { ...pod.metadata, deletionTimestamp: "2026-01-01T13:00:00Z" } : pod.metadata;
   const pods = [{ ...pod, metadata, status: { ...pod.status, ...change.pod } }];
   const nodes = change.node === null ? [] : [change.node ?? node];
-  const observed = observationOf(
+  const observed = toObservation(
     { jobs: [job], pods },
     { now: 0, nodes, podRefusal: null, missingVolume: null, failedPulls: 0 },
   );
@@ -105,7 +105,7 @@ describe("the mark of a run", () => {
   it("is none where there are two pods of one machine", () => {
     const pods = [pod, { ...pod, metadata: { ...pod.metadata, uid: "u-other" } }];
 
-    const observed = observationOf(
+    const observed = toObservation(
       { jobs: [job], pods },
       { now: 0, nodes: [node], podRefusal: null, missingVolume: null, failedPulls: 0 },
     );

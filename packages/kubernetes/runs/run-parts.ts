@@ -2,16 +2,16 @@ import type { Run } from "#core/ports/compute.ts";
 import { webPaths } from "../access/web-parts.ts";
 import {
   annotation,
+  buildMarks,
+  formatNetworkName,
+  formatSshServiceName,
+  getMachine,
   isEbsVolume,
   label,
   type Marks,
-  machineOf,
-  marksOf,
   nameOfRun,
-  networkNameOf,
   type RunId,
-  sharesOf,
-  sshServiceOf,
+  readShares,
 } from "../names.ts";
 import type { Paths } from "../paths.ts";
 import type { RunObjects } from "./bound-nodes.ts";
@@ -24,15 +24,15 @@ export interface RunPart {
 }
 
 /** To be made before its Job: a Job that is seen lacks nothing. */
-export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
-  const marks = marksOf(run, deployment);
+export function buildRunParts(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
+  const marks = buildMarks(run, deployment);
   const { secret, service, policy } = partPaths(run, paths);
   return [
-    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run, marks) }] : []),
+    ...(hasEnv(run) ? [{ path: secret, body: buildSecret(run, marks) }] : []),
     ...(run.shares.length > 1
       ? [
-          { path: service, body: serviceOf(run, marks) },
-          { path: policy, body: policyOf(run, marks) },
+          { path: service, body: buildService(run, marks) },
+          { path: policy, body: buildPolicy(run, marks) },
         ]
       : []),
   ];
@@ -42,20 +42,20 @@ export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "
  * To be removed after its Job; what is made before a Job cannot be owned by it. The Job says what it had, and so does the
  * pod that it made. Without both nobody knows: whoever applied or removed it may have been interrupted.
  */
-export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
+export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
   const { secret, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
-  const pod = pods.find((pod) => machineOf(pod) === 0);
+  const pod = pods.find((pod) => getMachine(pod) === 0);
   const of = job ?? pod;
   // It goes with its Job, unless a hand deleted that without what it owns.
-  const ssh = job ? [] : [`${paths.services}/${sshServiceOf(id)}`];
+  const ssh = job ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
   if (!of) return [secret, service, policy, ...web, ...ssh];
   const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
   const hasPage = of.metadata.annotations?.[annotation.host] !== undefined;
   return [
     ...(hasSecret ? [secret] : []),
-    ...(sharesOf(of).length > 1 ? [service, policy] : []),
+    ...(readShares(of).length > 1 ? [service, policy] : []),
     ...(hasPage ? web : []),
     ...ssh,
   ];
@@ -63,55 +63,55 @@ export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths:
 
 /** Whether it had volumes of EBS: nobody knows where neither Job nor pod is left to say. */
 export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
-  const pod = pods.find((pod) => machineOf(pod) === 0);
+  const pod = pods.find((pod) => getMachine(pod) === 0);
   if (!job && !pod) return true;
   const { volumes = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   return volumes.some((volume) => isEbsVolume(volume.persistentVolumeClaim?.claimName ?? ""));
 }
 
 export function hasEnv(run: Pick<Run, "env">): boolean {
-  return Object.keys(userVariablesOf(run)).length > 0;
+  return Object.keys(getUserVariables(run)).length > 0;
 }
 
 /** Which GPUs a container sees is the device plugin's to say: with these somebody would see those of the whole node. */
 const ofDevicePlugin = /^NVIDIA_(?:VISIBLE_DEVICES|IMEX_CHANNELS|MIG_.*)$/;
 
-function userVariablesOf({ env }: Pick<Run, "env">): Readonly<Record<string, string>> {
+function getUserVariables({ env }: Pick<Run, "env">): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !ofDevicePlugin.test(name)));
 }
 
 function partPaths(id: RunId, paths: Paths) {
   return {
     secret: `${paths.secrets}/${nameOfRun(id)}`,
-    service: `${paths.services}/${networkNameOf(id)}`,
-    policy: `${paths.networkPolicies}/${networkNameOf(id)}`,
+    service: `${paths.services}/${formatNetworkName(id)}`,
+    policy: `${paths.networkPolicies}/${formatNetworkName(id)}`,
   };
 }
 
-function secretOf(run: Run, marks: Marks): object {
+function buildSecret(run: Run, marks: Marks): object {
   const metadata = { name: nameOfRun(run), ...marks };
-  return { apiVersion: "v1", kind: "Secret", metadata, stringData: userVariablesOf(run) };
+  return { apiVersion: "v1", kind: "Secret", metadata, stringData: getUserVariables(run) };
 }
 
 /** By it the machines of a run find each other, from their start on. */
-function serviceOf(run: Run, marks: Marks): object {
+function buildService(run: Run, marks: Marks): object {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { name: networkNameOf(run), ...marks },
-    spec: { clusterIP: "None", selector: selectorOf(run), publishNotReadyAddresses: true },
+    metadata: { name: formatNetworkName(run), ...marks },
+    spec: { clusterIP: "None", selector: buildSelector(run), publishNotReadyAddresses: true },
   };
 }
 
 /** Environments reach nobody else in the cluster (deploy/kubernetes/network-policy.yaml): the machines of one do. */
-function policyOf(run: Run, marks: Marks): object {
-  const each = [{ podSelector: { matchLabels: selectorOf(run) } }];
+function buildPolicy(run: Run, marks: Marks): object {
+  const each = [{ podSelector: { matchLabels: buildSelector(run) } }];
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
-    metadata: { name: networkNameOf(run), ...marks },
+    metadata: { name: formatNetworkName(run), ...marks },
     spec: {
-      podSelector: { matchLabels: selectorOf(run) },
+      podSelector: { matchLabels: buildSelector(run) },
       policyTypes: ["Ingress", "Egress"],
       ingress: [{ from: each }],
       egress: [{ to: each }],
@@ -119,6 +119,6 @@ function policyOf(run: Run, marks: Marks): object {
   };
 }
 
-function selectorOf({ uid, run }: RunId): Record<string, string> {
+function buildSelector({ uid, run }: RunId): Record<string, string> {
   return { [label.uid]: uid, [label.run]: String(run) };
 }

@@ -1,9 +1,9 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import { isAnother, isNotFound } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { machineOf, type RunId } from "../names.ts";
+import { getMachine, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import { isTerminated, machineStatusOf } from "../status/machine-status.ts";
+import { isTerminated, toMachineStatus } from "../status/machine-status.ts";
 import { keepListing } from "../volumes/listing.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
 import { type Place, readRun } from "./read-run.ts";
@@ -18,7 +18,7 @@ export async function terminateRun(place: Place, id: RunId, { recent, blobs }: T
   const { pods } = recent.find(id) ?? (await readRun(place, id));
   recent.forget(id);
   const running = pods.filter(isRunning);
-  const first = running.find((pod) => machineOf(pod) === 0);
+  const first = running.find((pod) => getMachine(pod) === 0);
   if (blobs) await keepListing(place, blobs, id, first);
   const answers = await Promise.all(running.map((pod) => terminatePod(place, pod)));
   return answers.every(Boolean);
@@ -31,7 +31,7 @@ interface Terminating {
 }
 
 function isRunning(pod: Pod): boolean {
-  const { started, end, deleted } = machineStatusOf(pod);
+  const { started, end, deleted } = toMachineStatus(pod);
   return started && end === undefined && !deleted && !isTerminated(pod);
 }
 

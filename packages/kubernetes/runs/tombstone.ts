@@ -1,5 +1,5 @@
 import { ApiRefused, alreadyExists } from "../client/api-error.ts";
-import { deploymentLabels, jobNameOf, type RunId, runOf } from "../names.ts";
+import { deploymentLabels, findRun, formatJobName, type RunId } from "../names.ts";
 import type { Job, Metadata } from "../objects.ts";
 import type { Place } from "./read-run.ts";
 
@@ -19,7 +19,7 @@ export async function leaveTombstones(
   id: RunId,
   { machines, image }: { readonly machines: number; readonly image: string | undefined },
 ): Promise<boolean> {
-  const all = Array.from({ length: machines }, (_, machine) => tombstoneOf(id, machine, { ...place, image }));
+  const all = Array.from({ length: machines }, (_, machine) => findTombstone(id, machine, { ...place, image }));
   const left = await Promise.all(all.map((tombstone) => leaveTombstone(place, tombstone)));
   return left.every(Boolean);
 }
@@ -43,7 +43,7 @@ async function leaveTombstone({ client, paths, log }: Place, tombstone: Tombston
     }
     const found = await client.find<Job>(path);
     if (found && isTombstone(found)) return true;
-    if (found && runOf(found, "Job")) await client.remove(path, { uid: found.metadata.uid });
+    if (found && findRun(found, "Job")) await client.remove(path, { uid: found.metadata.uid });
   }
   return false;
 }
@@ -64,7 +64,7 @@ interface Burial {
  * A Job that is complete as soon as its controller sees it, because it wants no pods. The cluster deletes it afterwards
  * (Kubernetes, "Automatic Cleanup for Finished Jobs"). No pod is ever made of its template, which only has to be valid.
  */
-export function tombstoneOf(
+export function findTombstone(
   id: RunId,
   machine: number,
   { deployment, image = "tombstone", keptSeconds = KEPT_SECONDS }: Burial,
@@ -74,7 +74,7 @@ export function tombstoneOf(
     apiVersion: "batch/v1",
     kind: "Job",
     metadata: {
-      name: jobNameOf(id, machine),
+      name: formatJobName(id, machine),
       labels: { ...deploymentLabels(deployment), [tombstoneLabel]: "" },
     },
     spec: {

@@ -1,6 +1,6 @@
-import { lastWordsOf } from "../access/tools.ts";
+import { findLastWords } from "../access/tools.ts";
 import { inWords, textOfUser } from "../client/in-words.ts";
-import { conditionOf, type Node, type Pod, type Terminated } from "../objects.ts";
+import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
 /** How a machine's command ended, as the port tells it. */
 export interface MachineEnd {
@@ -39,8 +39,8 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
   if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
   const { exitCode, reason = "", message } = terminated;
-  const words = lastWordsOf(pod, message);
-  const endedAt = timeOf(terminated.finishedAt);
+  const words = findLastWords(pod, message);
+  const endedAt = parseTime(terminated.finishedAt);
   if (neverBegan.includes(reason) || words?.started === false) {
     const why = `The command could not be started: ${whyNotStarted(pod, words?.problem ?? message)}`;
     return { started: false, exitCode: null, endedAt, reason: evicted ?? why };
@@ -64,7 +64,7 @@ function whyNotStarted(pod: Pod, message: string | undefined): string {
 
 /** Of a pod that somebody deleted while its Job lives. */
 export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd {
-  const disruption = pod && conditionOf(pod, "DisruptionTarget");
+  const disruption = pod && findCondition(pod, "DisruptionTarget");
   const why = disruption?.status === "True" ? disruptions[disruption.reason ?? ""] : undefined;
   return { ...end, exitCode: null, reason: why ?? deletedWords };
 }
@@ -118,7 +118,7 @@ function endedByCluster(reason: string, message: string | undefined): string {
 }
 
 /** ms of a time as Kubernetes writes it; null where there is none. */
-export function timeOf(text: string | null | undefined): number | null {
+export function parseTime(text: string | null | undefined): number | null {
   const at = Date.parse(text ?? "");
   return Number.isNaN(at) ? null : at;
 }

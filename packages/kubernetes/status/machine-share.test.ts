@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { instanceTypes, sharedType } from "#core/fleet.ts";
-import { quantitiesOf } from "./machine-share.ts";
+import { computeQuantities } from "./machine-share.ts";
 
 const share = (units: number) => ({ node: "n", units });
 
@@ -8,7 +8,7 @@ describe("a machine's share", () => {
   it.each(instanceTypes.filter(({ gpus }) => gpus > 0))("of all GPUs of $name is what the machine offers", (type) => {
     const all = { instanceType: type.name, shares: [share(type.gpus)], gpusPerMachine: type.gpus, resources: null };
 
-    const { cpu, memory, "nvidia.com/gpu": gpus } = quantitiesOf(all);
+    const { cpu, memory, "nvidia.com/gpu": gpus } = computeQuantities(all);
 
     expect(gpus).toBe(String(type.gpus));
     expect(cpu).toBe(`${Math.floor(type.vcpus * 900)}m`);
@@ -18,20 +18,20 @@ describe("a machine's share", () => {
   it("of one of eight GPUs is an eighth of the rest too", () => {
     const entry = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
 
-    expect(quantitiesOf(entry)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+    expect(computeQuantities(entry)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
   });
 
   it("of a machine without GPUs is all that it offers", () => {
     const whole = { instanceType: "c7i.8xlarge", shares: [share(1)], gpusPerMachine: 0, resources: null };
 
-    expect(quantitiesOf(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });
+    expect(computeQuantities(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });
   });
 
   it("of a shared machine is what was asked for, and by default 4 GB for each vCPU", () => {
     const shared = { instanceType: sharedType.name, shares: [share(2)], gpusPerMachine: 0 };
 
-    expect(quantitiesOf({ ...shared, resources: null })).toEqual({ cpu: "2000m", memory: "8192Mi" });
-    expect(quantitiesOf({ ...shared, resources: { cpus: 0.5, memoryMb: 700 } })).toEqual({
+    expect(computeQuantities({ ...shared, resources: null })).toEqual({ cpu: "2000m", memory: "8192Mi" });
+    expect(computeQuantities({ ...shared, resources: { cpus: 0.5, memoryMb: 700 } })).toEqual({
       cpu: "500m",
       memory: "700Mi",
     });
@@ -42,6 +42,6 @@ describe("a machine's share", () => {
     { instanceType: "p5.48xlarge", shares: [] },
     { instanceType: "p5.48xlarge", shares: [share(8), share(4)] },
   ])("is refused for $instanceType with $shares.length shares of which nothing can be made", (input) => {
-    expect(() => quantitiesOf({ ...input, gpusPerMachine: 8, resources: null })).toThrow();
+    expect(() => computeQuantities({ ...input, gpusPerMachine: 8, resources: null })).toThrow();
   });
 });

@@ -1,6 +1,6 @@
 import { findInstanceType, type InstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { Run } from "#core/ports/compute.ts";
-import { amountOf } from "../client/quantities.ts";
+import { parseQuantity } from "../client/quantities.ts";
 import type { Node, Quantities } from "../objects.ts";
 
 /**
@@ -11,7 +11,7 @@ const OFFERED = 0.9;
 const MB_OF_SHARED_UNIT = 4096;
 
 /** What one machine of a run asks for and may use at most, both the same. Throws for a machine that Berth does not know. */
-export function quantitiesOf({ instanceType, shares, gpusPerMachine, resources }: ShareOfRun): Quantities {
+export function computeQuantities({ instanceType, shares, gpusPerMachine, resources }: ShareOfRun): Quantities {
   const type = findInstanceType(instanceType);
   const units = shares[0]?.units ?? 0;
   if (!type) throw new Error("No such instance type");
@@ -19,16 +19,19 @@ export function quantitiesOf({ instanceType, shares, gpusPerMachine, resources }
     throw new Error("Its machines do not ask for the same");
   if (type.shared) return quantities(resources ?? { cpus: units, memoryMb: units * MB_OF_SHARED_UNIT });
   const gpus = gpusPerMachine === 0 ? {} : { "nvidia.com/gpu": String(gpusPerMachine) };
-  return { ...partOf(type, gpusPerMachine), ...gpus };
+  return { ...buildPart(type, gpusPerMachine), ...gpus };
 }
 
 /**
  * Its part of the disk that a node keeps containers on: whoever fills all of it ends the runs of others too. How much
  * there is says the node alone; one that is still to be made says nothing yet.
  */
-export function storageOf({ instanceType, shares, gpusPerMachine }: ShareOfRun, node: Node | undefined): Quantities {
+export function computeStorage(
+  { instanceType, shares, gpusPerMachine }: ShareOfRun,
+  node: Node | undefined,
+): Quantities {
   const type = findInstanceType(instanceType);
-  const bytes = amountOf(node?.status?.allocatable?.[STORAGE]);
+  const bytes = parseQuantity(node?.status?.allocatable?.[STORAGE]);
   if (!type || bytes === 0) return {};
   const units = type.gpus > 0 ? gpusPerMachine : (shares[0]?.units ?? 0);
   const megabytes = Math.floor((bytes / 1024 ** 2) * OFFERED * (units / unitsPerNode(type)));
@@ -40,7 +43,7 @@ const STORAGE = "ephemeral-storage";
 type ShareOfRun = Pick<Run, "instanceType" | "shares" | "gpusPerMachine" | "resources">;
 
 /** Processors and memory go with the GPUs; a machine without any is given whole. */
-function partOf(type: InstanceType, gpus: number): Quantities {
+function buildPart(type: InstanceType, gpus: number): Quantities {
   const { cpus, memoryMb } = type.gpus === 0 ? ofWholeMachine(type) : ofOneGpu(type);
   const times = type.gpus === 0 ? 1 : gpus;
   return quantities({ cpus: cpus * times, memoryMb: memoryMb * times });

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Pod } from "../objects.ts";
-import { machineStatusOf } from "./machine-status.ts";
+import { toMachineStatus } from "./machine-status.ts";
 
-const podOf = (status: object, nodeName: string | undefined = "one", metadata: object = {}): Pod =>
+const buildPod = (status: object, nodeName: string | undefined = "one", metadata: object = {}): Pod =>
   ({ metadata, spec: nodeName === undefined ? {} : { nodeName }, status }) as unknown as Pod;
 const main = (state: object) => ({ containerStatuses: [{ name: "helper" }, { name: "main", state }] });
 const waiting = (reason: string, message = "") =>
-  podOf({ phase: "Pending", ...main({ waiting: { reason, message } }) });
+  buildPod({ phase: "Pending", ...main({ waiting: { reason, message } }) });
 const ready = (status: string) => ({ conditions: [{ type: "Ready", status }] });
 const running = main({ running: { startedAt: "2026-01-01T00:00:00Z" } });
 const over = (terminated: object, more: object = {}) =>
-  podOf({
+  buildPod({
     phase: "Failed",
     ...main({
       terminated: { startedAt: "2026-01-01T00:00:00Z", finishedAt: "2026-01-01T00:00:09Z", ...terminated },
@@ -20,9 +20,9 @@ const over = (terminated: object, more: object = {}) =>
 
 describe("a machine that lives", () => {
   it("is unbound while it has no pod, or its pod no node", () => {
-    expect(machineStatusOf(undefined)).toMatchObject({ state: "unbound", reason: null, started: false });
-    expect(machineStatusOf(podOf({ phase: "Pending" }, ""))).toMatchObject({ state: "image" });
-    expect(machineStatusOf({ ...podOf({ phase: "Pending" }), spec: {} })).toMatchObject({
+    expect(toMachineStatus(undefined)).toMatchObject({ state: "unbound", reason: null, started: false });
+    expect(toMachineStatus(buildPod({ phase: "Pending" }, ""))).toMatchObject({ state: "image" });
+    expect(toMachineStatus({ ...buildPod({ phase: "Pending" }), spec: {} })).toMatchObject({
       state: "unbound",
       reason: null,
     });
@@ -34,7 +34,7 @@ describe("a machine that lives", () => {
       "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
     const conditions = [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message }];
 
-    expect(machineStatusOf({ ...podOf({ phase: "Pending", conditions }), spec: {} })).toMatchObject({
+    expect(toMachineStatus({ ...buildPod({ phase: "Pending", conditions }), spec: {} })).toMatchObject({
       state: "unbound",
       reason:
         "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient nvidia.com/gpu",
@@ -44,18 +44,18 @@ describe("a machine that lives", () => {
   it.each([
     [waiting("ContainerCreating"), "image", false],
     [waiting("PodInitializing"), "container", false],
-    [podOf({ phase: "Running", ...running, ...ready("False") }), "probe", true],
-    [podOf({ phase: "Running", ...running, ...ready("True") }), "ready", true],
+    [buildPod({ phase: "Running", ...running, ...ready("False") }), "probe", true],
+    [buildPod({ phase: "Running", ...running, ...ready("True") }), "ready", true],
   ])("is as far as its container: %#", (pod, state, started) => {
-    expect(machineStatusOf(pod)).toMatchObject({ state, started, reason: null, end: undefined });
+    expect(toMachineStatus(pod)).toMatchObject({ state, started, reason: null, end: undefined });
   });
 
   it("says what its container waits for, and that an image may still come", () => {
-    expect(machineStatusOf(waiting("CreateContainerConfigError", 'secret "x" not found'))).toMatchObject({
+    expect(toMachineStatus(waiting("CreateContainerConfigError", 'secret "x" not found'))).toMatchObject({
       state: "container",
       reason: 'secret "x" not found',
     });
-    expect(machineStatusOf(waiting("ErrImagePull", "dial tcp: i/o\n  timeout"))).toMatchObject({
+    expect(toMachineStatus(waiting("ErrImagePull", "dial tcp: i/o\n  timeout"))).toMatchObject({
       state: "image",
       reason: "The image could not be pulled yet: dial tcp: i/o timeout",
     });
@@ -67,14 +67,14 @@ describe("a machine that lives", () => {
       over({ exitCode: 128, reason: "StartError", message: 'exec: "a\u001b[2Jb": executable file not found' }),
     ];
 
-    expect(machineStatusOf(unpulled).reason).toBe("The image could not be pulled yet: try [2J again later");
-    expect(machineStatusOf(unstarted).reason).toBe("The command could not be started: its image has no a [2Jb");
+    expect(toMachineStatus(unpulled).reason).toBe("The image could not be pulled yet: try [2J again later");
+    expect(toMachineStatus(unstarted).reason).toBe("The command could not be started: its image has no a [2Jb");
   });
 });
 
 describe("a machine that never starts", () => {
   it("ends for a name that is none", () => {
-    expect(machineStatusOf(waiting("InvalidImageName"))).toMatchObject({
+    expect(toMachineStatus(waiting("InvalidImageName"))).toMatchObject({
       state: "ended",
       started: false,
       reason: "The name of the image is invalid",
@@ -89,7 +89,7 @@ describe("a machine that never starts", () => {
     ["ErrImagePull", "401 Unauthorized", "Image not found, or not to be pulled without a password"],
     ["ErrImagePull", "no basic auth credentials", "Image not found, or not to be pulled without a password"],
   ])("may end for %s %s, and says that it is tried again", (reason, message, words) => {
-    expect(machineStatusOf(waiting(reason, message))).toMatchObject({
+    expect(toMachineStatus(waiting(reason, message))).toMatchObject({
       state: "image",
       end: undefined,
       unpulled: words,
@@ -100,7 +100,7 @@ describe("a machine that never starts", () => {
   it("has no shell, which is no exit code of its command", () => {
     const message = 'exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown';
 
-    expect(machineStatusOf(over({ exitCode: 128, reason: "StartError", message }))).toMatchObject({
+    expect(toMachineStatus(over({ exitCode: 128, reason: "StartError", message }))).toMatchObject({
       state: "ended",
       started: false,
       end: { exitCode: null },
@@ -113,7 +113,7 @@ describe("a machine that never starts", () => {
       "failed to create containerd task: OCI runtime create failed: runc create failed: " +
       'unable to start container process: error during container init: exec: "/x": permission denied';
 
-    expect(machineStatusOf(over({ exitCode: 126, reason: "StartError", message }))).toMatchObject({
+    expect(toMachineStatus(over({ exitCode: 126, reason: "StartError", message }))).toMatchObject({
       reason: 'The command could not be started: exec: "/x": permission denied',
     });
   });
@@ -135,7 +135,7 @@ describe("a machine that has ended", () => {
       "command was killed by signal SIGKILL: it used more memory than it may",
     ],
   ])("tells how: %o", (terminated, exitCode, reason) => {
-    expect(machineStatusOf(over(terminated))).toMatchObject({
+    expect(toMachineStatus(over(terminated))).toMatchObject({
       state: "ended",
       started: true,
       end: { exitCode, reason, endedAt },
@@ -152,19 +152,19 @@ describe("a machine that has ended", () => {
     ["Terminated", "Pod was terminated in response to imminent node shutdown.", "its machine was shut down"],
     ["UnexpectedAdmissionError", "no GPUs", "ended by the cluster: no GPUs"],
   ])("tells that the cluster ended it: %s", (reason, message, words) => {
-    expect(machineStatusOf(over({ exitCode: 137 }, { reason, message }))).toMatchObject({
+    expect(toMachineStatus(over({ exitCode: 137 }, { reason, message }))).toMatchObject({
       reason: words,
       end: { exitCode: null },
     });
-    expect(machineStatusOf(podOf({ phase: "Failed", reason, message }))).toMatchObject({
+    expect(toMachineStatus(buildPod({ phase: "Failed", reason, message }))).toMatchObject({
       reason: words,
       started: false,
     });
   });
 
   it("has ended although a helper beside it has not", () => {
-    const pod = podOf({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
+    const pod = buildPod({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
 
-    expect(machineStatusOf(pod)).toMatchObject({ state: "ended", end: { exitCode: 0, endedAt: null } });
+    expect(toMachineStatus(pod)).toMatchObject({ state: "ended", end: { exitCode: 0, endedAt: null } });
   });
 });

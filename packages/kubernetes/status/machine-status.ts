@@ -2,7 +2,7 @@ import type { RunState } from "#core/ports/compute.ts";
 import { hasBegun } from "../access/gate.ts";
 import { isGated } from "../access/tools.ts";
 import { inWords, textOfUser } from "../client/in-words.ts";
-import { type ContainerStatus, conditionOf, holds, type Pod } from "../objects.ts";
+import { type ContainerStatus, findCondition, holds, type Pod } from "../objects.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";
 
@@ -20,7 +20,7 @@ export interface MachineStatus {
 }
 
 /** undefined: there is no pod for it. */
-export function machineStatusOf(pod: Pod | undefined): MachineStatus {
+export function toMachineStatus(pod: Pod | undefined): MachineStatus {
   if (!pod) return { ...living("unbound"), deleted: false };
   return { ...seen(pod), deleted: pod.metadata.deletionTimestamp !== undefined };
 }
@@ -53,7 +53,7 @@ function ended(end: MachineEnd): Seen {
 
 /** What the scheduler says, without what it tried for other pods: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
 function unscheduledReason(pod: Pod): string | null {
-  const condition = conditionOf(pod, "PodScheduled");
+  const condition = findCondition(pod, "PodScheduled");
   if (condition?.status !== "False" || condition.message === undefined) return null;
   const words = inWords(condition.message.split(/\. (?:no new claims|preemption:)/)[0]);
   return /volume node affinity|PersistentVolume's node affinity/.test(words)

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Job, Node, Pod } from "../objects.ts";
-import { observationOf } from "./observation.ts";
+import { toObservation } from "./observation.ts";
 
 const name = `${"a".repeat(32)}-r1`;
 const marks = { resourceVersion: "1", creationTimestamp: "2026-01-01T12:00:00Z" };
@@ -44,7 +44,7 @@ it.each([
   const addresses = said.map(([type = "", address = ""]) => ({ type, address }));
   const node: Node = { metadata: { name: "one", uid: "u-one", ...marks }, spec: {}, status: { addresses } };
 
-  const seen = observationOf(
+  const seen = toObservation(
     { jobs: [job], pods: [pod] },
     { now: 0, nodes: [node], podRefusal: null, missingVolume: null, failedPulls: 0 },
   );
@@ -70,7 +70,7 @@ it.each<[string, string | null, string | null, true | undefined]>([
   const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
   const around = { now: 0, nodes: [], podRefusal: null, failedPulls: 0 };
 
-  const seen = observationOf({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
+  const seen = toObservation({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
 
   expect(seen?.lacksVolume).toBe(lacksVolume);
 });
@@ -78,5 +78,5 @@ it.each<[string, string | null, string | null, true | undefined]>([
 it("claims no limit of processes and no version of control groups, which only the node knows", () => {
   const surroundings = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
 
-  expect(observationOf({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
+  expect(toObservation({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
 });

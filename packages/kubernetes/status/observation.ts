@@ -1,13 +1,13 @@
 import { isIP } from "node:net";
 import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { gatedPods } from "../access/gate.ts";
-import { sshPortOf } from "../access/ssh-service.ts";
-import { machineOf, portsOf, sharesOf } from "../names.ts";
+import { getSshPort } from "../access/ssh-service.ts";
+import { getMachine, readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
 import { boundNodes, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
 import { endOfRun, type SeenMachine } from "../runs/run-end.ts";
-import { type MachineEnd, timeOf, withNotice } from "./end-reason.ts";
-import { type MachineStatus, machineStatusOf } from "./machine-status.ts";
+import { type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
+import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { Refusal } from "./refusal.ts";
 
 export interface Surroundings {
@@ -30,13 +30,13 @@ export interface Surroundings {
 export const podLimits = "container (memory, cpu)";
 
 /** The run as the port shows it; undefined: nothing of it is left, or it is not wholly made yet. */
-export function observationOf(objects: RunObjects, surroundings: Surroundings): Observation | undefined {
+export function toObservation(objects: RunObjects, surroundings: Surroundings): Observation | undefined {
   const {
     jobs: [job],
   } = objects;
   const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((object) => object !== undefined);
   if (!of || isDraft(objects, surroundings.now)) return undefined;
-  const machines = machinesOf(of, objects);
+  const machines = listMachines(of, objects);
   const statuses = machines.map(({ status }) => status);
   const end = endOfRun(machines) ?? endOfUnstarted(statuses, surroundings);
   const nodes = boundNodes(objects, surroundings.nodes);
@@ -51,7 +51,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
         statuses.find(({ reason }) => reason !== null)?.reason ??
         surroundings.podRefusal?.words ??
         null),
-    address: addressOf(machines[0], surroundings.nodes),
+    address: findAddress(machines[0], surroundings.nodes),
     nodes: nodes.map(({ index: _, ...node }) => node),
     isolation: "pod",
     // Asked of the run itself, where it is wanted.
@@ -106,7 +106,7 @@ const DRAFT_MS = 15 * 60_000;
 /** Its first Job is made last: before that whoever applies it goes on, or begins again once the cluster is back. */
 function isDraft({ jobs: [first, ...others] }: RunObjects, now: number): boolean {
   const living = others.flatMap((job) => (job && job.metadata.deletionTimestamp === undefined ? [job] : []));
-  return !first && living.some(({ metadata }) => now < (timeOf(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
+  return !first && living.some(({ metadata }) => now < (parseTime(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
 }
 
 /**
@@ -119,13 +119,13 @@ function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
 }
 
 /** Each with its newest pod. */
-function machinesOf(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
-  return Array.from({ length: Math.max(1, sharesOf(of).length) }, (_, machine) => {
-    const ownPods = pods.filter((pod) => machineOf(pod) === machine);
+function listMachines(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
+  return Array.from({ length: Math.max(1, readShares(of).length) }, (_, machine) => {
+    const ownPods = pods.filter((pod) => getMachine(pod) === machine);
     const pod = ownPods
       .toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp))
       .at(-1);
-    return { job: jobs[machine], pod, status: machineStatusOf(pod), wasBound: wasBound(jobs[0], machine) };
+    return { job: jobs[machine], pod, status: toMachineStatus(pod), wasBound: wasBound(jobs[0], machine) };
   });
 }
 
@@ -137,7 +137,7 @@ function livingState(statuses: readonly MachineStatus[]): RunState {
 }
 
 /** Of the first machine: where a node has an address for the world, that one. */
-function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
+function findAddress(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
   const { job, pod, status } = machine ?? {};
   if (!pod || !status?.started) return null;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
@@ -145,13 +145,13 @@ function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Ob
   // Whatever a node says of itself, people put it into a command.
   const usable = addresses.filter(({ address }) => isIP(address) !== 0);
   const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((address) => address.type === type) ?? []);
-  return found[0] ? { ip: found[0].address, ...(job ? sshPortOf(job) : { port: null }) } : null;
+  return found[0] ? { ip: found[0].address, ...(job ? getSshPort(job) : { port: null }) } : null;
 }
 
 function portStatuses(of: KubeObject, pod: Pod | undefined): PortStatus[] {
   const ip = pod?.status?.podIP;
   const answers = pod !== undefined && holds(pod, "Ready");
-  return portsOf(of).map((port) => ({
+  return readPorts(of).map((port) => ({
     ...port,
     address: ip === undefined ? null : `${ip}:${port.port}`,
     answers,

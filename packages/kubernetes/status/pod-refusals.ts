@@ -1,6 +1,6 @@
 import type { Job } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
-import { timeOf } from "./end-reason.ts";
+import { parseTime } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
 import { podRefusalIn, type Refusal } from "./refusal.ts";
 
@@ -17,7 +17,7 @@ interface Said {
 export function podRefusals(place: Place, now: () => number): (job: Job) => Promise<Refusal | null> {
   const list = eventListing(place, now, { selector: "reason=FailedCreate", keptMs: 10_000, keep: saidIn });
   return async ({ metadata }) => {
-    const age = now() - (timeOf(metadata.creationTimestamp) ?? 0);
+    const age = now() - (parseTime(metadata.creationTimestamp) ?? 0);
     if (age >= 0 && age < youngMs) return null;
     const said = (await list()).filter(({ of }) => of === metadata.uid);
     return said.toSorted((a, b) => a.at.localeCompare(b.at)).at(-1)?.refusal ?? null;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { BlobUpload } from "#core/ports/blobs.ts";
 import type { RunRef } from "#core/ports/compute.ts";
 import type { ArchiveOwner } from "#core/ports/volumes.ts";
-import { deploymentLabels, labelledRun, marksOf, mountLabel, type RunId } from "../names.ts";
+import { buildMarks, deploymentLabels, labelledRun, mountLabel, type RunId } from "../names.ts";
 import type { Job, KubeObject } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
@@ -29,7 +29,7 @@ export function archiveName(deployment: string, blob: string): string {
 }
 
 /** As which run of its owner an archive is kept: what is left of it is found and removed as parts of a run are. */
-export function archiveRunOf({ uid, key }: ArchiveOwner): RunRef {
+export function toArchiveRun({ uid, key }: ArchiveOwner): RunRef {
   return { uid, run: ARCHIVE_RUN, key };
 }
 
@@ -38,7 +38,7 @@ export function isArchiveRun({ run }: RunId): boolean {
 }
 
 /** Whose archive a Job makes; undefined: it makes none, whatever its labels say. */
-export function archiveOwnerOf({ metadata }: KubeObject, deployment: string): RunRef | undefined {
+export function findArchiveOwner({ metadata }: KubeObject, deployment: string): RunRef | undefined {
   const { name, labels, annotations } = metadata;
   const ref = labelledRun(metadata);
   const isNamed = name === archiveName(deployment, annotations?.[blobAnnotation] ?? "");
@@ -62,7 +62,7 @@ export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: Wa
   const { volume, blob, claim, owner } = wanted;
   const name = archiveName(deployment, blob);
   const marks = { ...deploymentLabels(deployment), [archiveLabel]: name };
-  const { labels, annotations } = marksOf({ ...archiveRunOf(owner), name: "archive", pool: "" }, deployment);
+  const { labels, annotations } = buildMarks({ ...toArchiveRun(owner), name: "archive", pool: "" }, deployment);
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -81,13 +81,13 @@ export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: Wa
       ttlSecondsAfterFinished: KEPT_SECONDS,
       template: {
         metadata: { labels: { ...marks, [mountLabel({ name: claim })]: "" }, annotations: keptByAutoscalers },
-        spec: podOf(name, wanted),
+        spec: buildPod(name, wanted),
       },
     },
   };
 }
 
-function podOf(name: string, { image, claim }: WantedArchive): object {
+function buildPod(name: string, { image, claim }: WantedArchive): object {
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,

@@ -1,8 +1,8 @@
 import type { RunRef } from "#core/ports/compute.ts";
-import { everyRunOf, type RunId } from "../names.ts";
+import { everyRunSelector, type RunId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
-import { archiveLabel, archiveOwnerOf, isArchiveRun } from "./archive-job.ts";
+import { archiveLabel, findArchiveOwner, isArchiveRun } from "./archive-job.ts";
 
 /** The Jobs of archives, each as a part of its owner's run of them: one that nobody ended is found by it. */
 export async function listArchives(place: Place): Promise<RunRef[]> {
@@ -22,9 +22,9 @@ async function listJobs(
   { client, paths, deployment }: Place,
   uid?: string,
 ): Promise<readonly { readonly ref: RunRef; readonly job: Metadata }[]> {
-  const selector = `${everyRunOf(deployment, uid)}${encodeURIComponent(`,${archiveLabel}`)}`;
+  const selector = `${everyRunSelector(deployment, uid)}${encodeURIComponent(`,${archiveLabel}`)}`;
   const keep = (job: KubeObject) => {
-    const ref = archiveOwnerOf(job, deployment);
+    const ref = findArchiveOwner(job, deployment);
     return ref ? [{ ref, job: job.metadata }] : [];
   };
   return (await client.list(`${paths.jobs}?${selector}`, keep, { part: "metadata" })).items;

@@ -15,13 +15,13 @@ export interface ArchiveOptions {
   /** The image of images/tools. */
   readonly image: string;
   /** Where a zip goes: a store that has addresses. */
-  readonly blobs: Pick<Blobs, "urlToPut" | "sizeOf">;
+  readonly blobs: Pick<Blobs, "urlToPut" | "getSize">;
   /** The name of the claim by which a pod mounts this volume; throws where there is no such volume. */
   claimOf(volume: string, owner: ArchiveOwner): Promise<string>;
   /** Takes away what `claimOf` made, which may be nothing, or gone already. */
   release?(owner: ArchiveOwner): Promise<void>;
   /** What the provider says of the machine of a pod that does not end. */
-  readonly machineOf: Compute["machineOf"];
+  readonly machineOf: Compute["getMachineState"];
 }
 
 /**
@@ -55,7 +55,7 @@ async function startArchive(
   const deadline = client.deadline();
   const found = await findJob(place, blob);
   if (found && !isSuspended(found)) return;
-  if (!found && (await blobs.sizeOf(blob)) !== undefined) return;
+  if (!found && (await blobs.getSize(blob)) !== undefined) return;
   const upload = await blobs.urlToPut(blob);
   if (!upload) throw new Error("These blobs have no addresses to send a zip to");
   const job =
@@ -93,7 +93,7 @@ async function findArchive(
 ): Promise<Archive | undefined> {
   if (!isBlobName(blob)) return undefined;
   const job = await findJob(place, blob);
-  const bytes = await blobs.sizeOf(blob);
+  const bytes = await blobs.getSize(blob);
   if (bytes !== undefined) return { state: "completed", bytes };
   return job && { state: hasEnded(job) ? "failed" : "pending", bytes: 0 };
 }

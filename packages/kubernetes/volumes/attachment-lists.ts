@@ -48,7 +48,7 @@ export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): Attachm
       async (volumes) => {
         const volumeIds = new Set(volumes);
         const { items } = await client.list<Node, string>("/api/v1/nodes", (node) =>
-          volumesOf(node).filter((volume) => volumeIds.has(volume)),
+          listVolumes(node).filter((volume) => volumeIds.has(volume)),
         );
         const found = new Set(items);
         return (volume) => found.has(volume);
@@ -58,7 +58,7 @@ export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): Attachm
   };
 }
 
-function volumesOf({ status = {} }: Node): string[] {
+function listVolumes({ status = {} }: Node): string[] {
   const { volumesInUse = [], volumesAttached = [] } = status;
   return [...volumesInUse, ...volumesAttached.map(({ name }) => name)];
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ApiClient } from "../client/api-client.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 import { sharedLists } from "../watch/shared-lists.ts";
 import { detachFromLost } from "./attachments.ts";
@@ -16,7 +16,7 @@ const volumes = claims.map(({ spec }, n) => ({
   metadata: { name: spec.volumeName, uid: `uid-${n}`, labels: { "berth/claim": claims[n]?.metadata.uid } },
   spec: { csi: { driver: "csi.example", volumeHandle: `handle-${n}` }, persistentVolumeReclaimPolicy: "Retain" },
 }));
-const attachmentOf = (volume: string, nodeName = "one") => ({
+const getAttachment = (volume: string, nodeName = "one") => ({
   metadata: { name: `attached-${volume}`, uid: `uid-attached-${volume}` },
   spec: { nodeName, source: { persistentVolumeName: volume } },
 });
@@ -46,7 +46,7 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
     patch: async () => ({}),
     remove: async (path: string) => void removed.push(path.split("/").at(-1) ?? ""),
   } as unknown as ApiClient;
-  const paths = pathsOf("environments");
+  const paths = buildPaths("environments");
   const place = { client, paths, deployment: "one", lists: sharedLists(client, paths) };
   return {
     place,
@@ -57,17 +57,17 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
   };
 }
 
-const attachedOf = async (of: ReturnType<typeof clusterWith>, names: readonly string[]) =>
+const getAttached = async (of: ReturnType<typeof clusterWith>, names: readonly string[]) =>
   Promise.all(names.map(async (id) => (await of.volumes.findVolume(id))?.attached));
 
 it("16 disks at once cost two lists of attachments and three of nodes, and each is told of its own volume", async () => {
   const name = (n: number) => `kubernetes.io/csi/csi.example^handle-${n}`;
   const cluster = clusterWith({
-    attachments: [attachmentOf("pv-5"), attachmentOf("pv-of-somebody")],
+    attachments: [getAttachment("pv-5"), getAttachment("pv-of-somebody")],
     nodes: [nodeNamed("one", { volumesInUse: [name(7)] }), nodeNamed("two", { volumesAttached: [{ name: name(11) }] })],
   });
 
-  const attached = await attachedOf(cluster, ids);
+  const attached = await getAttached(cluster, ids);
 
   expect(attached).toEqual(ids.map((_, n) => [5, 7, 11].includes(n)));
   expect([cluster.countOf("volumeattachments"), cluster.countOf("nodes")]).toEqual([2, 3]);
@@ -79,7 +79,7 @@ it("what was attached after a list of attachments began is seen by whoever asks 
   const { lists } = cluster.place;
   const before = lists.attachments(["pv-1"]);
 
-  attachments.push(attachmentOf("pv-1"));
+  attachments.push(getAttachment("pv-1"));
   const after = lists.attachments(["pv-1"]);
 
   expect([await before, (await after).map(({ volume }) => volume)]).toEqual([[], ["pv-1"]]);
@@ -97,7 +97,7 @@ it("what came into use after a list of nodes began is seen by whoever asks then"
 });
 
 it("16 disks are taken off one machine by two lists of attachments, and those on another one stay", async () => {
-  const attachments = volumes.map(({ metadata }, n) => attachmentOf(metadata.name, n === 5 ? "two" : "one"));
+  const attachments = volumes.map(({ metadata }, n) => getAttachment(metadata.name, n === 5 ? "two" : "one"));
   const cluster = clusterWith({ attachments, nodes: [nodeNamed("one"), nodeNamed("two")] });
 
   await Promise.all(ids.map((id) => cluster.volumes.detachVolume(id, machine)));
@@ -111,10 +111,10 @@ it("all volumes of a run are taken off lost machines by one list of attachments"
   const ready = { conditions: [{ type: "Ready", status: "True" }] };
   const cluster = clusterWith({
     attachments: [
-      attachmentOf("pv-1"),
-      attachmentOf("pv-2", "two"),
-      attachmentOf("pv-3"),
-      attachmentOf("pv-4", "held"),
+      getAttachment("pv-1"),
+      getAttachment("pv-2", "two"),
+      getAttachment("pv-3"),
+      getAttachment("pv-4", "held"),
     ],
     nodes: [nodeNamed("one"), nodeNamed("two", ready), nodeNamed("held")],
   });

@@ -1,7 +1,7 @@
 import type { NodeRef } from "#core/ports/compute.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Node } from "../objects.ts";
-import { listsOf, type Place } from "../runs/read-run.ts";
+import { getSharedLists, type Place } from "../runs/read-run.ts";
 import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
 
@@ -13,7 +13,7 @@ import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
 export async function isAttached(place: Place, volume: PersistentVolume): Promise<boolean> {
   const { csi } = volume.spec;
   if (!csi) return false;
-  const lists = listsOf(place);
+  const lists = getSharedLists(place);
   if ((await lists.attachments([volume.metadata.name])).length > 0) return true;
   // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
   return lists.isOnNode(`kubernetes.io/csi/${csi.driver}^${csi.volumeHandle}`);
@@ -27,7 +27,7 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
   const claim = await readClaim(place, id);
   const volume = claim && (await readVolume(place, claim));
   if (!volume) return;
-  const attached = await listsOf(place).attachments([volume.metadata.name]);
+  const attached = await getSharedLists(place).attachments([volume.metadata.name]);
   const there = attached.filter(({ nodeName }) => nodeName === name);
   const node =
     there.length > 0 ? await place.client.find<Node>(`/api/v1/nodes/${encodeURIComponent(name)}`) : undefined;
@@ -40,7 +40,7 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
  * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
  */
 export async function detachFromLost(place: Place, volumes: readonly string[], held: readonly string[]): Promise<void> {
-  const found = (await listsOf(place).attachments(volumes)).filter(({ nodeName }) => !held.includes(nodeName));
+  const found = (await getSharedLists(place).attachments(volumes)).filter(({ nodeName }) => !held.includes(nodeName));
   const names = [...new Set(found.map(({ nodeName }) => nodeName))];
   const silent = (await readNodes(place.client, names)).filter((node) => !holds(node, "Ready"));
   const lost = silent.map(({ metadata }) => metadata.name);

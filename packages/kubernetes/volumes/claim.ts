@@ -1,4 +1,4 @@
-import { type ClaimId, claimOf, volumeId } from "../names.ts";
+import { type ClaimId, parseClaimId, volumeId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 
@@ -50,13 +50,13 @@ export function volumePath(name: string): string {
 
 /** Of the volume that this id names alone: another one may have the name by now. */
 export async function readClaim(place: Place, id: string): Promise<Claim | undefined> {
-  const named = claimOf(id);
+  const named = parseClaimId(id);
   const claim = named && (await place.client.find<Claim>(claimPath(place, named)));
-  return claim && idOf(claim) === id ? claim : undefined;
+  return claim && getVolumeId(claim) === id ? claim : undefined;
 }
 
 /** Of its volume. */
-export function idOf({ metadata }: Claim): string {
+export function getVolumeId({ metadata }: Claim): string {
   return metadata.annotations?.[claimAnnotation.volume] ?? volumeId(metadata);
 }
 
@@ -65,6 +65,6 @@ export async function readVolume({ client }: Place, { spec }: Claim): Promise<Pe
   return spec.volumeName ? client.find<PersistentVolume>(volumePath(spec.volumeName)) : undefined;
 }
 
-export function zoneOf({ metadata }: { readonly metadata: Metadata }): string {
+export function getZone({ metadata }: { readonly metadata: Metadata }): string {
   return metadata.annotations?.[claimAnnotation.zone] ?? "";
 }

@@ -3,15 +3,15 @@ import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volume
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
-import { amountOf } from "../client/quantities.ts";
-import { annotation, claimOf, deploymentLabels, label, mountLabel } from "../names.ts";
+import { parseQuantity } from "../client/quantities.ts";
+import { annotation, deploymentLabels, label, mountLabel, parseClaimId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 import { refusalIn } from "../status/refusal.ts";
 import { isAttached } from "./attachments.ts";
-import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
+import { type Claim, claimAnnotation, claimPath, getVolumeId, getZone, readClaim, readVolume } from "./claim.ts";
 import { letGo, removeLeft } from "./left-volume.ts";
-import { readyNameOf } from "./snapshots.ts";
+import { findReadyName } from "./snapshots.ts";
 import { checkStorageClass, type StorageClass } from "./storage-class.ts";
 
 /** Volumes as claims of a namespace. */
@@ -32,8 +32,8 @@ export function kubernetesClaims(place: Place, options: ClaimOptions = {}): Clai
   return {
     createVolume: (wanted) => createClaim({ ...place, storageClass, goneWithinMs }, wanted),
     async listVolumes(token) {
-      const claim = await findOf(place, { token });
-      const found = claim && (await volumeOf(place, claim));
+      const claim = await findFor(place, { token });
+      const found = claim && (await toVolume(place, claim));
       return found ? [found] : [];
     },
     listOwned: () => listOwned(place),
@@ -54,15 +54,15 @@ async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeR
   await checkStorageClass(place, place.storageClass);
   const deadline = place.client.deadline();
   const { snapshotId } = wanted;
-  const source = snapshotId === undefined ? undefined : await readyNameOf(place, snapshotId);
+  const source = snapshotId === undefined ? undefined : await findReadyName(place, snapshotId);
   const isGone = snapshotId !== undefined && source === undefined;
   const claim = await pollUntil(place.goneWithinMs, async () => {
-    const found = await (isGone ? findOf(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
+    const found = await (isGone ? findFor(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
     if (isGone && !found) throw new Error(`No completed snapshot ${snapshotId}`);
     return found?.metadata.deletionTimestamp === undefined ? found : undefined;
   });
   if (!claim) throw new Error("A volume of that token is still being removed");
-  return refOf(requireSame(claim, wanted));
+  return toRef(requireSame(claim, wanted));
 }
 
 interface Making {
@@ -77,7 +77,7 @@ async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSi
     return await client.create<Claim>(paths.claims, claimObject(making, place), deadline);
   } catch (error) {
     if (!(error instanceof ApiRefused)) throw error;
-    if (error.code === "AlreadyExists") return findOf(place, making.wanted, deadline);
+    if (error.code === "AlreadyExists") return findFor(place, making.wanted, deadline);
     const refusal = refusalIn(error.said);
     throw refusal ? new VolumeRefused(asSentence(refusal.words)) : error;
   }
@@ -95,17 +95,17 @@ async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVol
     (claim) => {
       const { annotations = {}, deletionTimestamp } = claim.metadata;
       // That of a volume of EBS is a run's, and goes with it.
-      if (!claimOf(idOf(claim))) return [];
+      if (!parseClaimId(getVolumeId(claim))) return [];
       const key = annotations[annotation.key] ?? null;
       const isOld = key === null && annotations[claimAnnotation.volume] !== undefined;
-      return isOld || deletionTimestamp !== undefined ? [] : [{ id: idOf(claim), key }];
+      return isOld || deletionTimestamp !== undefined ? [] : [{ id: getVolumeId(claim), key }];
     },
     { part: "metadata" },
   );
   return [...items];
 }
 
-function findOf(place: Place, { token }: Pick<Wanted, "token">, deadline?: AbortSignal): Promise<Claim | undefined> {
+function findFor(place: Place, { token }: Pick<Wanted, "token">, deadline?: AbortSignal): Promise<Claim | undefined> {
   return place.client.find<Claim>(claimPath(place, { name: nameOfToken(token) }), deadline);
 }
 
@@ -142,19 +142,19 @@ function nameOfToken(token: string): string {
 }
 
 function requireSame(claim: Claim, { sizeGb, zone, snapshotId }: Wanted): Claim {
-  const gb = amountOf(claim.spec.resources?.requests?.storage) / 2 ** 30;
+  const gb = parseQuantity(claim.spec.resources?.requests?.storage) / 2 ** 30;
   const source = claim.metadata.annotations?.[claimAnnotation.snapshot];
-  if (gb === sizeGb && zoneOf(claim) === zone && source === snapshotId) return claim;
+  if (gb === sizeGb && getZone(claim) === zone && source === snapshotId) return claim;
   throw new Error("That token was used for a volume of another size or zone, or of another snapshot");
 }
 
 /** A claim that is being removed is gone once nobody has it, and one whose volume somebody removed is gone now. */
-export async function volumeOf(place: Place, claim: Claim): Promise<Volume | undefined> {
+export async function toVolume(place: Place, claim: Claim): Promise<Volume | undefined> {
   const volume = await readVolume(place, claim);
   if (!volume && claim.spec.volumeName) return undefined;
   const attached = (await isMounted(place, claim)) || (volume !== undefined && (await isAttached(place, volume)));
   if (claim.metadata.deletionTimestamp !== undefined && !attached) return undefined;
-  return { ...refOf(claim), attached };
+  return { ...toRef(claim), attached };
 }
 
 async function isMounted({ client, paths }: Place, { metadata }: Claim): Promise<boolean> {
@@ -175,6 +175,6 @@ async function removeClaim(place: Place, id: string): Promise<void> {
   await place.client.remove(claimPath(place, claim.metadata), { uid: claim.metadata.uid });
 }
 
-function refOf(claim: Claim): VolumeRef {
-  return { id: idOf(claim), zone: zoneOf(claim) };
+function toRef(claim: Claim): VolumeRef {
+  return { id: getVolumeId(claim), zone: getZone(claim) };
 }

@@ -1,6 +1,6 @@
 import type { ArchiveOwner, Volume, VolumeRef } from "#core/ports/volumes.ts";
 import type { Place } from "../runs/read-run.ts";
-import { archiveRunOf } from "./archive-job.ts";
+import { toArchiveRun } from "./archive-job.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
 import { type EbsMountOwner, makeEbsMounts, removeEbsMounts } from "./ebs-mounts.ts";
 
@@ -23,11 +23,11 @@ export function ebsArchives(place: Place, { findVolume, ...options }: EbsArchive
       return id;
     },
     async release(owner) {
-      await removeEbsMounts(place, archiveRunOf(owner));
+      await removeEbsMounts(place, toArchiveRun(owner));
     },
   });
 }
 
 function mounting(volume: VolumeRef, owner: ArchiveOwner): EbsMountOwner {
-  return { ...archiveRunOf(owner), name: "archive", pool: "", mounts: [{ volume, path: "/workspace" }] };
+  return { ...toArchiveRun(owner), name: "archive", pool: "", mounts: [{ volume, path: "/workspace" }] };
 }

@@ -3,7 +3,15 @@ import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { type ApiRefused, alreadyExists } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
-import { deploymentLabels, everyRunOf, isEbsVolume, labelledRun, type Marks, marksOf, type RunId } from "../names.ts";
+import {
+  buildMarks,
+  deploymentLabels,
+  everyRunSelector,
+  isEbsVolume,
+  labelledRun,
+  type Marks,
+  type RunId,
+} from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
 import { type Place, readRun } from "../runs/read-run.ts";
 import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./claim.ts";
@@ -22,7 +30,7 @@ const driver = "ebs.csi.aws.com";
 const nominalSize = "1Gi";
 
 /** Of a volume's PersistentVolume: one that a provisioner made is never called so. */
-function volumeNameOf(id: string): string {
+function formatVolumeName(id: string): string {
   return `berth-${id}`;
 }
 
@@ -67,17 +75,17 @@ async function makeOrFindBoth(
   deadline: AbortSignal,
 ): Promise<InTheWay | undefined> {
   const { client, paths, deployment } = place;
-  const marks = marksOf(run, deployment);
+  const marks = buildMarks(run, deployment);
   const path = `${paths.claims}/${ref.id}`;
   const there = await client.find<Claim>(path, deadline);
   // Before there is a PersistentVolume for it: the cluster would bind that to whichever claim has the name.
   if (there) requireOwnClaim(place, there);
   const volume = await makeOrFind<PersistentVolume>(
     () => client.create(volumesPath, volumeObject(ref, marks, paths.namespace), deadline),
-    () => client.find(volumePath(volumeNameOf(ref.id)), deadline),
+    () => client.find(volumePath(formatVolumeName(ref.id)), deadline),
   );
   if (volume) requireOwnVolume(place, volume, ref.id);
-  if (!volume || !isLivingPartOf(run, volume)) return { volume, claim: there };
+  if (!volume || !isLivingPart(run, volume)) return { volume, claim: there };
   const claim =
     there ??
     (await makeOrFind<Claim>(
@@ -87,7 +95,7 @@ async function makeOrFindBoth(
   if (claim) requireOwnClaim(place, claim);
   const { uid } = volume.spec.claimRef ?? {};
   const isBindable = uid === undefined || uid === claim?.metadata.uid;
-  return claim && isLivingPartOf(run, claim) && isBindable ? undefined : { volume, claim };
+  return claim && isLivingPart(run, claim) && isBindable ? undefined : { volume, claim };
 }
 
 async function makeOrFind<Item>(make: () => Promise<Item>, find: () => Promise<Item | undefined>) {
@@ -109,7 +117,7 @@ function requireOwnVolume({ paths, deployment }: Place, { metadata, spec }: Pers
 }
 
 function requireOwnClaim({ deployment }: Place, { metadata, spec }: Claim): void {
-  if (isOfDeployment(metadata, deployment) && spec.volumeName === volumeNameOf(metadata.name)) return;
+  if (isOfDeployment(metadata, deployment) && spec.volumeName === formatVolumeName(metadata.name)) return;
   throw new RunRefused(`The cluster has a PersistentVolumeClaim ${metadata.name} that is not Berth's`);
 }
 
@@ -119,7 +127,7 @@ function isOfDeployment(metadata: Metadata, deployment: string): boolean {
   return Object.entries(deploymentLabels(deployment)).every(([name, value]) => labels?.[name] === value);
 }
 
-function isLivingPartOf({ uid, run }: RunId, { metadata }: KubeObject): boolean {
+function isLivingPart({ uid, run }: RunId, { metadata }: KubeObject): boolean {
   const ownRun = labelledRun(metadata);
   return ownRun?.uid === uid && ownRun.run === run && metadata.deletionTimestamp === undefined;
 }
@@ -167,7 +175,7 @@ export async function listEbsMounts(place: Place): Promise<RunRef[]> {
 /** Of one uid, where that is given. */
 async function listObjects(place: Place, uid?: string) {
   const { client, paths, deployment } = place;
-  const selector = everyRunOf(deployment, uid);
+  const selector = everyRunSelector(deployment, uid);
   const list = async (path: string, isNamed: (name: string) => boolean) => {
     const keep = ({ metadata }: KubeObject) => (isNamed(metadata.name) ? [metadata] : []);
     const found = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
@@ -198,7 +206,7 @@ function volumeObject({ id, zone }: Mount["volume"], marks: Marks, namespace: st
   return {
     apiVersion: "v1",
     kind: "PersistentVolume",
-    metadata: { name: volumeNameOf(id), ...marks },
+    metadata: { name: formatVolumeName(id), ...marks },
     spec: {
       capacity: { storage: nominalSize },
       accessModes: ["ReadWriteOncePod"],
@@ -219,7 +227,7 @@ function claimObject({ id }: Mount["volume"], marks: Marks): object {
     metadata: { name: id, ...marks },
     spec: {
       storageClassName: "",
-      volumeName: volumeNameOf(id),
+      volumeName: formatVolumeName(id),
       accessModes: ["ReadWriteOncePod"],
       resources: { requests: { storage: nominalSize } },
     },

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import type { Claim, PersistentVolume } from "./claim.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
 
@@ -42,7 +42,7 @@ async function clusterWith(ownVolume: PersistentVolume | undefined, claim?: Clai
   });
   client = apiClient(server.access);
   return {
-    place: { client, paths: pathsOf("environments"), deployment: "one" },
+    place: { client, paths: buildPaths("environments"), deployment: "one" },
     patches,
     warnings: () => answer,
     /** What was asked of volumes, without its query. */

@@ -1,12 +1,12 @@
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { pollUntil } from "../client/look-within.ts";
-import { type ClaimId, claimOf, deploymentLabels } from "../names.ts";
+import { type ClaimId, deploymentLabels, parseClaimId } from "../names.ts";
 import type { Place } from "../runs/read-run.ts";
 import {
   type Claim,
   claimAnnotation,
   claimPath,
-  idOf,
+  getVolumeId,
   type PersistentVolume,
   readVolume,
   volumePath,
@@ -25,7 +25,7 @@ const firstClaim = "berth/claim";
  * Undefined: no such volume is left.
  */
 export async function claimAgain(place: Place, id: string, goneWithinMs: number): Promise<Claim | undefined> {
-  const named = claimOf(id);
+  const named = parseClaimId(id);
   if (!named) return undefined;
   const found = await pollUntil(goneWithinMs, () => claimOrMake(place, named, id));
   if (found === undefined) throw new Error("The claim of that volume is being removed by somebody");
@@ -37,7 +37,7 @@ async function claimOrMake(place: Place, named: ClaimId, id: string): Promise<Cl
   const left = await leftVolume(place, id);
   if (!left) return null;
   const found = await place.client.find<Claim>(claimPath(place, named));
-  if (found && idOf(found) !== id) return null;
+  if (found && getVolumeId(found) !== id) return null;
   if (found) return found.metadata.deletionTimestamp === undefined ? found : undefined;
   await reserve(place, left, named, id).then(() => makeClaim(place, left, named, id), unlessOvertaken);
   return undefined;
@@ -48,7 +48,8 @@ export function letGo(place: Place, claim: Claim): Promise<void> {
   const { uid } = claim.metadata;
   const read = async () => {
     const found = await readVolume(place, claim);
-    const isIts = found?.spec.claimRef?.uid === uid || (found !== undefined && isReservedFor(found, idOf(claim)));
+    const isIts =
+      found?.spec.claimRef?.uid === uid || (found !== undefined && isReservedFor(found, getVolumeId(claim)));
     return isIts ? found : undefined;
   };
   return changeVolume(read, (found) => markRemoving(place, found, uid));
@@ -61,7 +62,7 @@ function isReservedFor({ metadata, spec }: PersistentVolume, id: string): boolea
 
 /** Of a volume whose claim was deleted: it goes now, as its claim would have taken it along. */
 export async function removeLeft(place: Place, id: string): Promise<void> {
-  const named = claimOf(id);
+  const named = parseClaimId(id);
   if (!named) return;
   const read = () => leftVolume(place, id);
   await changeVolume(read, (found) => markRemoving(place, found, named.uid));
@@ -87,7 +88,7 @@ async function markRemoving({ client }: Place, { metadata, spec }: PersistentVol
  * Whoever may not say so does not.
  */
 export async function keepVolume(place: Place, claim: Claim): Promise<void> {
-  const ofClaim = claimOf(idOf(claim))?.uid;
+  const ofClaim = parseClaimId(getVolumeId(claim))?.uid;
   if (ofClaim === undefined) return;
   const read = async () => {
     const found = await readVolume(place, claim);
@@ -97,7 +98,7 @@ export async function keepVolume(place: Place, claim: Claim): Promise<void> {
 }
 
 function isKept({ metadata, spec }: PersistentVolume, ofClaim: string): boolean {
-  const isFound = metadata.name === provisionedNameOf(ofClaim) || metadata.labels?.[firstClaim] === ofClaim;
+  const isFound = metadata.name === formatProvisionedName(ofClaim) || metadata.labels?.[firstClaim] === ofClaim;
   return isFound && spec.persistentVolumeReclaimPolicy !== "Delete";
 }
 
@@ -144,11 +145,11 @@ function isRemoving({ metadata }: PersistentVolume): boolean {
  * the label that it has where it is called otherwise: a cluster has the volumes of others by the thousand.
  */
 async function leftVolume({ client }: Place, id: string): Promise<PersistentVolume | undefined> {
-  const uid = claimOf(id)?.uid;
+  const uid = parseClaimId(id)?.uid;
   if (uid === undefined) return undefined;
   const isIts = ({ metadata, spec }: PersistentVolume) =>
     spec.claimRef?.uid === uid || metadata.annotations?.[volume] === id;
-  const named = await client.find<PersistentVolume>(volumePath(provisionedNameOf(uid)));
+  const named = await client.find<PersistentVolume>(volumePath(formatProvisionedName(uid)));
   if (named && isIts(named)) return isLeft(named) ? named : undefined;
   const selector = encodeURIComponent(`${firstClaim}=${uid}`);
   const { items } = await client.list<PersistentVolume, PersistentVolume>(
@@ -159,7 +160,7 @@ async function leftVolume({ client }: Place, id: string): Promise<PersistentVolu
 }
 
 /** So every provisioner names what it makes unless its operator says otherwise (external-provisioner, `--volume-name-prefix`). */
-function provisionedNameOf(ofClaim: string): string {
+function formatProvisionedName(ofClaim: string): string {
   return `pvc-${ofClaim}`;
 }
 

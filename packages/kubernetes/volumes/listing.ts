@@ -1,8 +1,8 @@
 import { gunzipSync } from "node:zlib";
 import { MOST_LISTING_BYTES } from "#core/disks/backups/content.ts";
-import { listedOf } from "#core/disks/listing.ts";
+import { listingBlobName } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import { isSupervised, lastWordsOf, listFiles } from "../access/tools.ts";
+import { findLastWords, isSupervised, listFiles } from "../access/tools.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
@@ -25,17 +25,17 @@ export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Po
   const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
   if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
-    const listing = await listingOf(place, pod);
+    const listing = await findListing(place, pod);
     if (listing === undefined || (isTerminated(pod) && listing.endsWith(leftOut))) return;
-    await blobs.put(listedOf(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
+    await blobs.put(listingBlobName(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
   } catch {
     // The content of that backup is not known then, and GET content says so.
   }
 }
 
-async function listingOf(place: Place, pod: Pod): Promise<string | undefined> {
+async function findListing(place: Place, pod: Pod): Promise<string | undefined> {
   const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
-  if (main?.terminated) return unpacked(lastWordsOf(pod, main.terminated.message)?.files);
+  if (main?.terminated) return unpacked(findLastWords(pod, main.terminated.message)?.files);
   const words = listFiles(pod);
   if (!main?.running || !words) return undefined;
   const { exitCode, stdout } = await askPod(place, pod, { words, timeoutMs: answeredWithinMs });

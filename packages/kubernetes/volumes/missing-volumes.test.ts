@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import type { Pod } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import type { KubeEvent } from "../status/event-listing.ts";
 import type { Claim } from "./claim.ts";
 import { missingVolumes } from "./missing-volumes.ts";
@@ -49,7 +49,7 @@ function pod({ spec = {}, status = {}, createdAt = "2026-01-01T00:09:00Z" } = {}
   };
 }
 
-function missingOf(...pods: readonly Pod[]): Promise<string | null> {
+function findMissing(...pods: readonly Pod[]): Promise<string | null> {
   const client: Partial<ApiClient> = {
     find: async <Body>() => {
       names.push("find claim");
@@ -61,7 +61,7 @@ function missingOf(...pods: readonly Pod[]): Promise<string | null> {
       return { items: events.flatMap((event) => keep(event as Item)), resourceVersion: "1" };
     },
   };
-  const place = { client: client as ApiClient, paths: pathsOf("environments"), deployment: "one" };
+  const place = { client: client as ApiClient, paths: buildPaths("environments"), deployment: "one" };
   return missingVolumes(place, () => now)(pods);
 }
 
@@ -69,20 +69,20 @@ const words = "Its volume could not be made: no more volumes";
 
 describe("a pod that waits for a volume", () => {
   it("says why it could not be made, at two questions", async () => {
-    expect(await missingOf(pod())).toBe(words);
+    expect(await findMissing(pod())).toBe(words);
     expect(names).toEqual(["list events", "find claim"]);
   });
 
   it("says so before what the scheduler makes of it", async () => {
     const status = scheduled("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.");
 
-    expect(await missingOf(pod({ status }))).toBe(words);
+    expect(await findMissing(pod({ status }))).toBe(words);
   });
 
   it("says so where no storage class would make it", async () => {
     events = [said("FailedBinding", "no persistent volumes available for this claim and no storage class is set")];
 
-    expect(await missingOf(pod())).toMatch(/^Its volume could not be made: no persistent volumes available/);
+    expect(await findMissing(pod())).toMatch(/^Its volume could not be made: no persistent volumes available/);
   });
 
   it("says the same at each try, though each has an id of its own", async () => {
@@ -90,22 +90,22 @@ describe("a pod that waits for a volume", () => {
       said("ProvisioningFailed", "rpc error: code = Internal desc = StatusCode: 403, RequestID: 1f-2a, api error X"),
     ];
 
-    expect(await missingOf(pod())).toBe("Its volume could not be made: StatusCode: 403, api error X");
+    expect(await findMissing(pod())).toBe("Its volume could not be made: StatusCode: 403, api error X");
   });
 
   it("says whom it waits for, where nothing keeps it from every node", async () => {
     events = [said("ExternalProvisioning", "Waiting for a volume ... the external provisioner 'ebs.csi.aws.com' or")];
     const full = scheduled("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.");
 
-    expect(await missingOf(pod())).toBe("Its volume is not made yet by the provisioner ebs.csi.aws.com");
-    expect(await missingOf(pod({ status: full }))).toBeNull();
+    expect(await findMissing(pod())).toBe("Its volume is not made yet by the provisioner ebs.csi.aws.com");
+    expect(await findMissing(pod({ status: full }))).toBeNull();
   });
 
   it("says why a try failed also where the cluster said meanwhile that it waits", async () => {
     const later = { lastTimestamp: "2026-01-01T00:10:01Z" };
     events = [...events, said("ExternalProvisioning", "by the external provisioner 'ebs.csi.aws.com'", later)];
 
-    expect(await missingOf(pod())).toBe(words);
+    expect(await findMissing(pod())).toBe(words);
   });
 });
 
@@ -113,25 +113,25 @@ describe("nothing is said of a volume", () => {
   it("that was made since", async () => {
     claim = { ...unbound, spec: { volumeName: "pvc-1" } };
 
-    expect(await missingOf(pod())).toBeNull();
+    expect(await findMissing(pod())).toBeNull();
   });
 
   it("whose claim may not be read", async () => {
     claim = new ApiRefused("GET /persistentvolumeclaims/volume-a", 403, { reason: "Forbidden" });
 
-    expect(await missingOf(pod())).toBeNull();
+    expect(await findMissing(pod())).toBeNull();
   });
 
   it("for what became of another claim of that name", async () => {
     events = [said("ProvisioningFailed", "no", { involvedObject: { name: "volume-a", uid: "claim-0" } })];
 
-    expect(await missingOf(pod())).toBeNull();
+    expect(await findMissing(pod())).toBeNull();
   });
 
   it("for what was said too long ago to hold", async () => {
     events = [said("ProvisioningFailed", "no", { lastTimestamp: "2026-01-01T00:00:00Z" })];
 
-    expect(await missingOf(pod())).toBeNull();
+    expect(await findMissing(pod())).toBeNull();
     expect(names).toEqual(["list events"]);
   });
 
@@ -140,7 +140,7 @@ describe("nothing is said of a volume", () => {
     ["whose pod was made just now", { createdAt: at }],
     ["where the pod mounts none", { spec: { volumes: [] } }],
   ])("%s, and nobody is asked", async (_, shape) => {
-    expect(await missingOf(pod(shape))).toBeNull();
+    expect(await findMissing(pod(shape))).toBeNull();
     expect(names).toEqual([]);
   });
 });

@@ -2,9 +2,9 @@ import { isForGood } from "../client/api-error.ts";
 import { inWords } from "../client/in-words.ts";
 import type { Pod } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
-import { timeOf } from "../status/end-reason.ts";
+import { parseTime } from "../status/end-reason.ts";
 import { eventListing, type KubeEvent } from "../status/event-listing.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 import { type Claim, claimPath } from "./claim.ts";
 
 /** Most volumes are made before. */
@@ -29,31 +29,31 @@ interface Said {
 export function missingVolumes(place: Place, now: () => number): (pods: readonly Pod[]) => Promise<string | null> {
   const selector = "involvedObject.kind=PersistentVolumeClaim,reason!=WaitForFirstConsumer";
   const list = eventListing(place, now, { selector, keptMs: 3_000, keep: saidIn });
-  const wordsOf = async (pod: Pod): Promise<string | null> => {
-    const names = claimNamesOf(pod);
-    const isOf = ({ claim, at }: Said) => names.includes(claim) && (at === null || now() - at < currentMs);
-    const said = (await list()).filter(isOf).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
+  const findWords = async (pod: Pod): Promise<string | null> => {
+    const names = listClaimNames(pod);
+    const isFor = ({ claim, at }: Said) => names.includes(claim) && (at === null || now() - at < currentMs);
+    const said = (await list()).filter(isFor).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
     const named = [...new Set(said.map(({ claim }) => claim))];
     const unbound = await Promise.all(named.map((name) => findUnbound(place, name)));
     const ownEvents = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
     const failure = ownEvents.findLast(({ hasFailed }) => hasFailed);
     // What keeps the pod from every node comes before what would be waited for on one.
-    return failure?.words ?? (machineStatusOf(pod).reason === null ? (ownEvents.at(-1)?.words ?? null) : null);
+    return failure?.words ?? (toMachineStatus(pod).reason === null ? (ownEvents.at(-1)?.words ?? null) : null);
   };
   return async (pods) => {
     const waiting = pods.filter((pod) => mayWait(pod, now()));
-    const words = await Promise.all(waiting.map(wordsOf));
+    const words = await Promise.all(waiting.map(findWords));
     return words.find((word) => word !== null) ?? null;
   };
 }
 
 function mayWait(pod: Pod, now: number): boolean {
-  const { state, reason, deleted } = machineStatusOf(pod);
-  if (state !== "unbound" || deleted || claimNamesOf(pod).length === 0) return false;
-  return reason !== null || now - (timeOf(pod.metadata.creationTimestamp) ?? 0) >= youngMs;
+  const { state, reason, deleted } = toMachineStatus(pod);
+  if (state !== "unbound" || deleted || listClaimNames(pod).length === 0) return false;
+  return reason !== null || now - (parseTime(pod.metadata.creationTimestamp) ?? 0) >= youngMs;
 }
 
-function claimNamesOf({ spec }: Pod): string[] {
+function listClaimNames({ spec }: Pod): string[] {
   return (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
 }
 
@@ -71,7 +71,7 @@ async function findUnbound(place: Place, name: string): Promise<Claim | undefine
 /** That a claim waits for its pod (`WaitForPodScheduled`) says less than the pod does. */
 function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimestamp }: KubeEvent): Said[] {
   if (name === undefined || uid === undefined) return [];
-  const of = { claim: name, of: uid, at: timeOf(lastTimestamp) };
+  const of = { claim: name, of: uid, at: parseTime(lastTimestamp) };
   if (reason === "ProvisioningFailed" || reason === "FailedBinding") {
     return [{ ...of, words: `Its volume could not be made: ${whyNotMade(message)}`, hasFailed: true }];
   }

@@ -14,7 +14,7 @@ import type { Claim } from "./claim.ts";
 export async function releaseFromLostMachine(
   place: Place,
   name: string,
-  machineOf: Compute["machineOf"],
+  getMachine: Compute["getMachineState"],
 ): Promise<NodeRef | undefined> {
   const { client, paths } = place;
   const path = `${paths.pods}?labelSelector=${encodeURIComponent(`${archiveLabel}=${name}`)}`;
@@ -24,13 +24,13 @@ export async function releaseFromLostMachine(
     const { name: nodeName, uid } = node.metadata;
     if (holds(node, "Ready")) continue;
     const machine = { name: nodeName, uid, providerId: node.spec.providerID ?? null };
-    if ((await machineOf(machine)) !== "gone") {
+    if ((await getMachine(machine)) !== "gone") {
       waits = machine;
       continue;
     }
     const lost = pods.filter(({ spec }) => spec.nodeName === nodeName);
     // Read before the pods go: with the last of them goes a claim that is to be removed.
-    const volumes = await volumesOf(place, lost);
+    const volumes = await listVolumes(place, lost);
     await Promise.all(
       lost.map(({ metadata }) =>
         client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: 0 }),
@@ -45,7 +45,7 @@ function isOver({ status, spec }: Pod): boolean {
   return spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
-async function volumesOf({ client, paths }: Place, pods: readonly Pod[]): Promise<string[]> {
+async function listVolumes({ client, paths }: Place, pods: readonly Pod[]): Promise<string[]> {
   const names = pods.flatMap(({ spec }) =>
     (spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim ?? []),
   );

@@ -19,7 +19,7 @@ const defaultClass = "snapshot.storage.kubernetes.io/is-default-class";
  * The class by which volumes of this driver are backed up: the default one, and one by which a snapshot goes with its
  * object, where there are several. Undefined: the cluster makes no snapshots of them.
  */
-export async function snapshotClassOf(client: ApiClient, driver: string): Promise<string | undefined> {
+export async function findSnapshotClass(client: ApiClient, driver: string): Promise<string | undefined> {
   // A path of an API that is not there is answered by no object of the API server's, as a proxy would answer.
   const { groups } = await client.get<Groups>("/apis");
   if (!groups.some(({ versions }) => versions.some(({ groupVersion }) => groupVersion === snapshotApi))) {

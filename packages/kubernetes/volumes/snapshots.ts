@@ -4,12 +4,12 @@ import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { inWords } from "../client/in-words.ts";
 import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
-import { annotation, claimOf, deploymentLabels, label, labelValue } from "../names.ts";
+import { annotation, deploymentLabels, label, labelValue, parseClaimId } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
-import { timeOf } from "../status/end-reason.ts";
+import { parseTime } from "../status/end-reason.ts";
 import { readClaim, readVolume } from "./claim.ts";
-import { snapshotApi, snapshotClassOf } from "./snapshot-class.ts";
+import { findSnapshotClass, snapshotApi } from "./snapshot-class.ts";
 
 export type Snapshots = Pick<
   Volumes,
@@ -34,7 +34,7 @@ const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attem
 /** Backups of claims as VolumeSnapshots of their namespace (docs/architecture/kubernetes.md). */
 export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
   const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
-  const shown = (snapshot: Snapshot) => snapshotOf(snapshot, now(), patienceMs);
+  const shown = (snapshot: Snapshot) => toSnapshot(snapshot, now(), patienceMs);
   return {
     createSnapshot: async (volumeId, tags) => shown(await createSnapshot(place, volumeId, tags)),
     listSnapshots: async (volumeId) => (await listSnapshots(place, volumeId)).map(shown),
@@ -52,8 +52,8 @@ export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Sna
  * Shows the creation of the object as the point in time. Nothing writes to the volume of a backup until that is ready. The
  * controller cuts a snapshot on demand a moment later (`status.creationTime`), and holds what was written until then.
  */
-function snapshotOf({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
-  const at = timeOf(metadata.creationTimestamp) ?? now;
+function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
+  const at = parseTime(metadata.creationTimestamp) ?? now;
   const hasFailed = status?.error != null && now - at >= patienceMs;
   const open = hasFailed ? "failed" : "pending";
   const { [annotation.name]: name, [mark.disk]: disk, [mark.attempt]: attempt } = metadata.annotations ?? {};
@@ -64,7 +64,7 @@ function snapshotOf({ metadata, status }: Snapshot, now: number, patienceMs: num
     ...(key !== undefined && { key }),
   };
   return {
-    id: idOf(metadata),
+    id: formatId(metadata),
     state: status?.readyToUse === true ? "completed" : open,
     at,
     tags: { ...tags, ...(attempt !== undefined && { attempt }) },
@@ -76,15 +76,15 @@ async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags
   const claim = await readClaim(place, volumeId);
   if (!claim) throw new Error(`No volume ${volumeId}`);
   const driver = (await readVolume(place, claim))?.spec.csi?.driver;
-  const name = nameOf(volumeId, tags.attempt);
+  const name = formatName(volumeId, tags.attempt);
   const deadline = place.client.deadline();
   try {
-    const className = driver && (await snapshotClassOf(place.client, driver));
+    const className = driver && (await findSnapshotClass(place.client, driver));
     if (!className) throw new VolumeRefused("The cluster makes no snapshots of this volume");
     const { labels, annotations } = tagged(tags);
     const metadata = {
       name,
-      labels: { ...deploymentLabels(place.deployment), [mark.volume]: uidOf(volumeId), ...labels },
+      labels: { ...deploymentLabels(place.deployment), [mark.volume]: formatUid(volumeId), ...labels },
       annotations: { ...annotations, [mark.attempt]: tags.attempt },
     };
     const spec = { volumeSnapshotClassName: className, source: { persistentVolumeClaimName: claim.metadata.name } };
@@ -101,8 +101,8 @@ async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags
 
 /** Every one that is not being removed. */
 async function listSnapshots(place: Place, volumeId: string): Promise<readonly Snapshot[]> {
-  if (!claimOf(volumeId)) return [];
-  const labels = { ...deploymentLabels(place.deployment), [mark.volume]: uidOf(volumeId) };
+  if (!parseClaimId(volumeId)) return [];
+  const labels = { ...deploymentLabels(place.deployment), [mark.volume]: formatUid(volumeId) };
   const selector = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   const path = `${place.paths.snapshots}?labelSelector=${encodeURIComponent(selector.join(","))}`;
   try {
@@ -120,7 +120,7 @@ async function listOwnedSnapshots(place: Place): Promise<Owned[]> {
   const selector = encodeURIComponent([...labels, mark.volume].join(","));
   const keep = ({ metadata }: Snapshot): Owned[] => {
     if (metadata.deletionTimestamp !== undefined) return [];
-    return [{ id: idOf(metadata), key: metadata.annotations?.[annotation.key] ?? null }];
+    return [{ id: formatId(metadata), key: metadata.annotations?.[annotation.key] ?? null }];
   };
   try {
     const path = `${place.paths.snapshots}?labelSelector=${selector}`;
@@ -151,7 +151,7 @@ async function readSnapshot(place: Place, id: string): Promise<Snapshot | undefi
 }
 
 /** Of one that is there and complete: the object's name, for a claim that is made of it. */
-export async function readyNameOf(place: Place, id: string): Promise<string | undefined> {
+export async function findReadyName(place: Place, id: string): Promise<string | undefined> {
   const snapshot = await readSnapshot(place, id);
   const isReady = snapshot?.status?.readyToUse === true && snapshot.metadata.deletionTimestamp === undefined;
   return isReady ? snapshot.metadata.name : undefined;
@@ -195,14 +195,14 @@ function tagged({ name, disk, key }: Pick<SnapshotTags, "name" | "disk" | "key">
   };
 }
 
-function nameOf(volumeId: string, attempt: string): string {
+function formatName(volumeId: string, attempt: string): string {
   return `backup-${createHash("sha256").update(`${volumeId}\n${attempt}`).digest("hex").slice(0, 40)}`;
 }
 
-function idOf({ name, uid }: Snapshot["metadata"]): string {
+function formatId({ name, uid }: Snapshot["metadata"]): string {
   return `${name}.${uid}`;
 }
 
-function uidOf(volumeId: string): string {
-  return claimOf(volumeId)?.uid ?? "";
+function formatUid(volumeId: string): string {
+  return parseClaimId(volumeId)?.uid ?? "";
 }

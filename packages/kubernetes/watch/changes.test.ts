@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { followRuns } from "./changes.ts";
 import { knownPods } from "./known-pods.ts";
 
@@ -38,7 +38,7 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   client = apiClient(server.access);
   const ending = new AbortController();
   const knownValue = knownPods();
-  const place = { client, paths: pathsOf("environments"), deployment: "one", known: knownValue };
+  const place = { client, paths: buildPaths("environments"), deployment: "one", known: knownValue };
   const changes = followRuns(place, ending.signal, from);
   const seen: string[] = [];
   const reached: string[] = [];
@@ -56,9 +56,9 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
         else reached.push(change.upTo);
       }
     })(),
-    tell: async (...events: Events) => void (await watch.promise).write(linesOf(events)),
-    tellNodes: async (...events: Events) => void (await nodeWatch.promise).write(linesOf(events)),
-    tellJobs: async (...events: Events) => void (await jobWatch.promise).write(linesOf(events)),
+    tell: async (...events: Events) => void (await watch.promise).write(formatLines(events)),
+    tellNodes: async (...events: Events) => void (await nodeWatch.promise).write(formatLines(events)),
+    tellJobs: async (...events: Events) => void (await jobWatch.promise).write(formatLines(events)),
     async until(count: number) {
       while (seen.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
     },
@@ -67,7 +67,7 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
 
 type Events = readonly (readonly [string, object])[];
 
-function linesOf(events: Events): string {
+function formatLines(events: Events): string {
   return events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`).join("");
 }
 
@@ -79,7 +79,7 @@ const conditions = (...types: readonly string[]) => ({
   conditions: types.map((type) => ({ type, status: "True" })),
 });
 
-const podOf = (digit: string, status: object = conditions(), metadata: object = {}) => ({
+const buildPod = (digit: string, status: object = conditions(), metadata: object = {}) => ({
   metadata: {
     name: `${digits(digit)}-r1-0`,
     uid: `pod-${digit}`,
@@ -95,16 +95,16 @@ const podOf = (digit: string, status: object = conditions(), metadata: object = 
 
 describe("the changes of runs", () => {
   it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
-    const { seen, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const { seen, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
     const ready = conditions("Initialized", "Ready");
 
     await tell(
-      ["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })],
-      ["MODIFIED", podOf("b", ready, { resourceVersion: "7" })],
-      ["MODIFIED", podOf("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
-      ["MODIFIED", podOf("b", ready, { resourceVersion: "9", deletionTimestamp: "2026-01-01T00:00:00Z" })],
-      ["DELETED", podOf("b", ready, { resourceVersion: "10", deletionTimestamp: "2026-01-01T00:00:00Z" })],
-      ["ADDED", podOf("c", conditions(), { resourceVersion: "11" })],
+      ["MODIFIED", buildPod("a", conditions("Initialized"), { resourceVersion: "6" })],
+      ["MODIFIED", buildPod("b", ready, { resourceVersion: "7" })],
+      ["MODIFIED", buildPod("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
+      ["MODIFIED", buildPod("b", ready, { resourceVersion: "9", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["DELETED", buildPod("b", ready, { resourceVersion: "10", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["ADDED", buildPod("c", conditions(), { resourceVersion: "11" })],
     );
     await until(6);
     ending.abort();
@@ -114,33 +114,33 @@ describe("the changes of runs", () => {
   });
 
   it("show by which names pods are there, and are not any more", async () => {
-    const { known: knownValue, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
-    const nameOf = (digit: string) => knownValue.onlyOf({ uid: digits(digit), run: 1 });
+    const { known: knownValue, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
+    const findName = (digit: string) => knownValue.findOnlyPod({ uid: digits(digit), run: 1 });
 
     await until(2);
-    const listed = ["a", "b", "c"].map(nameOf);
+    const listed = ["a", "b", "c"].map(findName);
     const gone = { resourceVersion: "7", deletionTimestamp: "2026-01-01T00:00:00Z" };
-    await tell(["ADDED", podOf("c", conditions(), { resourceVersion: "6" })], ["DELETED", podOf("b", {}, gone)]);
+    await tell(["ADDED", buildPod("c", conditions(), { resourceVersion: "6" })], ["DELETED", buildPod("b", {}, gone)]);
     await until(4);
     ending.abort();
     await ended;
 
     const [a, b, c] = ["a", "b", "c"].map((digit) => `${digits(digit)}-r1-0`);
     expect(listed).toEqual([a, b, undefined]);
-    expect(["a", "b", "c"].map(nameOf)).toEqual([a, undefined, c]);
+    expect(["a", "b", "c"].map(findName)).toEqual([a, undefined, c]);
   });
 
   it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {
     const unbound = (message: string) => {
       const why = { type: "PodScheduled", status: "False", message };
-      return { ...podOf("a", { phase: "Pending", conditions: [why] }), spec: {} };
+      return { ...buildPod("a", { phase: "Pending", conditions: [why] }), spec: {} };
     };
-    const { seen, tell, until, ending, ended } = await opened([{ ...podOf("a", { phase: "Pending" }), spec: {} }]);
+    const { seen, tell, until, ending, ended } = await opened([{ ...buildPod("a", { phase: "Pending" }), spec: {} }]);
 
     await tell(
       ["MODIFIED", unbound("0/3 nodes are available")],
       ["MODIFIED", unbound("0/4 nodes are available")],
-      ["ADDED", podOf("b")],
+      ["ADDED", buildPod("b")],
     );
     await until(3);
     ending.abort();
@@ -153,12 +153,12 @@ describe("the changes of runs", () => {
     const spec = { nodeName: "one", containers: [{ command: ["/.berth/supervisor", "run", "--gated"] }] };
     const gated = (state: object) => {
       const containerStatuses = [{ name: "main", state, started: false }];
-      return { ...podOf("a", { phase: "Pending", containerStatuses, conditions: [] }), spec };
+      return { ...buildPod("a", { phase: "Pending", containerStatuses, conditions: [] }), spec };
     };
     const waiting = gated({ waiting: { reason: "PodInitializing" } });
     const { seen, tell, until, ending, ended } = await opened([waiting]);
 
-    await tell(["MODIFIED", gated({ running: {} })], ["ADDED", podOf("b")]);
+    await tell(["MODIFIED", gated({ running: {} })], ["ADDED", buildPod("b")]);
     await until(3);
     ending.abort();
     await ended;
@@ -171,13 +171,13 @@ describe("the changes of runs", () => {
     const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };
     const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
 
-    await tell(["ADDED", { ...podOf("a", { phase: "Pending" }), spec: {} }], ["ADDED", podOf("b")]);
+    await tell(["ADDED", { ...buildPod("a", { phase: "Pending" }), spec: {} }], ["ADDED", buildPod("b")]);
     await until(1);
-    await tell(["MODIFIED", podOf("a", over)]);
+    await tell(["MODIFIED", buildPod("a", over)]);
     await until(2);
-    await tell(["MODIFIED", podOf("a", over, going)], ["MODIFIED", podOf("b", conditions(), going)]);
+    await tell(["MODIFIED", buildPod("a", over, going)], ["MODIFIED", buildPod("b", conditions(), going)]);
     await until(3);
-    await tell(["DELETED", podOf("a", over, going)]);
+    await tell(["DELETED", buildPod("a", over, going)]);
     await until(4);
     ending.abort();
     await ended;
@@ -187,10 +187,10 @@ describe("the changes of runs", () => {
 
   it("tell that a Job is gone only where no pod of it is there, that will be told of itself", async () => {
     const job = (digit: string, status: object = {}) => ({
-      ...podOf(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
+      ...buildPod(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
       spec: {},
     });
-    const { seen, tell, tellJobs, upTo, until, ending, ended } = await opened([podOf("a")]);
+    const { seen, tell, tellJobs, upTo, until, ending, ended } = await opened([buildPod("a")]);
     await until(1);
 
     const version = (object: ReturnType<typeof job>, resourceVersion: string) => ({
@@ -202,10 +202,10 @@ describe("the changes of runs", () => {
     await until(2);
     await tell([
       "MODIFIED",
-      podOf("a", conditions(), { resourceVersion: "9", ownerReferences: [], generateName: `${digits("a")}-r1-` }),
+      buildPod("a", conditions(), { resourceVersion: "9", ownerReferences: [], generateName: `${digits("a")}-r1-` }),
     ]);
     await until(3);
-    await tell(["DELETED", podOf("a", conditions(), { resourceVersion: "10" })], ["BOOKMARK", mark("11")]);
+    await tell(["DELETED", buildPod("a", conditions(), { resourceVersion: "10" })], ["BOOKMARK", mark("11")]);
     await upTo("8.11");
     ending.abort();
     await ended;
@@ -214,7 +214,7 @@ describe("the changes of runs", () => {
   });
 
   it("tell of the runs on a node whose object is deleted, and of no other change of a node", async () => {
-    const { seen, tellNodes, until, ending, ended } = await opened([podOf("a")]);
+    const { seen, tellNodes, until, ending, ended } = await opened([buildPod("a")]);
     const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
     await until(1);
 
@@ -243,12 +243,12 @@ describe("the changes of runs", () => {
     client = apiClient(server.access);
     const ending = new AbortController();
     const log = { warn: (event: string) => refused.resolve(event) };
-    const place = { client, paths: pathsOf("environments"), deployment: "one", log };
+    const place = { client, paths: buildPaths("environments"), deployment: "one", log };
     const changes = runsAmong(followRuns(place, ending.signal));
     const next = changes.next();
 
     const event = await refused.promise;
-    (await watch.promise).write(linesOf([["ADDED", podOf("a")]]));
+    (await watch.promise).write(formatLines([["ADDED", buildPod("a")]]));
     const { value } = await next;
     ending.abort();
 
@@ -257,9 +257,9 @@ describe("the changes of runs", () => {
   });
 
   it("tell of nothing that only carries the labels of a run", async () => {
-    const { seen, tell, until, ending, ended } = await opened([podOf("a", {}, { ownerReferences: [] })]);
+    const { seen, tell, until, ending, ended } = await opened([buildPod("a", {}, { ownerReferences: [] })]);
 
-    await tell(["ADDED", podOf("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", podOf("e")]);
+    await tell(["ADDED", buildPod("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", buildPod("e")]);
     await until(1);
     ending.abort();
     await ended;
@@ -275,7 +275,7 @@ describe("the changes of runs", () => {
       if (!request.url?.includes("watch=1")) {
         return answerJson(response, {
           metadata: { resourceVersion: "1" },
-          items: isPods ? [podOf("a"), podOf("b")] : [],
+          items: isPods ? [buildPod("a"), buildPod("b")] : [],
         });
       }
       response.writeHead(200).flushHeaders();
@@ -283,13 +283,13 @@ describe("the changes of runs", () => {
     });
     client = apiClient(server.access);
     const ending = new AbortController();
-    const place = { client, paths: pathsOf("environments"), deployment: "one" };
+    const place = { client, paths: buildPaths("environments"), deployment: "one" };
     const changes = runsAmong(followRuns(place, ending.signal));
     const first = await changes.next();
     const seen = Array.from({ length: 20 }, (_, at) => {
       const status = at % 2 === 0 ? conditions("Ready") : conditions();
       const version = { resourceVersion: String(10 + at) };
-      return ["a", "b"].map((digit) => JSON.stringify({ type: "MODIFIED", object: podOf(digit, status, version) }));
+      return ["a", "b"].map((digit) => JSON.stringify({ type: "MODIFIED", object: buildPod(digit, status, version) }));
     });
 
     (await watched[0]?.promise)?.end(`${seen.flat().join("\n")}\n`);
@@ -304,21 +304,24 @@ describe("the changes of runs", () => {
   });
 
   it("say up to where all was told, and go on from there without a list, or with all where that is forgotten", async () => {
-    const { seen, upTo, tell, until, ending, ended } = await opened([podOf("a")]);
+    const { seen, upTo, tell, until, ending, ended } = await opened([buildPod("a")]);
     await until(1);
-    await tell(["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })], ["BOOKMARK", mark("9")]);
+    await tell(
+      ["MODIFIED", buildPod("a", conditions("Initialized"), { resourceVersion: "6" })],
+      ["BOOKMARK", mark("9")],
+    );
     await upTo("1.9");
     ending.abort();
     await ended;
     await closeAll();
-    const next = await opened([podOf("a"), podOf("b")], { from: "1.9", version: "20" });
-    await next.tell(["ADDED", podOf("c", conditions(), { resourceVersion: "21" })]);
+    const next = await opened([buildPod("a"), buildPod("b")], { from: "1.9", version: "20" });
+    await next.tell(["ADDED", buildPod("c", conditions(), { resourceVersion: "21" })]);
     await next.upTo("1.21");
     next.ending.abort();
     await next.ended;
     const lists = server.requests.filter(({ url = "" }) => !/watch=1|limit=1$/.test(url));
     await closeAll();
-    const restored = await opened([podOf("a"), podOf("b")], { from: "9.21", version: "20" });
+    const restored = await opened([buildPod("a"), buildPod("b")], { from: "9.21", version: "20" });
     await restored.upTo("9.20");
     restored.ending.abort();
     await restored.ended;
@@ -335,7 +338,7 @@ describe("the changes of runs", () => {
     const seen: RunRef[] = [];
     const following = async () => {
       const changes = followRuns(
-        { client, paths: pathsOf("environments"), deployment: "one" },
+        { client, paths: buildPaths("environments"), deployment: "one" },
         new AbortController().signal,
       );
       for await (const ref of runsAmong(changes)) seen.push(ref);

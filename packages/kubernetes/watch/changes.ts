@@ -1,10 +1,10 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { isRunning } from "../access/gate.ts";
-import { everyRunOf, nameOfRun, runOf } from "../names.ts";
+import { everyRunSelector, findRun, nameOfRun } from "../names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
-import { verdictOf } from "../runs/run-end.ts";
-import { machineStatusOf } from "../status/machine-status.ts";
+import { findVerdict } from "../runs/run-end.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 import { followDeletedNodes } from "./deleted-nodes.ts";
 import type { KnownPods } from "./known-pods.ts";
 import { type Follower, follow } from "./watch.ts";
@@ -20,17 +20,17 @@ export async function* followRuns(
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
   const { client, paths, deployment, known: knownValue } = place;
-  const everyRun = everyRunOf(deployment);
+  const everyRun = everyRunSelector(deployment);
   const changed = changedRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
-  const [jobs, pods] = versionsOf(from);
-  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade, known: knownValue }, changed);
+  const [jobs, pods] = listVersions(from);
+  const podFollower = runFollower<Pod>("Pod", { getMark: podMark, isFresh: isJustMade, known: knownValue }, changed);
   // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
   const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
     "Job",
-    { markOf: jobMark, isFresh: hasNoVerdict, isCovered: isCoveredByPods },
+    { getMark: jobMark, isFresh: hasNoVerdict, isCovered: isCoveredByPods },
     changed,
   );
   const watching = [
@@ -47,7 +47,7 @@ export async function* followRuns(
 }
 
 /** Splits `from` into the versions of Jobs and of pods, which are watched separately; empty where it is not of this form. */
-function versionsOf(from: string | undefined): readonly [jobs?: string, pods?: string] {
+function listVersions(from: string | undefined): readonly [jobs?: string, pods?: string] {
   const [, jobs, pods] = /^(\d+)\.(\d+)$/.exec(from ?? "") ?? [];
   return jobs && pods ? [jobs, pods] : [];
 }
@@ -62,7 +62,7 @@ interface Marked {
 }
 
 interface Marking<Item> {
-  markOf(item: Item): string;
+  getMark(item: Item): string;
   isFresh(item: Item): boolean;
   /** Whether its deletion is not emitted, since that of something else of its run is. */
   isCovered?(item: Marked): boolean;
@@ -72,7 +72,7 @@ interface Marking<Item> {
 
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
-  { markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
+  { getMark: markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
   { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
   const knownMarkeds = new Map<string, Marked>();
@@ -106,7 +106,7 @@ function runFollower<Item extends KubeObject>(
     keep: (item) => ({
       uid: item.metadata.uid,
       name: item.metadata.name,
-      ref: runOf(item, kind),
+      ref: findRun(item, kind),
       mark: markOf(item),
       isFresh: isFresh(item),
     }),
@@ -126,13 +126,13 @@ function runFollower<Item extends KubeObject>(
 }
 
 function jobMark(job: Job): string {
-  const verdict = verdictOf(job)?.type;
+  const verdict = findVerdict(job)?.type;
   // SuccessCriteriaMet precedes Complete, which adds nothing.
   return JSON.stringify([isDeleted(job), verdict === "SuccessCriteriaMet" ? "Complete" : verdict]);
 }
 
 function hasNoVerdict(job: Job): boolean {
-  return !isDeleted(job) && verdictOf(job) === undefined;
+  return !isDeleted(job) && findVerdict(job) === undefined;
 }
 
 /**
@@ -140,7 +140,7 @@ function hasNoVerdict(job: Job): boolean {
  * command has ended is not emitted.
  */
 function podMark(pod: Pod): string {
-  const { state, reason, end, deleted } = machineStatusOf(pod);
+  const { state, reason, end, deleted } = toMachineStatus(pod);
   const why = state === "unbound" ? reason !== null : reason;
   const { nodeName } = pod.spec;
   const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
@@ -151,7 +151,7 @@ function podMark(pod: Pod): string {
 }
 
 function isJustMade(pod: Pod): boolean {
-  const { state, reason } = machineStatusOf(pod);
+  const { state, reason } = toMachineStatus(pod);
   return state === "unbound" && reason === null && !isDeleted(pod);
 }
 

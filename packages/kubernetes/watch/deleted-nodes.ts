@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunRef } from "#core/ports/compute.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { everyRunOf, runOf } from "../names.ts";
+import { everyRunSelector, findRun } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import type { Place } from "../runs/read-run.ts";
 import { nodeKeptMs } from "./recent-nodes.ts";
@@ -57,8 +57,8 @@ async function emitRuns(
   if (signal.aborted) return;
   const selector = `fieldSelector=${encodeURIComponent(`spec.nodeName=${node}`)}`;
   try {
-    const path = `${paths.pods}?${everyRunOf(deployment)}&${selector}`;
-    const { items } = await client.list(path, (pod: Pod) => [runOf(pod, "Pod")], { part: "metadata" });
+    const path = `${paths.pods}?${everyRunSelector(deployment)}&${selector}`;
+    const { items } = await client.list(path, (pod: Pod) => [findRun(pod, "Pod")], { part: "metadata" });
     for (const ref of items) if (ref) emit(ref);
   } catch (error) {
     log?.warn("cannot list the runs on a deleted node", { node, error: String(error) });

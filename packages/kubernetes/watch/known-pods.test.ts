@@ -1,19 +1,19 @@
 import { expect, it } from "vitest";
 import { knownPods } from "./known-pods.ts";
 
-const idOf = (n: number) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 });
+const getId = (n: number) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 });
 
 it("names the pod of a run for as long as it is the only one that was shown", () => {
   const knownValue = knownPods();
-  const seen = [knownValue.onlyOf(idOf(1))];
+  const seen = [knownValue.findOnlyPod(getId(1))];
 
   for (const name of ["a", "a", "b"]) {
-    knownValue.add(idOf(1), name);
-    seen.push(knownValue.onlyOf(idOf(1)));
+    knownValue.add(getId(1), name);
+    seen.push(knownValue.findOnlyPod(getId(1)));
   }
   for (const name of ["a", "b"]) {
-    knownValue.remove(idOf(1), name);
-    seen.push(knownValue.onlyOf(idOf(1)));
+    knownValue.remove(getId(1), name);
+    seen.push(knownValue.findOnlyPod(getId(1)));
   }
 
   expect(seen).toEqual([undefined, "a", "a", undefined, "b", undefined]);
@@ -21,10 +21,15 @@ it("names the pod of a run for as long as it is the only one that was shown", ()
 
 it("keeps the runs whose pods were shown last, 20,000 of them", () => {
   const knownValue = knownPods();
-  for (let n = 0; n < 20_000; n += 1) knownValue.add(idOf(n), `pod-${n}`);
+  for (let n = 0; n < 20_000; n += 1) knownValue.add(getId(n), `pod-${n}`);
 
-  knownValue.add(idOf(0), "pod-0");
-  knownValue.add(idOf(20_000), "pod-20000");
+  knownValue.add(getId(0), "pod-0");
+  knownValue.add(getId(20_000), "pod-20000");
 
-  expect([0, 1, 2, 20_000].map((n) => knownValue.onlyOf(idOf(n)))).toEqual(["pod-0", undefined, "pod-2", "pod-20000"]);
+  expect([0, 1, 2, 20_000].map((n) => knownValue.findOnlyPod(getId(n)))).toEqual([
+    "pod-0",
+    undefined,
+    "pod-2",
+    "pod-20000",
+  ]);
 });

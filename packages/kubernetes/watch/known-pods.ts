@@ -8,13 +8,13 @@ export interface KnownPods {
   add(id: RunId, name: string): void;
   remove(id: RunId, name: string): void;
   /** The only pod of a run that was shown and is not gone again; undefined: none was, or several were. */
-  onlyOf(id: RunId): string | undefined;
+  findOnlyPod(id: RunId): string | undefined;
 }
 
 /** Remembers for looks by which names they can ask for pods. */
 export function knownPods(): KnownPods {
   const podsByRun = new Map<string, readonly string[]>();
-  const othersOf = (run: string, name: string) => (podsByRun.get(run) ?? []).filter((podName) => podName !== name);
+  const listOthers = (run: string, name: string) => (podsByRun.get(run) ?? []).filter((podName) => podName !== name);
   const keep = (run: string, names: readonly string[]) => {
     podsByRun.delete(run);
     if (names.length > 0) podsByRun.set(run, names);
@@ -22,9 +22,9 @@ export function knownPods(): KnownPods {
     if (podsByRun.size > mostKept && oldest !== undefined) podsByRun.delete(oldest);
   };
   return {
-    add: (id, name) => keep(nameOfRun(id), [...othersOf(nameOfRun(id), name), name]),
-    remove: (id, name) => keep(nameOfRun(id), othersOf(nameOfRun(id), name)),
-    onlyOf(id) {
+    add: (id, name) => keep(nameOfRun(id), [...listOthers(nameOfRun(id), name), name]),
+    remove: (id, name) => keep(nameOfRun(id), listOthers(nameOfRun(id), name)),
+    findOnlyPod(id) {
       const [only, ...others] = podsByRun.get(nameOfRun(id)) ?? [];
       return others.length === 0 ? only : undefined;
     },

@@ -3,14 +3,14 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
 import type { RunId } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
-import { pathsOf } from "../paths.ts";
+import { buildPaths } from "../paths.ts";
 import { sharedLists } from "./shared-lists.ts";
 
 const runs = ["a", "b", "c"].map((digit) => ({ uid: digit.repeat(32), run: 1 }));
 const [first, second, third] = runs as [RunId, RunId, RunId];
 
 /** Job and pod of a run. */
-function objectsOf({ uid, run }: RunId) {
+function getObjects({ uid, run }: RunId) {
   const labels = { "berth/uid": uid, "berth/run": String(run) };
   const name = `${uid}-r${run}`;
   const common = { creationTimestamp: "2026-01-01T00:00:00Z", resourceVersion: "1", labels };
@@ -44,7 +44,7 @@ function listing() {
     return { items: (await promise).flatMap(keep), resourceVersion: "1" };
   };
   const client = { list } as unknown as ApiClient;
-  return { lists, client, timers, pass, shared: sharedLists(client, pathsOf("environments"), whenSlow) };
+  return { lists, client, timers, pass, shared: sharedLists(client, buildPaths("environments"), whenSlow) };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -53,9 +53,9 @@ it("asks once for all that is asked while a list is under way, and gives each qu
   const { lists, shared } = listing();
 
   const answers = runs.map((run) => shared.pods(run));
-  lists[0]?.answer([objectsOf(first).pod]);
+  lists[0]?.answer([getObjects(first).pod]);
   await settled();
-  lists[1]?.answer([objectsOf(third).pod, objectsOf(second).pod]);
+  lists[1]?.answer([getObjects(third).pod, getObjects(second).pod]);
 
   expect((await Promise.all(answers)).map((pods) => pods.map(({ metadata }) => metadata.name))).toEqual(
     runs.map(({ uid }) => [`${uid}-r1-x`]),
@@ -73,10 +73,10 @@ it("answers no question from a list that began before it", async () => {
   const after = shared.jobs(first);
   lists[0]?.answer([]);
   await settled();
-  lists[1]?.answer([objectsOf(first).job]);
+  lists[1]?.answer([getObjects(first).job]);
 
   expect(await before).toEqual([]);
-  expect(await after).toEqual([objectsOf(first).job]);
+  expect(await after).toEqual([getObjects(first).job]);
 });
 
 it("tells the runs of one environment apart", async () => {
@@ -87,9 +87,9 @@ it("tells the runs of one environment apart", async () => {
   const answers = [second, next].map((run) => shared.jobs(run));
   lists[0]?.answer([]);
   await settled();
-  lists[1]?.answer([objectsOf(next).job]);
+  lists[1]?.answer([getObjects(next).job]);
 
-  expect(await Promise.all(answers)).toEqual([[], [objectsOf(next).job]]);
+  expect(await Promise.all(answers)).toEqual([[], [getObjects(next).job]]);
   expect(lists[1]?.selector).toBe(`berth/uid in (${second.uid})`);
 });
 
@@ -104,10 +104,10 @@ it("fails those that shared a list that failed, and nobody after them", async ()
   lists[1]?.fail(new ApiUnreachable("GET jobs", "cut off"));
   const failed = await Promise.allSettled(sharing);
   await settled();
-  lists[2]?.answer([objectsOf(first).job]);
+  lists[2]?.answer([getObjects(first).job]);
 
   expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-  expect(await after).toEqual([objectsOf(first).job]);
+  expect(await after).toEqual([getObjects(first).job]);
 });
 
 it("asks for no more than 100 runs at once", async () => {
@@ -131,12 +131,12 @@ it("goes on without a list that is slow, by one that begins after the question",
   const before = lists.length;
 
   pass();
-  lists[1]?.answer([objectsOf(second).pod]);
+  lists[1]?.answer([getObjects(second).pod]);
 
-  expect(await waiting).toEqual([objectsOf(second).pod]);
+  expect(await waiting).toEqual([getObjects(second).pod]);
   const later = shared.pods(third);
-  lists[2]?.answer([objectsOf(third).pod]);
-  expect(await later).toEqual([objectsOf(third).pod]);
+  lists[2]?.answer([getObjects(third).pod]);
+  expect(await later).toEqual([getObjects(third).pod]);
   expect([before, lists.length]).toEqual([1, 3]);
 });
 
@@ -154,9 +154,9 @@ it("has no more than three lists under way, and goes on as soon as one of them e
   lists[0]?.fail(new ApiUnreachable("GET jobs", "timed out"));
   await expect(slow).rejects.toThrow("timed out");
   await settled();
-  lists[3]?.answer([objectsOf(second).job]);
+  lists[3]?.answer([getObjects(second).job]);
 
-  expect(await waiting).toEqual([objectsOf(second).job]);
+  expect(await waiting).toEqual([getObjects(second).job]);
   expect([before, lists.length]).toEqual([3, 4]);
 });
 
@@ -181,14 +181,14 @@ it("counts a list that was slow and has ended no more", async () => {
 
 it("is held by an API server that never answers a list for no longer than until that list is slow", async () => {
   const { lists, client } = listing();
-  const shared = sharedLists(client, pathsOf("environments"));
+  const shared = sharedLists(client, buildPaths("environments"));
   void shared.pods(first);
 
   const others = [second, third].map((run) => shared.pods(run));
   await expect.poll(() => lists.length).toBe(2);
-  lists[1]?.answer([objectsOf(second).pod]);
+  lists[1]?.answer([getObjects(second).pod]);
 
-  expect(await Promise.all(others)).toEqual([[objectsOf(second).pod], []]);
+  expect(await Promise.all(others)).toEqual([[getObjects(second).pod], []]);
 });
 
 it("refuses what is no run before it asks anybody", async () => {

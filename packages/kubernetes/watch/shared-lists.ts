@@ -1,6 +1,6 @@
 import type { ApiClient } from "../client/api-client.ts";
 import { askTogether, type WhenSlow } from "../client/ask-together.ts";
-import { nameOfRun, type RunId, runOf, selectorOf, selectorOfUids } from "../names.ts";
+import { findRun, nameOfRun, type RunId, runSelector, selectorOfUids } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 import { type AttachmentLists, attachmentLists } from "../volumes/attachment-lists.ts";
@@ -36,9 +36,9 @@ function sharedList<Item extends KubeObject>(
   listBy: ListBy<Item>,
   whenSlow: WhenSlow | undefined,
 ): (id: RunId) => Promise<readonly Item[]> {
-  const listOf = askTogether<RunId, readonly Item[]>(
+  const listFor = askTogether<RunId, readonly Item[]>(
     async (ids) => {
-      const { items } = await listBy(selectorOfAll(ids), (item) => (runOf(item, kind) ? [item] : []));
+      const { items } = await listBy(selectorOfAll(ids), (item) => (findRun(item, kind) ? [item] : []));
       const found = Map.groupBy(items, (item) => nameIn(item, kind));
       return (id) => found.get(nameOfRun(id)) ?? [];
     },
@@ -47,16 +47,16 @@ function sharedList<Item extends KubeObject>(
   return async (id) => {
     // Throws for what is no run, before anybody else would be refused with it.
     nameOfRun(id);
-    return listOf(id);
+    return listFor(id);
   };
 }
 
 function selectorOfAll(ids: readonly RunId[]): string {
   const [only, ...others] = ids;
-  return only && others.length === 0 ? selectorOf(only) : selectorOfUids([...new Set(ids.map(({ uid }) => uid))]);
+  return only && others.length === 0 ? runSelector(only) : selectorOfUids([...new Set(ids.map(({ uid }) => uid))]);
 }
 
 function nameIn(item: KubeObject, kind: "Job" | "Pod"): string {
-  const ref = runOf(item, kind);
+  const ref = findRun(item, kind);
   return ref ? nameOfRun(ref) : "";
 }

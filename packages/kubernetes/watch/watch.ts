@@ -117,8 +117,8 @@ async function* watchOnce<Item>(
   const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${from}`;
   const response = await client.open(withQuery(path, query), options.signal, options.metadataOnly && "metadata");
   try {
-    for await (const line of linesOf(response, options.silentMs ?? silentMs)) {
-      const event = eventOf<Item>(line, path);
+    for await (const line of listLines(response, options.silentMs ?? silentMs)) {
+      const event = toEvent<Item>(line, path);
       // What came after the signal is left to whoever goes on.
       if (options.signal.aborted) return;
       yield event;
@@ -131,7 +131,7 @@ async function* watchOnce<Item>(
 /** The store takes objects of a few MiB at most. */
 const longestLine = 16 * 1024 ** 2;
 
-async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
+async function* listLines(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
   // Joined once, when the line ends: joined at each part, an endless line costs the square of its length.
   let parts: string[] = [];
   let length = 0;
@@ -157,7 +157,7 @@ async function* linesOf(response: IncomingMessage, mostSilentMs: number): AsyncG
   }
 }
 
-function eventOf<Item>(line: string, path: string): WatchEvent<Item> {
+function toEvent<Item>(line: string, path: string): WatchEvent<Item> {
   const { type, object } = parsed(line);
   if (type !== "ERROR") return { type, object } as WatchEvent<Item>;
   const status = object as StatusBody & { readonly code?: number };

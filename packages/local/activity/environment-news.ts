@@ -27,16 +27,16 @@ export interface News {
  */
 export function tableWithNews(table: Table, since: number, waits: Waits, tell: (news: News) => void): Table {
   const shown = new Map<string, Shown>();
-  const nameOf = namesOf(table);
+  const formatName = createNameReader(table);
   let line = Promise.resolve();
   const read = (item: Stored) => {
     const environment = readable(item);
     if (environment) waits.saw(environment);
     else readWaits(waits.newsAfter(item));
-    const news = environment ? newsOf(environment, shownOf(shown, environment, since)) : [];
+    const news = environment ? listNews(environment, toShown(shown, environment, since)) : [];
     if (!environment || news.length === 0) return;
     line = line.then(async () => {
-      const name = await nameOf(environment);
+      const name = await formatName(environment);
       for (const each of news) tell({ ...each, name, id: shownId(environment) });
     });
   };
@@ -44,7 +44,7 @@ export function tableWithNews(table: Table, since: number, waits: Waits, tell: (
     if (!found) return;
     line = line.then(async () => {
       for (const { environment, at, words } of await found) {
-        tell({ at, words, tone: "plain", name: await nameOf(environment), id: shownId(environment) });
+        tell({ at, words, tone: "plain", name: await formatName(environment), id: shownId(environment) });
       }
     });
   };
@@ -62,7 +62,7 @@ export function tableWithNews(table: Table, since: number, waits: Waits, tell: (
 }
 
 /** Asks for the name of each owner once; an owner without a readable record is left out. */
-export function namesOf(table: Table): (environment: Environment) => Promise<string> {
+export function createNameReader(table: Table): (environment: Environment) => Promise<string> {
   const users = new Map<string, string>();
   return async ({ owner, name }) => {
     const knownUser = users.get(owner) ?? (await findUsername(table, owner));
@@ -95,7 +95,7 @@ function shownId({ id }: Environment): string {
 
 const mostRemembered = 10_000;
 
-function shownOf(shown: Map<string, Shown>, { uid, events, requests }: Environment, since: number): Shown {
+function toShown(shown: Map<string, Shown>, { uid, events, requests }: Environment, since: number): Shown {
   const shownBefore = shown.get(uid);
   if (shownBefore) return shownBefore;
   const earlier = events.timeline.filter(({ at }) => at < since).map(({ n }) => n);
@@ -117,7 +117,7 @@ function readable(item: Stored): Environment | undefined {
   }
 }
 
-function newsOf(environment: Environment, shown: Shown): Omit<News, "name" | "id">[] {
+function listNews(environment: Environment, shown: Shown): Omit<News, "name" | "id">[] {
   const { events, requests } = environment;
   const entries = events.timeline.filter(({ n }) => n > shown.entry);
   const closed = requests.list.filter((action) => action.completedAt !== null && !shown.actions.has(action.id));
@@ -125,10 +125,10 @@ function newsOf(environment: Environment, shown: Shown): Omit<News, "name" | "id
   for (const { id } of closed) shown.actions.add(id);
   return [
     ...entries.flatMap((entry) => {
-      const sentence = sentenceOf(environment, entry);
+      const sentence = findSentence(environment, entry);
       return sentence ? [{ at: entry.at, ...sentence }] : [];
     }),
-    ...closed.filter((action) => isNews(environment, action)).map((action) => answerOf(environment, action)),
+    ...closed.filter((action) => isNews(environment, action)).map((action) => toAnswer(environment, action)),
   ];
 }
 
@@ -140,7 +140,7 @@ function isNews({ end }: Environment, { kind, status }: Action): boolean {
 type Sentence = Pick<News, "words" | "tone">;
 
 /** Of an entry that says neither where it is now nor why, nothing. */
-function sentenceOf(environment: Environment, { n, phase, reason }: TimelineEntry): Sentence | undefined {
+function findSentence(environment: Environment, { n, phase, reason }: TimelineEntry): Sentence | undefined {
   const before = environment.events.timeline.find((entry) => entry.n === n - 1);
   const isOther = before?.phase !== phase;
   const phaseWords = isOther ? [n === 1 ? askedFor(environment) : nowIn(environment, phase)] : [];
@@ -167,7 +167,7 @@ function askedFor({ size: { gpus, pool, instanceType }, disk }: Environment): st
   return `queued: ${hardware}${disk ? `, disk ${disk.name}` : ""}`;
 }
 
-function answerOf({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {
+function toAnswer({ times: { endsAt } }: Environment, action: Action): Sentence & { readonly at: number } {
   const { kind, subject, status, reason, completedAt, requestedAt } = action;
   const at = completedAt ?? requestedAt;
   if (status === "failed") return { at, words: `${tried[kind]} failed: ${reason ?? "unknown"}`, tone: "bad" };

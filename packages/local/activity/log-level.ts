@@ -21,11 +21,11 @@ export function atLevel(log: Log, level: Config["LOG_LEVEL"]): Log {
 const levels = ["debug", "info", "warn", "error"] as const satisfies readonly Config["LOG_LEVEL"][];
 
 function isIdle(event: string, fields: Readonly<Record<string, unknown>> = {}): boolean {
-  return countsOf[event]?.every((name) => fields[name] === 0) ?? false;
+  return counts[event]?.every((name) => fields[name] === 0) ?? false;
 }
 
 /** Where all of these are 0, nothing was done. */
-const countsOf: Readonly<Record<string, readonly string[]>> = {
+const counts: Readonly<Record<string, readonly string[]>> = {
   plan: ["granted", "held", "waiting"],
   sweep: ["sent"],
 };

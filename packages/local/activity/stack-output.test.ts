@@ -4,7 +4,7 @@ import type { News } from "./environment-news.ts";
 
 const news: News = { at: 0, name: "developer/train", id: "", words: "failed", tone: "bad" };
 
-function outputOf(settings: Readonly<Record<string, string>>, isTTY = true) {
+function getOutput(settings: Readonly<Record<string, string>>, isTTY = true) {
   const written = { lines: "", notes: "" };
   const writer = (name: keyof typeof written) => ({
     write(text: string | Uint8Array) {
@@ -22,7 +22,7 @@ it.each([
   ["warn", false],
   ["error", false],
 ])("shows at %s what happens to environments: %s", (level, isShown) => {
-  const { written, output } = outputOf({ LOG_LEVEL: level });
+  const { written, output } = getOutput({ LOG_LEVEL: level });
 
   output.onNews?.(news);
 
@@ -35,7 +35,7 @@ it.each([
   [{ LOG_FORMAT: "json" }, true, "json"],
   [{ LOG_FORMAT: "text" }, false, "text"],
 ] as const)("with %j and a terminal (%s) writes %s", (settings, isTTY, format) => {
-  const { written, output } = outputOf(settings, isTTY);
+  const { written, output } = getOutput(settings, isTTY);
 
   output.log.error("look failed", { error: "x" });
   output.stopping([]);
@@ -50,7 +50,7 @@ it.each([
   [{ NO_COLOR: "1" }, true, false],
   [{ LOG_FORMAT: "text" }, false, false],
 ])("with %j and a terminal (%s) uses colors: %s", (settings, isTTY, hasColors) => {
-  const { written, output } = outputOf(settings, isTTY);
+  const { written, output } = getOutput(settings, isTTY);
 
   output.onNews?.(news);
 

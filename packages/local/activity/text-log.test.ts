@@ -5,14 +5,14 @@ const at = new Date(2026, 0, 20, 17, 52, 3).getTime();
 
 const answer = { at, name: "developer/train", id: "", words: "", tone: "plain" } as const;
 
-function logOf(options: Partial<TextLogOptions> = {}) {
+function getLog(options: Partial<TextLogOptions> = {}) {
   const lines: string[] = [];
   const log = textLog({ write: (line) => lines.push(line), hasColors: false, isDetailed: false, ...options });
   return { lines, log };
 }
 
 test("what happened to an environment is one plain line", () => {
-  const { lines, log } = logOf();
+  const { lines, log } = getLog();
 
   log.tell({ at, name: "developer/train", id: "", words: "active until 18:52", tone: "good" });
 
@@ -20,7 +20,7 @@ test("what happened to an environment is one plain line", () => {
 });
 
 test("its reason is read to the end, over several rows of a terminal, and its id is there", () => {
-  const { lines, log } = logOf({ columns: () => 80 });
+  const { lines, log } = getLog({ columns: () => 80 });
   const words =
     "failed: Disk 'data' is lost: the snapshot that it was to be made of is gone; delete or rename it, then submit again";
 
@@ -37,7 +37,7 @@ test("its reason is read to the end, over several rows of a terminal, and its id
 });
 
 test("a name that has the id in it is shown whole, and what there is no room for begins in the next row", () => {
-  const { lines, log } = logOf({ columns: () => 80 });
+  const { lines, log } = getLog({ columns: () => 80 });
   const id = "ws-my-project-developer-1795373252";
 
   log.tell({ ...answer, name: `developer/onmemos-${id}`, id, words: "active until 19:47" });
@@ -47,7 +47,7 @@ test("a name that has the id in it is shown whole, and what there is no room for
 
 test("takes no more than five rows, none of which is longer than the terminal is wide", () => {
   for (const width of [40, 80]) {
-    const { lines, log } = logOf({ columns: () => width });
+    const { lines, log } = getLog({ columns: () => width });
 
     for (const words of ["x".repeat(2_000), "xy ".repeat(700)]) log.tell({ ...answer, words });
     log.tell({ ...answer, name: `second/${"n".repeat(60)}1795278714`, id: "9e41c7d3", words: "x".repeat(200) });
@@ -62,7 +62,7 @@ test("takes no more than five rows, none of which is longer than the terminal is
 });
 
 test.each([undefined, 0])("where the width of a terminal is %s, it is one line", (width) => {
-  const { lines, log } = logOf({ columns: () => width });
+  const { lines, log } = getLog({ columns: () => width });
 
   log.tell({ ...answer, words: "x y ".repeat(500) });
 
@@ -70,7 +70,7 @@ test.each([undefined, 0])("where the width of a terminal is %s, it is one line",
 });
 
 test("a job without a name of its own is shown by the whole name of its pod", () => {
-  const { lines, log } = logOf({ columns: () => 80 });
+  const { lines, log } = getLog({ columns: () => 80 });
 
   log.tell({ at, name: "developer/gpu-dev-9e41c7d3", id: "", words: "failed", tone: "bad" });
 
@@ -78,7 +78,7 @@ test("a job without a name of its own is shown by the whole name of its pod", ()
 });
 
 test("colors stand where a terminal shows them", () => {
-  const { lines, log } = logOf({ hasColors: true });
+  const { lines, log } = getLog({ hasColors: true });
 
   log.tell({ at, name: "developer/train", id: "", words: "failed", tone: "bad" });
 
@@ -86,7 +86,7 @@ test("colors stand where a terminal shows them", () => {
 });
 
 test("no name, reason or error reaches the terminal as more than characters of one line", () => {
-  const { lines, log } = logOf();
+  const { lines, log } = getLog();
 
   log.tell({ at, name: "a\u001b[2J\u009b1mb", id: "\u001b[2K", words: "failed: x\r\ny\u202ez", tone: "bad" });
   log.error("look failed", { error: new Error("one\ntwo\u001b]0;title\u0007") });
@@ -96,7 +96,7 @@ test("no name, reason or error reaches the terminal as more than characters of o
 });
 
 test("what went wrong says why, and gives no secret away", () => {
-  const { lines, log } = logOf();
+  const { lines, log } = getLog();
 
   log.warn("step failed", { attempts: 2, error: "Error: no room", api_key: "hunter2" });
   log.error("look failed", { error: new TypeError("x is undefined") });
@@ -110,8 +110,8 @@ test("what went wrong says why, and gives no secret away", () => {
 });
 
 test("requests, looks, plans and a first failure are shown in detail only", () => {
-  const { lines, log } = logOf();
-  const detailed = logOf({ isDetailed: true });
+  const { lines, log } = getLog();
+  const detailed = getLog({ isDetailed: true });
 
   for (const each of [log, detailed.log]) {
     each.info("request", { status: 200 });
@@ -126,7 +126,7 @@ test("requests, looks, plans and a first failure are shown in detail only", () =
 });
 
 test("environments that a stack before this one left are mentioned", () => {
-  const { lines, log } = logOf();
+  const { lines, log } = getLog();
 
   log.info("runs found", { adopted: 2, over: 3, ended: 1 });
 

@@ -26,8 +26,9 @@ export interface TextLog extends Log {
 export function textLog({ write, hasColors, isDetailed, columns }: TextLogOptions): TextLog {
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
     hasColors ? styleText(format, text, { validateStream: false }) : text;
-  const line = (at: number, text: string) => write(`${style("dim", timeOf(at))}  ${text}\n`);
-  const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printableText(detailsOf(fields))}`);
+  const line = (at: number, text: string) => write(`${style("dim", formatTime(at))}  ${text}\n`);
+  const say = (words: string, fields: Fields = {}) =>
+    line(Date.now(), `${words}${printableText(formatDetails(fields))}`);
   return {
     tell: ({ at, name, id, words, tone }) => {
       // 0 is what a terminal says that does not know.
@@ -36,7 +37,7 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
       const hasId = whole.includes(id);
       const called = hasId || width === Number.POSITIVE_INFINITY ? whole : withoutMiddle(whole);
       const label = (hasId ? called : `${called} ${printableText(id)}`).padEnd(nameWidth);
-      const rows = rowsOf(printableText(words), width - timeWidth - label.length - 2, width - indent.length);
+      const rows = listRows(printableText(words), width - timeWidth - label.length - 2, width - indent.length);
       const color = ({ good: "green", bad: "red", plain: undefined } as const)[tone];
       const [first = "", ...others] = rows.map((row) => (color ? style(color, row) : row));
       line(at, [`${style("bold", label)}  ${first}`, ...others.map((row) => indent + row)].join("\n"));
@@ -69,7 +70,7 @@ function withoutMiddle(name: string): string {
 }
 
 /** A reason is read to its end, in as many rows of the terminal as it takes: at most five, for whatever users send. */
-function rowsOf(text: string, firstRoom: number, room: number): string[] {
+function listRows(text: string, firstRoom: number, room: number): string[] {
   const rows: string[] = firstRoom < leastWords && text.length > firstRoom ? [""] : [];
   let rest = text;
   while (rows.length < mostRows) {
@@ -93,26 +94,26 @@ function isFirstFailure(event: string, { attempts }: Fields): boolean {
   return event === "step failed" && attempts === 1;
 }
 
-function timeOf(at: number): string {
+function formatTime(at: number): string {
   return new Date(at).toTimeString().slice(0, 8);
 }
 
 /** `why` first, then the rest as it would stand in JSON. */
-function detailsOf(fields: Fields): string {
+function formatDetails(fields: Fields): string {
   const { error, why, reason, ...rest } = redacted(fields) as Record<string, unknown>;
-  const causes = [error, why, reason].filter((cause) => cause !== undefined).map(causeOf);
+  const causes = [error, why, reason].filter((cause) => cause !== undefined).map(getCause);
   const details = Object.entries(rest).flatMap(([name, value]) =>
-    value === undefined ? [] : `${name}=${textOf(value)}`,
+    value === undefined ? [] : `${name}=${formatText(value)}`,
   );
   return `${causes.map((cause) => `: ${cause}`).join("")}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }
 
 /** Of an error its message; its stack is in JSON. */
-function causeOf(cause: unknown): string {
+function getCause(cause: unknown): string {
   const { name, message } = Object(cause) as { readonly name?: unknown; readonly message?: unknown };
-  return typeof message === "string" ? `${name ?? "Error"}: ${message}` : textOf(cause);
+  return typeof message === "string" ? `${name ?? "Error"}: ${message}` : formatText(cause);
 }
 
-function textOf(value: unknown): string {
+function formatText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
 }

@@ -5,9 +5,9 @@ import { drainPool } from "#core/pools/admission/admission.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
-import { waitsOf } from "./waiting-news.ts";
+import { createWaits } from "./waiting-news.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -20,9 +20,9 @@ async function tellingWorld(stored = memoryTable()) {
   const news: News[] = [];
   let begun: MemoryWorld | undefined;
   const clock = { now: () => begun?.clock.now() ?? 0 } as Clock;
-  const waits = waitsOf({ table: stored, clock }, testSettings());
+  const waits = createWaits({ table: stored, clock }, testSettings());
   const table = tableWithNews(stored, 0, waits, (each) => news.push(each));
-  const world = await memoryWorld({ table, nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ table, nodes: newNodes({ h100: 1 }) });
   begun = world;
   const submit = (id: string, size: { pool?: string } = {}) =>
     createEnvironment(world.as("alice"), newEnvironment(id, size));
@@ -115,7 +115,7 @@ test("so is a place that is half of what it was, where nobody knows a start", as
 
 test("who waited before anybody listened is told as well", async () => {
   const stored = memoryTable();
-  const earlier = await memoryWorld({ table: stored, nodes: nodesOf({ h100: 1 }) });
+  const earlier = await memoryWorld({ table: stored, nodes: newNodes({ h100: 1 }) });
   for (const id of ["one", "two"]) {
     await createEnvironment(earlier.as("alice"), newEnvironment(id));
     await earlier.advance(15_000);
@@ -130,7 +130,7 @@ test("who waited before anybody listened is told as well", async () => {
 test("a table that does not answer costs no other news", async () => {
   const table = memoryTable();
   const broken = { ...table, getMany: async () => Promise.reject(new Error("away")) };
-  const waits = waitsOf({ table: broken, clock: { now: () => 0 } as Clock }, testSettings());
+  const waits = createWaits({ table: broken, clock: { now: () => 0 } as Clock }, testSettings());
 
   expect(await waits.newsAfter({ pk: "forecast#h100", sk: "-" })).toEqual([]);
   expect(waits.newsAfter({ pk: "forecast#h100#3", sk: "-" })).toBeUndefined();

@@ -36,7 +36,7 @@ const LEAST_PAUSE_MS = 60_000;
  * One that waits has news when a forecast first knows of it, some seconds after it came at most, and once a minute at
  * most where that is another kind of reason, another start, or another place: a plan comes far more often than either.
  */
-export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings: WaitSettings): Waits {
+export function createWaits(ctx: Pick<Context<"table">, "table" | "clock">, settings: WaitSettings): Waits {
   const followed = new Map<string, { environment: Environment; last?: Snapshot }>();
 
   function saw(environment: Environment): void {
@@ -46,7 +46,7 @@ export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings
       followed.set(uid, { ...followed.get(uid), environment });
   }
 
-  async function newsOf(pool: string): Promise<WaitingNews[]> {
+  async function listNews(pool: string): Promise<WaitingNews[]> {
     const waiting = [...followed.values()]
       .map(({ environment }) => environment)
       .filter(({ size }) => size.pool === pool);
@@ -56,10 +56,10 @@ export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings
       const followedJob = followed.get(environment.uid);
       const said = advice.get(environment.uid);
       if (!followedJob || !said || !(said.place || said.farBack)) return [];
-      const snapshot = snapshotOf(said, now);
+      const snapshot = toSnapshot(said, now);
       if (followedJob.last && !isNews(followedJob.last, snapshot)) return [];
       followedJob.last = snapshot;
-      return [{ environment, at: now, words: wordsOf(environment, said, settings) }];
+      return [{ environment, at: now, words: formatWords(environment, said, settings) }];
     });
   }
 
@@ -68,7 +68,7 @@ export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings
     newsAfter({ pk }) {
       const pool = poolTypes.find((type) => forecastKey(type, null).pk === pk);
       // Nothing hangs on it, and the next forecast comes within a minute.
-      return pool === undefined ? undefined : newsOf(pool).catch(() => []);
+      return pool === undefined ? undefined : listNews(pool).catch(() => []);
     },
   };
 }
@@ -91,18 +91,18 @@ const kinds: Readonly<Partial<Record<ReasonCode, string>>> = {
   elsewhere: "turn",
 };
 
-function snapshotOf({ place, start, lateSince }: WaitAdvice, at: number): Snapshot {
+function toSnapshot({ place, start, lateSince }: WaitAdvice, at: number): Snapshot {
   const kind = place ? (kinds[place.code] ?? place.code) : "turn";
   const isLate = lateSince !== undefined;
   return {
     at,
     kind: `${kind}${isLate ? ", late" : ""}`,
     position: place?.position ?? 0,
-    startsAt: startOf({ place, start }),
+    startsAt: findStart({ place, start }),
   };
 }
 
-function startOf({ place, start }: Pick<WaitAdvice, "place" | "start">): number | null {
+function findStart({ place, start }: Pick<WaitAdvice, "place" | "start">): number | null {
   return (start ? start.p50 : place?.startsAt) ?? null;
 }
 
@@ -124,8 +124,8 @@ function isOtherPlace(last: number, now: number): boolean {
   return now !== last && (now * 2 <= last || now >= last * 2);
 }
 
-function wordsOf(environment: Environment, advice: WaitAdvice, settings: WaitSettings): string {
-  const startsAt = startOf(advice);
+function formatWords(environment: Environment, advice: WaitAdvice, settings: WaitSettings): string {
+  const startsAt = findStart(advice);
   const latest = advice.start?.p90 ?? null;
   const start = startsAt === null ? "" : `, expected to start at ${clockTime(startsAt)}`;
   const end = startsAt === null || latest === null ? "" : `, at the latest at ${clockTime(latest)}`;

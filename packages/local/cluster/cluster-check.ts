@@ -81,7 +81,7 @@ async function lackingRights(server: Server): Promise<string[]> {
     const some = rights.slice(answers.length, answers.length + mostAsked);
     answers.push(...(await Promise.all(some.map((right) => mayDo(server.client, right)))));
   }
-  return rights.filter((_, at) => answers[at] === false).map(wordsOf);
+  return rights.filter((_, at) => answers[at] === false).map(formatWords);
 }
 
 async function mayDo(client: ApiClient, resourceAttributes: Right): Promise<boolean> {
@@ -110,7 +110,7 @@ function rightsIn([group, named, verbs]: (typeof needed)[number], namespace: str
   return verbs.split(" ").map((verb) => ({ verb, ...rest }));
 }
 
-function wordsOf({ verb, resource, subresource, namespace }: Right): string {
+function formatWords({ verb, resource, subresource, namespace }: Right): string {
   const where = namespace === undefined ? "of the cluster" : `in ${namespace}`;
   return `${verb} ${subresource ? `${resource}/${subresource}` : resource} ${where}`;
 }

@@ -79,7 +79,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
 }
 
 const answer = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
-const portOf = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
+const getPort = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
 const input = (port: number) => text(connect(port, "127.0.0.1"));
 
 it("shows a run at addresses of this machine, which lead to it, and none of the cluster's", async () => {
@@ -92,7 +92,7 @@ it("shows a run at addresses of this machine, which lead to it, and none of the 
     expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     "127.0.0.1:2222",
   ]);
-  expect(await input(portOf(observation))).toBe("from the run");
+  expect(await input(getPort(observation))).toBe("from the run");
 });
 
 it.each([
@@ -107,12 +107,12 @@ it.each([
 
   expect(observation?.address).toEqual(address);
   expect(observation?.ports[1]?.address).toBe(at);
-  expect(await input(portOf(observation))).toBe("from the run");
+  expect(await input(getPort(observation))).toBe("from the run");
 });
 
 it("keeps ports and keys for the next start of the stack", async () => {
   const before = opened();
-  const port = portOf(await before.compute.observe(uid, 1));
+  const port = getPort(await before.compute.observe(uid, 1));
   await before.compute.setAccess(uid, 1, answer(1, [first]));
   before.ports.stop();
 
@@ -121,7 +121,7 @@ it("keeps ports and keys for the next start of the stack", async () => {
 
   expect(await input(port)).toBe("from the run");
   expect(after.ssh.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
-  expect(portOf(await after.compute.observe(uid, 1))).toBe(port);
+  expect(getPort(await after.compute.observe(uid, 1))).toBe(port);
 });
 
 it("lets in by the newest access alone, whichever comes last", async () => {
@@ -136,7 +136,7 @@ it("lets in by the newest access alone, whichever comes last", async () => {
 it("closes what is over, opens it again when it was not, and keeps nothing of what was removed", async () => {
   const { compute, ssh } = opened();
   await compute.setAccess(uid, 1, answer(1, [first]));
-  const port = portOf(await compute.observe(uid, 1));
+  const port = getPort(await compute.observe(uid, 1));
 
   seen = undefined;
   const gone = await compute.observe(uid, 1);
@@ -149,7 +149,7 @@ it("closes what is over, opens it again when it was not, and keeps nothing of wh
   const going = await compute.observe(uid, 1);
 
   expect([gone, whileGone]).toEqual([undefined, [false, "ECONNREFUSED"]]);
-  expect([portOf(again), whileBack]).toEqual([port, [true, "from the run"]]);
+  expect([getPort(again), whileBack]).toEqual([port, [true, "from the run"]]);
   expect([going?.address, going?.ports[0]?.address, ssh.find("gpu-dev-1")]).toEqual([null, null, []]);
   expect(readdirSync(join(home, "cluster-runs"))).toEqual([]);
 });
@@ -167,12 +167,12 @@ it("forgets at its start what the cluster has no more", async () => {
 
 it("takes another port where its own is taken, and says so", async () => {
   const before = opened();
-  const port = portOf(await before.compute.observe(uid, 1));
+  const port = getPort(await before.compute.observe(uid, 1));
   before.ports.stop();
   const otherServer = createServer();
   await once(otherServer.listen(port, "127.0.0.1"), "listening");
 
-  const later = portOf(await opened().compute.observe(uid, 1));
+  const later = getPort(await opened().compute.observe(uid, 1));
   otherServer.close();
 
   expect(later).not.toBe(port);

@@ -45,17 +45,17 @@ const nothing: KeptEntry = { access: null, ports: {} };
 export function clusterEntries(home: string): ClusterEntries {
   const directory = join(home, "cluster-runs");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const fileOf = (id: RunId) => join(directory, `${nameOfRun(id)}.json`);
+  const formatFile = (id: RunId) => join(directory, `${nameOfRun(id)}.json`);
   const knownEntries = new Map<string, Entry>();
   const add = (id: RunId, kept: KeptEntry): Entry => {
     const entry: Entry = { id, kept, isOver: false, sessions: new Set() };
     knownEntries.set(nameOfRun(id), entry);
     return entry;
   };
-  for (const id of namesIn(directory)) add(id, readKept(fileOf(id)));
+  for (const id of namesIn(directory)) add(id, readKept(formatFile(id)));
   const forget = (id: RunId) => {
     knownEntries.delete(nameOfRun(id));
-    rmSync(fileOf(id), { force: true });
+    rmSync(formatFile(id), { force: true });
   };
   return {
     find: (name) => knownEntries.get(name),
@@ -63,7 +63,7 @@ export function clusterEntries(home: string): ClusterEntries {
     of: (id) => knownEntries.get(nameOfRun(id)) ?? add(id, nothing),
     keep: (entry, changes) => {
       entry.kept = { ...entry.kept, ...changes };
-      replaceFile(fileOf(entry.id), JSON.stringify(entry.kept));
+      replaceFile(formatFile(entry.id), JSON.stringify(entry.kept));
     },
     noteEnd: ({ kept: { access } }, end) => void (access && noteEndedLogin(home, access, end)),
     findEnded: (login) => findEndedLogin(home, login, Date.now()),

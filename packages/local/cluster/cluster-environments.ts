@@ -10,9 +10,9 @@ import type { ApiAccess } from "#kubernetes/client/exchange.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
-import { pathsOf } from "#kubernetes/paths.ts";
+import { buildPaths } from "#kubernetes/paths.ts";
 import { podLimits } from "#kubernetes/status/observation.ts";
-import { snapshotClassOf } from "#kubernetes/volumes/snapshot-class.ts";
+import { findSnapshotClass } from "#kubernetes/volumes/snapshot-class.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import type { Environments } from "../environments.ts";
 import type { SshRuns } from "../ssh/channels/ssh-runs.ts";
@@ -26,7 +26,7 @@ import { type ClusterLease, takeLease } from "./cluster-lease.ts";
 import { networkWords } from "./cluster-network.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
-import { clusterWords, defaultClassOf, type SeenCluster, type StorageClass } from "./cluster-words.ts";
+import { clusterWords, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-words.ts";
 
 export interface ClusterOptions {
   readonly home: string;
@@ -126,7 +126,7 @@ async function environmentsOn(
     watchesGpus,
     ...exposure,
   });
-  const place = { client, paths: pathsOf(namespace), deployment };
+  const place = { client, paths: buildPaths(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
@@ -170,13 +170,13 @@ async function seenCluster(client: ApiClient, compute: Compute, toolsImage: stri
     client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (storageClass) => [storageClass]),
     networkWords(client, namespace),
   ]);
-  const used = defaultClassOf(classes.items);
+  const used = findDefaultClass(classes.items);
   return {
     known: knownNodes,
     nodeCount: nodes.items.length,
     storageClass: used,
     toolsImage,
     network,
-    snapshotClass: used && (await snapshotClassOf(client, used.provisioner)),
+    snapshotClass: used && (await findSnapshotClass(client, used.provisioner)),
   };
 }

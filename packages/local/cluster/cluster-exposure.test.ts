@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { readConfig } from "#aws/settings/config.ts";
-import { exposureOf } from "./cluster-exposure.ts";
+import { chooseExposure } from "./cluster-exposure.ts";
 
 const names = ["CLUSTER_SSH", "INGRESS_CLASS", "INGRESS_ANNOTATIONS", "TOOLS_IMAGE", "DOMAIN"] as const;
 const annotations = { "nginx.ingress.kubernetes.io/auth-url": "https://berth.example/allowed" };
-const read = (environment: Record<string, string>) => exposureOf(readConfig(names, environment), environment.DOMAIN);
+const read = (environment: Record<string, string>) =>
+  chooseExposure(readConfig(names, environment), environment.DOMAIN);
 const ingress = {
   INGRESS_CLASS: "nginx",
   DOMAIN: "gpu.example",

@@ -22,7 +22,7 @@ const sshPort = 2222;
  * What the settings of a stack say of it. `domain`: as it was set; undefined: it was not. Throws in words, naming the
  * setting, where one lacks what it needs.
  */
-export function exposureOf(settings: Settings, domain: string | undefined): Exposure {
+export function chooseExposure(settings: Settings, domain: string | undefined): Exposure {
   const { CLUSTER_SSH, INGRESS_CLASS: ingressClass, INGRESS_ANNOTATIONS: annotations, TOOLS_IMAGE } = settings;
   const bad: string[] = [];
   if (CLUSTER_SSH === "nodeport" && !TOOLS_IMAGE)

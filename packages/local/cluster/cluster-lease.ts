@@ -113,7 +113,7 @@ function isSame({ metadata }: Lease, otherLease: Lease | undefined): boolean {
 /** The lease of another home that nobody has written for as long as it is held; undefined: nobody else has it. */
 async function waitForOther(options: LeaseOptions, holder: string): Promise<Lease | undefined> {
   const { client, clock, home, log, signal } = options;
-  const { path } = placeOf(options);
+  const { path } = getPlace(options);
   const found = await client.find<Lease>(path);
   if (!found || !isOthers(found, holder)) return undefined;
   if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
@@ -148,7 +148,7 @@ async function readLease(
   isSilent: boolean,
 ): Promise<{ readonly lease: Lease | undefined } | undefined> {
   try {
-    return { lease: await options.client.find<Lease>(placeOf(options).path) };
+    return { lease: await options.client.find<Lease>(getPlace(options).path) };
   } catch (error) {
     const passes = error instanceof ApiUnreachable || (error instanceof ApiRefused && error.status >= 500);
     if (isSilent || !passes) throw error;
@@ -187,7 +187,7 @@ async function write(
   written?: Lease,
 ): Promise<Lease> {
   const { client, clock, deployment } = options;
-  const { leases, path } = placeOf(options);
+  const { leases, path } = getPlace(options);
   let found = written ?? (await client.find<Lease>(path));
   for (let tries = 1; ; tries += 1) {
     if (found) refuse(found);
@@ -195,7 +195,7 @@ async function write(
     const renewTime = new Date(clock.now()).toISOString().replace("Z", "000Z");
     const spec = { holderIdentity, leaseDurationSeconds: heldForMs / 1000, renewTime };
     try {
-      if (found) return await client.patch<Lease>(path, { metadata: versionOf(found), spec });
+      if (found) return await client.patch<Lease>(path, { metadata: toVersion(found), spec });
       return await client.create<Lease>(leases, leaseObject(deployment, spec));
     } catch (error) {
       if (!isOvertaken(error) || tries === mostTries) throw error;
@@ -204,12 +204,12 @@ async function write(
   }
 }
 
-function placeOf({ namespace, deployment }: LeaseOptions) {
+function getPlace({ namespace, deployment }: LeaseOptions) {
   const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   return { leases, path: `${leases}/${deployment}` };
 }
 
-function versionOf({ metadata: { uid, resourceVersion } }: Lease) {
+function toVersion({ metadata: { uid, resourceVersion } }: Lease) {
   return { uid, resourceVersion };
 }
 

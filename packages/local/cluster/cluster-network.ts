@@ -1,7 +1,7 @@
 import type { ApiClient } from "#kubernetes/client/api-client.ts";
 import { label } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
-import { pathsOf } from "#kubernetes/paths.ts";
+import { buildPaths } from "#kubernetes/paths.ts";
 
 /** What is read of one; whoever made it by hand may have left out anything (Kubernetes, NetworkPolicySpec). */
 interface NetworkPolicy extends KubeObject {
@@ -29,7 +29,7 @@ const directions = [
  * network does what policies say, no object tells.
  */
 export async function networkWords(client: ApiClient, namespace: string): Promise<string[]> {
-  const { items } = await client.list<NetworkPolicy, NetworkPolicy>(pathsOf(namespace).networkPolicies, (policy) =>
+  const { items } = await client.list<NetworkPolicy, NetworkPolicy>(buildPaths(namespace).networkPolicies, (policy) =>
     isOfRun(policy) ? [] : [policy],
   );
   const open = directions.filter(({ type, rules }) => {

@@ -8,17 +8,17 @@ import { nameOfRun } from "#kubernetes/names.ts";
 import type { ClientRelays } from "../ssh/channels/ssh-relay.ts";
 import {
   cells,
+  getTerm,
   mayBeCut,
   type SshRuns,
   type TerminalInfo,
-  termOf,
   type WantedSession,
 } from "../ssh/channels/ssh-runs.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 
 /** The runs of this home on a cluster: each session is a command of the pod, through the API server. */
 export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns {
-  const entryOf = (name: string): Entry => {
+  const toEntry = (name: string): Entry => {
     const entry = entries.find(name);
     if (!entry || entry.isOver) throw new RunGone();
     return entry;
@@ -32,12 +32,12 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
       const entry = entries.find(name);
       return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
     },
-    noticeOf: (name) => entries.find(name)?.notice,
+    findNotice: (name) => entries.find(name)?.notice,
     hasNoDisk: (name) => entries.find(name)?.kept.hasNoDisk === true,
     findEnded: (login) => entries.findEnded(login),
     async start(name, channel, wanted) {
       const pty = wanted.pty();
-      const { sessions, session } = await begin(runs, entryOf, name, requestOf(wanted, pty));
+      const { sessions, session } = await begin(runs, toEntry, name, buildRequest(wanted, pty));
       channel.once("close", () => {
         sessions.delete(session);
         void session.close();
@@ -47,14 +47,14 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
       return { resize: (columns, rows) => session.resize(cells(columns, 80), cells(rows, 24)) };
     },
     // A pod has one loopback: whatever listens there is found at either of its addresses.
-    dial: async (name, { port }) => runs.dial(entryOf(name).id, port),
-    relaysOf: () => noRelays,
+    dial: async (name, { port }) => runs.dial(toEntry(name).id, port),
+    openRelays: () => noRelays,
   };
 }
 
-async function begin(runs: RunEntry, entryOf: (name: string) => Entry, name: string, request: PodSessionRequest) {
+async function begin(runs: RunEntry, toEntry: (name: string) => Entry, name: string, request: PodSessionRequest) {
   try {
-    const { id, sessions } = entryOf(name);
+    const { id, sessions } = toEntry(name);
     const session = await runs.open(id, request);
     sessions.add(session);
     return { sessions, session };
@@ -94,9 +94,9 @@ echo "This image has no sftp-server: install openssh-sftp-server in it, or copy 
 exit 127`,
 ];
 
-function requestOf({ program, env }: WantedSession, pty: TerminalInfo | undefined): PodSessionRequest {
+function buildRequest({ program, env }: WantedSession, pty: TerminalInfo | undefined): PodSessionRequest {
   const terminal = pty && { columns: cells(pty.cols, 80), rows: cells(pty.rows, 24) };
-  const more = { env: { ...env, ...(pty && { TERM: termOf(pty) }) }, terminal };
+  const more = { env: { ...env, ...(pty && { TERM: getTerm(pty) }) }, terminal };
   if (program === "shell") return { words: shellWords, ...more };
   if (program === "sftp") return { words: sftpWords, ...more };
   return { words: commandWords, text: program.command, ...more };

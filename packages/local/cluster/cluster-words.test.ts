@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { ComputeNode } from "#core/ports/compute.ts";
-import { clusterWords, defaultClassOf, type SeenCluster } from "./cluster-words.ts";
+import { clusterWords, findDefaultClass, type SeenCluster } from "./cluster-words.ts";
 
-function nodeOf(name: string, changes: Partial<ComputeNode> = {}): ComputeNode {
+function getNode(name: string, changes: Partial<ComputeNode> = {}): ComputeNode {
   const rest = { uid: name, providerId: null, instanceType: "p5.48xlarge", zone: "a", ready: true };
   return { name, ...rest, units: 8, foreignUnits: 0, ...changes };
 }
@@ -13,7 +13,7 @@ const storageClass = {
   volumeBindingMode: "WaitForFirstConsumer",
 };
 const seen: SeenCluster = {
-  known: [nodeOf("one"), nodeOf("two")],
+  known: [getNode("one"), getNode("two")],
   nodeCount: 2,
   storageClass,
   toolsImage: "registry.test/berth-tools:1",
@@ -27,14 +27,14 @@ function lacksBeside(changes: Partial<SeenCluster>): string[] {
 }
 
 test("a cluster that lacks nothing is named by what it has", () => {
-  expect(clusterWords({ ...seen, known: [...seen.known, nodeOf("cpu", { instanceType: "m7i.8xlarge" })] }).nodes).toBe(
+  expect(clusterWords({ ...seen, known: [...seen.known, getNode("cpu", { instanceType: "m7i.8xlarge" })] }).nodes).toBe(
     "p5.48xlarge=2,m7i.8xlarge=1",
   );
   expect(always.join("\n")).not.toMatch(/GPU|class|node|backup/);
 });
 
 test.each<[words: string, what: Partial<SeenCluster>]>([
-  ["GPUs: no node has any", { known: [nodeOf("cpu", { instanceType: "m7i.8xlarge" })], nodeCount: 1 }],
+  ["GPUs: no node has any", { known: [getNode("cpu", { instanceType: "m7i.8xlarge" })], nodeCount: 1 }],
   [
     "GPUs: one, two offer none: see whether the device plugin runs there, and how many processors and how much memory there are",
     {
@@ -44,7 +44,7 @@ test.each<[words: string, what: Partial<SeenCluster>]>([
   [
     "nodes that are not used now: two is not ready, cordoned or kept for others",
     {
-      known: [nodeOf("one"), nodeOf("two", { ready: false })],
+      known: [getNode("one"), getNode("two", { ready: false })],
     },
   ],
   ["nodes that are not used: 3 have no type of docs/apis/gpu-dev.md: set NODE_TYPES", { nodeCount: 5 }],
@@ -60,7 +60,7 @@ test.each<[words: string, what: Partial<SeenCluster>]>([
   [
     "disks: class fast makes them in any zone; a job may not reach its own: use one with WaitForFirstConsumer",
     {
-      known: [nodeOf("one"), nodeOf("two", { zone: "b" })],
+      known: [getNode("one"), getNode("two", { zone: "b" })],
       storageClass: { ...storageClass, volumeBindingMode: "Immediate" },
     },
   ],
@@ -72,11 +72,14 @@ test("finds the default of several storage classes", () => {
   const annotations = { "storageclass.kubernetes.io/is-default-class": "true" };
   const otherEntry = { ...storageClass, metadata: { name: "default", annotations } };
 
-  expect([defaultClassOf([storageClass, otherEntry]), defaultClassOf([storageClass])]).toEqual([otherEntry, undefined]);
+  expect([findDefaultClass([storageClass, otherEntry]), findDefaultClass([storageClass])]).toEqual([
+    otherEntry,
+    undefined,
+  ]);
 });
 
 test("names a few of many nodes, and says none where there is none", () => {
-  const knownNodes = Array.from({ length: 7 }, (_, at) => nodeOf(`n${at}`, { ready: false }));
+  const knownNodes = Array.from({ length: 7 }, (_, at) => getNode(`n${at}`, { ready: false }));
 
   expect(lacksBeside({ known: knownNodes, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");
   expect(clusterWords({ ...seen, known: [], nodeCount: 0 }).nodes).toBe("none");

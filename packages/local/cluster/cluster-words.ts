@@ -25,7 +25,7 @@ export interface StorageClass {
 
 const defaultClass = "storageclass.kubernetes.io/is-default-class";
 
-export function defaultClassOf(classes: readonly StorageClass[]): StorageClass | undefined {
+export function findDefaultClass(classes: readonly StorageClass[]): StorageClass | undefined {
   return classes.find(({ metadata }) => metadata.annotations?.[defaultClass] === "true");
 }
 
@@ -60,13 +60,15 @@ function gpuWords(knownNodes: readonly ComputeNode[]): string | undefined {
   const silent = made.filter(({ units }) => units === 0);
   if (silent.length === 0) return undefined;
   const verb = silent.length === 1 ? "offers" : "offer";
-  return `GPUs: ${namesOf(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
+  return `GPUs: ${formatNames(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
 }
 
 function nodeWords(knownNodes: readonly ComputeNode[]): string[] {
   const closed = knownNodes.filter(({ ready }) => !ready);
   if (closed.length === 0) return [];
-  return [`nodes that are not used now: ${namesOf(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`];
+  return [
+    `nodes that are not used now: ${formatNames(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`,
+  ];
 }
 
 function typeWords(others: number): string | undefined {
@@ -95,7 +97,7 @@ function isOrAre(nodes: readonly unknown[]): string {
 
 const mostNamed = 5;
 
-function namesOf(nodes: readonly ComputeNode[]): string {
+function formatNames(nodes: readonly ComputeNode[]): string {
   const names = nodes.slice(0, mostNamed).map(({ name }) => name);
   return `${names.join(", ")}${nodes.length > mostNamed ? ` and ${nodes.length - mostNamed} more` : ""}`;
 }

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/supervisor/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 import { shellWord } from "../activity/start-lines.ts";
-import { makeDirectory, reasonOf } from "./make-directory.ts";
+import { describeRefusal, makeDirectory } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 
 /** What a running stack tells other processes, in `stack.json`. */
@@ -68,9 +68,9 @@ function prepare(path: string): void {
 /** What a file system refuses, with what to do; what is no refusal of a file system, as it is. */
 function withAdvice(path: string, error: unknown): unknown {
   const { cause, message } = error as Error;
-  const reason = reasonOf(error);
+  const reason = describeRefusal(error);
   const sentence = reason === undefined ? message : `The directory ${path} cannot be used: ${reason}`;
-  if (reason === undefined && reasonOf(cause ?? {}) === undefined) return error;
+  if (reason === undefined && describeRefusal(cause ?? {}) === undefined) return error;
   return new Error(`${sentence}.\nSet BERTH_HOME to a directory of your own, on a disk with free space.`, {
     cause: error,
   });

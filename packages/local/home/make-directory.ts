@@ -13,12 +13,14 @@ export function makeDirectory(path: string): void {
     mkdirSync(path);
   } catch (error) {
     if (isDirectory(path)) return;
-    throw new Error(`The directory ${path} cannot be made: ${reasonOf(error) ?? String(error)}`, { cause: error });
+    throw new Error(`The directory ${path} cannot be made: ${describeRefusal(error) ?? String(error)}`, {
+      cause: error,
+    });
   }
 }
 
 /** What a file system refused, in words; undefined of an error that is none of a file system. */
-export function reasonOf(error: unknown): string | undefined {
+export function describeRefusal(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? undefined : (reasons[code] ?? code);
 }

@@ -3,7 +3,7 @@ import { parseEnvironment } from "#core/environments/record/parse.ts";
 import { type Environment, holdsCapacity } from "#core/environments/record/record.ts";
 import type { Compute, RunRef } from "#core/ports/compute.ts";
 import { keyOfText } from "#core/store/keys.ts";
-import { namesOf } from "../activity/environment-news.ts";
+import { createNameReader } from "../activity/environment-news.ts";
 
 /** The environments that have a run now, by owner and name, in the order of these. */
 export async function runningNames(
@@ -12,7 +12,7 @@ export async function runningNames(
 ): Promise<readonly string[]> {
   const runs = await compute.listRuns();
   const environments = await Promise.all(runs.map((run) => findRunning(ctx, run)));
-  const names = await Promise.all(environments.flat().map(namesOf(ctx.table)));
+  const names = await Promise.all(environments.flat().map(createNameReader(ctx.table)));
   return names.toSorted();
 }
 

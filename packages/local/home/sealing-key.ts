@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { keyIdOf, newKeyText } from "#aws/kms/key-file-sealer.ts";
+import { newKeyText, readKeyId } from "#aws/kms/key-file-sealer.ts";
 import type { Stored } from "#core/ports/table.ts";
 import { sealingKeyKey } from "#core/store/keys.ts";
 import { type Writing, writeRecord } from "#core/store/write-record.ts";
@@ -20,7 +20,7 @@ export async function sealingKey(ctx: Writing, home: string): Promise<string> {
   const knownItem = await ctx.table.get(sealingKeyKey);
   if (knownItem && !existsSync(file)) throw refusal(home, `The key ${file} is gone, which`);
   writeOnce(file, newKeyText);
-  const id = keyIdOf(file);
+  const id = readKeyId(file);
   if (knownItem && knownItem.id !== id) throw refusal(home, `The key in ${file} is not the one that`);
   const record: SealingKey = { ...sealingKeyKey, writers: [], kind: "sealing-key", id };
   if (!knownItem) await writeRecord(ctx, record);

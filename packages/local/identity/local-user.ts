@@ -1,7 +1,7 @@
 import type { Actor, Context } from "#core/context.ts";
 import { findUser } from "#core/users/record.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
-import { assumedRoleOf } from "#core/users/username.ts";
+import { parseAssumedRole } from "#core/users/username.ts";
 import { Refusal } from "#http/answers/refusal.ts";
 import type { LocalIdentity } from "./identities.ts";
 
@@ -10,7 +10,7 @@ import type { LocalIdentity } from "./identities.ts";
  * What is answered throws a Refusal when that user is disabled at the time of the request.
  */
 export async function localUser(ctx: Context<"table">, identity: LocalIdentity): Promise<() => Promise<Actor>> {
-  const role = assumedRoleOf(identity);
+  const role = parseAssumedRole(identity);
   if (!role) throw new Error(`${identity.arn} is no assumed role`);
   const { uid, username, number } = await findOrCreateUser(ctx, role);
   return async () => {

@@ -36,8 +36,8 @@ async function stop(): Promise<void> {
   await running?.stop();
 }
 
-const fileOf = (name: string) => join(home, "users", `${name}.env`);
-const modeOf = (path: string) => statSync(path).mode & 0o777;
+const formatFile = (name: string) => join(home, "users", `${name}.env`);
+const getMode = (path: string) => statSync(path).mode & 0o777;
 
 /** As whoever holds a file of `users` does. */
 async function logIn(variables: Readonly<Record<string, string>>) {
@@ -53,7 +53,7 @@ async function logIn(variables: Readonly<Record<string, string>>) {
 
 it("gives each user that LOCAL_USERS names a file to log in with, and each sees their own alone", async () => {
   const { url, usersDirectory } = await start({ LOCAL_USERS: "ada,grace" });
-  const files = ["ada", "grace"].map((name) => exportedIn(readFileSync(fileOf(name), "utf8")));
+  const files = ["ada", "grace"].map((name) => exportedIn(readFileSync(formatFile(name), "utf8")));
 
   const [ada, grace] = await Promise.all(files.map(logIn));
   const call = (key: string | undefined, method: string, path: string, body?: object) =>
@@ -63,14 +63,16 @@ it("gives each user that LOCAL_USERS names a file to log in with, and each sees 
   const { job_id } = (await submitted.json()) as { job_id: string };
 
   expect([ada?.username, grace?.username, usersDirectory]).toEqual(["ada", "grace", join(home, "users")]);
-  expect([modeOf(join(home, "users")), modeOf(fileOf("ada")), modeOf(fileOf("grace"))]).toEqual([0o700, 0o600, 0o600]);
+  expect([getMode(join(home, "users")), getMode(formatFile("ada")), getMode(formatFile("grace"))]).toEqual([
+    0o700, 0o600, 0o600,
+  ]);
   const seen = await Promise.all([ada, grace].map((user) => call(user?.api_key, "GET", `/v1/jobs/${job_id}`)));
   expect(seen.map(({ status }) => status)).toEqual([200, 404]);
 });
 
 it("lets in no more whom LOCAL_USERS no longer names, until it does again", async () => {
   await start({ LOCAL_USERS: "ada,grace" });
-  const ada = exportedIn(readFileSync(fileOf("ada"), "utf8"));
+  const ada = exportedIn(readFileSync(formatFile("ada"), "utf8"));
 
   writeFileSync(join(home, "users", "note"), "somebody's own");
   const { url, usersDirectory } = await start({});
@@ -105,13 +107,13 @@ it("waits for a stack that is being started, and says so once", async () => {
   const { url } = await start({ LOCAL_USERS: "ada" });
 
   const { API_URL, API_KEY, AWS_ACCESS_KEY_ID } = exportedIn(await lines);
-  expect([API_URL, AWS_ACCESS_KEY_ID, waits]).toEqual([url, accessKeyOf("ada"), [home]]);
+  expect([API_URL, AWS_ACCESS_KEY_ID, waits]).toEqual([url, findAccessKey("ada"), [home]]);
   expect(exportedIn(await shellEnvironment(options)).API_KEY).toBe(API_KEY);
-  expect(modeOf(join(home, "api-key-ada.json"))).toBe(0o600);
+  expect(getMode(join(home, "api-key-ada.json"))).toBe(0o600);
 });
 
-function accessKeyOf(name: string): string | undefined {
-  return exportedIn(readFileSync(fileOf(name), "utf8")).AWS_ACCESS_KEY_ID;
+function findAccessKey(name: string): string | undefined {
+  return exportedIn(readFileSync(formatFile(name), "utf8")).AWS_ACCESS_KEY_ID;
 }
 
 it("lets webhooks reach this machine's loopback where one person has the stack, and not where several share it", async () => {

@@ -36,11 +36,11 @@ export interface SignedParts {
 
 /** Takes a request apart, signed by header or in its query. Throws `SignatureRefused` when it is not fully signed. */
 export function parseSignedRequest({ target, headers }: ArrivedRequest): SignedParts {
-  const query = queryOf(target);
+  const query = getQuery(target);
   const signature = headers.authorization ? fromHeader(headers.authorization, headers) : fromQuery(new Map(query));
   const scope = signature.credential.split("/");
   const accessKeyId = scope.shift() ?? "";
-  const signedAt = timeOf(signature.amzDate);
+  const signedAt = getTime(signature.amzDate);
   if (scope.length !== 4 || scope[2] !== "sts" || scope[3] !== "aws4_request" || Number.isNaN(signedAt)) {
     throw incomplete("Credential should be scoped to a date, a region, 'sts' and 'aws4_request'.");
   }
@@ -103,7 +103,7 @@ function fromQuery(query: ReadonlyMap<string, string>): Signature {
 }
 
 /** Names and values as they were meant; a lone `%` stands for itself, and no signer writes one. */
-function queryOf(target: string): [string, string][] {
+function getQuery(target: string): [string, string][] {
   const [, query = ""] = splitOnce(target, "?");
   return query
     .split("&")
@@ -140,7 +140,7 @@ function encode(text: string): string {
   );
 }
 
-function timeOf(amzDate: string): number {
+function getTime(amzDate: string): number {
   const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(amzDate) ?? [];
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
 }

@@ -30,7 +30,7 @@ export function verifySignature<Known extends SigningKey>(
   }
   requireAllSigned(parts, request.headers);
   requireFresh(parts, now);
-  if (!isEqual(signatureOf(parts, request, knownKey.secretAccessKey), parts.signature)) {
+  if (!isEqual(getSignature(parts, request, knownKey.secretAccessKey), parts.signature)) {
     throw mismatch("The request signature we calculated does not match the signature you provided.");
   }
   if (knownKey.expiresAt !== undefined && knownKey.expiresAt <= now) {
@@ -61,7 +61,7 @@ function requireFresh({ amzDate, signedAt, expiresSeconds }: SignedParts, now: n
   }
 }
 
-function signatureOf(parts: SignedParts, request: ArrivedRequest, secretAccessKey: string): string {
+function getSignature(parts: SignedParts, request: ArrivedRequest, secretAccessKey: string): string {
   const { amzDate, scope, signedHeaders, canonicalQuery } = parts;
   const headerLines = signedHeaders.map((name) => `${name}:${canonicalValue(ownHeader(request.headers, name))}\n`);
   const canonicalRequest = [

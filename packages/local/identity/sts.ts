@@ -46,24 +46,24 @@ async function answer(
   now: number,
 ): Promise<LocalIdentity> {
   const { method = "", url: target = "/" } = request;
-  const body = await bodyOf(request);
+  const body = await readBody(request);
   const [path, query = ""] = target.split("?", 2);
   const parameters = new URLSearchParams(method === "POST" ? body : query);
   const isKnown = parameters.get("Action") === "GetCallerIdentity" && parameters.get("Version") === "2011-06-15";
   if (path !== "/" || !isKnown) {
     throw new SignatureRefused("InvalidAction", "Could not find operation for this action and version");
   }
-  return verifySignature({ method, target, headers: headersOf(request), body }, { keys: identities, now });
+  return verifySignature({ method, target, headers: buildHeaders(request), body }, { keys: identities, now });
 }
 
-function headersOf(request: IncomingMessage): Record<string, string> {
+function buildHeaders(request: IncomingMessage): Record<string, string> {
   const entries = Object.entries(request.headersDistinct).map(([name, values = []]) => [name, values.join(",")]);
   return Object.fromEntries(entries);
 }
 
 const maxBodyBytes = 64 * 1024;
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

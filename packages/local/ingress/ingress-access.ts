@@ -6,7 +6,7 @@ import { isOutage } from "#http/answers/outage.ts";
 import { Refusal } from "#http/answers/refusal.ts";
 import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
-import { contextOf, type Runtime } from "#http/runtime.ts";
+import { createContext, type Runtime } from "#http/runtime.ts";
 import { type IngressHost, isLabel } from "./ingress-host.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
 
@@ -31,11 +31,11 @@ export function ingressAccess(runtime: Runtime): Authorize {
   return async (incoming, host) => {
     try {
       // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
-      const actor = await actorOf(check, incoming).catch(asRefusal);
+      const actor = await getActor(check, incoming).catch(asRefusal);
       const isOther = isOtherSite(incoming, host);
       const ownOwn = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
       if (ownOwn) return ownOwn;
-      const open = isLabel(host.label) ? await findPageWithLogin(contextOf(runtime), host.label) : undefined;
+      const open = isLabel(host.label) ? await findPageWithLogin(createContext(runtime), host.label) : undefined;
       if (open) return targetIn(open);
       if (actor instanceof Refusal) return actor.situation === "disabledUser" ? disabledUser : noKey;
       return isOther ? otherSite : unknown;
@@ -48,7 +48,7 @@ export function ingressAccess(runtime: Runtime): Authorize {
 }
 
 /** In the places of every request, or as the password that a browser asks for. */
-function actorOf(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
+function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
   const { authorization, "x-api-key": apiKey } = incoming.headers;
   const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });
   const headers = new Headers(presented.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -76,7 +76,7 @@ function asRefusal(error: unknown): Refusal {
 }
 
 async function findOwn(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page | undefined> {
-  const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
+  const environment = isLabel(label) ? await findAddressed(createContext(runtime), actor.uid, label) : undefined;
   if (!environment) return undefined;
   const target = targetIn(environment);
   return "port" in target ? { ...target, actor } : target;

@@ -8,7 +8,7 @@ import { version } from "#http/version.ts";
 import { memoryIdentity } from "#tests/fakes/memory-identity.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newActor, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { type IngressTimes, startIngress } from "./ingress.ts";
 
 export interface Answer {
@@ -65,7 +65,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
   let listener: RequestListener = (_, outgoing) => outgoing.end("the page");
   const page = createServer((incoming, outgoing) => listener(incoming, outgoing));
   for (const entry of [server, page]) await once(entry.listen(0, "127.0.0.1"), "listening");
-  const port = portOf(server);
+  const port = getPort(server);
   const keyOf = (owner: string, changes = {}) => newKey(world, owner, changes);
   return {
     world,
@@ -75,7 +75,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
     page,
     keyOf,
     key: await keyOf("alice"),
-    environment: async (label, { at = portOf(page), hasLogin, ...more } = {}) => {
+    environment: async (label, { at = getPort(page), hasLogin, ...more } = {}) => {
       await createEnvironment(world.as("alice"), {
         ...newEnvironment(label, { gpus: 1 }),
         addressLabel: label,
@@ -83,7 +83,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
         ...more,
       });
       await world.deliver();
-      const item = await world.table.get(environmentKey(actorOf("alice").uid, "gpu-dev", label));
+      const item = await world.table.get(environmentKey(newActor("alice").uid, "gpu-dev", label));
       const page = {
         port: 8080,
         kind: "http",
@@ -126,13 +126,13 @@ export async function ask(port: number, host: string, { path = "/", body, ...mor
   };
 }
 
-function portOf(server: ReturnType<typeof createServer>): number {
+function getPort(server: ReturnType<typeof createServer>): number {
   return (server.address() as AddressInfo).port;
 }
 
 async function newKey({ ctx, clock, table }: MemoryWorld, owner: string, changes: object): Promise<string> {
   const key = ctx.ids.secret(64);
-  const { uid, username, number } = actorOf(owner);
+  const { uid, username, number } = newActor(owner);
   const ends = {
     expiresAt: clock.now() + 3_600_000,
     revokedAt: null,

@@ -12,7 +12,7 @@ export interface IngressHost {
 export function ingressHosts(domain: string): (incoming: IncomingMessage) => IngressHost | undefined {
   const name = domain.replace(/:\d+$/, "");
   return (incoming) => {
-    const [, before, port = ""] = /^(.*?)\.?(:\d{0,5})?$/s.exec(authorityOf(incoming).toLowerCase()) ?? [];
+    const [, before, port = ""] = /^(.*?)\.?(:\d{0,5})?$/s.exec(getAuthority(incoming).toLowerCase()) ?? [];
     if (!before?.endsWith(`.${name}`)) return undefined;
     const label = before.slice(0, -name.length - 1);
     return { label, host: `${label}.${name}${port === ":" ? "" : port}` };
@@ -25,7 +25,7 @@ export function isLabel(label: string): boolean {
 }
 
 /** What a request asks for at its host: path and query. */
-export function pathOf({ url = "/" }: IncomingMessage): string {
+export function getPath({ url = "/" }: IncomingMessage): string {
   const [, rest] = absolute.exec(url)?.slice(1) ?? [undefined, url];
   return rest?.startsWith("/") ? rest : `/${rest === "*" ? "" : (rest ?? "")}`;
 }
@@ -33,7 +33,7 @@ export function pathOf({ url = "/" }: IncomingMessage): string {
 const absolute = /^https?:\/\/([^/?#]*)(.*)$/is;
 
 /** A target in absolute form goes before the header (RFC 9112, 3.2.2). */
-function authorityOf({ url = "", headers }: IncomingMessage): string {
+function getAuthority({ url = "", headers }: IncomingMessage): string {
   const [, authority = ""] = absolute.exec(url) ?? [];
   return authority.slice(authority.lastIndexOf("@") + 1) || (headers.host ?? "");
 }

@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream";
 import { answerHeaders, requestHeaders, type SentHeaders } from "./ingress-headers.ts";
-import { pathOf } from "./ingress-host.ts";
+import { getPath } from "./ingress-host.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
 
 export interface ProxyTimes {
@@ -43,7 +43,7 @@ export function passOn(passed: Passed): void {
 export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
   const { incoming, outgoing, port, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
-  const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: pathOf(incoming), headers };
+  const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: getPath(incoming), headers };
   try {
     // A connection of its own: ports are given to other runs again.
     const upstream = request({ ...options, agent: false, setHost: false });

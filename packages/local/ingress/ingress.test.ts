@@ -73,15 +73,15 @@ describe("who sees a page", () => {
 
   it("costs two reads with a key that is remembered, one where the label is free, and none without a name and key", async () => {
     await get();
-    const readsOf = async (...request: Parameters<typeof get>) => {
+    const getReads = async (...request: Parameters<typeof get>) => {
       fixture.reads.length = 0;
       await get(...request);
       return fixture.reads.length;
     };
 
-    expect(await readsOf()).toBe(2);
-    expect(await readsOf({}, "nobody.preview.localhost:8080")).toBe(1);
-    expect(await readsOf({}, "..preview.localhost:8080")).toBe(0);
+    expect(await getReads()).toBe(2);
+    expect(await getReads({}, "nobody.preview.localhost:8080")).toBe(1);
+    expect(await getReads({}, "..preview.localhost:8080")).toBe(0);
   });
 
   it("is every holder of its owner's key, once an environment whose page had a password is not active", async () => {

@@ -31,20 +31,20 @@ const CHECK_MS = 1_000;
  */
 export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
   const times = { ...proxyTimes, lookMs: CHECK_MS, ...changedTimes };
-  const hostOf = ingressHosts(runtime.settings.domain);
+  const findHost = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
   const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.lookMs);
   const parts = { runtime, authorize, times, tunnels };
   return {
     answer: (incoming, outgoing) => {
-      const host = hostOf(incoming);
+      const host = findHost(incoming);
       if (!host) return false;
       void serve(parts, { incoming, outgoing, host }).catch(() => outgoing.destroy());
       return true;
     },
     upgrade: (incoming, socket, head) => {
-      const host = hostOf(incoming);
+      const host = findHost(incoming);
       if (!host) return false;
       const outgoing = responseOn(incoming, socket);
       void serve(parts, { incoming, outgoing, host, tunnel: { socket, head } }).catch(() => socket.destroy());

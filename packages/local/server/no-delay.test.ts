@@ -17,7 +17,7 @@ const endsWith = (port: number, holds: (end: TcpEnd) => boolean, count = 1) =>
     async () => (await tcpEnds(port)).filter(holds),
     ({ length }) => length >= count,
   );
-const optionsOf = (ends: readonly TcpEnd[]) => ends.map(({ noDelay }) => noDelay);
+const listOptions = (ends: readonly TcpEnd[]) => ends.map(({ noDelay }) => noDelay);
 
 describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH client, isolation %s", (isolation) => {
   const lack = lacking ?? openSshLacks(isolation);
@@ -53,7 +53,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
 
     const ends = await endsWith(fixture.server.port, ({ local }) => local === fixture.server.port);
 
-    expect(optionsOf(ends)).toEqual([true]);
+    expect(listOptions(ends)).toEqual([true]);
   });
 
   it("is set where -L reaches a port of the environment", async () => {
@@ -64,7 +64,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
 
     const ends = await endsWith(far, ({ remote }) => remote === far);
 
-    expect(optionsOf(ends)).toEqual([true]);
+    expect(listOptions(ends)).toEqual([true]);
   });
 
   it("is set where a process of the environment comes to a port of -R", async () => {
@@ -74,7 +74,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
 
     const ends = await endsWith(far, ({ local }) => local === far);
 
-    expect(optionsOf(ends)).toEqual([true]);
+    expect(listOptions(ends)).toEqual([true]);
   });
 });
 
@@ -93,7 +93,7 @@ describe("TCP_NODELAY", () => {
     visitor.destroy();
     ports.stop();
 
-    expect(optionsOf(ends)).toEqual([true]);
+    expect(listOptions(ends)).toEqual([true]);
   });
 
   it("is set on both connections of a WebSocket that the ingress passes on", async () => {
@@ -114,7 +114,7 @@ describe("TCP_NODELAY", () => {
     await fixture.close();
 
     expect(String(answer)).toMatch(/^HTTP\/1\.1 101 /);
-    expect(optionsOf(outer.filter(({ local }) => local === fixture.port))).toEqual([true]);
-    expect(optionsOf(inner.filter(({ remote }) => remote === page))).toEqual([true]);
+    expect(listOptions(outer.filter(({ local }) => local === fixture.port))).toEqual([true]);
+    expect(listOptions(inner.filter(({ remote }) => remote === page))).toEqual([true]);
   });
 });

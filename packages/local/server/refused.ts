@@ -21,7 +21,7 @@ export function refuseInWords(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.destroyed || error.code === "ECONNRESET") return void socket.destroy();
     // Whatever comes behind the last answer is not looked at, and neither is it answered.
-    if (!isBehindLast(socket)) end(socket, ids, statusOf(error));
+    if (!isBehindLast(socket)) end(socket, ids, getStatus(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     if (isBehindLast(request.socket)) return void request.resume();
@@ -71,7 +71,7 @@ export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (
     const status = error instanceof RequestError ? 400 : 500;
     const requestId = ids.uid();
     if (status === 500) log.error("request failed", { requestId, error: describedError(error) });
-    return new Response(bodyOf(status), { status, headers: headersOf(requestId, status) });
+    return new Response(getBody(status), { status, headers: buildHeaders(requestId, status) });
   };
 }
 
@@ -98,14 +98,14 @@ function isHost(host: string): boolean {
   return host !== "" && !/[\s/\\?#@]/.test(host) && URL.canParse(`http://${host}/`);
 }
 
-function statusOf({ code }: NodeJS.ErrnoException): number {
+function getStatus({ code }: NodeJS.ErrnoException): number {
   if (code === "HPE_HEADER_OVERFLOW") return 431;
   return code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
 }
 
 function refuse(response: ServerResponse, ids: Pick<Ids, "uid">, status: number): void {
-  const headers = { ...headersOf(ids.uid(), status), "Content-Length": Buffer.byteLength(bodyOf(status)) };
-  response.setHeader("Connection", "close").writeHead(status, headers).end(bodyOf(status));
+  const headers = { ...buildHeaders(ids.uid(), status), "Content-Length": Buffer.byteLength(getBody(status)) };
+  response.setHeader("Connection", "close").writeHead(status, headers).end(getBody(status));
 }
 
 /** Answers what is no request of an API, and closes the connection in turn. */
@@ -122,17 +122,21 @@ function isClosedBehindOthers(socket: Socket): boolean {
 }
 
 function rawAnswer(ids: Pick<Ids, "uid">, status: number): string {
-  const body = bodyOf(status);
-  const headers = { ...headersOf(ids.uid(), status), "Content-Length": Buffer.byteLength(body), Connection: "close" };
+  const body = getBody(status);
+  const headers = {
+    ...buildHeaders(ids.uid(), status),
+    "Content-Length": Buffer.byteLength(body),
+    Connection: "close",
+  };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
 }
 
-function bodyOf(status: number): string {
+function getBody(status: number): string {
   return JSON.stringify({ detail: STATUS_CODES[status] });
 }
 
-function headersOf(requestId: string, status: number): Record<string, string> {
+function buildHeaders(requestId: string, status: number): Record<string, string> {
   return {
     "Content-Type": "application/json",
     "X-Request-ID": requestId,

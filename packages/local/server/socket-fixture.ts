@@ -11,9 +11,9 @@ import { version } from "#http/version.ts";
 import { memoryIdentity } from "#tests/fakes/memory-identity.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import {
-  actorOf,
   type MemoryWorld,
   memoryWorld,
+  newActor,
   newEnvironment,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
@@ -80,7 +80,7 @@ export async function openSocketFixture(
     },
     key: async (owner, changes = {}) => {
       const key = ids.secret(64);
-      const { uid, username, number } = actorOf(owner);
+      const { uid, username, number } = newActor(owner);
       const ends = {
         expiresAt: clock.now() + 3_600_000,
         revokedAt: null,
@@ -97,7 +97,7 @@ export async function openSocketFixture(
       const [response] = (await once(input, "response")) as [IncomingMessage];
       return { status: response.statusCode ?? 0, body: (await response.toArray()).join("") };
     },
-    connect: (path, headers = {}) => clientOf(new WebSocket(`ws://${origin}${path}`, { headers })),
+    connect: (path, headers = {}) => createClient(new WebSocket(`ws://${origin}${path}`, { headers })),
     close: async () => {
       sockets.stop();
       server.close();
@@ -107,7 +107,7 @@ export async function openSocketFixture(
 }
 
 /** Frames that come before they are asked for wait. */
-export function clientOf(ws: WebSocket): Client {
+export function createClient(ws: WebSocket): Client {
   const frames: Readonly<Record<string, unknown>>[] = [];
   const waiting: ((frame: Readonly<Record<string, unknown>>) => void)[] = [];
   ws.on("message", (data) => {

@@ -68,7 +68,7 @@ export function serveSockets(
     if (isTaken(incoming, socket, head)) return;
     socket.on("error", () => socket.destroy());
     void (async () => {
-      const request = requestOf(incoming);
+      const request = buildRequest(incoming);
       const verdict = await authorize(request, ({ actor }) => count(actor.uid, socket));
       if (!verdict) return answer(incoming.socket, await plain(request));
       if ("status" in verdict) return answer(incoming.socket, toResponse(verdict));
@@ -168,7 +168,7 @@ async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
 }
 
 /** The host plays no part: routing knows paths alone. */
-function requestOf({ url = "/", headers }: IncomingMessage): Request {
+function buildRequest({ url = "/", headers }: IncomingMessage): Request {
   const sent = Object.entries(headers).flatMap(([name, value]) => {
     return [value ?? []].flat().map((header): [string, string] => [name, header]);
   });

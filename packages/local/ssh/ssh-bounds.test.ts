@@ -37,7 +37,7 @@ describe("what the clients of an SSH server may have at once", () => {
     let input = 0;
     const runs: SshRuns = {
       find: (login) => [{ name: login, keys: [key.public] }],
-      noticeOf: () => undefined,
+      findNotice: () => undefined,
       findEnded: () => undefined,
       hasNoDisk: () => false,
       admits: () => {
@@ -68,7 +68,7 @@ describe("what the clients of an SSH server may have at once", () => {
         dialled.push(socket);
         return socket;
       },
-      relaysOf: () => ({
+      openRelays: () => ({
         answer: async ({ reject }) => reject?.(),
         answered: async () => undefined,
         agent: async () => undefined,

@@ -1,7 +1,7 @@
 import type { Connection, ServerChannel } from "ssh2";
 import { utcText } from "#core/text/utc.ts";
 import type { EndedLogin } from "#process/exec/notices.ts";
-import { lineOf } from "./ssh-notices.ts";
+import { formatLine } from "./ssh-notices.ts";
 
 /** Long enough for a client to ask for its shell and read the answer. */
 const READ_WITHIN_MS = 10_000;
@@ -13,7 +13,7 @@ const MOST_SESSIONS = 10;
 export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
   setTimeout(end, READ_WITHIN_MS).unref();
   const answer = (channel: ServerChannel | undefined) => {
-    channel?.stderr.write(`${lineOf(words)} (${utcText(at)})\r\n`);
+    channel?.stderr.write(`${formatLine(words)} (${utcText(at)})\r\n`);
     channel?.exit(255);
     channel?.end();
   };

@@ -30,7 +30,7 @@ export function sendBanner(connection: Connection, text: string): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const { write } = protocol._packetRW;
   const bytes = Buffer.from(text);
-  const payload = Buffer.concat([Buffer.from([USERAUTH_BANNER]), lengthOf(bytes.length), bytes, lengthOf(0)]);
+  const payload = Buffer.concat([Buffer.from([USERAUTH_BANNER]), getLength(bytes.length), bytes, getLength(0)]);
   const packet = write.alloc(payload.length);
   packet.set(payload, write.allocStart);
   protocol._cipher.encrypt(write.finalize(packet));
@@ -38,7 +38,7 @@ export function sendBanner(connection: Connection, text: string): void {
 
 const USERAUTH_BANNER = 53;
 
-function lengthOf(bytes: number): Buffer {
+function getLength(bytes: number): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes);
   return length;
@@ -110,7 +110,7 @@ function loadChanged({ file, from, to }: Change): void {
  */
 function cryptoWithKeyObjects(): typeof crypto {
   const objects = new WeakMap<Buffer, KeyObject>();
-  const objectOf = (key: Buffer): KeyObject => {
+  const getObject = (key: Buffer): KeyObject => {
     const knownKeyObject = objects.get(key) ?? crypto.createSecretKey(key);
     objects.set(key, knownKeyObject);
     return knownKeyObject;
@@ -118,7 +118,7 @@ function cryptoWithKeyObjects(): typeof crypto {
   const created = ["createCipheriv", "createDecipheriv", "createHmac"] as const;
   const changed = created.map((verb) => {
     const create = crypto[verb] as (algorithm: string, key: KeyObject, ...rest: unknown[]) => unknown;
-    return [verb, (algorithm: string, key: Buffer, ...rest: unknown[]) => create(algorithm, objectOf(key), ...rest)];
+    return [verb, (algorithm: string, key: Buffer, ...rest: unknown[]) => create(algorithm, getObject(key), ...rest)];
   });
   return { ...crypto, ...Object.fromEntries(changed) };
 }

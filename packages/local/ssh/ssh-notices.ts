@@ -35,7 +35,7 @@ const GOODBYE_TRIES = 20;
 const GOODBYE_EVERY_MS = 100;
 
 export function sshNotices(
-  { noticeOf, hasNoDisk, findEnded }: Pick<SshRuns, "noticeOf" | "hasNoDisk" | "findEnded">,
+  { findNotice: noticeOf, hasNoDisk, findEnded }: Pick<SshRuns, "findNotice" | "hasNoDisk" | "findEnded">,
   now: () => number,
 ): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();
@@ -50,13 +50,13 @@ export function sshNotices(
     const notice = newestNotice(shown);
     if (!notice || notice.at <= shown.at) return;
     shown.at = notice.at;
-    channel.write(`\r\n${lineOf(notice.words)}\r\n`);
+    channel.write(`\r\n${formatLine(notice.words)}\r\n`);
   };
   return {
     attach: ({ run, login }, channel, { isLogin }) => {
       const notice = noticeOf(run);
-      if (notice?.kind === "warning") channel.write(`${lineOf(wordsAtLogin(notice, now()))}\r\n`);
-      if (isLogin && hasNoDisk(run)) channel.write(`${lineOf(noDiskWords("environment"))}\r\n`);
+      if (notice?.kind === "warning") channel.write(`${formatLine(wordsAtLogin(notice, now()))}\r\n`);
+      if (isLogin && hasNoDisk(run)) channel.write(`${formatLine(noDiskWords("environment"))}\r\n`);
       terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },
@@ -77,6 +77,6 @@ function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
   return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
 }
 
-export function lineOf(words: string): string {
+export function formatLine(words: string): string {
   return `[berth] ${printableText(words)}`;
 }

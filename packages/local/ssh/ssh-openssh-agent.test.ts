@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, processesOf } from "#process/fixture.ts";
+import { eventually, listProcesses } from "#process/fixture.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, isolation %s", (isolation) => {
@@ -37,7 +37,7 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
   });
 
   it("goes with its client, who vanishes, and its socket with it", async () => {
-    const before = processesOf(fixture.home, fixture.uid).length;
+    const before = listProcesses(fixture.home, fixture.uid).length;
     const staying = fixture.stay(forwarded, "echo $SSH_AUTH_SOCK; exec sleep 600");
     const [socket] = (await once(staying.stdout ?? staying, "data")) as [Buffer];
     const path = socket.toString().trim();
@@ -45,7 +45,7 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
 
     staying.kill("SIGKILL");
     await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
     const later = await fixture.ssh([], `test -e $(dirname ${path})`);

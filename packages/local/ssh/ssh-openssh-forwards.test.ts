@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, processesOf } from "#process/fixture.ts";
+import { eventually, listProcesses } from "#process/fixture.ts";
 import { freePort } from "#tests/fixtures/free-port.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
@@ -142,7 +142,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
 
   it("are at most sixteen of one client, and all go with it", async () => {
     const client = await fixture.connect();
-    const before = processesOf(fixture.home, fixture.uid).length;
+    const before = listProcesses(fixture.home, fixture.uid).length;
     const asking = Array.from({ length: 1_000 }, () => {
       return new Promise((resolve) => client.forwardIn("127.0.0.1", 0, (error) => resolve(error === undefined)));
     });
@@ -150,7 +150,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     const answers = await Promise.all(asking);
     client.destroy();
     await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
 
@@ -180,14 +180,14 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
   });
 
   it("end with the key of their client, though that client never closes its end", async () => {
-    const [port, before] = [await listen(), processesOf(fixture.home, fixture.uid).length];
+    const [port, before] = [await listen(), listProcesses(fixture.home, fixture.uid).length];
     const staying = fixture.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
 
     staying.kill("SIGSTOP");
     await fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login: fixture.login, keys: [], jupyter: null });
     const left = await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count <= before,
     ).finally(() => staying.kill("SIGKILL"));
 

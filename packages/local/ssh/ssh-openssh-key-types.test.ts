@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import { parsePublicKey } from "#core/environments/access/ssh-keys.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe("an OpenSSH client with a key made by ssh-keygen", () => {
@@ -27,7 +27,7 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
       const [type = "", bits = ""] = kind.split(" ");
       const file = join(fixture.root, `${type}-${bits}`);
       execFileSync("ssh-keygen", ["-q", "-t", type, "-b", bits, "-N", "", "-C", "me at a laptop", "-f", file]);
-      const key = publicKeyOf(readFileSync(`${file}.pub`, "utf8")) ?? "none";
+      const key = parsePublicKey(readFileSync(`${file}.pub`, "utf8")) ?? "none";
       await fixture.compute.setAccess(fixture.uid, 1, { revision, login: fixture.login, keys: [key], jupyter: null });
 
       const answer = await fixture.ssh(["-i", file], "echo in");

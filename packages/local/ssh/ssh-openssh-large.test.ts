@@ -26,7 +26,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
   afterAll(() => fixture.close());
 
   /** A command of so many bytes, in words that a command line can have. */
-  const commandOf = (bytes: number) => {
+  const getCommand = (bytes: number) => {
     const [begin, end] = ["echo begun;:", ";echo $?"];
     const filling = "x".repeat(bytes - begin.length - end.length - 2);
     return [begin, ...(filling.match(/.{1,60000}/g) ?? [])]
@@ -38,7 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
     ["without a terminal", [], "\n"],
     ["in a terminal", ["-tt"], "\r\n"],
   ] as const)("run a command of almost 128 KiB %s", async (_, options, newline) => {
-    const command = commandOf(128 * KIB - 64);
+    const command = getCommand(128 * KIB - 64);
 
     const answer = await fixture.ssh([...shared, ...options], ...command);
 
@@ -47,7 +47,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
   });
 
   it("run a command of exactly as many bytes as Linux takes", async () => {
-    const answer = await fixture.ssh(shared, ...commandOf(128 * KIB - 1));
+    const answer = await fixture.ssh(shared, ...getCommand(128 * KIB - 1));
 
     expect(answer).toEqual({ code: 0, out: "begun\n0\n", err: "" });
   });
@@ -62,7 +62,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
   });
 
   it.each([128 * KIB, 200_000])("refuse a command of %d bytes in words, and no other session", async (bytes) => {
-    const answer = await fixture.ssh(shared, ...commandOf(bytes));
+    const answer = await fixture.ssh(shared, ...getCommand(bytes));
     const next = await fixture.ssh(shared, "echo still here");
 
     const words = `The command has ${bytes} bytes, and Linux takes at most 131071`;

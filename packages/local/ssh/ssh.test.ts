@@ -12,7 +12,7 @@ import ssh2, {
   type SignCallback,
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, lacks, pidsOf, processesOf } from "#process/fixture.ts";
+import { eventually, findPids, lacks, listProcesses } from "#process/fixture.ts";
 import { findFreePorts } from "#process/network/free-port.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
@@ -115,7 +115,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(code).toBe(3);
   });
 
-  const terminalOf = async (command: string) => {
+  const getTerminal = async (command: string) => {
     const client = await fixture.connect();
     const channel = await new Promise<ClientChannel>((resolve, reject) => {
       client.exec(command, { pty: { term: "vt100" } }, (error, opened) => (error ? reject(error) : resolve(opened)));
@@ -134,7 +134,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
   it("serves others while nobody reads what a client types into a terminal, and gives it to who reads at last", async () => {
     await fixture.begin();
-    const { channel, shown } = await terminalOf(
+    const { channel, shown } = await getTerminal(
       "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
     );
     await shown("ready");
@@ -149,7 +149,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
   it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
     await fixture.begin();
-    const { client, channel, shown } = await terminalOf("stty raw -echo; echo ready; sleep 3627");
+    const { client, channel, shown } = await getTerminal("stty raw -echo; echo ready; sleep 3627");
     await shown("ready");
     channel.write(randomBytes(300_000));
     await fixture.say("true");
@@ -157,7 +157,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     client.end();
 
     await eventually(
-      () => pidsOf(fixture, "sleep 3627"),
+      () => findPids(fixture, "sleep 3627"),
       ({ length }) => length === 0,
     );
   });
@@ -173,19 +173,19 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     socket.pause();
 
     await eventually(
-      () => pidsOf(fixture, "cat /dev/zero"),
+      () => findPids(fixture, "cat /dev/zero"),
       ({ length }) => length === 0,
     );
   });
 
   it("leaves nobody's terminal open to what others start", async () => {
     await fixture.begin();
-    const { shown } = await terminalOf("echo ready; sleep 3628");
+    const { shown } = await getTerminal("echo ready; sleep 3628");
     await shown("ready");
 
     const files = "for file in /proc/self/fd/*; do readlink $file; done";
     const command = await fixture.say(files);
-    const { shown: shownToo } = await terminalOf(`${files}; echo all of them`);
+    const { shown: shownToo } = await getTerminal(`${files}; echo all of them`);
     const terminal = await shownToo("all of them");
 
     expect(`${command.out}${terminal}`).not.toContain("ptmx");
@@ -212,19 +212,19 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     shell.write('echo "at $(tty)"; echo said >/dev/tty; echo "interrupt $((1 + 1))"; sleep 3625\n');
     await shown("interrupt 2\r");
     await eventually(
-      () => pidsOf(fixture, "sleep 3625"),
+      () => findPids(fixture, "sleep 3625"),
       ({ length }) => length === 1,
     );
     shell.write("\x03");
     shell.write('echo "ended $?"; sleep 3626\n');
     await shown("ended 130\r");
     await eventually(
-      () => pidsOf(fixture, "sleep 3626"),
+      () => findPids(fixture, "sleep 3626"),
       ({ length }) => length === 1,
     );
     client.destroy();
     await eventually(
-      () => [...pidsOf(fixture, "sleep 3626"), ...pidsOf(fixture, "bash"), ...pidsOf(fixture, "-bash")],
+      () => [...findPids(fixture, "sleep 3626"), ...findPids(fixture, "bash"), ...findPids(fixture, "-bash")],
       ({ length }) => length === 0,
     );
 
@@ -361,7 +361,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     const channel = await exec(client, "setsid sleep 3617 & sleep 3617");
     const over = said(channel);
     await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count >= 4,
     );
 
@@ -370,7 +370,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await over;
     await closed;
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
     await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
@@ -390,17 +390,17 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   it("hangs up on what a client leaves behind", async () => {
     await fixture.begin();
     const client = await fixture.connect();
-    const before = processesOf(fixture.home, fixture.uid).length;
+    const before = listProcesses(fixture.home, fixture.uid).length;
     await exec(client, "sleep 3619");
     await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count > before,
     );
 
     client.destroy();
 
     await eventually(
-      () => processesOf(fixture.home, fixture.uid).length,
+      () => listProcesses(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
   });

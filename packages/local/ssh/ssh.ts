@@ -7,7 +7,7 @@ import { refusedPort } from "../server/refused-port.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
 import { boundOutput } from "./channels/ssh-output.ts";
 import type { ClientAddress, SshRuns } from "./channels/ssh-runs.ts";
-import { publicKeyOf, sshHostKey } from "./login/ssh-host-key.ts";
+import { derivePublicKey, sshHostKey } from "./login/ssh-host-key.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
 import { algorithms } from "./ssh-algorithms.ts";
 import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
@@ -77,7 +77,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   }, pollEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
-    hostKey: publicKeyOf(hostKey),
+    hostKey: derivePublicKey(hostKey),
     stop: () =>
       new Promise((resolve) => {
         clearInterval(watching);

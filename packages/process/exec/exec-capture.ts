@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { paceOf } from "../logs/pace.ts";
+import { limitPace } from "../logs/pace.ts";
 import type { Isolation } from "../runs/records.ts";
 import { giveToRun } from "../sandbox/sandbox-user.ts";
 import { takeRest } from "./pipe-rest.ts";
@@ -28,7 +28,7 @@ export function captureStream(path: string, file: string, isolation: Isolation):
   rmSync(path);
   const pipe = new Socket({ fd: reading, readable: true, writable: false });
   const kept = keepFirst(file);
-  const pace = paceOf(pipe);
+  const pace = limitPace(pipe);
   let isOpen = true;
   const take = (bytes: Buffer) => {
     kept.add(bytes);

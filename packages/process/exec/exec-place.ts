@@ -7,14 +7,14 @@ const longestPath = 4096;
 
 /** Where a directory that is named as seen inside really is: without a sandbox /workspace is somewhere else. */
 export function realDirectory(inside: Inside, directory: string): string {
-  return moved(directory, placesOf(inside));
+  return moved(directory, listPlaces(inside));
 }
 
 /** The other way round, from what a command wrote of itself; null for what is no path. */
 export function seenDirectory(inside: Inside, written: string): string | null {
   const path = written.replace(/\n$/, "");
   if (!path.startsWith("/") || path.includes("\0") || path.length > longestPath) return null;
-  const back = placesOf(inside).flatMap(({ from, to }) => [
+  const back = listPlaces(inside).flatMap(({ from, to }) => [
     { from: to, to: from },
     { from: realPath(to), to: from },
   ]);
@@ -26,7 +26,7 @@ interface Place {
   readonly to: string;
 }
 
-function placesOf({ isolation, mounts, env }: Inside): Place[] {
+function listPlaces({ isolation, mounts, env }: Inside): Place[] {
   if (isolation !== "none") return [];
   const volumes = mounts.map(({ path, seen }) => ({ from: path, to: seen }));
   const isMounted = volumes.some(({ from }) => from === workspace);

@@ -54,8 +54,8 @@ export function seeExec(directory: string, id: string): ExecStatus | undefined {
     state: end ? "ended" : "running",
     exitCode: typeof end?.exitCode === "number" ? end.exitCode : null,
     timedOut: end?.timedOut === true,
-    stdout: textOf(readBytes(place, "stdout"), stdoutCut),
-    stderr: textOf(readBytes(place, "stderr"), stderrCut),
+    stdout: formatText(readBytes(place, "stdout"), stdoutCut),
+    stderr: formatText(readBytes(place, "stderr"), stderrCut),
     stdoutCut,
     stderrCut,
     directory: typeof end?.directory === "string" ? end.directory : null,
@@ -86,7 +86,7 @@ export function forgetOldExecs(directory: string, now: number): void {
 }
 
 /** A character that was cut in two is left out; other bytes that are no UTF-8 become U+FFFD. */
-function textOf(bytes: Buffer, isCut: boolean): string {
+function formatText(bytes: Buffer, isCut: boolean): string {
   return bytes.subarray(0, isCut ? wholeCharacters(bytes) : bytes.length).toString("utf8");
 }
 

@@ -59,7 +59,7 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
     directory: seenDirectory(request.inside, takeDirectory(directory)),
   });
   const isQuiet = () => stdout.isOver() && stderr.isOver();
-  return { leader, killAt, finish, ended: endingOf(child, exec.timeoutMs, leader, isQuiet) };
+  return { leader, killAt, finish, ended: getEnding(child, exec.timeoutMs, leader, isQuiet) };
 }
 
 /** What could not be started leaves no descriptor open in this process, which lives on. */
@@ -126,7 +126,7 @@ function openInput(directory: string, text: string, isolation: Isolation): numbe
   return input;
 }
 
-function endingOf(
+function getEnding(
   child: ChildProcess,
   timeoutMs: number,
   leader: ProcessIdentity | undefined,
@@ -147,7 +147,7 @@ function endingOf(
   child.once("exit", (code, signal) => {
     if (isLate && !isQuiet()) return;
     clearTimeout(deadline);
-    resolve(isLate ? timedOut : { exitCode: codeOf(code, signal), timedOut: false });
+    resolve(isLate ? timedOut : { exitCode: getCode(code, signal), timedOut: false });
   });
   child.once("error", () => {
     clearTimeout(deadline);
@@ -156,6 +156,6 @@ function endingOf(
   return promise;
 }
 
-function codeOf(code: number | null, signal: NodeJS.Signals | null): number {
+function getCode(code: number | null, signal: NodeJS.Signals | null): number {
   return signal === null ? (code ?? notRunnable) : 128 + constants.signals[signal];
 }

@@ -6,7 +6,7 @@ import { shellWords } from "#core/environments/record/shell-words.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "../compute.ts";
-import { eventually, type Fixture, openFixture, pidsOf } from "../fixture.ts";
+import { eventually, type Fixture, findPids, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import type { Isolation } from "../runs/records.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
@@ -36,7 +36,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     await fixture.close();
   });
 
-  const execOf = (words: readonly string[], changes: Partial<Exec> = {}): Exec => ({
+  const getExec = (words: readonly string[], changes: Partial<Exec> = {}): Exec => ({
     id: randomBytes(8).toString("hex"),
     words,
     stdin: "",
@@ -46,7 +46,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ...changes,
   });
   const start = async (words: readonly string[], changes: Partial<Exec> = {}): Promise<string> => {
-    const exec = execOf(words, changes);
+    const exec = getExec(words, changes);
     await fixture.compute.startExec(fixture.uid, 1, exec);
     return exec.id;
   };
@@ -129,12 +129,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
     // They are ended at the deadline: so it answered before.
     await eventually(
-      () => pidsOf(fixture, "sleep 3651"),
+      () => findPids(fixture, "sleep 3651"),
       (pids) => pids.length === 2,
     );
     expect(
       await eventually(
-        () => pidsOf(fixture, "sleep 3651"),
+        () => findPids(fixture, "sleep 3651"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -145,7 +145,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const status = await shUntil(script, ({ stdout }) => stdout === "before\n");
 
     expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "before\n" });
-    expect(pidsOf(fixture, "sleep 3652")).toEqual([]);
+    expect(findPids(fixture, "sleep 3652")).toEqual([]);
   });
 
   it("may write for ever in the background, and ends all the same", async () => {
@@ -154,7 +154,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status).toMatchObject({ stderr: "started\n", exitCode: 0 });
     expect(
       await eventually(
-        () => pidsOf(fixture, "yes"),
+        () => findPids(fixture, "yes"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -163,7 +163,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   it("ends with its run though it left its session", async () => {
     await sh("setsid sleep 3653 & echo x");
     await eventually(
-      () => pidsOf(fixture, "sleep 3653"),
+      () => findPids(fixture, "sleep 3653"),
       (pids) => pids.length === 1,
     );
 
@@ -171,7 +171,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
     expect(
       await eventually(
-        () => pidsOf(fixture, "sleep 3653"),
+        () => findPids(fixture, "sleep 3653"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -244,7 +244,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
-    const exec = execOf(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
+    const exec = getExec(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
 
     await fixture.compute.startExec(fixture.uid, 2, { ...exec, directory: "/workspace" });
     const status = await eventually(

@@ -44,16 +44,16 @@ const MOST_KEPT = 2_000;
 /** Remembers for a week which keys were let into an environment that ends, so that their owners can read why. */
 export function noteEndedLogin(home: string, { login, keys }: Pick<Access, "login" | "keys">, end: Notice): void {
   if (keys.length === 0) return;
-  const place = placeOf(home);
+  const place = getPlace(home);
   mkdirSync(place, { recursive: true, mode: 0o700 });
   const names = readdirSync(place);
   if (names.length >= MOST_KEPT) forgetOldest(place, names);
   const { words, at } = end;
-  writeWhole(place, nameOf(login), JSON.stringify({ keys, words, at } satisfies EndedLogin));
+  writeWhole(place, formatName(login), JSON.stringify({ keys, words, at } satisfies EndedLogin));
 }
 
 export function findEndedLogin(home: string, login: string, now: number): EndedLogin | undefined {
-  const { keys, words, at } = readObject(placeOf(home), nameOf(login)) ?? {};
+  const { keys, words, at } = readObject(getPlace(home), formatName(login)) ?? {};
   if (!Array.isArray(keys) || typeof words !== "string" || typeof at !== "number") return undefined;
   if (now - at > KEPT_MS) return undefined;
   return { keys: keys.filter((key) => typeof key === "string"), words, at };
@@ -68,11 +68,11 @@ function forgetOldest(place: string, names: readonly string[]): void {
   for (const { path } of oldest) rmSync(path, { force: true });
 }
 
-function placeOf(home: string): string {
+function getPlace(home: string): string {
   return join(home, "ended-logins");
 }
 
 /** A login may be any text. */
-function nameOf(login: string): string {
+function formatName(login: string): string {
   return createHash("sha256").update(login).digest("hex");
 }

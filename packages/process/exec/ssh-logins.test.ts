@@ -16,17 +16,17 @@ describe("the runs of an SSH user name", () => {
     rmSync(home, { recursive: true });
   });
 
-  const nameOf = (run: number) => `${randomBytes(16).toString("hex")}-r${run}`;
-  const directoryOf = (name: string) => join(home, "runs", name);
+  const formatName = (run: number) => `${randomBytes(16).toString("hex")}-r${run}`;
+  const getDirectory = (name: string) => join(home, "runs", name);
   const access = (login: string) => ({ revision: 1, login, keys: [`ssh-ed25519 ${login}`], jupyter: null });
   /** A run that lives as long as this process. */
   const begin = (login: string): string => {
-    const name = nameOf(1);
-    mkdirSync(directoryOf(name), { recursive: true });
+    const name = formatName(1);
+    mkdirSync(getDirectory(name), { recursive: true });
     const self = findProcess(process.pid);
     if (!self) throw new Error("This process was not found");
-    writeProcesses(directoryOf(name), { supervisor: self, started: true, machines: [] });
-    writeAccess(directoryOf(name), access(login));
+    writeProcesses(getDirectory(name), { supervisor: self, started: true, machines: [] });
+    writeAccess(getDirectory(name), access(login));
     return name;
   };
   const found = (login: string) => findSshRuns(home, login).map(({ name }) => name);
@@ -37,7 +37,7 @@ describe("the runs of an SSH user name", () => {
     for (let n = 0; n < 100; n += 1) {
       // Whoever reads one of these fails.
       for (const file of ["access.json", "processes.json", "end.json"]) {
-        mkdirSync(join(directoryOf(nameOf(2)), file), { recursive: true });
+        mkdirSync(join(getDirectory(formatName(2)), file), { recursive: true });
       }
     }
 
@@ -48,7 +48,7 @@ describe("the runs of an SSH user name", () => {
 
   it("are those that live", () => {
     const name = begin("one");
-    writeEnd(directoryOf(name), { started: true, exitCode: 0, reason: null });
+    writeEnd(getDirectory(name), { started: true, exitCode: 0, reason: null });
 
     expect(found("one")).toEqual([]);
   });
@@ -56,8 +56,8 @@ describe("the runs of an SSH user name", () => {
   it("leave nothing behind, also where their end was cut short", () => {
     const [first, second] = [begin("one"), begin("two")];
 
-    forgetAccess(directoryOf(first));
-    for (const name of [first, second]) rmSync(directoryOf(name), { recursive: true });
+    forgetAccess(getDirectory(first));
+    for (const name of [first, second]) rmSync(getDirectory(name), { recursive: true });
     found("two");
 
     expect(readdirSync(join(home, "runs", ".logins"))).toEqual([]);
@@ -68,7 +68,7 @@ describe("the runs of an SSH user name", () => {
     rmSync(join(home, "runs", ".logins"), { recursive: true });
     const before = found("one");
 
-    noteAccess(directoryOf(name));
+    noteAccess(getDirectory(name));
 
     expect([before, found("one")]).toEqual([[], [name]]);
   });

@@ -8,7 +8,7 @@ import { isDirectory, runOfName } from "../runs/run-directory.ts";
  * name, as often as they like, so nothing of the other runs is read for it.
  */
 export function runsOfLogin(runs: string, login: string): string[] {
-  return namesIn(placeOf(runs, login)).filter((name) => {
+  return namesIn(getPlace(runs, login)).filter((name) => {
     if (runOfName(name) && isDirectory(join(runs, name))) return true;
     // Of a run whose end was cut short.
     forgetLogin(runs, login, name);
@@ -18,13 +18,13 @@ export function runsOfLogin(runs: string, login: string): string[] {
 
 /** To be called before the run's access says so, so that no run is missed. */
 export function noteLogin(runs: string, login: string, name: string): void {
-  const place = placeOf(runs, login);
+  const place = getPlace(runs, login);
   mkdirSync(place, { recursive: true, mode: 0o700 });
   writeFileSync(join(place, name), "", { mode: 0o600 });
 }
 
 export function forgetLogin(runs: string, login: string, name: string): void {
-  const place = placeOf(runs, login);
+  const place = getPlace(runs, login);
   rmSync(join(place, name), { force: true });
   try {
     rmdirSync(place);
@@ -34,7 +34,7 @@ export function forgetLogin(runs: string, login: string, name: string): void {
 }
 
 /** A login may be any text. */
-function placeOf(runs: string, login: string): string {
+function getPlace(runs: string, login: string): string {
   return join(runs, ".logins", createHash("sha256").update(login).digest("hex"));
 }
 

@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const print = (text: string) => appendFileSync(join(directory, "log-0"), text);
-const textOf = (part: { readonly bytes: Uint8Array } | undefined) => part && Buffer.from(part.bytes).toString();
+const findText = (part: { readonly bytes: Uint8Array } | undefined) => part && Buffer.from(part.bytes).toString();
 
 test("a reader is woken by the line that it waits for, and not by its patience", async () => {
   const live = processLiveLogs(home);
@@ -27,7 +27,7 @@ test("a reader is woken by the line that it waits for, and not by its patience",
 
   await waiting;
 
-  expect(textOf(await live.read(uid, 1, 6))).toBe("second\n");
+  expect(findText(await live.read(uid, 1, 6))).toBe("second\n");
 });
 
 test("what was printed before a reader waits is not waited for", async () => {
@@ -36,7 +36,7 @@ test("what was printed before a reader waits is not waited for", async () => {
 
   await live.waitFor(uid, 1, 0, 100 * PATIENCE_MS);
 
-  expect(textOf(await live.read(uid, 1, 0))).toBe("first\n");
+  expect(findText(await live.read(uid, 1, 0))).toBe("first\n");
 });
 
 test("a reader who leaves, and one whose time is over, wait no longer", async () => {
@@ -48,7 +48,7 @@ test("a reader who leaves, and one whose time is over, wait no longer", async ()
   await waiting;
   await live.waitFor(uid, 1, 0, 1);
 
-  expect(textOf(await live.read(uid, 1, 0))).toBe("");
+  expect(findText(await live.read(uid, 1, 0))).toBe("");
 });
 
 test.each([0.25, 1.5])(
@@ -58,7 +58,7 @@ test.each([0.25, 1.5])(
 
     await live.waitFor(uid, 1, 0, ms);
 
-    expect(textOf(await live.read(uid, 1, 0))).toBe("");
+    expect(findText(await live.read(uid, 1, 0))).toBe("");
   },
 );
 

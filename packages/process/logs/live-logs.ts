@@ -10,14 +10,14 @@ const POLL_MS = 250;
 
 /** The output of the runs of this home. The system tells when a file of it grows. */
 export function processLiveLogs(home: string): LiveLogs {
-  const directoryOf = (uid: string, run: number) => join(resolve(home), "runs", runName(uid, run));
+  const getDirectory = (uid: string, run: number) => join(resolve(home), "runs", runName(uid, run));
   return {
     read: async (uid, run, from) => {
-      const directory = directoryOf(uid, run);
+      const directory = getDirectory(uid, run);
       return isDirectory(directory) ? readOutput(directory, from) : undefined;
     },
     waitFor: async (uid, run, position, ms, signal) => {
-      const directory = directoryOf(uid, run);
+      const directory = getDirectory(uid, run);
       // A monotonic clock leaves fractions, and a timeout takes whole milliseconds.
       const isOver = AbortSignal.any([AbortSignal.timeout(Math.ceil(ms)), ...(signal ? [signal] : [])]);
       // Watch before the read, so that no output between the two is missed.

@@ -4,7 +4,7 @@ import { takeRest } from "../exec/pipe-rest.ts";
 import type { Isolation } from "../runs/records.ts";
 import { giveToRun } from "../sandbox/sandbox-user.ts";
 import { keepNewest } from "./output-files.ts";
-import { paceOf } from "./pace.ts";
+import { limitPace } from "./pace.ts";
 
 /** Where the output of a run's commands goes. */
 export interface Output {
@@ -27,7 +27,7 @@ export function openOutput(directory: string, fifo: string, isolation: Isolation
   rmSync(fifo);
   const log = keepNewest(directory);
   const pipe = new Socket({ fd: reading, readable: true, writable: false });
-  const pace = paceOf(pipe);
+  const pace = limitPace(pipe);
   const ended = new Promise<void>((resolve) => pipe.once("close", () => resolve()).on("error", () => resolve()));
   void ended.then(log.close);
   pipe.on("data", (bytes: Buffer) => {

@@ -2,12 +2,12 @@ import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
 import { frame } from "../sftp/frames.ts";
 import { multiplexer } from "../sftp/multiplexer.ts";
-import { paceOf } from "./pace.ts";
+import { limitPace } from "./pace.ts";
 
 it("a pipe of small frames is held back, as one of many bytes is, and goes on after that", async () => {
   const pipe = new PassThrough();
   const streams = multiplexer({ send: () => undefined, onOpen: (stream) => void stream.destroy() });
-  const pace = paceOf(pipe);
+  const pace = limitPace(pipe);
   let taken = 0;
   pipe.on("data", (part: Buffer) => {
     taken += 1;

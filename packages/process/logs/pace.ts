@@ -5,7 +5,7 @@ const turnBytes = 1024 * 1024;
 const turnMs = 20;
 
 /** Holds a pipe back when more comes than one run may ask of the process that reads for all: told of every part. */
-export function paceOf(pipe: Readable): (bytes: number) => void {
+export function limitPace(pipe: Readable): (bytes: number) => void {
   let size = 0;
   let turnedAt = performance.now();
   return (bytes) => {

@@ -19,7 +19,7 @@ const connector = fileURLToPath(new URL("./connector.ts", import.meta.url));
 const idleMs = 3_000;
 
 /** By a connector, which is started when it is needed and not kept. */
-export function connectionsOf(home: string, inside: () => Inside | undefined): Connections {
+export function createConnections(home: string, inside: () => Inside | undefined): Connections {
   const waiting = new Map<number, (socket: Socket | undefined) => void>();
   let child: ChildProcess | undefined;
   let idle: NodeJS.Timeout | undefined;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../fixture.ts";
 import { dialSocket } from "../supervisor/control-socket.ts";
-import { type Forwards, forwardsOf, portsSocket } from "./forwards.ts";
+import { createForwards, type Forwards, portsSocket } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 
 describe("what passes connections on into a network of its own", () => {
@@ -15,7 +15,7 @@ describe("what passes connections on into a network of its own", () => {
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "berth-forwards-"));
-    forwards = forwardsOf(directory, { home: directory, network: "own" }, () => undefined);
+    forwards = createForwards(directory, { home: directory, network: "own" }, () => undefined);
   });
   afterEach(() => {
     forwards.close();

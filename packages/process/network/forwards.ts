@@ -4,7 +4,7 @@ import { pipeline } from "node:stream";
 import type { Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
 import { type ListeningSocket, openSocket } from "../supervisor/control-socket.ts";
-import { connectionsOf } from "./connections.ts";
+import { createConnections } from "./connections.ts";
 import { isOwnPeer } from "./own-peer.ts";
 
 /** What passes connections on into the network of a run, where it has one of its own. */
@@ -25,13 +25,13 @@ export interface Forwards {
 const mostConnections = 256;
 
 /** Passes on, in the supervisor, what comes to the run's ports and what comes to its socket for them. */
-export function forwardsOf(
+export function createForwards(
   directory: string,
   { home, network }: Pick<LaunchPlan, "home" | "network">,
   inside: () => Inside | undefined,
 ): Forwards {
   if (network === "shared") return nothing;
-  const { connect, close } = connectionsOf(home, inside);
+  const { connect, close } = createConnections(home, inside);
   const servers = new Map<number, Server>();
   const sockets = new Set<Socket>();
   const keep = (socket: Socket) => {

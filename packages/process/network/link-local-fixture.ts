@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { type Got, gotBy, inside, scriptOf } from "../attempts-fixture.ts";
+import { formatScript, type Got, gotBy, inside } from "../attempts-fixture.ts";
 import { openFixture } from "../fixture.ts";
 
 /** Where clouds hand out a machine's credentials, and an address that a command may reach (RFC 5737). */
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     const attempts = Object.fromEntries(
       Object.entries(ways).map(([name, way]) => [name, inside(ask(way, linkLocal, 1), ask(way, allowed, 30))]),
     );
-    await fixture.compute.apply(fixture.runOf({ command: scriptOf(attempts) }));
+    await fixture.compute.apply(fixture.runOf({ command: formatScript(attempts) }));
     const got = Object.fromEntries(gotBy(await fixture.seenScript(), attempts, {}));
     await (await fetch(`http://${linkLocal}:${port}/`)).text();
     process.stdout.write(JSON.stringify({ got, came } satisfies LinkLocalOutcome));

@@ -6,7 +6,7 @@ import { listensInside } from "./listening.ts";
 describe("who listens in a network", () => {
   const server = createServer((socket) => socket.on("error", () => undefined));
   const sockets: Socket[] = [];
-  const portOf = () => (server.address() as AddressInfo).port;
+  const getPort = () => (server.address() as AddressInfo).port;
 
   beforeEach(async () => {
     await once(server.listen(0, "127.0.0.1"), "listening");
@@ -17,7 +17,7 @@ describe("who listens in a network", () => {
   });
 
   it("is found before all connections, of which a command may make any number", async () => {
-    const port = portOf();
+    const port = getPort();
     for (let n = 0; n < 400; n += 1) sockets.push(connect({ host: "127.0.0.1", port }));
     await Promise.all(sockets.map((socket) => once(socket, "connect")));
 
@@ -34,7 +34,7 @@ describe("who listens in a network", () => {
     const messages: Promise<boolean>[] = [];
 
     while (turns < 3) {
-      messages.push(listensInside(process.pid, portOf()));
+      messages.push(listensInside(process.pid, getPort()));
       await messages.at(-1);
     }
     clearInterval(counting);
@@ -43,8 +43,8 @@ describe("who listens in a network", () => {
   });
 
   it("is nobody where nothing can be read", async () => {
-    expect(await listensInside(2 ** 30, portOf())).toBe(false);
+    expect(await listensInside(2 ** 30, getPort())).toBe(false);
     // Less than the heading of the list.
-    expect(await listensInside(process.pid, portOf(), 100)).toBe(false);
+    expect(await listensInside(process.pid, getPort(), 100)).toBe(false);
   });
 });

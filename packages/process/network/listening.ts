@@ -30,7 +30,7 @@ async function isIn(pid: number, name: Name, port: number, mostBytes: number): P
   const lines = addresses[name].map((address) => `: ${address}:${digits} ${nobody}:0000 0A `);
   try {
     await using file = await open(`/proc/${pid}/net/${name}`, "r");
-    for await (const text of partsOf(file, mostBytes)) {
+    for await (const text of listParts(file, mostBytes)) {
       if (lines.some((line) => text.includes(line))) return true;
       if (!listening.test(text)) return false;
     }
@@ -41,7 +41,7 @@ async function isIn(pid: number, name: Name, port: number, mostBytes: number): P
 }
 
 /** Whole lines, as far as they fit. The kernel gives such a file in parts, each of which ends where it likes. */
-async function* partsOf(file: FileHandle, mostBytes: number): AsyncGenerator<string> {
+async function* listParts(file: FileHandle, mostBytes: number): AsyncGenerator<string> {
   const bytes = Buffer.alloc(Math.min(partBytes, mostBytes));
   let rest = "";
   for (let length = 0; length < mostBytes; ) {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
-import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "../fixture.ts";
+import { eventually, type Fixture, findPids, lacks, listProcesses, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { readProcesses, writeMark } from "../runs/records.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
@@ -44,7 +44,7 @@ describe("a network of its own", { retry: 0 }, () => {
       seen.push(socket.localAddress);
       socket.end();
     });
-    port = await portOf(server, "0.0.0.0");
+    port = await getPort(server, "0.0.0.0");
     writeFileSync(join(fixture.shown, "reach.cjs"), reaching);
   });
   afterEach(async () => {
@@ -53,12 +53,12 @@ describe("a network of its own", { retry: 0 }, () => {
   });
 
   const node = (file: string) => `${join(fixture.home, "tools/node")} ${join(fixture.shown, file)}`;
-  const outputOf = async (command: string) => {
+  const getOutput = async (command: string) => {
     await fixture.compute.apply(fixture.runOf({ command }));
     await fixture.ended();
     return logText(fixture.compute.readLog(fixture.uid, 1));
   };
-  const laterOutputOf = async (command: string) => {
+  const getLaterOutput = async (command: string) => {
     const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
     await fixture.compute.startExec(fixture.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
     const ended = await eventually(
@@ -67,10 +67,10 @@ describe("a network of its own", { retry: 0 }, () => {
     );
     return ended?.stdout ?? "";
   };
-  const cables = () => processesOf(fixture.home, fixture.uid).filter((pid) => nameOf(pid) === "slirp4netns");
+  const cables = () => listProcesses(fixture.home, fixture.uid).filter((pid) => formatName(pid) === "slirp4netns");
 
   it("is said of the run, and has an interface, a way out and a name server that is not the loopback's", async () => {
-    const output = await outputOf("cat /proc/net/dev /etc/resolv.conf");
+    const output = await getOutput("cat /proc/net/dev /etc/resolv.conf");
 
     expect(await fixture.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
     expect(output).toContain("tap0:");
@@ -81,7 +81,7 @@ describe("a network of its own", { retry: 0 }, () => {
     if (outer === undefined) return skip("this machine has no address but the loopback's");
     const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
 
-    const output = await outputOf(`${node("reach.cjs")} ${places}`);
+    const output = await getOutput(`${node("reach.cjs")} ${places}`);
 
     expect(output).toBe(`${outer}:${port}\n`);
     expect(await heard()).toEqual([outer]);
@@ -131,7 +131,7 @@ describe("a network of its own", { retry: 0 }, () => {
     process.kill(killed, "SIGKILL");
     await eventually(cables, (pids) => pids.length === 1 && pids[0] !== killed);
     const again = await eventually(fixture.observe, (observed) => observed?.isolation === "bubblewrap, own network");
-    const output = await laterOutputOf(`${node("reach.cjs")} ${places}; ip route`);
+    const output = await getLaterOutput(`${node("reach.cjs")} ${places}; ip route`);
 
     expect(again?.state).toBe("ready");
     expect(output).toContain(`${outer}:${port}\n`);
@@ -170,7 +170,7 @@ describe("a network of its own", { retry: 0 }, () => {
 
     const ways = `${node("ways.cjs")} ${server}:53 ${server}:80 169.254.1.1:53 192.0.2.1:80`;
     const past = `curl -sm 2 -w '%{http_code}' --interface 'if!tap0' http://${server}/`;
-    const output = await laterOutputOf(`${ways}; ${past}`);
+    const output = await getLaterOutput(`${ways}; ${past}`);
 
     expect(output).toBe(`${server}:53 udp\n${server}:53 tcp\n192.0.2.1:80 udp\n192.0.2.1:80 tcp\n000`);
   });
@@ -179,7 +179,7 @@ describe("a network of its own", { retry: 0 }, () => {
     writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
     const names = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
 
-    const output = await outputOf(`${node("ways.cjs")} ${names.join(" ")}`);
+    const output = await getOutput(`${node("ways.cjs")} ${names.join(" ")}`);
 
     expect(output).toBe("192.0.2.1:80 udp\n192.0.2.1:80 tcp\n");
   });
@@ -215,10 +215,10 @@ describe("a network of its own", { retry: 0 }, () => {
 });
 
 function connectors(fixture: Fixture): number[] {
-  return pidsOf(fixture, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
+  return findPids(fixture, process.execPath).filter((pid) => formatCommand(pid).includes("connector.ts"));
 }
 
-function commandOf(pid: number): string {
+function formatCommand(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1");
   } catch {
@@ -226,11 +226,11 @@ function commandOf(pid: number): string {
   }
 }
 
-function nameOf(pid: number): string {
-  return commandOf(pid).split("\0")[0] ?? "";
+function formatName(pid: number): string {
+  return formatCommand(pid).split("\0")[0] ?? "";
 }
 
-function portOf(server: Server, host: string): Promise<number> {
+function getPort(server: Server, host: string): Promise<number> {
   return new Promise((resolve) => {
     server.listen(0, host, () => {
       const address = server.address();

@@ -52,7 +52,7 @@ export function userIn(
   table: string,
   { client, server }: { readonly client: string; readonly server: string },
 ): number | undefined {
-  const [local, remote] = [hexOf(client), hexOf(server)];
+  const [local, remote] = [getHex(client), getHex(server)];
   // A machine may have ten thousands of lines: only those that name the client are looked at.
   for (let at = table.indexOf(local); at >= 0; at = table.indexOf(local, at + 1)) {
     const end = table.indexOf("\n", at);
@@ -72,7 +72,7 @@ function isMapped(before: string): boolean {
   return before === "" || before === "0000000000000000FFFF0000" || before === "00000000000000000000FFFF";
 }
 
-function hexOf(end: string): string {
+function getHex(end: string): string {
   const [address = "", port] = end.split(":");
   return `${hexOfAddress(address)}:${hexOfPort(Number(port))}`;
 }

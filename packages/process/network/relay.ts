@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable, Writable } from "node:stream";
-import { paceOf } from "../logs/pace.ts";
+import { limitPace } from "../logs/pace.ts";
 import { commandInside, type Inside } from "../runs/inside.ts";
 import { relayWords } from "../sandbox/tools.ts";
 import { multiplexer } from "../sftp/multiplexer.ts";
@@ -50,7 +50,7 @@ export function openRelay(
     hangUp(child);
   }, HELLO_WITHIN_MS);
   // Whoever has taken its place may send frames without end, and each is work for the process that serves everybody.
-  const pace = paceOf(child.stdout);
+  const pace = limitPace(child.stdout);
   child.stdout.on("data", (part: Buffer) => {
     try {
       pace(streams.take(part));

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { eventually, type Fixture, openFixture, pidsOf, processesOf } from "../fixture.ts";
+import { eventually, type Fixture, findPids, listProcesses, openFixture } from "../fixture.ts";
 import { systemPath } from "../sandbox/environment.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { processVolumes } from "../volumes/volumes.ts";
@@ -30,12 +30,12 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     const env = { PATH: `${bin}:${systemPath}`, CODE_SERVER_PASSWORD: password };
     const ports = [{ port: 8080, kind: "http" as const }];
     await fixture.compute.apply(fixture.runOf({ command: undefined, env, ports, ...more }));
-    return eventually(pageOf, (page) => page?.answers === true);
+    return eventually(findPage, (page) => page?.answers === true);
   };
-  const pageOf = async () => (await fixture.observe())?.ports[0];
+  const findPage = async () => (await fixture.observe())?.ports[0];
   const ask = async (secret?: string) => {
     const query = secret === undefined ? "" : `?password=${encodeURIComponent(secret)}`;
-    const response = await fetch(`http://${(await pageOf())?.address}/${query}`);
+    const response = await fetch(`http://${(await findPage())?.address}/${query}`);
     return response.text();
   };
 
@@ -67,7 +67,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
   it("keeps its password from other users: it is in no argument", async () => {
     await begin();
 
-    const lines = processesOf(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    const lines = listProcesses(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
 
     expect(lines.some((line) => line.includes("code-server"))).toBe(true);
     expect(lines.filter((line) => line.includes(password))).toEqual([]);
@@ -75,7 +75,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
 
   it("comes back when its process dies", async () => {
     await begin();
-    const pids = () => pidsOf(fixture, `${node()} ${join(fixture.shown, "bin/code-server.cjs")}`);
+    const pids = () => findPids(fixture, `${node()} ${join(fixture.shown, "bin/code-server.cjs")}`);
     const before = pids();
 
     for (const pid of before) process.kill(pid, "SIGKILL");
@@ -121,7 +121,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
 
     await eventually(fixture.observe, (seen) => seen === undefined);
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });

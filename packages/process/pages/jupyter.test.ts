@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import { processCompute } from "../compute.ts";
-import { eventually, type Fixture, openFixture, pidsOf, processesOf } from "../fixture.ts";
+import { eventually, type Fixture, findPids, listProcesses, openFixture } from "../fixture.ts";
 import { systemPath } from "../sandbox/environment.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
@@ -35,7 +35,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     (await fetch(`${jupyter?.origin}/lab?token=${secret}`)).status;
   const stubs = () => {
     const node = isolation === "none" ? process.execPath : join(fixture.home, "tools/node");
-    return pidsOf(fixture, `${node} ${join(fixture.shown, "bin/jupyter.cjs")}`);
+    return findPids(fixture, `${node} ${join(fixture.shown, "bin/jupyter.cjs")}`);
   };
 
   it("is there when it is wanted, opens with the token alone, and goes when it is not wanted", async () => {
@@ -171,7 +171,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
 
     await eventually(fixture.observe, (observation) => observation === undefined);
     await eventually(
-      () => processesOf(fixture.home, fixture.uid),
+      () => listProcesses(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
@@ -183,7 +183,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
 
     const files = readdirSync(fixture.directory).filter((name) => statSync(join(fixture.directory, name)).isFile());
     const holding = files.filter((name) => readFileSync(join(fixture.directory, name), "latin1").includes(token));
-    const lines = processesOf(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    const lines = listProcesses(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
 
     expect(holding).toEqual(["access.json"]);
     expect(statSync(join(fixture.directory, "access.json")).mode & 0o777).toBe(0o600);

@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
-import { placeholdersOf } from "./placeholder.ts";
+import { createPlaceholders } from "./placeholder.ts";
 
 it("refuses a port that somebody else has taken, whose visitors would be led to them", async () => {
   const otherServer = createServer().listen(0, "127.0.0.1");
   await once(otherServer, "listening");
   const { port: local } = otherServer.address() as { readonly port: number };
-  const placeholders = placeholdersOf("busybox");
+  const placeholders = createPlaceholders("busybox");
   const ports = [{ port: 8080, kind: "http", local, hasPlaceholder: true }] as const;
 
   await expect(placeholders.open(ports)).rejects.toMatchObject({ code: "EADDRINUSE" });

@@ -30,17 +30,17 @@ interface Shown {
  * Serves what a run's image would, from this process and to our own user alone: images are recorded and not pulled here,
  * and without a command nothing else would ever answer.
  */
-export function placeholdersOf(image: string, advice = ""): Placeholders {
+export function createPlaceholders(image: string, advice = ""): Placeholders {
   const servers = new Set<Server>();
   const shownAt = new Map<number, Shown>();
   const serveAt = async ({ local, hasIde = false }: LocalPort, shown: Shown): Promise<void> => {
     if (shownAt.has(local)) return void shownAt.set(local, shown);
-    const server = serverOf(() => shownAt.get(local) ?? shown, hasIde);
+    const server = getServer(() => shownAt.get(local) ?? shown, hasIde);
     await once(server.listen(local, "127.0.0.1"), "listening");
     shownAt.set(local, shown);
     servers.add(server);
   };
-  const plain = ({ port }: LocalPort, more: string) => ({ status: 200, page: pageOf(image, String(port), more) });
+  const plain = ({ port }: LocalPort, more: string) => ({ status: 200, page: getPage(image, String(port), more) });
   return {
     open: async (ports) => {
       for (const port of ports) {
@@ -60,7 +60,7 @@ export function placeholdersOf(image: string, advice = ""): Placeholders {
   };
 }
 
-function serverOf(shown: () => Shown, hasIde: boolean): Server {
+function getServer(shown: () => Shown, hasIde: boolean): Server {
   const peers = new WeakMap<Duplex, Promise<boolean>>();
   const server = createServer(async (request, reply) => {
     if (!(await peers.get(request.socket))) return void request.socket.destroy();
@@ -107,7 +107,7 @@ function show({ status, page }: Shown, { method = "" }: IncomingMessage, reply: 
 /** Says back what it was told. */
 async function chat(request: IncomingMessage, reply: ServerResponse): Promise<void> {
   if (request.method !== "POST") return sayJson(reply, 405, { error: "Method not allowed" });
-  const text = await textOf(request);
+  const text = await findText(request);
   if (text === undefined) return sayJson(reply, 413, { error: "A message has at most 1 MiB" });
   const message = messageIn(text);
   if (message === undefined) return sayJson(reply, 400, { error: "message must be a string" });
@@ -115,7 +115,7 @@ async function chat(request: IncomingMessage, reply: ServerResponse): Promise<vo
 }
 
 /** undefined for more than is taken, which is read to its end all the same so that the answer is seen. */
-async function textOf(request: IncomingMessage): Promise<string | undefined> {
+async function findText(request: IncomingMessage): Promise<string | undefined> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
@@ -146,7 +146,7 @@ const starting: Shown = {
 </html>\n`,
 };
 
-function pageOf(image: string, port: string, more: string): string {
+function getPage(image: string, port: string, more: string): string {
   const subject = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
 <h1>A placeholder</h1>

@@ -30,18 +30,18 @@ export async function postToLocal(port: number, { path, body, timeoutMs }: PortR
   const place = { host: "127.0.0.1", port, path, method: "POST" };
   const sent = request({ ...place, headers, signal, agent: false });
   sent.end(bytes);
-  const answer = await answerOf(sent);
-  return { status: answer.statusCode ?? 0, body: await textOf(answer) };
+  const answer = await getAnswer(sent);
+  return { status: answer.statusCode ?? 0, body: await readText(answer) };
 }
 
-function answerOf(sent: ClientRequest): Promise<IncomingMessage> {
+function getAnswer(sent: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     sent.once("response", resolve).once("error", reject);
   });
 }
 
 /** Whoever sends more is not listened to any longer. */
-async function textOf(answer: IncomingMessage): Promise<string> {
+async function readText(answer: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of answer as AsyncIterable<Buffer>) {

@@ -30,12 +30,18 @@ export function findLocal(locals: readonly LocalPort[], port: number): LocalPort
 async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortStatus> {
   const { sshPort, jupyter, networkPid } = access;
   if (kind === "ssh")
-    return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
+    return { port, kind, address: sshPort === null ? null : getAddress(sshPort), answers: sshPort !== null };
   if (local) {
     // What passes connections on into the other network accepts each: only there it is seen who listens.
     const isInside = networkPid !== null && !local.hasPlaceholder;
     const answers = await (isInside ? listensInside(networkPid, local.local) : isListening(local.local));
-    return { port, kind, address: addressOf(local.local), answers, ...(local.hasLogin && { hasLogin: true as const }) };
+    return {
+      port,
+      kind,
+      address: getAddress(local.local),
+      answers,
+      ...(local.hasLogin && { hasLogin: true as const }),
+    };
   }
   const origin = jupyter?.origin ?? null;
   return {
@@ -46,7 +52,7 @@ async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, ac
   };
 }
 
-function addressOf(port: number): string {
+function getAddress(port: number): string {
   return `127.0.0.1:${port}`;
 }
 

@@ -41,7 +41,7 @@ export async function keepRunning(program: WebProgram): Promise<GivenUp | undefi
   let hasAnswered = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
     const started = await start(failures);
-    const exit = exitOf(started.child);
+    const exit = findExit(started.child);
     const kill = () => void endGroup(started.child, exit);
     signal.addEventListener("abort", kill, { once: true });
     const answer = await waitForAnswer(program, started, exit);
@@ -67,7 +67,7 @@ export function wordsFor(name: string, failure: GivenUp): string {
 }
 
 /** Resolves with the exit code of a child, or with null if it has none. */
-function exitOf(child: ChildProcess): Promise<number | null> {
+function findExit(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => {
     child.once("exit", (code) => resolve(code)).once("error", () => resolve(null));
   });

@@ -45,7 +45,7 @@ export function forgetAccess(directory: string): void {
 
 /** Writes what became of the Jupyter of this token to `jupyter.json`. */
 export function writeJupyter(directory: string, token: string, status: JupyterStatus): void {
-  writeWhole(directory, jupyterFile, JSON.stringify({ token: hashOf(token), ...status }));
+  writeWhole(directory, jupyterFile, JSON.stringify({ token: getHash(token), ...status }));
 }
 
 /** Nothing of Jupyter is left. */
@@ -59,7 +59,7 @@ export function seeJupyter(directory: string): JupyterStatus | null {
   const record = readObject(directory, jupyterFile);
   if (token === undefined && !record) return null;
   const { state, origin, reason } = record ?? {};
-  const isIts = token !== undefined && record?.token === hashOf(token);
+  const isIts = token !== undefined && record?.token === getHash(token);
   if (!isIts || (state !== "on" && state !== "failed")) return { state: "starting", origin: null, reason: null };
   return {
     state,
@@ -68,6 +68,6 @@ export function seeJupyter(directory: string): JupyterStatus | null {
   };
 }
 
-function hashOf(token: string): string {
+function getHash(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }

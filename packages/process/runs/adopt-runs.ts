@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { removeLimits } from "../sandbox/limits.ts";
 import { endSupervisors, forgetSupervisors } from "../supervisor/supervisor-place.ts";
 import { noteAccess } from "./access-record.ts";
-import { type Host, placeOf } from "./host.ts";
+import { findPlace, type Host } from "./host.ts";
 import { readStatus } from "./observation.ts";
 import { readRun, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace } from "./removal.ts";
@@ -32,7 +32,7 @@ export async function leaveRuns(host: Host): Promise<void> {
 /** Ends every run within 1.5 s and leaves word that the stack was stopped. */
 export async function endRuns(host: Host): Promise<void> {
   await leaveRuns(host);
-  const places = listRunNames(host.runs).map((name) => placeOf(host, name));
+  const places = listRunNames(host.runs).map((name) => findPlace(host, name));
   const living = places.filter(({ directory }) => !readStatus(directory).end);
   for (const { directory } of living) {
     try {

@@ -3,11 +3,11 @@ import type { Run } from "#core/ports/compute.ts";
 import { hasSparePython } from "../sandbox/tools.ts";
 import { lockFile } from "../supervisor/lock.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
-import { type Host, placeOf } from "./host.ts";
+import { findPlace, type Host } from "./host.ts";
 import { launch } from "./launch.ts";
 import { runsMounting } from "./mounts.ts";
-import { observationOf, readStatus } from "./observation.ts";
-import { type LaunchPlan, planOf } from "./plan.ts";
+import { observe, readStatus } from "./observation.ts";
+import { buildLaunchPlan, type LaunchPlan } from "./plan.ts";
 import type { RunRecord } from "./records.ts";
 import { forgetDraft, isDraft, type RunPlace } from "./removal.ts";
 import { isDirectory, makeRunDirectory, runName, wasRemoved } from "./run-directory.ts";
@@ -20,8 +20,8 @@ const answeringWithinMs = 800;
  */
 export async function applyRun(host: Host, run: Run): Promise<void> {
   if (host.closing) throw new Error("The local stack is being stopped");
-  const { directory, name } = placeOf(host, runName(run.uid, run.run));
-  const plan = planOf(run, name, host.options);
+  const { directory, name } = findPlace(host, runName(run.uid, run.run));
+  const plan = buildLaunchPlan(run, name, host.options);
   if (!isDirectory(directory)) {
     const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
     const record: RunRecord = {
@@ -99,7 +99,7 @@ async function requireBegun(host: Host, directory: string): Promise<void> {
 async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
   const end = performance.now() + answeringWithinMs;
   while (performance.now() < end && !host.closing) {
-    const { state } = await observationOf(directory, readStatus(directory), host.options);
+    const { state } = await observe(directory, readStatus(directory), host.options);
     if (state !== "probe") return;
     await sleep(10);
   }

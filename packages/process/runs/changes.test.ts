@@ -71,14 +71,14 @@ it("signals every run of a supervisor that was killed when it had only just begu
   const runs = join(fixture.home, "runs");
   const followed = { home: fixture.home, runs, all: () => [any], isStarting: async () => true };
   follow(() => followChanges(followed, aborted.signal));
-  const countOf = (uid: string) => () => received.filter((ref) => ref.uid === uid).length;
+  const getCount = (uid: string) => () => received.filter((ref) => ref.uid === uid).length;
   await fixture.compute.apply(fixture.runOf());
-  await eventually(countOf(fixture.uid), (found) => found > 0);
+  await eventually(getCount(fixture.uid), (found) => found > 0);
 
   process.kill(fixture.supervisorPid(), "SIGKILL");
 
   // Once at the beginning, and once more.
-  await eventually(countOf(any.uid), (found) => found > 1);
+  await eventually(getCount(any.uid), (found) => found > 1);
 });
 
 it("signals that a run is ready once its ports answer, however long after it began", async () => {

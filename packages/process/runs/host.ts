@@ -38,12 +38,12 @@ export interface Host {
 }
 
 /** Where a run of this name is, or would be. */
-export function placeOf({ runs, options }: Host, name: string): RunPlace {
+export function findPlace({ runs, options }: Host, name: string): RunPlace {
   return { name, directory: join(runs, name), locking: options.locking };
 }
 
 /** The run that a directory of this name holds; empty where the name is no run's. */
-export function refOf({ runs }: Host, name: string): RunRef[] {
+export function findRef({ runs }: Host, name: string): RunRef[] {
   const named = runOfName(name);
   return named ? [{ ...named, key: readRun(join(runs, name))?.key ?? "" }] : [];
 }

@@ -8,7 +8,7 @@ import { eventually, type Fixture, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import type { Locking } from "../supervisor/lock.ts";
 import { launch } from "./launch.ts";
-import { type LaunchPlan, planOf } from "./plan.ts";
+import { buildLaunchPlan, type LaunchPlan } from "./plan.ts";
 import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 
@@ -19,7 +19,7 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
   beforeEach(() => {
     fixture = openFixture({ isolation: "none", locking });
     const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
-    plan = planOf(run, `${fixture.uid}-r1`, {
+    plan = buildLaunchPlan(run, `${fixture.uid}-r1`, {
       home: fixture.home,
       isolation: "none",
       network: "shared",

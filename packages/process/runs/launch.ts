@@ -92,13 +92,13 @@ async function startSupervisor(place: string, { home, locking }: LaunchPlan): Pr
   child.unref();
   const from = child.stdio[3] as Readable;
   try {
-    return await wordOf(child, from);
+    return await getWord(child, from);
   } finally {
     from.destroy();
   }
 }
 
-function wordOf(child: ChildProcess, from: Readable): Promise<"ready" | "busy"> {
+function getWord(child: ChildProcess, from: Readable): Promise<"ready" | "busy"> {
   const { promise, resolve, reject } = Promise.withResolvers<"ready" | "busy">();
   child.once("error", () => reject(new Error("The supervisor could not be started")));
   from.once("data", (word) => resolve(String(word) === "ready" ? "ready" : "busy"));

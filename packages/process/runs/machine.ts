@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { LocalPort } from "../network/local-ports.ts";
 import { enteringNetwork, joinPatiently } from "../network/network.ts";
 import { stayJoined } from "../network/stay-joined.ts";
-import { accountOf } from "../sandbox/account.ts";
+import { chooseAccount } from "../sandbox/account.ts";
 import { systemPath } from "../sandbox/environment.ts";
 import { gitConfigFor } from "../sandbox/git-identity.ts";
 import { hostsInside, machineHostName } from "../sandbox/host-name.ts";
@@ -20,7 +20,7 @@ import { carried, type Inside } from "./inside.ts";
 import type { LaunchPlan } from "./plan.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
-import { environmentOf } from "./run-environment.ts";
+import { buildEnvironment } from "./run-environment.ts";
 import { openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
@@ -70,8 +70,8 @@ const handOn = `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
   const { path: workspace, start, home, mounts } = await openWorkspace(plan, directory, rank);
-  const account = accountOf(plan, home);
-  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const account = chooseAccount(plan, home);
+  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { limits } = plan;
   const command = [...handedOn(limits), account.shell, "-c", "--", plan.command ?? idle];
   const [file = "", ...args] = limited(limits, command);
@@ -82,10 +82,10 @@ async function startBare(request: MachineRequest): Promise<Machine> {
     detached: true,
     stdio: ["ignore", output, output],
   });
-  const exit = exitOf(child);
+  const exit = getExit(child);
   const apart = { isolation: "none", network: "shared", sandbox: null } as const;
   const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
-  return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside, begin: () => undefined };
+  return { record: { leader: await getLeader(child), sandbox: null }, exit, inside, begin: () => undefined };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
@@ -93,8 +93,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { path: workspace, start, home, mounts, binds } = await openWorkspace(plan, directory, rank);
   const { limits } = plan;
   const work = workDirectory(directory, rank);
-  const account = accountOf(plan, home);
-  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const account = chooseAccount(plan, home);
+  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, joins } = networkWords(request);
   const begins = ["/bin/sh", "-c", `${unpack}; ${handOn}`, account.shell];
@@ -109,10 +109,10 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     detached: true,
     stdio: ["ignore", output, output, ...Array<"pipe">(5).fill("pipe")],
   });
-  const exit = exitOf(child);
+  const exit = getExit(child);
   // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
   const begun = child.pid === undefined ? undefined : firstByte(extraOutput(child, 5));
-  const leader = await leaderOf(child);
+  const leader = await getLeader(child);
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
   const options = sandboxOptions({
     ...shown,
@@ -149,11 +149,11 @@ function networkWords({ plan, first }: MachineRequest) {
   return { ...shared, options: ["--unshare-net"], joins: true };
 }
 
-function exitOf(child: ChildProcess): Promise<Exit> {
+function getExit(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
 }
 
-async function leaderOf(child: ChildProcess): Promise<MachineRecord["leader"]> {
+async function getLeader(child: ChildProcess): Promise<MachineRecord["leader"]> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("spawn", resolve).once("error", reject);
   await promise;

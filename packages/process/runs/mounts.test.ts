@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/ports/compute.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
-import { eventually, type Fixture, openFixture, pidsOf } from "../fixture.ts";
+import { eventually, type Fixture, findPids, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { sandboxOptions } from "../sandbox/sandbox.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
@@ -118,7 +118,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     const hides = `(setsid env -i /bin/sleep 3617 &); sleep 0.3; exit 3`;
     await fixture.compute.apply(fixture.runOf({ mounts, resources, command: hides }));
     await fixture.ended();
-    const left = pidsOf(fixture, "/bin/sleep 3617");
+    const left = findPids(fixture, "/bin/sleep 3617");
 
     await fixture.compute.apply(fixture.runOf({ run: 2, mounts, resources, command: "exec env -i /bin/sleep 3618" }));
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });

@@ -58,7 +58,7 @@ export interface SshEntry {
 }
 
 /** The Observation of a run, as the compute port defines it. Tries the network ports of the run. */
-export async function observationOf(
+export async function observe(
   directory: string,
   { processes, end, removal }: RunStatus,
   { sshPort, sshHostKey: hostKey }: SshEntry,
@@ -85,7 +85,7 @@ export async function observationOf(
     limits: limitsInWords(run?.limits ?? noLimits),
     sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
-    notes: notesOf(directory, run),
+    notes: listNotes(directory, run),
   };
 }
 
@@ -94,7 +94,7 @@ const volumeNote = "disk at $WORKSPACE, its size not enforced";
 const noVolumeNote = "no disk: files are lost with the environment";
 const pythonNote = "python runs python3: this machine has no program of that name";
 
-function notesOf(directory: string, run: RunRecord | undefined): string[] {
+function listNotes(directory: string, run: RunRecord | undefined): string[] {
   const placeholders = readPorts(directory).filter(({ hasPlaceholder }) => hasPlaceholder);
   return [
     imageNote,
@@ -109,13 +109,13 @@ function notesOf(directory: string, run: RunRecord | undefined): string[] {
 }
 
 /** How the processes of a run are found. */
-export function treeOf(name: string, directory: string, processes: ProcessesRecord | undefined): ProcessTree {
+export function toProcessTree(name: string, directory: string, processes: ProcessesRecord | undefined): ProcessTree {
   const machines = processes?.machines ?? [];
   return {
     name,
     directory,
     // The volumes of a run that has ended may be another run's by now: its processes are not looked for there.
-    volumes: readEnd(directory) ? [] : volumesOf(directory),
+    volumes: readEnd(directory) ? [] : listVolumes(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
     limits: readRun(directory)?.limits ?? noLimits,
@@ -123,7 +123,7 @@ export function treeOf(name: string, directory: string, processes: ProcessesReco
 }
 
 /** The directories of the volumes that its first machine mounts. */
-function volumesOf(directory: string): string[] {
+function listVolumes(directory: string): string[] {
   const home = dirname(dirname(directory));
   return (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
 }

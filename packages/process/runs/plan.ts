@@ -1,7 +1,7 @@
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { RunRefused } from "#core/problem.ts";
 import { hostNameFor } from "../sandbox/host-name.ts";
-import { type LimitWay, limitsOf, type RunLimits } from "../sandbox/limits.ts";
+import { computeLimits, type LimitWay, type RunLimits } from "../sandbox/limits.ts";
 import type { Programs } from "../sandbox/local-path.ts";
 import type { Locking } from "../supervisor/lock.ts";
 import { isVolumeId } from "../volumes/volume-directory.ts";
@@ -35,7 +35,7 @@ export interface LaunchPlan {
 export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 
 /** The plan of a run. Throws, naming no value: `RunRefused` for text that no process can be given. */
-export function planOf(
+export function buildLaunchPlan(
   run: Run,
   name: string,
   options: Pick<LaunchPlan, "home" | "isolation" | "network" | "locking" | "programs"> & { readonly limits: LimitWay },
@@ -67,7 +67,7 @@ export function planOf(
     mounts: run.mounts.map(({ volume, path }) => ({ volume: volume.id, path })),
     ports: run.ports.map(({ port, kind }) => ({ port, kind })),
     startsIn: run.ports.length > 0 || run.resources !== null ? "workspace" : "home",
-    limits: limitsOf(run, name, limits),
+    limits: computeLimits(run, name, limits),
   };
 }
 

@@ -6,7 +6,7 @@ import { type Locking, takeLock } from "../supervisor/lock.ts";
 import { signalProcess } from "../supervisor/process-identity.ts";
 import { killTree } from "../supervisor/process-tree.ts";
 import { forgetAccess } from "./access-record.ts";
-import { type RunStatus, readStatus, treeOf } from "./observation.ts";
+import { type RunStatus, readStatus, toProcessTree } from "./observation.ts";
 import { forgetMark, readMark, writeMark } from "./records.ts";
 import { deleteRunDirectory, isDirectory } from "./run-directory.ts";
 
@@ -59,7 +59,7 @@ export async function carryOn(place: RunPlace, { removal, supervisorLives }: Run
  * ends them.
  */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
-  const tree = treeOf(name, directory, readStatus(directory).processes);
+  const tree = toProcessTree(name, directory, readStatus(directory).processes);
   const isGone = await killTree(tree, withinMs);
   if (isGone) await removeLimits(tree.limits);
   return isGone;

@@ -20,7 +20,10 @@ export interface Places {
 }
 
 /** Nothing of this program's own environment is passed on, and the run cannot change what Berth says about it. */
-export function environmentOf({ plan, rank, masterPort, ports }: MachinePlace, places: Places): Record<string, string> {
+export function buildEnvironment(
+  { plan, rank, masterPort, ports }: MachinePlace,
+  places: Places,
+): Record<string, string> {
   const cluster = {
     NODE_RANK: String(rank),
     NNODES: String(plan.machines),

@@ -13,7 +13,10 @@ export interface Account {
 }
 
 /** Returns the user of a run whose home is this directory. */
-export function accountOf({ isolation, programs }: Pick<LaunchPlan, "isolation" | "programs">, home: string): Account {
+export function chooseAccount(
+  { isolation, programs }: Pick<LaunchPlan, "isolation" | "programs">,
+  home: string,
+): Account {
   const name = isolation === "none" ? ownName() : sandboxUser;
   return { name, home, shell: findOnPath("bash", `/bin:${programs.path}`) ?? "/bin/sh" };
 }

@@ -122,14 +122,14 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
 
     limitGroup(made, { cpus: 0.25, memoryMb: 512, processes: 7 });
 
-    const wordsOf = (quota: string) => (version === 2 ? `${quota} 100000` : quota);
-    expect(first).toEqual([twoGb, wordsOf("150000"), "100"]);
+    const formatWords = (quota: string) => (version === 2 ? `${quota} 100000` : quota);
+    expect(first).toEqual([twoGb, formatWords("150000"), "100"]);
     expect(held).toEqual({ memory: "held", cpu: "held", pids: "held" });
     expect([
       read(place("memory"), files.memory),
       read(place("cpu"), files.cpu),
       read(place("pids"), "pids.max"),
-    ]).toEqual([String(512 * 1024 * 1024), wordsOf("25000"), "7"]);
+    ]).toEqual([String(512 * 1024 * 1024), formatWords("25000"), "7"]);
   });
 
   it("takes no swap in place of memory", () => {

@@ -36,7 +36,7 @@ export interface GroupSources {
 export function findControlGroups(sources = readSources(), isUsable: IsUsable = canLimit): ControlGroup | null {
   const mounts = sources.mounts.split("\n").flatMap(parseMount);
   for (const group of [...unified(sources.own, mounts), separate(sources.own, mounts)]) {
-    const usable = placesOf(group).filter(([controller, place]) => isUsable(group.version, controller, place));
+    const usable = listPlaces(group).filter(([controller, place]) => isUsable(group.version, controller, place));
     if (usable.length > 0) return { version: group.version, places: Object.fromEntries(usable) };
   }
   return null;
@@ -46,26 +46,26 @@ type IsUsable = (version: ControlGroup["version"], controller: Controller, place
 
 /** The group of this name in those places. */
 export function groupIn({ version, places }: ControlGroup, name: string): ControlGroup {
-  const named = placesOf({ version, places }).map(([controller, place]) => [controller, join(place, name)]);
+  const named = listPlaces({ version, places }).map(([controller, place]) => [controller, join(place, name)]);
   return { version, places: Object.fromEntries(named) };
 }
 
 /** Makes the group of a run; what is answered has no place for what cannot be limited, and nothing is left of that. */
 export function makeGroup(group: ControlGroup, bounds: Bounds): ControlGroup {
-  const limited = placesOf(group).filter(([controller, place]) => {
+  const limited = listPlaces(group).filter(([controller, place]) => {
     return unlessRefused(() => {
       mkdirSync(place, { recursive: true });
       writers[group.version][controller](place, bounds);
     });
   });
   const used = new Set(limited.map(([, place]) => place));
-  for (const [, place] of placesOf(group)) if (!used.has(place)) removePlace(place);
+  for (const [, place] of listPlaces(group)) if (!used.has(place)) removePlace(place);
   return { ...group, places: Object.fromEntries(limited) };
 }
 
 /** Moves the limits of a group; nothing happens where it is gone. */
 export function limitGroup(group: ControlGroup, bounds: Bounds): void {
-  for (const [controller, place] of placesOf(group)) {
+  for (const [controller, place] of listPlaces(group)) {
     if (existsSync(place)) writers[group.version][controller](place, bounds);
   }
 }
@@ -77,8 +77,8 @@ export function stopForks({ places: { pids } }: ControlGroup): void {
 
 /** What a group limits now, as the kernel has it: `all` where there is no more to be had than there is. */
 export function readLimits({ version, places }: ControlGroup): Partial<Record<Controller, "held" | "all">> {
-  const found = placesOf({ version, places }).flatMap(([controller, place]) => {
-    const text = textOf(join(place, limitFile[version][controller]));
+  const found = listPlaces({ version, places }).flatMap(([controller, place]) => {
+    const text = findText(join(place, limitFile[version][controller]));
     if (text === undefined) return [];
     return [[controller, isUnlimited(text) ? "all" : "held"] as const];
   });
@@ -88,7 +88,7 @@ export function readLimits({ version, places }: ControlGroup): Partial<Record<Co
 /** How many processes of the group the kernel has killed at its limit. */
 export function countGroupOomKills({ version, places }: ControlGroup): number {
   const file = version === 2 ? "memory.events" : "memory.oom_control";
-  const text = places.memory === undefined ? undefined : textOf(join(places.memory, file));
+  const text = places.memory === undefined ? undefined : findText(join(places.memory, file));
   return Number(/^oom_kill (\d+)$/m.exec(text ?? "")?.[1] ?? 0);
 }
 
@@ -117,8 +117,8 @@ const limitFile = {
 } as const satisfies Record<1 | 2, Record<Controller, string>>;
 
 const periodUs = 100_000;
-const quotaOf = (cpus: number) => Math.round(cpus * periodUs);
-const bytesOf = (megabytes: number) => String(megabytes * 1024 * 1024);
+const getQuota = (cpus: number) => Math.round(cpus * periodUs);
+const getBytes = (megabytes: number) => String(megabytes * 1024 * 1024);
 
 type Write = (place: string, bounds: Bounds) => void;
 
@@ -129,7 +129,7 @@ const writers: Record<1 | 2, Record<Controller, Write>> = {
   1: {
     memory: (place, { memoryMb }) => {
       const [limit, withSwap] = [limitFile[1].memory, "memory.memsw.limit_in_bytes"].map((name) => join(place, name));
-      const text = memoryMb === null ? "-1" : bytesOf(memoryMb);
+      const text = memoryMb === null ? "-1" : getBytes(memoryMb);
       // It is never below the limit, so one of the two has to be first, by whether they rise or fall.
       const limitBoth = () => withSwap && existsSync(withSwap) && writeFileSync(withSwap, text);
       unlessRefused(limitBoth);
@@ -138,17 +138,17 @@ const writers: Record<1 | 2, Record<Controller, Write>> = {
     },
     cpu: (place, { cpus }) => {
       if (cpus !== null) writeFileSync(join(place, "cpu.cfs_period_us"), String(periodUs));
-      writeFileSync(join(place, limitFile[1].cpu), cpus === null ? "-1" : String(quotaOf(cpus)));
+      writeFileSync(join(place, limitFile[1].cpu), cpus === null ? "-1" : String(getQuota(cpus)));
     },
     pids: limitPids,
   },
   2: {
     memory: (place, { memoryMb }) => {
-      writeFileSync(join(place, limitFile[2].memory), memoryMb === null ? "max" : bytesOf(memoryMb));
+      writeFileSync(join(place, limitFile[2].memory), memoryMb === null ? "max" : getBytes(memoryMb));
       if (existsSync(join(place, "memory.swap.max"))) writeFileSync(join(place, "memory.swap.max"), "0");
     },
     cpu: (place, { cpus }) => {
-      writeFileSync(join(place, limitFile[2].cpu), `${cpus === null ? "max" : quotaOf(cpus)} ${periodUs}`);
+      writeFileSync(join(place, limitFile[2].cpu), `${cpus === null ? "max" : getQuota(cpus)} ${periodUs}`);
     },
     pids: limitPids,
   },
@@ -184,7 +184,7 @@ function parseMount(line: string): Mount[] {
 function unified(ownPath: string, mounts: readonly Mount[]): ControlGroup[] {
   const mount = mounts.find(({ type }) => type === "cgroup2");
   const path = /^0::(\/.*)$/m.exec(ownPath)?.[1];
-  const directory = mount && path !== undefined ? directoryOf(mount, path) : undefined;
+  const directory = mount && path !== undefined ? findDirectory(mount, path) : undefined;
   if (!mount || directory === undefined) return [];
   const above = directory === mount.place || isLimitedItself(directory) ? [] : [dirname(directory)];
   return [
@@ -195,7 +195,7 @@ function unified(ownPath: string, mounts: readonly Mount[]): ControlGroup[] {
 
 function controllersIn(place: string, enable: (controller: Controller) => boolean): ControlGroup[] {
   if (!isWritable(place)) return [];
-  const named = (file: string) => textOf(join(place, file))?.trim().split(/\s+/) ?? [];
+  const named = (file: string) => findText(join(place, file))?.trim().split(/\s+/) ?? [];
   const [offered, handedOn] = [named("cgroup.controllers"), named("cgroup.subtree_control")];
   const usable = controllers.filter(
     (controller) => offered.includes(controller) && (handedOn.includes(controller) || enable(controller)),
@@ -209,7 +209,7 @@ function wasEnabled(place: string, controller: Controller): boolean {
 }
 
 function isLimitedItself(place: string): boolean {
-  const texts = ["memory.max", "cpu.max"].map((file) => textOf(join(place, file)));
+  const texts = ["memory.max", "cpu.max"].map((file) => findText(join(place, file)));
   return texts.some((text) => text !== undefined && !isUnlimited(text));
 }
 
@@ -219,14 +219,14 @@ function separate(ownPath: string, mounts: readonly Mount[]): ControlGroup {
     const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
     const line = ownPath.split("\n").find((text) => text.split(":")[1]?.split(",").includes(controller));
     const path = line?.split(":").slice(2).join(":");
-    const place = mount && path !== undefined ? directoryOf(mount, path) : undefined;
+    const place = mount && path !== undefined ? findDirectory(mount, path) : undefined;
     return place !== undefined && isWritable(place) ? [[controller, place] as const] : [];
   });
   return { version: 1, places: Object.fromEntries(found) };
 }
 
 /** Where a group is seen; undefined for one outside of what is mounted. */
-function directoryOf({ root, place }: Mount, path: string): string | undefined {
+function findDirectory({ root, place }: Mount, path: string): string | undefined {
   const isBelow = root === "/" || path === root || path.startsWith(`${root}/`);
   if (!isBelow || path.split("/").includes("..")) return undefined;
   return join(place, root === "/" ? path : path.slice(root.length));
@@ -246,10 +246,10 @@ function canLimit(version: ControlGroup["version"], controller: Controller, plac
 }
 
 function readSources(): GroupSources {
-  return { own: textOf("/proc/self/cgroup") ?? "", mounts: textOf("/proc/self/mountinfo") ?? "" };
+  return { own: findText("/proc/self/cgroup") ?? "", mounts: findText("/proc/self/mountinfo") ?? "" };
 }
 
-function placesOf({ places }: ControlGroup): (readonly [Controller, string])[] {
+function listPlaces({ places }: ControlGroup): (readonly [Controller, string])[] {
   return controllers.flatMap((controller) => {
     const place = places[controller];
     return place === undefined ? [] : [[controller, place] as const];
@@ -264,7 +264,7 @@ function isWritable(place: string): boolean {
   return unlessRefused(() => accessSync(place, constants.W_OK));
 }
 
-function textOf(file: string): string | undefined {
+function findText(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
   } catch {

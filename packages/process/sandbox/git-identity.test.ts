@@ -19,7 +19,7 @@ describe("the user of git in a sandbox", () => {
   });
   afterEach(() => fixture.close());
 
-  const outputOf = async (command: string, env: Record<string, string>) => {
+  const getOutput = async (command: string, env: Record<string, string>) => {
     await fixture.compute.apply(fixture.runOf({ command, env }));
     await fixture.ended();
     return logText(fixture.compute.readLog(fixture.uid, 1));
@@ -31,14 +31,14 @@ describe("the user of git in a sandbox", () => {
     ["with quotes, a backslash and a line end", 'J "D" \\ Doe\n[core]\nfsmonitor = touch x', "j@x; #"],
     ["that looks like a setting", "]x[include] path = /etc/passwd", " leading and trailing "],
   ])("is the one that its variables name: %s", async (_, name, email) => {
-    const seen = await outputOf(`${asks}; git config core.fsmonitor`, { GIT_USER_NAME: name, GIT_USER_EMAIL: email });
+    const seen = await getOutput(`${asks}; git config core.fsmonitor`, { GIT_USER_NAME: name, GIT_USER_EMAIL: email });
 
     expect(seen).toBe(`${name}\n${email}\n`);
   });
 
   it("gives way to settings of the home and of a repository, and is unset without variables", async () => {
     const ownName = "git config --global user.name Global; git init -q r; git -C r config user.name Local";
-    const seen = await outputOf(`${ownName}; git config user.name; git -C r config user.name; ${asks}`, {
+    const seen = await getOutput(`${ownName}; git config user.name; git -C r config user.name; ${asks}`, {
       GIT_USER_EMAIL: "john@example.com",
     });
 
@@ -46,7 +46,7 @@ describe("the user of git in a sandbox", () => {
   });
 
   it("is in no file of the machine", async () => {
-    await outputOf("true", { GIT_USER_NAME: "Seldom Name 7f3a" });
+    await getOutput("true", { GIT_USER_NAME: "Seldom Name 7f3a" });
 
     const files = readdirSync(fixture.home, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
     const holding = files.filter(({ parentPath, name }) =>

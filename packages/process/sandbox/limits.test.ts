@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
-import { eventually, type Fixture, openFixture, processesOf } from "../fixture.ts";
+import { eventually, type Fixture, listProcesses, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
-import { endOf } from "../supervisor/exit.ts";
+import { describeEnd } from "../supervisor/exit.ts";
 import { findControlGroups } from "./control-groups.ts";
-import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
+import { computeLimits, findLimits, type LimitWay, limitsInWords, wayInWords } from "./limits.ts";
 import { findRlimits, rlimitWords } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
@@ -37,18 +37,18 @@ describe("what a run may use", () => {
     until: 0,
     ...changes,
   });
-  const boundsOf = (changes: Partial<Run>) => limitsOf(run(changes), "run", noWay).bounds;
+  const getBounds = (changes: Partial<Run>) => computeLimits(run(changes), "run", noWay).bounds;
 
   it("is what it asked for, never more than this machine has, and a number of processes", () => {
-    const small = boundsOf({ resources });
-    const large = boundsOf({ resources: { cpus: 100_000, memoryMb: 1e9 } });
+    const small = getBounds({ resources });
+    const large = getBounds({ resources: { cpus: 100_000, memoryMb: 1e9 } });
 
     expect(small).toEqual({ cpus: 0.5, memoryMb: 96, processes: 64 });
     expect(large).toEqual({ cpus: null, memoryMb: null, processes: 64 });
   });
 
   it("is else its part of its machines", () => {
-    const part = (changes: Partial<Run>) => boundsOf({ instanceType: "g4dn.2xlarge", pool: "t4-small", ...changes });
+    const part = (changes: Partial<Run>) => getBounds({ instanceType: "g4dn.2xlarge", pool: "t4-small", ...changes });
 
     const whole = part({ gpusPerMachine: 1, shares: [{ node: "one", units: 1 }] });
     const none = part({ gpusPerMachine: 0.001, shares: [{ node: "one", units: 1 }] });
@@ -62,8 +62,8 @@ describe("what a run may use", () => {
   it("is of each process what its share has, whatever it is resized to", () => {
     const way = { processes, groups: null, rlimits: { memory: true, processes: true } };
 
-    const { rlimits } = limitsOf(run({ resources }), "run", way);
-    const without = limitsOf(run({}), "run", { ...way, rlimits: { memory: false, processes: false } }).rlimits;
+    const { rlimits } = computeLimits(run({ resources }), "run", way);
+    const without = computeLimits(run({}), "run", { ...way, rlimits: { memory: false, processes: false } }).rlimits;
 
     expect(rlimits?.memoryMb === null || rlimits?.memoryMb === 4_096).toBe(true);
     expect(without).toEqual({ memoryMb: null, processes: null });
@@ -97,7 +97,7 @@ describe("what a run may use", () => {
   it("is named in the end of a command that used too much", () => {
     const options = { hasCommand: true, oomKills: 1, isOverLimit: true };
 
-    const ends = [137, 143].map((code) => endOf({ code, signal: null }, options).reason);
+    const ends = [137, 143].map((code) => describeEnd({ code, signal: null }, options).reason);
 
     expect(ends).toEqual([
       "command was killed by signal SIGKILL: it used more memory than it may",
@@ -262,7 +262,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     );
 
     const seen = await fixture.observe();
-    const running = processesOf(fixture.home, fixture.uid).length;
+    const running = listProcesses(fixture.home, fixture.uid).length;
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(fixture.observe, (now) => now === undefined);
 

@@ -58,10 +58,10 @@ export function findLimits(isolation: Isolation, groups = findControlGroups()): 
 }
 
 /** The limits of a run of this name, in this way. */
-export function limitsOf(run: Run, name: string, { groups, rlimits, processes, user }: LimitWay): RunLimits {
-  const bounds = boundsOf(run.resources ?? shareOf(run), run.shares.length, processes);
+export function computeLimits(run: Run, name: string, { groups, rlimits, processes, user }: LimitWay): RunLimits {
+  const bounds = getBounds(run.resources ?? getShare(run), run.shares.length, processes);
   const group = groups && groupIn(groups, `berth-${name}`);
-  return { group, rlimits: rlimits && rlimitsOf(boundsOf(shareOf(run), 1, processes), rlimits), user, bounds };
+  return { group, rlimits: rlimits && getRlimits(getBounds(getShare(run), 1, processes), rlimits), user, bounds };
 }
 
 /** Makes what it takes; what cannot be made limits nothing, which the run then shows. */
@@ -71,7 +71,7 @@ export function makeLimits(limits: RunLimits): RunLimits {
 
 /** Moves the limits of a living run of one machine; what each process may have is the share that it was granted. */
 export function moveLimits({ group, bounds }: RunLimits, resources: Resources): void {
-  if (group) limitGroup(group, boundsOf(resources, 1, bounds.processes));
+  if (group) limitGroup(group, getBounds(resources, 1, bounds.processes));
 }
 
 /** To be called before a run is killed: nothing in it starts anything any more. */
@@ -129,11 +129,11 @@ export function wayInWords({ groups, rlimits }: Pick<LimitWay, "groups" | "rlimi
 }
 
 const ofEachProcess = "memory of each process";
-const wordOf = { memory: "memory", cpu: "cpu", pids: "processes" } as const;
+const wordByKey = { memory: "memory", cpu: "cpu", pids: "processes" } as const;
 
 function groupInWords(version: number, limits: ReturnType<typeof readLimits>): string {
   const named = (state: "held" | "all") => {
-    return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] === state).map((name) => wordOf[name]);
+    return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] === state).map((name) => wordByKey[name]);
   };
   return inWords(`cgroup-v${version}`, named("held"), named("all"));
 }
@@ -152,7 +152,7 @@ function inWords(form: string, held: readonly string[], all: readonly string[]):
 const leastProcesses = 1_024;
 const processesPerCpu = 64;
 
-function boundsOf({ cpus, memoryMb }: Resources, machines: number, processes: number): Bounds {
+function getBounds({ cpus, memoryMb }: Resources, machines: number, processes: number): Bounds {
   const here = thisMachine();
   return {
     cpus: cpus * machines < here.cpus ? cpus * machines : null,
@@ -162,7 +162,7 @@ function boundsOf({ cpus, memoryMb }: Resources, machines: number, processes: nu
 }
 
 /** What one machine of a run was granted of its type: as large a part of its memory as of its units. */
-function shareOf({ instanceType, shares, gpusPerMachine }: Run): Resources {
+function getShare({ instanceType, shares, gpusPerMachine }: Run): Resources {
   const type = findInstanceType(instanceType);
   if (!type) return { cpus: Number.POSITIVE_INFINITY, memoryMb: Number.POSITIVE_INFINITY };
   if (type.shared) {
@@ -174,7 +174,7 @@ function shareOf({ instanceType, shares, gpusPerMachine }: Run): Resources {
 }
 
 /** A limit of each process is set once, so it is that of the share: what is resized stays within that. */
-function rlimitsOf({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
+function getRlimits({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
   const isMore = memoryMb !== null && memoryMb * 1024 * 1024 < ownHardLimit("Max data size");
   return {
     memoryMb: way.memory && isMore ? memoryMb : null,

@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemPath } from "./environment.ts";
-import { homesIn, programsOf } from "./local-path.ts";
+import { findPrograms, homesIn } from "./local-path.ts";
 
 let root: string;
 
@@ -26,7 +26,7 @@ function file(path: string): void {
 }
 
 const home = () => join(root, ".berth");
-const found = (...entries: string[]) => programsOf(entries.join(":"), home());
+const found = (...entries: string[]) => findPrograms(entries.join(":"), home());
 
 describe("where runs look for programs", () => {
   it("is the system's own places where nothing is given", () => {
@@ -77,8 +77,8 @@ describe("where runs look for programs", () => {
 
     const text = [me, join(root, "users/me"), home, join(root, "users/me/stack")].join(":");
 
-    expect(programsOf(text, home, [me])).toEqual({ path: systemPath, shown: [] });
-    expect(programsOf(join(me, "bin"), home, [me]).shown).toEqual([join(me, "bin")]);
+    expect(findPrograms(text, home, [me])).toEqual({ path: systemPath, shown: [] });
+    expect(findPrograms(join(me, "bin"), home, [me]).shown).toEqual([join(me, "bin")]);
   });
 
   it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
@@ -113,7 +113,7 @@ describe("where runs look for programs", () => {
     directory("other/versions");
     const users = [join(root, "me"), join(root, "other")];
 
-    const { shown } = programsOf(`${bin}:${users[1]}`, home(), users);
+    const { shown } = findPrograms(`${bin}:${users[1]}`, home(), users);
 
     expect(shown).toEqual([bin]);
   });

@@ -16,11 +16,11 @@ export interface Programs {
  * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
  * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
  */
-export function programsOf(searchPath: string, home: string, userHomes = knownHomes()): Programs {
+export function findPrograms(searchPath: string, home: string, userHomes = knownHomes()): Programs {
   const users = userHomes.map((userHome) => realDirectory(userHome) ?? userHome);
   const homes = { stack: realDirectory(home) ?? home, users };
   const entries = [...new Set(searchPath.split(delimiter))].filter((entry) => isProgramPlace(entry, homes));
-  const places = new Set(entries.flatMap((entry) => [entry, ...prefixesOf(entry, homes)]));
+  const places = new Set(entries.flatMap((entry) => [entry, ...listPrefixes(entry, homes)]));
   const shown = [...places].filter((place) => !isSystem(place));
   return { path: [...new Set([...entries, ...systemPath.split(delimiter)])].join(delimiter), shown: outermost(shown) };
 }
@@ -80,7 +80,7 @@ function realDirectory(path: string): string | undefined {
 }
 
 /** The prefix of a `bin`, and that of the Python behind a virtual environment. */
-function prefixesOf(entry: string, homes: Homes): string[] {
+function listPrefixes(entry: string, homes: Homes): string[] {
   const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
   const prefixes = places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes));
   return [...new Set(prefixes.map(programsIn))].filter(existsSync);

@@ -42,13 +42,13 @@ export function findRlimits(isolation: Isolation): RlimitWay {
 export function findUserLimits(): UserLimits | undefined {
   if (!can(["prlimit", "--nofile=64", "--sigpending=64", "--msgqueue=0", "--", "true"])) return undefined;
   return {
-    files: partOf("Max open files", 2, 524_288),
-    signals: partOf("Max pending signals", 8, 65_536),
-    messageBytes: partOf("Max msgqueue size", 8, 102_400),
+    files: getPart("Max open files", 2, 524_288),
+    signals: getPart("Max pending signals", 8, 65_536),
+    messageBytes: getPart("Max msgqueue size", 8, 102_400),
   };
 }
 
-function partOf(name: HardLimit, parts: number, most: number): number {
+function getPart(name: HardLimit, parts: number, most: number): number {
   return Math.min(Math.floor(ownHardLimit(name) / parts), most);
 }
 

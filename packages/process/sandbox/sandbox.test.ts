@@ -40,7 +40,7 @@ describe("the sandbox", { retry: 0 }, () => {
     await fixture.close();
   });
 
-  const outputOf = async (command: string, env: Record<string, string> = {}) => {
+  const getOutput = async (command: string, env: Record<string, string> = {}) => {
     await fixture.compute.apply(fixture.runOf({ command, env }));
     await fixture.ended();
     return logText(fixture.compute.readLog(fixture.uid, 1));
@@ -51,7 +51,7 @@ describe("the sandbox", { retry: 0 }, () => {
     mkdirSync(join(fixture.home, "database-of-the-stack"));
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
-    const seen = await outputOf(
+    const seen = await getOutput(
       `cat ${fixture.home}/sealing-key; ls -A ${fixture.home} ${fixture.home}/runs ${fixture.directory}`,
     );
 
@@ -64,7 +64,7 @@ describe("the sandbox", { retry: 0 }, () => {
   it("lets it write to its work directory and /tmp, and to nothing else that lasts", async () => {
     const inTmp = `/tmp/berth-${fixture.uid}`;
 
-    const seen = await outputOf(
+    const seen = await getOutput(
       `for f in here ${inTmp} ${fixture.home}/more /usr/more /more /etc/more /opt/more /var/more /dev/more; do echo x > $f && echo "wrote $f"; done`,
     );
 
@@ -74,7 +74,7 @@ describe("the sandbox", { retry: 0 }, () => {
   });
 
   it("sees no process of the machine, and keeps no capability", async () => {
-    const seen = await outputOf("ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status; kill -9 -1; echo on");
+    const seen = await getOutput("ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status; kill -9 -1; echo on");
 
     const [processes, capabilities] = seen.split("\n");
     expect(Number(processes)).toBeLessThan(8);
@@ -83,7 +83,7 @@ describe("the sandbox", { retry: 0 }, () => {
   });
 
   it("is not undone by what the environment asks of the loader", async () => {
-    const seen = await outputOf("echo $LD_LIBRARY_PATH; echo > /usr/more && echo wrote", {
+    const seen = await getOutput("echo $LD_LIBRARY_PATH; echo > /usr/more && echo wrote", {
       LD_LIBRARY_PATH: "/nowhere",
       BERTH_RUN: "another",
     });

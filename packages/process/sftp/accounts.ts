@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 
 /** Returns the home of this user, or of the program's own user for an empty name; undefined: there is no such user. */
-export function homeOf(name: string): string | undefined {
+export function findHome(name: string): string | undefined {
   const ownHOME = process.env.HOME || homedir();
   if (name === "") return ownHOME;
-  const entry = linesOf("/etc/passwd").find(([user]) => user === name);
+  const entry = listLines("/etc/passwd").find(([user]) => user === name);
   return entry?.[2] === String(process.getuid?.()) ? ownHOME : entry?.[5];
 }
 
@@ -13,17 +13,17 @@ export function homeOf(name: string): string | undefined {
 export function expandHome(path: string): string | undefined {
   const [, name, rest = ""] = /^~([^/]*)(.*)$/s.exec(path) ?? [];
   if (name === undefined) return path;
-  const home = homeOf(name);
+  const home = findHome(name);
   return home && `${home}${rest}`;
 }
 
 /** Returns the name of each id, and an empty text where it has none. */
-export function namesOf(file: "/etc/passwd" | "/etc/group", ids: readonly number[]): string[] {
-  const names = new Map(linesOf(file).map(([name = "", , id = ""]) => [id, name]));
+export function readNames(file: "/etc/passwd" | "/etc/group", ids: readonly number[]): string[] {
+  const names = new Map(listLines(file).map(([name = "", , id = ""]) => [id, name]));
   return ids.map((id) => names.get(String(id)) ?? "");
 }
 
-function linesOf(file: string): string[][] {
+function listLines(file: string): string[][] {
   try {
     return readFileSync(file, "utf8")
       .split("\n")

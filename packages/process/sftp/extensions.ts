@@ -1,8 +1,8 @@
 import { type BigIntStatsFs, fsyncSync, linkSync, renameSync, statfsSync } from "node:fs";
-import { expandHome, homeOf, namesOf } from "./accounts.ts";
+import { expandHome, findHome, readNames } from "./accounts.ts";
 import { copyBytes, type Opened, realPath, setLinkAttributes } from "./files.ts";
 import { type PacketReader, text, u64 } from "./packets.ts";
-import { answers, codes, done, Failure, type Handles, nameOf, type Reply } from "./replies.ts";
+import { answers, codes, done, Failure, type Handles, nameReply, type Reply } from "./replies.ts";
 
 interface Extension {
   readonly version: string;
@@ -26,11 +26,11 @@ export const extensions: Readonly<Record<string, Extension>> = {
   },
   "statvfs@openssh.com": {
     version: "2",
-    answer: (reader) => [answers.extended, roomOf(statfsSync(reader.text(), { bigint: true }))],
+    answer: (reader) => [answers.extended, getRoom(statfsSync(reader.text(), { bigint: true }))],
   },
   "fstatvfs@openssh.com": {
     version: "2",
-    answer: (reader, { find }) => [answers.extended, roomOf(statfsSync(placeOf(find(reader)), { bigint: true }))],
+    answer: (reader, { find }) => [answers.extended, getRoom(statfsSync(getPlace(find(reader)), { bigint: true }))],
   },
   "hardlink@openssh.com": {
     version: "1",
@@ -38,7 +38,7 @@ export const extensions: Readonly<Record<string, Extension>> = {
   },
   "fsync@openssh.com": {
     version: "1",
-    answer: (reader, { find }) => done(fsyncSync(descriptorOf(find(reader)))),
+    answer: (reader, { find }) => done(fsyncSync(getDescriptor(find(reader)))),
   },
   "lsetstat@openssh.com": {
     version: "1",
@@ -56,23 +56,23 @@ export const extensions: Readonly<Record<string, Extension>> = {
     answer: (reader) => {
       const path = expandHome(reader.text());
       if (path === undefined) throw new Failure(codes.noSuchFile, "No such user");
-      return nameOf(realPath(path || "."));
+      return nameReply(realPath(path || "."));
     },
   },
   "copy-data": { version: "1", answer: copy },
   "home-directory": {
     version: "1",
     answer: (reader) => {
-      const home = homeOf(reader.text());
+      const home = findHome(reader.text());
       if (home === undefined) throw new Failure(codes.noSuchFile, "No such user");
-      return nameOf(realPath(home));
+      return nameReply(realPath(home));
     },
   },
   "users-groups-by-id@openssh.com": {
     version: "1",
     answer: (reader) => {
       const [users, groups] = [reader.bytes(), reader.bytes()].map(numbersIn);
-      const lists = [namesOf("/etc/passwd", users ?? []), namesOf("/etc/group", groups ?? [])];
+      const lists = [readNames("/etc/passwd", users ?? []), readNames("/etc/group", groups ?? [])];
       return [answers.extended, ...lists.map((names) => text(Buffer.concat(names.map(text))))];
     },
   },
@@ -85,20 +85,20 @@ function copy(reader: PacketReader, { find }: Handles): Reply {
   if (from === to) throw new Failure(codes.failure, "A file is not copied onto itself");
   const isAppending = to.kind === "file" && to.isAppending;
   copyBytes(
-    { descriptor: descriptorOf(from), at },
-    { descriptor: descriptorOf(to), at: isAppending ? null : position },
+    { descriptor: getDescriptor(from), at },
+    { descriptor: getDescriptor(to), at: isAppending ? null : position },
     length === 0 ? Number.POSITIVE_INFINITY : length,
   );
   return done();
 }
 
-function descriptorOf(opened: Opened): number {
+function getDescriptor(opened: Opened): number {
   if (opened.kind !== "file") throw new Failure(codes.failure, "Not a file");
   return opened.descriptor;
 }
 
 /** Returns a path in the file system of an open file or directory. */
-function placeOf(opened: Opened): string {
+function getPlace(opened: Opened): string {
   return opened.kind === "file" ? `/proc/self/fd/${opened.descriptor}` : opened.path;
 }
 
@@ -111,7 +111,7 @@ function numbersIn(bytes: Buffer): number[] {
 const LONGEST_NAME = 255n;
 
 /** As statvfs(3) has it. Node tells neither the flags nor the id of a file system. */
-function roomOf({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
+function getRoom({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
   const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
   return Buffer.concat(fields.map(u64));
 }

@@ -41,7 +41,7 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
   const read = frameReader();
   let lastId = 0;
   const add = (id: number): Duplex => {
-    const line = lineOf(id, send, () => lines.delete(id));
+    const line = getLine(id, send, () => lines.delete(id));
     lines.set(id, line);
     return line.stream;
   };
@@ -69,7 +69,7 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
   };
 }
 
-function lineOf(id: number, send: (bytes: Buffer) => void, leave: () => void): Line {
+function getLine(id: number, send: (bytes: Buffer) => void, leave: () => void): Line {
   const sending = sender(id, send);
   const receiving = receiver(id, send, (part) => stream.push(part));
   const stream = new Duplex({
@@ -139,7 +139,7 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
       waitingBytes -= part?.length ?? 0;
       wantsMore = push(part);
       // Behind it, since more may come before this returns.
-      if (part) send(frame("more", id, lengthOf(part)));
+      if (part) send(frame("more", id, getLength(part)));
     }
   };
   return {
@@ -160,7 +160,7 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
   };
 }
 
-function lengthOf({ length }: Buffer): Buffer {
+function getLength({ length }: Buffer): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(length);
   return bytes;

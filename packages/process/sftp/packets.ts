@@ -72,7 +72,7 @@ export function text(value: string | Buffer): Buffer {
   return Buffer.concat([u32(bytes.length), bytes]);
 }
 
-export function attributesOf({ size, uid, gid, mode, atimeMs, mtimeMs }: Stats): Buffer {
+export function formatAttributes({ size, uid, gid, mode, atimeMs, mtimeMs }: Stats): Buffer {
   const flags = attributeFlags.size | attributeFlags.owner | attributeFlags.mode | attributeFlags.times;
   const length = Buffer.alloc(8);
   length.writeBigUInt64BE(BigInt(size));

@@ -23,7 +23,7 @@ function main([kind = "", where = ""]: readonly string[]): void {
     pipeline(stream, socket, end);
   };
   if (kind === "dial") dial(where, pass);
-  else listen(placeOf(kind, where), pass);
+  else listen(getPlace(kind, where), pass);
   process.stdin.on("data", (part: Buffer) => void take(part)).once("end", () => process.exit(0));
   process.stdout.on("error", () => process.exit(1));
   // It leaves nothing behind, however it is ended.
@@ -32,7 +32,7 @@ function main([kind = "", where = ""]: readonly string[]): void {
 
 type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 
-function placeOf(kind: string, where: string): Place {
+function getPlace(kind: string, where: string): Place {
   if (kind === "tcp") return { host: "127.0.0.1", port: Number(where) };
   if (kind === "unix") return { path: where };
   const directory = mkdtempSync("/tmp/ssh-");

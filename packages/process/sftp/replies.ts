@@ -35,14 +35,14 @@ export class Failure extends Error {
 
 /** Says that a request was carried out. */
 export function done(_result?: unknown): Reply {
-  return statusOf(codes.ok, "");
+  return statusReply(codes.ok, "");
 }
 
-export function statusOf(code: number, words: string): Reply {
+export function statusReply(code: number, words: string): Reply {
   return [answers.status, u32(code), text(words), text("en")];
 }
 
 /** Answers one name, as section 7 of the draft has it for a path. */
-export function nameOf(path: string): Reply {
+export function nameReply(path: string): Reply {
   return [answers.name, u32(1), text(path), text(path), u32(0)];
 }

@@ -23,8 +23,8 @@ import {
   setAttributes,
   writeAll,
 } from "./files.ts";
-import { attributesOf, type PacketReader, packet, packetReader, text, u32 } from "./packets.ts";
-import { answers, codes, done, Failure, type Handles, nameOf, type Reply, statusOf } from "./replies.ts";
+import { formatAttributes, type PacketReader, packet, packetReader, text, u32 } from "./packets.ts";
+import { answers, codes, done, Failure, type Handles, nameReply, type Reply, statusReply } from "./replies.ts";
 
 const mostRead = 256 * 1024;
 const namesAtOnce = 100;
@@ -68,7 +68,7 @@ function answer(request: Buffer, handles: Handles): Buffer {
   const reader = packetReader(request.subarray(1));
   const id = u32(reader.u32());
   try {
-    const [kind, ...parts] = handlers[type]?.(reader, handles) ?? statusOf(codes.unsupported, "Not supported");
+    const [kind, ...parts] = handlers[type]?.(reader, handles) ?? statusReply(codes.unsupported, "Not supported");
     return packet(kind, id, ...parts);
   } catch (error) {
     const [kind, ...parts] = refusal(error);
@@ -84,8 +84,8 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   4: (reader, { drop }) => done(drop(reader)),
   5: (reader, { find }) => read(find(reader), reader.u64(), reader.u32()),
   6: (reader, { find }) => write(find(reader), reader.u64(), reader.bytes()),
-  7: (reader) => [answers.attributes, attributesOf(lstatSync(reader.text()))],
-  8: (reader, { find }) => [answers.attributes, attributesOf(fileStats(find(reader)))],
+  7: (reader) => [answers.attributes, formatAttributes(lstatSync(reader.text()))],
+  8: (reader, { find }) => [answers.attributes, formatAttributes(fileStats(find(reader)))],
   9: (reader) => done(setAttributes(reader.text(), reader.attributes())),
   10: (reader, { find }) => {
     const openFile = find(reader);
@@ -100,16 +100,16 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   13: (reader) => done(unlinkSync(reader.text())),
   14: (reader) => done(mkdirSync(reader.text(), reader.attributes().mode ?? 0o777)),
   15: (reader) => done(rmdirSync(reader.text())),
-  16: (reader) => nameOf(realPath(reader.text() || ".")),
-  17: (reader) => [answers.attributes, attributesOf(statSync(reader.text()))],
+  16: (reader) => nameReply(realPath(reader.text() || ".")),
+  17: (reader) => [answers.attributes, formatAttributes(statSync(reader.text()))],
   18: (reader) => rename(reader.text(), reader.text()),
-  19: (reader) => nameOf(readlinkSync(reader.text())),
+  19: (reader) => nameReply(readlinkSync(reader.text())),
   // OpenSSH sends the target first, against the draft, and so does everybody since (its PROTOCOL file, 4.1).
   20: (reader) => done(symlinkSync(reader.text(), reader.text())),
   200: (reader, handles) => {
     const name = reader.text();
     if (!Object.hasOwn(extensions, name)) throw new Failure(codes.unsupported, "Not supported");
-    return extensions[name]?.answer(reader, handles) ?? statusOf(codes.unsupported, "Not supported");
+    return extensions[name]?.answer(reader, handles) ?? statusReply(codes.unsupported, "Not supported");
   },
 };
 
@@ -117,7 +117,7 @@ function read(openFile: Opened, position: number, length: number): Reply {
   if (openFile.kind !== "file") throw new Failure(codes.failure, "Not a file");
   const bytes = Buffer.allocUnsafe(Math.min(length, mostRead));
   const count = readSync(openFile.descriptor, bytes, 0, bytes.length, position);
-  if (count === 0) return statusOf(codes.end, "End of file");
+  if (count === 0) return statusReply(codes.end, "End of file");
   return [answers.data, u32(count), bytes.subarray(0, count)];
 }
 
@@ -131,7 +131,7 @@ function list(openFile: Opened): Reply {
   if (openFile.kind !== "directory") throw new Failure(codes.failure, "Not a directory");
   const entries = openFile.names.splice(0, namesAtOnce).flatMap((name) => {
     try {
-      const attributes = attributesOf(lstatSync(join(openFile.path, name)));
+      const attributes = formatAttributes(lstatSync(join(openFile.path, name)));
       return [Buffer.concat([text(name), text(longName(openFile.path, name)), attributes])];
     } catch {
       // It went away since the directory was read.
@@ -139,7 +139,7 @@ function list(openFile: Opened): Reply {
     }
   });
   if (entries.length > 0) return [answers.name, u32(entries.length), ...entries];
-  return openFile.names.length > 0 ? list(openFile) : statusOf(codes.end, "End of directory");
+  return openFile.names.length > 0 ? list(openFile) : statusReply(codes.end, "End of directory");
 }
 
 /** The draft's rename replaces nothing. */
@@ -162,9 +162,9 @@ const codesOfErrors: Readonly<Record<string, readonly [code: number, words: stri
 };
 
 function refusal(error: unknown): Reply {
-  if (error instanceof Failure) return statusOf(error.code, error.message);
-  if (error instanceof RangeError) return statusOf(codes.badMessage, "Bad message");
+  if (error instanceof Failure) return statusReply(error.code, error.message);
+  if (error instanceof RangeError) return statusReply(codes.badMessage, "Bad message");
   const { code = "" } = error as { readonly code?: string };
   const [number, words] = codesOfErrors[code] ?? [codes.failure, `Failure ${code}`];
-  return statusOf(number, words);
+  return statusReply(number, words);
 }

@@ -10,13 +10,13 @@ import { sftpSession } from "./requests.ts";
 async function main(): Promise<void> {
   const answer = sftpSession();
   process.stdout.on("error", () => process.exit(1));
-  for await (const request of packetsOf(process.stdin)) {
+  for await (const request of listPackets(process.stdin)) {
     if (!process.stdout.write(answer(request))) await once(process.stdout, "drain");
   }
 }
 
 /** Yields whole packets, without the length in front. What came of a packet is put together once, when all of it is there. */
-async function* packetsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* listPackets(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let missing = 4;
   for await (const part of stream) {
@@ -24,17 +24,17 @@ async function* packetsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
     missing -= part.length;
     if (missing > 0) continue;
     let rest = waiting.length === 1 ? part : Buffer.concat(waiting);
-    while (rest.length >= 4 && rest.length >= 4 + lengthOf(rest)) {
-      const end = 4 + lengthOf(rest);
+    while (rest.length >= 4 && rest.length >= 4 + getLength(rest)) {
+      const end = 4 + getLength(rest);
       yield rest.subarray(4, end);
       rest = rest.subarray(end);
     }
     waiting = rest.length > 0 ? [rest] : [];
-    missing = (rest.length >= 4 ? 4 + lengthOf(rest) : 4) - rest.length;
+    missing = (rest.length >= 4 ? 4 + getLength(rest) : 4) - rest.length;
   }
 }
 
-function lengthOf(bytes: Buffer): number {
+function getLength(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (length < 1 || length > LONGEST_PACKET) process.exit(1);
   return length;

@@ -27,7 +27,7 @@ export function openControlSocket<Asked = Question>(
 ): ListeningSocket {
   return openSocket(directory, controlSocketFile, (socket) => {
     socket.on("error", () => undefined);
-    void textOf(socket)
+    void readText(socket)
       .then(async (text) => socket.end(JSON.stringify((await answer(JSON.parse(text) as Asked)) ?? null)))
       .catch(() => socket.destroy());
   });
@@ -72,7 +72,7 @@ export async function askControlSocket<Answer>(
   const socket = dialSocket(directory, controlSocketFile);
   socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
   socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
-  return JSON.parse(await textOf(socket)) as Answer;
+  return JSON.parse(await readText(socket)) as Answer;
 }
 
 /** Connects to a socket in this directory. */
@@ -95,7 +95,7 @@ export async function isSilent(directory: string, question: object, withinMs: nu
   return !answers && tookMs > withinMs * 0.9 && tookMs < withinMs * 1.2;
 }
 
-async function textOf(socket: Socket): Promise<string> {
+async function readText(socket: Socket): Promise<string> {
   let text = "";
   for await (const part of socket.setEncoding("utf8")) text += String(part);
   return text;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { endOf, killedFromOutside } from "./exit.ts";
+import { describeEnd, killedFromOutside } from "./exit.ts";
 
 const command = { hasCommand: true, oomKills: 0 };
 
 describe("how a command ended", () => {
   it.each([0, 1, 127, 128, 255])("is its exit code: %i", (code) => {
-    expect(endOf({ code, signal: null }, command)).toEqual({ exitCode: code, reason: null });
+    expect(describeEnd({ code, signal: null }, command)).toEqual({ exitCode: code, reason: null });
   });
 
   it.each([
@@ -14,17 +14,17 @@ describe("how a command ended", () => {
     [{ code: 143, signal: null }, "SIGTERM"],
     [{ code: 139, signal: null }, "SIGSEGV"],
   ])("is a signal, seen by itself or as a shell tells it: %o", (exit, signal) => {
-    expect(endOf(exit, command)).toEqual({ exitCode: null, reason: `command was killed by signal ${signal}` });
+    expect(describeEnd(exit, command)).toEqual({ exitCode: null, reason: `command was killed by signal ${signal}` });
   });
 
   it("is put down to memory when the kernel killed for it meanwhile", () => {
-    const { reason } = endOf({ code: 137, signal: null }, { hasCommand: true, oomKills: 1 });
+    const { reason } = describeEnd({ code: 137, signal: null }, { hasCommand: true, oomKills: 1 });
 
     expect(reason).toBe("command was killed by signal SIGKILL while the machine was out of memory");
   });
 
   it("is told of the environment's process where there is no command", () => {
-    const end = endOf({ code: 0, signal: null }, { hasCommand: false, oomKills: 0 });
+    const end = describeEnd({ code: 0, signal: null }, { hasCommand: false, oomKills: 0 });
 
     expect(end).toEqual({ exitCode: null, reason: killedFromOutside });
   });

@@ -23,7 +23,7 @@ export const askedToStop = "stopped on request";
  * Says how a command ended. A shell reports a child that a signal ended as 128 + the signal's number (POSIX, Shell
  * Command Language, 2.8.2), and so does bubblewrap, so these codes count as signals whoever gave them.
  */
-export function endOf(
+export function describeEnd(
   { code, signal }: Exit,
   options: { readonly hasCommand: boolean; readonly oomKills: number; readonly isOverLimit?: boolean },
 ): End {

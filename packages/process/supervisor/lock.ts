@@ -35,14 +35,14 @@ export async function takeLockInTurn(directory: string, locking: Locking): Promi
   const status = await new Promise<number | null>((resolve) =>
     child.once("exit", resolve).once("error", () => resolve(null)),
   );
-  return lockOf(held, status);
+  return toLock(held, status);
 }
 
 /** flock(1) locks the open file that it inherits, so the lock stays with this process's descriptor when it ends. */
 function takeFlock(directory: string): Lock | "busy" | "gone" {
   const held = openLock(directory);
   if (!held) return "gone";
-  return lockOf(held, spawnSync("flock", ["-n", "-x", "3"], flockOptions(held.descriptor)).status);
+  return toLock(held, spawnSync("flock", ["-n", "-x", "3"], flockOptions(held.descriptor)).status);
 }
 
 interface OpenLock {
@@ -61,7 +61,7 @@ function flockOptions(descriptor: number): { env: Record<string, string>; stdio:
 }
 
 /** By the exit code of flock(1): 1 is another's. */
-function lockOf({ path, descriptor }: OpenLock, status: number | null): Lock | "busy" | "gone" {
+function toLock({ path, descriptor }: OpenLock, status: number | null): Lock | "busy" | "gone" {
   if (status === 0 && isStill(path, descriptor)) return { release: () => closeSync(descriptor) };
   closeSync(descriptor);
   if (status === 0) return "gone";
@@ -81,7 +81,7 @@ function isStill(path: string, descriptor: number): boolean {
  * dead holder makes n + 1, by a hard link that only one of several can make and that shows the whole text at once.
  */
 function takeFile(directory: string, tries = 5): Lock | "busy" | "gone" {
-  const newest = unlessMissing(() => Math.max(0, ...readdirSync(directory).map(generationOf)));
+  const newest = unlessMissing(() => Math.max(0, ...readdirSync(directory).map(getGeneration)));
   if (newest === undefined) return "gone";
   const text = newest === 0 ? undefined : readWhole(directory, `${lockFile}.${newest}`);
   // Released since it was listed: whoever finds none now makes the first, and of two who do that only one can.
@@ -104,7 +104,7 @@ function releaseFile(path: string, inode: number): void {
   if (statSync(path, { throwIfNoEntry: false })?.ino === inode) rmSync(path);
 }
 
-function generationOf(name: string): number {
+function getGeneration(name: string): number {
   return Number(/^lock\.([0-9]{1,15})$/.exec(name)?.[1] ?? 0);
 }
 

@@ -32,12 +32,12 @@ describe("a sandbox in which somebody outside started something", () => {
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
     outside = startWithin(sandbox);
-    const inside = await childOf(outside.pid ?? 0);
+    const inside = await getChild(outside.pid ?? 0);
 
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 10, force: false });
     await eventually(fixture.observe, (seen) => seen === undefined);
 
-    expect(stateOf(inside)).toBe("Z");
+    expect(findState(inside)).toBe("Z");
     expect(existsSync(`/proc/${sandbox}`)).toBe(true);
     expect(findProcess(sandbox)).toMatchObject({ isSpent: true });
   });
@@ -67,13 +67,13 @@ function startWithin(sandbox: number): ChildProcess {
   return spawn("nsenter", ["-t", String(sandbox), ...user, "-p", "--no-fork", "--", "/bin/sh", "-c", script]);
 }
 
-function childOf(pid: number): Promise<number> {
+function getChild(pid: number): Promise<number> {
   return eventually(
     () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()),
     (child) => child > 0 && readFileSync(`/proc/${child}/cmdline`, "utf8").includes("3633"),
   );
 }
 
-function stateOf(pid: number): string | undefined {
+function findState(pid: number): string | undefined {
   return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
 }

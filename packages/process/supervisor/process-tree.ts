@@ -30,7 +30,7 @@ export interface Member {
  * where these are not for an environment to choose. Without /proc (macOS) only the groups whose leader lives are seen,
  * and each by its leader alone.
  */
-export async function membersOf(tree: ProcessTree): Promise<Member[]> {
+export async function listMembers(tree: ProcessTree): Promise<Member[]> {
   if (process.platform !== "linux") {
     const leading = [...tree.leaders, ...tree.sandboxes].filter(isAlive);
     return leading.map((identity) => ({ identity, isNetwork: false }));
@@ -54,7 +54,7 @@ export async function terminateTree(tree: ProcessTree): Promise<void> {
   const holders = new Set(
     (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
   );
-  for (const { identity, isNetwork } of await membersOf(tree)) {
+  for (const { identity, isNetwork } of await listMembers(tree)) {
     if (!holders.has(identity.pid) && !isNetwork) signal(identity, "SIGTERM");
   }
 }
@@ -68,7 +68,7 @@ export async function killTree(tree: ProcessTree, withinMs: number): Promise<boo
   // Linux kills all of a pid namespace with its first process. Reading /proc while thousands fork takes too long.
   for (const sandbox of tree.sandboxes) signal(sandbox, "SIGKILL");
   for (let round = 0; ; round += 1) {
-    const members = await membersOf(tree);
+    const members = await listMembers(tree);
     if (members.length === 0) return true;
     // Before anybody looks at the time: on a busy machine one look may have taken all of it, every time.
     for (const { identity } of members) signal(identity, "SIGKILL");

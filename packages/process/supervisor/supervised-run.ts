@@ -3,12 +3,12 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ExecSupervisor, type ExecTools, superviseExecs } from "../exec/exec-supervisor.ts";
 import { openOutput } from "../logs/output.ts";
-import { type Forwards, forwardsOf } from "../network/forwards.ts";
+import { createForwards, type Forwards } from "../network/forwards.ts";
 import { findFreePort } from "../network/free-port.ts";
 import { openPorts } from "../network/local-ports.ts";
 import { adviceOnIde, serveIde } from "../pages/ide.ts";
 import { superviseJupyter } from "../pages/jupyter.ts";
-import { type Placeholders, placeholdersOf } from "../pages/placeholder.ts";
+import { createPlaceholders, type Placeholders } from "../pages/placeholder.ts";
 import { forgetAccess } from "../runs/access-record.ts";
 import { noteChange } from "../runs/changes.ts";
 import { type Machine, startMachine } from "../runs/machine.ts";
@@ -29,7 +29,7 @@ import { isOverMemory, makeLimits, removeLimits } from "../sandbox/limits.ts";
 import { discard } from "../volumes/discard.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
 import { openControlSocket, type Question } from "./control-socket.ts";
-import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
+import { askedToStop, countOomKills, describeEnd, type End, stackStopped, supervisorFailed } from "./exit.ts";
 import { takeLockInTurn } from "./lock.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
@@ -82,10 +82,10 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   failure.promise.catch(() => undefined);
   const machines: Machine[] = [];
   const inside = () => machines[0]?.inside;
-  const forwards = forwardsOf(directory, plan, inside);
+  const forwards = createForwards(directory, plan, inside);
   const jupyter = superviseJupyter(directory, inside, forwards, plan);
   const execs = superviseExecs(directory, inside, tools);
-  const placeholders = placeholdersOf(plan.image, adviceOnIde(plan));
+  const placeholders = createPlaceholders(plan.image, adviceOnIde(plan));
   const ide = new AbortController();
   const close = () => {
     jupyter.close();
@@ -158,7 +158,7 @@ async function live(run: Handled): Promise<EndRecord> {
   stop.abort();
   supervision.close();
   await untilDone(run, async () => {
-    await killTree(treeOf(run), Number.POSITIVE_INFINITY);
+    await killTree(getTree(run), Number.POSITIVE_INFINITY);
     await execs.end();
   });
   socket.close();
@@ -194,18 +194,18 @@ async function runMachines(run: Handled): Promise<End> {
   writeProcesses(directory, { supervisor: tools.self, started: true, machines: records });
   run.noteChange();
   run.answer("started");
-  supervision.begin(treeOf(run));
+  supervision.begin(getTree(run));
   const ends = machines.map(async ({ exit }) => {
     const exited = await exit;
     const memory = { oomKills: countOomKills() - oomKills, isOverLimit: isOverMemory(plan.limits) };
-    const end = endOf(exited, { hasCommand: plan.command !== null, ...memory });
+    const end = describeEnd(exited, { hasCommand: plan.command !== null, ...memory });
     if (end.exitCode !== 0) supervision.machineFailed(end);
     return end;
   });
   const [first] = await Promise.all(ends);
   supervision.close();
   const end = supervision.decidedEnd() ?? first ?? { exitCode: 0, reason: null };
-  await killTree(treeOf(run), Number.POSITIVE_INFINITY);
+  await killTree(getTree(run), Number.POSITIVE_INFINITY);
   await output.drain(500);
   return end;
 }
@@ -221,7 +221,7 @@ function sayJoined({ directory, noteChange }: Handled, isJoined: boolean): void 
   noteChange();
 }
 
-function treeOf({ directory, plan, machines }: Handled): ProcessTree {
+function getTree({ directory, plan, machines }: Handled): ProcessTree {
   const leaders = machines.map(({ record }) => record.leader);
   const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
   const volumes = plan.mounts.map(({ volume }) => volumeData(plan.home, volume));

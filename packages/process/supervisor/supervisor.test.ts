@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "../compute.ts";
-import { eventually, type Fixture, openFixture, processesOf } from "../fixture.ts";
+import { eventually, type Fixture, listProcesses, openFixture } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
-import { planOf } from "../runs/plan.ts";
+import { buildLaunchPlan } from "../runs/plan.ts";
 import { readProcesses, writeMark } from "../runs/records.ts";
 import { makeRunDirectory } from "../runs/run-directory.ts";
 import { compileCache, systemPath } from "../sandbox/environment.ts";
@@ -28,8 +28,8 @@ describe("the supervisor of a home", () => {
 
   const applyAll = (commands: readonly (string | undefined)[]) =>
     Promise.all(commands.map((command, n) => fixture.compute.apply(fixture.runOf({ run: n + 1, command }))));
-  const directoryOf = (run: number) => join(fixture.home, "runs", `${fixture.uid}-r${run}`);
-  const supervisorOf = (run: number) => readProcesses(directoryOf(run))?.supervisor;
+  const getDirectory = (run: number) => join(fixture.home, "runs", `${fixture.uid}-r${run}`);
+  const findSupervisor = (run: number) => readProcesses(getDirectory(run))?.supervisor;
   const seen = (run: number) => fixture.compute.observe(fixture.uid, run);
   const ready = (run: number) =>
     eventually(
@@ -41,7 +41,8 @@ describe("the supervisor of a home", () => {
       () => seen(run),
       (found) => found?.state === "ended",
     );
-  const supervisors = () => processesOf(fixture.home, fixture.uid).filter((pid) => wordsOf(pid).includes(supervisor));
+  const supervisors = () =>
+    listProcesses(fixture.home, fixture.uid).filter((pid) => listWords(pid).includes(supervisor));
 
   const spawned = async (place: string, locking: Locking) => {
     const env = { PATH: systemPath, NODE_COMPILE_CACHE: compileCache(fixture.home) };
@@ -70,8 +71,8 @@ describe("the supervisor of a home", () => {
     await Promise.all(runs.map((run, n) => (others[n % 3] ?? fixture.compute).apply(run)));
     await Promise.all(runs.map(({ run }) => ready(run)));
 
-    expect(new Set(runs.map(({ run }) => supervisorOf(run)?.pid)).size).toBe(1);
-    expect(supervisors()).toEqual([supervisorOf(1)?.pid]);
+    expect(new Set(runs.map(({ run }) => findSupervisor(run)?.pid)).size).toBe(1);
+    expect(supervisors()).toEqual([findSupervisor(1)?.pid]);
   });
 
   it.each(["flock", "file"] as const)("has its place alone, of many that are started (%s)", async (locking) => {
@@ -89,7 +90,7 @@ describe("the supervisor of a home", () => {
   it("ends by itself when it has no run any more, and the next run has another", async () => {
     await applyAll(["exit 3"]);
     await ended(1);
-    const first = supervisorOf(1);
+    const first = findSupervisor(1);
     await eventually(supervisors, (pids) => pids.length === 0);
 
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
@@ -102,13 +103,13 @@ describe("the supervisor of a home", () => {
   it("leaves nothing alive when it is killed: every run of it is found ended, and none is started again", async () => {
     const command = "echo begun >> begun; sleep 3600";
     await applyAll([command, command, command]);
-    const begun = (run: number) => read(join(directoryOf(run), "0/work/begun"));
+    const begun = (run: number) => read(join(getDirectory(run), "0/work/begun"));
     await eventually(
       () => [1, 2, 3].map(begun),
       (texts) => texts.every((text) => text !== ""),
     );
 
-    process.kill(supervisorOf(1)?.pid ?? 0, "SIGKILL");
+    process.kill(findSupervisor(1)?.pid ?? 0, "SIGKILL");
     await Promise.all([1, 2, 3].map((run) => fixture.compute.apply(fixture.runOf({ run, command }))));
 
     for (const run of [1, 2, 3]) {
@@ -129,8 +130,8 @@ describe("the supervisor of a home", () => {
     const { isolation, network } = fixture.compute;
     const input = { home: fixture.home, isolation, network, locking: "flock" } as const;
     const limits = { groups: null, rlimits: null, processes: 1_024 };
-    makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
-    const plan = planOf(run, name, { ...input, limits, programs: { path: systemPath, shown: [] } });
+    makeRunDirectory(getDirectory(1), 1, { "run.json": "{}", lock: "" });
+    const plan = buildLaunchPlan(run, name, { ...input, limits, programs: { path: systemPath, shown: [] } });
     expect(await askControlSocket(older, plan, 10_000)).toBe("started");
 
     await processCompute(fixture.options).adopt();
@@ -138,7 +139,7 @@ describe("the supervisor of a home", () => {
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
     expect([await ready(1), await ready(2)]).toMatchObject([{ state: "ready" }, { state: "ready" }]);
-    expect(supervisors().toSorted()).toEqual([supervisorOf(1)?.pid, supervisorOf(2)?.pid].toSorted());
+    expect(supervisors().toSorted()).toEqual([findSupervisor(1)?.pid, findSupervisor(2)?.pid].toSorted());
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(
       () => seen(1),
@@ -155,7 +156,7 @@ describe("the supervisor of a home", () => {
     await ready(1);
     const exec = { words: ["/bin/true"], stdin: "", env: {}, directory: undefined, timeoutMs: 600_000 };
     // The end of an exec cannot be written where a directory is.
-    const inTheWay = join(directoryOf(1), "execs/one/ended.json");
+    const inTheWay = join(getDirectory(1), "execs/one/ended.json");
     mkdirSync(inTheWay, { recursive: true });
 
     await fixture.compute.startExec(fixture.uid, 1, { id: "one", ...exec });
@@ -175,11 +176,11 @@ describe("the supervisor of a home", () => {
     await applyAll(["sleep 3600", "sleep 3600"]);
     await Promise.all([1, 2].map(ready));
 
-    mkdirSync(join(directoryOf(1), "stopped"));
+    mkdirSync(join(getDirectory(1), "stopped"));
 
     expect(await ended(1)).toMatchObject({ reason: "the environment could not be supervised any longer" });
     expect(await seen(2)).toMatchObject({ state: "ready" });
-    expect([supervisorOf(2)].map((identity) => identity && isAlive(identity))).toEqual([true]);
+    expect([findSupervisor(2)].map((identity) => identity && isAlive(identity))).toEqual([true]);
     const noted = read(join(openSupervisorPlace(fixture.home), "errors"));
     expect(noted).toContain("readMark");
     expect(noted).not.toContain(fixture.home);
@@ -202,7 +203,7 @@ describe("the supervisor of a home", () => {
   it("is ended, and another begun, when it does not answer one who wants a run started", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
-    process.kill(supervisorOf(1)?.pid ?? 0, "SIGSTOP");
+    process.kill(findSupervisor(1)?.pid ?? 0, "SIGSTOP");
 
     const impatient = processCompute({ ...fixture.options, startedWithinMs: 500 });
     await expect(impatient.apply(fixture.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
@@ -242,7 +243,7 @@ describe("the supervisor of a home", () => {
     await fixture.compute.apply(fixture.runOf({ env: { TOKEN: secret }, command: "sleep 3600" }));
     await ready(1);
 
-    const words = processesOf(fixture.home, fixture.uid).map((pid) => read(`/proc/${pid}/cmdline`));
+    const words = listProcesses(fixture.home, fixture.uid).map((pid) => read(`/proc/${pid}/cmdline`));
     const files = readdirSync(fixture.home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     const texts = files.map(({ parentPath, name }) => read(join(parentPath, name)));
 
@@ -251,7 +252,7 @@ describe("the supervisor of a home", () => {
   });
 });
 
-function wordsOf(pid: number): string[] {
+function listWords(pid: number): string[] {
   return read(`/proc/${pid}/cmdline`).split("\0");
 }
 

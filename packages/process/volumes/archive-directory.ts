@@ -28,13 +28,13 @@ export function archiveFile({ blobs }: ArchivePlaces, blob: string): string {
 
 /** Where it is made, on the same file system as where it goes. */
 export function archiveDraft({ blobs }: ArchivePlaces, blob: string): string {
-  return join(blobs, `.archive-${idOf(blob)}`);
+  return join(blobs, `.archive-${formatId(blob)}`);
 }
 
 /** An archive as the port shows it. */
 export function readArchive(places: ArchivePlaces, blob: string): Archive | undefined {
   if (!isBlobName(blob)) return undefined;
-  const record = readRecord(places, idOf(blob));
+  const record = readRecord(places, formatId(blob));
   // Looked at before what is whole: an archiver that was seen gone has made all that it ever will.
   const isBeingMade = record !== undefined && isAlive(record.archiver);
   const found = statSync(archiveFile(places, blob), { throwIfNoEntry: false });
@@ -54,7 +54,7 @@ export function listArchives(places: ArchivePlaces): ArchiveRecord[] {
 
 /** Whether the archive of this name is another process's to make. */
 export function hasOtherArchiver(places: ArchivePlaces, blob: string, pid: number | undefined): boolean {
-  const record = readRecord(places, idOf(blob));
+  const record = readRecord(places, formatId(blob));
   return record !== undefined && record.archiver.pid !== pid;
 }
 
@@ -75,12 +75,12 @@ export function forgetOldArchives(places: ArchivePlaces, now: number): void {
 
 /** Forgets what became of an archive, unless somebody still makes it. A zip that is whole stays. */
 export function forgetArchive(places: ArchivePlaces, blob: string): void {
-  const record = readRecord(places, idOf(blob));
+  const record = readRecord(places, formatId(blob));
   if (record && !isAlive(record.archiver)) rmSync(recordFile(places, blob), { force: true });
 }
 
 function recordFile({ records }: ArchivePlaces, blob: string): string {
-  return join(records, `${idOf(blob)}.json`);
+  return join(records, `${formatId(blob)}.json`);
 }
 
 function readRecord({ records }: ArchivePlaces, id: string): ArchiveRecord | undefined {
@@ -91,6 +91,6 @@ function readRecord({ records }: ArchivePlaces, id: string): ArchiveRecord | und
 }
 
 /** A file name for any text. */
-function idOf(blob: string): string {
+function formatId(blob: string): string {
   return createHash("sha256").update(blob).digest("hex");
 }

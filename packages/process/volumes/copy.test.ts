@@ -79,7 +79,7 @@ describe.each([
 
     await copy(from(), to(), never).finally(() => listener.close());
 
-    const kept = readdirSync(to(), { withFileTypes: true }).map((entry) => [entry.name, kindOf(entry)]);
+    const kept = readdirSync(to(), { withFileTypes: true }).map((entry) => [entry.name, getKind(entry)]);
     const file = ["file", "file"];
     const others = [
       ["pipe", "pipe"],
@@ -94,7 +94,7 @@ describe.each([
   });
 });
 
-function kindOf(entry: Dirent): string {
+function getKind(entry: Dirent): string {
   if (entry.isFIFO()) return "pipe";
   return entry.isSocket() ? "socket" : "file";
 }

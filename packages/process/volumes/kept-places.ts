@@ -30,7 +30,7 @@ export function keepPlaces(home: string): void {
 
 /** Throws while one of them is another directory: what is not found there is not gone. */
 export function requirePlaces(home: string, word = readFileSync(join(home, MARK), "utf8")): void {
-  const lost = places.map((place) => join(home, place)).find((directory) => markOf(directory) !== word);
+  const lost = places.map((place) => join(home, place)).find((directory) => findMark(directory) !== word);
   if (lost === undefined) return;
   throw new Error(
     `${lost} is not the directory in which this stack has kept its disks: ${join(lost, MARK)} is missing or another's.\n` +
@@ -39,7 +39,7 @@ export function requirePlaces(home: string, word = readFileSync(join(home, MARK)
   );
 }
 
-function markOf(directory: string): string | undefined {
+function findMark(directory: string): string | undefined {
   const file = join(directory, MARK);
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
 }

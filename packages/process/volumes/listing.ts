@@ -36,7 +36,7 @@ export async function listFiles(directory: string): Promise<string> {
   };
   const waiting = ["."];
   for (let path = waiting.pop(); path !== undefined && left >= 0; path = waiting.pop()) {
-    const { entries, problem } = await entriesOf(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(path)]), left);
+    const { entries, problem } = await getEntries(Buffer.concat([Buffer.from(`${directory}/`), getBytes(path)]), left);
     if (problem && path === ".") throw problem;
     add(`${parts.length > 0 ? "\n" : ""}${printed(path)}:\n`);
     for (const { name } of entries) if (left >= 0) add(`${printed(name)}\n`);
@@ -54,7 +54,7 @@ interface Entry {
 }
 
 /** In their order, hidden ones left out as `ls` does; no more than could be printed. */
-async function entriesOf(directory: Buffer, most: number): Promise<Entries> {
+async function getEntries(directory: Buffer, most: number): Promise<Entries> {
   const entries: Entry[] = [];
   let problem: NodeJS.ErrnoException | undefined;
   let bytes = 0;
@@ -78,11 +78,11 @@ interface Entries {
   readonly problem: NodeJS.ErrnoException | undefined;
 }
 
-function bytesOf(name: string): Buffer {
+function getBytes(name: string): Buffer {
   return Buffer.from(name, "latin1");
 }
 
 /** What is not UTF-8 in a name is shown as `?` too. */
 function printed(name: string): string {
-  return printedName(bytesOf(name).toString("utf8")).replaceAll("\uFFFD", "?");
+  return printedName(getBytes(name).toString("utf8")).replaceAll("\uFFFD", "?");
 }

@@ -12,9 +12,9 @@ import {
   makeDraft,
   publish,
   readVolume,
+  readVolumeId,
   type VolumeRecord,
   volumeDirectory,
-  volumeIdOf,
 } from "./volume-directory.ts";
 
 /** What volumes are made with. */
@@ -41,7 +41,7 @@ export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
 /** Appears by one rename, with everything that was restored in it. */
 async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }: NewVolume): Promise<VolumeRef> {
   const { home, copy, closing } = host;
-  const id = await volumeIdOf(home, token);
+  const id = await readVolumeId(home, token);
   const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null, key };
   const knownVolume = readVolume(home, id);
   if (knownVolume && !isSame(knownVolume, record)) throw new Error("The token was used for another volume");

@@ -43,7 +43,7 @@ export function listVolumeIds(home: string): string[] {
 }
 
 /** The id that belongs to a token: chosen once, at random, by the first who asks, and the same after a power cut. */
-export async function volumeIdOf(home: string, token: string): Promise<string> {
+export async function readVolumeId(home: string, token: string): Promise<string> {
   const file = tokenFile(home, token);
   const draft = `${file}.${randomName()}`;
   writeFileSync(draft, `vol-${randomName()}`, { mode: 0o600 });

@@ -66,7 +66,7 @@ async function newVolume(volumes: ProcessVolumes, text = "kept"): Promise<string
   return id;
 }
 
-async function snapshotOf(volumes: ProcessVolumes, volume: string): Promise<string> {
+async function getSnapshot(volumes: ProcessVolumes, volume: string): Promise<string> {
   const { id } = await volumes.createSnapshot(volume, tags);
   await eventually(
     () => volumes.findSnapshot(id),
@@ -75,14 +75,14 @@ async function snapshotOf(volumes: ProcessVolumes, volume: string): Promise<stri
   return id;
 }
 
-const stateOf = async (volumes: ProcessVolumes, id: string) => (await volumes.findSnapshot(id))?.state;
+const findState = async (volumes: ProcessVolumes, id: string) => (await volumes.findSnapshot(id))?.state;
 const filesNamed = (name: string) =>
   readdirSync(home, { recursive: true }).filter((file) => String(file).endsWith(`/${name}`));
 
 describe("volumes listed by a token", () => {
   it("are listed only once a restore that is under way is over, since none yet is no answer", async () => {
     const volumes = openVolumes();
-    const snapshotId = await snapshotOf(volumes, await newVolume(volumes));
+    const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const { copy, letGo, copies } = heldCopy();
     const restoring = openVolumes(copy);
     const wanted = { ...empty, token: "r", snapshotId };
@@ -103,14 +103,14 @@ describe("a snapshot", () => {
     const volumes = openVolumes(copy);
     const { id } = await volumes.createSnapshot(await newVolume(volumes), tags);
 
-    const meanwhile = await stateOf(volumes, id);
+    const meanwhile = await findState(volumes, id);
     const restore = volumes.createVolume({ ...empty, token: "r", snapshotId: id });
 
     await expect(restore).rejects.toThrow("There is no such completed snapshot");
     expect(meanwhile).toBe("pending");
     letGo();
     await eventually(
-      () => stateOf(volumes, id),
+      () => findState(volumes, id),
       (state) => state === "completed",
     );
   });
@@ -121,7 +121,7 @@ describe("a snapshot", () => {
     const { id } = await volumes.createSnapshot(await newVolume(volumes), tags);
 
     await eventually(
-      () => stateOf(volumes, id),
+      () => findState(volumes, id),
       (state) => state === "failed",
     );
     await eventually(
@@ -144,7 +144,7 @@ describe("a snapshot", () => {
 
     const { id } = await volumes.createSnapshot(volume, tags);
     await eventually(
-      () => stateOf(volumes, id),
+      () => findState(volumes, id),
       (state) => state === "failed",
     );
 
@@ -166,13 +166,13 @@ describe("a snapshot", () => {
       expect(pending?.state).toBe("pending");
     });
 
-    const after = await stateOf(volumes, id);
+    const after = await findState(volumes, id);
     await volumes.adopt();
 
     expect(after).toBe("failed");
     expect(await volumes.listSnapshots(volume)).toMatchObject([{ id, state: "failed", tags }]);
     expect(filesNamed("half")).toEqual([]);
-    await snapshotOf(volumes, volume);
+    await getSnapshot(volumes, volume);
   });
 
   it("that is being copied has failed when the stack is stopped, and no copy goes on", async () => {
@@ -181,7 +181,7 @@ describe("a snapshot", () => {
 
     await volumes.shutdown();
 
-    expect(await stateOf(volumes, id)).toBe("failed");
+    expect(await findState(volumes, id)).toBe("failed");
     await expect(volumes.createSnapshot(await newVolume(openVolumes()), tags)).rejects.toThrow("being stopped");
   });
 });
@@ -189,7 +189,7 @@ describe("a snapshot", () => {
 describe("a restored volume", () => {
   it("is not there until all of it is, and a repeat waits for the same copy", async () => {
     const volumes = openVolumes();
-    const snapshotId = await snapshotOf(volumes, await newVolume(volumes));
+    const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const { copy, letGo, copies } = heldCopy();
     const slow = openVolumes(copy);
 
@@ -209,7 +209,7 @@ describe("a restored volume", () => {
 
   it("is refused in clear words when the disk is full, leaves nothing, and can be tried again", async () => {
     const volumes = openVolumes();
-    const snapshotId = await snapshotOf(volumes, await newVolume(volumes));
+    const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const wanted = { ...empty, token: "r", snapshotId };
     const full: Copy = async () => writeFileSync("/dev/full", "x");
 
@@ -226,7 +226,7 @@ describe("a restored volume", () => {
 
   it("that was only half made is forgotten at the next start", async () => {
     const volumes = openVolumes();
-    const snapshotId = await snapshotOf(volumes, await newVolume(volumes));
+    const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const held = openVolumes(heldCopy().copy);
     const making = held.createVolume({ ...empty, token: "r", snapshotId }).catch(String);
     await eventually(
@@ -299,7 +299,7 @@ describe("a directory that another one took the place of, as where a mount is mi
   it("is no answer while the stack runs: what is not found in it is not gone", async () => {
     const volumes = openVolumes();
     const volume = await newVolume(volumes);
-    const snapshot = await snapshotOf(volumes, volume);
+    const snapshot = await getSnapshot(volumes, volume);
     away("volumes");
     mkdirSync(join(home, "volumes"));
 

@@ -65,7 +65,7 @@ describe("a zip of a directory", () => {
     const out = unzip();
 
     expect(skipped).toBe(0);
-    expect(contentOf(out)).toEqual(contentOf(source));
+    expect(getContent(out)).toEqual(getContent(source));
     expect(readdirSync(join(out, "empty"))).toEqual([]);
     expect(statSync(join(out, "run.sh")).mode & 0o777).toBe(0o755);
   });
@@ -108,7 +108,7 @@ describe("a zip of a directory", () => {
 
     expect(await zip()).toEqual({ skipped: 0 });
 
-    expect([...contentOf(unzip()).keys()]).toEqual(["back%5Cslash", "c%3Adrive", "c%3Afolder", "c%3Afolder/%5C"]);
+    expect([...getContent(unzip()).keys()]).toEqual(["back%5Cslash", "c%3Adrive", "c%3Afolder", "c%3Afolder/%5C"]);
   });
 
   it("holds every file of a folder, whatever bytes its name has, under a name of its own", async () => {
@@ -118,7 +118,7 @@ describe("a zip of a directory", () => {
     writeFileSync(join(source, "\u00e9", "größe"), "of UTF-8");
 
     expect(await zip()).toEqual({ skipped: 0 });
-    const found = contentOf(unzip());
+    const found = getContent(unzip());
 
     expect(found.get("\u00e9/größe")).toBe("of UTF-8");
     expect(found.get("gr%F6%DFe")).toBe("gr%F6%DFe");
@@ -200,8 +200,8 @@ describe("a zip of a directory", () => {
 });
 
 /** Every path below a directory, with the text of those that are files. */
-function contentOf(directory: string): Map<string, string | undefined> {
+function getContent(directory: string): Map<string, string | undefined> {
   const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
-  const textOf = (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined);
-  return new Map(paths.map((path) => [path, textOf(join(directory, path))]));
+  const findText = (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined);
+  return new Map(paths.map((path) => [path, findText(join(directory, path))]));
 }

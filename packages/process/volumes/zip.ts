@@ -30,7 +30,7 @@ export async function zipDirectory(
   // The zip is over only once it is ended: until then, this is how a full disk shows.
   await Promise.race([addFolder(draft, Buffer.from(from), ""), written]);
   // Bytes are taken as they are; the type knows of text alone.
-  const comment = commentOf(draft.skipped) as unknown as string;
+  const comment = getComment(draft.skipped) as unknown as string;
   zip.end({ comment, forceZip64Format: false });
   await written;
   return { skipped: draft.skipped.length };
@@ -48,7 +48,7 @@ interface Draft {
 /** A comment has at most 65,535 bytes (APPNOTE 4.4.12). */
 const mostNamed = 60_000;
 
-function commentOf(skipped: readonly string[]): Buffer {
+function getComment(skipped: readonly string[]): Buffer {
   if (skipped.length === 0) return Buffer.alloc(0);
   const lines = [`${skipped.length} are left out:`];
   let bytes = 0;
@@ -108,15 +108,15 @@ async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void
     const insideName = `${name}${names[n]}`;
     try {
       if (entry.isDirectory()) {
-        draft.zip.addEmptyDirectory(insideName, await attributesOf(inside));
+        draft.zip.addEmptyDirectory(insideName, await getAttributes(inside));
         await addFolder(draft, inside, `${insideName}/`);
       }
       if (entry.isSymbolicLink()) {
         const target = await readlink(inside, { encoding: "buffer" });
-        draft.zip.addBuffer(target, insideName, { ...(await attributesOf(inside)), compressionLevel: 0 });
+        draft.zip.addBuffer(target, insideName, { ...(await getAttributes(inside)), compressionLevel: 0 });
       }
       if (entry.isFile()) await addFile(draft, inside, insideName);
-      if (isNothingInZip(entry)) draft.skipped.push(`${insideName} (a ${kindOf(entry)})`);
+      if (isNothingInZip(entry)) draft.skipped.push(`${insideName} (a ${getKind(entry)})`);
     } catch {
       draft.skipped.push(`${insideName} (could not be read)`);
     }
@@ -129,12 +129,12 @@ function isNothingInZip(found: Kinds): boolean {
   return !found.isFile() && !found.isDirectory() && !found.isSymbolicLink();
 }
 
-function kindOf(found: Kinds): string {
+function getKind(found: Kinds): string {
   if (found.isFIFO()) return "pipe";
   return found.isSocket() ? "socket" : "device";
 }
 
-async function attributesOf(path: Buffer): Promise<{ readonly mtime: Date; readonly mode: number }> {
+async function getAttributes(path: Buffer): Promise<{ readonly mtime: Date; readonly mode: number }> {
   const { mtimeMs, mode } = await lstat(path);
   return { mtime: timeInZip(mtimeMs), mode };
 }
@@ -153,7 +153,7 @@ async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> 
   if (!found.isFile()) return void draft.skipped.push(`${name} (changed meanwhile)`);
   if (!mayRead(draft, found)) return void draft.skipped.push(`${name} (takes far less on the disk)`);
   const { mtimeMs, mode, size } = found;
-  const source = Readable.from(bytesOf(draft, { file, size, name }));
+  const source = Readable.from(listBytes(draft, { file, size, name }));
   const options = { mtime: timeInZip(mtimeMs), mode, compressionLevel, forceZip64Format: size >= zip64From };
   draft.zip.addReadStream(source, name, options);
   await finished(source);
@@ -179,7 +179,7 @@ interface Source {
   readonly name: string;
 }
 
-async function* bytesOf(draft: Draft, { file, size, name }: Source): AsyncGenerator<Buffer> {
+async function* listBytes(draft: Draft, { file, size, name }: Source): AsyncGenerator<Buffer> {
   let rest = size;
   try {
     while (rest > 0) {

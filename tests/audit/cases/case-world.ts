@@ -2,7 +2,7 @@ import type { Item } from "#core/ports/table.ts";
 import { memoryTable } from "../../fakes/memory-table.ts";
 import { catalogWorld } from "../../fixtures/catalog-requests.ts";
 import { developer, type HttpWorld } from "../../worlds/http-world.ts";
-import { nodesOf } from "../../worlds/memory-world.ts";
+import { newNodes } from "../../worlds/memory-world.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { ShownRun } from "../kube-server.ts";
 import type { Scene } from "./case.ts";
@@ -21,7 +21,7 @@ export interface CaseWorld {
 export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer" | "blobs">): Promise<CaseWorld> {
   const table = memoryTable({ sharesItems: "frozen" });
   const world = await catalogWorld({
-    nodes: nodesOf({ h100: 2, "cpu-x86": 2, "cpu-shared": 2 }).map((node) => ({ ...node, zone: "us-east-1a" })),
+    nodes: newNodes({ h100: 2, "cpu-x86": 2, "cpu-shared": 2 }).map((node) => ({ ...node, zone: "us-east-1a" })),
     table,
     wrap: (ports) => ({ ...ports, sealer, blobs }),
   });

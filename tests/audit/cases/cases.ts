@@ -8,7 +8,7 @@ import { scheduleCases } from "./schedule-cases.ts";
 import { socketCases } from "./socket-cases.ts";
 
 /** The contract cases of these functions, in their order. */
-export async function casesOf(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {
+export async function buildCases(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {
   const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   return functions.flatMap((entry): Case[] => {
     if (entry.kind === "consumer") return consumerCases(place, entry);

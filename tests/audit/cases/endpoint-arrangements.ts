@@ -4,7 +4,7 @@ import { decideEnd, enter } from "#core/environments/record/transitions.ts";
 import { stopNow } from "#core/environments/verbs/stop.ts";
 import type { Item } from "#core/ports/table.ts";
 import { HOUR_MS } from "#core/units.ts";
-import { operator, plainJob, smallJob, submitJob, workspaceOf } from "../../fixtures/catalog-requests.ts";
+import { newWorkspace, operator, plainJob, smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Left, Scene } from "./case.ts";
 import type { CaseWorld } from "./case-world.ts";
@@ -105,7 +105,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
     {
       name: "under a host name that was claimed for a workspace of which no record is left",
       async arrange(_, { world, key, items }) {
-        const body = workspaceOf("left-workspace");
+        const body = newWorkspace("left-workspace");
         await world.request("POST", "/api/v1/environments", { key, body });
         world.clock.advance(HOUR_MS);
         return { body, items: items().filter(({ kind }) => kind !== "environment") };
@@ -116,7 +116,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
     {
       name: "of one that was stopped before it ran, and whose specification is still there",
       async arrange(_, { world, key, items }) {
-        const body = workspaceOf("early-workspace");
+        const body = newWorkspace("early-workspace");
         await world.request("POST", "/v1/admin/admission/pause", { key: await world.login(operator) });
         await world.request("POST", "/api/v1/environments", { key, body });
         // A look would forget the specification; this start comes before it.

@@ -20,7 +20,7 @@ export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint:
       const { method, path, sent } = await goodRequest(world, endpoint, key);
       const {
         at = path,
-        body = await bodyOf(place, entry, sent.body),
+        body = await readBody(place, entry, sent.body),
         times = 1,
         ...more
       } = (await arrangement?.arrange(place, opened)) ?? {};
@@ -55,7 +55,7 @@ function unlessStatus(answers: readonly Called[], wanted: number): string[] {
 }
 
 /** Whom the STS of tests knows is nobody in the account. */
-async function bodyOf({ account }: AuditPlace, { route }: EndpointEntry, body: unknown): Promise<unknown> {
+async function readBody({ account }: AuditPlace, { route }: EndpointEntry, body: unknown): Promise<unknown> {
   return route === "POST /v1/auth/aws-login" ? loginBody(await account.credentialsOf(loginRole)) : body;
 }
 

@@ -1,5 +1,5 @@
 import { listingBlob } from "#core/disks/backups/content.ts";
-import { listedOf } from "#core/disks/listing.ts";
+import { listingBlobName } from "#core/disks/listing.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item } from "#core/ports/table.ts";
 import { DAY_MS, MINUTE_MS } from "#core/units.ts";
@@ -27,7 +27,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
     make("a job is granted a machine", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, smallJob);
-      return scene([batchOf(world.queue.receive("pools", 10).map(({ look: message }) => message))]);
+      return scene([getBatch(world.queue.receive("pools", 10).map(({ look: message }) => message))]);
     }),
   ],
   webhooks: (place, make) => [
@@ -35,13 +35,13 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
       await planAndReconcile({ world });
-      return scene([batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message))]);
+      return scene([getBatch(world.queue.receive("webhooks", 10).map(({ look: message }) => message))]);
     }),
     make("a delivery that nobody took is removed after its retention", async () => {
       const { world, key, scene } = await openCaseWorld(place);
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
       await planAndReconcile({ world });
-      const messages = batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message));
+      const messages = getBatch(world.queue.receive("webhooks", 10).map(({ look: message }) => message));
       return scene(Array(4).fill(messages), DAY_MS * 8);
     }),
     make("a message about a delivery comes a second early", async () => {
@@ -49,7 +49,7 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       await submitJob(world, key, { ...smallJob, webhook_url: receiver });
       await planAndReconcile({ world });
       const { items, ...made } = await scene([
-        batchOf(world.queue.receive("webhooks", 10).map(({ look: message }) => message)),
+        getBatch(world.queue.receive("webhooks", 10).map(({ look: message }) => message)),
       ]);
       const dueAt = world.clock.now() + 1_900;
       return { ...made, items: items.map((item) => (item.kind === "delivery" ? { ...item, dueAt } : item)) };
@@ -120,7 +120,7 @@ async function endedJob(place: AuditPlace): Promise<Scene> {
 /** The list begins with the name of the run that left it (packages/kubernetes/volumes/listing.ts). */
 async function endedJobWithList(place: AuditPlace): Promise<Scene> {
   const { volumes = [], runs = [], ...made } = await endedJob(place);
-  const lists = volumes.map((volume) => [listedOf(volume), `${runs[0]?.name}\n.:\nfile\n`]);
+  const lists = volumes.map((volume) => [listingBlobName(volume), `${runs[0]?.name}\n.:\nfile\n`]);
   return { ...made, volumes, runs, blobs: Object.fromEntries(lists) };
 }
 
@@ -156,10 +156,10 @@ async function planAndReconcile({ world }: World): Promise<void> {
 function passesOver(items: readonly Item[]): unknown {
   const kinds = ["environment", "disk", "spec", "user", "inbox"];
   const keys = items.filter(({ kind }) => kinds.includes(String(kind)));
-  return batchOf(keys.map(({ pk, sk }) => ({ look: `${pk}|${sk}` })));
+  return getBatch(keys.map(({ pk, sk }) => ({ look: `${pk}|${sk}` })));
 }
 
-function batchOf(messages: readonly object[]): unknown {
+function getBatch(messages: readonly object[]): unknown {
   return { Records: messages.map((message, at) => ({ messageId: String(at), body: JSON.stringify(message) })) };
 }
 

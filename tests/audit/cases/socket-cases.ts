@@ -26,7 +26,7 @@ export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
         const opened = [connectEvent("another", path, key), connectEvent(connection, path, key)];
         return scene([...opened, ...frames, disconnectEvent]);
       },
-      problems: (answers) => answers.flatMap(problemOf),
+      problems: (answers) => answers.flatMap(toProblem),
     },
     {
       name: "a frame comes again whose connection has a record that nobody can read",
@@ -35,7 +35,7 @@ export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
         const { items, scene } = await openCaseWorld(place);
         const receiptHandle = await receivedBy(place);
         const broken = { ...connectionKey(connection), writers: [], kind: "connection" };
-        const event = messageOf("request", JSON.stringify({ type: "ping" }), { receiptHandle });
+        const event = getMessage("request", JSON.stringify({ type: "ping" }), { receiptHandle });
         return { ...(await scene([event])), items: [...items(), broken] };
       },
       problems: ([answer]) => {
@@ -56,7 +56,7 @@ async function receivedBy({ account: { sqs, queueUrls } }: AuditPlace): Promise<
   return ReceiptHandle;
 }
 
-function problemOf({ value }: Called): string[] {
+function toProblem({ value }: Called): string[] {
   const { statusCode, batchItemFailures } = (value ?? {}) as {
     readonly statusCode?: number;
     readonly batchItemFailures?: readonly unknown[];
@@ -75,13 +75,13 @@ function connectEvent(connectionId: string, path: string, key: string): unknown 
   };
 }
 
-const first = messageOf(connection, "connected");
+const first = getMessage(connection, "connected");
 
 function frame(body: object): unknown {
-  return messageOf("request", JSON.stringify(body));
+  return getMessage("request", JSON.stringify(body));
 }
 
-function messageOf(deduplication: string, body: string, { receiptHandle = "receipt" } = {}): unknown {
+function getMessage(deduplication: string, body: string, { receiptHandle = "receipt" } = {}): unknown {
   const attributes = {
     MessageGroupId: connection,
     MessageDeduplicationId: deduplication,

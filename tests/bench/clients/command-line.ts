@@ -44,7 +44,7 @@ async function starts(place: string, program: string): Promise<Row[]> {
   };
   const took = new Map<string, number[]>(Object.keys(lines).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const [name, words] of Object.entries(lines)) took.get(name)?.push(await timeOf(words, env));
+    for (const [name, words] of Object.entries(lines)) took.get(name)?.push(await getTime(words, env));
   }
   server.close();
   const ratio = (name: string, base: string, limit: number): Row => {
@@ -71,7 +71,7 @@ async function bundledScript(place: string): Promise<string> {
   return outfile;
 }
 
-async function timeOf(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function getTime(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const begun = performance.now();
   const child = spawn(process.execPath, words, { env, stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.resume();
@@ -95,7 +95,7 @@ function logLag(place: string, program: string): Promise<Row[]> {
   return withStack("c7i.8xlarge=1", async ({ home }) => {
     const env = { ...process.env, XDG_CONFIG_HOME: place, BERTH_HOME: home };
     const command = "for i in $(seq 20); do date +%s%3N; sleep 0.7; done";
-    await timeOf([program, "up", "-t", "cpu", "clock", "--", command], env);
+    await getTime([program, "up", "-t", "cpu", "clock", "--", command], env);
     const child = spawn(process.execPath, [program, "logs", "-f", "clock"], {
       env,
       stdio: ["ignore", "pipe", "inherit"],

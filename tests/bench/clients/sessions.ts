@@ -1,4 +1,4 @@
-import { findLogLine, timeOf } from "../core/jobs.ts";
+import { findLogLine, parseTime } from "../core/jobs.ts";
 import { type Measure, median, percentileRows, type Row } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
 
@@ -13,16 +13,16 @@ export const sessions: Measure = {
   name: "sessions",
   run: () =>
     withStack(nodes, async (stack) => {
-      const times = await timesOf(() => sessionLife(stack));
+      const times = await getTimes(() => sessionLife(stack));
       return [
-        ...rowsOf("session create answers", times.create, 100, "the document: under 1 s"),
-        ...rowsOf("session create → replicas 1", times.replica, 2_000, "the document: 30–45 s until ready"),
-        ...rowsOf("session create → running", times.running, undefined, "its page answers"),
-        ...rowsOf("session scale → limits moved", times.scale, 1_000, "the document: 10–20 s"),
-        ...rowsOf("session sleep → replicas 0", times.sleep, 1_000, "the document: 5–10 s"),
+        ...listRows("session create answers", times.create, 100, "the document: under 1 s"),
+        ...listRows("session create → replicas 1", times.replica, 2_000, "the document: 30–45 s until ready"),
+        ...listRows("session create → running", times.running, undefined, "its page answers"),
+        ...listRows("session scale → limits moved", times.scale, 1_000, "the document: 10–20 s"),
+        ...listRows("session sleep → replicas 0", times.sleep, 1_000, "the document: 5–10 s"),
         passesRow("session sleep: looks", times.looks),
-        ...rowsOf("session wake → replicas 1, running", times.wake, 2_000, "the document: 30–45 s"),
-        ...rowsOf("session delete, with its backup", times.delete, undefined, "an empty volume"),
+        ...listRows("session wake → replicas 1, running", times.wake, 2_000, "the document: 30–45 s"),
+        ...listRows("session delete, with its backup", times.delete, undefined, "an empty volume"),
       ];
     }),
 };
@@ -32,13 +32,13 @@ export const workspaces: Measure = {
   name: "workspaces",
   run: () =>
     withStack(nodes, async (stack) => {
-      const times = await timesOf((n) => workspaceLife(stack, `bench-workspace-${n}`));
+      const times = await getTimes((n) => workspaceLife(stack, `bench-workspace-${n}`));
       return [
-        ...rowsOf("dev8 create", times.create, 3_000, "the document: 2 min 15 s"),
-        ...rowsOf("dev8 stop", times.stop, 1_000, "the document: 2 s"),
+        ...listRows("dev8 create", times.create, 3_000, "the document: 2 min 15 s"),
+        ...listRows("dev8 stop", times.stop, 1_000, "the document: 2 s"),
         passesRow("dev8 stop: looks", times.looks),
-        ...rowsOf("dev8 start", times.start, 2_000, "the document: 15–20 s"),
-        ...rowsOf("dev8 delete by force, running", times.delete, 2_000, "the document: 5 s"),
+        ...listRows("dev8 start", times.start, 2_000, "the document: 15–20 s"),
+        ...listRows("dev8 delete by force, running", times.delete, 2_000, "the document: 5 s"),
       ];
     }),
 };
@@ -48,7 +48,7 @@ async function sessionLife(stack: LocalStack) {
   const { uuid } = await stack.call<{ uuid: string }>("POST", "/session/create", { user_id: "bench" });
   const create = performance.now() - begun;
   const session = `/session/${uuid}`;
-  const isSo = (replicas: number, word: string | undefined) => until(() => stateOf(stack, session, replicas, word));
+  const isSo = (replicas: number, word: string | undefined) => until(() => findState(stack, session, replicas, word));
   await isSo(1, undefined);
   const replica = performance.now() - begun;
   await isSo(1, "running");
@@ -76,7 +76,7 @@ async function sessionLife(stack: LocalStack) {
   };
 }
 
-async function stateOf(stack: LocalStack, session: string, replicas: number, word: string | undefined) {
+async function findState(stack: LocalStack, session: string, replicas: number, word: string | undefined) {
   const state = await stack.call<{ replicas: number; session: { status: string } }>("GET", `${session}/status`);
   return state.replicas === replicas && (word === undefined || state.session.status === word) ? state : undefined;
 }
@@ -112,7 +112,7 @@ async function timeToPass(stack: LocalStack, did: string, ask: () => Promise<unk
   const from = stack.lines.length;
   const askedAt = Date.now();
   await ask();
-  return timeOf(await findLogLine(stack, did, from)) - askedAt;
+  return parseTime(await findLogLine(stack, did, from)) - askedAt;
 }
 
 /** How many looks at the only environment it took, the one that did this included. */
@@ -130,7 +130,7 @@ async function timed(task: () => Promise<unknown>): Promise<number> {
 }
 
 /** Of every life but the first, in which the stack does everything for the first time. */
-async function timesOf<Name extends string>(
+async function getTimes<Name extends string>(
   live: (n: number) => Promise<Readonly<Record<Name, number>>>,
 ): Promise<Readonly<Record<Name, readonly number[]>>> {
   const lives: Readonly<Record<Name, number>>[] = [];
@@ -141,7 +141,7 @@ async function timesOf<Name extends string>(
   return Object.fromEntries(all) as Record<Name, number[]>;
 }
 
-function rowsOf(name: string, values: readonly number[], limit: number | undefined, note: string): Row[] {
+function listRows(name: string, values: readonly number[], limit: number | undefined, note: string): Row[] {
   return percentileRows(name, values, limit === undefined ? { note } : { p50: limit, note });
 }
 

@@ -87,15 +87,15 @@ async function copyFiles(target: SshTarget, directory: string): Promise<number> 
   const files = join(directory, `files-${process.pid}`);
   mkdirSync(files);
   for (let n = 0; n < FILES; n += 1) writeFileSync(join(files, `file-${n}`), "x".repeat(2_000));
-  const words = ["-P", String(target.port), ...optionsOf(target, directory)];
+  const words = ["-P", String(target.port), ...listOptions(target, directory)];
   const seconds = await timed("scp", [...words, "-qr", files, `${target.username}@127.0.0.1:/tmp/`]);
-  const removing = ["-p", String(target.port), ...optionsOf(target, directory), `${target.username}@127.0.0.1`];
+  const removing = ["-p", String(target.port), ...listOptions(target, directory), `${target.username}@127.0.0.1`];
   await timed("ssh", [...removing, `rm -r /tmp/files-${process.pid}`]);
   return seconds;
 }
 
 function readGigabyte(target: SshTarget, directory: string): Promise<number> {
-  const words = ["-p", String(target.port), ...optionsOf(target, directory), `${target.username}@127.0.0.1`];
+  const words = ["-p", String(target.port), ...listOptions(target, directory), `${target.username}@127.0.0.1`];
   return timed("/bin/sh", ["-c", 'exec ssh "$@" > /dev/null', "sh", ...words, `head -c ${GIGABYTE} /dev/zero`]);
 }
 
@@ -105,7 +105,7 @@ async function timed(file: string, words: readonly string[]): Promise<number> {
   return (performance.now() - begun) / 1000;
 }
 
-function optionsOf({ key }: SshTarget, directory: string): string[] {
+function listOptions({ key }: SshTarget, directory: string): string[] {
   const file = join(directory, "key");
   if (!existsSync(file)) writeFileSync(file, key.private, { mode: 0o600 });
   const settings = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"];

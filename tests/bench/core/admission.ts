@@ -45,16 +45,16 @@ const pools = [
 export const admission: Measure = {
   name: "admission",
   run: async () => [
-    ...Object.entries(shapes).map(([name, shape]) => rowOf(`admission of 10,000: ${name}`, inputOf(shape), limitMs)),
-    ...pools.map((pool) => rowOf(titleOf(pool), heldPool(pool), pool.limit)),
+    ...Object.entries(shapes).map(([name, shape]) => toRow(`admission of 10,000: ${name}`, buildInput(shape), limitMs)),
+    ...pools.map((pool) => toRow(formatTitle(pool), heldPool(pool), pool.limit)),
   ],
 };
 
-function titleOf({ nodes, held, waiting }: (typeof pools)[number]): string {
+function formatTitle({ nodes, held, waiting }: (typeof pools)[number]): string {
   return `plan of ${nodes} nodes, ${held} held, ${waiting} waiting`;
 }
 
-function rowOf(name: string, input: PlanInput, limit: number): Row {
+function toRow(name: string, input: PlanInput, limit: number): Row {
   plan(input);
   const times: number[] = [];
   let granted = 0;
@@ -68,7 +68,7 @@ function rowOf(name: string, input: PlanInput, limit: number): Row {
   return { name, value: median(times), unit: "ms", limit, note };
 }
 
-function inputOf({ sizes, pinned, occupied, fullZone }: Shape): PlanInput {
+function buildInput({ sizes, pinned, occupied, fullZone }: Shape): PlanInput {
   const random = seededRandom(1);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const nodes = Array.from(

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { listSnapshotIds, snapshotData } from "#process/volumes/snapshot-directory.ts";
 import { type Measure, median, percentileRows } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
-import { cancelJob, findLogLine, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
+import { cancelJob, findLogLine, parseTime, submitJob, untilActive, untilOver, wholeNode } from "./jobs.ts";
 
 const rounds = 3;
 const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
@@ -79,8 +79,11 @@ async function handOver(stack: LocalStack, holds: { readonly disk_name?: string 
   ]);
   const backedUp = () => {
     const isWhole = (id: string) => !knownNames.has(id) && snapshotData(stack.home, id) !== undefined;
-    return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined), patienceMs);
+    return until(
+      () => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - parseTime(free) : undefined),
+      patienceMs,
+    );
   };
   await cancelJob(stack, next);
-  return { ms: timeOf(preparing) - timeOf(free), backedUp };
+  return { ms: parseTime(preparing) - parseTime(free), backedUp };
 }

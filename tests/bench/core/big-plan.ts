@@ -4,7 +4,7 @@ import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { HeldEntry, NodeLedger } from "#core/pools/ledger/record.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import { environmentKey, keyText, poolKey } from "#core/store/keys.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "../../worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "../../worlds/memory-world.ts";
 import { type Measure, median } from "../measure.ts";
 
 const pool = "h100";
@@ -41,7 +41,7 @@ export const bigPlan: Measure = {
 };
 
 async function heldPool(nodes: number, held: number): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
+  const world = await memoryWorld({ nodes: newNodes({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
   await createEnvironment(world.as("alice"), newEnvironment("template", { hours: 24, gpus: 1 }));
   await world.advance(5_000);
   const template = await world.read("alice", "template");
@@ -61,8 +61,8 @@ async function heldPool(nodes: number, held: number): Promise<MemoryWorld> {
 
 async function holding(world: MemoryWorld, template: Environment, entry: HeldEntry, node: NodeLedger, n: number) {
   const id = `held-${n}`;
-  const uid = uidOf(n);
-  const owner = uidOf(n % owners);
+  const uid = formatUid(n);
+  const owner = formatUid(n % owners);
   const grant = { id: uid, shares: [{ node: node.name, units: 1 }], at: entry.at };
   const placement = { ...template.placement, ledgers: [keyText(node)] };
   const run = { ...template.run, grant };
@@ -77,8 +77,8 @@ async function holding(world: MemoryWorld, template: Environment, entry: HeldEnt
 async function fillLines(world: MemoryWorld): Promise<void> {
   const template = await createEnvironment(world.as("bob"), newEnvironment("waits"));
   for (let n = 1; n < waiting; n++) {
-    const owner = uidOf(n % owners);
-    const [uid, queuedAt] = [uidOf(1_000_000 + n), template.queuedAt + n];
+    const owner = formatUid(n % owners);
+    const [uid, queuedAt] = [formatUid(1_000_000 + n), template.queuedAt + n];
     const id = `waits-${n}`;
     const key = environmentKey(owner, "gpu-dev", id);
     const record: Environment = {
@@ -99,6 +99,6 @@ function dueAt({ clock }: MemoryWorld): number {
   return clock.now() + DUE_IN_MS;
 }
 
-function uidOf(n: number): string {
+function formatUid(n: number): string {
   return n.toString(16).padStart(32, "0");
 }

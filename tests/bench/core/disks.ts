@@ -35,7 +35,7 @@ async function renameRow(which: string, counted: CountedWorld, name: string, new
   const made = await counted.callsOf("POST", `/v1/disks/${name}/rename`, { new_name: newName });
   const writes = made.filter((call) => call === "table.put" || call === "volumes.tagSnapshot").length;
   const note = `${writes} writes; ${inShort(made)}`;
-  return { name: `rename, ${which}: reads`, value: readsOf(made), unit: "", limit: writes + 1, note };
+  return { name: `rename, ${which}: reads`, value: getReads(made), unit: "", limit: writes + 1, note };
 }
 
 /** A job that has this disk, and is asked to end. */
@@ -62,10 +62,10 @@ async function listRows(): Promise<Row[]> {
   const note = `${inUseCount} of them in use; ${inShort(made)}`;
   return [
     { name: `list of ${diskCount} disks: queries`, value: queries, unit: "", limit: 1 },
-    { name: `list of ${diskCount} disks: all reads`, value: readsOf(made), unit: "", note },
+    { name: `list of ${diskCount} disks: all reads`, value: getReads(made), unit: "", note },
   ];
 }
 
-function readsOf(made: readonly string[]): number {
+function getReads(made: readonly string[]): number {
   return made.filter((call) => /^table\.(get|getMany|query)$|^volumes\.(find|list)/.test(call)).length;
 }

@@ -1,6 +1,6 @@
 import { type Measure, percentileRows } from "../measure.ts";
 import { withStack } from "../server/local-stack.ts";
-import { findLogLine, submitJob, timeOf, untilOver, wholeNode } from "./jobs.ts";
+import { findLogLine, parseTime, submitJob, untilOver, wholeNode } from "./jobs.ts";
 
 const jobs = 20;
 
@@ -14,7 +14,7 @@ export const ended: Measure = {
         const from = stack.lines.length;
         const id = await submitJob(stack, wholeNode.gpus, { command: "sleep 1; date +%s%3N" });
         await untilOver(stack, id);
-        const freedAt = timeOf(await findLogLine(stack, "released", from));
+        const freedAt = parseTime(await findLogLine(stack, "released", from));
         const { logs } = await stack.call<{ logs: string }>("GET", `/v1/jobs/${id}/logs`);
         times.push(freedAt - Number(logs.trim()));
       }

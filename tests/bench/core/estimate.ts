@@ -25,13 +25,13 @@ const largest = { nodes: 10_000, held: 80_000, waiting: 2_000, owners: 40 };
 export const estimate: Measure = {
   name: "estimate",
   run: async () => [
-    ...workloads.flatMap(errorsOf),
-    costOf("16 runs to the end", large, most.cpuMs, unhurriedMs),
-    costOf("what a second reaches", largest, 1.1 * most.cpuMs),
+    ...workloads.flatMap(listErrors),
+    getCost("16 runs to the end", large, most.cpuMs, unhurriedMs),
+    getCost("what a second reaches", largest, 1.1 * most.cpuMs),
   ],
 };
 
-function errorsOf(workload: Omit<Workload, "seed">): Row[] {
+function listErrors(workload: Omit<Workload, "seed">): Row[] {
   const estimated = seeds.flatMap((seed) => playWorkload({ ...workload, seed }));
   const ends = workload.endsEarly ? "jobs end early" : "jobs take all their time";
   const name = `${workload.owners} owner${workload.owners > 1 ? "s" : ""}, ${ends}`;
@@ -54,7 +54,7 @@ function errorsOf(workload: Omit<Workload, "seed">): Row[] {
   ];
 }
 
-function costOf(title: string, size: PoolSize, limit: number, budgetMs?: number): Row {
+function getCost(title: string, size: PoolSize, limit: number, budgetMs?: number): Row {
   const plan = heldPool(size);
   const times: number[] = [];
   let last: Forecast | undefined;

@@ -2,7 +2,7 @@ import { type Arrivals, addArrivals } from "#core/pools/forecast/arrivals.ts";
 import {
   addStart,
   type Calibration,
-  latestOf,
+  latestStart,
   noCalibration,
   type Promised,
   widening,
@@ -45,7 +45,7 @@ interface Running extends Occupied {
 
 /** Plays a workload through the planner, job by job, with a forecast at each submit that has to wait. */
 export function playWorkload(workload: Workload): Estimated[] {
-  const coming = jobsOf(workload);
+  const coming = listJobs(workload);
   const nodes = Array.from({ length: workload.nodes }, (_, n) => ({ name: `n${n}`, zone: "a", units: unitsPerNode }));
   const promised = new Map<string, Promised>();
   const estimated: Estimated[] = [];
@@ -102,7 +102,7 @@ export function playWorkload(workload: Workload): Estimated[] {
     const factor = widening(calibration, open, now);
     for (const { uid, p50, p90 } of found.waiting) {
       if (p50 === null || p90 === null || promised.has(uid)) continue;
-      promised.set(uid, { at: now, p50, p90, latest: latestOf({ at: now, p90 }, factor) });
+      promised.set(uid, { at: now, p50, p90, latest: latestStart({ at: now, p90 }, factor) });
     }
   }
   return estimated;
@@ -110,7 +110,7 @@ export function playWorkload(workload: Workload): Estimated[] {
 
 const performanceClock = { monotonic: () => performance.now() };
 
-function jobsOf({ owners, endsEarly, seed, jobs, hours }: Workload): Job[] {
+function listJobs({ owners, endsEarly, seed, jobs, hours }: Workload): Job[] {
   const random = seededRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   // Of each owner: the part of the jobs that fail soon, and of those that take the whole of their time.

@@ -35,6 +35,6 @@ export function findLogLine(stack: LocalStack, did: string, from: number): Promi
   return until(() => stack.lines.slice(from).find((line) => line.event === "look" && line.did === did));
 }
 
-export function timeOf(line: LogLine): number {
+export function parseTime(line: LogLine): number {
   return Date.parse(line.time);
 }

@@ -5,7 +5,7 @@ import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { NodeLedger } from "#core/pools/ledger/record.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import { environmentKey, keyText, poolKey } from "#core/store/keys.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "../../worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "../../worlds/memory-world.ts";
 import { type Measure, percentileRows, type Row } from "../measure.ts";
 
 const pool = "h100";
@@ -69,7 +69,7 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
 
 /** Every machine is held whole by a record of its own. `ended`: what such a record is once it gave its machine back. */
 async function fullPool(nodes: number) {
-  const world = await memoryWorld({ nodes: nodesOf({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
+  const world = await memoryWorld({ nodes: newNodes({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("ends", { hours: 24 }));
   await world.advance(5_000);
@@ -94,7 +94,7 @@ async function holdAll(world: MemoryWorld, template: Environment): Promise<Envir
   for (const [n, node] of machines.entries()) {
     if (node.held.length > 0) continue;
     const id = `held-${n}`;
-    const uid = uidOf(n);
+    const uid = formatUid(n);
     const grant = { id: uid, shares: [{ node: node.name, units: node.units }], at: held.at };
     const placement = { ...template.placement, ledgers: [keyText(node)] };
     const { name, uid: nodeUid, providerId } = node;
@@ -112,14 +112,14 @@ async function holdAll(world: MemoryWorld, template: Environment): Promise<Envir
 async function fillLines(world: MemoryWorld): Promise<void> {
   const template = await createEnvironment(world.as("bob"), newEnvironment("waits"));
   for (let n = 1; n < waiting; n++) {
-    const owner = uidOf(n % owners);
-    const [uid, queuedAt] = [uidOf(1_000_000 + n), template.queuedAt + n];
+    const owner = formatUid(n % owners);
+    const [uid, queuedAt] = [formatUid(1_000_000 + n), template.queuedAt + n];
     const key = environmentKey(owner, "gpu-dev", `waits-${n}`);
     const record = { ...template, ...key, owner, uid, queuedAt, createdAt: queuedAt, dueAt: NEVER };
     await world.table.put({ ...record, ...waitingFields(record) });
   }
 }
 
-function uidOf(n: number): string {
+function formatUid(n: number): string {
   return n.toString(16).padStart(32, "0");
 }

@@ -25,7 +25,11 @@ export const pipelineCost: Measure = {
     const body = JSON.stringify({ name: "abc", kind: "a", hours: 2, env_vars: { A: "1", B: 2 } });
     const headers = { ...asAlice, "content-type": "application/json" };
     const post = () => new Request("http://127.0.0.1/v1/things/make", { method: "POST", headers, body });
-    return [await rowOf("GET", ours, bare, get), await rowOf("POST with a body", ours, bare, post), await realJobRow()];
+    return [
+      await getRow("GET", ours, bare, get),
+      await getRow("POST with a body", ours, bare, post),
+      await realJobRow(),
+    ];
   },
 };
 
@@ -47,10 +51,10 @@ async function realJobRow() {
   const shown = (await (await ours.fetch(make())).json()) as object;
   const bare = new Hono();
   bare.get("/v1/jobs/:job_id", (c) => c.json(shown));
-  return rowOf("GET job, with its verb", ours, bare, make);
+  return getRow("GET job, with its verb", ours, bare, make);
 }
 
-async function rowOf(name: string, ours: App, bare: Hono, make: () => Request) {
+async function getRow(name: string, ours: App, bare: Hono, make: () => Request) {
   const pairs: { readonly ours: number; readonly bare: number }[] = [];
   for (let round = -2; round < rounds; round++) {
     const pair = { bare: await microseconds(bare, make), ours: await microseconds(ours, make) };

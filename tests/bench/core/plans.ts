@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { findPool } from "#core/pools/ledger/record.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "../../worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "../../worlds/memory-world.ts";
 import type { Measure } from "../measure.ts";
 import { withStack } from "../server/local-stack.ts";
 import { submitJob, wholeNode } from "./jobs.ts";
@@ -15,7 +15,7 @@ const connections = 25;
 export const plansInMemory: Measure = {
   name: "plans-memory",
   async run() {
-    const world = await memoryWorld({ nodes: nodesOf({ [wholeNode.pool]: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ [wholeNode.pool]: 1 }) });
     const plansSoFar = async () => (await findPool(world.ctx, wholeNode.pool))?.plans ?? 0;
     const before = await plansSoFar();
     for (let n = 0; n < submits; n++) {

@@ -19,8 +19,8 @@ export const population: Measure = {
   name: "population",
   async run() {
     const found = await withStack(`m7i.8xlarge=${environments}`, measure);
-    const left = await leftOf(found.pids);
-    return rowsOf(found, left);
+    const left = await getLeft(found.pids);
+    return listRows(found, left);
   },
 };
 
@@ -35,23 +35,23 @@ async function measure(stack: LocalStack): Promise<Found> {
   const begun = performance.now();
   await createAll(stack);
   const startedMs = performance.now() - begun;
-  const before = ticksOf(stack.home);
+  const before = getTicks(stack.home);
   await sleep(restSeconds * 1000);
-  const cpu = (ticksOf(stack.home) - before) / ticksPerSecond / restSeconds;
-  const pids = processesOf(stack.home);
+  const cpu = (getTicks(stack.home) - before) / ticksPerSecond / restSeconds;
+  const pids = listProcesses(stack.home);
   if (pids.length < environments)
     throw new Error(`${environments} environments run, and ${pids.length} processes were found`);
-  const megabytes = pids.reduce((sum, pid) => sum + pssOf(pid), 0) / 1024;
+  const megabytes = pids.reduce((sum, pid) => sum + getPss(pid), 0) / 1024;
   return { pids, megabytes, startedMs, cpu };
 }
 
 /** How many still run once the stack has ended, which ends them; what init has yet to reap does not. */
-async function leftOf(pids: readonly number[]): Promise<number> {
+async function getLeft(pids: readonly number[]): Promise<number> {
   await sleep(500);
   return pids.filter((pid) => findProcess(pid) !== undefined).length;
 }
 
-function rowsOf({ megabytes, pids, startedMs, cpu }: Found, left: number): Row[] {
+function listRows({ megabytes, pids, startedMs, cpu }: Found, left: number): Row[] {
   const note = `${environments} sessions, ${pids.length} processes`;
   return [
     { name: "idle environment: memory (PSS)", value: megabytes / environments, unit: "MB", limit: 15, note },
@@ -76,7 +76,7 @@ async function isRunning(stack: LocalStack, uuid: string): Promise<true | undefi
 }
 
 /** Those that carry the name of a run or are started for this home, and all that they have started. */
-function processesOf(home: string): number[] {
+function listProcesses(home: string): number[] {
   const runs = new Set(readdirSync(join(home, "runs")));
   const parents = new Map<number, number>();
   for (const entry of readdirSync("/proc")) {
@@ -96,15 +96,15 @@ function isForHome(pid: number, home: string, runs: ReadonlySet<string>): boolea
 }
 
 /** In KiB. */
-function pssOf(pid: number): number {
+function getPss(pid: number): number {
   const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`)) ?? [];
   if (kibibytes === undefined && findProcess(pid) !== undefined)
     throw new Error(`Memory of process ${pid} is unreadable`);
   return Number(kibibytes ?? 0);
 }
 
-function ticksOf(home: string): number {
-  return processesOf(home).reduce((sum, pid) => {
+function getTicks(home: string): number {
+  return listProcesses(home).reduce((sum, pid) => {
     const fields = read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
     return sum + Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
   }, 0);

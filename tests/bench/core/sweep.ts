@@ -1,6 +1,6 @@
 import type { IndexQuery, PartitionQuery, Table } from "#core/ports/table.ts";
 import { sweep } from "#core/reconciler/sweep.ts";
-import { dueShardOf } from "#core/store/due.ts";
+import { getDueShard } from "#core/store/due.ts";
 import { memoryQueue } from "../../fakes/memory-queue.ts";
 import { memoryTable } from "../../fakes/memory-table.ts";
 import { manualClock } from "../../fixtures/clock.ts";
@@ -25,7 +25,7 @@ export const sweepCost: Measure = {
     for (let n = 0; n < recordCount; n++) {
       const key = { pk: `owner#${n % 500}#env#gpu-dev`, sk: `job-${n}` };
       const dueAt = clock.now() + (n < dueCount ? n * 1_000 : hourMs + n);
-      await table.put({ ...key, writers: ["w1"], dueShard: dueShardOf(ids, key), dueAt } as Parameters<
+      await table.put({ ...key, writers: ["w1"], dueShard: getDueShard(ids, key), dueAt } as Parameters<
         Table["put"]
       >[0]);
     }

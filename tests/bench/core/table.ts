@@ -2,24 +2,24 @@ import { styleText } from "node:util";
 import type { Row } from "../measure.ts";
 
 /** The rows as an aligned table with a verdict on each that has a limit. */
-export function tableOf(rows: readonly Row[]): string {
+export function formatTable(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     row.name,
     amount(row.value, row.unit),
-    limitOf(row),
-    verdictOf(row),
+    getLimit(row),
+    getVerdict(row),
     row.note ?? "",
   ]);
   const table = [["measure", "value", "limit", "", ""], ...cells];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((line) => line[column]?.length ?? 0)));
-  return table.map((line) => lineOf(line, widths)).join("\n");
+  return table.map((line) => formatLine(line, widths)).join("\n");
 }
 
 export function isOver({ value, limit }: Row): boolean {
   return limit !== undefined && value > limit;
 }
 
-function lineOf(line: readonly string[], widths: readonly number[]): string {
+function formatLine(line: readonly string[], widths: readonly number[]): string {
   const padded = line.map((cell, column) => {
     const width = widths[column] ?? 0;
     return column === 1 || column === 2 ? cell.padStart(width) : cell.padEnd(width);
@@ -28,11 +28,11 @@ function lineOf(line: readonly string[], widths: readonly number[]): string {
   return line[3] === "over" ? styleText("red", text) : text;
 }
 
-function limitOf({ limit, unit }: Row): string {
+function getLimit({ limit, unit }: Row): string {
   return limit === undefined ? "" : `≤ ${amount(limit, unit)}`;
 }
 
-function verdictOf(row: Row): string {
+function getVerdict(row: Row): string {
   if (row.limit === undefined) return "";
   return isOver(row) ? "over" : "ok";
 }

@@ -24,7 +24,7 @@ export const inits: Measure = {
     try {
       const groups = await groupsIn(directory);
       const rows: Row[] = [];
-      for (const group of groups) rows.push(await rowOf(group, directory));
+      for (const group of groups) rows.push(await getRow(group, directory));
       return rows;
     } finally {
       await rm(directory, { recursive: true });
@@ -50,7 +50,11 @@ async function groupsIn(directory: string): Promise<Group[]> {
   for (const [n, { declaration }] of entries.entries()) {
     const uses = [...(declaration.uses ?? [])].sort();
     const name = `${declaration.kind}: ${uses.join(", ") || "no port"}`;
-    const group = groups.get(name) ?? { kind: declaration.kind, clients: clientsOf(declaration.kind, uses), files: [] };
+    const group = groups.get(name) ?? {
+      kind: declaration.kind,
+      clients: listClients(declaration.kind, uses),
+      files: [],
+    };
     groups.set(name, group);
     group.files.push(bundles[n]?.file ?? "");
   }
@@ -63,7 +67,7 @@ interface Declared {
 }
 
 /** Machines and volumes are EC2's; of a run that a request has a command run in, nobody asks there. */
-function clientsOf(kind: string, uses: readonly PortName[]): StockClient[] {
+function listClients(kind: string, uses: readonly PortName[]): StockClient[] {
   const asksEc2 =
     uses.includes("volumes") || (uses.includes("compute") && (kind === "consumer" || kind === "schedule"));
   return [
@@ -73,7 +77,7 @@ function clientsOf(kind: string, uses: readonly PortName[]): StockClient[] {
   ];
 }
 
-async function rowOf({ name, kind, clients, files }: Group, directory: string): Promise<Row> {
+async function getRow({ name, kind, clients, files }: Group, directory: string): Promise<Row> {
   const bare = join(directory, `bare-${clients.join("-") || "none"}.mjs`);
   await writeBareHandler({ outfile: bare, uses: clients, made: "at init" });
   const [ours, theirs]: [number[], number[]] = [[], []];

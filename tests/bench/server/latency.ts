@@ -1,4 +1,4 @@
-import { cancelJob, findLogLine, submitJob, timeOf, untilActive, wholeNode } from "../core/jobs.ts";
+import { cancelJob, findLogLine, parseTime, submitJob, untilActive, wholeNode } from "../core/jobs.ts";
 import { type Measure, median, percentileRows } from "../measure.ts";
 import { type LocalStack, withStack } from "./local-stack.ts";
 
@@ -66,7 +66,7 @@ async function handOver(stack: LocalStack, holder: string) {
     findLogLine(stack, "cancelled", from),
     findLogLine(stack, "took its grant", from),
   ]);
-  return { fromFree: timeOf(preparing) - timeOf(free), fromCancel: timeOf(preparing) - cancelledAt };
+  return { fromFree: parseTime(preparing) - parseTime(free), fromCancel: parseTime(preparing) - cancelledAt };
 }
 
 /** GET of one active job over kept connections; the client runs on the same machine. */

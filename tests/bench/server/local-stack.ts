@@ -103,7 +103,7 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
 }
 
 /** In ms, of all threads (proc(5), stat: utime and stime in ticks of 10 ms). */
-export function cpuOf(pid: number): number {
+export function readCpu(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;

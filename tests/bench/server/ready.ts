@@ -7,7 +7,7 @@ import { openDatabase } from "#sqlite/database.ts";
 import { sqliteTable } from "#sqlite/table.ts";
 import { cancelJob, submitJob, untilActive, wholeNode } from "../core/jobs.ts";
 import { type Measure, median, type Row } from "../measure.ts";
-import { cpuOf, type LocalStack, until, withStack } from "./local-stack.ts";
+import { type LocalStack, readCpu, until, withStack } from "./local-stack.ts";
 
 const starts = 5;
 const owned = 5_000;
@@ -63,9 +63,9 @@ async function listed(home: string): Promise<Row> {
     const { jobs } = await list();
     if (jobs.length !== page) throw new Error(`The list shows ${jobs.length} jobs, not ${page}`);
     for (let n = 0; n < lists / 10; n += 1) await list();
-    const before = cpuOf(pid);
+    const before = readCpu(pid);
     for (let n = 0; n < lists; n += 1) await list();
-    return (cpuOf(pid) - before) / lists;
+    return (readCpu(pid) - before) / lists;
   };
   const cpuMs = await withStack(`${wholeNode.type}=1`, measure, {}, { home, withoutNpm: true });
   return {

@@ -1,6 +1,6 @@
 import { wholeNode } from "../core/jobs.ts";
 import type { Measure, Row } from "../measure.ts";
-import { cpuOf, type LocalStack, withStack } from "./local-stack.ts";
+import { type LocalStack, readCpu, withStack } from "./local-stack.ts";
 
 const keys = 60_000;
 const perBody = 10;
@@ -13,13 +13,13 @@ const plainSession = { template: "python", namespace: "bench", user: "developer"
 const bodies: readonly (readonly [what: string, path: string, body: object])[] = [
   ...["/v1/jobs/submit", "/v1/disks", "/v1/auth/aws-login", "/session/create", "/v1/sessions"].map(unknownFields),
   ...["/v1/cloudrun/workspaces", "/api/instances", "/api/v1/environments"].map(unknownFields),
-  ["variables", "/v1/jobs/submit", { ...plainJob, env_vars: manyOf(1) }],
-  ["variables without a value", "/v1/jobs/submit", { ...plainJob, env_vars: manyOf(null) }],
-  ["variables without a value", "/v1/sessions", { ...plainSession, env: manyOf(null) }],
+  ["variables", "/v1/jobs/submit", { ...plainJob, env_vars: getMany(1) }],
+  ["variables without a value", "/v1/jobs/submit", { ...plainJob, env_vars: getMany(null) }],
+  ["variables without a value", "/v1/sessions", { ...plainSession, env: getMany(null) }],
   [
     "headers without a value",
     "/v1/auth/aws-login",
-    { iam_request_url: "https://x/", iam_request_headers: manyOf(null) },
+    { iam_request_url: "https://x/", iam_request_headers: getMany(null) },
   ],
 ];
 
@@ -32,9 +32,9 @@ export const refusals: Measure = {
 async function measure(stack: LocalStack): Promise<Row[]> {
   const costs: { readonly ms: number; readonly of: string }[] = [];
   for (const [subject, path, body] of bodies) {
-    const begun = cpuOf(stack.pid);
+    const begun = readCpu(stack.pid);
     for (let n = 0; n < perBody; n += 1) await refused(stack, path, body);
-    costs.push({ ms: (cpuOf(stack.pid) - begun) / perBody, of: `${subject} to ${path}` });
+    costs.push({ ms: (readCpu(stack.pid) - begun) / perBody, of: `${subject} to ${path}` });
   }
   const dearest = costs.reduce((left, right) => (right.ms > left.ms ? right : left));
   const note = `${dearest.of}: the dearest of ${bodies.length}, mean of ${perBody}`;
@@ -42,10 +42,10 @@ async function measure(stack: LocalStack): Promise<Row[]> {
 }
 
 function unknownFields(path: string): readonly [string, string, object] {
-  return ["unknown fields", path, manyOf(1)];
+  return ["unknown fields", path, getMany(1)];
 }
 
-function manyOf(value: unknown): object {
+function getMany(value: unknown): object {
   return Object.fromEntries(Array.from({ length: keys }, (_, n) => [`key${n}`, value]));
 }
 

@@ -4,7 +4,7 @@ import { Agent } from "node:http";
 import { join } from "node:path";
 import { submitJob, untilActive, wholeNode } from "../core/jobs.ts";
 import { type Measure, median, type Row } from "../measure.ts";
-import { callJson, cpuOf, type LocalStack, withStack } from "./local-stack.ts";
+import { callJson, type LocalStack, readCpu, withStack } from "./local-stack.ts";
 
 const rounds = 5;
 const input = 2_000;
@@ -24,14 +24,14 @@ async function measure(stack: LocalStack): Promise<Row[]> {
   const found: Record<"bare" | "get" | "submit", Cost[]> = { bare: [], get: [], submit: [] };
   try {
     for (let round = 0; round < rounds; round += 1) {
-      found.bare.push(await costOf(bare.pid, input, bare.get));
-      found.get.push(await costOf(stack.pid, input, () => stack.call("GET", `/v1/jobs/${id}`)));
-      found.submit.push(await costOf(stack.pid, submitted, () => submitJob(stack, 8)));
+      found.bare.push(await getCost(bare.pid, input, bare.get));
+      found.get.push(await getCost(stack.pid, input, () => stack.call("GET", `/v1/jobs/${id}`)));
+      found.submit.push(await getCost(stack.pid, submitted, () => submitJob(stack, 8)));
     }
   } finally {
     bare.stop();
   }
-  return rowsOf(found);
+  return listRows(found);
 }
 
 interface Cost {
@@ -39,7 +39,7 @@ interface Cost {
   readonly perSecond: number;
 }
 
-function rowsOf({ bare, get, submit: submits }: Readonly<Record<"bare" | "get" | "submit", readonly Cost[]>>): Row[] {
+function listRows({ bare, get, submit: submits }: Readonly<Record<"bare" | "get" | "submit", readonly Cost[]>>): Row[] {
   const cpu = (costs: readonly Cost[]) => median(costs.map(({ cpuMs }) => cpuMs));
   const rate = (costs: readonly Cost[]) => median(costs.map(({ perSecond }) => perSecond));
   const note = `median of ${rounds} rounds, one client; bare: ${cpu(bare).toFixed(3)} ms of CPU, ${rate(bare).toFixed(0)}/s`;
@@ -62,12 +62,12 @@ function rowsOf({ bare, get, submit: submits }: Readonly<Record<"bare" | "get" |
   ];
 }
 
-async function costOf(pid: number, times: number, request: () => Promise<unknown>): Promise<Cost> {
+async function getCost(pid: number, times: number, request: () => Promise<unknown>): Promise<Cost> {
   for (let n = 0; n < times / 10; n += 1) await request();
-  const [cpuBefore, begun] = [cpuOf(pid), performance.now()];
+  const [cpuBefore, begun] = [readCpu(pid), performance.now()];
   for (let n = 0; n < times; n += 1) await request();
   const seconds = (performance.now() - begun) / 1000;
-  return { cpuMs: (cpuOf(pid) - cpuBefore) / times, perSecond: times / seconds };
+  return { cpuMs: (readCpu(pid) - cpuBefore) / times, perSecond: times / seconds };
 }
 
 async function startBare() {

@@ -4,7 +4,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 export type ServerRequests = ReadonlyMap<string, number>;
 
 /** Reads the server's own count; throws where it does not say it. */
-export async function requestsOf({ admin }: Cluster): Promise<ServerRequests> {
+export async function countRequests({ admin }: Cluster): Promise<ServerRequests> {
   const { body } = await admin.get<string>("/metrics");
   const counts = new Map<string, number>();
   for (const line of body.split("\n")) {

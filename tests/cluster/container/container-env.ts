@@ -17,7 +17,7 @@ async function readVariable(
   { value, valueFrom }: EnvVar,
   podIp: string,
 ): Promise<string> {
-  if (valueFrom?.fieldRef) return fieldOf(pod, valueFrom.fieldRef.fieldPath, podIp);
+  if (valueFrom?.fieldRef) return getField(pod, valueFrom.fieldRef.fieldPath, podIp);
   if (!valueFrom?.secretKeyRef) return value ?? "";
   const { name, key } = valueFrom.secretKeyRef;
   const found = (await readSecret(client, pod, name))[key];
@@ -34,7 +34,7 @@ async function readSecret(client: KubeClient, pod: Pod, name: string): Promise<R
   );
 }
 
-function fieldOf({ metadata, spec }: Pod, path: string, podIp: string): string {
+function getField({ metadata, spec }: Pod, path: string, podIp: string): string {
   const [, of, key] = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path) ?? [];
   if (of === "labels" || of === "annotations") return metadata[of]?.[key ?? ""] ?? "";
   const fields: Record<string, string | undefined> = {

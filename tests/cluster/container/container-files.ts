@@ -37,7 +37,7 @@ export function containerFiles(
     ...mounts.map((mount) => [mount.mountPath, join(cwd, mount.name)] as const),
   ]);
   let mounted: ReadonlyMap<string, string> = new Map();
-  const wordOf = (word: string) => {
+  const formatWord = (word: string) => {
     const place = [...places.keys()].find((path) => word === path || word.startsWith(`${path}/`));
     return place === undefined ? word : `${places.get(place)}${word.slice(place.length)}`;
   };
@@ -46,7 +46,7 @@ export function containerFiles(
       mounted = more;
     },
     command(words) {
-      return [...(mounted.size > 0 ? viewOf(mounted, cwd) : []), ...words.map(wordOf)];
+      return [...(mounted.size > 0 ? toView(mounted, cwd) : []), ...words.map(formatWord)];
     },
     async make() {
       const names = [...mounts.map((mount) => mount.name), TMP];
@@ -60,7 +60,7 @@ export function containerFiles(
 }
 
 /** This machine as it is, but for these directories and a `/tmp` that goes with the pod. */
-function viewOf(mounted: ReadonlyMap<string, string>, cwd: string): string[] {
+function toView(mounted: ReadonlyMap<string, string>, cwd: string): string[] {
   const machine = readdirSync("/").filter((name) => name !== "tmp" && !mounted.has(`/${name}`));
   return [
     "bwrap",

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { Container } from "../kubelet/pod.ts";
 import type { ContainerFiles } from "./container-files.ts";
 import type { ContainerLog } from "./container-log.ts";
-import { descendantsOf } from "./descendants.ts";
+import { listDescendants } from "./descendants.ts";
 
 /** A container's command as a process of this machine, in a group of its own. */
 export interface ContainerProcess {
@@ -36,13 +36,13 @@ export function startProcess(
   child.on("error", () => end(128, "StartError"));
   child.on("close", (code, signal) => {
     release();
-    end(code ?? exitCodeOf(signal));
+    end(code ?? toExitCode(signal));
   });
   return {
     signal(signal) {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
       // On a node everything in a container ends with its first process.
-      const left = signal === "SIGKILL" ? descendantsOf(child.pid) : [];
+      const left = signal === "SIGKILL" ? listDescendants(child.pid) : [];
       process.kill(-child.pid, signal);
       for (const pid of left) kill(pid);
     },
@@ -65,7 +65,7 @@ function expanded(word: string, env: Readonly<Record<string, string>>): string {
 }
 
 /** Of a process that a signal ended. */
-export function exitCodeOf(signal: NodeJS.Signals | null): number {
+export function toExitCode(signal: NodeJS.Signals | null): number {
   return 128 + ((signal && signalNumbers[signal]) ?? 9);
 }
 

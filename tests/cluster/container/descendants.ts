@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from "node:fs";
 
 /** Every process that this one started and theirs, as far as their parents live; each thread has children of its own. */
-export function descendantsOf(pid: number): number[] {
+export function listDescendants(pid: number): number[] {
   const children = globSync(`/proc/${pid}/task/*/children`).flatMap((file) => numbersIn(file));
-  return [...children, ...children.flatMap(descendantsOf)];
+  return [...children, ...children.flatMap(listDescendants)];
 }
 
 function numbersIn(file: string): number[] {

@@ -64,14 +64,14 @@ export async function openSupervisor(): Promise<SupervisorFixture> {
   const home = await mkdtemp(join(tmpdir(), "berth-supervisor-"));
   const file = (name: string) => join(home, name);
   const children: ChildProcess[] = [];
-  const installed = await answerOf(join(await toolsPath(process.env), "supervisor"), ["install", home]);
+  const installed = await getAnswer(join(await toolsPath(process.env), "supervisor"), ["install", home]);
   if (installed.code !== 0) throw new Error(installed.stderr);
   const ask: SupervisorFixture["ask"] = (verb, args = [], stdin) =>
-    answerOf(file("supervisor"), [verb, ...args], stdin);
+    getAnswer(file("supervisor"), [verb, ...args], stdin);
   const read = async (id: string, waitMs = 0): Promise<ReadAnswer> => {
     const { code, stdout, stderr } = await ask("read", [id, String(waitMs)]);
     if (code !== 0) throw new Error(`${code}: ${stderr}`);
-    return readOf(stdout);
+    return readFor(stdout);
   };
   return {
     home,
@@ -127,7 +127,7 @@ export async function openSupervisor(): Promise<SupervisorFixture> {
 }
 
 /** How many bytes of each stream follow, its first line says. */
-function readOf(shown: string): ReadAnswer {
+function readFor(shown: string): ReadAnswer {
   const bytes = Buffer.from(shown);
   const at = bytes.indexOf("\n") + 1;
   const first = JSON.parse(bytes.subarray(0, at).toString());
@@ -135,12 +135,12 @@ function readOf(shown: string): ReadAnswer {
   return { ...first, stdout: text(0, first.stdout), stderr: text(first.stdout, first.stderr) };
 }
 
-async function answerOf(program: string, args: readonly string[], stdin = ""): Promise<Answer> {
+async function getAnswer(program: string, args: readonly string[], stdin = ""): Promise<Answer> {
   const child = spawn(program, args);
   child.stdin.on("error", () => undefined).end(stdin);
   const [stdout, stderr, [code]] = await Promise.all([
-    textOf(child.stdout),
-    textOf(child.stderr),
+    readText(child.stdout),
+    readText(child.stderr),
     once(child, "close") as Promise<[number | null]>,
   ]);
   return { code, stdout, stderr };
@@ -155,7 +155,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-async function textOf(stream: Readable): Promise<string> {
+async function readText(stream: Readable): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts).toString();

@@ -4,7 +4,7 @@ import { controllerWork } from "../controller-work.ts";
 import { found, must } from "../objects.ts";
 import { follow } from "../watch.ts";
 import type { PretendDisks } from "./pretend-disks.ts";
-import { snapshotHandleOf } from "./snapshots.ts";
+import { findSnapshotHandle } from "./snapshots.ts";
 
 const driver = "ebs.csi.aws.com";
 const volumes = "/api/v1/persistentvolumes";
@@ -77,7 +77,7 @@ async function provision({ client, disks }: Place, { metadata }: Claim): Promise
   const volume = await volumeFor(client, claim, handle);
   if (volume === undefined) return true;
   const { dataSource } = claim.spec;
-  const snapshot = dataSource && (await snapshotHandleOf(client, namespace, dataSource.name));
+  const snapshot = dataSource && (await findSnapshotHandle(client, namespace, dataSource.name));
   if (dataSource && snapshot === undefined) return false;
   await disks.make(handle, snapshot);
   const made = await client.post(volumes, volume);

@@ -9,7 +9,7 @@ import { found } from "../objects.ts";
 export interface PretendDisks {
   /** Empty, or with what a snapshot holds; one that is there already stays as it is. */
   make(volume: string, snapshot: string | undefined): Promise<void>;
-  directoryOf(volume: string): string;
+  findDirectory(volume: string): string;
   remove(volume: string): Promise<void>;
   /**
    * Answers the handle of a copy of what the volume holds now, for the snapshot of this uid: the same one for the same
@@ -23,7 +23,7 @@ export interface PretendDisks {
 
 export function pretendDisks(home: string): PretendDisks {
   const directoryOf = (volume: string) => join(home, "volumes", volume);
-  const snapshotOf = (snapshot: string) => join(home, "snapshots", snapshot);
+  const getSnapshot = (snapshot: string) => join(home, "snapshots", snapshot);
   /** Whole or not at all, though two begin it at once. */
   const copy = async (from: string, to: string) => {
     const made = join(home, "copies", randomBytes(8).toString("hex"));
@@ -32,18 +32,18 @@ export function pretendDisks(home: string): PretendDisks {
     await rename(made, to).catch(() => rm(made, { recursive: true }));
   };
   return {
-    directoryOf,
+    findDirectory: directoryOf,
     async make(volume, snapshot) {
-      if (snapshot !== undefined) await copy(snapshotOf(snapshot), directoryOf(volume));
+      if (snapshot !== undefined) await copy(getSnapshot(snapshot), directoryOf(volume));
       await mkdir(directoryOf(volume), { recursive: true });
     },
     remove: (volume) => rm(directoryOf(volume), { recursive: true, force: true }),
     async cut(volume, uid) {
       const handle = snapshotHandle(uid);
-      await copy(directoryOf(volume), snapshotOf(handle));
+      await copy(directoryOf(volume), getSnapshot(handle));
       return handle;
     },
-    removeSnapshot: (uid) => rm(snapshotOf(snapshotHandle(uid)), { recursive: true, force: true }),
+    removeSnapshot: (uid) => rm(getSnapshot(snapshotHandle(uid)), { recursive: true, force: true }),
     handles: (kind) => readdir(join(home, kind)).catch(() => []),
   };
 }
@@ -53,7 +53,7 @@ function snapshotHandle(uid: string): string {
 }
 
 /** The directories of a container's disks, by the paths at which it has them. */
-export async function disksOf(
+export async function createDisks(
   client: KubeClient,
   disks: PretendDisks,
   { pod, container }: { readonly pod: Pod; readonly container: Container },
@@ -61,17 +61,21 @@ export async function disksOf(
   const mounted = await Promise.all(
     (container.volumeMounts ?? []).map(async ({ name, mountPath }) => {
       const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim?.claimName;
-      const handle = claim && (await handleOf(client, pod.metadata.namespace, claim));
+      const handle = claim && (await findVolumeHandle(client, pod.metadata.namespace, claim));
       // As the driver puts a file system on a volume that has none: who made the volume is not its matter.
       if (handle) await disks.make(handle, undefined);
-      return handle ? [[mountPath, disks.directoryOf(handle)] as const] : [];
+      return handle ? [[mountPath, disks.findDirectory(handle)] as const] : [];
     }),
   );
   return new Map(mounted.flat());
 }
 
 /** Of a claim's volume, by the driver that made it; undefined while it has none. */
-export async function handleOf(client: KubeClient, namespace: string, claim: string): Promise<string | undefined> {
+export async function findVolumeHandle(
+  client: KubeClient,
+  namespace: string,
+  claim: string,
+): Promise<string | undefined> {
   const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim}`;
   const claimed = found(await client.get<KubeObject & { spec: { volumeName?: string } }>(path));
   if (!claimed?.spec.volumeName) return undefined;

@@ -3,7 +3,7 @@ import { now } from "../container/container.ts";
 import { controllerWork } from "../controller-work.ts";
 import { found, must } from "../objects.ts";
 import { follow } from "../watch.ts";
-import { handleOf, type PretendDisks } from "./pretend-disks.ts";
+import { findVolumeHandle, type PretendDisks } from "./pretend-disks.ts";
 import { snapshotPath } from "./snapshot-api.ts";
 
 interface Snapshot extends KubeObject {
@@ -56,7 +56,7 @@ interface Place {
 
 /** True: there is nothing left to do about it. */
 async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
-  const snapshot = found(await place.client.get<Snapshot>(pathOf(metadata)));
+  const snapshot = found(await place.client.get<Snapshot>(formatPath(metadata)));
   if (snapshot?.metadata.uid !== metadata.uid) {
     // An API server removes an object although a finalizer came to it between the read and the write of its removal.
     await removeContent(place, metadata.uid);
@@ -69,10 +69,10 @@ async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
 async function makeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
   const { client } = place;
   const { metadata, spec, status } = snapshot;
-  const path = pathOf(metadata);
+  const path = formatPath(metadata);
   const say = async (now: object) => must(await client.patch(`${path}/status`, { status: now }));
-  const used = await classOf(client, snapshot);
-  const volume = await handleOf(client, metadata.namespace, spec.source.persistentVolumeClaimName ?? "");
+  const used = await findClass(client, snapshot);
+  const volume = await findVolumeHandle(client, metadata.namespace, spec.source.persistentVolumeClaimName ?? "");
   const problem = whyNot(used, volume);
   if (problem !== undefined || !used || !volume) {
     await say({ readyToUse: false, error: { time: now(), message: problem } });
@@ -128,10 +128,10 @@ async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotC
 async function removeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
   const { client } = place;
   const { uid } = snapshot.metadata;
-  const used = await classOf(client, snapshot);
+  const used = await findClass(client, snapshot);
   if (used?.parameters?.stays !== undefined || (await isSource(client, snapshot))) return false;
   await removeContent(place, uid);
-  found(await client.patch(pathOf(snapshot.metadata), { metadata: { uid, finalizers: null } }));
+  found(await client.patch(formatPath(snapshot.metadata), { metadata: { uid, finalizers: null } }));
   return false;
 }
 
@@ -154,23 +154,23 @@ async function isSource(client: KubeClient, { metadata }: Snapshot): Promise<boo
   );
 }
 
-async function classOf(client: KubeClient, { spec }: Snapshot): Promise<SnapshotClass | undefined> {
+async function findClass(client: KubeClient, { spec }: Snapshot): Promise<SnapshotClass | undefined> {
   const path = `${snapshotPath}/volumesnapshotclasses/${spec.volumeSnapshotClassName}`;
   return found(await client.get<SnapshotClass>(path));
 }
 
 /** The handle of what a snapshot holds; undefined while it is not ready. */
-export async function snapshotHandleOf(
+export async function findSnapshotHandle(
   client: KubeClient,
   namespace: string,
   name: string,
 ): Promise<string | undefined> {
-  const snapshot = found(await client.get<Snapshot>(pathOf({ namespace, name })));
+  const snapshot = found(await client.get<Snapshot>(formatPath({ namespace, name })));
   if (snapshot?.status?.readyToUse !== true) return undefined;
   const content = await client.get<Content>(`${contents}/${snapshot.status.boundVolumeSnapshotContentName}`);
   return found(content)?.status?.snapshotHandle;
 }
 
-function pathOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+function formatPath({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
   return `${snapshotPath}/namespaces/${namespace}/volumesnapshots/${name}`;
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { RunningContainer } from "../container/container.ts";
-import { exitCodeOf, type Guard, inside } from "../container/container-process.ts";
+import { type Guard, inside, toExitCode } from "../container/container-process.ts";
 import { acceptChannels } from "./channels.ts";
 import { acceptSpdy, type StreamListener, type Streams } from "./spdy.ts";
 
@@ -130,7 +130,7 @@ async function startCommand({ words, env, cwd, begun }: CommandOptions, streams:
   child.stdout.on("data", (data: Buffer) => streams.send("stdout", data));
   child.stderr.on("data", (data: Buffer) => streams.send("stderr", data));
   child.on("error", ({ message }) => end(undefined, `error executing command in container: ${message}`));
-  child.on("close", (code, signal) => end(code ?? exitCodeOf(signal)));
+  child.on("close", (code, signal) => end(code ?? toExitCode(signal)));
   return {
     write: (data) => (data === undefined ? child.stdin.end() : child.stdin.write(data)),
     resize: () => undefined,

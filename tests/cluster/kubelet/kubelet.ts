@@ -7,7 +7,7 @@ import { containerFiles } from "../container/container-files.ts";
 import { annotatedScript, type PodScript, scriptOfContainer } from "../container/script.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import { provisionGp3 } from "../disks/gp3.ts";
-import { disksOf, type PretendDisks, pretendDisks } from "../disks/pretend-disks.ts";
+import { createDisks, type PretendDisks, pretendDisks } from "../disks/pretend-disks.ts";
 import { provideSnapshots } from "../disks/snapshots.ts";
 import { follow } from "../watch.ts";
 import { startKubeletServer } from "./kubelet-server.ts";
@@ -49,7 +49,7 @@ export interface KubeletOptions {
 }
 
 export async function startKubelet(controlPlane: ControlPlane, options: KubeletOptions = {}): Promise<Kubelet> {
-  const client = kubeClient(controlPlane.accessOf("kubelet"));
+  const client = kubeClient(controlPlane.getAccess("kubelet"));
   const tell = eventTeller(client);
   const ending = new AbortController();
   const nodes = new Map<string, PretendNode>();
@@ -84,7 +84,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
           await mkdir(cwd, { recursive: true });
           await files.make();
           const env = await containerEnv(client, pod, container, ip);
-          const places = await disksOf(client, disks, { pod, container });
+          const places = await createDisks(client, disks, { pod, container });
           if (options.mountsDisks) files.mount(places);
           return options.mountsDisks ? env : withPlaces(env, places);
         },

@@ -1,7 +1,7 @@
 import type { KubeClient } from "../client.ts";
 import { now, type RunningContainer } from "../container/container.ts";
 import type { Pod } from "./pod.ts";
-import { exitCodeOf, isSidecar, type PodState } from "./pod-status.ts";
+import { findExitCode, isSidecar, type PodState } from "./pod-status.ts";
 import { removePod, statusWriter } from "./status-writer.ts";
 
 /** The life of one pod on a pretend node. */
@@ -70,7 +70,7 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
   const watchDeadline = () => {
     clearTimeout(deadline);
     const seconds = state.pod.spec.activeDeadlineSeconds;
-    const isOver = mains.every((main) => exitCodeOf(main) !== undefined);
+    const isOver = mains.every((main) => findExitCode(main) !== undefined);
     if (seconds === undefined || isOver) return;
     deadline = setTimeout(passDeadline, Math.max(0, Date.parse(state.startTime) + seconds * 1000 - Date.now()));
   };
@@ -110,7 +110,7 @@ async function runContainers(inits: readonly RunningContainer[], mains: readonly
     await init.start();
     if (isSidecar(init)) continue;
     await init.ended;
-    if (exitCodeOf(init) === 0) continue;
+    if (findExitCode(init) === 0) continue;
     for (const sidecar of sidecars) if ("running" in sidecar.state) sidecar.end(0);
     return;
   }

@@ -17,10 +17,10 @@ export interface PodState {
 
 export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
 
-function phaseOf({ inits, mains, ending }: Pick<PodState, "inits" | "mains" | "ending">): Phase {
-  const codes = mains.map(exitCodeOf);
+function getPhase({ inits, mains, ending }: Pick<PodState, "inits" | "mains" | "ending">): Phase {
+  const codes = mains.map(findExitCode);
   const hasEnded = codes.every((code) => code !== undefined) && !inits.some(({ state }) => "running" in state);
-  const initFailed = inits.some((init) => !isSidecar(init) && (exitCodeOf(init) ?? 0) !== 0);
+  const initFailed = inits.some((init) => !isSidecar(init) && (findExitCode(init) ?? 0) !== 0);
   if (initFailed || (ending && hasEnded)) return "Failed";
   if (hasEnded) return codes.every((code) => code === 0) ? "Succeeded" : "Failed";
   return mains.every(({ state }) => "waiting" in state) ? "Pending" : "Running";
@@ -30,13 +30,13 @@ export function isSidecar({ spec }: RunningContainer): boolean {
   return spec.restartPolicy === "Always";
 }
 
-export function exitCodeOf({ state }: RunningContainer): number | undefined {
+export function findExitCode({ state }: RunningContainer): number | undefined {
   return "terminated" in state ? state.terminated.exitCode : undefined;
 }
 
 /** The whole status, as a strategic merge patch takes it. */
 export function podStatus(pod: PodState): object {
-  const phase = phaseOf(pod);
+  const phase = getPhase(pod);
   return {
     phase,
     // A real kubelet tells the reason once no container runs any more.
@@ -56,7 +56,7 @@ export function podStatus(pod: PodState): object {
 function conditions(pod: PodState, phase: Phase): object[] {
   const isOver = phase === "Succeeded" || phase === "Failed";
   const isInitialized = pod.inits.every((init) =>
-    isSidecar(init) ? !("waiting" in init.state) : exitCodeOf(init) === 0,
+    isSidecar(init) ? !("waiting" in init.state) : findExitCode(init) === 0,
   );
   const areReady = !isOver && [...pod.inits.filter(isSidecar), ...pod.mains].every(({ isReady }) => isReady);
   const unready = isOver ? "PodCompleted" : "ContainersNotReady";
@@ -89,7 +89,7 @@ function containerStatus({ pod }: PodState, container: RunningContainer): object
     imageID: "waiting" in state ? "" : `${spec.image}@sha256:${"0".repeat(64)}`,
     restartCount: 0,
     started: container.hasStarted,
-    ready: container.isReady || (!isSidecar(container) && exitCodeOf(container) === 0 && isInit(pod, spec.name)),
+    ready: container.isReady || (!isSidecar(container) && findExitCode(container) === 0 && isInit(pod, spec.name)),
     state,
     ...("waiting" in state ? {} : { containerID: containerId(pod, spec.name) }),
     ...(isRunning ? { resources, allocatedResources: resources?.requests } : {}),

@@ -46,7 +46,7 @@ const SAID_CHARACTERS = 2_000;
 /** Starts one and answers once it waits for its first invocation, frozen. Throws where its init fails. */
 export async function startEnvironment(made: LambdaFunction): Promise<ExecutionEnvironment> {
   const api = await startRuntimeApi();
-  const child = spawn(process.execPath, [...argumentsOf(made), bootstrap, JSON.stringify(made.hosts)], {
+  const child = spawn(process.execPath, [...listArguments(made), bootstrap, JSON.stringify(made.hosts)], {
     cwd: made.directory,
     env: { ...made.environment, ...ownVariables(made), AWS_LAMBDA_RUNTIME_API: api.address },
     stdio: ["ignore", "pipe", "pipe"],
@@ -111,7 +111,7 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
 }
 
 /** It reads its zip and writes nothing; its heap is that of Lambda's own bootstrap, nine tenths of the memory. */
-function argumentsOf({ directory, memoryMb }: LambdaFunction): string[] {
+function listArguments({ directory, memoryMb }: LambdaFunction): string[] {
   const heapMb = Math.floor(memoryMb * 0.9);
   const names = [directory, bootstrap].map((path) => `--allow-fs-read=${path}`);
   return ["--permission", ...names, `--max-old-space-size=${heapMb}`];

@@ -109,14 +109,16 @@ export function disconnectEvent(request: OriginRequest, connectionId: string): o
 function socketEvent({ query, headers }: OriginRequest, connectionId: string, eventType: "CONNECT" | "DISCONNECT") {
   const pairs = [...new URLSearchParams(query)];
   const names = [...new Set(pairs.map(([name]) => name))];
-  const valuesOf = (name: string) => pairs.filter(([each]) => each === name).map(([, value]) => value);
+  const listValues = (name: string) => pairs.filter(([each]) => each === name).map(([, value]) => value);
   const hasQuery = names.length > 0;
   const canonical = Object.entries(headers).map(([name, value]) => [canonicalName(name), value] as const);
   return {
     headers: Object.fromEntries(canonical),
     multiValueHeaders: Object.fromEntries(canonical.map(([name, value]) => [name, [value]])),
     queryStringParameters: hasQuery ? Object.fromEntries(pairs) : null,
-    multiValueQueryStringParameters: hasQuery ? Object.fromEntries(names.map((name) => [name, valuesOf(name)])) : null,
+    multiValueQueryStringParameters: hasQuery
+      ? Object.fromEntries(names.map((name) => [name, listValues(name)]))
+      : null,
     requestContext: {
       routeKey: `$${eventType.toLowerCase()}`,
       eventType,

@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 /** A function of this one module. */
-async function functionOf(source: string, changed: Partial<LambdaFunction> = {}): Promise<LambdaFunction> {
+async function getFunction(source: string, changed: Partial<LambdaFunction> = {}): Promise<LambdaFunction> {
   const directory = await mkdtemp(join(tmpdir(), "berth-function-"));
   directories.push(directory);
   await writeFile(join(directory, "index.mjs"), source);
@@ -36,7 +36,7 @@ async function functionOf(source: string, changed: Partial<LambdaFunction> = {})
 }
 
 async function run(source: string, changed: Partial<LambdaFunction> = {}): Promise<RunningFunction> {
-  const made = runFunction(await functionOf(source, changed));
+  const made = runFunction(await getFunction(source, changed));
   running.push(made);
   return made;
 }
@@ -44,7 +44,7 @@ async function run(source: string, changed: Partial<LambdaFunction> = {}): Promi
 const canReadStates = process.platform === "linux";
 
 /** A letter of proc(5), "Z" also of one that is gone. */
-async function stateOf(pid: number): Promise<string | undefined> {
+async function findState(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ") Z");
   return /\) (\w)/.exec(stat)?.[1];
 }
@@ -101,12 +101,12 @@ test.each([
 
 test("between invocations it stands still, and the next one wakes it", async ({ skip }) => {
   if (!canReadStates) skip("states of processes are read from /proc");
-  const environment = await startEnvironment(await functionOf("export const handler = async (event) => event;"));
+  const environment = await startEnvironment(await getFunction("export const handler = async (event) => event;"));
   const invocation = { id: "one", functionArn: "arn", event: 1, deadlineAt: Date.now() + 60_000 };
 
-  await expect.poll(() => stateOf(environment.pid)).toBe("T");
+  await expect.poll(() => findState(environment.pid)).toBe("T");
   expect(await environment.invoke(invocation)).toEqual({ value: 1 });
-  await expect.poll(() => stateOf(environment.pid)).toBe("T");
+  await expect.poll(() => findState(environment.pid)).toBe("T");
   expect(await environment.invoke({ ...invocation, id: "two", event: 2 })).toEqual({ value: 2 });
 
   await environment.end();
@@ -186,7 +186,7 @@ test.each([
 
 test("a process that is frozen ends with whoever started it", async ({ skip }) => {
   if (!canReadStates) skip("states of processes are read from /proc");
-  const made = await functionOf("export const handler = async () => 1;");
+  const made = await getFunction("export const handler = async () => 1;");
   const script = `
     const { startEnvironment } = await import(${JSON.stringify(new URL("environment.ts", import.meta.url).href)});
     const { pid } = await startEnvironment(${JSON.stringify(made)});
@@ -197,9 +197,9 @@ test("a process that is frozen ends with whoever started it", async ({ skip }) =
   });
   const [said] = await once(parent.stdout, "data");
   const pid = Number(said);
-  await expect.poll(() => stateOf(pid)).toBe("T");
+  await expect.poll(() => findState(pid)).toBe("T");
 
   parent.kill("SIGKILL");
 
-  await expect.poll(() => stateOf(pid)).toBe("Z");
+  await expect.poll(() => findState(pid)).toBe("Z");
 });

@@ -1,16 +1,16 @@
 import type { Resource } from "../../synthesis/synthesize.ts";
 import type { DeployedFunctions } from "../deployed.ts";
-import { edgeOf, type OriginAnswer, type ViewerRequest } from "../edge.ts";
+import { createEdge, type OriginAnswer, type ViewerRequest } from "../edge.ts";
 import { decodedPath, functionUrlEvent, httpApiEvent, type MatchedRoute, type OriginRequest } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 
 /** The stage from the edge to the zips: answers a request as a client would get it. */
-export function gatewayOf(
+export function createGateway(
   resources: readonly Resource[],
   functions: DeployedFunctions,
 ): (request: ViewerRequest) => Promise<OriginAnswer> {
-  const edge = edgeOf(resources);
-  const routeOf = httpApiRoutes(resources);
+  const edge = createEdge(resources);
+  const getRoute = httpApiRoutes(resources);
   const urls = functionUrls(resources);
   return async (viewer) => {
     const result = edge(viewer);
@@ -19,13 +19,13 @@ export function gatewayOf(
     const url = urls.get(host);
     if (url) {
       const answered = await functions.named(url.functionName).invoke(functionUrlEvent(request, url.id));
-      return withoutBody(request, answerOf(answered, 502));
+      return withoutBody(request, toAnswer(answered, 502));
     }
     if (host.startsWith("socket.")) return noUpgrade;
-    if (sizeOf(request) > MOST_OF_A_REQUEST) return tooLarge;
-    const { functionArn, ...matched } = routeOf(request);
+    if (getSize(request) > MOST_OF_A_REQUEST) return tooLarge;
+    const { functionArn, ...matched } = getRoute(request);
     const answered = await functions.named(functionArn).invoke(httpApiEvent(request, matched));
-    return withoutBody(request, answerOf(answered, 500));
+    return withoutBody(request, toAnswer(answered, 500));
   };
 }
 
@@ -35,7 +35,7 @@ export function gatewayOf(
  */
 const MOST_OF_A_REQUEST = 10_240;
 
-function sizeOf({ method, path, query, headers }: OriginRequest): number {
+function getSize({ method, path, query, headers }: OriginRequest): number {
   const line = `${method} ${path}${query === "" ? "" : `?${query}`} HTTP/1.1`;
   return [line, ...Object.values(headers)].reduce((sum, part) => sum + Buffer.byteLength(part), 0);
 }
@@ -58,11 +58,11 @@ function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest)
   const routes = ofType(resources, "aws:apigatewayv2/route:Route")
     .filter(({ inputs }) => inputs.apiId === "ApiApi-id")
     .map(({ inputs }) => ({ routeKey: String(inputs.routeKey), functionArn: uris.get(inputs.target) ?? "" }))
-    .toSorted((left, right) => (orderOf(left.routeKey) < orderOf(right.routeKey) ? -1 : 1));
+    .toSorted((left, right) => (getOrder(left.routeKey) < getOrder(right.routeKey) ? -1 : 1));
   return ({ method, path }) => {
     const segments = decodedPath(path).split("/");
     for (const { routeKey, functionArn } of routes) {
-      const pathParameters = parametersOf(routeKey, method, segments);
+      const pathParameters = findParameters(routeKey, method, segments);
       if (pathParameters) return { routeKey, functionArn, pathParameters };
     }
     const fallback = routes.find(({ routeKey }) => routeKey === "$default");
@@ -72,11 +72,11 @@ function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest)
 }
 
 /** Fixed segments come before parameters, from left to right. */
-function orderOf(routeKey: string): string {
+function getOrder(routeKey: string): string {
   return routeKey.replaceAll(/\{\w+\}/g, "\uffff");
 }
 
-function parametersOf(
+function findParameters(
   routeKey: string,
   method: string,
   segments: readonly string[],
@@ -113,7 +113,7 @@ function ofType(resources: readonly Resource[], type: string): Resource[] {
 }
 
 /** A function that fails has an answer of API Gateway's, or of the function URL's. */
-function answerOf(answered: Answered, failed: number): OriginAnswer {
+function toAnswer(answered: Answered, failed: number): OriginAnswer {
   const value = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
   if (typeof value?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
   const { statusCode: status, headers = {}, body = "", isBase64Encoded = false } = value;

@@ -6,7 +6,7 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { kmsOf } from "#aws/kms/kms.ts";
+import { createKms } from "#aws/kms/kms.ts";
 import { kmsSealer } from "#aws/kms/kms-sealer.ts";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import type { AwsService } from "#aws/service-call.ts";
@@ -74,7 +74,7 @@ export type EventQueue = QueueName | "shell";
 export const queueNames = ["work", "pools", "webhooks"] as const;
 export const eventQueues = [...queueNames, "shell"] as const;
 
-function pathOf(url: string): string {
+function formatPath(url: string): string {
   return new URL(url).pathname;
 }
 
@@ -85,7 +85,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   const roles = functionRoles(resources);
   const stsServer = await startSts({ identities: [...identities, ...roles.map(identityOfRole)] });
   const eks = await startEks(resources, EKS_CLUSTER, stsServer.endpoint);
-  const connections = await startConnections(pathOf(SOCKET_API_URL));
+  const connections = await startConnections(formatPath(SOCKET_API_URL));
   const sealing = await startKms(SEALER_KEY_ID);
   const bucket = await startS3(BLOBS_BUCKET);
   const keyed = [eks, connections, sealing, bucket];
@@ -105,7 +105,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   const messages = sqsClient(addressAt(sqs), patient);
   await ensureTable(records, TABLE_NAME);
   const urls = Object.fromEntries(
-    Object.entries(queueVariables).map(([name, variable]) => [name, `${sqs}${pathOf(variables[variable] ?? "")}`]),
+    Object.entries(queueVariables).map(([name, variable]) => [name, `${sqs}${formatPath(variables[variable] ?? "")}`]),
   ) as Record<EventQueue, string>;
   for (const url of Object.values(urls)) {
     const QueueName = url.slice(url.lastIndexOf("/") + 1);
@@ -132,7 +132,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
     ports: {
       table: dynamoTable({ client: records, tableName: TABLE_NAME }),
       queue: sqsQueue({ client: messages, urls }),
-      sealer: kmsSealer(kmsOf(serviceAt("kms", kms), SEALER_KEY_ID)),
+      sealer: kmsSealer(createKms(serviceAt("kms", kms), SEALER_KEY_ID)),
       blobs: s3Blobs(serviceAt("s3", `${s3}/${BLOBS_BUCKET}`)),
     },
     stsEndpoint: sts,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Resource } from "../../synthesis/synthesize.ts";
 import type { DeployedFunctions } from "../deployed.ts";
-import { edgeOf, type OriginAnswer, type ViewerRequest } from "../edge.ts";
+import { createEdge, type OriginAnswer, type ViewerRequest } from "../edge.ts";
 import { connectEvent, disconnectEvent, type OriginRequest } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 import type { Services } from "./services.ts";
@@ -21,15 +21,15 @@ export interface ClientSocket {
  * `$connect` and `$disconnect` are handed to the function, each frame becomes the request that the template of `$default`
  * makes of it. A refused upgrade answers as its function did.
  */
-export function socketGatewayOf(
+export function createSocketGateway(
   resources: readonly Resource[],
   functions: DeployedFunctions,
   services: Services,
 ): (request: ViewerRequest) => Promise<ClientSocket | OriginAnswer> {
-  const edge = edgeOf(resources);
-  const connects = integrationOf(resources, "$connect");
-  const disconnects = integrationOf(resources, "$disconnect");
-  const frames = integrationOf(resources, "$default");
+  const edge = createEdge(resources);
+  const connects = getIntegration(resources, "$connect");
+  const disconnects = getIntegration(resources, "$disconnect");
+  const frames = getIntegration(resources, "$default");
   const invoke = (uri: string, event: object) => functions.named(functionIn(uri)).invoke(event);
 
   async function open(id: string, request: OriginRequest): Promise<ClientSocket> {
@@ -50,7 +50,7 @@ export function socketGatewayOf(
       isClosed: () => isClosed,
       close: end,
       async send(frame) {
-        const body = textOf(frame);
+        const body = frameText(frame);
         if (Buffer.byteLength(body) > MOST_BYTES) return end();
         const form = filledIn(frames.requestTemplates.$default ?? "", {
           "$context.connectionId": id,
@@ -75,7 +75,7 @@ export function socketGatewayOf(
 /** The longest message. A longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
 const MOST_BYTES = 128 * 1024;
 
-export function textOf(frame: object | string): string {
+export function frameText(frame: object | string): string {
   return typeof frame === "string" ? frame : JSON.stringify(frame);
 }
 
@@ -84,7 +84,7 @@ interface Integration {
   readonly requestTemplates: Readonly<Record<string, string>>;
 }
 
-function integrationOf(resources: readonly Resource[], routeKey: string): Integration {
+function getIntegration(resources: readonly Resource[], routeKey: string): Integration {
   const route = resources.find(
     ({ type, inputs }) =>
       type === "aws:apigatewayv2/route:Route" && inputs.routeKey === routeKey && inputs.apiId === "Socket-id",

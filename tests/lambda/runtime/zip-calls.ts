@@ -12,16 +12,16 @@ export interface ZipCall {
  * Returns calls that reach nothing outside of the function. Through the edge, a public endpoint without ports answers
  * and others ask for a key. Past the edge, none answers. A schedule is only loaded, because it asks the table at once.
  */
-export function callsOf(entry: FunctionEntry, originSecret: string): ZipCall[] {
+export function listCalls(entry: FunctionEntry, originSecret: string): ZipCall[] {
   const edge = { "x-berth-origin": originSecret };
   if (entry.kind === "schedule") return [];
   if (entry.kind === "consumer") return [batch];
   if (entry.kind === "socket") {
-    const path = pathOf(entry.path);
+    const path = formatPath(entry.path);
     const connect = (headers: object) => connectEvent(requestTo("GET", "/", { "x-berth-path": path, ...headers }));
     return [batch, { event: connect({}), isRight: hasStatus(403) }, { event: connect(edge), isRight: hasStatus(401) }];
   }
-  const [method, path] = entry.kind === "endpoint" ? [entry.method, pathOf(entry.path)] : ["get", "/nothing-there"];
+  const [method, path] = entry.kind === "endpoint" ? [entry.method, formatPath(entry.path)] : ["get", "/nothing-there"];
   const ask = (headers: Readonly<Record<string, string>>) =>
     httpApiEvent(requestTo(method.toUpperCase(), path, headers), { routeKey: entry.route, pathParameters: {} });
   const past: ZipCall = { event: ask({}), isRight: hasStatus(403) };
@@ -43,7 +43,7 @@ function hasStatus(wanted: number): ZipCall["isRight"] {
   };
 }
 
-function pathOf(template: string): string {
+function formatPath(template: string): string {
   return template
     .replace("{asset}", "swagger-ui.css")
     .replace("{file}", "berth.tgz")

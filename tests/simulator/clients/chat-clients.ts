@@ -6,7 +6,7 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
-import { actorOf, newEnvironment } from "../../worlds/memory-world.ts";
+import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
 import { type Asked, asUser } from "../planted/as-user.ts";
 import { calm, type Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
@@ -73,7 +73,7 @@ async function sleep(ctx: Asked): Promise<void> {
 
 /** Of what was answered nothing still waits in one that has been active for long. */
 function judge(sim: Scheduler, world: SimulatedWorld, said: readonly string[], start: number): void {
-  const frank = actorOf(OWNER).uid;
+  const frank = newActor(OWNER).uid;
   const environment = [...world.watch.environments().values()].find(({ owner }) => owner === frank);
   if (environment?.phase !== "active" || sim.rates() !== calm) return;
   if ((environment.run.startedAt ?? sim.time()) > start + ACTIVE_SINCE_MS) return;

@@ -5,7 +5,7 @@ import { getDisk, listDisks } from "#core/disks/view.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/verbs/requests.ts";
-import { actorOf, newEnvironment } from "../../worlds/memory-world.ts";
+import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
 import { type Asked, asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
@@ -47,7 +47,7 @@ interface Cast {
 
 /** What the users do. The ids of jobs are equal across their 3 owners. */
 export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
-  const cast = castOf(sim, world);
+  const cast = getCast(sim, world);
   const actions = jobActions(sim, world, cast.jobs);
   const start = sim.time();
   if (cast.handsOver) actions.push(...handover(sim, world, start));
@@ -80,7 +80,7 @@ const nobody: Cast = {
 };
 
 /** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
-function castOf(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "isLong" | "isRestoring">): Cast {
+function getCast(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "isLong" | "isRestoring">): Cast {
   const places = 1 + Math.floor(sim.random() * 6);
   // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
   const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
@@ -235,14 +235,14 @@ export function submit(
 export function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   asUser(sim, world, owner, `cancel ${id}`, async (ctx) => {
     await requestCancel(ctx, id);
-    const uid = uidOf(world, owner, id);
+    const uid = findUid(world, owner, id);
     if (uid) world.answered.cancels.push({ uid, at: sim.time() });
   });
 }
 
 export function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
   asUser(sim, world, owner, `extend ${id}`, async (ctx) => {
-    const extension = { owner: actorOf(owner).uid, id, extraMs, isAnswered: false };
+    const extension = { owner: newActor(owner).uid, id, extraMs, isAnswered: false };
     world.answered.extensions.push(extension);
     await requestExtension(ctx, id, extraMs);
     extension.isAnswered = true;
@@ -269,7 +269,7 @@ const COMPARED = 0.2;
  * worker that slept within its budget can make it again: against that there is no rule.
  */
 function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
-  const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
+  const environment = world.watch.environments().get(findUid(world, owner, id) ?? "");
   if (!environment?.run.appliedAt || environment.run.withdrawing || sim.time() - environment.run.appliedAt < SLEPT_MS)
     return;
   // Not by force: what runs on a machine that does not answer would run on there, and nobody could know of it.
@@ -277,7 +277,7 @@ function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string
   if (sim.random() < COMPARED) compareNow(sim, world);
 }
 
-function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {
+function findUid(world: SimulatedWorld, owner: string, id: string): string | undefined {
   const all = [...world.watch.environments().values()];
-  return all.find((environment) => environment.owner === actorOf(owner).uid && environment.id === id)?.uid;
+  return all.find((environment) => environment.owner === newActor(owner).uid && environment.id === id)?.uid;
 }

@@ -2,7 +2,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { Fetch, FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import type { Item } from "#core/ports/table.ts";
 import { type Delivery, parseDelivery } from "#core/webhooks/delivery.ts";
-import { eventIdOf } from "#core/webhooks/event.ts";
+import { formatEventId } from "#core/webhooks/event.ts";
 import type { MemoryTable } from "../../fakes/memory-table.ts";
 import type { Host, Scheduler } from "../scheduler.ts";
 
@@ -61,7 +61,7 @@ export function fakeReceivers(sim: Scheduler): FakeReceivers {
     calledBy: (host) => ({
       authorize: async () => "allowed",
       async post(request) {
-        const answer = answerOf(sim, kindOf(request.url), sim.time() >= recoversAt);
+        const answer = findAnswer(sim, getKind(request.url), sim.time() >= recoversAt);
         const tookMs = sim.random() * sim.random() * (answer ? LONGEST_MS / 2 : LONGEST_MS);
         let event: Received | undefined;
         try {
@@ -82,7 +82,9 @@ export function fakeReceivers(sim: Scheduler): FakeReceivers {
     final: (table, environments) => [
       ...violations,
       ...[...environments].flatMap((environment) => unsentEvents(table, environment)),
-      ...deliveriesIn(table).flatMap((delivery) => wronglyTold(delivery, events.get(eventIdOf(delivery)), sim.time())),
+      ...deliveriesIn(table).flatMap((delivery) =>
+        wronglyTold(delivery, events.get(formatEventId(delivery)), sim.time()),
+      ),
     ],
   };
 }
@@ -92,12 +94,12 @@ export function isHopeless(item: Item): boolean {
   return item.kind === "delivery" && parseDelivery(item).environment.labels.receiver === "dead";
 }
 
-function kindOf(url: string): Kind {
+function getKind(url: string): Kind {
   return new URL(url).hostname.split(".")[0] as Kind;
 }
 
 /** undefined: it hangs or breaks off. */
-function answerOf(sim: Scheduler, kind: Kind, isOver: boolean): FetchAnswer | undefined {
+function findAnswer(sim: Scheduler, kind: Kind, isOver: boolean): FetchAnswer | undefined {
   const ok = { status: 200, retryAfterMs: null };
   if (kind === "gone") return { status: 404, retryAfterMs: null };
   if (kind === "dead") return sim.random() < 0.5 ? { status: 500, retryAfterMs: null } : undefined;

@@ -23,7 +23,7 @@ type Ask = (
 export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const at = (most: number) => start + sim.random() * most * MINUTE;
-  const ask = askOf(sim, world);
+  const ask = getAsk(sim, world);
   let asks = 0;
   const close = sim.random() < 0.5 ? "drain" : "pause";
   // While another wish is under way nobody knows; once closing was answered nothing new is granted.
@@ -53,15 +53,15 @@ export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): 
     await endRecord(ctx, keyText(record));
     world.watch.reached.note("an unreadable record ended by force");
   };
-  askOf(sim, world)(sim.time(), `records/end ${keyText(record)}`, end).run();
+  getAsk(sim, world)(sim.time(), `records/end ${keyText(record)}`, end).run();
 }
 
 /** Has cluster and records compared now. */
 export function compareNow(sim: Scheduler, world: SimulatedWorld): void {
-  askOf(sim, world)(sim.time(), "compare orphans", compareOrphans).run();
+  getAsk(sim, world)(sim.time(), "compare orphans", compareOrphans).run();
 }
 
-function askOf(sim: Scheduler, world: SimulatedWorld): Ask {
+function getAsk(sim: Scheduler, world: SimulatedWorld): Ask {
   return (when, label, request) => ({
     at: when,
     run() {

@@ -4,7 +4,7 @@ import type { Disk } from "#core/disks/record.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
-import { actorOf, newEnvironment } from "../../worlds/memory-world.ts";
+import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
 import { asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { sourceActions } from "../weather/source-weather.ts";
@@ -59,19 +59,19 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
 function restoreAsItIsThinnedOut(sim: Scheduler, world: SimulatedWorld, copies: Copy[]): void {
   const names = new Set<string>();
   world.watch.whenDiskWritten((disk) => {
-    if (disk.name !== DISK || disk.owner !== actorOf(OWNER).uid) return;
+    if (disk.name !== DISK || disk.owner !== newActor(OWNER).uid) return;
     const backups = disk.snapshots.filter(({ completed }) => completed);
     const [oldest] = backups;
     if (!oldest || backups.length < 4 || names.has(oldest.id) || copies.length >= MOST_COPIES) return;
     names.add(oldest.id);
-    const ids = { id: `judy-${copies.length}`, uid: uidOf(copies.length) };
+    const ids = { id: `judy-${copies.length}`, uid: formatUid(copies.length) };
     const copy: Copy = { name: `copy-${copies.length}`, snapshotId: oldest.id, ids, isMade: false };
     copies.push(copy);
     repeat(sim, world, copy);
   });
 }
 
-function uidOf(n: number): string {
+function formatUid(n: number): string {
   return `${n + 1}`.padStart(32, "c");
 }
 
@@ -125,10 +125,10 @@ function snapshotsOnDemand(sim: Scheduler, world: SimulatedWorld, start: number,
 
 /** Any of its backups, one that a disk is to be made of as well. */
 function loseOne(sim: Scheduler, world: SimulatedWorld): void {
-  const backups = originOf(world)?.snapshots ?? [];
+  const backups = findOrigin(world)?.snapshots ?? [];
   if (backups.length > 0) loseBackup(sim, world, sim.pick(backups).id);
 }
 
-function originOf(world: SimulatedWorld): Disk | undefined {
+function findOrigin(world: SimulatedWorld): Disk | undefined {
   return [...world.watch.disks().values()].find(({ name }) => name === DISK);
 }

@@ -63,15 +63,15 @@ function shortJob(sim: Scheduler, world: SimulatedWorld, n: number, from: number
 
 /** While no machine has it: what is left of its disk are the backups. */
 function loseUnused(sim: Scheduler, world: SimulatedWorld): void {
-  const volume = diskOf(world)?.volume;
+  const volume = findDisk(world)?.volume;
   if (volume && world.compute.mounting(volume.id).length === 0) loseVolume(sim, world, volume.id);
 }
 
 function loseNewestBackup(sim: Scheduler, world: SimulatedWorld): void {
-  const newest = diskOf(world)?.snapshots.at(-1);
+  const newest = findDisk(world)?.snapshots.at(-1);
   if (newest) loseBackup(sim, world, newest.id);
 }
 
-function diskOf(world: SimulatedWorld): Disk | undefined {
+function findDisk(world: SimulatedWorld): Disk | undefined {
   return [...world.watch.disks().values()].find(({ name }) => name === DISK);
 }

@@ -1,7 +1,7 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, PortRequest } from "#core/ports/compute.ts";
 import type { Item, Key } from "#core/ports/table.ts";
-import { chatOf } from "#core/store/keys.ts";
+import { chatPartition } from "#core/store/keys.ts";
 import { unsealed } from "../../fakes/memory-sealer.ts";
 import type { Host } from "../scheduler.ts";
 
@@ -28,7 +28,7 @@ interface Chat {
   latest: number;
 }
 
-const CHAT = chatOf("");
+const CHAT = chatPartition("");
 
 export function chatWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
@@ -38,7 +38,7 @@ export function chatWatch(options: {
   const all = new Map<string, Chat>();
   const underWay = new Map<PortRequest, { readonly uid: string; readonly host: Host; readonly life: number }>();
 
-  function chatOf(uid: string): Chat {
+  function getChat(uid: string): Chat {
     const chat = all.get(uid) ?? { states: new Map(), numbers: new Map(), removed: new Set(), latest: 0 };
     all.set(uid, chat);
     return chat;
@@ -46,7 +46,7 @@ export function chatWatch(options: {
 
   function wroteMessage({ uid, n, state, text: sealed }: Item): void {
     const text = typeof sealed === "string" ? unsealed(sealed) : undefined;
-    const { states, numbers, removed } = chatOf(String(uid));
+    const { states, numbers, removed } = getChat(String(uid));
     const number = Number(n);
     const isAnew = removed.delete(number);
     if (isAnew && state !== "waiting") violated(`message ${number} was settled after it had been removed`);
@@ -64,27 +64,27 @@ export function chatWatch(options: {
   function removed({ pk, sk }: Key): void {
     if (!pk.startsWith(CHAT)) return;
     const uid = pk.slice(CHAT.length);
-    chatOf(uid).removed.add(Number(sk));
+    getChat(uid).removed.add(Number(sk));
     const environment = environments.get(uid);
     if (environment && !environment.end.outcome) violated(`message ${Number(sk)} of ${environment.id} was removed`);
   }
 
-  function numberOf(uid: string, body: string): number {
+  function getNumber(uid: string, body: string): number {
     const { message } = JSON.parse(body) as { readonly message: string };
-    return chatOf(uid).numbers.get(message) ?? 0;
+    return getChat(uid).numbers.get(message) ?? 0;
   }
 
   /** Asked as the call is made: one that slept while he posted it may write it down while this one is under way. */
   function checkUndelivered(uid: string, body: string): void {
-    const n = numberOf(uid, body);
-    const state = chatOf(uid).states.get(n);
+    const n = getNumber(uid, body);
+    const state = getChat(uid).states.get(n);
     if (state === "waiting" || state === "dropped") return;
     violated(`message ${n} of ${environments.get(uid)?.id} was posted again after it had been delivered`);
   }
 
   function posted(uid: string, body: string): void {
-    const chat = chatOf(uid);
-    const n = numberOf(uid, body);
+    const chat = getChat(uid);
+    const n = getNumber(uid, body);
     const id = environments.get(uid)?.id;
     if (n < chat.latest) violated(`message ${n} of ${id} was posted after message ${chat.latest}`);
     const passed = [...chat.states].filter(([otherValue, state]) => otherValue < n && state === "waiting");
@@ -122,7 +122,7 @@ export function chatWatch(options: {
       },
     }),
     waiting: (uid) => {
-      const { states, numbers } = chatOf(uid);
+      const { states, numbers } = getChat(uid);
       return new Map([...numbers].filter(([, n]) => states.get(n) === "waiting").map(([text, n]) => [n, text]));
     },
   };

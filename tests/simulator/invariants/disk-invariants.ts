@@ -136,7 +136,7 @@ export function diskWatch(options: {
   }
 
   /** Those that are really completed, whatever the record says of them. */
-  async function completedOf(snapshots: Disk["snapshots"]): Promise<VolumeSnapshot[]> {
+  async function getCompleted(snapshots: Disk["snapshots"]): Promise<VolumeSnapshot[]> {
     const found = await Promise.all(snapshots.map(({ id }) => volumes.findSnapshot(id)));
     return found.filter((snapshot) => snapshot?.state === "completed") as VolumeSnapshot[];
   }
@@ -178,7 +178,7 @@ export function diskWatch(options: {
         const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
         const isMade = volumesByToken.has(wanted.token) || tokensOfUnused.has(wanted.token);
         volumesByToken.add(wanted.token);
-        const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
+        const newest = (await getCompleted(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
         if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
           violated(`disk ${disk.name} was replaced by an empty one`);
         const volume = await volumes.createVolume(wanted);

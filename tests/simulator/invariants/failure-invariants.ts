@@ -64,7 +64,7 @@ export function failureWatch(options: {
 
   return {
     wroteEnvironment(before, next) {
-      const reason = failureOf(before, next);
+      const reason = findFailure(before, next);
       if (reason === undefined) return;
       if (NOT_READY.test(reason) && wasReady(before))
         violated(`${next.id} was ready and ended as not ready: ${reason}`);
@@ -95,7 +95,7 @@ export function failureWatch(options: {
 }
 
 /** Why it fails with this write; undefined: it does not. */
-function failureOf(before: Environment, next: Environment): string | undefined {
+function findFailure(before: Environment, next: Environment): string | undefined {
   if (before.end.outcome === null && next.end.outcome?.phase === "failed") return next.end.outcome.reason ?? "";
   return before.run.error === null && next.run.error !== null ? next.run.error : undefined;
 }

@@ -401,7 +401,7 @@ export function watch(
       },
       async remove(key, options) {
         await table.remove(key, options);
-        const type = ledgers.typeOf(key);
+        const type = ledgers.findType(key);
         if (type !== undefined) changedLedger(type, () => ledgers.removed(key));
         chat.removed(key);
       },
@@ -414,7 +414,7 @@ export function watch(
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
         // One that may be started again may have run before, but never twice in one run.
         const first = environments.get(run.uid)?.policy.restarts ? run.run : 1;
-        const startedBefore = startsOf(compute, run.uid, first, run.run) > 0;
+        const startedBefore = listStarts(compute, run.uid, first, run.run) > 0;
         await compute.apply(run);
         applied(run.uid, run.run, existed, startedBefore);
       },
@@ -474,7 +474,7 @@ function isForced({ phase, reason }: Environment): boolean {
   return phase === "stopping" && reason?.startsWith("Ended by the operator") === true;
 }
 
-function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {
+function listStarts(compute: MemoryCompute, uid: string, first: number, last: number): number {
   let starts = 0;
   for (let value = first; value <= last; value++) starts += compute.starts(uid, value);
   return starts;

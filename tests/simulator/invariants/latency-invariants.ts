@@ -51,7 +51,7 @@ export function latencyWatch(options: {
   function readable({ uid, run }: Environment): void {
     if (!unreadable.delete(uid)) return;
     for (const name of releasedAt.keys()) if (name.startsWith(`${uid}-r`)) releasedAt.set(name, calmness.awake());
-    if (run.grant) releasedAt.delete(nameOf({ uid, run: run.n }));
+    if (run.grant) releasedAt.delete(formatName({ uid, run: run.n }));
   }
 
   /** Since when somebody was granted twice, as `awake` counts. */
@@ -82,7 +82,7 @@ export function latencyWatch(options: {
 
   function checkNamed({ held }: PoolView): void {
     for (const { uid, run } of held) {
-      const released = releasedAt.get(nameOf({ uid, run }));
+      const released = releasedAt.get(formatName({ uid, run }));
       if (released === undefined || unreadable.has(uid)) continue;
       const namedMs = calmness.awake() - Math.max(released, calmness.calmSince());
       if (namedMs <= LONGEST_NAMED_MS) continue;
@@ -102,11 +102,11 @@ export function latencyWatch(options: {
   return {
     wroteEnvironment(before, next) {
       readable(next);
-      const took = !before?.run.grant && next.run.grant ? grantedAt.get(runOf(next)) : undefined;
+      const took = !before?.run.grant && next.run.grant ? grantedAt.get(getRun(next)) : undefined;
       if (took !== undefined && now() - took > PROMPT_MS) {
         late.push(`${next.id} took its grant after ${Math.round(now() - took)} ms`);
       }
-      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), calmness.awake());
+      if (before?.run.grant && !next.run.grant) releasedAt.set(getRun(before), calmness.awake());
       const moves =
         before?.phase !== next.phase ||
         before.waitPool !== next.waitPool ||
@@ -117,10 +117,10 @@ export function latencyWatch(options: {
       if (moves) movedAt = now();
     },
     wrotePool(before, next) {
-      const knownNames = new Set((before?.granted ?? []).map(nameOf));
-      const fresh = next.granted.filter((grant) => !knownNames.has(nameOf(grant)));
+      const knownNames = new Set((before?.granted ?? []).map(formatName));
+      const fresh = next.granted.filter((grant) => !knownNames.has(formatName(grant)));
       for (const grant of fresh) {
-        grantedAt.set(nameOf(grant), now());
+        grantedAt.set(formatName(grant), now());
         // A machine that bound nothing is set aside: that ends by itself.
         const isHindered = next.setAside.some(({ until }) => until > now() - PROMPT_MS);
         if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
@@ -145,10 +145,10 @@ function takenByOthers({ nodes }: PoolView): number {
   return nodes.reduce((sum, { foreignUnits, leftoverUnits }) => sum + foreignUnits + leftoverUnits, 0);
 }
 
-function runOf({ uid, run }: Pick<Environment, "uid" | "run">): string {
-  return nameOf({ uid, run: run.n });
+function getRun({ uid, run }: Pick<Environment, "uid" | "run">): string {
+  return formatName({ uid, run: run.n });
 }
 
-function nameOf({ uid, run }: { readonly uid: string; readonly run: number }): string {
+function formatName({ uid, run }: { readonly uid: string; readonly run: number }): string {
   return `${uid}-r${run}`;
 }

@@ -1,8 +1,8 @@
-import { ledgerOf } from "#core/pools/ledger/ledger.ts";
+import { buildLedger } from "#core/pools/ledger/ledger.ts";
 import type { LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Key } from "#core/ports/table.ts";
 import { keyText, makeableKey } from "#core/store/keys.ts";
-import { type PoolView, viewOf } from "../../worlds/pool-view.ts";
+import { type PoolView, toPoolView } from "../../worlds/pool-view.ts";
 
 /** The part of the watch that puts the pools together from their items, as these are written one by one. */
 export interface LedgerWatch {
@@ -11,7 +11,7 @@ export interface LedgerWatch {
   /** The item as it was written last. */
   find(key: Key): Pool | LedgerItem | undefined;
   /** The pool whose ledger item this is; undefined: of none. */
-  typeOf(key: Key): string | undefined;
+  findType(key: Key): string | undefined;
   /** Those whose head was written. */
   pools(): ReadonlyMap<string, PoolView>;
   /** Whether every ledger item that a grant names holds it. */
@@ -30,7 +30,7 @@ export function ledgerWatch(): LedgerWatch {
     const nodes = all.filter((item): item is NodeLedger => item.kind === "node");
     const none: MakeableLedger = { ...makeableKey(type), writers: [], kind: "makeable", type, granted: [], held: [] };
     const makeable = all.find((item): item is MakeableLedger => item.kind === "makeable") ?? none;
-    views.set(type, viewOf(ledgerOf(pool, nodes, makeable)));
+    views.set(type, toPoolView(buildLedger(pool, nodes, makeable)));
   }
 
   function typeOf({ pk }: Key): string | undefined {
@@ -53,7 +53,7 @@ export function ledgerWatch(): LedgerWatch {
       draw(type);
     },
     find: (key) => items.get(typeOf(key) ?? "")?.get(keyText(key)) ?? heads.get(key.pk.slice("pool#".length)),
-    typeOf,
+    findType: typeOf,
     pools: () => views,
     isWhole(type, grant) {
       const view = views.get(type);

@@ -22,7 +22,7 @@ const LEAST_GONE_MS = GONE_MS - 30_000;
 
 export function restoreWatch(options: {
   readonly disks: Pick<DiskWatch, "all" | "hasWork" | "mayHaveWork">;
-  readonly volumes: Pick<MemoryVolumes, "snapshotState" | "hidingOf" | "history">;
+  readonly volumes: Pick<MemoryVolumes, "snapshotState" | "findHiding" | "history">;
   readonly violated: (text: string) => void;
   readonly now: () => number;
 }): RestoreWatch {
@@ -33,7 +33,7 @@ export function restoreWatch(options: {
   /** One that comes back after a long time is gone until somebody looks again. */
   function isSourceSeen({ source }: Disk): boolean {
     if (source === undefined || volumes.snapshotState(source.id) !== "completed") return false;
-    const { from, until } = volumes.hidingOf(source.id) ?? { from: 0, until: 0 };
+    const { from, until } = volumes.findHiding(source.id) ?? { from: 0, until: 0 };
     const isLong = Math.min(now(), until) - from >= LEAST_GONE_MS;
     return !isLong || now() >= until + CHECK_MS;
   }

@@ -47,10 +47,10 @@ export function sweepRules(time: () => number, violations: string[]) {
 }
 
 function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName, message: ReconcileRequest): number {
-  return noted.get(sweepKey(sweepOf(queue, message)).pk) ?? Number.NEGATIVE_INFINITY;
+  return noted.get(sweepKey(getSweep(queue, message)).pk) ?? Number.NEGATIVE_INFINITY;
 }
 
-function sweepOf(queue: QueueName, { look: recordKey }: ReconcileRequest): SweepName {
+function getSweep(queue: QueueName, { look: recordKey }: ReconcileRequest): SweepName {
   if (queue === "webhooks") return "webhooks";
   const key = keyOfText(recordKey);
   return key && kindOfKey(key) === "disk" ? "disks" : "environments";

@@ -1,5 +1,5 @@
 import type { UserContext } from "#core/context.ts";
-import { actorOf } from "../../worlds/memory-world.ts";
+import { newActor } from "../../worlds/memory-world.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
@@ -17,7 +17,7 @@ export function asUser(
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);
   if (!ctx) return;
-  const input = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
+  const input = { ...ctx, actor: newActor(owner), dialect: "gpu-dev", noun: "job" };
   sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(input)), ignored);
 }
 

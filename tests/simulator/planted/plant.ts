@@ -61,8 +61,8 @@ export async function copyCore(): Promise<CoreCopy> {
 
   async function caught(bug: PlantedBug, schedules: number, seed?: number): Promise<Catch | undefined> {
     const { caughtBy: test } = bug;
-    if (test) return (await tests.fails(test, sourcesOf(copy, bug))) ? { by: "test", test } : undefined;
-    if (bug.population) return await firstViolation(copy, populationOf(bug.population));
+    if (test) return (await tests.fails(test, listSources(copy, bug))) ? { by: "test", test } : undefined;
+    if (bug.population) return await firstViolation(copy, getPopulation(bug.population));
     const knownValue = seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
     return knownValue || (await firstViolation(copy, ["--schedules", String(schedules)]));
   }
@@ -70,7 +70,7 @@ export async function copyCore(): Promise<CoreCopy> {
   return {
     async catchPlanted(bug, schedules, seed) {
       const sources = new Map<string, string>();
-      for (const file of sourcesOf(copy, bug)) sources.set(file, await readFile(file, "utf8"));
+      for (const file of listSources(copy, bug)) sources.set(file, await readFile(file, "utf8"));
       try {
         for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
         return await caught(bug, schedules, seed);
@@ -93,7 +93,7 @@ async function fill(copy: string): Promise<void> {
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
 }
 
-function sourcesOf(copy: string, { edits }: PlantedBug): string[] {
+function listSources(copy: string, { edits }: PlantedBug): string[] {
   return [...new Set(edits.map(({ file }) => join(copy, "packages/core", file)))];
 }
 
@@ -104,7 +104,7 @@ async function applyEdit(file: string, edit: { find: string; replace: string }, 
   await writeFile(file, parts.join(edit.replace));
 }
 
-function populationOf({ people, days }: { readonly people: number; readonly days: number }): string[] {
+function getPopulation({ people, days }: { readonly people: number; readonly days: number }): string[] {
   return ["--population", String(people), "--days", String(days)];
 }
 

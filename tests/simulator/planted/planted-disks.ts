@@ -531,7 +531,7 @@ export const diskBugs: readonly PlantedBug[] = [
       file: "disks/create.test.ts",
       title: "a repeat of a create leaves its disk alone once that was renamed and another disk has the name",
     },
-    edits: [{ file: "disks/create.ts", find: "isTaken = !isNamed && uidOf", replace: "isTaken = uidOf" }],
+    edits: [{ file: "disks/create.ts", find: "isTaken = !isNamed && findDiskUid", replace: "isTaken = findDiskUid" }],
   },
   {
     name: "a deleted disk with contents preferred to a living disk of its name",

@@ -57,7 +57,7 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/log.ts",
-        find: "if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));",
+        find: "if (environment.hasCommand) await ctx.blobs.removeUnder(getCopies(environment));",
         replace: "if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);",
       },
     ],

@@ -359,7 +359,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "(attempts > 0 && attemptsOf(after) > attempts) || ",
+        find: "(attempts > 0 && getAttempts(after) > attempts) || ",
         replace: "",
       },
     ],

@@ -7,7 +7,7 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/lost-node.ts",
-        find: "return await ctx.compute.machineOf(machine);",
+        find: "return await ctx.compute.getMachineState(machine);",
         replace: 'return "gone";',
       },
     ],
@@ -102,7 +102,7 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/queued.ts",
-        find: "machines: machinesOf({ nodes }), zone",
+        find: "machines: listMachines({ nodes }), zone",
         replace: "machines: [], zone",
       },
     ],

@@ -62,7 +62,7 @@ export const peopleBugs: readonly PlantedBug[] = [
         file: "webhooks/outbox.ts",
         find: "const { emitted, deliveries } = await emitEvents(ctx, environment, now);\n  return {",
         replace:
-          "const { emitted, deliveries } = await emitEvents(ctx, environment, now);\n  const receiver = receiverOf(environment);\n  const entries = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);\n  const events = receiver ? entries.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];\n  return {\n    act: () => Promise.all(events.map((event) => writeRecord(ctx, event))),",
+          "const { emitted, deliveries } = await emitEvents(ctx, environment, now);\n  const receiver = getReceiver(environment);\n  const entries = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);\n  const events = receiver ? entries.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];\n  return {\n    act: () => Promise.all(events.map((event) => writeRecord(ctx, event))),",
       },
     ],
   },

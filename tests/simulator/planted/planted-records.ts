@@ -11,7 +11,7 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "store/write-record.ts",
-        find: "return present && writersOf(present).includes(token) ? written : undefined;",
+        find: "return present && listWriters(present).includes(token) ? written : undefined;",
         replace: 'return present && token === "" ? written : undefined;',
       },
     ],
@@ -29,7 +29,7 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "store/write-record.ts",
-        find: "return present && writersOf(present).includes(token) ? written : undefined;",
+        find: "return present && listWriters(present).includes(token) ? written : undefined;",
         replace: "return undefined;",
       },
       {

@@ -93,8 +93,8 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: "if (disk.lostAt === undefined && originOf(disk)?.missedAt === undefined) return disk;",
-        replace: "if (originOf(disk)?.missedAt === undefined) return disk;",
+        find: "if (disk.lostAt === undefined && findOrigin(disk)?.missedAt === undefined) return disk;",
+        replace: "if (findOrigin(disk)?.missedAt === undefined) return disk;",
       },
     ],
   },

@@ -35,10 +35,10 @@ export function newTestRunner(directory: string): TestRunner {
       const testNamePattern = new RegExp(`(^| )${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
       const wanted = vitest.getProjectByName(project).createSpecification(module, { testNamePattern });
       const result = await vitest.runTestSpecifications([wanted]);
-      const states = statesOf(result, module, title);
+      const states = listStates(result, module, title);
       if (states.includes("failed")) return true;
       if (states.includes("passed")) return false;
-      throw new Error(`'${title}' of ${file} did not run: ${errorsOf(result, module)}`);
+      throw new Error(`'${title}' of ${file} did not run: ${getErrors(result, module)}`);
     },
     async close() {
       await (await started)?.close();
@@ -55,7 +55,7 @@ async function startVitest(directory: string): Promise<Vitest> {
   return vitest;
 }
 
-function statesOf({ testModules }: TestRunResult, module: string, title: string): string[] {
+function listStates({ testModules }: TestRunResult, module: string, title: string): string[] {
   return testModules
     .filter(({ moduleId }) => moduleId === module)
     .flatMap(({ children }) => [...children.allTests()])
@@ -63,7 +63,7 @@ function statesOf({ testModules }: TestRunResult, module: string, title: string)
     .map((test) => test.result().state);
 }
 
-function errorsOf({ testModules, unhandledErrors }: TestRunResult, module: string): string {
+function getErrors({ testModules, unhandledErrors }: TestRunResult, module: string): string {
   const errors = testModules.filter(({ moduleId }) => moduleId === module).flatMap((testModule) => testModule.errors());
   return [...errors, ...unhandledErrors].map((error) => (error as { message?: string }).message).join("; ");
 }

@@ -175,7 +175,7 @@ export const weatherBugs: readonly PlantedBug[] = [
       {
         file: "pools/admission/admission.ts",
         find: "if (!pool) return undefined;",
-        replace: "if (!pool || pool.closed === closureOf(await readAdmission(ctx), type)) return undefined;",
+        replace: "if (!pool || pool.closed === findClosure(await readAdmission(ctx), type)) return undefined;",
       },
     ],
   },

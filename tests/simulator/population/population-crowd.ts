@@ -41,7 +41,7 @@ export function newCrowd(options: {
     }
   }
 
-  function lineOf(type: string): Map<string, Environment> {
+  function getLine(type: string): Map<string, Environment> {
     const line = waiting.get(type) ?? new Map<string, Environment>();
     waiting.set(type, line);
     return line;
@@ -65,8 +65,8 @@ export function newCrowd(options: {
     const at = now();
     const before = fits.get(pool.type);
     const after = new Map<string, number>();
-    const line = lineOf(pool.type);
-    const named = namesOf(pool);
+    const line = getLine(pool.type);
+    const named = listNames(pool);
     const head = pool.head && line.get(pool.head.uid);
     const candidates = head ? [head] : line.values();
     const free = line.size > 0 ? freeUnits(pool, at) : new Map<string, number>();
@@ -79,19 +79,19 @@ export function newCrowd(options: {
 
   /** What is certain of the usage of an owner while a plan was made: what it held, and what it was given in all. */
   function judgeOrder(before: PoolView | undefined, next: PoolView): void {
-    const earlier = namesOf(before);
+    const earlier = listNames(before);
     const fresh = next.granted.filter(({ uid }) => !earlier.has(uid));
     const isNewHead = next.head !== null && next.head.uid !== before?.head?.uid;
     if (fresh.length === 0 && !isNewHead) return;
-    const named = namesOf(next);
+    const named = listNames(next);
     const plannedAt = fresh[0]?.at ?? next.summary.plannedAt;
-    const knowsOf = ({ uid }: Environment) => plannedAt - (since.get(uid) ?? plannedAt) > KNOWN_MS;
-    const line = [...lineOf(next.type).values()].filter(({ uid }) => !named.has(uid) && !earlier.has(uid));
+    const knows = ({ uid }: Environment) => plannedAt - (since.get(uid) ?? plannedAt) > KNOWN_MS;
+    const line = [...getLine(next.type).values()].filter(({ uid }) => !named.has(uid) && !earlier.has(uid));
     const plan: Planned = {
       fresh: fresh.map((grant) => ({ ...grant, queuedAt: knownEnvironments.get(grant.uid)?.queuedAt ?? 0 })),
       base: unitsByOwner([...next.held, ...next.granted.filter(({ uid }) => earlier.has(uid))]),
       given: unitsByOwner(fresh),
-      waiting: firstOfEach(line).filter(knowsOf),
+      waiting: firstOfEach(line).filter(knows),
       free: freeInLedger(next, plannedAt),
       keptHead: isNewHead ? null : (next.head?.uid ?? null),
       supersededHead: before?.head?.uid,
@@ -109,10 +109,10 @@ export function newCrowd(options: {
         hold(before, -1);
         hold(next, 1);
       }
-      const line = lineOf(next.size.pool);
+      const line = getLine(next.size.pool);
       const did = line.has(next.uid);
       const does = waitsNow(next);
-      if (before && before.size.pool !== next.size.pool) lineOf(before.size.pool).delete(next.uid);
+      if (before && before.size.pool !== next.size.pool) getLine(before.size.pool).delete(next.uid);
       if (does) line.set(next.uid, next);
       else line.delete(next.uid);
       if (does && !did) since.set(next.uid, now());
@@ -122,7 +122,7 @@ export function newCrowd(options: {
     },
     wrotePool(before, next) {
       pools.set(next.type, next);
-      const earlier = namesOf(before);
+      const earlier = listNames(before);
       for (const grant of next.granted.filter(({ uid }) => !earlier.has(uid))) {
         const environment = knownEnvironments.get(grant.uid);
         const fitsSince = fits.get(next.type)?.get(grant.uid);
@@ -131,7 +131,7 @@ export function newCrowd(options: {
       judgeOrder(before, next);
       refresh(next);
     },
-    waiting: lineOf,
+    waiting: getLine,
     freeUnits,
     fitting: (type) => fits.get(type) ?? new Map(),
     refresh,
@@ -150,7 +150,7 @@ function waitsNow({ phase, goal, end, waitPool }: Environment): boolean {
   return phase === "queued" && goal.desired === "active" && end.outcome === null && waitPool !== undefined;
 }
 
-function namesOf(pool: PoolView | undefined): Set<string> {
+function listNames(pool: PoolView | undefined): Set<string> {
   return new Set(pool ? [...pool.granted, ...pool.held].map(({ uid }) => uid) : []);
 }
 

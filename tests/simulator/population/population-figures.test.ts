@@ -4,15 +4,15 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { type Figures, newSamples, type Samples, tooFew } from "./population-figures.ts";
 
-function samplesOf(count: number): Samples {
+function getSamples(count: number): Samples {
   const samples = newSamples();
   for (let n = 0; n < count; n++) samples.add(n);
   return samples;
 }
 
 /** Figures in which each count is this many, as far as `tooFew` reads them. */
-function figuresOf(count: number): Figures {
-  const samples = samplesOf(count);
+function getFigures(count: number): Figures {
+  const samples = getSamples(count);
   return {
     people: 40,
     days: 1,
@@ -33,14 +33,14 @@ function figuresOf(count: number): Figures {
 }
 
 test("a population that came to little is told what there was too little of", () => {
-  expect(tooFew(figuresOf(151), 1)).toEqual([]);
-  expect(tooFew(figuresOf(51), 0)).toEqual([
+  expect(tooFew(getFigures(151), 1)).toEqual([]);
+  expect(tooFew(getFigures(51), 0)).toEqual([
     "environments: 51, of more than 150",
     "most waiting: 51, of more than 100",
     "GPU-hours used: 51, of more than 100",
     "bad hours: 0, of more than 0",
   ]);
-  expect(tooFew(figuresOf(10), 1)).toHaveLength(9);
+  expect(tooFew(getFigures(10), 1)).toHaveLength(9);
 });
 
 test("`simulate --reach` is red for a population that came to too little, and says so", async () => {

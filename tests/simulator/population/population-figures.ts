@@ -85,7 +85,7 @@ const HOUR = 3_600_000;
 const KB = 1024;
 
 /** The table that is printed. */
-export function tableOf(figures: Figures): string[] {
+export function formatTable(figures: Figures): string[] {
   const { gpuHours, waits, granting, taking, estimates } = figures;
   const minutes = (samples: Samples, share: number) => (samples.at(share) / 60_000).toFixed(1);
   const seconds = (samples: Samples, share: number) => (samples.at(share) / 1000).toFixed(1);

@@ -34,7 +34,7 @@ export function outOfOrder(plan: Planned, pool: PoolView): string[] {
     const units = has(environment.owner);
     const text = `${environment.owner}, who has ${units}, waits with ${environment.id}`;
     const isHeadAfter = head !== undefined && plan.keptHead === null && (base.get(head.owner) ?? 0) > units;
-    if (isHeadAfter && fitsIn(environment, pool.nodes, wholeOf(pool.nodes, plan.free))) {
+    if (isHeadAfter && fitsIn(environment, pool.nodes, getWhole(pool.nodes, plan.free))) {
       return [`${head.owner} has ${base.get(head.owner)} and came to the reserved start with ${head.id}, and ${text}`];
     }
     const later = fresh.filter((grant) => grant.uid !== plan.supersededHead && hasBefore(plan, grant) > units);
@@ -70,7 +70,7 @@ export function fitsIn(
 }
 
 /** The machines that may be used, as if nobody had anything. */
-function wholeOf(nodes: readonly PoolNode[], free: ReadonlyMap<string, number>): Map<string, number> {
+function getWhole(nodes: readonly PoolNode[], free: ReadonlyMap<string, number>): Map<string, number> {
   const usable = nodes.filter(({ name }) => free.has(name));
   return new Map(usable.map(({ name, units, foreignUnits }) => [name, units - foreignUnits]));
 }

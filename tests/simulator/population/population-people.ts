@@ -8,7 +8,7 @@ import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { sharedType } from "#core/fleet.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { Outcome } from "../../fakes/memory-run.ts";
-import { actorOf, newEnvironment } from "../../worlds/memory-world.ts";
+import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
 import type { Agenda } from "../agenda.ts";
 import { cancel, extend, submit } from "../clients/clients.ts";
 import { type Asked, asUser } from "../planted/as-user.ts";
@@ -34,13 +34,13 @@ export interface Person {
 export interface People {
   readonly all: readonly Person[];
   /** By uid. */
-  roleOf(owner: string): Role | undefined;
+  findRole(owner: string): Role | undefined;
   /** From now on nobody asks for anything new; what still lives is given up. */
   goHome(): void;
 }
 
 /** Few hold most of the line; one in six has a session of their own; one in ten comes for the first time that week. */
-function roleOf(n: number, count: number): Role {
+function getRole(n: number, count: number): Role {
   if (n < Math.max(1, Math.round(count / 125))) return "heavy";
   if (n % 6 === 0) return "session";
   return n % 10 === 5 ? "newcomer" : "researcher";
@@ -51,7 +51,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
   const days = Math.ceil(lasts / DAY);
   const all = Array.from({ length: count }, (_, n): Person => {
     const name = `p${String(n + 1).padStart(3, "0")}`;
-    return { name, uid: actorOf(name).uid, role: roleOf(n, count), rises: (7 + 4 * sim.random()) * HOUR };
+    return { name, uid: newActor(name).uid, role: getRole(n, count), rises: (7 + 4 * sim.random()) * HOUR };
   });
   const roles = new Map(all.map(({ uid, role }) => [uid, role]));
   let isOpen = true;
@@ -164,7 +164,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
   }
   return {
     all,
-    roleOf: (owner) => roles.get(owner),
+    findRole: (owner) => roles.get(owner),
     goHome() {
       isOpen = false;
       for (const { owner, id, policy, end, phase } of world.watch.living().values()) {
@@ -178,7 +178,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
 }
 
 /** What becomes of a run: most live until their time is over, some end by themselves, a few go wrong. */
-export function fateOf(sim: Scheduler): (compute: MemoryCompute, environment: Environment) => void {
+export function chooseFate(sim: Scheduler): (compute: MemoryCompute, environment: Environment) => void {
   return (compute, { uid, size, hasCommand, policy }) => {
     const afterMs = Math.round(size.wantedMs * sim.random());
     const chance = policy.restarts ? 1 : sim.random();

@@ -102,11 +102,11 @@ export function populationWatch(
 
   function granted({ environment, grant, fitsSince }: Sample): void {
     const { owner, queuedAt, uid, id } = environment;
-    grantedAt.set(nameOf(grant), now());
+    grantedAt.set(formatName(grant), now());
     if (fitsSince !== undefined && isUndisturbed(fitsSince))
       granting.add(now() - fitsSince, `${parts().people.all.find((person) => person.uid === owner)?.name}/${id}`);
     if (!isGpu(environment.size.pool)) return;
-    const role = parts().people.roleOf(owner);
+    const role = parts().people.findRole(owner);
     waits[role === "heavy" ? "heavy" : "light"].add(now() - queuedAt);
     if (!served.has(owner)) waits.first.add(now() - queuedAt);
     served.add(owner);
@@ -116,7 +116,7 @@ export function populationWatch(
     estimated.delete(uid);
   }
 
-  function countsOf(uid: string): Counts {
+  function getCounts(uid: string): Counts {
     const knownCount = counts.get(uid) ?? {
       writes: 0,
       sends: 0,
@@ -130,7 +130,7 @@ export function populationWatch(
   }
 
   function count(next: Environment): void {
-    const counted = countsOf(next.uid);
+    const counted = getCounts(next.uid);
     counted.writes += 1;
     counted.runs = next.run.n;
     const isBusy = next.phase === "preparing" || next.phase === "active" || next.phase === "stopping";
@@ -173,7 +173,7 @@ export function populationWatch(
   }
 
   function judgeUsed({ owners }: Item): void {
-    const strangers = Object.keys(owners as object).filter((owner) => parts().people.roleOf(owner) === undefined);
+    const strangers = Object.keys(owners as object).filter((owner) => parts().people.findRole(owner) === undefined);
     if (strangers.length > 0) violated(`what was used is kept of ${strangers[0]}, who is nobody`);
   }
 
@@ -187,7 +187,7 @@ export function populationWatch(
         const since = isTwice ? (namedTwiceSince.get(entry.uid) ?? now()) : undefined;
         if (since !== undefined) namedTwiceSince.set(entry.uid, since);
         if (since !== undefined && now() - since > LONGEST_NAMED_MS) violated(`${entry.uid} is in two ledgers`);
-        const released = releasedAt.get(nameOf(entry));
+        const released = releasedAt.get(formatName(entry));
         if (released === undefined || now() - quietFrom(released) <= LONGEST_NAMED_MS) continue;
         const units = entry.shares.reduce((sum, share) => sum + share.units, 0);
         if (isGpu(pool.type)) gpuHours.leaked += unitHours(units, MINUTE);
@@ -227,7 +227,7 @@ export function populationWatch(
   function judgeLimits(world: SimulatedWorld): void {
     const lateMs = parts().hours.isQuiet(now()) ? LATE_MS : LATE_IN_BAD_MS;
     for (const environment of world.watch.living().values()) {
-      const limit = limitOf(environment, settings, world.watch.pools().get(environment.size.pool));
+      const limit = findLimit(environment, settings, world.watch.pools().get(environment.size.pool));
       if (limit !== undefined && now() > limit + lateMs)
         violated(`${environment.id} is ${environment.phase} past its limit`);
       const { dueAt = now() } = environment;
@@ -285,11 +285,11 @@ export function populationWatch(
     wroteEnvironment(before, next) {
       uids.set(keyText(next), next.uid);
       count(next);
-      const took = !before?.run.grant && next.run.grant ? grantedAt.get(runOf(next)) : undefined;
+      const took = !before?.run.grant && next.run.grant ? grantedAt.get(getRun(next)) : undefined;
       if (took !== undefined && isUndisturbed(took)) taking.add(now() - took, next.id);
-      if (took !== undefined) grantedAt.delete(runOf(next));
-      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), now());
-      if (isEnded(next) && next.dueAt === undefined) releasedAt.delete(runOf(next));
+      if (took !== undefined) grantedAt.delete(getRun(next));
+      if (before?.run.grant && !next.run.grant) releasedAt.set(getRun(before), now());
+      if (isEnded(next) && next.dueAt === undefined) releasedAt.delete(getRun(next));
       if (next.phase !== "queued") unestimated.delete(next.uid);
       crowd.wroteEnvironment(next);
     },
@@ -303,7 +303,7 @@ export function populationWatch(
     },
     sent({ look: recordKey }) {
       const uid = uids.get(recordKey);
-      if (uid !== undefined) countsOf(uid).sends += 1;
+      if (uid !== undefined) getCounts(uid).sends += 1;
     },
     async everyMinute() {
       const { world } = parts();
@@ -344,16 +344,16 @@ function isGpu(type: string): boolean {
   return instanceTypeOfPool(type).gpus > 0;
 }
 
-function runOf({ uid, run }: Environment): string {
-  return nameOf({ uid, run: run.n });
+function getRun({ uid, run }: Environment): string {
+  return formatName({ uid, run: run.n });
 }
 
-function nameOf({ uid, run }: { readonly uid: string; readonly run: number }): string {
+function formatName({ uid, run }: { readonly uid: string; readonly run: number }): string {
   return `${uid}-r${run}`;
 }
 
 /** When its present phase has to be over; undefined: it has no limit, or its end is decided. */
-function limitOf(
+function findLimit(
   { uid, phase, queuedAt, run, times, end }: Environment,
   { maxQueueHours, preparingMinutes }: { readonly maxQueueHours: number; readonly preparingMinutes: number },
   pool: PoolView | undefined,

@@ -1,17 +1,17 @@
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
 import { seededRandom } from "../../fixtures/random.ts";
-import { nodesOf } from "../../worlds/memory-world.ts";
+import { newNodes } from "../../worlds/memory-world.ts";
 import { type Agenda, newAgenda } from "../agenda.ts";
 import { withoutStacks } from "../campaign.ts";
 import { finalViolations } from "../invariants/final.ts";
 import { goesOn, hasRoom, named, queueNames, receivable, silent } from "../schedule.ts";
 import { type Scheduler, scheduler } from "../scheduler.ts";
 import { passOnSignals } from "../weather/signals.ts";
-import { type SimulatedWorld, type Surroundings, worldOf } from "../world.ts";
+import { createWorld, type SimulatedWorld, type Surroundings } from "../world.ts";
 import type { Figures } from "./population-figures.ts";
 import { type Hours, newHours } from "./population-hours.ts";
-import { fateOf, newPeople, type People } from "./population-people.ts";
+import { chooseFate, newPeople, type People } from "./population-people.ts";
 import { type PopulationWatch, populationWatch } from "./population-watch.ts";
 
 export interface PopulationOptions {
@@ -66,7 +66,7 @@ export async function simulatePopulation(seed: number, options: PopulationOption
     if (!made.parts) throw new Error("Nobody is there yet");
     return made.parts();
   });
-  const world = worldOf(sim, seed, surroundings(sim, count, watch));
+  const world = createWorld(sim, seed, surroundings(sim, count, watch));
   const agenda = newAgenda();
   const hours = newHours(sim, world, agenda, days * DAY);
   const people = newPeople(sim, world, agenda, count, days * DAY);
@@ -96,7 +96,7 @@ export async function simulatePopulation(seed: number, options: PopulationOption
 /** Two kinds of GPU machines, one of eight for 25 people each, in two zones, and a shared one for 60. */
 function surroundings(sim: Scheduler, people: number, watch: PopulationWatch): Surroundings {
   const gpu = Math.max(2, Math.ceil(people / 25));
-  const nodes = nodesOf({ h100: gpu, a100: gpu, "cpu-shared": Math.max(1, Math.ceil(people / 60)) });
+  const nodes = newNodes({ h100: gpu, a100: gpu, "cpu-shared": Math.max(1, Math.ceil(people / 60)) });
   return {
     nodes: nodes.map((node, n) => ({ ...node, zone: n % 2 === 0 ? "zone-a" : "zone-b" })),
     late: 0,
@@ -110,7 +110,7 @@ function surroundings(sim: Scheduler, people: number, watch: PopulationWatch): S
     taken: { bindMs: 1_500, imageMs: 15_000, containerMs: 1_000, probeMs: 3_000, removeMs: 1_500 },
     snapshotMs: 90_000,
     settings: { ...limits, diskRetentionDays: 30 },
-    decide: fateOf(sim),
+    decide: chooseFate(sim),
     watch: { isLarge: true, also: watch },
     sent: watch.sent,
   };

@@ -43,8 +43,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return call(`get ${key.pk}|${key.sk}`, () => table.get(key));
       },
       getMany: (keys) => table.getMany(keys),
-      put: (item, options) => write(labelOf(item), options?.ifWriter !== undefined, () => table.put(item, options)),
-      putAll: (puts) => write(puts.map(({ item }) => labelOf(item)).join(", "), true, () => table.putAll(puts)),
+      put: (item, options) => write(formatLabel(item), options?.ifWriter !== undefined, () => table.put(item, options)),
+      putAll: (puts) => write(puts.map(({ item }) => formatLabel(item)).join(", "), true, () => table.putAll(puts)),
       remove: (key, options) => call(`remove ${key.pk}|${key.sk}`, () => table.remove(key, options)),
       query: async (query) => {
         // Of the many small partitions most are empty: to ask each of them would be most of what happens.
@@ -99,8 +99,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         const listed = await compute.listNodes();
         return sim.call(host, "listNodes", async () => listed, listMs(sim));
       },
-      silenceOf: (node) => call(`silenceOf ${node.name}`, () => compute.silenceOf(node)),
-      machineOf: (node) => call(`machineOf ${node.name}`, () => compute.machineOf(node)),
+      findSilence: (node) => call(`silenceOf ${node.name}`, () => compute.findSilence(node)),
+      getMachineState: (node) => call(`machineOf ${node.name}`, () => compute.getMachineState(node)),
     },
     volumes: {
       listedWithinMs: volumes.listedWithinMs,
@@ -135,7 +135,7 @@ function isLedgerPartition(pk: string): boolean {
   return pk.startsWith("pool#") && pk.includes("#", "pool#".length);
 }
 
-function labelOf({ pk, sk, writers }: Stored): string {
+function formatLabel({ pk, sk, writers }: Stored): string {
   return `put ${pk}|${sk} ${writers[0]?.slice(0, 6)}`;
 }
 

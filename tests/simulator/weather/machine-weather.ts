@@ -19,10 +19,10 @@ const SAID_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
 
 /** The provider's answer: the truth, but where there is hearsay. */
 export function provider(
-  { machineOf }: Pick<Compute, "machineOf">,
+  { getMachineState: machineOf }: Pick<Compute, "getMachineState">,
   hearsay: Hearsay,
   now: () => number,
-): Compute["machineOf"] {
+): Compute["getMachineState"] {
   return async (node: NodeRef) => {
     const heard = hearsay.get(node.uid);
     return heard && heard.until > now() ? heard.says : machineOf(node);
@@ -83,7 +83,7 @@ function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string
   const joinsAt = isQuick ? at + sim.random() * 20_000 : Math.max(until, at + (keepsNode ? NOT_READY_MS : 0));
   const die = () => {
     kill(sim, world, name);
-    hear(world, uidOf(name), "running", heardAt);
+    hear(world, formatUid(name), "running", heardAt);
     if (!keepsNode) world.compute.removeNode(name);
   };
   return [{ at, run: die }, joins(sim, world, joinsAs, joinsAt)];
@@ -95,13 +95,13 @@ function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name:
   const says = sim.pick(["running", "unknown"] as const);
   const die = () => {
     kill(sim, world, name);
-    hear(world, uidOf(name), says, Number.POSITIVE_INFINITY);
+    hear(world, formatUid(name), says, Number.POSITIVE_INFINITY);
     if (sim.random() < 0.5) world.compute.removeNode(name);
   };
   const say = () =>
     asUser(sim, world, "operator", `nodes/${name}/gone`, async (ctx) => {
       // Only ever the truth: what has the name is the dead one, as the replacement has another name.
-      if (!world.compute.isMachineGone(uidOf(name))) return;
+      if (!world.compute.isMachineGone(formatUid(name))) return;
       await declareNodeGone(ctx, name);
       world.watch.reached.note("the operator said that a machine is gone");
     });
@@ -113,7 +113,7 @@ function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name:
 function kill(sim: Scheduler, world: SimulatedWorld, name: string): void {
   sim.tell("weather", `${name} dies`);
   world.compute.loseNode(name);
-  world.compute.setMachine(uidOf(name), "gone");
+  world.compute.setMachine(formatUid(name), "gone");
 }
 
 function hear({ machines: { hearsay } }: SimulatedWorld, uid: string, says: MachineState, until: number): void {
@@ -132,7 +132,7 @@ function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number):
 }
 
 /** Of one of the machines that are there from the beginning (memory-world.ts). */
-function uidOf(name: string): string {
+function formatUid(name: string): string {
   return `node-${name}`;
 }
 

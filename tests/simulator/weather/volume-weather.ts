@@ -92,7 +92,7 @@ function backup(sim: Scheduler, world: SimulatedWorld): void {
 }
 
 function loseOne(sim: Scheduler, world: SimulatedWorld, ids: readonly string[]): void {
-  const there = ids.filter((id) => world.volumes.contentOf(id) !== undefined);
+  const there = ids.filter((id) => world.volumes.findContent(id) !== undefined);
   if (there.length > 0) loseVolume(sim, world, sim.pick(there));
 }
 

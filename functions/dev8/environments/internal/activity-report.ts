@@ -41,8 +41,8 @@ export interface Report {
 
 /** Reads a report. Without connections and times it means that the workspace is in use. */
 export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
-  const reportedAt = timeOf(timestamp, now) ?? now;
-  const [ide, ssh] = [timeOf(snapshot?.lastIDEActivity, now), timeOf(snapshot?.lastSSHActivity, now)];
+  const reportedAt = findTime(timestamp, now) ?? now;
+  const [ide, ssh] = [findTime(snapshot?.lastIDEActivity, now), findTime(snapshot?.lastSSHActivity, now)];
   const counts = [snapshot?.activeIDEConnections, snapshot?.activeSSHConnections].filter(isGiven);
   const times = [ide, ssh].filter(isGiven);
   const isInUse = counts.some((connections) => connections > 0) || counts.length + times.length === 0;
@@ -68,7 +68,7 @@ function count(name: string) {
   return z.int(message).min(0, message).nullish();
 }
 
-function timeOf(text: string | null | undefined, now: number): number | undefined {
+function findTime(text: string | null | undefined, now: number): number | undefined {
   return isGiven(text) ? Math.min(Date.parse(text), now) : undefined;
 }
 

@@ -13,7 +13,7 @@ const MOST_SECRET_BYTES = 16 * 1024;
 export const idForm = /^[A-Za-z0-9][A-Za-z0-9_-]{9,62}$/;
 
 /** The variables of secrets in a workspace, in the order of docs/apis/dev8.md#fields. No answer shows them. */
-export const variableOf = {
+export const variableByKey = {
   githubToken: "GITHUB_TOKEN",
   codeServerPassword: "CODE_SERVER_PASSWORD",
   sshPublicKey: "SSH_PUBLIC_KEY",
@@ -109,7 +109,7 @@ const secrets = {
   ),
   openaiApiKey: secret("openaiApiKey").describe("An OpenAI API key, known only inside the workspace. Stop removes it."),
   geminiApiKey: secret("geminiApiKey").describe("A Gemini API key, known only inside the workspace. Stop removes it."),
-} as const satisfies Record<keyof typeof variableOf, z.ZodType>;
+} as const satisfies Record<keyof typeof variableByKey, z.ZodType>;
 
 /** Told after a region that is not offered. */
 const lateFields: ReadonlySet<unknown> = new Set([...Object.keys(secrets), "cloudProvider", "force"]);

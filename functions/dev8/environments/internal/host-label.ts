@@ -9,7 +9,7 @@ const HASHED = 3;
  * What stands before the domain in a workspace's host name, in the order of preference: `ws-<id>.<region>`, where that
  * is no host name, or another's, with a hash of owner and id (docs/apis/dev8.md#bodies-and-effects).
  */
-export function hostLabelsOf({ ids, actor }: UserContext, id: string, region: string): string[] {
+export function listHostLabels({ ids, actor }: UserContext, id: string, region: string): string[] {
   const name = `ws-${id.toLowerCase().replaceAll("_", "-")}`;
   const hash = ids.hash(`${actor.uid} ${id}`);
   const hashed = Array.from({ length: HASHED }, (_, n) => {

@@ -11,8 +11,8 @@ import type { NewResource } from "#core/store/idempotency.ts";
 import { environmentKey } from "#core/store/keys.ts";
 import { Refusal } from "#http/answers/refusal.ts";
 import type { Served } from "#http/runtime.ts";
-import { statusOf, type WorkspaceStatus } from "../schemas.ts";
-import { hostLabelsOf } from "./host-label.ts";
+import { toStatus, type WorkspaceStatus } from "../schemas.ts";
+import { listHostLabels } from "./host-label.ts";
 import { newWorkspace } from "./new-workspace.ts";
 import { containerExists, waitUntilRunning } from "./workspace.ts";
 
@@ -45,14 +45,14 @@ async function notFailedBefore(ctx: CreateContext, id: string, resource: NewReso
 
 /** Makes the workspace under the first free host label. */
 async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
-  for (const label of hostLabelsOf(ctx, body.workspaceId, body.cloudRegion)) {
+  for (const label of listHostLabels(ctx, body.workspaceId, body.cloudRegion)) {
     try {
       return await createEnvironment(ctx, newWorkspace(ctx, body, resource, label));
     } catch (error) {
       if (!(error instanceof Conflict)) throw error;
     }
     const inUse = await findEnvironment(ctx, body.workspaceId);
-    if (inUse && !holdsNothing(inUse)) throw refusals[statusOf(inUse)](inUse.id);
+    if (inUse && !holdsNothing(inUse)) throw refusals[toStatus(inUse)](inUse.id);
   }
   throw new Problem("unavailable", "Service unavailable");
 }

@@ -9,7 +9,7 @@ import type { NewResource } from "#core/store/idempotency.ts";
 import { HOUR_MS } from "#core/units.ts";
 import type { Served } from "#http/runtime.ts";
 import type { WorkspaceLabels } from "../schemas.ts";
-import { type StartWorkspace, variableOf } from "./fields.ts";
+import { type StartWorkspace, variableByKey } from "./fields.ts";
 
 /** A guess for the plan, because a workspace has no end. */
 const USUAL_MS = 8 * HOUR_MS;
@@ -41,18 +41,18 @@ export function newWorkspace(
   { uid, isRepeat }: Pick<NewResource, "uid" | "isRepeat">,
   addressLabel: string,
 ): NewEnvironment {
-  const resources = resourcesOf(body);
+  const resources = getResources(body);
   return {
     id: body.workspaceId,
     uid,
     isRepeat,
     name: body.name,
-    labels: labelsOf(body, body),
-    size: sizeOf(resources),
-    image: imageOf(ctx, body),
+    labels: buildLabels(body, body),
+    size: getSize(resources),
+    image: getImage(ctx, body),
     command: undefined,
     env: variables(ctx, body),
-    sshKeys: sshKeysOf(body),
+    sshKeys: listSshKeys(body),
     // The client's own id may be that of others as well, and SSH finds a workspace by its user name.
     login: addressLabel,
     policy,
@@ -77,23 +77,23 @@ export function newRun(
   labels: Readonly<Record<string, string>>,
 ): StartChanges {
   const { cloudProvider = "", storageGB } = labels;
-  const resources = resourcesOf(body);
+  const resources = getResources(body);
   return {
     name: body.name,
-    labels: labelsOf(body, { cloudProvider, storageGB: Number(storageGB) }),
+    labels: buildLabels(body, { cloudProvider, storageGB: Number(storageGB) }),
     resources,
-    size: sizeOf(resources),
-    image: imageOf(ctx, body),
+    size: getSize(resources),
+    image: getImage(ctx, body),
     env: variables(ctx, body),
-    sshKeys: sshKeysOf(body),
+    sshKeys: listSshKeys(body),
   };
 }
 
-function sshKeysOf({ sshPublicKey }: StartWorkspace): string[] {
+function listSshKeys({ sshPublicKey }: StartWorkspace): string[] {
   return sshPublicKey ? [sshPublicKey] : [];
 }
 
-function labelsOf(
+function buildLabels(
   { userId, cloudRegion, cpuCores, memoryGB, baseImage }: StartWorkspace,
   { cloudProvider, storageGB }: { readonly cloudProvider: string; readonly storageGB: number },
 ): WorkspaceLabels {
@@ -101,25 +101,25 @@ function labelsOf(
   return { userId, cloudProvider, cloudRegion, ...numbers, baseImage };
 }
 
-function resourcesOf({ cpuCores, memoryGB }: StartWorkspace): Resources {
+function getResources({ cpuCores, memoryGB }: StartWorkspace): Resources {
   return { cpus: cpuCores, memoryMb: Math.round(memoryGB * 1024) };
 }
 
-function sizeOf(resources: Resources): Size {
+function getSize(resources: Resources): Size {
   const { pool, name: instanceType } = sharedType;
   return { pool, instanceType, machines: 1, units: sharedUnits(resources), gpus: 0, wantedMs: USUAL_MS };
 }
 
-function imageOf({ settings }: Served<UserContext>, { baseImage }: StartWorkspace): string {
+function getImage({ settings }: Served<UserContext>, { baseImage }: StartWorkspace): string {
   return settings.workspaceImage.replaceAll("<base>", baseImage);
 }
 
 /** Returns the variables of a workspace. A generated password is known only inside it. */
 function variables({ ids }: UserContext, body: StartWorkspace): Record<string, string> {
-  const names = Object.keys(variableOf) as (keyof typeof variableOf)[];
-  const sent = names.flatMap((name) => (body[name] ? [[variableOf[name], body[name]]] : []));
+  const names = Object.keys(variableByKey) as (keyof typeof variableByKey)[];
+  const sent = names.flatMap((name) => (body[name] ? [[variableByKey[name], body[name]]] : []));
   return {
-    [variableOf.codeServerPassword]: ids.secret(PASSWORD_BYTES),
+    [variableByKey.codeServerPassword]: ids.secret(PASSWORD_BYTES),
     ...Object.fromEntries(sent),
     WORKSPACE_ID: body.workspaceId,
     USER_ID: body.userId,

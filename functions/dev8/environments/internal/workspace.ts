@@ -4,7 +4,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { Problem } from "#core/problem.ts";
 import { Refusal } from "#http/answers/refusal.ts";
-import { regionOf, type WorkspaceStatus } from "../schemas.ts";
+import { getRegion, type WorkspaceStatus } from "../schemas.ts";
 import { idForm } from "./fields.ts";
 
 interface Named {
@@ -18,11 +18,11 @@ export async function findWorkspace(
   { workspaceId, cloudRegion }: Named,
 ): Promise<Environment | undefined> {
   const found = await findEnvironment(ctx, workspaceId);
-  return found && regionOf(found) === cloudRegion ? found : undefined;
+  return found && getRegion(found) === cloudRegion ? found : undefined;
 }
 
 /** The caller's workspace that a path names; throws `notFound` for any text that names none. */
-export async function workspaceOf(ctx: UserContext<"table">, id: string): Promise<Environment> {
+export async function getWorkspace(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = idForm.test(id) ? await findEnvironment(ctx, id) : undefined;
   if (!found) throw unknownWorkspace(id);
   return found;

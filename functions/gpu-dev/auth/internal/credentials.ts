@@ -94,7 +94,7 @@ function hasCredentials(body: LoginBody): boolean {
 }
 
 /** The schema has seen to it that both are there. */
-export function credentialsOf(body: LoginBody): LoginProof {
+export function parseCredentials(body: LoginBody): LoginProof {
   const accessKeyId = body.aws_access_key_id ?? "";
   const secretAccessKey = body.aws_secret_access_key ?? "";
   return { kind: "credentials", credentials: { accessKeyId, secretAccessKey, sessionToken: body.aws_session_token } };

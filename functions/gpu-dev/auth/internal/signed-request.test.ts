@@ -9,7 +9,7 @@ const local = "http://127.0.0.1:4566/";
 const world = await httpWorld({ settings: { stsOrigins: ["https://sts.amazonaws.com", "http://127.0.0.1:4566"] } });
 const signed = signedBy(developer, { url, amzDate: "20260120T180000Z", serverId: "berth-local" });
 
-function bodyOf(request: SignedIdentityRequest): Record<string, unknown> {
+function getBody(request: SignedIdentityRequest): Record<string, unknown> {
   return {
     iam_request_url: request.url,
     iam_request_headers: request.headers,
@@ -23,7 +23,7 @@ async function answerTo(body: unknown): Promise<[number, Record<string, unknown>
   return [response.status, (await response.json()) as Record<string, unknown>];
 }
 
-const good = bodyOf(signed);
+const good = getBody(signed);
 const { iam_request_body: _body, iam_request_method: _method, ...plain } = good;
 const { iam_request_body: _, ...bodiless } = good;
 
@@ -149,8 +149,8 @@ test.each([
   ["a date 5 min and 1 s ahead", withHeaders({ "x-amz-date": "20260120T180501Z" }), expired],
   ["a date that is none", withHeaders({ "x-amz-date": "20261320T180000Z" }), expired],
   ["a date in another form", withHeaders({ "x-amz-date": "2026-01-20T18:00:00Z" }), expired],
-  ["a signature by another secret", bodyOf(signedWith({ secretAccessKey: "w".repeat(40) })), failed],
-  ["an unknown caller", bodyOf(signedWith(callerNamed("unknown"))), "Invalid AWS credentials"],
+  ["a signature by another secret", getBody(signedWith({ secretAccessKey: "w".repeat(40) })), failed],
+  ["an unknown caller", getBody(signedWith(callerNamed("unknown"))), "Invalid AWS credentials"],
 ])("401 for %s", async (_, body, detail) => {
   const answer = await answerTo(body);
 
@@ -162,7 +162,7 @@ function signedWith(changed: Partial<typeof developer>): SignedIdentityRequest {
 }
 
 test.each(["20260120T175500Z", "20260120T180500Z"])("a date 5 min away is still good: %s", async (amzDate) => {
-  const [status] = await answerTo(bodyOf(signedBy(developer, { url, amzDate, serverId: "berth-local" })));
+  const [status] = await answerTo(getBody(signedBy(developer, { url, amzDate, serverId: "berth-local" })));
 
   expect(status).toBe(200);
 });

@@ -11,7 +11,7 @@ const MINUTES_MS = 5 * 60_000;
  * A request that the client signed itself, so that no secret leaves it. Checked before it is sent on: it must be
  * GetCallerIdentity at an STS that we know, meant for this deployment, and fresh (docs/apis/gpu-dev.md#log-in).
  */
-export function signedRequestOf(ctx: Context, body: LoginBody): LoginProof {
+export function parseSignedRequest(ctx: Context, body: LoginBody): LoginProof {
   const headers = lowerCased(body.iam_request_headers ?? {});
   const method = body.iam_request_method ?? "POST";
   const url = checkedUrl(ctx, body.iam_request_url ?? "", method);

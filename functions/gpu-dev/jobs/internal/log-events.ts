@@ -47,11 +47,11 @@ async function* encodedEvents(events: LogEvents, signal: AbortSignal): AsyncGene
 
 async function* textEvents(events: LogEvents, signal: AbortSignal): AsyncGenerator<string> {
   const release = events.hold();
-  if (!release) return yield eventOf("closed", { error: "limit", detail: "Too many open log streams" });
+  if (!release) return yield getEvent("closed", { error: "limit", detail: "Too many open log streams" });
   try {
     yield* followEvents(events, signal);
   } catch (error) {
-    yield eventOf("closed", reasonOf(error));
+    yield getEvent("closed", getReason(error));
   } finally {
     release();
   }
@@ -73,22 +73,22 @@ async function* followEvents(
     }
     after = log.next;
     if (log.text !== "" || log.cut) yield logEvent(log);
-    if (log.ended) return yield eventOf("ended", {}, log.next);
+    if (log.ended) return yield getEvent("ended", {}, log.next);
     if (log.text === "") yield ": \n\n";
     else await ctx.clock.sleep(PAUSE_MS, signal);
   }
 }
 
 function logEvent({ text, cut, next }: LogText): string {
-  return eventOf("log", { logs: text, truncated: cut, next: String(next) }, next);
+  return getEvent("log", { logs: text, truncated: cut, next: String(next) }, next);
 }
 
 /** As JSON the text has no line break, which would end the field. */
-function eventOf(name: string, data: object, id?: number): string {
+function getEvent(name: string, data: object, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-function reasonOf(error: unknown): { readonly error: string; readonly detail: string } {
+function getReason(error: unknown): { readonly error: string; readonly detail: string } {
   if (!(error instanceof Problem)) return { error: "unavailable", detail: "Service unavailable" };
   return { error: errorCode(error), detail: error.message || "This key is not valid any more" };
 }

@@ -25,7 +25,7 @@ const statuses = {
 } as const satisfies Record<Phase, JobStatus>;
 
 /** Returns the final word once the end is decided (docs/apis/common.md#phases-and-words). */
-export function statusOf({ end, phase }: At): JobStatus {
+export function toStatus({ end, phase }: At): JobStatus {
   return statuses[end.outcome ? end.outcome.phase : phase];
 }
 

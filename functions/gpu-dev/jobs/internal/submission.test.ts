@@ -12,7 +12,7 @@ interface Problem {
   readonly input: unknown;
 }
 
-async function problemsOf(body: unknown): Promise<readonly Problem[]> {
+async function listProblems(body: unknown): Promise<readonly Problem[]> {
   const response = await world.request("POST", "/v1/jobs/submit", { key, body });
   expect(response.status).toBe(400);
   return ((await response.json()) as { readonly detail: readonly Problem[] }).detail;
@@ -98,7 +98,7 @@ const rows: readonly (readonly [field: string, input: unknown, answer: readonly 
 test.each(rows)("400 for %s: %j", async (field, input, [type, msg]) => {
   const shown = typeof input === "string" && input.length > 200 ? `${input.slice(0, 200)}…` : input;
 
-  const problems = await problemsOf({ ...plainJob, [field]: input });
+  const problems = await listProblems({ ...plainJob, [field]: input });
 
   expect(problems).toEqual([{ type, loc: ["body", field], msg, input: shown }]);
 });
@@ -124,7 +124,7 @@ const variables: readonly (readonly [name: string, input: unknown, answer: reado
 ];
 
 test.each(variables)("400 for the variable %j: %j, whose value is not told", async (name, input, [type, msg]) => {
-  const problems = await problemsOf({ ...plainJob, env_vars: { [name]: input, FINE: "hunter2" } });
+  const problems = await listProblems({ ...plainJob, env_vars: { [name]: input, FINE: "hunter2" } });
 
   expect(problems).toEqual([{ type, loc: ["body", "env_vars", name], msg, input: "***" }]);
 });
@@ -140,21 +140,21 @@ test.each([
   ],
   ["33 KB", { A: "h".repeat(33_000) }, value("At most 32 KiB in all are allowed"), { A: "***" }],
 ])("400 for env_vars that are %s", async (_, input, [type, msg], shown) => {
-  const problems = await problemsOf({ ...plainJob, env_vars: input });
+  const problems = await listProblems({ ...plainJob, env_vars: input });
 
   expect(problems).toEqual([{ type, loc: ["body", "env_vars"], msg, input: shown }]);
   expect(JSON.stringify(problems)).not.toMatch(/hunter2|hhhh/);
 });
 
 test("a name and a command that are far too long are told so in short", async () => {
-  const problems = await problemsOf({ ...plainJob, command: "c".repeat(16_385), name: "n".repeat(10_000) });
+  const problems = await listProblems({ ...plainJob, command: "c".repeat(16_385), name: "n".repeat(10_000) });
 
   expect(problems.map(({ type, msg }) => [type, msg])).toEqual([value("At most 16 KiB are allowed"), long(128)]);
   expect(JSON.stringify(problems).length).toBeLessThan(1_000);
 });
 
 test("all bad fields are told at once, in the order of the table, those that contradict each other too", async () => {
-  const problems = await problemsOf({ gpu_count: 3, gpu_type: "a100", image: 5, instance_type: "p5.48xlarge" });
+  const problems = await listProblems({ gpu_count: 3, gpu_type: "a100", image: 5, instance_type: "p5.48xlarge" });
 
   expect(problems.map(({ loc }) => loc[1])).toEqual(["image", "gpu_type", "gpu_count"]);
 });
@@ -162,7 +162,7 @@ test("all bad fields are told at once, in the order of the table, those that con
 test("without a required field the whole body is told, but for its secrets", async () => {
   const env_vars = { TOKEN: "hunter2", 5: "hunter2" };
 
-  const problems = await problemsOf({ env_vars, api_key: "hunter2", name: "x" });
+  const problems = await listProblems({ env_vars, api_key: "hunter2", name: "x" });
 
   const input = { env_vars: { TOKEN: "***", 5: "***" }, api_key: "***", name: "x" };
   expect(problems.slice(0, 2)).toEqual([
@@ -177,7 +177,7 @@ test.each([
   ["gpu_cnt", "gpu_count"],
   ["enable_jupyter", "jupyter_enabled"],
 ])("a field %s is taken for a misspelt %s, and its value is not told", async (name, meant) => {
-  const problems = await problemsOf({ ...plainJob, [name]: "hunter2", gpu_type: "a100", [`x_${name}`]: 1 });
+  const problems = await listProblems({ ...plainJob, [name]: "hunter2", gpu_type: "a100", [`x_${name}`]: 1 });
 
   const msg = `There is no field of this name. Did you mean ${meant}?`;
   expect(problems.map(({ type, loc, input }) => [type, loc[1], input])).toEqual([
@@ -196,7 +196,7 @@ test("an unknown field that is near none of ours is taken, as from a newer clien
 test.each(["environment", "env-vars", "webhook_ur", "hf_token", "constructor", "toString"])(
   "what is sent as %s is told by no item",
   async (name) => {
-    const problems = await problemsOf({ [name]: { TOKEN: "hunter2" }, image: { [name]: "hunter2" }, name: "shown" });
+    const problems = await listProblems({ [name]: { TOKEN: "hunter2" }, image: { [name]: "hunter2" }, name: "shown" });
 
     expect(problems.find(({ type }) => type === "missing")?.input).toEqual({
       [name]: "***",
@@ -229,7 +229,7 @@ test.each([" ", "\t", "\n", ""])("a blank POD_NAME is none: %j", async (POD_NAME
 test("more fields of unknown names than anybody sends are refused in words", async () => {
   const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x${n}`, "hunter2"]));
 
-  const problems = await problemsOf({ ...plainJob, ...many });
+  const problems = await listProblems({ ...plainJob, ...many });
 
   const msg = "At most 100 fields of unknown names are allowed";
   expect(problems).toEqual([{ type: "value_error", loc: ["body"], msg, input: "***" }]);
@@ -241,7 +241,7 @@ test.each([
   ["g5.12xlarge", 16, "g5.12xlarge offers 1, 2, 4 GPUs"],
   ["g4dn.2xlarge", 2, "g4dn.2xlarge offers 1 GPUs"],
 ])("%s does not offer %i GPUs", async (instance_type, gpu_count, msg) => {
-  const problems = await problemsOf({ ...plainJob, instance_type, gpu_count });
+  const problems = await listProblems({ ...plainJob, instance_type, gpu_count });
 
   expect(problems).toEqual([{ type: "value_error", loc: ["body", "gpu_count"], msg, input: gpu_count }]);
 });
@@ -271,7 +271,7 @@ test.each([
   expect([response.status, record.access.jupyter !== null]).toEqual([200, wanted]);
 });
 
-const blobOf = (bytes: number) => {
+const getBlob = (bytes: number) => {
   const type = Buffer.from("ssh-ed25519");
   return Buffer.concat([
     Buffer.from([0, 0, 0, type.length]),
@@ -280,23 +280,23 @@ const blobOf = (bytes: number) => {
     Buffer.alloc(bytes, "b"),
   ]);
 };
-const keyOf = (comment = "") => `ssh-ed25519 ${blobOf(32).toString("base64")}${comment}`;
+const formatKey = (comment = "") => `ssh-ed25519 ${getBlob(32).toString("base64")}${comment}`;
 const noKey = value("Input should be one public SSH key in one line, without options");
 
 test.each([
-  ["11 keys", Array.from({ length: 11 }, () => keyOf()), [], value("Input should have at most 10 entries")],
-  ["one of 4,097 characters", [keyOf(` ${"c".repeat(4_096 - keyOf().length)}`)], [0], long(4_096)],
+  ["11 keys", Array.from({ length: 11 }, () => formatKey()), [], value("Input should have at most 10 entries")],
+  ["one of 4,097 characters", [formatKey(` ${"c".repeat(4_096 - formatKey().length)}`)], [0], long(4_096)],
   ["one of 900 KB", ["k".repeat(900_000)], [0], long(4_096)],
-  ["one that is none", [keyOf(), "ssh-ed25519 AAAA"], [1], noKey],
-  ["a text", keyOf(), [], value("Input should be a valid array")],
+  ["one that is none", [formatKey(), "ssh-ed25519 AAAA"], [1], noKey],
+  ["a text", formatKey(), [], value("Input should be a valid array")],
 ])("400 for ssh_public_keys with %s, which are not told", async (_, ssh_public_keys, at, [type, msg]) => {
-  const problems = await problemsOf({ ...plainJob, ssh_public_keys });
+  const problems = await listProblems({ ...plainJob, ssh_public_keys });
 
   expect(problems).toEqual([{ type, loc: ["body", "ssh_public_keys", ...at], msg, input: "***" }]);
 });
 
 test("ten keys of 4,096 characters each are taken", async () => {
-  const longest = keyOf(` ${"c".repeat(4_095 - keyOf().length)}`);
+  const longest = formatKey(` ${"c".repeat(4_095 - formatKey().length)}`);
 
   expect(longest).toHaveLength(4_096);
   const body = { ...plainJob, ssh_public_keys: Array.from({ length: 10 }, () => longest) };

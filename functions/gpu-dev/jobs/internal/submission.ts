@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { NewDisk } from "#core/disks/create.ts";
-import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import { parsePublicKey } from "#core/environments/access/ssh-keys.ts";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
@@ -35,7 +35,7 @@ export const PublicKey = z
   .string()
   .max(LONGEST_KEY)
   .transform((text, ctx) => {
-    const key = publicKeyOf(text);
+    const key = parsePublicKey(text);
     if (key === undefined) {
       const bits = weakRsaBits(text);
       const message =
@@ -159,35 +159,35 @@ function isAbsent(value: unknown): boolean {
 }
 
 /** The named disk that is asked for; its size counts only where it is made. */
-export function diskOf({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
+export function getDisk({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
   if (name === undefined || name === null) return undefined;
   return { name, sizeGb: disk_size_gb ?? DEFAULT_SIZE_GB };
 }
 
 /** The id that the predecessor's client makes for its job, and then asks for. */
-export function reservationIdOf({ env_vars }: Submission): string | undefined {
+export function findReservationId({ env_vars }: Submission): string | undefined {
   return env_vars?.RESERVATION_ID?.toLowerCase();
 }
 
 /** Ignores a blank command, as an empty variable gives it: a shell would exit at once. */
-export function commandOf({ command }: Submission): string | undefined {
+export function getCommand({ command }: Submission): string | undefined {
   return command?.trim() ? command : undefined;
 }
 
 /** What the job is to be called, if anybody says. */
-export function nameOf(body: Submission): string | undefined {
-  return body.name ?? oldNameOf(body);
+export function getName(body: Submission): string | undefined {
+  return body.name ?? findOldName(body);
 }
 
 /** Ignores a blank variable. */
-function oldNameOf({ env_vars }: Submission): string | undefined {
+function findOldName({ env_vars }: Submission): string | undefined {
   return env_vars?.POD_NAME?.trim() || undefined;
 }
 
 /** Whether Jupyter is asked for. The variable wins: a job sent back as it was read says false until Jupyter answers. */
 export function wantsJupyter({ env_vars, jupyter_enabled }: Submission): boolean {
   const variable = env_vars?.JUPYTER_ENABLED;
-  return variable === undefined ? jupyter_enabled === true : truthOf(variable) === true;
+  return variable === undefined ? jupyter_enabled === true : findTruth(variable) === true;
 }
 
 const truths = new Map([
@@ -196,12 +196,12 @@ const truths = new Map([
 ]);
 
 /** Reads a boolean as people write it in variables, such as Python's `True` or `1`. Undefined for other text. */
-function truthOf(text: string): boolean | undefined {
+function findTruth(text: string): boolean | undefined {
   return truths.get(text.trim().toLowerCase());
 }
 
 /** Returns the requested size. Body fields win over `env_vars` of old clients, and these over the table of machines. */
-export function sizeOf(body: Submission): Size {
+export function getSize(body: Submission): Size {
   const type = typeOf(body.instance_type);
   const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
   const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
@@ -216,10 +216,10 @@ export function sizeOf(body: Submission): Size {
 }
 
 /** The same with fewer GPUs, as the type offers them. */
-export function smallerSizesOf(body: Submission): Size[] {
-  const { gpus } = sizeOf(body);
+export function listSmallerSizes(body: Submission): Size[] {
+  const { gpus } = getSize(body);
   const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
-  return smaller.map((count) => sizeOf({ ...body, gpu_count: count }));
+  return smaller.map((count) => getSize({ ...body, gpu_count: count }));
 }
 
 interface Contradiction {
@@ -239,22 +239,22 @@ function contradictions(body: Submission): Contradiction[] {
     found.push({ path: ["gpu_type"], message: `${type.name} has GPUs of type ${type.pool}` });
   }
   if (!isAbsent(body.gpu_count) && !fits(type, body.gpu_count ?? 0)) {
-    found.push({ path: ["gpu_count"], message: countsOf(type) });
+    found.push({ path: ["gpu_count"], message: getCounts(type) });
   }
   if (oldType !== undefined && isAbsent(body.gpu_type) && oldType.toLowerCase() !== type.pool) {
     found.push({ path: ["env_vars", "GPU_TYPE"], message: `${type.name} has GPUs of type ${type.pool}` });
   }
   if (oldCount !== undefined && isAbsent(body.gpu_count) && !fits(type, numberIn(oldCount) ?? -1)) {
-    found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
+    found.push({ path: ["env_vars", "GPU_COUNT"], message: getCounts(type) });
   }
-  const oldName = oldNameOf(body);
+  const oldName = findOldName(body);
   if (oldName && isAbsent(body.name) && !(oldName.length <= LONGEST_NAME && shownText.test(oldName))) {
     found.push({ path: ["env_vars", "POD_NAME"], message: "Name must be printable and at most 128 characters" });
   }
   if (oldId !== undefined && !uuid.test(oldId)) {
     found.push({ path: ["env_vars", "RESERVATION_ID"], message: "RESERVATION_ID must be a UUID" });
   }
-  if (oldJupyter !== undefined && truthOf(oldJupyter) === undefined) {
+  if (oldJupyter !== undefined && findTruth(oldJupyter) === undefined) {
     found.push({ path: ["env_vars", "JUPYTER_ENABLED"], message: "JUPYTER_ENABLED must be true or false" });
   }
   if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
@@ -267,7 +267,7 @@ function fits(type: InstanceType, count: number): boolean {
   return countOptions(type).includes(count);
 }
 
-function countsOf(type: InstanceType): string {
+function getCounts(type: InstanceType): string {
   return `${type.name} offers ${countOptions(type).join(", ")} GPUs`;
 }
 

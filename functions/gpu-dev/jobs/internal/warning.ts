@@ -67,7 +67,7 @@ function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] 
 }
 
 function findFailures(environment: Environment) {
-  const newest = new Map(environment.requests.list.map((action) => [subjectOf(action), action]));
+  const newest = new Map(environment.requests.list.map((action) => [getSubject(action), action]));
   return [...newest.values()]
     .toSorted((a, b) => b.id - a.id)
     .flatMap((action) => toJobAction(action, environment))
@@ -75,6 +75,6 @@ function findFailures(environment: Environment) {
 }
 
 /** Returns what a later request settles: each guest by itself, and whether Jupyter runs. */
-function subjectOf({ kind, subject }: Action): string {
+function getSubject({ kind, subject }: Action): string {
   return kind.endsWith("_jupyter") ? "jupyter" : `${kind} ${subject}`;
 }

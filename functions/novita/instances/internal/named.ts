@@ -6,7 +6,7 @@ import { Problem } from "#core/problem.ts";
 import type { InstanceRef } from "../schemas.ts";
 
 /** Returns the instance of a path. Throws `notFound` for an unknown id and for a text that is no id. */
-export async function instanceOf(
+export async function getInstance(
   ctx: UserContext<"table">,
   { instanceId }: z.infer<typeof InstanceRef>,
 ): Promise<Environment> {

@@ -94,7 +94,7 @@ export function newInstance(catalogue: Catalogue, resource: NewResource, body: I
     ...resource,
     name,
     labels: { productName, templateId, region, gpuNum: String(gpuNum), rootfsSize: String(rootfsSize) },
-    size: sizeOf(product, gpuNum),
+    size: getSize(product, gpuNum),
     image: template.image,
     command: template.command,
     env: template.env,
@@ -102,7 +102,7 @@ export function newInstance(catalogue: Catalogue, resource: NewResource, body: I
     jupyter: template.jupyter,
     policy: policyFor(),
     volumes: [{ name: "rootfs", path: "/workspace", sizeGb: rootfsSize }],
-    ports: portsOf(template, undefined),
+    ports: selectPorts(template, undefined),
     receiver: webhookUrl,
   };
 }
@@ -121,13 +121,13 @@ export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
 }
 
 /** Those of the template, and one more that must answer where a start names it. */
-export function portsOf({ ports }: { readonly ports: readonly RunPort[] }, target: number | undefined): RunPort[] {
+export function selectPorts({ ports }: { readonly ports: readonly RunPort[] }, target: number | undefined): RunPort[] {
   if (target === undefined || ports.some(({ port }) => port === target)) return [...ports];
   return [...ports, { port: target, kind: "http" }];
 }
 
 /** More GPUs than a machine has are shared out evenly, rounded up, over as few machines as can be. */
-function sizeOf({ instanceType }: Product, gpus: number): Size {
+function getSize({ instanceType }: Product, gpus: number): Size {
   const type = findInstanceType(instanceType);
   if (!type) throw new Error(`The catalogue names ${instanceType}, which is no machine`);
   const machines = Math.ceil(gpus / unitsPerNode(type));

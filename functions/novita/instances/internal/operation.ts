@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { deadlineOf } from "#core/environments/steps/deadlines.ts";
+import { findDeadline } from "#core/environments/steps/deadlines.ts";
 import { readExpectedStart } from "#core/pools/forecast/expected-start.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { type InstanceStatus, instanceStatuses, Timestamp } from "../schemas.ts";
@@ -44,16 +44,16 @@ interface Expected {
 
 /** Adds to `message` when the instance is expected to be ready, and a warning where its deadline comes before that. */
 export async function withReadyTime(ctx: Context<"table">, instance: Environment, message: string): Promise<Expected> {
-  const estimatedReadyTime = await readyTimeOf(ctx, instance);
+  const estimatedReadyTime = await formatReadyTime(ctx, instance);
   const isOnItsWay = instance.phase === "queued" || instance.phase === "preparing";
-  const deadline = isOnItsWay ? deadlineOf(instance, ctx.settings) : undefined;
+  const deadline = isOnItsWay ? findDeadline(instance, ctx.settings) : undefined;
   if (!deadline || deadline.at >= Date.parse(estimatedReadyTime)) return { message, estimatedReadyTime };
   const warning = `it fails at ${milliseconds(deadline.at)}, before its estimated time, unless it is ready by then`;
   return { message: `${message}; ${warning}`, estimatedReadyTime };
 }
 
 /** The real time where it is active; else what plan and forecast expect; else soon. */
-async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
+async function formatReadyTime(ctx: Context<"table">, instance: Environment): Promise<string> {
   const { phase, end, run } = instance;
   const now = ctx.clock.now();
   if (phase === "active" && run.startedAt !== null) return milliseconds(run.startedAt);

@@ -13,7 +13,7 @@ export async function showInstances(
 ): Promise<z.infer<typeof Instance>[]> {
   const advice = await readAdvice(ctx, instances);
   const shown = instances.map(async (instance) =>
-    toInstance(instance, advice.get(instance.uid), await jupyterOf(ctx, instance)),
+    toInstance(instance, advice.get(instance.uid), await findJupyter(ctx, instance)),
   );
   return Promise.all(shown);
 }
@@ -23,12 +23,12 @@ export async function showInstance(
   ctx: UserContext<"table" | "sealer">,
   instance: Environment,
 ): Promise<z.infer<typeof Instance>> {
-  const [advice, jupyter] = await Promise.all([readAdvice(ctx, [instance]), jupyterOf(ctx, instance)]);
+  const [advice, jupyter] = await Promise.all([readAdvice(ctx, [instance]), findJupyter(ctx, instance)]);
   return toInstance(instance, advice.get(instance.uid), jupyter);
 }
 
 /** Returns the opened token and keeps it until it changes, because opening one costs a call to the key service. */
-async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
+async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
   const {
     uid,
     phase,

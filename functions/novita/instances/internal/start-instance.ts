@@ -4,9 +4,9 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
 import type { Served } from "#http/runtime.ts";
-import { catalogueOf } from "../../internal/catalogue.ts";
-import { type InstanceStatus, statusOf } from "../schemas.ts";
-import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
+import { loadCatalogue } from "../../internal/catalogue.ts";
+import { type InstanceStatus, toStatus } from "../schemas.ts";
+import { policyFor, selectPorts, WebhookUrl } from "./new-instance.ts";
 import { type StartOperation, toOperation, withReadyTime } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
 
@@ -46,29 +46,29 @@ export async function startInstance(
   instance: Environment,
   body: z.output<typeof StartInstance>,
 ): Promise<z.infer<typeof StartOperation>> {
-  const before = statusOf(instance);
+  const before = toStatus(instance);
   if (notStartable.includes(before)) {
     const message = `Instance ${instance.id} is ${before} and cannot be started`;
     throw new Problem("conflict", message, { code: "INSTANCE_NOT_STARTABLE" });
   }
   await refuseBadReceiver(ctx, body.webhookUrl);
-  const started = await requestStart(ctx, instance.id, changesOf(ctx, instance, body));
-  const status = statusOf(started);
+  const started = await requestStart(ctx, instance.id, getChanges(ctx, instance, body));
+  const status = toStatus(started);
   const words = status === "ready" ? "Instance is already running" : "Instance start initiated successfully";
   const { message, estimatedReadyTime } = await withReadyTime(ctx, started, words);
   return { ...toOperation(ctx, started, "start", { status, message }), estimatedReadyTime };
 }
 
 /** Of this run alone: the next start has the defaults again, unless it says otherwise. */
-function changesOf({ settings }: Served<UserContext>, instance: Environment, body: z.output<typeof StartInstance>) {
+function getChanges({ settings }: Served<UserContext>, instance: Environment, body: z.output<typeof StartInstance>) {
   const { healthCheckConfig, webhookUrl } = body;
   const { healthCheck: _, ...labels } = instance.labels;
-  const template = catalogueOf(settings).templates.find(labels.templateId ?? "");
+  const template = loadCatalogue(settings).templates.find(labels.templateId ?? "");
   const target = body.targetPort ?? healthCheckConfig?.targetPort;
   return {
     labels: healthCheckConfig ? { ...labels, healthCheck: JSON.stringify(healthCheckConfig) } : labels,
     policy: policyFor(healthCheckConfig?.maxWaitTimeMs),
-    ports: portsOf(template ?? instance, target),
+    ports: selectPorts(template ?? instance, target),
     receiver: webhookUrl,
   };
 }

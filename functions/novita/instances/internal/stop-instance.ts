@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
-import { type InstanceStatus, statusOf } from "../schemas.ts";
+import { type InstanceStatus, toStatus } from "../schemas.ts";
 import { WebhookUrl } from "./new-instance.ts";
 import { type StopOperation, toOperation } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
@@ -23,7 +23,7 @@ export async function stopInstance(
   instance: Environment,
   { webhookUrl }: z.output<typeof StopInstance>,
 ): Promise<z.infer<typeof StopOperation>> {
-  const status = statusOf(instance);
+  const status = toStatus(instance);
   if (stopped.includes(status)) {
     return toOperation(ctx, instance, "stop", { status, message: "Instance is already stopped" });
   }

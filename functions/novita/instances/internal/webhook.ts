@@ -1,6 +1,6 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
-import { connectionOf, type InstanceStatus, statusOf } from "../schemas.ts";
+import { type InstanceStatus, toConnection, toStatus } from "../schemas.ts";
 
 /** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
 const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
@@ -19,10 +19,10 @@ export function toInstanceEvent(event: DeliveryEvent): object | undefined {
     name,
     run: { n: run, error: broken },
   } = environment;
-  const status = statusOf({ ...entry, run: { n: run, error: broken } });
-  const before = previous && statusOf({ ...previous, run: { n: run, error: broken } });
+  const status = toStatus({ ...entry, run: { n: run, error: broken } });
+  const before = previous && toStatus({ ...previous, run: { n: run, error: broken } });
   if (!sent.includes(status) || status === before) return undefined;
-  const connection = connectionOf(environment, status, jupyter);
+  const connection = toConnection(environment, status, jupyter);
   return {
     instanceId: id,
     userId: username,

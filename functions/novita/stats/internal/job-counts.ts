@@ -30,15 +30,15 @@ export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
   };
   const processed = byType.create_instance + byType.monitor_instance + byType.send_webhook;
   const since = ctx.clock.now() - RECENT_MS;
-  const moments = [...instances.flatMap(momentsOf), ...deliveries.flatMap(({ attempts }) => attempts)];
+  const moments = [...instances.flatMap(listMoments), ...deliveries.flatMap(({ attempts }) => attempts)];
   const recent = moments.filter(({ at }) => at > since).length;
   return { total: { processed, rate: recent / (RECENT_MS / 1000) }, byType };
 }
 
-function momentsOf({ queuedAt, events: { timeline } }: Environment): readonly { readonly at: number }[] {
+function listMoments({ queuedAt, events: { timeline } }: Environment): readonly { readonly at: number }[] {
   return [{ at: queuedAt }, ...timeline];
 }
 
-function total<One extends Environment | Delivery>(all: readonly One[], countOf: (record: One) => number): number {
-  return all.reduce((sum, entry) => sum + countOf(entry), 0);
+function total<One extends Environment | Delivery>(all: readonly One[], getCount: (record: One) => number): number {
+  return all.reduce((sum, entry) => sum + getCount(entry), 0);
 }

@@ -2,7 +2,7 @@ import type { UserContext } from "#core/context.ts";
 import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { HOME } from "../../../socket/schemas.ts";
-import { type Called, notFound, sessionOf, statusOf } from "../../sessions/schemas.ts";
+import { type Called, getSession, notFound, toStatus } from "../../sessions/schemas.ts";
 
 type Command = Pick<ExecRequest, "words" | "stdin" | "timeoutSeconds">;
 
@@ -22,8 +22,8 @@ export async function runIn(
   { id, called }: { readonly id: string; readonly called: Called },
   command: Command,
 ): Promise<ExecResult> {
-  const session = await sessionOf(ctx, id, called);
-  if (statusOf(session) === "failed") {
+  const session = await getSession(ctx, id, called);
+  if (toStatus(session) === "failed") {
     throw new Problem("failed", `Session failed to start: ${session.end.outcome?.reason ?? "no reason was given"}`);
   }
   try {

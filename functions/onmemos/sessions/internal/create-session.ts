@@ -30,7 +30,7 @@ async function makeUnderFreeNumber(
   const first = Number(resource.id);
   const from = resource.isRepeat ? await numberBefore(ctx, resource, wanted) : first;
   for (let number = from; number < first + TRIES; number++) {
-    const numbered = { ...resource, id: idOf(wanted, number), uid: uidOf(ctx, resource, number) };
+    const numbered = { ...resource, id: formatId(wanted, number), uid: formatUid(ctx, resource, number) };
     try {
       return await createEnvironment(ctx, newSession(ctx.ids, numbered, wanted));
     } catch (error) {
@@ -43,21 +43,21 @@ async function makeUnderFreeNumber(
 /** The number under which an earlier request made it: others that were taken then may be free by now. */
 async function numberBefore(ctx: UserContext<"table">, resource: NewResource, wanted: WantedSession): Promise<number> {
   const matches = ({ sk, uid }: Brief) =>
-    sk === idOf(wanted, numberOf(sk)) && uid === uidOf(ctx, resource, numberOf(sk));
+    sk === formatId(wanted, getNumber(sk)) && uid === formatUid(ctx, resource, getNumber(sk));
   const [made] = (await listEnvironments(ctx, { matches, limit: 1 })).shown;
-  return made ? numberOf(made.id) : Number(resource.id);
+  return made ? getNumber(made.id) : Number(resource.id);
 }
 
-function numberOf(id: string): number {
+function getNumber(id: string): number {
   return Number(id.slice(id.lastIndexOf("-") + 1));
 }
 
 /** Derives a uid from the number, so that a repeat finds it again and no two records share one. */
-function uidOf({ ids }: Pick<UserContext, "ids">, { id, uid }: NewResource, number: number): string {
+function formatUid({ ids }: Pick<UserContext, "ids">, { id, uid }: NewResource, number: number): string {
   return number === Number(id) ? uid : ids.hash(`${uid}#${number}`).slice(0, 32);
 }
 
-function idOf({ namespace, user }: WantedSession, number: number): string {
+function formatId({ namespace, user }: WantedSession, number: number): string {
   return `ws-${namespace}-${user}-${number}`;
 }
 

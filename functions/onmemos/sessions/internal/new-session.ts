@@ -88,7 +88,7 @@ export interface WantedSession {
 export function wantedSession(body: z.output<typeof CreateSession>): WantedSession {
   const { template, namespace, user, ttl_minutes, long_lived, env } = body;
   const ttlMinutes = ttl_minutes ?? (long_lived ? MOST_TTL_MINUTES : 60);
-  return { template, namespace, user, provider: providerOf(body), ttlMinutes, env };
+  return { template, namespace, user, provider: getProvider(body), ttlMinutes, env };
 }
 
 /** A workspace is a session at Cloud Run. */
@@ -128,7 +128,7 @@ export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted
 }
 
 /** `auto` chooses by what else is said; all of them run on the same core. */
-function providerOf(body: z.output<typeof CreateSession>): Provider {
+function getProvider(body: z.output<typeof CreateSession>): Provider {
   const first = body.provider.split("|")[0] as (typeof providers)[number];
   if (first !== "auto") return first;
   if (body.needs_ssh || body.expected_duration_minutes > 60) return "workstations";

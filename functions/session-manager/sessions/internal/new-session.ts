@@ -5,7 +5,7 @@ import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
 import { HOUR_MS } from "#core/units.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
-import { hostLabelOf, resourcesOf } from "../schemas.ts";
+import { formatHostLabel, resources } from "../schemas.ts";
 
 /** A guess for the plan, because a session has no end. */
 const USUAL_MS = 8 * HOUR_MS;
@@ -18,7 +18,7 @@ const size: Size = {
   pool: sharedType.pool,
   instanceType: sharedType.name,
   machines: 1,
-  units: sharedUnits(resourcesOf.up),
+  units: sharedUnits(resources.up),
   gpus: 0,
   wantedMs: USUAL_MS,
 };
@@ -41,7 +41,7 @@ const policy: Policy = {
 export function newSession(settings: ServedSettings, resource: NewResource, userId: string): NewEnvironment {
   return {
     ...resource,
-    name: hostLabelOf(resource.id),
+    name: formatHostLabel(resource.id),
     labels: { user_id: userId },
     size,
     image: settings.sessionImage,
@@ -50,7 +50,7 @@ export function newSession(settings: ServedSettings, resource: NewResource, user
     policy: settings.sessionBackup ? policy : { ...policy, archives: null },
     volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
     ports: [{ port: PORT, kind: "http" }],
-    resources: resourcesOf.down,
-    addressLabel: hostLabelOf(resource.id),
+    resources: resources.down,
+    addressLabel: formatHostLabel(resource.id),
   };
 }

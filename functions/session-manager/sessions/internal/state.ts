@@ -1,13 +1,13 @@
 import type * as z from "zod";
 import { countWaiting } from "#core/chat/read.ts";
 import type { UserContext } from "#core/context.ts";
-import { type SessionRef, type SessionState, sessionOf, toSessionState } from "../schemas.ts";
+import { getSession, type SessionRef, type SessionState, toSessionState } from "../schemas.ts";
 
 /** Returns the present state of the session in a path, and changes nothing. */
 export async function readSession(
   ctx: UserContext<"table">,
   params: z.infer<typeof SessionRef>,
 ): Promise<z.infer<typeof SessionState>> {
-  const session = await sessionOf(ctx, params);
+  const session = await getSession(ctx, params);
   return toSessionState(ctx.settings, session, { waiting: await countWaiting(ctx, session), now: ctx.clock.now() });
 }

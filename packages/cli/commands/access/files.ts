@@ -38,7 +38,7 @@ export async function copy({ recursive, ...flags }: CopyFlags, from: string, to:
 /** Reaches a path in a job, or on a disk through a job that has it. */
 async function openPlace(word: string, path: string, flags: ForwardFlags) {
   if (word !== diskWord)
-    return { target: await targetOf(word || undefined, flags), path, close: async () => undefined };
+    return { target: await getTarget(word || undefined, flags), path, close: async () => undefined };
   const wanted = readDiskPath(path);
   const signal = interruptSignal();
   const { target, locate, close } = await openDisk(await connect({ signal }), wanted.disk, signal, flags);
@@ -59,7 +59,7 @@ function localPath(path: string): string {
 /** Leads ports of this machine to ports of a job until Ctrl-C. */
 export async function forward(flags: ForwardFlags, word: string, ...ports: string[]): Promise<void> {
   const pairs = ports.map(portPair);
-  const target = await targetOf(word, flags);
+  const target = await getTarget(word, flags);
   const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
   // OpenSSH runs the local command once every port listens.
   const whenUp = ["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up", "-o", "ExitOnForwardFailure=yes"];
@@ -83,7 +83,7 @@ function portPair(text: string): readonly [string, string] {
   );
 }
 
-async function targetOf(word: string | undefined, flags: ForwardFlags): Promise<SshTarget> {
+async function getTarget(word: string | undefined, flags: ForwardFlags): Promise<SshTarget> {
   const signal = interruptSignal();
   const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);

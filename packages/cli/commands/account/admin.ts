@@ -1,7 +1,7 @@
 import type { Admin } from "../../../sdk/admin.ts";
 import { CliError, exitCodes } from "../../failure.ts";
 import { shortId } from "../../jobs/find-job.ts";
-import { machineOf, timeLeft } from "../../jobs/job-words.ts";
+import { describeMachine, timeLeft } from "../../jobs/job-words.ts";
 import { connect } from "../../login/connect.ts";
 import { collect } from "../../terminal/collect.ts";
 import { table } from "../../terminal/layout.ts";
@@ -34,7 +34,7 @@ export async function listJobs({ status, user, json }: JsonFlags & JobFilter): P
     shortId(job),
     job.name,
     job.status,
-    machineOf(job),
+    describeMachine(job),
     timeLeft(job),
     job.status_reason ?? "",
   ]);

@@ -20,7 +20,7 @@ function describeCapacity({ availability }: Availability): string {
       const { gpu_type, total, available, in_use, queued, max_per_node } = capacity;
       // A machine without GPUs counts none, and 0 of 0 would read as none free.
       const counts = max_per_node === 0 ? ["-", "-", "-", "-", "-"] : [available, total, in_use, queued, max_per_node];
-      return [gpu_type, ...counts.map((count) => told`${count}`), noteOf(capacity)];
+      return [gpu_type, ...counts.map((count) => told`${count}`), formatNote(capacity)];
     });
   if (rows.length === 0) return "";
   const header = ["TYPE", "FREE", "TOTAL", "IN USE", "QUEUED", "PER MACHINE", "NOTE"];
@@ -31,7 +31,7 @@ function describeCapacity({ availability }: Availability): string {
   });
 }
 
-function noteOf({ max_per_node, closed_reason, scalable = 0 }: Capacity): string {
+function formatNote({ max_per_node, closed_reason, scalable = 0 }: Capacity): string {
   const machines = scalable === 1 ? "1 machine" : `${scalable} machines`;
   const notes = [
     closed_reason ?? "",

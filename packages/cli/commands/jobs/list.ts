@@ -21,7 +21,7 @@ export async function list({ all, status, ...flags }: ListFlags): Promise<void> 
   const wanted = status === undefined ? undefined : statusesIn(status);
   await showView(flags, (berth) => ({
     read: () => {
-      const read = () => (isWhole || wanted ? jobsOf(berth, isWhole ? undefined : wanted) : usualJobs(berth));
+      const read = () => (isWhole || wanted ? listJobs(berth, isWhole ? undefined : wanted) : usualJobs(berth));
       const hasActive = isWhole || !wanted || wanted.includes("active");
       return hasActive && !flags.watch ? withHosts(berth, read) : read();
     },
@@ -37,7 +37,7 @@ async function withHosts(berth: Berth, read: () => Promise<JobSummary[]>): Promi
   return readAndRefresh(berth, read);
 }
 
-function jobsOf(berth: Berth, status: readonly JobStatus[] | undefined): Promise<JobSummary[]> {
+function listJobs(berth: Berth, status: readonly JobStatus[] | undefined): Promise<JobSummary[]> {
   return collect(berth.jobs.list({ status, pageSize: 500 }));
 }
 
@@ -55,7 +55,7 @@ function describeJobs(jobs: readonly JobSummary[]): string {
 async function usualJobs(berth: Berth): Promise<JobSummary[]> {
   // A watch asks for whole minutes, so that its answers can be 304.
   const endedAfter = new Date(Math.floor(Date.now() / 60_000 - 60) * 60_000);
-  const live = await jobsOf(berth, liveStatuses);
+  const live = await listJobs(berth, liveStatuses);
   const lost = await collect(berth.jobs.list({ status: ["failed", "cancelled"], endedAfter }));
   return [...live, ...lost];
 }

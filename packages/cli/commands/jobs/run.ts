@@ -7,7 +7,7 @@ import type { Job } from "../../../sdk/jobs.ts";
 import { CliError, describeError, exitCodes, QuietExit } from "../../failure.ts";
 import { findJob } from "../../jobs/find-job.ts";
 import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.ts";
-import { calledJob, jobWord, machineOf } from "../../jobs/job-words.ts";
+import { calledJob, describeMachine, jobWord } from "../../jobs/job-words.ts";
 import { submitJob } from "../../jobs/submit-job.ts";
 import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
 import { watchJob } from "../../jobs/watch-job.ts";
@@ -127,7 +127,7 @@ async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Prom
   storeRun(job_id, run);
   if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);
-  say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
+  say(told`Submitted ${calledJob(job)}: ${describeMachine(job)} for ${job.duration_hours} h.`);
   return job;
 }
 

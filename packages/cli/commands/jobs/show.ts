@@ -1,7 +1,7 @@
 import { isEnded } from "../../../sdk/job-state.ts";
 import type { Job } from "../../../sdk/jobs.ts";
 import { findJob } from "../../jobs/find-job.ts";
-import { calledJob, jobWord, machineOf, statusLine } from "../../jobs/job-words.ts";
+import { calledJob, describeMachine, jobWord, statusLine } from "../../jobs/job-words.ts";
 import { textRows } from "../../terminal/layout.ts";
 import { outputColumns } from "../../terminal/terminal.ts";
 import { printable, timeSpan, told } from "../../terminal/text.ts";
@@ -20,7 +20,7 @@ function describeWholeJob(job: Job): string {
   const day = commonDay(job);
   const timeline = timelineRows(job, day);
   return [
-    textRows([...rowsOf(job), ...whatItRuns(job)], outputColumns()),
+    textRows([...listRows(job), ...whatItRuns(job)], outputColumns()),
     actions.length > 0 ? `\nActions\n${textRows(actions, outputColumns())}` : "",
     timeline.length > 0 ? `\n${timelineTitle(day)}\n${textRows(timeline, outputColumns())}` : "",
   ].join("");
@@ -28,15 +28,15 @@ function describeWholeJob(job: Job): string {
 
 /** Returns a job in some lines, with what to type next. */
 export function describeJob(job: Job): string {
-  return textRows(rowsOf(job), outputColumns());
+  return textRows(listRows(job), outputColumns());
 }
 
-function rowsOf(job: Job): (readonly string[])[] {
+function listRows(job: Job): (readonly string[])[] {
   const word = jobWord(job);
   const rows: (readonly string[])[] = [
     ["Job", calledJob(job)],
     ["State", statusLine(job)],
-    ["Machine", told`${machineOf(job)} for ${job.duration_hours} h`],
+    ["Machine", told`${describeMachine(job)} for ${job.duration_hours} h`],
     ["Disk", job.disk_name ?? "none: files are lost when the job ends"],
   ];
   if (job.expires_at !== null && !isEnded(job.status)) rows.push(["Ends", job.expires_at]);

@@ -4,7 +4,7 @@ import type { Job, SubmitJob } from "../../../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "../../failure.ts";
 import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.ts";
 import { planLines } from "../../jobs/job-plan.ts";
-import { calledJob, jobWord, machineOf, type NamedJob } from "../../jobs/job-words.ts";
+import { calledJob, describeMachine, jobWord, type NamedJob } from "../../jobs/job-words.ts";
 import { beforeSubmit, submitJob } from "../../jobs/submit-job.ts";
 import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
 import type { WizardOptions } from "../../jobs/up-wizard.ts";
@@ -33,7 +33,7 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const job = await untilDetached(signal, { job_id, name: request.name ?? "" }, () =>
     berth.jobs.get(job_id, { signal }),
   );
-  if (!flags.json) say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
+  if (!flags.json) say(told`Submitted ${calledJob(job)}: ${describeMachine(job)} for ${job.duration_hours} h.`);
   if (flags.detach) return showStart(job, flags.json);
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
   if (started.status === "active") await untilDetached(signal, job, () => updateHosts(berth, signal));

@@ -22,15 +22,15 @@ async function use(name: string, text?: string): Promise<string | undefined> {
   const id = `job-${++jobs}`;
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk: name }));
   await world.advance(2_000);
-  const volume = (await diskOf(name)).volume?.id ?? "";
-  const found = world.volumes.contentOf(volume)?.content;
+  const volume = (await computeDisk(name)).volume?.id ?? "";
+  const found = world.volumes.findContent(volume)?.content;
   if (text !== undefined) world.volumes.write(volume, text);
   await requestCancel(world.as("alice"), id);
   await world.advance(10_000);
   return found;
 }
 
-async function diskOf(name: string): Promise<Disk> {
+async function computeDisk(name: string): Promise<Disk> {
   return (await getDisk(world.as("alice"), name)).disk;
 }
 
@@ -60,7 +60,7 @@ let oldest: string;
 beforeEach(async () => {
   world = await memoryWorld({ settings: { diskRetentionDays: RETENTION / (24 * 60 * MINUTE) } });
   for (const text of ["first", "second"]) await use("data", text);
-  oldest = (await diskOf("data")).snapshots[0]?.id ?? "";
+  oldest = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
 describe("a disk that is made of another one's snapshot", () => {
@@ -69,7 +69,7 @@ describe("a disk that is made of another one's snapshot", () => {
 
     const found = await use("before", "changed");
 
-    expect(source).toEqual({ id: oldest, at: (await diskOf("data")).snapshots[0]?.at });
+    expect(source).toEqual({ id: oldest, at: (await computeDisk("data")).snapshots[0]?.at });
     expect(found).toBe("first");
     expect(await use("before")).toBe("changed");
     expect(await use("data")).toBe("second");
@@ -78,7 +78,7 @@ describe("a disk that is made of another one's snapshot", () => {
   test("is read once by the next restore, which asks both whether it needs its snapshot and whether it makes anything", async () => {
     const uid = world.ctx.ids.uid();
     await restore(oldest, "before", uid);
-    const { sk } = await diskOf("before");
+    const { sk } = await computeDisk("before");
     const { get } = world.table;
     const names: string[] = [];
     const noting = async (key: Key) => {
@@ -96,7 +96,7 @@ describe("a disk that is made of another one's snapshot", () => {
     await restore(oldest, "before");
     await createEnvironment(world.as("alice"), newEnvironment("long", { disk: "before", gpus: 1, hours: 20 }));
     await world.advance(MINUTE);
-    const { volume } = await diskOf("before");
+    const { volume } = await computeDisk("before");
     for (const text of ["3", "4", "5"]) await use("data", text);
 
     expect(volume).not.toBeNull();
@@ -113,7 +113,7 @@ describe("a disk that is made of another one's snapshot", () => {
 
     expect([before, found]).toEqual([true, "first"]);
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
-    expect((await diskOf("data")).restores).toBeUndefined();
+    expect((await computeDisk("data")).restores).toBeUndefined();
   });
 
   test("keeps a deleted disk from being purged until it has a backup of its own", async () => {
@@ -121,12 +121,12 @@ describe("a disk that is made of another one's snapshot", () => {
     await deleteDisk(world.as("alice"), "data");
     await world.advance(RETENTION + 5 * MINUTE);
 
-    const before = (await diskOf("data")).phase;
+    const before = (await computeDisk("data")).phase;
     const found = await use("before");
     await world.advance(90 * MINUTE);
 
     expect([before, found]).toEqual(["deleted", "first"]);
-    await expect(diskOf("data")).rejects.toThrow("Disk 'data' not found");
+    await expect(computeDisk("data")).rejects.toThrow("Disk 'data' not found");
     expect(await use("before")).toBe("first");
   });
 
@@ -143,8 +143,8 @@ describe("a disk that is made of another one's snapshot", () => {
     for (const text of ["3", "4"]) await use("data", text);
 
     expect(await Promise.all(input)).toEqual([`Snapshot '${oldest}' is being removed`]);
-    expect((await diskOf("data")).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
-    await expect(diskOf("before")).rejects.toThrow("not found");
+    expect((await computeDisk("data")).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+    await expect(computeDisk("before")).rejects.toThrow("not found");
   });
 
   test("keeps the snapshot that was to be removed where it is faster than the claim of that", async () => {
@@ -193,11 +193,11 @@ describe("a disk that is made of another one's snapshot", () => {
     ],
   ])("keeps the snapshot or not when its own backup %s", async (_, snapshots, isKept) => {
     await restore(oldest, "before");
-    const made = await diskOf("before");
+    const made = await computeDisk("before");
     const changed: Disk = { ...made, snapshots };
     await world.table.put(changed);
 
-    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+    const settled = await settleRestores(world.ctx, await computeDisk("data"), world.clock.now());
 
     expect((settled.restores ?? []).map(({ disk }) => disk)).toEqual(isKept ? [made.uid] : []);
   });
@@ -210,10 +210,10 @@ describe("a disk that is made of another one's snapshot", () => {
     ["purged", { phase: "purged" }, false],
   ])("keeps the snapshot or not while it is %s", async (_, fields, isKept) => {
     await restore(oldest, "before");
-    const made = await diskOf("before");
+    const made = await computeDisk("before");
     await world.table.put({ ...made, ...fields });
 
-    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+    const settled = await settleRestores(world.ctx, await computeDisk("data"), world.clock.now());
 
     expect(settled.restores !== undefined).toBe(isKept);
   });
@@ -222,7 +222,7 @@ describe("a disk that is made of another one's snapshot", () => {
     ["less than a quarter of an hour", 15 * MINUTE - 1, true],
     ["a quarter of an hour", 15 * MINUTE, false],
   ])("keeps the snapshot or not when its record is missing for %s", async (_, ms, isKept) => {
-    const data = await diskOf("data");
+    const data = await computeDisk("data");
     const restores = [{ snapshot: oldest, disk: world.ctx.ids.uid(), at: world.clock.now() }];
 
     const settled = await settleRestores(world.ctx, { ...data, restores }, world.clock.now() + ms);
@@ -237,10 +237,10 @@ describe("a disk that is made of another one's snapshot", () => {
     ["was lost before it had a volume", { volume: null, lostAt: NOW - 40 * DAY }, true],
   ])("keeps the snapshot or not when it %s", async (_, fields, isKept) => {
     await restore(oldest, "before");
-    const made = await diskOf("before");
+    const made = await computeDisk("before");
     await world.table.put({ ...made, ...fields });
 
-    const settled = await settleRestores(world.ctx, await diskOf("data"), NOW);
+    const settled = await settleRestores(world.ctx, await computeDisk("data"), NOW);
 
     expect(settled.restores !== undefined).toBe(isKept);
   });
@@ -251,20 +251,20 @@ describe("a disk that is made of another one's snapshot", () => {
     ["has its name after a quarter of an hour", 15 * MINUTE, "named", true],
   ])("keeps the snapshot or not when it %s", async (_, ms, kind, isKept) => {
     await restore(oldest, "before");
-    const made = await diskOf("before");
+    const made = await computeDisk("before");
     const uid = kind === "named" ? made.uid : world.ctx.ids.uid();
     const copy: Disk = { ...made, uid, sk: uid };
     await world.table.put(copy);
     const at = world.clock.now();
 
-    const data = { ...(await diskOf("data")), restores: [{ snapshot: oldest, disk: uid, at }] };
+    const data = { ...(await computeDisk("data")), restores: [{ snapshot: oldest, disk: uid, at }] };
 
     expect((await settleRestores(world.ctx, data, at + ms)).restores !== undefined).toBe(isKept);
   });
 
   test("does not keep a snapshot that the record of the other disk names no more", async () => {
     await restore(oldest, "before");
-    const data = await diskOf("data");
+    const data = await computeDisk("data");
     const snapshots = data.snapshots.filter(({ id }) => id !== oldest);
 
     expect(snapshots.length).toBeGreaterThan(0);
@@ -277,7 +277,7 @@ describe("a disk that is made of another one's snapshot", () => {
     for (const ms of [0, 7 * MINUTE, MINUTE]) {
       world.clock.advance(ms);
       await restore(oldest, "before", uid);
-      times.push((await diskOf("data")).restores?.[0]?.at);
+      times.push((await computeDisk("data")).restores?.[0]?.at);
     }
 
     const [first, second, third] = times;
@@ -292,7 +292,7 @@ describe("a disk that is made of another one's snapshot", () => {
     await world.advance(RETENTION + 20 * MINUTE);
     for (const text of ["3", "4", "5"]) await use("data", text);
 
-    expect((await diskOf("data")).restores).toBeUndefined();
+    expect((await computeDisk("data")).restores).toBeUndefined();
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
@@ -308,14 +308,14 @@ describe("a disk that is made of another one's snapshot", () => {
   test("is refused for none of those that are deleted, or lost with their snapshot, which are promised it all the same", async () => {
     for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
     await deleteDisk(world.as("alice"), "copy-1");
-    const copy = await diskOf("copy-2");
+    const copy = await computeDisk("copy-2");
     const lost = { lostAt: world.clock.now(), source: { id: oldest, at: 1, missedAt: world.clock.now() } };
     await world.table.put({ ...copy, ...lost });
 
     for (const n of [11, 12]) await restore(oldest, `copy-${n}`);
 
     await expect(restore(oldest, "copy-13")).rejects.toThrow("10 disks that were restored from this one");
-    expect((await diskOf("data")).restores).toHaveLength(12);
+    expect((await computeDisk("data")).restores).toHaveLength(12);
   });
 
   test("is refused where forty are promised a snapshot, whatever became of them", async () => {
@@ -331,12 +331,12 @@ describe("a disk that is made of another one's snapshot", () => {
     const uid = world.ctx.ids.uid();
     for (let at = 0; at < 2; at++) await restore(oldest, "before", uid);
 
-    expect((await diskOf("data")).restores).toMatchObject([{ snapshot: oldest, disk: uid }]);
-    expect((await diskOf("before")).uid).toBe(uid);
+    expect((await computeDisk("data")).restores).toMatchObject([{ snapshot: oldest, disk: uid }]);
+    expect((await computeDisk("before")).uid).toBe(uid);
   });
 
   test("is made of no snapshot that is pending, out of sight or of another owner's disk", async () => {
-    const ownDisk = await diskOf("data");
+    const ownDisk = await computeDisk("data");
     const [first] = ownDisk.snapshots;
     if (!first) throw new Error("No snapshot");
     for (const [field, words] of [

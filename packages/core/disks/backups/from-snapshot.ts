@@ -4,7 +4,7 @@ import type { ChosenIds } from "../../store/idempotency.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { createDisk } from "../create.ts";
-import { nameOf, readDirectory } from "../names/directory.ts";
+import { findDiskName, readDirectory } from "../names/directory.ts";
 import type { Operation } from "../operations.ts";
 import { type Disk, type DiskSource, findDisk, type Restore } from "../record.ts";
 import { getDisk } from "../view.ts";
@@ -36,14 +36,14 @@ export async function restoreDisk(
     read: () => readSettled(ctx, name),
     decide: ({ disk, idle }): Disk | undefined => {
       if (disk.uid === ids.uid) return undefined;
-      sourceOf(disk, name, snapshotId);
+      getSource(disk, name, snapshotId);
       return withRestore(disk, { snapshot: snapshotId, disk: ids.uid, at: ctx.clock.now() }, idle);
     },
     what: `Disk '${name}' is`,
   });
   const disk = record ?? settled.disk;
   // In a repeat, the name may already lead to the new disk, to which the other disk gave it up.
-  const source = (disk.uid === ids.uid ? disk.source : undefined) ?? sourceOf(disk, name, snapshotId);
+  const source = (disk.uid === ids.uid ? disk.source : undefined) ?? getSource(disk, name, snapshotId);
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
 }
 
@@ -60,7 +60,7 @@ async function readSettled(ctx: UserContext<"table">, name: string): Promise<Set
   return findSettled(ctx, disk, ctx.clock.now());
 }
 
-function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
+function getSource({ snapshots }: Disk, name: string, id: string): DiskSource {
   const snapshot = snapshots.find((snapshot) => snapshot.id === id);
   if (!snapshot) throw new Problem("notFound", `Snapshot '${id}' not found for disk '${name}'`);
   const { completed, missedAt, unremoved, removingUntil, at } = snapshot;
@@ -148,5 +148,5 @@ function isLostForLong(disk: Disk, now: number): boolean {
 /** Reports whether the new disk has a name. Without one, no owner can ever use it. */
 async function hasName(ctx: Context<"table">, { owner, uid }: Disk): Promise<boolean> {
   const directory = await unlessUnreadable(ctx, () => readDirectory(ctx, owner));
-  return !directory || nameOf(directory, uid) !== undefined;
+  return !directory || findDiskName(directory, uid) !== undefined;
 }

@@ -29,7 +29,7 @@ async function submit(world: MemoryWorld, id: string): Promise<void> {
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
 }
 
-async function diskOf(world: MemoryWorld): Promise<Disk> {
+async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
@@ -72,7 +72,7 @@ function missOnce({ volumes }: MemoryWorld, findSnapshot: MemoryWorld["volumes"]
 describe("a backup that fails after it was recorded", () => {
   test("is made again, once, and shown as being made until it is whole", async () => {
     const world = await worldOfFailing(1);
-    const recorded = (await diskOf(world)).snapshots;
+    const recorded = (await computeDisk(world)).snapshots;
 
     await world.advance(PENDING_MS);
     const meanwhile = await getDisk(world.as("alice"), "data");
@@ -80,7 +80,7 @@ describe("a backup that fails after it was recorded", () => {
 
     expect(recorded).toMatchObject([{ completed: false }]);
     expect(meanwhile).toMatchObject({ inUse: false, backingUp: true });
-    const { snapshots, lost, fault } = await diskOf(world);
+    const { snapshots, lost, fault } = await computeDisk(world);
     expect(snapshots).toMatchObject([{ completed: true }]);
     expect(snapshots[0]?.id).not.toBe(recorded[0]?.id);
     expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
@@ -98,7 +98,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(3 * PENDING_MS);
 
-    const { owner, uid } = await diskOf(world);
+    const { owner, uid } = await computeDisk(world);
     const key = keyText(diskKey(owner, uid));
     expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
   });
@@ -115,11 +115,11 @@ describe("a backup that fails after it was recorded", () => {
     Object.assign(world.volumes, { findSnapshot: blink });
 
     await world.advance(MINUTE);
-    const pending = (await diskOf(world)).snapshots;
+    const pending = (await computeDisk(world)).snapshots;
     await world.advance(10 * MINUTE);
 
     expect([input > 1, pending]).toMatchObject([true, [{ completed: false }]]);
-    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
     expect(snapshotsMade(world)).toBe(1);
   });
 
@@ -133,8 +133,8 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(5 * MINUTE);
 
     expect(input).toBeGreaterThan(1);
-    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
-    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+    expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect((await computeDisk(world)).volumeMissedAt).toBeUndefined();
   });
 
   test("is tried three times in all, and then the record says so and the volume is kept", async () => {
@@ -142,7 +142,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(30 * MINUTE);
 
-    const { snapshots, fault, volume } = await diskOf(world);
+    const { snapshots, fault, volume } = await computeDisk(world);
     expect(snapshotsMade(world)).toBe(3);
     expect([snapshots, fault]).toEqual([[], "Its latest backup failed 3 times; the volume itself is kept"]);
     expect(world.volumes.volumeIds()).toEqual([volume?.id]);
@@ -162,7 +162,7 @@ describe("a backup that fails after it was recorded", () => {
       backingUp: false,
       disk: { lost: { attempt: 2 }, fault: "Its backup was refused and is tried again: Snapshot limit exceeded" },
     });
-    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
     expect(snapshotsMade(world)).toBe(2);
   });
 
@@ -170,12 +170,12 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(3 * HOUR);
-    const meanwhile = (await diskOf(world)).lost;
+    const meanwhile = (await computeDisk(world)).lost;
 
     await world.advance(2 * HOUR);
 
     expect(meanwhile).toMatchObject({ attempt: 3, gaveUp: null });
-    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
   });
 
   test("is made again, and once, though the answer was lost and it is listed after minutes", async () => {
@@ -193,8 +193,8 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(15 * MINUTE);
 
     expect(early).toMatchObject({ backingUp: false, disk: { snapshots: [] } });
-    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], making: [] });
-    expect((await diskOf(world)).lost).toBeUndefined();
+    expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], making: [] });
+    expect((await computeDisk(world)).lost).toBeUndefined();
     expect(snapshotsMade(world)).toBe(2);
   });
 
@@ -209,7 +209,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(5 * MINUTE);
 
-    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
     expect(snapshotsMade(world)).toBe(2);
   });
 
@@ -225,7 +225,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(10 * MINUTE);
 
-    const { snapshots, lost } = await diskOf(world);
+    const { snapshots, lost } = await computeDisk(world);
     expect([snapshots.length, lost, snapshotsMade(world)]).toEqual([1, undefined, 2]);
     expect(snapshots).toMatchObject([{ completed: true }]);
   });
@@ -243,7 +243,7 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(PENDING_MS + 60_000);
 
     expect(died).toBeGreaterThan(0);
-    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
   test("is left to the job that has the disk by then, and never made under it", async () => {
@@ -256,7 +256,7 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(5 * MINUTE);
 
     expect(during).toEqual({ made: 1, phase: "active" });
-    const { snapshots, lost } = await diskOf(world);
+    const { snapshots, lost } = await computeDisk(world);
     expect(snapshots).toMatchObject([{ completed: true }]);
     expect([snapshotsMade(world), lost]).toEqual([2, undefined]);
   });
@@ -268,7 +268,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(5 * MINUTE);
 
-    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
     expect(snapshotsMade(world)).toBe(2);
   });
 
@@ -276,7 +276,7 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);
-    const { lost } = await diskOf(world);
+    const { lost } = await computeDisk(world);
 
     await submit(world, "two");
     await world.advance(10_000);
@@ -300,7 +300,7 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(5 * MINUTE);
 
     expect([marked, snapshotsMade(world)]).toEqual([1, 2]);
-    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
   test("cannot be made again where its volume is gone, and the record says so", async () => {
@@ -309,7 +309,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(12 * MINUTE);
 
-    expect((await diskOf(world)).fault).toBe("Its latest backup failed, and its volume is gone");
+    expect((await computeDisk(world)).fault).toBe("Its latest backup failed, and its volume is gone");
     expect(snapshotsMade(world)).toBe(1);
   });
 
@@ -318,14 +318,14 @@ describe("a backup that fails after it was recorded", () => {
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async () => undefined });
     await world.advance(15 * MINUTE);
-    const { fault } = await diskOf(world);
+    const { fault } = await computeDisk(world);
 
     Object.assign(world.volumes, { findVolume });
     await world.advance(HOUR);
 
     expect(fault).toBe("Its latest backup failed, and its volume is gone");
-    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
-    expect((await diskOf(world)).lost).toBeUndefined();
+    expect(await computeDisk(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect((await computeDisk(world)).lost).toBeUndefined();
   });
 
   test("is not said to be refused once an earlier try's snapshot is found", async () => {
@@ -347,25 +347,25 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(PENDING_MS - 10_000);
     Object.assign(world.volumes, { createSnapshot: withoutAnswer });
     await world.advance(11 * MINUTE + 20_000);
-    const refused = (await diskOf(world)).lost?.refused;
+    const refused = (await computeDisk(world)).lost?.refused;
     Object.assign(world.volumes, { findSnapshot: pending, listSnapshots: listed });
 
     await world.advance(5 * MINUTE);
 
     expect(refused).toBe("Snapshot limit exceeded");
-    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: false }] });
-    expect((await diskOf(world)).fault ?? "").not.toContain("refused");
+    expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: false }] });
+    expect((await computeDisk(world)).fault ?? "").not.toContain("refused");
   });
 
   test.each(outages)("is still made again after an outage of three hours in its last attempt: %s", async (_, pass) => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(2 * HOUR + 20 * MINUTE);
-    const before = (await diskOf(world)).lost;
+    const before = (await computeDisk(world)).lost;
 
     await pass(world, 3 * HOUR);
     await world.advance(20 * MINUTE);
-    const after = (await diskOf(world)).lost;
+    const after = (await computeDisk(world)).lost;
     world.volumes.failSnapshots(0);
     await world.advance(20 * MINUTE);
 
@@ -373,7 +373,7 @@ describe("a backup that fails after it was recorded", () => {
       { attempt: 3, gaveUp: null },
       { attempt: 3, gaveUp: null },
     ]);
-    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
   });
 
   test.each(outages)("is given up at last, although outages come again and again: %s", async (_, pass) => {
@@ -386,7 +386,7 @@ describe("a backup that fails after it was recorded", () => {
       await world.advance(10 * MINUTE);
     }
 
-    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
   });
 
   test.each(outages)("has not failed because the looks before and after an outage miss it: %s", async (_, pass) => {
@@ -395,17 +395,17 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(2000);
     await requestCancel(world.as("alice"), "one");
     await world.advance(15 * MINUTE);
-    const pending = (await diskOf(world)).snapshots;
+    const pending = (await computeDisk(world)).snapshots;
     const { findSnapshot } = world.volumes;
 
     Object.assign(world.volumes, { findSnapshot: async () => undefined });
-    while ((await diskOf(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
+    while ((await computeDisk(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
     await pass(world, 12 * MINUTE);
     const isOver = missOnce(world, findSnapshot);
     while (!isOver()) await world.advance(1_000);
     await world.advance(2 * HOUR);
 
-    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect((await computeDisk(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
     expect(snapshotsMade(world)).toBe(1);
   });
 
@@ -416,7 +416,7 @@ describe("a backup that fails after it was recorded", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(15 * MINUTE);
     const { findSnapshot } = world.volumes;
-    const gone = (await diskOf(world)).snapshots[0]?.id;
+    const gone = (await computeDisk(world)).snapshots[0]?.id;
     Object.assign(world.volumes, {
       findSnapshot: async (id: string) => (id === gone ? undefined : findSnapshot(id)),
       listSnapshots: async () => [],
@@ -424,7 +424,7 @@ describe("a backup that fails after it was recorded", () => {
 
     await world.advance(MINUTE);
 
-    expect((await diskOf(world)).lost).toMatchObject({ of: gone, gaveUp: null });
+    expect((await computeDisk(world)).lost).toMatchObject({ of: gone, gaveUp: null });
   });
 
   test("loses none of its attempts to the time in which a job that waits has the disk", async () => {
@@ -439,7 +439,7 @@ describe("a backup that fails after it was recorded", () => {
     await requestCancel(world.as("alice"), "two");
     await world.advance(5 * MINUTE);
 
-    const { lost } = await diskOf(world);
+    const { lost } = await computeDisk(world);
 
     expect([phase, lost]).toMatchObject(["queued", { attempt: 2, gaveUp: null }]);
   });
@@ -448,13 +448,13 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(5 * MINUTE);
-    const before = (await diskOf(world)).lost;
+    const before = (await computeDisk(world)).lost;
     await deleteDisk(world.as("alice"), "data");
     await world.advance(5 * HOUR);
     await undeleteDisk(world.as("alice"), "data");
     await world.advance(5 * MINUTE);
 
-    const { lost } = await diskOf(world);
+    const { lost } = await computeDisk(world);
 
     expect([before?.attempt, lost]).toMatchObject([2, { attempt: 2, gaveUp: null }]);
   });
@@ -462,7 +462,7 @@ describe("a backup that fails after it was recorded", () => {
   test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
     const world = await worldOfFailing(3);
     await world.advance(10 * MINUTE);
-    const before = (await diskOf(world)).fault;
+    const before = (await computeDisk(world)).fault;
 
     await submit(world, "two");
     await world.advance(MINUTE);
@@ -471,7 +471,7 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(10 * MINUTE);
 
     expect(before).toMatch(/failed 3 times/);
-    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect(await computeDisk(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
     expect(snapshotsMade(world)).toBe(6);
   });
 
@@ -479,7 +479,7 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     await createEnvironment(world.as("alice"), newEnvironment("two"));
     const { uid, pk, sk } = await world.read("alice", "two");
-    const disk = await diskOf(world);
+    const disk = await computeDisk(world);
     const heldBy = { uid, key: `${pk}|${sk}`, id: "two" };
     await writeRecord(world.ctx, { ...disk, heldBy });
     await world.advance(5 * MINUTE);
@@ -495,13 +495,13 @@ describe("a backup that fails after it was recorded", () => {
     const world = await worldOfFailing(1);
     const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);
-    const { lost } = await diskOf(world);
+    const { lost } = await computeDisk(world);
     back();
 
     const { disk } = await deleteDisk(world.as("alice"), "data");
     await world.table.put({ ...disk, purgeAt: world.clock.now() } as Disk);
     await world.advance(20_000);
-    const claimed = (await diskOf(world)).phase;
+    const claimed = (await computeDisk(world)).phase;
     await world.advance(15 * MINUTE);
 
     expect(lost?.until).toBeGreaterThan(world.clock.now() - 20 * MINUTE);

@@ -3,11 +3,11 @@ import { LISTED_MS, listMaking } from "../../reconciler/making.ts";
 import {
   ATTEMPT_MS,
   CLAIM_MS,
+  countTries,
+  findRefusal,
   MOST_ATTEMPTS,
   nextTry,
   pauseMs,
-  refusalOf,
-  triedOf,
 } from "../../reconciler/snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { changeRecord } from "../../store/write-record.ts";
@@ -25,13 +25,13 @@ import {
   longPending,
   MISSED_MS,
   NO_BACKUPS,
-  tagsOf,
+  snapshotTags,
   VOLUME_GONE_TOO,
   withSnapshot,
   withVolumeSeen,
 } from "../record.ts";
 import { isPutOff, removeSnapshot } from "../removal.ts";
-import { lossOf } from "./source.ts";
+import { findLoss } from "./source.ts";
 
 const CLAIMED_RETRY_MS = 5_000;
 /** Maximum time of an attempt that counts between two answered looks. Pauses after a refusal or a claim are shorter. */
@@ -145,7 +145,7 @@ export function isBackupWanted(disk: Disk): boolean {
 }
 
 /** Returns a warning for readers of the record: why the latest backup is not made, or not yet. */
-export function warningOf(disk: Disk, now: number): string | null {
+export function describeLostBackup(disk: Disk, now: number): string | null {
   const { lost, lostAt, snapshots } = disk;
   if (lostAt !== undefined) return lossWarning(disk, now);
   if (lost?.gaveUp) return lost.gaveUp;
@@ -158,7 +158,7 @@ export function warningOf(disk: Disk, now: number): string | null {
 }
 
 function lossWarning(disk: Disk, now: number): string {
-  const loss = lossOf(disk, now);
+  const loss = findLoss(disk, now);
   if (loss.kind === "origin") return "The snapshot that it was to be made of is gone";
   if (loss.kind === "volume") return "Its volume is gone and there is no backup";
   return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
@@ -208,7 +208,7 @@ async function findLeftover(
   const isWhole = ({ id, state }: VolumeSnapshot) => state !== "failed" && !failed.has(id);
   const mine = left.find((snapshot) => isWhole(snapshot) && snapshot.tags.attempt?.startsWith(`${lost.of}-`));
   if (mine) return mine;
-  return left.some(({ tags }) => tags.attempt === tagOf(lost)) ? "failed" : "nothing";
+  return left.some(({ tags }) => tags.attempt === formatTag(lost)) ? "failed" : "nothing";
 }
 
 /**
@@ -223,8 +223,8 @@ function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeS
 }
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {
-  const attempt = tagOf(lost);
-  const tags = { ...tagsOf(disk, disk.name), attempt };
+  const attempt = formatTag(lost);
+  const tags = { ...snapshotTags(disk, disk.name), attempt };
   const making = listMaking(disk.making, { kind: "snapshot", token: attempt, from: volumeId, at: now });
   return {
     ...later({ ...disk, lost, making }, now, now, "claims its backup"),
@@ -232,7 +232,7 @@ function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Ste
       try {
         await ctx.volumes.createSnapshot(volumeId, tags);
       } catch (error) {
-        const refused = refusalOf(error);
+        const refused = findRefusal(error);
         if (refused !== undefined) await noteRefusal(ctx, disk, lost, refused);
         throw error;
       }
@@ -255,8 +255,8 @@ async function noteRefusal(ctx: WorkerContext, { owner, uid }: Disk, claimed: Lo
   });
 }
 
-function tagOf(lost: LostBackup): string {
-  return `${lost.of}-${triedOf(lost)}`;
+function formatTag(lost: LostBackup): string {
+  return `${lost.of}-${countTries(lost)}`;
 }
 
 function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, gaveUp: string): Step<Disk> {
@@ -266,5 +266,5 @@ function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, g
 
 /** Returns a step that writes this record, due at `dueAt`. */
 export function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
-  return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, notify: [], log };
+  return { record: { ...disk, attempts: 0, fault: describeLostBackup(disk, now), dueAt }, notify: [], log };
 }

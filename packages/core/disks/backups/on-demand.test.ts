@@ -25,7 +25,7 @@ const alice = () => world.as("alice");
 async function begin(id: string, disk = "data"): Promise<void> {
   await createEnvironment(alice(), newEnvironment(id, { disk, gpus: 1 }));
   await world.advance(3_000);
-  const { volume } = await diskOf(disk);
+  const { volume } = await computeDisk(disk);
   if (volume) world.volumes.write(volume.id, id);
 }
 
@@ -39,12 +39,12 @@ async function use(id: string, disk = "data"): Promise<void> {
   await end(id);
 }
 
-async function diskOf(name = "data"): Promise<Disk> {
+async function computeDisk(name = "data"): Promise<Disk> {
   return (await getDisk(alice(), name)).disk;
 }
 
 async function onDemand(name = "data"): Promise<string[]> {
-  return (await diskOf(name)).snapshots.filter((snapshot) => snapshot.onDemand).map(({ id }) => id);
+  return (await computeDisk(name)).snapshots.filter((snapshot) => snapshot.onDemand).map(({ id }) => id);
 }
 
 async function outcome(operation: string, name = "data"): Promise<[string, string | null]> {
@@ -77,7 +77,7 @@ describe("a snapshot on demand of a free disk", () => {
       snapshot,
     });
     expect(await onDemand()).toHaveLength(1);
-    expect(world.volumes.contentOf((await diskOf("copy")).volume?.id ?? "")?.content).toBe("first");
+    expect(world.volumes.findContent((await computeDisk("copy")).volume?.id ?? "")?.content).toBe("first");
   });
 
   test("is one for each idempotency key, and its repeat is answered with what became of it", async () => {
@@ -146,7 +146,7 @@ describe("a snapshot on demand of a disk in use", () => {
     const done = await outcome(operation);
     await end("job");
 
-    const { snapshots, lost } = await diskOf();
+    const { snapshots, lost } = await computeDisk();
     expect([phase, done, lost]).toEqual(["active", ["completed", null], undefined]);
     expect(snapshots.map((snapshot) => snapshot.onDemand === true)).toEqual([true, false]);
   });
@@ -198,10 +198,10 @@ describe("a request for a snapshot is refused", () => {
 
   test("while twenty other disks of the user have one", async () => {
     await use("job", "data");
-    const { volume } = await diskOf();
+    const { volume } = await computeDisk();
     for (let n = 0; n < 20; n++) {
       await createDisk(alice(), { name: `d${n}`, sizeGb: 10 });
-      const disk = await diskOf(`d${n}`);
+      const disk = await computeDisk(`d${n}`);
       const snapshotRequest = { operation: `op-${n}`, at: world.clock.now(), attempt: 0, until: null };
       await world.table.put({ ...disk, phase: "available", volume, operations: [], snapshotRequest } as typeof disk);
     }
@@ -217,7 +217,7 @@ describe("a request for a snapshot is refused", () => {
     await expect(requestSnapshot(alice(), "empty")).rejects.toThrow("Disk 'empty' is empty: no job has used it yet");
     await deleteDisk(alice(), "data");
     await expect(requestSnapshot(alice(), "data")).rejects.toThrow("Disk 'data' is marked for deletion");
-    const disk = await diskOf();
+    const disk = await computeDisk();
     await world.table.put({ ...disk, phase: "purging" } as Disk);
     await expect(requestSnapshot(alice(), "data")).rejects.toThrow("Disk 'data' not found");
   });
@@ -241,7 +241,7 @@ describe("an open request for a snapshot", () => {
     await world.advance(10_000);
     await requestCancel(alice(), "job");
     await world.advance(MINUTE);
-    const { uid, owner } = await diskOf();
+    const { uid, owner } = await computeDisk();
     await deleteDisk(alice(), "data");
     for (let hours = 0; hours < 30; hours++) {
       world.clock.advance(HOUR);
@@ -291,14 +291,14 @@ describe("an open request for a snapshot", () => {
     const operation = await request();
     await world.advance(HOUR);
 
-    const { lost, snapshots } = await diskOf();
+    const { lost, snapshots } = await computeDisk();
     expect(await outcome(operation)).toEqual(["failed", "It failed 3 times"]);
     expect([lost, snapshots.length]).toEqual([undefined, 1]);
   });
 
   test("fails when its volume is gone", async () => {
     await use("first");
-    world.volumes.loseVolume((await diskOf()).volume?.id ?? "");
+    world.volumes.loseVolume((await computeDisk()).volume?.id ?? "");
     const operation = await request();
     await world.advance(HOUR);
 
@@ -345,7 +345,7 @@ describe("retention", () => {
     }
     for (let n = 1; n <= 4; n++) await use(`after-${n}`);
 
-    const { snapshots } = await diskOf();
+    const { snapshots } = await computeDisk();
     const kinds = snapshots.map(({ onDemand: input }) => (input ? "asked" : "backup"));
     expect(kinds).toEqual([...Array(5).fill("asked"), ...Array(3).fill("backup")]);
     expect(replaced.slice(0, 5)).toEqual(Array(5).fill(undefined));

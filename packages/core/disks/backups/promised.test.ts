@@ -22,7 +22,7 @@ let source: string;
 async function begin(id: string, disk: string, text?: string): Promise<void> {
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk }));
   await world.advance(2_000);
-  const { volume } = await diskOf(disk);
+  const { volume } = await computeDisk(disk);
   if (volume && text !== undefined) world.volumes.write(volume.id, text);
 }
 
@@ -36,16 +36,16 @@ async function use(id: string, disk = "data"): Promise<void> {
   await end(id);
 }
 
-async function diskOf(name: string): Promise<Disk> {
+async function computeDisk(name: string): Promise<Disk> {
   return (await getDisk(world.as("alice"), name)).disk;
 }
 
-async function contentOf(name: string): Promise<string | undefined> {
-  return world.volumes.contentOf((await diskOf(name)).volume?.id ?? "")?.content;
+async function findContent(name: string): Promise<string | undefined> {
+  return world.volumes.findContent((await computeDisk(name)).volume?.id ?? "")?.content;
 }
 
-async function loseVolumeOf(name: string): Promise<void> {
-  world.volumes.loseVolume((await diskOf(name)).volume?.id ?? "");
+async function getLoseVolume(name: string): Promise<void> {
+  world.volumes.loseVolume((await computeDisk(name)).volume?.id ?? "");
 }
 
 function restore(newName: string, snapshotId = source) {
@@ -63,7 +63,7 @@ async function pass(ms: number): Promise<void> {
 
 /** Marks a snapshot of `data` as one look that missed it, so long ago. */
 async function miss(id: string, ageMs: number): Promise<void> {
-  const disk = await diskOf("data");
+  const disk = await computeDisk("data");
   const missedAt = world.clock.now() - ageMs;
   const snapshots = disk.snapshots.map((snapshot) => (snapshot.id === id ? { ...snapshot, missedAt } : snapshot));
   await edit({ ...disk, snapshots });
@@ -77,7 +77,7 @@ async function edit(record: Disk | Environment): Promise<void> {
 beforeEach(async () => {
   world = await memoryWorld();
   for (const id of ["first", "second"]) await use(id);
-  source = (await diskOf("data")).snapshots[0]?.id ?? "";
+  source = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
 describe("a snapshot that another disk was promised", () => {
@@ -85,14 +85,14 @@ describe("a snapshot that another disk was promised", () => {
     await restore("before");
     await miss(source, 60 * MINUTE);
 
-    const second = (await diskOf("data")).snapshots[1]?.id ?? "";
+    const second = (await computeDisk("data")).snapshots[1]?.id ?? "";
     await restore("other", second);
-    const restores = (await diskOf("data")).restores;
+    const restores = (await computeDisk("data")).restores;
     for (const id of ["third", "fourth", "fifth"]) await use(id);
     await begin("reader", "before");
 
     expect(restores).toMatchObject([{ snapshot: source }, { snapshot: second }]);
-    expect(await contentOf("before")).toBe("first");
+    expect(await findContent("before")).toBe("first");
   });
 });
 
@@ -101,50 +101,50 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     await restore("before");
     await begin("opener", "before");
     await withoutRun("opener");
-    await loseVolumeOf("before");
+    await getLoseVolume("before");
 
     await begin("early", "before");
     const waits = (await world.read("alice", "early")).reason;
     await world.advance(GONE);
 
     expect(waits).toBe("The volume of disk 'before' is not to be seen; it is looked for again");
-    expect(await contentOf("before")).toBe("first");
-    expect((await diskOf("before")).lostAt).toBeUndefined();
+    expect(await findContent("before")).toBe("first");
+    expect((await computeDisk("before")).lostAt).toBeUndefined();
   });
 
   test("is lost where one may have, in words that say what to do, and the snapshot waits for that", async () => {
     await restore("before");
     await begin("writer", "before", "work");
-    await loseVolumeOf("before");
+    await getLoseVolume("before");
     await end("writer");
     await world.advance(GONE);
     await begin("reader", "before");
     await world.advance(GONE);
     const { phase, end: ended } = await world.read("alice", "reader");
-    const { fault } = await diskOf("before");
+    const { fault } = await computeDisk("before");
     for (const id of ["third", "fourth", "fifth"]) await use(id);
 
     await restore("again");
     await begin("again-1", "again");
 
-    const until = utcText(Number((await diskOf("before")).lostAt) + 30 * DAY);
+    const until = utcText(Number((await computeDisk("before")).lostAt) + 30 * DAY);
     const words = "Its volume is gone; restore its snapshot";
     expect([phase, fault]).toEqual(["failed", `${words} ${source} under another name until ${until}`]);
     expect(ended.outcome?.reason).toBe(
       `Disk 'before' is lost: its volume is gone; restore its snapshot under another name until ${until}`,
     );
-    expect(await contentOf("again")).toBe("first");
+    expect(await findContent("again")).toBe("first");
   });
 
   test("keeps that snapshot for thirty days after it was lost, and no longer", async () => {
     await restore("before");
     await begin("writer", "before", "work");
-    await loseVolumeOf("before");
+    await getLoseVolume("before");
     await end("writer");
     await world.advance(GONE);
     const kept: boolean[] = [];
     for (const days of [29, 31]) {
-      await edit({ ...(await diskOf("before")), lostAt: world.clock.now() - days * DAY });
+      await edit({ ...(await computeDisk("before")), lostAt: world.clock.now() - days * DAY });
       for (const n of [1, 2, 3, 4]) await use(`later-${days}-${n}`);
       kept.push(world.volumes.snapshotIds().includes(source));
     }
@@ -155,12 +155,12 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
   test("is lost, and its thirty days begin, though no job ever opens it again", async () => {
     await restore("before");
     await begin("writer", "before", "work");
-    await loseVolumeOf("before");
+    await getLoseVolume("before");
     await end("writer");
 
     await world.advance(2 * GONE);
 
-    const { lostAt, fault } = await diskOf("before");
+    const { lostAt, fault } = await computeDisk("before");
     const until = utcText(Number(lostAt) + 30 * DAY);
     expect(fault).toBe(`Its volume is gone; restore its snapshot ${source} under another name until ${until}`);
   });
@@ -170,13 +170,13 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await use("writer", "before");
     await pass(DAY);
-    const { fault: kept, lostAt: early, snapshots } = await diskOf("before");
-    await loseVolumeOf("before");
+    const { fault: kept, lostAt: early, snapshots } = await computeDisk("before");
+    await getLoseVolume("before");
 
     await pass(DAY);
     await world.advance(GONE);
 
-    const { lostAt, fault } = await diskOf("before");
+    const { lostAt, fault } = await computeDisk("before");
     expect([snapshots, kept, early]).toEqual([[], expect.stringContaining("the volume itself is kept"), undefined]);
     expect(fault).toBe(
       `Its volume is gone; restore its snapshot ${source} under another name until ${utcText(Number(lostAt) + 30 * DAY)}`,
@@ -188,35 +188,35 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await use("writer", "before");
     await pass(2 * DAY);
-    const there = await diskOf("before");
+    const there = await computeDisk("before");
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async () => undefined });
     await pass(DAY);
     await world.advance(GONE);
-    const { lostAt } = await diskOf("before");
+    const { lostAt } = await computeDisk("before");
     Object.assign(world.volumes, { findVolume });
     await pass(DAY);
 
-    const found = await diskOf("before");
+    const found = await computeDisk("before");
     expect([there.lostAt, lostAt, found.lostAt]).toEqual([undefined, expect.any(Number), undefined]);
   });
 
   test("speaks of that snapshot no more after the thirty days", async () => {
     await restore("before");
     await begin("writer", "before", "work");
-    await loseVolumeOf("before");
+    await getLoseVolume("before");
     await end("writer");
     await world.advance(GONE);
     await begin("early", "before");
     await world.advance(GONE);
-    const lost = await diskOf("before");
+    const lost = await computeDisk("before");
     await edit({ ...lost, lostAt: world.clock.now() - 30 * DAY, dueAt: world.clock.now() });
     await world.advance(MINUTE);
     await begin("late", "before");
     await world.advance(GONE);
 
     const { end: ended } = await world.read("alice", "late");
-    expect([(await diskOf("before")).fault, ended.outcome?.reason]).toEqual([
+    expect([(await computeDisk("before")).fault, ended.outcome?.reason]).toEqual([
       "Its volume is gone and there is no backup",
       "Disk 'before' is lost: its volume is gone and there is no backup; delete or rename it",
     ]);
@@ -226,7 +226,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
 describe("a backup that is to be thinned out", () => {
   test("goes although each look comes long after the one before", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
-    const { pk, sk } = await diskOf("data");
+    const { pk, sk } = await computeDisk("data");
 
     for (let passes = 0; passes < 2; passes++) {
       world.clock.advance(5 * MINUTE);
@@ -234,12 +234,12 @@ describe("a backup that is to be thinned out", () => {
     }
 
     expect(world.volumes.snapshotIds()).not.toContain(source);
-    expect((await diskOf("data")).snapshots).toHaveLength(3);
+    expect((await computeDisk("data")).snapshots).toHaveLength(3);
   });
 
   test("goes although whoever claimed it died before it was removed", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
-    const disk = await diskOf("data");
+    const disk = await computeDisk("data");
     const removingUntil = world.clock.now() - 1;
     const snapshots = disk.snapshots.map((snapshot) =>
       snapshot.id === source ? { ...snapshot, removingUntil } : snapshot,
@@ -249,13 +249,13 @@ describe("a backup that is to be thinned out", () => {
     await world.advance(MINUTE);
 
     expect(world.volumes.snapshotIds()).not.toContain(source);
-    expect((await diskOf("data")).snapshots.map(({ id }) => id)).not.toContain(source);
+    expect((await computeDisk("data")).snapshots.map(({ id }) => id)).not.toContain(source);
   });
 });
 
 /** A backup of `data` that a job left, which nobody has looked at since. */
 async function createSnapshot(attempt: string): Promise<void> {
-  const disk = await diskOf("data");
+  const disk = await computeDisk("data");
   const tags = { name: "data", disk: disk.uid, attempt };
   world.clock.advance(1000);
   const { id, at } = await world.volumes.createSnapshot(disk.volume?.id ?? "", tags);

@@ -24,35 +24,35 @@ async function cancel(world: MemoryWorld, id: string): Promise<void> {
   await world.advance(10_000);
 }
 
-async function diskOf(world: MemoryWorld): Promise<Disk> {
+async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
-async function volumeOf(world: MemoryWorld): Promise<string> {
-  return (await diskOf(world)).volume?.id ?? "";
+async function getVolume(world: MemoryWorld): Promise<string> {
+  return (await computeDisk(world)).volume?.id ?? "";
 }
 
 /** A job that writes its own name on the disk and ends. */
 async function use(world: MemoryWorld, id: string): Promise<void> {
   await submit(world, id);
-  world.volumes.write(await volumeOf(world), id);
+  world.volumes.write(await getVolume(world), id);
   await cancel(world, id);
 }
 
 async function loseVolume(world: MemoryWorld): Promise<void> {
-  world.volumes.loseVolume(await volumeOf(world));
+  world.volumes.loseVolume(await getVolume(world));
 }
 
-async function reasonsOf(world: MemoryWorld, id: string): Promise<(string | null)[]> {
+async function listReasons(world: MemoryWorld, id: string): Promise<(string | null)[]> {
   return (await world.read("alice", id)).events.timeline.map(({ reason }) => reason);
 }
 
 async function contentNow(world: MemoryWorld): Promise<unknown> {
-  return world.volumes.contentOf(await volumeOf(world));
+  return world.volumes.findContent(await getVolume(world));
 }
 
-async function backupsOf(world: MemoryWorld): Promise<{ id: string; at: number }[]> {
-  return (await diskOf(world)).snapshots.map(({ id, at }) => ({ id, at }));
+async function listBackups(world: MemoryWorld): Promise<{ id: string; at: number }[]> {
+  return (await computeDisk(world)).snapshots.map(({ id, at }) => ({ id, at }));
 }
 
 /** Three jobs have used the disk, and its volume is old enough to be believed gone when it is. */
@@ -73,12 +73,12 @@ describe("a disk whose volume is gone", () => {
       throw new Error("timed out");
     };
     await submit(world, "four");
-    world.volumes.write(await volumeOf(world), "four");
+    world.volumes.write(await getVolume(world), "four");
     Object.assign(world.volumes, { createSnapshot: lossy });
     await cancel(world, "four");
     await world.advance(GONE);
     const newest = world.volumes.snapshotIds().at(-1);
-    const backedUp = (await backupsOf(world)).at(-1)?.id;
+    const backedUp = (await listBackups(world)).at(-1)?.id;
 
     await submit(world, "five");
     await world.advance(GONE);
@@ -90,7 +90,7 @@ describe("a disk whose volume is gone", () => {
 
   test("gets back what its newest backup holds, and the timeline says from which point in time", async () => {
     const world = await worldOfThree();
-    const newest = (await backupsOf(world)).at(-1);
+    const newest = (await listBackups(world)).at(-1);
     await loseVolume(world);
 
     await submit(world, "four");
@@ -98,12 +98,12 @@ describe("a disk whose volume is gone", () => {
 
     expect(await contentNow(world)).toEqual({ content: "three", from: newest?.id });
     expect((await world.read("alice", "four")).phase).toBe("active");
-    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
+    expect(await listReasons(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
   });
 
   test("gets its newest backup though one look does not see that", async () => {
     const world = await worldOfThree();
-    const newest = (await backupsOf(world)).at(-1)?.id;
+    const newest = (await listBackups(world)).at(-1)?.id;
     await loseVolume(world);
     const { findSnapshot } = world.volumes;
     const from = world.clock.now() + 9 * MINUTE;
@@ -117,7 +117,11 @@ describe("a disk whose volume is gone", () => {
     await world.advance(GONE + 3 * MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "three", from: newest });
-    expect((await diskOf(world)).snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
+    expect((await computeDisk(world)).snapshots.map(({ missedAt }) => missedAt)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   test("gets the newest completed backup where the newest of all failed", async () => {
@@ -126,7 +130,7 @@ describe("a disk whose volume is gone", () => {
       await use(world, id);
       await world.advance(2 * MINUTE);
     }
-    const second = (await backupsOf(world)).at(-1);
+    const second = (await listBackups(world)).at(-1);
     await world.advance(LISTED);
     world.volumes.failSnapshotsLater(1);
     await use(world, "three");
@@ -136,7 +140,7 @@ describe("a disk whose volume is gone", () => {
     await world.advance(GONE + 3 * MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
-    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
+    expect(await listReasons(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
   });
 
   test("waits for its newest backup where that is still pending, and then gets it", async () => {
@@ -160,7 +164,7 @@ describe("a disk whose volume is gone", () => {
   test("gets the next newest backup where the newest was deleted outside, which the log tells", async () => {
     const log = recordingLog();
     const world = await worldOfThree({ log });
-    const [, second, newest] = await backupsOf(world);
+    const [, second, newest] = await listBackups(world);
     world.volumes.loseSnapshot(newest?.id ?? "");
     await loseVolume(world);
 
@@ -171,14 +175,14 @@ describe("a disk whose volume is gone", () => {
     expect(log.lines).toContainEqual({
       level: "error",
       event: "a backup is gone",
-      fields: { disk: (await diskOf(world)).uid, snapshot: newest?.id },
+      fields: { disk: (await computeDisk(world)).uid, snapshot: newest?.id },
     });
   });
 
   test("is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason", async () => {
     const world = await worldOfThree();
     const { findVolume, findSnapshot } = world.volumes;
-    const volume = await volumeOf(world);
+    const volume = await getVolume(world);
     Object.assign(world.volumes, { findVolume: async () => undefined, findSnapshot: async () => undefined });
 
     await submit(world, "four");
@@ -200,9 +204,9 @@ describe("a disk whose volume is gone", () => {
       "failed",
       `Not ready after 30 minutes, at step disk: ${second}`,
     ]);
-    expect(await volumeOf(world)).toBe(volume);
+    expect(await getVolume(world)).toBe(volume);
     expect((await world.read("alice", "five")).phase).toBe("active");
-    expect((await backupsOf(world)).length).toBe(3);
+    expect((await listBackups(world)).length).toBe(3);
   });
 
   test("is lost, and no job waits for it, where the record names only snapshots that failed and cannot be removed", async () => {
@@ -211,7 +215,7 @@ describe("a disk whose volume is gone", () => {
     Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
     await use(world, "one");
     await world.advance(LISTED + LISTED);
-    const { snapshots } = await diskOf(world);
+    const { snapshots } = await computeDisk(world);
     await loseVolume(world);
 
     await submit(world, "two");
@@ -227,7 +231,7 @@ describe("a disk whose volume is gone", () => {
     const log = recordingLog();
     const world = await memoryWorld({ log });
     await submit(world, "one");
-    world.volumes.write(await volumeOf(world), "one");
+    world.volumes.write(await getVolume(world), "one");
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async () => undefined });
     await cancel(world, "one");
@@ -236,7 +240,7 @@ describe("a disk whose volume is gone", () => {
     await submit(world, "two");
     await world.advance(MINUTE);
     const ended = await world.read("alice", "two");
-    const lost = await diskOf(world);
+    const lost = await computeDisk(world);
     Object.assign(world.volumes, { findVolume });
     await submit(world, "three");
     await world.advance(MINUTE);
@@ -245,7 +249,7 @@ describe("a disk whose volume is gone", () => {
     expect([ended.phase, ended.end.outcome?.reason]).toEqual(["failed", reason]);
     expect([lost.fault, lost.lostAt]).toEqual(["Its volume is gone and there is no backup", expect.any(Number)]);
     expect(log.lines.filter(({ event }) => event === "disk lost")).toHaveLength(1);
-    expect((await diskOf(world)).lostAt).toBeUndefined();
+    expect((await computeDisk(world)).lostAt).toBeUndefined();
     expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
   });
 
@@ -258,45 +262,45 @@ describe("a disk whose volume is gone", () => {
     await world.advance(GONE);
     await submit(world, "two");
     await world.advance(MINUTE);
-    const lost = await diskOf(world);
+    const lost = await computeDisk(world);
 
     Object.assign(world.volumes, { findVolume });
     await world.advance(60 * MINUTE);
 
-    const { lostAt, volumeMissedAt, fault } = await diskOf(world);
+    const { lostAt, volumeMissedAt, fault } = await computeDisk(world);
     expect(lost).toMatchObject({ lostAt: expect.any(Number), fault: "Its volume is gone and there is no backup" });
     expect([lostAt, volumeMissedAt, fault]).toEqual([undefined, undefined, null]);
   });
 
   test("goes on naming the volume that a backup took the place of, for it may be seen again", async () => {
     const world = await worldOfThree();
-    const before = await volumeOf(world);
+    const before = await getVolume(world);
     await loseVolume(world);
 
     await submit(world, "four");
     await world.advance(GONE);
 
-    const { supersededVolumes, volumeMissedAt } = await diskOf(world);
+    const { supersededVolumes, volumeMissedAt } = await computeDisk(world);
     expect([supersededVolumes, volumeMissedAt]).toEqual([[before], undefined]);
   });
 
   test("leaves that volume alone also where it is seen again while its own making is still looked for", async () => {
     const world = await worldOfThree();
-    const before = await volumeOf(world);
+    const before = await getVolume(world);
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async (id: string) => (id === before ? undefined : findVolume(id)) });
     await submit(world, "four");
     await world.advance(GONE);
-    const { zone = "" } = (await diskOf(world)).volume ?? {};
+    const { zone = "" } = (await computeDisk(world)).volume ?? {};
     const tokens = world.volumes.existing().flatMap(({ id, token = "" }) => (id === before ? [token] : []));
     const at = world.clock.now() - LISTED;
     const making = tokens.map((token) => ({ kind: "volume", token, zone, sizeGb: 10, from: null, at }) as const);
-    const disk = { ...(await diskOf(world)), making, dueAt: world.clock.now() };
+    const disk = { ...(await computeDisk(world)), making, dueAt: world.clock.now() };
     await world.table.put(disk);
 
     await reconcile(world.ctx, { look: keyText(disk) });
 
-    const { supersededVolumes, making: left } = await diskOf(world);
+    const { supersededVolumes, making: left } = await computeDisk(world);
     expect([tokens.length, supersededVolumes, left]).toEqual([1, [before], []]);
     expect(world.volumes.volumeIds()).toContain(before);
   });
@@ -321,7 +325,7 @@ describe("a disk whose volume is gone", () => {
     await world.advance(GONE);
 
     expect(died).toBe(true);
-    expect((await reasonsOf(world, "four")).filter((reason) => reason?.includes("restored"))).toHaveLength(1);
+    expect((await listReasons(world, "four")).filter((reason) => reason?.includes("restored"))).toHaveLength(1);
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 });
@@ -329,7 +333,7 @@ describe("a disk whose volume is gone", () => {
 describe("a volume that exists", () => {
   test("is used, with what was written after the newest backup, and never restored over", async () => {
     const world = await worldOfThree();
-    world.volumes.write(await volumeOf(world), "written after the backup");
+    world.volumes.write(await getVolume(world), "written after the backup");
 
     await submit(world, "four");
     await world.advance(MINUTE);
@@ -349,7 +353,7 @@ describe("a volume that exists", () => {
     await world.advance(MINUTE);
 
     expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
-    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+    expect((await computeDisk(world)).volumeMissedAt).toBeUndefined();
   });
 
   test("is used although two readings did not show it that a worker asleep for longer than ten minutes made", async () => {
@@ -371,11 +375,11 @@ describe("a volume that exists", () => {
 
   test("is used although two readings, days apart, did not show it", async () => {
     const world = await worldOfThree();
-    const before = await volumeOf(world);
+    const before = await getVolume(world);
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async () => undefined });
     await submit(world, "four");
-    const missed = await diskOf(world);
+    const missed = await computeDisk(world);
     Object.assign(world.volumes, { findVolume });
     await cancel(world, "four");
     await world.advance(3 * 24 * 60 * MINUTE);
@@ -388,14 +392,14 @@ describe("a volume that exists", () => {
 
     expect(missed.volumeMissedAt).toEqual(expect.any(Number));
     expect(input).toBeGreaterThan(1);
-    expect([await volumeOf(world), (await diskOf(world)).supersededVolumes]).toEqual([before, undefined]);
+    expect([await getVolume(world), (await computeDisk(world)).supersededVolumes]).toEqual([before, undefined]);
     expect((await world.read("alice", "five")).phase).toBe("active");
   });
 
   test("is used by the next job although it is listed only minutes after it was made", async () => {
     const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
     await submit(world, "one");
-    world.volumes.write(await volumeOf(world), "one");
+    world.volumes.write(await getVolume(world), "one");
     await cancel(world, "one");
     await world.advance(30 * MINUTE);
 
@@ -404,24 +408,24 @@ describe("a volume that exists", () => {
 
     expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
     expect(world.volumes.volumeIds()).toHaveLength(1);
-    expect((await backupsOf(world)).length).toBeGreaterThan(0);
+    expect((await listBackups(world)).length).toBeGreaterThan(0);
   });
 });
 
 test("a backup that is not to be seen does not count, and does again once it is", async () => {
   const world = await worldOfThree();
   const { findSnapshot } = world.volumes;
-  const last = (await backupsOf(world)).at(-1)?.id;
+  const last = (await listBackups(world)).at(-1)?.id;
   Object.assign(world.volumes, {
     findSnapshot: async (id: string) => (id === last ? undefined : findSnapshot(id)),
   });
 
   await world.advance(25 * 60 * MINUTE);
-  const missing = seenBackups(await diskOf(world)).length;
+  const missing = seenBackups(await computeDisk(world)).length;
   Object.assign(world.volumes, { findSnapshot });
   await world.advance(25 * 60 * MINUTE);
 
-  expect([missing, seenBackups(await diskOf(world)).length]).toEqual([2, 3]);
+  expect([missing, seenBackups(await computeDisk(world)).length]).toEqual([2, 3]);
 });
 
 test("a backup that one look did not see is looked for again within minutes, not at the next day's look", async () => {
@@ -433,7 +437,7 @@ test("a backup that one look did not see is looked for again within minutes, not
   while (missed === 0) await world.advance(60 * MINUTE);
   await world.advance(3 * MINUTE);
 
-  const { snapshots } = await diskOf(world);
+  const { snapshots } = await computeDisk(world);
 
   expect(missed).toBeGreaterThan(3);
   expect(snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
@@ -445,11 +449,11 @@ describe("thinning", () => {
     const made: { id: string; at: number }[] = [];
     for (const id of ["one", "two", "three", "four", "five"]) {
       await use(world, id);
-      made.push(...(await backupsOf(world)).slice(-1));
+      made.push(...(await listBackups(world)).slice(-1));
       await world.advance(MINUTE);
     }
 
-    const kept = await backupsOf(world);
+    const kept = await listBackups(world);
 
     expect(new Set(made.map(({ at }) => at)).size).toBe(5);
     expect(kept).toEqual(made.slice(2));
@@ -458,20 +462,20 @@ describe("thinning", () => {
 
   test("counts only backups that still exist, so that one that was deleted outside takes no other with it", async () => {
     const world = await worldOfThree();
-    const [first, second, third] = await backupsOf(world);
+    const [first, second, third] = await listBackups(world);
     world.volumes.loseSnapshot(third?.id ?? "");
 
     await use(world, "four");
     await world.advance(MINUTE);
 
-    const fourth = (await backupsOf(world)).at(-1);
+    const fourth = (await listBackups(world)).at(-1);
     expect(world.volumes.snapshotIds()).toEqual([first?.id, second?.id, fourth?.id]);
   });
 
   test("keeps the backup that a restore is being made from, however many newer ones there are", async () => {
     const world = await memoryWorld();
     await use(world, "one");
-    const [source] = await backupsOf(world);
+    const [source] = await listBackups(world);
     await world.advance(LISTED);
     await loseVolume(world);
     await submit(world, "two");

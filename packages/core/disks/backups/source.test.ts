@@ -21,7 +21,7 @@ let source: string;
 async function begin(id: string, disk: string): Promise<void> {
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk }));
   await world.advance(2_000);
-  const { volume } = await diskOf(disk);
+  const { volume } = await computeDisk(disk);
   if (volume && id !== "reader") world.volumes.write(volume.id, id);
 }
 
@@ -31,7 +31,7 @@ async function use(id: string, disk = "data"): Promise<void> {
   await world.advance(10_000);
 }
 
-async function diskOf(name: string): Promise<Disk> {
+async function computeDisk(name: string): Promise<Disk> {
   return (await getDisk(world.as("alice"), name)).disk;
 }
 
@@ -43,7 +43,7 @@ function restore(uid = world.ctx.ids.uid()) {
 beforeEach(async () => {
   world = await memoryWorld({ settings: { diskRetentionDays: RETENTION / (24 * 60 * MINUTE) } });
   for (const id of ["first", "second"]) await use(id);
-  source = (await diskOf("data")).snapshots[0]?.id ?? "";
+  source = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
 describe("a disk whose snapshot is gone before it has a volume", () => {
@@ -55,7 +55,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     const waits = (await world.read("alice", "reader")).reason;
     await world.advance(GONE);
     const { phase, end } = await world.read("alice", "reader");
-    const { fault, volume } = await diskOf("before");
+    const { fault, volume } = await computeDisk("before");
     await use("third");
 
     expect(waits).toBe("The snapshot that disk 'before' is to be made of is not to be seen; it is looked for again");
@@ -65,7 +65,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     ]);
     expect([fault, volume]).toEqual(["The snapshot that it was to be made of is gone", null]);
     expect(world.volumes.volumeIds()).toHaveLength(1);
-    expect((await diskOf("data")).restores).toMatchObject([{ snapshot: source }]);
+    expect((await computeDisk("data")).restores).toMatchObject([{ snapshot: source }]);
   });
 
   test("gets it all the same where it comes back, however many backups were made meanwhile", async () => {
@@ -73,7 +73,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     world.volumes.hideSnapshot(source, 20 * MINUTE);
     await begin("reader", "before");
     await world.advance(GONE);
-    const { lostAt } = await diskOf("before");
+    const { lostAt } = await computeDisk("before");
     for (const id of ["third", "fourth"]) await use(id);
     await world.advance(10 * MINUTE);
     for (const id of ["fifth", "sixth"]) await use(id);
@@ -81,18 +81,18 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     await begin("reader-2", "before");
 
     expect(lostAt).toEqual(expect.any(Number));
-    const { volume } = await diskOf("before");
-    expect(world.volumes.contentOf(volume?.id ?? "")?.from).toBe(source);
+    const { volume } = await computeDisk("before");
+    expect(world.volumes.findContent(volume?.id ?? "")?.from).toBe(source);
   });
 
   test("is no more lost where only its volume was refused when that came back", async () => {
     await restore();
-    const lost = { ...(await diskOf("before")), lostAt: world.clock.now(), dueAt: world.clock.now() };
+    const lost = { ...(await computeDisk("before")), lostAt: world.clock.now(), dueAt: world.clock.now() };
     await world.table.put(lost);
 
     await world.advance(2 * MINUTE);
 
-    const { lostAt, fault } = await diskOf("before");
+    const { lostAt, fault } = await computeDisk("before");
     expect([lostAt, fault]).toEqual([undefined, null]);
   });
 
@@ -102,10 +102,10 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     Object.assign(world.volumes, { findSnapshot: async () => undefined });
     await begin("reader", "before");
     await world.advance(GONE);
-    const lost = await diskOf("before");
+    const lost = await computeDisk("before");
     Object.assign(world.volumes, { findSnapshot });
     await world.advance(60 * MINUTE);
-    const found = await diskOf("before");
+    const found = await computeDisk("before");
     await begin("reader-2", "before");
 
     expect(lost.lostAt).toEqual(expect.any(Number));
@@ -114,7 +114,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
       expect.not.objectContaining({ missedAt: expect.any(Number) }),
       null,
     ]);
-    expect((await diskOf("before")).restored?.by).toBe((await world.read("alice", "reader-2")).uid);
+    expect((await computeDisk("before")).restored?.by).toBe((await world.read("alice", "reader-2")).uid);
   });
 
   test("keeps the disk of that snapshot from its purge no longer, though nobody ever used it", async () => {
@@ -124,8 +124,8 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
 
     await world.advance(RETENTION + 2 * 60 * MINUTE);
 
-    await expect(diskOf("data")).rejects.toThrow("Disk 'data' not found");
-    expect((await diskOf("before")).phase).toBe("available");
+    await expect(computeDisk("data")).rejects.toThrow("Disk 'data' not found");
+    expect((await computeDisk("before")).phase).toBe("available");
   });
 });
 
@@ -145,13 +145,13 @@ describe("a restore whose request died before its disk had a name", () => {
     await expect(restore()).rejects.toThrow("died");
     revive();
     await use("third");
-    const [noted] = (await diskOf("data")).restores ?? [];
+    const [noted] = (await computeDisk("data")).restores ?? [];
 
     await world.advance(16 * MINUTE);
     for (const id of ["fourth", "fifth"]) await use(id);
 
     expect(noted?.snapshot).toBe(source);
-    expect((await diskOf("data")).restores).toBeUndefined();
+    expect((await computeDisk("data")).restores).toBeUndefined();
     expect(world.volumes.snapshotIds()).not.toContain(source);
   });
 
@@ -167,7 +167,7 @@ describe("a restore whose request died before its disk had a name", () => {
     await restore(uid);
     await begin("reader", "before");
 
-    const { volume } = await diskOf("before");
-    expect(world.volumes.contentOf(volume?.id ?? "")?.content).toBe("first");
+    const { volume } = await computeDisk("before");
+    expect(world.volumes.findContent(volume?.id ?? "")?.content).toBe("first");
   });
 });

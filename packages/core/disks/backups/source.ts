@@ -11,7 +11,7 @@ const KEPT_LOST_MS = 30 * DAY_MS;
  * longer depends on a source.
  */
 export async function seekSource(ctx: Context<"volumes">, disk: Disk): Promise<Disk> {
-  const source = originOf(disk);
+  const source = findOrigin(disk);
   if (!source) return disk;
   const found = await ctx.volumes.findSnapshot(source.id);
   if (found?.state === "completed") return { ...disk, source: { ...source, ...NOT_MISSED }, lostAt: undefined };
@@ -23,7 +23,7 @@ export async function seekSource(ctx: Context<"volumes">, disk: Disk): Promise<D
  * Returns the source of the next volume: another disk's backup, unless the disk has a volume, a backup, or data from a
  * run. Data must never be replaced silently by the original content.
  */
-export function originOf(disk: Disk): DiskSource | undefined {
+export function findOrigin(disk: Disk): DiskSource | undefined {
   const { volume, volumeMissedAt, source, written, lost, snapshots } = disk;
   const isSeen = volume !== null && volumeMissedAt === undefined;
   return isSeen || written || lost || snapshots.some(mayHold) ? undefined : source;
@@ -47,8 +47,8 @@ export type Loss =
   | { readonly kind: "work"; readonly snapshot: string; readonly until: number };
 
 /** Returns the loss of a disk, found now or earlier. */
-export function lossOf(disk: Disk, now: number): Loss {
-  if (originOf(disk)) return { kind: "origin" };
+export function findLoss(disk: Disk, now: number): Loss {
+  if (findOrigin(disk)) return { kind: "origin" };
   const { source, volume, lostAt = now } = disk;
   const until = sourceKeptUntil({ volume, lostAt });
   if (!source || until === undefined || now >= until) return { kind: "volume" };

@@ -1,6 +1,6 @@
 import type { VolumeSnapshot } from "../../ports/volumes.ts";
 import { listMaking } from "../../reconciler/making.ts";
-import { CLAIM_MS, MOST_ATTEMPTS, pauseMs, refusalOf } from "../../reconciler/snapshot-claim.ts";
+import { CLAIM_MS, findRefusal, MOST_ATTEMPTS, pauseMs } from "../../reconciler/snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { readHolders } from "../names/lease.ts";
@@ -13,7 +13,7 @@ import {
   NO_BACKUPS,
   onDemandMark,
   type SnapshotRequest,
-  tagsOf,
+  snapshotTags,
   withSnapshot,
   withVolumeSeen,
 } from "../record.ts";
@@ -84,7 +84,7 @@ async function findLeftover(
   const isWhole = ({ id, state }: VolumeSnapshot) => state !== "failed" && !failed.has(id);
   const mine = left.find((snapshot) => isWhole(snapshot) && snapshot.tags.attempt?.startsWith(`${request.operation}-`));
   if (mine) return mine;
-  return left.some(({ tags }) => tags.attempt === tagOf(request)) ? "failed" : "nothing";
+  return left.some(({ tags }) => tags.attempt === formatTag(request)) ? "failed" : "nothing";
 }
 
 function recorded(
@@ -144,7 +144,7 @@ function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: numb
   // snapshot.
   const number = Math.max(1, request.attempt + (request.refused === undefined ? 1 : 0));
   const claimed = { ...request, attempt: number, until: now + CLAIM_MS, notBefore: undefined, refused: undefined };
-  const tags = { ...tagsOf(disk, disk.name), attempt: tagOf(claimed) };
+  const tags = { ...snapshotTags(disk, disk.name), attempt: formatTag(claimed) };
   const making = listMaking(disk.making, { kind: "snapshot", token: tags.attempt, from: volumeId, at: now });
   return {
     ...later({ ...disk, snapshotRequest: claimed, making }, now, now, "claims the snapshot that was requested"),
@@ -152,7 +152,7 @@ function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: numb
       try {
         await ctx.volumes.createSnapshot(volumeId, tags);
       } catch (error) {
-        const refused = refusalOf(error);
+        const refused = findRefusal(error);
         if (refused !== undefined) await noteRefusal(ctx, disk, claimed, refused);
         throw error;
       }
@@ -195,6 +195,6 @@ async function fail(
   return later({ ...disk, snapshotRequest: undefined }, now, now, "gave the snapshot up that was requested");
 }
 
-function tagOf({ operation, attempt }: SnapshotRequest): string {
+function formatTag({ operation, attempt }: SnapshotRequest): string {
   return `${operation}-${attempt}`;
 }

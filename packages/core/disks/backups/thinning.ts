@@ -2,7 +2,7 @@ import { CLAIM_MS } from "../../reconciler/snapshot-claim.ts";
 import type { WorkerContext } from "../../reconciler/worker.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { type Disk, type DiskSnapshot, findDisk } from "../record.ts";
-import { isPutOff, removeSnapshot, sourcesOf, withoutOldest } from "../removal.ts";
+import { isPutOff, listSources, removeSnapshot, withoutOldest } from "../removal.ts";
 
 /** Number of completed backups that are kept; the last one is never removed. */
 const KEPT_SNAPSHOTS = 3;
@@ -99,7 +99,7 @@ async function findOld(
   const there = found.flat();
   const oldestKept = there.at(-kept);
   if (!oldestKept) return [];
-  const sources = sourcesOf(disk);
+  const sources = listSources(disk);
   // A claimed snapshot may already be removed, if the worker died before recording that.
   const isLeft = (snapshot: DiskSnapshot) =>
     there.includes(snapshot) || snapshot.unremoved !== undefined || snapshot.removingUntil !== undefined;

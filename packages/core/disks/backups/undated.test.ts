@@ -20,37 +20,37 @@ async function usedWorld(): Promise<MemoryWorld> {
   return world;
 }
 
-async function diskOf(world: MemoryWorld): Promise<Disk> {
+async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
 /** As a version wrote it that looked at no disk by itself. */
 async function undate(world: MemoryWorld, edit: Partial<Disk> = {}): Promise<Disk> {
-  const { dueAt: _, ...disk } = { ...(await diskOf(world)), ...edit };
+  const { dueAt: _, ...disk } = { ...(await computeDisk(world)), ...edit };
   await world.table.put(disk as Item);
-  return diskOf(world);
+  return computeDisk(world);
 }
 
 test("a disk from before that no sweep finds is found by the comparison with what there is, and looked at again", async () => {
   const world = await usedWorld();
-  const { taggedAs } = await diskOf(world);
+  const { taggedAs } = await computeDisk(world);
   const undated = await undate(world, { taggedAs: null });
 
   await compareOrphans(world.ctx);
-  const dated = await diskOf(world);
+  const dated = await computeDisk(world);
   await world.advance(HOUR);
 
   expect([taggedAs, undated.dueAt]).toEqual(["data", undefined]);
   expect({ ...dated, dueAt: undefined, writers: undated.writers }).toEqual({ ...undated, dueAt: undefined });
   expect(dated.dueAt).toBeGreaterThan(world.clock.now() - 2 * HOUR);
-  expect((await diskOf(world)).taggedAs).toBe("data");
+  expect((await computeDisk(world)).taggedAs).toBe("data");
 });
 
 test("a disk that has a time or is purged is not written by the comparison", async () => {
   const world = await usedWorld();
-  const dated = await diskOf(world);
+  const dated = await computeDisk(world);
   await compareOrphans(world.ctx);
-  const compared = await diskOf(world);
+  const compared = await computeDisk(world);
   const { dueAt: _, ...purged } = { ...dated, phase: "purged" };
   await world.table.put(purged as Item);
 
@@ -70,7 +70,7 @@ test("a disk of which nothing changes by itself stays without a time", async () 
   await compareOrphans(world.ctx);
 
   expect(undated.volume).not.toBeNull();
-  expect(await diskOf(world)).toEqual(undated);
+  expect(await computeDisk(world)).toEqual(undated);
 });
 
 test("a disk that somebody changes while it is compared keeps what they wrote", async () => {
@@ -78,11 +78,11 @@ test("a disk that somebody changes while it is compared keeps what they wrote", 
   await undate(world);
   const getMany: typeof world.table.getMany = async (keys) => {
     const items = await world.table.getMany(keys);
-    await world.table.put({ ...(await diskOf(world)), dueAt: 77, writers: ["theirs"] } as never);
+    await world.table.put({ ...(await computeDisk(world)), dueAt: 77, writers: ["theirs"] } as never);
     return items;
   };
 
   await compareOrphans({ ...world.ctx, table: { ...world.table, getMany } });
 
-  expect(await diskOf(world)).toMatchObject({ dueAt: 77, writers: ["theirs"] });
+  expect(await computeDisk(world)).toMatchObject({ dueAt: 77, writers: ["theirs"] });
 });

@@ -2,8 +2,8 @@ import type { Context } from "../../context.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
 import { directoryKey } from "../../store/keys.ts";
-import { listOf, pairOf, text, uid } from "../../store/shape.ts";
-import { parserOf } from "../../store/unreadable.ts";
+import { list, pair, text, uid } from "../../store/shape.ts";
+import { createParser } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { makeDirectoryAgain } from "./lost-directory.ts";
 
@@ -29,13 +29,13 @@ export async function readDirectory(ctx: Context<"table">, owner: string): Promi
   return (await makeDirectoryAgain(ctx, owner)) ?? readDirectory(ctx, owner);
 }
 
-export const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
+export const parseDirectory: (item: Item) => Directory = createParser("directory", { names: list(pair(text, uid)) });
 
-export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {
+export function findDiskUid({ names }: Pick<Directory, "names">, name: string): string | undefined {
   return names.find(([diskName]) => diskName === name)?.[1];
 }
 
-export function nameOf(directory: Directory, uid: string): string | undefined {
+export function findDiskName(directory: Directory, uid: string): string | undefined {
   return directory.names.find(([, diskUid]) => diskUid === uid)?.[0];
 }
 

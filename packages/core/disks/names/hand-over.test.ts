@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { parseEnvironment } from "../../environments/record/parse.ts";
 import { reservation } from "../../environments/record/policy.ts";
 import { decideEnd } from "../../environments/record/transitions.ts";
@@ -16,7 +16,7 @@ const SECOND = 1_000;
 
 /** A disk that `first` has and is giving back, with a machine free beside it. */
 async function endingWorld() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), snapshotMs: 10 * SECOND });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), snapshotMs: 10 * SECOND });
   const alice = world.as("alice");
   const { uid } = await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
   await world.advance(60 * SECOND);
@@ -140,7 +140,7 @@ test("a disk that is deleted while its job ends is not purged before that has le
 });
 
 test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const alice = world.as("alice");
   const put: Table["put"] = async (item, options) => {
     if ((item as Item).kind === "disk" && (item as Item).heldBy) throw new Error("died");
@@ -164,7 +164,7 @@ test("a disk that another has by now is not let go by who died before its lease,
 });
 
 test("a disk that became another's after the grant was taken is not opened", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const alice = world.as("alice");
   const { uid, pk, sk, id } = await createEnvironment(alice, newEnvironment("second"));
   await world.advance(60 * SECOND);
@@ -194,7 +194,7 @@ describe("a disk whose holder's id has another life by now", () => {
 
   /** A disk that still names the first life of `s-1`, which is over: nobody could read it while that ended. */
   async function leftWorld() {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
     const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
     const first = await createEnvironment(alice, session("s-1", "data"));
@@ -231,7 +231,7 @@ describe("a disk whose holder's id has another life by now", () => {
   });
 
   test("is not confirmed to who was deleted and made anew meanwhile", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
     const made: Item[] = [];
     const table = once(

@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import type { Item } from "../../ports/table.ts";
-import { directoryKey, disksOf, keyText } from "../../store/keys.ts";
+import { directoryKey, disksPartition, keyText } from "../../store/keys.ts";
 import { readEach } from "../../store/readable.ts";
 import { uid as isUid, number, text } from "../../store/shape.ts";
 import { Unreadable } from "../../store/unreadable.ts";
@@ -30,7 +30,7 @@ export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): 
 }
 
 async function disksIn(ctx: Context<"table">, owner: string): Promise<Item[]> {
-  const pk = disksOf(owner);
+  const pk = disksPartition(owner);
   const found: Item[] = [];
   let after: string | undefined;
   do {

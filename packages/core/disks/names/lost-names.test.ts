@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { endRecord } from "../../admin/end-record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
@@ -31,7 +31,7 @@ async function lose(world: MemoryWorld, key: { pk: string; sk: string }): Promis
   await world.table.remove(key, { ifWriter: item?.writers[0] ?? "" });
 }
 
-const namesOf = async (alice: ReturnType<MemoryWorld["as"]>) => (await listDisks(alice)).map(({ name }) => name);
+const listNames = async (alice: ReturnType<MemoryWorld["as"]>) => (await listDisks(alice)).map(({ name }) => name);
 
 describe("a missing directory of disks", () => {
   test("is made again from the disks, and the log says so once", async () => {
@@ -42,7 +42,7 @@ describe("a missing directory of disks", () => {
     await world.advance(MINUTE);
     await lose(world, directoryKey(alice.actor.uid));
 
-    const names = await namesOf(alice);
+    const names = await listNames(alice);
     await createEnvironment(alice, newEnvironment("two", { disk: "renamed" }));
     await world.advance(MINUTE);
 
@@ -77,7 +77,7 @@ describe("a missing directory of disks", () => {
     await world.table.put(namesake(3, { phase: "purged" }));
     await lose(world, directoryKey(alice.actor.uid));
 
-    expect((await namesOf(alice)).toSorted()).toEqual(["data", "data-22222222"]);
+    expect((await listNames(alice)).toSorted()).toEqual(["data", "data-22222222"]);
     expect((await getDisk(alice, "data")).disk.uid).toBe(disk.uid);
   });
 
@@ -101,7 +101,7 @@ describe("a missing directory of disks", () => {
     await world.advance(MINUTE);
     await world.table.put({ ...disk, sizeGb: "many" } as never);
     await lose(world, directoryKey(alice.actor.uid));
-    const before = await namesOf(alice);
+    const before = await listNames(alice);
 
     await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("already exists");
     await world.table.put({ ...disk, writers: ["hand"] });
@@ -121,7 +121,7 @@ describe("a missing directory of disks", () => {
     await expect(createDisk(alice, { name: "other", sizeGb: 10 })).rejects.toThrow("cannot be read");
     await world.table.put({ ...disk, writers: ["hand"] });
 
-    expect(await namesOf(alice)).toEqual(["data"]);
+    expect(await listNames(alice)).toEqual(["data"]);
   });
 });
 
@@ -148,7 +148,7 @@ describe("a name whose record is missing", () => {
   });
 
   test("fails the job that waits for the disk, which says why", async () => {
-    const { world, alice, disk } = await worldWithDisk({ nodes: nodesOf({ h100: 1 }) });
+    const { world, alice, disk } = await worldWithDisk({ nodes: newNodes({ h100: 1 }) });
     await createEnvironment(alice, newEnvironment("first"));
     await world.advance(MINUTE);
     await createEnvironment(alice, newEnvironment("two", { disk: "data" }));
@@ -169,7 +169,7 @@ describe("a name whose record is missing", () => {
 
     await endRecord(world.ctx, keyText(disk));
 
-    expect(await namesOf(alice)).toEqual([]);
+    expect(await listNames(alice)).toEqual([]);
     await createDisk(alice, { name: "data", sizeGb: 10 });
   });
 });

@@ -3,9 +3,9 @@ import { Problem, VolumeRefused } from "../../problem.ts";
 import { requestReconcile } from "../../reconciler/look.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { givingUp } from "../create.ts";
-import { type Disk, tagsOf } from "../record.ts";
+import { type Disk, snapshotTags } from "../record.ts";
 import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound, whyTaken } from "../view.ts";
-import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
+import { changeDirectory, type Directory, findDiskUid, without } from "./directory.ts";
 import { setAside } from "./set-aside.ts";
 
 export interface Renamed {
@@ -38,8 +38,8 @@ export async function renameDisk(
   const give = async (knownDirectory?: Directory): Promise<boolean> => {
     let isTaken = false;
     const change = (present: Directory): Directory["names"] | undefined => {
-      if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
-      isTaken = uidOf(present, newName) !== undefined;
+      if (findDiskUid(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
+      isTaken = findDiskUid(present, newName) !== undefined;
       return isTaken ? undefined : [...without(present.names, disk.uid), [newName, disk.uid]];
     };
     await changeDirectory(ctx, ctx.actor.uid, change, knownDirectory, token);
@@ -87,7 +87,7 @@ export async function tagSnapshots(
   const results = await Promise.all(
     disk.snapshots.map(async ({ id }) => {
       try {
-        const tagged = ctx.volumes.tagSnapshot(id, tagsOf(disk, name));
+        const tagged = ctx.volumes.tagSnapshot(id, snapshotTags(disk, name));
         await (giveUp ? Promise.race([tagged, rejectOnAbort(giveUp)]) : tagged);
         return [];
       } catch (error) {

@@ -35,7 +35,8 @@ async function worldWithDeleted(name = "data") {
 
 type Alice = ReturnType<MemoryWorld["as"]>;
 
-const namesOf = async (alice: Alice, deleted: boolean) => (await listDisks(alice, { deleted })).map(({ name }) => name);
+const listNames = async (alice: Alice, deleted: boolean) =>
+  (await listDisks(alice, { deleted })).map(({ name }) => name);
 
 describe("the name of a deleted disk", () => {
   test("is given to a new disk at once, and the deleted disk is listed under a name made of its id", async () => {
@@ -45,7 +46,7 @@ describe("the name of a deleted disk", () => {
     await world.advance(2000);
 
     const { disk } = await getDisk(alice, "data");
-    expect([await namesOf(alice, false), await namesOf(alice, true)]).toEqual([["data"], [aside]]);
+    expect([await listNames(alice, false), await listNames(alice, true)]).toEqual([["data"], [aside]]);
     expect(disk).toMatchObject({ phase: "available", volume: null, snapshots: [] });
     expect((await getDisk(alice, aside)).disk).toMatchObject({ uid: old.uid, phase: "deleted", volume: old.volume });
   });
@@ -111,7 +112,7 @@ describe("the name of a deleted disk", () => {
 
     expect(source.id).toBe(snapshot?.id);
     expect(repeated.operation.id).toBe("op-restore");
-    expect(await namesOf(alice, false)).toEqual([aside]);
+    expect(await listNames(alice, false)).toEqual([aside]);
     expect((await getDisk(alice, aside)).disk).toMatchObject({ uid: ids.uid, source: { id: snapshot?.id } });
     expect((await getDisk(alice, `${aside}-${old.uid.slice(0, 8)}`)).disk.restores).toMatchObject([{ disk: ids.uid }]);
   });
@@ -122,7 +123,7 @@ describe("the name of a deleted disk", () => {
     const submitted = createEnvironment(alice, newEnvironment("two", { disk: "data" }));
 
     await expect(submitted).rejects.toThrow("Disk 'data' is marked for deletion");
-    expect(await namesOf(alice, true)).toEqual(["data"]);
+    expect(await listNames(alice, true)).toEqual(["data"]);
   });
 
   test("is given once its purge has begun, though its volume cannot be removed, to a job's disk as well", async () => {
@@ -159,7 +160,7 @@ describe("the name of a deleted disk", () => {
 
     await createDisk(alice, { name: "data", sizeGb: 10 });
 
-    expect(await namesOf(alice, true)).toEqual([old.uid]);
+    expect(await listNames(alice, true)).toEqual([old.uid]);
   });
 
   test("stays taken while the record of its disk cannot be read, or both other names are taken", async () => {
@@ -173,7 +174,7 @@ describe("the name of a deleted disk", () => {
 
     await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("Disk 'data' already exists");
 
-    expect(await namesOf(alice, true)).toEqual(["data"]);
+    expect(await listNames(alice, true)).toEqual(["data"]);
   });
 
   test("stays with the deleted disk where its owner has as many disks as may be, and a rename takes it all the same", async () => {
@@ -184,11 +185,11 @@ describe("the name of a deleted disk", () => {
     await writeRecord(world.ctx, { ...directory, names: [...directory.names, ...fill] });
 
     await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("There can be at most 500 disks");
-    const kept = await namesOf(alice, true);
+    const kept = await listNames(alice, true);
     await renameDisk(alice, "other", "data");
 
     expect(kept).toEqual(["data"]);
-    expect(await namesOf(alice, true)).toEqual([aside]);
+    expect(await listNames(alice, true)).toEqual([aside]);
   });
 
   test("goes to one of two creates at once", async () => {
@@ -197,7 +198,7 @@ describe("the name of a deleted disk", () => {
     const made = await Promise.allSettled([1, 2].map(() => createDisk(alice, { name: "data", sizeGb: 10 })));
 
     expect(made.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
-    expect([await namesOf(alice, false), (await namesOf(alice, true)).length]).toEqual([["data"], 1]);
+    expect([await listNames(alice, false), (await listNames(alice, true)).length]).toEqual([["data"], 1]);
   });
 });
 
@@ -273,7 +274,7 @@ describe("a create and an undelete at once", () => {
       "Disk 'data' is another one than when this was first asked for",
     );
 
-    expect(await namesOf(alice, true)).toEqual([aside]);
+    expect(await listNames(alice, true)).toEqual([aside]);
   });
 });
 

@@ -3,7 +3,7 @@ import { Problem } from "../../problem.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { writeRecords } from "../../store/write-record.ts";
 import { type Disk, type DiskPhase, findDisk } from "../record.ts";
-import { type Directory, nameOf, readDirectory, refuseTooMany, uidOf, without } from "./directory.ts";
+import { type Directory, findDiskName, findDiskUid, readDirectory, refuseTooMany, without } from "./directory.ts";
 import { namedById } from "./named-by-id.ts";
 
 const TRIES = 5;
@@ -22,12 +22,12 @@ export async function setAside(
   const { owner, name } = newcomer;
   for (let left = TRIES; left > 0; left--) {
     const directory = await readDirectory(ctx, owner);
-    const uid = uidOf(directory, name);
+    const uid = findDiskUid(directory, name);
     if (uid === undefined) return true;
     const disk = await unlessUnreadable(ctx, () => findDisk(ctx, owner, uid));
     const newName = nameAside(directory, name, uid);
     if (!disk || !phases.includes(disk.phase) || newName === undefined) return false;
-    if (nameOf(directory, newcomer.uid) === undefined) refuseTooMany([...directory.names, [name, newcomer.uid]]);
+    if (findDiskName(directory, newcomer.uid) === undefined) refuseTooMany([...directory.names, [name, newcomer.uid]]);
     const names = [...without(directory.names, uid), [newName, uid] as const];
     const moved: Directory = { ...directory, names };
     if (await writeRecords(ctx, [moved, renamed(ctx, disk, newName)])) return true;
@@ -42,7 +42,7 @@ function renamed(ctx: Context, disk: Disk, name: string): Disk {
 
 /** Returns the first free name made from the id; undefined if both are taken. */
 function nameAside(directory: Directory, name: string, uid: string): string | undefined {
-  return [namedById(name, uid), uid].find((candidate) => uidOf(directory, candidate) === undefined);
+  return [namedById(name, uid), uid].find((candidate) => findDiskUid(directory, candidate) === undefined);
 }
 
 /** Returns the deleted disk that gave up this name last, with its present name. */

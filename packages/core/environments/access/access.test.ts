@@ -14,7 +14,7 @@ import { requestStop } from "../verbs/stop.ts";
 import { KEY_REFUSED } from "./ssh-keys.ts";
 
 const MINUTE = 60_000;
-const wordOf = ({ phase }: { readonly phase: string }) => phase;
+const formatWord = ({ phase }: { readonly phase: string }) => phase;
 const keys = { octocat: keyLine("a"), hubot: keyLine("b") };
 
 function keyLine(letter: string): string {
@@ -31,9 +31,9 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
   return {
     ...world,
     uid,
-    guest: (name: string) => requestGuest(alice, "one", name, wordOf),
-    key: (line: string) => requestKey(alice, "one", line, wordOf),
-    jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
+    guest: (name: string) => requestGuest(alice, "one", name, formatWord),
+    key: (line: string) => requestKey(alice, "one", line, formatWord),
+    jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, formatWord),
     applied: () => world.compute.access(uid, 1),
     one: () => world.read("alice", "one"),
   };
@@ -75,8 +75,8 @@ test("keys that somebody gave up at GitHub do not come back with a worker that a
   world.githubKeys.publish("octocat", keys.octocat);
   const { pk, sk } = await world.guest("octocat").then(world.one);
   let isFirst = true;
-  const keysOf: typeof world.githubKeys.keysOf = async (user) => {
-    const answer = await world.githubKeys.keysOf(user);
+  const keysOf: typeof world.githubKeys.fetchKeys = async (user) => {
+    const answer = await world.githubKeys.fetchKeys(user);
     if (isFirst) {
       isFirst = false;
       world.githubKeys.publish("octocat", keyLine("c"));
@@ -86,7 +86,7 @@ test("keys that somebody gave up at GitHub do not come back with a worker that a
     return answer;
   };
 
-  await reconcile({ ...world.ctx, githubKeys: { keysOf } }, { look: keyText({ pk, sk }) });
+  await reconcile({ ...world.ctx, githubKeys: { fetchKeys: keysOf } }, { look: keyText({ pk, sk }) });
   await world.key(keyLine("d"));
   await world.deliver();
 

@@ -7,7 +7,7 @@ import { WrongSeal } from "../../store/sealed.ts";
 import { openToken, type Refusal } from "../record/changes/access.ts";
 import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
-import { type Environment, keyOf } from "../record/record.ts";
+import { type Environment, toKey } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
 import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
@@ -30,7 +30,7 @@ export async function stepAccess(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  if (now < (refusalOf(environment)?.nextAt ?? 0)) return undefined;
+  if (now < (findRefusal(environment)?.nextAt ?? 0)) return undefined;
   try {
     return await giveAccess(ctx, environment, observed, now);
   } catch (error) {
@@ -52,11 +52,11 @@ export async function awaitAccess(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const refused = refusalOf(environment);
+  const refused = findRefusal(environment);
   if (isGivenUp(refused)) return undefined;
   if (refused && now < refused.nextAt) return requeueAt(environment, refused.nextAt, "waits to set its access");
   const step = await stepAccess(ctx, environment, observed, now);
-  return step && isGivenUp(refusalOf(step.record)) ? noLaterThan(step, now) : step;
+  return step && isGivenUp(findRefusal(step.record)) ? noLaterThan(step, now) : step;
 }
 
 function isGivenUp(refused: Refusal | undefined): boolean {
@@ -96,17 +96,17 @@ export function isApplied({ access: { applied, revision }, run: { n: run } }: En
 export function nextAccessAt(environment: Environment): number {
   const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
   const at = Math.min(...wanted, isApplied(environment) ? Number.POSITIVE_INFINITY : 0);
-  return Math.max(at, refusalOf(environment)?.nextAt ?? 0);
+  return Math.max(at, findRefusal(environment)?.nextAt ?? 0);
 }
 
 /** Returns the refusals of this run and its newest request; a new run or request is tried at once. */
-function refusalOf({ access: { refused }, run, requests }: Environment): Refusal | undefined {
+function findRefusal({ access: { refused }, run, requests }: Environment): Refusal | undefined {
   return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
 }
 
 function putOff(environment: Environment, now: number, why: string): Step<Environment> {
   const { access, run, requests } = environment;
-  const tries = (refusalOf(environment)?.tries ?? 0) + 1;
+  const tries = (findRefusal(environment)?.tries ?? 0) + 1;
   const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
   const refused = { run: run.n, request: requests.count, tries, nextAt };
   const later = { ...environment, access: { ...access, refused } };
@@ -147,7 +147,7 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
 async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<readonly string[]> {
   const { access, spec } = environment;
   if (!access.keyed || spec === null) return [];
-  return (await readSpec(ctx, keyOf(environment), spec))?.sshKeys ?? [];
+  return (await readSpec(ctx, toKey(environment), spec))?.sshKeys ?? [];
 }
 
 function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined, name: string): readonly string[] {

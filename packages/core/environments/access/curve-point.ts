@@ -32,7 +32,7 @@ export function isPoint(curveName: string, bytes: Uint8Array): boolean {
   const curve = curves[curveName];
   if (!curve || bytes[0] !== 4 || bytes.length !== 1 + 2 * curve.bytes) return false;
   const { prime, b, bytes: length } = curve;
-  const [x, y] = [numberOf(bytes.subarray(1, 1 + length)), numberOf(bytes.subarray(1 + length))];
+  const [x, y] = [toNumber(bytes.subarray(1, 1 + length)), toNumber(bytes.subarray(1 + length))];
   return x < prime && y < prime && (y * y - (x * x * x - 3n * x + b)) % prime === 0n;
 }
 
@@ -44,14 +44,14 @@ const ED25519_D = 37095705934669439343138083508754565189542113879843219016388785
  * - 1) / (d·y² + 1), which must be a square by Euler's criterion.
  */
 export function isEd25519Point(bytes: Uint8Array): boolean {
-  const y = numberOf(bytes.toReversed()) & (2n ** 255n - 1n);
+  const y = toNumber(bytes.toReversed()) & (2n ** 255n - 1n);
   if (bytes.length !== 32 || y >= ED25519_PRIME) return false;
   const square = (y * y - 1n) * (ED25519_D * y * y + 1n);
   return power(square % ED25519_PRIME, (ED25519_PRIME - 1n) / 2n, ED25519_PRIME) <= 1n;
 }
 
 /** Reads big-endian bytes as a number. */
-export function numberOf(bytes: Uint8Array): bigint {
+export function toNumber(bytes: Uint8Array): bigint {
   return BigInt(`0x0${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`);
 }
 

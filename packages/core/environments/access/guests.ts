@@ -3,8 +3,8 @@ import type { Item, Stored } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { accessKey } from "../../store/keys.ts";
-import { listOf, mapOf, text, uid } from "../../store/shape.ts";
-import { parserOf } from "../../store/unreadable.ts";
+import { list, mapping, text, uid } from "../../store/shape.ts";
+import { createParser } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import type { Guest } from "../record/changes/access.ts";
 import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
@@ -48,7 +48,7 @@ export async function fetchKeys(
 
 async function ask(ctx: WorkerContext, user: string): Promise<string | undefined | "no answer"> {
   try {
-    return await ctx.githubKeys.keysOf(user);
+    return await ctx.githubKeys.fetchKeys(user);
   } catch (error) {
     ctx.log.warn("github keys not fetched", { user, error: String(error) });
     return "no answer";
@@ -90,7 +90,7 @@ interface FetchedKeys extends Stored {
 }
 
 /** Throws `Unreadable`: treating an unreadable item as empty would shut out all guests. */
-export const parseAccess: (item: Item) => FetchedKeys = parserOf("access", { uid, guests: mapOf(listOf(text)) });
+export const parseAccess: (item: Item) => FetchedKeys = createParser("access", { uid, guests: mapping(list(text)) });
 
 /** Stores the keys before the head refers to them; idempotent. Returns false if the limit would be exceeded. */
 export async function keepKeys(

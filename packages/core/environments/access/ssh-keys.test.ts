@@ -1,10 +1,10 @@
 import { ECDH, generateKeyPairSync, type JsonWebKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { ownKeys, publicKeyOf, usableKeys } from "./ssh-keys.ts";
+import { ownKeys, parsePublicKey, usableKeys } from "./ssh-keys.ts";
 import { weakRsaBits } from "./whole-key.ts";
 
 /** A line with the true beginning of a key of this type. */
-function lineOf(type: string, rest = "comment"): string {
+function formatLine(type: string, rest = "comment"): string {
   const name = Buffer.from(type);
   const blob = Buffer.concat([Buffer.from([0, 0, 0, name.length]), name, Buffer.alloc(48, type)]);
   return `${type} ${blob.toString("base64")} ${rest}`;
@@ -23,12 +23,12 @@ describe("an RSA key of fewer than 2,048 bits", () => {
   it("is refused from GitHub, in a submit and in a request", () => {
     expect(usableKeys(weak.join("\n"))).toEqual([]);
     expect(ownKeys(weak)).toEqual({ keys: [], areAllUsable: false });
-    expect(weak.map(publicKeyOf)).toEqual([undefined, undefined, undefined]);
+    expect(weak.map(parsePublicKey)).toEqual([undefined, undefined, undefined]);
   });
 
   it("differs from other keys by its bits", () => {
     expect(weak.map(weakRsaBits)).toEqual([1_024, 1_536, 2_040]);
-    expect([keyOfParts("ssh-rsa", exponent, modulus), lineOf("ssh-rsa"), "ssh-rsa", ""].map(weakRsaBits)).toEqual([
+    expect([keyOfParts("ssh-rsa", exponent, modulus), formatLine("ssh-rsa"), "ssh-rsa", ""].map(weakRsaBits)).toEqual([
       ...[undefined, undefined, undefined, undefined],
     ]);
   });
@@ -36,24 +36,24 @@ describe("an RSA key of fewer than 2,048 bits", () => {
 
 describe("usable keys", () => {
   it.each(types)("are those of type %s, without their comments", (type) => {
-    const [, blob] = lineOf(type).split(" ");
+    const [, blob] = formatLine(type).split(" ");
 
-    expect(usableKeys(`${lineOf(type)}\n`)).toEqual([`${type} ${blob}`]);
+    expect(usableKeys(`${formatLine(type)}\n`)).toEqual([`${type} ${blob}`]);
   });
 
   it("are not of other types", () => {
-    const others = ["ssh-dss", "ssh-rsa-cert-v01@openssh.com", "SSH-RSA", "ssh-ed448"].map((type) => lineOf(type));
+    const others = ["ssh-dss", "ssh-rsa-cert-v01@openssh.com", "SSH-RSA", "ssh-ed448"].map((type) => formatLine(type));
 
     expect(usableKeys(others.join("\n"))).toEqual([]);
   });
 
   it.each([
-    `command="sh" ${lineOf("ssh-ed25519")}`,
-    `no-pty,${lineOf("ssh-ed25519")}`,
-    ` ${lineOf("ssh-ed25519")}`,
-    `${lineOf("ssh-ed25519")}\rssh-rsa`,
-    `${lineOf("ssh-ed25519")}\0`,
-    lineOf("ssh-ed25519").replace("ssh-ed25519 ", "ssh-rsa "),
+    `command="sh" ${formatLine("ssh-ed25519")}`,
+    `no-pty,${formatLine("ssh-ed25519")}`,
+    ` ${formatLine("ssh-ed25519")}`,
+    `${formatLine("ssh-ed25519")}\rssh-rsa`,
+    `${formatLine("ssh-ed25519")}\0`,
+    formatLine("ssh-ed25519").replace("ssh-ed25519 ", "ssh-rsa "),
     "ssh-ed25519 AAAA",
     "ssh-ed25519",
     "ssh-ed25519 not*base64*at*all*but*long*enough*to*be*a*key*of*some*kind",
@@ -64,9 +64,9 @@ describe("usable keys", () => {
   });
 
   it("are each there once, in their order, and at most 64", () => {
-    const [first, second] = [lineOf("ssh-rsa"), lineOf("ssh-ed25519")];
+    const [first, second] = [formatLine("ssh-rsa"), formatLine("ssh-ed25519")];
     const many = Array.from({ length: 100 }, (_, n) => {
-      const blob = Buffer.from(lineOf("ssh-ed25519").split(" ")[1] ?? "", "base64");
+      const blob = Buffer.from(formatLine("ssh-ed25519").split(" ")[1] ?? "", "base64");
       blob[40] = n;
       return `ssh-ed25519 ${blob.toString("base64")}`;
     });
@@ -79,7 +79,7 @@ describe("usable keys", () => {
 });
 
 describe("keys that were sent one by one", () => {
-  const line = lineOf("ssh-ed25519", "me@laptop");
+  const line = formatLine("ssh-ed25519", "me@laptop");
   const key = line.split(" ").slice(0, 2).join(" ");
 
   it.each([line, key, `${line}\n`, `${line}\r\n`, `${line} \n\n`])("are taken as %j", (text) => {
@@ -87,7 +87,7 @@ describe("keys that were sent one by one", () => {
   });
 
   it.each([
-    `${line}\n${lineOf("ssh-rsa")}`,
+    `${line}\n${formatLine("ssh-rsa")}`,
     `${line}\rcommand="sh"`,
     `command="sh" ${line}`,
     `no-pty ${line}`,
@@ -164,7 +164,7 @@ describe("one public key", () => {
     keyOfParts("sk-ssh-ed25519@openssh.com", edwardsPoint(), "ssh:"),
     keyOfParts("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", pointOn("nistp256"), "ssh:me"),
   ])("is %s, with a comment too", (key) => {
-    expect([key, `${key} me@laptop`, `${key} -oProxyCommand=sh\n`].map(publicKeyOf)).toEqual([key, key, key]);
+    expect([key, `${key} me@laptop`, `${key} -oProxyCommand=sh\n`].map(parsePublicKey)).toEqual([key, key, key]);
   });
 
   it.each([
@@ -229,6 +229,6 @@ describe("one public key", () => {
     ["it is two", `${keyWith("ssh-ed25519", 32)}\n${keyWith("ssh-ed25519", 32)}`],
     ["it is private", "-----BEGIN OPENSSH PRIVATE KEY-----"],
   ])("is none where %s", (_, text) => {
-    expect(publicKeyOf(text)).toBeUndefined();
+    expect(parsePublicKey(text)).toBeUndefined();
   });
 });

@@ -19,7 +19,7 @@ const LONGEST_KEY = 4096;
  * known type, which excludes authorized_keys options (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
  */
 export function usableKeys(text: string): string[] {
-  const keys = text.split("\n").flatMap((line) => keyOf(line.replace(/\r$/, "")));
+  const keys = text.split("\n").flatMap((line) => getKey(line.replace(/\r$/, "")));
   return [...new Set(keys)].slice(0, MOST_KEYS);
 }
 
@@ -32,7 +32,7 @@ export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a 
  */
 export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {
   const lines = texts.map((text) => text.replace(/\s+$/, ""));
-  const usable = lines.map(keyOf);
+  const usable = lines.map(getKey);
   const keys = [...new Set(usable.flat())].slice(0, MOST_KEYS);
   return { keys, areAllUsable: usable.every((found) => found.length > 0) };
 }
@@ -41,14 +41,14 @@ export function ownKeys(texts: readonly string[] = []): { readonly keys: string[
  * Returns the key in a text of one line. Returns undefined for any other text, including one with options before the
  * key.
  */
-export function publicKeyOf(text: string): string | undefined {
-  return keyOf(text.replace(/\r?\n$/, "")).find(isWholeKey);
+export function parsePublicKey(text: string): string | undefined {
+  return getKey(text.replace(/\r?\n$/, "")).find(isWholeKey);
 }
 
-function keyOf(line: string): string[] {
+function getKey(line: string): string[] {
   const [type = "", blob = ""] = line.split(" ");
   if (!types.includes(type) || blob.length > LONGEST_KEY) return [];
-  if (!/^[A-Za-z0-9+/]{32,}={0,2}$/.test(blob) || !blob.startsWith(headOf(type))) return [];
+  if (!/^[A-Za-z0-9+/]{32,}={0,2}$/.test(blob) || !blob.startsWith(getHead(type))) return [];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a line must not hold
   if (/[\u0000-\u001f\u007f]/.test(line)) return [];
   const key = `${type} ${blob}`;
@@ -61,7 +61,7 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
  * Returns the base64 prefix of a key of this type: its bytes begin with the type after a length of four bytes (RFC
  * 4253, 6.6).
  */
-function headOf(type: string): string {
+function getHead(type: string): string {
   const bytes = [0, 0, 0, type.length, ...[...type].map((character) => character.charCodeAt(0))];
   const bits = bytes.map((byte) => byte.toString(2).padStart(8, "0")).join("");
   const sextets = bits.match(/.{6}/g) ?? [];

@@ -1,4 +1,4 @@
-import { isEd25519Point, isPoint, numberOf } from "./curve-point.ts";
+import { isEd25519Point, isPoint, toNumber } from "./curve-point.ts";
 
 /** Checks the parts of a key after its type. */
 type KeyCheck = (parts: readonly Uint8Array[]) => boolean;
@@ -8,7 +8,7 @@ const isApplication = ({ length }: Uint8Array) => length >= 1 && length <= 256;
 
 const ecdsa = (wanted: string, applications = 0): KeyCheck => {
   return ([curve = none, point = none, ...more]) =>
-    textOf(curve) === wanted && isPoint(wanted, point) && more.length === applications && more.every(isApplication);
+    formatText(curve) === wanted && isPoint(wanted, point) && more.length === applications && more.every(isApplication);
 };
 
 const ed25519 = (applications = 0): KeyCheck => {
@@ -40,18 +40,18 @@ const RSA_BITS = { least: 2_048, most: 16_384 };
  */
 export function isWholeKey(key: string): boolean {
   const [type = "", blob = ""] = key.split(" ");
-  const bytes = bytesOf(blob);
+  const bytes = findBytes(blob);
   const [name = none, ...parts] = (bytes && partsIn(bytes)) ?? [];
-  return textOf(name) === type && checks[type]?.(parts) === true;
+  return formatText(name) === type && checks[type]?.(parts) === true;
 }
 
 /** Returns the bits of an RSA key, `<type> <base64>`, that is too short to be safe; undefined for any other text. */
 export function weakRsaBits(key: string): number | undefined {
   const [type, blob = ""] = key.split(" ");
-  const bytes = type === "ssh-rsa" ? bytesOf(blob) : undefined;
+  const bytes = type === "ssh-rsa" ? findBytes(blob) : undefined;
   const parts = bytes && partsIn(bytes);
   if (parts?.length !== 3) return undefined;
-  const bits = bitsOf(parts[2] ?? none);
+  const bits = getBits(parts[2] ?? none);
   return bits < RSA_BITS.least ? bits : undefined;
 }
 
@@ -60,15 +60,15 @@ export function tooWeak(bits: number): string {
   return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are needed: make another one with ssh-keygen -t ed25519`;
 }
 
-function bitsOf(number: Uint8Array): number {
-  return numberOf(number).toString(2).length;
+function getBits(number: Uint8Array): number {
+  return toNumber(number).toString(2).length;
 }
 
 /** Requires an odd exponent and modulus, written as positive numbers without excess bytes (RFC 4251, 5). */
 function isRsa([exponent = none, modulus = none, ...more]: readonly Uint8Array[]): boolean {
   if (more.length > 0 || exponent.length > 8 || ![exponent, modulus].every(isPositive)) return false;
-  const [e, n] = [numberOf(exponent), numberOf(modulus)];
-  const bits = bitsOf(modulus);
+  const [e, n] = [toNumber(exponent), toNumber(modulus)];
+  const bits = getBits(modulus);
   return e >= 3n && e % 2n === 1n && n % 2n === 1n && bits >= RSA_BITS.least && bits <= RSA_BITS.most;
 }
 
@@ -77,7 +77,7 @@ function isPositive([first = 0, second = 0]: Uint8Array): boolean {
 }
 
 /** Decodes only canonical base64, because servers compare the text. */
-function bytesOf(base64: string): Uint8Array | undefined {
+function findBytes(base64: string): Uint8Array | undefined {
   try {
     const text = atob(base64);
     return btoa(text) === base64 ? Uint8Array.from(text, (character) => character.charCodeAt(0)) : undefined;
@@ -102,6 +102,6 @@ function partsIn(bytes: Uint8Array): Uint8Array[] | undefined {
   return at === bytes.length ? parts : undefined;
 }
 
-function textOf(bytes: Uint8Array): string {
+function formatText(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }

@@ -4,7 +4,7 @@ import { Conflict } from "../../problem.ts";
 import { hostKey, keyOfText, keyText } from "../../store/keys.ts";
 import { readEach, unlessUnreadable } from "../../store/readable.ts";
 import { uid as isUid, number, text } from "../../store/shape.ts";
-import { parserOf } from "../../store/unreadable.ts";
+import { createParser } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
@@ -102,7 +102,7 @@ async function findClaim(ctx: Context<"table">, label: string): Promise<HostClai
   return item && parseClaim(item);
 }
 
-const parseClaim: (item: Item) => HostClaim = parserOf(
+const parseClaim: (item: Item) => HostClaim = createParser(
   "host",
   { uid: isUid, key: text, at: number },
   { "it names no environment": ({ key }) => keyOfText(key) !== undefined },

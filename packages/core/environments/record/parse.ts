@@ -2,17 +2,17 @@ import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from 
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import { isVolumeMaking } from "../../reconciler/making.ts";
-import { environmentsOf } from "../../store/keys.ts";
+import { environmentsPartition } from "../../store/keys.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import {
   branded,
   count,
   flag,
-  listOf,
-  mapOf,
+  list,
+  literal,
+  mapping,
   mark,
   number,
-  oneOf,
   optional,
   ordinal,
   orNull,
@@ -21,7 +21,7 @@ import {
   text,
   uid,
 } from "../../store/shape.ts";
-import { type Common, parserOf } from "../../store/unreadable.ts";
+import { type Common, createParser } from "../../store/unreadable.ts";
 import type { AccessState, Guest, Refusal } from "./changes/access.ts";
 import type { Action } from "./changes/actions.ts";
 import type { GpuUse, RecordedIdle } from "./changes/idle.ts";
@@ -50,9 +50,9 @@ import type { TimelineEntry } from "./timeline.ts";
 
 const moment = orNull(number);
 const sealed = branded<Sealed>();
-const end = oneOf(...endPhases);
-const phase = oneOf(...phases);
-const step = oneOf("disk", "pod", "image", "container", "probe");
+const end = literal(...endPhases);
+const phase = literal(...phases);
+const step = literal("disk", "pod", "image", "container", "probe");
 
 /** Checks a size, whose numbers a plan calculates with. */
 export const isSize = shape<Size>({
@@ -63,9 +63,9 @@ export const isSize = shape<Size>({
   gpus: count,
   wantedMs: number,
 });
-const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
+const shares = list(shape<Share>({ node: orNull(text), units: ordinal }));
 const resources = shape<Resources>({ cpus: number, memoryMb: number });
-const runPort: Table<RunPort> = { port: ordinal, kind: oneOf("ssh", "jupyter", "http", "tcp") };
+const runPort: Table<RunPort> = { port: ordinal, kind: literal("ssh", "jupyter", "http", "tcp") };
 export const volumeRef = shape<VolumeRef>({ id: text, zone: text });
 const outcome = shape<Outcome>({
   phase: end,
@@ -76,21 +76,21 @@ const outcome = shape<Outcome>({
 });
 
 const policy = shape<Policy>({
-  time: oneOf("run", "creation", "none"),
+  time: literal("run", "creation", "none"),
   restarts: flag,
   idle: orNull(shape<IdlePolicy>({ afterMs: number, everyMs: number })),
   archives: orNull(text),
   readyWithinMs: moment,
-  firstFailure: oneOf("keeps", "clears"),
+  firstFailure: literal("keeps", "clears"),
   forgetsSpec: flag,
 });
 
 const access = shape<AccessState>({
   login: text,
-  guests: listOf(
+  guests: list(
     shape<Guest>({
       name: text,
-      state: oneOf("wanted", "fetched", "in"),
+      state: literal("wanted", "fetched", "in"),
       known: flag,
       asked: mark,
       tries: count,
@@ -107,8 +107,8 @@ const access = shape<AccessState>({
 });
 
 const idle = shape<RecordedIdle>({
-  verdict: oneOf("keep", "stop"),
-  signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions", "gpus"),
+  verdict: literal("keep", "stop"),
+  signal: literal("start", "heartbeat", "exec", "sessions", "unknown sessions", "gpus"),
   since: number,
   at: number,
   dryRun: flag,
@@ -118,11 +118,11 @@ const idle = shape<RecordedIdle>({
 
 const action = shape<Action>({
   id: ordinal,
-  kind: oneOf("cancel", "extend", "enable_jupyter", "disable_jupyter", "add_user", "resize"),
+  kind: literal("cancel", "extend", "enable_jupyter", "disable_jupyter", "add_user", "resize"),
   subject: optional(text),
   extraMs: optional(number),
   writer: text,
-  status: oneOf("requested", "done", "failed"),
+  status: literal("requested", "done", "failed"),
   reason: orNull(text),
   requestedAt: number,
   completedAt: moment,
@@ -140,7 +140,7 @@ export const isOwnVolume = shape<OwnVolume>({ name: text, path: text, sizeGb: nu
 const nodeRef: Table<NodeRef> = { name: text, uid: text, providerId: orNull(text) };
 const machine = shape<Machine>({
   ...nodeRef,
-  silent: orNull(shape<NonNullable<Machine["silent"]>>({ how: oneOf("notReady", "missing"), since: number })),
+  silent: orNull(shape<NonNullable<Machine["silent"]>>({ how: literal("notReady", "missing"), since: number })),
 });
 
 type Groups = Pick<Environment, "goal" | "run" | "placement" | "end" | "times" | "use" | "requests" | "events">;
@@ -148,7 +148,7 @@ type Groups = Pick<Environment, "goal" | "run" | "placement" | "end" | "times" |
 /** Every field of each group of an environment's head. */
 export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } = {
   goal: {
-    desired: oneOf("active", "stopped", "deleted"),
+    desired: literal("active", "stopped", "deleted"),
     start: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
     startedBy: optional(text),
     stoppedBy: optional(text),
@@ -162,7 +162,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     startedAt: moment,
     leftoversAt: moment,
     grant: orNull(shape<NonNullable<RunState["grant"]>>({ id: text, shares, at: number })),
-    machines: listOf(machine),
+    machines: list(machine),
     applyingAt: moment,
     appliedAt: moment,
     noStartSince: moment,
@@ -180,16 +180,16 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),
     ),
-    ports: listOf(shape<PortStatus>({ ...runPort, address: orNull(text), answers: flag, hasLogin: mark })),
+    ports: list(shape<PortStatus>({ ...runPort, address: orNull(text), answers: flag, hasLogin: mark })),
     isolation: orNull(text),
     limits: orNull(text),
   },
   placement: {
-    withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
+    withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: list(text), at: number })),
     withdrawals: count,
     unseen: optional(count),
     refusals: optional(shape<NonNullable<Placement["refusals"]>>({ count, until: number })),
-    ledgers: listOf(text),
+    ledgers: list(text),
   },
   end: {
     outcome: orNull(outcome),
@@ -232,10 +232,10 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     idle: orNull(idle),
     gpus: optional(shape<GpuUse>({ since: number, at: number, warnedAt: moment })),
   },
-  requests: { list: listOf(action), count },
+  requests: { list: list(action), count },
   events: {
     receiver: shape<Events["receiver"]>({ always: orNull(sealed), run: orNull(sealed) }),
-    timeline: listOf(timelineEntry),
+    timeline: list(timelineEntry),
     count,
     emitted: count,
   },
@@ -248,7 +248,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   id: text,
   createdBy: text,
   name: text,
-  labels: mapOf(text),
+  labels: mapping(text),
   goal: shape<Goal>(groups.goal),
   end: shape<End>(groups.end),
   phase,
@@ -258,14 +258,14 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   size: isSize,
   zone: orNull(text),
   hasCommand: flag,
-  about: optional(shape<About>({ image: text, envNames: listOf(text) })),
+  about: optional(shape<About>({ image: text, envNames: list(text) })),
   spec: orNull(text),
   policy,
-  ports: listOf(shape(runPort)),
+  ports: list(shape(runPort)),
   resources: orNull(resources),
   disk: orNull(shape<DiskUse>({ uid, name: text, leased: flag, attached: flag, released: flag, written: mark })),
-  volumes: listOf(isOwnVolume),
-  making: listOf(isVolumeMaking),
+  volumes: list(isOwnVolume),
+  making: list(isVolumeMaking),
   addressLabel: orNull(text),
   starts: count,
   times: shape<Times>(groups.times),
@@ -306,8 +306,8 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
 const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
 
 /** Throws `Unreadable` for any item that this version did not write. */
-export const parseEnvironment: (item: Item) => Environment = parserOf("environment", environmentTable, {
-  "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsOf(owner, createdBy),
+export const parseEnvironment: (item: Item) => Environment = createParser("environment", environmentTable, {
+  "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsPartition(owner, createdBy),
   "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>
     !runs.has(phase) || (grant !== null && preparingAt !== null),
   "it is active since never": ({ phase, run: { startedAt } }) => phase !== "active" || startedAt !== null,

@@ -1,7 +1,7 @@
 import type { UserContext } from "../../context.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { environmentKey, environmentsOf } from "../../store/keys.ts";
+import { environmentKey, environmentsPartition } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type Environment, isEnded } from "./record.ts";
@@ -61,7 +61,7 @@ export interface Listed<Head = Environment> {
  */
 export async function listEnvironments(ctx: UserContext<"table">, query: Asked = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
-  const { shown: keys, total } = partOf(briefs, query);
+  const { shown: keys, total } = pickFields(briefs, query);
   const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const found = new Map(readable(ctx, heads, parseEnvironment).map((environment) => [environment.sk, environment]));
   // The head may have changed since its brief was read.
@@ -70,7 +70,7 @@ export async function listEnvironments(ctx: UserContext<"table">, query: Asked =
 }
 
 /** Returns the requested page of the matching heads, newest first. */
-export function partOf<Head extends Brief>(
+export function pickFields<Head extends Brief>(
   all: readonly Head[],
   { matches = () => true, offset = 0, limit = all.length }: Asked,
 ): Listed<Head> {
@@ -83,7 +83,7 @@ async function readBriefs(ctx: UserContext<"table">, prefix?: string): Promise<I
   const found: Item[] = [];
   let after: string | undefined;
   do {
-    const all = { pk: environmentsOf(ctx.actor.uid, ctx.dialect), newestFirst: true, brief: true };
+    const all = { pk: environmentsPartition(ctx.actor.uid, ctx.dialect), newestFirst: true, brief: true };
     const query = prefix === undefined ? all : { ...all, prefix };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     found.push(...page.items);

@@ -13,7 +13,7 @@ import type { Policy } from "./policy.ts";
 import type { RunState } from "./run/run-state.ts";
 import type { Unseen } from "./run/unseen.ts";
 import type { TimelineEntry } from "./timeline.ts";
-import { type Standing, waitOrderOf } from "./wait-order.ts";
+import { formatWaitOrder, type Standing } from "./wait-order.ts";
 
 export interface Size {
   readonly pool: string;
@@ -214,10 +214,10 @@ export function waitingFields(environment: Pick<Environment, "size" | keyof Stan
   waitPool: string;
   waitOrder: string;
 } {
-  return { waitPool: environment.size.pool, waitOrder: waitOrderOf(environment) };
+  return { waitPool: environment.size.pool, waitOrder: formatWaitOrder(environment) };
 }
 
 /** Returns only the key of an environment's record. */
-export function keyOf({ pk, sk }: Key): Key {
+export function toKey({ pk, sk }: Key): Key {
   return { pk, sk };
 }

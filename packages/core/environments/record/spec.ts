@@ -2,12 +2,12 @@ import type { Context } from "../../context.ts";
 import type { Sealer } from "../../ports/sealer.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import { dueShardOf } from "../../store/due.ts";
+import { getDueShard } from "../../store/due.ts";
 import { accessKey, keyText, specKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { type Sealed, WrongSeal } from "../../store/sealed.ts";
 import { branded, number, optional, text, uid } from "../../store/shape.ts";
-import { parserOf } from "../../store/unreadable.ts";
+import { createParser } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import { HOUR_MS } from "../../units.ts";
 import type { About, Environment, EnvironmentSpec } from "./record.ts";
@@ -23,7 +23,7 @@ export interface OpenSpec {
 const MOST_NAMED = 4_096;
 
 /** Returns the public parts of a specification. Omits variables after 4,096 characters of names. */
-export function aboutOf({ image, env }: Pick<OpenSpec, "image" | "env">): About {
+export function summarizeSpec({ image, env }: Pick<OpenSpec, "image" | "env">): About {
   let length = 0;
   const envNames = Object.keys(env).filter((name) => {
     length += name.length;
@@ -40,7 +40,7 @@ export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec>
 }
 
 /** Checks only the outside; the seal protects the content. */
-export const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", {
+export const parseSpec: (item: Item) => EnvironmentSpec = createParser("spec", {
   uid,
   image: text,
   sealed: branded<Sealed>(),
@@ -91,7 +91,7 @@ export async function writeSpec(
   const key = specKey(environment, spec);
   const secrets = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
   const sealed = await ctx.sealer.seal(JSON.stringify(secrets), keyText(key));
-  const due = { dueShard: dueShardOf(ctx.ids, key), dueAt: ctx.clock.now() + UNNAMED_MS };
+  const due = { dueShard: getDueShard(ctx.ids, key), dueAt: ctx.clock.now() + UNNAMED_MS };
   const head = keyText(environment);
   const written: EnvironmentSpec = { ...key, writers: [], kind: "spec", uid, image, sealed, head, ...due };
   await writeRecord(ctx, written);

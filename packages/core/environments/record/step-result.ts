@@ -1,7 +1,7 @@
 import { patienceMs } from "../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { diskKey, keyText, poolKey } from "../../store/keys.ts";
-import { type Environment, keyOf } from "./record.ts";
+import { type Environment, toKey } from "./record.ts";
 
 /** Returns a step that changed something, so the next look follows at once. */
 export function changed(environment: Environment, now: number, log: string): Step<Environment> {
@@ -76,7 +76,7 @@ export function noLaterThan(step: Step<Environment>, at: number): Step<Environme
 /** Adds a look at the pool: the environment took, changed or returned capacity, or still waits. */
 export function tellingPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
-  const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
+  const send = { key: poolKey(record.size.pool), for: [keyText(toKey(record))] };
   return { ...step, notify: [...step.notify, send] };
 }
 

@@ -25,12 +25,12 @@ export function addEntry(environment: Environment, at: number, reason: string | 
   const kept = environment.events.timeline.filter(
     (old) => old.n > environment.events.emitted || old.n > n - KEPT_ENTRIES,
   );
-  const emitted = receiverOf(environment) ? environment.events.emitted : n;
+  const emitted = getReceiver(environment) ? environment.events.emitted : n;
   return { ...environment, events: { ...environment.events, timeline: [...kept, entry], count: n, emitted } };
 }
 
 /** Returns the receiver of events: that of the present run, or else that of the environment. */
-export function receiverOf({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
+export function getReceiver({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
   return receiver.run ?? receiver.always;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { Item, Table } from "../../ports/table.ts";
 import { specKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -15,7 +15,7 @@ const restartable = { ...reservation, time: "none", restarts: true } as const;
 const secret = { env: { TOKEN: "s3cret" } };
 
 async function stoppedWorld() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   const { uid } = await createEnvironment(alice, { ...newEnvironment("one"), ...secret, policy: restartable });
   await world.advance(MINUTE);

@@ -6,7 +6,7 @@ export interface Standing {
 }
 
 /** Orders by owner, time and uid, so that one owner's line is one range of the index. */
-export function waitOrderOf({ owner, queuedAt, uid }: Standing): string {
+export function formatWaitOrder({ owner, queuedAt, uid }: Standing): string {
   return `${owner}#${String(queuedAt).padStart(13, "0")}#${uid}`;
 }
 
@@ -19,7 +19,7 @@ export function readWaitOrder(order: unknown): Standing | undefined {
 }
 
 /** Returns the range of the index with exactly this owner's environments. */
-export function lineOf(owner: string): { readonly from: string; readonly to: string } {
+export function ownerRange(owner: string): { readonly from: string; readonly to: string } {
   return { from: `${owner}#`, to: endOfLine(owner) };
 }
 

@@ -4,7 +4,7 @@ import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
-import { markOf } from "../record/run/run-marks.ts";
+import { computeDigest } from "../record/run/run-marks.ts";
 import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, noLaterThan, requeueAt, tellingPool } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
@@ -96,6 +96,6 @@ function withObservation(ctx: WorkerContext, environment: Environment, observed:
   const { run } = environment;
   const { address, ports, limits, isolation, nodes } = observed;
   // A terminating run gets no mark, so that each look observes it: its last change may send no hint.
-  const mark = observed.terminating ? undefined : markOf(ctx, run.n, nodes);
+  const mark = observed.terminating ? undefined : computeDigest(ctx, run.n, nodes);
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
 }

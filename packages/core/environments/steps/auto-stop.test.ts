@@ -3,7 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/mem
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
-import { keyOf } from "../record/record.ts";
+import { toKey } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestStart } from "../verbs/start.ts";
 import { markBusy, touchEnvironment } from "../verbs/touch.ts";
@@ -91,7 +91,7 @@ test("a heartbeat that comes between the look's read and its write keeps it", as
     },
   };
 
-  await reconcile({ ...world.ctx, table }, { look: keyText(keyOf(environment)) });
+  await reconcile({ ...world.ctx, table }, { look: keyText(toKey(environment)) });
 
   const kept = await world.read("alice", "one");
   expect(beats).toBeGreaterThan(1);

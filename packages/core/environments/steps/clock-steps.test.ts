@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { postMessage } from "../../chat/post.ts";
 import { readMessage } from "../../chat/read.ts";
 import { parseInbox } from "../../chat/record.ts";
@@ -15,7 +15,7 @@ const SECOND = 1_000;
 const steps = [-7 * MINUTE, 7 * MINUTE];
 
 async function oneWorld(options: WorldOptions = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const alice = world.as("alice");
   const entry = { ...newEnvironment("one"), ports: [{ port: 8080, kind: "http" } as const] };
   const { uid } = await createEnvironment(alice, entry);
@@ -127,7 +127,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
 });
 
 test("an environment without an end of its own outlives them all in its first run", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
   await world.advance(MINUTE);

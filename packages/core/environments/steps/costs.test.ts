@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { ReconcileRequest } from "../../ports/queue.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { environmentKey, keyText } from "../../store/keys.ts";
-import { keyOf } from "../record/record.ts";
+import { toKey } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";
 
 const SECOND = 1_000;
@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 
 /** What one job costs from its submit until ten minutes after its end, the sweep's messages and the signals included. */
 async function costsOfLife(hours: number, command: string | undefined) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const costs = { headWrites: 0, sends: 0 };
   const { put } = world.ctx.table;
   const { send } = world.ctx.queue;
@@ -81,7 +81,7 @@ test("an hour in which a job waits and nothing happens costs no read of a ledger
 
   for (let n = 0; n < 60; n += 1) {
     world.clock.advance(60 * SECOND);
-    await reconcile(world.ctx, { look: keyText(keyOf(waiting)) });
+    await reconcile(world.ctx, { look: keyText(toKey(waiting)) });
   }
 
   expect(reads).toContain(waiting.pk);
@@ -134,7 +134,7 @@ test.each([
   await world.advance(10 * SECOND);
   const before = world.table.all();
   const sent = world.queue.sent();
-  const { pk, sk } = none ?? keyOf(waiting);
+  const { pk, sk } = none ?? toKey(waiting);
 
   await reconcile(world.ctx, { look: `${pk}|${sk}`, hint: true });
 
@@ -148,7 +148,7 @@ test("a look that is repeated after the end of its environment stays without eff
   await world.advance(HOUR + 15 * 60 * SECOND);
   const before = await world.read("alice", "one");
 
-  await reconcile(world.ctx, { look: keyText(keyOf(environment)), hint: true });
+  await reconcile(world.ctx, { look: keyText(toKey(environment)), hint: true });
 
   expect(before.phase).toBe("expired");
   expect(await world.read("alice", "one")).toEqual(before);

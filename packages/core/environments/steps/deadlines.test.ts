@@ -5,7 +5,7 @@ import {
   type MemoryWorld,
   memoryWorld,
   newEnvironment,
-  nodesOf,
+  newNodes,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
@@ -234,7 +234,7 @@ describe("in the queue", () => {
   });
 
   test("what no machine can take is cancelled at the limit, which is two days unless the operator says another", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ t4: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ t4: 1 }) });
     await createEnvironment(world.as("alice"), newEnvironment("one"));
 
     await world.advance(2 * DAY - MINUTE);
@@ -357,7 +357,7 @@ async function queued(world: MemoryWorld, ...ids: readonly string[]): Promise<vo
 
 /** One machine, and a job of alice's that has just been granted all of it. */
 async function submitted(job: Parameters<typeof newEnvironment>[1] = {}, options: WorldOptions = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", job));
   return { world, uid };
 }

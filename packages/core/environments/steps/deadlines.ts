@@ -43,7 +43,7 @@ const limits = {
  * Returns the earliest limit of the present phase (docs/architecture/deadlines.md); undefined if it has no
  * limit or its end is decided. `keepsPlace` exempts it from the queue limit.
  */
-export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
+export function findDeadline(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
   const {
     phase,
     end: { outcome },
@@ -79,7 +79,7 @@ export function latestCheckAt(environment: Environment, settings: Limits, now: n
     run: { leftoversAt },
     making,
   } = environment;
-  const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
+  const moments = [findDeadline(environment, settings)?.at, findDeadline(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(leftoversAt ?? undefined);
   if (phase === "preparing") moments.push(readyLimit(environment, settings)?.at);
   if (phase === "active") moments.push(nextUseCheckAt(environment), nextGpuCheckAt(environment, settings));
@@ -134,11 +134,11 @@ function notReady(environment: Environment, since: number, minutes: number, unse
   return {
     at: since + minutes * MINUTE_MS + leftOutMs,
     outcome: "failed",
-    reason: `Not ready after ${minutes} minutes${outageOf(leftOutMs)}, ${where}${why}`,
+    reason: `Not ready after ${minutes} minutes${getOutage(leftOutMs)}, ${where}${why}`,
   };
 }
 
-function outageOf(ms: number): string {
+function getOutage(ms: number): string {
   const minutes = Math.round(ms / MINUTE_MS);
   return minutes === 0 ? "" : ` (${minutes} more in an outage)`;
 }

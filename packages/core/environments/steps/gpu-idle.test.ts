@@ -19,7 +19,7 @@ async function idleWorld(
   return { ...world, uid, show: () => world.read("alice", "one") };
 }
 
-const reasonsOf = ({ events: { timeline } }: Awaited<ReturnType<MemoryWorld["read"]>>) =>
+const listReasons = ({ events: { timeline } }: Awaited<ReturnType<MemoryWorld["read"]>>) =>
   timeline.map(({ reason }) => reason);
 
 test("a job whose GPUs do nothing is warned once, in its record and at its terminals, and ended with the reason", async () => {
@@ -35,7 +35,7 @@ test("a job whose GPUs do nothing is warned once, in its record and at its termi
 
   const words = "Its GPUs are idle: it ends in 10 minutes unless they are used";
   expect(warned.phase).toBe("active");
-  expect(reasonsOf(last).filter((reason) => reason === words)).toHaveLength(1);
+  expect(listReasons(last).filter((reason) => reason === words)).toHaveLength(1);
   const ended = "This environment was cancelled: Its GPUs were idle for 60 minutes";
   expect(compute.notices(uid, 1).map((notice) => notice.words)).toEqual([words, ended]);
   expect(await show()).toMatchObject({

@@ -19,14 +19,14 @@ type Limit = Pick<Settings, "idleGpuMinutes">;
  * sessions do not prevent this (docs/architecture/idle.md).
  */
 export function checkGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
-  const afterMs = limitOf(environment, ctx.settings);
+  const afterMs = findLimit(environment, ctx.settings);
   if (afterMs === null || now < nextGpuCheckAt(environment, ctx.settings)) return environment;
   const { use } = environment;
   const signals = { idleSince: observed.gpuIdleSince ?? null, warnedAt: use.gpus?.warnedAt ?? null };
   const { verdict, since, warnedAt } = decideGpuIdle(signals, afterMs, now);
   const dryRun = verdict === "stop" && ctx.settings.idleDryRun;
   const seen = { ...environment, use: { ...use, gpus: { since, at: now, warnedAt } } };
-  if (verdict === "warn") return addEntry(seen, now, warningOf(afterMs));
+  if (verdict === "warn") return addEntry(seen, now, formatWarning(afterMs));
   if (verdict !== "stop") return seen;
   const idle = { verdict, signal: "gpus", since, at: now, dryRun } as const;
   const decided = { ...seen, use: { ...seen.use, idle } };
@@ -38,7 +38,7 @@ export function checkGpus(ctx: Context, environment: Environment, observed: Obse
  * long enough earlier.
  */
 export function nextGpuCheckAt(environment: Environment, settings: Limit): number {
-  const afterMs = limitOf(environment, settings);
+  const afterMs = findLimit(environment, settings);
   const { startedAt } = environment.run;
   if (afterMs === null || startedAt === null) return Number.POSITIVE_INFINITY;
   const { since, at, warnedAt } = environment.use.gpus ?? { since: startedAt, at: startedAt, warnedAt: null };
@@ -48,7 +48,7 @@ export function nextGpuCheckAt(environment: Environment, settings: Limit): numbe
   return next > at ? next : at + warningMs;
 }
 
-function limitOf({ size }: Environment, { idleGpuMinutes }: Limit): number | null {
+function findLimit({ size }: Environment, { idleGpuMinutes }: Limit): number | null {
   return idleGpuMinutes === undefined || size.gpus === 0 ? null : idleGpuMinutes * MINUTE_MS;
 }
 
@@ -58,6 +58,6 @@ function end(environment: Environment, afterMs: number, now: number): Environmen
   return enter(decideEnd(environment, { phase: "cancelled", reason, at: now }), "stopping", now, reason);
 }
 
-function warningOf(afterMs: number): string {
+function formatWarning(afterMs: number): string {
   return `${GPU_WARNING} it ends in ${durationText(idleWarningMs(afterMs))} unless they are used`;
 }

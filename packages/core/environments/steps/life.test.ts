@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { applyLate } from "#tests/faults/late-apply.ts";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { RunNotTaken } from "../../problem.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestExtension } from "../verbs/requests.ts";
@@ -85,7 +85,7 @@ test.each(["active", "preparing"])(
   "an extension holds although the machine of the %s run is silent as it is asked for",
   async (at) => {
     const delays = { imageMs: at === "active" ? 0 : 3 * HOUR };
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, settings: { preparingMinutes: 120 } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays, settings: { preparingMinutes: 120 } });
     await createEnvironment(world.as("alice"), newEnvironment("one"));
     await world.advance(10_000);
     world.compute.loseNode("h100-1");
@@ -140,7 +140,7 @@ test("an extension holds though what makes the run was begun before it and takes
 });
 
 test("a cancelled environment ends as cancelled and the next in the queue takes its place", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.clock.advance(1);
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -186,7 +186,7 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
 });
 
 test("a grant that nothing binds for want of a volume counts, and sets no machine aside", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const reason = "Its volume could not be made: no more volumes";
   world.compute.program(uid, { kind: "neverBinds", reason, lacksVolume: true });
@@ -202,7 +202,7 @@ test("a grant that nothing binds for want of a volume counts, and sets no machin
 });
 
 test("a try of which the cluster said nothing is not counted, and sets no machine aside", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: null });
   await world.advance(8 * MINUTE);
@@ -219,7 +219,7 @@ test("a try of which the cluster said nothing is not counted, and sets no machin
 });
 
 test("a job of which the cluster never says anything fails after thirteen tries, and says so", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: null });
 
@@ -233,7 +233,7 @@ test("a job of which the cluster never says anything fails after thirteen tries,
 });
 
 test("a try on a machine that does not answer is not counted", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 5 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 5 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/5 nodes are available" });
   const { apply } = world.compute;
@@ -253,7 +253,7 @@ test("a try on a machine that does not answer is not counted", async () => {
 });
 
 test("of two machines one that binds nothing gives both back, though a command began on the other, and starts elsewhere", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }), leavesTombstones: false });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 3 }), leavesTombstones: false });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
   const { apply } = world.compute;
   world.compute.apply = async (run) => {
@@ -277,7 +277,7 @@ test("of two machines one that binds nothing gives both back, though a command b
 });
 
 test("a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { bindMs: 65_000 }, signals: false });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { bindMs: 65_000 }, signals: false });
   const job = newEnvironment("one", { command: "pay", disk: "data" });
   const { uid } = await createEnvironment(world.as("alice"), job);
   world.compute.program(uid, { kind: "exits", code: 0, afterMs: 1_000 });

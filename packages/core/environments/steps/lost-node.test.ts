@@ -3,7 +3,7 @@ import {
   type MemoryWorld,
   memoryWorld,
   newEnvironment,
-  nodesOf,
+  newNodes,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
@@ -13,7 +13,7 @@ import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
-import { type Environment, keyOf } from "../record/record.ts";
+import { type Environment, toKey } from "../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";
 import { requestStart } from "../verbs/start.ts";
@@ -34,7 +34,7 @@ interface Running {
 
 /** A world in which `job` is active. */
 async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}): Promise<Running> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), ...options });
   await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), ...more });
   await world.advance(5 * SECOND);
   const read = (id = "job") => world.read("alice", id);
@@ -81,7 +81,7 @@ test.each([
   ["its provider says gone ends the job", "gone", "failed"],
   ["its provider says running is waited for", "running", "preparing"],
 ] as const)("a bound machine that is lost during a withdrawal and that %s", async (_, state, phase) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 16, hours: 24 }));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available", first: 1 });
   await world.advance(5 * SECOND);
@@ -107,7 +107,7 @@ test.each([
 
 test("a machine that does not answer is waited for without a listing of all machines", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
-  const key = keyText(keyOf(await job.read()));
+  const key = keyText(toKey(await job.read()));
   const { listNodes, removeNode } = job.world.compute;
   let listings = 0;
   Object.assign(job.world.ctx.compute, {
@@ -130,7 +130,7 @@ test("a machine that does not answer is waited for without a listing of all mach
 });
 
 test("the units of a lost machine are gone, not free", async () => {
-  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  const job = await running({}, { nodes: newNodes({ h100: 1 }) });
   await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
   job.world.compute.removeNode(job.name);
   job.world.compute.setMachine(job.uid, "gone");
@@ -145,7 +145,7 @@ test("the units of a lost machine are gone, not free", async () => {
 
 test("nobody is given the units of a lost machine, however old the last listing of machines is", async () => {
   for (const age of [0, 10, 20, 30, 40, 50]) {
-    const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+    const job = await running({}, { nodes: newNodes({ h100: 1 }) });
     await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
     await job.world.advance(age * SECOND);
     job.world.compute.removeNode(job.name);
@@ -255,7 +255,7 @@ test("a provider that throws says nothing, and the record tells what is waited f
 });
 
 test("the operator's word counts for one node object, for 24 h, also where the machine seems to answer", async () => {
-  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
+  const job = await running({}, { nodes: newNodes({ h100: 1 }) });
   await declareNodeGone(job.world.as("op"), job.name);
   const ended = await until(job, 20 * SECOND, isOver);
   await createEnvironment(job.world.as("alice"), newEnvironment("next"));
@@ -270,7 +270,7 @@ test("the operator's word counts for one node object, for 24 h, also where the m
 });
 
 test("the operator's word counts for a machine that came for a run and died before any listing showed it", async () => {
-  const [node] = nodesOf({ h100: 1 });
+  const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
@@ -315,7 +315,7 @@ test("the operator's word counts for a machine that nothing runs on any more and
 });
 
 test("a node that only an unreadable ledger may name is not answered as unknown", async () => {
-  const job = await running({}, { nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const job = await running({}, { nodes: newNodes({ h100: 1, a100: 1 }) });
   const [node] = (await viewPool(job.world.ctx, "a100"))?.nodes ?? [];
   if (!node) throw new Error("There is no ledger");
   await job.world.table.put({ ...node, held: null } as unknown as Item);
@@ -376,8 +376,8 @@ test("a node that only a job's unreadable record may name is not answered as unk
 });
 
 test("the operator's word on a machine is not one on another that has its name", async () => {
-  const job = await running({}, { nodes: nodesOf({ h100: 1 }) });
-  const [node] = nodesOf({ h100: 1 });
+  const job = await running({}, { nodes: newNodes({ h100: 1 }) });
+  const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   await declareNodeGone(job.world.as("op"), job.name);
   await until(job, 20 * SECOND, isOver);
@@ -506,7 +506,7 @@ test("its time is over on time while its machine is silent, and it expires when 
 });
 
 test("a machine that is lost while its run is still being prepared ends it as lost", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: HOUR } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: HOUR } });
   await createEnvironment(world.as("alice"), newEnvironment("job"));
   await world.advance(10 * SECOND);
   world.compute.removeNode("h100-1");
@@ -534,7 +534,7 @@ async function vanish({ compute, read }: MemoryWorld): Promise<void> {
 }
 
 test("a disk is let go although its machine died before any look saw the run bound to it", async () => {
-  const world = await preparingWithDisk({ nodes: nodesOf({ h100: 1 }) });
+  const world = await preparingWithDisk({ nodes: newNodes({ h100: 1 }) });
   await world.advance(1_500);
   await vanish(world);
   const { run } = await world.read("alice", "job");
@@ -550,7 +550,7 @@ test("a disk is let go although the machine that was made for its run died while
   const world = await preparingWithDisk({ nodes: [], settings: { nodeGroups: [group] } });
   await world.advance(20 * SECOND);
   const early = await world.read("alice", "job");
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await world.advance(40 * SECOND);
   await vanish(world);
 
@@ -561,7 +561,7 @@ test("a disk is let go although the machine that was made for its run died while
 });
 
 test("what was never bound is not lost with the machine that it was granted: its grant is withdrawn", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("job"));
   world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
   await world.advance(10 * SECOND);
@@ -578,7 +578,7 @@ test("what was never bound is not lost with the machine that it was granted: its
 
 test("a machine that has another name now is not lost", async () => {
   const job = await running();
-  const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);
+  const node = newNodes({ h100: 2 }).find(({ name }) => name === job.name);
   if (!node) throw new Error("There is no node");
 
   job.world.compute.setNode({ ...node, name: "renamed" });
@@ -625,7 +625,7 @@ test("a machine whose node object is gone for 10 s leaves an entry in the timeli
 
 test("a machine that is silent for more than a minute leaves an entry in the timeline, and one when it is back", async () => {
   const job = await running();
-  const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);
+  const node = newNodes({ h100: 2 }).find(({ name }) => name === job.name);
   if (!node) throw new Error("No node");
   const said = async () => (await job.read()).events.timeline.map(({ reason }) => reason);
   const before = (await said()).length;

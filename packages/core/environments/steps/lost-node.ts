@@ -43,7 +43,7 @@ export async function checkMachines(
   if (knownMachine) return { machines, lost: knownMachine, waitsFor: null };
   // Ask in parallel: one call after another could exceed the step's budget.
   const states = await Promise.all(
-    machines.flatMap((machine) => (machine.silent ? [providerStateOf(ctx, machine, machine.silent, now)] : [])),
+    machines.flatMap((machine) => (machine.silent ? [getProviderState(ctx, machine, machine.silent, now)] : [])),
   );
   const silent = machines.filter((machine) => machine.silent);
   const lost = silent[states.indexOf("gone")];
@@ -52,7 +52,7 @@ export async function checkMachines(
   return {
     machines,
     lost: undefined,
-    waitsFor: state && state !== "gone" ? reasonOf[state](silent[0]?.name ?? "") : null,
+    waitsFor: state && state !== "gone" ? reasons[state](silent[0]?.name ?? "") : null,
   };
 }
 
@@ -102,7 +102,7 @@ export async function detachVolumes(
   if (attached.length === 0) return undefined;
   const [first, ...others] = environment.run.machines;
   // The run's objects are gone, so ask the cluster whether the machine answers.
-  const bound = first ? [{ ...first, silent: await ctx.compute.silenceOf(first) }] : [];
+  const bound = first ? [{ ...first, silent: await ctx.compute.findSilence(first) }] : [];
   const { machines, lost, waitsFor } = await checkMachines(ctx, environment, bound, now);
   // Name the lost machine: another worker may have detached a volume already, and the next run may use it.
   if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id, lost)));
@@ -111,7 +111,7 @@ export async function detachVolumes(
 }
 
 /** Returns the machines of a run, assuming that they answer. */
-export function machinesOf({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
+export function listMachines({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
 
@@ -128,7 +128,7 @@ function withSilence(
 
 type ProviderState = "early" | "running" | "unknown";
 
-async function providerStateOf(
+async function getProviderState(
   ctx: WorkerContext,
   machine: Machine,
   { how, since }: NonNullable<Machine["silent"]>,
@@ -136,7 +136,7 @@ async function providerStateOf(
 ): Promise<ProviderState | "gone"> {
   if (now - since < SILENT_MS[how]) return "early";
   try {
-    return await ctx.compute.machineOf(machine);
+    return await ctx.compute.getMachineState(machine);
   } catch (error) {
     ctx.log.warn("provider did not answer", { node: machine.name, error: String(error) });
     return "unknown";
@@ -144,7 +144,7 @@ async function providerStateOf(
 }
 
 /** Reasons have 120 characters, with room for a node name of 50. */
-const reasonOf = {
+const reasons = {
   early: (name) => `Its machine ${name} does not answer; waiting until it is back or certainly gone`,
   running: (name) => `Its machine ${name} does not answer; waiting until EC2 says that it is gone`,
   unknown: (name) => `Its machine ${name} does not answer; waiting for it or the operator's word`,
@@ -152,12 +152,12 @@ const reasonOf = {
 
 /** Returns when silent machines are looked at again. */
 export function nextMachineCheckAt(machines: readonly Machine[], now: number): number {
-  const pauses = machines.flatMap(({ silent }) => (silent ? [pauseOf(silent, now)] : []));
+  const pauses = machines.flatMap(({ silent }) => (silent ? [getPause(silent, now)] : []));
   return now + Math.min(...pauses);
 }
 
 /** Returns the pause until the next look. Past `SILENT_MS`, only the provider's answer is missing. */
-function pauseOf({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
+function getPause({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
   const left = since + SILENT_MS[how] - now;
   return left > 0 ? Math.min(left, NEXT_CHECK_MS[how]) : NEXT_CHECK_MS.notReady;
 }

@@ -14,7 +14,7 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   if (isWarned(after) && !isSameWarning(before, after)) {
     return { kind: "warning", words: said(END_WARNING), at: now, endsAt: after.times.endsAt ?? undefined };
   }
-  const [warned, wasWarned] = [warnedAtOf(after), warnedAtOf(before)];
+  const [warned, wasWarned] = [findWarnedAt(after), findWarnedAt(before)];
   if (warned !== null && warned !== wasWarned) {
     return { kind: "warning", words: said(GPU_WARNING, IDLE_WARNING), at: now };
   }
@@ -37,7 +37,7 @@ function isSameWarning({ times: before }: Environment, { times: after }: Environ
 }
 
 /** Returns the latest warning about an idle environment or idle GPUs. */
-function warnedAtOf({ use: { gpus, idle } }: Environment): number | null {
+function findWarnedAt({ use: { gpus, idle } }: Environment): number | null {
   const times = [gpus?.warnedAt, idle?.warnedAt].filter((at) => typeof at === "number");
   return times.length > 0 ? Math.max(...times) : null;
 }

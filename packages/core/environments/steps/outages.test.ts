@@ -4,7 +4,7 @@ import {
   type MemoryWorld,
   memoryWorld,
   newEnvironment,
-  nodesOf,
+  newNodes,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import type { Observation, Run } from "../../ports/compute.ts";
@@ -291,7 +291,7 @@ describe("an outage between the creation of the first and the last part of a run
 
   /** A job whose run an outage left half made: the cluster shows `shown` until it takes the run. */
   async function halfMade(shown: Observation, policy = reservation) {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const { apply, observe, remove } = world.compute;
     Object.assign(world.compute, { apply: () => Promise.reject(new Error("timed out")) });
     await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
@@ -392,7 +392,7 @@ async function submitted(
   options: WorldOptions = {},
   policy: Parameters<typeof createEnvironment>[1]["policy"] = reservation,
 ) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one", job), policy });
   return { world, uid };
 }

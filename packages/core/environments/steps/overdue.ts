@@ -9,7 +9,7 @@ import type { EndPhase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { changed } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
-import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts";
+import { ALARM_MS, type Deadline, findDeadline, type Limits } from "./deadlines.ts";
 import { endAttempt } from "./end/backup.ts";
 import { endByLimit } from "./end/end-run.ts";
 import { endInQueue, giveUp } from "./start/queued.ts";
@@ -38,12 +38,12 @@ async function passedDeadline(
   environment: Environment,
   now: number,
 ): Promise<Deadline | undefined> {
-  const first = deadlineOf(environment, ctx.settings);
+  const first = findDeadline(environment, ctx.settings);
   const isPassed = (deadline: Deadline | undefined) => (deadline && now >= deadline.at ? deadline : undefined);
   const isOfQueue = isPassed(first) && environment.phase === "queued" && first?.outcome === "cancelled";
   const kept = isOfQueue && (await keptPlace(ctx, environment));
   if (!kept) return isPassed(first);
-  const others = isPassed(deadlineOf(environment, ctx.settings, true));
+  const others = isPassed(findDeadline(environment, ctx.settings, true));
   return others ?? (kept === "first" ? isPassed(firstInLineLimit(environment, ctx.settings)) : undefined);
 }
 

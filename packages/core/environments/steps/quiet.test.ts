@@ -3,7 +3,7 @@ import {
   type MemoryWorld,
   memoryWorld,
   newEnvironment,
-  nodesOf,
+  newNodes,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import { refreshCapacity } from "../../pools/capacity/capacity.ts";
@@ -12,7 +12,7 @@ import type { Compute } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText, runMarksKey } from "../../store/keys.ts";
-import { keyOf } from "../record/record.ts";
+import { toKey } from "../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
 import { requestExtension, requestKey } from "../verbs/requests.ts";
 
@@ -25,7 +25,7 @@ const HOUR = 60 * MINUTE;
  * on.
  */
 async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions["access"] = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), signals: false, access });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), signals: false, access });
   const { uid, pk, sk } = await createEnvironment(world.as("alice"), {
     ...newEnvironment("job", { hours: 24 }),
     ...more,
@@ -34,7 +34,7 @@ async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions
   const read = () => world.read("alice", "job");
   const { phase, run } = await read();
   if (phase !== "active" || run.mark === undefined) throw new Error(`The job is ${phase}, its mark ${run.mark}`);
-  const names = askedOf(world);
+  const names = getAsked(world);
   /** One look, whether it is due or not, as the sweep or a signal sends it; the present listing stays as it is. */
   const poll = async (message: { readonly hint?: true } = {}) => {
     await world.table.put({ ...(await read()), dueAt: world.clock.now() } as unknown as Item);
@@ -45,11 +45,20 @@ async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions
   return { world, uid, read, look: poll, asked: names };
 }
 
-const calls = ["observe", "extend", "setAccess", "resize", "readLog", "listRuns", "silenceOf", "machineOf"] as const;
+const calls = [
+  "observe",
+  "extend",
+  "setAccess",
+  "resize",
+  "readLog",
+  "listRuns",
+  "findSilence",
+  "getMachineState",
+] as const;
 type Asked = (typeof calls)[number] | "listNodes";
 
 /** The names of the calls that are made to the cluster, but for the listing of its machines unless that is named. */
-function askedOf({ ctx }: MemoryWorld, names: readonly Asked[] = calls): string[] {
+function getAsked({ ctx }: MemoryWorld, names: readonly Asked[] = calls): string[] {
   const input: string[] = [];
   const counted = (name: Asked) => {
     const call = ctx.compute[name] as (...input: never[]) => Promise<unknown>;
@@ -73,14 +82,14 @@ test("an hour in which nothing happens to an active job costs no question to the
 });
 
 test("an hour of a hundred idle environments costs one listing a minute: 500 requests for a thousand of them", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 13 }), signals: false });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 13 }), signals: false });
   for (let owner = 0; owner < 10; owner += 1) {
     const user = world.as(`owner-${owner}`);
     for (let n = 0; n < 10; n += 1) await createEnvironment(user, newEnvironment(`job-${n}`, { gpus: 1, hours: 24 }));
   }
   await world.advance(20 * MINUTE);
   const { phase, run } = await world.read("owner-9", "job-9");
-  const names = askedOf(world, [...calls, "listNodes"]);
+  const names = getAsked(world, [...calls, "listNodes"]);
 
   await world.advance(HOUR);
 
@@ -157,7 +166,7 @@ test("while no listing succeeds looks observe, and the end of a command is seen 
   await end;
   world.compute.listNodes = async () => {
     await listNodes();
-    return nodesOf({ h100: 2 });
+    return newNodes({ h100: 2 });
   };
   world.compute.kill(uid, 1);
 
@@ -211,7 +220,7 @@ test("what is asked of a run is done to it, and then looks ask nothing again", a
 
 test("an idle decision is made on what is observed", async () => {
   const idle = { afterMs: HOUR, everyMs: 20 * MINUTE };
-  const { world, asked: names, read } = await quietJob({ policy: { ...(await policyOf()), idle } });
+  const { world, asked: names, read } = await quietJob({ policy: { ...(await getPolicy()), idle } });
 
   await world.advance(45 * MINUTE);
 
@@ -219,7 +228,7 @@ test("an idle decision is made on what is observed", async () => {
   expect((await read()).use.idle).toMatchObject({ verdict: "keep" });
 });
 
-async function policyOf() {
+async function getPolicy() {
   const world = await memoryWorld();
   return (await createEnvironment(world.as("alice"), newEnvironment("any"))).policy;
 }
@@ -283,7 +292,7 @@ test("marks that cannot be kept cost the refresh of capacity nothing", async () 
 test("a run that was started again is observed, though an earlier one of it was as a listing shows it", async () => {
   const { world, read, look: poll } = await quietJob();
   const record = await read();
-  const { pk, sk } = keyOf(record);
+  const { pk, sk } = toKey(record);
   await refreshCapacity(world.ctx);
   const item = (await world.table.get({ pk, sk })) as Item;
   await world.table.put({ ...item, run: { ...record.run, n: 2 } } as unknown as Item);

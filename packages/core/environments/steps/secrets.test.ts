@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { Table } from "../../ports/table.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText, specKey } from "../../store/keys.ts";
@@ -32,7 +32,7 @@ function secretive(id: string, more: Partial<NewEnvironment> = {}): NewEnvironme
 }
 
 async function secretWorld(more: Partial<NewEnvironment> = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, secretive("one", more));
   return { world, alice };

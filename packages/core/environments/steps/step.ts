@@ -3,7 +3,7 @@ import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
 import { noteAnsweredRequest } from "../../reconciler/cluster-state.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
-import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
+import { isLedgerItem, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
 import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
@@ -81,8 +81,8 @@ async function nextStep(
   if (settled) return settled;
   const mayHaveLeftovers =
     environment.run.leftoversAt !== null && now >= environment.run.leftoversAt && isUnderWay(environment);
-  const stepOf = mayHaveLeftovers ? removeLeftoversOfRuns : steps[environment.phase];
-  return stepOf(ctx, environment, now, message);
+  const findStep = mayHaveLeftovers ? removeLeftoversOfRuns : steps[environment.phase];
+  return findStep(ctx, environment, now, message);
 }
 
 function isUnderWay({ phase }: Environment): boolean {
@@ -128,7 +128,7 @@ export function shouldProcessEarly(item: Item, message: ReconcileRequest): boole
   const size = item.size as { pool?: unknown } | undefined;
   if (item.phase !== "queued" || typeof size?.pool !== "string") return false;
   const { pool } = size;
-  return named.some((key) => isLedgerOf(String(pool), key) || (isDisk(key) && item.waitPool === undefined));
+  return named.some((key) => isLedgerItem(String(pool), key) || (isDisk(key) && item.waitPool === undefined));
 }
 
 function isDisk(text: string): boolean {

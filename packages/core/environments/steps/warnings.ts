@@ -20,7 +20,7 @@ export function warn(environment: Environment, now: number): Environment {
   const { times } = environment;
   const { endsAt } = times;
   if (endsAt === null || now >= endsAt) return environment;
-  const dueMs = warningsOf(environment).findLast((ms) => now >= endsAt - ms);
+  const dueMs = listWarnings(environment).findLast((ms) => now >= endsAt - ms);
   const givenMs = isWarned(environment) ? Number(times.warnedMinutes) * MINUTE_MS : Number.POSITIVE_INFINITY;
   if (dueMs === undefined || dueMs >= givenMs) return environment;
   const warned = { ...times, warnedMinutes: dueMs / MINUTE_MS, warnedOf: endsAt };
@@ -53,12 +53,12 @@ export function takeBackWarning(environment: Environment, now: number): Environm
 export function nextWarningAt(environment: Timed, now: number): number {
   const { endsAt } = environment.times;
   if (endsAt === null) return Number.POSITIVE_INFINITY;
-  const coming = warningsOf(environment).map((ms) => endsAt - ms);
+  const coming = listWarnings(environment).map((ms) => endsAt - ms);
   return Math.min(...coming.filter((at) => at > now), endsAt);
 }
 
 /** Returns the warning times before the end that lie after the time at which that end was set. */
-function warningsOf({ times: { endsAt, endSetAt }, run: { startedAt } }: Timed): number[] {
+function listWarnings({ times: { endsAt, endSetAt }, run: { startedAt } }: Timed): number[] {
   const wholeMs = Number(endsAt) - (endSetAt ?? startedAt ?? Number.NEGATIVE_INFINITY);
   const last = wholeMs < SHORT_MS ? [Math.min(MINUTE_MS, wholeMs / 5)] : [];
   return [...WARNINGS_MS, ...last].filter((ms) => ms < wholeMs);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { declareNodeGone, heedingWords } from "../../pools/capacity/node-gone.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { hostKey, keyText } from "../../store/keys.ts";
@@ -23,7 +23,7 @@ function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment
 }
 
 async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 1000 }, ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { removeMs: 1000 }, ...options });
   const alice = world.as("alice");
   await createEnvironment(alice, session("one", more));
   await world.deliver();
@@ -151,10 +151,10 @@ describe("the end", () => {
     const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
     const { endArchive } = world.volumes;
     const machine = { name: "system-1", uid: "node-uid-system-1", providerId: null };
-    const stateOf = heedingWords(world.ctx, async () => "unknown");
+    const getState = heedingWords(world.ctx, async () => "unknown");
     Object.assign(world.volumes, {
       endArchive: async (...input: Parameters<typeof endArchive>) =>
-        (await stateOf(machine)) === "gone" ? endArchive(...input) : machine,
+        (await getState(machine)) === "gone" ? endArchive(...input) : machine,
     });
 
     await requestDelete(alice, "one");
@@ -401,7 +401,7 @@ describe("the end", () => {
   });
 
   test("volumes that cannot be made are given up with the time for preparing", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     world.volumes.createVolume = () => Promise.reject(new Error("limit exceeded"));
     await createEnvironment(world.as("alice"), session("one"));
 

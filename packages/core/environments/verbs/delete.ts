@@ -2,7 +2,7 @@ import type { UserContext } from "../../context.ts";
 import { changeEnvironment } from "../record/changes/change.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { decideEnd } from "../record/transitions.ts";
-import { archiveOf } from "./archive.ts";
+import { findArchive } from "./archive.ts";
 
 interface Deletion {
   /** Checked against the record that is about to be changed; nothing is deleted if it returns false. */
@@ -20,7 +20,7 @@ export async function requestDelete(
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, (environment, now) => {
     if (environment.end.outcome || isEnded(environment) || !onlyIf(environment)) return environment;
-    const archive = archiveOf(environment, now);
+    const archive = findArchive(environment, now);
     const decided = decideEnd(
       { ...environment, end: { ...environment.end, archive }, goal: { ...environment.goal, start: null } },
       { phase: "deleted", reason: null, at: now },

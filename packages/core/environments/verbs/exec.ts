@@ -60,7 +60,7 @@ export async function executeIn(ctx: ExecContext, id: string, request: ExecReque
   const execId = request.execId ?? ctx.ids.uid();
   await start(ctx, environment, execId, request, timeoutSeconds);
   const status = await readUntilEnded(ctx, environment, execId, timeoutSeconds);
-  return resultOf(status, timeoutSeconds, await wordsOfEnd(ctx, environment, status));
+  return toResult(status, timeoutSeconds, await wordsOfEnd(ctx, environment, status));
 }
 
 async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): Promise<void> {
@@ -151,7 +151,7 @@ const SIGNALLED = 128;
 const KILLED = 137;
 const TIMED_OUT = 124;
 
-function resultOf(status: ExecStatus | undefined, timeoutSeconds: number, end: string | undefined): ExecResult {
+function toResult(status: ExecStatus | undefined, timeoutSeconds: number, end: string | undefined): ExecResult {
   if (!status) {
     return { stdout: "", stderr: end ?? "", returncode: KILLED, timedOut: false, timeoutSeconds, directory: null };
   }

@@ -25,7 +25,7 @@ export async function readLive(
   if (!part) return undefined;
   const window = { start: base + part.start, bytes: part.bytes, isComplete: false };
   // A run without output yet would hide the output of earlier runs.
-  return log?.blob && endOf(window) < endOfCopy(log) ? undefined : window;
+  return log?.blob && endOffset(window) < endOfCopy(log) ? undefined : window;
 }
 
 /** Reads the latest copy if `isWanted`; the record says where it begins and ends. */
@@ -54,6 +54,6 @@ export function endOfCopy(log: KeptLog): number {
   return log.bytes === undefined ? Number.POSITIVE_INFINITY : endOfLog(log);
 }
 
-export function endOf({ start, bytes }: LogPart): number {
+export function endOffset({ start, bytes }: LogPart): number {
   return start + bytes.length;
 }

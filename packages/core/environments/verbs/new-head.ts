@@ -2,14 +2,14 @@ import type { UserContext } from "../../context.ts";
 import type { ProposedLease } from "../../disks/names/acquire.ts";
 import { zonePinnedBy } from "../../disks/record.ts";
 import type { Key } from "../../ports/table.ts";
-import { dueShardOf } from "../../store/due.ts";
+import { getDueShard } from "../../store/due.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import { CREATION } from "../record/changes/actions.ts";
 import { waitsForDisk } from "../record/disk/disk-words.ts";
 import { reservation } from "../record/policy.ts";
 import { type Environment, waitingFields } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";
-import { aboutOf } from "../record/spec.ts";
+import { summarizeSpec } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
 import type { NewEnvironment } from "./create.ts";
 
@@ -76,7 +76,7 @@ export function newHead(
     size: input.size,
     zone: zonePinnedBy(lease?.disk.volume),
     hasCommand: input.command !== undefined,
-    about: aboutOf(input),
+    about: summarizeSpec(input),
     spec: uid,
     policy,
     ports: input.ports ?? [],
@@ -103,7 +103,7 @@ export function newHead(
     looks: 0,
     attempts: 0,
     fault: null,
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
     dueAt: now + NET_MS,
   };
   return addEntry(head, now, note);

@@ -7,7 +7,7 @@ import { partOfWindow } from "../record/log/log-window.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
-import { endOf, endOfCopy, readCopy, readLive, type Window } from "./log-source.ts";
+import { endOfCopy, endOffset, readCopy, readLive, type Window } from "./log-source.ts";
 
 /** How long copies continue after a read, and the remainder below which a read extends that time. */
 const WANTED_MS = 120_000;
@@ -42,7 +42,7 @@ export interface LogRequest {
 export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Promise<LogText> {
   const environment = await getEnvironment(ctx, id);
   const printed = await readLive(environment, live, 0);
-  if (printed) return textOf(printed, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, printed.start > 0);
+  if (printed) return getText(printed, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, printed.start > 0);
   await waitForCopy(ctx, id, environment);
   return readKeptLog(ctx, id);
 }
@@ -65,7 +65,7 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
     const printed = await readLive(environment, live, after);
     if (wantsFresh && !printed) await waitForCopy(ctx, id, environment);
     const window = printed ?? (await readCopy(ctx, id, (log) => endOfCopy(log) > after));
-    const answer = textOf(window, request, after < window.start);
+    const answer = getText(window, request, after < window.start);
     const leftMs = waitMs - (ctx.clock.monotonic() - startedAt);
     if (answer.text !== "" && printed && hasWaited && leftMs > 0) {
       hasWaited = false;
@@ -76,7 +76,7 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
     hasWaited = true;
     const pauseMs = Math.min(POLL_MS, leftMs);
     if (!printed) await wantCopies(ctx, id, environment).catch(unlessBusy);
-    await waitForMore(ctx, environment, { live: printed && live, end: endOf(window), pauseMs, signal });
+    await waitForMore(ctx, environment, { live: printed && live, end: endOffset(window), pauseMs, signal });
   }
 }
 
@@ -133,13 +133,13 @@ function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boole
 /** Returns the output of the latest copy. Throws `notFound`. */
 export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {
   const copy = await readCopy(ctx, id, () => true);
-  return textOf(copy, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, copy.isCut);
+  return getText(copy, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, copy.isCut);
 }
 
-function textOf(window: Window, request: Pick<LogRequest, "after" | "mostBytes">, cut: boolean): LogText {
+function getText(window: Window, request: Pick<LogRequest, "after" | "mostBytes">, cut: boolean): LogText {
   const { isComplete } = window;
   const part = partOfWindow(window, { ...request, isComplete });
-  const next = endOf(part);
+  const next = endOffset(part);
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(part.bytes);
-  return { text, cut, next, ended: isComplete && next === endOf(window) };
+  return { text, cut, next, ended: isComplete && next === endOffset(window) };
 }

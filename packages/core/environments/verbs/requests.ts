@@ -25,7 +25,7 @@ export async function requestCancel(
   return requestAction(ctx, id, (environment, now, token) => {
     const word = environment.end.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
-      return environment.requests.list.find((action) => action.kind === "cancel") ?? firstOf(environment);
+      return environment.requests.list.find((action) => action.kind === "cancel") ?? getFirst(environment);
     if (isEnded(environment) || environment.phase === "stopped" || environment.end.outcome) {
       throw new Problem("conflict", `Cannot cancel ${ctx.noun} ${id} in status ${word}`);
     }
@@ -82,11 +82,11 @@ export async function requestJupyter(
   ctx: RequestContext & UserContext<"sealer">,
   id: string,
   wanted: boolean,
-  wordOf: WordOf,
+  formatWord: WordOf,
 ): Promise<Action> {
   const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
   return requestAction(ctx, id, async (environment, now, token) => {
-    refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
+    refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, formatWord);
     const {
       access,
       requests: { list: actions },
@@ -115,11 +115,11 @@ export async function requestGuest(
   ctx: RequestContext,
   id: string,
   name: string,
-  wordOf: WordOf,
+  formatWord: WordOf,
   chosen?: string,
 ): Promise<Action> {
   const decide = (environment: Environment, now: number, token: string) => {
-    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", formatWord);
     const { access } = environment;
     const knownGuest = access.guests.find((guest) => guest.name === name);
     if (!knownGuest && access.guests.length >= MOST_GUESTS) {
@@ -148,13 +148,13 @@ export async function requestKey(
   ctx: RequestContext,
   id: string,
   key: string,
-  wordOf: WordOf,
+  formatWord: WordOf,
   chosen?: string,
 ): Promise<Action> {
   // A colon cannot occur in a GitHub name.
   const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
   const decide = async (environment: Environment, now: number, token: string) => {
-    refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
+    refuseUnlessActive(ctx, environment, "Cannot add a user to", formatWord);
     const { access } = environment;
     const others = access.guests.filter((guest) => guest.name !== name);
     const withAction = addAction(environment, {
@@ -172,9 +172,9 @@ export async function requestKey(
   return requestAction(ctx, id, decide, { token: chosen });
 }
 
-function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
+function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, formatWord: WordOf): void {
   if (environment.phase === "active" && !environment.end.outcome) return;
-  throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${wordOf(environment)}`);
+  throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${formatWord(environment)}`);
 }
 
 /**
@@ -209,7 +209,7 @@ async function requestAction(
 }
 
 /** Returns a stand-in for the cancel action of an environment that Berth itself cancelled. */
-function firstOf(environment: Environment): Action {
+function getFirst(environment: Environment): Action {
   const { createdAt } = environment;
   return {
     id: 1,

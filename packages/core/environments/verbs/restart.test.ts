@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { specKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
-import { keyOf } from "../record/record.ts";
+import { toKey } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
 import { waitForEnvironment } from "../record/wait.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
@@ -20,7 +20,7 @@ function session(id: string, more: Partial<NewEnvironment> = {}): NewEnvironment
 }
 
 async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const alice = world.as("alice");
   await createEnvironment(alice, session("one", more));
   await world.deliver();
@@ -79,7 +79,7 @@ describe("stop and start", () => {
   });
 
   test("one that waits is stopped without compute, and the next in the queue is not held up by it", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     for (const id of ["one", "two", "three"]) {
       await createEnvironment(alice, session(id));
@@ -96,7 +96,7 @@ describe("stop and start", () => {
   });
 
   test("one that is being prepared gives its capacity back and keeps its volumes", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: MINUTE } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: MINUTE } });
     await createEnvironment(world.as("alice"), session("one"));
     await world.advance(5000);
     expect(await world.read("alice", "one")).toMatchObject({ phase: "preparing", step: "image" });
@@ -137,7 +137,7 @@ describe("stop and start", () => {
     await world.advance(5000);
 
     const second = await world.read("alice", "one");
-    const key = keyOf(second);
+    const key = toKey(second);
     expect(second).toMatchObject({ phase: "active", hasCommand: true });
     expect(await readSpec(world.ctx, key, second.spec ?? "")).toMatchObject({ env: { B: "2" }, command: "serve" });
     expect(await world.table.get(specKey(key, first.spec ?? ""))).toBeUndefined();
@@ -150,7 +150,7 @@ describe("stop and start", () => {
     await world.advance(5000);
 
     expect((await world.read("alice", "one")).spec).toBeNull();
-    expect(await world.table.get(specKey(keyOf(first), first.uid))).toBeUndefined();
+    expect(await world.table.get(specKey(toKey(first), first.uid))).toBeUndefined();
   });
 
   test("a stopped one is looked at twice, then it is not due any more and is still there", async () => {
@@ -244,7 +244,7 @@ describe("faults", () => {
   });
 
   test("not active in the time that its policy gives it, the queue included, it is given up", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const policy = { ...restartable, readyWithinMs: 10 * MINUTE };
     await createEnvironment(world.as("bob"), newEnvironment("big"));
     await world.deliver();
@@ -259,7 +259,7 @@ describe("faults", () => {
   });
 
   test("where its policy says so, a first run that fails leaves nothing, and the id can be made anew", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     const input = session("one", { policy: { ...restartable, firstFailure: "clears" }, addressLabel: "ws-one" });
     const made = await createEnvironment(alice, input);
@@ -304,7 +304,7 @@ describe("time from the creation", () => {
   });
 
   test("it expires in the queue too, within a few seconds", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await createEnvironment(world.as("bob"), newEnvironment("big", { hours: 5 }));
     await world.deliver();
     await createEnvironment(world.as("alice"), session("one", { policy }));
@@ -317,7 +317,7 @@ describe("time from the creation", () => {
 
 describe("waiting", () => {
   test("a call that waits answers as soon as it is so, and with the present state when its budget is spent", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { imageMs: 10_000 } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: 10_000 } });
     const alice = world.as("alice");
     await createEnvironment(alice, session("one"));
     const begun = world.clock.now();

@@ -3,7 +3,7 @@ import { parseDisk } from "../../disks/parse.ts";
 import type { Grant } from "../../pools/ledger/record.ts";
 import type { Item } from "../../ports/table.ts";
 import { isVolumeMaking } from "../../reconciler/making.ts";
-import { disksOf, keyText } from "../../store/keys.ts";
+import { disksPartition, keyText } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { type Check, uid as isUid } from "../../store/shape.ts";
 import { FORMAT } from "../../store/unreadable.ts";
@@ -13,7 +13,7 @@ import { reservation } from "../record/policy.ts";
 import type { Environment, Size } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";
 import { addEntry } from "../record/timeline.ts";
-import { archiveOf } from "./archive.ts";
+import { findArchive } from "./archive.ts";
 import { newHead } from "./new-head.ts";
 
 export const ENDED_UNREADABLE = "Ended by the operator: its record could not be read";
@@ -24,7 +24,7 @@ export const ENDED_UNREADABLE = "Ended by the operator: its record could not be 
  */
 export async function salvage(ctx: Context<"table">, item: Item, named: Grant | undefined): Promise<Environment> {
   const now = ctx.clock.now();
-  const blank = blankOf(ctx, item, named);
+  const blank = createBlank(ctx, item, named);
   const inGroups = Object.entries(groups).map(([group, table]) => [
     group,
     { ...blank[group as keyof typeof groups], ...wholeIn(table, item[group]) },
@@ -41,7 +41,7 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
   const run = { ...kept.run, n: entry?.run ?? kept.run.n };
   const knownEnvironment: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
   const disk =
-    "disk" in wholeIn(environmentTable, item) ? knownEnvironment.disk : await findDiskOf(ctx, knownEnvironment);
+    "disk" in wholeIn(environmentTable, item) ? knownEnvironment.disk : await findDisk(ctx, knownEnvironment);
   const volumes = Array.isArray(item.volumes) ? item.volumes.filter(isOwnVolume) : [];
   const making = Array.isArray(item.making) ? item.making.filter(isVolumeMaking) : [];
   const policy = environmentTable.policy(item.policy)
@@ -85,12 +85,12 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
     ttl: undefined,
     dueAt: now,
   };
-  const archive = end.archive ?? archiveOf(held, now);
+  const archive = end.archive ?? findArchive(held, now);
   return { ...stopping, end: { ...end, outcome, archive, at: null, stoppingAt: now, cleanSince: null, cleanLooks: 0 } };
 }
 
 /** Returns a new record for this key, as the source of the unreadable fields. */
-function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environment {
+function createBlank(ctx: Context, item: Item, entry: Grant | undefined): Environment {
   const [, owner = "", , createdBy = ""] = item.pk.split("#");
   const [id = "", supersededUid] = item.sk.split("~");
   const actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
@@ -108,10 +108,10 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
 const unknownSize: Size = { pool: "cpu-x86", instanceType: "c7i.8xlarge", machines: 1, units: 1, gpus: 0, wantedMs: 0 };
 
 /** Finds the disk whose lease names this environment. */
-async function findDiskOf(ctx: Context<"table">, environment: Environment): Promise<DiskUse | null> {
+async function findDisk(ctx: Context<"table">, environment: Environment): Promise<DiskUse | null> {
   let after: string | undefined;
   do {
-    const query = { pk: disksOf(environment.owner) };
+    const query = { pk: disksPartition(environment.owner) };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     const disks = readable(
       ctx,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { UserContext } from "../../context.ts";
 import { planPools } from "../../pools/plan/planner.ts";
@@ -16,7 +16,7 @@ const key = (ctx: UserContext) => environmentKey(ctx.actor.uid, ctx.dialect, "s-
 
 /** A session of alice's, whose id its client chose, that was granted a machine and has not looked at its grant yet. */
 async function grantedWorld() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
   const first = await createEnvironment(alice, session);
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };

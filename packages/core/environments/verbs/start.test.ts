@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { hostKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { createEnvironment } from "./create.ts";
@@ -10,7 +10,7 @@ const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
 
 /** One whose first run has failed, and whose compute is still being removed. */
 async function failingWorld(firstFailure: Policy["firstFailure"]) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays: { removeMs: 4000 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { removeMs: 4000 } });
   const alice = world.as("alice");
   const more = { policy: { ...policy, firstFailure }, volumes, addressLabel: "ws-one" };
   const { uid } = await createEnvironment(alice, { ...newEnvironment("one"), ...more });

@@ -10,8 +10,8 @@ import type { AccessState } from "../record/changes/access.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
 import { isCleared } from "../record/cleared.ts";
 import type { Policy } from "../record/policy.ts";
-import { type Environment, keyOf, type Size } from "../record/record.ts";
-import { aboutOf, forgetSpec, type OpenSpec, readSpec, writeSpec } from "../record/spec.ts";
+import { type Environment, type Size, toKey } from "../record/record.ts";
+import { forgetSpec, type OpenSpec, readSpec, summarizeSpec, writeSpec } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
 import { requestRestart } from "./restart.ts";
 
@@ -64,9 +64,9 @@ export async function requestStart(
     const specified = noted(await withSpec(ctx, environment, changes), changes, now);
     if (specified.spec !== null && specified.spec !== environment.spec) written.add(specified.spec);
     if (environment.spec !== null) replaced.add(environment.spec);
-    const changed = { ...specified, ...plainOf(changes, environment) };
+    const changed = { ...specified, ...selectPlainChanges(changes, environment) };
     const { size = null, receiver } = changes;
-    const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
+    const sealed = receiver === undefined ? null : await sealReceiver(ctx, toKey(environment), receiver);
     const again = requestRestart(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
@@ -99,7 +99,7 @@ function saysAnything(changes: StartChanges): boolean {
 }
 
 /** Returns the changes that the head itself stores. */
-function plainOf(changes: StartChanges, before: Environment): Partial<Environment> {
+function selectPlainChanges(changes: StartChanges, before: Environment): Partial<Environment> {
   const { name = before.name, labels = before.labels, resources = before.resources } = changes;
   const { policy = before.policy, ports = before.ports } = changes;
   return { name, labels, resources, policy, ports };
@@ -115,7 +115,7 @@ async function withSpec(
   environment: Environment,
   { image, command, env, sshKeys }: StartChanges,
 ): Promise<Environment> {
-  const key = keyOf(environment);
+  const key = toKey(environment);
   if ([image, command, env, sshKeys].every((change) => change === undefined)) return environment;
   const earlierSpec = environment.spec === null ? undefined : await knownSpec(ctx, environment, environment.spec);
   const next: OpenSpec = {
@@ -129,7 +129,7 @@ async function withSpec(
   return {
     ...environment,
     spec,
-    about: aboutOf(next),
+    about: summarizeSpec(next),
     hasCommand: next.command !== undefined,
     access: withKeys(environment.access, next),
   };
@@ -142,7 +142,7 @@ async function knownSpec(
   spec: string,
 ): Promise<OpenSpec | undefined> {
   try {
-    return await readSpec(ctx, keyOf(environment), spec);
+    return await readSpec(ctx, toKey(environment), spec);
   } catch (error) {
     if (!(error instanceof WrongSeal)) throw error;
     const message = `What ${ctx.noun} ${environment.id} ran cannot be opened: it was sealed with another key, or changed`;

@@ -2,7 +2,7 @@ import type { UserContext } from "../../context.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
 import { closeActions } from "../record/changes/actions.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
-import { type Environment, keyOf } from "../record/record.ts";
+import { type Environment, toKey } from "../record/record.ts";
 import { enter } from "../record/transitions.ts";
 
 interface Stop {
@@ -27,7 +27,7 @@ export async function requestStop(
     const named = { ...environment, goal: { ...environment.goal, stoppedBy: token ?? environment.goal.stoppedBy } };
     if (receiver === undefined) return stopNow(named, now, reason ?? null);
     // Set the receiver first, because it also gets the entries of this stop.
-    const run = await sealReceiver(ctx, keyOf(environment), receiver);
+    const run = await sealReceiver(ctx, toKey(environment), receiver);
     return stopNow(
       { ...named, events: { ...named.events, receiver: { ...named.events.receiver, run } } },
       now,

@@ -1,13 +1,13 @@
 import type { Context } from "../../context.ts";
 import { Conflict } from "../../problem.ts";
-import { dueShardOf } from "../../store/due.ts";
+import { getDueShard } from "../../store/due.ts";
 import { supersededKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { openReceiver, sealReceiver } from "../../webhooks/receiver.ts";
 import { parseEnvironment } from "../record/parse.ts";
-import { type Environment, keyOf } from "../record/record.ts";
+import { type Environment, toKey } from "../record/record.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { holdsNothing } from "./start.ts";
 
@@ -20,7 +20,7 @@ export async function replaceSuperseded(
   head: Environment,
 ): Promise<Environment | undefined> {
   for (let tries = 0; tries < TRIES; tries++) {
-    const item = await ctx.table.get(keyOf(head));
+    const item = await ctx.table.get(toKey(head));
     if (!item) throw new Conflict(`superseded ${head.uid}`);
     const [superseded] = readable(ctx, [item], parseEnvironment);
     if (!superseded || superseded.uid === head.uid || !(superseded.phase === "deleted" || holdsNothing(superseded)))
@@ -45,7 +45,7 @@ async function asSuperseded(ctx: Context<"table" | "sealer">, superseded: Enviro
     ...key,
     writers: [],
     events: { ...superseded.events, receiver },
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
   };
   if (superseded.phase === "deleted") return moved;
   const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
@@ -62,6 +62,6 @@ async function resealed(
   return sealReceiver(
     ctx,
     supersededKey(superseded, superseded.uid),
-    await openReceiver(ctx, keyOf(superseded), receiver),
+    await openReceiver(ctx, toKey(superseded), receiver),
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
@@ -17,43 +17,43 @@ import { readCapacity } from "./availability.ts";
 
 const MINUTE = 60_000;
 
-async function phaseOf(world: MemoryWorld, owner: string, id: string): Promise<string> {
+async function getPhase(world: MemoryWorld, owner: string, id: string): Promise<string> {
   return (await world.read(owner, id)).phase;
 }
 
-async function placementOf(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
+async function findPlacement(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
   const environment = await world.read(owner, id);
   const place = (await readAdvice(world.ctx, [environment])).get(environment.uid)?.place;
   return place && reasonText(place, environment.size.pool);
 }
 
-async function availableOf(world: MemoryWorld, pool: string): Promise<number | undefined> {
+async function findAvailable(world: MemoryWorld, pool: string): Promise<number | undefined> {
   return (await readCapacity(world.ctx)).pools.find((capacity) => capacity.pool === pool)?.available;
 }
 
 test("a drained type starts nothing new, says so to those who wait, and shows nothing as available", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2, t4: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2, t4: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs"));
   await world.advance(MINUTE);
 
   await drainPool(world.ctx, "h100", true);
-  const shownAtOnce = await availableOf(world, "h100");
+  const shownAtOnce = await findAvailable(world, "h100");
   await createEnvironment(world.as("bob"), newEnvironment("waits"));
   await createEnvironment(world.as("carol"), newEnvironment("elsewhere", { pool: "t4", gpus: 4 }));
   await world.advance(5 * MINUTE);
 
   expect(shownAtOnce).toBe(0);
-  expect(await availableOf(world, "h100")).toBe(0);
-  expect(await phaseOf(world, "alice", "runs")).toBe("active");
-  expect(await phaseOf(world, "bob", "waits")).toBe("queued");
-  expect(await phaseOf(world, "carol", "elsewhere")).toBe("active");
-  expect(await placementOf(world, "bob", "waits")).toBe(
+  expect(await findAvailable(world, "h100")).toBe(0);
+  expect(await getPhase(world, "alice", "runs")).toBe("active");
+  expect(await getPhase(world, "bob", "waits")).toBe("queued");
+  expect(await getPhase(world, "carol", "elsewhere")).toBe("active");
+  expect(await findPlacement(world, "bob", "waits")).toBe(
     "No new H100 jobs are started at the moment: drained by the operator - position #1",
   );
 });
 
 test("what ends on a drained type goes to nobody, and all start in their order when it is opened again", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs"));
   await world.advance(MINUTE);
   for (const owner of ["bob", "carol"]) {
@@ -64,37 +64,37 @@ test("what ends on a drained type goes to nobody, and all start in their order w
   await drainPool(world.ctx, "h100", true);
   await requestCancel(world.as("alice"), "runs");
   await world.advance(2 * MINUTE);
-  const waiting = [await placementOf(world, "bob", "bobs"), await placementOf(world, "carol", "carols")];
+  const waiting = [await findPlacement(world, "bob", "bobs"), await findPlacement(world, "carol", "carols")];
   await drainPool(world.ctx, "h100", false);
   await world.advance(5000);
 
   expect(waiting.map((text) => text?.slice(-11))).toEqual(["position #1", "position #2"]);
-  expect(await phaseOf(world, "bob", "bobs")).toBe("active");
-  expect(await phaseOf(world, "carol", "carols")).toBe("queued");
-  expect(await placementOf(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
+  expect(await getPhase(world, "bob", "bobs")).toBe("active");
+  expect(await getPhase(world, "carol", "carols")).toBe("queued");
+  expect(await findPlacement(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
 });
 
 test("a pause closes every pool, and its end opens those that are not drained", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }) });
   await drainPool(world.ctx, "t4", true);
 
   await pauseAdmission(world.ctx, true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await createEnvironment(world.as("alice"), newEnvironment("two", { pool: "t4", gpus: 4 }));
   await world.advance(2 * MINUTE);
-  const paused = [await placementOf(world, "alice", "one"), await placementOf(world, "alice", "two")];
+  const paused = [await findPlacement(world, "alice", "one"), await findPlacement(world, "alice", "two")];
   await pauseAdmission(world.ctx, false);
   await world.advance(5000);
 
   expect(paused[0]).toContain("H100 jobs are started at the moment: paused by the operator");
   expect(paused[1]).toContain("T4 jobs are started at the moment: drained by the operator");
-  expect(await phaseOf(world, "alice", "one")).toBe("active");
-  expect(await phaseOf(world, "alice", "two")).toBe("queued");
+  expect(await getPhase(world, "alice", "one")).toBe("active");
+  expect(await getPhase(world, "alice", "two")).toBe("queued");
 });
 
 /** A type that was drained while the first job for it was granted: by a planner that had read the head before. */
 async function grantedWhileDrained(): Promise<{ world: MemoryWorld; environment: Environment }> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   let drained = false;
   const table: Table = {
@@ -115,12 +115,12 @@ test("what a planner that read the head before the drain grants after it is not 
   const { world, environment } = await grantedWhileDrained();
 
   await world.advance(2 * MINUTE);
-  const [pool, phase] = [await viewPool(world.ctx, "h100"), await phaseOf(world, "alice", "one")];
+  const [pool, phase] = [await viewPool(world.ctx, "h100"), await getPhase(world, "alice", "one")];
   await drainPool(world.ctx, "h100", false);
   await world.advance(10_000);
 
   expect([pool?.closed, pool?.granted.map(({ uid }) => uid), phase]).toEqual(["drained", [environment.uid], "queued"]);
-  expect(await phaseOf(world, "alice", "one")).toBe("active");
+  expect(await getPhase(world, "alice", "one")).toBe("active");
 });
 
 test("a drained type of which something is granted is planned once a minute, and nobody is told to take it", async () => {
@@ -150,23 +150,23 @@ test("who was granted something that a drain keeps it from taking is told so, be
   await world.advance(5000);
 
   const drained = "No new H100 jobs are started at the moment: drained by the operator";
-  expect(await placementOf(world, "alice", "one")).toBe(`${drained} - position #1`);
-  expect(await placementOf(world, "bob", "two")).toBe(`${drained} - position #2`);
+  expect(await findPlacement(world, "alice", "one")).toBe(`${drained} - position #1`);
+  expect(await findPlacement(world, "bob", "two")).toBe(`${drained} - position #2`);
 });
 
 test("what was granted while its type was drained is taken at once when it is opened a second later", async () => {
   const { world } = await grantedWhileDrained();
   await world.advance(1000);
-  const drained = await phaseOf(world, "alice", "one");
+  const drained = await getPhase(world, "alice", "one");
 
   await drainPool(world.ctx, "h100", false);
   await world.deliver();
 
-  expect([drained, await phaseOf(world, "alice", "one")]).toEqual(["queued", "active"]);
+  expect([drained, await getPhase(world, "alice", "one")]).toEqual(["queued", "active"]);
 });
 
 test("who waits starts at once after an undrain, although a plan that began before it is written after it", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await drainPool(world.ctx, "h100", true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(10_000);
@@ -187,11 +187,11 @@ test("who waits starts at once after an undrain, although a plan that began befo
   await world.advance(5000);
 
   expect(undrained).toBe(true);
-  expect(await phaseOf(world, "alice", "one")).toBe("active");
+  expect(await getPhase(world, "alice", "one")).toBe("active");
 });
 
 test("a pause that died before it reached the ledgers is completed by the capacity schedule", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const dying: Table = {
     ...world.table,
     put: async (item, options) => {
@@ -212,17 +212,17 @@ test("a pool whose first machine comes during a pause is born closed", async () 
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(1000);
 
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await world.advance(3 * MINUTE);
 
-  expect(await phaseOf(world, "alice", "one")).toBe("queued");
+  expect(await getPhase(world, "alice", "one")).toBe("queued");
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ closed: "paused", granted: [] });
 });
 
 test("a type that is drained while its ledger is first made starts nothing", async () => {
   const world = await memoryWorld({ nodes: [] });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   let isDrained = false;
   const table: Table = {
     ...world.table,
@@ -245,7 +245,7 @@ test.each(["drained", "paused"] as const)(
   "a pool is closed once it is %s again, although an older wish to open it is still being written",
   async (closed) => {
     const world = await memoryWorld({ nodes: [] });
-    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
     await refreshCapacity(world.ctx);
     const close = (is: boolean) =>
       closed === "paused" ? pauseAdmission(world.ctx, is) : drainPool(world.ctx, "h100", is);
@@ -272,7 +272,7 @@ test.each(["drained", "paused"] as const)(
 
 test("a ledger that was made while nothing is closed is open at once", async () => {
   const world = await memoryWorld({ nodes: [] });
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
 
   await refreshCapacity(world.ctx);
 
@@ -280,7 +280,7 @@ test("a ledger that was made while nothing is closed is open at once", async () 
 });
 
 test("two operators at once: no wish is lost", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1, a100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1, a100: 1 }) });
 
   await Promise.all([
     ...["h100", "t4", "a100"].map((type) => drainPool(world.ctx, type, true)),

@@ -5,8 +5,8 @@ import { Problem } from "../../problem.ts";
 import { requestReconcile } from "../../reconciler/look.ts";
 import { admissionKey, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
-import { flag, listOf, number, optional, orNull, shape, text } from "../../store/shape.ts";
-import { parserOf, Unreadable } from "../../store/unreadable.ts";
+import { flag, list, number, optional, orNull, shape, text } from "../../store/shape.ts";
+import { createParser, Unreadable } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { findPool, type Pool } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";
@@ -88,15 +88,13 @@ export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
 }
 
 /** Throws `Unreadable`: a default would reopen pools that the operator closed. */
-const parseAdmission: (item: Item) => Admission = parserOf("admission", {
+const parseAdmission: (item: Item) => Admission = createParser("admission", {
   paused: flag,
-  drained: listOf(text),
-  closures: optional(
-    listOf(shape<AdmissionClosure>({ type: orNull(text), at: number, by: text, reason: orNull(text) })),
-  ),
+  drained: list(text),
+  closures: optional(list(shape<AdmissionClosure>({ type: orNull(text), at: number, by: text, reason: orNull(text) }))),
 });
 
-export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
+export function findClosure({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
   if (drained.includes(type)) return "drained";
   return paused ? "paused" : null;
 }
@@ -138,7 +136,7 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       if (!pool) return undefined;
-      const closed = closureOf(await readAdmission(ctx), type);
+      const closed = findClosure(await readAdmission(ctx), type);
       const now = ctx.clock.now();
       return { ...pool, closed, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
     },

@@ -4,8 +4,8 @@ import type { Item } from "../../ports/table.ts";
 import { kindOfKey, poolKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { isNewer } from "../../store/unreadable.ts";
-import { groupOf } from "../capacity/groups.ts";
-import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../forecast/estimate-errors.ts";
+import { findGroup } from "../capacity/groups.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../forecast/estimate-errors.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Pool } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";
@@ -51,28 +51,28 @@ const types = instanceTypes.map(({ pool }) => pool);
  * ledger of a newer format, because its type would look as if it had no machines.
  */
 export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
-  return capacityOf(ctx, await ctx.table.getMany(types.map(poolKey)));
+  return buildCapacity(ctx, await ctx.table.getMany(types.map(poolKey)));
 }
 
 /** Returns the capacity with the errors of recent estimates, in one batch read. */
 export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterStatus> {
   const items = await ctx.table.getMany([...types.map(poolKey), ...types.map(estimateErrorsKey)]);
   const heads = items.filter((item) => kindOfKey(item) === "pool");
-  return { ...capacityOf(ctx, heads), estimateErrors: estimateErrorsOf(items, types) };
+  return { ...buildCapacity(ctx, heads), estimateErrors: readEstimateErrors(items, types) };
 }
 
-function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
+function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
   const newer = items.find(isNewer);
   if (newer) parsePool(newer);
   const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
-  counted.sort((a, b) => rankOf(ctx, a) - rankOf(ctx, b) || (a.type < b.type ? -1 : 1));
+  counted.sort((a, b) => getRank(ctx, a) - getRank(ctx, b) || (a.type < b.type ? -1 : 1));
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
     const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);
     const { total, free, mostFree, makeable = 0, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
     return {
       pool: pool.type,
-      hasMachines: total > 0 || inUse > 0 || groupOf(ctx, pool.type) !== undefined,
+      hasMachines: total > 0 || inUse > 0 || findGroup(ctx, pool.type) !== undefined,
       gpusPerMachine,
       total: gpus(total),
       // As in the plan: a job on a lost node is in use, but its node's units are not free for others.
@@ -92,8 +92,8 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
   return { pools, countedAt };
 }
 
-function rankOf(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
+function getRank(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
   // The total includes machines that can still be created.
   if (total > makeable * unitsPerNode(instanceTypeOfPool(type))) return 0;
-  return groupOf(ctx, type) ? 1 : 2;
+  return findGroup(ctx, type) ? 1 : 2;
 }

@@ -1,4 +1,4 @@
-import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
+import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
@@ -8,8 +8,8 @@ import { readNamed } from "../ledger/named.ts";
 import type { Grant, Holding, Ledger } from "../ledger/record.ts";
 import { readUsed, type Used } from "../ledger/used.ts";
 import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
-import { inputOf, type PlanSources, usableNodes } from "../plan/plan-input.ts";
-import { candidateOf, readWaiting, type WaitingList } from "../plan/waiting.ts";
+import { buildPlanInput, type PlanSources, usableNodes } from "../plan/plan-input.ts";
+import { readWaiting, toCandidate, type WaitingList } from "../plan/waiting.ts";
 
 /** The grants of one plan and its inputs. The ledger was reconciled with the environments' records first. */
 export interface Decision {
@@ -65,13 +65,13 @@ async function planVerified(
   now: number,
 ): Promise<Pick<Decision, "input" | "planned" | "unread"> & { readonly grants: Grant[] }> {
   const unread = new Set(sources.waiting.unread);
-  const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  const verified = new Map(named.map((record) => [keyText(toKey(record)), record]));
   const firstInLine = sources.ledger.pool.head?.uid;
   let waiting: readonly Candidate[] = sources.waiting.candidates;
   for (let tries = 0; ; tries++) {
     const isLast = tries === MOST_FULL_PLANS;
     if (isLast) waiting = waiting.filter(({ key }) => verified.has(key));
-    const input = inputOf(ctx, sources, waiting, now);
+    const input = buildPlanInput(ctx, sources, waiting, now);
     const planned = plan(input);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
@@ -80,16 +80,16 @@ async function planVerified(
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const missing = checked.map(({ key }) => key).filter((key) => !verified.has(key));
     const { records, unreadable } = await readNamed(ctx, missing);
-    for (const record of records) verified.set(keyText(keyOf(record)), record);
+    for (const record of records) verified.set(keyText(toKey(record)), record);
     for (const key of unreadable) unread.add(key);
-    const corrections = correctionsOf(checked, verified, sources.ledger.type);
+    const corrections = listCorrections(checked, verified, sources.ledger.type);
     if (isLast || corrections.size === 0) {
       if (chosen.size === 0) return { input, planned, unread, grants: [] };
-      const itemOf = itemsByNode(sources.ledger, now);
+      const items = itemsByNode(sources.ledger, now);
       const grants = waiting.flatMap((candidate) =>
         corrections.has(candidate)
           ? []
-          : grantOf(ctx, candidate, verified.get(candidate.key), chosen.get(candidate.uid), itemOf, now),
+          : toGrant(ctx, candidate, verified.get(candidate.key), chosen.get(candidate.uid), items, now),
       );
       return { input, planned, unread, grants };
     }
@@ -110,7 +110,7 @@ function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, st
  * An environment restarted with another size must not get its old size. A stale index may also name an ended
  * environment whose id a newer one uses.
  */
-function correctionsOf(
+function listCorrections(
   checked: readonly Candidate[],
   verified: ReadonlyMap<string, Environment>,
   type: string,
@@ -119,22 +119,22 @@ function correctionsOf(
   for (const candidate of checked) {
     const record = verified.get(candidate.key);
     const isHere = record?.uid === candidate.uid && isWaiting(record) && record.size.pool === type;
-    const current = isHere ? candidateOf(record) : undefined;
+    const current = isHere ? toCandidate(record) : undefined;
     if (!sameData(current, candidate)) corrections.set(candidate, current);
   }
   return corrections;
 }
 
-function grantOf(
+function toGrant(
   ctx: PlannerContext,
   { key }: Candidate,
   record: Environment | undefined,
   shares: readonly Share[] | undefined,
-  itemOf: ReadonlyMap<string | null, string>,
+  itemByKey: ReadonlyMap<string | null, string>,
   now: number,
 ): Grant[] {
   if (!record || !shares) return [];
-  const items = shares.map(({ node }) => itemOf.get(node) ?? "");
+  const items = shares.map(({ node }) => itemByKey.get(node) ?? "");
   const { uid, owner, size } = record;
   return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items, at: now }];
 }

@@ -1,5 +1,5 @@
 import type { UserContext } from "../../context.ts";
-import { lineOf } from "../../environments/record/wait-order.ts";
+import { ownerRange } from "../../environments/record/wait-order.ts";
 import { Problem } from "../../problem.ts";
 
 /**
@@ -9,7 +9,7 @@ import { Problem } from "../../problem.ts";
 export async function refuseFullLine(ctx: UserContext<"table">, pool: string): Promise<void> {
   const most = ctx.settings.maxWaitingPerUser;
   if (most === 0) return;
-  const range = { index: "waiting", partition: pool, ...lineOf(ctx.actor.uid) } as const;
+  const range = { index: "waiting", partition: pool, ...ownerRange(ctx.actor.uid) } as const;
   const waiting = await ctx.table.count({ ...range, limit: most });
   if (waiting < most) return;
   throw new Problem("quota", `You have ${waiting} ${ctx.noun}s waiting, at most ${most} may wait`);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
@@ -26,7 +26,7 @@ async function submit(world: MemoryWorld, id: string, pool = "h100"): Promise<vo
   await world.advance(2 * MINUTE);
 }
 
-const phaseOf = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
+const getPhase = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
 const namesIn = async (world: MemoryWorld, pool: string) =>
   (await viewPool(world.ctx, pool))?.nodes.map(({ name }) => name) ?? [];
 
@@ -41,7 +41,7 @@ function only(nodes: readonly ComputeNode[]): ComputeNode {
   return node;
 }
 
-const entry = only(nodesOf({ h100: 1 }));
+const entry = only(newNodes({ h100: 1 }));
 
 test.each([
   ["under two names", { name: "h100-0" }],
@@ -72,13 +72,13 @@ test("a machine that was renamed while somebody runs on it is not given again be
 
   world.compute.setNode({ ...entry, name: "renamed" });
   await submit(world, "waits");
-  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
+  const meanwhile = [await getPhase(world, "runs"), await getPhase(world, "waits"), await namesIn(world, "h100")];
   await requestCancel(world.as("alice"), "runs");
   await world.advance(3 * MINUTE);
 
   expect(meanwhile).toEqual(["active", "queued", ["h100-1"]]);
   expect(leftOut).toContainEqual({ name: "renamed", why: "it says that it is the machine of h100-1" });
-  expect([await phaseOf(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", ["renamed"]]);
+  expect([await getPhase(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", ["renamed"]]);
 });
 
 test("a machine that got another type while somebody runs on it is not given again before they let it go", async () => {
@@ -87,12 +87,12 @@ test("a machine that got another type while somebody runs on it is not given aga
 
   world.compute.setNode({ ...entry, instanceType: "p4d.24xlarge" });
   await submit(world, "waits", "a100");
-  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
+  const meanwhile = [await getPhase(world, "runs"), await getPhase(world, "waits"), await namesIn(world, "h100")];
   await requestCancel(world.as("alice"), "runs");
   await world.advance(4 * MINUTE);
 
   expect(meanwhile).toEqual(["active", "queued", ["h100-1"]]);
-  expect([await phaseOf(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", []]);
+  expect([await getPhase(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", []]);
 });
 
 test.each([
@@ -106,12 +106,12 @@ test.each([
   world.compute.setNode({ ...entry, ...changes });
   await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
   await world.advance(2 * MINUTE);
-  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits")];
+  const meanwhile = [await getPhase(world, "runs"), await getPhase(world, "waits")];
   await requestCancel(world.as("alice"), "runs");
   await world.advance(3 * MINUTE);
 
   expect(meanwhile).toEqual(["active", "queued"]);
-  expect(await phaseOf(world, "waits")).toBe("active");
+  expect(await getPhase(world, "waits")).toBe("active");
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ...changes }]);
 });
 
@@ -121,19 +121,19 @@ test("what was held on a node is not given again when its name comes back with a
 
   world.compute.setNode({ ...entry, uid: "another", providerId: "memory:///zone-a/another" });
   await submit(world, "waits");
-  const meanwhile = [await phaseOf(world, "waits"), (await viewPool(world.ctx, "h100"))?.nodes[0]];
+  const meanwhile = [await getPhase(world, "waits"), (await viewPool(world.ctx, "h100"))?.nodes[0]];
   world.compute.setMachine(entry.uid, "gone");
   await requestCancel(world.as("alice"), "runs");
   await world.compute.remove((await world.read("alice", "runs")).uid, 1, { graceSeconds: 0, force: true });
   await world.advance(4 * MINUTE);
 
   expect(meanwhile).toMatchObject(["queued", { name: "h100-1", uid: entry.uid, ready: false, gone: true }]);
-  expect(await phaseOf(world, "waits")).toBe("active");
+  expect(await getPhase(world, "waits")).toBe("active");
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
 });
 
 test("the units of a node that is gone are counted neither as free nor as there", async () => {
-  const { world } = await badWorld(nodesOf({ h100: 2 }));
+  const { world } = await badWorld(newNodes({ h100: 2 }));
   await submit(world, "runs");
   const on = (await world.read("alice", "runs")).run.grant?.shares[0]?.node ?? "";
 
@@ -159,7 +159,7 @@ test.each([
   ["no uid", { uid: "" }],
 ])("a machine with %s is left out with a log line, and the others are given", async (_, changes) => {
   const { world, leftOut } = await badWorld([]);
-  const [good, otherNode] = nodesOf({ h100: 2 });
+  const [good, otherNode] = newNodes({ h100: 2 });
   if (!good || !otherNode) throw new Error("There are no nodes");
 
   world.compute.setNode({ ...otherNode, ...changes });
@@ -169,12 +169,12 @@ test.each([
 
   expect(await namesIn(world, "h100")).toEqual([good.name]);
   expect(leftOut[0]).toMatchObject({ why: expect.stringMatching(/^its .* no/) });
-  expect([await phaseOf(world, "first"), await phaseOf(world, "second")]).toEqual(["active", "queued"]);
+  expect([await getPhase(world, "first"), await getPhase(world, "second")]).toEqual(["active", "queued"]);
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, waiting: 1 });
 });
 
 test("a machine of a type that nobody can ask for is passed over", async () => {
-  const { world, leftOut } = await badWorld(nodesOf({ h100: 1 }));
+  const { world, leftOut } = await badWorld(newNodes({ h100: 1 }));
 
   world.compute.setNode({ ...entry, name: "system", uid: "system", providerId: null, instanceType: "t3.medium" });
   await world.advance(2 * MINUTE);
@@ -203,7 +203,7 @@ test("a machine that turns bad while somebody runs on it stays theirs and is giv
   await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
   await world.advance(2 * MINUTE);
 
-  expect([await phaseOf(world, "runs"), await phaseOf(world, "waits")]).toEqual(["active", "queued"]);
+  expect([await getPhase(world, "runs"), await getPhase(world, "waits")]).toEqual(["active", "queued"]);
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
 });
 
@@ -257,7 +257,7 @@ test("a machine that is granted while a listing without it is written stays unti
 
 test("a listing that is older than a new pool takes no machine from it that came meanwhile", async () => {
   const { world } = await badWorld([]);
-  const [first, second] = nodesOf({ h100: 2 });
+  const [first, second] = newNodes({ h100: 2 });
   if (!first || !second) throw new Error("There are no nodes");
   let isOpen = false;
   const put: typeof world.table.put = async (item, condition) => {
@@ -299,7 +299,7 @@ test("of two ledger items of one name, as a machine is replaced under it, nothin
 
   expect(early?.nodes.map(({ uid }) => uid).sort()).toEqual([entry.uid, "older"].sort());
   expect(early).toMatchObject({ granted: [], held: [] });
-  expect([await phaseOf(world, "two"), await phaseOf(world, "one")]).toEqual(["queued", "active"]);
+  expect([await getPhase(world, "two"), await getPhase(world, "one")]).toEqual(["queued", "active"]);
 });
 
 test("an earlier run that is on a machine beside the present one of its environment takes units as well", async () => {

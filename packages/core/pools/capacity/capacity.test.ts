@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 
 /** A job holds half of the first of two machines. */
 async function halfHeld(): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 240 }));
   await world.advance(MINUTE);
   return world;
@@ -135,9 +135,9 @@ test("a machine whose pods were not read keeps what others had of it, and its re
 
 test("a machine that came is given to no run until its pods are read", async () => {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await world.advance(MINUTE);
-  const [first, second] = nodesOf({ h100: 2 });
+  const [first, second] = newNodes({ h100: 2 });
   if (!first || !second) throw new Error("No machines");
   await refreshWith(world, [first, unread(second)]);
   const before = await nodeNamed(world, "h100-2");
@@ -154,7 +154,7 @@ test("a machine that came is given to no run until its pods are read", async () 
 });
 
 test("a machine that went leaves the pool though the pods of no other machine were read", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await world.advance(MINUTE);
   const [first] = await world.compute.listNodes();
   if (!first) throw new Error("No machines");
@@ -184,11 +184,11 @@ test("units that a machine lost are not free though its pods were not read", asy
 /** A world in which the listing of the machines takes so long, with what it logs. */
 async function slowlyListed(ms: number) {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
   world.clock.advance(1_000);
-  for (const node of nodesOf({ h100: 2 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 2 })) world.compute.setNode(node);
   const listNodes = async () => {
     const listed = await world.compute.listNodes();
     world.clock.advance(ms);

@@ -9,14 +9,14 @@ import { readEach, unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
 import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
-import { carryAdmission, closureOf, readAdmission } from "../admission/admission.ts";
+import { carryAdmission, findClosure, readAdmission } from "../admission/admission.ts";
 import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
 import { type HeldByRecords, nothingHeld, readHeldByRecords, stillHeldNowhere } from "../ledger/held-by-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
-import { groupOf } from "./groups.ts";
+import { findGroup } from "./groups.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { type Listing, poolNodes } from "./pool-nodes.ts";
 
@@ -132,7 +132,7 @@ async function begin(
 async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
   const otherLedgers = ledgers.filter(
-    ({ type, pool: { closed } }) => admission && closureOf(admission, type) !== closed,
+    ({ type, pool: { closed } }) => admission && findClosure(admission, type) !== closed,
   );
   await Promise.all(otherLedgers.map(({ type }) => carryAdmission(ctx, type)));
 }
@@ -171,7 +171,7 @@ async function writeNodes(
   // Each new machine lowers the number that the group may still create.
   const isThere = (node: NodeLedger | undefined) => node !== undefined && !node.gone;
   const came = new Set(
-    groupOf(ctx, ledger.type) ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : [],
+    findGroup(ctx, ledger.type) ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : [],
   );
   const writes = [
     ...gone.map((node) => () => removeRecord(ctx, node)),

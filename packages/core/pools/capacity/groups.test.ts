@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
@@ -23,7 +23,7 @@ async function scaledToZero(mostNodes = 1): Promise<MemoryWorld> {
 }
 
 function joins(world: MemoryWorld, name: string): void {
-  const [node] = nodesOf({ h100: 1 });
+  const [node] = newNodes({ h100: 1 });
   if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
 }
 
@@ -115,7 +115,7 @@ test("no more is granted than the group may make, and several machines of it are
   for (const name of ["made-1", "made-2", "made-3"]) joins(world, name);
   await world.advance(3 * MINUTE);
 
-  expect(await Promise.all(["alice/two", "bob/one", "carol/none"].map((name) => phaseOf(world, name)))).toEqual([
+  expect(await Promise.all(["alice/two", "bob/one", "carol/none"].map((name) => getPhase(world, name)))).toEqual([
     "active",
     "active",
     "queued",
@@ -123,7 +123,7 @@ test("no more is granted than the group may make, and several machines of it are
   expect((await namesIn(world)).flat().sort()).toEqual(["made-1", "made-2", "made-3"]);
 });
 
-async function phaseOf(world: MemoryWorld, name: string): Promise<string> {
+async function getPhase(world: MemoryWorld, name: string): Promise<string> {
   const [owner = "", id = ""] = name.split("/");
   return (await world.read(owner, id)).phase;
 }
@@ -145,7 +145,7 @@ test("whoever is bound to no machine in twice the time that one takes goes back 
 
 test("whose disk lies in another zone than the group's is told that no machine can have it, and others start", async () => {
   const settings = { nodeGroups: [{ ...group, mostNodes: 3, zones: ["zone-b"] }] };
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings });
   await createEnvironment(world.as("alice"), newEnvironment("before", { disk: "data" }));
   await world.advance(MINUTE);
   await requestCancel(world.as("alice"), "before");
@@ -160,7 +160,7 @@ test("whose disk lies in another zone than the group's is told that no machine c
   const pinned = await world.read("alice", "pinned");
   const answer = (await readAdvice(world.ctx, [pinned])).get(pinned.uid)?.place;
   expect([pinned.phase, pinned.zone, answer?.code]).toEqual(["queued", "zone-a", "never"]);
-  expect(await phaseOf(world, "bob/free")).toBe("preparing");
+  expect(await getPhase(world, "bob/free")).toBe("preparing");
 });
 
 test("a pool that nobody has asked for before is paused with the others", async () => {
@@ -169,15 +169,15 @@ test("a pool that nobody has asked for before is paused with the others", async 
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 
   await world.advance(3 * MINUTE);
-  const paused = await phaseOf(world, "alice/one");
+  const paused = await getPhase(world, "alice/one");
   await pauseAdmission(world.ctx, false);
   await world.advance(MINUTE);
 
-  expect([paused, await phaseOf(world, "alice/one")]).toEqual(["queued", "preparing"]);
+  expect([paused, await getPhase(world, "alice/one")]).toEqual(["queued", "preparing"]);
 });
 
 test("a run that two planners granted takes one of the grants, and the other is dropped", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
@@ -223,7 +223,7 @@ test.each([
     await requestCancel(world.as("alice"), "first");
     await world.advance(2 * MINUTE);
     world.compute.removeNode("made-1");
-    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
     await world.advance(2 * MINUTE);
 
     await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
@@ -251,7 +251,7 @@ test("no more wait for new machines than their ledger item has room for, and who
   await world.advance(30_000);
   const full = await viewPool(world.ctx, "cpu-shared");
   const answer = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(environment.uid)?.place;
-  for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ "cpu-shared": 1 })) world.compute.setNode(node);
   await world.advance(2 * MINUTE);
 
   expect([full?.held.length, full?.granted.length, full?.summary.waiting]).toEqual([500, 0, 11]);

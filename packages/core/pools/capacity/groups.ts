@@ -3,7 +3,7 @@ import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
 
 /** Returns the node group that creates machines for this pool, if there is one. */
-export function groupOf(
+export function findGroup(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
   type: string,
 ): NodeGroup | undefined {
@@ -12,7 +12,7 @@ export function groupOf(
 
 /** Returns the zone for the volumes of a run on a machine still to be created, or null if it is unknown. */
 export function zoneOfNewMachine(ctx: Pick<Context, "settings">, type: string): string | null {
-  return groupOf(ctx, type)?.zones[0] ?? null;
+  return findGroup(ctx, type)?.zones[0] ?? null;
 }
 
 const BIND_MS = 60_000;
@@ -22,6 +22,6 @@ const BIND_MS = 60_000;
  * machine that must be created first.
  */
 export function longestToBindMs(ctx: Pick<Context, "settings">, type: string, shares: readonly Share[]): number {
-  const startupMs = shares.some(({ node }) => node === null) ? (groupOf(ctx, type)?.startupMs ?? 0) : 0;
+  const startupMs = shares.some(({ node }) => node === null) ? (findGroup(ctx, type)?.startupMs ?? 0) : 0;
   return Math.max(BIND_MS, 2 * startupMs);
 }

@@ -32,10 +32,10 @@ function listed(node: NodeLedger, now: number): ListedNode {
   const { name, uid, type: pool, zone, units, granted, held, saidAt } = node;
   const unitsInUse = [...granted, ...held].reduce((sum, entry) => sum + entry.units, 0);
   const goneUntil = saidAt !== undefined && now < saidAt + WORD_MS ? saidAt + WORD_MS : null;
-  return { name, uid, pool, zone, state: stateOf(node), units, unitsInUse, goneUntil };
+  return { name, uid, pool, zone, state: getState(node), units, unitsInUse, goneUntil };
 }
 
-function stateOf({ gone, ready, unready }: NodeLedger): ListedNode["state"] {
+function getState({ gone, ready, unready }: NodeLedger): ListedNode["state"] {
   if (gone) return "gone";
   if (ready) return "ready";
   return unready === "cordoned" || unready === "tainted" ? unready : "not_ready";

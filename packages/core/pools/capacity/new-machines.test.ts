@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
-import { keyOf } from "../../environments/record/record.ts";
+import { toKey } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Key, Table } from "../../ports/table.ts";
 import { keyText, kindOfKey, nodeGoneKey, poolKey } from "../../store/keys.ts";
@@ -12,7 +12,7 @@ const MINUTE = 60_000;
 
 /** Somebody runs on the pool's one machine. */
 async function runningWorld(): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
   return world;
@@ -20,7 +20,7 @@ async function runningWorld(): Promise<MemoryWorld> {
 
 /** The second machine joins, and the first says that it is not ready. */
 function change({ compute }: MemoryWorld): void {
-  const [first, second] = nodesOf({ h100: 2 });
+  const [first, second] = newNodes({ h100: 2 });
   if (!first || !second) throw new Error("There are no nodes");
   compute.setNode({ ...first, ready: false });
   compute.setNode(second);
@@ -93,7 +93,7 @@ test("the records are read some hundreds at a time for a machine that came", asy
   await refreshCapacity({ ...world.ctx, table });
 
   expect(result.size).toBe(701);
-  expect(result.get(keyOf(runs).sk)).toBe(1);
+  expect(result.get(toKey(runs).sk)).toBe(1);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { listNodes } from "./list-nodes.ts";
@@ -10,7 +10,7 @@ const MINUTE = 60_000;
 
 /** One machine, and a job of alice that has all of it. */
 async function running(): Promise<MemoryWorld> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(10_000);
   return world;
@@ -21,7 +21,7 @@ async function refreshed(world: MemoryWorld): Promise<void> {
   await world.advance(2 * MINUTE);
 }
 
-const phaseOf = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
+const getPhase = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
 const listed = async (world: MemoryWorld) => (await listNodes(world.ctx))[0];
 
 describe("a word that is taken back", () => {
@@ -32,7 +32,7 @@ describe("a word that is taken back", () => {
     await returnNode(world.as("admin"), "h100-1");
     await refreshed(world);
 
-    expect(await phaseOf(world, "one")).toBe("active");
+    expect(await getPhase(world, "one")).toBe("active");
     expect(await listed(world)).toMatchObject({ state: "ready", goneUntil: null, unitsInUse: 8 });
   });
 
@@ -46,7 +46,7 @@ describe("a word that is taken back", () => {
     await refreshed(world);
     await refreshed(world);
 
-    const phases = await Promise.all(["one", "two", "three"].map((id) => phaseOf(world, id)));
+    const phases = await Promise.all(["one", "two", "three"].map((id) => getPhase(world, id)));
     expect(phases[0]).toBe("failed");
     expect(phases.slice(1).toSorted()).toEqual(["active", "queued"]);
     expect(await listed(world)).toMatchObject({ state: "ready", unitsInUse: 8 });
@@ -54,15 +54,15 @@ describe("a word that is taken back", () => {
   });
 
   test("counts for looks and for the provider's word at once, and for grants from the next listing on", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
-    const machineOf = heedingWords(world.ctx, async () => "running");
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+    const getMachine = heedingWords(world.ctx, async () => "running");
     const machine = await declareNodeGone(world.as("admin"), "h100-1");
     const until = world.clock.now() + 24 * 60 * MINUTE;
     expect(await listed(world)).toMatchObject({ state: "gone", goneUntil: until });
 
     expect(await returnNode(world.as("admin"), "h100-1")).toMatchObject({ name: machine.name, uid: machine.uid });
 
-    expect(await machineOf(machine)).toBe("running");
+    expect(await getMachine(machine)).toBe("running");
     expect(await listed(world)).toMatchObject({ state: "gone", goneUntil: null });
     await refreshCapacity(world.ctx);
     expect(await listed(world)).toMatchObject({ state: "ready", goneUntil: null });
@@ -77,11 +77,11 @@ describe("a word that is taken back", () => {
     await returnNode(world.as("admin"), "h100-1");
     await refreshed(world);
 
-    expect(await phaseOf(world, "one")).toBe("active");
+    expect(await getPhase(world, "one")).toBe("active");
   });
 
   test("is taken back by the next call where the first one died in between", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await declareNodeGone(world.as("admin"), "h100-1");
     const { put } = world.ctx.table;
     const dies: typeof put = async (item, options) => {
@@ -98,7 +98,7 @@ describe("a word that is taken back", () => {
   });
 
   test("stays the newest one: a machine can be called dead again", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await declareNodeGone(world.as("admin"), "h100-1");
     await returnNode(world.as("admin"), "h100-1");
     await refreshCapacity(world.ctx);
@@ -110,7 +110,7 @@ describe("a word that is taken back", () => {
   });
 
   test("needs a machine that some pool has", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
 
     await expect(returnNode(world.as("admin"), "h100-9")).rejects.toThrow("Node 'h100-9' not found");
   });

@@ -1,20 +1,20 @@
 import { expect, test } from "vitest";
-import { memoryWorld, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newNodes } from "#tests/worlds/memory-world.ts";
 import { declareNodeGone, heedingWords, WORD_MS } from "./node-gone.ts";
 
 test("a machine that the operator called gone is gone whatever its provider says, for a day", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const names: string[] = [];
-  const machineOf = heedingWords(world.ctx, async ({ name }) => {
+  const getMachine = heedingWords(world.ctx, async ({ name }) => {
     names.push(name);
     return "running";
   });
   const otherEntry = { name: "h100-2", uid: "node-h100-2", providerId: null };
 
   const machine = await declareNodeGone(world.as("admin"), "h100-1");
-  const words = [await machineOf(machine), await machineOf(otherEntry)];
+  const words = [await getMachine(machine), await getMachine(otherEntry)];
   world.clock.advance(WORD_MS);
-  words.push(await machineOf(machine));
+  words.push(await getMachine(machine));
 
   expect(words).toEqual(["gone", "running", "running"]);
   expect(names).toEqual(["h100-2", "h100-1"]);

@@ -1,12 +1,12 @@
 import { listLivingKeys } from "../../admin/living.ts";
 import type { Context, UserContext } from "../../context.ts";
-import { keyOf } from "../../environments/record/record.ts";
+import { toKey } from "../../environments/record/record.ts";
 import { poolTypes } from "../../fleet.ts";
 import type { Compute, NodeRef } from "../../ports/compute.ts";
 import type { Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
 import { requestReconcile } from "../../reconciler/look.ts";
-import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../../store/keys.ts";
+import { keyOfText, keyText, nodeGoneKey, parseNodeName } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { DAY_MS } from "../../units.ts";
 import { readLedger, readLedgerItems } from "../ledger/ledger.ts";
@@ -87,7 +87,7 @@ export async function findDeclared(
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
   const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((node) => node.name === name));
   const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
-  const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
+  const ofThatName = unreadable.filter((item) => parseNodeName(item) === name);
   // Declarations are read only for machines without an item. An unreadable item cannot be marked, so its machine would
   // receive grants again once it is readable.
   if (ofThatName.length > 0 && nodes.every(({ gone }) => gone)) throw unknownNode(name, ofThatName);
@@ -121,7 +121,7 @@ async function machineWithoutItem(
   const bound = records.filter(({ run, end }) =>
     [...run.machines, ...(end.archive?.silent ? [end.archive.silent] : [])].some(({ uid }) => uid === machine.uid),
   );
-  return { machine, runs: bound.map((record) => keyText(keyOf(record))) };
+  return { machine, runs: bound.map((record) => keyText(toKey(record))) };
 }
 
 export function unknownNode(name: string, unreadable: readonly string[]): Problem {
@@ -150,11 +150,11 @@ export async function readGoneNodes(
 /** Wraps `machineOf`: the operator's declaration comes first, then the provider's answer. */
 export function heedingWords(
   ctx: Pick<Context<"table">, "table" | "clock">,
-  machineOf: Compute["machineOf"],
-): Compute["machineOf"] {
+  getMachine: Compute["getMachineState"],
+): Compute["getMachineState"] {
   return async (node) => {
     const gone = await readGoneNodes(ctx, [node.uid], ctx.clock.now());
-    return gone.has(node.uid) ? "gone" : machineOf(node);
+    return gone.has(node.uid) ? "gone" : getMachine(node);
   };
 }
 

@@ -40,8 +40,8 @@ export function poolNodes(
     const type = findInstanceType(node.instanceType);
     if (!type) continue;
     const why =
-      faultOf(node, type) ??
-      (isUnreadable(pools, node) ? "its ledger item cannot be read" : clashOf(owners, { pool: type.pool, node }));
+      findFault(node, type) ??
+      (isUnreadable(pools, node) ? "its ledger item cannot be read" : findClash(owners, { pool: type.pool, node }));
     if (why !== undefined) {
       leftOut.push({ name: node.name, why });
       continue;
@@ -52,7 +52,7 @@ export function poolNodes(
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
     taken.set(
       type.pool,
-      ofPool.set(nodeIdentity(node), entryOf(node, knownNodeLedgers.get(node.uid), said.get(node.uid))),
+      ofPool.set(nodeIdentity(node), toEntry(node, knownNodeLedgers.get(node.uid), said.get(node.uid))),
     );
   }
   for (const pool of pools) keepHeld(pool, listed, taken);
@@ -61,7 +61,7 @@ export function poolNodes(
 }
 
 /** `saidAt` is when the operator declared it gone. It overrides the listing. */
-function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
+function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
   const { name, uid, providerId, zone, ready, unready, units } = node;
   const entry = { name, uid, providerId, zone, ready, unready, units, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
@@ -110,24 +110,24 @@ interface Owner {
 }
 
 function claim(owners: Map<string, Owner>, owner: Owner): void {
-  for (const identity of identitiesOf(owner)) owners.set(identity, owner);
+  for (const identity of listIdentities(owner)) owners.set(identity, owner);
 }
 
 /** Returns why the machine clashes with another. A node that changes its pool is in neither pool for one refresh. */
-function clashOf(owners: ReadonlyMap<string, Owner>, mine: Owner): string | undefined {
-  const others = identitiesOf(mine).flatMap((identity) => owners.get(identity) ?? []);
+function findClash(owners: ReadonlyMap<string, Owner>, mine: Owner): string | undefined {
+  const others = listIdentities(mine).flatMap((identity) => owners.get(identity) ?? []);
   const otherOther = others.find(
     ({ pool, node }) => pool !== mine.pool || node.name !== mine.node.name || node.uid !== mine.node.uid,
   );
   return otherOther && `it says that it is the machine of ${otherOther.node.name}`;
 }
 
-function identitiesOf({ node: { name, uid, providerId } }: Owner): string[] {
+function listIdentities({ node: { name, uid, providerId } }: Owner): string[] {
   return [`name ${name}`, `uid ${uid}`, ...(providerId === null ? [] : [`machine ${providerId}`])];
 }
 
 /** Returns why the machine's data is invalid, if it is. */
-function faultOf({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
+function findFault({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
   if (!isName(name) || !isName(uid)) return "its name or uid is no name";
   if (!zone) return "its zone is no text";
   const most = unitsPerNode(type);

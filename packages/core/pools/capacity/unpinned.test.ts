@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
@@ -16,7 +16,7 @@ const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zo
 const recordKey = keyText(poolKey("h100"));
 
 function joins(world: MemoryWorld, name: string): void {
-  const [node] = nodesOf({ h100: 1 });
+  const [node] = newNodes({ h100: 1 });
   if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
 }
 
@@ -107,7 +107,7 @@ async function bothFree(world: MemoryWorld): Promise<void> {
 }
 
 const slowImages = {
-  nodes: nodesOf({ h100: 1 }),
+  nodes: newNodes({ h100: 1 }),
   settings: { nodeGroups: [{ ...group, mostNodes: 3 }] },
   delays: { imageMs: 40_000 },
 };
@@ -165,7 +165,7 @@ test.each([
   ["cannot be read", "environment"],
   ["whose machine's ledger item cannot be read", "node"],
 ])("a run that moved to its machine while another one came, and %s, is not held a second time", async (_, spoilt) => {
-  const nodes = nodesOf({ h100: 1 });
+  const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3 }] } });
   await createEnvironment(world.as("bob"), newEnvironment("job", { hours: 24 }));
   await world.advance(MINUTE);
@@ -213,7 +213,7 @@ test.each([
 });
 
 test("a machine whose ledger item cannot be read is not taken for one that may still be made", async () => {
-  const nodes = nodesOf({ h100: 1 });
+  const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, settings: { nodeGroups: [group] } });
   await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
   await world.advance(MINUTE);

@@ -3,7 +3,7 @@ import type { Environment } from "../../environments/record/record.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { forecastKey, planKey } from "../../store/keys.ts";
-import { number, oneOf, ordinal, orNull } from "../../store/shape.ts";
+import { literal, number, ordinal, orNull } from "../../store/shape.ts";
 import type { Pool } from "../ledger/record.ts";
 import type { Advice } from "../plan/head-after-plan.ts";
 import { type Place, type ReasonCode, reasonCodes } from "../plan/plan.ts";
@@ -62,7 +62,7 @@ export async function readAdvice(
   const waiting = environments.filter(
     (environment) => environment.phase === "queued" && environment.end.outcome === null,
   );
-  const keys = waiting.flatMap(adviceKeysOf);
+  const keys = waiting.flatMap(adviceKeys);
   if (keys.length === 0) return new Map();
   const items = await ctx.table.getMany([...new Map(keys.map((key) => [key.pk, key])).values()]);
   const stored = new Map(items.map((item) => [item.pk, item]));
@@ -71,14 +71,14 @@ export async function readAdvice(
 }
 
 /** Returns the keys of the items that hold a waiting job's plan and forecast. */
-export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: Key] {
+export function adviceKeys({ size, uid }: Environment): [plan: Key, forecast: Key] {
   const digit = uid.slice(0, 1);
   return [planKey(size.pool, digit), forecastKey(size.pool, digit)];
 }
 
 /** Returns the advice in items already read, by `pk`. Starts in the past are moved to now. */
 export function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, now: number): WaitAdvice {
-  const [plan, forecast] = adviceKeysOf(environment);
+  const [plan, forecast] = adviceKeys(environment);
   const { place, farBack } = placeIn(stored.get(plan.pk), environment.uid);
   const start = startForecastIn(stored.get(forecast.pk), environment.uid, now);
   const startsAt = (start ? start.p50 : place?.startsAt) ?? now;
@@ -110,7 +110,7 @@ function placeIn(item: Item | undefined, uid: string): Pick<WaitAdvice, "place" 
 
 type Entry = readonly [position: number, startsAt: number | null, code: ReasonCode, needed: number, available: number];
 
-const isCode = oneOf(...reasonCodes);
+const isCode = literal(...reasonCodes);
 
 /** Unreadable advice counts as absent, because it only changes texts. */
 function isEntry(value: unknown): value is Entry {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   addStart,
   type Calibration,
-  latestOf,
+  latestStart,
   noCalibration,
   promiseErrors,
   readCalibration,
@@ -50,9 +50,9 @@ describe("how far the latest start is widened", () => {
   });
 
   test("moves the latest start away from the moment it was promised at", () => {
-    expect(latestOf({ at: NOW, p90: NOW + HOUR }, 1)).toBe(NOW + HOUR);
-    expect(latestOf({ at: NOW, p90: NOW + HOUR }, 1.5)).toBe(NOW + 1.5 * HOUR);
-    expect(latestOf({ at: NOW, p90: NOW }, 2)).toBe(NOW + 120_000);
+    expect(latestStart({ at: NOW, p90: NOW + HOUR }, 1)).toBe(NOW + HOUR);
+    expect(latestStart({ at: NOW, p90: NOW + HOUR }, 1.5)).toBe(NOW + 1.5 * HOUR);
+    expect(latestStart({ at: NOW, p90: NOW }, 2)).toBe(NOW + 120_000);
   });
 });
 

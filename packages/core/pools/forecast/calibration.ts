@@ -55,7 +55,7 @@ export function widening({ starts }: Calibration, waiting: readonly Promised[], 
 }
 
 /** Returns the latest start to show. */
-export function latestOf({ at, p90 }: Pick<Promised, "at" | "p90">, factor: number): number {
+export function latestStart({ at, p90 }: Pick<Promised, "at" | "p90">, factor: number): number {
   if (factor === 1) return p90;
   return Math.round(at + Math.max(p90 - at, LEAST_SECONDS * 1_000) * factor);
 }

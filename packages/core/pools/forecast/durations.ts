@@ -30,7 +30,7 @@ export function addRun(
   const step = Math.min(STEPS, Math.floor((tookMs / wantedMs) * STEPS));
   const owners = new Map(Object.entries(before.owners));
   const ownDurations = owners.get(owner);
-  if (!ownDurations && owners.size >= MOST_OWNERS) owners.delete(fewestOf(owners));
+  if (!ownDurations && owners.size >= MOST_OWNERS) owners.delete(getFewest(owners));
   owners.set(owner, counted(ownDurations ?? [], step));
   const over = Math.min(tookMs - wantedMs, MOST_OVER_MS) - before.overMs;
   return {
@@ -111,7 +111,7 @@ function counted(counts: readonly number[], step: number): number[] {
   return Array.from({ length }, (_, index) => (sofar[index] ?? 0) + (index === step ? 1 : 0));
 }
 
-function fewestOf(owners: ReadonlyMap<string, readonly number[]>): string {
+function getFewest(owners: ReadonlyMap<string, readonly number[]>): string {
   let fewest = { owner: "", runs: Number.POSITIVE_INFINITY };
   for (const [owner, counts] of owners) {
     const runs = sum(counts);

@@ -21,12 +21,12 @@ export function endHeap(ends: Float64Array, count: number): EndHeap {
     if (at > end && at < Infinity) end = at;
   }
   const spans: number[][] = Array.from({ length: SPANS }, () => []);
-  const spanOf = (at: number) =>
+  const getSpan = (at: number) =>
     Math.max(0, Math.min(SPANS - 1, Math.floor(((at - begin) / (end - begin)) * SPANS) || 0));
   const isEarlier = (a: number, b: number) => ((ends[a] ?? 0) - (ends[b] ?? 0) || a - b) < 0;
   for (let index = 0; index < count; index++) {
     const at = ends[index] ?? Infinity;
-    if (at < Infinity) spans[spanOf(at)]?.push(index);
+    if (at < Infinity) spans[getSpan(at)]?.push(index);
   }
   let span = 0;
   let heap = spans[0] ?? [];
@@ -43,7 +43,7 @@ export function endHeap(ends: Float64Array, count: number): EndHeap {
   return {
     push(index, endsAt) {
       ends[index] = endsAt;
-      const its = spanOf(endsAt);
+      const its = getSpan(endsAt);
       if (its > span) spans[its]?.push(index);
       else pushHeap(heap, index, isEarlier);
     },

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
 import { weighedTable } from "#tests/faults/weighed-table.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey } from "../../store/keys.ts";
 import { readCapacity, readClusterStatus } from "../admission/availability.ts";
-import { estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
+import { estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
 
 /** The item that knows these starts: the promised p50, p90 and latest, and the real wait, in seconds. */
-function forecastOf(type: string, starts: unknown): Item {
+function getForecast(type: string, starts: unknown): Item {
   return { ...estimateErrorsKey(type), writers: [], kind: "forecast", at: 0, later: null, starts };
 }
 
@@ -18,9 +18,9 @@ const early = [3_600, 7_200, 7_200, 1_800];
 const exact = [3_600, 7_200, 7_200, 3_600];
 
 test("errors are those of the last starts of each type, sorted by type", () => {
-  const items = [forecastOf("h100", [exact, late, early, exact]), forecastOf("a100", [late])];
+  const items = [getForecast("h100", [exact, late, early, exact]), getForecast("a100", [late])];
 
-  expect(estimateErrorsOf(items, ["h100", "a100", "t4"])).toEqual([
+  expect(readEstimateErrors(items, ["h100", "a100", "t4"])).toEqual([
     { type: "a100", starts: 1, covered: 0, medianError: 0.75 },
     { type: "h100", starts: 4, covered: 0.75, medianError: 0 },
   ]);
@@ -29,23 +29,23 @@ test("errors are those of the last starts of each type, sorted by type", () => {
 test("a type without starts has none, and neither has one whose forecast cannot be read", () => {
   const broken = [undefined, null, 7, "starts", {}, [], [late.slice(1)], [[...late.slice(1), -1]], [null]];
 
-  for (const starts of broken) expect(estimateErrorsOf([forecastOf("h100", starts)], ["h100"])).toEqual([]);
-  expect(estimateErrorsOf([{ ...estimateErrorsKey("h100"), writers: [], kind: "forecast" }], ["h100"])).toEqual([]);
-  expect(estimateErrorsOf([], ["h100"])).toEqual([]);
+  for (const starts of broken) expect(readEstimateErrors([getForecast("h100", starts)], ["h100"])).toEqual([]);
+  expect(readEstimateErrors([{ ...estimateErrorsKey("h100"), writers: [], kind: "forecast" }], ["h100"])).toEqual([]);
+  expect(readEstimateErrors([], ["h100"])).toEqual([]);
 });
 
 test("only the item of the starts counts, and only of the types that are asked for", () => {
-  const others = [null, "0"].map((digit) => ({ ...forecastOf("h100", [late]), ...forecastKey("h100", digit) }));
+  const others = [null, "0"].map((digit) => ({ ...getForecast("h100", [late]), ...forecastKey("h100", digit) }));
 
-  expect(estimateErrorsOf([...others, forecastOf("a100", [late])], ["h100"])).toEqual([]);
+  expect(readEstimateErrors([...others, getForecast("a100", [late])], ["h100"])).toEqual([]);
 });
 
 test("they are read with the ledgers in one batch, and a forecast that cannot be read hides no numbers", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   await world.advance(60_000);
-  await world.table.put(forecastOf("h100", [late]));
-  await world.table.put(forecastOf("a100", "nonsense"));
+  await world.table.put(getForecast("h100", [late]));
+  await world.table.put(getForecast("a100", "nonsense"));
   const reads: number[] = [];
   const getMany: typeof world.table.getMany = (keys) => {
     reads.push(keys.length);
@@ -63,7 +63,7 @@ test("they are read with the ledgers in one batch, and a forecast that cannot be
 
 test("they add at most 8 KB of each type to what a status reads, however many wait", async () => {
   const weight = { heads: 0, bytes: 0 };
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   for (let n = 0; n < 2_000; n++) await createEnvironment(world.as(`owner${n % 20}`), newEnvironment(`job${n}`));
   await world.advance(5_000);
   const starts = Array.from({ length: 200 }, () => Array(4).fill(34_560_000));

@@ -12,7 +12,7 @@ export function estimateErrorsKey(type: string): Key {
 }
 
 /** Returns the errors of these types, sorted by type. Types without starts or with an unreadable item are left out. */
-export function estimateErrorsOf(items: readonly Item[], types: readonly string[]): EstimateErrors[] {
+export function readEstimateErrors(items: readonly Item[], types: readonly string[]): EstimateErrors[] {
   const starts = new Map(items.map((item) => [item.pk, item.starts]));
   return [...types].sort().flatMap((type) => {
     const errors = promiseErrors(readCalibration(starts.get(estimateErrorsKey(type).pk)));

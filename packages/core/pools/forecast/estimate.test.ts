@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { seededRandom } from "#tests/fixtures/random.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey, poolKey } from "../../store/keys.ts";
@@ -76,7 +76,7 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   ["a type whose machines can be made only elsewhere", null, { makeableZone: "zone-z" }],
   ["a type that makes none", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
 ])("who has a disk is told when there is a machine in its zone: %s, %j minutes", async (_, minutes, options) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
   await world.advance(2 * 60 * MINUTE);
@@ -103,20 +103,20 @@ test.each<[string, number | null, Partial<PlanInput>]>([
 });
 
 test("who would start now is told so where an earlier version wrote the plan, without what is free on most machines", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first"));
   await world.advance(2 * 60 * MINUTE);
   const { size } = newEnvironment("second");
-  const answerOf = async () => {
+  const getAnswer = async () => {
     const found = await estimateStart(alice, { size, disk: undefined }, []);
     return found.kind === "estimate" && found.answer.code;
   };
-  const before = await answerOf();
+  const before = await getAnswer();
   const head = (await world.table.get(poolKey("h100"))) as Item & { readonly summary: Record<string, unknown> };
   const { mostFree, ...summary } = head.summary;
   const older = { ...head, summary };
   await world.table.put(older);
 
-  expect([before, mostFree === undefined, await answerOf()]).toEqual(["now", false, "now"]);
+  expect([before, mostFree === undefined, await getAnswer()]).toEqual(["now", false, "now"]);
 });

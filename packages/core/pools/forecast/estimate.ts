@@ -5,7 +5,7 @@ import type { Item } from "../../ports/table.ts";
 import { forecastKey, kindOfKey, poolKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { refuseFullLine } from "../admission/waiting-limit.ts";
-import { groupOf } from "../capacity/groups.ts";
+import { findGroup } from "../capacity/groups.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Pool, PoolSummary } from "../ledger/record.ts";
 import type { Need } from "../plan/free-units.ts";
@@ -51,11 +51,11 @@ export async function estimateStart(
   ]);
   const now = ctx.clock.now();
   const item = items.find(({ kind }) => kind === "forecast");
-  const offer = offerOf(ctx, items);
+  const offer = findOffer(ctx, items);
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) {
     const isKnownPool = items.some((item) => kindOfKey(item) === "pool");
-    return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
+    return { kind: isKnownPool || findGroup(ctx, pool) ? "noForecast" : "noMachine" };
   }
   const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
   const isMade = !isKnown && standing.room.some((room) => room.zone === ELSEWHERE);
@@ -95,7 +95,7 @@ function withNow(later: readonly Alternative[], all: readonly Alternative[]): re
 }
 
 /** Returns undefined before the first plan or if the pool is unreadable. The estimate then uses the forecast alone. */
-function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
+function findOffer(ctx: Context, items: readonly Item[]): Offer | undefined {
   const heads = items.filter((item) => kindOfKey(item) === "pool");
   const [head] = readable(ctx, heads, parsePool);
   return head && head.summary.plannedAt > 0 ? { closed: head.closed, ...head.summary } : undefined;

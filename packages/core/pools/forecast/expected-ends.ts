@@ -45,10 +45,10 @@ interface Times {
 }
 
 export function expectedEnds(zones: readonly (string | null)[], free: FreeUnits): ExpectedEnds {
-  return endsOf(zones, free, noShares, { next: [], first: zones.map(() => -1) });
+  return listEnds(zones, free, noShares, { next: [], first: zones.map(() => -1) });
 }
 
-function endsOf(
+function listEnds(
   zones: readonly (string | null)[],
   free: FreeUnits,
   common: Shares,
@@ -56,14 +56,14 @@ function endsOf(
 ): ExpectedEnds {
   const count = common.node.length;
   const ownReleases = { node: [] as number[], units: [] as number[], endsAt: [] as number[] };
-  const nodeOf = (share: number) => (share < count ? common.node[share] : ownReleases.node[share - count]) ?? 0;
-  const unitsOf = (share: number) => (share < count ? common.units[share] : ownReleases.units[share - count]) ?? 0;
-  const endOf = (share: number) => (share < count ? common.endsAt[share] : ownReleases.endsAt[share - count]) ?? 0;
+  const getNode = (share: number) => (share < count ? common.node[share] : ownReleases.node[share - count]) ?? 0;
+  const getUnits = (share: number) => (share < count ? common.units[share] : ownReleases.units[share - count]) ?? 0;
+  const getEnd = (share: number) => (share < count ? common.endsAt[share] : ownReleases.endsAt[share - count]) ?? 0;
   const changed: number[] = [];
   let whole: Shares | undefined;
   const all: Times[] = [];
 
-  function timesOf({ units, zone }: Need): Times {
+  function getTimes({ units, zone }: Need): Times {
     const knownTimes = all.find((times) => times.units === units && times.zone === zone);
     if (!knownTimes) return newTimes(units, zone);
     for (; knownTimes.seen < changed.length; knownTimes.seen++) {
@@ -94,19 +94,19 @@ function endsOf(
     let sum = free.freeOn(index);
     let last = -1;
     for (let value = first[index] ?? -1; sum < wanted && value >= 0; value = next[value] ?? -1) {
-      sum += unitsOf(value);
+      sum += getUnits(value);
       last = value;
     }
     share[index] = last;
-    at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : endOf(last);
+    at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : getEnd(last);
   }
 
   /** Sums the units that a node frees until then. */
   function releasedOn(index: number, until: Moment, now: number): number {
     let sum = 0;
     for (let value = first[index] ?? -1; value >= 0; value = next[value] ?? -1) {
-      const at = Math.max(endOf(value), now + REMOVAL_MS);
-      if (at < until.at || (at === until.at && value <= until.share)) sum += unitsOf(value);
+      const at = Math.max(getEnd(value), now + REMOVAL_MS);
+      if (at < until.at || (at === until.at && value <= until.share)) sum += getUnits(value);
     }
     return sum;
   }
@@ -119,7 +119,7 @@ function endsOf(
       let before = -1;
       for (
         let shareIndex = first[index] ?? -1;
-        shareIndex >= 0 && endOf(shareIndex) <= at;
+        shareIndex >= 0 && getEnd(shareIndex) <= at;
         shareIndex = next[shareIndex] ?? -1
       )
         before = shareIndex;
@@ -130,7 +130,7 @@ function endsOf(
       return share;
     },
     giveBack(share) {
-      const [index, units] = [nodeOf(share), unitsOf(share)];
+      const [index, units] = [getNode(share), getUnits(share)];
       let before = -1;
       for (let value = first[index] ?? -1; value !== share && value >= 0; value = next[value] ?? -1) before = value;
       if (before < 0) first[index] = next[share] ?? -1;
@@ -140,7 +140,7 @@ function endsOf(
       return units;
     },
     reserve(uid, need, now) {
-      const times = timesOf(need);
+      const times = getTimes(need);
       const nodes = times.order.first(need.machines);
       const last = nodes.at(-1);
       if (nodes.length < need.machines || last === undefined || times.at[last] === Infinity) return undefined;
@@ -155,7 +155,7 @@ function endsOf(
         units: [...common.units, ...ownReleases.units],
         endsAt: [...common.endsAt, ...ownReleases.endsAt],
       };
-      return endsOf(zones, freeThen, whole, { next: next.slice(), first: first.slice() });
+      return listEnds(zones, freeThen, whole, { next: next.slice(), first: first.slice() });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewForecast } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 
 /** One machine that is in use for four hours, with a forecast of it, and one more that no plan has seen yet. */
 async function worldWithOneMore() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { hours: 4 }));
   await world.advance(90_000);
   const environment = await createEnvironment(world.as("bob"), newEnvironment("second"));

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { forecastKey } from "../../store/keys.ts";
-import { adviceIn, adviceKeysOf, notBefore } from "./advice.ts";
+import { adviceIn, adviceKeys, notBefore } from "./advice.ts";
 import { placeOneMore } from "./one-more.ts";
 import { standingIn } from "./stored-forecast.ts";
 
@@ -13,7 +13,7 @@ import { standingIn } from "./stored-forecast.ts";
 export async function readExpectedStart(ctx: Context<"table">, waiting: Environment): Promise<number | null> {
   const { owner, size, zone } = waiting;
   const whole = forecastKey(size.pool, null);
-  const items = await ctx.table.getMany([...adviceKeysOf(waiting), whole]);
+  const items = await ctx.table.getMany([...adviceKeys(waiting), whole]);
   const stored = new Map(items.map((item) => [item.pk, item]));
   const now = ctx.clock.now();
   const { place, start } = adviceIn(stored, waiting, now);

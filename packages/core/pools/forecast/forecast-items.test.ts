@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewForecast } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
@@ -9,7 +9,7 @@ import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
-import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
 import { type ForecastOutset, refreshForecast } from "./forecast-items.ts";
 import { placeOneMore } from "./one-more.ts";
 
@@ -39,8 +39,8 @@ function outset(now: number, options: Partial<PlanInput>, rest: Partial<Forecast
   };
 }
 
-async function errorsOf({ table }: MemoryWorld["ctx"], type: string): Promise<EstimateErrors[]> {
-  return estimateErrorsOf(await table.getMany([estimateErrorsKey(type)]), [type]);
+async function listErrors({ table }: MemoryWorld["ctx"], type: string): Promise<EstimateErrors[]> {
+  return readEstimateErrors(await table.getMany([estimateErrorsKey(type)]), [type]);
 }
 
 /** As if the planner had made none. */
@@ -51,7 +51,7 @@ async function forgetForecasts({ table }: MemoryWorld): Promise<void> {
 
 /** One machine in use, and somebody who waits for it. */
 async function worldWithOneWaiting() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { hours: 4 }));
   await world.advance(60_000);
   await createEnvironment(world.as("bob"), newEnvironment("second"));
@@ -209,7 +209,7 @@ describe("a stored forecast", () => {
 
     expect(puts.filter((pk) => pk === estimateErrorsKey("h100").pk)).toHaveLength(1);
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
-    expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.2 }]);
+    expect(await listErrors(ctx, "h100")).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.2 }]);
   });
 
   test.each<[string, Partial<PlanInput>, Partial<PlanInput>]>([
@@ -249,7 +249,7 @@ describe("a stored forecast", () => {
 
     expect(during).toBeUndefined();
     const errors = counts ? { covered: 0, medianError: 0.5 } : { covered: 1, medianError: 0 };
-    expect(await errorsOf(ctx, "h100")).toEqual([{ type: "h100", starts: 1, ...errors }]);
+    expect(await listErrors(ctx, "h100")).toEqual([{ type: "h100", starts: 1, ...errors }]);
   });
 
   test("places nobody before the head, whose start is reserved however much its owner holds", async () => {
@@ -331,7 +331,7 @@ describe("a stored forecast", () => {
 
     expect(await viewForecast(ctx, "h100")).toBeUndefined();
     expect((await readAdvice(ctx, [record])).get(record.uid)?.start).toBeUndefined();
-    expect(await errorsOf(ctx, "h100")).toEqual([]);
+    expect(await listErrors(ctx, "h100")).toEqual([]);
   });
 
   test("of 2,000 who wait with one first digit fits its item", async () => {

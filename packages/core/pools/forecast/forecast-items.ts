@@ -3,15 +3,15 @@ import type { Item } from "../../ports/table.ts";
 import { forecastKey, forecastStartsKey } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { number } from "../../store/shape.ts";
-import { type Move, movesOf } from "../ledger/moves.ts";
+import { type Move, planMoves } from "../ledger/moves.ts";
 import { freeUnits } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, type Plan, type PlanInput } from "../plan/plan.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
-import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
+import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Forecast, forecast } from "./forecast.ts";
-import { type Standing, standingOf } from "./one-more.ts";
-import { entriesOf, isStanding, nonePasses, type Passing, promisesOf } from "./stored-forecast.ts";
+import { type Standing, takeQueueSnapshot } from "./one-more.ts";
+import { isStanding, nonePasses, type Passing, readEntries, readPromises } from "./stored-forecast.ts";
 
 /** The input of a forecast, handed over by a plan once the ledger is written. */
 export interface ForecastOutset {
@@ -43,7 +43,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   if (before && number(before.at) && before.at <= now && now - before.at < shortestPauseMs(before, outset))
     return hasChanged(before, outset) ? before.at + EVERY_MS : undefined;
   const { items, starts } = await readLast(ctx, type);
-  const promised = new Map(items.flatMap(promisesOf));
+  const promised = new Map(items.flatMap(readPromises));
   const plan = afterGrants(outset.plan, planned);
   const knownCalibration = outset.started.reduce((calibration, { uid, at }) => {
     const promise = promised.get(uid);
@@ -51,7 +51,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   }, starts);
   const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
   const factor = widening(knownCalibration, open, now);
-  const forecasted = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
+  const forecasted = new Set(items.flatMap((item) => readEntries(item).map(([uid]) => uid)));
   const since = before && number(before.at) ? before.at : null;
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, forecasted));
   const durations = await outset.durations();
@@ -59,7 +59,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const made = forecast({ plan, nodes, durations, arrivals, seed: outset.number, clock: ctx.clock });
   const found = withReserved(made, planned);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
-  const entries = entriesFor(found, { promised, factor, kept, moves: movesOf(plan, planned.places) });
+  const entries = entriesFor(found, { promised, factor, kept, moves: planMoves(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
   for (const entry of entries) {
     const { pk } = forecastKey(type, entry[0].slice(0, 1));
@@ -69,8 +69,8 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   }
   const base = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
   const written = [...byKey].map(([pk, ofDigit]) => ({ ...base, pk, entries: Object.fromEntries(ofDigit) }));
-  const standing = headFirst(standingOf(plan, planned, found, factor), plan.head);
-  const passing = passingOf(plan, nodes, planned, found);
+  const standing = headFirst(takeQueueSnapshot(plan, planned, found, factor), plan.head);
+  const passing = getPassing(plan, nodes, planned, found);
   const whole = { ...base, ...forecastKey(type, null), standing, passing, arrivals: toStored(arrivals) };
   const apart = { ...base, ...forecastStartsKey(type), starts: knownCalibration.starts };
   // Unconditional: a forecast decides nothing, and the next one follows in 10 s.
@@ -105,7 +105,7 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
 function offersTheSame(standing: Standing, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
   if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
   const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
-  return sameData(standing.machines, standingOf(plan, planned, nothing, 1).machines);
+  return sameData(standing.machines, takeQueueSnapshot(plan, planned, nothing, 1).machines);
 }
 
 /** Reports whether jobs came or left, or room changed. A partial read does not say which jobs wait. */
@@ -120,7 +120,7 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
 }
 
 /** Returns the room for jobs that end before the reserved start. Machines still to be created offer no room yet. */
-function passingOf(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { room }: Forecast): Passing {
+function getPassing(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { room }: Forecast): Passing {
   const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
   if (until === null || plan.closed) return nonePasses;
   const free = freeUnits(nodes.filter(({ name }) => name !== null));
@@ -152,7 +152,7 @@ function entriesFor(
     ...kept,
     ...waiting.map(({ uid, p50, p90 }): [string, Entry] => {
       const { code, count: many } = forecasted.moves.get(uid) ?? { code: "none" as const, count: 0 };
-      const latest = p90 === null ? null : latestOf({ at, p90 }, forecasted.factor);
+      const latest = p90 === null ? null : latestStart({ at, p90 }, forecasted.factor);
       const now = p50 !== null && p90 !== null && latest !== null ? { at, p50, p90, latest } : undefined;
       const first = forecasted.promised.get(uid) ?? now;
       return [uid, [rounded(p50), rounded(latest), code, many, ...(first ? stored(first) : [])]];

@@ -38,7 +38,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   let [weighedAt, weight] = [begin, 1];
 
   /** Returns the owner's oldest job within the limits. */
-  function firstOf(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
+  function getFirst(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
     let first = Infinity;
     for (const line of ofOwner) {
       const limit = limits[line.need] ?? -1;
@@ -63,7 +63,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
         if (!left[owner]) continue;
         const order = best < 0 ? -1 : compare(owner, bestOwner);
         if (order > 0) continue;
-        const first = firstOf(lines[owner] ?? [], limits, now);
+        const first = getFirst(lines[owner] ?? [], limits, now);
         if (first === Infinity || (order === 0 && first > best)) continue;
         best = first;
         bestOwner = owner;

@@ -1,11 +1,11 @@
 import type { Share } from "../../ports/compute.ts";
-import { ownersOf } from "../ledger/units-by-owner.ts";
+import { countUnitsByOwner } from "../ledger/units-by-owner.ts";
 import { byAge } from "../plan/fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, canEverFit, type Occupied, type PlanInput } from "../plan/plan.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
-import { endOf, goneAt } from "./future.ts";
+import { endTime, goneAt } from "./future.ts";
 
 /** Capacity in use at the start of a run, as arrays indexed by occupant. Each run visits up to 100,000 of them. */
 export interface Occupants {
@@ -60,25 +60,25 @@ export interface Line {
   readonly index: number;
 }
 
-export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
-  const { names, numbers, units } = ownersOf(input.occupied);
+export function buildForecastPool(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
+  const { names, numbers, units } = countUnitsByOwner(input.occupied);
   const owners = numbering<string>();
-  for (const name of names) owners.numberOf(name, name);
+  for (const name of names) owners.getNumber(name, name);
   const free = freeUnits(nodes);
   const ends = expectedEnds(
     nodes.map(({ zone }) => zone),
     free,
   );
-  const occupants = occupantsOf(input, { nodes, unpinned, ends, owners: numbers });
+  const occupants = getOccupants(input, { nodes, unpinned, ends, owners: numbers });
   const needs = numbering<Need>();
   const canFit = new Map<number, boolean>();
   const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
     const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
-    const number = needs.numberOf(keyOf(need), need);
+    const number = needs.getNumber(formatKey(need), need);
     const fits = canFit.get(number) ?? canEverFit(nodes, input, need);
     canFit.set(number, fits);
     if (!fits) return [];
-    const owner = owners.numberOf(entry.owner, entry.owner);
+    const owner = owners.getNumber(entry.owner, entry.owner);
     return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
   });
   return {
@@ -86,10 +86,10 @@ export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNode
     needs: needs.all,
     leastMs: leastByNeed(waiters, needs.all.length),
     waiters,
-    lines: linesOf(waiters, owners.all.length),
+    lines: listLines(waiters, owners.all.length),
     free,
     nodes,
-    readyAt: readyAtOf(input, nodes, unpinned),
+    readyAt: getReadyAt(input, nodes, unpinned),
     occupants,
     ends,
     units: owners.all.map((owner) => units.get(owner) ?? 0),
@@ -102,16 +102,16 @@ export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNode
 export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
   if (arrivals.length === 0) return pool;
   const owners = numbering<string>();
-  for (const owner of pool.owners) owners.numberOf(owner, owner);
+  for (const owner of pool.owners) owners.getNumber(owner, owner);
   const needs = numbering<Need>();
-  for (const need of pool.needs) needs.numberOf(keyOf(need), need);
+  for (const need of pool.needs) needs.getNumber(formatKey(need), need);
   const canFit = pool.needs.map(() => true);
   const coming = arrivals.flatMap(({ at, owner, size, zone }): Waiter[] => {
     const need = { machines: size.machines, units: size.units, zone };
-    const number = needs.numberOf(keyOf(need), need);
+    const number = needs.getNumber(formatKey(need), need);
     canFit[number] ??= canEverFit(pool.nodes, plan, need);
     if (!canFit[number]) return [];
-    return [{ uid: "", owner: owners.numberOf(owner, owner), need: number, wantedMs: size.wantedMs, comesAt: at }];
+    return [{ uid: "", owner: owners.getNumber(owner, owner), need: number, wantedMs: size.wantedMs, comesAt: at }];
   });
   const waiters = [...pool.waiters, ...coming];
   return {
@@ -120,18 +120,18 @@ export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanI
     needs: needs.all,
     waiters,
     leastMs: leastByNeed(waiters, needs.all.length),
-    lines: linesOf(waiters, owners.all.length),
+    lines: listLines(waiters, owners.all.length),
     units: owners.all.map((_, owner) => pool.units[owner] ?? 0),
     used: owners.all.map((owner) => plan.used?.get(owner) ?? 0),
   };
 }
 
-function keyOf({ machines, units, zone }: Need): string {
+function formatKey({ machines, units, zone }: Need): string {
   return `${machines} ${units} ${zone ?? ""}`;
 }
 
 /** Lists the occupants and adds their shares to `ends`. */
-function occupantsOf(
+function getOccupants(
   input: PlanInput,
   inputs: {
     readonly nodes: readonly FreeNode[];
@@ -149,7 +149,7 @@ function occupantsOf(
   for (let index = 0; index < count; index++) {
     const occupied = input.occupied[index] as Occupied;
     [at[index], wantedMs[index], shares[index]] = [occupied.at, occupied.size.wantedMs, added];
-    const ends = endOf(occupied, input);
+    const ends = endTime(occupied, input);
     for (const share of occupied.shares) {
       const node = share.node === null ? inputs.unpinned.get(share) : indexes.get(share.node);
       if (node === undefined) continue;
@@ -162,7 +162,7 @@ function occupantsOf(
   return { owners: inputs.owners, at, wantedMs, endsAt, shares };
 }
 
-function readyAtOf(
+function getReadyAt(
   input: PlanInput,
   nodes: readonly FreeNode[],
   unpinned: ReadonlyMap<Share, number>,
@@ -178,7 +178,7 @@ function readyAtOf(
 }
 
 /** Groups waiting jobs by owner, then by need. */
-function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
+function listLines(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
   const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
   let count = 0;
   for (const [index, { owner, need }] of waiters.entries()) {
@@ -198,7 +198,7 @@ function leastByNeed(waiters: readonly Waiter[], needs: number): readonly number
 interface Numbering<T> {
   readonly all: readonly T[];
   /** Returns the number of this key, a new one for a new key. */
-  numberOf(key: string, value: T): number;
+  getNumber(key: string, value: T): number;
 }
 
 function numbering<T>(): Numbering<T> {
@@ -206,7 +206,7 @@ function numbering<T>(): Numbering<T> {
   const all: T[] = [];
   return {
     all,
-    numberOf(key, value) {
+    getNumber(key, value) {
       const knownNumber = numbers.get(key);
       if (knownNumber !== undefined) return knownNumber;
       numbers.set(key, all.length);

@@ -140,7 +140,7 @@ function admit(state: State): void {
     next >= 0;
     next = owners.next(limits, state.now)
   ) {
-    const need = needOf(state, next);
+    const need = getNeed(state, next);
     if (start(state, next)) {
       state.head = -1;
       continue;
@@ -170,7 +170,7 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
     const next = owners.next(limits, state.now);
     if (next < 0) return;
     const { wantedMs = 0 } = pool.waiters[next] ?? {};
-    start(state, next, passes(reserved, free, needOf(state, next), now + wantedMs));
+    start(state, next, passes(reserved, free, getNeed(state, next), now + wantedMs));
   }
 }
 
@@ -183,7 +183,7 @@ function longestFor({ pool, free, now }: State, reserved: Reservation, index: nu
   return (pool.leastMs[index] ?? Infinity) <= until && free.find(need) ? until : -1;
 }
 
-function needOf({ pool }: State, waiter: number): Need {
+function getNeed({ pool }: State, waiter: number): Need {
   const need = pool.needs[pool.waiters[waiter]?.need ?? -1];
   if (!need) throw new Error("Everybody who waits has a need");
   return need;
@@ -193,7 +193,7 @@ function needOf({ pool }: State, waiter: number): Need {
 function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
   const { pool, options, free, ends, now } = state;
   const waiter = pool.waiters[index];
-  const need = needOf(state, index);
+  const need = getNeed(state, index);
   const placed = free.take(need, allowed);
   if (!waiter || !placed) return false;
   const startsAt = readyOn(state, placed.nodes);

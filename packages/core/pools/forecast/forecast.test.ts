@@ -23,12 +23,12 @@ function held(node: string | null, units: number, endsAt: number, wantedMs = 2 *
   return { owner: "x", shares: [{ node, units }], endsAt, at: endsAt - wantedMs, size: { wantedMs } };
 }
 
-function forecastOf(pool: PlanInput, options: Partial<ForecastInput> = {}) {
+function getForecast(pool: PlanInput, options: Partial<ForecastInput> = {}) {
   return forecast({ plan: pool, durations: noDurations, seed: 1, clock: { monotonic: () => 0 }, ...options });
 }
 
-function startsOf(pool: PlanInput, options?: Partial<ForecastInput>): Map<string, number | null> {
-  return new Map(forecastOf(pool, options).waiting.map(({ uid, p50 }) => [uid, p50]));
+function listStarts(pool: PlanInput, options?: Partial<ForecastInput>): Map<string, number | null> {
+  return new Map(getForecast(pool, options).waiting.map(({ uid, p50 }) => [uid, p50]));
 }
 
 /** What repeated plans give: a full one after every end, everybody taking the whole of the wanted time. */
@@ -99,7 +99,7 @@ describe("where everybody takes the whole time", () => {
     for (let seed = 1; seed <= 600; seed++) {
       const pool = seededPool(seed);
 
-      const found = startsOf(pool, { runs: 1 });
+      const found = listStarts(pool, { runs: 1 });
 
       const real = [...startsByPlans(pool)].sort();
       expect([...found].filter(([, start]) => start !== null).sort(), `seed ${seed}`).toEqual(real);
@@ -116,8 +116,8 @@ describe("an estimate", () => {
       waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 2 })),
     });
 
-    const early = forecastOf(pool, { durations: endsAt(0.1, 0.3, 0.5, 0.7, 0.9) }).waiting;
-    const full = forecastOf(pool, { durations: endsAt(1) }).waiting;
+    const early = getForecast(pool, { durations: endsAt(0.1, 0.3, 0.5, 0.7, 0.9) }).waiting;
+    const full = getForecast(pool, { durations: endsAt(1) }).waiting;
 
     expect(full.map(({ p50, p90 }) => [p50, p90])).toEqual([2, 4, 6].map((n) => [NOW + n * HOUR, NOW + n * HOUR]));
     for (const [index, { p50, p90 }] of early.entries()) {
@@ -130,16 +130,16 @@ describe("an estimate", () => {
     const pool = poolWith({ occupied: [held("n1", 8, NOW + 2 * HOUR)], waiting: [waiting("a", 8)] });
     const durations = endsAt(0.1, 0.5, 0.9);
 
-    const first = forecastOf(pool, { durations, seed: 7 });
+    const first = getForecast(pool, { durations, seed: 7 });
 
-    expect(forecastOf(pool, { durations, seed: 7 })).toEqual(first);
-    expect(forecastOf(pool, { durations, seed: 8 })).not.toEqual(first);
+    expect(getForecast(pool, { durations, seed: 7 })).toEqual(first);
+    expect(getForecast(pool, { durations, seed: 8 })).not.toEqual(first);
   });
 
   test("knows that who has run for long does not end before now", () => {
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR, 10 * HOUR)], waiting: [waiting("a", 8)] });
 
-    const [a] = forecastOf(pool, { durations: endsAt(0.1, 0.5, 0.92) }).waiting;
+    const [a] = getForecast(pool, { durations: endsAt(0.1, 0.5, 0.92) }).waiting;
 
     expect(a?.p50).toBeGreaterThan(NOW);
     expect(a?.p90).toBeLessThanOrEqual(NOW + HOUR / 2);
@@ -151,9 +151,9 @@ describe("an estimate", () => {
     const over = poolWith({ occupied: [held("n1", 8, NOW - 10_000)], waiting: [waiting("a", 8)] });
     const long = poolWith({ occupied: [held("n1", 8, NOW - HOUR)], waiting: [waiting("a", 8)] });
 
-    expect(startsOf(pool, { durations }).get("a")).toBe(NOW + HOUR + 5 * MINUTE);
-    expect(startsOf(over, { durations }).get("a")).toBe(NOW + 30_000);
-    expect(startsOf(long, { durations }).get("a")).toBe(NOW + HOUR);
+    expect(listStarts(pool, { durations }).get("a")).toBe(NOW + HOUR + 5 * MINUTE);
+    expect(listStarts(over, { durations }).get("a")).toBe(NOW + 30_000);
+    expect(listStarts(long, { durations }).get("a")).toBe(NOW + HOUR);
   });
 
   test("lets nobody pass who would delay the head by what it wants, though it may end earlier", () => {
@@ -162,7 +162,7 @@ describe("an estimate", () => {
     const big = waiting("big", 8, { queuedAt: NOW - 2 });
     const long = waiting("long", 4, { queuedAt: NOW - 1, hours: 5 });
 
-    const starts = startsOf(poolWith({ nodes, occupied, waiting: [big, long] }), { durations: endsAt(0.1) });
+    const starts = listStarts(poolWith({ nodes, occupied, waiting: [big, long] }), { durations: endsAt(0.1) });
 
     expect(starts.get("big")).toBeLessThan(NOW + HOUR);
     expect(starts.get("long")).toBeGreaterThanOrEqual(starts.get("big") ?? Infinity);
@@ -172,8 +172,8 @@ describe("an estimate", () => {
     const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
     const occupied = [held("n-a", 8, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
 
-    const pinned = startsOf(poolWith({ nodes, occupied, waiting: [waiting("b", 1, { zone: "b" })] }));
-    const two = startsOf(poolWith({ nodes, occupied, waiting: [waiting("two", 8, { machines: 2 })] }));
+    const pinned = listStarts(poolWith({ nodes, occupied, waiting: [waiting("b", 1, { zone: "b" })] }));
+    const two = listStarts(poolWith({ nodes, occupied, waiting: [waiting("two", 8, { machines: 2 })] }));
 
     expect(pinned.get("b")).toBe(NOW + 3 * HOUR);
     expect(two.get("two")).toBe(NOW + 3 * HOUR);
@@ -192,7 +192,7 @@ describe("an estimate", () => {
       waiting("after", 8, { queuedAt: NOW + 2 }),
     ];
 
-    const starts = startsOf(
+    const starts = listStarts(
       poolWith({ nodes: [], makeable: 2, startupMs: 5 * MINUTE, occupied: [granted], waiting: all }),
     );
 
@@ -204,14 +204,14 @@ describe("an estimate", () => {
   test("is none for what never fits, nor while nothing is started", () => {
     const pool = poolWith({ waiting: [waiting("huge", 8, { machines: 3 }), waiting("a", 1)] });
 
-    expect([...startsOf(pool).keys()]).toEqual(["a"]);
-    expect(forecastOf({ ...pool, closed: "paused" })).toMatchObject({ waiting: [], later: NOW });
+    expect([...listStarts(pool).keys()]).toEqual(["a"]);
+    expect(getForecast({ ...pool, closed: "paused" })).toMatchObject({ waiting: [], later: NOW });
   });
 
   test("is never for who waits for what nothing known frees", () => {
     const nodes = [{ name: "n1", zone: "a", units: 8 }];
 
-    const { waiting: found, later } = forecastOf(
+    const { waiting: found, later } = getForecast(
       poolWith({ nodes, occupied: [held("n1", 8, NOW + 8 * 24 * HOUR)], waiting: [waiting("a", 8)] }),
     );
 
@@ -222,7 +222,7 @@ describe("an estimate", () => {
   test("goes as far as so many starts, and says how far", () => {
     const all = Array.from({ length: 40 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n }));
 
-    const { waiting: found, later } = forecastOf(poolWith({ waiting: all }), { mostStarts: 10 });
+    const { waiting: found, later } = getForecast(poolWith({ waiting: all }), { mostStarts: 10 });
 
     expect(found.map(({ p50 }) => p50 !== null)).toEqual(all.map((_, n) => n < 10));
     expect(later).toBe(NOW + 9 * HOUR);
@@ -233,7 +233,7 @@ describe("an estimate", () => {
     let reads = 0;
     const clock = { monotonic: () => reads++ * 10 };
 
-    const { waiting: found, later } = forecastOf(poolWith({ waiting: all }), { clock, budgetMs: 1_000 });
+    const { waiting: found, later } = getForecast(poolWith({ waiting: all }), { clock, budgetMs: 1_000 });
 
     const reached = found.filter(({ p50 }) => p50 !== null);
     expect(reached.length).toBeGreaterThan(256);
@@ -254,9 +254,9 @@ describe("an estimate", () => {
     let reads = 0;
     const clock = { monotonic: () => reads++ * 1_000 };
 
-    const cut = forecastOf(pool, { arrivals, clock });
+    const cut = getForecast(pool, { arrivals, clock });
 
-    expect(cut.waiting).toEqual(forecastOf(pool).waiting);
+    expect(cut.waiting).toEqual(getForecast(pool).waiting);
     expect(cut.waiting.map(({ p50 }) => p50)).toEqual([NOW + 10 * HOUR, NOW + 5 * MINUTE, NOW + 11 * HOUR]);
     expect(cut.later).toBeNull();
   });
@@ -271,8 +271,8 @@ describe("an estimate", () => {
       waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { owner: "x", queuedAt: NOW - 9 + n })),
     });
 
-    const alone = startsOf(pool);
-    const crowded = startsOf(pool, { arrivals });
+    const alone = listStarts(pool);
+    const crowded = listStarts(pool, { arrivals });
 
     expect(crowded.get("w1")).toBe(alone.get("w1"));
     expect(crowded.get("w3")).toBeGreaterThan((alone.get("w3") ?? 0) + HOUR);
@@ -285,14 +285,14 @@ describe("an estimate", () => {
     });
     const pool = poolWith({ occupied: [held("n1", 4, NOW + HOUR)], waiting: [waiting("a", 8)] });
 
-    expect(forecastOf(pool, { arrivals }).waiting).toEqual(forecastOf(pool).waiting);
+    expect(getForecast(pool, { arrivals }).waiting).toEqual(getForecast(pool).waiting);
   });
 
   test("finds room behind all who wait, for each usual size and zone", () => {
     const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
     const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
 
-    const { room } = forecastOf(poolWith({ nodes, occupied, waiting: [waiting("one", 1)] }));
+    const { room } = getForecast(poolWith({ nodes, occupied, waiting: [waiting("one", 1)] }));
 
     const at = new Map(room.map(({ machines, units, zone, p50 }) => [`${machines}x${units} ${zone}`, p50]));
     expect(at.get("1x1 null")).toBe(NOW);
@@ -325,7 +325,7 @@ describe("the budget of a forecast", () => {
     };
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("w", 8)] });
     const clock = { monotonic: () => (isOver(request++) ? budgetMs + 1 : 0) };
-    const found = forecastOf(pool, { durations, clock, budgetMs });
+    const found = getForecast(pool, { durations, clock, budgetMs });
     const owners = 2;
     return { runs: drawn / owners, known: found.waiting.filter(({ p90 }) => p90 !== null).length };
   }

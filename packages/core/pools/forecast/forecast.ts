@@ -5,10 +5,10 @@ import type { AllNodes, PlanInput } from "../plan/plan.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
 import { drawnFrom } from "./drawn.ts";
 import { type Durations, drawShare, oddsFor } from "./durations.ts";
-import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
+import { buildForecastPool, type ForecastPool, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
-import { type Gap, gapsOf } from "./gaps.ts";
-import { expectedOf } from "./rank.ts";
+import { findGaps, type Gap } from "./gaps.ts";
+import { summarizeTimes } from "./rank.ts";
 
 export interface ForecastInput {
   readonly plan: PlanInput;
@@ -71,12 +71,12 @@ export function forecast(input: ForecastInput): Forecast {
   const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
   if (plan.closed) return { at: plan.now, waiting: [], room: [], later: plan.now };
   const begun = clock.monotonic();
-  const pool = poolOf(plan, input.nodes);
+  const pool = buildForecastPool(plan, input.nodes);
   const isOverAt = (part: number) => () => clock.monotonic() > begun + budgetMs * part;
-  const runOf = (run: number, arrivals: Arrivals, rest: Pick<RunOptions, "asked" | "isOver" | "leastEnds">) => {
+  const getRun = (run: number, arrivals: Arrivals, rest: Pick<RunOptions, "asked" | "isOver" | "leastEnds">) => {
     const coming = drawArrivals(arrivals, plan.now, drawnFrom(input.seed, MOST_RUNS + run));
     const crowded = withArrivals(pool, coming, plan);
-    return runForward(crowded, { ...optionsOf(input, crowded, run), ...rest });
+    return runForward(crowded, { ...buildOptions(input, crowded, run), ...rest });
   };
   // A question is placed before later arrivals, so room is searched without them. These runs go first: they alone give
   // every job a time, while arrivals can make the others too slow to reach any.
@@ -85,7 +85,7 @@ export function forecast(input: ForecastInput): Forecast {
   const finding: Run[] = [];
   for (let run = 0; run < ROOM_RUNS && (run === 0 || !isSpent()); run++) {
     const isOver = isOverAt((run + 1) / ROOM_RUNS);
-    finding.push(runOf(runs + run, [], { asked: usual, isOver, leastEnds: LEAST_ENDS }));
+    finding.push(getRun(runs + run, [], { asked: usual, isOver, leastEnds: LEAST_ENDS }));
   }
   // Without waiting jobs there are no starts to simulate. Most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
@@ -95,7 +95,7 @@ export function forecast(input: ForecastInput): Forecast {
     // A run begins by visiting all occupants, so none begins once the budget is spent.
     if (alone && isSpent()) return alone;
     const isOver = isOverAt(spent + ((1 - spent) * (run + 1)) / runs);
-    return goneOn(runOf(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 }), alone);
+    return goneOn(getRun(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 }), alone);
   });
   const later = Math.min(...[...starts, ...finding].map(({ wentTo }) => wentTo));
   return {
@@ -119,7 +119,7 @@ function goneOn(run: Run, alone: Run | undefined): Run {
   return { ...run, startsAt, wentTo: alone.wentTo };
 }
 
-function optionsOf(
+function buildOptions(
   { plan, durations, seed, mostStarts = MOST_STARTS }: ForecastInput,
   pool: ForecastPool,
   run: number,
@@ -154,10 +154,10 @@ function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput):
 }
 
 function expected(runs: readonly Run[], of: "startsAt" | "roomAt", index: number): Expected {
-  return expectedOf(runs.map((run) => run[of][index] ?? Infinity));
+  return summarizeTimes(runs.map((run) => run[of][index] ?? Infinity));
 }
 
 function gapsIn(runs: readonly Run[], index: number): Gap[] {
   const found = runs.map(({ gaps, roomAt }) => ({ found: gaps[index] ?? [], roomAt: roomAt[index] ?? Infinity }));
-  return gapsOf(found, expected(runs, "roomAt", index));
+  return findGaps(found, expected(runs, "roomAt", index));
 }

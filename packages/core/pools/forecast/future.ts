@@ -32,13 +32,13 @@ export function goneAt(endsAt: number, now: number): number {
 }
 
 /** Returns when its time is over. A job that waits for a new machine has not started yet. */
-export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pick<PlanInput, "startupMs">): number {
+export function endTime({ shares, endsAt, at, size }: Occupied, { startupMs }: Pick<PlanInput, "startupMs">): number {
   const starting = shares.some((share) => share.node === null) ? startupMs : 0;
   return endsAt ?? at + size.wantedMs + starting;
 }
 
 /** Returns the releases of occupied units, earliest first. `earlier` adds releases that are already sorted. */
-export function releasesOf(
+export function listReleases(
   occupied: readonly Occupied[],
   nodes: readonly FreeNode[],
   unpinned: ReadonlyMap<Share, number>,
@@ -49,7 +49,7 @@ export function releasesOf(
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
   const releases = [...earlier];
   for (const occupant of occupied) {
-    const at = goneAt(endOf(occupant, input), input.now);
+    const at = goneAt(endTime(occupant, input), input.now);
     for (const share of occupant.shares) {
       const index = share.node === null ? unpinned.get(share) : indexes.get(share.node);
       if (index !== undefined) releases.push({ at, node: index, units: share.units });

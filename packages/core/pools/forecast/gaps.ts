@@ -1,5 +1,5 @@
 import type { Expected } from "./forecast.ts";
-import { expectedOf } from "./rank.ts";
+import { summarizeTimes } from "./rank.ts";
 
 /** Room before the reserved start, found by one run, for jobs that want it no longer than it lasts. Times are ms. */
 export interface FoundGap {
@@ -24,7 +24,7 @@ export function isLonger(found: readonly FoundGap[], lastsMs: number): boolean {
  * Merges the gaps of all runs, shortest first. Each is later than the one before it, and all are before there is room
  * for good.
  */
-export function gapsOf(
+export function findGaps(
   runs: readonly { readonly found: readonly FoundGap[]; readonly roomAt: number }[],
   room: Expected,
 ): Gap[] {
@@ -32,10 +32,10 @@ export function gapsOf(
   const gaps: Gap[] = [];
   let last = room;
   for (const lastsMs of [...lasting].sort((a, b) => b - a)) {
-    const startOf = (found: readonly FoundGap[]) =>
+    const getStart = (found: readonly FoundGap[]) =>
       found.find((foundGap) => foundGap.lastsMs >= lastsMs)?.startsAt ?? Infinity;
-    const times = runs.map(({ found, roomAt }) => Math.min(roomAt, startOf(found)));
-    const { p50, p90 } = expectedOf(times);
+    const times = runs.map(({ found, roomAt }) => Math.min(roomAt, getStart(found)));
+    const { p50, p90 } = summarizeTimes(times);
     if (p50 === null || (last.p50 === p50 && last.p90 === p90)) continue;
     last = { p50, p90 };
     gaps.unshift([lastsMs, p50, p90]);

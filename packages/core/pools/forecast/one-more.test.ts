@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
 import { noDurations } from "./durations.ts";
 import { forecast } from "./forecast.ts";
-import { alternativesTo, placeOneMore, type Question, standingOf } from "./one-more.ts";
+import { alternativesTo, placeOneMore, type Question, takeQueueSnapshot } from "./one-more.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
@@ -23,7 +23,7 @@ function standing(options: Partial<PlanInput>, factor = 1) {
   const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
   const input = { nodes, ...empty, ...options };
   const found = forecast({ plan: input, durations: noDurations, seed: 1, clock: still });
-  return standingOf(input, plan(input), found, factor);
+  return takeQueueSnapshot(input, plan(input), found, factor);
 }
 
 function ask(units: number, options: Partial<Question> = {}): Question {
@@ -38,7 +38,7 @@ function realStart(input: Partial<PlanInput>, question: Question): number | null
 }
 
 /** The start that the forecast gives one of those who wait, for so many hours. */
-function startOf({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hours: number): number | null | undefined {
+function findStart({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hours: number): number | null | undefined {
   const input = { nodes, ...empty, ...rest };
   const all = input.waiting.map((waiting) => {
     return waiting.uid === uid ? { ...waiting, size: { ...waiting.size, wantedMs: hours * HOUR } } : waiting;
@@ -170,7 +170,7 @@ describe("a question about a job not yet submitted", () => {
     const mine = ask(units, { wantedMs: hours * HOUR });
 
     const answer = placeOneMore(standing(pool), mine);
-    const submitted = startOf(
+    const submitted = findStart(
       { ...pool, waiting: [...all, { ...waiting("mine", units), queuedAt: NOW }] },
       "mine",
       hours,

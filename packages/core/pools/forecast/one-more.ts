@@ -1,7 +1,7 @@
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import type { Need } from "../plan/free-units.ts";
 import { type Halt, type Place, type PlanInput, type ReasonCode, withoutForeign } from "../plan/plan.ts";
-import { latestOf } from "./calibration.ts";
+import { latestStart } from "./calibration.ts";
 import type { Expected, Forecast, Room } from "./forecast.ts";
 import { type Gap, gapFor } from "./gaps.ts";
 
@@ -108,7 +108,7 @@ export function alternativesTo<T extends Question>(
 }
 
 /** Returns the part of a forecast that is stored for questions. `factor` widens the latest starts. */
-export function standingOf(
+export function takeQueueSnapshot(
   plan: PlanInput,
   { places, freeUnits }: { readonly places: readonly Place[]; readonly freeUnits: number },
   found: Forecast,
@@ -141,20 +141,20 @@ export function standingOf(
     })),
     turns: turns.filter((_, index) => index % step === 0),
     owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
-    machines: machinesOf(plan),
-    ...withoutForeignOf(plan),
+    machines: getMachines(plan),
+    ...withoutForeignFor(plan),
   };
 }
 
-function withoutForeignOf(plan: PlanInput): Pick<Standing, "withoutForeign"> {
+function withoutForeignFor(plan: PlanInput): Pick<Standing, "withoutForeign"> {
   const units = plan.nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
-  const machines = machinesOf({ ...plan, nodes: plan.nodes.map(withoutForeign) });
+  const machines = getMachines({ ...plan, nodes: plan.nodes.map(withoutForeign) });
   return units === 0 ? {} : { withoutForeign: { machines, units } };
 }
 
 function shown({ p50, p90 }: Expected, at: number, factor: number): Expected {
   const isNow = p90 === null || p90 <= at;
-  return { p50: rounded(p50), p90: isNow ? p90 : rounded(latestOf({ at, p90 }, factor)) };
+  return { p50: rounded(p50), p90: isNow ? p90 : rounded(latestStart({ at, p90 }, factor)) };
 }
 
 function shownGap([lastsMs, p50, p90]: Gap, at: number, factor: number): Gap {
@@ -166,7 +166,7 @@ function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
 }
 
-function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Machines {
+function getMachines({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Machines {
   const counts = new Map<string, [zone: string | null, units: number, count: number]>();
   const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
   const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));

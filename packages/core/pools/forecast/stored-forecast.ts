@@ -1,5 +1,5 @@
 import type { Item } from "../../ports/table.ts";
-import { count, listOf, mapOf, number, oneOf, optional, ordinal, orNull, shape, text } from "../../store/shape.ts";
+import { count, list, literal, mapping, number, optional, ordinal, orNull, shape, text } from "../../store/shape.ts";
 import { type Move, moveCodes } from "../ledger/moves.ts";
 import type { Need } from "../plan/free-units.ts";
 import { halts } from "../plan/plan.ts";
@@ -21,7 +21,7 @@ const OLDEST_MS = 10 * 60_000;
 /** Returns the stored forecast for this uid, or undefined if it is unreadable or stale. */
 export function startForecastIn(item: Item | undefined, uid: string, now: number): StartForecast | undefined {
   if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
-  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
+  const [p50, p90, code, many] = new Map(readEntries(item)).get(uid) ?? [];
   const { later } = item;
   if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
   return { p50, p90, later, move: { code, count: many } };
@@ -55,14 +55,14 @@ export function passingIn(item: Item | undefined): Passing {
 }
 
 /** Returns the stored entries of waiting jobs, by uid. */
-export function entriesOf({ entries }: Item): [string, readonly unknown[]][] {
+export function readEntries({ entries }: Item): [string, readonly unknown[]][] {
   if (typeof entries !== "object" || entries === null) return [];
   return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
 }
 
 /** Returns the first estimate given to each waiting job. */
-export function promisesOf(item: Item): [string, Promised][] {
-  return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
+export function readPromises(item: Item): [string, Promised][] {
+  return readEntries(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
     number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],
   );
 }
@@ -71,24 +71,24 @@ const isTime = orNull(number);
 const times = { p50: isTime, p90: isTime };
 const isPassing = shape<Passing>({
   until: number,
-  fits: listOf(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
+  fits: list(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
 });
 export const isStanding = shape<Standing>({
   at: number,
   later: isTime,
-  closed: orNull(oneOf(...halts)),
+  closed: orNull(literal(...halts)),
   freeUnits: count,
   waiting: count,
-  room: listOf(
+  room: list(
     shape<Standing["room"][number]>({
       machines: ordinal,
       units: ordinal,
       zone: orNull(text),
       ...times,
-      gaps: optional(listOf(isGap)),
+      gaps: optional(list(isGap)),
     }),
   ),
-  turns: listOf(
+  turns: list(
     shape<Standing["turns"][number]>({
       ...times,
       position: ordinal,
@@ -96,10 +96,10 @@ export const isStanding = shape<Standing>({
       need: shape<Standing["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
     }),
   ),
-  owners: mapOf(number),
-  machines: listOf(isMachines),
+  owners: mapping(number),
+  machines: list(isMachines),
   withoutForeign: optional(
-    shape<NonNullable<Standing["withoutForeign"]>>({ machines: listOf(isMachines), units: count }),
+    shape<NonNullable<Standing["withoutForeign"]>>({ machines: list(isMachines), units: count }),
   ),
 });
 
@@ -113,4 +113,4 @@ function isMachines(value: unknown): value is Standing["machines"][number] {
   return orNull(text)(zone) && count(units) && count(machines);
 }
 
-const isCode = oneOf(...moveCodes);
+const isCode = literal(...moveCodes);

@@ -1,11 +1,11 @@
 import { listLivingKeys } from "../../admin/living.ts";
 import type { Context } from "../../context.ts";
-import { type Environment, keyOf } from "../../environments/record/record.ts";
-import { isLedgerOf, keyOfText, keyText, makeableKey, nodeNameOf } from "../../store/keys.ts";
-import { entryOf, ledgerItemsOf, nodeLedgerKey, readLedgerItems } from "./ledger.ts";
+import { type Environment, toKey } from "../../environments/record/record.ts";
+import { isLedgerItem, keyOfText, keyText, makeableKey, parseNodeName } from "../../store/keys.ts";
+import { listLedgerItems, nodeLedgerKey, readLedgerItems, toEntry } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
-import { phaseOf } from "./settle.ts";
+import { getHoldingPhase } from "./settle.ts";
 
 /** Holdings of ledger items, known from records alone. */
 export interface HeldByRecords {
@@ -41,8 +41,8 @@ export async function readHeldByRecords(
     for (const record of records) {
       const { grant } = record.run;
       if (!grant || named.has(grant.id)) continue;
-      const items = itemsOf(ctx, record, grant.shares);
-      const entry = heldEntryOf(record, { ...grant, items });
+      const items = listItems(ctx, record, grant.shares);
+      const entry = toHeldEntry(record, { ...grant, items });
       for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
     }
   }
@@ -69,7 +69,7 @@ export async function stillHeldNowhere(
   if (unreadable.size > 0) return undefined;
   const items = await readLedgerItems(
     ctx,
-    records.flatMap((record) => ledgerItemsOf(ctx, record)),
+    records.flatMap((record) => listLedgerItems(ctx, record)),
   );
   if (items.unreadable.size > 0) return undefined;
   const named = new Set(items.records.flatMap(({ granted, held }) => [...granted, ...held].map(({ grant }) => grant)));
@@ -82,18 +82,18 @@ type Taken = NonNullable<Environment["run"]["grant"]>;
 /**
  * Returns the item of each share: the item that its grant named, or that of the machine on which the run was placed.
  */
-function itemsOf(ctx: Context, { placement, run, size }: Environment, shares: Taken["shares"]): string[] {
-  const ledgers = placement.ledgers.filter((item) => isLedgerOf(size.pool, item));
+function listItems(ctx: Context, { placement, run, size }: Environment, shares: Taken["shares"]): string[] {
+  const ledgers = placement.ledgers.filter((item) => isLedgerItem(size.pool, item));
   return shares.map(({ node }, rank) => {
     const machine = run.machines[rank];
-    const granted = node === null ? undefined : ledgers.find((item) => nodeNameOf(item) === node);
+    const granted = node === null ? undefined : ledgers.find((item) => parseNodeName(item) === node);
     if (granted !== undefined) return granted;
     return keyText(machine ? nodeLedgerKey(ctx, size.pool, machine) : makeableKey(size.pool));
   });
 }
 
-function heldEntryOf(record: Environment, { id, shares, at, items }: Taken & { readonly items: string[] }): HeldEntry {
+function toHeldEntry(record: Environment, { id, shares, at, items }: Taken & { readonly items: string[] }): HeldEntry {
   const { uid, owner, size, times } = record;
-  const grant = { id, key: keyText(keyOf(record)), uid, run: record.run.n, owner, size, shares, items, at };
-  return { ...entryOf(grant), phase: phaseOf(record), endsAt: times.endsAt };
+  const grant = { id, key: keyText(toKey(record)), uid, run: record.run.n, owner, size, shares, items, at };
+  return { ...toEntry(grant), phase: getHoldingPhase(record), endsAt: times.endsAt };
 }

@@ -10,12 +10,12 @@ import {
   makeableKey,
   nodeIdentity,
   nodeKey,
-  nodeNameOf,
   nodePartitions,
+  parseNodeName,
 } from "../../store/keys.ts";
 import { type Read, readEach } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
-import { groupOf } from "../capacity/groups.ts";
+import { findGroup } from "../capacity/groups.ts";
 import { parseMakeable, parseNodeLedger } from "./parse.ts";
 import {
   type Entry,
@@ -41,12 +41,12 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
   const { type } = pool;
   const [makeable, ...partitions] = await Promise.all([
     ctx.table.get(makeableKey(type)),
-    ...nodePartitions(type).map((pk) => itemsOf(ctx, pk)),
+    ...nodePartitions(type).map((pk) => listItems(ctx, pk)),
   ]);
   const nodes = readEach(ctx, partitions.flat(), parseNodeLedger);
   const others = readEach(ctx, makeable ? [makeable] : [], parseMakeable);
   const found = others.records[0] ?? emptyMakeable(type);
-  return ledgerOf(pool, nodes.records, found, new Set([...nodes.unreadable, ...others.unreadable]));
+  return buildLedger(pool, nodes.records, found, new Set([...nodes.unreadable, ...others.unreadable]));
 }
 
 /**
@@ -55,7 +55,7 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
  * if a machine arrived since. Throws `Conflict` if `makeable` changed during the read.
  */
 export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
-  if (!groupOf(ctx, pool.type)) return readLedger(ctx, pool);
+  if (!findGroup(ctx, pool.type)) return readLedger(ctx, pool);
   const key = makeableKey(pool.type);
   const first = await ctx.table.get(key);
   const ledger = await readLedger(ctx, pool);
@@ -77,7 +77,7 @@ export async function findLedger(ctx: Context<"table">, type: string): Promise<L
 }
 
 /** Combines ledger items. */
-export function ledgerOf(
+export function buildLedger(
   pool: Pool,
   nodes: readonly NodeLedger[],
   makeable: MakeableLedger,
@@ -96,7 +96,7 @@ export function ledgerOf(
   };
   for (const item of [...sorted, makeable]) {
     const key = keyText(item);
-    const { grantIn, holdingIn } = readerOf(item, key);
+    const { grantIn, holdingIn } = getReader(item, key);
     for (const entry of item.held) add(held, holdingIn(entry), key);
     for (const entry of item.granted) add(granted, grantIn(entry), key);
   }
@@ -118,7 +118,7 @@ function emptyMakeable(type: string): MakeableLedger {
 }
 
 /** Returns functions that convert the entries of one item. A large pool has 100,000 entries, so they share objects. */
-function readerOf(item: LedgerItem, itemKey: string) {
+function getReader(item: LedgerItem, itemKey: string) {
   const { type } = item;
   const ownItems = [itemKey];
   // Plans look machines up by this name. Comparing the same string object is faster.
@@ -126,13 +126,13 @@ function readerOf(item: LedgerItem, itemKey: string) {
   const { name: instanceType, gpus } = instanceTypeOfPool(type);
   let last: Size | undefined;
   let lastShares: readonly Share[] | undefined;
-  const sizeOf = ({ machines, units, wantedMs }: Entry): Size => {
+  const getSize = ({ machines, units, wantedMs }: Entry): Size => {
     if (last?.machines === machines && last.units === units && last.wantedMs === wantedMs) return last;
     last = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
     return last;
   };
-  const sharesOf = ({ items, units }: Entry): readonly Share[] => {
-    if (items) return items.map((key) => ({ node: nodeNameOf(key), units }));
+  const listShares = ({ items, units }: Entry): readonly Share[] => {
+    if (items) return items.map((key) => ({ node: parseNodeName(key), units }));
     // A plan must tell the shares of machines still to be created apart (plan.ts, `allNodes`).
     if (node === null) return [{ node, units }];
     if (lastShares?.[0]?.units !== units) lastShares = [{ node, units }];
@@ -141,13 +141,13 @@ function readerOf(item: LedgerItem, itemKey: string) {
   return {
     grantIn(entry: Entry): Grant {
       const { grant: id, key, uid, run, owner, items = ownItems, at, unreadableSince } = entry;
-      const grant = { id, key, uid, run, owner, size: sizeOf(entry), shares: sharesOf(entry), items, at };
+      const grant = { id, key, uid, run, owner, size: getSize(entry), shares: listShares(entry), items, at };
       return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
     },
     /** Builds a literal instead of copying the grant: holdings are most of what a plan allocates. */
     holdingIn(entry: HeldEntry): Holding {
       const { grant: id, key, uid, run, owner, items = ownItems, at, phase, endsAt, unreadableSince } = entry;
-      const [size, shares] = [sizeOf(entry), sharesOf(entry)];
+      const [size, shares] = [getSize(entry), listShares(entry)];
       const holding = { id, key, uid, run, owner, size, shares, items, at, phase, endsAt };
       return unreadableSince === undefined ? holding : { ...holding, unreadableSince };
     },
@@ -155,7 +155,7 @@ function readerOf(item: LedgerItem, itemKey: string) {
 }
 
 /** Returns a grant's entry in each of its ledger items. */
-export function entryOf({ id, key, uid, run, owner, size, items, shares, at, unreadableSince }: Grant): Entry {
+export function toEntry({ id, key, uid, run, owner, size, items, shares, at, unreadableSince }: Grant): Entry {
   const { machines, wantedMs } = size;
   const units = shares[0]?.units ?? size.units;
   const several = machines > 1 ? { items } : {};
@@ -178,7 +178,7 @@ function parseLedgerItem(item: Item): LedgerItem {
  * Returns the ledger items that may name this environment: those of its grants and of the machines that its run was
  * bound to.
  */
-export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environment): readonly string[] {
+export function listLedgerItems(ctx: Context, { placement, run, size }: Environment): readonly string[] {
   const bound = run.machines.map((machine) => keyText(nodeLedgerKey(ctx, size.pool, machine)));
   return [...new Set([...placement.ledgers, ...bound])];
 }
@@ -186,13 +186,13 @@ export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environmen
 /** Returns the grants of which all items are among these. */
 export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
   const byKey = new Map(items.map((item) => [keyText(item), item]));
-  const grants = items.flatMap((item) => item.granted.map(readerOf(item, keyText(item)).grantIn));
+  const grants = items.flatMap((item) => item.granted.map(getReader(item, keyText(item)).grantIn));
   const isThere = ({ id }: Grant, item: string) => byKey.get(item)?.granted.some(({ grant }) => grant === id) ?? false;
   const whole = grants.filter((grant) => grant.items.every((item) => isThere(grant, item)));
   return [...new Map(whole.map((grant) => [grant.id, grant])).values()];
 }
 
-async function itemsOf(ctx: Context<"table">, pk: string): Promise<Item[]> {
+async function listItems(ctx: Context<"table">, pk: string): Promise<Item[]> {
   const items: Item[] = [];
   let after: string | undefined;
   do {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { leftBetween } from "./left-between.ts";
 
-const listOf = (ids: string) => [...ids].map((id) => ({ id }));
+const listFor = (ids: string) => [...ids].map((id) => ({ id }));
 
 test.each([
   ["abcd", "abcd", ""],
@@ -13,7 +13,7 @@ test.each([
   ["abcd", "xda", "bc"],
   ["abcd", "acxb", "d"],
 ])("of %o the list %o has all but %o, in whatever order", (before, after, left) => {
-  expect(leftBetween(listOf(before), listOf(after))).toEqual(listOf(left));
+  expect(leftBetween(listFor(before), listFor(after))).toEqual(listFor(left));
 });
 
 test("compares no ids of entries that are the same objects, which are nearly all of a large pool", () => {

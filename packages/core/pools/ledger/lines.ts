@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { isSize } from "../../environments/record/parse.ts";
-import { keyOf, type Size } from "../../environments/record/record.ts";
+import { type Size, toKey } from "../../environments/record/record.ts";
 import { endOfLine, readWaitOrder } from "../../environments/record/wait-order.ts";
 import type { IndexQuery, Item } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
@@ -74,7 +74,7 @@ export async function readLines(
     candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),
     behind: {
       count: sum(all.map(([, { entries, rest }]) => Math.max(0, entries.length - share) + (rest?.count ?? 0))),
-      units: sum(all.map(([, { entries, rest }]) => unitsOf(entries.slice(share)) + (rest?.units ?? 0))),
+      units: sum(all.map(([, { entries, rest }]) => getUnits(entries.slice(share)) + (rest?.units ?? 0))),
     },
     reach: { begin: last === null ? null : begin, last, cut: Object.fromEntries(cut) },
   };
@@ -133,14 +133,14 @@ function add({ lines, occupied }: Reading, item: Item): void {
   if (line.entries.length === MOST_OF_ONE) {
     line.rest ??= { since: queuedAt, count: 0, units: 0 };
     line.rest.count += 1;
-    line.rest.units += unitsOf([{ size: item.size }]);
+    line.rest.units += getUnits([{ size: item.size }]);
     return;
   }
   const zone = typeof item.zone === "string" ? item.zone : null;
-  line.entries.push({ uid, owner, size: item.size, zone, queuedAt, key: keyText(keyOf(item)) });
+  line.entries.push({ uid, owner, size: item.size, zone, queuedAt, key: keyText(toKey(item)) });
 }
 
-function unitsOf(entries: readonly Pick<Candidate, "size">[]): number {
+function getUnits(entries: readonly Pick<Candidate, "size">[]): number {
   return sum(entries.map(({ size }) => size.machines * size.units));
 }
 

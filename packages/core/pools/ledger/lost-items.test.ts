@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
@@ -22,7 +22,7 @@ const heldIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.held ?? []).map(({ uid, shares, phase }) => [uid, shares, phase]);
 
 test("a machine whose ledger item was lost is not given a second time while somebody runs there", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
 
@@ -45,7 +45,7 @@ test.each([
   ["one of its machines", ["h100-2"]],
   ["all its machines", ["h100-1", "h100-2"]],
 ])("a run of several machines holds them still after the ledger items of %s were lost", async (_, names) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 16, hours: 24 }));
   await world.advance(MINUTE);
   const before = await heldIn(world);
@@ -59,7 +59,7 @@ test.each([
 });
 
 test("a machine whose ledger item was lost is given to nobody while a record that names it cannot be read", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
   const { pk, sk, phase } = await world.read("alice", "runs");
@@ -87,7 +87,7 @@ test("the lost ledger item of a machine that a run was put on is not made anew w
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await world.advance(3 * MINUTE);
   const { pk, sk, phase, placement } = await world.read("alice", "runs");
 
@@ -107,7 +107,7 @@ test("a machine that comes while the ledger item of who waits for it is lost is 
   const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
   await world.table.remove(makeableKey("h100"), { ifWriter: writers[0] ?? "" });
 
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await refreshCapacity(world.ctx);
   await createEnvironment(world.as("bob"), newEnvironment("second"));
   await world.advance(10 * MINUTE);

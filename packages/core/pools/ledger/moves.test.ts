@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
-import { movesOf, moveText } from "./moves.ts";
+import { moveText, planMoves } from "./moves.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
@@ -32,7 +32,7 @@ test("the head waits for ends alone, the others also for owners who hold less th
   };
   const { places, head } = plan(input);
 
-  const moves = movesOf({ ...input, head }, places);
+  const moves = planMoves({ ...input, head }, places);
 
   expect(head).toBe("d1");
   expect([...moves]).toEqual([

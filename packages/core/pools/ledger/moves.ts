@@ -15,7 +15,7 @@ export interface Move {
  * starts also move with new jobs of owners who hold less than their owner will at that turn. The plan's grants must be
  * applied.
  */
-export function movesOf({ occupied, waiting, head }: PlanInput, places: readonly Place[]): Map<string, Move> {
+export function planMoves({ occupied, waiting, head }: PlanInput, places: readonly Place[]): Map<string, Move> {
   const units = new Map(unitsByOwner(occupied));
   for (const { owner } of waiting) if (!units.has(owner)) units.set(owner, 0);
   const held = [...units.values()].sort((a, b) => a - b);

@@ -10,7 +10,7 @@ import { type Read, readEach } from "../../store/readable.ts";
  * not a key counts as unreadable, because it does not prove that a record is gone.
  */
 export async function readNamed(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
-  const keys = new Map(named.map((text) => [text, environmentKeyOf(text)]));
+  const keys = new Map(named.map((text) => [text, findEnvironmentKey(text)]));
   const knownKeys = [...keys.values()].filter((key) => key !== undefined);
   const items = knownKeys.length > 0 ? await ctx.table.getMany(knownKeys) : [];
   const { records, unreadable } = readEach(ctx, items, parseEnvironment);
@@ -19,7 +19,7 @@ export async function readNamed(ctx: Context<"table">, named: readonly string[])
   return { records, unreadable: new Set([...unreadable, ...noKeys]) };
 }
 
-function environmentKeyOf(text: string): Key | undefined {
+function findEnvironmentKey(text: string): Key | undefined {
   const key = keyOfText(text);
   return key && kindOfKey(key) === "environment" ? key : undefined;
 }

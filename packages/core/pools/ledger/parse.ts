@@ -4,11 +4,11 @@ import { makeableKey, nodeIdentity, poolKey } from "../../store/keys.ts";
 import {
   count,
   flag,
-  listOf,
-  mapOf,
+  list,
+  literal,
+  mapping,
   mark,
   number,
-  oneOf,
   optional,
   ordinal,
   orNull,
@@ -17,7 +17,7 @@ import {
   text,
   uid,
 } from "../../store/shape.ts";
-import { type Agreements, parserOf } from "../../store/unreadable.ts";
+import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { closures } from "../plan/plan.ts";
 import type { Round } from "../plan/round.ts";
 import type { Reach } from "./lines.ts";
@@ -41,7 +41,7 @@ const entry: Table<Entry> = {
   owner: text,
   units: ordinal,
   machines: ordinal,
-  items: optional(listOf(text)),
+  items: optional(list(text)),
   wantedMs: number,
   at: number,
   unreadableSince: optional(number),
@@ -49,8 +49,8 @@ const entry: Table<Entry> = {
 
 const entries: Table<Pick<LedgerItem, "type" | "granted" | "held">> = {
   type: text,
-  granted: listOf(shape(entry)),
-  held: listOf(shape<HeldEntry>({ ...entry, phase: oneOf("preparing", "active", "stopping"), endsAt: orNull(number) })),
+  granted: list(shape(entry)),
+  held: list(shape<HeldEntry>({ ...entry, phase: literal("preparing", "active", "stopping"), endsAt: orNull(number) })),
 };
 
 const node: Table<PoolNode> = {
@@ -59,7 +59,7 @@ const node: Table<PoolNode> = {
   providerId: orNull(text),
   zone: text,
   ready: flag,
-  unready: optional(oneOf(...unreadies)),
+  unready: optional(literal(...unreadies)),
   units: count,
   foreignUnits: count,
   leftoverUnits: count,
@@ -73,7 +73,7 @@ const allNamed: Agreements<LedgerItem> = {
 };
 
 /** Parses the ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
-export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
+export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
   "node",
   { ...entries, ...node, since: number, asideUntil: optional(number) },
   {
@@ -84,17 +84,17 @@ export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
 );
 
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
-export const parseMakeable: (item: Item) => MakeableLedger = parserOf("makeable", entries, {
+export const parseMakeable: (item: Item) => MakeableLedger = createParser("makeable", entries, {
   "its key is another's": ({ pk, type }) => pk === makeableKey(type).pk,
   ...allNamed,
 });
 
-const tally = shape<Tally>({ waits: listOf(count), waitedSeconds: number, ends: mapOf(count) });
+const tally = shape<Tally>({ waits: list(count), waitedSeconds: number, ends: mapping(count) });
 
 const summary = shape<PoolSummary>({
   total: number,
   free: number,
-  mostFree: optional(listOf(count)),
+  mostFree: optional(list(count)),
   makeable: optional(count),
   inUse: count,
   waiting: count,
@@ -109,13 +109,13 @@ const summary = shape<PoolSummary>({
 });
 
 /** Parses the head of a pool. Throws `Unreadable` for anything that this version did not write. */
-export const parsePool: (item: Item) => Pool = parserOf(
+export const parsePool: (item: Item) => Pool = createParser(
   "pool",
   {
     type: text,
-    seen: listOf(text),
-    offered: mapOf(listOf(text)),
-    reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapOf(number) }),
+    seen: list(text),
+    offered: mapping(list(text)),
+    reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapping(number) }),
     round: optional(shape<Round>({ begin: orNull(text), begunAt: number, settledAt: orNull(number) })),
     head: orNull(shape<NonNullable<Pool["head"]>>({ uid, key: text })),
     summary,
@@ -123,7 +123,7 @@ export const parsePool: (item: Item) => Pool = parserOf(
     advisedAt: number,
     advised: text,
     plans: count,
-    closed: orNull(oneOf(...closures)),
+    closed: orNull(literal(...closures)),
     openedAt: optional(number),
     tally: optional(tally),
     dueShard: text,

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment, Size } from "../../environments/record/record.ts";
 import type { NodeRef, Share, Unready } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
-import { dueShardOf } from "../../store/due.ts";
+import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
 import { isNewcomer, type Round } from "../plan/round.ts";
@@ -188,7 +188,7 @@ export function emptyPool(ctx: Context, type: string): Pool {
     advised: "",
     plans: 0,
     closed: null,
-    dueShard: dueShardOf(ctx.ids, key),
+    dueShard: getDueShard(ctx.ids, key),
     dueAt: ctx.clock.now(),
   };
 }
@@ -200,13 +200,13 @@ export async function findPool(ctx: Context<"table">, type: string): Promise<Poo
 }
 
 /** Reports whether the last plan saw this waiting job, or left it to a later plan. */
-export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
+export function hasSeen(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
   const { uid, waitOrder } = waiting;
   if (pool.seen.includes(uid) || Object.hasOwn(pool.offered, uid)) return true;
   return isBehind(pool.reach, waitOrder) && !(pool.summary.free > 0 && isNewcomer(pool, pool.reach, waitOrder));
 }
 
 /** Returns the pool type of a key. */
-export function poolTypeOf(key: Key): string {
+export function parsePoolType(key: Key): string {
   return key.pk.slice("pool#".length);
 }

@@ -1,4 +1,4 @@
-import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
+import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
 import { isSwept } from "../../reconciler/hidden.ts";
 import { requestReconcile } from "../../reconciler/look.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
@@ -10,7 +10,7 @@ import {
   type Entry,
   type Grant,
   type Holding,
-  knowsOf,
+  hasSeen,
   type Ledger,
   type LedgerItem,
   type NodeLedger,
@@ -21,16 +21,17 @@ import {
  * Reports whether this record differs from what the pool or these ledger items say (docs/architecture/admission.md).
  */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
-  if (isWaiting(record) !== knowsOf(pool, record) || isSeenAsBefore(pool, record)) return true;
-  const isOf = ({ uid }: Entry) => uid === record.uid;
-  const granted = items.flatMap((item) => item.granted.filter(isOf));
-  const held = items.flatMap((item) => item.held.filter(isOf));
+  if (isWaiting(record) !== hasSeen(pool, record) || isSeenAsBefore(pool, record)) return true;
+  const isFor = ({ uid }: Entry) => uid === record.uid;
+  const granted = items.flatMap((item) => item.granted.filter(isFor));
+  const held = items.flatMap((item) => item.held.filter(isFor));
   return (
     granted.some((entry) => !mayStillTake(entry, record)) ||
     held.some(
-      (entry) => !holds(record, entry) || phaseOf(record) !== entry.phase || record.times.endsAt !== entry.endsAt,
+      (entry) =>
+        !holds(record, entry) || getHoldingPhase(record) !== entry.phase || record.times.endsAt !== entry.endsAt,
     ) ||
-    items.some((item) => item.kind === "makeable" && item.held.some(isOf) && record.run.machines.length > 0)
+    items.some((item) => item.kind === "makeable" && item.held.some(isFor) && record.run.machines.length > 0)
   );
 }
 
@@ -70,13 +71,13 @@ export async function settleLedger(
   named: readonly Environment[],
   now: number,
 ): Promise<Settled> {
-  const knownEnvironments = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  const knownEnvironments = new Map(named.map((record) => [keyText(toKey(record)), record]));
   const turn = inTurn(before, now);
   const open = before.granted.filter(({ at, unreadableSince }) => now - at >= OPEN_MS || unreadableSince !== undefined);
   const namedKeys = [...open, ...turn.held].map(({ key }) => key);
   const missing = namedKeys.filter((key) => !knownEnvironments.has(key));
   const { records, unreadable } = await readNamed(ctx, missing);
-  for (const record of records) knownEnvironments.set(keyText(keyOf(record)), record);
+  for (const record of records) knownEnvironments.set(keyText(toKey(record)), record);
 
   const readKeys = new Set([...knownEnvironments.keys(), ...missing]);
   const granted = before.granted.flatMap((grant) => {
@@ -155,7 +156,7 @@ async function reconcileOutsideSweep(
 ): Promise<void> {
   const records = compared.flatMap(({ key }) => knownEnvironments.get(key) ?? []);
   const hidden = records.filter((record) => !isSwept(ctx, record, now));
-  await Promise.all(hidden.map((record) => requestReconcile(ctx, keyOf(record))));
+  await Promise.all(hidden.map((record) => requestReconcile(ctx, toKey(record))));
 }
 
 /** Sums the units that unreadable records hold. */
@@ -194,14 +195,14 @@ function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">
 }
 
 /** Returns the phase that the ledger stores for a record that has taken capacity. */
-export function phaseOf({ phase }: Environment): Holding["phase"] {
+export function getHoldingPhase({ phase }: Environment): Holding["phase"] {
   return phase === "preparing" || phase === "active" ? phase : "stopping";
 }
 
 function holding(entry: Grant, record: Environment | undefined): Holding[] {
   if (!record || !holds(record, { uid: entry.uid, grant: entry.id })) return [];
   const { unreadableSince: _, ...rest } = entry;
-  return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
+  return [{ ...rest, size: record.size, phase: getHoldingPhase(record), endsAt: record.times.endsAt }];
 }
 
 /** Returns the updated holding, or the same object if the record has not changed. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { failureCause } from "../../environments/record/failure-cause.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
@@ -16,7 +16,7 @@ function waitsUpTo(waits: readonly number[] | undefined, bound: (typeof waitBoun
 }
 
 test("each grant taken counts its wait once, and each life that returned capacity its end", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const failing = await createEnvironment(world.as("alice"), newEnvironment("fails", { command: "exit 3" }));
   world.compute.program(failing.uid, { kind: "exits", afterMs: 10 * MINUTE, code: 3 });
   await world.advance(1000);

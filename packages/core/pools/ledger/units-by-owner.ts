@@ -15,7 +15,7 @@ const cache = new WeakMap<readonly Occupied[], Owners>();
  * Returns the owners of a list, cached per list. A plan and its forecast ask five times for the same list, which has
  * 100,000 entries in a large pool.
  */
-export function ownersOf(occupied: readonly Occupied[]): Owners {
+export function countUnitsByOwner(occupied: readonly Occupied[]): Owners {
   const found = cache.get(occupied) ?? findOwners(occupied);
   cache.set(occupied, found);
   return found;
@@ -23,19 +23,19 @@ export function ownersOf(occupied: readonly Occupied[]): Owners {
 
 /** Returns the units that each owner has. */
 export function unitsByOwner(occupied: readonly Occupied[]): ReadonlyMap<string, number> {
-  return ownersOf(occupied).units;
+  return countUnitsByOwner(occupied).units;
 }
 
 function findOwners(occupied: readonly Occupied[]): Owners {
-  const numberOf = new Map<string, number>();
+  const numberByKey = new Map<string, number>();
   const numbers = new Int32Array(occupied.length);
   const units: number[] = [];
   for (const [place, { owner, shares }] of occupied.entries()) {
-    const number = numberOf.get(owner) ?? numberOf.size;
-    if (number === numberOf.size) numberOf.set(owner, units.push(0) - 1);
+    const number = numberByKey.get(owner) ?? numberByKey.size;
+    if (number === numberByKey.size) numberByKey.set(owner, units.push(0) - 1);
     numbers[place] = number;
     for (const share of shares) units[number] = (units[number] ?? 0) + share.units;
   }
-  const names = [...numberOf.keys()];
+  const names = [...numberByKey.keys()];
   return { names, numbers, units: new Map(names.map((name, number) => [name, units[number] ?? 0])) };
 }

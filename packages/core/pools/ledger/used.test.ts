@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actorOf, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newActor, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey, usedKey } from "../../store/keys.ts";
 import { planPools } from "../plan/planner.ts";
@@ -18,7 +18,7 @@ function holding(owner: string, units: number, at: number): Holding {
 
 /** A machine on which alice ran something for an hour, and which carol has now. */
 async function worldAfterAnHourOfAlice() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("before", { hours: 1 }));
   await world.advance(HOUR + 2 * MINUTE);
   await createEnvironment(world.as("carol"), newEnvironment("now", { hours: 1 }));
@@ -40,7 +40,7 @@ test("who used less lately starts first, although the other has waited longer an
 
 test("what was used halves in a day, and is nobody's after a month", async () => {
   const { ctx, clock } = await memoryWorld();
-  const [alice, now] = [actorOf("alice").uid, clock.now()];
+  const [alice, now] = [newActor("alice").uid, clock.now()];
   await writeUsed(ctx, await readUsed(ctx, "h100", [], [holding(alice, 8, now - 2 * HOUR)], now));
   const hoursAt = async (ms: number) => (await readUsed(ctx, "h100", ["x", alice], [], now + ms)).owners.get(alice);
 
@@ -55,7 +55,7 @@ test.each([
   ["given back because nothing bound it is", 80_000, "active"],
   ["whose job failed because nothing ever bound it are", 6 * MINUTE, "failed"],
 ])("nobody is charged for what was tried: units %s no use and no duration", async (_, ms, phase) => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 4 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 4 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/4 nodes are available" });
   await world.advance(MINUTE);
@@ -69,7 +69,7 @@ test.each([
 
 test("several holdings that come back at once are added to what was used before", async () => {
   const { ctx, clock } = await memoryWorld();
-  const [alice, now] = [actorOf("alice").uid, clock.now()];
+  const [alice, now] = [newActor("alice").uid, clock.now()];
   await writeUsed(ctx, await readUsed(ctx, "h100", [], [holding(alice, 8, now - HOUR)], now));
   const returned = [holding(alice, 1, now - HOUR), holding(alice, 2, now - HOUR), holding(alice, 4, now + HOUR)];
 
@@ -121,7 +121,7 @@ test("a plan reads what was used once when several owners wait, and not at all w
 
 test("an item that cannot be read counts as none, and is written anew", async () => {
   const { ctx, table, clock } = await memoryWorld();
-  const [alice, now] = [actorOf("alice").uid, clock.now()];
+  const [alice, now] = [newActor("alice").uid, clock.now()];
   const digit = ctx.ids.hash(alice).slice(0, 1);
   const spoilt = [{ at: "soon" }, { at: now, owners: null }, { at: now, owners: { [alice]: "much", other: -4 } }];
 

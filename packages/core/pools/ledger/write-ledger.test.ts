@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Stored, Table } from "../../ports/table.ts";
@@ -7,7 +7,7 @@ import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
 import { decideGrants } from "../admission/decide.ts";
 import { headAfterPlan } from "../plan/head-after-plan.ts";
 import { planPools } from "../plan/planner.ts";
-import { entryOf, ledgerOf, nodeLedgerKey, readLedger } from "./ledger.ts";
+import { buildLedger, nodeLedgerKey, readLedger, toEntry } from "./ledger.ts";
 import { emptyPool, type Grant, type HeldEntry, type Ledger, type NodeLedger } from "./record.ts";
 import { writeLedger } from "./write-ledger.ts";
 
@@ -15,8 +15,8 @@ const recordKey = keyText(poolKey("h100"));
 const owner = "616c6963650000000000000000000000";
 
 /** A pool of so many machines of 8 units, as the cluster was listed. */
-async function poolOf(count: number, type = "h100"): Promise<{ world: MemoryWorld; ledger: () => Promise<Ledger> }> {
-  const world = await memoryWorld({ nodes: nodesOf({ [type]: count }) });
+async function getPool(count: number, type = "h100"): Promise<{ world: MemoryWorld; ledger: () => Promise<Ledger> }> {
+  const world = await memoryWorld({ nodes: newNodes({ [type]: count }) });
   return { world, ledger: () => readLedger(world.ctx, emptyPool(world.ctx, type)) };
 }
 
@@ -61,7 +61,7 @@ function interrupted(world: MemoryWorld, happens: () => Promise<void>): Table {
 
 describe("a plan that is written", () => {
   test("costs only what was granted on a node that somebody else wrote meanwhile", async () => {
-    const { world } = await poolOf(3);
+    const { world } = await getPool(3);
     const jobs = await Promise.all(
       ["a", "b", "c"].map((id) => createEnvironment(world.as("alice"), newEnvironment(id))),
     );
@@ -78,7 +78,7 @@ describe("a plan that is written", () => {
   });
 
   test("costs only what was granted on a node whose item the table does not take", async () => {
-    const { world } = await poolOf(3);
+    const { world } = await getPool(3);
     const jobs = await Promise.all(
       ["a", "b", "c"].map((id) => createEnvironment(world.as("alice"), newEnvironment(id))),
     );
@@ -96,7 +96,7 @@ describe("a plan that is written", () => {
   });
 
   test("grants several machines all or none", async () => {
-    const { world } = await poolOf(2);
+    const { world } = await getPool(2);
     const both = await createEnvironment(world.as("alice"), newEnvironment("both", { gpus: 16 }));
     const table = interrupted(world, async () => {
       const node = (await viewPool(world.ctx, "h100"))?.nodes[1];
@@ -113,7 +113,7 @@ describe("a plan that is written", () => {
   });
 
   test("leaves to the next one what would make more than 25 items of one transaction", async () => {
-    const { world, ledger } = await poolOf(40);
+    const { world, ledger } = await getPool(40);
     const before = await ledger();
     // A chain: each shares a machine with the one before.
     const chain = before.nodes.slice(1).map((node, n) => grant(`g${n}`, [before.nodes[n] as NodeLedger, node], 4));
@@ -132,7 +132,7 @@ describe("a plan that is written", () => {
   });
 
   test("writes nothing where it changes nothing", async () => {
-    const { world, ledger } = await poolOf(5);
+    const { world, ledger } = await getPool(5);
     const empty = await ledger();
     await writeLedger(world.ctx, empty, { ...empty, granted: [grant("one", [empty.nodes[0] as NodeLedger])] });
     const before = world.table.all();
@@ -183,7 +183,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
   });
 
   test("a node that 32 sessions with the longest ids really hold has less than 16 KB", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ "cpu-shared": 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ "cpu-shared": 1 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
     const ledger = () => world.table.all().find(({ kind, type }) => kind === "node" && type === "cpu-shared");
 
@@ -199,7 +199,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
   });
 
   test("a head that saw 2,000 who wait and offers to 1,000 has less than 384 KB", async () => {
-    const { world } = await poolOf(1);
+    const { world } = await getPool(1);
     const items = [keyText(nodeLedgerKey(world.ctx, "cpu-shared", { name, uid }))];
     const seen = Array.from({ length: 2_000 }, (_, n) => String(n).padStart(32, "0"));
     const offered = Object.fromEntries(seen.slice(0, 1_000).map((name) => [name, items]));
@@ -211,7 +211,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
   });
 
   test("a head offers what lies in 1,000 items, however many machines each was given", async () => {
-    const { world, ledger } = await poolOf(4);
+    const { world, ledger } = await getPool(4);
     const whole = await ledger();
     const granted = Array.from({ length: 1_000 }, (_, n) => ({ ...grant(`g${n}`, whole.nodes), at: n }));
     const decision = await decideGrants(world.ctx, { ...whole, granted: [] }, [], [], world.clock.now());
@@ -224,7 +224,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
 });
 
 test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is free", async () => {
-  const { world, ledger } = await poolOf(10_000);
+  const { world, ledger } = await getPool(10_000);
   const empty = await ledger();
   const wholes = empty.nodes.slice(0, 9_900).map((node, n) => grant(`h${n}`, [node]));
   const held = wholes.map((whole) => ({ ...whole, phase: "active" as const, endsAt: world.clock.now() + 3_600_000 }));
@@ -262,7 +262,7 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
 });
 
 test("a ledger whose partitions have several pages is planned with as a whole", async () => {
-  const { world } = await poolOf(400);
+  const { world } = await getPool(400);
   const waits = await createEnvironment(world.as("bob"), newEnvironment("waits"));
   let pages = 0;
   const paged: Table = {
@@ -282,7 +282,7 @@ test("a ledger whose partitions have several pages is planned with as a whole", 
 });
 
 test("what was granted on machines still to be made is in an item of its own", async () => {
-  const { world } = await poolOf(1);
+  const { world } = await getPool(1);
 
   expect(keyText((await readLedger(world.ctx, emptyPool(world.ctx, "h100"))).makeable)).toBe(
     keyText(makeableKey("h100")),
@@ -290,7 +290,7 @@ test("what was granted on machines still to be made is in an item of its own", a
 });
 
 test("of 1,000 machines a plan that changes one compares the entries of that one alone", async () => {
-  const { world } = await poolOf(0);
+  const { world } = await getPool(0);
   const names: string[] = [];
   const nodes = Array.from({ length: 1_000 }, (_, n): NodeLedger => {
     const name = `n${n}`;
@@ -307,7 +307,7 @@ test("of 1,000 machines a plan that changes one compares the entries of that one
       granted: [],
       held: [],
     };
-    const entry = { ...entryOf(grant(`held-${n}`, [item], 4)), phase: "active" as const, endsAt: 9 };
+    const entry = { ...toEntry(grant(`held-${n}`, [item], 4)), phase: "active" as const, endsAt: 9 };
     return { ...item, held: [entry] };
   });
   const noting = nodes.map((node) => ({
@@ -325,7 +325,7 @@ test("of 1,000 machines a plan that changes one compares the entries of that one
     granted: [],
     held: [],
   } as const;
-  const before = ledgerOf(emptyPool(world.ctx, "h100"), noting, makeable);
+  const before = buildLedger(emptyPool(world.ctx, "h100"), noting, makeable);
   const [first] = before.nodes;
   names.length = 0;
 
@@ -351,11 +351,11 @@ test.each<[string, (entry: HeldEntry) => Pick<NodeLedger, "granted" | "held">[]]
       { granted: [], held: [entry] },
     ],
   ],
-])("a holding that %s is the same in all of them after a plan that changes nothing", async (_, entriesOf) => {
-  const { world, ledger } = await poolOf(2);
+])("a holding that %s is the same in all of them after a plan that changes nothing", async (_, listEntries) => {
+  const { world, ledger } = await getPool(2);
   const { nodes } = await ledger();
-  const entry: HeldEntry = { ...entryOf(grant("torn", nodes)), phase: "active", endsAt: 9 };
-  const torn = entriesOf(entry).map((entries, index) => ({ ...nodes[index], ...entries }) as NodeLedger);
+  const entry: HeldEntry = { ...toEntry(grant("torn", nodes)), phase: "active", endsAt: 9 };
+  const torn = listEntries(entry).map((entries, index) => ({ ...nodes[index], ...entries }) as NodeLedger);
   for (const item of torn) await world.table.put(item);
   const before = await ledger();
 

@@ -3,7 +3,7 @@ import { MOST_PUT_AT_ONCE } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { type Writing, writeRecord, writeRecords } from "../../store/write-record.ts";
-import { entryOf, ledgerOf } from "./ledger.ts";
+import { buildLedger, toEntry } from "./ledger.ts";
 import type { Grant, HeldEntry, Holding, Ledger, LedgerItem, MakeableLedger, NodeLedger } from "./record.ts";
 
 /** The result of writing a plan. */
@@ -31,7 +31,7 @@ export async function writeLedger(
   const changes = changesBetween(before, wanted);
   const { after, groups, isPart } = fitting(changes, wanted);
   const changed = changedItems(before, after, changes);
-  const batches = batchesOf(changed, groups);
+  const batches = listBatches(changed, groups);
   const written = new Map<string, LedgerItem>();
   let isRefused = false;
   for (let first = 0; first < batches.length; first += AT_ONCE) {
@@ -45,7 +45,7 @@ export async function writeLedger(
   const newest = (item: NodeLedger) => (written.get(keyText(item)) as NodeLedger | undefined) ?? item;
   const nodes = written.size === 0 ? before.nodes : before.nodes.map(newest);
   const makeable = (written.get(keyText(before.makeable)) as MakeableLedger | undefined) ?? before.makeable;
-  if (isRefused) return { ledger: ledgerOf(before.pool, nodes, makeable, before.unreadable), isPart: true };
+  if (isRefused) return { ledger: buildLedger(before.pool, nodes, makeable, before.unreadable), isPart: true };
   return { ledger: { ...after, pool: before.pool, nodes, makeable }, isPart };
 }
 
@@ -112,8 +112,8 @@ function changedItems(before: Ledger, after: Ledger, changes: Changes): Readonly
   const itemsBefore = itemsByKey(before);
   const wanted = new Map(others.map((item) => [keyText(item), item] as const).filter(([key]) => itemsBefore.has(key)));
   if (wanted.size === 0) return wanted;
-  const nextOf = itemsAfter(after, changes, wanted);
-  const all = [...wanted].map(([key, item]) => [key, nextOf(item)] as const);
+  const getNext = itemsAfter(after, changes, wanted);
+  const all = [...wanted].map(([key, item]) => [key, getNext(item)] as const);
   return new Map(all.filter(([key, next]) => !sameData(next, itemsBefore.get(key))));
 }
 
@@ -142,8 +142,8 @@ function itemsAfter(
     const isRightHere = (grant: Grant) => here.has(grant.id) || !itemsBefore(grant).includes(key);
     return {
       ...item,
-      granted: (granted.get(key) ?? []).filter(isRightHere).map(entryOf),
-      held: (held.get(key) ?? []).filter(isRightHere).map(heldEntryOf),
+      granted: (granted.get(key) ?? []).filter(isRightHere).map(toEntry),
+      held: (held.get(key) ?? []).filter(isRightHere).map(toHeldEntry),
     };
   };
 }
@@ -165,8 +165,8 @@ function byItem<One extends Grant>(
   return found;
 }
 
-function heldEntryOf(holding: Holding): HeldEntry {
-  return { ...entryOf(holding), phase: holding.phase, endsAt: holding.endsAt };
+function toHeldEntry(holding: Holding): HeldEntry {
+  return { ...toEntry(holding), phase: holding.phase, endsAt: holding.endsAt };
 }
 
 /** Leaves out changes that would exceed one transaction. `groups` maps each item to the items written with it. */
@@ -197,7 +197,10 @@ function join(groups: Map<string, Set<string>>, items: ReadonlySet<string>): boo
   return true;
 }
 
-function batchesOf(changed: ReadonlyMap<string, LedgerItem>, groups: ReadonlyMap<string, Set<string>>): LedgerItem[][] {
+function listBatches(
+  changed: ReadonlyMap<string, LedgerItem>,
+  groups: ReadonlyMap<string, Set<string>>,
+): LedgerItem[][] {
   const batches = new Map<Set<string> | string, LedgerItem[]>();
   for (const [key, item] of changed) {
     const group = groups.get(key) ?? key;

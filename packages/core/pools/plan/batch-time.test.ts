@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Item, Table } from "../../ports/table.ts";
@@ -16,7 +16,7 @@ test.each([
   { forecastMs: 2_000, made: 4 },
   { forecastMs: 4_000, made: 3 },
 ])("where a forecast takes $forecastMs ms, a batch of four plans makes $made behind all grants", async (row) => {
-  const world = await memoryWorld({ nodes: nodesOf(Object.fromEntries(pools.map((pool) => [pool, 1]))) });
+  const world = await memoryWorld({ nodes: newNodes(Object.fromEntries(pools.map((pool) => [pool, 1]))) });
   world.clock.advance(60_000);
   const messages: ReconcileRequest[] = [];
   for (const pool of pools) {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup } from "../../settings.ts";
-import { groupOf, longestToBindMs, zoneOfNewMachine } from "../capacity/groups.ts";
+import { findGroup, longestToBindMs, zoneOfNewMachine } from "../capacity/groups.ts";
 
 const MINUTE = 60_000;
 
@@ -31,7 +31,7 @@ test.each<[string, string, (Share | undefined)[], number]>([
 });
 
 test("each pool has its own group, and a new machine's zone is the first of it", () => {
-  expect(groupOf(ctx, "a100")?.startupMs).toBe(10_000);
-  expect(groupOf(ctx, "b200")).toBeUndefined();
+  expect(findGroup(ctx, "a100")?.startupMs).toBe(10_000);
+  expect(findGroup(ctx, "b200")).toBeUndefined();
   expect(["h100", "a100", "b200"].map((type) => zoneOfNewMachine(ctx, type))).toEqual(["zone-b", null, null]);
 });

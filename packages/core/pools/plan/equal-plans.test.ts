@@ -5,8 +5,8 @@ import { type Arrival, type Arrivals, drawArrivals } from "../forecast/arrivals.
 import { drawnFrom } from "../forecast/drawn.ts";
 import { addRun, type Durations, drawShare, noDurations, oddsFor } from "../forecast/durations.ts";
 import { type Forecast, forecast } from "../forecast/forecast.ts";
-import { gapsOf } from "../forecast/gaps.ts";
-import { expectedOf } from "../forecast/rank.ts";
+import { findGaps } from "../forecast/gaps.ts";
+import { summarizeTimes } from "../forecast/rank.ts";
 import { plainPlan } from "./plain-plan-fixture.ts";
 import { plainJobs } from "./plain-pool-fixture.ts";
 import { plainRun } from "./plain-run-fixture.ts";
@@ -149,7 +149,7 @@ function plainForecast(input: PlainInput, room: Forecast["room"]): Forecast {
   const { plan: pool, seed } = input;
   if (pool.closed) return { at: NOW, waiting: [], room: [], later: NOW };
   const request = room.map(({ machines, units, zone: where }) => ({ machines, units, zone: where }));
-  const runOf = (run: number, came: Arrivals, needs: typeof request) => {
+  const getRun = (run: number, came: Arrivals, needs: typeof request) => {
     const drawn = drawnFrom(seed, run);
     const coming = drawArrivals(came, NOW, drawnFrom(seed, 1_000 + run));
     return plainRun(pool, {
@@ -163,24 +163,24 @@ function plainForecast(input: PlainInput, room: Forecast["room"]): Forecast {
       },
     });
   };
-  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(RUNS + run, [], request));
+  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => getRun(RUNS + run, [], request));
   const isIdle = finding.every(({ jobs }) => jobs.length === 0);
-  const starting = Array.from({ length: isIdle ? 0 : RUNS }, (_, run) => runOf(run, input.arrivals, []));
+  const starting = Array.from({ length: isIdle ? 0 : RUNS }, (_, run) => getRun(run, input.arrivals, []));
   const uids = plainJobs(pool).map(({ uid }) => uid);
   const able = uids.filter((uid) => finding[0]?.jobs.some((job) => job.uid === uid));
-  const startOf = ({ startsAt }: (typeof starting)[number], uid: string) =>
+  const getStart = ({ startsAt }: (typeof starting)[number], uid: string) =>
     [...startsAt].find(([job]) => job.uid === uid)?.[1] ?? Infinity;
   const later = Math.min(...[...starting, ...finding].map(({ wentTo }) => wentTo));
   return {
     at: NOW,
-    waiting: able.map((uid) => ({ uid, ...expectedOf(starting.map((run) => startOf(run, uid))) })),
+    waiting: able.map((uid) => ({ uid, ...summarizeTimes(starting.map((run) => getStart(run, uid))) })),
     room: request.map((need, index) => {
-      const expected = expectedOf(finding.map(({ roomAt }) => roomAt[index] ?? Infinity));
+      const expected = summarizeTimes(finding.map(({ roomAt }) => roomAt[index] ?? Infinity));
       const found = finding.map(({ gaps, roomAt }) => ({
         found: gaps[index] ?? [],
         roomAt: roomAt[index] ?? Infinity,
       }));
-      return { ...need, ...expected, gaps: gapsOf(found, expected) };
+      return { ...need, ...expected, gaps: findGaps(found, expected) };
     }),
     later: later === Infinity ? null : later,
   };

@@ -62,7 +62,7 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   return freeAs(
     nodes,
     nodes.map((node) => Math.max(0, node.free)),
-    groupsOf(nodes),
+    getGroups(nodes),
   );
 }
 
@@ -80,7 +80,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     while (counts.length <= units) counts.push(0);
     counts[units] = (counts[units] ?? 0) + 1;
     // Every need has at least one unit, so full nodes are in no heap.
-    if (units > 0) pushHeap(levelOf(groups[groupOf[index] ?? 0], units), index, isLess);
+    if (units > 0) pushHeap(getLevel(groups[groupOf[index] ?? 0], units), index, isLess);
   }
 
   function change(index: number, units: number): void {
@@ -159,7 +159,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
   };
 }
 
-function groupsOf(nodes: readonly FreeNode[]): Groups {
+function getGroups(nodes: readonly FreeNode[]): Groups {
   const groups: Group[] = [];
   const groupOf = new Uint16Array(nodes.length);
   for (const [index, { name, zone }] of nodes.entries()) {
@@ -170,7 +170,7 @@ function groupsOf(nodes: readonly FreeNode[]): Groups {
   return { groups, groupOf };
 }
 
-function levelOf(group: Group | undefined, units: number): number[] {
+function getLevel(group: Group | undefined, units: number): number[] {
   const byFree = group?.byFree ?? [];
   while (byFree.length <= units) byFree.push([]);
   return byFree[units] ?? [];

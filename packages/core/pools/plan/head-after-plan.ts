@@ -43,7 +43,7 @@ export function headAfterPlan(
   now: number,
 ): Pool {
   const seen = planned.places.map((place) => place.uid);
-  const oldest = oldestOf(ledger.granted);
+  const oldest = getOldest(ledger.granted);
   const offeredItems = oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const);
   const others = offeredUnread(pool, ledger).filter(([uid]) => offeredItems.every(([otherUid]) => otherUid !== uid));
   const offered = Object.fromEntries(withRoom([...offeredItems, ...others], ([, items]) => items.length));
@@ -55,7 +55,7 @@ export function headAfterPlan(
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) ||
     hasNews(pool, { seen, summary, reach: waiting.reach, round });
-  const digits = digitsOf(placesOf(decided, planned));
+  const digits = getDigits(listPlaces(decided, planned));
   const givesAdvice = isAdviceDue(pool, now);
   const hasAdvice = digits !== "" || pool.advised !== "";
   const wait = Math.min(
@@ -81,15 +81,15 @@ export function headAfterPlan(
 }
 
 /** Returns the advice for waiting jobs, or undefined while the last advice is too recent. */
-export function adviceOf(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
-  return isAdviceDue(pool, now) ? { places: placesOf(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
+export function findAdvice(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
+  return isAdviceDue(pool, now) ? { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
 }
 
 /**
  * Returns the places to show. While the pool is closed, environments cannot take their grants, so they are shown as
  * waiting, before all others.
  */
-function placesOf({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
+function listPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
   if (!closed || granted.length === 0) return places;
   const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_SHOWN);
   const first = oldest.map(({ uid, size }, index) => {
@@ -99,7 +99,7 @@ function placesOf({ pool: { closed }, granted }: Ledger, { places }: Plan): read
   return [...first, ...places.map((place) => ({ ...place, position: first.length + place.position }))];
 }
 
-function oldestOf(granted: readonly Grant[]): Grant[] {
+function getOldest(granted: readonly Grant[]): Grant[] {
   return withRoom(
     granted.toSorted((a, b) => a.at - b.at),
     ({ items }) => new Set(items).size,
@@ -107,10 +107,10 @@ function oldestOf(granted: readonly Grant[]): Grant[] {
 }
 
 /** Returns the first entries whose ledger items fit into the head. */
-function withRoom<T>(entries: readonly T[], countOf: (entry: T) => number): T[] {
+function withRoom<T>(entries: readonly T[], getCount: (entry: T) => number): T[] {
   let count = 0;
   return entries.filter((entry) => {
-    count += countOf(entry);
+    count += getCount(entry);
     return count <= MOST_OFFERED_ITEMS;
   });
 }
@@ -165,6 +165,6 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** Returns the sorted first digits of the uids, which name the items of advice that have entries. */
-function digitsOf(places: readonly Place[]): string {
+function getDigits(places: readonly Place[]): string {
   return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
 }

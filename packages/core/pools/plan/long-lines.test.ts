@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryIndex } from "#tests/fakes/memory-index.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newActor, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { postMessage } from "../../chat/post.ts";
 import { readMessage } from "../../chat/read.ts";
@@ -21,7 +21,7 @@ const MINUTE = 60_000;
 const NEVER = 8_640_000_000_000_000;
 
 /** The n-th copy of one that waits, as if it had been submitted n ms later; nothing looks at it by itself. */
-function copyOf(template: Environment, n: number): Environment {
+function getCopy(template: Environment, n: number): Environment {
   const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + 1 + n];
   const key = environmentKey(template.owner, "gpu-dev", `many-${n}`);
   const fields = {
@@ -38,11 +38,11 @@ function copyOf(template: Environment, n: number): Environment {
 
 async function fillLine(world: MemoryWorld, owner: string, count: number): Promise<void> {
   const template = await createEnvironment(world.as(owner), newEnvironment("template", { hours: 0.1 }));
-  for (let n = 0; n < count; n++) await world.table.put(copyOf(template, n));
+  for (let n = 0; n < count; n++) await world.table.put(getCopy(template, n));
 }
 
 test("somebody's first job starts before the second of somebody who has 2,100 waiting", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
   await createEnvironment(world.as("carol"), newEnvironment("now", { hours: 0.1 }));
   await world.deliver();
   await fillLine(world, "alice", 2_100);
@@ -92,7 +92,7 @@ test("20,000 submits of one owner leave a plan, its reads and the ledger small",
   const bob = await createEnvironment(world.as("bob"), newEnvironment("first"));
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
   for (let n = 0; n < 20_000; n++) {
-    const key = environmentKey(actorOf("alice").uid, "gpu-dev", `many-${n}`);
+    const key = environmentKey(newActor("alice").uid, "gpu-dev", `many-${n}`);
     const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + n];
     const { owner, size } = template;
     const fields = { ...waitingFields({ size, owner, queuedAt, uid }), uid, owner, size };
@@ -156,7 +156,7 @@ test("where more owners wait than a plan reads, every one of them has its turn s
 });
 
 test("one owner's jobs fill all that is free, some plans later", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 15 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 15 }) });
   for (let n = 0; n < 120; n++) await createEnvironment(world.as("alice"), newEnvironment(`one-${n}`, { gpus: 1 }));
 
   await world.advance(20_000);
@@ -204,7 +204,7 @@ test("a limit of 0 is none, and asks nothing of the table", async () => {
 
 describe("a start into a full line", () => {
   async function fullLine() {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxWaitingPerUser: 2 } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxWaitingPerUser: 2 } });
     const alice = world.as("alice");
     const policy = { ...reservation, time: "none", restarts: true } as const;
     await createEnvironment(alice, { ...newEnvironment("one"), policy, ports: [{ port: 8080, kind: "http" }] });

@@ -27,7 +27,7 @@ export interface Planned {
  * Returns position, earliest start and reason of each job without a grant. Jobs that can fit come first, in order of
  * start.
  */
-export function placesOf(input: PlanInput, planned: Planned): Place[] {
+export function listPlaces(input: PlanInput, planned: Planned): Place[] {
   const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);

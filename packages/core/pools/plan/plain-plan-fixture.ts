@@ -1,4 +1,4 @@
-import { endOf, goneAt } from "../forecast/future.ts";
+import { endTime, goneAt } from "../forecast/future.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -27,7 +27,7 @@ export function plainPlan(input: PlanInput): Plan {
   for (const occupied of input.occupied) {
     for (const share of occupied.shares) {
       const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
-      if (node !== undefined && node >= 0) addShare(node, share.units, endOf(occupied, input));
+      if (node !== undefined && node >= 0) addShare(node, share.units, endTime(occupied, input));
     }
   }
   const grants: { uid: string; shares: { node: string | null; units: number }[] }[] = [];

@@ -75,13 +75,13 @@ export function plainReserve(
     found = plainFind(free, need);
   }
   if (!found) return undefined;
-  const timeOf = ({ endsAt }: PlainShare) => Math.max(endsAt, notBefore);
+  const getTime = ({ endsAt }: PlainShare) => Math.max(endsAt, notBefore);
   const released = new Map<number, number>();
   for (const share of last ? shares : []) {
-    const later = last && (timeOf(share) - timeOf(last) || share.number - last.number);
+    const later = last && (getTime(share) - getTime(last) || share.number - last.number);
     if (later !== undefined && later <= 0) released.set(share.node, (released.get(share.node) ?? 0) + share.units);
   }
-  return { startsAt: last ? timeOf(last) : now, nodes: found, needed: need.units, released };
+  return { startsAt: last ? getTime(last) : now, nodes: found, needed: need.units, released };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { HOUR_MS } from "../../units.ts";
-import { endOf, goneAt, REMOVAL_MS } from "../forecast/future.ts";
+import { endTime, goneAt, REMOVAL_MS } from "../forecast/future.ts";
 import { type FoundGap, isLonger } from "../forecast/gaps.ts";
 import type { Need } from "./free-units.ts";
 import {
@@ -41,7 +41,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
   const used = new Map(input.used);
   const readyAt = nodes.map(({ name }) => (name === null ? undefined : now));
   const running: PlainRunning[] = input.occupied.map((occupied) => {
-    const endsAt = endOf(occupied, input);
+    const endsAt = endTime(occupied, input);
     const startedAt = endsAt - occupied.size.wantedMs;
     const took = tookMs(occupied.owner, occupied.size.wantedMs, now - startedAt);
     const isOver = endsAt <= now;

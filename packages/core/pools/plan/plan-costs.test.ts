@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
 import { findPool } from "../ledger/record.ts";
@@ -7,7 +7,7 @@ import { planPools } from "./planner.ts";
 
 /** Counts the hashes of a plan that compares so many holdings with their records. */
 async function hashesOfPlan(jobs: number): Promise<number> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: jobs }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: jobs }) });
   for (let n = 0; n < jobs; n++) await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { gpus: 8 }));
   await world.advance(10_000);
   world.clock.advance(60_000);

@@ -14,7 +14,7 @@ export interface PlanSources {
 }
 
 /** Builds the input of a plan: usable machines, occupants, waiting jobs and machines that can be created. */
-export function inputOf(
+export function buildPlanInput(
   ctx: PlannerContext,
   { ledger, used }: PlanSources,
   waiting: readonly Candidate[],

@@ -21,7 +21,7 @@ function held(owner: string, node: string, units: number, hoursLeft: number): Oc
   return { owner, shares, endsAt: NOW + hoursLeft * HOUR, at: NOW, size: { wantedMs: HOUR } };
 }
 
-function planOf(input: Partial<PlanInput>) {
+function getPlan(input: Partial<PlanInput>) {
   const nodes = input.nodes ?? [node("n1"), node("n2")];
   const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
   return plan({ ...rest, ...input, nodes });
@@ -35,20 +35,20 @@ describe("who is given what", () => {
   test("eight free on two nodes are not one machine of eight", () => {
     const occupied = [held("x", "n1", 4, 1), held("x", "n2", 4, 1)];
 
-    const { grants, places } = planOf({ occupied, waiting: [waiting("a", 8)] });
+    const { grants, places } = getPlan({ occupied, waiting: [waiting("a", 8)] });
 
     expect(grants).toEqual([]);
     expect(places[0]).toMatchObject({ position: 1, code: "split", needed: 8, available: 4, startsAt: NOW + HOUR });
   });
 
   test("a small one goes where least is left over", () => {
-    const { grants } = planOf({ occupied: [held("x", "n2", 5, 1)], waiting: [waiting("a", 2)] });
+    const { grants } = getPlan({ occupied: [held("x", "n2", 5, 1)], waiting: [waiting("a", 2)] });
 
     expect(grants).toEqual([{ uid: "a", shares: [{ node: "n2", units: 2 }] }]);
   });
 
   test("two machines come from two nodes", () => {
-    const { grants } = planOf({ waiting: [waiting("a", 8, { machines: 2 })] });
+    const { grants } = getPlan({ waiting: [waiting("a", 8, { machines: 2 })] });
 
     expect(grants[0]?.shares.map((share) => share.node).sort()).toEqual(["n1", "n2"]);
   });
@@ -56,7 +56,7 @@ describe("who is given what", () => {
   test("a disk pins its zone", () => {
     const nodes = [node("n1", "a"), node("n2", "b")];
 
-    const { grants } = planOf({ nodes, waiting: [waiting("a", 1, { zone: "b" })] });
+    const { grants } = getPlan({ nodes, waiting: [waiting("a", 1, { zone: "b" })] });
 
     expect(grants[0]?.shares).toEqual([{ node: "n2", units: 1 }]);
   });
@@ -70,7 +70,7 @@ describe("who is given what", () => {
       waiting("old-a", 8, { queuedAt: NOW - 20 }),
     ];
 
-    const { grants, places } = planOf({ occupied, waiting: all });
+    const { grants, places } = getPlan({ occupied, waiting: all });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["old-a"]);
     expect(places.map((place) => place.uid)).toEqual(["old-b", "young", "r"]);
@@ -83,7 +83,7 @@ describe("who is given what", () => {
       waiting("b1", 8, { owner: "b", queuedAt: NOW - 10 }),
     ];
 
-    const { grants } = planOf({ waiting: all });
+    const { grants } = getPlan({ waiting: all });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["a1", "b1"]);
   });
@@ -95,7 +95,7 @@ describe("who is given what", () => {
       [1, 2, 3, 4].map((n) => waiting(`${owner}${n}`, 1, { owner, queuedAt: NOW - 50 + n })),
     );
 
-    const { grants, head } = planOf({ nodes: [node("n1")], occupied, waiting: [big, ...small] });
+    const { grants, head } = getPlan({ nodes: [node("n1")], occupied, waiting: [big, ...small] });
 
     expect(head).toBe("b-big");
     expect(grants.map((grant) => grant.uid)).toEqual(["b1", "b2", "b3", "b4"]);
@@ -107,7 +107,7 @@ describe("who is given what", () => {
     const small = waiting("b-small", 2, { owner: "b", queuedAt: NOW - 60 });
     const otherWaiting = waiting("c-small", 2, { owner: "c", queuedAt: NOW - 50 });
 
-    const { grants } = planOf({ occupied, waiting: [big, small, otherWaiting], head: "b-big" });
+    const { grants } = getPlan({ occupied, waiting: [big, small, otherWaiting], head: "b-big" });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["b-small"]);
   });
@@ -121,7 +121,7 @@ describe("who is given what", () => {
     ];
 
     for (const head of [null, "b-never"]) {
-      const { grants } = planOf({ nodes: [node("n1")], waiting: all, head });
+      const { grants } = getPlan({ nodes: [node("n1")], waiting: all, head });
 
       expect(grants.map((grant) => grant.uid)).toEqual(["b1"]);
     }
@@ -138,7 +138,7 @@ describe("who is given what", () => {
       ["light", 0.5],
     ]);
 
-    const { grants, places } = planOf({ waiting: all, used });
+    const { grants, places } = getPlan({ waiting: all, used });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["new", "light"]);
     expect(places.map((place) => place.uid)).toEqual(["heavy"]);
@@ -148,7 +148,7 @@ describe("who is given what", () => {
     const occupied = [held("holds", "n1", 1, 1)];
     const all = [waiting("holds-2", 8, { owner: "holds", queuedAt: NOW - 90 }), waiting("heavy", 8)];
 
-    const { grants } = planOf({ occupied, waiting: all, used: new Map([["heavy", 500]]) });
+    const { grants } = getPlan({ occupied, waiting: all, used: new Map([["heavy", 500]]) });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["heavy"]);
   });
@@ -156,7 +156,7 @@ describe("who is given what", () => {
   test("foreign pods and nodes that are missing leave less", () => {
     const nodes = [node("n1", "a", 3)];
 
-    const { grants, places } = planOf({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { queuedAt: NOW + 1 })] });
+    const { grants, places } = getPlan({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { queuedAt: NOW + 1 })] });
 
     expect(grants.map((grant) => grant.uid)).toEqual(["b"]);
     expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
@@ -169,7 +169,7 @@ describe("who is given what", () => {
     ];
     const all = [waiting("fits but for others", 8), waiting("never fits", 8, { machines: 3 })];
 
-    const { places } = planOf({ nodes, waiting: all });
+    const { places } = getPlan({ nodes, waiting: all });
 
     expect(places).toMatchObject([
       { uid: "fits but for others", code: "foreign", needed: 8, available: 13, startsAt: null },
@@ -184,7 +184,7 @@ describe("who is given what", () => {
   test("pods of others on machines of another zone are no reason", () => {
     const nodes = [node("n1", "a", 3), { ...node("n2", "b", 0), foreign: 8 }];
 
-    const { places } = planOf({ nodes, waiting: [waiting("pinned", 8, { zone: "a" })] });
+    const { places } = getPlan({ nodes, waiting: [waiting("pinned", 8, { zone: "a" })] });
 
     expect(places).toMatchObject([{ code: "never" }]);
   });
@@ -192,7 +192,7 @@ describe("who is given what", () => {
   test("nodes that a group may still make are granted unpinned, existing ones first", () => {
     const two = [waiting("a", 8), waiting("b", 8, { queuedAt: NOW + 1 })];
 
-    const { grants } = planOf({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
+    const { grants } = getPlan({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
 
     expect(grants.map((grant) => grant.shares)).toEqual([[{ node: "n1", units: 8 }], [{ node: null, units: 8 }]]);
   });
@@ -206,7 +206,7 @@ describe("who is given what", () => {
       size: { wantedMs: HOUR },
     };
 
-    const { grants, places } = planOf({
+    const { grants, places } = getPlan({
       nodes: [],
       makeable: 1,
       startupMs: 60_000,
@@ -223,7 +223,7 @@ test("what is held on two nodes still to be made comes free on both", () => {
   const size = { wantedMs: HOUR };
   const on = (endsAt: number): Occupied => ({ owner: "x", shares: [{ node: null, units: 8 }], endsAt, at: NOW, size });
 
-  const { places, head } = planOf({
+  const { places, head } = getPlan({
     nodes: [],
     makeable: 2,
     occupied: [on(NOW + HOUR), on(NOW + 2 * HOUR)],
@@ -237,7 +237,7 @@ test("what is held on two nodes still to be made comes free on both", () => {
 test("of nodes with the same free, the first is given, whichever came to it last", () => {
   const nodes = [node("n1", "a", 8), node("n2", "a", 3)];
 
-  const { grants } = planOf({ nodes, waiting: [waiting("a", 5), waiting("b", 3, { queuedAt: NOW + 1 })] });
+  const { grants } = getPlan({ nodes, waiting: [waiting("a", 5), waiting("b", 3, { queuedAt: NOW + 1 })] });
 
   expect(grants.map(({ shares }) => shares[0]?.node)).toEqual(["n1", "n1"]);
 });
@@ -250,7 +250,7 @@ describe("the head of the queue", () => {
     const short = waiting("short", 4, { hours: 1, queuedAt: NOW - 50 });
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
-    const { grants, places, head } = planOf({ occupied, waiting: [big, long, short] });
+    const { grants, places, head } = getPlan({ occupied, waiting: [big, long, short] });
 
     expect(head).toBe("big");
     expect(grants.map((grant) => grant.uid)).toEqual(["short"]);
@@ -261,7 +261,7 @@ describe("the head of the queue", () => {
   test("who must not pass is told that what is free is kept for those before it", () => {
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
-    const { grants, places } = planOf({ occupied, waiting: [big, long] });
+    const { grants, places } = getPlan({ occupied, waiting: [big, long] });
 
     expect(grants).toEqual([]);
     expect(places[1]).toMatchObject({ uid: "long", position: 2, code: "behind", needed: 4, available: 4 });
@@ -270,14 +270,14 @@ describe("the head of the queue", () => {
   test("keeps its place before somebody who holds less and came later", () => {
     const newcomer = waiting("newcomer", 8, { queuedAt: NOW - 200 });
 
-    const { head, places } = planOf({ occupied, waiting: [newcomer, big], head: "big" });
+    const { head, places } = getPlan({ occupied, waiting: [newcomer, big], head: "big" });
 
     expect(head).toBe("big");
     expect(places.map((place) => place.uid)).toEqual(["big", "newcomer"]);
   });
 
   test("one that could never fit holds nobody up", () => {
-    const { grants, head } = planOf({
+    const { grants, head } = getPlan({
       waiting: [waiting("huge", 8, { machines: 3, queuedAt: NOW - 1 }), waiting("a", 8)],
     });
 
@@ -295,7 +295,7 @@ describe("what somebody is told who has nobody before it", () => {
     ],
     ["with all that is free on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
   ])("%s, is that what is free is elsewhere, and not that it is kept for others", (_, input, entry) => {
-    const { grants, places } = planOf({ ...input, waiting: [entry] });
+    const { grants, places } = getPlan({ ...input, waiting: [entry] });
 
     expect(grants).toEqual([]);
     expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", needed: 8, available: 8 });
@@ -313,7 +313,7 @@ describe("what somebody is told who has nobody before it", () => {
         return waiting(`w${n}`, 2 ** upTo(4), { ...options, queuedAt: NOW - upTo(9) });
       });
       const group = { makeable: upTo(3), mostUnpinned: upTo(3) };
-      const { places } = planOf({ nodes, occupied, waiting: line, ...group });
+      const { places } = getPlan({ nodes, occupied, waiting: line, ...group });
       const code = places[0]?.code ?? "granted";
       answer.set(code, (answer.get(code) ?? 0) + 1);
     }
@@ -329,7 +329,7 @@ describe("what those who wait are told", () => {
     const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 3)];
     const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 1 }));
 
-    const { places } = planOf({ occupied, waiting: all });
+    const { places } = getPlan({ occupied, waiting: all });
 
     expect(places.map((place) => [place.uid, place.position, (place.startsAt ?? 0) - NOW])).toEqual([
       ["w1", 1, HOUR],
@@ -345,7 +345,7 @@ describe("what those who wait are told", () => {
       waiting("b1", 8, { owner: "b", queuedAt: NOW - 10 }),
     ];
 
-    const { places } = planOf({ occupied, waiting: all });
+    const { places } = getPlan({ occupied, waiting: all });
 
     expect(places.map((place) => place.uid)).toEqual(["a1", "b1", "a2", "a3"]);
   });
@@ -353,7 +353,7 @@ describe("what those who wait are told", () => {
   test("one whose time is just over is expected to be gone soon, one that stays for long as much later again", () => {
     const startAfter = (hoursOver: number) => {
       const occupied = [held("x", "n1", 8, -hoursOver)];
-      return planOf({ nodes: [node("n1")], occupied, waiting: [waiting("a", 8)] }).places[0]?.startsAt;
+      return getPlan({ nodes: [node("n1")], occupied, waiting: [waiting("a", 8)] }).places[0]?.startsAt;
     };
 
     expect([startAfter(0), startAfter(1 / 360)]).toEqual([NOW + 30_000, NOW + 30_000]);
@@ -361,7 +361,7 @@ describe("what those who wait are told", () => {
   });
 
   test("without nodes there is no start to promise", () => {
-    const { places } = planOf({ nodes: [], waiting: [waiting("a", 1)] });
+    const { places } = getPlan({ nodes: [], waiting: [waiting("a", 1)] });
 
     expect(places[0]).toMatchObject({ code: "none", startsAt: null });
   });
@@ -384,7 +384,7 @@ test("no plan gives a node more than it has, whoever waits", () => {
       }),
     );
 
-    const { grants, places, freeUnits } = planOf({ nodes, waiting: all });
+    const { grants, places, freeUnits } = getPlan({ nodes, waiting: all });
 
     const shares = grants.flatMap((grant) => grant.shares);
     for (const { name, units } of nodes) {
@@ -404,7 +404,7 @@ describe("where only so many machines still to be made may be given", () => {
   const small = waiting("small", 8, { hours: 0.5 });
 
   test("nobody takes them from the first in line, who needs more of them than are left", () => {
-    const { grants, head } = planOf({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
+    const { grants, head } = getPlan({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
 
     expect([grants, head]).toEqual([[], "big"]);
   });
@@ -412,7 +412,7 @@ describe("where only so many machines still to be made may be given", () => {
   test("others take them while the first in line waits for machines that somebody has", () => {
     const occupied = [held("x", "n1", 8, 1)];
 
-    const { grants, head } = planOf({
+    const { grants, head } = getPlan({
       nodes: [node("n1")],
       occupied,
       makeable: 3,

@@ -1,10 +1,10 @@
 import type { Size } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
-import { type Release, type Reservation, releasesOf, reserve } from "../forecast/future.ts";
+import { listReleases, type Release, type Reservation, reserve } from "../forecast/future.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
-import { charge, placesOf } from "./places.ts";
+import { charge, listPlaces } from "./places.ts";
 
 /** A job that waits for capacity. Times are ms. */
 export interface Waiting {
@@ -126,8 +126,8 @@ export function plan(input: PlanInput): Plan {
   let sorted: readonly Release[] | undefined;
   /** Sorted on first use. Sorting dominates a plan of a pool with 10,000 occupied machines. */
   const releases = () => {
-    sorted ??= releasesOf(input.occupied, nodes, unpinned, input);
-    return releasesOf(grantedShares, nodes, unpinned, input, sorted);
+    sorted ??= listReleases(input.occupied, nodes, unpinned, input);
+    return listReleases(grantedShares, nodes, unpinned, input, sorted);
   };
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
   /** Machines kept for a head that only that limit stops. Without this, others would take each one that is returned. */
@@ -139,7 +139,7 @@ export function plan(input: PlanInput): Plan {
   };
 
   for (const entry of fairOrder(input, usage)) {
-    const need = needOf(entry);
+    const need = getNeed(entry);
     const attempt = triedBefore(tried, need, () => canEverFit(nodes, input, need));
     if (!attempt.canFit) {
       hopeless.add(entry.uid);
@@ -167,18 +167,18 @@ export function plan(input: PlanInput): Plan {
   }
   const wider = new Map<string, Tried>();
   const mayFit = (need: Need) => triedBefore(wider, need, () => mayFitUnread(nodes, input, need)).canFit;
-  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(needOf(entry)));
+  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)));
   const unread = new Set(missing.map(({ uid }) => uid));
   const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
   const found = { nodes, free, left, hopeless, unread, releases, usage, unpinnedLeft };
   const without = new Map<string, Tried>();
   const fitsAlone = (need: Need) => canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need);
   const isForeign = (need: Need) => triedBefore(without, need, () => fitsAlone(need)).canFit;
-  const places = placesOf({ ...input, head }, { ...found, isForeign });
+  const places = listPlaces({ ...input, head }, { ...found, isForeign });
   return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
 }
 
-function needOf(entry: Waiting): Need {
+function getNeed(entry: Waiting): Need {
   return { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
 }
 

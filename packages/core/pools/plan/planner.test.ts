@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewForecast, viewPool } from "#tests/worlds/pool-view.ts";
 import { reservation } from "../../environments/record/policy.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
@@ -64,7 +64,7 @@ test("who was stopped before it took its grant is granted anew as soon as it is 
 });
 
 test("who is stopped and started again with a smaller size before the pool looks is granted it at once", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const bob = world.as("bob");
   const policy = { ...reservation, time: "none", restarts: true } as const;
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4 }));
@@ -93,7 +93,7 @@ test.each([
   await world.advance(5_000);
   await requestStart(alice, "one", { size: newEnvironment("one", input).size });
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
-  for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+  for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
   await refreshCapacity(world.ctx);
   const query: Table["query"] = async (query) =>
     "index" in query && query.index === "waiting" ? shown : world.table.query(query);
@@ -130,7 +130,7 @@ test("a life that the index still shows is granted nothing once its id has anoth
 });
 
 test("a look that names only what was considered already makes no plan", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.deliver();
@@ -156,7 +156,7 @@ test("many submits in one batch are one plan", async () => {
 
 test("a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone", async () => {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }), log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }), log });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const query: Table["query"] = async (input) => {
     if ("pk" in input && input.pk.startsWith("pool#t4#")) throw new Error("cannot be read now");
@@ -178,7 +178,7 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan, an
 });
 
 test("a batch that took long hands back the pools that it did not begin, with all of their messages", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }) });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const query: Table["query"] = async (input) => {
     if ("pk" in input && input.pk.startsWith("pool#t4#")) world.clock.advance(6_000);
@@ -202,7 +202,7 @@ test("a batch that took long hands back the pools that it did not begin, with al
 });
 
 test("a plan by a clock that was ahead puts no later plan off", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   const [second, third] = [
@@ -221,7 +221,7 @@ test("a plan by a clock that was ahead puts no later plan off", async () => {
 });
 
 test("a look at a pool that a clock ahead of all others put off for an hour plans", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const first = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   const clock = { ...world.ctx.clock, now: () => world.clock.now() + 3_600_000 };
@@ -291,7 +291,7 @@ test("an open grant is announced after 4 s, when its age has doubled, and each m
 });
 
 test("those who wait read their place, start and reason from the plan", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 2 }));
   await world.deliver();
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -312,7 +312,7 @@ test("those who wait read their place, start and reason from the plan", async ()
 });
 
 test("the first who waits is told at once, the next within two seconds", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
 
@@ -331,7 +331,7 @@ test("the first who waits is told at once, the next within two seconds", async (
 });
 
 test("a ledger that cannot be read is put off and marked, and stops nobody else", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   await world.table.put({ ...poolKey("h100"), writers: ["w1"], kind: "nonsense", dueAt: 0, dueShard: "0" } as never);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -363,7 +363,7 @@ test("plans of those who no longer wait are wiped", async () => {
 });
 
 test("a machine that was set aside is given to who waits as soon as that is over, and not at the next minute", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const bad = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(bad.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
   await world.advance(90_000);
@@ -382,7 +382,7 @@ test("a machine that was set aside is given to who waits as soon as that is over
 
 /** A world whose only machine was given back, right after the forecast that shows it free. */
 async function worldJustFree() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
   await requestCancel(world.as("alice"), "one");
@@ -432,7 +432,7 @@ test.each([
 });
 
 test("no grant of a batch waits for a forecast, also not that of another pool", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   world.clock.advance(60_000);
   const order: string[] = [];
   const messages: ReconcileRequest[] = [];

@@ -16,14 +16,14 @@ import { beginPool } from "../admission/begin-pool.ts";
 import { type Decision, decideGrants } from "../admission/decide.ts";
 import { writeAdvice } from "../forecast/advice.ts";
 import { refreshForecast } from "../forecast/forecast-items.ts";
-import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "../ledger/ledger.ts";
+import { listLedgerItems, readLedgerForPlan, readLedgerItems } from "../ledger/ledger.ts";
 import { readNamed } from "../ledger/named.ts";
-import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "../ledger/record.ts";
+import { findPool, type Grant, type Ledger, type Pool, parsePoolType } from "../ledger/record.ts";
 import { concerns, settleLedger } from "../ledger/settle.ts";
 import { talliedBetween } from "../ledger/tally.ts";
 import { readRuns, returnedBetween, writeUsed } from "../ledger/used.ts";
 import { writeLedger } from "../ledger/write-ledger.ts";
-import { adviceOf, headAfterPlan } from "./head-after-plan.ts";
+import { findAdvice, headAfterPlan } from "./head-after-plan.ts";
 
 /**
  * Handles one batch of messages of the pools queue. Messages for one pool are merged. If a pool fails, its error is
@@ -67,7 +67,7 @@ const FORECAST_WITHIN_MS = 10_000;
 
 /** Reports whether the key names the pool of a known machine type. */
 function isPool(key: Key): boolean {
-  return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
+  return kindOfKey(key) === "pool" && poolTypes.includes(parsePoolType(key));
 }
 
 /** The merged messages of one pool. */
@@ -120,7 +120,7 @@ async function planOnce(
   { named, isTimed }: Asked,
 ): Promise<(() => Promise<void>) | undefined> {
   const startedAt = ctx.clock.monotonic();
-  const type = poolTypeOf(key);
+  const type = parsePoolType(key);
   const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
   if (!found) throw new Conflict(keyText(key));
   const seenAt = ctx.clock.now();
@@ -137,7 +137,7 @@ async function planOnce(
   const { ledger, known: knownEnvironments, compared } = await settleLedger(ctx, before, records, now);
   const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, knownEnvironments), now);
   const written = await writeLedger(ctx, before, decided.ledger);
-  const advice = adviceOf(pool, decided, now);
+  const advice = findAdvice(pool, decided, now);
   const head = await writeHead(ctx, pool, (newest) => ({
     ...headAfterPlan(ctx, newest, decided, written, now),
     compared,
@@ -199,8 +199,8 @@ async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promis
 async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
   const { records } = await readNamed(ctx, named);
   // The offer of a restarted environment belongs to its former run.
-  const itemsOf = (record: Environment) => [...ledgerItemsOf(ctx, record), ...(pool.offered[record.uid] ?? [])];
-  const { records: items } = await readLedgerItems(ctx, records.flatMap(itemsOf));
+  const listItems = (record: Environment) => [...listLedgerItems(ctx, record), ...(pool.offered[record.uid] ?? [])];
+  const { records: items } = await readLedgerItems(ctx, records.flatMap(listItems));
   return records.some((record) => concerns(pool, items, record));
 }
 

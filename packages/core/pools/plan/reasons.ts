@@ -33,7 +33,7 @@ export function closedText(closed: Closure, pool: string): string {
 
 /** Returns why a job waits: `Need 8 H100 GPUs, only 3 available - position #1`. */
 export function reasonText(place: Pick<Place, "position" | "code" | "needed" | "available">, pool: string): string {
-  const unit = unitOf(pool);
+  const unit = getUnit(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
 }
 
@@ -64,7 +64,7 @@ export function endsFirst(startsAt: number | null | undefined, { at, when, isFir
 
 /** Returns why a job would not start now although the last forecast had room. */
 export function takenText({ needed, available }: Pick<Place, "needed" | "available">, pool: string): string {
-  const need = `Need ${needed} ${pool.toUpperCase()} ${unitOf(pool)}`;
+  const need = `Need ${needed} ${pool.toUpperCase()} ${getUnit(pool)}`;
   const left =
     available < needed
       ? `only ${available} available`
@@ -72,6 +72,6 @@ export function takenText({ needed, available }: Pick<Place, "needed" | "availab
   return `${need}, ${left}; others came since the last estimate, the next one follows in seconds`;
 }
 
-function unitOf(pool: string): string {
+function getUnit(pool: string): string {
   return pool.startsWith("cpu") ? "machines" : "GPUs";
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { type Environment, waitingFields } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
@@ -19,7 +19,7 @@ const NEVER = 8_640_000_000_000_000;
 async function partlyFreePool(owners: number) {
   const calls: string[] = [];
   const table = countedPort("table", memoryTable(), calls);
-  const world = await memoryWorld({ table, nodes: nodesOf({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
+  const world = await memoryWorld({ table, nodes: newNodes({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
   await createEnvironment(world.as("holder"), newEnvironment("holds", { gpus: 4, hours: 24 }));
   await world.advance(10_000);
   const template = await createEnvironment(world.as("first"), newEnvironment("template", { hours: 24 }));

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import { keyText } from "../../store/keys.ts";
-import { groupOf } from "../capacity/groups.ts";
+import { findGroup } from "../capacity/groups.ts";
 import type { Lines } from "../ledger/lines.ts";
 import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
 import { unreadableUnits } from "../ledger/settle.ts";
@@ -27,7 +27,7 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
     makeable: makeableNodes,
     inUse,
     waiting: notYet.length + list.behind.count,
-    waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,
+    waitingUnits: sum(notYet.map((uid) => getUnits(sizes.get(uid)))) + list.behind.units,
     granted: granted.length,
     ...counts,
     unreadable: unreadableUnits({ granted, held }),
@@ -66,7 +66,7 @@ export interface Makeable {
  * counts as existing.
  */
 export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
-  const group = groupOf(ctx, ledger.type);
+  const group = findGroup(ctx, ledger.type);
   if (!group) return { nodes: 0, startupMs: 0, zone: null };
   const { mostNodes, startupMs, zones } = group;
   const zone = zones.length === 1 ? (zones[0] ?? null) : null;
@@ -74,7 +74,7 @@ export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "
   return { nodes: Math.max(0, mostNodes - there), startupMs, zone };
 }
 
-function unitsOf(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {
+function getUnits(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {
   return size.machines * size.units;
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import type { Unready } from "../../ports/compute.ts";
-import { nodeNameOf } from "../../store/keys.ts";
+import { parseNodeName } from "../../store/keys.ts";
 import { readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
 
@@ -40,7 +40,7 @@ export async function whyUncounted(
   });
   const full = granted.find(({ node, units }) => othersOn(node, environment.uid) + units > node.units)?.node;
   if (full) return { why: "full", name: full.name };
-  const hidden = new Set([...unreadable].map(nodeNameOf));
+  const hidden = new Set([...unreadable].map(parseNodeName));
   const unread = shares.find(({ node }) => node !== null && hidden.has(node))?.node;
   if (unread) return { why: "unreadable", name: unread };
   const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryIndex } from "#tests/fakes/memory-index.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { waitingFields } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
@@ -21,7 +21,7 @@ async function makeNewer({ table }: MemoryWorld, { pk, sk }: Key): Promise<() =>
   return () => table.put(whole);
 }
 
-function itemOf({ table }: MemoryWorld, node: string): Item {
+function toItem({ table }: MemoryWorld, node: string): Item {
   const item = table.all().find(({ kind, name }) => kind === "node" && name === node);
   if (!item) throw new Error(`No ledger item of ${node}`);
   return item;
@@ -29,7 +29,7 @@ function itemOf({ table }: MemoryWorld, node: string): Item {
 
 /** Two machines of which `runs` has one; `first` in line needs both. */
 async function oneOfTwoFree() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
   const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
@@ -60,13 +60,13 @@ test("where the index proposes hundreds who do not wait any more, the first in l
 });
 
 test("the first in line stays it while the ledger item of a machine that it needs cannot be read, and others pass", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
   const first = await createEnvironment(world.as("bob"), newEnvironment("all", { gpus: 24 }));
   await world.advance(MINUTE);
 
-  const putBack = await makeNewer(world, itemOf(world, "h100-3"));
+  const putBack = await makeNewer(world, toItem(world, "h100-3"));
   const small = await createEnvironment(world.as("carol"), newEnvironment("small", { hours: 24 }));
   await world.advance(MINUTE);
   await createEnvironment(world.as("dora"), newEnvironment("next"));
@@ -85,13 +85,13 @@ test("the first in line stays it while the ledger item of a machine that it need
 });
 
 test("who was granted a machine whose ledger item only a newer worker reads is not cancelled as one that waits", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxQueueHours: 1 } });
   const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
   const message = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
   await planPools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [message]);
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
 
-  const putBack = await makeNewer(world, itemOf(world, "h100-1"));
+  const putBack = await makeNewer(world, toItem(world, "h100-1"));
   await world.advance(80 * MINUTE);
   const waits = await world.read("bob", "job");
   await putBack();

@@ -3,7 +3,7 @@ import type { Context } from "#core/context.ts";
 import type { IndexQuery, Item } from "#core/ports/table.ts";
 import { memoryIndex } from "#tests/fakes/memory-index.ts";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
-import { waitOrderOf } from "../../environments/record/wait-order.ts";
+import { formatWaitOrder } from "../../environments/record/wait-order.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { environmentKey } from "../../store/keys.ts";
 import { isBehind, readLines } from "../ledger/lines.ts";
@@ -32,11 +32,11 @@ async function poolWith(lines: Readonly<Record<string, number>>) {
 
 function entry(owner: string, n: number): Item {
   const uid = `${owner}-${n}`;
-  const waitOrder = waitOrderOf({ owner, queuedAt: START + n, uid });
+  const waitOrder = formatWaitOrder({ owner, queuedAt: START + n, uid });
   return { ...environmentKey(owner, "gpu-dev", uid), writers: [], waitPool: "h100", waitOrder, uid, owner, size };
 }
 
-function countsOf(candidates: readonly { readonly owner: string }[]): Record<string, number> {
+function getCounts(candidates: readonly { readonly owner: string }[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { owner } of candidates) counts[owner] = (counts[owner] ?? 0) + 1;
   return counts;
@@ -51,7 +51,7 @@ test("of each owner the oldest 50 are read, whoever has the longest line", async
 
   const { candidates, reach } = await readLines(ctx, "h100", null, new Set());
 
-  expect(countsOf(candidates)).toEqual({ alice: 50, bob: 1, carol: 50, dave: 50 });
+  expect(getCounts(candidates)).toEqual({ alice: 50, bob: 1, carol: 50, dave: 50 });
   expect(candidates[49]?.uid).toBe("alice-49");
   expect(reach).toEqual({ begin: null, last: null, cut: { alice: START + 50, dave: START + 50 } });
   expect(input.length).toBeLessThanOrEqual(5);
@@ -63,7 +63,7 @@ test("many owners share 2,000 places in equal parts", async () => {
 
   const { candidates, reach } = await readLines(ctx, "h100", null, new Set());
 
-  expect(countsOf(candidates)).toEqual(Object.fromEntries(owners.map((owner) => [owner, 20])));
+  expect(getCounts(candidates)).toEqual(Object.fromEntries(owners.map((owner) => [owner, 20])));
   expect(reach.cut).toEqual(Object.fromEntries(owners.map((owner) => [owner, START + 20])));
 });
 
@@ -84,7 +84,7 @@ test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each lin
 
   const { candidates } = await readLines(ctx, "h100", null, new Set());
 
-  expect(countsOf(candidates)).toEqual({ alice: 50, bob: 50, carol: 1 });
+  expect(getCounts(candidates)).toEqual({ alice: 50, bob: 50, carol: 1 });
   expect(input.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
 });
 
@@ -106,9 +106,9 @@ test("with more than 200 owners each plan goes on where the one before ended, un
 
   for (let begin: string | null = null, plans = 0; plans < 5; plans++) {
     const { candidates, reach } = await readLines(ctx, "h100", begin, new Set());
-    turns.push(Object.keys(countsOf(candidates)));
+    turns.push(Object.keys(getCounts(candidates)));
     for (const owner of owners) {
-      const waitOrder = waitOrderOf({ owner, queuedAt: START, uid: "u" });
+      const waitOrder = formatWaitOrder({ owner, queuedAt: START, uid: "u" });
       expect(isBehind(reach, waitOrder), owner).toBe(!turns.at(-1)?.includes(owner));
     }
     begin = reach.last;
@@ -152,7 +152,7 @@ test("a record that is named is considered unless it stands behind what was read
   const world = await poolWith({});
   const named = await createEnvironment(world.as("alice"), newEnvironment("named"));
   for (let n = 0; n < 60; n++) world.index.record(`a${n}`, entry(named.owner, n));
-  const older = { ...named, waitOrder: waitOrderOf({ owner: named.owner, queuedAt: START - 1, uid: named.uid }) };
+  const older = { ...named, waitOrder: formatWaitOrder({ owner: named.owner, queuedAt: START - 1, uid: named.uid }) };
   const pool = ledger(world.ctx);
 
   const [near, far] = [await readWaiting(world.ctx, pool, [older]), await readWaiting(world.ctx, pool, [named])];

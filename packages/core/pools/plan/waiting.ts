@@ -1,4 +1,4 @@
-import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
+import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "../ledger/lines.ts";
@@ -34,13 +34,13 @@ export async function readWaiting(
     const isNear =
       uid === pool.head?.uid || !isBehind(rest.reach, waitOrder) || isNewcomer(pool, rest.reach, waitOrder);
     if (!isWaiting(record)) candidates.delete(uid);
-    else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, candidateOf(record));
+    else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, toCandidate(record));
   }
   return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
 
 /** Returns the candidate that the record describes. */
-export function candidateOf(record: Environment): Candidate {
+export function toCandidate(record: Environment): Candidate {
   const { uid, owner, size, zone, queuedAt } = record;
-  return { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) };
+  return { uid, owner, size, zone, queuedAt, key: keyText(toKey(record)) };
 }

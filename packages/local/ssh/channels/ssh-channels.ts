@@ -25,7 +25,7 @@ export function serveChannels(
   { login, bounds, from, notices }: ConnectionPlace,
 ): void {
   answerRequests(connection);
-  const relays = runs.relaysOf(run, connection);
+  const relays = runs.openRelays(run, connection);
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();
   let isGone = false;

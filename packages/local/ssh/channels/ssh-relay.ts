@@ -59,7 +59,7 @@ export function clientRelays(connection: Connection, home: string, run: string):
   };
   const listen = async (forward: Forward): Promise<number> => {
     let bound = forward.kind === "tcp" ? forward.port : 0;
-    const relay = await open(placeOf(forward), (visitor) => {
+    const relay = await open(getPlace(forward), (visitor) => {
       lead(visitor, (then) => {
         if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, then);
         else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, then);
@@ -67,16 +67,16 @@ export function clientRelays(connection: Connection, home: string, run: string):
     });
     const address = await relay.address;
     if (forward.kind === "tcp") bound = Number(address);
-    const name = nameOf(forward.kind === "tcp" ? { ...forward, port: bound } : forward);
+    const name = formatName(forward.kind === "tcp" ? { ...forward, port: bound } : forward);
     forwards.set(name, relay);
     void relay.ended.then(() => forwards.get(name) === relay && forwards.delete(name));
     return bound;
   };
   const cancel = (forward: Forward): void => {
-    const relay = forwards.get(nameOf(forward));
+    const relay = forwards.get(formatName(forward));
     if (!relay) throw new Error("Nothing was forwarded there");
     relay.close();
-    forwards.delete(nameOf(forward));
+    forwards.delete(formatName(forward));
   };
   const listenForAgent = async (): Promise<string | undefined> => {
     try {
@@ -161,12 +161,12 @@ function forwardIn({ bindAddr: host = "", bindPort: port = 0, socketPath: path }
   return path === undefined ? { kind: "tcp", host, port } : { kind: "unix", path };
 }
 
-function placeOf(forward: Forward): RelayPlace {
+function getPlace(forward: Forward): RelayPlace {
   if (forward.kind === "unix") return ["unix", forward.path];
   if (!loopback.has(forward.host)) throw new Error("Not an address of the environment");
   return ["tcp", String(forward.port)];
 }
 
-function nameOf(forward: Forward): string {
+function formatName(forward: Forward): string {
   return forward.kind === "unix" ? `unix ${forward.path}` : `tcp ${forward.host} ${forward.port}`;
 }

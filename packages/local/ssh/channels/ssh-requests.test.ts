@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { promisify } from "node:util";
 import type { Client, ClientChannel } from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, pidsOf } from "#process/fixture.ts";
+import { eventually, findPids } from "#process/fixture.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "../openssh-fixture.ts";
 import { exec, said } from "../ssh-fixture.ts";
 
@@ -49,7 +49,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
       const end = isSandboxed ? { code: 128 + constants.signals[`SIG${name}`] } : { signal: `SIG${name}` };
       expect(await said(channel)).toMatchObject(end);
       await eventually(
-        () => pidsOf(fixture, "sleep 3631"),
+        () => findPids(fixture, "sleep 3631"),
         ({ length }) => length === 0,
       );
     },
@@ -58,7 +58,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
   it("ignore unknown signals, and go on", async () => {
     const channel = await ready("echo up; cat");
 
-    for (const name of ["NOSUCH", "", "SIGUSR1", "constructor"]) send(client, channel, "signal", textOf(name));
+    for (const name of ["NOSUCH", "", "SIGUSR1", "constructor"]) send(client, channel, "signal", getText(name));
 
     expect(await said(channel, "read")).toMatchObject({ code: 0, out: "read" });
   });
@@ -148,7 +148,7 @@ function send(client: Client, channel: ClientChannel, type: string, content: Buf
   const { _protocol: protocol } = client as unknown as Internals;
   const { write } = protocol._packetRW;
   const head = Buffer.from([CHANNEL_REQUEST, 0, 0, 0, (channel as unknown as RawChannel).outgoing.id]);
-  const payload = Buffer.concat([head, textOf(type), Buffer.from([wantsReply ? 1 : 0]), content]);
+  const payload = Buffer.concat([head, getText(type), Buffer.from([wantsReply ? 1 : 0]), content]);
   const packet = write.alloc(payload.length);
   packet.set(payload, write.allocStart);
   protocol._cipher.encrypt(write.finalize(packet));
@@ -156,12 +156,12 @@ function send(client: Client, channel: ClientChannel, type: string, content: Buf
 
 const CHANNEL_REQUEST = 98;
 
-function textOf(text: string): Buffer {
+function getText(text: string): Buffer {
   return Buffer.concat([Buffer.from([0, 0, 0, text.length]), Buffer.from(text)]);
 }
 
 const contents: Readonly<Record<string, Buffer>> = {
   "window-change": Buffer.alloc(16),
-  "x11-req": Buffer.concat([Buffer.from([0]), textOf("x"), textOf("y"), Buffer.alloc(4)]),
-  env: Buffer.concat([textOf("LANG"), textOf("C")]),
+  "x11-req": Buffer.concat([Buffer.from([0]), getText("x"), getText("y"), Buffer.alloc(4)]),
+  env: Buffer.concat([getText("LANG"), getText("C")]),
 };

@@ -16,14 +16,14 @@ export interface SshRuns {
    */
   start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Started>;
   /** The newest notice for the people in this run. */
-  noticeOf(run: string): Notice | undefined;
+  findNotice(run: string): Notice | undefined;
   /** Reports whether the run has no disk, as far as that is known. */
   hasNoDisk(run: string): boolean;
   /** Returns the keys of the latest ended environment of this SSH user name, and why it ended. */
   findEnded(login: string): EndedLogin | undefined;
   /** Connects to a port of the run's own loopback. Rejects where nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
-  relaysOf(run: string, connection: Connection): ClientRelays;
+  openRelays(run: string, connection: Connection): ClientRelays;
 }
 
 export interface SshRun {
@@ -79,6 +79,6 @@ export function cells(value: number, otherwise: number): number {
 }
 
 /** The name of a terminal, where the client gave one that can be one. */
-export function termOf({ term = "" }: TerminalInfo): string {
+export function getTerm({ term = "" }: TerminalInfo): string {
   return /^[\w.+-]{1,64}$/.test(term) ? term : "xterm";
 }

@@ -34,7 +34,7 @@ it("a terminal that a command has closed before its end takes a new size, and it
   const { terminal, exited } = await open(["sh", "-c", script]);
   const holder = holderOfTerminal();
   await eventually(
-    () => terminalsOf(holder),
+    () => listTerminals(holder),
     (held) => held.length === 0,
   );
 
@@ -74,7 +74,7 @@ async function open(words: readonly string[]) {
 }
 
 /** The masters of terminals that a process has open. */
-function terminalsOf(pid: number): string[] {
+function listTerminals(pid: number): string[] {
   const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   return files.filter((file) => file.endsWith("/ptmx"));
 }

@@ -9,7 +9,7 @@ import { namedTerminal } from "#process/exec/named-terminal.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import { systemPath } from "#process/sandbox/environment.ts";
 import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
-import { cells, mayBeCut, type Started, type TerminalInfo, termOf } from "./ssh-runs.ts";
+import { cells, getTerm, mayBeCut, type Started, type TerminalInfo } from "./ssh-runs.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
@@ -29,7 +29,7 @@ export async function startTerminal(
   info: TerminalInfo,
   { mark, beforeEnd }: TerminalHooks,
 ): Promise<Started> {
-  const env = { ...inside.env, TERM: termOf(info) };
+  const env = { ...inside.env, TERM: getTerm(info) };
   const inTerminal = [...namingTerminal, ...words];
   const named = namedTerminal({ ...inside, env }, inTerminal);
   const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? inTerminal);

@@ -8,7 +8,7 @@ const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
 
 /** Returns the processes of this group, without the wrappers. */
 export async function findGuests(group: number): Promise<ProcessStatus[]> {
-  return (await listed()).filter((found) => found.group === group && !wrappers.has(nameOf(found.pid)));
+  return (await listed()).filter((found) => found.group === group && !wrappers.has(formatName(found.pid)));
 }
 
 const listed = shared(listProcesses);
@@ -44,7 +44,7 @@ async function listProcesses(): Promise<ProcessStatus[]> {
   return found;
 }
 
-function nameOf(pid: number): string {
+function formatName(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
   } catch {

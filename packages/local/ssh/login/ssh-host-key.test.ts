@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
+import { derivePublicKey, sshHostKey } from "./ssh-host-key.ts";
 
 let home: string;
 
@@ -17,7 +17,7 @@ it("is the same at every start", () => {
   const first = sshHostKey(home);
 
   expect(sshHostKey(home)).toBe(first);
-  expect(publicKeyOf(first)).toMatch(/^ssh-ed25519 /);
+  expect(derivePublicKey(first)).toMatch(/^ssh-ed25519 /);
 });
 
 it.each([

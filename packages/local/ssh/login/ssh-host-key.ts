@@ -14,7 +14,7 @@ export function sshHostKey(home: string): string {
   const key = readFileSync(path, "utf8");
   const parsed = ssh2.utils.parseKey(key);
   if (!(parsed instanceof Error)) {
-    const weakness = weaknessOf(`${parsed.type} ${parsed.getPublicSSH().toString("base64")}`);
+    const weakness = findWeakness(`${parsed.type} ${parsed.getPublicSSH().toString("base64")}`);
     if (weakness === undefined) return key;
     throw new Error(`${path} is too weak. ${weakness}, or ${remedy}`);
   }
@@ -25,14 +25,14 @@ const remedy =
   "remove the file: the next start makes a new one, which clients that know this stack refuse until their known_hosts " +
   "forgets it.";
 
-function weaknessOf(publicKey: string): string | undefined {
+function findWeakness(publicKey: string): string | undefined {
   if (publicKey.startsWith("ssh-dss ")) return "DSA keys are refused: make another one with ssh-keygen -t ed25519";
   const bits = weakRsaBits(publicKey);
   return bits === undefined ? undefined : tooWeak(bits);
 }
 
 /** What clients know of it, `<type> <base64>`. */
-export function publicKeyOf(privateKey: string): string {
+export function derivePublicKey(privateKey: string): string {
   const parsed = ssh2.utils.parseKey(privateKey);
   if (parsed instanceof Error) throw parsed;
   return `${parsed.type} ${parsed.getPublicSSH().toString("base64")}`;

@@ -24,8 +24,8 @@ export interface LoginNews {
 
 /** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
 export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
-  const guest = context.method === "publickey" ? guestOf(runs, context) : undefined;
-  const weakness = guest && context.method === "publickey" ? weaknessOf(guest.key, context) : undefined;
+  const guest = context.method === "publickey" ? findGuest(runs, context) : undefined;
+  const weakness = guest && context.method === "publickey" ? findWeakness(guest.key, context) : undefined;
   if (weakness !== undefined) show(`${weakness}\r\n`);
   if (!guest || context.method !== "publickey" || weakness !== undefined) {
     context.reject(["publickey"]);
@@ -44,7 +44,7 @@ export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: Lo
   context.accept();
 }
 
-function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+function findGuest(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
   const blob = shown.data.toString("base64");
   const living = runs.find(username);
   for (const { name, keys } of living) {
@@ -58,7 +58,7 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
 }
 
 /** Returns why a known key, or its signature algorithm, is refused. Earlier versions may have accepted both. */
-function weaknessOf(key: string, { key: shown, hashAlgo }: PublicKeyAuthContext): string | undefined {
+function findWeakness(key: string, { key: shown, hashAlgo }: PublicKeyAuthContext): string | undefined {
   const bits = weakRsaBits(key);
   if (bits !== undefined) return tooWeak(bits);
   const isSha1 = shown.algo === "ssh-rsa" && hashAlgo === undefined;

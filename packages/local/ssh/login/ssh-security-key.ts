@@ -28,7 +28,7 @@ export function isSignedBySecurityKey(key: string, bytes: Buffer, signature: Buf
 }
 
 function readKey(key: string): SecurityKey | undefined {
-  const [, ...parts] = partsOf(Buffer.from(key.split(" ")[1] ?? "", "base64")) ?? [];
+  const [, ...parts] = findParts(Buffer.from(key.split(" ")[1] ?? "", "base64")) ?? [];
   try {
     return readers[typeOf(key)]?.(parts);
   } catch {
@@ -40,17 +40,17 @@ function readKey(key: string): SecurityKey | undefined {
 const readers: Readonly<Record<string, (parts: readonly Buffer[]) => SecurityKey | undefined>> = {
   "sk-ssh-ed25519@openssh.com": ([point, application]) => {
     if (!point || !application) return undefined;
-    const key = keyOf({ kty: "OKP", crv: "Ed25519", x: point.toString("base64url") });
+    const key = getKey({ kty: "OKP", crv: "Ed25519", x: point.toString("base64url") });
     return { application, verify: (signed, signature) => verify(null, signed, key, signature) };
   },
   "sk-ecdsa-sha2-nistp256@openssh.com": ([, point, application]) => {
     if (!point || !application) return undefined;
     const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((half) => half.toString("base64url"));
-    const key = keyOf({ kty: "EC", crv: "P-256", x: x ?? "", y: y ?? "" });
+    const key = getKey({ kty: "EC", crv: "P-256", x: x ?? "", y: y ?? "" });
     return {
       application,
       verify: (signed, signature) => {
-        const numbers = partsOf(signature)?.map(toFixed);
+        const numbers = findParts(signature)?.map(toFixed);
         if (numbers?.length !== 2) return false;
         return verify("sha256", signed, { key, dsaEncoding: "ieee-p1363" }, Buffer.concat(numbers));
       },
@@ -58,7 +58,7 @@ const readers: Readonly<Record<string, (parts: readonly Buffer[]) => SecurityKey
   },
 };
 
-function keyOf(key: {
+function getKey(key: {
   readonly kty: string;
   readonly crv: string;
   readonly x: string;
@@ -72,7 +72,7 @@ function typeOf(key: string): string {
 }
 
 /** Parts behind their lengths in four bytes; undefined where they do not end where the bytes do. */
-function partsOf(bytes: Buffer): Buffer[] | undefined {
+function findParts(bytes: Buffer): Buffer[] | undefined {
   const parts: Buffer[] = [];
   let at = 0;
   while (at + 4 <= bytes.length) {

@@ -6,7 +6,7 @@ import { keyText, poolKey } from "../../../store/keys.ts";
 import { changeRecord } from "../../../store/write-record.ts";
 import { emitEvents } from "../../../webhooks/outbox.ts";
 import { getEnvironment } from "../read.ts";
-import { type Environment, isWaiting, keyOf } from "../record.ts";
+import { type Environment, isWaiting, toKey } from "../record.ts";
 
 /** Returns the environment as it shall be, or the same object to write nothing. */
 type Decide = (environment: Environment, now: number, token: string) => Environment | Promise<Environment>;
@@ -54,7 +54,7 @@ export function refuseUnlessRestartable(ctx: UserContext, environment: Environme
 }
 
 async function requestReconciles(ctx: UserContext<"queue">, before: Environment, after: Environment): Promise<void> {
-  const key: Key = keyOf(after);
+  const key: Key = toKey(after);
   const pools = [before, after].filter(isWaiting).map(({ size }) => size.pool);
   const messages = [...new Set(isWaiting(before) && isWaiting(after) ? [] : pools)].map((pool) =>
     requestReconcile(ctx, poolKey(pool), { for: [keyText(key)] }),

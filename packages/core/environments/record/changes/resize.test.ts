@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { applyLate } from "#tests/faults/late-apply.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestStart } from "../../verbs/start.ts";
@@ -12,7 +12,7 @@ const small = { cpus: 1, memoryMb: 1024 };
 const large = { cpus: 2, memoryMb: 2048 };
 
 async function activeWorld(delays: object = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, resources: small });
   await world.deliver();
@@ -66,7 +66,7 @@ test("asked while it is being prepared, the run has it once it is active", async
 });
 
 test("asked while it is being made, it has them though it was made with those of before", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   applyLate(world.compute);
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, resources: small });
@@ -158,7 +158,7 @@ test("nobody gets more than the share of the machine that was granted", async ()
 
 /** One of 16 vCPUs on a shared machine, while it is being stopped. */
 async function stoppingWorld() {
-  const world = await memoryWorld({ nodes: nodesOf({ "cpu-shared": 1 }), delays: { removeMs: 5_000 } });
+  const world = await memoryWorld({ nodes: newNodes({ "cpu-shared": 1 }), delays: { removeMs: 5_000 } });
   const alice = world.as("alice");
   const size = (units: number) => ({ ...newEnvironment("one", { pool: "cpu-shared", gpus: 0 }).size, units });
   const policy = { ...reservation, time: "none", restarts: true } as const;

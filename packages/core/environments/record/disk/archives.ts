@@ -1,10 +1,10 @@
 import type { Context, UserContext } from "../../../context.ts";
 import type { Item, Key, Stored } from "../../../ports/table.ts";
 import { Problem } from "../../../problem.ts";
-import { archivesOf } from "../../../store/keys.ts";
+import { archivesPartition } from "../../../store/keys.ts";
 import { readable } from "../../../store/readable.ts";
-import { number, oneOf, text, uid } from "../../../store/shape.ts";
-import { parserOf } from "../../../store/unreadable.ts";
+import { literal, number, text, uid } from "../../../store/shape.ts";
+import { createParser } from "../../../store/unreadable.ts";
 
 /** The archive of a deleted environment; `sk` is the file name. */
 export interface StoredArchive extends Stored {
@@ -25,7 +25,7 @@ export async function listArchives(ctx: UserContext<"table">): Promise<StoredArc
   const found: StoredArchive[] = [];
   let after: string | undefined;
   do {
-    const query = { pk: archivesOf(ctx.actor.uid) };
+    const query = { pk: archivesPartition(ctx.actor.uid) };
     const page = await ctx.table.query(after === undefined ? query : { ...query, after });
     found.push(...readable(ctx, page.items, parseArchive));
     after = page.next;
@@ -44,7 +44,7 @@ export async function readArchive(
   ctx: UserContext<"table" | "blobs">,
   name: string,
 ): Promise<{ readonly bytes: Uint8Array } | { readonly url: string }> {
-  const archive = await findStored(ctx, { pk: archivesOf(ctx.actor.uid), sk: name });
+  const archive = await findStored(ctx, { pk: archivesPartition(ctx.actor.uid), sk: name });
   const kept = archive?.state === "completed" ? archive : undefined;
   if (kept && kept.bytes > MOST_ANSWERED_BYTES) {
     const url = await ctx.blobs.urlToGet(kept.blob, { contentType: "application/zip", fileName: kept.sk });
@@ -61,11 +61,11 @@ export async function findStored(ctx: Context<"table">, { pk, sk }: Key): Promis
   return item && parseArchive(item);
 }
 
-const parseArchive: (item: Item) => StoredArchive = parserOf("archive", {
+const parseArchive: (item: Item) => StoredArchive = createParser("archive", {
   uid,
   environment: text,
   blob: text,
-  state: oneOf("completed", "failed", "late"),
+  state: literal("completed", "failed", "late"),
   bytes: number,
   at: number,
 });

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { partOfWindow } from "./log-window.ts";
 
-const bytesOf = (text: string) => new TextEncoder().encode(text);
+const getBytes = (text: string) => new TextEncoder().encode(text);
 /** A window that goes on, of which at most so many bytes are read. */
 const options = (after: number, mostBytes = 10) => ({ after, mostBytes, isComplete: false });
 
 test("a part of a window holds whole characters, wherever it is cut", () => {
   const text = "aé€💥z";
-  const window = { start: 100, bytes: bytesOf(text) };
+  const window = { start: 100, bytes: getBytes(text) };
   for (let most = 4; most < 12; most++) {
     let [after, result] = [100, ""];
     while (after < 100 + window.bytes.length) {
@@ -22,10 +22,10 @@ test("a part of a window holds whole characters, wherever it is cut", () => {
 });
 
 test("a position before the window is its start, and one behind it is its end", () => {
-  const window = { start: 100, bytes: bytesOf("é!") };
+  const window = { start: 100, bytes: getBytes("é!") };
 
-  expect(partOfWindow(window, options(3))).toEqual({ start: 100, bytes: bytesOf("é!") });
-  expect(partOfWindow(window, options(999))).toEqual({ start: 103, bytes: bytesOf("") });
+  expect(partOfWindow(window, options(3))).toEqual({ start: 100, bytes: getBytes("é!") });
+  expect(partOfWindow(window, options(999))).toEqual({ start: 103, bytes: getBytes("") });
 });
 
 test.each([
@@ -33,10 +33,10 @@ test.each([
   ["€", 2],
   ["💥", 3],
 ])("the first bytes of %s are held back until the others are there, or nothing follows", (character, most) => {
-  const all = bytesOf(`a${character}`);
+  const all = getBytes(`a${character}`);
   for (let half = 1; half <= most; half++) {
     const window = { start: 7, bytes: all.subarray(0, 1 + half) };
-    expect(partOfWindow(window, options(7))).toEqual({ start: 7, bytes: bytesOf("a") });
+    expect(partOfWindow(window, options(7))).toEqual({ start: 7, bytes: getBytes("a") });
     expect(partOfWindow(window, { ...options(7), isComplete: true }).bytes).toEqual(window.bytes);
   }
   expect(partOfWindow({ start: 7, bytes: all }, options(7)).bytes).toEqual(all);
@@ -54,7 +54,7 @@ test.each([
 });
 
 test("the rest of a character is dropped where output before it is not kept", () => {
-  const window = { start: 50, bytes: bytesOf("💥!").subarray(1) };
+  const window = { start: 50, bytes: getBytes("💥!").subarray(1) };
 
-  expect(partOfWindow(window, options(9))).toEqual({ start: 53, bytes: bytesOf("!") });
+  expect(partOfWindow(window, options(9))).toEqual({ start: 53, bytes: getBytes("!") });
 });

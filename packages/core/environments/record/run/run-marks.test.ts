@@ -4,12 +4,12 @@ import { beyondBound } from "#tests/simulator/invariants/bounds.ts";
 import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { runMarksKey } from "../../../store/keys.ts";
-import { isAsObserved, markOf, writeRunMarks } from "./run-marks.ts";
+import { computeDigest, isAsObserved, writeRunMarks } from "./run-marks.ts";
 
 const SECOND = 1_000;
 
 /** Runs whose uids are spread like random ones; `state` is what the cluster shows of each. */
-function runsOf(count: number, state = "ready") {
+function listRuns(count: number, state = "ready") {
   return Array.from({ length: count }, (_, at) => ({
     uid: ((at * 2_654_435_761) % 2 ** 32).toString(16).padStart(8, "0") + at.toString(16).padStart(24, "0"),
     run: 1,
@@ -19,9 +19,9 @@ function runsOf(count: number, state = "ready") {
 }
 
 /** One in 40: each look of a test costs as much as one of a worker. */
-const sampleOf = (runs: Runs) => runs.filter((_, at) => at % 40 === 0);
+const getSample = (runs: Runs) => runs.filter((_, at) => at % 40 === 0);
 
-type Runs = ReturnType<typeof runsOf>;
+type Runs = ReturnType<typeof listRuns>;
 
 function nodeWith(runs: Runs): ComputeNode {
   const [name, uid, providerId] = ["node", "node-uid", null];
@@ -48,7 +48,7 @@ async function marksWorld() {
   const spared = async (runs: Runs) => {
     const answers = await Promise.all(
       runs.map(({ uid, run, mark }) => {
-        const ownMark = markOf(ctx, run, [{ uid: "node-uid", mark }]);
+        const ownMark = computeDigest(ctx, run, [{ uid: "node-uid", mark }]);
         return isAsObserved(ctx, { uid, run: { n: run, mark: ownMark } }, world.clock.now());
       }),
     );
@@ -59,7 +59,7 @@ async function marksWorld() {
 
 test("40,000 runs all have a mark that spares them a look, in items within their bound", async () => {
   const { table, write, spared } = await marksWorld();
-  const runs = runsOf(40_000);
+  const runs = listRuns(40_000);
 
   await write(runs);
 
@@ -69,19 +69,19 @@ test("40,000 runs all have a mark that spares them a look, in items within their
 
 test("a change of one of 40,000 runs is seen, and the others stay spared", async () => {
   const { clock, write, spared } = await marksWorld();
-  const [first, ...others] = runsOf(40_000);
+  const [first, ...others] = listRuns(40_000);
   if (!first) throw new Error("No run");
   await write([first, ...others]);
   clock.advance(60 * SECOND);
 
   await write([{ ...first, mark: "ended" }, ...others]);
 
-  expect([await spared([first]), await spared(sampleOf(others))]).toEqual([0, 1_000]);
+  expect([await spared([first]), await spared(getSample(others))]).toEqual([0, 1_000]);
 });
 
 test("a run that a later listing does not show is observed, with more and with fewer runs than before", async () => {
   const { clock, write, spared } = await marksWorld();
-  const [first, second, ...others] = runsOf(40_000);
+  const [first, second, ...others] = listRuns(40_000);
   if (!first || !second) throw new Error("No run");
   await write([first, second, ...others]);
   clock.advance(10 * SECOND);
@@ -96,35 +96,35 @@ test("a run that a later listing does not show is observed, with more and with f
 
 test("marks of few runs that many replaced, and of many that few replaced, are those of the latest listing", async () => {
   const { clock, write, spared } = await marksWorld();
-  const few = runsOf(100);
+  const few = listRuns(100);
   await write(few);
   clock.advance(10 * SECOND);
-  await write(runsOf(40_000, "probe"));
-  const afterMany = [await spared(few), await spared(runsOf(100, "probe"))];
+  await write(listRuns(40_000, "probe"));
+  const afterMany = [await spared(few), await spared(listRuns(100, "probe"))];
   clock.advance(10 * SECOND);
 
   await write(few);
 
   expect(afterMany).toEqual([0, 100]);
-  expect([await spared(few), await spared(runsOf(100, "probe"))]).toEqual([100, 0]);
+  expect([await spared(few), await spared(listRuns(100, "probe"))]).toEqual([100, 0]);
 });
 
 test("marks of 40,000 runs are believed for 75 s from the beginning of their listing", async () => {
   const { clock, write, spared } = await marksWorld();
-  const runs = runsOf(40_000);
+  const runs = listRuns(40_000);
   await write(runs, clock.now() - 15 * SECOND);
 
   clock.advance(60 * SECOND);
-  const inTime = await spared(sampleOf(runs));
+  const inTime = await spared(getSample(runs));
   clock.advance(1);
 
-  expect([inTime, await spared(sampleOf(runs))]).toEqual([1_000, 0]);
+  expect([inTime, await spared(getSample(runs))]).toEqual([1_000, 0]);
 });
 
 test("a worker of an older version finds no mark of 40,000 runs in the items that it knows, and observes", async () => {
   const { table, write } = await marksWorld();
 
-  await write(runsOf(40_000));
+  await write(listRuns(40_000));
 
   const knownItems = await table.getMany([..."0123456789abcdef"].map(runMarksKey));
   expect(knownItems.map(({ format, marks }) => [format, Object.keys(marks as object).length])).toEqual(
@@ -134,7 +134,7 @@ test("a worker of an older version finds no mark of 40,000 runs in the items tha
 
 test("a look finds the mark of each of 40,000 runs at every moment while a later listing is written", async () => {
   const { clock, table, write, spared } = await marksWorld();
-  const runs = runsOf(40_000);
+  const runs = listRuns(40_000);
   await write(runs);
   clock.advance(60 * SECOND);
   const found: number[] = [];
@@ -156,7 +156,7 @@ test("a look finds the mark of each of 40,000 runs at every moment while a later
 
 test("the mark of one of a thousand runs is found with one read", async () => {
   const { table, write, spared } = await marksWorld();
-  const runs = runsOf(1_000);
+  const runs = listRuns(1_000);
   await write(runs);
   const names: string[] = [];
   const { get } = table;

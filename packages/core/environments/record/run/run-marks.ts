@@ -33,7 +33,7 @@ const MOST_MARKS = 2_000;
  * Returns a text that changes whenever `observe` would show a change of the run, and differs from that of any other
  * run. Returns undefined if the compute marks one of its machines as observable only by `observe`.
  */
-export function markOf(
+export function computeDigest(
   { ids }: Context,
   run: number,
   machines: readonly Pick<BoundNode, "uid" | "mark">[],
@@ -65,7 +65,7 @@ export async function writeRunMarks(ctx: Context<"table">, listed: readonly Comp
     );
     await writeEach(
       ctx,
-      marked.map(([digit, some]) => itemOf(digit, isSplit(some) ? [] : some, at)),
+      marked.map(([digit, some]) => toItem(digit, isSplit(some) ? [] : some, at)),
     );
   } catch (error) {
     ctx.log.warn("marks of runs not kept", { error: String(error) });
@@ -90,11 +90,11 @@ function isSplit(runs: readonly MarkedRun[]): boolean {
 /** Returns the items by two digits; none if a single item holds all marks. */
 function splitItems(runs: readonly MarkedRun[], at: number): RunMarks[] {
   if (!isSplit(runs)) return [];
-  return [...Map.groupBy(runs, ([{ uid }]) => uid.slice(0, 2))].map(([twoDigits, some]) => itemOf(twoDigits, some, at));
+  return [...Map.groupBy(runs, ([{ uid }]) => uid.slice(0, 2))].map(([twoDigits, some]) => toItem(twoDigits, some, at));
 }
 
-function itemOf(digits: string, runs: readonly MarkedRun[], at: number): RunMarks {
-  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [nameOf(id), mark]));
+function toItem(digits: string, runs: readonly MarkedRun[], at: number): RunMarks {
+  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [formatName(id), mark]));
   return { ...runMarksKey(digits), writers: [], kind: "run-marks", format: FORMAT, at, marks };
 }
 
@@ -105,7 +105,7 @@ export async function isAsObserved(
   now: number,
 ): Promise<boolean> {
   if (mark === undefined) return false;
-  const name = nameOf({ uid, run });
+  const name = formatName({ uid, run });
   const first = await readMarks(ctx, uid.slice(0, 1));
   // The item by two digits may be left over from a larger listing, so it counts only if it is not older.
   if (!first) return false;
@@ -130,10 +130,10 @@ function seenIn(item: Item): Pick<RunMarks, "at" | "marks"> | undefined {
 /** Returns each run once, with the marks of all its listed machines. */
 function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][] {
   const parts = listed.flatMap((node) => (node.runs ?? []).map((part) => ({ ...part, node: node.uid })));
-  const runs = Map.groupBy(parts, nameOf);
+  const runs = Map.groupBy(parts, formatName);
   return [...runs.values()].flatMap((machines): [RunId, string][] => {
     const [first] = machines;
-    const mark = markOf(
+    const mark = computeDigest(
       ctx,
       first?.run ?? 0,
       machines.map((part) => ({ uid: part.node, mark: part.mark })),
@@ -143,6 +143,6 @@ function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][
 }
 
 /** Names a run by 64 random bits of its uid, which makes collisions negligible. */
-function nameOf({ uid, run }: RunId): string {
+function formatName({ uid, run }: RunId): string {
   return `${uid.slice(0, 16)}.${run}`;
 }

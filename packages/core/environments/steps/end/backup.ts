@@ -1,6 +1,13 @@
 import { withWork } from "../../../disks/backups/source.ts";
-import { type Disk, findDisk, NO_BACKUPS, seenBackups, tagsOf, withSnapshot } from "../../../disks/record.ts";
-import { CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../../../reconciler/snapshot-claim.ts";
+import { type Disk, findDisk, NO_BACKUPS, seenBackups, snapshotTags, withSnapshot } from "../../../disks/record.ts";
+import {
+  CLAIM_MS,
+  countTries,
+  findRefusal,
+  MOST_ATTEMPTS,
+  nextTry,
+  pauseMs,
+} from "../../../reconciler/snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { unlessUnreadable } from "../../../store/readable.ts";
 import { changeRecord } from "../../../store/write-record.ts";
@@ -8,7 +15,7 @@ import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { unreadableDisk } from "../../record/disk/disk-words.ts";
 import type { BackupClaim } from "../../record/end.ts";
 import { parseEnvironment } from "../../record/parse.ts";
-import { type Environment, keyOf } from "../../record/record.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 import { changed, tellingDisk, waitedFor } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
 import { detachVolumes } from "../lost-node.ts";
@@ -145,7 +152,7 @@ async function resolveClaim(
     return released(environment, use, now, "backed up its disk");
   }
   // A failed snapshot with this claim's tag: the worker has acted, so there is nothing to wait for.
-  if (left.some(({ tags }) => tags.attempt === tagOf(environment, claim))) return "failed";
+  if (left.some(({ tags }) => tags.attempt === formatTag(environment, claim))) return "failed";
   const { refused, until } = claim;
   if (now >= (refused === undefined ? until + ctx.volumes.listedWithinMs : until)) return "nothing";
   if (refused === undefined) return waitedFor(environment, now, "Waits for the backup of its disk");
@@ -166,7 +173,7 @@ async function claimSnapshot(
   claim: BackupClaim,
   now: number,
 ): Promise<Step<Environment>> {
-  const tags = { ...tagsOf(disk, disk.name), attempt: tagOf(environment, claim) };
+  const tags = { ...snapshotTags(disk, disk.name), attempt: formatTag(environment, claim) };
   await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);
   const claimed = { ...environment, end: { ...environment.end, backup: claim } };
   return {
@@ -175,7 +182,7 @@ async function claimSnapshot(
       try {
         await ctx.volumes.createSnapshot(volumeId, tags);
       } catch (error) {
-        const refused = refusalOf(error);
+        const refused = findRefusal(error);
         if (refused !== undefined) await noteRefusal(ctx, claimed, claim, refused);
         throw error;
       }
@@ -192,7 +199,7 @@ async function noteRefusal(
 ): Promise<void> {
   await changeRecord(ctx, {
     read: async () => {
-      const item = await ctx.table.get(keyOf(environment));
+      const item = await ctx.table.get(toKey(environment));
       return item && parseEnvironment(item);
     },
     decide(storedEnvironment) {
@@ -212,8 +219,8 @@ async function noteRefusal(
   });
 }
 
-function tagOf(environment: Environment, claim: BackupClaim): string {
-  return `${prefix(environment)}-${triedOf(claim)}`;
+function formatTag(environment: Environment, claim: BackupClaim): string {
+  return `${prefix(environment)}-${countTries(claim)}`;
 }
 
 /** Returns the common tag prefix of all tries at the end of this run. */

@@ -3,7 +3,7 @@ import type { ArchiveOwner } from "../../../ports/volumes.ts";
 import type { WorkerContext } from "../../../reconciler/worker.ts";
 import { keyText } from "../../../store/keys.ts";
 import { mayBeBegun } from "../../record/disk/archive-use.ts";
-import { type Environment, keyOf } from "../../record/record.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 
 /**
  * Ends an archive, which a suspended worker may have begun again. Returns the silent machine that holds the volume, if
@@ -12,11 +12,11 @@ import { type Environment, keyOf } from "../../record/record.ts";
 export async function endArchive(ctx: WorkerContext, environment: Environment): Promise<NodeRef | undefined> {
   const { archive } = environment.end;
   return archive && mayBeBegun(archive)
-    ? await ctx.volumes.endArchive(archive.blob, archiveOwnerOf(environment))
+    ? await ctx.volumes.endArchive(archive.blob, toArchiveOwner(environment))
     : undefined;
 }
 
 /** Returns the owner under which the archive can be found again. */
-export function archiveOwnerOf(environment: Environment): ArchiveOwner {
-  return { uid: environment.uid, key: keyText(keyOf(environment)) };
+export function toArchiveOwner(environment: Environment): ArchiveOwner {
+  return { uid: environment.uid, key: keyText(toKey(environment)) };
 }

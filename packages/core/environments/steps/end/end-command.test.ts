@@ -4,7 +4,7 @@ import {
   type MemoryWorld,
   memoryWorld,
   newEnvironment,
-  nodesOf,
+  newNodes,
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import type { Compute } from "../../../ports/compute.ts";
@@ -12,7 +12,7 @@ import type { ReconcileRequest } from "../../../ports/queue.ts";
 import type { Key } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
-import { keyOf } from "../../record/record.ts";
+import { toKey } from "../../record/record.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { readKeptLog } from "../../verbs/read-log.ts";
 import { requestCancel } from "../../verbs/requests.ts";
@@ -33,7 +33,7 @@ async function started(
   { ignoresTerm = false, hasCommand = true }: { ignoresTerm?: boolean; hasCommand?: boolean } = {},
   options: WorldOptions = {},
 ): Promise<Started> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const job = newEnvironment("one", hasCommand ? { command: "train" } : {});
   const { uid } = await createEnvironment(world.as("alice"), job);
   world.compute.program(uid, { kind: "lives" }, { ignoresTerm, log: "epoch 1\n", lastWords: "saved\n" });
@@ -63,10 +63,10 @@ async function reconcileAgain(world: MemoryWorld): Promise<void> {
 }
 
 async function reconcileNow(world: MemoryWorld): Promise<ReconcileRequest> {
-  return { look: keyText(keyOf(await world.read("alice", "one"))), hint: true };
+  return { look: keyText(toKey(await world.read("alice", "one"))), hint: true };
 }
 
-const phaseOf = async (world: MemoryWorld) => (await world.read("alice", "one")).phase;
+const getPhase = async (world: MemoryWorld) => (await world.read("alice", "one")).phase;
 
 describe("the log of a command that is ended", () => {
   test("has what the command printed after SIGTERM, cancelled", async () => {
@@ -77,7 +77,7 @@ describe("the log of a command that is ended", () => {
 
     expect(await shown()).toBe("epoch 1\nsaved\n");
     expect(calls).toEqual(["terminate", "readLog", "remove"]);
-    expect(await phaseOf(world)).toBe("cancelled");
+    expect(await getPhase(world)).toBe("cancelled");
   });
 
   test("has what the command printed after SIGTERM, expired", async () => {
@@ -86,7 +86,7 @@ describe("the log of a command that is ended", () => {
     await world.advance(HOUR + 60 * SECOND);
 
     expect(await shown()).toBe("epoch 1\nsaved\n");
-    expect(await phaseOf(world)).toBe("expired");
+    expect(await getPhase(world)).toBe("expired");
   });
 
   test("has what the command printed after SIGTERM where nothing is signalled", async () => {
@@ -108,7 +108,7 @@ describe("the log of a command that is ended", () => {
 
     expect(await shown()).toBe("epoch 1\nsaved\n");
     expect(calls.filter((call) => call !== "terminate")).toEqual(["readLog", "remove"]);
-    expect(await phaseOf(world)).toBe("cancelled");
+    expect(await getPhase(world)).toBe("cancelled");
   });
 
   test("is kept without the last words of a command that cannot be asked to end", async () => {
@@ -123,7 +123,7 @@ describe("the log of a command that is ended", () => {
     expect(await shown()).toBe("epoch 1\n");
     expect(log.lines.map(({ event }) => event)).toContain("command not asked to end");
     await world.advance(60 * SECOND);
-    expect(await phaseOf(world)).toBe("cancelled");
+    expect(await getPhase(world)).toBe("cancelled");
   });
 
   test("is kept at once where only the removal ends a run", async () => {
@@ -163,7 +163,7 @@ describe("a command", () => {
     await world.advance(60 * SECOND);
 
     expect(calls).toEqual(["readLog", "remove"]);
-    expect(await phaseOf(world)).toBe("failed");
+    expect(await getPhase(world)).toBe("failed");
   });
 
   test("is not waited for on a machine that does not answer", async () => {

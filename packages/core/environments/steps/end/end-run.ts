@@ -20,7 +20,7 @@ export function endByLimit(environment: Environment, outcome: Outcome, now: numb
 }
 
 /** Returns the outcome for the exit code of a command. */
-export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
+export function outcomeForExitCode(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
   return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}`, exitCode };
 }
 
@@ -29,7 +29,7 @@ export function endItself(environment: Environment, observed: Observation, now: 
   const { policy } = environment;
   const { exitCode, reason, started } = observed;
   if (exitCode !== null) {
-    const { phase, reason: words } = endOf(exitCode);
+    const { phase, reason: words } = outcomeForExitCode(exitCode);
     if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "", exitCode);
     return stopping(decideEnd(environment, { phase, reason: words, at: now, exitCode }), now);
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
 
@@ -37,7 +37,7 @@ test.each([[{ signals: false } as const], [{}]])(
 /** What each look did from the cancellation to the final word, and how long that took. */
 async function end(delays: { readonly removeMs: number }, options: WorldOptions = {}) {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, log, ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays, log, ...options });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
   log.lines.length = 0;

@@ -1,4 +1,4 @@
-import { ledgerItemsOf, readLedgerItems } from "../../../pools/ledger/ledger.ts";
+import { listLedgerItems, readLedgerItems } from "../../../pools/ledger/ledger.ts";
 import type { LedgerItem } from "../../../pools/ledger/record.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
@@ -20,7 +20,7 @@ import { releaseUnused } from "../start/disk.ts";
 import { detachOwn } from "../start/own-volumes.ts";
 import { backUp } from "./backup.ts";
 import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
-import { endOf } from "./end-run.ts";
+import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
@@ -147,7 +147,7 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
     end: { outcome },
   } = environment;
   if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
-  return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
+  return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
 }
 
 /** Reports whether to force the removal. Machines that are not lost first have their grace period. */
@@ -210,14 +210,14 @@ export async function checkAfterEnd(
 
 /** Reports whether a ledger item still lists it. */
 async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
-  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  const { records, unreadable } = await readLedgerItems(ctx, listLedgerItems(ctx, environment));
   const [first] = unreadable;
   if (first !== undefined) throw new Error(`The ledger item ${first} cannot be read`);
   return namesIt(records, environment);
 }
 
 async function mayBeNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
-  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  const { records, unreadable } = await readLedgerItems(ctx, listLedgerItems(ctx, environment));
   return unreadable.size > 0 || namesIt(records, environment);
 }
 

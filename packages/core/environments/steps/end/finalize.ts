@@ -4,7 +4,7 @@ import { closeActions } from "../../record/changes/actions.ts";
 import { endExtensions } from "../../record/changes/extensions.ts";
 import { isCleared } from "../../record/cleared.ts";
 import type { Outcome } from "../../record/end.ts";
-import { type Environment, keyOf } from "../../record/record.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
@@ -74,7 +74,7 @@ export async function withoutSecrets(ctx: WorkerContext, environment: Environmen
     goal: { desired },
   } = environment;
   if (!policy.forgetsSpec || spec === null || desired === "active") return environment;
-  await forgetSpec(ctx, keyOf(environment), spec);
+  await forgetSpec(ctx, toKey(environment), spec);
   return { ...environment, spec: null };
 }
 

@@ -1,7 +1,7 @@
 import type { Archive } from "../../../ports/volumes.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
-import { archivesOf } from "../../../store/keys.ts";
+import { archivesPartition } from "../../../store/keys.ts";
 import { unlessUnreadable } from "../../../store/readable.ts";
 import { changeRecord, writeRecord } from "../../../store/write-record.ts";
 import { findStored, type StoredArchive } from "../../record/disk/archives.ts";
@@ -10,7 +10,7 @@ import type { Environment } from "../../record/record.ts";
 import { changed, waited } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
 import { areAttached, detachOwn } from "../start/own-volumes.ts";
-import { archiveOwnerOf, endArchive } from "./end-archive.ts";
+import { endArchive, toArchiveOwner } from "./end-archive.ts";
 
 /** A late backup does not delay a deletion (docs/apis/session-manager.md#effects-and-times). */
 const LONGEST_MS = 60_000;
@@ -73,7 +73,7 @@ async function begin(
   blob: string,
 ): Promise<Archive | undefined> {
   try {
-    await ctx.volumes.startArchive(volume, blob, archiveOwnerOf(environment));
+    await ctx.volumes.startArchive(volume, blob, toArchiveOwner(environment));
     return await ctx.volumes.findArchive(blob);
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
@@ -90,7 +90,7 @@ async function record(
   fields: Pick<StoredArchive, "state" | "bytes" | "at">,
 ): Promise<void> {
   const item: StoredArchive = {
-    pk: archivesOf(owner),
+    pk: archivesPartition(owner),
     sk: file,
     writers: [],
     kind: "archive",

@@ -3,7 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/mem
 import type { UserContext } from "../../../context.ts";
 import type { Item } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
-import { endedKey, endedOf, environmentKey } from "../../../store/keys.ts";
+import { endedKey, endedPartition, environmentKey } from "../../../store/keys.ts";
 import { findEnvironment, listEnvironments, MOST_KEPT } from "../../record/read.ts";
 import { type Environment, isEnded } from "../../record/record.ts";
 import { createEnvironment } from "../../verbs/create.ts";
@@ -14,7 +14,7 @@ const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
 
 /** Ids that say nothing about time: the first made is neither the first nor the last by name. */
-const idOf = (n: number) => `job-${(n * 7_919) % 10_007}`;
+const formatId = (n: number) => `job-${(n * 7_919) % 10_007}`;
 
 /** So many reservations, cancelled one second after the other, of which each has had its looks after the end. */
 async function endedWorld(
@@ -23,9 +23,9 @@ async function endedWorld(
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   for (let n = 0; n < count; n++) {
-    await createEnvironment(alice, newEnvironment(idOf(n)));
-    await requestCancel(alice, idOf(n));
-    await reconcile(world.ctx, { look: recordKeyFor(alice, idOf(n)) });
+    await createEnvironment(alice, newEnvironment(formatId(n)));
+    await requestCancel(alice, formatId(n));
+    await reconcile(world.ctx, { look: recordKeyFor(alice, formatId(n)) });
     world.clock.advance(SECOND);
   }
   await world.advance(20 * 60 * SECOND);
@@ -47,11 +47,11 @@ test("of 1,100 ended environments the newest 1,000 are kept, and of those that g
 
   const heads = headsIn(world).filter(isEnded);
 
-  const newest = Array.from({ length: 1_000 }, (_, n) => idOf(n + 100)).toSorted();
+  const newest = Array.from({ length: 1_000 }, (_, n) => formatId(n + 100)).toSorted();
   expect(heads.map(({ id }) => id).toSorted()).toEqual(newest);
   expect((await listEnvironments(alice)).shown.map(({ id }) => id).toSorted()).toEqual(["lives", ...newest].toSorted());
-  expect(await findEnvironment(alice, idOf(0))).toBeUndefined();
-  const listed = world.table.all().filter(({ pk }) => pk === endedOf(alice.actor.uid, "gpu-dev"));
+  expect(await findEnvironment(alice, formatId(0))).toBeUndefined();
+  const listed = world.table.all().filter(({ pk }) => pk === endedPartition(alice.actor.uid, "gpu-dev"));
   expect(listed).toHaveLength(1_000);
   const left = world.table.all().filter(({ kind }) => kind === "spec" || kind === "access");
   expect(left).toHaveLength(1);
@@ -59,7 +59,7 @@ test("of 1,100 ended environments the newest 1,000 are kept, and of those that g
 
 test("one that cannot be read, or has looks ahead, is not removed, however many ended after it", async () => {
   const { world, alice } = await endedWorld(4);
-  const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", idOf(n))));
+  const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", formatId(n))));
   await world.table.put({ ...unreadable, phase: "of a later version" } as Item);
   await world.table.put({ ...early, end: { ...early?.end, cleanLooks: 1 } } as Item);
   for (let n = 0; n < MOST_KEPT; n++) {
@@ -76,7 +76,7 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
 
 test("a life that goes takes no later one with it that has its id, though that is over too", async () => {
   const { world, alice } = await endedWorld(2);
-  const [reused, newest] = await Promise.all([0, 1].map((n) => world.read("alice", idOf(n))));
+  const [reused, newest] = await Promise.all([0, 1].map((n) => world.read("alice", formatId(n))));
   const former = { ...endedKey(alice.actor.uid, "gpu-dev", 1, "former"), head: reused?.sk, uid: "former" };
   await world.table.put({ ...former, writers: [], kind: "ended" } as Item);
   for (let n = 0; n < MOST_KEPT - 2; n++) {
@@ -92,7 +92,7 @@ test("a life that goes takes no later one with it that has its id, though that i
 
 test("an ended environment is shown for 90 days", async () => {
   const { world, alice } = await endedWorld(1);
-  const ended = await world.read("alice", idOf(0));
+  const ended = await world.read("alice", formatId(0));
 
   world.clock.advance(90 * DAY - (world.clock.now() - Number(ended.end.at)) - SECOND);
   const { shown: before } = await listEnvironments(alice);
@@ -100,5 +100,5 @@ test("an ended environment is shown for 90 days", async () => {
 
   expect(before).toHaveLength(1);
   expect((await listEnvironments(alice)).shown).toEqual([]);
-  expect(await findEnvironment(alice, idOf(0))).toBeUndefined();
+  expect(await findEnvironment(alice, formatId(0))).toBeUndefined();
 });

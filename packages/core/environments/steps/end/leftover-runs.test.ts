@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { reservation } from "../../record/policy.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 
 it("keeps nothing of a new run waiting where what is left of an earlier one cannot be removed", async () => {
   const log = recordingLog();
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false, log });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false, log });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
   await world.advance(MINUTE);

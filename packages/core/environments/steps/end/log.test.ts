@@ -4,7 +4,7 @@ import type { Compute } from "../../../ports/compute.ts";
 import type { Item } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
-import { keyOf } from "../../record/record.ts";
+import { toKey } from "../../record/record.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { followLog, readKeptLog, readLog } from "../../verbs/read-log.ts";
 import { requestCancel } from "../../verbs/requests.ts";
@@ -32,14 +32,14 @@ async function justEnded() {
   await world.advance(6 * SECOND);
   print("last\n");
   world.clock.advance(2 * SECOND);
-  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+  await reconcile(world.ctx, { look: keyText(toKey(await world.read("alice", "one"))), hint: true });
   return { world, shown };
 }
 
 /** One look at what became due long ago. */
 async function reconcileLater(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
-  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))) });
+  await reconcile(world.ctx, { look: keyText(toKey(await world.read("alice", "one"))) });
 }
 
 describe("the log of a command", () => {
@@ -284,7 +284,7 @@ describe("a log that cannot be copied", () => {
       },
     };
     world.clock.advance(5 * 60 * SECOND);
-    const message = { look: keyText(keyOf(await world.read("alice", "one"))) };
+    const message = { look: keyText(toKey(await world.read("alice", "one"))) };
     const late = reconcile({ ...world.ctx, blobs: slow }, message);
     await new Promise((resolve) => setImmediate(resolve));
     expect(wakers).toHaveLength(1);
@@ -313,7 +313,7 @@ describe("a log that cannot be copied", () => {
         const hasTombstones = await remove(uid, run, options);
         if (isOther) return hasTombstones;
         isOther = true;
-        await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+        await reconcile(world.ctx, { look: keyText(toKey(await world.read("alice", "one"))), hint: true });
         return hasTombstones;
       },
     };

@@ -50,7 +50,7 @@ async function copyLog(
     const start = base + printedFrom;
     const isSame = log.blob !== null && start + bytes.length === endOfLog(log);
     if (bytes.length === 0 || isSame) return { ...environment, log: { ...log, at: now, failed: false } };
-    const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${start + bytes.length}`;
+    const blob = `${getCopies(environment)}/${ctx.ids.uid().slice(0, 12)}-${start + bytes.length}`;
     await ctx.blobs.put(blob, bytes);
     const kept = {
       blob,
@@ -78,13 +78,13 @@ function knownEnd(environment: Environment): LogEnd | undefined {
   return { position: endOfLog(log) - baseOfRun(environment), mark: log.mark };
 }
 
-function copiesOf({ uid }: Environment): string {
+function getCopies({ uid }: Environment): string {
   return `logs/${uid}`;
 }
 
 /** Removes all copies, including those of lost writes, which no record names. */
 export async function removeCopies(ctx: Context<"blobs">, environment: Environment): Promise<void> {
-  if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));
+  if (environment.hasCommand) await ctx.blobs.removeUnder(getCopies(environment));
 }
 
 const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };

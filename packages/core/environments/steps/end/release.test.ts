@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
@@ -165,7 +165,7 @@ describe("units and disk of what was begun", () => {
   });
 
   test.each([1, 2])("get a tombstone for each of %i machines, once", async (machines) => {
-    const nodes = nodesOf({ h100: machines });
+    const nodes = newNodes({ h100: machines });
     const { world } = await submitted({ gpus: 8 * machines }, { nodes, delays: { removeMs: 3000 } });
     const removals: unknown[] = [];
     const { remove } = world.compute;
@@ -382,7 +382,7 @@ function recordApply(world: World) {
 
 /** One machine, and a job of alice's that waits for all of it. */
 async function submitted(job: Parameters<typeof newEnvironment>[1] = {}, options: WorldOptions = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", job));
   return { world, uid };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
 
@@ -32,7 +32,7 @@ const IMAGE_MS = 10_000;
 
 /** A cluster that holds the command of several machines back, and a job that is given two. */
 async function twoMachines() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), delays: { imageMs: IMAGE_MS }, gates: true });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), delays: { imageMs: IMAGE_MS }, gates: true });
   await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
   return world;
 }

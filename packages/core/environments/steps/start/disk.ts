@@ -1,6 +1,6 @@
 import type { Context } from "../../../context.ts";
 import { type Absence, isLate } from "../../../disks/absence.ts";
-import { lossOf, originOf, seekSource, withWork } from "../../../disks/backups/source.ts";
+import { findLoss, findOrigin, seekSource, withWork } from "../../../disks/backups/source.ts";
 import { acquire } from "../../../disks/names/acquire.ts";
 import { handOver } from "../../../disks/names/lease.ts";
 import {
@@ -28,7 +28,7 @@ import { sameData } from "../../../store/same-data.ts";
 import { type Writing, writeRecord } from "../../../store/write-record.ts";
 import { utcText } from "../../../text/utc.ts";
 import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-words.ts";
-import { type Environment, keyOf } from "../../record/record.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 
 /** Limit of kept volume ids, reached only if the volume service loses one volume after another. */
 const MOST_SUPERSEDED = 10;
@@ -52,7 +52,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   // The disk's holder is unknown. In line, the environment would be granted capacity that it cannot use.
   if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
   if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
-  const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
+  const holder = { uid: environment.uid, key: keyText(toKey(environment)), id: environment.id };
   const lease = await acquire(ctx, disk, holder);
   if (lease === "changed") throw new Conflict(`disk ${uid}`);
   if (lease.kind === "gone") return { kind: "lost", reason: `Disk '${name}' is marked for deletion` };
@@ -99,7 +99,7 @@ export async function openDisk(
   const waits = whyItWaits(disk, backup, missed);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
   // The source is another disk's backup. After the first run, later volumes are made from the disk's own backups.
-  const source = originOf(disk);
+  const source = findOrigin(disk);
   if (disk.volume && !backup && !source) return loseDisk(ctx, disk, use.name, now);
   if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
@@ -177,7 +177,7 @@ async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: numbe
 }
 
 function lossText(disk: Disk, now: number): string {
-  const loss = lossOf(disk, now);
+  const loss = findLoss(disk, now);
   if (loss.kind === "origin") return "the snapshot that it was to be made of is gone; delete or rename it";
   if (loss.kind === "volume") return "its volume is gone and there is no backup; delete or rename it";
   return `its volume is gone; restore its snapshot under another name until ${utcText(loss.until)}`;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { Run } from "../../../ports/compute.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
@@ -8,7 +8,7 @@ const MINUTE = 60_000;
 const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data", sizeGb: 10 } };
 
 test("a run that a sleeper makes again after its capacity was given back is removed before its disk is backed up", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), leavesTombstones: false });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), leavesTombstones: false });
   const { apply } = world.compute;
   let givenRun: Run | undefined;
   world.compute.apply = async (run) => {
@@ -40,7 +40,7 @@ test("a run that a sleeper makes again after its capacity was given back is remo
 });
 
 test("a lost machine keeps no disk whose run is seen over, with its Job there and its pods gone", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
   await createEnvironment(world.as("alice"), withDisk);
   await world.advance(2 * MINUTE);
   const [machine] = (await world.read("alice", "one")).run.machines;

@@ -11,7 +11,7 @@ import { hasOpenAction } from "../../record/changes/actions.ts";
 import { nextExtensionAt, noteRefusedExtensions, showExtensions } from "../../record/changes/extensions.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { kindOfError } from "../../record/kind-of-error.ts";
-import { type Environment, keyOf } from "../../record/record.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 import { decryptSpec, type OpenSpec } from "../../record/spec.ts";
 import { changed, waitedForStart } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
@@ -30,13 +30,13 @@ const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
 
 /** Makes the run of an environment whose volumes exist. Idempotent. */
 export async function makeRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
-  const key = keyOf(environment);
+  const key = toKey(environment);
   const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
   if (!item) return endRun(environment, now, "Its specification is missing");
   const spec = await unlessWronglySealed(() => decryptSpec(ctx.sealer, item));
   if (!spec) return endRun(environment, now, WRONG_SEAL);
   const { image, command, env } = spec;
-  const volume = environment.disk ? await volumeOf(ctx, environment, environment.disk) : undefined;
+  const volume = environment.disk ? await findVolume(ctx, environment, environment.disk) : undefined;
   if (environment.disk && !volume) return endRun(environment, now, `Disk '${environment.disk.name}' has no volume`);
   const refusal = await applyRun(ctx, {
     uid: environment.uid,
@@ -80,7 +80,7 @@ function ownMounts({ volumes }: Environment): Mount[] {
 }
 
 /** Returns the volume if the environment holds the disk. */
-async function volumeOf(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
+async function findVolume(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
   const disk = await findDisk(ctx, environment.owner, use.uid);
   return disk?.heldBy?.uid === environment.uid ? (disk.volume ?? undefined) : undefined;
 }

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
-import { keyOf } from "../../record/record.ts";
+import { toKey } from "../../record/record.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestExtension } from "../../verbs/requests.ts";
 
@@ -53,7 +53,7 @@ test.each([
     await world.advance(10_000);
     const before = await world.read("alice", "one");
     await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
-    await reconcile(world.ctx, { look: keyText(keyOf(before)), hint: true });
+    await reconcile(world.ctx, { look: keyText(toKey(before)), hint: true });
     const going = await world.read("alice", "one");
 
     await world.advance(8_000);
@@ -67,7 +67,7 @@ test.each([
 test("a run that was seen being deleted is not lost while the list of runs shows it", async () => {
   const { world, uid } = await running({ removeMs: HOUR });
   await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
-  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+  await reconcile(world.ctx, { look: keyText(toKey(await world.read("alice", "one"))), hint: true });
   const { observe } = world.compute;
   Object.assign(world.compute, { observe: async () => undefined });
   await world.advance(2 * MINUTE);
@@ -78,7 +78,7 @@ test("a run that was seen being deleted is not lost while the list of runs shows
 
 test("a miss counts from when it was answered: one that a slow worker waited for is not two", async () => {
   const { world } = await running();
-  const key = keyText(keyOf(await world.read("alice", "one")));
+  const key = keyText(toKey(await world.read("alice", "one")));
   let waitsMs = 19_000;
   const observe = async () => {
     world.clock.advance(waitsMs);
@@ -101,7 +101,7 @@ test("a signal within the 27 s after a miss decides nothing, though the list of 
   const { observe, listRuns } = world.compute;
   Object.assign(world.compute, { observe: async () => undefined, listRuns: async () => [] });
   await untilMissed(world);
-  const key = keyText(keyOf(await world.read("alice", "one")));
+  const key = keyText(toKey(await world.read("alice", "one")));
 
   for (let n = 0; n < 4; n++) {
     world.clock.advance(2_000);
@@ -222,7 +222,7 @@ async function running({
   readonly removeMs?: number;
   readonly exitsAfterMs?: number;
 } = {}) {
-  const nodes = nodesOf({ h100: 1 });
+  const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, delays: { imageMs, removeMs } });
   // Where a listing shows no runs, each look asks for its own.
   world.compute.listNodes = async () => nodes;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { type Policy, reservation } from "../../record/policy.ts";
 import type { Environment } from "../../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../../verbs/create.ts";
@@ -26,7 +26,7 @@ async function halfMade(options: Parameters<typeof memoryWorld>[0] = {}): Promis
   world: MemoryWorld;
   allowAll: () => void;
 }> {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const { createVolume } = world.volumes;
   const refusing: typeof createVolume = (wanted) =>
     wanted.token.includes("-home-") ? Promise.reject(new Error("limit exceeded")) : createVolume(wanted);
@@ -105,7 +105,7 @@ test("volumes that were removed long after they were made are not looked for aga
 });
 
 test("one that is started again in another zone has its volumes made there, under other tokens", async () => {
-  const nodes = nodesOf({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
+  const nodes = newNodes({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
   const { world, allowAll } = await halfMade({ nodes });
   await requestStop(world.as("alice"), "one");
   allowAll();

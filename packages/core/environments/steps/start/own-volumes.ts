@@ -120,7 +120,7 @@ export async function removeVolumes(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const { end, uid } = environment;
-  if (idsOf(environment).length === 0) return undefined;
+  if (listIds(environment).length === 0) return undefined;
   const held = await detachOwn(ctx, environment, now);
   if (held) return held;
   const tried = await Promise.all(environment.volumes.map((ownVolume) => removeOwn(ctx, ownVolume)));
@@ -153,7 +153,7 @@ export async function detachOwn(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment> | undefined> {
-  const ids = idsOf(environment);
+  const ids = listIds(environment);
   if (!(await areAttached(ctx, ids))) return undefined;
   // A suspended worker may have made a run again that uses them; no other step searches for it.
   await removeLeftoverRuns(ctx, environment, "all");
@@ -168,7 +168,7 @@ export async function detachOwn(
   return { ...step, record: { ...step.record, end: { ...end, archive: { ...end.archive, silent }, waitsFor } } };
 }
 
-function idsOf({ volumes }: Environment): string[] {
+function listIds({ volumes }: Environment): string[] {
   return volumes.flatMap(({ volume }) => volume?.id ?? []);
 }
 

@@ -8,7 +8,7 @@ import { addEntry } from "../../record/timeline.ts";
 import { enter } from "../../record/transitions.ts";
 import { readyLimit } from "../deadlines.ts";
 import { endByLimit, endItself, isNet, stopping } from "../end/end-run.ts";
-import { machinesOf, stepLostMachine } from "../lost-node.ts";
+import { listMachines, stepLostMachine } from "../lost-node.ts";
 import { observeRun } from "../observe-run.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { giveAccess, openJupyterPort } from "./first-access.ts";
@@ -111,7 +111,7 @@ function activated(environment: Environment, observed: Observation, now: number)
       startedAt: now,
       address: observed.address,
       isolation: observed.isolation,
-      machines: machinesOf(observed),
+      machines: listMachines(observed),
       ports: observed.ports,
       limits: observed.limits,
     },
@@ -180,7 +180,7 @@ function saysTheSame(left: string | null, right: string | null): boolean {
 /** Records the machines of a run whose grant named none. From now on, its units count there. */
 function onItsMachines(environment: Environment, observed: Observation): Environment {
   if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
-  return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };
+  return { ...environment, run: { ...environment.run, machines: listMachines(observed) } };
 }
 
 function isUnpinned({ run: { grant } }: Environment): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { pauseAdmission } from "../../../pools/admission/admission.ts";
 import { refreshCapacity } from "../../../pools/capacity/capacity.ts";
 import type { Stored } from "../../../ports/table.ts";
@@ -12,7 +12,7 @@ const HOUR = 60 * MINUTE;
 
 /** Alice has the one machine for days; Bob is the first in line. */
 async function firstInLine() {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxQueueHours: 1 } });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));
   await world.advance(MINUTE);
   await createEnvironment(world.as("bob"), newEnvironment("next"));
@@ -64,7 +64,7 @@ test("whoever is given a machine while a slow worker ends their wait keeps their
     return item;
   };
   async function machineComes(): Promise<void> {
-    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
     await refreshCapacity(world.ctx);
     await world.advance(MINUTE);
   }

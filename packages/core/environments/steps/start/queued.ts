@@ -4,7 +4,7 @@ import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { patienceMs } from "../../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
-import { isLedgerOf, keyText } from "../../../store/keys.ts";
+import { isLedgerItem, keyText } from "../../../store/keys.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { nextExtensionAt, showExtensions } from "../../record/changes/extensions.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
@@ -15,7 +15,7 @@ import { noRun } from "../../record/run/run-state.ts";
 import { changed, requeueAt, tellingDisk, tellingPool } from "../../record/step-result.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 import { endRun, stopping } from "../end/end-run.ts";
-import { machinesOf } from "../lost-node.ts";
+import { listMachines } from "../lost-node.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 
@@ -89,7 +89,7 @@ async function findGrant(
   named: readonly string[],
   now: number,
 ): Promise<Offer | undefined> {
-  const inPool = named.filter((item) => isLedgerOf(size.pool, item));
+  const inPool = named.filter((item) => isLedgerItem(size.pool, item));
   const isDue = (dueAt ?? now) <= now;
   const ledgers = inPool.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : inPool;
   if (ledgers.length === 0) return undefined;
@@ -101,7 +101,7 @@ async function findGrant(
   // An unpinned grant moves to its machines once all of them are known.
   const nodes = pinned.length === granted.length ? pinned : [];
   const zone = granted[0]?.kind === "node" ? granted[0].zone : zoneOfNewMachine(ctx, size.pool);
-  return { grant, machines: machinesOf({ nodes }), zone };
+  return { grant, machines: listMachines({ nodes }), zone };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { RunNotTaken } from "../../../problem.ts";
 import { createEnvironment } from "../../verbs/create.ts";
@@ -18,7 +18,7 @@ async function submitted(world: MemoryWorld, id: string, gpus = 8): Promise<stri
 
 describe("a run for which the cluster makes no pod now", () => {
   test("is waited for through an evening, says why, and starts once the refusal is over", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     await world.advance(5 * HOUR);
     const waiting = await world.read("alice", "one");
@@ -35,7 +35,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("sets no machine aside: another job starts there at once", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await submitted(world, "one");
     await world.advance(90_000);
     const waiting = await world.read("alice", "one");
@@ -48,7 +48,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("pauses for longer each time, at most ten minutes, and holds nothing meanwhile", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     const applied: number[] = [];
     const { apply } = world.compute;
@@ -70,7 +70,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("is cancelled at once while it pauses", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await submitted(world, "one");
     await world.advance(90_000);
 
@@ -81,7 +81,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("leaves the queue at its limit, and says what it waited for", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxQueueHours: 1 } });
     await submitted(world, "one");
     await createEnvironment(world.as("bob"), newEnvironment("other", { hours: 10 }));
 
@@ -91,7 +91,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("on two machines goes back whole, though one of them has its pod", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
     const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
     world.compute.program(uid, { ...refusing, first: 1 });
 
@@ -106,7 +106,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 
   test("is looked at no more for that once it was bound while it went back", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     await world.advance(30_000);
     world.compute.program(uid, { kind: "lives" });
@@ -118,7 +118,7 @@ describe("a run for which the cluster makes no pod now", () => {
 });
 
 test("a run whose objects the cluster does not take goes back to the queue, and is tried again for hours", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { apply } = world.compute;
   world.compute.apply = () => Promise.reject(new RunNotTaken("the quota jobs of the cluster is used up"));
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -135,7 +135,7 @@ test("a run whose objects the cluster does not take goes back to the queue, and 
 });
 
 test("a run that nothing binds for another reason fails after three tries, as before", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/3 nodes are available" });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
@@ -7,7 +7,7 @@ const MINUTE = 60_000;
 
 /** Alice's job as it is after nothing bound it to the one machine, with which this happened as its run was made. */
 async function withdrawnFrom(happens: (world: Awaited<ReturnType<typeof memoryWorld>>, node: ComputeNode) => unknown) {
-  const [node] = nodesOf({ h100: 1 });
+  const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   const world = await memoryWorld({ nodes: [node] });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { restoreDisk } from "../../../disks/backups/from-snapshot.ts";
 import { getDisk } from "../../../disks/view.ts";
 import { createEnvironment } from "../../verbs/create.ts";
@@ -27,7 +27,7 @@ it("makes no backup of a disk whose only machine was never bound", async () => {
 });
 
 it("calls a disk lost that a part of a withdrawn run may have written to, and makes none of its snapshot in its place", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
   await world.advance(2_000);
@@ -56,7 +56,7 @@ it("calls a disk lost that a part of a withdrawn run may have written to, and ma
 
 /** A job with a disk whose grant was given back, of several machines after its command began on the first. */
 async function withdrawn(gpus: number) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: gpus / 8 }) });
+  const world = await memoryWorld({ nodes: newNodes({ h100: gpus / 8 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus, disk: "data" }));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available", first: 1 });
   await world.advance(30_000);
