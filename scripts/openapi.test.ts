@@ -10,13 +10,13 @@ const document = readDocument(openApiDocument(catalog));
 const operations = listOperations(document);
 const findFault = createValidator(document);
 
-interface Place {
+interface SchemaLocation {
   readonly at: string;
   readonly schema: JsonSchema;
 }
 
 /** Every schema of the document, whole ones and parts, with the place where it stands. */
-const schemas: readonly Place[] = [
+const schemas: readonly SchemaLocation[] = [
   ...Object.entries(document.components.schemas).flatMap(([name, schema]) => within(name, schema)),
   ...operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
     ...parameters.flatMap(({ name, schema }) => within(`${route} ${name}`, schema)),
@@ -39,7 +39,7 @@ const examples = operations.flatMap(({ route, parameters = [], requestBody, resp
   ),
 ]);
 
-function within(at: string, schema: JsonSchema): Place[] {
+function within(at: string, schema: JsonSchema): SchemaLocation[] {
   const parts = [
     ...Object.entries(schema.properties ?? {}),
     ...Object.entries({ items: schema.items, values: schema.additionalProperties, names: schema.propertyNames }),
@@ -172,7 +172,7 @@ function isDateTime(schema: JsonSchema): boolean {
 }
 
 /** The times in a value, each with the schema that it has there. */
-function timesIn(at: string, schema: JsonSchema, value: unknown): Place[] {
+function timesIn(at: string, schema: JsonSchema, value: unknown): SchemaLocation[] {
   const whole = resolved(schema);
   if (typeof value === "string") return time.test(value) ? [{ at, schema: whole }] : [];
   if (typeof value !== "object" || value === null) return [];

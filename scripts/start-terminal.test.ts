@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { IPty } from "@lydell/node-pty";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-words.ts";
 import { findStored } from "#local/home/stored-record.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
@@ -82,7 +82,7 @@ describe("npm start on a terminal", () => {
     expect(block).toMatch(/^ {2}docs +http:\/\/127\.0\.0\.1:\d+\/docs$/m);
     expect(block).toContain(`eval "$(BERTH_HOME='${home.replace("'", "'\\''")}' npm run --silent env)"`);
     expect(events(rest).map((line) => line.slice(10).replace(/ {2,}/, " "))).toEqual([
-      `${name} queued: 1 t4-small of g4dn.2xlarge: ${noDiskWords("job")}`,
+      `${name} queued: 1 t4-small of g4dn.2xlarge: ${noDiskMessage("job")}`,
       expect.stringMatching(new RegExp(`^${name} preparing: Capacity granted on \\S+$`)),
       expect.stringMatching(new RegExp(`^${name} active until (\\w+ \\d+ )?\\d\\d:\\d\\d$`)),
     ]);

@@ -1,6 +1,6 @@
 import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { followChanges, WATCH_MINUTES } from "#core/reconciler/watch.ts";
+import { runWatcher, WATCH_MINUTES } from "#core/reconciler/watch.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";
@@ -8,7 +8,7 @@ import { compute } from "#lambda/schedule-compute.ts";
 /** Passes on what the cluster says has changed; the next one is there before this one ends. */
 export const schedule = cron.every(
   { minutes: WATCH_MINUTES, atStart: true, uses: ["table", "queue", "compute"], timeoutSeconds: 720 },
-  followChanges,
+  runWatcher,
 );
 
 export const handler = scheduleLambda(schedule, { table, queue, compute });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Situation } from "#http/dialect.ts";
+import type { HttpProblemKind } from "#http/dialect.ts";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { listMethods } from "#http/routes.ts";
 import { fieldNames, fieldSchema, isRequired } from "#http/schema.ts";
@@ -37,7 +37,7 @@ const emptyBodies = ["", " \n", undefined];
 async function expectRefusal(
   response: Response,
   { method, path }: Pick<GoodRequest, "method" | "path">,
-  why: Situation,
+  why: HttpProblemKind,
   fieldText?: string,
 ) {
   const text = await response.clone().text();
@@ -48,7 +48,7 @@ async function expectRefusal(
   await expectWellFormed(response);
 }
 
-const statusByKey: Readonly<Partial<Record<Situation, number>>> = {
+const statusByKey: Readonly<Partial<Record<HttpProblemKind, number>>> = {
   unknownPath: 404,
   wrongMethod: 405,
   tooLarge: 413,

@@ -37,7 +37,7 @@ const typed = process.argv.slice(2);
 const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
 
 if (typed[0] === "__complete") {
-  const { proposeWords } = await import("./definitions/propose-words.ts");
+  const { proposeCandidates: proposeWords } = await import("./definitions/propose-words.ts");
   const proposals = await proposeWords(app, typed.slice(1), { process: host });
   stdout.write(proposals.map((word) => `${word}\n`).join(""));
 } else if (typed[0] === "__look") {

@@ -2,7 +2,7 @@ import { Hono, type Context as HonoContext } from "hono";
 import type { PortName } from "#core/context.ts";
 import type { Table } from "#core/ports/table.ts";
 import { problemResponse } from "./answers/problem-response.ts";
-import { Refusal } from "./answers/refusal.ts";
+import { HttpError } from "./answers/refusal.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
@@ -78,7 +78,7 @@ function assumeAllPorts<Needs extends PortName>(runtime: Runtime<Needs>): Runtim
 
 /** The key check of an app whose endpoints are all public: it has no table to read keys from, and never calls this. */
 async function admitNobody(): Promise<never> {
-  throw new Refusal("noKey");
+  throw new HttpError("noKey");
 }
 
 function getKeyCheck({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
@@ -90,10 +90,10 @@ function getKeyCheck({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
  * A gateway finds no route for a path with dot segments or escaped letters, and passes the normalized path on. So a 405
  * would name the method of the request as an allowed one.
  */
-function noRoute(routes: readonly Route[], path: string, method: string): Refusal {
+function noRoute(routes: readonly Route[], path: string, method: string): HttpError {
   const allow = listMethods(routes, path);
-  if (allow.includes(method === "HEAD" ? "GET" : method)) return new Refusal("unknownPath");
-  return allow.length > 0 ? new Refusal("wrongMethod", { allow }) : new Refusal("unknownPath");
+  if (allow.includes(method === "HEAD" ? "GET" : method)) return new HttpError("unknownPath");
+  return allow.length > 0 ? new HttpError("wrongMethod", { allow }) : new HttpError("unknownPath");
 }
 
 function refuse(runtime: Runtime, c: HonoContext<AppEnv>, error: unknown): Response {

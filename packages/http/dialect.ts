@@ -1,5 +1,5 @@
 import type { FieldProblem, ProblemKind } from "#core/problem.ts";
-import type { UsualWords } from "./request/misspelt.ts";
+import type { UsualNames } from "./request/misspelt.ts";
 
 /** The published APIs. Every table of them is a `Record<DialectName, …>`: one that lacks a dialect does not compile. */
 export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", "dev8"] as const;
@@ -12,7 +12,7 @@ export function isDialectName(word: string): word is DialectName {
 }
 
 /** What the machinery itself refuses, or fails at: the rows of docs/apis/common.md#order-of-checks-and-errors. */
-export type Situation =
+export type HttpProblemKind =
   | "noKey"
   | "badKey"
   | "disabledUser"
@@ -28,7 +28,7 @@ export type Situation =
   | "unavailable";
 
 /** Everything an envelope may want to say about one problem. */
-export interface Shown {
+export interface ProblemView {
   readonly status: number;
   readonly text: string;
   /** A second sentence, where the dialect has one for the situation. */
@@ -53,7 +53,7 @@ export interface Dialect {
   /** Whether `//` and block comments are accepted outside strings (docs/apis/common.md#headers-and-bodies). */
   readonly commentsInJson: boolean;
   /** Refuses unknown fields that resemble a known field or are a usual other word for it. Ignores all others. */
-  readonly misspelt?: UsualWords;
+  readonly misspelt?: UsualNames;
   /**
    * Its printed clients have no slot for a key: an open local stack lets them in without (docs/apis/common.md#keys).
    */
@@ -61,11 +61,11 @@ export interface Dialect {
   /** Statuses that differ from those of the other dialects. */
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
   /** `{method}` and `{path}` stand for those of the request. */
-  readonly texts: Readonly<Record<Situation, string>>;
-  readonly hints: Readonly<Partial<Record<Situation, string>>>;
+  readonly texts: Readonly<Record<HttpProblemKind, string>>;
+  readonly hints: Readonly<Partial<Record<HttpProblemKind, string>>>;
   /** Words by situation, or else by kind. */
-  readonly categories: Readonly<Partial<Record<Situation | ProblemKind, string>>>;
-  readonly envelope: (shown: Shown) => unknown;
+  readonly categories: Readonly<Partial<Record<HttpProblemKind | ProblemKind, string>>>;
+  readonly envelope: (shown: ProblemView) => unknown;
 }
 
 /** The texts that most dialects share; each table replaces what it words otherwise. */
@@ -83,4 +83,4 @@ export const sharedTexts = {
   tooMany: "Too many requests",
   unexpected: "Internal server error",
   unavailable: "Service unavailable",
-} as const satisfies Record<Situation, string>;
+} as const satisfies Record<HttpProblemKind, string>;

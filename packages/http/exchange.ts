@@ -4,7 +4,7 @@ import type { PlainRequest } from "./request/plain.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The state of one request while it is answered. */
-export interface Exchange {
+export interface RequestScope {
   readonly requestId: string;
   readonly correlationId: string | undefined;
   readonly method: string;
@@ -24,8 +24,8 @@ export interface Exchange {
 export function openExchange(
   { clock, ids }: Pick<Runtime, "clock" | "ids">,
   request: Pick<PlainRequest, "method" | "headers">,
-  { path, route, dialect, viewer }: Pick<Exchange, "path" | "route" | "dialect" | "viewer">,
-): Exchange {
+  { path, route, dialect, viewer }: Pick<RequestScope, "path" | "route" | "dialect" | "viewer">,
+): RequestScope {
   return {
     requestId: wellFormed(request.headers.get("x-request-id")) ?? ids.uid(),
     correlationId: wellFormed(request.headers.get("x-correlation-id")),
@@ -40,7 +40,10 @@ export function openExchange(
 }
 
 /** The headers of every answer (docs/apis/common.md#headers-and-bodies). */
-export function responseHeaders({ requestId, correlationId }: Exchange, contentType: string): Record<string, string> {
+export function responseHeaders(
+  { requestId, correlationId }: RequestScope,
+  contentType: string,
+): Record<string, string> {
   return {
     "Content-Type": contentType,
     "X-Request-ID": requestId,
@@ -54,7 +57,11 @@ export function responseHeaders({ requestId, correlationId }: Exchange, contentT
  * Writes the one log line of a request. `client` is the address that the edge connected to: clients write
  * X-Forwarded-For themselves, so it is never read.
  */
-export function logExchange({ log, clock }: Pick<Runtime, "log" | "clock">, exchange: Exchange, status: number): void {
+export function logExchange(
+  { log, clock }: Pick<Runtime, "log" | "clock">,
+  exchange: RequestScope,
+  status: number,
+): void {
   const { requestId, method, route, dialect, viewer, actor, startedAt } = exchange;
   log.info("request", {
     requestId,

@@ -1,6 +1,6 @@
 import type { Actor, PortName, UserContext } from "#core/context.ts";
 import { problemResponse } from "./answers/problem-response.ts";
-import { Refusal } from "./answers/refusal.ts";
+import { HttpError } from "./answers/refusal.ts";
 import type { Edge } from "./app.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./keys/key-check.ts";
@@ -82,7 +82,7 @@ async function begin(
   offered: Readonly<Record<string, string>>,
 ): Promise<SocketStep> {
   const params = socket.params.safeParse(offered);
-  if (!params.success) throw new Refusal("unknownPath");
+  if (!params.success) throw new HttpError("unknownPath");
   return socket.verbs.begin({ ctx, params: params.data });
 }
 
@@ -92,6 +92,6 @@ async function isGood(admit: () => Promise<unknown>): Promise<boolean> {
     await admit();
     return true;
   } catch (error) {
-    return !(error instanceof Refusal);
+    return !(error instanceof HttpError);
   }
 }

@@ -4,10 +4,10 @@ import { RunGone } from "#core/problem.ts";
 import { readExec, startExec } from "./exec/exec.ts";
 import { annotation, type RunId } from "./names.ts";
 import { annotate } from "./runs/patch-job.ts";
-import { findJob, isLiving, type Place } from "./runs/read-run.ts";
+import { type ClusterContext, findJob, isLiving } from "./runs/read-run.ts";
 
 /** The part of the driver that runs commands in what is there: all of it that a request needs. */
-export function kubernetesCommands(place: Place): Pick<Compute, "startExec" | "readExec"> {
+export function kubernetesCommands(place: ClusterContext): Pick<Compute, "startExec" | "readExec"> {
   return {
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
     readExec: async (uid, run, id, waitMs) => readExec(place, { uid, run }, id, waitMs),
@@ -15,7 +15,7 @@ export function kubernetesCommands(place: Place): Pick<Compute, "startExec" | "r
 }
 
 /** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
-async function startMarkedExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+async function startMarkedExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) throw new RunGone();
   if (job.metadata.annotations?.[annotation.execs] === undefined) {

@@ -28,7 +28,7 @@ import { extendRun, resizeRun } from "./runs/change-run.ts";
 import { listParts } from "./runs/list-parts.ts";
 import { listRuns } from "./runs/list-runs.ts";
 import { annotate, unlessOvertaken } from "./runs/patch-job.ts";
-import { isLeftAlone, isLiving, livingPod, type Place, readRun, readRunBriefly } from "./runs/read-run.ts";
+import { type ClusterContext, isLeftAlone, isLiving, livingPod, readRun, readRunBriefly } from "./runs/read-run.ts";
 import { removeRun } from "./runs/remove-run.ts";
 import { terminateRun } from "./runs/terminate-run.ts";
 import { failedPulls } from "./status/failed-pulls.ts";
@@ -73,7 +73,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const getMachineState = machineStates(options.machineOf);
   const paths = buildPaths(options.namespace);
-  const place: Place = {
+  const place: ClusterContext = {
     client,
     paths,
     deployment,
@@ -141,7 +141,7 @@ interface Observing {
 
 /** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
 async function observeRun(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
@@ -185,13 +185,13 @@ function endedByItself({ state, exitCode, nodes, terminating }: Observation): bo
   return state === "ended" && exitCode !== null && !terminating && nodes.every(({ silent }) => silent === null);
 }
 
-async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
+async function keepNodes(place: ClusterContext, job: Job, nodes: string): Promise<void> {
   await annotate(place, job, { [annotation.bound]: nodes }).catch((error: unknown) => {
     if (!isForGood(error)) throw error;
   });
 }
 
-async function postToPort(place: Place, id: RunId, request: PortRequest): Promise<PortAnswer> {
+async function postToPort(place: ClusterContext, id: RunId, request: PortRequest): Promise<PortAnswer> {
   const pod = await livingPod(place, id);
   const isServed = readPorts(pod).some(({ port }) => port === request.port);
   if (!isServed) throw new Error(`Nothing listens on port ${request.port}`);

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { followChanges } from "#core/reconciler/watch.ts";
+import { runWatcher } from "#core/reconciler/watch.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { type MemoryApi, memoryApi } from "./fixtures/memory-api-fixture.ts";
@@ -85,7 +85,7 @@ async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<
     if (passed() % (5 * MINUTE) === 0) await compareOrphans(world.ctx);
     if (passed() >= 10 * MINUTE) ending.abort();
   };
-  await followChanges({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);
+  await runWatcher({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);
 }
 
 function getCount({ requests }: MemoryApi, subject: string): number {

@@ -4,12 +4,12 @@ import type { Volume, Volumes } from "#core/ports/volumes.ts";
 import { isForGood } from "./client/api-error.ts";
 import { usuallyGoneMs } from "./client/look-within.ts";
 import { parseClaimId } from "./names.ts";
-import { getSharedLists, type Place } from "./runs/read-run.ts";
+import { type ClusterContext, getSharedLists } from "./runs/read-run.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./volumes/archives.ts";
 import { detach } from "./volumes/attachments.ts";
 import { type Claim, readClaim, readVolume } from "./volumes/claim.ts";
 import { type ClaimOptions, kubernetesClaims, toVolume } from "./volumes/claims.ts";
-import { claimAgain, keepVolume } from "./volumes/left-volume.ts";
+import { recreateClaim, retainVolume } from "./volumes/left-volume.ts";
 import { findSnapshotClass } from "./volumes/snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
 
@@ -21,13 +21,13 @@ export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOpt
 }
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
-export function kubernetesVolumes(place: Place, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
+export function kubernetesVolumes(place: ClusterContext, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
   const volumes = unlistedVolumes({ ...place, lists: getSharedLists(place) }, options);
   return blobs ? withListings(volumes, blobs, (id) => parseClaimId(id)?.name) : volumes;
 }
 
 function unlistedVolumes(
-  place: Place,
+  place: ClusterContext,
   { storageClass, archives, ...options }: Omit<KubernetesVolumesOptions, "blobs">,
 ): Volumes {
   const { goneWithinMs = usuallyGoneMs } = options;
@@ -41,7 +41,7 @@ function unlistedVolumes(
       const found = await findClaimed(place, id, goneWithinMs);
       if (!found) return undefined;
       const { claim, volume } = found;
-      await keepVolume(place, claim);
+      await retainVolume(place, claim);
       if (volume.attached) return volume;
       const noBackup = await whyNoBackup(place, claim);
       return noBackup === undefined ? volume : { ...volume, noBackup };
@@ -60,7 +60,7 @@ const noArchives: Archives = {
   endArchive: async () => undefined,
 };
 
-async function formatClaimName(place: Place, id: string, goneWithinMs: number): Promise<string> {
+async function formatClaimName(place: ClusterContext, id: string, goneWithinMs: number): Promise<string> {
   const found = await findClaimed(place, id, goneWithinMs);
   if (!found) throw new Error("That is no volume of this cluster");
   return found.claim.metadata.name;
@@ -68,20 +68,20 @@ async function formatClaimName(place: Place, id: string, goneWithinMs: number): 
 
 /** One whose claim was deleted by hand has another one from now on. */
 async function findClaimed(
-  place: Place,
+  place: ClusterContext,
   id: string,
   goneWithinMs: number,
 ): Promise<{ claim: Claim; volume: Volume } | undefined> {
   const storedClaim = await readClaim(place, id);
   const seen = storedClaim && (await toVolume(place, storedClaim));
   if (storedClaim && seen) return { claim: storedClaim, volume: seen };
-  const claim = await claimAgain(place, id, goneWithinMs);
+  const claim = await recreateClaim(place, id, goneWithinMs);
   const volume = claim && (await toVolume(place, claim));
   return claim && volume ? { claim, volume } : undefined;
 }
 
 /** A claim has no volume before its first pod: what it is made of is not even read until then. */
-async function whyNoBackup(place: Place, claim: Claim): Promise<Volume["noBackup"]> {
+async function whyNoBackup(place: ClusterContext, claim: Claim): Promise<Volume["noBackup"]> {
   const volume = await readVolume(place, claim);
   if (!volume) return "unneeded";
   try {

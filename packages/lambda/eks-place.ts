@@ -3,7 +3,7 @@ import { eksAccess, eksService } from "#aws/eks/eks-access.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { apiClient } from "#kubernetes/client/api-client.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
-import type { Place } from "#kubernetes/runs/read-run.ts";
+import type { ClusterContext } from "#kubernetes/runs/read-run.ts";
 import { laterClient } from "./later-client.ts";
 
 /** The namespace that deploy/kubernetes makes. */
@@ -12,7 +12,7 @@ export const namespace = "berth-environments";
 const labelForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** The EKS cluster of this deployment, which has the name of its table. Throws for a name that no run could carry. */
-export function eksPlace(): Place {
+export function eksPlace(): ClusterContext {
   const config = readConfig(["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"]);
   const { TABLE_NAME: deployment, EKS_CLUSTER: cluster, EKS_ENDPOINT: endpoint, EKS_CA } = config;
   if (!labelForm.test(deployment)) {

@@ -6,7 +6,7 @@ import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
 import { blobs } from "#aws/s3/s3-blobs.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { withListings } from "#core/disks/listing.ts";
-import { heedingWords } from "#core/pools/capacity/node-gone.ts";
+import { withOperatorWord } from "#core/pools/capacity/node-gone.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import { ebsArchives } from "#kubernetes/volumes/ebs-archives.ts";
 import { eksPlace } from "./eks-place.ts";
@@ -21,6 +21,6 @@ export const volumes = (): Volumes => {
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
   // The machine of such a pod has no run, so no other code applies the operator's word about it.
-  const machineOf = heedingWords({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
+  const machineOf = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
   return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
 };

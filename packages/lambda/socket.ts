@@ -2,7 +2,7 @@ import { readConfig } from "#aws/settings/config.ts";
 import type { SocketGateway } from "#aws/socket-gateway.ts";
 import type { PortName } from "#core/context.ts";
 import { writeRecord } from "#core/store/write-record.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 import { type Admitted, handshakes, socketContext } from "#http/handshake.ts";
 import { hashCheck } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
@@ -170,7 +170,7 @@ async function stepAfter(
     const actor = await checkHash(keyHash);
     return await socket.verbs.answer(socketContext(runtime, socket, { requestId, actor }), state, frame);
   } catch (error) {
-    if (error instanceof Refusal) return { state, frames: [], closing: revoked };
+    if (error instanceof HttpError) return { state, frames: [], closing: revoked };
     throw error;
   }
 }

@@ -17,7 +17,7 @@ export interface Environments {
   /** The port of this machine that leads into them by SSH, if one does. */
   readonly sshPort: number | undefined;
   /** The cluster that they run on; undefined: this machine, and they end with the stack. */
-  readonly cluster: ClusterWords | undefined;
+  readonly cluster: ClusterDescription | undefined;
   /** To be called once, before the first message. */
   adopt(ctx: Context<"table">): Promise<void>;
   /** Ends the environments of this machine. */
@@ -27,7 +27,7 @@ export interface Environments {
 }
 
 /** In words, for the start. */
-export interface ClusterWords {
+export interface ClusterDescription {
   readonly name: string;
   readonly nodes: string;
   /** What does not work there, one thing each. */

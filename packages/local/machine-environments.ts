@@ -1,6 +1,6 @@
 import { processCompute } from "#process/compute.ts";
 import { processLiveLogs } from "#process/logs/live-logs.ts";
-import { isolationWords } from "#process/network/network.ts";
+import { describeIsolation } from "#process/network/network.ts";
 import { whyNetworkIsShared } from "#process/network/shared-network.ts";
 import type { ProcessComputeOptions } from "#process/runs/host.ts";
 import type { processVolumes } from "#process/volumes/volumes.ts";
@@ -18,7 +18,7 @@ export function machineEnvironments(
     compute,
     volumes,
     liveLogs: processLiveLogs(options.home),
-    isolation: isolationWords(compute.isolation, compute.network),
+    isolation: describeIsolation(compute.isolation, compute.network),
     limits: compute.limits,
     sharedNetwork: isShared ? whyNetworkIsShared() : undefined,
     sshPort: options.sshPort,

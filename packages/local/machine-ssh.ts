@@ -5,7 +5,7 @@ import { admits, enterRun, findSshRuns } from "#process/exec/ssh-runs.ts";
 import type { Inside } from "#process/runs/inside.ts";
 import { readRun } from "#process/runs/records.ts";
 import { connectToRun } from "#process/runs/run-port.ts";
-import { sftpWords } from "#process/sandbox/tools.ts";
+import { sftpCommand } from "#process/sandbox/tools.ts";
 import { openSession } from "#process/supervisor/sessions.ts";
 import { startProcess } from "./ssh/channels/ssh-process.ts";
 import { clientRelays } from "./ssh/channels/ssh-relay.ts";
@@ -46,5 +46,5 @@ function mail({ account }: Inside): Record<string, string> {
 function listWords({ program }: WantedSession, home: string, { isolation, account }: Inside): string[] {
   const shell = account?.shell ?? "/bin/sh";
   if (program === "shell") return [shell, "-l"];
-  return program === "sftp" ? sftpWords(home, isolation) : [shell, "-c", "--", program.command];
+  return program === "sftp" ? sftpCommand(home, isolation) : [shell, "-c", "--", program.command];
 }

@@ -4,13 +4,13 @@ import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { readSettings } from "#aws/settings/settings.ts";
-import { freeWatch } from "#core/reconciler/watch.ts";
+import { releaseWatcherLease } from "#core/reconciler/watch.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
 import { findPrograms } from "#process/sandbox/local-path.ts";
 import { tableWithNews } from "./activity/environment-news.ts";
 import { createWaits } from "./activity/waiting-news.ts";
-import type { ClusterWords } from "./environments.ts";
+import type { ClusterDescription } from "./environments.ts";
 import { openHome } from "./home/home.ts";
 import { parseNodes } from "./home/nodes.ts";
 import { runningNames } from "./home/running-names.ts";
@@ -44,7 +44,7 @@ export interface Stack {
   /** Where SSH into environments listens on this machine, if it does. */
   readonly sshPort: number | undefined;
   /** Undefined: environments run on this machine, and end with the stack. */
-  readonly cluster: ClusterWords | undefined;
+  readonly cluster: ClusterDescription | undefined;
   readonly runtime: Runtime;
   /** What runs now, by owner and name: `developer/my-train`. */
   running(): Promise<readonly string[]>;
@@ -166,7 +166,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const usersDirectory = writeUserFiles(path, identities.slice(2), record);
   home.writeRecord({ ...record, stopped: false });
   // The home is this process's alone: whoever followed the changes before is gone.
-  await freeWatch(createContext(served));
+  await releaseWatcherLease(createContext(served));
   const loops = startLoops(served, stores, functions);
   parts.pop();
   const stopWith = async (end: "shutdown" | "leave") => {

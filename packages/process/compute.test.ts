@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, findPids, fixtureNodes, listProcesses, openFixture } from "./fixture.ts";
-import { isolationWords } from "./network/network.ts";
+import { describeIsolation } from "./network/network.ts";
 import { type Isolation, readProcesses } from "./runs/records.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 import type { Locking } from "./supervisor/lock.ts";
@@ -41,7 +41,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await fixture.compute.apply(fixture.runOf());
 
     expect(await ready()).toMatchObject({
-      isolation: isolationWords(isolation, fixture.compute.network),
+      isolation: describeIsolation(isolation, fixture.compute.network),
       notes: [
         "image recorded, not pulled: the command runs with this machine's own tools",
         "no disk: files are lost with the environment",

@@ -28,7 +28,7 @@ import {
 } from "./runs/removal.ts";
 import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./runs/run-directory.ts";
 import { systemPath } from "./sandbox/environment.ts";
-import { findLimits, moveLimits, wayInWords } from "./sandbox/limits.ts";
+import { describeLimitWay, findLimits, moveLimits } from "./sandbox/limits.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 import { findLocking } from "./supervisor/lock.ts";
 import { killTree } from "./supervisor/process-tree.ts";
@@ -74,7 +74,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
   return {
     isolation,
     network,
-    limits: wayInWords(limits),
+    limits: describeLimitWay(limits),
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, findPlace(host, runName(uid, run))),
     // Whoever starts a run starts it on all of its pretend machines at once.

@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { shellWords } from "#core/environments/record/shell-words.ts";
+import { splitShellCommand } from "#core/environments/record/shell-words.ts";
 import {
   type Answer,
   isAlive,
@@ -52,7 +52,7 @@ describe("a command beside that of the run", () => {
   it("of a shell has no variable that only says where it was left", async () => {
     await fixture.run([]);
 
-    await fixture.exec({ id: "a", words: shellWords("cd /usr; env"), directory: "/var" });
+    await fixture.exec({ id: "a", words: splitShellCommand("cd /usr; env"), directory: "/var" });
 
     const answer = await fixture.ended("a");
     expect(answer).toMatchObject({ directory: "/usr", end: { exitCode: 0 } });

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findLimits, wayInWords } from "#process/sandbox/limits.ts";
+import { describeLimitWay, findLimits } from "#process/sandbox/limits.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 
 const way = findLimits(canSandbox() ? "bubblewrap" : "none");
-const limits = wayInWords(way);
+const limits = describeLimitWay(way);
 let fixture: StackFixture;
 
 beforeEach(() => {

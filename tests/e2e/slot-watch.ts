@@ -31,7 +31,7 @@ const everyMs = 120;
  */
 export function watchSlots(home: string, slots: Readonly<Record<string, number>>): SlotWatch {
   const conflicts: string[] = [];
-  const places = new Map<string, Place | undefined>();
+  const places = new Map<string, SlotUse | undefined>();
   const sessions = new Map<string, Set<number>>();
   let looks = 0;
   const poll = (): void => {
@@ -59,13 +59,13 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
 }
 
 /** Of a run: whose it is, and its first node. */
-interface Place {
+interface SlotUse {
   readonly key: string;
   readonly node: string | undefined;
 }
 
 /** By run, the processes that all lived at one moment: the one between the listing and the second look. */
-function livingRuns(home: string, places: Map<string, Place | undefined>): Map<string, SeenProcess[]> {
+function livingRuns(home: string, places: Map<string, SlotUse | undefined>): Map<string, SeenProcess[]> {
   const named = listProcesses().filter(({ environment }) => environment.has("BERTH_RUN"));
   const runs = new Map<string, SeenProcess[]>();
   for (const seen of named.filter(isAlive)) {
@@ -77,7 +77,7 @@ function livingRuns(home: string, places: Map<string, Place | undefined>): Map<s
 }
 
 /** Where it was placed; nothing for runs of other homes. */
-function findPlace(home: string, run: string): Place | undefined {
+function findPlace(home: string, run: string): SlotUse | undefined {
   try {
     const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8"));
     const { key = run, nodes } = record as { key?: string; nodes: string[] };

@@ -1,7 +1,7 @@
 import type { RunMarks } from "#core/environments/record/run/run-marks.ts";
 import { poolTypes } from "#core/fleet.ts";
 import type { Admission } from "#core/pools/admission/admission.ts";
-import type { Standing } from "#core/pools/forecast/one-more.ts";
+import type { QueueSnapshot } from "#core/pools/forecast/one-more.ts";
 import type { HeldEntry, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { UsedItem } from "#core/pools/ledger/used.ts";
 import {
@@ -153,7 +153,7 @@ const standing = {
   owners: Object.fromEntries(many(400, (n) => [formatUid(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
   withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
-} satisfies Standing;
+} satisfies QueueSnapshot;
 
 /** What is said of a pool, which is more than what is said to those who wait. */
 export const forecast = {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
-import { type Shown, sharedTexts } from "#http/dialect.ts";
+import { type ProblemView, sharedTexts } from "#http/dialect.ts";
 import { gpuDevDialect } from "#http/dialects/gpu-dev.ts";
 import { logicalName } from "../../stacks/compute/functions.ts";
 import type { EndpointEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
@@ -10,7 +10,7 @@ import type { Resource } from "./synthesize.ts";
 const lambda = "aws:lambda/function:Function";
 
 /** What the log-in itself would say. */
-const tooMany: Shown = {
+const tooMany: ProblemView = {
   status: 429,
   text: sharedTexts.tooMany,
   hint: undefined,

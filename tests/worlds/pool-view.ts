@@ -1,5 +1,5 @@
 import type { Context } from "#core/context.ts";
-import type { Standing } from "#core/pools/forecast/one-more.ts";
+import type { QueueSnapshot } from "#core/pools/forecast/one-more.ts";
 import { standingIn } from "#core/pools/forecast/stored-forecast.ts";
 import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { Ledger, Pool } from "#core/pools/ledger/record.ts";
@@ -29,6 +29,9 @@ export function toPoolView({
 }
 
 /** What a question about one more is answered from now. */
-export async function viewForecast({ table, clock }: Context<"table">, type: string): Promise<Standing | undefined> {
+export async function viewForecast(
+  { table, clock }: Context<"table">,
+  type: string,
+): Promise<QueueSnapshot | undefined> {
   return standingIn(await table.get(forecastKey(type, null)), clock.now());
 }

@@ -16,7 +16,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { estimateExamples } from "./internal/examples.ts";
-import { otherJobWords } from "./internal/other-ways.ts";
+import { otherJobFields } from "./internal/other-ways.ts";
 import { getSize, listSmallerSizes, Submission } from "./internal/submission.ts";
 import { Estimated, type EstimatedTimes, gpuHours } from "./schemas.ts";
 
@@ -37,7 +37,7 @@ const route = createRoute({
 
 export const endpoint = gpuDev.endpoint(
   route,
-  { uses: ["table", "fetch"], instead: otherJobWords },
+  { uses: ["table", "fetch"], instead: otherJobFields },
   async ({ ctx, body, ignored }) => {
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");

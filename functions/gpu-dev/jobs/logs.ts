@@ -15,7 +15,7 @@ import { heldRequests } from "./internal/held-requests.ts";
 import { findJobId } from "./internal/job-id.ts";
 import { logEvents } from "./internal/log-events.ts";
 import { newestLines } from "./internal/log-lines.ts";
-import { otherLogWords } from "./internal/other-ways.ts";
+import { otherLogFields } from "./internal/other-ways.ts";
 import { JobRef, Logs } from "./schemas.ts";
 
 const ReadLogs = z.object({
@@ -60,7 +60,7 @@ const route = createRoute({
 
 export const endpoint = gpuDev.endpoint(
   route,
-  { uses: ["table", "queue", "blobs"], instead: otherLogWords, reply: z.union([Logs, z.string()]), pace: "waits" },
+  { uses: ["table", "queue", "blobs"], instead: otherLogFields, reply: z.union([Logs, z.string()]), pace: "waits" },
   async ({ ctx, params, query, accept, deployment, ignored, checkKey, lastEventId }) => {
     const id = await findJobId(ctx, params);
     const { after, wait, tail, download } = query;

@@ -15,7 +15,7 @@ import type { Settings } from "#core/settings.ts";
 import type { ChosenIds } from "#core/store/idempotency.ts";
 import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
-import { actionWords, JobAction, type JobActionKind, toJobAction } from "./internal/action.ts";
+import { actionNames, JobAction, type JobActionKind, toJobAction } from "./internal/action.ts";
 import { jobStatuses, statusReason, toStatus } from "./internal/status.ts";
 import { joinWarnings } from "./internal/warning.ts";
 
@@ -214,7 +214,7 @@ export const ActionRequested = z
       .describe(
         "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
       ),
-    action: z.enum(actionWords).describe("What was requested."),
+    action: z.enum(actionNames).describe("What was requested."),
     status: z.literal("requested").describe("The request is recorded; `actions` of the job shows its outcome."),
     message: z.string().describe("A confirmation with the number of the request."),
   })

@@ -6,7 +6,7 @@ import { githubKeys } from "#aws/github-keys.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { CREATION } from "#core/environments/record/changes/actions.ts";
-import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-words.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { Conflict } from "#core/problem.ts";
@@ -18,7 +18,7 @@ import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
 import { submitExamples } from "./internal/examples.ts";
-import { otherJobWords } from "./internal/other-ways.ts";
+import { otherJobFields } from "./internal/other-ways.ts";
 import {
   findReservationId,
   getCommand,
@@ -74,14 +74,14 @@ export const endpoint = gpuDev.endpoint(
   route,
   {
     uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
-    instead: otherJobWords,
+    instead: otherJobFields,
     creates: "uuid4",
     chosenId: findReservationId,
   },
   async ({ ctx, body, resource }) => {
     const { id } = resource;
     const disk = getDisk(body);
-    const warning = disk ? undefined : noDiskWords(ctx.noun);
+    const warning = disk ? undefined : noDiskMessage(ctx.noun);
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;

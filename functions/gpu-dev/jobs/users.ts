@@ -3,7 +3,7 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { githubKeys } from "#aws/github-keys.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
+import { addCollaborator, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -63,7 +63,7 @@ export const endpoint = gpuDev.endpoint(
     const { github_username: name, public_key: publicKey } = body;
     if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, toStatus, resource.uid));
     await checkGithubUser(ctx, { name: name ?? undefined, path: ["github_username"], needsKeys: true });
-    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", toStatus, resource.uid));
+    return toActionRequested(id, await addCollaborator(ctx, id, name ?? "", toStatus, resource.uid));
   },
 );
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/changes/access.ts";
 import type { End } from "#core/environments/record/end.ts";
 import type { Phase, PreparingStep } from "#core/environments/record/phases.ts";
-import type { Environment, Goal } from "#core/environments/record/record.ts";
+import type { DesiredState, Environment } from "#core/environments/record/record.ts";
 import type { RunState } from "#core/environments/record/run/run-state.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import { reasonText } from "#core/pools/plan/reasons.ts";
@@ -114,7 +114,7 @@ function findAutoStop({ use: { idle } }: Environment): z.infer<typeof Instance>[
 interface Standing extends Pick<Environment, "phase" | "step"> {
   readonly run: Pick<RunState, "n"> & Partial<Pick<RunState, "error">>;
   readonly end?: Pick<End, "outcome">;
-  readonly goal?: Pick<Goal, "desired">;
+  readonly goal?: Pick<DesiredState, "desired">;
 }
 
 /** Where an instance is, or was at an entry of its timeline. */

@@ -1,6 +1,6 @@
 import type { Context } from "#core/context.ts";
 import { usableKeys } from "#core/environments/access/ssh-keys.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 
 /** The longest that a request waits for GitHub. */
 const PATIENCE_MS = 1_500;
@@ -39,7 +39,7 @@ async function ask(ctx: Context<"githubKeys">, name: string): Promise<string | u
   }
 }
 
-function refused(input: string, path: readonly string[], message: string): Refusal {
+function refused(input: string, path: readonly string[], message: string): HttpError {
   const field = { type: "value_error", path: ["body", ...path], message, input, isOwn: true };
-  return new Refusal("badFields", { fields: [field] });
+  return new HttpError("badFields", { fields: [field] });
 }

@@ -1,8 +1,8 @@
 import type { UserContext } from "#core/context.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
-import { shellWords } from "#core/environments/record/shell-words.ts";
-import { endWords, findNewestNotice } from "#core/environments/steps/notices.ts";
+import { splitShellCommand } from "#core/environments/record/shell-words.ts";
+import { endMessage, findNewestNotice } from "#core/environments/steps/notices.ts";
 import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
@@ -41,7 +41,7 @@ export async function runCommand(
   const timeoutSeconds = Math.min(timeout, mostSeconds);
   try {
     const result = await execute(ctx, state.id, {
-      words: shellWords(command),
+      words: splitShellCommand(command),
       directory: state.directory,
       timeoutSeconds,
       execId,
@@ -88,7 +88,7 @@ export async function pollShell(ctx: ShellContext, { id, uid }: Pick<ShellState,
   const environment = await findEnvironment(ctx, id);
   // The id may be another workspace's by now.
   if (environment?.uid !== uid) return { notice: { n: LAST, words: `This ${ctx.noun} has ended` }, closing: gone };
-  if (isOver(environment)) return { notice: { n: LAST, words: endWords(environment, ctx.noun) }, closing: gone };
+  if (isOver(environment)) return { notice: { n: LAST, words: endMessage(environment, ctx.noun) }, closing: gone };
   const notice = findNewestNotice(environment);
   return notice ? { notice } : {};
 }

@@ -10,7 +10,7 @@ import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core
 import { VolumeRefused } from "#core/problem.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { findRecordKey, hasTag, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
-import { inWords, isNotFound, unlessNotFound } from "./ec2-client.ts";
+import { isNotFound, throwDescribed, unlessNotFound } from "./ec2-client.ts";
 
 export type EbsSnapshots = Pick<
   Volumes,
@@ -45,7 +45,7 @@ async function createSnapshot(
     Description: formatDescription(deployment, attempt),
     TagSpecifications: specified("snapshot", { ...values, ...recordTag(key), [tagName.name]: name }),
   });
-  return toSnapshot(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
+  return toSnapshot(await once.send(command, { abortSignal: changing() }).catch(throwDescribed), attempt);
 }
 
 /** A description cannot be changed, so it names the maker of a snapshot even after its tags are gone. */
@@ -95,18 +95,20 @@ function toOwnSnapshots(snapshot: Ec2Snapshot, deployment: string): VolumeSnapsh
 async function findSnapshot({ client, deployment }: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
   if (!isId(id, "snap")) return undefined;
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
-  const found = await unlessNotFound(client.send(command)).catch(inWords);
+  const found = await unlessNotFound(client.send(command)).catch(throwDescribed);
   return found?.Snapshots?.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment))[0];
 }
 
 /** Gives one of the deployment's snapshots its tag back. Reports whether the tag was missing. */
 export async function putTagBack({ client, deployment, changing }: EbsOptions, id: string): Promise<boolean> {
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
-  const [found] = (await unlessNotFound(client.send(command)).catch(inWords))?.Snapshots ?? [];
+  const [found] = (await unlessNotFound(client.send(command)).catch(throwDescribed))?.Snapshots ?? [];
   if (!found || findAttempt(found, deployment) === undefined) return false;
   if (tagValue(found.Tags, tagName.deployment) !== undefined) return false;
   const Tags = tagged({ [tagName.deployment]: deployment });
-  await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() }).catch(inWords);
+  await client
+    .send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() })
+    .catch(throwDescribed);
   return true;
 }
 
@@ -137,7 +139,7 @@ function toSnapshot({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt
 async function removeSnapshot({ client, changing }: EbsOptions, SnapshotId: string): Promise<void> {
   if (!isId(SnapshotId, "snap")) return;
   const command = new DeleteSnapshotCommand({ SnapshotId });
-  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(inWords);
+  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(throwDescribed);
 }
 
 async function tagSnapshot(
@@ -152,7 +154,7 @@ async function tagSnapshot(
     await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() });
   } catch (error) {
     if (isNotFound(error)) throw gone();
-    inWords(error);
+    throwDescribed(error);
   }
 }
 

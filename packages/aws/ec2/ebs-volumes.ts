@@ -13,7 +13,7 @@ import { readConfig } from "../settings/config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
 import { findRecordKey, hasTag, recordTag, specified, tagName } from "./ebs-tags.ts";
-import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
+import { type Ec2Clients, ec2Clients, refusalCode, throwDescribed, unlessNotFound } from "./ec2-client.ts";
 import { parseInstanceId } from "./ec2-machines.ts";
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
@@ -92,8 +92,8 @@ async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, lim
   } catch (error) {
     const { SnapshotId: id } = command.input;
     const isDenied = id !== undefined && refusalCode(error) === "UnauthorizedOperation";
-    if (!isDenied || !(await putTagBack(options, id))) return inWords(error);
-    return await options.client.send(command, limit).catch(inWords);
+    if (!isDenied || !(await putTagBack(options, id))) return throwDescribed(error);
+    return await options.client.send(command, limit).catch(throwDescribed);
   }
 }
 
@@ -115,7 +115,7 @@ interface Limit {
 
 async function describe(client: Ec2Clients["client"], id: string, limit: Limit = {}): Promise<Ec2Volume | undefined> {
   const command = new DescribeVolumesCommand({ VolumeIds: [id] });
-  const found = await unlessNotFound(client.send(command, limit)).catch(inWords);
+  const found = await unlessNotFound(client.send(command, limit)).catch(throwDescribed);
   return found?.Volumes?.[0];
 }
 
@@ -158,7 +158,7 @@ function isRemoved({ State }: Pick<Ec2Volume, "State">): boolean {
 async function removeVolume({ client, changing }: EbsOptions, id: string): Promise<void> {
   if (!isId(id, "vol")) return;
   const command = new DeleteVolumeCommand({ VolumeId: id });
-  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(inWords);
+  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(throwDescribed);
 }
 
 async function detachVolume({ client, changing }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
@@ -171,7 +171,7 @@ async function detachVolume({ client, changing }: EbsOptions, id: string, instan
   const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
   // The volume is already detached.
   await unlessNotFound(client.send(command, limit)).catch((error: unknown) => {
-    if (refusalCode(error) !== "IncorrectState") inWords(error);
+    if (refusalCode(error) !== "IncorrectState") throwDescribed(error);
   });
 }
 

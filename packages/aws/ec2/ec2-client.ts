@@ -52,7 +52,7 @@ export async function unlessNotFound<Answer>(call: Promise<Answer>): Promise<Ans
 }
 
 /** What EC2 refused, for people: the code alone, since the text may name the policy that refused, or whoever called. */
-export function inWords(error: unknown): never {
+export function throwDescribed(error: unknown): never {
   const code = refusalCode(error);
   throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);
 }

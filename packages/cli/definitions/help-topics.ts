@@ -1,4 +1,4 @@
-import { table, wrapWords } from "../terminal/layout.ts";
+import { table, wrapText } from "../terminal/layout.ts";
 
 /**
  * The texts of `berth help TOPIC` and of docs/cli.md. They are Markdown with paragraphs, code and one kind of table, which a
@@ -48,5 +48,5 @@ function plainTable(block: string, columns: number): string {
 }
 
 function plainParagraph(block: string, columns: number): string {
-  return `${wrapWords(block.replaceAll("\n", " "), columns)}\n`;
+  return `${wrapText(block.replaceAll("\n", " "), columns)}\n`;
 }

@@ -1,7 +1,7 @@
 import { type Application, type CommandContext, proposeCompletions } from "@stricli/core";
 
 /** Returns the words that may stand in place of the last typed one. */
-export async function proposeWords<Context extends CommandContext>(
+export async function proposeCandidates<Context extends CommandContext>(
   app: Application<Context>,
   typed: readonly string[],
   context: Context,

@@ -3,7 +3,7 @@ import { isEnded } from "../../sdk/job-state.ts";
 import type { Job } from "../../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
 import { forgetJob } from "../state/job-entries.ts";
-import { countColumns, wrapWords } from "../terminal/layout.ts";
+import { countColumns, wrapText } from "../terminal/layout.ts";
 import { canRewriteLine, outJson, say, startLine } from "../terminal/terminal.ts";
 import { jobWord, type NamedJob, statusLine } from "./job-words.ts";
 
@@ -64,7 +64,7 @@ function liveLines() {
       const columns = stderr.columns ?? 80;
       const before = drawn.reduce((sum, line) => sum + getRows(line, columns), 0);
       // Behind the last word there is room for the `^C` of the terminal.
-      drawn = wrapWords(text, columns - 2).split("\n");
+      drawn = wrapText(text, columns - 2).split("\n");
       stderr.write(`\r${before > 1 ? `\u001B[${before - 1}A` : ""}\u001B[J${drawn.join("\n")}`);
     },
     /** Reports whether there were lines to end. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { linkSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { CliError, exitCodes } from "../failure.ts";
-import { inWords, makePrivateDirectory, moveHint, statePath } from "../state/state.ts";
+import { describeFailure, makePrivateDirectory, moveHint, statePath } from "../state/state.ts";
 import { printable } from "../terminal/text.ts";
 
 export interface SshKey {
@@ -16,7 +16,7 @@ export interface SshKey {
 /** Returns the CLI's own key. It is made on first use, so no key of ~/.ssh is needed. */
 export function ownSshKey(): SshKey {
   const path = statePath("id_ed25519");
-  const file = inWords(path, "read", () => statSync(path, { throwIfNoEntry: false }));
+  const file = describeFailure(path, "read", () => statSync(path, { throwIfNoEntry: false }));
   if (file === undefined) makeKey(path);
   if (file && process.getuid && file.uid !== process.getuid()) {
     throw new CliError(`${path} is the key of another user`, exitCodes.failed, newKeyHint);
@@ -36,7 +36,7 @@ function makeKey(path: string): void {
   try {
     const { status, stderr } = runKeygen(["-q", "-t", "ed25519", "-N", "", "-C", "berth-cli", "-f", draft]);
     if (status !== 0) throw new CliError(`${path} cannot be written: ${lastLine(stderr)}`, exitCodes.failed, moveHint);
-    inWords(path, "written", () => linkSync(draft, path));
+    describeFailure(path, "written", () => linkSync(draft, path));
   } catch (failure) {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) throw failure;
   } finally {

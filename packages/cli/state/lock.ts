@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../terminal/terminal.ts";
-import { inWords, makePrivateDirectory, readState, statePath } from "./state.ts";
+import { describeFailure, makePrivateDirectory, readState, statePath } from "./state.ts";
 
 /** The process that holds a lock. Another process may get its number later, but not its start. */
 interface Holder {
@@ -21,7 +21,7 @@ const sayAfterTries = 20;
 export async function withLock<Value>(name: string, run: () => Promise<Value>): Promise<Value> {
   const path = statePath(`${name}.lock`);
   makePrivateDirectory(dirname(path));
-  for (let tries = 1; !inWords(path, "written", () => tryLock(path)); tries++) {
+  for (let tries = 1; !describeFailure(path, "written", () => tryLock(path)); tries++) {
     if (tries === sayAfterTries) say(`Waiting for another berth that holds ${path}.`);
     await sleep(pollEveryMs);
   }

@@ -52,7 +52,7 @@ export const moveHint = "Set XDG_CONFIG_HOME to a directory of yours that can be
 /** The owner of a directory, or of a link to it, can replace every file in it. */
 function refuseForeign(directory: string): void {
   const uid = process.getuid?.();
-  const found = inWords(directory, "read", () => [
+  const found = describeFailure(directory, "read", () => [
     lstatSync(directory, { throwIfNoEntry: false }),
     statSync(directory, { throwIfNoEntry: false }),
   ]);
@@ -62,7 +62,7 @@ function refuseForeign(directory: string): void {
 
 /** Reads a JSON file. Returns undefined if it is missing or damaged. */
 export function readState(path: string): unknown {
-  const text = inWords(path, "read", () => readIfThere(path));
+  const text = describeFailure(path, "read", () => readIfThere(path));
   try {
     return JSON.parse(text);
   } catch {
@@ -83,7 +83,7 @@ function readIfThere(path: string): string {
 export function writePrivate(path: string, text: string): void {
   // The global does not load all of node:crypto.
   const draft = `${path}.${crypto.randomUUID()}`;
-  inWords(path, "written", () => {
+  describeFailure(path, "written", () => {
     makePrivateDirectory(dirname(path));
     try {
       // `wx` follows no link.
@@ -97,7 +97,7 @@ export function writePrivate(path: string, text: string): void {
 
 /** Creates a directory, and takes the right to write in it from others. */
 export function makePrivateDirectory(path: string): void {
-  inWords(path, "written", () => {
+  describeFailure(path, "written", () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     makeDirectory(path);
     if (statSync(path).mode & 0o022) chmodSync(path, 0o700);
@@ -137,7 +137,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** Runs a function on a file. Throws a system error as one sentence with a hint. */
-export function inWords<Value>(path: string, verb: "read" | "written", run: () => Value): Value {
+export function describeFailure<Value>(path: string, verb: "read" | "written", run: () => Value): Value {
   try {
     return run();
   } catch (error) {

@@ -25,7 +25,7 @@ export function cut(line: string, columns: number): string {
 }
 
 /** Breaks lines between words. The rest of a broken line keeps its indentation. */
-export function wrapWords(text: string, columns: number): string {
+export function wrapText(text: string, columns: number): string {
   return text
     .split("\n")
     .flatMap((line) => (countColumns(line) <= columns ? [line] : wrapLine(line, columns)))
@@ -117,7 +117,7 @@ export function textRows(rows: readonly (readonly string[])[], columns = Number.
     .map((row) => {
       const cells = widths.map((width, at) => pad(row[at] ?? "", width)).join(gap);
       // A word that is wider, as an address may be, is left to the terminal, which copies it whole.
-      const text = wrapWords(row[last] ?? "", room).replaceAll("\n", `\n${indent}`);
+      const text = wrapText(row[last] ?? "", room).replaceAll("\n", `\n${indent}`);
       return `${[cells, ""].join(gap)}${text}`.trimEnd();
     })
     .map((line) => `${line}\n`)

@@ -1,5 +1,5 @@
 import { exitCodes, QuietExit } from "../failure.ts";
-import { wrapWords } from "./layout.ts";
+import { wrapText } from "./layout.ts";
 import { jsonText, printable, timeSpan } from "./text.ts";
 
 const { stdout, stderr, env } = process;
@@ -31,7 +31,7 @@ export function sayError(text: string): void {
 
 /** Breaks lines between words where standard error is a terminal. */
 export function wrapped(text: string): string {
-  return stderr.isTTY ? wrapWords(text, stderr.columns) : text;
+  return stderr.isTTY ? wrapText(text, stderr.columns) : text;
 }
 
 /** Reports whether questions may be asked. */
@@ -62,8 +62,8 @@ export function shownTime(iso: string): string {
 }
 
 /** Prints data in sentences, which a terminal shows without a broken word. */
-export function outWords(text: string): void {
-  out(wrapWords(text, outputColumns()));
+export function printText(text: string): void {
+  out(wrapText(text, outputColumns()));
 }
 
 /**

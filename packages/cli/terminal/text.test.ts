@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { cut, table, textRows, wrapWords } from "./layout.ts";
+import { cut, table, textRows, wrapText } from "./layout.ts";
 import { jsonText, printableLog, shellCommand } from "./text.ts";
 
 test.each([
@@ -50,7 +50,7 @@ test.each([
   ["hint: Start one with: npm start", 21, "hint: Start one with:\nnpm start"],
   ["Log in with: a command that is too long", 12, "Log in with:\na command\nthat is too\nlong"],
 ])("%j at %i columns is broken neither inside of a command nor before a unit", (line, columns, expected) => {
-  expect(wrapWords(line, columns)).toBe(expected);
+  expect(wrapText(line, columns)).toBe(expected);
 });
 
 test("a narrow table loses the columns that matter least before it cuts others", () => {

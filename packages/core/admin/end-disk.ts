@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { changeDirectory, findDiskName, readDirectory, without } from "../disks/names/directory.ts";
 import { readHolders } from "../disks/names/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
-import { readNamed } from "../pools/ledger/named.ts";
+import { readByKey } from "../pools/ledger/named.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { endedDiskKey, environmentsPartition, keyText, ownerOfDisk } from "../store/keys.ts";
@@ -72,7 +72,7 @@ async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
 async function refuseUsed(ctx: Context<"table">, item: Item): Promise<void> {
   const ofOwner = environmentsPartition(ownerOfDisk(item), "");
   const keys = (await listLivingKeys(ctx)).filter(({ pk }) => pk.startsWith(ofOwner));
-  const { records, unreadable } = await readNamed(ctx, keys.map(keyText));
+  const { records, unreadable } = await readByKey(ctx, keys.map(keyText));
   const user = records.find(
     ({ disk, phase, end }) => disk?.uid === item.sk && !disk.released && phase !== "queued" && end.outcome === null,
   );

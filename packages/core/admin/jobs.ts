@@ -1,7 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Action } from "../environments/record/changes/actions.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { type Asked, findIds, type Listed, listEnvironments, pickFields } from "../environments/record/read.ts";
+import { findIds, type Listed, type ListQuery, listEnvironments, pickFields } from "../environments/record/read.ts";
 import { isEnded } from "../environments/record/record.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Key } from "../ports/table.ts";
@@ -18,7 +18,7 @@ import { listLivingKeys } from "./living.ts";
 export async function listAnybodys(
   ctx: UserContext<"table">,
   username: string | undefined,
-  query: Asked,
+  query: ListQuery,
 ): Promise<Listed> {
   if (username !== undefined) return listEnvironments(inName(ctx, (await getUserByName(ctx, username)).uid), query);
   const keys = (await listLivingKeys(ctx)).filter((key) => getOwner(ctx, key) !== undefined);

@@ -3,7 +3,7 @@ import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { firstSettles } from "../reconciler/making.ts";
+import { earliestConfirmableAt } from "../reconciler/making.ts";
 import { createDisk } from "./create.ts";
 import { findDiskName, readDirectory } from "./names/directory.ts";
 import type { Disk } from "./record.ts";
@@ -90,7 +90,7 @@ test("a volume that was made and never recorded becomes the disk's, which has no
 test("a purge finds what was made and never recorded, though it is listed late, and lets the disk have a name until then", async () => {
   const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
   const { owner, uid, making } = await computeDisk(world);
-  const settles = firstSettles(making);
+  const settles = earliestConfirmableAt(making);
   const findName = async () => findDiskName(await readDirectory(world.ctx, owner), uid);
 
   await deleteDisk(world.as("alice"), "data");

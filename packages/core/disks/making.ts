@@ -1,5 +1,11 @@
 import { StepTooOld } from "../reconciler/budget.ts";
-import { type Making, removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../reconciler/making.ts";
+import {
+  type PendingCreate,
+  type PendingSnapshot,
+  type PendingVolume,
+  removeUnused,
+  settlesAt,
+} from "../reconciler/making.ts";
 import type { WorkerContext } from "../reconciler/worker.ts";
 import { readHolders } from "./names/lease.ts";
 import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
@@ -9,7 +15,7 @@ import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
  * disk's if it has none; otherwise it is removed, like everything of a disk being purged. Entries are dropped once
  * their time has come. A failure is postponed and delays nothing else.
  */
-export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
+export async function settlePendingCreates(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   let settled = disk;
   for (const entry of disk.making) {
     const isDue = now >= settlesAt(entry);
@@ -24,7 +30,7 @@ export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number):
 }
 
 /** Returns undefined to retry later. */
-async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promise<Disk | undefined> {
+async function settleEntry(ctx: WorkerContext, disk: Disk, entry: PendingCreate): Promise<Disk | undefined> {
   try {
     return await (entry.kind === "volume" ? settleVolume(ctx, disk, entry) : settleSnapshot(ctx, disk, entry));
   } catch (error) {
@@ -34,7 +40,7 @@ async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promi
   }
 }
 
-async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
+async function settleVolume(ctx: WorkerContext, disk: Disk, entry: PendingVolume): Promise<Disk | undefined> {
   // Earlier volumes stay in the record until the purge; one that appears again was only hidden.
   const named = [disk.volume?.id, ...(disk.supersededVolumes ?? [])];
   const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => !named.includes(id));
@@ -46,7 +52,7 @@ async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking)
   return current ? undefined : { ...disk, volume: { id: first.id, zone: first.zone } };
 }
 
-async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: SnapshotMaking): Promise<Disk> {
+async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: PendingSnapshot): Promise<Disk> {
   const knownSnapshotIds = new Set(disk.snapshots.map(({ id }) => id));
   const listed = await ctx.volumes.listSnapshots(from);
   const found = listed.filter(({ id, tags }) => tags.attempt === token && !knownSnapshotIds.has(id));

@@ -1,5 +1,5 @@
-import { firstSettles } from "../reconciler/making.ts";
-import { patienceMs } from "../reconciler/patience.ts";
+import { earliestConfirmableAt } from "../reconciler/making.ts";
+import { pollBackoffMs } from "../reconciler/patience.ts";
 import { DAY_MS } from "../units.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
 import { hasOnlyVolume } from "./backups/source.ts";
@@ -10,7 +10,7 @@ import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
 /** Interval of looks at a disk that waits for its holder. */
-export const HELD_MS = 60_000;
+export const LEASE_MS = 60_000;
 const PENDING_MS = 5_000;
 /** Interval at which missing tags are restored. */
 const TAGS_MS = DAY_MS;
@@ -21,12 +21,12 @@ export function nextDueAt(disk: Disk, now: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (isClaimed(disk) || disk.snapshots.some(isPending)) {
     const since = disk.snapshots.findLast(isPending)?.at ?? now;
-    return now + Math.max(PENDING_MS, patienceMs(now - since));
+    return now + Math.max(PENDING_MS, pollBackoffMs(now - since));
   }
   const againAt = disk.lost?.notBefore ?? now;
-  const wanted = againAt > now ? againAt : now + HELD_MS;
+  const wanted = againAt > now ? againAt : now + LEASE_MS;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
-  const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
+  const made = disk.making.length > 0 ? earliestConfirmableAt(disk.making) : null;
   const moments = [
     isBackupWanted(disk) ? wanted : null,
     disk.phase === "deleted" ? disk.purgeAt : null,

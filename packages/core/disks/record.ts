@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Stored } from "../ports/table.ts";
 import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
-import { firstSettles, type Making } from "../reconciler/making.ts";
+import { earliestConfirmableAt, type PendingCreate } from "../reconciler/making.ts";
 import { diskKey, keyText } from "../store/keys.ts";
 import { DAY_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone, missedAgain, NOT_MISSED } from "./absence.ts";
@@ -136,7 +136,7 @@ export interface Disk extends Stored {
   /** Missing volumes that a backup replaced, newest first. They are removed only by the purge. */
   readonly supersededVolumes?: readonly string[] | undefined;
   /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
-  readonly making: readonly Making[];
+  readonly making: readonly PendingCreate[];
   /** The environment for which its lost volume was made again, with the time of the content. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
   /** The other disk's backup from which its first volume is made. */
@@ -196,8 +196,8 @@ export function withSnapshot(disk: Disk, snapshot: DiskSnapshot, attempt: string
 }
 
 /** Sets the attempts in progress; the disk is due when the first of them settles. */
-export function withMaking(disk: Disk, making: readonly Making[]): Disk {
-  return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, firstSettles(making)) };
+export function withMaking(disk: Disk, making: readonly PendingCreate[]): Disk {
+  return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, earliestConfirmableAt(making)) };
 }
 
 /** Returns the tags of its snapshots under this name, except for the attempt. */

@@ -25,13 +25,13 @@ interface Requested {
 }
 
 /** The request id; a repeat returns the result of the first request. */
-export type Asked = Pick<NewResource, "id" | "isRepeat">;
+export type OperationRequest = Pick<NewResource, "id" | "isRepeat">;
 
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
 export async function deleteDisk(
   ctx: RequestContext,
   name: string,
-  operationRequest?: Asked,
+  operationRequest?: OperationRequest,
 ): Promise<Freed | Requested> {
   const earlierOperation = await findAsked(ctx, operationRequest);
   if (earlierOperation && isClosed(earlierOperation)) return { operation: earlierOperation, disk: undefined };
@@ -39,7 +39,11 @@ export async function deleteDisk(
   return operation ? { operation, disk: undefined } : markDeleted(ctx, name, operationRequest);
 }
 
-function markDeleted(ctx: RequestContext, name: string, operationRequest: Asked | undefined): Promise<Requested> {
+function markDeleted(
+  ctx: RequestContext,
+  name: string,
+  operationRequest: OperationRequest | undefined,
+): Promise<Requested> {
   return changeDisk(ctx, { name, action: "delete", asked: operationRequest }, ({ disk, inUse, holder }) => {
     if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is already marked for deletion`);
     if (inUse) {
@@ -55,7 +59,7 @@ function markDeleted(ctx: RequestContext, name: string, operationRequest: Asked 
 async function freeName(
   ctx: RequestContext,
   name: string,
-  operationRequest: Asked | undefined,
+  operationRequest: OperationRequest | undefined,
 ): Promise<Operation | undefined> {
   const owner = ctx.actor.uid;
   const uid = await findMissing(ctx, owner, name);
@@ -74,7 +78,11 @@ async function freeName(
 /**
  * Undeletes a disk. Throws `notFound`, or `conflict` if it is not marked for deletion. A purge that has begun is final.
  */
-export async function undeleteDisk(ctx: RequestContext, name: string, operationRequest?: Asked): Promise<Requested> {
+export async function undeleteDisk(
+  ctx: RequestContext,
+  name: string,
+  operationRequest?: OperationRequest,
+): Promise<Requested> {
   return changeDisk(ctx, { name, action: "undelete", asked: operationRequest }, async ({ disk }) => {
     if (disk.phase !== "deleted") throw await whyNotDeleted(ctx, name);
     const unmarked = { ...disk, phase: "available", deletedAt: null, purgeAt: null } as const;
@@ -93,11 +101,14 @@ async function whyNotDeleted(ctx: RequestContext, name: string): Promise<Problem
 interface Wanted {
   readonly name: string;
   readonly action: OperationKind;
-  readonly asked: Asked | undefined;
+  readonly asked: OperationRequest | undefined;
 }
 
 /** Finds the operation of an earlier identical request. The disk says whether that request got any further. */
-async function findAsked(ctx: RequestContext, operationRequest: Asked | undefined): Promise<Operation | undefined> {
+async function findAsked(
+  ctx: RequestContext,
+  operationRequest: OperationRequest | undefined,
+): Promise<Operation | undefined> {
   return operationRequest?.isRepeat ? findOperation(ctx, ctx.actor.uid, operationRequest.id) : undefined;
 }
 

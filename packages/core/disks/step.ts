@@ -1,6 +1,6 @@
 import type { Item } from "../ports/table.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
-import { firstSettles } from "../reconciler/making.ts";
+import { earliestConfirmableAt } from "../reconciler/making.ts";
 import type { Step, WorkerContext } from "../reconciler/worker.ts";
 import { diskKey, keyOfText, keyText } from "../store/keys.ts";
 import { sameData } from "../store/same-data.ts";
@@ -11,12 +11,12 @@ import { describeLostBackup, followSnapshots, makeAgain } from "./backups/lost-b
 import { findOrigin, hasOnlyVolume, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
-import { settleMaking } from "./making.ts";
+import { settlePendingCreates } from "./making.ts";
 import { nextAbsenceCheckAt } from "./missed-look.ts";
 import { changeDirectory, type Directory, findDiskName, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
-import { HELD_MS, nextDueAt } from "./next-look.ts";
+import { LEASE_MS, nextDueAt } from "./next-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
@@ -52,7 +52,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY) && !isClaimed(disk)) {
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // The disk was deleted while its job was ending, which must still back it up and release it.
-    if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
+    if (holders?.current) return over({ ...disk, dueAt: now + LEASE_MS }, "is still held");
     if (ctx.settings.orphansDryRun) return over({ ...disk, dueAt: now + KEPT_MS }, "is kept", KEPT_BY_OPERATOR);
     if (disk.restores?.length) return stillRestoredFrom(ctx, disk, now);
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
@@ -62,7 +62,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(followed, disk)) return tellingHolder(noted(followed, now, "followed its backups"));
   const sought = await seekContents(ctx, disk, now);
   if (!sameData(sought, disk)) return noted(sought, now, "looked for its contents");
-  const settled = await settleMaking(ctx, disk, now);
+  const settled = await settlePendingCreates(ctx, disk, now);
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
   if (again) return again;
@@ -169,8 +169,8 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
  */
 async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const refused = await removeAll(ctx, disk);
-  const settled = await settleMaking(ctx, disk, now);
-  const settles = firstSettles(settled.making);
+  const settled = await settlePendingCreates(ctx, disk, now);
+  const settles = earliestConfirmableAt(settled.making);
   if (settled.making.length === 0) refused.push(...(await freeName(ctx, disk)));
   if (refused.length > 0) {
     const again = now + removalPauseMs(disk.attempts + 1);

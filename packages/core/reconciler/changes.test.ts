@@ -4,7 +4,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/mem
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { ReconcileRequest, SendOptions } from "../ports/queue.ts";
-import { passOnChanges } from "./changes.ts";
+import { forwardEvents } from "./changes.ts";
 
 const FLOOD = 100_000;
 
@@ -40,7 +40,7 @@ async function sentFor(
     }
   }
   const ctx = { ...world.ctx, queue: { ...world.queue, send }, compute: { ...world.compute, changes } };
-  await passOnChanges(ctx, { signal: new AbortController().signal, from: null, reached: () => {} });
+  await forwardEvents(ctx, { signal: new AbortController().signal, from: null, reached: () => {} });
   return sent;
 }
 

@@ -15,7 +15,7 @@ interface Following {
  * Sends hints for changes that the compute reports, until `signal` aborts, and fewer during a flood (hint-limit.ts).
  * Throws the errors of the compute.
  */
-export async function passOnChanges(
+export async function forwardEvents(
   ctx: Context<"queue" | "compute">,
   { signal, from, reached }: Following,
 ): Promise<void> {

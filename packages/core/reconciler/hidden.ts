@@ -21,7 +21,7 @@ interface Due extends Key {
  * record of its kind, it was edited by hand: it becomes due now, and the error raises an alarm. A disk that an earlier
  * version wrote moves to its new shard without one, with the next write of its step.
  */
-export function withinReach<Record extends Due>(ctx: Context, record: Record, now: number): Record {
+export function clampDueAt<Record extends Due>(ctx: Context, record: Record, now: number): Record {
   const { pk, sk, dueAt } = record;
   if (typeof dueAt !== "number") return record;
   const key = { pk, sk };

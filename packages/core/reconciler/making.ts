@@ -25,7 +25,7 @@ const MOST = 40;
  * A volume that may exist under this token, recorded before it is created
  * (docs/architecture/consistency.md#conditional-writes).
  */
-export interface VolumeMaking {
+export interface PendingVolume {
   readonly kind: "volume";
   readonly token: string;
   readonly zone: string;
@@ -36,7 +36,7 @@ export interface VolumeMaking {
 }
 
 /** A snapshot that may exist with this attempt tag. */
-export interface SnapshotMaking {
+export interface PendingSnapshot {
   readonly kind: "snapshot";
   readonly token: string;
   /** The source volume. */
@@ -44,9 +44,9 @@ export interface SnapshotMaking {
   readonly at: number;
 }
 
-export type Making = VolumeMaking | SnapshotMaking;
+export type PendingCreate = PendingVolume | PendingSnapshot;
 
-export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
+export const isVolumeMaking: Check<PendingVolume> = shape<PendingVolume>({
   kind: literal("volume"),
   token: text,
   zone: text,
@@ -54,21 +54,22 @@ export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
   from: orNull(text),
   at: number,
 });
-const isSnapshotMaking = shape<SnapshotMaking>({ kind: literal("snapshot"), token: text, from: text, at: number });
-export const isMaking: Check<Making> = (value): value is Making => isVolumeMaking(value) || isSnapshotMaking(value);
+const isSnapshotMaking = shape<PendingSnapshot>({ kind: literal("snapshot"), token: text, from: text, at: number });
+export const isMaking: Check<PendingCreate> = (value): value is PendingCreate =>
+  isVolumeMaking(value) || isSnapshotMaking(value);
 
 /** Returns when the resource is searched for. Only then can it be treated as absent. */
-export function settlesAt({ at }: Making): number {
+export function settlesAt({ at }: PendingCreate): number {
   return at + LAST_CALL_MS + LISTED_MS;
 }
 
 /** Returns the earliest of these times, or infinity for an empty list. */
-export function firstSettles(making: readonly Making[]): number {
+export function earliestConfirmableAt(making: readonly PendingCreate[]): number {
   return Math.min(Number.POSITIVE_INFINITY, ...making.map(settlesAt));
 }
 
 /** Returns the list with the entry added or renewed. Throws if there are too many. */
-export function listMaking<Entry extends Making>(making: readonly Entry[], entry: Entry): readonly Entry[] {
+export function listMaking<Entry extends PendingCreate>(making: readonly Entry[], entry: Entry): readonly Entry[] {
   const others = making.filter(({ token }) => token !== entry.token);
   if (others.length >= MOST) throw new Problem("unavailable", "Too much that may have been made is still looked for");
   return [...others, entry];
@@ -81,14 +82,14 @@ export function listMaking<Entry extends Making>(making: readonly Entry[], entry
  */
 export function volumeMaking(
   ctx: Context,
-  making: readonly Making[],
+  making: readonly PendingCreate[],
   prefix: string,
-  wanted: Pick<VolumeMaking, "zone" | "sizeGb" | "from">,
-): { readonly entry: VolumeMaking; readonly isListed: boolean } {
+  wanted: Pick<PendingVolume, "zone" | "sizeGb" | "from">,
+): { readonly entry: PendingVolume; readonly isListed: boolean } {
   const { zone, sizeGb, from } = wanted;
   const now = ctx.clock.now();
   const knownVolumeMaking = making.find(
-    (making): making is VolumeMaking =>
+    (making): making is PendingVolume =>
       making.kind === "volume" &&
       now < settlesAt(making) - REMOVING_MS &&
       making.token.slice(0, -SUFFIX - 1) === prefix &&
@@ -102,7 +103,7 @@ export function volumeMaking(
 }
 
 /** Creates the volume of an entry. Idempotent. */
-function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
+function makeVolume(ctx: Context<"volumes">, record: Key, entry: PendingVolume): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }
@@ -111,7 +112,7 @@ function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): 
 export async function tryToMakeVolume(
   ctx: Context<"volumes">,
   record: Key,
-  entry: VolumeMaking,
+  entry: PendingVolume,
 ): Promise<VolumeRef | VolumeRefused> {
   try {
     return await makeVolume(ctx, record, entry);
@@ -128,7 +129,7 @@ export async function tryToMakeVolume(
  */
 export async function removeUnused(
   ctx: Context<"volumes">,
-  { token }: VolumeMaking,
+  { token }: PendingVolume,
   volumes: readonly Volume[],
 ): Promise<boolean> {
   const attached = volumes.filter((volume) => volume.attached);

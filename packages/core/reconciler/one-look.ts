@@ -36,7 +36,7 @@ export function earlyBy({ dueAt }: Pick<Item, string>, now: number): number {
 }
 
 /** Ends a reconcile of a record that is not due. Sends the message again if it was only slightly early. */
-export async function endEarly(ctx: Context<"queue">, key: Key, early: number): Promise<Reading> {
+export async function requeueEarly(ctx: Context<"queue">, key: Key, early: number): Promise<Reading> {
   if (early <= EARLY_MS) await requestReconcile(ctx, key, { delayMs: 1000 });
   return "over";
 }

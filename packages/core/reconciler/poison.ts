@@ -11,7 +11,7 @@ const PUT_OFF_MS = HOUR_MS;
  * version, which is left alone and stays due: the sweep sends one message a minute until a newer worker handles it.
  * Messages that resend themselves would multiply.
  */
-export function poisoned(
+export function quarantine(
   ctx: Context,
   { item, isNewer, message }: Unreadable,
   now: number,

@@ -11,10 +11,10 @@ import { Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { stepUser } from "../users/step.ts";
 import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
-import { withinReach } from "./hidden.ts";
+import { clampDueAt } from "./hidden.ts";
 import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
-import { earlyBy, endEarly, type Reading, retryOnConflict } from "./one-look.ts";
-import { poisoned } from "./poison.ts";
+import { earlyBy, type Reading, requeueEarly, retryOnConflict } from "./one-look.ts";
+import { quarantine } from "./poison.ts";
 import type { Step, WorkerContext } from "./worker.ts";
 
 /**
@@ -52,9 +52,9 @@ async function reconcileOnce(
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
   const now = ctx.clock.now();
-  const item = withinReach(ctx, storedItem, now);
+  const item = clampDueAt(ctx, storedItem, now);
   const early = earlyBy(item, now);
-  if (early > 0 && !shouldProcessEarly(item, message)) return endEarly(ctx, key, early);
+  if (early > 0 && !shouldProcessEarly(item, message)) return requeueEarly(ctx, key, early);
   const guarded = { ...ctx, ...budgeted(ctx, ctx.clock, readAt) };
   const step = await takeStep(guarded, item, message, now, isLast);
   if (step === "again") return "again";
@@ -62,7 +62,7 @@ async function reconcileOnce(
   // The observation is as old as the step. After a suspension it may be wrong.
   if (!isLast && isTooOld(ctx.clock, readAt, STEP_AGE_MS)) return "again";
   // The hint changed nothing. The regular requeue still follows.
-  if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
+  if (early > 0 && message.hint && isNoop(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
   logReconcile(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
@@ -73,7 +73,7 @@ async function reconcileOnce(
 }
 
 /** Reports whether a step changed nothing except when the record is due, or failed like the step before it. */
-function sawNothing(before: Item, after: Due): boolean {
+function isNoop(before: Item, after: Due): boolean {
   const { dueAt, looks: passes } = before;
   const attempts = getAttempts(before);
   // A hint must not lengthen the backoff, or use up tries of a step that gives up after a few.
@@ -135,7 +135,7 @@ async function takeStep(
     if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
     // A record of a newer version may affect this one, so leave it to that version without counting a try.
     if (error instanceof Unreadable && (error.isNewer || keyText(error.item) === keyText(item))) {
-      const record = poisoned(ctx, error, now);
+      const record = quarantine(ctx, error, now);
       return record && { record, notify: [], log: "poisoned" };
     }
     return failed(ctx, item, now, error);

@@ -84,7 +84,7 @@ async function note(
   ctx: Context<"table">,
   name: SweepName,
   cursor: Item | undefined,
-  noted: { readonly sentUpTo?: number; readonly places: Places },
+  noted: { readonly sentUpTo?: number; readonly places: SweepPositions },
 ): Promise<void> {
   const before = { ...cursor, ...sweepKey(name), writers: cursor?.writers ?? [], kind: "sweep" };
   await writeRecord(ctx, { ...before, ...noted });
@@ -110,18 +110,18 @@ async function sendOldest(ctx: Context<"table" | "queue">, { name, shards, mostW
  * Where this sweep ended in the shards that held more than it sends: the next one goes on there, and begins with the
  * oldest again at the end of the shard. Records that stay due, as those of a newer format, keep nothing behind them so.
  */
-type Places = Readonly<Record<string, Place>>;
+type SweepPositions = Readonly<Record<string, SweepPosition>>;
 
-interface Place {
+interface SweepPosition {
   readonly after: string;
   /** When the last one that was sent was due. */
   readonly at: number;
 }
 
-const isPlaces = mapping(shape<Place>({ after: text, at: number }));
+const isPlaces = mapping(shape<SweepPosition>({ after: text, at: number }));
 
 /** Only those within the range that is asked for: another one is refused. */
-function getPlaces(cursor: Item | undefined, to: number): Places {
+function getPlaces(cursor: Item | undefined, to: number): SweepPositions {
   const noted = isPlaces(cursor?.places) ? cursor.places : {};
   return Object.fromEntries(Object.entries(noted).filter(([, { at }]) => at <= to));
 }
@@ -132,7 +132,7 @@ interface DueRange {
   /** How many records of each shard are asked for. */
   readonly most: number;
   /** Where to go on; absent: what is beyond `most` is not asked for. */
-  readonly places?: Places;
+  readonly places?: SweepPositions;
 }
 
 /** The oldest first; answers where it ended. One shard that does not answer keeps the others from nothing. */
@@ -140,7 +140,7 @@ async function sendDue(
   ctx: Context<"table" | "queue">,
   shards: readonly string[],
   ranges: readonly DueRange[],
-): Promise<{ readonly sent: number; readonly places: Places }> {
+): Promise<{ readonly sent: number; readonly places: SweepPositions }> {
   const queries = ranges.flatMap((range) => shards.map((shard) => dueIn(ctx, shard, range)));
   const answers = await Promise.allSettled(queries);
   const parts = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
@@ -161,7 +161,7 @@ interface DuePart {
   readonly shard: string;
   readonly items: readonly Item[];
   /** Where the next sweep goes on; undefined: nothing is left there. */
-  readonly place: Place | undefined;
+  readonly place: SweepPosition | undefined;
 }
 
 async function dueIn(ctx: Context<"table">, shard: string, range: DueRange): Promise<DuePart> {

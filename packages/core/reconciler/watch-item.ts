@@ -9,14 +9,14 @@ export interface WatchItem extends Stored {
   readonly kind: "watch";
   /** null if no process follows. */
   readonly holder: string | null;
-  /** Another process may take over after this time, ms, or if the holder has not written for `HELD_MS`. */
+  /** Another process may take over after this time, ms, or if the holder has not written for `LEASE_MS`. */
   readonly until: number;
   /** All changes up to this version were passed on. null: the next holder begins with all existing runs. */
   readonly version: string | null;
 }
 
 /** A holder that has not written for this long is dead. */
-export const HELD_MS = 90_000;
+export const LEASE_MS = 90_000;
 const LONGEST_VERSION = 1_000;
 
 /**
@@ -35,7 +35,7 @@ export function writeWatch(
   before: WatchItem | undefined,
   { holder, version }: Pick<WatchItem, "holder" | "version">,
 ): Promise<WatchItem | undefined> {
-  const until = holder === null ? 0 : ctx.clock.now() + HELD_MS;
+  const until = holder === null ? 0 : ctx.clock.now() + LEASE_MS;
   return writeRecord<WatchItem>(ctx, {
     ...watchKey,
     writers: before?.writers ?? [],

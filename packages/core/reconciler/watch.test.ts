@@ -10,7 +10,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Compute, RunRef, SignalledUpTo } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
 import { watchKey } from "../store/keys.ts";
-import { followChanges, freeWatch } from "./watch.ts";
+import { releaseWatcherLease, runWatcher } from "./watch.ts";
 
 const MINUTE = 60_000;
 
@@ -50,7 +50,7 @@ function fixture() {
       const compute = { changes: follow } as Compute;
       const ctx = { table, queue, compute, clock, ids, log, settings: testSettings(), ...overrides };
       const state = { isOver: false };
-      const following = followChanges(ctx, ending.signal).then(() => {
+      const following = runWatcher(ctx, ending.signal).then(() => {
         state.isOver = true;
       });
       return {
@@ -334,7 +334,7 @@ test("what a newer version wrote keeps nobody from beginning, stays as it is, an
   await table.put(newer as never);
   const entry = host();
 
-  await freeWatch(entry.ctx);
+  await releaseWatcherLease(entry.ctx);
   await time.advance(3 * MINUTE);
 
   expect([await table.get(watchKey), hinted(), entry.isOver()]).toEqual([newer, [], true]);
@@ -368,7 +368,7 @@ test("where it is known that nobody follows, a killed one is not waited for", as
   const killed = host(0);
   await time.advance(1_000);
 
-  await freeWatch(killed.ctx);
+  await releaseWatcherLease(killed.ctx);
   const next = host(1);
   await time.advance(1_000);
 

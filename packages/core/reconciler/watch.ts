@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { unlessUnreadable } from "../store/readable.ts";
-import { passOnChanges } from "./changes.ts";
-import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
+import { forwardEvents } from "./changes.ts";
+import { LEASE_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
 
 /** The schedule starts a caller this often. Each waits for the one before it to end. */
 export const WATCH_MINUTES = 10;
@@ -20,7 +20,7 @@ type Ports = Context<"table" | "queue" | "compute">;
  * next continues from its position (docs/architecture/reconciliation.md). Returns without following if another caller
  * still holds the watch after two minutes.
  */
-export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<void> {
+export async function runWatcher(ctx: Ports, signal: AbortSignal): Promise<void> {
   const endsAt = ctx.clock.monotonic() + LONGEST_MS;
   const held = await takeWatch(ctx, signal);
   if (held) await holdWatch(ctx, held, { signal, endsAt });
@@ -30,7 +30,7 @@ export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<vo
  * Frees the watch, so that the next follower does not wait for a killed one. Call it only when no follower runs. An
  * item of a newer version stays: polling works without a follower.
  */
-export async function freeWatch(ctx: Context<"table">): Promise<void> {
+export async function releaseWatcherLease(ctx: Context<"table">): Promise<void> {
   const before = await unlessUnreadable(ctx, () => readWatch(ctx));
   if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
 }
@@ -49,7 +49,7 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
     try {
       const item = await readWatch(ctx);
       if (item?.writers[0] !== writer) [writer, unchangedSince] = [item?.writers[0], clock.monotonic()];
-      const isDead = clock.monotonic() - unchangedSince >= HELD_MS;
+      const isDead = clock.monotonic() - unchangedSince >= LEASE_MS;
       if (!item?.holder || item.until <= clock.now() || isDead) {
         const taken = await writeWatch(ctx, item, { holder: ctx.ids.uid(), version: item?.version ?? null });
         if (taken) return taken;
@@ -108,7 +108,7 @@ async function followOn(ctx: Ports, progress: { version: string | null }, signal
   };
   while (!signal.aborted) {
     try {
-      await passOnChanges(ctx, { signal, from: progress.version, reached });
+      await forwardEvents(ctx, { signal, from: progress.version, reached });
     } catch (error) {
       ctx.log.warn("changes not followed", { error: String(error) });
     }

@@ -2,10 +2,10 @@ import type { Context } from "../context.ts";
 import { openJupyter } from "../environments/record/changes/access.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { withinReach } from "../reconciler/hidden.ts";
+import { clampDueAt } from "../reconciler/hidden.ts";
 import { requestReconcile, SWEEP_REACH_MS } from "../reconciler/look.ts";
-import { EARLY_MS, earlyBy, endEarly, type Reading, retryOnConflict } from "../reconciler/one-look.ts";
-import { poisoned } from "../reconciler/poison.ts";
+import { EARLY_MS, earlyBy, type Reading, requeueEarly, retryOnConflict } from "../reconciler/one-look.ts";
+import { quarantine } from "../reconciler/poison.ts";
 import { keyOfText, keyText, kindOfKey } from "../store/keys.ts";
 import { Unreadable } from "../store/unreadable.ts";
 import { changeRecord, removeRecord, writeRecord } from "../store/write-record.ts";
@@ -51,14 +51,14 @@ async function deliverOnce(ctx: DelivererContext, key: Key, findBody: BodyOf): P
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
   const now = ctx.clock.now();
-  const item = withinReach(ctx, storedItem, now);
+  const item = clampDueAt(ctx, storedItem, now);
   const early = earlyBy(item, now);
-  if (early > 0) return endEarly(ctx, key, early);
+  if (early > 0) return requeueEarly(ctx, key, early);
   try {
     return (await step(ctx, parseDelivery(item), findBody, { now, readAt })) ? "over" : "again";
   } catch (error) {
     if (!(error instanceof Unreadable) || error.item !== item) throw error;
-    const putOff = poisoned(ctx, error, now);
+    const putOff = quarantine(ctx, error, now);
     return putOff === undefined || (await writeRecord(ctx, putOff)) ? "over" : "again";
   }
 }

@@ -12,7 +12,7 @@ export function hasEventsToEmit({ events: { emitted, count: timelineCount } }: P
 }
 
 /** Creates the deliveries above the cursor and moves the cursor. This step precedes every other step. */
-export async function tellReceiver(
+export async function emitOutbox(
   ctx: Context<"table">,
   environment: Environment,
   now: number,

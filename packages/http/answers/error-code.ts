@@ -1,17 +1,17 @@
 import type { ErrorCode, Problem, ProblemKind } from "#core/problem.ts";
-import type { Situation } from "../dialect.ts";
-import { Refusal } from "./refusal.ts";
+import type { HttpProblemKind } from "../dialect.ts";
+import { HttpError } from "./refusal.ts";
 
 /** The header that carries the code of a problem. It is the same in every dialect. */
 export const ERROR_HEADER = "Berth-Error";
 
 /** Returns the code of a problem (docs/apis/common.md#error-codes): its own, that of its situation, or that of its kind. */
 export function errorCode(problem: Problem): ErrorCode {
-  const ofSituation = problem instanceof Refusal ? bySituation[problem.situation] : undefined;
+  const ofSituation = problem instanceof HttpError ? bySituation[problem.situation] : undefined;
   return problem.details.errorCode ?? ofSituation ?? byKind[problem.kind];
 }
 
-const bySituation: Readonly<Partial<Record<Situation, ErrorCode>>> = {
+const bySituation: Readonly<Partial<Record<HttpProblemKind, ErrorCode>>> = {
   noKey: "key_missing",
   disabledUser: "user_disabled",
 };

@@ -1,13 +1,13 @@
 import { Problem, type ProblemKind } from "#core/problem.ts";
 import { Unreadable } from "#core/store/unreadable.ts";
-import type { Dialect, Shown } from "../dialect.ts";
-import { type Exchange, responseHeaders } from "../exchange.ts";
+import type { Dialect, ProblemView } from "../dialect.ts";
+import { type RequestScope, responseHeaders } from "../exchange.ts";
 import type { PlainResponse } from "../request/plain.ts";
 import { showableFields, withoutKeys } from "../request/redaction.ts";
 import type { Runtime } from "../runtime.ts";
 import { ERROR_HEADER, errorCode } from "./error-code.ts";
 import { isOutage } from "./outage.ts";
-import { Refusal } from "./refusal.ts";
+import { HttpError } from "./refusal.ts";
 
 /**
  * Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to
@@ -15,7 +15,7 @@ import { Refusal } from "./refusal.ts";
  */
 export function problemResponse(
   runtime: Pick<Runtime, "clock" | "log">,
-  exchange: Exchange,
+  exchange: RequestScope,
   error: unknown,
 ): PlainResponse {
   const problem =
@@ -32,7 +32,7 @@ export function problemResponse(
 }
 
 /** A record that a request needs and that nobody can read: said plainly, and to the operator by the log. */
-function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Problem | undefined {
+function unreadable({ log }: Pick<Runtime, "log">, { requestId }: RequestScope, error: unknown): Problem | undefined {
   if (!(error instanceof Unreadable)) return undefined;
   const subject = `The ${error.kind} record that this request needs`;
   if (error.isNewer) {
@@ -47,10 +47,10 @@ function unreadable({ log }: Pick<Runtime, "log">, { requestId }: Exchange, erro
   );
 }
 
-function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: Exchange, error: unknown): Refusal {
+function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: RequestScope, error: unknown): HttpError {
   const situation = isOutage(error) ? "unavailable" : "unexpected";
   log.error("request failed", { requestId, situation, error: describedError(error) });
-  return new Refusal(situation);
+  return new HttpError(situation);
 }
 
 /** An error as a log may have it: with its stack, and without keys. */
@@ -58,9 +58,9 @@ export function describedError(error: unknown): string {
   return withoutKeys(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error));
 }
 
-function show(problem: Problem, exchange: Exchange, now: number): Shown {
+function show(problem: Problem, exchange: RequestScope, now: number): ProblemView {
   const { dialect, requestId, correlationId } = exchange;
-  const situation = problem instanceof Refusal ? problem.situation : undefined;
+  const situation = problem instanceof HttpError ? problem.situation : undefined;
   return {
     status: dialect.statuses?.[problem.kind] ?? statuses[problem.kind],
     text: problem.message || (situation ? generalText(dialect, situation, exchange) : ""),
@@ -74,7 +74,7 @@ function show(problem: Problem, exchange: Exchange, now: number): Shown {
   };
 }
 
-function generalText({ texts }: Dialect, situation: Refusal["situation"], { method, path }: Exchange): string {
+function generalText({ texts }: Dialect, situation: HttpError["situation"], { method, path }: RequestScope): string {
   return texts[situation].replace(/\{(method|path)\}/g, (_, name) => (name === "method" ? method : withoutKeys(path)));
 }
 

@@ -1,11 +1,11 @@
 import { Problem, type ProblemDetails, type ProblemKind } from "#core/problem.ts";
-import type { Situation } from "../dialect.ts";
+import type { HttpProblemKind } from "../dialect.ts";
 
 /** A problem that the machinery found before, or instead of, a verb. Without a text the dialect's own is shown. */
-export class Refusal extends Problem {
-  readonly situation: Situation;
+export class HttpError extends Problem {
+  readonly situation: HttpProblemKind;
 
-  constructor(situation: Situation, details: ProblemDetails = {}, text = "") {
+  constructor(situation: HttpProblemKind, details: ProblemDetails = {}, text = "") {
     super(kinds[situation], text, details);
     this.name = "Refusal";
     this.situation = situation;
@@ -26,4 +26,4 @@ const kinds = {
   tooMany: "tooMany",
   unexpected: "failed",
   unavailable: "unavailable",
-} as const satisfies Record<Situation, ProblemKind>;
+} as const satisfies Record<HttpProblemKind, ProblemKind>;

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import { buildApp } from "../app.ts";
-import { type DialectName, dialectNames, type Situation } from "../dialect.ts";
+import { type DialectName, dialectNames, type HttpProblemKind } from "../dialect.ts";
 import { dev8 } from "./dev8.ts";
 import { gpuDev } from "./gpu-dev.ts";
 import { novita } from "./novita.ts";
@@ -25,14 +25,14 @@ async function getFixture(dialect: DialectName, record = {}) {
   const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
   const endpoint = declare.post(path, { summary: "Fixture", uses: [], body, reply: z.object({}) }, async (input) => {
     if (input.body.refuse === "unexpected") throw new Error("secret internals");
-    if (input.body.refuse !== undefined) throw new Refusal(input.body.refuse as Situation);
+    if (input.body.refuse !== undefined) throw new HttpError(input.body.refuse as HttpProblemKind);
     return {};
   });
   return buildApp(runtime, [endpoint]);
 }
 
 interface Row {
-  readonly situation: Situation;
+  readonly situation: HttpProblemKind;
   readonly status: number;
   /**
    * gpu-dev, session-manager, onmemos, novita code and message, dev8 error and message:
@@ -134,7 +134,7 @@ const rows: Row[] = [
 ];
 
 /** A request that ends in the situation. */
-async function provoke(dialect: DialectName, situation: Situation): Promise<Response> {
+async function provoke(dialect: DialectName, situation: HttpProblemKind): Promise<Response> {
   const { path } = fixtures[dialect];
   const app = await getFixture(dialect, situation === "disabledUser" ? { disabled: true } : {});
   const post = (body: string, headers: Record<string, string> = asAlice, to: string = path) =>
@@ -173,7 +173,7 @@ const codes = {
   tooMany: "rate",
   unexpected: "internal",
   unavailable: "unavailable",
-} as const satisfies Record<Situation, string>;
+} as const satisfies Record<HttpProblemKind, string>;
 
 test.each(rows)("every dialect names $situation by the same code", async ({ situation }) => {
   const responses = await Promise.all(dialectNames.map((dialect) => provoke(dialect, situation)));
@@ -194,7 +194,8 @@ for (const { situation, status, words } of rows) {
 }
 
 test("the whole envelopes, key for key", async () => {
-  const envelope = async (dialect: DialectName, situation: Situation) => (await provoke(dialect, situation)).text();
+  const envelope = async (dialect: DialectName, situation: HttpProblemKind) =>
+    (await provoke(dialect, situation)).text();
 
   expect(await envelope("gpu-dev", "badFields")).toBe(
     '{"detail":[{"type":"string_type","loc":["body","name"],"msg":"Input should be a valid string","input":1}]}',

@@ -1,9 +1,9 @@
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
-import type { UsualWords } from "../request/misspelt.ts";
+import type { UsualNames } from "../request/misspelt.ts";
 
 /** Also what the fields of each call are called in others. */
-const misspelt: UsualWords = {
+const misspelt: UsualNames = {
   gpu: ["gpu_count"],
   gpus: ["gpu_count"],
   numgpus: ["gpu_count"],

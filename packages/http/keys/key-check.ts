@@ -6,7 +6,7 @@ import type { Settings } from "#core/settings.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { noteUse } from "#core/users/last-use.ts";
 import { type ApiKey, parseApiKey } from "#core/users/record.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import type { PlainHeaders } from "../request/plain.ts";
 
 /**
@@ -50,8 +50,8 @@ export function keyCheck(parts: KeyCheckParts): KeyCheck {
   const checkHash = hashCheck(parts);
   return async (headers, further) => {
     const key = presentedKey(headers, further);
-    if (key === undefined) throw new Refusal("noKey", {}, lacksScheme(headers) ? SCHEME_FORGOTTEN : "");
-    if (!keyForm.test(key)) throw new Refusal("badKey");
+    if (key === undefined) throw new HttpError("noKey", {}, lacksScheme(headers) ? SCHEME_FORGOTTEN : "");
+    if (!keyForm.test(key)) throw new HttpError("badKey");
     return checkHash(parts.ids.hash(key));
   };
 }
@@ -65,7 +65,7 @@ export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }:
     memory.drop(hash);
     const since = memory.forgotten();
     const item = await table.get(apiKeyKey(hash));
-    if (!item) throw new Refusal("badKey");
+    if (!item) throw new HttpError("badKey");
     const record = { ...parseApiKey(item), hash };
     const actor = admit(record, settings, now);
     memory.remember(hash, { record, readAt: now }, since);
@@ -99,10 +99,10 @@ type HashedRecord = ApiKey & { readonly hash: string };
 function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
   const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {
-    throw new Refusal("badKey", { errorCode: "key_revoked" }, "API key has been revoked");
+    throw new HttpError("badKey", { errorCode: "key_revoked" }, "API key has been revoked");
   }
-  if (expiresAt <= now) throw new Refusal("badKey", { errorCode: "key_expired" }, "API key has expired");
-  if (disabled) throw new Refusal("disabledUser");
+  if (expiresAt <= now) throw new HttpError("badKey", { errorCode: "key_expired" }, "API key has expired");
+  if (disabled) throw new HttpError("disabledUser");
   const isAdmin = adminUsers.includes(username) || (role !== undefined && adminRoles.includes(role));
   return { uid, username, number, keyPrefix: prefix, keyHash: hash, isAdmin };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Actor } from "#core/context.ts";
 import { asAlice, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";
 import { gpuDev } from "../dialects/gpu-dev.ts";
@@ -94,7 +94,7 @@ test("a key that is presented counts, wherever it stands and whatever it is", as
 
 test("a local user who is disabled is refused", async () => {
   const ask = await fixture(async () => {
-    throw new Refusal("disabledUser");
+    throw new HttpError("disabledUser");
   });
 
   expect(await ask("/api/me")).toBe(403);

@@ -1,5 +1,5 @@
 import type { FieldProblem } from "#core/problem.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import { withoutComments } from "./comments.ts";
 import type { PlainHeaders, PlainRequest } from "./plain.ts";
 import { readPairs } from "./query.ts";
@@ -8,7 +8,7 @@ const LIMIT_BYTES = 1_048_576;
 
 /** Refuses what announces itself as more than 1 MiB, before anything is read. */
 export function requireSmallBody(headers: PlainHeaders): void {
-  if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new Refusal("tooLarge");
+  if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new HttpError("tooLarge");
 }
 
 export interface BodyRules {
@@ -38,8 +38,8 @@ export async function readObject(
 async function readText(request: PlainRequest): Promise<string> {
   requireSmallBody(request.headers);
   const bytes = request.headers.has("content-length") ? await wholeBody(request) : await limitedBody(request);
-  if (bytes.byteLength > LIMIT_BYTES) throw new Refusal("tooLarge");
-  if (bytes.byteLength > 0 && isEncoded(request.headers)) throw new Refusal("encodedBody");
+  if (bytes.byteLength > LIMIT_BYTES) throw new HttpError("tooLarge");
+  if (bytes.byteLength > 0 && isEncoded(request.headers)) throw new HttpError("encodedBody");
   return decode(bytes);
 }
 
@@ -70,7 +70,7 @@ async function limitedBody({ body }: PlainRequest): Promise<Uint8Array> {
     bytes += value.byteLength;
     if (bytes > LIMIT_BYTES) {
       await reader.cancel();
-      throw new Refusal("tooLarge");
+      throw new HttpError("tooLarge");
     }
     chunks.push(value);
   }
@@ -96,13 +96,13 @@ function parseJson(text: string): unknown {
 }
 
 /** Without a text it is said in the words of the dialect. */
-function badJson(cause?: unknown, text = "", place = ""): Refusal {
-  return new Refusal("badJson", { fields: [badBody(text || `JSON decode error${place}`)], cause }, text);
+function badJson(cause?: unknown, text = "", place = ""): HttpError {
+  return new HttpError("badJson", { fields: [badBody(text || `JSON decode error${place}`)], cause }, text);
 }
 
 /** Returns the same refusal with a fixed text. Dialects that describe fields show the field instead. */
-function noObject(): Refusal {
-  return new Refusal("badJson", { fields: [badBody("Request body must be a JSON object")] });
+function noObject(): HttpError {
+  return new HttpError("badJson", { fields: [badBody("Request body must be a JSON object")] });
 }
 
 function badBody(message: string): FieldProblem {

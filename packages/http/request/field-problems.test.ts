@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
+import { type FieldLocation, fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import { wholeNumber } from "./query.ts";
 
 /** What is wrong with an input, as type, place and message. */
-function listProblems(shape: z.ZodRawShape | z.ZodType, input: Record<string, unknown>, place: Place = "body") {
+function listProblems(shape: z.ZodRawShape | z.ZodType, input: Record<string, unknown>, place: FieldLocation = "body") {
   const schema = shape instanceof z.ZodType ? shape : z.object(shape);
   const parsed = schema.safeParse(input, ownMessagesOnly);
   return fieldProblems(parsed.error?.issues ?? [], place, schema, input).map(

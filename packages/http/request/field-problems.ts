@@ -4,7 +4,7 @@ import { fieldNames, findBounds, isRequired, isWholeNumber, schemaAt } from "../
 import { knownPart } from "./known-part.ts";
 
 /** Where fields are. */
-export type Place = "body" | "query";
+export type FieldLocation = "body" | "query";
 
 /**
  * Returns zod's issues in the words of docs/apis/gpu-dev.md#errors, in the order of the schema's fields. An input may
@@ -12,7 +12,7 @@ export type Place = "body" | "query";
  */
 export function fieldProblems(
   issues: readonly z.core.$ZodIssue[],
-  place: Place,
+  place: FieldLocation,
   schema: z.ZodType,
   input: Record<string, unknown>,
 ): FieldProblem[] {

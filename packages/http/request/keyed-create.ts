@@ -8,8 +8,8 @@ import {
   keepReply,
   type NewResource,
 } from "#core/store/idempotency.ts";
-import { Refusal } from "../answers/refusal.ts";
-import { type Exchange, responseHeaders } from "../exchange.ts";
+import { HttpError } from "../answers/refusal.ts";
+import { type RequestScope, responseHeaders } from "../exchange.ts";
 import { formatBody, type PlainHeaders, type PlainResponse } from "./plain.ts";
 
 const keyForm = /^[\x20-\x7e]{1,255}$/;
@@ -24,7 +24,7 @@ export function readIdempotencyKey(headers: PlainHeaders): string | undefined {
 /** A create that may be asked for again. */
 interface Create {
   readonly ctx: Context<PortName>;
-  readonly exchange: Exchange;
+  readonly exchange: RequestScope;
   /** The body as it was sent, before defaults. */
   readonly body: unknown;
   readonly chosen: ChosenIds;
@@ -54,7 +54,7 @@ export async function answerCreate(
   const makeById: Make = clientChoseId ? (resource) => answerById({ ...create, chosen: resource }, make) : make;
   if (key === undefined) return makeById({ ...create.chosen, isRepeat: false });
   const { method, path } = create.exchange;
-  return answerAs({ method, path, key }, create, makeById, () => new Refusal("otherRequest"));
+  return answerAs({ method, path, key }, create, makeById, () => new HttpError("otherRequest"));
 }
 
 /** Treats the client's id as an Idempotency-Key. It is kept as one of `PUT <path>/<id>`, so it meets no other key. */
@@ -112,7 +112,7 @@ async function logIfLost({ log }: Pick<Context, "log">, note: Promise<void>): Pr
 }
 
 /** Returns the context with its user. Throws without one, because the key of a create is stored under a user. */
-function withActor(ctx: Context<PortName>, { actor, dialect }: Exchange): UserContext<PortName> {
+function withActor(ctx: Context<PortName>, { actor, dialect }: RequestScope): UserContext<PortName> {
   if (!actor) throw new Error("A create needs a user");
   return { ...ctx, actor, dialect: dialect.name, noun: dialect.noun };
 }

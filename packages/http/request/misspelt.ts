@@ -1,12 +1,12 @@
 import type { FieldProblem } from "#core/problem.ts";
-import type { Place } from "./field-problems.ts";
+import type { FieldLocation } from "./field-problems.ts";
 import { HIDDEN } from "./redaction.ts";
 
 /**
  * Other words that clients often write for a field, in small letters and digits only: words that no edit distance
  * finds, and the names of sibling calls. The first one that the body knows is meant.
  */
-export type UsualWords = Readonly<Record<string, readonly string[]>>;
+export type UsualNames = Readonly<Record<string, readonly string[]>>;
 
 /**
  * Bounds the comparisons, since a body of 1 MiB has room for 100,000 names. No real client sends so many unknown ones.
@@ -17,17 +17,17 @@ const LONGEST_NAME = 40;
 /** Words of other products, in small letters and digits only, each with what to use in its place. */
 export type OtherWays = Readonly<Record<string, string>>;
 
-export interface RefusedWords {
-  readonly misspelt: UsualWords;
+export interface RefusedFields {
+  readonly misspelt: UsualNames;
   readonly instead?: OtherWays | undefined;
-  readonly place?: Place;
+  readonly place?: FieldLocation;
 }
 
 /** The misspelt fields of a body or query as they are refused, or that it has too many unknown ones to look for them. */
 export function misspeltFields(
   fields: readonly string[],
   input: Readonly<Record<string, unknown>>,
-  { misspelt, instead = {}, place = "body" }: RefusedWords,
+  { misspelt, instead = {}, place = "body" }: RefusedFields,
 ): FieldProblem[] {
   const noun = place === "body" ? "field" : "parameter";
   // The value may be a secret.
@@ -55,7 +55,7 @@ export function misspeltFields(
 export function misspeltIn(
   fields: readonly string[],
   body: Readonly<Record<string, unknown>>,
-  usual: UsualWords,
+  usual: UsualNames,
 ): { readonly name: string; readonly meant: string }[] {
   return unknownIn(fields, body).flatMap((name) => {
     if (asksForNothing(body[name]) || !isJudged(name, body[name])) return [];
@@ -85,7 +85,7 @@ function isJudged(name: string, value: unknown): boolean {
   return name.length <= LONGEST_NAME && (getPlain(name) !== "environment" || typeof value === "object");
 }
 
-function meantBy(fields: readonly string[], plain: string, usual: UsualWords): string | undefined {
+function meantBy(fields: readonly string[], plain: string, usual: UsualNames): string | undefined {
   const far = Object.hasOwn(usual, plain) ? usual[plain]?.find((field) => fields.includes(field)) : undefined;
   return far ?? fields.find((field) => isNear(getPlain(field), plain));
 }

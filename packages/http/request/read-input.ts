@@ -1,9 +1,9 @@
 import { ignoredNames, shownNames } from "../answers/ignored.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import type { Endpoint, Schema } from "../endpoint.ts";
 import { fieldNames, schemaAt } from "../schema.ts";
 import { readObject, requireSmallBody } from "./body.ts";
-import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
+import { type FieldLocation, fieldProblems, ownMessagesOnly } from "./field-problems.ts";
 import { knownPart } from "./known-part.ts";
 import { misspeltFields } from "./misspelt.ts";
 import { withoutNulls } from "./nulls.ts";
@@ -65,7 +65,7 @@ function readsBody({ method, body }: Endpoint): boolean {
 /** A malformed id is answered 404, as an unknown one is. One with a NUL names nothing, and is not stored by an audit. */
 function parseParams(schema: Schema, params: Routed["params"]): unknown {
   const parsed = schema.safeParse(params);
-  if (!parsed.success || brokenTextIn(parsed.data)) throw new Refusal("unknownPath");
+  if (!parsed.success || brokenTextIn(parsed.data)) throw new HttpError("unknownPath");
   return parsed.data;
 }
 
@@ -89,14 +89,14 @@ function requireStorableText(
     input: knownPart(input[String(broken[0])], schemaAt(schema, broken.slice(0, 1))),
     isOwn: true,
   };
-  throw new Refusal("badFields", { fields: [field] });
+  throw new HttpError("badFields", { fields: [field] });
 }
 
 function parseFields(
   { dialect, instead }: Endpoint,
   schema: Schema,
   input: Record<string, unknown>,
-  place: Place,
+  place: FieldLocation,
 ): unknown {
   const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
   // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
@@ -105,5 +105,5 @@ function parseFields(
   const refused = misspelt ? misspeltFields(ownFields, input, { misspelt, instead, place }) : [];
   if (parsed.success && refused.length === 0) return parsed.data;
   const bad = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);
-  throw new Refusal("badFields", { fields: [...bad, ...refused] });
+  throw new HttpError("badFields", { fields: [...bad, ...refused] });
 }

@@ -3,10 +3,10 @@ import { type AnswerOptions, isAnswer } from "../answers/answer.ts";
 import { entityTag, namesTag } from "../answers/entity-tag.ts";
 import { namingIgnored } from "../answers/ignored.ts";
 import { problemResponse } from "../answers/problem-response.ts";
-import { Refusal } from "../answers/refusal.ts";
+import { HttpError } from "../answers/refusal.ts";
 import { newWireId } from "../answers/wire-id.ts";
 import { bodySchema, type Endpoint } from "../endpoint.ts";
-import { type Exchange, logExchange, openExchange, responseHeaders } from "../exchange.ts";
+import { logExchange, openExchange, type RequestScope, responseHeaders } from "../exchange.ts";
 import type { KeyCheck } from "../keys/key-check.ts";
 import { allowKeyless } from "../keys/keyless.ts";
 import { boundLog } from "../log.ts";
@@ -55,7 +55,7 @@ export function requestHandler(
       const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
       const checkedKey = () => admit(request.headers, [keyInPath, keyInQuery]);
       if (!endpoint.public) exchange.actor = await checkedKey();
-      if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
+      if (endpoint.admin && !exchange.actor?.isAdmin) throw new HttpError("unknownPath");
       const { rawBody, ignored, ...input } = await readInput(endpoint, schema, request, params);
       const log = boundLog(runtime.log, { requestId: exchange.requestId });
       const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
@@ -89,7 +89,7 @@ export function requestHandler(
   };
 }
 
-function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): PlainResponse {
+function replyResponse({ reply, status }: Endpoint, exchange: RequestScope, result: unknown): PlainResponse {
   const options: AnswerOptions = isAnswer(result) ? result : {};
   const body = reply.parse(isAnswer(result) ? result.body : result);
   const headers = { ...responseHeaders(exchange, options.contentType ?? "application/json"), ...options.headers };

@@ -10,14 +10,14 @@ export interface RequestTally {
   readonly rate: number;
 }
 
-interface Place {
+interface TallySlot {
   /** The runtime's own: each process has its own counts. */
   readonly settings: Settings;
   readonly clock: Pick<Clock, "now">;
 }
 
 /** Counts an answered request of a user whose key was good. */
-export function countRequest({ settings, clock }: Place, user: string, status: number): void {
+export function countRequest({ settings, clock }: TallySlot, user: string, status: number): void {
   const users = counts.get(settings) ?? new Map<string, Counted>();
   counts.set(settings, users);
   const counted = users.get(user) ?? newCounted();
@@ -34,7 +34,7 @@ export function countRequest({ settings, clock }: Place, user: string, status: n
 }
 
 /** The counts of one user; the request that asks is not among them yet. */
-export function requestTally({ settings, clock }: Place, user: string): RequestTally {
+export function requestTally({ settings, clock }: TallySlot, user: string): RequestTally {
   const { byStatus, slots } = counts.get(settings)?.get(user) ?? newCounted();
   const slot = slotAt(clock);
   const recent = [...slots].filter(([at]) => isRecent(at, slot)).map(([, count]) => count);

@@ -2,14 +2,14 @@ import { askPod } from "../exec/supervised-exec.ts";
 import { getMachine, readShares } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { askSupervisor, isGated } from "./tools.ts";
 
 const openedWithinMs = 5_000;
 
 /** Lets the command of a run begin that waits for it. Pods that are asked twice begin once. */
-export async function openGate(place: Place, objects: RunObjects): Promise<void> {
+export async function openGate(place: ClusterContext, objects: RunObjects): Promise<void> {
   const command = { words: askSupervisor("open"), timeoutMs: openedWithinMs };
   // A pod that could not be asked waits for the next look.
   await Promise.allSettled(gatedPods(objects).map((pod) => askPod(place, pod, command)));

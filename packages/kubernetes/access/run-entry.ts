@@ -6,7 +6,7 @@ import { dialPod } from "../exec/pod-port.ts";
 import { openPodSession, type PodSession, type PodSessionRequest } from "../exec/pod-session.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import { buildPaths } from "../paths.ts";
-import { livingPod, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, livingPod } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 
 /** Ways into a run through the API server, for whoever cannot dial its node. Both throw `RunGone` where there is none. */
@@ -22,7 +22,7 @@ const mostKnown = 1_000;
 
 export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "namespace" | "deployment">): RunEntry {
   const { client, deployment } = options;
-  const place: Place = { client, paths: buildPaths(options.namespace), deployment };
+  const place: ClusterContext = { client, paths: buildPaths(options.namespace), deployment };
   const entries = new Map<string, string>();
   const inPod = async <Value>(id: RunId, use: (pod: string) => Promise<Value>): Promise<Value> => {
     const name = nameOfRun(id);

@@ -2,7 +2,7 @@ import type { Access } from "#core/ports/compute.ts";
 import { annotation, type RunId } from "../names.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 import { numberIn, patchAsRead } from "../runs/patch-job.ts";
-import { findJob, isLiving, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, findJob, isLiving } from "../runs/read-run.ts";
 import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
 import { tellSupervisor } from "./tell-supervisor.ts";
 
@@ -10,7 +10,12 @@ import { tellSupervisor } from "./tell-supervisor.ts";
  * Says who may enter (see Compute). The Job says what is wanted, and never a token: its pod is told that. `sshPort`: where
  * the run's SSH server listens; undefined: it has none.
  */
-export async function setAccess(place: Place, id: RunId, access: Access, sshPort: number | undefined): Promise<void> {
+export async function setAccess(
+  place: ClusterContext,
+  id: RunId,
+  access: Access,
+  sshPort: number | undefined,
+): Promise<void> {
   const { jupyter, revision, keys } = access;
   const job = await findJob(place, id);
   if (!job || !isLiving(job) || numberIn(job, annotation.access) > revision) return;
@@ -28,7 +33,7 @@ export async function setAccess(place: Place, id: RunId, access: Access, sshPort
 
 /** With a port for SSH, where one was wanted and there was none: it may be free by now. */
 export async function withSshPort(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   objects: RunObjects,
   sshPort: number | undefined,

@@ -1,7 +1,7 @@
 import { ApiRefused } from "../client/api-error.ts";
 import { annotation, deploymentLabels, formatSshServiceName, label, nameOfRun, type RunId } from "../names.ts";
 import type { Job } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 
 /** What the annotation says of a run that nobody can enter, in place of the number of a port. */
 const NONE_FREE = "none free";
@@ -14,7 +14,7 @@ interface Service {
  * Opens a port of every node that leads to the SSH server of a run, and says which, as the annotation has it. Its Job owns
  * it: whoever comes late makes nothing that stays. Nodes have some 2,700 of them together, so who has no key has no port.
  */
-export async function openSshService(place: Place, id: RunId, job: Job, port: number): Promise<string> {
+export async function openSshService(place: ClusterContext, id: RunId, job: Job, port: number): Promise<string> {
   const { client, paths, deployment } = place;
   try {
     const body = buildService(id, job, deployment, port);
@@ -27,7 +27,7 @@ export async function openSshService(place: Place, id: RunId, job: Job, port: nu
 }
 
 /** Nobody would get in any more. */
-export async function closeSshService({ client, paths }: Place, id: RunId): Promise<void> {
+export async function closeSshService({ client, paths }: ClusterContext, id: RunId): Promise<void> {
   await client.remove(`${paths.services}/${formatSshServiceName(id)}`, { uid: undefined });
 }
 

@@ -1,6 +1,6 @@
 import { askPod } from "../exec/supervised-exec.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { askSupervisor, isSupervised } from "./tools.ts";
 
 const answeredWithinMs = 5_000;
@@ -24,7 +24,7 @@ const nothing: SupervisorStatus = { jupyter: undefined, gpuIdleMs: undefined };
 export type StatusOf = (pod: Pod) => Promise<SupervisorStatus | undefined>;
 
 /** Asks each supervisor once, however many want to know: for one look. */
-export function statusReader(place: Place): StatusOf {
+export function statusReader(place: ClusterContext): StatusOf {
   const statuses = new Map<string, ReturnType<StatusOf>>();
   return (pod) => {
     const status = statuses.get(pod.metadata.uid) ?? readStatus(place, pod);
@@ -33,7 +33,7 @@ export function statusReader(place: Place): StatusOf {
   };
 }
 
-async function readStatus(place: Place, pod: Pod): Promise<SupervisorStatus | undefined> {
+async function readStatus(place: ClusterContext, pod: Pod): Promise<SupervisorStatus | undefined> {
   const command = { words: askSupervisor("status"), timeoutMs: answeredWithinMs };
   const answer = await askPod(place, pod, command).catch(() => undefined);
   return answer?.exitCode === 0 ? statusIn(answer.stdout.toString()) : undefined;

@@ -3,7 +3,7 @@ import { RunGone } from "#core/problem.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import type { RunId } from "../names.ts";
 import type { Job, Pod } from "../objects.ts";
-import { livingPod, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, livingPod } from "../runs/read-run.ts";
 import { jupyterService } from "./jupyter.ts";
 import { askSupervisor, isSupervised, sshService } from "./tools.ts";
 
@@ -17,7 +17,11 @@ interface Telling {
 }
 
 /** Says it to the supervisor of the run's first machine, which keeps it; nothing happens where there is none. */
-export async function tellSupervisor(place: Place, id: RunId, { job, access, sshPort }: Telling): Promise<void> {
+export async function tellSupervisor(
+  place: ClusterContext,
+  id: RunId,
+  { job, access, sshPort }: Telling,
+): Promise<void> {
   const pod = await livingPod(place, id).catch(noneIfGone);
   if (!pod || !isSupervised(pod)) return;
   const { revision, login, keys, jupyter } = access;

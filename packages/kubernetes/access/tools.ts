@@ -126,7 +126,7 @@ function getCommand({ containers = [] }: Pod["spec"]): readonly string[] {
 }
 
 /** What the supervisor says of the end of a command, in the termination message of its container. */
-export interface LastWords {
+export interface ExitMessage {
   readonly started: boolean;
   readonly exitCode?: number;
   readonly signal?: number;
@@ -136,7 +136,7 @@ export interface LastWords {
 }
 
 /** undefined: the supervisor said nothing. Whatever runs in a container can write its message. */
-export function findLastWords(pod: Pick<Pod, "spec">, message: string | undefined): LastWords | undefined {
+export function findLastWords(pod: Pick<Pod, "spec">, message: string | undefined): ExitMessage | undefined {
   if (!isSupervised(pod)) return undefined;
   try {
     const { started, exitCode, signal, problem, files } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;

@@ -1,10 +1,10 @@
 /** Calls back once a call has been under way for too long for others to wait for it; answers how to call that off. */
-export type WhenSlow = (callBack: () => void) => () => void;
+export type SlowCallHook = (callBack: () => void) => () => void;
 
 export interface AskTogetherOptions {
   /** So many questions one call takes; undefined: all that there are. */
   readonly mostQuestions?: number;
-  readonly whenSlow?: WhenSlow | undefined;
+  readonly whenSlow?: SlowCallHook | undefined;
 }
 
 /** A list waits 100 ms for what others wrote meanwhile, and is seldom later than that by much (./read-run.ts). */
@@ -18,11 +18,11 @@ const mostCalls = 3;
  * next one begins beside it, up to three in all. `call` is given the questions and answers with what tells the answer to
  * each; where it throws, each of its questions does.
  */
-export function askTogether<Question, Answer>(
+export function batchCalls<Question, Answer>(
   call: (questions: readonly Question[]) => Promise<(question: Question) => Answer>,
   { mostQuestions = Number.POSITIVE_INFINITY, whenSlow = afterSlowMs }: AskTogetherOptions = {},
 ): (question: Question) => Promise<Answer> {
-  const open: Asked<Question, Answer>[] = [];
+  const open: PendingCall<Question, Answer>[] = [];
   const underWay = new Set<Promise<void>>();
   const awaited = new Set<Promise<void>>();
   const begin = () => {
@@ -41,7 +41,7 @@ export function askTogether<Question, Answer>(
       begin();
     });
   };
-  const answerAll = async (calls: readonly Asked<Question, Answer>[]) => {
+  const answerAll = async (calls: readonly PendingCall<Question, Answer>[]) => {
     try {
       const answerTo = await call(calls.map(({ question }) => question));
       for (const { question, answer } of calls) answer.resolve(answerTo(question));
@@ -57,7 +57,7 @@ export function askTogether<Question, Answer>(
   };
 }
 
-interface Asked<Question, Answer> {
+interface PendingCall<Question, Answer> {
   readonly question: Question;
   readonly answer: PromiseWithResolvers<Answer>;
 }

@@ -1,5 +1,5 @@
 import type { Log } from "#core/ports/log.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { ApiRefused } from "./api-error.ts";
 
 /** Of what the server says; an admission policy's own words have no end. */
@@ -11,7 +11,7 @@ const mostSaid = 300;
  * deleting, and for what can be left to a later look; `refused` is given the refusal, for whoever has nothing else to do.
  */
 export async function unlessForbidden<Value>(
-  { log }: Pick<Place, "log">,
+  { log }: Pick<ClusterContext, "log">,
   call: string,
   response: Promise<Value>,
   instead: Value,

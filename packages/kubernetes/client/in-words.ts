@@ -10,7 +10,7 @@ const longestRead = 2_000;
  * Returns a message of the cluster as one line that users may read: without control characters, which could move the
  * cursor of a terminal, and without addresses inside the cluster. Addresses in `userText` stay, since its user wrote them.
  */
-export function inWords(message: string | undefined, userText = ""): string {
+export function describeMessage(message: string | undefined, userText = ""): string {
   const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
   const words = withoutAddresses(line.slice(0, longestRead), userText);
   return words.length > longestWords ? `${words.slice(0, longestWords - 1)}…` : words || "the cluster says no more";

@@ -5,7 +5,7 @@ import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import { buildPaths } from "../paths.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { kubernetesClaims } from "../volumes/claims.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
@@ -13,7 +13,7 @@ const LONGEST_MS = 300_000;
 const core = `/api/v1/namespaces/${namespace}`;
 const classes = "/apis/storage.k8s.io/v1/storageclasses";
 let fixture: ClusterFixture;
-let place: Place;
+let place: ClusterContext;
 
 beforeAll(async () => {
   fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);

@@ -65,14 +65,14 @@ function listRights({ method, path }: ClientRequest): string[] {
   return listVerbs({ method, query, isOne: name !== undefined, subresource }).map((verb) => `${verb} ${of}`);
 }
 
-interface Asked {
+interface CheckedRight {
   readonly method: string;
   readonly query: string;
   readonly isOne: boolean;
   readonly subresource: string | undefined;
 }
 
-function listVerbs({ method, query, isOne, subresource }: Asked): string[] {
+function listVerbs({ method, query, isOne, subresource }: CheckedRight): string[] {
   // A WebSocket is opened with a GET, and since 1.35 takes the right to create too.
   if (subresource === "exec" || subresource === "portforward") return ["get", "create"];
   if (method === "POST") return ["create"];

@@ -1,7 +1,7 @@
 import { cpSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { networkWords } from "#local/cluster/cluster-network.ts";
+import { describeNetwork } from "#local/cluster/cluster-network.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { isOver, jobClient } from "#tests/e2e/job-client.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "#tests/e2e/stack-fixture.ts";
@@ -125,7 +125,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
 
   it("says what no policy of the namespace limits, once there is none", async () => {
     const policy = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/environments`;
-    const before = await networkWords(cluster.client, namespace);
+    const before = await describeNetwork(cluster.client, namespace);
     must(await cluster.cluster.admin.remove(policy));
 
     const stack = await start();

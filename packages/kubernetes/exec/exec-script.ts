@@ -7,7 +7,7 @@ import { directoryBytes, keptBytes } from "./exec-answer.ts";
  */
 
 /** How the scripts below end when they did not do what they were asked. */
-export const refusal = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } as const;
+export const exitCodes = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } as const;
 
 /**
  * The command writes into a file, so that what is left behind with the file open holds up nobody; once a second it is cut
@@ -19,11 +19,11 @@ export const startScript = `
 base=$1 place=$1/$2 limit=$3 total=$4
 shift 4
 umask 077
-for tool in setsid truncate head dd wc cat sleep; do command -v $tool >/dev/null || exit ${refusal.noTools}; done
-mkdir -p "$base" || exit ${refusal.noPlace}
-mkdir "$place" 2>/dev/null || { [ -d "$place" ] && exit 0; exit ${refusal.noPlace}; }
+for tool in setsid truncate head dd wc cat sleep; do command -v $tool >/dev/null || exit ${exitCodes.noTools}; done
+mkdir -p "$base" || exit ${exitCodes.noPlace}
+mkdir "$place" 2>/dev/null || { [ -d "$place" ] && exit 0; exit ${exitCodes.noPlace}; }
 cat >"$place/input"
-[ "$(wc -c <"$place/input")" -eq "$total" ] || { rm -rf "$place"; exit ${refusal.cutOff}; }
+[ "$(wc -c <"$place/input")" -eq "$total" ] || { rm -rf "$place"; exit ${exitCodes.cutOff}; }
 exec 3<"$place/input"
 take() { piece=$(dd bs=1 count="$1" <&3 2>/dev/null; printf x); piece=\${piece%x}; }
 take "$1"; directory=$piece; shift
@@ -69,7 +69,7 @@ setsid sh -c "$supervisor" sh "$place" "$limit" "$directory" "$@" </dev/null >/d
  */
 export const readScript = `
 place=$1/$2
-[ -d "$place" ] || exit ${refusal.unknown}
+[ -d "$place" ] || exit ${exitCodes.unknown}
 tries=$3
 while [ "$tries" -gt 0 ] && [ ! -e "$place/ended" ]; do sleep 0.1; tries=$((tries - 1)); done
 code=-

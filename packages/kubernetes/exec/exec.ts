@@ -4,10 +4,10 @@ import { isJupyterWanted } from "../access/jupyter.ts";
 import { isSupervised } from "../access/tools.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import { findJob, isLiving, livingPod, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, findJob, isLiving, livingPod } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
-import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
+import { countScript, exitCodes, readScript, startScript } from "./exec-script.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
 
@@ -17,7 +17,7 @@ const answeredWithinMs = 5_000;
 const longestWaitMs = 4_000;
 
 /** Starts a command in the run's first machine (see Compute). */
-export async function startExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+export async function startExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   const { input, sizes } = buildInput(exec);
   const pod = await livingPod(place, id);
@@ -25,14 +25,14 @@ export async function startExec(place: Place, id: RunId, exec: Exec): Promise<vo
   const args = [getBase(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
   const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
   if (result.exitCode === 0) return;
-  if (result.exitCode === refusal.noPlace) throw new Error("Nothing can be written to /tmp in this container");
-  if (result.exitCode === refusal.cutOff) throw new Error("The command did not arrive whole");
+  if (result.exitCode === exitCodes.noPlace) throw new Error("Nothing can be written to /tmp in this container");
+  if (result.exitCode === exitCodes.cutOff) throw new Error("The command did not arrive whole");
   throw new Error("This image lacks what commands need: a shell, coreutils and util-linux, or busybox");
 }
 
 /** What became of a command, after waiting for its end (see Compute). */
 export async function readExec(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   execId: string,
   waitMs: number,
@@ -48,13 +48,13 @@ export async function readExec(
   if (isSupervised(pod)) return readSupervised(place, pod, { id: execId, waitMs: wait, timeoutMs });
   const args = [getBase(id), execId, String(Math.ceil(wait / 100))];
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
-  if (result.exitCode === refusal.unknown) return undefined;
+  if (result.exitCode === exitCodes.unknown) return undefined;
   if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
   return toMachineStatus(answerIn(result));
 }
 
 /** How many commands run; null: nobody can tell. */
-export async function countExecs(place: Place, id: RunId): Promise<number | null> {
+export async function countExecs(place: ClusterContext, id: RunId): Promise<number | null> {
   const command = { script: countScript, args: [getBase(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
     const pod = await livingPod(place, id);
@@ -67,7 +67,7 @@ export async function countExecs(place: Place, id: RunId): Promise<number | null
 }
 
 /** Counts what works in a run without a connection (see Compute). Only a supervisor can tell. */
-export async function countWork(place: Place, id: RunId): Promise<number | null> {
+export async function countWork(place: ClusterContext, id: RunId): Promise<number | null> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) return 0;
   const pod = await livingPod(place, id);
@@ -93,7 +93,7 @@ interface Script {
 }
 
 async function runScript(
-  place: Place,
+  place: ClusterContext,
   pod: Pod,
   { script, args, stdin, timeoutMs }: Script,
 ): Promise<PodCommandResult> {

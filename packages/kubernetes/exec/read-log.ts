@@ -5,7 +5,7 @@ import { ApiRefused, ApiUnreachable, isNotFound } from "../client/api-error.ts";
 import { inTime } from "../client/exchange.ts";
 import { getMachine, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import { listPods, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, listPods } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
 import { type StampedLog, stampedLog } from "./stamped-log.ts";
@@ -22,7 +22,7 @@ const TRIES = 2;
  * are no less, and what comes before the newest MiB is dropped as it comes. Throws where the node does not find the log.
  */
 export async function readLog(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   { recent, known: knownLogEnd }: ReadLogOptions,
 ): Promise<RunLog> {
@@ -49,7 +49,12 @@ const noLog: RunLog = { start: 0, bytes: new Uint8Array() };
 
 type ReadLog = ReturnType<StampedLog["end"]>;
 
-async function readOnce({ client }: Place, path: string, into: StampedLog, signal: AbortSignal): Promise<ReadLog> {
+async function readOnce(
+  { client }: ClusterContext,
+  path: string,
+  into: StampedLog,
+  signal: AbortSignal,
+): Promise<ReadLog> {
   try {
     return await readInto(into, await client.open(path, signal));
   } catch (error) {

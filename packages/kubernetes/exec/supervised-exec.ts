@@ -1,42 +1,42 @@
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { askSupervisor } from "../access/tools.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 
 /** As images/tools/shared/shared.go names them. */
-const refusal = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const;
+const exitCodes = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const;
 
 /** Starts a command by the supervisor of the container. What a user wrote comes by standard input alone. */
-export async function startSupervised(place: Place, pod: Pod, exec: Exec, timeoutMs: number): Promise<void> {
+export async function startSupervised(place: ClusterContext, pod: Pod, exec: Exec, timeoutMs: number): Promise<void> {
   const { id, words, env, directory = "", stdin } = exec;
   const order = { id, words, env, directory, stdin: Buffer.from(stdin).toString("base64"), timeoutMs: exec.timeoutMs };
   const command = { words: askSupervisor("exec"), stdin: JSON.stringify(order), timeoutMs };
   const { exitCode } = await askPod(place, pod, command);
   if (exitCode === 0) return;
-  if (exitCode === refusal.noPlace) throw new Error("Nothing can be written beside the supervisor of this container");
-  if (exitCode === refusal.malformed) throw new Error("The command did not arrive whole");
-  if (exitCode === refusal.closed) throw new Error("The container is being ended");
+  if (exitCode === exitCodes.noPlace) throw new Error("Nothing can be written beside the supervisor of this container");
+  if (exitCode === exitCodes.malformed) throw new Error("The command did not arrive whole");
+  if (exitCode === exitCodes.closed) throw new Error("The container is being ended");
   throw new Error("The supervisor of this container did not take the command");
 }
 
 /** undefined: no such command. */
 export async function readSupervised(
-  place: Place,
+  place: ClusterContext,
   pod: Pod,
   { id, waitMs, timeoutMs }: { readonly id: string; readonly waitMs: number; readonly timeoutMs: number },
 ): Promise<ExecStatus | undefined> {
   const command = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
   const { exitCode, stdout } = await askPod(place, pod, command);
-  if (exitCode === refusal.unknown) return undefined;
+  if (exitCode === exitCodes.unknown) return undefined;
   if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
   return toMachineStatus(answerIn(stdout));
 }
 
 /** How many commands and terminals there are. Throws where nobody can tell. */
-export async function countSupervised(place: Place, pod: Pod, timeoutMs: number): Promise<number> {
+export async function countSupervised(place: ClusterContext, pod: Pod, timeoutMs: number): Promise<number> {
   const { exitCode, stdout } = await askPod(place, pod, { words: askSupervisor("count"), timeoutMs });
   if (exitCode !== 0) throw new Error("The supervisor does not answer");
   return Number(stdout.toString());
@@ -50,7 +50,7 @@ const wrongUse = 64;
  * Throws if the pod does not answer.
  */
 export async function countSupervisedWork(
-  place: Place,
+  place: ClusterContext,
   pod: Pod,
   { hasJupyter, timeoutMs }: { readonly hasJupyter: boolean; readonly timeoutMs: number },
 ): Promise<number | null> {
@@ -60,16 +60,16 @@ export async function countSupervisedWork(
   return exitCode === 0 && count !== undefined ? Number(count) : null;
 }
 
-interface Asked {
+interface SupervisorCall {
   readonly words: readonly string[];
   readonly stdin?: string;
   readonly timeoutMs: number;
 }
 
 export async function askPod(
-  place: Place,
+  place: ClusterContext,
   { metadata }: Pick<Pod, "metadata">,
-  { words, stdin = "", timeoutMs }: Asked,
+  { words, stdin = "", timeoutMs }: SupervisorCall,
 ): Promise<PodCommandResult> {
   const pod = `${place.paths.pods}/${metadata.name}`;
   const input = Buffer.from(stdin);

@@ -4,7 +4,7 @@ import { isTooLong } from "../client/api-error.ts";
 import { type Requests, sumRequests } from "../client/quantities.ts";
 import { findRun, label } from "../names.ts";
 import { holds, type Node, type Pod, type Quantities } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { markOfNode, markOfPod } from "../runs/run-mark.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
@@ -29,7 +29,7 @@ const MOST_NODES_AT_ONCE = 1_000;
 const LIST_PODS_MS = 25_000;
 
 /** Lists the nodes of known types, each with what pods take of it. */
-export async function listNodes(place: Place, options: ListingOptions = {}): Promise<ComputeNode[]> {
+export async function listNodes(place: ClusterContext, options: ListingOptions = {}): Promise<ComputeNode[]> {
   const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
   const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [findOffer(node, nodeTypes)]);
   const offers = nodes.items.flatMap((offer) => offer ?? []);
@@ -41,7 +41,7 @@ export async function listNodes(place: Place, options: ListingOptions = {}): Pro
 }
 
 async function listSliced(
-  place: Place,
+  place: ClusterContext,
   offers: readonly Offer[],
   resourceVersion: string,
   options: ListingOptions & { readonly enough: AbortSignal },
@@ -61,7 +61,7 @@ async function listSliced(
  * from its cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from the store.
  */
 async function readTaken(
-  place: Place,
+  place: ClusterContext,
   node: string,
   resourceVersion: string,
   options: ListingOptions,
@@ -81,7 +81,7 @@ async function readTaken(
   }
 }
 
-async function listTaken(place: Place, selector: string, { leaveOut = () => undefined }: ListingOptions) {
+async function listTaken(place: ClusterContext, selector: string, { leaveOut = () => undefined }: ListingOptions) {
   const path = `/api/v1/pods?fieldSelector=${encodeURIComponent(selector)}`;
   return place.client.list<Pod, Taken>(path, (pod) => takenBy(pod, place), { leaveOut, merge: mergeForeign });
 }
@@ -97,7 +97,7 @@ interface Taken extends Requests {
 }
 
 /** Whoever may make pods in another namespace may give them any labels. */
-function takenBy(pod: Pod, { deployment, paths }: Place): Taken[] {
+function takenBy(pod: Pod, { deployment, paths }: ClusterContext): Taken[] {
   const requests = sumRequests(pod);
   const node = pod.spec.nodeName;
   const { namespace, labels } = pod.metadata;

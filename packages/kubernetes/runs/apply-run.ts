@@ -4,7 +4,7 @@ import { alreadyExists, isForGood } from "../client/api-error.ts";
 import { findRun, isEbsVolume } from "../names.ts";
 import { makeEbsMounts, removeEbsMounts } from "../volumes/ebs-mounts.ts";
 import type { ReadNodes } from "../watch/recent-nodes.ts";
-import { findJob, type Place } from "./read-run.ts";
+import { type ClusterContext, findJob } from "./read-run.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 import { buildRunParts, type RunPart } from "./run-parts.ts";
 
@@ -14,7 +14,7 @@ import { buildRunParts, type RunPart } from "./run-parts.ts";
  * refuses the run, its parts are removed again, since no later look at the run shows them.
  */
 export async function applyRun(
-  place: Place,
+  place: ClusterContext,
   run: Run,
   { nodesOf, ...surroundings }: Omit<JobSurroundings, "nodes"> & { readonly nodesOf: ReadNodes },
 ): Promise<void> {
@@ -46,14 +46,14 @@ class RunRemoved extends Error {
   }
 }
 
-async function removeParts(place: Place, run: Run, parts: readonly RunPart[]): Promise<void> {
+async function removeParts(place: ClusterContext, run: Run, parts: readonly RunPart[]): Promise<void> {
   await Promise.all(parts.map(({ path }) => place.client.remove(path, { uid: undefined })));
   if (run.mounts.some(({ volume }) => isEbsVolume(volume.id))) await removeEbsMounts(place, run);
 }
 
 /** Leaves an existing Job unchanged: its deadline may have been extended. Throws where a tombstone has its name. */
 async function makeJob(
-  place: Place,
+  place: ClusterContext,
   run: Run,
   { job, machine }: { readonly job: object; readonly machine: number },
   deadline: AbortSignal,

@@ -3,14 +3,14 @@ import { annotation, type RunId } from "../names.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { quantities } from "../status/machine-share.ts";
 import { numberIn, patchAsRead } from "./patch-job.ts";
-import { isLiving, type Place, readRun } from "./read-run.ts";
+import { type ClusterContext, isLiving, readRun } from "./read-run.ts";
 import { MAIN, secondsUntil } from "./run-job.ts";
 
 /**
  * Moves the deadline of what lives. A change of what has ended is accepted and does nothing: the conditions tell. One that comes late must not undo a newer
  * one, so it is made to what was read alone.
  */
-export async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
+export async function extendRun(place: ClusterContext, id: RunId, until: number, now: number): Promise<void> {
   const { jobs } = await readRun(place, id);
   const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
   await Promise.all(
@@ -23,7 +23,12 @@ export async function extendRun(place: Place, id: RunId, until: number, now: num
 }
 
 /** Resizes pods in place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
-export async function resizeRun(place: Place, id: RunId, resources: Resources, revision: number): Promise<void> {
+export async function resizeRun(
+  place: ClusterContext,
+  id: RunId,
+  resources: Resources,
+  revision: number,
+): Promise<void> {
   const {
     jobs: [job],
     pods,

@@ -12,10 +12,10 @@ import {
 import type { KubeObject } from "../objects.ts";
 import { listArchives } from "../volumes/archive-parts.ts";
 import { listEbsMounts } from "../volumes/ebs-mounts.ts";
-import type { Place } from "./read-run.ts";
+import type { ClusterContext } from "./read-run.ts";
 
 /** The runs that have anything beside a Job, by their metadata alone: what is secret in them never leaves the API server. */
-export async function listParts(place: Place): Promise<RunRef[]> {
+export async function listParts(place: ClusterContext): Promise<RunRef[]> {
   const { client, paths, deployment } = place;
   const selector = everyRunSelector(deployment);
   const kinds = [

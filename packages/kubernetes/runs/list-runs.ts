@@ -1,10 +1,10 @@
 import type { RunRef } from "#core/ports/compute.ts";
 import { everyRunSelector, findRun } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
-import type { Place } from "./read-run.ts";
+import type { ClusterContext } from "./read-run.ts";
 
 /** Lists the runs of all Jobs, and of pods whose Job is gone. */
-export async function listRuns({ client, paths, deployment }: Place, uid?: string): Promise<RunRef[]> {
+export async function listRuns({ client, paths, deployment }: ClusterContext, uid?: string): Promise<RunRef[]> {
   const everyRun = everyRunSelector(deployment, uid);
   const [jobs, pods] = await Promise.all([
     client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => listRefs(job, "Job"), { part: "metadata" }),

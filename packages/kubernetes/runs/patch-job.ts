@@ -1,10 +1,10 @@
 import { isAnother, isNotFound } from "../client/api-error.ts";
 import type { Job } from "../objects.ts";
-import type { Place } from "./read-run.ts";
+import type { ClusterContext } from "./read-run.ts";
 
 /** Refused where anybody, the cluster too, has written it since. */
 export async function patchAsRead(
-  { client, paths }: Place,
+  { client, paths }: ClusterContext,
   { metadata }: Job,
   body: { readonly metadata?: object; readonly spec?: object },
 ): Promise<void> {
@@ -19,7 +19,7 @@ export function numberIn({ metadata }: Job, name: string): number {
 
 /** Annotates a Job. Nothing happens where the Job is gone, or is another. One that somebody else changed just then says the same. */
 export async function annotate(
-  place: Place,
+  place: ClusterContext,
   { metadata }: Job,
   annotations: Record<string, string | null>,
 ): Promise<void> {

@@ -12,7 +12,7 @@ import { type RunObjects, wasBound } from "./bound-nodes.ts";
 import { isTombstone } from "./tombstone.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
-export interface Place {
+export interface ClusterContext {
   readonly client: ApiClient;
   readonly paths: Paths;
   /** The control plane whose runs these are: others may have theirs on the same cluster. */
@@ -26,7 +26,7 @@ export interface Place {
 }
 
 /** Those that are shared, or that share nothing with any other question. */
-export function getSharedLists({ client, paths, lists }: Place): SharedLists {
+export function getSharedLists({ client, paths, lists }: ClusterContext): SharedLists {
   return lists ?? sharedLists(client, paths);
 }
 
@@ -35,7 +35,7 @@ export function getSharedLists({ client, paths, lists }: Place): SharedLists {
  * only if no pod was after its Job was gone. A list waits 100 ms until the server's cache has what others wrote
  * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not.
  */
-export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
+export async function readRun(place: ClusterContext, id: RunId): Promise<RunObjects> {
   const job = await findJob(place, id);
   return job ? readMachines(place, id, job) : readByLists(place, id);
 }
@@ -45,19 +45,19 @@ export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
  * are needed then. Of a run of one machine the pod that is known is read by its name. Not for what must never happen
  * while another pod is there.
  */
-export async function readRunBriefly(place: Place, id: RunId, isProbablyGone: boolean): Promise<RunObjects> {
+export async function readRunBriefly(place: ClusterContext, id: RunId, isProbablyGone: boolean): Promise<RunObjects> {
   const job = isProbablyGone ? undefined : await findJob(place, id);
   if (!job) return readByLists(place, id);
   const pod = await findOnlyPod(place, id, job);
   return pod ? { jobs: [job], pods: [pod] } : readMachines(place, id, job);
 }
 
-async function readByLists(place: Place, id: RunId): Promise<RunObjects> {
+async function readByLists(place: ClusterContext, id: RunId): Promise<RunObjects> {
   const jobs = await listJobs(place, id);
   return { jobs, pods: await listPods(place, id) };
 }
 
-async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjects> {
+async function readMachines(place: ClusterContext, id: RunId, job: Job): Promise<RunObjects> {
   const others = readShares(job).slice(1);
   const [pods, ...otherJobs] = await Promise.all([
     listPods(place, id),
@@ -70,7 +70,7 @@ async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjec
  * The pod of a Job of one machine, where it is the only one that can be: while a pod is there that nobody deletes, its Job
  * makes no other one. undefined: nobody can tell without a list.
  */
-async function findOnlyPod(place: Place, id: RunId, job: Job): Promise<Pod | undefined> {
+async function findOnlyPod(place: ClusterContext, id: RunId, job: Job): Promise<Pod | undefined> {
   const { client, paths, known: knownValue } = place;
   const name = knownValue?.findOnlyPod(id);
   if (name === undefined || readShares(job).length > 1) return undefined;
@@ -92,7 +92,7 @@ export function isLeftAlone({ metadata, status }: Pod): boolean {
  * somebody deleted the Job itself.
  */
 async function readVerdicts(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   jobs: RunObjects["jobs"],
   pods: readonly Pod[],
@@ -103,25 +103,25 @@ async function readVerdicts(
 }
 
 /** Finds the Job of one machine; without it, of the first, which is made last. A tombstone is no Job of a run. */
-export async function findJob({ client, paths }: Place, id: RunId, machine = 0): Promise<Job | undefined> {
+export async function findJob({ client, paths }: ClusterContext, id: RunId, machine = 0): Promise<Job | undefined> {
   const job = await client.find<Job>(`${paths.jobs}/${formatJobName(id, machine)}`);
   return job && isTombstone(job) ? undefined : job;
 }
 
 /** By its machines; holes where there is none. */
-async function listJobs(place: Place, id: RunId): Promise<(Job | undefined)[]> {
+async function listJobs(place: ClusterContext, id: RunId): Promise<(Job | undefined)[]> {
   const items = await getSharedLists(place).jobs(id);
   const most = Math.max(0, ...items.map((job) => getMachine(job) + 1));
   return Array.from({ length: most }, (_, machine) => items.find((job) => getMachine(job) === machine));
 }
 
 /** The pods that are there of a run. */
-export async function listPods(place: Place, id: RunId): Promise<readonly Pod[]> {
+export async function listPods(place: ClusterContext, id: RunId): Promise<readonly Pod[]> {
   return getSharedLists(place).pods(id);
 }
 
 /** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
-export async function livingPod(place: Place, id: RunId): Promise<Pod> {
+export async function livingPod(place: ClusterContext, id: RunId): Promise<Pod> {
   const {
     jobs: [job],
     pods,

@@ -11,7 +11,7 @@ import { removeEbsMounts } from "../volumes/ebs-mounts.ts";
 import { keepListing } from "../volumes/listing.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
 import { boundNodes, listNodeNames, type RunObjects } from "./bound-nodes.ts";
-import { isLiving, type Place, readRun } from "./read-run.ts";
+import { type ClusterContext, isLiving, readRun } from "./read-run.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { listPartPaths, mayHaveEbs } from "./run-parts.ts";
@@ -30,7 +30,7 @@ interface Removing {
  * sooner than a Job's go, and where their Job is gone already.
  */
 export async function removeRun(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   { graceSeconds, force, unlessBound, leftovers, tombstones }: Removal,
   { stateOf, recent, blobs }: Removing,
@@ -96,7 +96,7 @@ function findFirst({ pods }: RunObjects): Pod | undefined {
   return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
-async function removeJob({ client, paths }: Place, { metadata: { name, uid } }: Job): Promise<void> {
+async function removeJob({ client, paths }: ClusterContext, { metadata: { name, uid } }: Job): Promise<void> {
   await client.remove(`${paths.jobs}/${name}`, { uid });
 }
 
@@ -145,7 +145,7 @@ function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
 }
 
 /** Other finalizers stay: they are of whoever set them. */
-async function removeTracking({ client, paths }: Place, { metadata }: Pod): Promise<void> {
+async function removeTracking({ client, paths }: ClusterContext, { metadata }: Pod): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
   const finalizers = metadata.finalizers?.filter((finalizer) => finalizer !== trackingFinalizer);
   try {

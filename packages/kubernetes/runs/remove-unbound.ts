@@ -5,14 +5,14 @@ import type { Pod } from "../objects.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
 import { toObservation } from "../status/observation.ts";
 import type { RunObjects } from "./bound-nodes.ts";
-import { type Place, readRun } from "./read-run.ts";
+import { type ClusterContext, readRun } from "./read-run.ts";
 
 /**
  * Keeps an unbound run from ever being bound, and answers what is there of it. A pod is deleted only as it was read, and
  * the API server binds none that is being deleted: whichever comes first decides. Throws `RunBound` where the binding did,
  * of all its machines.
  */
-export async function keepUnbound(place: Place, id: RunId): Promise<RunObjects> {
+export async function keepUnbound(place: ClusterContext, id: RunId): Promise<RunObjects> {
   for (;;) {
     const objects = await readRun(place, id);
     if (!isUnbound(objects)) throw new RunBound();
@@ -39,7 +39,7 @@ function isUnbound(objects: RunObjects): boolean {
 }
 
 /** False: it has changed since. */
-async function removeAsRead({ client, paths }: Place, { metadata }: Pod): Promise<boolean> {
+async function removeAsRead({ client, paths }: ClusterContext, { metadata }: Pod): Promise<boolean> {
   const { name, uid, resourceVersion } = metadata;
   try {
     await client.remove(`${paths.pods}/${name}`, { uid, resourceVersion });

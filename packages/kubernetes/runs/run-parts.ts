@@ -15,7 +15,7 @@ import {
 } from "../names.ts";
 import type { Paths } from "../paths.ts";
 import type { RunObjects } from "./bound-nodes.ts";
-import type { Place } from "./read-run.ts";
+import type { ClusterContext } from "./read-run.ts";
 
 /** What a run has beside its Job. */
 export interface RunPart {
@@ -24,7 +24,10 @@ export interface RunPart {
 }
 
 /** To be made before its Job: a Job that is seen lacks nothing. */
-export function buildRunParts(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
+export function buildRunParts(
+  run: Run,
+  { paths, deployment }: Pick<ClusterContext, "paths" | "deployment">,
+): RunPart[] {
   const marks = buildMarks(run, deployment);
   const { secret, service, policy } = partPaths(run, paths);
   return [

@@ -6,7 +6,7 @@ import type { Pod } from "../objects.ts";
 import { isTerminated, toMachineStatus } from "../status/machine-status.ts";
 import { keepListing } from "../volumes/listing.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
-import { type Place, readRun } from "./read-run.ts";
+import { type ClusterContext, readRun } from "./read-run.ts";
 
 /**
  * Ends a run's commands and keeps its pods, so that their logs can still be read: deleting or suspending a Job deletes
@@ -14,7 +14,7 @@ import { type Place, readRun } from "./read-run.ts";
  * as `Failed` (Kubernetes API, PodSpec v1). Signals sent by exec would not do: a shell that is process 1 ignores them
  * (pid_namespaces(7)). False where the cluster forbids the patch.
  */
-export async function terminateRun(place: Place, id: RunId, { recent, blobs }: Terminating): Promise<boolean> {
+export async function terminateRun(place: ClusterContext, id: RunId, { recent, blobs }: Terminating): Promise<boolean> {
   const { pods } = recent.find(id) ?? (await readRun(place, id));
   recent.forget(id);
   const running = pods.filter(isRunning);
@@ -35,7 +35,7 @@ function isRunning(pod: Pod): boolean {
   return started && end === undefined && !deleted && !isTerminated(pod);
 }
 
-async function terminatePod(place: Place, { metadata: { name, uid } }: Pod): Promise<boolean> {
+async function terminatePod(place: ClusterContext, { metadata: { name, uid } }: Pod): Promise<boolean> {
   const { client, paths } = place;
   const patch = client.patch(`${paths.pods}/${name}`, { metadata: { uid }, spec: { activeDeadlineSeconds: 1 } });
   const deletion = patch.then(

@@ -1,7 +1,7 @@
 import { ApiRefused, alreadyExists } from "../client/api-error.ts";
 import { deploymentLabels, findRun, formatJobName, type RunId } from "../names.ts";
 import type { Job, Metadata } from "../objects.ts";
-import type { Place } from "./read-run.ts";
+import type { ClusterContext } from "./read-run.ts";
 
 /** The label of a tombstone. It carries no run's labels, so no list and no watch of runs shows it. */
 const tombstoneLabel = "berth/tombstone";
@@ -15,7 +15,7 @@ const TRIES = 3;
  * Returns false where the cluster refuses a tombstone or another Job keeps the name.
  */
 export async function leaveTombstones(
-  place: Place,
+  place: ClusterContext,
   id: RunId,
   { machines, image }: { readonly machines: number; readonly image: string | undefined },
 ): Promise<boolean> {
@@ -28,7 +28,7 @@ export function isTombstone({ metadata }: { readonly metadata: Pick<Metadata, "l
   return metadata.labels?.[tombstoneLabel] !== undefined;
 }
 
-async function leaveTombstone({ client, paths, log }: Place, tombstone: Tombstone): Promise<boolean> {
+async function leaveTombstone({ client, paths, log }: ClusterContext, tombstone: Tombstone): Promise<boolean> {
   const path = `${paths.jobs}/${tombstone.metadata.name}`;
   for (let tries = 0; tries < TRIES; tries += 1) {
     try {

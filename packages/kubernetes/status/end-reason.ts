@@ -1,5 +1,5 @@
 import { findLastWords } from "../access/tools.ts";
-import { inWords, textOfUser } from "../client/in-words.ts";
+import { describeMessage, textOfUser } from "../client/in-words.ts";
 import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
 /** How a machine's command ended, as the port tells it. */
@@ -57,9 +57,9 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
 /** A runtime puts what it was doing, from the outside in, before what went wrong. */
 function whyNotStarted(pod: Pod, message: string | undefined): string {
   const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
-  if (program !== undefined) return `its image has no ${inWords(program, program)}`;
+  if (program !== undefined) return `its image has no ${describeMessage(program, program)}`;
   const problem = message?.split(/unable to start container process: (?:error during container init: )?/).at(-1);
-  return inWords(problem, textOfUser(pod));
+  return describeMessage(problem, textOfUser(pod));
 }
 
 /** Of a pod that somebody deleted while its Job lives. */
@@ -112,9 +112,9 @@ const outOfMemory = "command was killed by signal SIGKILL: it used more memory t
 /** Why the kubelet or the cluster ended a pod, in words. */
 function endedByCluster(reason: string, message: string | undefined): string {
   if (reason === "DeadlineExceeded") return deadlineExceeded;
-  if (reason === "Evicted") return `evicted by its machine: ${inWords(message)}`;
+  if (reason === "Evicted") return `evicted by its machine: ${describeMessage(message)}`;
   if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return shutDownWords;
-  return `ended by the cluster: ${inWords(message ?? reason)}`;
+  return `ended by the cluster: ${describeMessage(message ?? reason)}`;
 }
 
 /** ms of a time as Kubernetes writes it; null where there is none. */

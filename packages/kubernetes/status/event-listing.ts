@@ -1,6 +1,6 @@
 import { isForGood } from "../client/api-error.ts";
 import type { KubeObject } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 
 export interface KubeEvent extends KubeObject {
   readonly involvedObject: { readonly name?: string; readonly uid?: string };
@@ -23,7 +23,7 @@ export interface EventListing<Kept> {
  * to find some of them: it is asked once for everybody who wants to know.
  */
 export function eventListing<Kept>(
-  { client, paths }: Place,
+  { client, paths }: ClusterContext,
   now: () => number,
   { selector, keptMs, keep }: EventListing<Kept>,
 ): () => Promise<readonly Kept[]> {

@@ -1,12 +1,12 @@
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
 
 /**
  * How often the image of a pod could not be pulled, which only events say: its status shows the last fault also while
  * the next pull goes on, which may take minutes.
  */
-export function failedPulls(place: Place, now: () => number): (pods: readonly Pod[]) => Promise<number> {
+export function failedPulls(place: ClusterContext, now: () => number): (pods: readonly Pod[]) => Promise<number> {
   const list = eventListing(place, now, { selector: "reason=Failed", keptMs: 3_000, keep: pullsIn });
   return async (pods) => {
     if (pods.length === 0) return 0;

@@ -1,7 +1,7 @@
 import type { RunState } from "#core/ports/compute.ts";
 import { hasBegun } from "../access/gate.ts";
 import { isGated } from "../access/tools.ts";
-import { inWords, textOfUser } from "../client/in-words.ts";
+import { describeMessage, textOfUser } from "../client/in-words.ts";
 import { type ContainerStatus, findCondition, holds, type Pod } from "../objects.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";
@@ -55,7 +55,7 @@ function ended(end: MachineEnd): Seen {
 function unscheduledReason(pod: Pod): string | null {
   const condition = findCondition(pod, "PodScheduled");
   if (condition?.status !== "False" || condition.message === undefined) return null;
-  const words = inWords(condition.message.split(/\. (?:no new claims|preemption:)/)[0]);
+  const words = describeMessage(condition.message.split(/\. (?:no new claims|preemption:)/)[0]);
   return /volume node affinity|PersistentVolume's node affinity/.test(words)
     ? `Its disk is in another zone than its machine: ${words}`
     : words;
@@ -68,12 +68,12 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   if (reason === "ErrImagePull" || reason === "ImagePullBackOff") {
     const unpulled = whyUnpulled(message ?? "");
     if (unpulled === null)
-      return living("image", `The image could not be pulled yet: ${inWords(message, textOfUser(pod))}`);
+      return living("image", `The image could not be pulled yet: ${describeMessage(message, textOfUser(pod))}`);
     const next = reason === "ErrImagePull" ? "it is asked for again" : "it is asked for again in a moment";
     return { ...living("image", `${unpulled}; ${next}`), unpulled };
   }
   if (/^(Create|Run)Container.*Error$|^ErrImageNeverPull$/.test(reason))
-    return living("container", inWords(message, textOfUser(pod)));
+    return living("container", describeMessage(message, textOfUser(pod)));
   return living(reason === "ContainerCreating" || reason === "" ? "image" : "container");
 }
 
@@ -92,7 +92,7 @@ function whyUnpulled(message: string): string | null {
 function waitingForTools({ status }: Pod): Seen | undefined {
   const { waiting } = status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
   if (!waiting || !/^(ErrImagePull|ImagePullBackOff|InvalidImageName)$/.test(waiting.reason ?? "")) return undefined;
-  return living("image", `The image of TOOLS_IMAGE could not be pulled: ${inWords(waiting.message)}`);
+  return living("image", `The image of TOOLS_IMAGE could not be pulled: ${describeMessage(waiting.message)}`);
 }
 
 function neverStarts(reason: string): Seen {

@@ -8,7 +8,7 @@ import { boundNodes, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
 import { endOfRun, type SeenMachine } from "../runs/run-end.ts";
 import { type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
-import type { Refusal } from "./refusal.ts";
+import type { AdmissionDenied } from "./refusal.ts";
 
 export interface Surroundings {
   /** ms since the epoch. */
@@ -16,7 +16,7 @@ export interface Surroundings {
   /** The node objects of its pods, as far as they are there. */
   readonly nodes: readonly Node[];
   /** Why the cluster makes no pod for its Job, where it says so. */
-  readonly podRefusal: Refusal | null;
+  readonly podRefusal: AdmissionDenied | null;
   /** Why a pod of it waits for a volume, where the cluster says so. */
   readonly missingVolume: string | null;
   /** How often an image that may never come could not be pulled. */

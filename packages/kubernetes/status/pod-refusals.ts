@@ -1,8 +1,8 @@
 import type { Job } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
-import { podRefusalIn, type Refusal } from "./refusal.ts";
+import { type AdmissionDenied, podRefusalIn } from "./refusal.ts";
 
 /** A Job has its first pod long before. */
 const youngMs = 5_000;
@@ -10,11 +10,11 @@ const youngMs = 5_000;
 interface Said {
   readonly of: string;
   readonly at: string;
-  readonly refusal: Refusal;
+  readonly refusal: AdmissionDenied;
 }
 
 /** Why the cluster makes no pod for a Job (a quota, an admission webhook), which only an event says; null: it does not. */
-export function podRefusals(place: Place, now: () => number): (job: Job) => Promise<Refusal | null> {
+export function podRefusals(place: ClusterContext, now: () => number): (job: Job) => Promise<AdmissionDenied | null> {
   const list = eventListing(place, now, { selector: "reason=FailedCreate", keptMs: 10_000, keep: saidIn });
   return async ({ metadata }) => {
     const age = now() - (parseTime(metadata.creationTimestamp) ?? 0);

@@ -1,10 +1,10 @@
 import type { Run } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
-import { inWords } from "../client/in-words.ts";
+import { describeMessage } from "../client/in-words.ts";
 
 /** What a cluster said of an object that it did not take. */
-export interface Refusal {
+export interface AdmissionDenied {
   /** In words that may be shown. */
   readonly words: string;
   /** It will say so again: trying again is of no use. */
@@ -25,7 +25,7 @@ const overloaded =
  * plugin/policy/validating; k8s.io/pod-security-admission; plugin/pkg/admission/limitranger). A request that waits for
  * room in a quota, or for a webhook that does not answer, is taken once there is some.
  */
-const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Refusal])[] = [
+const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => AdmissionDenied])[] = [
   [/admission webhook "([^"]+)" denied the request(?: without explanation|: (.*))?/s, byPolicy],
   [/Validating\w*Policy '([^']+)' with binding '[^']*' denied request: (.*)/s, byPolicy],
   [/violates PodSecurity "[^"]*": (.*)/s, ([, why]) => forGood(`Refused by the cluster's pod security: ${why}`)],
@@ -41,28 +41,28 @@ const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Refusal])
   [/failed calling webhook "([^"]+)"/, ([, name]) => passing(`the cluster's webhook ${name} does not answer`)],
 ];
 
-function byPolicy([, name = "", why]: RegExpExecArray): Refusal {
+function byPolicy([, name = "", why]: RegExpExecArray): AdmissionDenied {
   return forGood(`Refused by the cluster's policy ${name}${why ? `: ${why}` : ""}`);
 }
 
-function forGood(words: string): Refusal {
-  return { words: inWords(words), isForGood: true, passes: false };
+function forGood(words: string): AdmissionDenied {
+  return { words: describeMessage(words), isForGood: true, passes: false };
 }
 
-function passing(words: string): Refusal {
-  return { words: inWords(words), isForGood: false, passes: true };
+function passing(words: string): AdmissionDenied {
+  return { words: describeMessage(words), isForGood: false, passes: true };
 }
 
 /** Returns why the cluster refused its own controller a pod, from the text of an event. */
-export function podRefusalIn(said: string): Refusal {
+export function podRefusalIn(said: string): AdmissionDenied {
   const knownRefusal = refusalIn(said);
   if (knownRefusal) return knownRefusal;
   if (overloaded.test(said)) return passing("the cluster's API server is overloaded or cannot be reached");
-  return { words: inWords(said), isForGood: false, passes: false };
+  return { words: describeMessage(said), isForGood: false, passes: false };
 }
 
 /** What these words of the cluster say; undefined: nothing that is known. */
-export function refusalIn(said: string): Refusal | undefined {
+export function refusalIn(said: string): AdmissionDenied | undefined {
   for (const [pattern, read] of phrases) {
     const found = pattern.exec(said);
     if (found) return read(found);
@@ -89,7 +89,7 @@ function isOfTheObject({ status }: ApiRefused): boolean {
   return status >= 400 && status < 500 && ![401, 404, 408, 409, 429].includes(status);
 }
 
-function invalid(status: number, said: string): Refusal | undefined {
+function invalid(status: number, said: string): AdmissionDenied | undefined {
   if (status === 413) return forGood("Its environment variables are too large for the cluster");
   if (status !== 422) return undefined;
   return forGood(`The cluster refuses the run: ${said.replace(/^\S+ "[^"]*" is invalid: /, "")}`);

@@ -4,7 +4,7 @@ import type { RunRef } from "#core/ports/compute.ts";
 import type { ArchiveOwner } from "#core/ports/volumes.ts";
 import { buildMarks, deploymentLabels, labelledRun, mountLabel, type RunId } from "../names.ts";
 import type { Job, KubeObject } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
 import { claimAnnotation } from "./claim.ts";
 
@@ -58,7 +58,7 @@ interface WantedArchive {
  * Suspended, until its address is there. The pod may read every file of the volume, write none, and knows nothing of the
  * cluster or of AWS but that address.
  */
-export function archiveJob({ deployment }: Pick<Place, "deployment">, wanted: WantedArchive): object {
+export function archiveJob({ deployment }: Pick<ClusterContext, "deployment">, wanted: WantedArchive): object {
   const { volume, blob, claim, owner } = wanted;
   const name = archiveName(deployment, blob);
   const marks = { ...deploymentLabels(deployment), [archiveLabel]: name };
@@ -124,7 +124,11 @@ const reader = {
 };
 
 /** Its address lets in whoever has it, for some minutes. It goes with the Job. */
-export function archiveSecret({ deployment }: Pick<Place, "deployment">, job: Job, upload: BlobUpload): object {
+export function archiveSecret(
+  { deployment }: Pick<ClusterContext, "deployment">,
+  job: Job,
+  upload: BlobUpload,
+): object {
   const { name, uid } = job.metadata;
   return {
     apiVersion: "v1",

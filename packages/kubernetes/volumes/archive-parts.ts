@@ -1,16 +1,16 @@
 import type { RunRef } from "#core/ports/compute.ts";
 import { everyRunSelector, type RunId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { archiveLabel, findArchiveOwner, isArchiveRun } from "./archive-job.ts";
 
 /** The Jobs of archives, each as a part of its owner's run of them: one that nobody ended is found by it. */
-export async function listArchives(place: Place): Promise<RunRef[]> {
+export async function listArchives(place: ClusterContext): Promise<RunRef[]> {
   return (await listJobs(place)).map(({ ref }) => ref);
 }
 
 /** Takes away what makes the archives of this run, if it is one of archives. */
-export async function removeArchives(place: Place, id: RunId): Promise<void> {
+export async function removeArchives(place: ClusterContext, id: RunId): Promise<void> {
   if (!isArchiveRun(id)) return;
   const { client, paths } = place;
   const jobs = await listJobs(place, id.uid);
@@ -19,7 +19,7 @@ export async function removeArchives(place: Place, id: RunId): Promise<void> {
 
 /** Of one uid, where that is given. */
 async function listJobs(
-  { client, paths, deployment }: Place,
+  { client, paths, deployment }: ClusterContext,
   uid?: string,
 ): Promise<readonly { readonly ref: RunRef; readonly job: Metadata }[]> {
   const selector = `${everyRunSelector(deployment, uid)}${encodeURIComponent(`,${archiveLabel}`)}`;

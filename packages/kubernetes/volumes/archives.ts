@@ -5,7 +5,7 @@ import { isBlobName } from "#core/store/blob-name.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { machineStates } from "../nodes/machine-state.ts";
 import type { Job } from "../objects.ts";
-import { isLiving, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, isLiving } from "../runs/read-run.ts";
 import { archiveJob, archiveName, archiveSecret } from "./archive-job.ts";
 import { releaseFromLostMachine } from "./release-from-lost-machine.ts";
 
@@ -28,7 +28,7 @@ export interface ArchiveOptions {
  * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
  * (docs/architecture/kubernetes.md). A Job has a minute; whether there is a zip is for Blobs to say.
  */
-export function kubernetesArchives(place: Place, options: ArchiveOptions): Archives {
+export function kubernetesArchives(place: ClusterContext, options: ArchiveOptions): Archives {
   return {
     startArchive: (volume, blob, owner) => startArchive(place, options, { volume, blob, owner }),
     findArchive: (blob) => findArchive(place, options, blob),
@@ -47,7 +47,7 @@ interface Wanted {
  * repeated, also at the same moment: what an interrupted call left is finished by the next one.
  */
 async function startArchive(
-  place: Place,
+  place: ClusterContext,
   { image, blobs, claimOf }: ArchiveOptions,
   { volume, blob, owner }: Wanted,
 ): Promise<void> {
@@ -66,7 +66,11 @@ async function startArchive(
   await client.patch(`${paths.jobs}/${name}`, { metadata: { uid }, spec: { suspend: false } });
 }
 
-async function makeJob(place: Place, wanted: Parameters<typeof archiveJob>[1], deadline: AbortSignal): Promise<Job> {
+async function makeJob(
+  place: ClusterContext,
+  wanted: Parameters<typeof archiveJob>[1],
+  deadline: AbortSignal,
+): Promise<Job> {
   try {
     return await place.client.create<Job>(place.paths.jobs, archiveJob(place, wanted), deadline);
   } catch (error) {
@@ -77,7 +81,7 @@ async function makeJob(place: Place, wanted: Parameters<typeof archiveJob>[1], d
   }
 }
 
-function findJob({ client, paths, deployment }: Place, blob: string): Promise<Job | undefined> {
+function findJob({ client, paths, deployment }: ClusterContext, blob: string): Promise<Job | undefined> {
   return client.find<Job>(`${paths.jobs}/${archiveName(deployment, blob)}`);
 }
 
@@ -87,7 +91,7 @@ function isSuspended({ spec }: Job): boolean {
 
 /** The Job before the blob: one that was seen to be complete has sent all that it ever will. */
 async function findArchive(
-  place: Place,
+  place: ClusterContext,
   { blobs }: Pick<ArchiveOptions, "blobs">,
   blob: string,
 ): Promise<Archive | undefined> {
@@ -103,7 +107,7 @@ function hasEnded(job: Job): boolean {
 }
 
 async function endArchive(
-  place: Place,
+  place: ClusterContext,
   { release, machineOf }: Pick<ArchiveOptions, "release" | "machineOf">,
   { blob, owner }: Pick<Wanted, "blob" | "owner">,
 ): Promise<NodeRef | undefined> {

@@ -1,5 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
-import { askTogether, type WhenSlow } from "../client/ask-together.ts";
+import { batchCalls, type SlowCallHook } from "../client/ask-together.ts";
 import type { KubeObject, Node } from "../objects.ts";
 
 /** The cluster attaches a volume to a node while there is one of these, and takes it off before the object goes. */
@@ -29,9 +29,9 @@ export const attachmentsPath = "/apis/storage.k8s.io/v1/volumeattachments";
  * Lists for many volumes at once: neither attachments nor nodes can be selected by a volume, so each list is of all in
  * the cluster. Of those only what was asked for is held.
  */
-export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): AttachmentLists {
+export function attachmentLists(client: ApiClient, whenSlow?: SlowCallHook): AttachmentLists {
   return {
-    attachments: askTogether<readonly string[], readonly Attachment[]>(
+    attachments: batchCalls<readonly string[], readonly Attachment[]>(
       async (questions) => {
         const volumeIds = new Set(questions.flat());
         const { items } = await client.list<VolumeAttachment, Attachment>(attachmentsPath, ({ metadata, spec }) => {
@@ -44,7 +44,7 @@ export function attachmentLists(client: ApiClient, whenSlow?: WhenSlow): Attachm
       },
       { whenSlow },
     ),
-    isOnNode: askTogether<string, boolean>(
+    isOnNode: batchCalls<string, boolean>(
       async (volumes) => {
         const volumeIds = new Set(volumes);
         const { items } = await client.list<Node, string>("/api/v1/nodes", (node) =>

@@ -1,7 +1,7 @@
 import type { NodeRef } from "#core/ports/compute.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Node } from "../objects.ts";
-import { getSharedLists, type Place } from "../runs/read-run.ts";
+import { type ClusterContext, getSharedLists } from "../runs/read-run.ts";
 import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
 
@@ -10,7 +10,7 @@ import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
  * it and the cluster has taken it off: until then a snapshot may lack the last of what was written. Of a node whose
  * object is gone the attachment alone says so.
  */
-export async function isAttached(place: Place, volume: PersistentVolume): Promise<boolean> {
+export async function isAttached(place: ClusterContext, volume: PersistentVolume): Promise<boolean> {
   const { csi } = volume.spec;
   if (!csi) return false;
   const lists = getSharedLists(place);
@@ -23,7 +23,7 @@ export async function isAttached(place: Place, volume: PersistentVolume): Promis
  * What the cluster itself does to a node that does not answer, after six minutes: its attachment is given up, and the
  * driver takes the volume off. A node of that name with another uid is another machine.
  */
-export async function detach(place: Place, id: string, { name, uid }: NodeRef): Promise<void> {
+export async function detach(place: ClusterContext, id: string, { name, uid }: NodeRef): Promise<void> {
   const claim = await readClaim(place, id);
   const volume = claim && (await readVolume(place, claim));
   if (!volume) return;
@@ -39,7 +39,11 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
  * The same for volumes whose pods were taken by force from machines that do not answer. From `held` ones nothing is
  * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
  */
-export async function detachFromLost(place: Place, volumes: readonly string[], held: readonly string[]): Promise<void> {
+export async function detachFromLost(
+  place: ClusterContext,
+  volumes: readonly string[],
+  held: readonly string[],
+): Promise<void> {
   const found = (await getSharedLists(place).attachments(volumes)).filter(({ nodeName }) => !held.includes(nodeName));
   const names = [...new Set(found.map(({ nodeName }) => nodeName))];
   const silent = (await readNodes(place.client, names)).filter((node) => !holds(node, "Ready"));
@@ -50,6 +54,6 @@ export async function detachFromLost(place: Place, volumes: readonly string[], h
   );
 }
 
-async function removeAttachments({ client }: Place, found: readonly Attachment[]): Promise<void> {
+async function removeAttachments({ client }: ClusterContext, found: readonly Attachment[]): Promise<void> {
   await Promise.all(found.map(({ name, uid }) => client.remove(`${attachmentsPath}/${name}`, { uid })));
 }

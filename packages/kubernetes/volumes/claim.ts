@@ -1,6 +1,6 @@
 import { type ClaimId, parseClaimId, volumeId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 
 /** What the driver reads of a claim, which is a disk's volume to everybody but the cluster. */
 export interface Claim extends KubeObject {
@@ -38,7 +38,7 @@ export const claimAnnotation = {
   volume: "berth/volume",
 } as const;
 
-export function claimPath({ paths }: Place, { name }: Pick<ClaimId, "name">): string {
+export function claimPath({ paths }: ClusterContext, { name }: Pick<ClaimId, "name">): string {
   return `${paths.claims}/${name}`;
 }
 
@@ -49,7 +49,7 @@ export function volumePath(name: string): string {
 }
 
 /** Of the volume that this id names alone: another one may have the name by now. */
-export async function readClaim(place: Place, id: string): Promise<Claim | undefined> {
+export async function readClaim(place: ClusterContext, id: string): Promise<Claim | undefined> {
   const named = parseClaimId(id);
   const claim = named && (await place.client.find<Claim>(claimPath(place, named)));
   return claim && getVolumeId(claim) === id ? claim : undefined;
@@ -61,7 +61,7 @@ export function getVolumeId({ metadata }: Claim): string {
 }
 
 /** What a claim is bound to; undefined: to nothing yet. */
-export async function readVolume({ client }: Place, { spec }: Claim): Promise<PersistentVolume | undefined> {
+export async function readVolume({ client }: ClusterContext, { spec }: Claim): Promise<PersistentVolume | undefined> {
   return spec.volumeName ? client.find<PersistentVolume>(volumePath(spec.volumeName)) : undefined;
 }
 

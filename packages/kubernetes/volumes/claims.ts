@@ -6,11 +6,11 @@ import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import { annotation, deploymentLabels, label, mountLabel, parseClaimId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { refusalIn } from "../status/refusal.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, getVolumeId, getZone, readClaim, readVolume } from "./claim.ts";
-import { letGo, removeLeft } from "./left-volume.ts";
+import { releaseVolume, removeRetained } from "./left-volume.ts";
 import { findReadyName } from "./snapshots.ts";
 import { checkStorageClass, type StorageClass } from "./storage-class.ts";
 
@@ -27,7 +27,7 @@ export interface ClaimOptions {
   readonly goneWithinMs?: number | undefined;
 }
 
-export function kubernetesClaims(place: Place, options: ClaimOptions = {}): Claims {
+export function kubernetesClaims(place: ClusterContext, options: ClaimOptions = {}): Claims {
   const { storageClass = "berth-gp3", goneWithinMs = usuallyGoneMs } = options;
   return {
     createVolume: (wanted) => createClaim({ ...place, storageClass, goneWithinMs }, wanted),
@@ -41,7 +41,7 @@ export function kubernetesClaims(place: Place, options: ClaimOptions = {}): Clai
   };
 }
 
-interface ClassedPlace extends Place {
+interface ClassedPlace extends ClusterContext {
   readonly storageClass: StorageClass;
   readonly goneWithinMs: number;
 }
@@ -88,7 +88,7 @@ function asSentence(words: string): string {
 }
 
 /** A claim that was made again for its volume does not say whose it is, but only a record asks for that. */
-async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVolume[]> {
+async function listOwned({ client, paths, deployment }: ClusterContext): Promise<OwnedVolume[]> {
   const selector = encodeURIComponent(`${label.deployment}=${deployment}`);
   const { items } = await client.list<Claim, OwnedVolume>(
     `${paths.claims}?labelSelector=${selector}`,
@@ -105,7 +105,11 @@ async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVol
   return [...items];
 }
 
-function findFor(place: Place, { token }: Pick<Wanted, "token">, deadline?: AbortSignal): Promise<Claim | undefined> {
+function findFor(
+  place: ClusterContext,
+  { token }: Pick<Wanted, "token">,
+  deadline?: AbortSignal,
+): Promise<Claim | undefined> {
   return place.client.find<Claim>(claimPath(place, { name: nameOfToken(token) }), deadline);
 }
 
@@ -149,7 +153,7 @@ function requireSame(claim: Claim, { sizeGb, zone, snapshotId }: Wanted): Claim 
 }
 
 /** A claim that is being removed is gone once nobody has it, and one whose volume somebody removed is gone now. */
-export async function toVolume(place: Place, claim: Claim): Promise<Volume | undefined> {
+export async function toVolume(place: ClusterContext, claim: Claim): Promise<Volume | undefined> {
   const volume = await readVolume(place, claim);
   if (!volume && claim.spec.volumeName) return undefined;
   const attached = (await isMounted(place, claim)) || (volume !== undefined && (await isAttached(place, volume)));
@@ -157,7 +161,7 @@ export async function toVolume(place: Place, claim: Claim): Promise<Volume | und
   return { ...toRef(claim), attached };
 }
 
-async function isMounted({ client, paths }: Place, { metadata }: Claim): Promise<boolean> {
+async function isMounted({ client, paths }: ClusterContext, { metadata }: Claim): Promise<boolean> {
   const path = `${paths.pods}?labelSelector=${encodeURIComponent(mountLabel(metadata))}`;
   const { items } = await client.list<Pod, Pod>(path, (pod) => (isOver(pod) ? [] : [pod]));
   return items.length > 0;
@@ -168,10 +172,10 @@ function isOver({ status }: Pod): boolean {
 }
 
 /** Its volume goes too, which nobody else's removal of the claim takes along. */
-async function removeClaim(place: Place, id: string): Promise<void> {
+async function removeClaim(place: ClusterContext, id: string): Promise<void> {
   const claim = await readClaim(place, id);
-  if (!claim) return removeLeft(place, id);
-  await letGo(place, claim);
+  if (!claim) return removeRetained(place, id);
+  await releaseVolume(place, claim);
   await place.client.remove(claimPath(place, claim.metadata), { uid: claim.metadata.uid });
 }
 

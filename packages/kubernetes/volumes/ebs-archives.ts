@@ -1,5 +1,5 @@
 import type { ArchiveOwner, Volume, VolumeRef } from "#core/ports/volumes.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { toArchiveRun } from "./archive-job.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
 import { type EbsMountOwner, makeEbsMounts, removeEbsMounts } from "./ebs-mounts.ts";
@@ -13,7 +13,7 @@ export interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "blobs
  * Zips of volumes of EBS: each gets what lets a pod mount it from before its Job is made until the archive is ended. What
  * nobody ended is taken away with what runs have left.
  */
-export function ebsArchives(place: Place, { findVolume, ...options }: EbsArchiveOptions): Archives {
+export function ebsArchives(place: ClusterContext, { findVolume, ...options }: EbsArchiveOptions): Archives {
   return kubernetesArchives(place, {
     ...options,
     async claimOf(id, owner) {

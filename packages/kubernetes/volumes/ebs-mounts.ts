@@ -13,7 +13,7 @@ import {
   type RunId,
 } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
-import { type Place, readRun } from "../runs/read-run.ts";
+import { type ClusterContext, readRun } from "../runs/read-run.ts";
 import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./claim.ts";
 
 /**
@@ -41,13 +41,13 @@ export type EbsMountOwner = Pick<Run, "uid" | "run" | "key" | "name" | "pool" | 
  * Lets a run's pod mount its volumes of EBS. Throws `RunNotTaken` while another run has one of them, or its node still
  * does; `RunRefused` where somebody else has made an object of that name.
  */
-export async function makeEbsMounts(place: Place, run: EbsMountOwner, deadline: AbortSignal): Promise<void> {
+export async function makeEbsMounts(place: ClusterContext, run: EbsMountOwner, deadline: AbortSignal): Promise<void> {
   const volumes = run.mounts.flatMap(({ volume }) => (isEbsVolume(volume.id) ? [volume] : []));
   await Promise.all(volumes.map((volume) => makeMount(place, run, volume, deadline)));
 }
 
 async function makeMount(
-  place: Place,
+  place: ClusterContext,
   run: EbsMountOwner,
   volume: Mount["volume"],
   deadline: AbortSignal,
@@ -69,7 +69,7 @@ interface InTheWay {
 
 /** Undefined: both are there, and this run's. */
 async function makeOrFindBoth(
-  place: Place,
+  place: ClusterContext,
   run: EbsMountOwner,
   ref: Mount["volume"],
   deadline: AbortSignal,
@@ -108,7 +108,11 @@ async function makeOrFind<Item>(make: () => Promise<Item>, find: () => Promise<I
 }
 
 /** Labels alone prove nothing: it is the right one only with what decides which volume is mounted, and by whom. */
-function requireOwnVolume({ paths, deployment }: Place, { metadata, spec }: PersistentVolume, id: string): void {
+function requireOwnVolume(
+  { paths, deployment }: ClusterContext,
+  { metadata, spec }: PersistentVolume,
+  id: string,
+): void {
   const { csi, claimRef, persistentVolumeReclaimPolicy } = spec;
   const isOfVolume = csi?.driver === driver && csi.volumeHandle === id && persistentVolumeReclaimPolicy === "Retain";
   const isOfClaim = claimRef?.namespace === paths.namespace && claimRef.name === id;
@@ -116,7 +120,7 @@ function requireOwnVolume({ paths, deployment }: Place, { metadata, spec }: Pers
   throw new RunRefused(`The cluster has a PersistentVolume ${metadata.name} that is not Berth's`);
 }
 
-function requireOwnClaim({ deployment }: Place, { metadata, spec }: Claim): void {
+function requireOwnClaim({ deployment }: ClusterContext, { metadata, spec }: Claim): void {
   if (isOfDeployment(metadata, deployment) && spec.volumeName === formatVolumeName(metadata.name)) return;
   throw new RunRefused(`The cluster has a PersistentVolumeClaim ${metadata.name} that is not Berth's`);
 }
@@ -133,7 +137,7 @@ function isLivingPart({ uid, run }: RunId, { metadata }: KubeObject): boolean {
 }
 
 /** Whoever had a volume before is over once the core gives it on: what such a run has left goes, and nothing of a living one. */
-async function removeLeft(place: Place, run: RunId, { volume, claim }: InTheWay): Promise<void> {
+async function removeLeft(place: ClusterContext, run: RunId, { volume, claim }: InTheWay): Promise<void> {
   const found = [volume, claim].flatMap((object) => object ?? []);
   for (const { metadata } of found) {
     const owner = labelledRun(metadata);
@@ -144,7 +148,7 @@ async function removeLeft(place: Place, run: RunId, { volume, claim }: InTheWay)
   if (volume) await removeVolume(place, volume.metadata);
 }
 
-async function isThere(place: Place, id: RunId): Promise<boolean> {
+async function isThere(place: ClusterContext, id: RunId): Promise<boolean> {
   const { jobs, pods } = await readRun(place, id);
   return jobs.some(Boolean) || pods.length > 0;
 }
@@ -154,7 +158,7 @@ async function isThere(place: Place, id: RunId): Promise<boolean> {
  * the pod is gone, and the PersistentVolume until its node has let go of it. Answers the names of the latter.
  */
 export async function removeEbsMounts(
-  place: Place,
+  place: ClusterContext,
   { uid, run }: RunId,
   refused: ApiRefused[] = [],
 ): Promise<string[]> {
@@ -167,13 +171,13 @@ export async function removeEbsMounts(
 }
 
 /** The runs that have any of them. */
-export async function listEbsMounts(place: Place): Promise<RunRef[]> {
+export async function listEbsMounts(place: ClusterContext): Promise<RunRef[]> {
   const { claims, volumes } = await listObjects(place);
   return [...claims, ...volumes].flatMap((metadata) => labelledRun(metadata) ?? []);
 }
 
 /** Of one uid, where that is given. */
-async function listObjects(place: Place, uid?: string) {
+async function listObjects(place: ClusterContext, uid?: string) {
   const { client, paths, deployment } = place;
   const selector = everyRunSelector(deployment, uid);
   const list = async (path: string, isNamed: (name: string) => boolean) => {
@@ -189,15 +193,20 @@ async function listObjects(place: Place, uid?: string) {
   return { claims, volumes };
 }
 
-async function removeClaim(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
+async function removeClaim(place: ClusterContext, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
   await remove(place, `${place.paths.claims}/${name}`, uid, refused);
 }
 
-async function removeVolume(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
+async function removeVolume(place: ClusterContext, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
   await remove(place, volumePath(name), uid, refused);
 }
 
-async function remove(place: Place, path: string, uid: string | undefined, refused?: ApiRefused[]): Promise<void> {
+async function remove(
+  place: ClusterContext,
+  path: string,
+  uid: string | undefined,
+  refused?: ApiRefused[],
+): Promise<void> {
   await unlessForbidden(place, `DELETE ${path}`, place.client.remove(path, { uid }), undefined, refused);
 }
 

@@ -3,7 +3,7 @@ import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
 import type { Claim, PersistentVolume } from "./claim.ts";
-import { claimAgain, keepVolume } from "./left-volume.ts";
+import { recreateClaim, retainVolume } from "./left-volume.ts";
 
 const uid = "11111111-2222-3333-4444-555555555555";
 const name = `volume-${"a".repeat(40)}`;
@@ -68,7 +68,7 @@ describe("the volume of a claim that is gone", () => {
   it("is asked for by the name that its provisioner gave it, among a thousand of others", async () => {
     const { place, asked: input, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
 
-    await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
+    await expect(recreateClaim(place, id, 0)).rejects.toThrow("being removed");
 
     const message = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
     expect(input()).toEqual([...message, ...message]);
@@ -82,7 +82,7 @@ describe("the volume of a claim that is gone", () => {
       warnings,
     } = await clusterWith(volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }));
 
-    await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
+    await expect(recreateClaim(place, id, 0)).rejects.toThrow("being removed");
 
     const message = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
     expect(input()).toEqual([...message, ...message]);
@@ -92,7 +92,7 @@ describe("the volume of a claim that is gone", () => {
   it("is gone where it has neither, at two questions that no other volume answers", async () => {
     const { place, asked: input, warnings } = await clusterWith(undefined);
 
-    expect(await claimAgain(place, id, 0)).toBeUndefined();
+    expect(await recreateClaim(place, id, 0)).toBeUndefined();
 
     expect(input()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
     expect(warnings()).toBe(0);
@@ -102,7 +102,7 @@ describe("the volume of a claim that is gone", () => {
     const named = volumeNamed(`pvc-${uid}`, "another", { labels: { "berth/claim": uid } });
     const { place, patches } = await clusterWith(named);
 
-    expect(await claimAgain(place, id, 0)).toBeUndefined();
+    expect(await recreateClaim(place, id, 0)).toBeUndefined();
     expect(patches).toEqual([]);
   });
 });
@@ -121,7 +121,7 @@ describe("a volume that is kept", () => {
   ])("%s", async (_, called, shape, changes) => {
     const { place, patches } = await clusterWith(volumeNamed(called, uid, shape), claim(called));
 
-    await keepVolume(place, claim(called));
+    await retainVolume(place, claim(called));
 
     const change = {
       metadata: { uid: `uid-${called}`, resourceVersion: "7", labels: { "berth/claim": uid } },

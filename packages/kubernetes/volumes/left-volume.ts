@@ -1,7 +1,7 @@
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { pollUntil } from "../client/look-within.ts";
 import { type ClaimId, deploymentLabels, parseClaimId } from "../names.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import {
   type Claim,
   claimAnnotation,
@@ -24,7 +24,11 @@ const firstClaim = "berth/claim";
  * The claim of a volume whose own was deleted by hand, made again: the volume outlives it, and so does what was written.
  * Undefined: no such volume is left.
  */
-export async function claimAgain(place: Place, id: string, goneWithinMs: number): Promise<Claim | undefined> {
+export async function recreateClaim(
+  place: ClusterContext,
+  id: string,
+  goneWithinMs: number,
+): Promise<Claim | undefined> {
   const named = parseClaimId(id);
   if (!named) return undefined;
   const found = await pollUntil(goneWithinMs, () => claimOrMake(place, named, id));
@@ -33,7 +37,7 @@ export async function claimAgain(place: Place, id: string, goneWithinMs: number)
 }
 
 /** Null: there is none and will be none. Undefined: one is being removed, or was made just now. */
-async function claimOrMake(place: Place, named: ClaimId, id: string): Promise<Claim | null | undefined> {
+async function claimOrMake(place: ClusterContext, named: ClaimId, id: string): Promise<Claim | null | undefined> {
   const left = await leftVolume(place, id);
   if (!left) return null;
   const found = await place.client.find<Claim>(claimPath(place, named));
@@ -44,7 +48,7 @@ async function claimOrMake(place: Place, named: ClaimId, id: string): Promise<Cl
 }
 
 /** The volume of this very claim goes with it: nobody else's removal of the claim takes it along. */
-export function letGo(place: Place, claim: Claim): Promise<void> {
+export function releaseVolume(place: ClusterContext, claim: Claim): Promise<void> {
   const { uid } = claim.metadata;
   const read = async () => {
     const found = await readVolume(place, claim);
@@ -61,7 +65,7 @@ function isReservedFor({ metadata, spec }: PersistentVolume, id: string): boolea
 }
 
 /** Of a volume whose claim was deleted: it goes now, as its claim would have taken it along. */
-export async function removeLeft(place: Place, id: string): Promise<void> {
+export async function removeRetained(place: ClusterContext, id: string): Promise<void> {
   const named = parseClaimId(id);
   if (!named) return;
   const read = () => leftVolume(place, id);
@@ -72,7 +76,11 @@ export async function removeLeft(place: Place, id: string): Promise<void> {
  * What goes by its class needs no change, which a policy of the cluster may refuse. A cluster removes no volume that names
  * a claim without its uid: it waits for one of that name.
  */
-async function markRemoving({ client }: Place, { metadata, spec }: PersistentVolume, ofClaim: string): Promise<void> {
+async function markRemoving(
+  { client }: ClusterContext,
+  { metadata, spec }: PersistentVolume,
+  ofClaim: string,
+): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
   const body = {
     metadata: { uid, resourceVersion, annotations: { [removing]: "yes" } },
@@ -87,7 +95,7 @@ async function markRemoving({ client }: Place, { metadata, spec }: PersistentVol
  * A claim that somebody deletes by hand does not take its volume along from now on, and its volume is found without it.
  * Whoever may not say so does not.
  */
-export async function keepVolume(place: Place, claim: Claim): Promise<void> {
+export async function retainVolume(place: ClusterContext, claim: Claim): Promise<void> {
   const ofClaim = parseClaimId(getVolumeId(claim))?.uid;
   if (ofClaim === undefined) return;
   const read = async () => {
@@ -102,7 +110,7 @@ function isKept({ metadata, spec }: PersistentVolume, ofClaim: string): boolean 
   return isFound && spec.persistentVolumeReclaimPolicy !== "Delete";
 }
 
-async function keep({ client }: Place, { metadata }: PersistentVolume, ofClaim: string): Promise<void> {
+async function keep({ client }: ClusterContext, { metadata }: PersistentVolume, ofClaim: string): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
   const body = {
     metadata: { uid, resourceVersion, labels: { [firstClaim]: ofClaim } },
@@ -144,7 +152,7 @@ function isRemoving({ metadata }: PersistentVolume): boolean {
  * Which claim a volume had is said by the volume alone. It is asked for by the name that provisioners give it, then by
  * the label that it has where it is called otherwise: a cluster has the volumes of others by the thousand.
  */
-async function leftVolume({ client }: Place, id: string): Promise<PersistentVolume | undefined> {
+async function leftVolume({ client }: ClusterContext, id: string): Promise<PersistentVolume | undefined> {
   const uid = parseClaimId(id)?.uid;
   if (uid === undefined) return undefined;
   const isIts = ({ metadata, spec }: PersistentVolume) =>
@@ -169,7 +177,7 @@ function isLeft(volume: PersistentVolume): boolean {
 }
 
 /** For a claim of that name to come, whatever its uid; as it was read, so that one that is being removed stays so. */
-async function reserve(place: Place, left: PersistentVolume, { name }: ClaimId, id: string): Promise<void> {
+async function reserve(place: ClusterContext, left: PersistentVolume, { name }: ClaimId, id: string): Promise<void> {
   const { uid, resourceVersion } = left.metadata;
   await place.client.patch(volumePath(left.metadata.name), {
     metadata: { uid, resourceVersion, annotations: { [volume]: id } },
@@ -177,7 +185,7 @@ async function reserve(place: Place, left: PersistentVolume, { name }: ClaimId, 
   });
 }
 
-async function makeClaim(place: Place, left: PersistentVolume, { name }: ClaimId, id: string): Promise<void> {
+async function makeClaim(place: ClusterContext, left: PersistentVolume, { name }: ClaimId, id: string): Promise<void> {
   const { accessModes, capacity, storageClassName = "" } = left.spec;
   const body = {
     apiVersion: "v1",

@@ -6,7 +6,7 @@ import { findLastWords, isSupervised, listFiles } from "../access/tools.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { isTerminated } from "../status/machine-status.ts";
 
@@ -21,7 +21,7 @@ const leftOut = "The rest is left out\n";
  * container is asked; one that has ended said the list in its last words, as much as those hold. A shortened list does
  * not replace the whole one from before the end. A list that cannot be had holds nothing up.
  */
-export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
+export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
   const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
   if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
@@ -33,7 +33,7 @@ export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Po
   }
 }
 
-async function findListing(place: Place, pod: Pod): Promise<string | undefined> {
+async function findListing(place: ClusterContext, pod: Pod): Promise<string | undefined> {
   const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
   if (main?.terminated) return unpacked(findLastWords(pod, main.terminated.message)?.files);
   const words = listFiles(pod);

@@ -1,7 +1,7 @@
 import { isForGood } from "../client/api-error.ts";
-import { inWords } from "../client/in-words.ts";
+import { describeMessage } from "../client/in-words.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { eventListing, type KubeEvent } from "../status/event-listing.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
@@ -26,7 +26,10 @@ interface Said {
  * Why a pod that is on no node waits for a volume, which only events of its claim say; null: it waits for none, or nobody
  * says why. A volume that was made since then is waited for no more, whatever was said before.
  */
-export function missingVolumes(place: Place, now: () => number): (pods: readonly Pod[]) => Promise<string | null> {
+export function missingVolumes(
+  place: ClusterContext,
+  now: () => number,
+): (pods: readonly Pod[]) => Promise<string | null> {
   const selector = "involvedObject.kind=PersistentVolumeClaim,reason!=WaitForFirstConsumer";
   const list = eventListing(place, now, { selector, keptMs: 3_000, keep: saidIn });
   const findWords = async (pod: Pod): Promise<string | null> => {
@@ -58,7 +61,7 @@ function listClaimNames({ spec }: Pod): string[] {
 }
 
 /** undefined also where claims may not be read: a run that nobody can look at is ended by nobody. */
-async function findUnbound(place: Place, name: string): Promise<Claim | undefined> {
+async function findUnbound(place: ClusterContext, name: string): Promise<Claim | undefined> {
   try {
     const claim = await place.client.find<Claim>(claimPath(place, { name }));
     return claim?.spec.volumeName ? undefined : claim;
@@ -82,7 +85,7 @@ function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimes
 
 /** Without what is another at each try, so that each try is not news, and without what no person can read. */
 function whyNotMade(message: string): string {
-  return inWords(
+  return describeMessage(
     message
       .replace(/rpc error: code = \w+ desc = /, "")
       .replaceAll(/,? ?Request ?ID: [\w-]+/gi, "")

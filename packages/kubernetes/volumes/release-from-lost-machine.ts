@@ -1,7 +1,7 @@
 import type { Compute, NodeRef } from "#core/ports/compute.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { archiveLabel } from "./archive-job.ts";
 import { detachFromLost } from "./attachments.ts";
 import type { Claim } from "./claim.ts";
@@ -12,7 +12,7 @@ import type { Claim } from "./claim.ts";
  * the pod goes by force, and its volume is taken off. Answers a machine of which it is not known that it is gone.
  */
 export async function releaseFromLostMachine(
-  place: Place,
+  place: ClusterContext,
   name: string,
   getMachine: Compute["getMachineState"],
 ): Promise<NodeRef | undefined> {
@@ -45,7 +45,7 @@ function isOver({ status, spec }: Pod): boolean {
   return spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
-async function listVolumes({ client, paths }: Place, pods: readonly Pod[]): Promise<string[]> {
+async function listVolumes({ client, paths }: ClusterContext, pods: readonly Pod[]): Promise<string[]> {
   const names = pods.flatMap(({ spec }) =>
     (spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim ?? []),
   );

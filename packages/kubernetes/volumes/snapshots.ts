@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
-import { inWords } from "../client/in-words.ts";
+import { describeMessage } from "../client/in-words.ts";
 import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
 import { annotation, deploymentLabels, label, labelValue, parseClaimId } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { readClaim, readVolume } from "./claim.ts";
 import { findSnapshotClass, snapshotApi } from "./snapshot-class.ts";
@@ -32,7 +32,7 @@ interface Snapshot extends KubeObject {
 const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attempt" } as const;
 
 /** Backups of claims as VolumeSnapshots of their namespace (docs/architecture/kubernetes.md). */
-export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
+export function kubernetesSnapshots(place: ClusterContext, options: SnapshotOptions): Snapshots {
   const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
   const shown = (snapshot: Snapshot) => toSnapshot(snapshot, now(), patienceMs);
   return {
@@ -72,7 +72,7 @@ function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: num
 }
 
 /** Its name comes from volume and attempt, so that the API server itself refuses a second one of the same claim. */
-async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags): Promise<Snapshot> {
+async function createSnapshot(place: ClusterContext, volumeId: string, tags: SnapshotTags): Promise<Snapshot> {
   const claim = await readClaim(place, volumeId);
   if (!claim) throw new Error(`No volume ${volumeId}`);
   const driver = (await readVolume(place, claim))?.spec.csi?.driver;
@@ -91,7 +91,8 @@ async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags
     const body = { apiVersion: snapshotApi, kind: "VolumeSnapshot", metadata, spec };
     return await place.client.create<Snapshot>(place.paths.snapshots, body, deadline);
   } catch (error) {
-    if (isForGood(error)) throw new VolumeRefused(`The cluster refused it: ${inWords((error as ApiRefused).said)}`);
+    if (isForGood(error))
+      throw new VolumeRefused(`The cluster refused it: ${describeMessage((error as ApiRefused).said)}`);
     if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
     const found = await place.client.find<Snapshot>(`${place.paths.snapshots}/${name}`, deadline);
     if (!found || found.metadata.deletionTimestamp !== undefined) throw error;
@@ -100,7 +101,7 @@ async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags
 }
 
 /** Every one that is not being removed. */
-async function listSnapshots(place: Place, volumeId: string): Promise<readonly Snapshot[]> {
+async function listSnapshots(place: ClusterContext, volumeId: string): Promise<readonly Snapshot[]> {
   if (!parseClaimId(volumeId)) return [];
   const labels = { ...deploymentLabels(place.deployment), [mark.volume]: formatUid(volumeId) };
   const selector = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
@@ -115,7 +116,7 @@ async function listSnapshots(place: Place, volumeId: string): Promise<readonly S
 }
 
 /** The label of a volume tells them from a VolumeSnapshot that somebody else marked as of this deployment. */
-async function listOwnedSnapshots(place: Place): Promise<Owned[]> {
+async function listOwnedSnapshots(place: ClusterContext): Promise<Owned[]> {
   const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
   const selector = encodeURIComponent([...labels, mark.volume].join(","));
   const keep = ({ metadata }: Snapshot): Owned[] => {
@@ -132,13 +133,13 @@ async function listOwnedSnapshots(place: Place): Promise<Owned[]> {
 }
 
 /** A cluster without the API has none; a 404 alone may be a proxy's. */
-async function isWithoutApi({ client }: Place, error: unknown): Promise<boolean> {
+async function isWithoutApi({ client }: ClusterContext, error: unknown): Promise<boolean> {
   if (!(error instanceof ApiRefused) || error.status !== 404) return false;
   const { groups } = await client.get<{ groups: readonly { readonly name: string }[] }>("/apis");
   return !groups.some(({ name }) => snapshotApi.startsWith(`${name}/`));
 }
 
-async function readSnapshot(place: Place, id: string): Promise<Snapshot | undefined> {
+async function readSnapshot(place: ClusterContext, id: string): Promise<Snapshot | undefined> {
   const [, name, uid] = /^(backup-[0-9a-f]{40})\.([0-9a-f-]{36})$/.exec(id) ?? [];
   if (name === undefined) return undefined;
   try {
@@ -151,14 +152,14 @@ async function readSnapshot(place: Place, id: string): Promise<Snapshot | undefi
 }
 
 /** Of one that is there and complete: the object's name, for a claim that is made of it. */
-export async function findReadyName(place: Place, id: string): Promise<string | undefined> {
+export async function findReadyName(place: ClusterContext, id: string): Promise<string | undefined> {
   const snapshot = await readSnapshot(place, id);
   const isReady = snapshot?.status?.readyToUse === true && snapshot.metadata.deletionTimestamp === undefined;
   return isReady ? snapshot.metadata.name : undefined;
 }
 
 /** Its object stays while a claim waits to be made of it, and until its driver has removed what it holds. */
-async function removeSnapshot(place: Place, id: string, goneWithinMs: number): Promise<void> {
+async function removeSnapshot(place: ClusterContext, id: string, goneWithinMs: number): Promise<void> {
   const found = await readSnapshot(place, id);
   if (!found) return;
   const { name, uid } = found.metadata;
@@ -167,7 +168,11 @@ async function removeSnapshot(place: Place, id: string, goneWithinMs: number): P
   if (!isGone) throw new VolumeRefused("The cluster has not removed it yet");
 }
 
-async function tagSnapshot(place: Place, id: string, tags: Pick<SnapshotTags, "name" | "disk" | "key">): Promise<void> {
+async function tagSnapshot(
+  place: ClusterContext,
+  id: string,
+  tags: Pick<SnapshotTags, "name" | "disk" | "key">,
+): Promise<void> {
   const found = await readSnapshot(place, id);
   if (!found) throw gone();
   const { name, uid } = found.metadata;

@@ -1,7 +1,7 @@
 import { VolumeRefused } from "#core/problem.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import type { KubeObject } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { type PersistentVolume, volumesPath } from "./claim.ts";
 
 /** Of deploy/kubernetes/storage-class.yaml; `null`: the default class of the cluster. */
@@ -15,7 +15,7 @@ const defaultClass = "storageclass.kubernetes.io/is-default-class";
  * its pod would try machine after machine. A missing default class is refused for good. Berth's own class is asked for
  * again, because the installation of Berth creates it.
  */
-export async function checkStorageClass(place: Place, wanted: StorageClass): Promise<void> {
+export async function checkStorageClass(place: ClusterContext, wanted: StorageClass): Promise<void> {
   const listing = place.client.list<KubeObject, KubeObject>(classesPath, (storageClass) => [storageClass], {
     part: "metadata",
   });
@@ -32,7 +32,7 @@ export async function checkStorageClass(place: Place, wanted: StorageClass): Pro
 }
 
 /** Whether an administrator made a volume by hand that a claim without a class may get. */
-async function hasUnclassedVolume({ client }: Place): Promise<boolean> {
+async function hasUnclassedVolume({ client }: ClusterContext): Promise<boolean> {
   const { items } = await client.list<PersistentVolume, PersistentVolume>(volumesPath, (volume) =>
     !volume.spec.storageClassName && !volume.spec.claimRef ? [volume] : [],
   );

@@ -2,7 +2,7 @@ import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { isRunning } from "../access/gate.ts";
 import { everyRunSelector, findRun, nameOfRun } from "../names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { findVerdict } from "../runs/run-end.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
 import { followDeletedNodes } from "./deleted-nodes.ts";
@@ -15,7 +15,7 @@ import { type Follower, follow } from "./watch.ts";
  * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
  */
 export async function* followRuns(
-  place: Place,
+  place: ClusterContext,
   signal: AbortSignal,
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {

@@ -3,7 +3,7 @@ import type { RunRef } from "#core/ports/compute.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { everyRunSelector, findRun } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import type { Place } from "../runs/read-run.ts";
+import type { ClusterContext } from "../runs/read-run.ts";
 import { nodeKeptMs } from "./recent-nodes.ts";
 import { follow, type Versioned } from "./watch.ts";
 
@@ -14,7 +14,7 @@ const nodesPath = "/api/v1/nodes";
  * the pod garbage collector deletes them (kube-controller-manager, `podgc`). A deletion between two watches is not emitted.
  */
 export async function followDeletedNodes(
-  place: Place,
+  place: ClusterContext,
   signal: AbortSignal,
   emit: (ref: RunRef) => void,
 ): Promise<void> {
@@ -48,7 +48,7 @@ interface NodeMetadata {
  * only the early look: the deletion of the pods is emitted later.
  */
 async function emitRuns(
-  { client, paths, deployment, log }: Place,
+  { client, paths, deployment, log }: ClusterContext,
   node: string,
   signal: AbortSignal,
   emit: (ref: RunRef) => void,

@@ -17,8 +17,8 @@ export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Pr
  * What another one asks for is waited for until the own deadline: throws `ApiUnreachable` then.
  */
 export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
-  const kept = new Map<string, Asked>();
-  const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < nodeKeptMs;
+  const kept = new Map<string, NodeReading>();
+  const isFresh = ({ at }: NodeReading) => now() - at >= 0 && now() - at < nodeKeptMs;
   const ask = async (name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> => {
     const cached = kept.get(name);
     const found = cached && (await readyInTime(cached, name, deadline));
@@ -41,11 +41,15 @@ export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
   };
 }
 
-function readyInTime({ ready }: Asked, name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> {
+function readyInTime(
+  { ready }: NodeReading,
+  name: string,
+  deadline: AbortSignal | undefined,
+): Promise<Node | undefined> {
   return deadline ? inTime(ready, `GET /api/v1/nodes/${name}`, deadline) : ready;
 }
 
-interface Asked {
+interface NodeReading {
   /** When it was asked for. */
   readonly at: number;
   /** The node once it answered; undefined: it is not there, not ready, or could not be asked for. */

@@ -1,5 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
-import { askTogether, type WhenSlow } from "../client/ask-together.ts";
+import { batchCalls, type SlowCallHook } from "../client/ask-together.ts";
 import { findRun, nameOfRun, type RunId, runSelector, selectorOfUids } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
@@ -15,7 +15,7 @@ export interface SharedLists extends AttachmentLists {
  * Lists for many looks at once. An API server compares a selector with every object of the namespace, so the list of one
  * run costs it as much as that of a hundred.
  */
-export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: WhenSlow): SharedLists {
+export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: SlowCallHook): SharedLists {
   return {
     jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep), whenSlow),
     pods: sharedList<Pod>("Pod", (selector, keep) => client.list(`${paths.pods}?${selector}`, keep), whenSlow),
@@ -34,9 +34,9 @@ type ListBy<Item> = (
 function sharedList<Item extends KubeObject>(
   kind: "Job" | "Pod",
   listBy: ListBy<Item>,
-  whenSlow: WhenSlow | undefined,
+  whenSlow: SlowCallHook | undefined,
 ): (id: RunId) => Promise<readonly Item[]> {
-  const listFor = askTogether<RunId, readonly Item[]>(
+  const listFor = batchCalls<RunId, readonly Item[]>(
     async (ids) => {
       const { items } = await listBy(selectorOfAll(ids), (item) => (findRun(item, kind) ? [item] : []));
       const found = Map.groupBy(items, (item) => nameIn(item, kind));

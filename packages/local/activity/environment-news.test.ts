@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel, requestExtension, requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
+import { addCollaborator, requestCancel, requestExtension, requestKey } from "#core/environments/verbs/requests.ts";
 import { userKey } from "#core/store/keys.ts";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
@@ -60,7 +60,7 @@ test("what was asked of it is told once it is done or failed, and a warning with
   const before = words().length;
 
   await requestExtension(world.as("alice"), "one", HOUR);
-  await requestGuest(world.as("alice"), "one", "nobody", () => "active");
+  await addCollaborator(world.as("alice"), "one", "nobody", () => "active");
   await world.advance(3_000);
   await poll();
   await world.advance(1.75 * HOUR);

@@ -1,5 +1,5 @@
 import { printableText } from "#core/text/printable-text.ts";
-import type { ClusterWords } from "../environments.ts";
+import type { ClusterDescription } from "../environments.ts";
 import { quoted } from "../shell-lines.ts";
 import type { Stack } from "../stack.ts";
 
@@ -33,7 +33,7 @@ export function startLines(stack: Started, usualHome: string): string {
   return [`\nBerth listens on ${printableText(url)} (${end})\n`, ...lines, ""].join("\n");
 }
 
-function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
+function clusterRows({ name, nodes, lacks }: ClusterDescription): string[][] {
   return [["cluster", name], ["nodes", nodes], ...lacks.map((line, at) => [at === 0 ? "lacking" : "", line])];
 }
 

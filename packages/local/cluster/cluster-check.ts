@@ -34,7 +34,7 @@ export async function checkCluster(server: Server): Promise<string> {
     }
     return found.metadata.uid;
   } catch (error) {
-    throw inWords(error, server);
+    throw describeError(error, server);
   }
 }
 
@@ -126,7 +126,7 @@ async function mayBeThere(client: ApiClient, path: string): Promise<boolean> {
 }
 
 /** Of a call to the API server, how it failed, with what to do; anything else as it is. */
-export function inWords(error: unknown, { url, context }: Pick<Server, "url" | "context">): unknown {
+export function describeError(error: unknown, { url, context }: Pick<Server, "url" | "context">): unknown {
   const advice = `See whether \`kubectl --context ${context} get nodes\` is answered.`;
   if (error instanceof ApiUnreachable) {
     return new Error(`The API server ${url} of context ${context} cannot be reached (${error.code}).\n${advice}`, {

@@ -17,16 +17,16 @@ import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import type { Environments } from "../environments.ts";
 import type { SshRuns } from "../ssh/channels/ssh-runs.ts";
 import type { SshServer } from "../ssh/ssh.ts";
-import { checkCluster, inWords } from "./cluster-check.ts";
+import { checkCluster, describeError } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import type { Exposure } from "./cluster-exposure.ts";
 import { deploymentOn } from "./cluster-home.ts";
 import { type ClusterLease, takeLease } from "./cluster-lease.ts";
-import { networkWords } from "./cluster-network.ts";
+import { describeNetwork } from "./cluster-network.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
-import { clusterWords, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-words.ts";
+import { describeCluster, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-words.ts";
 
 export interface ClusterOptions {
   readonly home: string;
@@ -83,7 +83,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
     });
   } catch (error) {
     unheld.close();
-    throw inWords(error, server);
+    throw describeError(error, server);
   }
 }
 
@@ -148,7 +148,7 @@ async function environmentsOn(
     sshPort: ssh?.port,
     cluster: {
       name: `${context} (${url}), namespace ${namespace}`,
-      ...clusterWords(await seenCluster(client, compute, toolsImage)),
+      ...describeCluster(await seenCluster(client, compute, toolsImage)),
     },
     // Runs go on while no stack looks, and their records are looked at as everywhere.
     adopt: () => reopen(access, compute),
@@ -168,7 +168,7 @@ async function seenCluster(client: ApiClient, compute: Compute, toolsImage: stri
     compute.listNodes(),
     client.list<object, true>("/api/v1/nodes", () => [true]),
     client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (storageClass) => [storageClass]),
-    networkWords(client, namespace),
+    describeNetwork(client, namespace),
   ]);
   const used = findDefaultClass(classes.items);
   return {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { networkWords } from "./cluster-network.ts";
+import { describeNetwork } from "./cluster-network.ts";
 
 let server: LoopbackServer;
 let client: ApiClient;
@@ -38,7 +38,7 @@ test.each<[title: string, policies: readonly object[], open: readonly string[]]>
   server = await loopbackServer((__, response) => answerJson(response, { metadata: {}, items: policies }));
   client = apiClient(server.access);
 
-  const words = await networkWords(client, "environments");
+  const words = await describeNetwork(client, "environments");
 
   expect(words).toEqual(open.map((name) => expect.stringContaining(`network: no policy limits what ${name}`)));
 });

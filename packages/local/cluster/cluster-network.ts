@@ -28,7 +28,7 @@ const directions = [
  * What nothing in the namespace limits, in words: without a policy every pod reaches every other. Whether the cluster's
  * network does what policies say, no object tells.
  */
-export async function networkWords(client: ApiClient, namespace: string): Promise<string[]> {
+export async function describeNetwork(client: ApiClient, namespace: string): Promise<string[]> {
   const { items } = await client.list<NetworkPolicy, NetworkPolicy>(buildPaths(namespace).networkPolicies, (policy) =>
     isOfRun(policy) ? [] : [policy],
   );

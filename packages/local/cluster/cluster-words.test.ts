@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ComputeNode } from "#core/ports/compute.ts";
-import { clusterWords, findDefaultClass, type SeenCluster } from "./cluster-words.ts";
+import { describeCluster, findDefaultClass, type SeenCluster } from "./cluster-words.ts";
 
 function getNode(name: string, changes: Partial<ComputeNode> = {}): ComputeNode {
   const rest = { uid: name, providerId: null, instanceType: "p5.48xlarge", zone: "a", ready: true };
@@ -20,16 +20,16 @@ const seen: SeenCluster = {
   snapshotClass: "snapshots",
   network: [],
 };
-const always = clusterWords(seen).lacks;
+const always = describeCluster(seen).lacks;
 
 function lacksBeside(changes: Partial<SeenCluster>): string[] {
-  return clusterWords({ ...seen, ...changes }).lacks.filter((line) => !always.includes(line));
+  return describeCluster({ ...seen, ...changes }).lacks.filter((line) => !always.includes(line));
 }
 
 test("a cluster that lacks nothing is named by what it has", () => {
-  expect(clusterWords({ ...seen, known: [...seen.known, getNode("cpu", { instanceType: "m7i.8xlarge" })] }).nodes).toBe(
-    "p5.48xlarge=2,m7i.8xlarge=1",
-  );
+  expect(
+    describeCluster({ ...seen, known: [...seen.known, getNode("cpu", { instanceType: "m7i.8xlarge" })] }).nodes,
+  ).toBe("p5.48xlarge=2,m7i.8xlarge=1");
   expect(always.join("\n")).not.toMatch(/GPU|class|node|backup/);
 });
 
@@ -82,5 +82,5 @@ test("names a few of many nodes, and says none where there is none", () => {
   const knownNodes = Array.from({ length: 7 }, (_, at) => getNode(`n${at}`, { ready: false }));
 
   expect(lacksBeside({ known: knownNodes, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");
-  expect(clusterWords({ ...seen, known: [], nodeCount: 0 }).nodes).toBe("none");
+  expect(describeCluster({ ...seen, known: [], nodeCount: 0 }).nodes).toBe("none");
 });

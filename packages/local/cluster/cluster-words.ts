@@ -1,6 +1,6 @@
 import { findInstanceType } from "#core/fleet.ts";
 import type { ComputeNode } from "#core/ports/compute.ts";
-import type { ClusterWords } from "../environments.ts";
+import type { ClusterDescription } from "../environments.ts";
 
 export interface SeenCluster {
   /** Those with a type of Berth. */
@@ -30,14 +30,14 @@ export function findDefaultClass(classes: readonly StorageClass[]): StorageClass
 }
 
 /** What of a cluster a person has to know at the start, and what to do about what is missing. */
-export function clusterWords(seen: SeenCluster): Omit<ClusterWords, "name"> {
+export function describeCluster(seen: SeenCluster): Omit<ClusterDescription, "name"> {
   const { known: knownNodes, nodeCount } = seen;
   const counts = [...Map.groupBy(knownNodes, ({ instanceType }) => instanceType)];
   const lacks = [
-    gpuWords(knownNodes),
-    ...nodeWords(knownNodes),
+    describeGpus(knownNodes),
+    ...describeNodes(knownNodes),
     typeWords(nodeCount - knownNodes.length),
-    ...diskWords(seen),
+    ...describeDisks(seen),
     ...seen.network,
     toolsWords(seen),
   ];
@@ -54,7 +54,7 @@ function toolsWords({ toolsImage }: SeenCluster): string | undefined {
   return "Jupyter, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
 }
 
-function gpuWords(knownNodes: readonly ComputeNode[]): string | undefined {
+function describeGpus(knownNodes: readonly ComputeNode[]): string | undefined {
   const made = knownNodes.filter(({ instanceType }) => (findInstanceType(instanceType)?.gpus ?? 0) > 0);
   if (made.length === 0) return "GPUs: no node has any";
   const silent = made.filter(({ units }) => units === 0);
@@ -63,7 +63,7 @@ function gpuWords(knownNodes: readonly ComputeNode[]): string | undefined {
   return `GPUs: ${formatNames(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
 }
 
-function nodeWords(knownNodes: readonly ComputeNode[]): string[] {
+function describeNodes(knownNodes: readonly ComputeNode[]): string[] {
   const closed = knownNodes.filter(({ ready }) => !ready);
   if (closed.length === 0) return [];
   return [
@@ -76,7 +76,7 @@ function typeWords(others: number): string | undefined {
   return `nodes that are not used: ${others} ${others > 1 ? "have" : "has"} no type of docs/apis/gpu-dev.md: set NODE_TYPES`;
 }
 
-function diskWords({ known: knownNodes, storageClass, snapshotClass }: SeenCluster): string[] {
+function describeDisks({ known: knownNodes, storageClass, snapshotClass }: SeenCluster): string[] {
   if (!storageClass) {
     return ["disks: the cluster has no default storage class; what asks for a disk waits until it has one"];
   }

@@ -2,7 +2,7 @@ import type { Actor, Context } from "#core/context.ts";
 import { findUser } from "#core/users/record.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
 import { parseAssumedRole } from "#core/users/username.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 import type { LocalIdentity } from "./identities.ts";
 
 /**
@@ -14,7 +14,7 @@ export async function localUser(ctx: Context<"table">, identity: LocalIdentity):
   if (!role) throw new Error(`${identity.arn} is no assumed role`);
   const { uid, username, number } = await findOrCreateUser(ctx, role);
   return async () => {
-    if ((await findUser(ctx, uid))?.disabled !== false) throw new Refusal("disabledUser");
+    if ((await findUser(ctx, uid))?.disabled !== false) throw new HttpError("disabledUser");
     return { uid, username, number, keyPrefix: "", keyHash: "", isAdmin: false };
   };
 }

@@ -3,7 +3,7 @@ import type { Actor } from "#core/context.ts";
 import { findAddressed, findPageWithLogin } from "#core/environments/record/address-label.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { isOutage } from "#http/answers/outage.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
@@ -33,11 +33,11 @@ export function ingressAccess(runtime: Runtime): Authorize {
       // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
       const actor = await getActor(check, incoming).catch(asRefusal);
       const isOther = isOtherSite(incoming, host);
-      const ownOwn = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
+      const ownOwn = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
       if (ownOwn) return ownOwn;
       const open = isLabel(host.label) ? await findPageWithLogin(createContext(runtime), host.label) : undefined;
       if (open) return targetIn(open);
-      if (actor instanceof Refusal) return actor.situation === "disabledUser" ? disabledUser : noKey;
+      if (actor instanceof HttpError) return actor.situation === "disabledUser" ? disabledUser : noKey;
       return isOther ? otherSite : unknown;
     } catch (error) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -70,8 +70,8 @@ function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boole
 }
 
 /** Returns a refusal, which an open page does not mind. Throws any other error. */
-function asRefusal(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
+function asRefusal(error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
   throw error;
 }
 

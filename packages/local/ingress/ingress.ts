@@ -64,7 +64,7 @@ interface Parts {
   readonly tunnels: Tunnels;
 }
 
-interface Asked {
+interface PageRequest {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly host: IngressHost;
@@ -73,9 +73,9 @@ interface Asked {
 }
 
 /** The open WebSockets, by the client's end of each. */
-type Tunnels = Map<Duplex, Asked>;
+type Tunnels = Map<Duplex, PageRequest>;
 
-async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest: Asked): Promise<void> {
+async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest: PageRequest): Promise<void> {
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
@@ -103,7 +103,12 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
 }
 
 /** One line for each answer. Path and query are the environment's own, and may hold its secrets. */
-function logPage({ log, clock }: Runtime, pageRequest: Asked, startedAt: number, target: Target | undefined): void {
+function logPage(
+  { log, clock }: Runtime,
+  pageRequest: PageRequest,
+  startedAt: number,
+  target: Target | undefined,
+): void {
   const { method } = pageRequest.incoming;
   const ms = Math.round(clock.monotonic() - startedAt);
   const { actor, uid } = target ?? {};

@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-interface Asked {
+interface PendingAnswer {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
 
 /** The requests of each connection that are not answered yet, in the order in which they came and are answered. */
-const unanswered = new WeakMap<Duplex, Set<Asked>>();
+const unanswered = new WeakMap<Duplex, Set<PendingAnswer>>();
 /** Answers behind which nothing comes, though no header of theirs says so. */
 const last = new WeakSet<ServerResponse>();
 

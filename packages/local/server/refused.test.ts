@@ -5,14 +5,14 @@ import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { seededIds } from "#tests/fixtures/ids.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
+import { answerBadRequests, isUpgradeRefused, unreadableRequest } from "./refused.ts";
 
 let server: Server;
 let port: number;
 
 async function serve(limits: ServerOptions): Promise<void> {
   server = createServer(limits, (request) => request.resume());
-  refuseInWords(server, seededIds(1));
+  answerBadRequests(server, seededIds(1));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   port = (server.address() as AddressInfo).port;

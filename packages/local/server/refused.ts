@@ -13,7 +13,7 @@ import { closeInTurn } from "./close-in-turn.ts";
  * Answers what Node would refuse without a word, before it is a request of any API: with the headers of every answer
  * (docs/apis/common.md#headers-and-bodies) and gpu-dev's envelope, which is that of unknown paths.
  */
-export function refuseInWords(server: Server, ids: Pick<Ids, "uid">): void {
+export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("connection", closeInTurn);
   server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
     if (!isBehindLast(request.socket)) noteAsked(request, response);

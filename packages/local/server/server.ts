@@ -6,7 +6,7 @@ import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "../ingress/ingress.ts";
-import { isRefused, isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
+import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./refused.ts";
 import { refusedPort } from "./refused-port.ts";
 import { serveSockets } from "./sockets.ts";
 
@@ -61,7 +61,7 @@ export async function startServer(
     entries.map(({ declaration }) => declaration),
   );
   const api = getRequestListener(app.fetch, { errorHandler: unreadableRequest(runtime) });
-  refuseInWords(server, runtime.ids);
+  answerBadRequests(server, runtime.ids);
   const open = new Set<Socket>();
   server.on("connection", (socket) => open.add(socket.once("close", () => open.delete(socket))));
   const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;

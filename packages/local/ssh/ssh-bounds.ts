@@ -1,7 +1,7 @@
 import type { Connection } from "ssh2";
 
 /** How many of a kind there may be at once. */
-export interface Places {
+export interface SessionSlots {
   /** Takes one, and answers what gives it back. Throws, in words for the user, where none is left. */
   take(): () => void;
   /** Whether all have been given back. */
@@ -9,7 +9,7 @@ export interface Places {
 }
 
 /** `full` is the text of the error when none is left. Taking one here also takes one of `within`. */
-function countPlaces(most: number, full: string, within?: Places): Places {
+function countPlaces(most: number, full: string, within?: SessionSlots): SessionSlots {
   let taken = 0;
   return {
     take: () => {
@@ -30,8 +30,8 @@ function countPlaces(most: number, full: string, within?: Places): Places {
 
 /** What one client may have open: a session is a process or two, and a forward a socket. */
 export interface SshBounds {
-  readonly sessions: Places;
-  readonly forwards: Places;
+  readonly sessions: SessionSlots;
+  readonly forwards: SessionSlots;
   /** To be called once its connection is gone. */
   close(): void;
 }
@@ -48,7 +48,7 @@ const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
  * is full.
  */
 export function sshBounds(): (run: string) => SshBounds {
-  const runs = new Map<string, Places & { readonly sessions: Places; readonly forwards: Places }>();
+  const runs = new Map<string, SessionSlots & { readonly sessions: SessionSlots; readonly forwards: SessionSlots }>();
   return (run) => {
     const ofRun = runs.get(run) ?? {
       ...countPlaces(OF_RUN.connections, "This environment has too many SSH connections"),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerChannel } from "ssh2";
-import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-words.ts";
 import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
@@ -56,7 +56,7 @@ export function sshNotices(
     attach: ({ run, login }, channel, { isLogin }) => {
       const notice = noticeOf(run);
       if (notice?.kind === "warning") channel.write(`${formatLine(wordsAtLogin(notice, now()))}\r\n`);
-      if (isLogin && hasNoDisk(run)) channel.write(`${formatLine(noDiskWords("environment"))}\r\n`);
+      if (isLogin && hasNoDisk(run)) channel.write(`${formatLine(noDiskMessage("environment"))}\r\n`);
       terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },

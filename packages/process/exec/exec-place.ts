@@ -21,12 +21,12 @@ export function seenDirectory(inside: Inside, written: string): string | null {
   return moved(path, back);
 }
 
-interface Place {
+interface MappedPath {
   readonly from: string;
   readonly to: string;
 }
 
-function listPlaces({ isolation, mounts, env }: Inside): Place[] {
+function listPlaces({ isolation, mounts, env }: Inside): MappedPath[] {
   if (isolation !== "none") return [];
   const volumes = mounts.map(({ path, seen }) => ({ from: path, to: seen }));
   const isMounted = volumes.some(({ from }) => from === workspace);
@@ -34,7 +34,7 @@ function listPlaces({ isolation, mounts, env }: Inside): Place[] {
 }
 
 /** By the longest that fits: one volume may be mounted in another. */
-function moved(path: string, places: readonly Place[]): string {
+function moved(path: string, places: readonly MappedPath[]): string {
   const fitting = places.filter(({ from }) => path === from || path.startsWith(`${from}/`));
   const [longest] = fitting.toSorted((left, right) => right.from.length - left.from.length);
   return longest ? `${longest.to}${path.slice(longest.from.length)}` : path;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { shellWords } from "#core/environments/record/shell-words.ts";
+import { splitShellCommand } from "#core/environments/record/shell-words.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "../compute.ts";
@@ -93,7 +93,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     );
 
     const plain = (await ended(await start(["env"], { env: { WHOM: "world" } }))).stdout;
-    const wrapped = (await ended(await start(shellWords("env"), { env: { WHOM: "world" } }))).stdout;
+    const wrapped = (await ended(await start(splitShellCommand("env"), { env: { WHOM: "world" } }))).stdout;
 
     const login = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"];
     const names = ["BERTH_GPUS", "BERTH_RUN", "GREETING", ...login, "WORKSPACE"];
@@ -222,7 +222,8 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   it("tells where its shell was left, as seen inside, however it ended", async () => {
-    const shell = async (text: string, directory?: string) => ended(await start(shellWords(text), { directory }));
+    const shell = async (text: string, directory?: string) =>
+      ended(await start(splitShellCommand(text), { directory }));
 
     const made = await shell("mkdir -p 'a b' && cd 'a b' && exit 3", "/workspace");
     const there = await shell("pwd -P | sed 's/.*\\///'; cd ..; pwd >/dev/null; nonsense", "/workspace/a b");
@@ -244,7 +245,9 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
-    const exec = getExec(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
+    const exec = getExec(
+      splitShellCommand("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"),
+    );
 
     await fixture.compute.startExec(fixture.uid, 2, { ...exec, directory: "/workspace" });
     const status = await eventually(
@@ -258,7 +261,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   it("that says nonsense about its place is not believed", async () => {
     const said = async (script: string) => (await sh(script)).directory;
     const saidByShell = async (script: string) =>
-      (await ended(await start(shellWords(`trap - EXIT; ${script}`)))).directory;
+      (await ended(await start(splitShellCommand(`trap - EXIT; ${script}`)))).directory;
 
     expect(await saidByShell('echo nowhere >"$BERTH_DIRECTORY_FILE"')).toBeNull();
     expect(await saidByShell('head -c 100000 /dev/zero | tr "\\0" / >"$BERTH_DIRECTORY_FILE"')).toBeNull();

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { enteringWords } from "../runs/inside.ts";
+import { enterCommand } from "../runs/inside.ts";
 import { systemPath } from "../sandbox/environment.ts";
 import { sandboxOptions } from "../sandbox/sandbox.ts";
 import { giveUpRights } from "../sandbox/sandbox-user.ts";
@@ -47,7 +47,7 @@ async function attempt(home: string, port: number): Promise<number> {
     const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(parts.join("")) ?? [];
     await joinToMachine(pid, "probe");
     const observerCommand = [
-      ...enteringWords(pid, "own"),
+      ...enterCommand(pid, "own"),
       ...giveUpRights(),
       join(home, "tools/node"),
       "-e",

@@ -119,7 +119,7 @@ export function enteringUser(): string[] {
 }
 
 /** How much an environment is kept apart, for people. */
-export function isolationWords(isolation: string, network: Network, isCutOff = false): string {
+export function describeIsolation(isolation: string, network: Network, isCutOff = false): string {
   return isolation === "none" ? isolation : `${isolation}, ${network} network${isCutOff ? " (cut off)" : ""}`;
 }
 

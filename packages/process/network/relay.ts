@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { limitPace } from "../logs/pace.ts";
 import { commandInside, type Inside } from "../runs/inside.ts";
-import { relayWords } from "../sandbox/tools.ts";
+import { relayCommand } from "../sandbox/tools.ts";
 import { multiplexer } from "../sftp/multiplexer.ts";
 
 /** A process inside a run that leads its sockets to somebody outside it. */
@@ -27,7 +27,7 @@ export function openRelay(
   onVisitor: (visitor: Duplex) => void,
 ): Relay {
   // Ours, and not the tenant's: NODE_OPTIONS among its variables would make it another program.
-  const { file, args, env, cwd } = commandInside({ ...inside, env: {} }, relayWords(home, inside.isolation, place));
+  const { file, args, env, cwd } = commandInside({ ...inside, env: {} }, relayCommand(home, inside.isolation, place));
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ["pipe", "pipe", "ignore"] }) as Piped;
   for (const stream of [child.stdin, child.stdout]) stream.on("error", () => undefined);
   const address = Promise.withResolvers<string>();

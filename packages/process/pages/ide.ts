@@ -7,7 +7,7 @@ import { commandInside, type Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
 import type { PageProgram } from "./page-proxy.ts";
 import type { Placeholders } from "./placeholder.ts";
-import { type GivenUp, keepRunning, wordsFor } from "./web-program.ts";
+import { describeFailure, type GivenUp, keepRunning } from "./web-program.ts";
 
 /** Returns what the page of a run without code-server advises. */
 export function adviceOnIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): string {
@@ -33,7 +33,7 @@ export async function serveIde({ inside, ...serving }: Serving): Promise<void> {
   if (!port || !inside) return;
   const givenUp = await (port.hasIde ? serveBehind : serveAt)({ ...serving, inside }, port);
   if (!givenUp || signal.aborted) return;
-  await placeholders.replace(port, wordsFor("code-server", givenUp));
+  await placeholders.replace(port, describeFailure("code-server", givenUp));
   notePlaceholder(directory, port);
 }
 

@@ -3,7 +3,7 @@ import { delimiter, join } from "node:path";
 import type { Isolation } from "../runs/records.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
-interface Place {
+interface StubServer {
   /** A directory that runs are shown. */
   readonly shown: string;
   readonly home: string;
@@ -11,7 +11,7 @@ interface Place {
 }
 
 /** A fake Jupyter on the PATH of a run, for tests: it takes the options that are given to the real one. */
-export function jupyterStub({ shown, home, compute }: Place, source = serving): Readonly<Record<string, string>> {
+export function jupyterStub({ shown, home, compute }: StubServer, source = serving): Readonly<Record<string, string>> {
   const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "jupyter.cjs"), source);

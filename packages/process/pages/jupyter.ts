@@ -7,7 +7,7 @@ import { forgetJupyter, readAccess, writeJupyter } from "../runs/access-record.t
 import { commandInside, type Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
 import { workDirectory } from "../runs/run-directory.ts";
-import { keepRunning, notFound, wordsFor } from "./web-program.ts";
+import { describeFailure, keepRunning, notFound } from "./web-program.ts";
 
 export interface JupyterSupervisor {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
@@ -83,7 +83,7 @@ async function serve({ place, forwards, plan, token, runtime, tell, signal }: Se
     const givenUp = await keepRunning({ place, path: "/api", start: begin, onAnswer, signal });
     if (!givenUp) return;
     const isMissing = givenUp.why === "ended" && givenUp.exitCode === notFound;
-    tell(failed(isMissing ? missing(plan) : wordsFor("Jupyter", givenUp)));
+    tell(failed(isMissing ? missing(plan) : describeFailure("Jupyter", givenUp)));
   } finally {
     forwards.shut(port);
   }

@@ -61,7 +61,7 @@ export async function keepRunning(program: WebProgram): Promise<GivenUp | undefi
 }
 
 /** Says in words why a program was given up. */
-export function wordsFor(name: string, failure: GivenUp): string {
+export function describeFailure(name: string, failure: GivenUp): string {
   if (failure.why === "silent") return `${name} did not answer within 60 s`;
   return `${name} ended at once (exit code ${failure.exitCode})`;
 }

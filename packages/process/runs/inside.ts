@@ -61,14 +61,14 @@ export function commandInside(inside: Inside, words: readonly string[]): Command
 
 function inSandbox({ sandbox, network, refusedCalls, limits }: Inside, shell: readonly string[]): string[] {
   if (!sandbox) return [...handedOn(limits), ...shell];
-  const entering = enteringWords(String(sandbox.pid), network);
+  const entering = enterCommand(String(sandbox.pid), network);
   const unprivileged = [...handedOn(limits), ...giveUpRights(), ...shell];
   if (refusedCalls === undefined) return [...entering, ...unprivileged];
-  return withRefused(refusedCalls, [...entering, ...refusingWords(), ...unprivileged]);
+  return withRefused(refusedCalls, [...entering, ...refuseCommand(), ...unprivileged]);
 }
 
 /** bubblewrap once more, in the sandbox as it is: what it refuses is refused to those that come in later as well. */
-export function refusingWords(): string[] {
+export function refuseCommand(): string[] {
   return ["bwrap", ...refusing, "--dev-bind", "/", "/", ...keptRights(), "--"];
 }
 
@@ -76,7 +76,7 @@ export function refusingWords(): string[] {
  * The words that join the namespaces of a sandbox's first process. Whoever joins a user namespace has every capability
  * in it, and with these could undo what hides the home: `giveUpRights` has to come next.
  */
-export function enteringWords(pid: string, network: Network): string[] {
+export function enterCommand(pid: string, network: Network): string[] {
   const net = network === "own" ? ["--net"] : [];
   return ["nsenter", "--target", pid, ...enteringUser(), "--mount", "--pid", "--uts", "--ipc", ...net, "--"];
 }

@@ -1,9 +1,9 @@
 import { dirname } from "node:path";
 import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { readPorts } from "../network/local-ports.ts";
-import { isolationWords } from "../network/network.ts";
+import { describeIsolation } from "../network/network.ts";
 import { seePorts, unansweredPorts } from "../pages/port-status.ts";
-import { limitsInWords, noLimits } from "../sandbox/limits.ts";
+import { describeRunLimits, noLimits } from "../sandbox/limits.ts";
 import { killedFromOutside, stackStopped } from "../supervisor/exit.ts";
 import { bootId, isAlive } from "../supervisor/process-identity.ts";
 import type { ProcessTree } from "../supervisor/process-tree.ts";
@@ -79,10 +79,10 @@ export async function observe(
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort ?? null, ...(hostKey && { hostKey }) } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), silent: null })),
-    isolation: isolationWords(run?.isolation ?? "none", run?.network ?? "shared", lives && isCutOff(directory)),
+    isolation: describeIsolation(run?.isolation ?? "none", run?.network ?? "shared", lives && isCutOff(directory)),
     jupyter,
     ports,
-    limits: limitsInWords(run?.limits ?? noLimits),
+    limits: describeRunLimits(run?.limits ?? noLimits),
     sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
     notes: listNotes(directory, run),

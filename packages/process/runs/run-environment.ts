@@ -12,7 +12,7 @@ export interface MachinePlace {
   readonly ports: readonly LocalPort[];
 }
 
-export interface Places {
+export interface RunPaths {
   readonly account: Account;
   readonly workspace: string;
   /** Every volume, in their order, as it is seen inside. */
@@ -22,7 +22,7 @@ export interface Places {
 /** Nothing of this program's own environment is passed on, and the run cannot change what Berth says about it. */
 export function buildEnvironment(
   { plan, rank, masterPort, ports }: MachinePlace,
-  places: Places,
+  places: RunPaths,
 ): Record<string, string> {
   const cluster = {
     NODE_RANK: String(rank),

@@ -9,8 +9,8 @@ import { eventually, type Fixture, listProcesses, openFixture } from "../fixture
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { describeEnd } from "../supervisor/exit.ts";
 import { findControlGroups } from "./control-groups.ts";
-import { computeLimits, findLimits, type LimitWay, limitsInWords, wayInWords } from "./limits.ts";
-import { findRlimits, rlimitWords } from "./rlimits.ts";
+import { computeLimits, describeLimitWay, describeRunLimits, findLimits, type LimitWay } from "./limits.ts";
+import { findRlimits, rlimitCommand } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 const resources = { cpus: 0.5, memoryMb: 96 };
@@ -83,7 +83,7 @@ describe("what a run may use", () => {
     const each = { group: null, rlimits: { memoryMb: 1, processes: 1 }, bounds };
     const gone = { group: { version: 1 as const, places }, rlimits: null, bounds };
 
-    expect(ways.map(wayInWords)).toEqual([
+    expect(ways.map(describeLimitWay)).toEqual([
       "cgroup-v2 (memory, cpu, processes)",
       "cgroup-v1 (processes)",
       "rlimit (memory of each process, processes)",
@@ -91,7 +91,7 @@ describe("what a run may use", () => {
       "none",
       "none",
     ]);
-    expect([each, gone].map(limitsInWords)).toEqual(["rlimit (memory of each process, processes)", "none"]);
+    expect([each, gone].map(describeRunLimits)).toEqual(["rlimit (memory of each process, processes)", "none"]);
   });
 
   it("is named in the end of a command that used too much", () => {
@@ -108,7 +108,7 @@ describe("what a run may use", () => {
 
 describe("limits that a process hands on", () => {
   const under = (memoryMb: number, words: readonly string[]) => {
-    const [file = "", ...args] = [...rlimitWords({ memoryMb, processes: null }), ...words];
+    const [file = "", ...args] = [...rlimitCommand({ memoryMb, processes: null }), ...words];
     return spawnSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   };
 
@@ -250,7 +250,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
     const [, data = ""] = /DATA\s+(\S+)/.exec(lines) ?? [];
     const [, nproc = ""] = /NPROC\s+(\S+)/.exec(lines) ?? [];
-    expect(seen?.limits).toBe(wayInWords(way));
+    expect(seen?.limits).toBe(describeLimitWay(way));
     expect([data, nproc === "64"]).toEqual([String(4_096 * 1024 * 1024), way.rlimits?.processes]);
   });
 

@@ -22,7 +22,7 @@ import {
   ownHardLimit,
   type Rlimits,
   type RlimitWay,
-  rlimitWords,
+  rlimitCommand,
   systemProgram,
   type UserLimits,
 } from "./rlimits.ts";
@@ -106,26 +106,26 @@ export function handedOn({ rlimits, user }: RunLimits): string[] {
     systemProgram("nice"),
     "-n",
     String(niceness),
-    ...rlimitWords(rlimits ?? { memoryMb: null, processes: null }, user),
+    ...rlimitCommand(rlimits ?? { memoryMb: null, processes: null }, user),
   ];
 }
 
 /** What limits a run now, and of what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
-export function limitsInWords({ group, rlimits }: RunLimits): string {
+export function describeRunLimits({ group, rlimits }: RunLimits): string {
   if (group) return groupInWords(group.version, readLimits(group));
   if (!rlimits) return "none";
   const memory = rlimits.memoryMb === null ? [] : [ofEachProcess];
-  return inWords("rlimit", [...memory, ...(rlimits.processes === null ? [] : ["processes"])], []);
+  return describeLimits("rlimit", [...memory, ...(rlimits.processes === null ? [] : ["processes"])], []);
 }
 
 /** The same of all runs: what can be limited here. */
-export function wayInWords({ groups, rlimits }: Pick<LimitWay, "groups" | "rlimits">): string {
+export function describeLimitWay({ groups, rlimits }: Pick<LimitWay, "groups" | "rlimits">): string {
   if (groups) {
     const usable = Object.keys(groups.places).map((controller) => [controller, "held"]);
     return groupInWords(groups.version, Object.fromEntries(usable));
   }
   const held = [...(rlimits?.memory ? [ofEachProcess] : []), ...(rlimits?.processes ? ["processes"] : [])];
-  return inWords("rlimit", held, []);
+  return describeLimits("rlimit", held, []);
 }
 
 const ofEachProcess = "memory of each process";
@@ -135,11 +135,11 @@ function groupInWords(version: number, limits: ReturnType<typeof readLimits>): s
   const named = (state: "held" | "all") => {
     return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] === state).map((name) => wordByKey[name]);
   };
-  return inWords(`cgroup-v${version}`, named("held"), named("all"));
+  return describeLimits(`cgroup-v${version}`, named("held"), named("all"));
 }
 
 /** A machine's own memory and processors are no limit, and are said not to be one. */
-function inWords(form: string, held: readonly string[], all: readonly string[]): string {
+function describeLimits(form: string, held: readonly string[], all: readonly string[]): string {
   if (held.length === 0) return "none";
   const rest = all.length > 0 ? `; ${all.join(" and ")}: all that this machine has` : "";
   return `${form} (${held.join(", ")}${rest})`;

@@ -53,7 +53,7 @@ function getPart(name: HardLimit, parts: number, most: number): number {
 }
 
 /** The words before a program that is to be limited: those of a sandbox come after those that make it. */
-export function rlimitWords({ memoryMb, processes }: Rlimits, user?: UserLimits): string[] {
+export function rlimitCommand({ memoryMb, processes }: Rlimits, user?: UserLimits): string[] {
   const data = memoryMb === null ? [] : [`--data=${memoryMb * 1024 * 1024}`];
   const nproc = processes === null ? [] : [`--nproc=${processes}`];
   const counted = user

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { enteringWords, refusingWords } from "../runs/inside.ts";
+import { enterCommand, refuseCommand } from "../runs/inside.ts";
 import { systemPath } from "./environment.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
@@ -46,7 +46,7 @@ function attemptIn(place: string): Attempted {
   const refused = refusedCalls(home, { isCounted: false });
   const shell = [...giveUpRights(), "/bin/sh", "-c"];
   const first = withRefused(refused, ["bwrap", ...options, ...refusing, "--info-fd", "3", "--", ...shell]);
-  const later = withRefused(refused, [...enteringWords("$pid", "shared"), ...refusingWords(), ...shell]);
+  const later = withRefused(refused, [...enterCommand("$pid", "shared"), ...refuseCommand(), ...shell]);
   const words = script([...first, "echo on; read _"], [...later, "test -w /tmp"]);
   return { program: "/bin/sh", words: ["-c", words], env: { PATH: systemPath, PLACE: place } };
 }

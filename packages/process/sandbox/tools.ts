@@ -29,12 +29,12 @@ export function hasSparePython({ env, programs }: Pick<LaunchPlan, "env" | "prog
 }
 
 /** The words that start the SFTP server inside a run. */
-export function sftpWords(home: string, isolation: Isolation): string[] {
+export function sftpCommand(home: string, isolation: Isolation): string[] {
   return programWords(home, isolation, "server.ts");
 }
 
 /** The words that start a relay inside a run: `dial`, `tcp`, `unix` or `agent`, and where. */
-export function relayWords(home: string, isolation: Isolation, command: readonly string[]): string[] {
+export function relayCommand(home: string, isolation: Isolation, command: readonly string[]): string[] {
   return [...programWords(home, isolation, "relay.ts"), ...command];
 }
 

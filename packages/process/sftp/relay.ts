@@ -30,9 +30,9 @@ function main([kind = "", where = ""]: readonly string[]): void {
   for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
 }
 
-type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+type RelayTarget = { readonly path: string } | { readonly host: string; readonly port: number };
 
-function getPlace(kind: string, where: string): Place {
+function getPlace(kind: string, where: string): RelayTarget {
   if (kind === "tcp") return { host: "127.0.0.1", port: Number(where) };
   if (kind === "unix") return { path: where };
   const directory = mkdtempSync("/tmp/ssh-");
@@ -50,7 +50,7 @@ function dial(path: string, pass: (socket: Socket) => void): void {
   });
 }
 
-function listen(place: Place, pass: (socket: Socket) => void): void {
+function listen(place: RelayTarget, pass: (socket: Socket) => void): void {
   // A socket is for the user of the run alone, as OpenSSH's StreamLocalBindMask makes it.
   process.umask(0o177);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, pass);

@@ -132,11 +132,11 @@ export async function copyByNode(from: string, to: string, signal: AbortSignal):
     return found.isFile() || found.isDirectory() || found.isSymbolicLink();
   };
   const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true, filter };
-  await inWords(() => cp(from, to, options));
+  await describeFailure(() => cp(from, to, options));
 }
 
 /** Does something that writes; a full disk is told in words for the user. */
-export async function inWords<Result>(write: () => Result | Promise<Result>): Promise<Result> {
+export async function describeFailure<Result>(write: () => Result | Promise<Result>): Promise<Result> {
   try {
     return await write();
   } catch (error) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { runsMounting } from "../runs/mounts.ts";
-import { type Copy, inWords } from "./copy.ts";
+import { type Copy, describeFailure } from "./copy.ts";
 import { discard } from "./discard.ts";
 import { sync, syncTree } from "./durable.ts";
 import { snapshotData } from "./snapshot-directory.ts";
@@ -33,7 +33,7 @@ export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
   const { making } = host;
   const pending = making.get(wanted.token);
   if (pending !== undefined) return pending.then(() => makeOnce(host, wanted));
-  const made = inWords(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
+  const made = describeFailure(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
   making.set(wanted.token, made);
   return made;
 }

@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../fixture.ts";
-import { type Copy, findCopy, inWords } from "./copy.ts";
+import { type Copy, describeFailure, findCopy } from "./copy.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 
@@ -136,7 +136,7 @@ describe("a snapshot", () => {
     const log = { info() {}, error() {}, warn: (event: string, fields = {}) => void seen.push({ event, ...fields }) };
     const full: Copy = async (_, to) => {
       writeFileSync(join(to, "half"), "half of it");
-      await inWords(() => writeFileSync("/dev/full", "x"));
+      await describeFailure(() => writeFileSync("/dev/full", "x"));
     };
     const volumes = processVolumes({ home, copy: full, log });
     opened.push(volumes);

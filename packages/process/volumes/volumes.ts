@@ -7,7 +7,7 @@ import { runsMounting } from "../runs/mounts.ts";
 import { randomName } from "../runs/random-name.ts";
 import { type ArchivePlaces, forgetArchive, readArchive } from "./archive-directory.ts";
 import { adoptArchives, beginArchive, endArchives } from "./archives.ts";
-import { type Copy, findCopy, inWords } from "./copy.ts";
+import { type Copy, describeFailure, findCopy } from "./copy.ts";
 import { keepPlaces, requirePlaces } from "./kept-places.ts";
 import { forgetListing, keepListing } from "./listing.ts";
 import { listVolumes, type Maker, makeOnce, volumeSeen } from "./make-volume.ts";
@@ -127,7 +127,7 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
       return undefined;
     },
     tagSnapshot: async (id, tags) => {
-      const isThere = await inWords(() => writeTags(home, id, tags));
+      const isThere = await describeFailure(() => writeTags(home, id, tags));
       if (!isThere) throw new VolumeRefused("The snapshot does not exist");
     },
     adopt: () => adopt(host),
@@ -153,7 +153,7 @@ async function createSnapshot(host: Host, volume: string, tags: SnapshotTags): P
   if (runsMounting(home, volume).length > 0) throw new VolumeRefused("The volume is still in use");
   const id = `snap-${randomName()}`;
   const at = Date.now();
-  const to = await inWords(() => beginSnapshot(home, id, volume, tags, at));
+  const to = await describeFailure(() => beginSnapshot(home, id, volume, tags, at));
   closing.signal.throwIfAborted();
   const abort = new AbortController();
   const over = copySnapshot(host, id, { from: volumeData(home, volume), to, signal: abort.signal });

@@ -61,13 +61,13 @@ export function provisionGp3(client: KubeClient, disks: PretendDisks, signal: Ab
   ]);
 }
 
-interface Place {
+interface PriceRegion {
   readonly client: KubeClient;
   readonly disks: PretendDisks;
 }
 
 /** True: it has its volume, or waits for an event to come. */
-async function provision({ client, disks }: Place, { metadata }: Claim): Promise<boolean> {
+async function provision({ client, disks }: PriceRegion, { metadata }: Claim): Promise<boolean> {
   const { namespace } = metadata;
   const claim = found(
     await client.get<Claim>(`/api/v1/namespaces/${namespace}/persistentvolumeclaims/${metadata.name}`),
@@ -96,7 +96,7 @@ function goes({ metadata, spec, status }: Volume): boolean {
   return isLeft && metadata.deletionTimestamp === undefined;
 }
 
-async function removeVolume({ client, disks }: Place, { metadata }: Volume): Promise<boolean> {
+async function removeVolume({ client, disks }: PriceRegion, { metadata }: Volume): Promise<boolean> {
   const path = `${volumes}/${metadata.name}`;
   const volume = found(await client.get<Volume>(path));
   if (volume?.metadata.uid !== metadata.uid || !goes(volume)) return true;

@@ -49,13 +49,13 @@ export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal
   return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, poll, signal);
 }
 
-interface Place {
+interface SnapshotContext {
   readonly client: KubeClient;
   readonly disks: PretendDisks;
 }
 
 /** True: there is nothing left to do about it. */
-async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
+async function provide(place: SnapshotContext, { metadata }: Snapshot): Promise<boolean> {
   const snapshot = found(await place.client.get<Snapshot>(formatPath(metadata)));
   if (snapshot?.metadata.uid !== metadata.uid) {
     // An API server removes an object although a finalizer came to it between the read and the write of its removal.
@@ -66,7 +66,7 @@ async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
   return snapshot.status?.readyToUse === true || makeSnapshot(place, snapshot);
 }
 
-async function makeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+async function makeSnapshot(place: SnapshotContext, snapshot: Snapshot): Promise<boolean> {
   const { client } = place;
   const { metadata, spec, status } = snapshot;
   const path = formatPath(metadata);
@@ -98,7 +98,12 @@ function whyNot(used: SnapshotClass | undefined, volume: string | undefined): st
   return used.parameters?.fails;
 }
 
-async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotClass, volume: string): Promise<string> {
+async function cut(
+  { client, disks }: SnapshotContext,
+  snapshot: Snapshot,
+  used: SnapshotClass,
+  volume: string,
+): Promise<string> {
   const { namespace, uid } = snapshot.metadata;
   const name = `snapcontent-${uid}`;
   const content = found(await client.get<Content>(`${contents}/${name}`));
@@ -125,7 +130,7 @@ async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotC
 }
 
 /** Never done: the next step finds it gone. */
-async function removeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+async function removeSnapshot(place: SnapshotContext, snapshot: Snapshot): Promise<boolean> {
   const { client } = place;
   const { uid } = snapshot.metadata;
   const used = await findClass(client, snapshot);
@@ -135,7 +140,7 @@ async function removeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean
   return false;
 }
 
-async function removeContent({ client, disks }: Place, uid: string): Promise<void> {
+async function removeContent({ client, disks }: SnapshotContext, uid: string): Promise<void> {
   const path = `${contents}/snapcontent-${uid}`;
   const content = found(await client.get<Content>(path));
   if (content?.spec.deletionPolicy !== "Delete") return;

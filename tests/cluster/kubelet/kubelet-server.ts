@@ -50,7 +50,7 @@ export async function startKubeletServer(
   };
 }
 
-interface Asked {
+interface ContainerRequest {
   readonly verb: string | undefined;
   readonly query: URLSearchParams;
   readonly pod: PodRun | undefined;
@@ -60,7 +60,7 @@ interface Asked {
 }
 
 /** `/<verb>/<namespace>/<pod>/<container>` */
-function read(request: IncomingMessage, find: FindPod): Asked {
+function read(request: IncomingMessage, find: FindPod): ContainerRequest {
   const url = new URL(request.url ?? "/", "https://kubelet");
   const [verb, namespace = "", name = "", containerName] = url.pathname.split("/").slice(1);
   const found = find(namespace, name);

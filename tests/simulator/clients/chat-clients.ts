@@ -7,7 +7,7 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import { calm, type Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";
@@ -24,7 +24,7 @@ export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction
   const start = sim.time();
   const said: string[] = [];
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
-  const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
+  const ask = (when: number, label: string, request: (ctx: UserPorts) => Promise<unknown>): ClientAction => ({
     at: when,
     run: () => asUser(sim, world, OWNER, label, request),
   });
@@ -66,7 +66,7 @@ function talking() {
   };
 }
 
-async function sleep(ctx: Asked): Promise<void> {
+async function sleep(ctx: UserPorts): Promise<void> {
   await dropMessages(ctx, await getEnvironment(ctx, TALKING));
   await requestStop(ctx, TALKING);
 }

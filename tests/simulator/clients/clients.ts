@@ -4,9 +4,9 @@ import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
 import { getDisk, listDisks } from "#core/disks/view.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/verbs/requests.ts";
+import { addCollaborator, requestCancel, requestExtension, requestJupyter } from "#core/environments/verbs/requests.ts";
 import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import { chatActions } from "./chat-clients.ts";
@@ -179,7 +179,7 @@ function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => 
 function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
   const owner = sim.pick(OWNERS);
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
-  const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
+  const ask = (when: number, label: string, request: (ctx: UserPorts) => Promise<unknown>): ClientAction => ({
     at: when,
     run: () => asUser(sim, world, owner, label, request),
   });
@@ -214,7 +214,7 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
 }
 
 /** Undeletes the first disk that gave its name up, as its owner finds it in the list. */
-async function undeleteSetAside(ctx: Asked): Promise<void> {
+async function undeleteSetAside(ctx: UserPorts): Promise<void> {
   const found = (await listDisks(ctx, { deleted: true })).find(({ name }) => name !== "data");
   if (!found) throw new Error("No disk was set aside");
   await undeleteDisk(ctx, found.name);
@@ -253,7 +253,7 @@ export function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id:
 function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   const wanted = sim.pick(["on", "off", "guest"] as const);
   asUser(sim, world, owner, `access ${wanted} ${id}`, async (ctx) => {
-    if (wanted === "guest") await requestGuest(ctx, id, "octocat", ({ phase }) => phase);
+    if (wanted === "guest") await addCollaborator(ctx, id, "octocat", ({ phase }) => phase);
     else await requestJupyter(ctx, id, wanted === "on", ({ phase }) => phase);
   });
 }

@@ -2,7 +2,7 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { beginCreate, keepFailure, keepReply } from "#core/store/idempotency.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";
@@ -33,7 +33,7 @@ export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientActio
 }
 
 /** As the endpoint does it (packages/http/request/keyed-create.ts). */
-async function submit(world: SimulatedWorld, ctx: Asked, ids: Set<string>): Promise<void> {
+async function submit(world: SimulatedWorld, ctx: UserPorts, ids: Set<string>): Promise<void> {
   const begun = await beginCreate(ctx, request, { id: ctx.ids.uuid4(), uid: ctx.ids.uid() });
   if (begun.kind === "otherRequest") throw new Error("It is the same request");
   if (begun.kind === "replay") return answered(world, ids, (JSON.parse(begun.reply.text) as { id: string }).id);

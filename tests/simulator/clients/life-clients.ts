@@ -8,7 +8,7 @@ import { requestStart } from "#core/environments/verbs/start.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { markBusy, touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";
@@ -22,7 +22,7 @@ const ENDS_MS = [9 * MINUTE, 10 * MINUTE, 20 * MINUTE];
 /** How often somebody uses it at the last moment: in the end it is stopped. */
 const MOST_LAST_USES = 2;
 
-type Ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>) => ClientAction;
+type Ask = (when: number, label: string, request: (ctx: UserPorts) => Promise<unknown>) => ClientAction;
 
 /** Environments that are stopped and started again, of one owner, or of two who would both like the same host name. */
 export function lifeActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
@@ -41,7 +41,7 @@ function ownerActions(sim: Scheduler, world: SimulatedWorld, ask: Ask, start: nu
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
   const input = newSession(sim);
   const created = at(0, 2);
-  const make = (ctx: Asked) => createEnvironment(ctx, input);
+  const make = (ctx: UserPorts) => createEnvironment(ctx, input);
   const actions = [ask(created, "create", make)];
   const some = (most: number) => Math.floor(sim.random() * (most + 1));
   for (let n = some(4); n > 0; n--) actions.push(ask(at(0, 7), "stop", (ctx) => requestStop(ctx, ID)));
@@ -135,13 +135,13 @@ function changes(sim: Scheduler) {
   return { image: "python:3.12", env: { TOKEN: String(sim.random()) }, ...(otherEntry && { size: otherEntry.size }) };
 }
 
-async function beat(world: SimulatedWorld, ctx: Asked): Promise<void> {
+async function beat(world: SimulatedWorld, ctx: UserPorts): Promise<void> {
   const at = ctx.clock.now();
   const { uid } = await touchEnvironment(ctx, ID, at);
   world.watch.life.answered({ uid, kind: "beat", at, until: at });
 }
 
-async function mark(sim: Scheduler, world: SimulatedWorld, ctx: Asked): Promise<void> {
+async function mark(sim: Scheduler, world: SimulatedWorld, ctx: UserPorts): Promise<void> {
   const at = ctx.clock.now();
   const until = at + Math.round(sim.random() * 3 * MINUTE);
   const { uid } = await markBusy(ctx, ID, until);
@@ -149,7 +149,7 @@ async function mark(sim: Scheduler, world: SimulatedWorld, ctx: Asked): Promise<
 }
 
 /** A command that really runs: what keeps it from being idle is noted before it starts. */
-async function execute(world: SimulatedWorld, ctx: Asked): Promise<void> {
+async function execute(world: SimulatedWorld, ctx: UserPorts): Promise<void> {
   await executeIn(ctx, ID, { words: ["true"], timeoutSeconds: 5, capSeconds: 15, readyWithinMs: 0 });
   world.watch.reached.note("exec answered");
 }

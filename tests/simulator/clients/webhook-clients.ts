@@ -1,7 +1,7 @@
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";
@@ -33,7 +33,7 @@ function ask(
   world: SimulatedWorld,
   at: number,
   label: string,
-  request: (ctx: Asked) => Promise<unknown>,
+  request: (ctx: UserPorts) => Promise<unknown>,
 ): ClientAction {
   return { at, run: () => asUser(sim, world, OWNER, label, request) };
 }

@@ -4,7 +4,7 @@ import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
 /** What a client's request is given. */
-export type Asked = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
+export type UserPorts = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
 
 /** Begins a request of this user on any of the hosts; how it ends is nobody's concern but its own. */
 export function asUser(
@@ -12,7 +12,7 @@ export function asUser(
   world: SimulatedWorld,
   owner: string,
   label: string,
-  request: (ctx: Asked) => Promise<unknown>,
+  request: (ctx: UserPorts) => Promise<unknown>,
 ): void {
   const host = sim.pick(world.hosts);
   const ctx = world.contexts.get(host);

@@ -46,7 +46,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/preparing.ts",
-        find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
+        find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : markRunMissing(ctx, environment, now);",
         replace: "return makeRun(ctx, environment, now);",
       },
     ],

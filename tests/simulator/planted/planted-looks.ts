@@ -239,7 +239,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "if (early > 0 && message.hint && sawNothing(item, step.record))",
+        find: "if (early > 0 && message.hint && isNoop(item, step.record))",
         replace: "if (early > 0 && message.hint && early < 0)",
       },
     ],

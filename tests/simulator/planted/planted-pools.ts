@@ -42,11 +42,11 @@ export const poolBugs: readonly PlantedBug[] = [
       {
         file: "pools/plan/planner.ts",
         find: "const before = await readLedgerForPlan(ctx, pool);",
-        replace: "const stale = await readNamed(ctx, named);\n  const before = await readLedgerForPlan(ctx, pool);",
+        replace: "const stale = await readByKey(ctx, named);\n  const before = await readLedgerForPlan(ctx, pool);",
       },
       {
         file: "pools/plan/planner.ts",
-        find: "const { records } = await readNamed(ctx, named);\n  const now",
+        find: "const { records } = await readByKey(ctx, named);\n  const now",
         replace: "const { records } = stale;\n  const now",
       },
     ],
@@ -364,7 +364,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: 'return tellingPool(changed(released, now, "released"));',
+        find: 'return notifyPool(changed(released, now, "released"));',
         replace: 'return changed(released, now, "released");',
       },
     ],

@@ -11,7 +11,7 @@ import type { Outcome } from "../../fakes/memory-run.ts";
 import { newActor, newEnvironment } from "../../worlds/memory-world.ts";
 import type { Agenda } from "../agenda.ts";
 import { cancel, extend, submit } from "../clients/clients.ts";
-import { type Asked, asUser } from "../planted/as-user.ts";
+import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
@@ -118,7 +118,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
   /** On a shared machine all day, on a GPU now and then: used, left for lunch, left for the night or stopped. */
   function sessionDay(person: Person, morning: number, day: number): void {
     const evening = morning + (6 + 4 * sim.random()) * HOUR;
-    const ask = (label: string, request: (ctx: Asked) => Promise<unknown>) =>
+    const ask = (label: string, request: (ctx: UserPorts) => Promise<unknown>) =>
       asUser(sim, world, person.name, label, request);
     const isFirst = !made.has(person.name);
     made.set(person.name, 1);

@@ -9,7 +9,7 @@ import { holdsNothing } from "#core/environments/verbs/start.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
 import { environmentKey } from "#core/store/keys.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 import type { Served } from "#http/runtime.ts";
 import { toStatus, type WorkspaceStatus } from "../schemas.ts";
 import { listHostLabels } from "./host-label.ts";
@@ -27,7 +27,7 @@ export async function makeWorkspace(ctx: CreateContext, body: NewBody, resource:
   const { workspaceId: id } = body;
   const { uid } = await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, resource));
   const made = await waitUntilRunning(ctx, id).catch(async (error: unknown) => {
-    if (error instanceof Refusal) await removeUnused(ctx, id, uid);
+    if (error instanceof HttpError) await removeUnused(ctx, id, uid);
     throw error;
   });
   if (!made) throw isBeingDeleted(id);

@@ -3,7 +3,7 @@ import { findEnvironment } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { Problem } from "#core/problem.ts";
-import { Refusal } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/refusal.ts";
 import { getRegion, type WorkspaceStatus } from "../schemas.ts";
 import { idForm } from "./fields.ts";
 
@@ -51,7 +51,7 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   const isDecided = (workspace: Environment | undefined) =>
     workspace === undefined || workspace.phase === "active" || workspace.phase === "stopped";
   const seen = await waitForEnvironment(ctx, id, isDecided);
-  if (seen && seen.run.error !== null) throw new Refusal("unexpected");
+  if (seen && seen.run.error !== null) throw new HttpError("unexpected");
   return seen;
 }
 

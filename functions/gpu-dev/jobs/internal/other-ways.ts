@@ -4,10 +4,10 @@ const follow = "Send `next` of the last answer as `after`, and `wait` to be answ
 const schedule = "A job starts as soon as there is room for it; submit it when it is to wait.";
 
 /** The parameters of kubectl and Docker that follow a log. */
-export const otherLogWords: OtherWays = { follow, since: follow, sincetime: follow, sinceseconds: follow };
+export const otherLogFields: OtherWays = { follow, since: follow, sincetime: follow, sinceseconds: follow };
 
 /** Parameters of jobs in Docker, dstack and SkyPilot, and the way that Berth has instead. */
-export const otherJobWords: OtherWays = {
+export const otherJobFields: OtherWays = {
   ports: "Forward a port of the job by SSH, with `-L`.",
   schedule,
   cron: schedule,

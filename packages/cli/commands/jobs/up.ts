@@ -11,7 +11,7 @@ import type { WizardOptions } from "../../jobs/up-wizard.ts";
 import { detached, watchJob } from "../../jobs/watch-job.ts";
 import { connect } from "../../login/connect.ts";
 import { updateHosts } from "../../ssh/ssh-hosts.ts";
-import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../../terminal/terminal.ts";
+import { interruptSignal, isInteractive, out, outJson, printText, say } from "../../terminal/terminal.ts";
 import { printable, told } from "../../terminal/text.ts";
 import { describeJob } from "./show.ts";
 
@@ -75,5 +75,5 @@ function showStart(job: Job, json: boolean): void {
 async function estimate(berth: Berth, request: SubmitJob, json: boolean): Promise<void> {
   const found = await berth.jobs.estimate(request);
   if (json) return outJson(found);
-  outWords(`${planLines(request, found).join("\n")}\n`);
+  printText(`${planLines(request, found).join("\n")}\n`);
 }

@@ -2,7 +2,7 @@ import type { UserContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
 import type { Operation } from "../operations.ts";
 import type { Disk, DiskSnapshot } from "../record.ts";
-import { type Asked, changeDisk } from "../requests.ts";
+import { changeDisk, type OperationRequest } from "../requests.ts";
 import { listDisks } from "../view.ts";
 import { KEPT_ON_DEMAND } from "./thinning.ts";
 
@@ -22,7 +22,7 @@ export interface SnapshotRequested {
 export async function requestSnapshot(
   ctx: UserContext<"table" | "queue">,
   name: string,
-  operationRequest?: Asked,
+  operationRequest?: OperationRequest,
 ): Promise<SnapshotRequested> {
   const { operation, disk } = await changeDisk(
     ctx,

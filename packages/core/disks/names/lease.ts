@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { mayHaveWritten } from "../../environments/record/disk/disk-use.ts";
 import { type Environment, isEnded } from "../../environments/record/record.ts";
-import { readNamed } from "../../pools/ledger/named.ts";
+import { readByKey } from "../../pools/ledger/named.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Disk, Holder } from "../record.ts";
 
@@ -34,7 +34,7 @@ export async function readHolders(
   disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],
 ): Promise<ReadonlyMap<string, Holders>> {
   const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
-  const { records, unreadable } = await readNamed(ctx, [...new Set(holders.map((holder) => holder.key))]);
+  const { records, unreadable } = await readByKey(ctx, [...new Set(holders.map((holder) => holder.key))]);
   const knownEnvironments = new Map(records.map((record) => [keyText(record), record]));
   const living = (holder: Holder | null): LivingHolder | undefined => {
     if (!holder) return undefined;

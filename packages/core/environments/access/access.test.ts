@@ -8,7 +8,7 @@ import { asSealed } from "../../store/sealed.ts";
 import { openJupyter } from "../record/changes/access.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel, requestGuest, requestJupyter, requestKey } from "../verbs/requests.ts";
+import { addCollaborator, requestCancel, requestJupyter, requestKey } from "../verbs/requests.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";
 import { KEY_REFUSED } from "./ssh-keys.ts";
@@ -31,7 +31,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
   return {
     ...world,
     uid,
-    guest: (name: string) => requestGuest(alice, "one", name, formatWord),
+    guest: (name: string) => addCollaborator(alice, "one", name, formatWord),
     key: (line: string) => requestKey(alice, "one", line, formatWord),
     jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, formatWord),
     applied: () => world.compute.access(uid, 1),

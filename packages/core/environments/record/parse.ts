@@ -32,12 +32,12 @@ import { endPhases, phases } from "./phases.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import {
   type About,
+  type DesiredState,
   type Environment,
   type Events,
-  type Goal,
   isEnded,
   type Placement,
-  type RememberedStart,
+  type QueuedStart,
   type Requests,
   type Size,
   type Times,
@@ -149,7 +149,7 @@ type Groups = Pick<Environment, "goal" | "run" | "placement" | "end" | "times" |
 export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } = {
   goal: {
     desired: literal("active", "stopped", "deleted"),
-    start: orNull(shape<RememberedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
+    start: orNull(shape<QueuedStart>({ size: orNull(isSize), receiver: orNull(sealed) })),
     startedBy: optional(text),
     stoppedBy: optional(text),
   },
@@ -249,7 +249,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   createdBy: text,
   name: text,
   labels: mapping(text),
-  goal: shape<Goal>(groups.goal),
+  goal: shape<DesiredState>(groups.goal),
   end: shape<End>(groups.end),
   phase,
   step: orNull(step),

@@ -43,7 +43,7 @@ export interface Brief extends Key, Pick<Environment, "uid" | "phase" | "step" |
 }
 
 /** A filter and a page; no limit means all matches. */
-export interface Asked {
+export interface ListQuery {
   readonly matches?: (brief: Brief) => boolean;
   readonly offset?: number;
   readonly limit?: number;
@@ -59,7 +59,7 @@ export interface Listed<Head = Environment> {
  * Lists the caller's matching environments, newest first. Reads all of them in brief, and full heads only for the page.
  * Unreadable heads are counted but not shown.
  */
-export async function listEnvironments(ctx: UserContext<"table">, query: Asked = {}): Promise<Listed> {
+export async function listEnvironments(ctx: UserContext<"table">, query: ListQuery = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
   const { shown: keys, total } = pickFields(briefs, query);
   const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
@@ -72,7 +72,7 @@ export async function listEnvironments(ctx: UserContext<"table">, query: Asked =
 /** Returns the requested page of the matching heads, newest first. */
 export function pickFields<Head extends Brief>(
   all: readonly Head[],
-  { matches = () => true, offset = 0, limit = all.length }: Asked,
+  { matches = () => true, offset = 0, limit = all.length }: ListQuery,
 ): Listed<Head> {
   const matching = all.filter(matches).toSorted(newestFirst);
   return { shown: matching.slice(offset, offset + limit), total: matching.length };

@@ -1,6 +1,6 @@
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
-import type { VolumeMaking } from "../../reconciler/making.ts";
+import type { PendingVolume } from "../../reconciler/making.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import type { AccessState } from "./changes/access.ts";
 import type { Action } from "./changes/actions.ts";
@@ -27,16 +27,16 @@ export interface Size {
   readonly wantedMs: number;
 }
 
-export interface RememberedStart {
+export interface QueuedStart {
   readonly size: Size | null;
   readonly receiver: Sealed | null;
 }
 
 /** The state that the owner wants. */
-export interface Goal {
+export interface DesiredState {
   readonly desired: "active" | "stopped" | "deleted";
   /** A start requested while stopping; it takes effect once stopped. */
-  readonly start: RememberedStart | null;
+  readonly start: QueuedStart | null;
   /** The token of the latest start, if its request may be repeated. */
   readonly startedBy?: string | undefined;
   /** The token of the latest stop, if its request may be repeated. */
@@ -116,7 +116,7 @@ export interface Environment extends Stored {
   readonly name: string;
   /** Values that a dialect stores for its own use; the core never reads them. */
   readonly labels: Readonly<Record<string, string>>;
-  readonly goal: Goal;
+  readonly goal: DesiredState;
   readonly end: End;
   readonly phase: Phase;
   readonly step: PreparingStep | null;
@@ -136,7 +136,7 @@ export interface Environment extends Stored {
   readonly disk: DiskUse | null;
   readonly volumes: readonly OwnVolume[];
   /** Own volumes that may exist but are not in `volumes` yet: each is listed here before it is made. */
-  readonly making: readonly VolumeMaking[];
+  readonly making: readonly PendingVolume[];
   /** Its claimed label in a host name (docs/apis/common.md#ids-and-times). */
   readonly addressLabel: string | null;
   /** Number of restarts; 0 during the first run. */

@@ -10,6 +10,6 @@ const WRAPPER = `${KEEP}; ${TELL}; trap '${TELL}' EXIT; eval "shift;$1"`;
  * Returns the words that run a user's text with /bin/sh, as `sh -c` does, and record its final directory (`directory`
  * of an exec). The text is an argument, never part of a script. The wrapper prints nothing and keeps the exit code.
  */
-export function shellWords(text: string): string[] {
+export function splitShellCommand(text: string): string[] {
   return ["/bin/sh", "-c", WRAPPER, "sh", text];
 }

@@ -1,4 +1,4 @@
-import { patienceMs } from "../../reconciler/patience.ts";
+import { pollBackoffMs } from "../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { diskKey, keyText, poolKey } from "../../store/keys.ts";
 import { type Environment, toKey } from "./record.ts";
@@ -44,7 +44,7 @@ export function waitedSince(
   now: number,
   log: string,
 ): Step<Environment> {
-  return requeueAt(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), log);
+  return requeueAt(environment, now + Math.max(waitMs(environment), pollBackoffMs(now - (since ?? now))), log);
 }
 
 /** Returns a step with nothing to do before this time. */
@@ -74,14 +74,14 @@ export function noLaterThan(step: Step<Environment>, at: number): Step<Environme
 }
 
 /** Adds a look at the pool: the environment took, changed or returned capacity, or still waits. */
-export function tellingPool(step: Step<Environment>): Step<Environment> {
+export function notifyPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
   const send = { key: poolKey(record.size.pool), for: [keyText(toKey(record))] };
   return { ...step, notify: [...step.notify, send] };
 }
 
 /** Adds a look at the disk, whose record was written with this step. */
-export function tellingDisk(step: Step<Environment>): Step<Environment> {
+export function notifyDisk(step: Step<Environment>): Step<Environment> {
   const { owner, disk } = step.record;
   return disk ? { ...step, notify: [...step.notify, { key: diskKey(owner, disk.uid) }] } : step;
 }

@@ -6,7 +6,7 @@ import { nextExtensionAt } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { computeDigest } from "../record/run/run-marks.ts";
 import { noteAnswer } from "../record/run/unseen.ts";
-import { alsoAfter, changed, noLaterThan, requeueAt, tellingPool } from "../record/step-result.ts";
+import { alsoAfter, changed, noLaterThan, notifyPool, requeueAt } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { checkUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./end/end-run.ts";
@@ -18,7 +18,7 @@ import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
 import { canSkipObservation } from "./quiet.ts";
 import { extendRun, nextExtendAt } from "./start/make-run.ts";
-import { missRun, noteGoing, seesAgain } from "./start/missing.ts";
+import { clearMissing, markRunMissing, noteGoing } from "./start/missing.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
 /** Interval of looks at a run that is being deleted, in case its end sends no hint. */
@@ -55,14 +55,14 @@ async function reconcileActive(
   const unmarked = { ...knownEnvironment, run: { ...knownEnvironment.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
   const answered = noteAnswer(unmarked, now);
-  if (!observed) return missRun(ctx, answered, now);
+  if (!observed) return markRunMissing(ctx, answered, now);
   if (observed.state === "ended") return endItself(answered, observed, now);
   const environment = noteGoing(answered, observed);
-  if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  if (environment.run.missedAt !== null) return clearMissing(environment, now);
   // Extend before waiting for a silent machine: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
   const isTaken = extended !== environment && nextExtensionAt(extended) > now;
-  if (isTaken) return tellingPool(changed(extended, now, "extended"));
+  if (isTaken) return notifyPool(changed(extended, now, "extended"));
   const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const resized = await resizeRun(ctx, extended, now);

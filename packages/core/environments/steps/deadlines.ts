@@ -1,4 +1,4 @@
-import { firstSettles } from "../../reconciler/making.ts";
+import { earliestConfirmableAt } from "../../reconciler/making.ts";
 import { ATTEMPT_MS } from "../../reconciler/snapshot-claim.ts";
 import type { Settings } from "../../settings.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
@@ -83,7 +83,7 @@ export function latestCheckAt(environment: Environment, settings: Limits, now: n
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(leftoversAt ?? undefined);
   if (phase === "preparing") moments.push(readyLimit(environment, settings)?.at);
   if (phase === "active") moments.push(nextUseCheckAt(environment), nextGpuCheckAt(environment, settings));
-  moments.push(firstSettles(making));
+  moments.push(earliestConfirmableAt(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
 }
 

@@ -55,7 +55,7 @@ export function findNewestNotice({ events }: Pick<Environment, "events">): { n: 
 export async function tellEnd(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   const { uid, run, end } = environment;
   try {
-    await ctx.compute.tell(uid, run.n, { kind: "end", words: endWords(environment), at: end.stoppingAt ?? now });
+    await ctx.compute.tell(uid, run.n, { kind: "end", words: endMessage(environment), at: end.stoppingAt ?? now });
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     ctx.log.warn("end not told", { uid, run: run.n, error: String(error) });
@@ -71,7 +71,7 @@ const verbs = {
 } as const satisfies Record<EndPhase, string>;
 
 /** Returns a sentence on how an environment ended, or that it was stopped. */
-export function endWords({ end: { outcome }, run, reason }: Environment, noun = "environment"): string {
+export function endMessage({ end: { outcome }, run, reason }: Environment, noun = "environment"): string {
   const verb = outcome ? verbs[outcome.phase] : run.error === null ? "was stopped" : "has failed";
   const why = outcome ? outcome.reason : (run.error ?? reason);
   return printableText(`This ${noun} ${verb}${why ? `: ${why}` : ""}`);

@@ -55,12 +55,12 @@ const calls = [
   "findSilence",
   "getMachineState",
 ] as const;
-type Asked = (typeof calls)[number] | "listNodes";
+type CallName = (typeof calls)[number] | "listNodes";
 
 /** The names of the calls that are made to the cluster, but for the listing of its machines unless that is named. */
-function getAsked({ ctx }: MemoryWorld, names: readonly Asked[] = calls): string[] {
+function getAsked({ ctx }: MemoryWorld, names: readonly CallName[] = calls): string[] {
   const input: string[] = [];
-  const counted = (name: Asked) => {
+  const counted = (name: CallName) => {
     const call = ctx.compute[name] as (...input: never[]) => Promise<unknown>;
     return (...value: never[]) => {
       input.push(name);

@@ -3,7 +3,7 @@ import type { WorkerContext } from "../../reconciler/worker.ts";
 import { isApplied } from "../access/access.ts";
 import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
-import { isAsObserved } from "../record/run/run-marks.ts";
+import { matchesDigest } from "../record/run/run-marks.ts";
 import { nextUseCheckAt } from "./auto-stop.ts";
 import { nextGpuCheckAt } from "./gpu-idle.ts";
 
@@ -14,7 +14,7 @@ import { nextGpuCheckAt } from "./gpu-idle.ts";
 export async function canSkipObservation(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
   const useCheckAt = Math.min(nextUseCheckAt(environment), nextGpuCheckAt(environment, ctx.settings));
   if (!isSettled(environment) || now >= useCheckAt) return false;
-  if (!(await isAsObserved(ctx, environment, now))) return false;
+  if (!(await matchesDigest(ctx, environment, now))) return false;
   // The message about a node that the operator declared gone may be lost.
   const uids = environment.run.machines.map(({ uid }) => uid);
   return (await readGoneNodes(ctx, uids, now)).size === 0;

@@ -7,7 +7,7 @@ import { reservation } from "../record/policy.ts";
 import { writeSpec } from "../record/spec.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
-import { requestCancel, requestGuest, requestJupyter } from "../verbs/requests.ts";
+import { addCollaborator, requestCancel, requestJupyter } from "../verbs/requests.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";
 
@@ -44,7 +44,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     world.githubKeys.publish("octocat", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuest");
     await world.advance(5 * MINUTE);
     await requestJupyter(alice, "one", true, String);
-    await requestGuest(alice, "one", "hubot", String);
+    await addCollaborator(alice, "one", "hubot", String);
     await world.advance(MINUTE);
     const before = secretsIn(world);
 

@@ -4,7 +4,7 @@ import { ClusterAway } from "../../problem.ts";
 import { noteAnsweredRequest } from "../../reconciler/cluster-state.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { isLedgerItem, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
-import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
+import { dueWhileEventsWait, emitOutbox, hasEventsToEmit } from "../../webhooks/outbox.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
@@ -76,7 +76,7 @@ async function nextStep(
   now: number,
   message: ReconcileRequest,
 ): Promise<EnvironmentStep | undefined> {
-  if (hasEventsToEmit(environment)) return tellReceiver(ctx, environment, now);
+  if (hasEventsToEmit(environment)) return emitOutbox(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
   const mayHaveLeftovers =

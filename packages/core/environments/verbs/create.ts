@@ -19,7 +19,7 @@ import type { Policy } from "../record/policy.ts";
 import { type Environment, isUndone, type Size } from "../record/record.ts";
 import { forgetSpec, writeSpec } from "../record/spec.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
-import { NET_MS, newHead } from "./new-head.ts";
+import { newHead, SAFETY_TIMEOUT_MS } from "./new-head.ts";
 import { replaceSuperseded } from "./superseded.ts";
 
 export interface NewEnvironment {
@@ -89,9 +89,9 @@ export async function createEnvironment(
   if (!head) return madeBefore(ctx, key, input, uid);
   if (input.addressLabel !== undefined) await keepLabel(ctx, input.addressLabel, head, claimedAt);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));
-  if (lease?.waits) await requestReconcile(ctx, key, { delayMs: NET_MS });
+  if (lease?.waits) await requestReconcile(ctx, key, { delayMs: SAFETY_TIMEOUT_MS });
   else await requestReconcile(ctx, poolKey(input.size.pool), { for: [keyText(key)] });
-  await tellFirst(ctx, head);
+  await emitInitialEvents(ctx, head);
   return head;
 }
 
@@ -100,7 +100,7 @@ export async function createEnvironment(
  * and finds these deliveries, or makes them after a failure here. A failure is only logged: the environment exists, and
  * an error would make the caller create a second one.
  */
-async function tellFirst(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
+async function emitInitialEvents(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
   try {
     const { deliveries } = await emitEvents(ctx, head, ctx.clock.now());
     for (const delivery of deliveries) await requestReconcile(ctx, delivery);

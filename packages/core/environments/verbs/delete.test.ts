@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
-import { declareNodeGone, heedingWords } from "../../pools/capacity/node-gone.ts";
+import { declareNodeGone, withOperatorWord } from "../../pools/capacity/node-gone.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { hostKey, keyText } from "../../store/keys.ts";
 import { writeRecord } from "../../store/write-record.ts";
@@ -151,7 +151,7 @@ describe("the end", () => {
     const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
     const { endArchive } = world.volumes;
     const machine = { name: "system-1", uid: "node-uid-system-1", providerId: null };
-    const getState = heedingWords(world.ctx, async () => "unknown");
+    const getState = withOperatorWord(world.ctx, async () => "unknown");
     Object.assign(world.volumes, {
       endArchive: async (...input: Parameters<typeof endArchive>) =>
         (await getState(machine)) === "gone" ? endArchive(...input) : machine,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ExecStatus } from "#core/ports/exec.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#tests/worlds/memory-world.ts";
-import { shellWords } from "../record/shell-words.ts";
+import { splitShellCommand } from "../record/shell-words.ts";
 import { createEnvironment } from "./create.ts";
 import { type ExecRequest, executeIn } from "./exec.ts";
 import { requestCancel } from "./requests.ts";
@@ -237,7 +237,7 @@ test("a command that ended while nobody asked is answered as it ended, however l
 test("text with a NUL character is refused before anything is looked at", async () => {
   const world = await memoryWorld();
 
-  const executed = executeIn(world.as("alice"), "none", { ...echo, words: shellWords("echo \0") });
+  const executed = executeIn(world.as("alice"), "none", { ...echo, words: splitShellCommand("echo \0") });
 
   await expect(executed).rejects.toMatchObject({ kind: "invalid" });
 });

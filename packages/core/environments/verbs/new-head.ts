@@ -14,7 +14,7 @@ import { addEntry } from "../record/timeline.ts";
 import type { NewEnvironment } from "./create.ts";
 
 /** If the message to the pool is lost, the sweep finds the record due after this time. */
-export const NET_MS = 5_000;
+export const SAFETY_TIMEOUT_MS = 5_000;
 
 type HeadParts = Pick<Environment, "uid" | "access"> & {
   readonly receiver: Sealed | null;
@@ -104,7 +104,7 @@ export function newHead(
     attempts: 0,
     fault: null,
     dueShard: getDueShard(ctx.ids, key),
-    dueAt: now + NET_MS,
+    dueAt: now + SAFETY_TIMEOUT_MS,
   };
   return addEntry(head, now, note);
 }

@@ -111,7 +111,7 @@ const MOST_GUESTS = 50;
  * Lets in the SSH keys of a GitHub user, fetching them again for a known user. A repeat with the same `chosen` token
  * adds nothing. Throws `notFound`, or `conflict` if the environment is not active or has 50 users already.
  */
-export async function requestGuest(
+export async function addCollaborator(
   ctx: RequestContext,
   id: string,
   name: string,

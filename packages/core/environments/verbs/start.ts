@@ -8,7 +8,7 @@ import { sealReceiver } from "../../webhooks/receiver.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
 import type { AccessState } from "../record/changes/access.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
-import { isCleared } from "../record/cleared.ts";
+import { discardsFirstFailure } from "../record/cleared.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, type Size, toKey } from "../record/record.ts";
 import { forgetSpec, type OpenSpec, readSpec, summarizeSpec, writeSpec } from "../record/spec.ts";
@@ -59,7 +59,7 @@ export async function requestStart(
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
     if (isUnderWay || (environment.goal.desired === "active" && !saysAnything(changes))) return environment;
     // The first run failed: its volumes and host label are already being removed.
-    if (isCleared(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
+    if (discardsFirstFailure(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
     await refuseFullLine(ctx, (changes.size ?? environment.size).pool);
     const specified = noted(await withSpec(ctx, environment, changes), changes, now);
     if (specified.spec !== null && specified.spec !== environment.spec) written.add(specified.spec);
@@ -91,7 +91,7 @@ export function isStartedBy({ goal: { startedBy } }: Environment, token: string)
 /** Reports whether the first run failed and its volumes are removed, so that it can only be deleted or replaced. */
 export function holdsNothing(environment: Environment): boolean {
   const { phase, volumes } = environment;
-  return isCleared(environment) && volumes.every(({ volume }) => volume === null) && phase === "stopped";
+  return discardsFirstFailure(environment) && volumes.every(({ volume }) => volume === null) && phase === "stopped";
 }
 
 function saysAnything(changes: StartChanges): boolean {

@@ -4,7 +4,7 @@ import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import type { Candidate } from "../ledger/lines.ts";
-import { readNamed } from "../ledger/named.ts";
+import { readByKey } from "../ledger/named.ts";
 import type { Grant, Holding, Ledger } from "../ledger/record.ts";
 import { readUsed, type Used } from "../ledger/used.ts";
 import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
@@ -79,7 +79,7 @@ async function planVerified(
     if (firstInLine !== undefined) next.add(firstInLine);
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const missing = checked.map(({ key }) => key).filter((key) => !verified.has(key));
-    const { records, unreadable } = await readNamed(ctx, missing);
+    const { records, unreadable } = await readByKey(ctx, missing);
     for (const record of records) verified.set(keyText(toKey(record)), record);
     for (const key of unreadable) unread.add(key);
     const corrections = listCorrections(checked, verified, sources.ledger.type);

@@ -4,7 +4,7 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { listNodes } from "./list-nodes.ts";
 import { returnNode } from "./node-back.ts";
-import { declareNodeGone, heedingWords } from "./node-gone.ts";
+import { declareNodeGone, withOperatorWord } from "./node-gone.ts";
 
 const MINUTE = 60_000;
 
@@ -55,7 +55,7 @@ describe("a word that is taken back", () => {
 
   test("counts for looks and for the provider's word at once, and for grants from the next listing on", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
-    const getMachine = heedingWords(world.ctx, async () => "running");
+    const getMachine = withOperatorWord(world.ctx, async () => "running");
     const machine = await declareNodeGone(world.as("admin"), "h100-1");
     const until = world.clock.now() + 24 * 60 * MINUTE;
     expect(await listed(world)).toMatchObject({ state: "gone", goneUntil: until });

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newNodes } from "#tests/worlds/memory-world.ts";
-import { declareNodeGone, heedingWords, WORD_MS } from "./node-gone.ts";
+import { declareNodeGone, WORD_MS, withOperatorWord } from "./node-gone.ts";
 
 test("a machine that the operator called gone is gone whatever its provider says, for a day", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const names: string[] = [];
-  const getMachine = heedingWords(world.ctx, async ({ name }) => {
+  const getMachine = withOperatorWord(world.ctx, async ({ name }) => {
     names.push(name);
     return "running";
   });

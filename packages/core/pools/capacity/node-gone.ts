@@ -10,7 +10,7 @@ import { keyOfText, keyText, nodeGoneKey, parseNodeName } from "../../store/keys
 import { changeRecord } from "../../store/write-record.ts";
 import { DAY_MS } from "../../units.ts";
 import { readLedger, readLedgerItems } from "../ledger/ledger.ts";
-import { readNamed } from "../ledger/named.ts";
+import { readByKey } from "../ledger/named.ts";
 import { emptyPool, type Ledger, type NodeLedger } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 
@@ -113,7 +113,7 @@ async function machineWithoutItem(
 ): Promise<{ readonly machine: NodeRef; readonly runs: readonly string[] } | Pick<Ledger, "unreadable">> {
   const unpinned = ledgers.flatMap(({ makeable: { granted, held } }) => [...granted, ...held].map(({ key }) => key));
   const waiting = await listLivingKeys(ctx, ctx.clock.now() + CHECKED_WITHIN_MS);
-  const { records, unreadable } = await readNamed(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
+  const { records, unreadable } = await readByKey(ctx, [...new Set([...unpinned, ...waiting.map(keyText)])]);
   const machines = records.flatMap(({ run }) => run.machines.filter((machine) => machine.name === name));
   const hosts = records.flatMap(({ end }) => end.archive?.silent ?? []).filter((host) => host.name === name);
   const machine = machines.find(({ silent }) => silent) ?? hosts[0] ?? machines[0];
@@ -148,7 +148,7 @@ export async function readGoneNodes(
 }
 
 /** Wraps `machineOf`: the operator's declaration comes first, then the provider's answer. */
-export function heedingWords(
+export function withOperatorWord(
   ctx: Pick<Context<"table">, "table" | "clock">,
   getMachine: Compute["getMachineState"],
 ): Compute["getMachineState"] {

@@ -6,12 +6,12 @@ import { forecastKey, planKey } from "../../store/keys.ts";
 import { literal, number, ordinal, orNull } from "../../store/shape.ts";
 import type { Pool } from "../ledger/record.ts";
 import type { Advice } from "../plan/head-after-plan.ts";
-import { type Place, type ReasonCode, reasonCodes } from "../plan/plan.ts";
+import { type QueuePlace, type ReasonCode, reasonCodes } from "../plan/plan.ts";
 import { type StartForecast, startForecastIn } from "./stored-forecast.ts";
 
 /** The plan's and the forecast's answer for a waiting job. `place` is undefined if the plan does not reach it. */
 export interface WaitAdvice {
-  readonly place: Omit<Place, "uid"> | undefined;
+  readonly place: Omit<QueuePlace, "uid"> | undefined;
   /** True if more jobs wait than the plan reaches. */
   readonly farBack: boolean;
   /** The last forecast of its start, or undefined if the forecast does not contain it. */

@@ -11,7 +11,7 @@ import type { Pool, PoolSummary } from "../ledger/record.ts";
 import type { Need } from "../plan/free-units.ts";
 import { notBefore } from "./advice.ts";
 import { ELSEWHERE } from "./forecast.ts";
-import { type Answer, alternativesTo, MOST_ALTERNATIVES, placeOneMore } from "./one-more.ts";
+import { type Answer, alternativesTo, estimateFor, MOST_ALTERNATIVES } from "./one-more.ts";
 import { passesAt, passingIn, standingIn } from "./stored-forecast.ts";
 
 export type Estimate =
@@ -64,7 +64,7 @@ export async function estimateStart(
     return { owner: ctx.actor.uid, machines, units, wantedMs, zone: isMade ? ELSEWHERE : zone, size };
   };
   const place = (size: Size) => {
-    const answer = fromNow(placeOneMore(standing, question(size), now), now);
+    const answer = fromNow(estimateFor(standing, question(size), now), now);
     const passes = passesAt(passing, question(size), now);
     return asOffered(passes ? asNow(answer, now) : answer, question(size), offer, standing.freeUnits);
   };

@@ -5,7 +5,7 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey } from "../../store/keys.ts";
 import { readExpectedStart } from "./expected-start.ts";
-import { placeOneMore } from "./one-more.ts";
+import { estimateFor } from "./one-more.ts";
 
 const HOUR = 3_600_000;
 
@@ -31,7 +31,7 @@ test("of one that no plan has seen it is where it would stand in the last foreca
 
   const startsAt = await readExpectedStart({ ...ctx, table: { ...table, getMany } }, environment);
 
-  expect(startsAt).toBe(placeOneMore(standing, { owner, zone, ...size }).p50);
+  expect(startsAt).toBe(estimateFor(standing, { owner, zone, ...size }).p50);
   expect(startsAt).toBeGreaterThan(clock.now() + HOUR);
   expect(reads).toEqual([3]);
 });

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { forecastKey } from "../../store/keys.ts";
 import { adviceIn, adviceKeys, notBefore } from "./advice.ts";
-import { placeOneMore } from "./one-more.ts";
+import { estimateFor } from "./one-more.ts";
 import { standingIn } from "./stored-forecast.ts";
 
 /**
@@ -22,6 +22,6 @@ export async function readExpectedStart(ctx: Context<"table">, waiting: Environm
   const standing = standingIn(stored.get(whole.pk), now);
   if (!standing) return null;
   const { machines, units, wantedMs } = size;
-  const { p50, code, after } = placeOneMore(standing, { owner, zone, machines, units, wantedMs }, now);
+  const { p50, code, after } = estimateFor(standing, { owner, zone, machines, units, wantedMs }, now);
   return notBefore(now, p50 ?? (code === "later" ? after : null));
 }

@@ -11,7 +11,7 @@ import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
 import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
 import { type ForecastOutset, refreshForecast } from "./forecast-items.ts";
-import { placeOneMore } from "./one-more.ts";
+import { estimateFor } from "./one-more.ts";
 
 const HOUR = 3_600_000;
 
@@ -270,7 +270,7 @@ describe("a stored forecast", () => {
       [record.uid, 1],
       ["f".repeat(32), 2],
     ]);
-    expect(standing && placeOneMore(standing, mine)).toMatchObject({ position: 2, p50: now + 2 * HOUR });
+    expect(standing && estimateFor(standing, mine)).toMatchObject({ position: 2, p50: now + 2 * HOUR });
   });
 
   test("knows of what the plan grants that it is in use", async () => {

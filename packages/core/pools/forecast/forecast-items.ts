@@ -10,7 +10,7 @@ import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts
 import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
 import { type Forecast, forecast } from "./forecast.ts";
-import { type Standing, takeQueueSnapshot } from "./one-more.ts";
+import { type QueueSnapshot, takeQueueSnapshot } from "./one-more.ts";
 import { isStanding, nonePasses, type Passing, readEntries, readPromises } from "./stored-forecast.ts";
 
 /** The input of a forecast, handed over by a plan once the ledger is written. */
@@ -102,7 +102,7 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
 }
 
 /** Reports whether the pool is as open, and has as much room on the same machines. */
-function offersTheSame(standing: Standing, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
+function offersTheSame(standing: QueueSnapshot, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
   if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
   const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
   return sameData(standing.machines, takeQueueSnapshot(plan, planned, nothing, 1).machines);
@@ -190,7 +190,7 @@ function isClosed({ closed }: PlanInput): boolean {
 }
 
 /** Sets the head's units to 0, so that no question is placed before its reserved start. */
-function headFirst(standing: Standing, head: string | null): Standing {
+function headFirst(standing: QueueSnapshot, head: string | null): QueueSnapshot {
   if (head === null) return standing;
   return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
 import { noDurations } from "./durations.ts";
 import { forecast } from "./forecast.ts";
-import { alternativesTo, placeOneMore, type Question, takeQueueSnapshot } from "./one-more.ts";
+import { alternativesTo, type EstimateRequest, estimateFor, takeQueueSnapshot } from "./one-more.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
@@ -26,12 +26,12 @@ function standing(options: Partial<PlanInput>, factor = 1) {
   return takeQueueSnapshot(input, plan(input), found, factor);
 }
 
-function ask(units: number, options: Partial<Question> = {}): Question {
+function ask(units: number, options: Partial<EstimateRequest> = {}): EstimateRequest {
   return { owner: "me", machines: 1, units, zone: null, wantedMs: HOUR, ...options };
 }
 
 /** The start that a plan run forward gives one that really waits as well. */
-function realStart(input: Partial<PlanInput>, question: Question): number | null | undefined {
+function realStart(input: Partial<PlanInput>, question: EstimateRequest): number | null | undefined {
   const entry = { ...waiting("mine", question.units, question.owner), zone: question.zone, queuedAt: NOW };
   const all = standing({ ...input, waiting: [...(input.waiting ?? []), entry] });
   return all.turns.find(({ need, position }) => need.units === question.units && position === all.waiting)?.p50;
@@ -51,7 +51,7 @@ describe("a question about a job not yet submitted", () => {
   test("is answered by now where there is room", () => {
     const now = standing({ occupied: [held("n-a", 4, 3)] });
 
-    expect(placeOneMore(now, ask(8))).toEqual({
+    expect(estimateFor(now, ask(8))).toEqual({
       position: 1,
       p50: NOW,
       p90: NOW,
@@ -60,13 +60,13 @@ describe("a question about a job not yet submitted", () => {
       available: 12,
       after: NOW,
     });
-    expect(placeOneMore(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
+    expect(estimateFor(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
   });
 
   test("is answered by the room behind all who wait, for who has no better turn", () => {
     const input = { occupied: [held("n-a", 8, 3), held("n-b", 8, 5)], waiting: [waiting("w", 8)] };
 
-    const answer = placeOneMore(standing(input), ask(8));
+    const answer = estimateFor(standing(input), ask(8));
 
     expect(answer).toMatchObject({ position: 2, p50: NOW + 4 * HOUR, code: "short", needed: 8, available: 0 });
     expect(answer.p50).toBe(realStart(input, ask(8)));
@@ -76,8 +76,8 @@ describe("a question about a job not yet submitted", () => {
     const occupied = [held("n-a", 8, 3, "rich"), held("n-b", 8, 5, "rich")];
     const all = [waiting("head", 8, "other"), ...[1, 2, 3].map((n) => waiting(`r${n}`, 8, "rich"))];
 
-    const before = placeOneMore(standing({ occupied, waiting: all }), ask(8));
-    const rich = placeOneMore(standing({ occupied, waiting: all }), ask(8, { owner: "rich" }));
+    const before = estimateFor(standing({ occupied, waiting: all }), ask(8));
+    const rich = estimateFor(standing({ occupied, waiting: all }), ask(8, { owner: "rich" }));
 
     expect(before).toMatchObject({ position: 2, p50: NOW + 4 * HOUR });
     expect(rich).toMatchObject({ position: 5, p50: NOW + 6 * HOUR });
@@ -89,16 +89,16 @@ describe("a question about a job not yet submitted", () => {
     const large = standing({ occupied, waiting: [waiting("large", 8, "rich")] });
 
     expect(small.turns).toMatchObject([{ p50: NOW + HOUR }]);
-    expect(placeOneMore(small, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
-    expect(placeOneMore(small, ask(8, { machines: 2 }))).toMatchObject({ p50: NOW + 5 * HOUR });
-    expect(placeOneMore(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
+    expect(estimateFor(small, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
+    expect(estimateFor(small, ask(8, { machines: 2 }))).toMatchObject({ p50: NOW + 5 * HOUR });
+    expect(estimateFor(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
   });
 
   test("is not told that too little is free where as much is free on several machines", () => {
     const parts = standing({ occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
 
-    expect(placeOneMore(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
-    expect(placeOneMore(parts, ask(8, { machines: 2 }))).toMatchObject({ code: "short", needed: 16, available: 8 });
+    expect(estimateFor(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
+    expect(estimateFor(parts, ask(8, { machines: 2 }))).toMatchObject({ code: "short", needed: 16, available: 8 });
   });
 
   test("counts what its owner holds although more than 400 owners hold something", () => {
@@ -116,28 +116,28 @@ describe("a question about a job not yet submitted", () => {
     const occupied = [held("n-a", 8, 1, "x"), held("n-b", 8, 5, "me")];
     const equal = standing({ occupied, waiting: [waiting("theirs", 8, "x")] });
 
-    const answer = placeOneMore(equal, ask(8));
+    const answer = estimateFor(equal, ask(8));
 
     expect(equal.turns).toMatchObject([{ units: 8, p50: NOW + HOUR }]);
     expect(answer).toMatchObject({ position: 2, p50: NOW + 2 * HOUR });
   });
 
   test("widens the latest start as those of who waits", () => {
-    const answer = placeOneMore(standing({ occupied: [held("n-a", 8, 2), held("n-b", 8, 2)] }, 1.5), ask(8));
+    const answer = estimateFor(standing({ occupied: [held("n-a", 8, 2), held("n-b", 8, 2)] }, 1.5), ask(8));
 
     expect(answer).toMatchObject({ p50: NOW + 2 * HOUR, p90: NOW + 3 * HOUR });
   });
 
   test("is told what never fits, that nothing is there, and that nothing is started", () => {
-    expect(placeOneMore(standing({}), ask(8, { machines: 3 }))).toMatchObject({
+    expect(estimateFor(standing({}), ask(8, { machines: 3 }))).toMatchObject({
       p50: null,
       code: "never",
       needed: 24,
       available: 2,
     });
-    expect(placeOneMore(standing({ nodes: [] }), ask(8))).toMatchObject({ p50: null, code: "none" });
-    expect(placeOneMore(standing({ closed: "drained" }), ask(1))).toMatchObject({ p50: null, code: "drained" });
-    expect(placeOneMore(standing({ nodes: [], makeable: 1, startupMs: HOUR }), ask(8))).toMatchObject({
+    expect(estimateFor(standing({ nodes: [] }), ask(8))).toMatchObject({ p50: null, code: "none" });
+    expect(estimateFor(standing({ closed: "drained" }), ask(1))).toMatchObject({ p50: null, code: "drained" });
+    expect(estimateFor(standing({ nodes: [], makeable: 1, startupMs: HOUR }), ask(8))).toMatchObject({
       p50: NOW + HOUR,
     });
   });
@@ -145,15 +145,15 @@ describe("a question about a job not yet submitted", () => {
   test("is told that the pods of others leave no room where only those are in its way", () => {
     const theirs = standing({ nodes: [{ name: "n-a", zone: "a", units: 2, foreign: 6 }], occupied: [] });
 
-    expect(placeOneMore(theirs, ask(8))).toMatchObject({ p50: null, code: "foreign", needed: 8, available: 6 });
-    expect(placeOneMore(theirs, ask(8, { machines: 2 }))).toMatchObject({ p50: null, code: "never", available: 1 });
+    expect(estimateFor(theirs, ask(8))).toMatchObject({ p50: null, code: "foreign", needed: 8, available: 6 });
+    expect(estimateFor(theirs, ask(8, { machines: 2 }))).toMatchObject({ p50: null, code: "never", available: 1 });
   });
 
   test("is told that what is pinned elsewhere never fits the machines that may still be made", () => {
     const made = standing({ nodes: [], makeable: 1, makeableZone: "a", startupMs: HOUR });
 
-    expect(placeOneMore(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
-    expect(placeOneMore(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });
+    expect(estimateFor(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
+    expect(estimateFor(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });
   });
 
   test.each<[string, number, number, number, string[]]>([
@@ -169,7 +169,7 @@ describe("a question about a job not yet submitted", () => {
     const pool = { nodes, occupied, waiting: all, head: "C" };
     const mine = ask(units, { wantedMs: hours * HOUR });
 
-    const answer = placeOneMore(standing(pool), mine);
+    const answer = estimateFor(standing(pool), mine);
     const submitted = findStart(
       { ...pool, waiting: [...all, { ...waiting("mine", units), queuedAt: NOW }] },
       "mine",
@@ -184,7 +184,7 @@ describe("a question about a job not yet submitted", () => {
     const days = 9 * 24;
     const input = { occupied: [held("n-a", 8, days), held("n-b", 8, days)] };
 
-    const answer = placeOneMore(standing(input), ask(8));
+    const answer = estimateFor(standing(input), ask(8));
 
     expect(answer).toMatchObject({ p50: null, p90: null, code: "later", after: NOW + 7 * 24 * HOUR });
   });

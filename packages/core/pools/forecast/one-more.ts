@@ -1,6 +1,6 @@
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import type { Need } from "../plan/free-units.ts";
-import { type Halt, type Place, type PlanInput, type ReasonCode, withoutForeign } from "../plan/plan.ts";
+import { type Halt, type PlanInput, type QueuePlace, type ReasonCode, withoutForeign } from "../plan/plan.ts";
 import { latestStart } from "./calibration.ts";
 import type { Expected, Forecast, Room } from "./forecast.ts";
 import { type Gap, gapFor } from "./gaps.ts";
@@ -14,7 +14,7 @@ export interface Turn extends Expected {
 }
 
 /** The last forecast without users' names. It answers questions about jobs not yet submitted. */
-export interface Standing {
+export interface QueueSnapshot {
   readonly at: number;
   readonly later: number | null;
   readonly closed: Halt | null;
@@ -34,7 +34,7 @@ export interface Standing {
 
 type Machines = readonly (readonly [zone: string | null, units: number, count: number])[];
 
-export interface Question extends Need {
+export interface EstimateRequest extends Need {
   readonly owner: string;
   readonly wantedMs: number;
 }
@@ -57,7 +57,7 @@ const MOST_OWNERS = 400;
 export const MOST_ALTERNATIVES = 3;
 
 /** Places a new job behind its owner's others in the last forecast, without running a plan. */
-export function placeOneMore(standing: Standing, question: Question, now = standing.at): Answer {
+export function estimateFor(standing: QueueSnapshot, question: EstimateRequest, now = standing.at): Answer {
   const { at, later, closed, freeUnits, waiting, turns } = standing;
   const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
   const next = turns.find(({ units }) => units > held);
@@ -87,16 +87,16 @@ export function placeOneMore(standing: Standing, question: Question, now = stand
  * Returns the smaller sizes that would start earlier, soonest first. Of those that start at once, only the largest is
  * kept.
  */
-export function alternativesTo<T extends Question>(
-  standing: Standing,
-  question: Question,
+export function alternativesTo<T extends EstimateRequest>(
+  standing: QueueSnapshot,
+  question: EstimateRequest,
   smaller: readonly T[],
   now = standing.at,
 ): { readonly question: T; readonly answer: Answer }[] {
   const answers = [...smaller]
     .sort((a, b) => b.machines * b.units - a.machines * a.units)
-    .map((question) => ({ question, answer: placeOneMore(standing, question, now) }));
-  let soonest = placeOneMore(standing, question, now).p50 ?? Infinity;
+    .map((question) => ({ question, answer: estimateFor(standing, question, now) }));
+  let soonest = estimateFor(standing, question, now).p50 ?? Infinity;
   const found: typeof answers = [];
   for (const alternative of answers) {
     const { p50 } = alternative.answer;
@@ -110,10 +110,10 @@ export function alternativesTo<T extends Question>(
 /** Returns the part of a forecast that is stored for questions. `factor` widens the latest starts. */
 export function takeQueueSnapshot(
   plan: PlanInput,
-  { places, freeUnits }: { readonly places: readonly Place[]; readonly freeUnits: number },
+  { places, freeUnits }: { readonly places: readonly QueuePlace[]; readonly freeUnits: number },
   found: Forecast,
   factor: number,
-): Standing {
+): QueueSnapshot {
   const owners = new Map(unitsByOwner(plan.occupied));
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
   const expected = new Map(found.waiting.map((waitingJob) => [waitingJob.uid, shown(waitingJob, found.at, factor)]));
@@ -146,7 +146,7 @@ export function takeQueueSnapshot(
   };
 }
 
-function withoutForeignFor(plan: PlanInput): Pick<Standing, "withoutForeign"> {
+function withoutForeignFor(plan: PlanInput): Pick<QueueSnapshot, "withoutForeign"> {
   const units = plan.nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
   const machines = getMachines({ ...plan, nodes: plan.nodes.map(withoutForeign) });
   return units === 0 ? {} : { withoutForeign: { machines, units } };
@@ -179,7 +179,7 @@ function getMachines({ nodes, makeable, makeableZone = null, unitsPerNode }: Pla
   return [...counts.values()];
 }
 
-function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean {
+function everFits({ machines }: Pick<QueueSnapshot, "machines">, need: Need): boolean {
   const fitting = machines.filter(([zone, units]) => units >= need.units && isIn(zone, need.zone));
   return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
 }
@@ -187,7 +187,7 @@ function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean
 /**
  * Returns the times of the smallest searched room that includes the need, or of an earlier gap that lasts long enough.
  */
-function roomFor({ room }: Standing, need: Question, now: number): Expected | undefined {
+function roomFor({ room }: QueueSnapshot, need: EstimateRequest, now: number): Expected | undefined {
   const sizes = room.filter((room) => room.zone === need.zone && includes(room, need));
   const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);
   return gapFor(least?.gaps ?? [], need.wantedMs, now) ?? least;

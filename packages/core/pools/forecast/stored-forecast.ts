@@ -6,7 +6,7 @@ import { halts } from "../plan/plan.ts";
 import type { Promised } from "./calibration.ts";
 import type { Expected } from "./forecast.ts";
 import type { Gap } from "./gaps.ts";
-import type { Standing } from "./one-more.ts";
+import type { QueueSnapshot } from "./one-more.ts";
 
 /** The forecast of a waiting job's start. */
 export interface StartForecast extends Expected {
@@ -28,7 +28,7 @@ export function startForecastIn(item: Item | undefined, uid: string, now: number
 }
 
 /** Returns the forecast data that answers questions about new jobs, or undefined if it is missing or stale. */
-export function standingIn(item: Item | undefined, now: number): Standing | undefined {
+export function standingIn(item: Item | undefined, now: number): QueueSnapshot | undefined {
   if (!item || !isStanding(item.standing)) return undefined;
   return now - item.standing.at > OLDEST_MS ? undefined : item.standing;
 }
@@ -73,14 +73,14 @@ const isPassing = shape<Passing>({
   until: number,
   fits: list(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
 });
-export const isStanding = shape<Standing>({
+export const isStanding = shape<QueueSnapshot>({
   at: number,
   later: isTime,
   closed: orNull(literal(...halts)),
   freeUnits: count,
   waiting: count,
   room: list(
-    shape<Standing["room"][number]>({
+    shape<QueueSnapshot["room"][number]>({
       machines: ordinal,
       units: ordinal,
       zone: orNull(text),
@@ -89,17 +89,17 @@ export const isStanding = shape<Standing>({
     }),
   ),
   turns: list(
-    shape<Standing["turns"][number]>({
+    shape<QueueSnapshot["turns"][number]>({
       ...times,
       position: ordinal,
       units: count,
-      need: shape<Standing["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
+      need: shape<QueueSnapshot["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
     }),
   ),
   owners: mapping(number),
   machines: list(isMachines),
   withoutForeign: optional(
-    shape<NonNullable<Standing["withoutForeign"]>>({ machines: list(isMachines), units: count }),
+    shape<NonNullable<QueueSnapshot["withoutForeign"]>>({ machines: list(isMachines), units: count }),
   ),
 });
 
@@ -107,7 +107,7 @@ function isGap(value: unknown): value is Gap {
   return Array.isArray(value) && value.length === 3 && number(value[0]) && number(value[1]) && isTime(value[2]);
 }
 
-function isMachines(value: unknown): value is Standing["machines"][number] {
+function isMachines(value: unknown): value is QueueSnapshot["machines"][number] {
   if (!Array.isArray(value) || value.length !== 3) return false;
   const [zone, units, machines] = value;
   return orNull(text)(zone) && count(units) && count(machines);

@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import { type Environment, toKey } from "../../environments/record/record.ts";
 import { isLedgerItem, keyOfText, keyText, makeableKey, parseNodeName } from "../../store/keys.ts";
 import { listLedgerItems, nodeLedgerKey, readLedgerItems, toEntry } from "./ledger.ts";
-import { readNamed } from "./named.ts";
+import { readByKey } from "./named.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
 import { getHoldingPhase } from "./settle.ts";
 
@@ -35,7 +35,7 @@ export async function readHeldByRecords(
   const found = new Map<string, HeldEntry[]>();
   const texts: string[] = [];
   for (let first = 0; first < keys.length; first += READ_AT_ONCE) {
-    const { records, unreadable } = await readNamed(ctx, keys.slice(first, first + READ_AT_ONCE));
+    const { records, unreadable } = await readByKey(ctx, keys.slice(first, first + READ_AT_ONCE));
     const broken = [...unreadable].flatMap((text) => keyOfText(text) ?? []);
     if (broken.length > 0) texts.push(...(await ctx.table.getMany(broken)).map((item) => JSON.stringify(item)));
     for (const record of records) {
@@ -65,7 +65,7 @@ export async function stillHeldNowhere(
 ): Promise<HeldEntry[] | undefined> {
   if (entries.length === 0) return [];
   const keys = entries.map(({ key }) => key);
-  const { records, unreadable } = await readNamed(ctx, keys);
+  const { records, unreadable } = await readByKey(ctx, keys);
   if (unreadable.size > 0) return undefined;
   const items = await readLedgerItems(
     ctx,

@@ -14,7 +14,7 @@ export interface Candidate extends Waiting {
 }
 
 /** How far a plan read the owners' lines. Later plans read the rest. */
-export interface Reach {
+export interface ScanWindow {
   /** The owner after whose line it began, or null for the first line. */
   readonly begin: string | null;
   /** The owner whose line it read last, or null if it read all lines. */
@@ -25,7 +25,7 @@ export interface Reach {
 
 export interface Lines {
   readonly candidates: readonly Candidate[];
-  readonly reach: Reach;
+  readonly reach: ScanWindow;
   /** Jobs that were read but not proposed, for the counts shown to users. */
   readonly behind: { readonly count: number; readonly units: number };
 }
@@ -81,7 +81,7 @@ export async function readLines(
 }
 
 /** Reports whether a job with this wait order is known to wait for a later plan. */
-export function isBehind(reach: Reach, waitOrder: string | undefined): boolean {
+export function isBehind(reach: ScanWindow, waitOrder: string | undefined): boolean {
   const standing = readWaitOrder(waitOrder);
   if (!standing) return false;
   const { owner, queuedAt } = standing;
@@ -91,7 +91,7 @@ export function isBehind(reach: Reach, waitOrder: string | undefined): boolean {
 }
 
 /** Reports whether the plan read the line of this owner. */
-export function readsOwner({ begin, last }: Reach, owner: string): boolean {
+export function readsOwner({ begin, last }: ScanWindow, owner: string): boolean {
   if (last === null) return true;
   const [isAfterBegin, isUpToLast] = [begin === null || owner > begin, owner <= last];
   const hasWrapped = begin !== null && last <= begin;

@@ -1,4 +1,4 @@
-import type { Place, PlanInput } from "../plan/plan.ts";
+import type { PlanInput, QueuePlace } from "../plan/plan.ts";
 import { unitsByOwner } from "./units-by-owner.ts";
 
 /** What can move an estimated start: the ends that it waits for, new jobs of owners who hold less, or nothing. */
@@ -15,7 +15,7 @@ export interface Move {
  * starts also move with new jobs of owners who hold less than their owner will at that turn. The plan's grants must be
  * applied.
  */
-export function planMoves({ occupied, waiting, head }: PlanInput, places: readonly Place[]): Map<string, Move> {
+export function planMoves({ occupied, waiting, head }: PlanInput, places: readonly QueuePlace[]): Map<string, Move> {
   const units = new Map(unitsByOwner(occupied));
   for (const { owner } of waiting) if (!units.has(owner)) units.set(owner, 0);
   const held = [...units.values()].sort((a, b) => a - b);

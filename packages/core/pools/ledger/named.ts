@@ -9,7 +9,7 @@ import { type Read, readEach } from "../../store/readable.ts";
  * Reads the environments that these keys name, consistently. An environment in neither list is absent. A text that is
  * not a key counts as unreadable, because it does not prove that a record is gone.
  */
-export async function readNamed(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
+export async function readByKey(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
   const keys = new Map(named.map((text) => [text, findEnvironmentKey(text)]));
   const knownKeys = [...keys.values()].filter((key) => key !== undefined);
   const items = knownKeys.length > 0 ? await ctx.table.getMany(knownKeys) : [];

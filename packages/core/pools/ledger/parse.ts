@@ -20,7 +20,7 @@ import {
 import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { closures } from "../plan/plan.ts";
 import type { Round } from "../plan/round.ts";
-import type { Reach } from "./lines.ts";
+import type { ScanWindow } from "./lines.ts";
 import type {
   Entry,
   HeldEntry,
@@ -115,7 +115,7 @@ export const parsePool: (item: Item) => Pool = createParser(
     type: text,
     seen: list(text),
     offered: mapping(list(text)),
-    reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapping(number) }),
+    reach: shape<ScanWindow>({ begin: orNull(text), last: orNull(text), cut: mapping(number) }),
     round: optional(shape<Round>({ begin: orNull(text), begunAt: number, settledAt: orNull(number) })),
     head: orNull(shape<NonNullable<Pool["head"]>>({ uid, key: text })),
     summary,

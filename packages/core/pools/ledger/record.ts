@@ -6,7 +6,7 @@ import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
 import { isNewcomer, type Round } from "../plan/round.ts";
-import { isBehind, type Reach } from "./lines.ts";
+import { isBehind, type ScanWindow } from "./lines.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./tally.ts";
 
@@ -133,7 +133,7 @@ export interface Pool extends Stored {
   /** Ledger items of the grants not yet taken, by uid. Environments that received no message find them here. */
   readonly offered: Readonly<Record<string, readonly string[]>>;
   /** How far the last plan read the waiting jobs. */
-  readonly reach: Reach;
+  readonly reach: ScanWindow;
   readonly round?: Round | undefined;
   /** The environment with a reserved start, until it is granted. `key` as in a grant. */
   readonly head: Pick<Grant, "uid" | "key"> | null;

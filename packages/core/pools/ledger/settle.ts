@@ -5,7 +5,7 @@ import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { onTheirMachines, withoutLeftovers } from "./moved-holdings.ts";
-import { readNamed } from "./named.ts";
+import { readByKey } from "./named.ts";
 import {
   type Entry,
   type Grant,
@@ -76,7 +76,7 @@ export async function settleLedger(
   const open = before.granted.filter(({ at, unreadableSince }) => now - at >= OPEN_MS || unreadableSince !== undefined);
   const namedKeys = [...open, ...turn.held].map(({ key }) => key);
   const missing = namedKeys.filter((key) => !knownEnvironments.has(key));
-  const { records, unreadable } = await readNamed(ctx, missing);
+  const { records, unreadable } = await readByKey(ctx, missing);
   for (const record of records) knownEnvironments.set(keyText(toKey(record)), record);
 
   const readKeys = new Set([...knownEnvironments.keys(), ...missing]);

@@ -1,15 +1,15 @@
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { sameData } from "../../store/same-data.ts";
 import type { Decision } from "../admission/decide.ts";
-import type { Candidate, Reach } from "../ledger/lines.ts";
+import type { Candidate, ScanWindow } from "../ledger/lines.ts";
 import type { Grant, Ledger, Pool } from "../ledger/record.ts";
 import type { Written } from "../ledger/write-ledger.ts";
-import type { Place, Plan } from "./plan.ts";
+import type { Plan, QueuePlace } from "./plan.ts";
 import { nextRound } from "./round.ts";
 import { summarize } from "./summary.ts";
 
 export interface Advice {
-  readonly places: readonly Place[];
+  readonly places: readonly QueuePlace[];
   /** False if more jobs wait than one plan reads. */
   readonly namesAll: boolean;
 }
@@ -89,7 +89,7 @@ export function findAdvice(pool: Pool, { ledger, planned, waiting }: Decision, n
  * Returns the places to show. While the pool is closed, environments cannot take their grants, so they are shown as
  * waiting, before all others.
  */
-function listPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
+function listPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly QueuePlace[] {
   if (!closed || granted.length === 0) return places;
   const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_SHOWN);
   const first = oldest.map(({ uid, size }, index) => {
@@ -136,7 +136,7 @@ function firstInLine(candidates: readonly Candidate[], { head }: Plan): Pool["he
   return found ? { uid: found.uid, key: found.key } : null;
 }
 
-function isWhole({ last, cut }: Reach): boolean {
+function isWhole({ last, cut }: ScanWindow): boolean {
   return last === null && Object.keys(cut).length === 0;
 }
 
@@ -165,6 +165,6 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** Returns the sorted first digits of the uids, which name the items of advice that have entries. */
-function getDigits(places: readonly Place[]): string {
+function getDigits(places: readonly QueuePlace[]): string {
   return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
 }

@@ -1,7 +1,7 @@
 import { type Release, startTimes } from "../forecast/future.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
-import type { Place, PlanInput, Waiting } from "./plan.ts";
+import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
 
 /** The state of a plan after its grants. */
 export interface Planned {
@@ -27,7 +27,7 @@ export interface Planned {
  * Returns position, earliest start and reason of each job without a grant. Jobs that can fit come first, in order of
  * start.
  */
-export function listPlaces(input: PlanInput, planned: Planned): Place[] {
+export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
   const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);

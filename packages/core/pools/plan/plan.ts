@@ -80,7 +80,7 @@ export const reasonCodes = [
 ] as const;
 export type ReasonCode = (typeof reasonCodes)[number];
 
-export interface Place {
+export interface QueuePlace {
   readonly uid: string;
   /** 1-based, among the jobs that still wait. */
   readonly position: number;
@@ -97,7 +97,7 @@ export interface Place {
 export interface Plan {
   readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
   /** All jobs without a grant, in order. */
-  readonly places: readonly Place[];
+  readonly places: readonly QueuePlace[];
   readonly head: string | null;
   readonly freeUnits: number;
   /** The free units of the emptiest machines, most first, up to the most machines of a job. */

@@ -3,10 +3,10 @@ import { poolTypes } from "../../fleet.ts";
 import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import { withinReach } from "../../reconciler/hidden.ts";
+import { clampDueAt } from "../../reconciler/hidden.ts";
 import { requestReconcile, SWEEP_REACH_MS } from "../../reconciler/look.ts";
-import { endEarly, retryOnConflict } from "../../reconciler/one-look.ts";
-import { poisoned } from "../../reconciler/poison.ts";
+import { requeueEarly, retryOnConflict } from "../../reconciler/one-look.ts";
+import { quarantine } from "../../reconciler/poison.ts";
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../../store/keys.ts";
 import { Unreadable } from "../../store/unreadable.ts";
@@ -17,7 +17,7 @@ import { type Decision, decideGrants } from "../admission/decide.ts";
 import { writeAdvice } from "../forecast/advice.ts";
 import { refreshForecast } from "../forecast/forecast-items.ts";
 import { listLedgerItems, readLedgerForPlan, readLedgerItems } from "../ledger/ledger.ts";
-import { readNamed } from "../ledger/named.ts";
+import { readByKey } from "../ledger/named.ts";
 import { findPool, type Grant, type Ledger, type Pool, parsePoolType } from "../ledger/record.ts";
 import { concerns, settleLedger } from "../ledger/settle.ts";
 import { talliedBetween } from "../ledger/tally.ts";
@@ -71,14 +71,14 @@ function isPool(key: Key): boolean {
 }
 
 /** The merged messages of one pool. */
-interface Asked {
+interface PlanRequest {
   /** The environments that they name. */
   readonly named: readonly string[];
   /** True if a message names no environment: it was sent for the time at which the pool is due. */
   readonly isTimed: boolean;
 }
 
-function askedBy(messages: readonly ReconcileRequest[]): Asked {
+function askedBy(messages: readonly ReconcileRequest[]): PlanRequest {
   const named = messages.map(({ for: environments = [] }) => environments);
   return { named: [...new Set(named.flat())], isTimed: named.some(({ length }) => length === 0) };
 }
@@ -86,7 +86,7 @@ function askedBy(messages: readonly ReconcileRequest[]): Asked {
 async function planWithRetries(
   ctx: PlannerContext,
   key: Key,
-  request: Asked,
+  request: PlanRequest,
   forecasts: (() => Promise<void>)[],
 ): Promise<void> {
   await retryOnConflict(ctx, key, { for: request.named }, async () => {
@@ -106,7 +106,7 @@ async function planWithRetries(
 async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   const now = ctx.clock.now();
   if (typeof error.item.dueAt === "number" && error.item.dueAt > now) return;
-  const item = poisoned(ctx, error, now);
+  const item = quarantine(ctx, error, now);
   if (item) await writeRecord(ctx, item);
 }
 
@@ -117,22 +117,22 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 async function planOnce(
   ctx: PlannerContext,
   key: Key,
-  { named, isTimed }: Asked,
+  { named, isTimed }: PlanRequest,
 ): Promise<(() => Promise<void>) | undefined> {
   const startedAt = ctx.clock.monotonic();
   const type = parsePoolType(key);
   const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
   if (!found) throw new Conflict(keyText(key));
   const seenAt = ctx.clock.now();
-  const pool = withinReach(ctx, found, seenAt);
+  const pool = clampDueAt(ctx, found, seenAt);
   const dueInMs = (pool.dueAt ?? seenAt) - seenAt;
   if (dueInMs > 0 && !(await hasChanges(ctx, pool, named))) {
-    if (isTimed) await endEarly(ctx, key, dueInMs);
+    if (isTimed) await requeueEarly(ctx, key, dueInMs);
     return undefined;
   }
   const before = await readLedgerForPlan(ctx, pool);
   // Read again after the ledger: an environment that hasChanges() read may have taken its grant since.
-  const { records } = await readNamed(ctx, named);
+  const { records } = await readByKey(ctx, named);
   const now = ctx.clock.now();
   const { ledger, known: knownEnvironments, compared } = await settleLedger(ctx, before, records, now);
   const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, knownEnvironments), now);
@@ -197,7 +197,7 @@ async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promis
  * show yet.
  */
 async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
-  const { records } = await readNamed(ctx, named);
+  const { records } = await readByKey(ctx, named);
   // The offer of a restarted environment belongs to its former run.
   const listItems = (record: Environment) => [...listLedgerItems(ctx, record), ...(pool.offered[record.uid] ?? [])];
   const { records: items } = await readLedgerItems(ctx, records.flatMap(listItems));

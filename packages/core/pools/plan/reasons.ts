@@ -1,6 +1,6 @@
-import type { Closure, Place, ReasonCode } from "./plan.ts";
+import type { Closure, QueuePlace, ReasonCode } from "./plan.ts";
 
-type Words = (place: Pick<Place, "position" | "needed" | "available">, kind: string, unit: string) => string;
+type ReasonText = (place: Pick<QueuePlace, "position" | "needed" | "available">, kind: string, unit: string) => string;
 
 const words = {
   none: ({ position }, kind) => `No ${kind} nodes available - position #${position} in queue`,
@@ -24,7 +24,7 @@ const words = {
     available > 0
       ? `Need ${needed} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
       : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
-} satisfies Record<ReasonCode, Words>;
+} satisfies Record<ReasonCode, ReasonText>;
 
 /** Returns the text for a pool that the operator closed. */
 export function closedText(closed: Closure, pool: string): string {
@@ -32,7 +32,10 @@ export function closedText(closed: Closure, pool: string): string {
 }
 
 /** Returns why a job waits: `Need 8 H100 GPUs, only 3 available - position #1`. */
-export function reasonText(place: Pick<Place, "position" | "code" | "needed" | "available">, pool: string): string {
+export function reasonText(
+  place: Pick<QueuePlace, "position" | "code" | "needed" | "available">,
+  pool: string,
+): string {
   const unit = getUnit(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
 }
@@ -63,7 +66,7 @@ export function endsFirst(startsAt: number | null | undefined, { at, when, isFir
 }
 
 /** Returns why a job would not start now although the last forecast had room. */
-export function takenText({ needed, available }: Pick<Place, "needed" | "available">, pool: string): string {
+export function takenText({ needed, available }: Pick<QueuePlace, "needed" | "available">, pool: string): string {
   const need = `Need ${needed} ${pool.toUpperCase()} ${getUnit(pool)}`;
   const left =
     available < needed

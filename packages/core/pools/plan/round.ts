@@ -1,5 +1,5 @@
 import { readWaitOrder } from "../../environments/record/wait-order.ts";
-import { type Reach, readsOwner } from "../ledger/lines.ts";
+import { readsOwner, type ScanWindow } from "../ledger/lines.ts";
 import type { Pool } from "../ledger/record.ts";
 
 /**
@@ -16,7 +16,12 @@ export interface Round {
 }
 
 /** Returns the round after a plan. `isChanged`: a job may fit now that did not fit before. */
-export function nextRound(before: Round | undefined, reach: Reach, isChanged: boolean, now: number): Round | undefined {
+export function nextRound(
+  before: Round | undefined,
+  reach: ScanWindow,
+  isChanged: boolean,
+  now: number,
+): Round | undefined {
   if (reach.last === null) return undefined;
   if (!before || isChanged) return { begin: reach.begin, begunAt: now, settledAt: null };
   if (!readsOwner(reach, before.begin ?? "")) return before;
@@ -27,7 +32,7 @@ export function nextRound(before: Round | undefined, reach: Reach, isChanged: bo
  * Reports whether a job arrived after the last complete round began and this plan does not read its owner. No plan of
  * that round saw the job, and the next round takes minutes.
  */
-export function isNewcomer({ round }: Pick<Pool, "round">, reach: Reach, waitOrder: string | undefined): boolean {
+export function isNewcomer({ round }: Pick<Pool, "round">, reach: ScanWindow, waitOrder: string | undefined): boolean {
   const standing = readWaitOrder(waitOrder);
   if (!standing || readsOwner(reach, standing.owner)) return false;
   return standing.queuedAt > (round?.settledAt ?? Infinity);

@@ -10,7 +10,7 @@ import type { NodeLedger } from "../ledger/record.ts";
  * accepts no new runs, with the reason if known (`closed`: unknown). Or the cluster gave no information about the run
  * in time (`unseen`), or refuses such runs for now (`refused`).
  */
-export type Excuse =
+export type RevocationCause =
   | { readonly why: "full" | "unreadable" | "gone" | Unready | "closed"; readonly name: string }
   | { readonly why: "unseen" }
   | { readonly why: "refused" };
@@ -25,10 +25,10 @@ const MOST_UNSEEN = 10;
  * Returns why a withdrawn try does not count. Returns undefined if the run asks for something that the cluster lacks,
  * so the try counts.
  */
-export async function whyUncounted(
+export async function findRevocationCause(
   ctx: Context<"table">,
   environment: Pick<Environment, "uid" | "run" | "placement" | "reason">,
-): Promise<Excuse | undefined> {
+): Promise<RevocationCause | undefined> {
   const { run, placement, reason } = environment;
   if (run.refusedForNow) return { why: "refused" };
   const shares = run.grant?.shares ?? [];

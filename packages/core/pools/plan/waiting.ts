@@ -2,7 +2,7 @@ import { type Environment, isWaiting, toKey } from "../../environments/record/re
 import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyText } from "../../store/keys.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "../ledger/lines.ts";
-import { readNamed } from "../ledger/named.ts";
+import { readByKey } from "../ledger/named.ts";
 import type { Ledger } from "../ledger/record.ts";
 import { isNewcomer } from "./round.ts";
 
@@ -28,7 +28,7 @@ export async function readWaiting(
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);
   // The first in line keeps its reserved start even if this plan does not read its owner.
-  const { records, unreadable } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
+  const { records, unreadable } = await readByKey(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
   for (const record of [...named, ...records]) {
     const { uid, waitOrder } = record;
     const isNear =

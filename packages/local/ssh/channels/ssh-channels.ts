@@ -1,5 +1,5 @@
 import type { Connection, ServerChannel } from "ssh2";
-import { type Places, refuseChannel, type SshBounds } from "../ssh-bounds.ts";
+import { refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
 import { dialPort, joinChannel } from "./ssh-forward.ts";
 import { answerRequests } from "./ssh-requests.ts";
@@ -41,7 +41,7 @@ export function serveChannels(
     return channel.once("close", () => channels.delete(channel));
   };
   /** Undefined, and the client is told why, where there is no place left. */
-  const take = (places: Places, reject: () => void): (() => void) | undefined => {
+  const take = (places: SessionSlots, reject: () => void): (() => void) | undefined => {
     try {
       const giveBackPlace = places.take();
       const giveBack = () => {

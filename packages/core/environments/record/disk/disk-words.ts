@@ -2,7 +2,7 @@ import type { DiskSnapshot } from "../../../disks/record.ts";
 import { utcText } from "../../../text/utc.ts";
 
 /** Returns the notice for an environment without a disk, where `$WORKSPACE` exists all the same. */
-export function noDiskWords(noun: string): string {
+export function noDiskMessage(noun: string): string {
   return `No disk: files in $WORKSPACE and the home are lost when the ${noun} ends`;
 }
 

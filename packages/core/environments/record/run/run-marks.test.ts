@@ -4,7 +4,7 @@ import { beyondBound } from "#tests/simulator/invariants/bounds.ts";
 import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { runMarksKey } from "../../../store/keys.ts";
-import { computeDigest, isAsObserved, writeRunMarks } from "./run-marks.ts";
+import { computeDigest, matchesDigest, writeRunMarks } from "./run-marks.ts";
 
 const SECOND = 1_000;
 
@@ -49,7 +49,7 @@ async function marksWorld() {
     const answers = await Promise.all(
       runs.map(({ uid, run, mark }) => {
         const ownMark = computeDigest(ctx, run, [{ uid: "node-uid", mark }]);
-        return isAsObserved(ctx, { uid, run: { n: run, mark: ownMark } }, world.clock.now());
+        return matchesDigest(ctx, { uid, run: { n: run, mark: ownMark } }, world.clock.now());
       }),
     );
     return answers.filter(Boolean).length;

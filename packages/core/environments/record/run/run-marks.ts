@@ -99,7 +99,7 @@ function toItem(digits: string, runs: readonly MarkedRun[], at: number): RunMark
 }
 
 /** Reports whether a fresh listing shows the run as it was when a look last observed it and had nothing left to do. */
-export async function isAsObserved(
+export async function matchesDigest(
   ctx: Context<"table">,
   { uid, run: { n: run, mark } }: { readonly uid: string; readonly run: Pick<Environment["run"], "n" | "mark"> },
   now: number,

@@ -16,7 +16,7 @@ import { unreadableDisk } from "../../record/disk/disk-words.ts";
 import type { BackupClaim } from "../../record/end.ts";
 import { parseEnvironment } from "../../record/parse.ts";
 import { type Environment, toKey } from "../../record/record.ts";
-import { changed, tellingDisk, waitedFor } from "../../record/step-result.ts";
+import { changed, notifyDisk, waitedFor } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
 import { detachVolumes } from "../lost-node.ts";
 import { findVolume, listSnapshotMaking, releaseDisk } from "../start/disk.ts";
@@ -270,5 +270,5 @@ function isSaid({ events: { timeline } }: Environment, note: string): boolean {
 }
 
 function released(environment: Environment, use: DiskUse, now: number, log: string): Step<Environment> {
-  return tellingDisk(changed({ ...environment, disk: { ...use, released: true } }, now, log));
+  return notifyDisk(changed({ ...environment, disk: { ...use, released: true } }, now, log));
 }

@@ -33,7 +33,7 @@ export function endItself(environment: Environment, observed: Observation, now: 
     if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "", exitCode);
     return stopping(decideEnd(environment, { phase, reason: words, at: now, exitCode }), now);
   }
-  if (policy.time !== "none" && isNet(observed)) {
+  if (policy.time !== "none" && isSafetyTimeout(observed)) {
     const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
     return stopping(decideEnd(environment, { phase: "expired", reason: `Its time was over${why}`, at: now }), now);
   }
@@ -45,7 +45,7 @@ export function endItself(environment: Environment, observed: Observation, now: 
 }
 
 /** Reports whether the cluster's own deadline ended the run. It is a safety net behind every limit of the record. */
-export function isNet({ exitCode, reason }: Observation): boolean {
+export function isSafetyTimeout({ exitCode, reason }: Observation): boolean {
   return exitCode === null && (reason?.startsWith("DeadlineExceeded") ?? false);
 }
 

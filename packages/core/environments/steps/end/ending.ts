@@ -2,8 +2,8 @@ import { listLedgerItems, readLedgerItems } from "../../../pools/ledger/ledger.t
 import type { LedgerItem } from "../../../pools/ledger/record.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
-import { firstSettles } from "../../../reconciler/making.ts";
-import { patienceMs } from "../../../reconciler/patience.ts";
+import { earliestConfirmableAt } from "../../../reconciler/making.ts";
+import { pollBackoffMs } from "../../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { isArchiving } from "../../record/disk/archive-use.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
@@ -12,7 +12,7 @@ import type { Environment } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noteAnswer } from "../../record/run/unseen.ts";
 import { forgetSecrets } from "../../record/spec.ts";
-import { changed, requeueAt, tellingDisk, tellingPool, waitMs } from "../../record/step-result.ts";
+import { changed, notifyDisk, notifyPool, requeueAt, waitMs } from "../../record/step-result.ts";
 import { checkMachines } from "../lost-node.ts";
 import { tellEnd } from "../notices.ts";
 import { observeRun } from "../observe-run.ts";
@@ -22,7 +22,7 @@ import { backUp } from "./backup.ts";
 import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
 import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
-import { keepNewest, keptUntil } from "./kept.ts";
+import { removeAllButNewest, retainedUntil } from "./kept.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
@@ -49,11 +49,11 @@ export async function stepStopping(
   if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
     await releaseUnused(ctx, environment);
-    return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
+    return notifyDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   const step = await finalize(ctx, environment, now);
   // The worker that released the capacity may have died before telling the pool, and the next look is a minute away.
-  return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
+  return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? notifyPool(step) : step;
 }
 
 /** Reports whether the run is not yet known to be gone. Looks after the end find a run that comes back later. */
@@ -109,7 +109,7 @@ async function removeRun(
       return waitsUntilFree(stopping, freeAt, "removes its compute");
     const isAtOnce = passes === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
-    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? passes : passes - 1 }), patienceMs(takenMs));
+    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? passes : passes - 1 }), pollBackoffMs(takenMs));
     return requeueAt(stopping, now + wait, "removes its compute");
   }
   const freeAt = releasableAt(environment, now);
@@ -135,7 +135,7 @@ function release(environment: Environment, now: number): Step<Environment> {
     disk: left,
     end: { ...environment.end, waitsFor: null },
   };
-  return tellingPool(changed(released, now, "released"));
+  return notifyPool(changed(released, now, "released"));
 }
 
 /**
@@ -172,9 +172,9 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   const over: Environment = {
     ...clean,
     end: { ...clean.end, cleanLooks: CHECKS_AFTER_END_MS.length },
-    ttl: keptUntil(environment),
+    ttl: retainedUntil(environment),
   };
-  await keepNewest(ctx, over);
+  await removeAllButNewest(ctx, over);
   return forget(ctx, over, now);
 }
 
@@ -188,7 +188,7 @@ export async function checkAfterEnd(
   const since = environment.end.cleanSince ?? environment.end.at ?? now;
   const nextCheckAt = since + (CHECKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
   if (await isNamed(ctx, environment)) {
-    return tellingPool(requeueAt(environment, now + 5000, "waits for its pool"));
+    return notifyPool(requeueAt(environment, now + 5000, "waits for its pool"));
   }
   if (now < nextCheckAt) return requeueAt(environment, nextCheckAt, "ended");
   if (await removeLeftoverRuns(ctx, environment, "all")) {
@@ -200,7 +200,7 @@ export async function checkAfterEnd(
   }
   const cleanLooks = environment.end.cleanLooks + 1;
   const following = CHECKS_AFTER_END_MS[cleanLooks];
-  const settles = firstSettles(environment.making);
+  const settles = earliestConfirmableAt(environment.making);
   if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
     return requeueAt(environment, settles, "waits for volumes that may have been made late");
   }

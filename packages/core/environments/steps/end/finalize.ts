@@ -2,7 +2,7 @@ import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { releaseLabel } from "../../record/address-label.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { endExtensions } from "../../record/changes/extensions.ts";
-import { isCleared } from "../../record/cleared.ts";
+import { discardsFirstFailure } from "../../record/cleared.ts";
 import type { Outcome } from "../../record/end.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
@@ -31,7 +31,7 @@ export async function finalize(ctx: WorkerContext, environment: Environment, now
     addressLabel,
     uid,
   } = environment;
-  const clears = isCleared(environment);
+  const clears = discardsFirstFailure(environment);
   if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const bare = await withoutSecrets(ctx, environment);
   const cleared = clears ? await removeVolumes(ctx, bare, now) : undefined;

@@ -8,7 +8,7 @@ import { findEnvironment, listEnvironments, MOST_KEPT } from "../../record/read.
 import { type Environment, isEnded } from "../../record/record.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
-import { keepNewest } from "./kept.ts";
+import { removeAllButNewest } from "./kept.ts";
 
 const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
@@ -67,7 +67,7 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
     await world.table.put({ ...key, writers: [], kind: "ended", head: `later-${n}`, uid: `later-${n}` } as Item);
   }
 
-  await keepNewest(world.ctx, newest as Environment);
+  await removeAllButNewest(world.ctx, newest as Environment);
 
   const left = headsIn(world).map(({ id }) => id);
   expect(left.toSorted()).toEqual([unreadable, early].map((environment) => environment?.id).toSorted());
@@ -84,7 +84,7 @@ test("a life that goes takes no later one with it that has its id, though that i
     await world.table.put({ ...key, writers: [], kind: "ended", head: `later-${n}`, uid: `later-${n}` } as Item);
   }
 
-  await keepNewest(world.ctx, newest as Environment);
+  await removeAllButNewest(world.ctx, newest as Environment);
 
   expect(await world.table.get(former)).toBeUndefined();
   expect(headsIn(world).map(({ uid }) => uid)).toContain(reused?.uid);

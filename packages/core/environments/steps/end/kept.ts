@@ -16,7 +16,7 @@ const KEPT_SECONDS = 90 * 24 * 3600;
 const MOST_REMOVED = 25;
 
 /** Returns when an ended record expires, in seconds since the epoch. */
-export function keptUntil({ end: { at: endedAt }, createdAt }: Environment): number {
+export function retainedUntil({ end: { at: endedAt }, createdAt }: Environment): number {
   return Math.floor((endedAt ?? createdAt) / 1000) + KEPT_SECONDS;
 }
 
@@ -24,7 +24,7 @@ export function keptUntil({ end: { at: endedAt }, createdAt }: Environment): num
  * Adds an environment to its owner's and dialect's ended ones, ordered by end, since ids are not ordered by time.
  * Removes those older than the newest 1,000. Idempotent.
  */
-export async function keepNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
+export async function removeAllButNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
   const {
     owner,
     createdBy,
@@ -34,7 +34,14 @@ export async function keepNewest(ctx: Context<"table" | "blobs">, environment: E
     sk,
   } = environment;
   const key = endedKey(owner, createdBy, endedAt ?? createdAt, uid);
-  await writeRecord(ctx, { ...key, writers: [], kind: "ended", head: sk, uid, ttl: keptUntil(environment) } as Item);
+  await writeRecord(ctx, {
+    ...key,
+    writers: [],
+    kind: "ended",
+    head: sk,
+    uid,
+    ttl: retainedUntil(environment),
+  } as Item);
   const newest = { pk: key.pk, newestFirst: true };
   const { items, next } = await ctx.table.query({ ...newest, limit: MOST_KEPT });
   if (next === undefined || items.length < MOST_KEPT) return;

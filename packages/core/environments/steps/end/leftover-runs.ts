@@ -1,5 +1,5 @@
 import { StepTooOld } from "../../../reconciler/budget.ts";
-import { patienceMs } from "../../../reconciler/patience.ts";
+import { pollBackoffMs } from "../../../reconciler/patience.ts";
 import type { WorkerContext } from "../../../reconciler/worker.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed } from "../../record/step-result.ts";
@@ -41,7 +41,7 @@ export async function removeLeftoversOfRuns(
   const last = environment.queuedAt + LEFTOVERS_MS.second;
   const next = now < last ? last : null;
   const mayBeLeft = search !== "none";
-  const leftoversAt = mayBeLeft ? now + Math.max(AGAIN_MS, patienceMs(now - environment.queuedAt)) : next;
+  const leftoversAt = mayBeLeft ? now + Math.max(AGAIN_MS, pollBackoffMs(now - environment.queuedAt)) : next;
   const step = changed({ ...environment, run: { ...environment.run, leftoversAt } }, now, searchWords[search]);
   return { ...step, record: { ...step.record, looks: environment.looks } };
 }

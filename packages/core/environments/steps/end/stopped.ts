@@ -1,6 +1,6 @@
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { Environment } from "../../record/record.ts";
-import { changed, tellingPool } from "../../record/step-result.ts";
+import { changed, notifyPool } from "../../record/step-result.ts";
 import { restart } from "../../verbs/restart.ts";
 import { checkAfterEnd } from "./ending.ts";
 import { finalize, withoutSecrets } from "./finalize.ts";
@@ -19,7 +19,7 @@ export async function stepStopped(
   } = environment;
   if (outcome) return finalize(ctx, environment, now);
   if (desired === "active") {
-    return tellingPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
+    return notifyPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
   }
   const bare = await withoutSecrets(ctx, environment);
   const check = await checkAfterEnd(ctx, bare, now);

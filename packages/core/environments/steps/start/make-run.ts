@@ -22,7 +22,7 @@ import { bindMs } from "./withdraw.ts";
 /** Mount path of the disk. */
 const WORKSPACE = "/workspace";
 /** Margin of the cluster's own deadline, a safety net for a dead control plane and never the timer. */
-const NET_MS = 15 * MINUTE_MS;
+const SAFETY_TIMEOUT_MS = 15 * MINUTE_MS;
 /** Retry interval of an extension, well within that margin. */
 const EXTENDED_AGAIN_MS = 30_000;
 /** The cluster's deadline for an environment without an end. */
@@ -156,5 +156,5 @@ export function nextExtendAt(environment: Environment, now: number): number {
 function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
   if (environment.policy.time === "none") return now + FAR_MS;
   const end = environment.times.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;
-  return end + NET_MS;
+  return end + SAFETY_TIMEOUT_MS;
 }

@@ -12,7 +12,11 @@ const AGAIN_MS = 27_000;
  * answer, which may come long after the look's read. A second miss ends it, unless the list of this uid's runs shows
  * it; listing all runs for each of thousands would cost too much. A run seen being deleted needs no second miss.
  */
-export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+export async function markRunMissing(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
   const {
     run: { missedAt, going },
   } = environment;
@@ -31,7 +35,8 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
 async function endUnlessListed(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const { uid, run } = environment;
   const listed = await ctx.compute.listRuns(uid);
-  if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n)) return seesAgain(environment, now);
+  if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n))
+    return clearMissing(environment, now);
   return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
 }
 
@@ -42,7 +47,7 @@ export function noteGoing(environment: Environment, { terminating }: Observation
 }
 
 /** Clears the mark in a separate write, so that the next miss counts as the first even if a later call fails. */
-export function seesAgain(environment: Environment, now: number): Step<Environment> {
+export function clearMissing(environment: Environment, now: number): Step<Environment> {
   return changed(
     { ...environment, run: { ...environment.run, missedAt: null, going: undefined } },
     now,

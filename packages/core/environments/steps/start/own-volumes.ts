@@ -4,10 +4,10 @@ import { VolumeRefused } from "../../../problem.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import {
   listMaking,
+  type PendingVolume,
   removeUnused,
   settlesAt,
   tryToMakeVolume,
-  type VolumeMaking,
   volumeMaking,
 } from "../../../reconciler/making.ts";
 import { pauseMs } from "../../../reconciler/snapshot-claim.ts";
@@ -43,7 +43,7 @@ export async function makeVolumes(
   }));
   const unlisted = planned.flatMap(({ making }) => (making && !making.isListed ? [making.entry] : []));
   if (unlisted.length > 0) {
-    const making = unlisted.reduce<readonly VolumeMaking[]>(listMaking, environment.making);
+    const making = unlisted.reduce<readonly PendingVolume[]>(listMaking, environment.making);
     return changed({ ...environment, making }, now, "lists its volumes");
   }
   const tried = await Promise.all(
@@ -93,7 +93,7 @@ export async function settleVolumes(
 
 async function removeLate(
   ctx: WorkerContext,
-  entry: VolumeMaking,
+  entry: PendingVolume,
   ownIds: ReadonlySet<string | undefined>,
 ): Promise<boolean> {
   try {

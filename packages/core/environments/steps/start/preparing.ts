@@ -3,17 +3,17 @@ import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { PreparingStep } from "../../record/phases.ts";
 import type { Environment } from "../../record/record.ts";
 import { isAnswered, isOutageOver, noteAnswer, noteNoAnswer } from "../../record/run/unseen.ts";
-import { changed, noLaterThan, tellingPool, waitedForStart } from "../../record/step-result.ts";
+import { changed, noLaterThan, notifyPool, waitedForStart } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
 import { enter } from "../../record/transitions.ts";
 import { readyLimit } from "../deadlines.ts";
-import { endByLimit, endItself, isNet, stopping } from "../end/end-run.ts";
+import { endByLimit, endItself, isSafetyTimeout, stopping } from "../end/end-run.ts";
 import { listMachines, stepLostMachine } from "../lost-node.ts";
 import { observeRun } from "../observe-run.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { giveAccess, openJupyterPort } from "./first-access.ts";
 import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
-import { missRun, noteGoing, seesAgain } from "./missing.ts";
+import { clearMissing, markRunMissing, noteGoing } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { bindMs, withdraw } from "./withdraw.ts";
 
@@ -57,16 +57,16 @@ async function stepObserved(
   }
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
-    return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+    return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : markRunMissing(ctx, environment, now);
   // Handle an end before any other write, because the next look may not see it.
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
-  if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  if (environment.run.missedAt !== null) return clearMissing(environment, now);
   if (observed.state === "ready") {
     const opened = await giveAccess(ctx, environment, observed, now);
     if (opened) return opened;
     const ready = activated(environment, observed, now);
     await keepNetBehind(ctx, ready, now);
-    return tellingPool(changed({ ...ready, reason: null }, now, "active"));
+    return notifyPool(changed({ ...ready, reason: null }, now, "active"));
   }
   const knownEnvironment = noteGoing(environment, observed);
   const appliedAt = knownEnvironment.run.appliedAt ?? now;
@@ -95,7 +95,7 @@ function isHalfMade({ run }: Environment, observed: Observation | undefined): bo
 
 /** Records a run that began and ended between two looks as active. */
 function begun(environment: Environment, observed: Observation, now: number): Environment {
-  return observed.started && !isNet(observed) ? activated(environment, observed, now) : environment;
+  return observed.started && !isSafetyTimeout(observed) ? activated(environment, observed, now) : environment;
 }
 
 function activated(environment: Environment, observed: Observation, now: number): Environment {
@@ -169,7 +169,7 @@ async function follow(
   }
   const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
   const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
-  return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
+  return isUnpinned(environment) && observed.state !== "unbound" ? notifyPool(waits) : waits;
 }
 
 /** Compares two reasons without their numbers, because the scheduler counts the machines again at every retry. */

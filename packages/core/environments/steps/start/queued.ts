@@ -2,7 +2,7 @@ import { zoneOfNewMachine } from "../../../pools/capacity/groups.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
-import { patienceMs } from "../../../reconciler/patience.ts";
+import { pollBackoffMs } from "../../../reconciler/patience.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { isLedgerItem, keyText } from "../../../store/keys.ts";
 import { closeActions } from "../../record/changes/actions.ts";
@@ -12,7 +12,7 @@ import type { Outcome } from "../../record/end.ts";
 import { type Environment, waitingFields } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noRun } from "../../record/run/run-state.ts";
-import { changed, requeueAt, tellingDisk, tellingPool } from "../../record/step-result.ts";
+import { changed, notifyDisk, notifyPool, requeueAt } from "../../record/step-result.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 import { endRun, stopping } from "../end/end-run.ts";
 import { listMachines } from "../lost-node.ts";
@@ -52,24 +52,24 @@ export async function stepQueued(
   const extended = showExtensions(environment, now);
   const extensionAt = nextExtensionAt(extended);
   if (ready.kind === "waits") {
-    const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
+    const wait = Math.max(DISK_MS, pollBackoffMs(now - environment.queuedAt));
     const step = requeueAt(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
     // Its reservation or grant is free for other environments now.
-    return environment.waitPool === undefined ? step : tellingPool(step);
+    return environment.waitPool === undefined ? step : notifyPool(step);
   }
   const pausesUntil = environment.placement.refusals?.until ?? 0;
   if (environment.waitPool === undefined && now < pausesUntil)
     return requeueAt(extended, Math.min(pausesUntil, extensionAt), "pauses");
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
-    return tellingPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
+    return notifyPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
-  if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
+  if (grant) return notifyPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
   const wait = environment.looks > FIRST_PASSES ? KNOWN_MS : UNKNOWN_MS;
-  return tellingPool(requeueAt(extended, Math.min(now + wait, extensionAt), "waits"));
+  return notifyPool(requeueAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
 /** A grant with its machines, if all of them exist already, and the zone of the first one. */
@@ -114,15 +114,15 @@ export async function endInQueue(
   outcome: Outcome,
   now: number,
 ): Promise<Step<Environment>> {
-  if (endsAsOneThatRan(environment)) return tellingPool(stopping(decideEnd(environment, outcome), now));
+  if (endsAsOneThatRan(environment)) return notifyPool(stopping(decideEnd(environment, outcome), now));
   const decided = decideEnd(environment, outcome);
   if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");
   await releaseUnused(ctx, environment);
   const over = enter(decided, outcome.phase, now, outcome.reason);
   const ended = { ...over, end: { ...over.end, at: now } };
   const disk = ended.disk && { ...ended.disk, released: true };
-  return tellingDisk(
-    tellingPool(changed(closeActions({ ...ended, disk }, ["cancel", "extend"], now), now, outcome.phase)),
+  return notifyDisk(
+    notifyPool(changed(closeActions({ ...ended, disk }, ["cancel", "extend"], now), now, outcome.phase)),
   );
 }
 
@@ -142,7 +142,7 @@ function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment):
 
 /** Stops an environment that may be started again, with the reason. */
 export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
-  return tellingPool(endRun(environment, now, reason));
+  return notifyPool(endRun(environment, now, reason));
 }
 
 /** Takes the grant in one conditional write that names it (docs/architecture/admission.md). */

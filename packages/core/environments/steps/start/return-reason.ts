@@ -1,14 +1,18 @@
-import type { Excuse } from "../../../pools/plan/uncounted-try.ts";
+import type { RevocationCause } from "../../../pools/plan/uncounted-try.ts";
 import { MINUTE_MS } from "../../../units.ts";
 
 /**
  * Returns why a run goes back to the queue. `nodes` are those of its grant, and `withinMs` is the time that they had.
  */
-export function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
+export function reasonOfReturn(
+  excuse: RevocationCause | undefined,
+  nodes: readonly string[],
+  withinMs: number,
+): string {
   return `${whatFailed(excuse, nodes, withinMs)}; waiting again`;
 }
 
-function whatFailed(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
+function whatFailed(excuse: RevocationCause | undefined, nodes: readonly string[], withinMs: number): string {
   const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
   if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
   if (excuse.why === "refused") return "The cluster takes no such run now";
@@ -16,7 +20,7 @@ function whatFailed(excuse: Excuse | undefined, nodes: readonly string[], within
   return words[excuse.why](excuse.name);
 }
 
-type Named = Exclude<Excuse["why"], "unseen" | "refused">;
+type Named = Exclude<RevocationCause["why"], "unseen" | "refused">;
 
 const words = {
   full: (name) => `Others were put on ${name}, which has no room left`,
@@ -29,6 +33,6 @@ const words = {
 } satisfies Record<Named, (name: string) => string>;
 
 /** Reports whether another run could start on that machine at once, so that it is not set aside. */
-export function isUsable({ why }: Excuse): boolean {
+export function isUsable({ why }: RevocationCause): boolean {
   return why === "full" || why === "unseen" || why === "refused";
 }

@@ -1,12 +1,12 @@
 import { longestToBindMs } from "../../../pools/capacity/groups.ts";
-import { whyUncounted } from "../../../pools/plan/uncounted-try.ts";
+import { findRevocationCause } from "../../../pools/plan/uncounted-try.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { type Environment, waitingFields } from "../../record/record.ts";
 import { noRun } from "../../record/run/run-state.ts";
-import { changed, requeueAt, tellingPool, waited } from "../../record/step-result.ts";
+import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
 import { endRun } from "../end/end-run.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
@@ -72,7 +72,7 @@ export async function withdraw(
   const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return requeueAt(noStart, freeAt, "waits until nobody can start it any more");
   // undefined: this try counts.
-  const uncountedBecause = await whyUncounted(ctx, environment);
+  const uncountedBecause = await findRevocationCause(ctx, environment);
   if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
   }
@@ -92,9 +92,9 @@ export async function withdraw(
       ...(uncountedBecause?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
   };
-  if (uncountedBecause?.why === "refused") return tellingPool(pause(back, now));
+  if (uncountedBecause?.why === "refused") return notifyPool(pause(back, now));
   const reason = reasonOfReturn(uncountedBecause, nodes, bindMs(ctx, environment));
-  return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+  return notifyPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
 /** Leaves the line for a while, longer each time, because the cluster would refuse the next try, too. */
