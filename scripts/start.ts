@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { boundLog } from "#local/activity/background-log.ts";
+import type { Fate } from "#local/activity/banner.ts";
 import { printableError } from "#local/activity/printable.ts";
-import type { Fate } from "#local/activity/start-lines.ts";
-import { closeInherited } from "#local/home/inherited.ts";
+import { closeInherited } from "#local/home/inherited-fds.ts";
 import { followStopSignals } from "#local/stop-signals.ts";
 
 closeInherited();

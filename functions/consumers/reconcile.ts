@@ -6,8 +6,8 @@ import { queue } from "#aws/sqs/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { eachRequest, work } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
-import { compute } from "#lambda/look-compute.ts";
-import { volumes } from "#lambda/look-volumes.ts";
+import { compute } from "#lambda/worker-compute.ts";
+import { volumes } from "#lambda/worker-volumes.ts";
 
 /** Looks at environments and users; passes a look at a pool on to the pool's own queue. */
 export const consumer = work.consume(

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { toKey } from "#core/environments/record/record.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import type { Key } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { keyText } from "#core/store/keys.ts";

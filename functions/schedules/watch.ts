@@ -1,6 +1,6 @@
 import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { runWatcher, WATCH_MINUTES } from "#core/reconciler/watch.ts";
+import { runWatcher, WATCH_MINUTES } from "#core/reconciler/watcher-lease.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
 import type { Item } from "#core/ports/table.ts";
 import { forecastStartsKey, poolKey } from "#core/store/keys.ts";

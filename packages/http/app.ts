@@ -1,14 +1,14 @@
 import { Hono, type Context as HonoContext } from "hono";
 import type { PortName } from "#core/context.ts";
 import type { Table } from "#core/ports/table.ts";
+import { HttpError } from "./answers/http-error.ts";
 import { problemResponse } from "./answers/problem-response.ts";
-import { HttpError } from "./answers/refusal.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { type KeyCheck, keyCheck, keyMemory } from "./keys/key-check.ts";
 import { splitPathKey } from "./keys/key-prefix.ts";
-import { type PlainRequest, type PlainResponse, toResponse } from "./request/plain.ts";
+import { type PlainRequest, type PlainResponse, toResponse } from "./request/plain-request.ts";
 import { requestHandler } from "./request/request-handler.ts";
 import { honoPath, inRoutingOrder, listMethods, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";

@@ -1,5 +1,5 @@
 import type { FieldProblem, ProblemKind } from "#core/problem.ts";
-import type { UsualNames } from "./request/misspelt.ts";
+import type { UsualNames } from "./request/unknown-fields.ts";
 
 /** The published APIs. Every table of them is a `Record<DialectName, …>`: one that lacks a dialect does not compile. */
 export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", "dev8"] as const;

@@ -6,8 +6,8 @@ import type { Answer } from "./answers/answer.ts";
 import type { IdForm } from "./answers/wire-id.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { OtherWays } from "./request/misspelt.ts";
 import type { RequestFacts } from "./request/request-facts.ts";
+import type { OtherWays } from "./request/unknown-fields.ts";
 import { schemaMaker } from "./route.ts";
 import type { Served } from "./runtime.ts";
 

@@ -1,6 +1,6 @@
 import type { Actor } from "#core/context.ts";
 import type { Dialect } from "./dialect.ts";
-import type { PlainRequest } from "./request/plain.ts";
+import type { PlainRequest } from "./request/plain-request.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The state of one request while it is answered. */

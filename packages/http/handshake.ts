@@ -1,12 +1,12 @@
 import type { Actor, PortName, UserContext } from "#core/context.ts";
+import { HttpError } from "./answers/http-error.ts";
 import { problemResponse } from "./answers/problem-response.ts";
-import { HttpError } from "./answers/refusal.ts";
 import type { Edge } from "./app.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./keys/key-check.ts";
 import { splitPathKey } from "./keys/key-prefix.ts";
 import { boundLog } from "./log.ts";
-import type { PlainRequest, PlainResponse } from "./request/plain.ts";
+import type { PlainRequest, PlainResponse } from "./request/plain-request.ts";
 import { readQuery } from "./request/query.ts";
 import { matchParams } from "./routes.ts";
 import { createContext, type Runtime } from "./runtime.ts";

@@ -1,9 +1,9 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef, Observation, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import type { Log } from "#core/ports/log.ts";
-import { openGate } from "./access/gate.ts";
+import { setAccess, withSshPort } from "./access/apply-access.ts";
 import { isJupyterWanted, observeJupyter } from "./access/jupyter.ts";
-import { setAccess, withSshPort } from "./access/set-access.ts";
+import { openGate } from "./access/start-gate.ts";
 import { readGpuIdleSince, statusReader } from "./access/supervisor-status.ts";
 import { tellTerminals } from "./access/tell.ts";
 import { isSupervised } from "./access/tools.ts";

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { runWatcher } from "#core/reconciler/watch.ts";
+import { runWatcher } from "#core/reconciler/watcher-lease.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { type MemoryApi, memoryApi } from "./fixtures/memory-api-fixture.ts";

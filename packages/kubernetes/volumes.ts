@@ -2,14 +2,14 @@ import { withListings } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Volume, Volumes } from "#core/ports/volumes.ts";
 import { isForGood } from "./client/api-error.ts";
-import { usuallyGoneMs } from "./client/look-within.ts";
+import { usuallyGoneMs } from "./client/poll-until.ts";
 import { parseClaimId } from "./names.ts";
 import { type ClusterContext, getSharedLists } from "./runs/read-run.ts";
 import { type ArchiveOptions, type Archives, kubernetesArchives } from "./volumes/archives.ts";
 import { detach } from "./volumes/attachments.ts";
 import { type Claim, readClaim, readVolume } from "./volumes/claim.ts";
 import { type ClaimOptions, kubernetesClaims, toVolume } from "./volumes/claims.ts";
-import { recreateClaim, retainVolume } from "./volumes/left-volume.ts";
+import { recreateClaim, retainVolume } from "./volumes/retained-volume.ts";
 import { findSnapshotClass } from "./volumes/snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
 

@@ -4,7 +4,7 @@ import { readConfig } from "#aws/settings/config.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
-import { eksPlace, namespace } from "./eks-place.ts";
+import { eksPlace, namespace } from "./eks-cluster.ts";
 
 interface EksSurroundings {
   machineOf(node: NodeRef): Promise<MachineState>;

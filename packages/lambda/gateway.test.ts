@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { PlainRequest } from "#http/request/plain.ts";
+import type { PlainRequest } from "#http/request/plain-request.ts";
 import { type GatewayEvent, parseGatewayEvent, requestOfEvent, resultOfResponse } from "./gateway.ts";
 
 const api = "abc123.execute-api.us-east-1.amazonaws.com";

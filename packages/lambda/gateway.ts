@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { formatBody, type PlainHeaders, type PlainRequest, type PlainResponse } from "#http/request/plain.ts";
+import { formatBody, type PlainHeaders, type PlainRequest, type PlainResponse } from "#http/request/plain-request.ts";
 import { ORIGIN_HEADER } from "./origin.ts";
 
 /** In it the edge says the path as the client sent it, where something in it is escaped. */

@@ -1,6 +1,6 @@
 import type { Compute } from "#core/ports/compute.ts";
 import { kubernetesCommands } from "#kubernetes/commands.ts";
-import { eksPlace } from "./eks-place.ts";
+import { eksPlace } from "./eks-cluster.ts";
 
 /** For requests, which only run commands in runs that exist: their bundles hold that part of the driver alone. */
 export const compute = (): Compute => ({

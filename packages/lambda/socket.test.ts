@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { apiKeyKey, connectionKey } from "#core/store/keys.ts";
 import { openSocketFixture, type SocketFixture } from "#local/server/socket-fixture.ts";
 import { edgeSecret, type GatewayFixture, openGatewayFixture } from "./socket-fixture.ts";

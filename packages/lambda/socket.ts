@@ -2,7 +2,7 @@ import { readConfig } from "#aws/settings/config.ts";
 import type { SocketGateway } from "#aws/socket-gateway.ts";
 import type { PortName } from "#core/context.ts";
 import { writeRecord } from "#core/store/write-record.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import { type Admitted, handshakes, socketContext } from "#http/handshake.ts";
 import { hashCheck } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";

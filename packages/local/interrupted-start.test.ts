@@ -4,7 +4,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import type { WorkerContext } from "#core/reconciler/worker.ts";
+import type { WorkerContext } from "#core/reconciler/step.ts";
 import { keyText } from "#core/store/keys.ts";
 import { processCompute } from "#process/compute.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";

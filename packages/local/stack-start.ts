@@ -4,7 +4,7 @@ import type { Catalog } from "#http/catalog.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import type { findIsolation } from "#process/sandbox/isolation-probe.ts";
 import type { Programs } from "#process/sandbox/local-path.ts";
-import type { News } from "./activity/environment-news.ts";
+import type { News } from "./activity/activity-log.ts";
 import type { Home } from "./home/home.ts";
 import type { parseNodes } from "./home/nodes.ts";
 import type { Stoppable } from "./stoppable.ts";

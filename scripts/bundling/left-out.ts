@@ -9,8 +9,8 @@ const awsPorts = {
   "#aws/ec2/ebs-volumes.ts": "volumes",
   "#lambda/request-compute.ts": "compute",
   "#lambda/schedule-compute.ts": "compute",
-  "#lambda/look-compute.ts": "compute",
-  "#lambda/look-volumes.ts": "volumes",
+  "#lambda/worker-compute.ts": "compute",
+  "#lambda/worker-volumes.ts": "volumes",
 };
 
 /**

@@ -3,7 +3,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { NodeRef } from "#core/ports/compute.ts";
 import type { SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
-import { LISTED_MS } from "#core/reconciler/making.ts";
+import { LISTED_MS } from "#core/reconciler/pending-creates.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
 export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchives"> {

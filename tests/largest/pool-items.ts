@@ -1,9 +1,9 @@
-import type { RunMarks } from "#core/environments/record/run/run-marks.ts";
+import type { RunMarks } from "#core/environments/record/run/observation-digest.ts";
 import { poolTypes } from "#core/fleet.ts";
 import type { Admission } from "#core/pools/admission/admission.ts";
-import type { QueueSnapshot } from "#core/pools/forecast/one-more.ts";
+import type { QueueSnapshot } from "#core/pools/forecast/estimate-new-job.ts";
 import type { HeldEntry, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
-import type { UsedItem } from "#core/pools/ledger/used.ts";
+import type { UsedItem } from "#core/pools/ledger/usage.ts";
 import {
   admissionKey,
   forecastKey,

@@ -1,7 +1,7 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, ComputeNode } from "#core/ports/compute.ts";
 import type { Queue, ReconcileRequest } from "#core/ports/queue.ts";
-import type { WorkerContext } from "#core/reconciler/worker.ts";
+import type { WorkerContext } from "#core/reconciler/step.ts";
 import type { Settings } from "#core/settings.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import { keyCheck } from "#http/keys/key-check.ts";

@@ -213,7 +213,7 @@ function queuesSentTo(entry: FunctionEntry): readonly string[] {
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
 }
 
-/** These functions send looks at records of one kind alone, whose queue packages/core/reconciler/look.ts chooses. */
+/** These functions send looks at records of one kind alone, whose queue packages/core/reconciler/request-reconcile.ts chooses. */
 const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],

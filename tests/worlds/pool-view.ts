@@ -1,5 +1,5 @@
 import type { Context } from "#core/context.ts";
-import type { QueueSnapshot } from "#core/pools/forecast/one-more.ts";
+import type { QueueSnapshot } from "#core/pools/forecast/estimate-new-job.ts";
 import { standingIn } from "#core/pools/forecast/stored-forecast.ts";
 import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { Ledger, Pool } from "#core/pools/ledger/record.ts";

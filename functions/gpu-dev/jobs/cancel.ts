@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

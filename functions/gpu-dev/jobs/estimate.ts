@@ -7,7 +7,7 @@ import type { Size } from "#core/environments/record/record.ts";
 import { queueHours } from "#core/pools/admission/queue-hours.ts";
 import { findGroup } from "#core/pools/capacity/groups.ts";
 import { estimateStart } from "#core/pools/forecast/estimate.ts";
-import type { Answer } from "#core/pools/forecast/one-more.ts";
+import type { Answer } from "#core/pools/forecast/estimate-new-job.ts";
 import { endsFirst, noMachineText, reasonText, takenText, type WaitEnd } from "#core/pools/plan/reasons.ts";
 import { HOUR_MS } from "#core/units.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";

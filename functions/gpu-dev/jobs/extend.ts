@@ -2,7 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { requestExtension } from "#core/environments/verbs/requests.ts";
+import { requestExtension } from "#core/environments/verbs/actions.ts";
 import type { Settings } from "#core/settings.ts";
 import { HOUR_MS } from "#core/units.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

@@ -2,7 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/dynamodb/table.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { requestJupyter } from "#core/environments/verbs/requests.ts";
+import { requestJupyter } from "#core/environments/verbs/actions.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { githubKeys } from "#aws/github-keys.ts";
 import { queue } from "#aws/sqs/queue.ts";
-import { addCollaborator, requestKey } from "#core/environments/verbs/requests.ts";
+import { addCollaborator, requestKey } from "#core/environments/verbs/actions.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

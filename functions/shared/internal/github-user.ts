@@ -1,6 +1,6 @@
 import type { Context } from "#core/context.ts";
 import { usableKeys } from "#core/environments/access/ssh-keys.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 
 /** The longest that a request waits for GitHub. */
 const PATIENCE_MS = 1_500;

@@ -1,7 +1,7 @@
 import type { Operation } from "#core/admin/operation.ts";
 import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
 import type { Pool } from "#core/pools/ledger/record.ts";
-import { emptyTally, waitBounds } from "#core/pools/ledger/tally.ts";
+import { emptyTally, waitBounds } from "#core/pools/ledger/run-outcomes.ts";
 import { type Family, histogramSamples, type Sample } from "#http/answers/prometheus.ts";
 
 /** Returns the operator's numbers as metrics by GPU type, over all users and without names. */

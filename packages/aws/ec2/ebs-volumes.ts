@@ -8,7 +8,7 @@ import {
   paginateDescribeVolumes,
 } from "@aws-sdk/client-ec2";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
-import { LISTED_MS } from "#core/reconciler/making.ts";
+import { LISTED_MS } from "#core/reconciler/pending-creates.ts";
 import { readConfig } from "../settings/config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";

@@ -11,7 +11,7 @@ export interface Ec2Clients {
 }
 
 /**
- * The core reckons with 8 s beyond the step's budget (packages/core/reconciler/making.ts): one try that connects and answers late.
+ * The core reckons with 8 s beyond the step's budget (packages/core/reconciler/pending-creates.ts): one try that connects and answers late.
  */
 const CHANGE_MS = 8_000;
 

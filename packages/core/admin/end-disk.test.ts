@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { listDisks } from "../disks/view.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item } from "../ports/table.ts";
 import { keyText } from "../store/keys.ts";
 import { endRecord } from "./end-record.ts";

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { changeDirectory, findDiskName, readDirectory, without } from "../disks/names/directory.ts";
 import { readHolders } from "../disks/names/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
-import { readByKey } from "../pools/ledger/named.ts";
+import { readByKey } from "../pools/ledger/read-by-key.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { endedDiskKey, environmentsPartition, keyText, ownerOfDisk } from "../store/keys.ts";

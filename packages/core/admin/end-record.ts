@@ -1,13 +1,13 @@
 import type { Context } from "../context.ts";
 import { isSize, parseEnvironment } from "../environments/record/parse.ts";
 import type { Size } from "../environments/record/record.ts";
-import { ENDED_UNREADABLE, salvage } from "../environments/verbs/salvage.ts";
+import { ENDED_UNREADABLE, salvage } from "../environments/verbs/recover-archive.ts";
 import { poolTypes } from "../fleet.ts";
 import { readLedger } from "../pools/ledger/ledger.ts";
 import { emptyPool, type Grant } from "../pools/ledger/record.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import { isLedgerItem, keyOfText, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { uid as isUid } from "../store/shape.ts";

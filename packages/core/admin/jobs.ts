@@ -3,7 +3,7 @@ import type { Action } from "../environments/record/changes/actions.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { findIds, type Listed, type ListQuery, listEnvironments, pickFields } from "../environments/record/read.ts";
 import { isEnded } from "../environments/record/record.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { environmentsPartition, userKey } from "../store/keys.ts";

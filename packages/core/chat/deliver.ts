@@ -1,8 +1,8 @@
 import type { Environment } from "../environments/record/record.ts";
 import type { PortAnswer } from "../ports/compute.ts";
 import { Conflict } from "../problem.ts";
-import { requestReconcile } from "../reconciler/look.ts";
-import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
+import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { keyText } from "../store/keys.ts";
 import { WrongSeal } from "../store/sealed.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";

@@ -1,5 +1,5 @@
 import { Conflict } from "../problem.ts";
-import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { chatKey, chatPartition } from "../store/keys.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import { getDueShard } from "../store/due.ts";
 import { chatPartition, inboxKey, keyText } from "../store/keys.ts";
 import { changeRecord } from "../store/write-record.ts";

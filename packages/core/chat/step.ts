@@ -3,7 +3,7 @@ import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, isEnded } from "../environments/record/record.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import type { Item } from "../ports/table.ts";
-import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { chatKey, keyOfText } from "../store/keys.ts";
 import { DAY_MS } from "../units.ts";
 import { claimDelivery } from "./deliver.ts";

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Volumes } from "../ports/volumes.ts";
 import { restoreDisk } from "./backups/from-snapshot.ts";
 import type { Disk } from "./record.ts";

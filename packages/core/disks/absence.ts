@@ -1,4 +1,4 @@
-import { LISTED_MS } from "../reconciler/making.ts";
+import { LISTED_MS } from "../reconciler/pending-creates.ts";
 
 /** A volume or a snapshot that the latest answered look did not see. Times are ms. */
 export interface Absence {

@@ -1,5 +1,5 @@
 import type { Context, UserContext } from "../context.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import { getDueShard } from "../store/due.ts";
 import type { ChosenIds } from "../store/idempotency.ts";
 import { diskKey } from "../store/keys.ts";

@@ -1,6 +1,6 @@
 import { volumeRef } from "../environments/record/parse.ts";
 import type { Item } from "../ports/table.ts";
-import { isMaking } from "../reconciler/making.ts";
+import { isMaking } from "../reconciler/pending-creates.ts";
 import { diskKey } from "../store/keys.ts";
 import {
   count,

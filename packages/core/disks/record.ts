@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Stored } from "../ports/table.ts";
 import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
-import { earliestConfirmableAt, type PendingCreate } from "../reconciler/making.ts";
+import { earliestConfirmableAt, type PendingCreate } from "../reconciler/pending-creates.ts";
 import { diskKey, keyText } from "../store/keys.ts";
 import { DAY_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone, missedAgain, NOT_MISSED } from "./absence.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item } from "../ports/table.ts";
 import { StepTooOld } from "../reconciler/budget.ts";
 import { directoryKey } from "../store/keys.ts";

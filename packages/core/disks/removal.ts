@@ -1,6 +1,6 @@
 import { Conflict } from "../problem.ts";
 import { StepTooOld } from "../reconciler/budget.ts";
-import type { WorkerContext } from "../reconciler/worker.ts";
+import type { WorkerContext } from "../reconciler/step.ts";
 import { HOUR_MS } from "../units.ts";
 import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
 

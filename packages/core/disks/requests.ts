@@ -1,6 +1,6 @@
 import type { UserContext } from "../context.ts";
 import { Problem } from "../problem.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import type { NewResource } from "../store/idempotency.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { utcText } from "../text/utc.ts";

@@ -1,22 +1,21 @@
 import type { Item } from "../ports/table.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
-import { earliestConfirmableAt } from "../reconciler/making.ts";
-import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
+import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { diskKey, keyOfText, keyText } from "../store/keys.ts";
 import { sameData } from "../store/same-data.ts";
 import { HOUR_MS } from "../units.ts";
 import { isGone } from "./absence.ts";
+import { nextAbsenceCheckAt } from "./absence-checks.ts";
 import { settleRestores } from "./backups/from-snapshot.ts";
 import { describeLostBackup, followSnapshots, makeAgain } from "./backups/lost-backup.ts";
 import { findOrigin, hasOnlyVolume, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
-import { settlePendingCreates } from "./making.ts";
-import { nextAbsenceCheckAt } from "./missed-look.ts";
 import { changeDirectory, type Directory, findDiskName, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
-import { LEASE_MS, nextDueAt } from "./next-look.ts";
+import { LEASE_MS, nextDueAt } from "./next-due.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
@@ -31,6 +30,7 @@ import {
   withVolumeSeen,
 } from "./record.ts";
 import { listSources, removalPauseMs, reportUnremoved, whyNot } from "./removal.ts";
+import { settlePendingCreates } from "./settle-creates.ts";
 
 /** Interval of a purge that may not begin, because of a restore or the operator. */
 const KEPT_MS = HOUR_MS;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item } from "../ports/table.ts";
 import { reconcile } from "../reconciler/reconcile.ts";
 import { directoryKey, keyText, operationKey } from "../store/keys.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel } from "../environments/verbs/requests.ts";
 import { refreshCapacity } from "../pools/capacity/capacity.ts";
 import { clusterKey } from "../store/keys.ts";
 import { readClusterState } from "./cluster-state.ts";

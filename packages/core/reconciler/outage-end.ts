@@ -4,7 +4,7 @@ import { isClusterSilent } from "../environments/record/run/unseen.ts";
 import type { Item } from "../ports/table.ts";
 import { dueShards } from "../store/due.ts";
 import { kindOfKey } from "../store/keys.ts";
-import { requestReconcile } from "./look.ts";
+import { requestReconcile } from "./request-reconcile.ts";
 
 /** The longest wait after a failed step (reconcile.ts). */
 const REACH_MS = 300_000;

@@ -1,6 +1,6 @@
 import { stepInbox } from "../chat/step.ts";
 import { stepDisk } from "../disks/step.ts";
-import { stepSpec } from "../environments/record/unnamed-spec.ts";
+import { stepSpec } from "../environments/record/orphaned-spec.ts";
 import { afterFailure, shouldProcessEarly, stepEnvironment } from "../environments/steps/step.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
@@ -11,11 +11,11 @@ import { Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { stepUser } from "../users/step.ts";
 import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
-import { clampDueAt } from "./hidden.ts";
-import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
-import { earlyBy, type Reading, requeueEarly, retryOnConflict } from "./one-look.ts";
-import { quarantine } from "./poison.ts";
-import type { Step, WorkerContext } from "./worker.ts";
+import { clampDueAt } from "./clamp-due.ts";
+import { quarantine } from "./quarantine.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "./request-reconcile.ts";
+import { earlyBy, type Reading, requeueEarly, retryOnConflict } from "./retry-on-conflict.ts";
+import type { Step, WorkerContext } from "./step.ts";
 
 /**
  * Reconciles one record: reads it, observes the world, takes one step and writes the result

@@ -6,8 +6,8 @@ import { deliveryShards, diskShards, dueShards } from "../store/due.ts";
 import { type SweepName, sweepKey } from "../store/keys.ts";
 import { mapping, number, shape, text } from "../store/shape.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { sweepFarFuture } from "./hidden.ts";
-import { requestReconcile, SWEEP_REACH_MS } from "./look.ts";
+import { sweepFarFuture } from "./clamp-due.ts";
+import { requestReconcile, SWEEP_REACH_MS } from "./request-reconcile.ts";
 
 /** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
 const OVERDUE_MS = 30_000;

@@ -3,8 +3,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/
 import { postMessage } from "../chat/post.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { listDisks } from "../disks/view.ts";
+import { requestCancel, requestExtension } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { requestCancel, requestExtension } from "../environments/verbs/requests.ts";
 import { pauseAdmission, readAdmission } from "../pools/admission/admission.ts";
 import type { Stored } from "../ports/table.ts";
 

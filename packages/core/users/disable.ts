@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { getUserByName, keyOfUser, type User } from "./record.ts";
 

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { requestReconcile } from "../reconciler/look.ts";
+import { requestReconcile } from "../reconciler/request-reconcile.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";

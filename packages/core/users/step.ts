@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Item } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
-import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { apiKeyKey, keyText } from "../store/keys.ts";
 import { readEach } from "../store/readable.ts";
 import { writeRecord } from "../store/write-record.ts";

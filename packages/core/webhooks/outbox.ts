@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { getReceiver } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
-import type { Step } from "../reconciler/worker.ts";
+import type { Step } from "../reconciler/step.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { newDelivery, toRecordKey } from "./delivery.ts";
 

@@ -1,6 +1,6 @@
 import type { ErrorCode, Problem, ProblemKind } from "#core/problem.ts";
 import type { HttpProblemKind } from "../dialect.ts";
-import { HttpError } from "./refusal.ts";
+import { HttpError } from "./http-error.ts";
 
 /** The header that carries the code of a problem. It is the same in every dialect. */
 export const ERROR_HEADER = "Berth-Error";

@@ -1,6 +1,6 @@
 import type { Schema } from "../endpoint.ts";
-import { asksForNothing } from "../request/misspelt.ts";
-import type { PlainResponse } from "../request/plain.ts";
+import type { PlainResponse } from "../request/plain-request.ts";
+import { asksForNothing } from "../request/unknown-fields.ts";
 import { fieldNames } from "../schema.ts";
 
 /** The header that names what a request said in vain. It is the same in every dialect. */

@@ -2,12 +2,12 @@ import { Problem, type ProblemKind } from "#core/problem.ts";
 import { Unreadable } from "#core/store/unreadable.ts";
 import type { Dialect, ProblemView } from "../dialect.ts";
 import { type RequestScope, responseHeaders } from "../exchange.ts";
-import type { PlainResponse } from "../request/plain.ts";
+import type { PlainResponse } from "../request/plain-request.ts";
 import { showableFields, withoutKeys } from "../request/redaction.ts";
 import type { Runtime } from "../runtime.ts";
 import { ERROR_HEADER, errorCode } from "./error-code.ts";
+import { HttpError } from "./http-error.ts";
 import { isOutage } from "./outage.ts";
-import { HttpError } from "./refusal.ts";
 
 /**
  * Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to

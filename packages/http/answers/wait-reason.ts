@@ -2,7 +2,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { queueHours } from "#core/pools/admission/queue-hours.ts";
 import { findGroup } from "#core/pools/capacity/groups.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
-import { moveText } from "#core/pools/ledger/moves.ts";
+import { moveText } from "#core/pools/ledger/eta-drivers.ts";
 import type { ReasonCode } from "#core/pools/plan/plan.ts";
 import { endsFirst, noMachineText, reasonText, type WaitEnd } from "#core/pools/plan/reasons.ts";
 import type { Settings } from "#core/settings.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
-import { HttpError } from "../answers/refusal.ts";
+import { HttpError } from "../answers/http-error.ts";
 import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type HttpProblemKind } from "../dialect.ts";
 import { dev8 } from "./dev8.ts";

@@ -1,6 +1,6 @@
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
-import type { UsualNames } from "../request/misspelt.ts";
+import type { UsualNames } from "../request/unknown-fields.ts";
 
 /** Also what the fields of each call are called in others. */
 const misspelt: UsualNames = {

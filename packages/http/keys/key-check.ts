@@ -6,8 +6,8 @@ import type { Settings } from "#core/settings.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { noteUse } from "#core/users/last-use.ts";
 import { type ApiKey, parseApiKey } from "#core/users/record.ts";
-import { HttpError } from "../answers/refusal.ts";
-import type { PlainHeaders } from "../request/plain.ts";
+import { HttpError } from "../answers/http-error.ts";
+import type { PlainHeaders } from "../request/plain-request.ts";
 
 /**
  * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a

@@ -1,5 +1,5 @@
 import { getPath } from "hono/utils/url";
-import type { PlainRequest } from "../request/plain.ts";
+import type { PlainRequest } from "../request/plain-request.ts";
 
 /** A request's path as routing, dialects and errors see it, and the key that stood in front of it. */
 export interface PathAndKey {

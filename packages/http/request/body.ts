@@ -1,7 +1,7 @@
 import type { FieldProblem } from "#core/problem.ts";
-import { HttpError } from "../answers/refusal.ts";
+import { HttpError } from "../answers/http-error.ts";
 import { withoutComments } from "./comments.ts";
-import type { PlainHeaders, PlainRequest } from "./plain.ts";
+import type { PlainHeaders, PlainRequest } from "./plain-request.ts";
 import { readPairs } from "./query.ts";
 
 const LIMIT_BYTES = 1_048_576;

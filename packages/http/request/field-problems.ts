@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import type { FieldProblem } from "#core/problem.ts";
 import { fieldNames, findBounds, isRequired, isWholeNumber, schemaAt } from "../schema.ts";
-import { knownPart } from "./known-part.ts";
+import { knownPart } from "./redact-unknown.ts";
 
 /** Where fields are. */
 export type FieldLocation = "body" | "query";

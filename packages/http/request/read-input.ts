@@ -1,15 +1,15 @@
+import { HttpError } from "../answers/http-error.ts";
 import { ignoredNames, shownNames } from "../answers/ignored.ts";
-import { HttpError } from "../answers/refusal.ts";
 import type { Endpoint, Schema } from "../endpoint.ts";
 import { fieldNames, schemaAt } from "../schema.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { type FieldLocation, fieldProblems, ownMessagesOnly } from "./field-problems.ts";
-import { knownPart } from "./known-part.ts";
-import { misspeltFields } from "./misspelt.ts";
 import { withoutNulls } from "./nulls.ts";
-import type { PlainRequest } from "./plain.ts";
+import type { PlainRequest } from "./plain-request.ts";
 import { readQuery } from "./query.ts";
+import { knownPart } from "./redact-unknown.ts";
 import type { Routed } from "./request-handler.ts";
+import { misspeltFields } from "./unknown-fields.ts";
 import { brokenTextIn } from "./well-formed.ts";
 
 export interface Input {

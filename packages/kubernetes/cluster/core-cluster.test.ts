@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { requestCancel, requestExtension } from "#core/environments/verbs/requests.ts";
+import { requestCancel, requestExtension } from "#core/environments/verbs/actions.ts";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";

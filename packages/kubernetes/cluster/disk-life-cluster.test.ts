@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDisk } from "#core/disks/create.ts";
 import { renameDisk } from "#core/disks/names/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { diskKey } from "#core/store/keys.ts";
 import { removed } from "#tests/cluster/cluster.ts";
 import { snapshotPath } from "#tests/cluster/disks/snapshot-api.ts";

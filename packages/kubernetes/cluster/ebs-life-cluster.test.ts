@@ -9,7 +9,7 @@ import { createDisk } from "#core/disks/create.ts";
 import { renameDisk } from "#core/disks/names/rename.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { diskKey } from "#core/store/keys.ts";
 import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
 import { honourTokens } from "#tests/aws/moto-tokens.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import type { KubeObject, PatchKind } from "#tests/cluster/client.ts";
 import { must } from "#tests/cluster/objects.ts";

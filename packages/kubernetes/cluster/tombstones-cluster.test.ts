@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#tests/cluster/objects.ts";
 import type { ApiClient } from "../client/api-client.ts";

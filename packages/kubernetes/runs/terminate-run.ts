@@ -4,7 +4,7 @@ import { unlessForbidden } from "../client/forbidden.ts";
 import { getMachine, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import { isTerminated, toMachineStatus } from "../status/machine-status.ts";
-import { keepListing } from "../volumes/listing.ts";
+import { keepListing } from "../volumes/disk-file-list.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
 import { type ClusterContext, readRun } from "./read-run.ts";
 

@@ -1,5 +1,5 @@
 import { findLastWords } from "../access/tools.ts";
-import { describeMessage, textOfUser } from "../client/in-words.ts";
+import { describeMessage, textOfUser } from "../client/describe-message.ts";
 import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
 /** How a machine's command ended, as the port tells it. */

@@ -1,7 +1,7 @@
 import type { RunState } from "#core/ports/compute.ts";
-import { hasBegun } from "../access/gate.ts";
+import { hasBegun } from "../access/start-gate.ts";
 import { isGated } from "../access/tools.ts";
-import { describeMessage, textOfUser } from "../client/in-words.ts";
+import { describeMessage, textOfUser } from "../client/describe-message.ts";
 import { type ContainerStatus, findCondition, holds, type Pod } from "../objects.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";

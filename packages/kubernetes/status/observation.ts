@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
-import { gatedPods } from "../access/gate.ts";
 import { getSshPort } from "../access/ssh-service.ts";
+import { gatedPods } from "../access/start-gate.ts";
 import { getMachine, readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
 import { boundNodes, type RunObjects, wasBound } from "../runs/bound-nodes.ts";

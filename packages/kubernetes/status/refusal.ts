@@ -1,7 +1,7 @@
 import type { Run } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
-import { describeMessage } from "../client/in-words.ts";
+import { describeMessage } from "../client/describe-message.ts";
 
 /** What a cluster said of an object that it did not take. */
 export interface AdmissionDenied {

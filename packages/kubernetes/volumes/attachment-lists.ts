@@ -1,5 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
-import { batchCalls, type SlowCallHook } from "../client/ask-together.ts";
+import { batchCalls, type SlowCallHook } from "../client/batch-calls.ts";
 import type { KubeObject, Node } from "../objects.ts";
 
 /** The cluster attaches a volume to a node while there is one of these, and takes it off before the object goes. */

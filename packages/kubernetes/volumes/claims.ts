@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
-import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
+import { pollUntil, usuallyGoneMs } from "../client/poll-until.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import { annotation, deploymentLabels, label, mountLabel, parseClaimId } from "../names.ts";
 import type { Pod } from "../objects.ts";
@@ -10,7 +10,7 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { refusalIn } from "../status/refusal.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, getVolumeId, getZone, readClaim, readVolume } from "./claim.ts";
-import { releaseVolume, removeRetained } from "./left-volume.ts";
+import { releaseVolume, removeRetained } from "./retained-volume.ts";
 import { findReadyName } from "./snapshots.ts";
 import { checkStorageClass, type StorageClass } from "./storage-class.ts";
 

@@ -2,7 +2,7 @@ import type { Mount, Run, RunRef } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { type ApiRefused, alreadyExists } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
-import { pollUntil, usuallyGoneMs } from "../client/look-within.ts";
+import { pollUntil, usuallyGoneMs } from "../client/poll-until.ts";
 import {
   buildMarks,
   deploymentLabels,

@@ -1,5 +1,5 @@
 import { isForGood } from "../client/api-error.ts";
-import { describeMessage } from "../client/in-words.ts";
+import { describeMessage } from "../client/describe-message.ts";
 import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";

@@ -1,5 +1,5 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
-import { isRunning } from "../access/gate.ts";
+import { isRunning } from "../access/start-gate.ts";
 import { everyRunSelector, findRun, nameOfRun } from "../names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";

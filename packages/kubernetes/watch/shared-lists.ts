@@ -1,5 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
-import { batchCalls, type SlowCallHook } from "../client/ask-together.ts";
+import { batchCalls, type SlowCallHook } from "../client/batch-calls.ts";
 import { findRun, nameOfRun, type RunId, runSelector, selectorOfUids } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";

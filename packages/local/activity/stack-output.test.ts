@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { stackOutput } from "../stack-output.ts";
-import type { News } from "./environment-news.ts";
+import type { News } from "./activity-log.ts";
 
 const news: News = { at: 0, name: "developer/train", id: "", words: "failed", tone: "bad" };
 

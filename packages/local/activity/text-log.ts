@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import { redacted } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
 import { printableText } from "#core/text/printable-text.ts";
-import type { News } from "./environment-news.ts";
+import type { News } from "./activity-log.ts";
 
 export interface TextLogOptions {
   /** Takes one line, with its end. */

@@ -19,6 +19,7 @@ import type { SshRuns } from "../ssh/channels/ssh-runs.ts";
 import type { SshServer } from "../ssh/ssh.ts";
 import { checkCluster, describeError } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
+import { describeCluster, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-description.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import type { Exposure } from "./cluster-exposure.ts";
 import { deploymentOn } from "./cluster-home.ts";
@@ -26,7 +27,6 @@ import { type ClusterLease, takeLease } from "./cluster-lease.ts";
 import { describeNetwork } from "./cluster-network.ts";
 import { localPorts } from "./cluster-ports.ts";
 import { clusterSshRuns } from "./cluster-ssh.ts";
-import { describeCluster, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-words.ts";
 
 export interface ClusterOptions {
   readonly home: string;

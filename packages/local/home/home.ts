@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/supervisor/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
-import { shellWord } from "../activity/start-lines.ts";
+import { shellWord } from "../activity/banner.ts";
 import { describeRefusal, makeDirectory } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 

@@ -3,7 +3,7 @@ import { parseEnvironment } from "#core/environments/record/parse.ts";
 import { type Environment, holdsCapacity } from "#core/environments/record/record.ts";
 import type { Compute, RunRef } from "#core/ports/compute.ts";
 import { keyOfText } from "#core/store/keys.ts";
-import { createNameReader } from "../activity/environment-news.ts";
+import { createNameReader } from "../activity/activity-log.ts";
 
 /** The environments that have a run now, by owner and name, in the order of these. */
 export async function runningNames(

@@ -2,7 +2,7 @@ import type { Actor, Context } from "#core/context.ts";
 import { findUser } from "#core/users/record.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
 import { parseAssumedRole } from "#core/users/username.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import type { LocalIdentity } from "./identities.ts";
 
 /**

@@ -6,7 +6,7 @@ import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "../ingress/ingress.ts";
-import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./refused.ts";
+import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
 import { refusedPort } from "./refused-port.ts";
 import { serveSockets } from "./sockets.ts";
 
@@ -50,7 +50,7 @@ export async function startServer(
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
     shouldUpgradeCallback: wantsWebSocket,
-    // Said here, in words (refused.ts).
+    // Said here, in words (bad-requests.ts).
     requireHostHeader: false,
   });
   // No request is read before this function lets go: what answers is there by then.

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { UserContext } from "#core/context.ts";
+import { requestCancel, requestExtension } from "#core/environments/verbs/actions.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
-import { requestCancel, requestExtension } from "#core/environments/verbs/requests.ts";
 import { type Client, openSocketFixture, type SocketFixture } from "./socket-fixture.ts";
 
 const ID = "ws-demo-alice-1756062811";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { type Client, openSocketFixture, type SocketFixture, upgrade } from "./socket-fixture.ts";
 

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
-import { toResponse } from "#http/request/plain.ts";
+import { toResponse } from "#http/request/plain-request.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Channel, PollResult, SocketSession } from "#http/socket.ts";
 import { connectionCounts } from "./connection-counts.ts";

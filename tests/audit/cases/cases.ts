@@ -3,9 +3,9 @@ import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Case } from "./case.ts";
 import { endpointCases, fallbackCase } from "./endpoint-cases.ts";
-import { consumerCases } from "./look-cases.ts";
 import { scheduleCases } from "./schedule-cases.ts";
 import { socketCases } from "./socket-cases.ts";
+import { consumerCases } from "./worker-cases.ts";
 
 /** The contract cases of these functions, in their order. */
 export async function buildCases(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {

@@ -1,6 +1,6 @@
 import { type Environment, waitingFields } from "#core/environments/record/record.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { NodeLedger } from "#core/pools/ledger/record.ts";
 import { planPools } from "#core/pools/plan/planner.ts";

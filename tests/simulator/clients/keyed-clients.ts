@@ -1,5 +1,5 @@
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { beginCreate, keepFailure, keepReply } from "#core/store/idempotency.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
 import { asUser, type UserPorts } from "../planted/as-user.ts";
@@ -32,7 +32,7 @@ export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientActio
   return actions;
 }
 
-/** As the endpoint does it (packages/http/request/keyed-create.ts). */
+/** As the endpoint does it (packages/http/request/idempotency.ts). */
 async function submit(world: SimulatedWorld, ctx: UserPorts, ids: Set<string>): Promise<void> {
   const begun = await beginCreate(ctx, request, { id: ctx.ids.uuid4(), uid: ctx.ids.uid() });
   if (begun.kind === "otherRequest") throw new Error("It is the same request");

@@ -1,5 +1,5 @@
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
 import { asUser, type UserPorts } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";

@@ -1,6 +1,6 @@
 import type { Disk } from "#core/disks/record.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../../worlds/memory-world.ts";
 import { asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
@@ -32,7 +32,7 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   return actions;
 }
 
-/** What was made so long ago is surely listed (packages/core/reconciler/making.ts): if it is not seen now, it is gone. */
+/** What was made so long ago is surely listed (packages/core/reconciler/pending-creates.ts): if it is not seen now, it is gone. */
 const OLD_MS = 13 * 60_000;
 
 /** Its volume, often its newest backup too, fails for good: the next job has what is left, and the one after that. */

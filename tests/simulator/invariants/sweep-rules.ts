@@ -1,7 +1,7 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
-import { SWEEP_REACH_MS } from "#core/reconciler/look.ts";
+import { SWEEP_REACH_MS } from "#core/reconciler/request-reconcile.ts";
 import { keyOfText, kindOfKey, type SweepName, sweepKey } from "#core/store/keys.ts";
 
 interface SweepPorts {

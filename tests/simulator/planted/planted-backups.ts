@@ -35,7 +35,7 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "the next try under the tag of what may still be listed",
     caughtBy: {
-      file: "disks/making.test.ts",
+      file: "disks/settle-creates.test.ts",
       title: "a snapshot that is listed too late for the end of its job becomes one of the disk's backups",
     },
     edits: [

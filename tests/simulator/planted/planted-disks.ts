@@ -95,7 +95,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk let go without a backup after one machine of a withdrawn run wrote to it",
     edits: [
       {
-        file: "environments/steps/start/withdraw.ts",
+        file: "environments/steps/start/revoke-grant.ts",
         find: "...(machines > 1 && { written: true })",
         replace: "...(machines > 99 && { written: true })",
       },
@@ -149,17 +149,21 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a making forgotten before 10 minutes",
     edits: [
-      { file: "reconciler/making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" },
+      {
+        file: "reconciler/pending-creates.ts",
+        find: "return at + LAST_CALL_MS + LISTED_MS;",
+        replace: "return at + 1000;",
+      },
     ],
   },
   {
     name: "the token without zone",
     caughtBy: {
-      file: "disks/making.test.ts",
+      file: "disks/settle-creates.test.ts",
       title:
         "a job in another zone has its volume made under another token; the first one goes, never having been used",
     },
-    edits: [{ file: "reconciler/making.ts", find: "      making.zone === zone &&\n", replace: "" }],
+    edits: [{ file: "reconciler/pending-creates.ts", find: "      making.zone === zone &&\n", replace: "" }],
   },
   {
     name: "restore takes the oldest",
@@ -256,13 +260,13 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "one list that cannot be read holds up all of its disk",
     caughtBy: {
-      file: "disks/making.test.ts",
+      file: "disks/settle-creates.test.ts",
       title:
         "what cannot be looked for keeps no other step of its disk waiting, and is forgotten once it was looked for",
     },
     edits: [
       {
-        file: "disks/making.ts",
+        file: "disks/settle-creates.ts",
         find: "if (error instanceof StepTooOld) throw error;",
         replace: "if (error) throw error;",
       },

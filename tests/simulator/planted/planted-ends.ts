@@ -339,7 +339,7 @@ export const endBugs: readonly PlantedBug[] = [
       file: "environments/verbs/restart.test.ts",
       title: "what is stopped cannot be cancelled, and what is cancelled while it stops ends so",
     },
-    edits: [{ file: "environments/verbs/requests.ts", find: ' || environment.phase === "stopped"', replace: "" }],
+    edits: [{ file: "environments/verbs/actions.ts", find: ' || environment.phase === "stopped"', replace: "" }],
   },
   {
     name: "one volume of its own that cannot be removed holds up the end",

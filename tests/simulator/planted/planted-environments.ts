@@ -35,7 +35,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "terminal left",
     edits: [
       {
-        file: "environments/verbs/requests.ts",
+        file: "environments/verbs/actions.ts",
         find: 'if ("pk" in decided) return { ...decided, dueAt, looks: 0 };',
         replace: 'if ("pk" in decided) return (await ctx.table.put({ ...decided, dueAt, looks: 0 })) ?? decided;',
       },
@@ -113,7 +113,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "one missing observation taken for a lost run",
     edits: [
       {
-        file: "environments/steps/start/missing.ts",
+        file: "environments/steps/start/run-not-found.ts",
         find: "if (missedAt === null)\n    return requeueAt(",
         replace:
           'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return requeueAt(',
@@ -123,12 +123,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "half a list taken for gone",
     caughtBy: {
-      file: "environments/steps/start/missing.test.ts",
+      file: "environments/steps/start/run-not-found.test.ts",
       title: "a run that the list of runs shows is not lost, however often it is not found by its name",
     },
     edits: [
       {
-        file: "environments/steps/start/missing.ts",
+        file: "environments/steps/start/run-not-found.ts",
         find: "const listed = await ctx.compute.listRuns(uid);",
         replace: "const listed = (await ctx.compute.listRuns(uid)).slice(1);",
       },
@@ -143,7 +143,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         replace: "const observed = await observeRun(ctx, unmarked).catch(() => undefined);",
       },
       {
-        file: "environments/steps/start/missing.ts",
+        file: "environments/steps/start/run-not-found.ts",
         find: "const listed = await ctx.compute.listRuns(uid);",
         replace: "const listed = await ctx.compute.listRuns(uid).catch(() => []);",
       },
@@ -153,7 +153,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "an extension that moves no end",
     edits: [
       {
-        file: "environments/verbs/requests.ts",
+        file: "environments/verbs/actions.ts",
         find: "times.endsAt + extraMs",
         replace: "times.endsAt",
       },
@@ -163,7 +163,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "an extension of a job that waits forgotten",
     edits: [
       {
-        file: "environments/verbs/requests.ts",
+        file: "environments/verbs/actions.ts",
         find: "size: { ...environment.size, wantedMs },\n      times",
         replace:
           "size: environment.times.endsAt === null ? environment.size : { ...environment.size, wantedMs }, times",
@@ -218,7 +218,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a command that began on one of two machines taken for a run that began",
     edits: [
       {
-        file: "environments/steps/start/withdraw.ts",
+        file: "environments/steps/start/revoke-grant.ts",
         find: "observed?.started && isWhole(environment, observed)",
         replace: "observed?.started",
       },
@@ -233,7 +233,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/start/withdraw.ts",
+        file: "environments/steps/start/revoke-grant.ts",
         find: "force: false, unlessBound: true }",
         replace: "force: false }",
       },

@@ -46,7 +46,13 @@ export const machineBugs: readonly PlantedBug[] = [
       file: "environments/steps/lost-node.test.ts",
       title: "nobody is given the units of a lost machine, however old the last listing of machines is",
     },
-    edits: [{ file: "pools/ledger/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
+    edits: [
+      {
+        file: "pools/ledger/reconcile-ledger.ts",
+        find: "(silent.has(node.uid) ?",
+        replace: "(silent.has(node.name) ?",
+      },
+    ],
   },
   {
     name: "volumes taken by force from a machine that runs",

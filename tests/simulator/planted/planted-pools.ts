@@ -10,7 +10,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/uncounted-try.ts",
+        file: "pools/plan/revocation-cause.ts",
         find: 'if (run.refusedForNow) return { why: "refused" };',
         replace: "",
       },
@@ -20,7 +20,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "grants dropped after a time",
     edits: [
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "mayStillTake(grant, knownEnvironments.get(grant.key)) ?",
         replace: "mayStillTake(grant, knownEnvironments.get(grant.key)) && now - grant.at < 5000 ?",
       },
@@ -59,7 +59,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/named.ts",
+        file: "pools/ledger/read-by-key.ts",
         find: "new Set([...unreadable, ...noKeys])",
         replace: "new Set([...unreadable, ...noKeys.slice(noKeys.length)])",
       },
@@ -73,7 +73,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "record.run.grant?.id === grant;",
         replace: "record.run.grant !== null && grant !== null;",
       },
@@ -187,7 +187,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/uncounted-try.ts",
+        file: "pools/plan/revocation-cause.ts",
         find: "othersOn(node, environment.uid) + units > node.units",
         replace: "othersOn(node, environment.uid) + units > node.units * 9",
       },
@@ -201,7 +201,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/uncounted-try.ts",
+        file: "pools/plan/revocation-cause.ts",
         find: "return isPinned && reason === null",
         replace: 'return isPinned && reason === ""',
       },
@@ -215,7 +215,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/uncounted-try.ts",
+        file: "pools/plan/revocation-cause.ts",
         find: "!node.ready || node.gone",
         replace: "node.gone",
       },
@@ -224,13 +224,13 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "an owner is charged for a machine on which nothing could start",
     caughtBy: {
-      file: "pools/ledger/used.test.ts",
+      file: "pools/ledger/usage.test.ts",
       title:
         "nobody is charged for what was tried: units given back because nothing bound it is no use and no duration",
     },
     edits: [
       {
-        file: "pools/ledger/used.ts",
+        file: "pools/ledger/usage.ts",
         find: "return record.placement.withdrawn?.run === n ||",
         replace: "return",
       },
@@ -244,7 +244,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/forecast/future.ts",
+        file: "pools/forecast/reservation.ts",
         find: "Math.max(REMOVAL_MS, now - endsAt)",
         replace: "REMOVAL_MS",
       },
@@ -298,7 +298,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/lines.ts",
+        file: "pools/ledger/waiting-list.ts",
         find: "place = isCut ? { from: endOfLine(owner) } :",
         replace: "place = isCut ? undefined :",
       },
@@ -315,7 +315,7 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "recent use ignored",
     caughtBy: {
-      file: "pools/ledger/used.test.ts",
+      file: "pools/ledger/usage.test.ts",
       title: "who used less lately starts first, although the other has waited longer and both hold nothing",
     },
     edits: [{ file: "pools/plan/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
@@ -349,7 +349,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the ledger names somebody twice",
     edits: [
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "record.run.n === grant.run && isWaiting(record);",
         replace: "record.run.n === grant.run && (isWaiting(record) || holdsCapacity(record, grant.run));",
       },
@@ -382,11 +382,15 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "recent use never forgotten",
     caughtBy: {
-      file: "pools/ledger/used.test.ts",
+      file: "pools/ledger/usage.test.ts",
       title: "what was used halves in a day, and is nobody's after a month",
     },
     edits: [
-      { file: "pools/ledger/used.ts", find: "HALF_LIFE_MS = 24 * HOUR_MS", replace: "HALF_LIFE_MS = 24_000 * HOUR_MS" },
+      {
+        file: "pools/ledger/usage.ts",
+        find: "HALF_LIFE_MS = 24 * HOUR_MS",
+        replace: "HALF_LIFE_MS = 24_000 * HOUR_MS",
+      },
     ],
   },
   {
@@ -489,7 +493,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/plan/planner.test.ts",
       title: "a look at a pool that a clock ahead of all others put off for an hour plans",
     },
-    edits: [{ file: "reconciler/hidden.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
+    edits: [{ file: "reconciler/clamp-due.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
   },
   {
     name: "whatever is there of a uid that the ledger names counted as named",
@@ -530,7 +534,9 @@ export const poolBugs: readonly PlantedBug[] = [
       title:
         "the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read",
     },
-    edits: [{ file: "pools/ledger/held-by-records.ts", find: " || text.includes(quotedUid(item))", replace: "" }],
+    edits: [
+      { file: "pools/ledger/allocations-from-records.ts", find: " || text.includes(quotedUid(item))", replace: "" },
+    ],
   },
   {
     name: "a holding made anew beside one in an item that cannot be read",
@@ -541,7 +547,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/held-by-records.ts",
+        file: "pools/ledger/allocations-from-records.ts",
         find: "if (items.unreadable.size > 0) return undefined;",
         replace: "if (items.records.length < 0) return undefined;",
       },
@@ -583,7 +589,11 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "the records are read some hundreds at a time for a machine that came",
     },
     edits: [
-      { file: "pools/ledger/held-by-records.ts", find: "READ_AT_ONCE = 300;", replace: "READ_AT_ONCE = 300_000;" },
+      {
+        file: "pools/ledger/allocations-from-records.ts",
+        find: "READ_AT_ONCE = 300;",
+        replace: "READ_AT_ONCE = 300_000;",
+      },
     ],
   },
   {
@@ -592,7 +602,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/capacity/unpinned.test.ts",
       title: "a run that moved to its machine while another one came, and can be read, is not held a second time",
     },
-    edits: [{ file: "pools/ledger/held-by-records.ts", find: " && !named.has(grant)", replace: "" }],
+    edits: [{ file: "pools/ledger/allocations-from-records.ts", find: " && !named.has(grant)", replace: "" }],
   },
   {
     name: "a machine that cannot be read taken for one still to be made",
@@ -652,9 +662,13 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "a run that moved to its machine while another one came, and cannot be read, is not held a second time",
     },
     edits: [
-      { file: "pools/ledger/held-by-records.ts", find: "  if (unreadable.size > 0) return undefined;\n", replace: "" },
       {
-        file: "pools/ledger/held-by-records.ts",
+        file: "pools/ledger/allocations-from-records.ts",
+        find: "  if (unreadable.size > 0) return undefined;\n",
+        replace: "",
+      },
+      {
+        file: "pools/ledger/allocations-from-records.ts",
         find: "({ grant }) => holding.has(grant) && !named.has(grant)",
         replace: "({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant))",
       },

@@ -31,7 +31,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: day,
     edits: [
       {
-        file: "pools/ledger/lines.ts",
+        file: "pools/ledger/waiting-list.ts",
         find: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),",
         replace: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)).slice(0, 50),",
       },
@@ -49,11 +49,11 @@ export const populationBugs: readonly PlantedBug[] = [
     population: day,
     edits: [
       {
-        file: "pools/ledger/used.ts",
+        file: "pools/ledger/usage.ts",
         find: "for (const { owner, shares, at } of returned) {",
         replace: "for (const { owner, uid, shares, at } of returned) {",
       },
-      { file: "pools/ledger/used.ts", find: "item?.set(owner, (", replace: "item?.set(uid, (" },
+      { file: "pools/ledger/usage.ts", find: "item?.set(owner, (", replace: "item?.set(uid, (" },
     ],
   },
   {
@@ -93,7 +93,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: week,
     edits: [
       {
-        file: "environments/steps/end/kept.ts",
+        file: "environments/steps/end/retention.ts",
         find: "  for (const item of older.items) await removeEnded(ctx, environment.pk, item);\n",
         replace: "  if (older.items.length < 0) await removeEnded(ctx, environment.pk, older.items[0] as Item);\n",
       },

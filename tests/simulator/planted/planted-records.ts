@@ -33,7 +33,7 @@ export const recordBugs: readonly PlantedBug[] = [
         replace: "return undefined;",
       },
       {
-        file: "environments/verbs/requests.ts",
+        file: "environments/verbs/actions.ts",
         find: 'kind: "extend", at: now, noun: ctx.noun, writer: token',
         replace: 'kind: "extend", at: now, noun: ctx.noun, writer: ""',
       },
@@ -53,7 +53,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an unreadable record taken for a gone one",
     edits: [
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));",
         replace: "",
       },
@@ -67,7 +67,7 @@ export const recordBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];",
         replace: "",
       },

@@ -114,7 +114,7 @@ export const restoreBugs: readonly PlantedBug[] = [
       file: "disks/backups/promised.test.ts",
       title: "is lost in the same way where its volume goes long after the last try to back it up",
     },
-    edits: [{ file: "disks/next-look.ts", find: "hasOnlyVolume(disk) ? now + TAGS_MS : null,", replace: "null," }],
+    edits: [{ file: "disks/next-due.ts", find: "hasOnlyVolume(disk) ? now + TAGS_MS : null,", replace: "null," }],
   },
   {
     name: "a disk lost whose volume nobody had written to",

@@ -73,10 +73,10 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a volume made under a token whose leftovers are being removed",
     caughtBy: {
-      file: "reconciler/making.test.ts",
+      file: "reconciler/pending-creates.test.ts",
       title: "a token under which somebody may be removing what was never used makes nothing any more",
     },
-    edits: [{ file: "reconciler/making.ts", find: "now < settlesAt(making) - REMOVING_MS &&", replace: "" }],
+    edits: [{ file: "reconciler/pending-creates.ts", find: "now < settlesAt(making) - REMOVING_MS &&", replace: "" }],
   },
   {
     name: "a backup looked for only while its volume is there",
@@ -106,14 +106,14 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a newer ledger put off",
     edits: [
-      { file: "reconciler/poison.ts", find: "if (isNewer) {", replace: 'if (isNewer && item.kind !== "pool") {' },
+      { file: "reconciler/quarantine.ts", find: "if (isNewer) {", replace: 'if (isNewer && item.kind !== "pool") {' },
     ],
   },
   {
     name: "a batch that was throttled taken for an empty one",
     edits: [
       {
-        file: "pools/ledger/named.ts",
+        file: "pools/ledger/read-by-key.ts",
         find: "await ctx.table.getMany(knownKeys) : [];",
         replace: "await ctx.table.getMany(knownKeys).catch(() => []) : [];",
       },
@@ -123,7 +123,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a record ended by force that forgets what it holds",
     edits: [
       {
-        file: "environments/verbs/salvage.ts",
+        file: "environments/verbs/recover-archive.ts",
         find: "const grant = entry ? { id: entry.id, shares: entry.shares, at: entry.at } : knownGrant;",
         replace:
           "const grant = entry && now < 0 ? { id: entry.id, shares: entry.shares, at: entry.at } : knownGrant && null;",
@@ -157,9 +157,13 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a holding kept for longer than its record",
     edits: [
-      { file: "pools/ledger/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
       {
-        file: "pools/ledger/settle.ts",
+        file: "pools/ledger/reconcile-ledger.ts",
+        find: "const COMPARE_MS = 50_000;",
+        replace: "const COMPARE_MS = 5_000_000;",
+      },
+      {
+        file: "pools/ledger/reconcile-ledger.ts",
         find: "if (!readKeys.has(old.key)) kept.push(old);",
         replace: "if (turn.held.length === 0 || !readKeys.has(old.key)) kept.push(old);",
       },

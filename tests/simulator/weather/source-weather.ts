@@ -1,6 +1,6 @@
 import { GONE_MS } from "#core/disks/absence.ts";
 import type { Disk } from "#core/disks/record.ts";
-import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { requestCancel } from "#core/environments/verbs/actions.ts";
 import type { ClientAction } from "../clients/clients.ts";
 import type { Copy } from "../clients/restore-clients.ts";
 import { asUser } from "../planted/as-user.ts";

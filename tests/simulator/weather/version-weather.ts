@@ -1,4 +1,4 @@
-import { ENDED_UNREADABLE } from "#core/environments/verbs/salvage.ts";
+import { ENDED_UNREADABLE } from "#core/environments/verbs/recover-archive.ts";
 import type { Item, Key, Page, Stored, Table } from "#core/ports/table.ts";
 import { FORMAT } from "#core/store/unreadable.ts";
 import type { MemoryTable } from "../../fakes/memory-table.ts";

@@ -9,7 +9,7 @@ import { holdsNothing } from "#core/environments/verbs/start.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
 import { environmentKey } from "#core/store/keys.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import type { Served } from "#http/runtime.ts";
 import { toStatus, type WorkspaceStatus } from "../schemas.ts";
 import { listHostLabels } from "./host-label.ts";

@@ -3,7 +3,7 @@ import { findEnvironment } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { Problem } from "#core/problem.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import { getRegion, type WorkspaceStatus } from "../schemas.ts";
 import { idForm } from "./fields.ts";
 

@@ -1,4 +1,4 @@
-import type { OtherWays } from "#http/request/misspelt.ts";
+import type { OtherWays } from "#http/request/unknown-fields.ts";
 
 const follow = "Send `next` of the last answer as `after`, and `wait` to be answered once there is more.";
 const schedule = "A job starts as soon as there is room for it; submit it when it is to wait.";

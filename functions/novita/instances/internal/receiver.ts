@@ -1,7 +1,7 @@
 import type { UserContext } from "#core/context.ts";
 import { Problem } from "#core/problem.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
-import { HttpError } from "#http/answers/refusal.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 
 /** Refuses a webhookUrl that is not to be dialled, in the words in which every bad field is refused. */
 export async function refuseBadReceiver(ctx: UserContext<"fetch">, url: string | undefined): Promise<void> {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../../ports/volumes.ts";
 import { diskKey, keyText } from "../../store/keys.ts";
 import { writeRecord } from "../../store/write-record.ts";

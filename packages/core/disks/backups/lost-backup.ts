@@ -1,5 +1,5 @@
 import type { VolumeSnapshot } from "../../ports/volumes.ts";
-import { LISTED_MS, listMaking } from "../../reconciler/making.ts";
+import { LISTED_MS, listMaking } from "../../reconciler/pending-creates.ts";
 import {
   ATTEMPT_MS,
   CLAIM_MS,
@@ -9,7 +9,7 @@ import {
   nextTry,
   pauseMs,
 } from "../../reconciler/snapshot-claim.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { utcText } from "../../text/utc.ts";
 import { ABSENCE_CHECK_MS, MOST_COUNTED_MS } from "../absence.ts";

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import { createDisk } from "../create.ts";
 import { renameDisk } from "../names/rename.ts";
 import { getOperation } from "../operations.ts";

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Environment } from "../../environments/record/record.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { utcText } from "../../text/utc.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { type Disk, seenBackups } from "../record.ts";

@@ -1,7 +1,7 @@
 import type { VolumeSnapshot } from "../../ports/volumes.ts";
-import { listMaking } from "../../reconciler/making.ts";
+import { listMaking } from "../../reconciler/pending-creates.ts";
 import { CLAIM_MS, findRefusal, MOST_ATTEMPTS, pauseMs } from "../../reconciler/snapshot-claim.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { readHolders } from "../names/lease.ts";
 import { closeOperation } from "../operations.ts";
@@ -182,7 +182,7 @@ function putOff(request: SnapshotRequest, refused: string, now: number): Snapsho
   return { ...request, until: null, notBefore: now + pauseMs(now - request.at), refused };
 }
 
-/** Gives the request up. A snapshot of a late call is found by its token (making.ts). */
+/** Gives the request up. A snapshot of a late call is found by its token (pending-creates.ts). */
 async function fail(
   ctx: WorkerContext,
   disk: Disk,

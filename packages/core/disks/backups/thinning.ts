@@ -1,5 +1,5 @@
 import { CLAIM_MS } from "../../reconciler/snapshot-claim.ts";
-import type { WorkerContext } from "../../reconciler/worker.ts";
+import type { WorkerContext } from "../../reconciler/step.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { type Disk, type DiskSnapshot, findDisk } from "../record.ts";
 import { isPutOff, listSources, removeSnapshot, withoutOldest } from "../removal.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { compareOrphans } from "../../admin/orphans.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { Item } from "../../ports/table.ts";
 import { diskKey } from "../../store/keys.ts";
 import type { Disk } from "../record.ts";

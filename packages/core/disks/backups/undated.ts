@@ -3,7 +3,7 @@ import type { Item } from "../../ports/table.ts";
 import { kindOfKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { writeRecord } from "../../store/write-record.ts";
-import { nextDueAt } from "../next-look.ts";
+import { nextDueAt } from "../next-due.ts";
 import { parseDisk } from "../parse.ts";
 
 /** Limit per comparison; the next one dates the others. */

@@ -4,9 +4,9 @@ import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-worl
 import { parseEnvironment } from "../../environments/record/parse.ts";
 import { reservation } from "../../environments/record/policy.ts";
 import { decideEnd } from "../../environments/record/transitions.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestDelete } from "../../environments/verbs/delete.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { Item, Table } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
 import { parseDisk } from "../parse.ts";

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { mayHaveWritten } from "../../environments/record/disk/disk-use.ts";
 import { type Environment, isEnded } from "../../environments/record/record.ts";
-import { readByKey } from "../../pools/ledger/named.ts";
+import { readByKey } from "../../pools/ledger/read-by-key.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Disk, Holder } from "../record.ts";
 

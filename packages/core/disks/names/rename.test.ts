@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { Table } from "../../ports/table.ts";
 import { createDisk } from "../create.ts";
 import { getDisk } from "../view.ts";

@@ -1,6 +1,6 @@
 import type { Context, UserContext } from "../../context.ts";
 import { Problem, VolumeRefused } from "../../problem.ts";
-import { requestReconcile } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { givingUp } from "../create.ts";
 import { type Disk, snapshotTags } from "../record.ts";

@@ -1,7 +1,7 @@
 import type { Observation } from "../../ports/compute.ts";
 import { Conflict } from "../../problem.ts";
 import { StepTooOld } from "../../reconciler/budget.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { accessKey } from "../../store/keys.ts";
 import { WrongSeal } from "../../store/sealed.ts";
 import { openToken, type Refusal } from "../record/changes/access.ts";

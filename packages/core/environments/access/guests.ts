@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { accessKey } from "../../store/keys.ts";
 import { list, mapping, text, uid } from "../../store/shape.ts";
 import { createParser } from "../../store/unreadable.ts";

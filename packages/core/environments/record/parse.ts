@@ -1,7 +1,7 @@
 import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
-import { isVolumeMaking } from "../../reconciler/making.ts";
+import { isVolumeMaking } from "../../reconciler/pending-creates.ts";
 import { environmentsPartition } from "../../store/keys.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Item, Table } from "../../ports/table.ts";
+import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel } from "../verbs/requests.ts";
 import { listEnvironments } from "./read.ts";
 
 test("what no longer matches when its head is read is not shown", async () => {

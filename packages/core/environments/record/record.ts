@@ -1,6 +1,6 @@
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
-import type { PendingVolume } from "../../reconciler/making.ts";
+import type { PendingVolume } from "../../reconciler/pending-creates.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import type { AccessState } from "./changes/access.ts";
 import type { Action } from "./changes/actions.ts";
@@ -88,7 +88,7 @@ export interface Use {
 export interface Placement {
   /** The latest withdrawn grant, whose nodes can be avoided. */
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
-  /** Grants withdrawn without another cause (uncounted-try.ts). The third fails the environment. */
+  /** Grants withdrawn without another cause (revocation-cause.ts). The third fails the environment. */
   readonly withdrawals: number;
   /** Other withdrawn grants about which the cluster reported nothing; absent: none. */
   readonly unseen?: number | undefined;

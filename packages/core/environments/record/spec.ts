@@ -80,7 +80,7 @@ export async function findCommand(
 
 /**
  * Writes the specification before the head that names it; keeps an existing one. It is due later, because the writer
- * may die before the head (unnamed-spec.ts).
+ * may die before the head (orphaned-spec.ts).
  */
 export async function writeSpec(
   ctx: Context<"table" | "sealer">,

@@ -1,5 +1,5 @@
-import { pollBackoffMs } from "../../reconciler/patience.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { pollBackoffMs } from "../../reconciler/backoff.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { diskKey, keyText, poolKey } from "../../store/keys.ts";
 import { type Environment, toKey } from "./record.ts";
 

@@ -1,10 +1,10 @@
 import type { Observation } from "../../ports/compute.ts";
 import type { ReconcileRequest } from "../../ports/queue.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
-import { computeDigest } from "../record/run/run-marks.ts";
+import { computeDigest } from "../record/run/observation-digest.ts";
 import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, noLaterThan, notifyPool, requeueAt } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
@@ -16,9 +16,9 @@ import { checkGpus } from "./gpu-idle.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
-import { canSkipObservation } from "./quiet.ts";
+import { canSkipObservation } from "./skip-observation.ts";
 import { extendRun, nextExtendAt } from "./start/make-run.ts";
-import { clearMissing, markRunMissing, noteGoing } from "./start/missing.ts";
+import { clearMissing, markRunMissing, noteGoing } from "./start/run-not-found.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
 /** Interval of looks at a run that is being deleted, in case its end sends no hint. */

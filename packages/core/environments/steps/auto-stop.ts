@@ -1,6 +1,6 @@
 import type { Observation } from "../../ports/compute.ts";
 import { StepTooOld } from "../../reconciler/budget.ts";
-import type { WorkerContext } from "../../reconciler/worker.ts";
+import type { WorkerContext } from "../../reconciler/step.ts";
 import { durationText } from "../../text/duration-text.ts";
 import { decideIdle, type IdleDecision, idleWarningMs, type RecordedIdle } from "../record/changes/idle.ts";
 import { kindOfError } from "../record/kind-of-error.ts";

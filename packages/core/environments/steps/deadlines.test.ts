@@ -10,8 +10,8 @@ import {
 } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { pauseAdmission } from "../../pools/admission/admission.ts";
+import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel } from "../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

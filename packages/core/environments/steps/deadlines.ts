@@ -1,4 +1,4 @@
-import { earliestConfirmableAt } from "../../reconciler/making.ts";
+import { earliestConfirmableAt } from "../../reconciler/pending-creates.ts";
 import { ATTEMPT_MS } from "../../reconciler/snapshot-claim.ts";
 import type { Settings } from "../../settings.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { hiddenMs } from "../record/changes/extensions.ts";
+import { requestCancel, requestExtension } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel, requestExtension } from "../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -3,8 +3,8 @@ import { applyLate } from "#tests/faults/late-apply.ts";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { RunNotTaken } from "../../problem.ts";
+import { requestCancel, requestExtension } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel, requestExtension } from "../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

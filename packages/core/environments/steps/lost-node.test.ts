@@ -14,8 +14,8 @@ import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { type Environment, toKey } from "../record/record.ts";
+import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
-import { requestCancel } from "../verbs/requests.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";
 

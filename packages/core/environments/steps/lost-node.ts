@@ -1,6 +1,6 @@
 import { readGoneNodes } from "../../pools/capacity/node-gone.ts";
 import type { BoundNode, NodeRef } from "../../ports/compute.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import type { Environment } from "../record/record.ts";
 import type { Machine } from "../record/run/machine.ts";
 import { changed, requeueAt, waitedFor } from "../record/step-result.ts";

@@ -1,6 +1,6 @@
 import type { Notice } from "../../ports/compute.ts";
 import { StepTooOld } from "../../reconciler/budget.ts";
-import type { WorkerContext } from "../../reconciler/worker.ts";
+import type { WorkerContext } from "../../reconciler/step.ts";
 import { printableText } from "../../text/printable-text.ts";
 import type { EndPhase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";

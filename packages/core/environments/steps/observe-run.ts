@@ -1,6 +1,6 @@
 import type { Observation } from "../../ports/compute.ts";
 import { ClusterAway } from "../../problem.ts";
-import type { WorkerContext } from "../../reconciler/worker.ts";
+import type { WorkerContext } from "../../reconciler/step.ts";
 import type { Environment } from "../record/record.ts";
 
 /** Observes the present run. Throws `ClusterAway` if the cluster does not answer. */

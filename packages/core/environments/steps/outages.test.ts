@@ -10,8 +10,8 @@ import {
 import type { Observation, Run } from "../../ports/compute.ts";
 import { clusterKey } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
+import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel } from "../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

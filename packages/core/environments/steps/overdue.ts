@@ -1,7 +1,7 @@
 import { queueHours } from "../../pools/admission/queue-hours.ts";
 import { readMakeable } from "../../pools/ledger/ledger.ts";
 import { findPool, type Pool } from "../../pools/ledger/record.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { Unreadable } from "../../store/unreadable.ts";
 import { HOUR_MS } from "../../units.ts";

@@ -5,9 +5,9 @@ import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText, specKey } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { writeSpec } from "../record/spec.ts";
+import { addCollaborator, requestCancel, requestJupyter } from "../verbs/actions.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
-import { addCollaborator, requestCancel, requestJupyter } from "../verbs/requests.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";
 

@@ -2,7 +2,7 @@ import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
 import { noteAnsweredRequest } from "../../reconciler/cluster-state.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { isLedgerItem, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
 import { dueWhileEventsWait, emitOutbox, hasEventsToEmit } from "../../webhooks/outbox.ts";
 import { parseEnvironment } from "../record/parse.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { requestCancel, requestExtension } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { requestCancel, requestExtension } from "../verbs/requests.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

@@ -5,7 +5,7 @@ import { refuseFullLine } from "../../pools/admission/waiting-limit.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict, Problem } from "../../problem.ts";
-import { requestReconcile } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { environmentKey, keyText, poolKey } from "../../store/keys.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { emitEvents } from "../../webhooks/outbox.ts";

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import type { ExecStatus } from "#core/ports/exec.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { splitShellCommand } from "../record/shell-words.ts";
+import { requestCancel } from "./actions.ts";
 import { createEnvironment } from "./create.ts";
 import { type ExecRequest, executeIn } from "./exec.ts";
-import { requestCancel } from "./requests.ts";
 
 const echo: ExecRequest = { words: ["hello"], timeoutSeconds: 30 };
 const hangs = { stdout: "partial", takesMs: null };

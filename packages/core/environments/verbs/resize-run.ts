@@ -1,5 +1,5 @@
 import { StepTooOld } from "../../reconciler/budget.ts";
-import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
 import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";

@@ -5,9 +5,9 @@ import { type Policy, reservation } from "../record/policy.ts";
 import { toKey } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
 import { waitForEnvironment } from "../record/wait.ts";
+import { requestCancel } from "./actions.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";
 import { requestDelete } from "./delete.ts";
-import { requestCancel } from "./requests.ts";
 import { requestStart } from "./start.ts";
 import { requestStop } from "./stop.ts";
 

@@ -8,7 +8,7 @@ import { sealReceiver } from "../../webhooks/receiver.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
 import type { AccessState } from "../record/changes/access.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
-import { discardsFirstFailure } from "../record/cleared.ts";
+import { discardsFirstFailure } from "../record/first-failure.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, type Size, toKey } from "../record/record.ts";
 import { forgetSpec, type OpenSpec, readSpec, summarizeSpec, writeSpec } from "../record/spec.ts";
@@ -70,7 +70,7 @@ export async function requestStart(
     const again = requestRestart(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
-    // After any other failure, a head may name the specification (unnamed-spec.ts).
+    // After any other failure, a head may name the specification (orphaned-spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
     throw error;
   });

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { poolTypes } from "../../fleet.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { requestReconcile } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { admissionKey, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { flag, list, number, optional, orNull, shape, text } from "../../store/shape.ts";

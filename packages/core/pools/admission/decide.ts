@@ -1,12 +1,12 @@
 import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
-import type { PlannerContext } from "../../reconciler/worker.ts";
+import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
-import type { Candidate } from "../ledger/lines.ts";
-import { readByKey } from "../ledger/named.ts";
+import { readByKey } from "../ledger/read-by-key.ts";
 import type { Grant, Holding, Ledger } from "../ledger/record.ts";
-import { readUsed, type Used } from "../ledger/used.ts";
+import { readUsed, type Used } from "../ledger/usage.ts";
+import type { Candidate } from "../ledger/waiting-list.ts";
 import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
 import { buildPlanInput, type PlanSources, usableNodes } from "../plan/plan-input.ts";
 import { readWaiting, toCandidate, type WaitingList } from "../plan/waiting.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { writeRunMarks } from "../../environments/record/run/run-marks.ts";
+import { writeRunMarks } from "../../environments/record/run/observation-digest.ts";
 import { poolTypes } from "../../fleet.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
 import { type Item, MOST_PUT_AT_ONCE } from "../../ports/table.ts";
@@ -11,7 +11,12 @@ import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
 import { carryAdmission, findClosure, readAdmission } from "../admission/admission.ts";
 import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
-import { type HeldByRecords, nothingHeld, readHeldByRecords, stillHeldNowhere } from "../ledger/held-by-records.ts";
+import {
+  type HeldByRecords,
+  nothingHeld,
+  readHeldByRecords,
+  stillHeldNowhere,
+} from "../ledger/allocations-from-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "../ledger/record.ts";

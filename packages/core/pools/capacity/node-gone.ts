@@ -5,12 +5,12 @@ import { poolTypes } from "../../fleet.ts";
 import type { Compute, NodeRef } from "../../ports/compute.ts";
 import type { Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { requestReconcile } from "../../reconciler/look.ts";
+import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { keyOfText, keyText, nodeGoneKey, parseNodeName } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { DAY_MS } from "../../units.ts";
 import { readLedger, readLedgerItems } from "../ledger/ledger.ts";
-import { readByKey } from "../ledger/named.ts";
+import { readByKey } from "../ledger/read-by-key.ts";
 import { emptyPool, type Ledger, type NodeLedger } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import type { Item, Key } from "../../ports/table.ts";
-import type { PlannerContext } from "../../reconciler/worker.ts";
+import type { PlannerContext } from "../../reconciler/step.ts";
 import { forecastKey, planKey } from "../../store/keys.ts";
 import { literal, number, ordinal, orNull } from "../../store/shape.ts";
 import type { Pool } from "../ledger/record.ts";

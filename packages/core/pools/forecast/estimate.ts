@@ -10,8 +10,8 @@ import { parsePool } from "../ledger/parse.ts";
 import type { Pool, PoolSummary } from "../ledger/record.ts";
 import type { Need } from "../plan/free-units.ts";
 import { notBefore } from "./advice.ts";
+import { type Answer, alternativesTo, estimateFor, MOST_ALTERNATIVES } from "./estimate-new-job.ts";
 import { ELSEWHERE } from "./forecast.ts";
-import { type Answer, alternativesTo, estimateFor, MOST_ALTERNATIVES } from "./one-more.ts";
 import { passesAt, passingIn, standingIn } from "./stored-forecast.ts";
 
 export type Estimate =

@@ -1,6 +1,6 @@
 import type { FreeUnits, Need } from "../plan/free-units.ts";
 import { type NodeOrder, nodeOrder } from "../plan/node-order.ts";
-import { REMOVAL_MS, type Reservation } from "./future.ts";
+import { REMOVAL_MS, type Reservation } from "./reservation.ts";
 
 /** Units in use and their expected ends, by node. Updated as jobs start and end, and used to reserve a start. */
 export interface ExpectedEnds {
@@ -8,7 +8,7 @@ export interface ExpectedEnds {
   add(node: number, units: number, endsAt: number): number;
   /** Ends a share and returns the number of units that it frees. */
   giveBack(share: number): number;
-  /** Like `reserve` in future.ts, for a need that does not fit now. */
+  /** Like `reserve` in reservation.ts, for a need that does not fit now. */
   reserve(uid: string, need: Need, now: number): Reservation | undefined;
   /** Call it only after all shares of the original are added. */
   copy(free: FreeUnits): ExpectedEnds;

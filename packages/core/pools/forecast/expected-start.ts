@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { forecastKey } from "../../store/keys.ts";
 import { adviceIn, adviceKeys, notBefore } from "./advice.ts";
-import { estimateFor } from "./one-more.ts";
+import { estimateFor } from "./estimate-new-job.ts";
 import { standingIn } from "./stored-forecast.ts";
 
 /**

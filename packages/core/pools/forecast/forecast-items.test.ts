@@ -10,8 +10,8 @@ import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
 import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
+import { estimateFor } from "./estimate-new-job.ts";
 import { type ForecastOutset, refreshForecast } from "./forecast-items.ts";
-import { estimateFor } from "./one-more.ts";
 
 const HOUR = 3_600_000;
 

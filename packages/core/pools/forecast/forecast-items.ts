@@ -3,14 +3,14 @@ import type { Item } from "../../ports/table.ts";
 import { forecastKey, forecastStartsKey } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { number } from "../../store/shape.ts";
-import { type Move, planMoves } from "../ledger/moves.ts";
+import { type Move, planMoves } from "../ledger/eta-drivers.ts";
 import { freeUnits } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, type Plan, type PlanInput } from "../plan/plan.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
+import { type QueueSnapshot, takeQueueSnapshot } from "./estimate-new-job.ts";
 import { type Forecast, forecast } from "./forecast.ts";
-import { type QueueSnapshot, takeQueueSnapshot } from "./one-more.ts";
 import { isStanding, nonePasses, type Passing, readEntries, readPromises } from "./stored-forecast.ts";
 
 /** The input of a forecast, handed over by a plan once the ledger is written. */

@@ -19,7 +19,7 @@ export interface WaitingOwners {
   started(): number;
 }
 
-/** The half-life in used.ts. */
+/** The half-life in usage.ts. */
 const HALF_LIFE_MS = 24 * HOUR_MS;
 
 export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners {

@@ -5,7 +5,7 @@ import { type FreeNode, type FreeUnits, freeUnits, type Need } from "../plan/fre
 import { type AllNodes, allNodes, canEverFit, type Occupied, type PlanInput } from "../plan/plan.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
-import { endTime, goneAt } from "./future.ts";
+import { endTime, goneAt } from "./reservation.ts";
 
 /** Capacity in use at the start of a run, as arrays indexed by occupant. Each run visits up to 100,000 of them. */
 export interface Occupants {

@@ -1,11 +1,11 @@
 import type { FreeUnits, Need } from "../plan/free-units.ts";
 import { passes } from "../plan/plan.ts";
+import { type FoundGap, isLonger } from "./backfill-gaps.ts";
 import { type EndHeap, endHeap } from "./end-heap.ts";
 import type { ExpectedEnds } from "./expected-ends.ts";
 import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
 import type { ForecastPool } from "./forecast-pool.ts";
-import { goneAt, type Reservation } from "./future.ts";
-import { type FoundGap, isLonger } from "./gaps.ts";
+import { goneAt, type Reservation } from "./reservation.ts";
 
 export interface RunOptions {
   readonly now: number;

@@ -3,12 +3,12 @@ import { DAY_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
 import type { AllNodes, PlanInput } from "../plan/plan.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
-import { drawnFrom } from "./drawn.ts";
+import { findGaps, type Gap } from "./backfill-gaps.ts";
 import { type Durations, drawShare, oddsFor } from "./durations.ts";
 import { buildForecastPool, type ForecastPool, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
-import { findGaps, type Gap } from "./gaps.ts";
-import { summarizeTimes } from "./rank.ts";
+import { summarizeTimes } from "./percentiles.ts";
+import { drawnFrom } from "./seeded-random.ts";
 
 export interface ForecastInput {
   readonly plan: PlanInput;

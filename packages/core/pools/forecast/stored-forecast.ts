@@ -1,12 +1,12 @@
 import type { Item } from "../../ports/table.ts";
 import { count, list, literal, mapping, number, optional, ordinal, orNull, shape, text } from "../../store/shape.ts";
-import { type Move, moveCodes } from "../ledger/moves.ts";
+import { type Move, moveCodes } from "../ledger/eta-drivers.ts";
 import type { Need } from "../plan/free-units.ts";
 import { halts } from "../plan/plan.ts";
+import type { Gap } from "./backfill-gaps.ts";
 import type { Promised } from "./calibration.ts";
+import type { QueueSnapshot } from "./estimate-new-job.ts";
 import type { Expected } from "./forecast.ts";
-import type { Gap } from "./gaps.ts";
-import type { QueueSnapshot } from "./one-more.ts";
 
 /** The forecast of a waiting job's start. */
 export interface StartForecast extends Expected {

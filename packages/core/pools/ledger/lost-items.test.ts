@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { Item } from "../../ports/table.ts";
 import { keyText, makeableKey, nodePartitions } from "../../store/keys.ts";
 import { readCapacity } from "../admission/availability.ts";

@@ -20,7 +20,6 @@ import {
 import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { closures } from "../plan/plan.ts";
 import type { Round } from "../plan/round.ts";
-import type { ScanWindow } from "./lines.ts";
 import type {
   Entry,
   HeldEntry,
@@ -31,7 +30,8 @@ import type {
   PoolNode,
   PoolSummary,
 } from "./record.ts";
-import { type Tally, waitBounds } from "./tally.ts";
+import { type Tally, waitBounds } from "./run-outcomes.ts";
+import type { ScanWindow } from "./waiting-list.ts";
 
 const entry: Table<Entry> = {
   key: text,

@@ -6,9 +6,9 @@ import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
 import { isNewcomer, type Round } from "../plan/round.ts";
-import { isBehind, type ScanWindow } from "./lines.ts";
 import { parsePool } from "./parse.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "./run-outcomes.ts";
+import { isBehind, type ScanWindow } from "./waiting-list.ts";
 
 /** A machine of the pool as the cluster last listed it. */
 export interface PoolNode extends NodeRef {

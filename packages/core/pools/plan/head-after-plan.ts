@@ -1,8 +1,8 @@
-import type { PlannerContext } from "../../reconciler/worker.ts";
+import type { PlannerContext } from "../../reconciler/step.ts";
 import { sameData } from "../../store/same-data.ts";
 import type { Decision } from "../admission/decide.ts";
-import type { Candidate, ScanWindow } from "../ledger/lines.ts";
 import type { Grant, Ledger, Pool } from "../ledger/record.ts";
+import type { Candidate, ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
 import { nextRound } from "./round.ts";

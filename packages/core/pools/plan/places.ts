@@ -1,4 +1,4 @@
-import { type Release, startTimes } from "../forecast/future.ts";
+import { type Release, startTimes } from "../forecast/reservation.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";

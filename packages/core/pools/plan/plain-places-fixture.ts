@@ -1,4 +1,4 @@
-import { startTimes } from "../forecast/future.ts";
+import { startTimes } from "../forecast/reservation.ts";
 import { freeUnits, type Need } from "./free-units.ts";
 import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
 import { canEverFit, type Plan, type PlanInput, type Waiting, withoutForeign } from "./plan.ts";

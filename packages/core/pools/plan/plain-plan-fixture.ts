@@ -1,4 +1,4 @@
-import { endTime, goneAt } from "../forecast/future.ts";
+import { endTime, goneAt } from "../forecast/reservation.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,

@@ -1,6 +1,6 @@
 import { HOUR_MS } from "../../units.ts";
-import { endTime, goneAt, REMOVAL_MS } from "../forecast/future.ts";
-import { type FoundGap, isLonger } from "../forecast/gaps.ts";
+import { type FoundGap, isLonger } from "../forecast/backfill-gaps.ts";
+import { endTime, goneAt, REMOVAL_MS } from "../forecast/reservation.ts";
 import type { Need } from "./free-units.ts";
 import {
   addTo,

@@ -1,7 +1,7 @@
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
-import type { PlannerContext } from "../../reconciler/worker.ts";
-import type { Candidate } from "../ledger/lines.ts";
+import type { PlannerContext } from "../../reconciler/step.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
+import type { Candidate } from "../ledger/waiting-list.ts";
 import type { Occupied, PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";

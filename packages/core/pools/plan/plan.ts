@@ -1,6 +1,6 @@
 import type { Size } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
-import { listReleases, type Release, type Reservation, reserve } from "../forecast/future.ts";
+import { listReleases, type Release, type Reservation, reserve } from "../forecast/reservation.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
@@ -49,7 +49,7 @@ export interface PlanInput {
   readonly mostUnpinned?: number;
   /** The job with the reserved start in the last plan. */
   readonly head: string | null;
-  /** Recent use by owner, in unit-hours (used.ts). It breaks ties between owners who hold the same. */
+  /** Recent use by owner, in unit-hours (usage.ts). It breaks ties between owners who hold the same. */
   readonly used?: ReadonlyMap<string, number> | undefined;
   /** Set while nothing may be granted. Jobs keep their places. */
   readonly closed?: Halt | null | undefined;

@@ -3,8 +3,8 @@ import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { type Environment, waitingFields } from "../../environments/record/record.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
-import { requestCancel } from "../../environments/verbs/requests.ts";
 import { environmentKey } from "../../store/keys.ts";
 import { findPool } from "../ledger/record.ts";
 

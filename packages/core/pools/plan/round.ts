@@ -1,6 +1,6 @@
 import { readWaitOrder } from "../../environments/record/wait-order.ts";
-import { readsOwner, type ScanWindow } from "../ledger/lines.ts";
 import type { Pool } from "../ledger/record.ts";
+import { readsOwner, type ScanWindow } from "../ledger/waiting-list.ts";
 
 /**
  * Progress of plans through the waiting owners, if more owners wait than one plan reads. Absent while one plan reads

@@ -2,9 +2,9 @@ import type { Context } from "../../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import { keyText } from "../../store/keys.ts";
 import { findGroup } from "../capacity/groups.ts";
-import type { Lines } from "../ledger/lines.ts";
+import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
 import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
-import { unreadableUnits } from "../ledger/settle.ts";
+import type { Lines } from "../ledger/waiting-list.ts";
 import type { Plan } from "./plan.ts";
 
 /** Returns the counts of a pool after a plan. Waiting jobs are counted as far as the plan read their lines. */

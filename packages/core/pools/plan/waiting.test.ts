@@ -6,8 +6,8 @@ import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { formatWaitOrder } from "../../environments/record/wait-order.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { environmentKey } from "../../store/keys.ts";
-import { isBehind, readLines } from "../ledger/lines.ts";
 import { emptyPool, type Pool } from "../ledger/record.ts";
+import { isBehind, readLines } from "../ledger/waiting-list.ts";
 import { readWaiting } from "./waiting.ts";
 
 const size = { pool: "h100", instanceType: "p5.48xlarge", machines: 1, units: 8, gpus: 8, wantedMs: 3_600_000 };

@@ -1,9 +1,9 @@
 import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
-import type { PlannerContext } from "../../reconciler/worker.ts";
+import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
-import { type Candidate, isBehind, type Lines, readLines } from "../ledger/lines.ts";
-import { readByKey } from "../ledger/named.ts";
+import { readByKey } from "../ledger/read-by-key.ts";
 import type { Ledger } from "../ledger/record.ts";
+import { type Candidate, isBehind, type Lines, readLines } from "../ledger/waiting-list.ts";
 import { isNewcomer } from "./round.ts";
 
 /** The waiting jobs of a pool that one plan considers. */

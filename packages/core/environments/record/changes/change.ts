@@ -1,7 +1,7 @@
 import type { UserContext } from "../../../context.ts";
 import type { Key } from "../../../ports/table.ts";
 import { Problem } from "../../../problem.ts";
-import { requestReconcile } from "../../../reconciler/look.ts";
+import { requestReconcile } from "../../../reconciler/request-reconcile.ts";
 import { keyText, poolKey } from "../../../store/keys.ts";
 import { changeRecord } from "../../../store/write-record.ts";
 import { emitEvents } from "../../../webhooks/outbox.ts";

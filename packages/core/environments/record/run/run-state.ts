@@ -55,7 +55,7 @@ export interface RunState {
   readonly lacksVolume?: true | undefined;
   /** Set if the reason is a temporary refusal by the cluster. */
   readonly refusedForNow?: true | undefined;
-  /** The run's mark in listings (run-marks.ts) as of the last look that found nothing to do. */
+  /** The run's mark in listings (observation-digest.ts) as of the last look that found nothing to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
   readonly ports: readonly PortStatus[];

@@ -6,8 +6,8 @@ import { getDisk } from "../../../disks/view.ts";
 import type { SnapshotTags } from "../../../ports/volumes.ts";
 import { VolumeRefused } from "../../../problem.ts";
 import { diskKey, keyText } from "../../../store/keys.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -1,6 +1,6 @@
 import type { NodeRef } from "../../../ports/compute.ts";
 import type { ArchiveOwner } from "../../../ports/volumes.ts";
-import type { WorkerContext } from "../../../reconciler/worker.ts";
+import type { WorkerContext } from "../../../reconciler/step.ts";
 import { keyText } from "../../../store/keys.ts";
 import { mayBeBegun } from "../../record/disk/archive-use.ts";
 import { type Environment, toKey } from "../../record/record.ts";

@@ -13,9 +13,9 @@ import type { Key } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
 import { toKey } from "../../record/record.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { readKeptLog } from "../../verbs/read-log.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const SECOND = 1000;
 const HOUR = 3_600_000;

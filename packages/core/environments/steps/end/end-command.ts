@@ -1,6 +1,6 @@
 import type { Observation } from "../../../ports/compute.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { lacksLastLog } from "../../record/log/kept-log.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitMs } from "../../record/step-result.ts";

@@ -1,5 +1,5 @@
 import type { Observation } from "../../../ports/compute.ts";
-import type { Step } from "../../../reconciler/worker.ts";
+import type { Step } from "../../../reconciler/step.ts";
 import { hasRefusedExtension } from "../../record/changes/extensions.ts";
 import type { Outcome } from "../../record/end.ts";
 import type { Environment } from "../../record/record.ts";

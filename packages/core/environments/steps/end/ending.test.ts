@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 test("an end takes four looks when its compute is gone at once, which all come at once", async () => {
   const { looks: messages, endedAfterMs } = await end({ removeMs: 0 });

@@ -2,9 +2,9 @@ import { listLedgerItems, readLedgerItems } from "../../../pools/ledger/ledger.t
 import type { LedgerItem } from "../../../pools/ledger/record.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
-import { earliestConfirmableAt } from "../../../reconciler/making.ts";
-import { pollBackoffMs } from "../../../reconciler/patience.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import { pollBackoffMs } from "../../../reconciler/backoff.ts";
+import { earliestConfirmableAt } from "../../../reconciler/pending-creates.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { isArchiving } from "../../record/disk/archive-use.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
 import { logEndsAt } from "../../record/log/kept-log.ts";
@@ -22,10 +22,10 @@ import { backUp } from "./backup.ts";
 import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
 import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
-import { removeAllButNewest, retainedUntil } from "./kept.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
+import { removeAllButNewest, retainedUntil } from "./retention.ts";
 
 /**
  * Takes the next step of the end, in this order (docs/architecture/end-of-life.md): end the command, keep the log,

@@ -1,9 +1,9 @@
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { releaseLabel } from "../../record/address-label.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { endExtensions } from "../../record/changes/extensions.ts";
-import { discardsFirstFailure } from "../../record/cleared.ts";
 import type { Outcome } from "../../record/end.ts";
+import { discardsFirstFailure } from "../../record/first-failure.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";

@@ -1,6 +1,6 @@
 import type { Archive } from "../../../ports/volumes.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { archivesPartition } from "../../../store/keys.ts";
 import { unlessUnreadable } from "../../../store/readable.ts";
 import { changeRecord, writeRecord } from "../../../store/write-record.ts";

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { reservation } from "../../record/policy.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 import { requestStart } from "../../verbs/start.ts";
 import { requestStop } from "../../verbs/stop.ts";
 

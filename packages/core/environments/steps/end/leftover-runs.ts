@@ -1,6 +1,6 @@
+import { pollBackoffMs } from "../../../reconciler/backoff.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
-import { pollBackoffMs } from "../../../reconciler/patience.ts";
-import type { WorkerContext } from "../../../reconciler/worker.ts";
+import type { WorkerContext } from "../../../reconciler/step.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed } from "../../record/step-result.ts";
 import { LEFTOVERS_MS } from "../../verbs/restart.ts";

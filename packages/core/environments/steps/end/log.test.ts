@@ -5,9 +5,9 @@ import type { Item } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
 import { toKey } from "../../record/record.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { followLog, readKeptLog, readLog } from "../../verbs/read-log.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const SECOND = 1000;
 const DAY = 24 * 3_600_000;

@@ -1,6 +1,6 @@
 import type { Context } from "../../../context.ts";
 import type { LogEnd } from "../../../ports/run-log.ts";
-import type { Step } from "../../../reconciler/worker.ts";
+import type { Step } from "../../../reconciler/step.ts";
 import { baseOfRun, COPIED_EVERY_MS, endOfLog, isLogWanted, type KeptLog } from "../../record/log/kept-log.ts";
 import type { Environment } from "../../record/record.ts";
 import { alsoAfter } from "../../record/step-result.ts";

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const MINUTE = 60_000;
 

@@ -1,4 +1,4 @@
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, notifyPool } from "../../record/step-result.ts";
 import { restart } from "../../verbs/restart.ts";

@@ -1,5 +1,5 @@
 import { type Disk, zonePinnedBy } from "../../../disks/record.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { utcText } from "../../../text/utc.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import type { Environment } from "../../record/record.ts";

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 it("lets the command of two machines begin once both are there", async () => {
   const world = await twoMachines();

@@ -20,14 +20,14 @@ import {
 } from "../../../disks/record.ts";
 import type { Volume, VolumeRef } from "../../../ports/volumes.ts";
 import { Conflict, VolumeRefused } from "../../../problem.ts";
-import { listMaking, tryToMakeVolume, volumeMaking } from "../../../reconciler/making.ts";
-import type { WorkerContext } from "../../../reconciler/worker.ts";
+import { listMaking, tryToMakeVolume, volumeMaking } from "../../../reconciler/pending-creates.ts";
+import type { WorkerContext } from "../../../reconciler/step.ts";
 import { keyText } from "../../../store/keys.ts";
 import { unlessPoisoned, unlessUnreadable } from "../../../store/readable.ts";
 import { sameData } from "../../../store/same-data.ts";
 import { type Writing, writeRecord } from "../../../store/write-record.ts";
 import { utcText } from "../../../text/utc.ts";
-import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-words.ts";
+import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-messages.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 
 /** Limit of kept volume ids, reached only if the volume service loses one volume after another. */

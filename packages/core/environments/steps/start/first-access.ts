@@ -1,5 +1,5 @@
 import type { Observation } from "../../../ports/compute.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { awaitAccess, stepAccess } from "../../access/access.ts";
 import { wantJupyter } from "../../record/changes/access.ts";
 import type { Environment } from "../../record/record.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import type { Run } from "../../../ports/compute.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data", sizeGb: 10 } };

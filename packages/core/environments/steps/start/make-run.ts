@@ -3,7 +3,7 @@ import type { Mount, Run } from "../../../ports/compute.ts";
 import type { VolumeRef } from "../../../ports/volumes.ts";
 import { RunNotTaken, RunRefused } from "../../../problem.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { keyText, specKey } from "../../../store/keys.ts";
 import { WrongSeal } from "../../../store/sealed.ts";
 import { MINUTE_MS } from "../../../units.ts";
@@ -17,7 +17,7 @@ import { changed, waitedForStart } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
 import { endRun } from "../end/end-run.ts";
 import { takeBackWarning } from "../warnings.ts";
-import { bindMs } from "./withdraw.ts";
+import { bindMs } from "./revoke-grant.ts";
 
 /** Mount path of the disk. */
 const WORKSPACE = "/workspace";

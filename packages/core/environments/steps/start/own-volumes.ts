@@ -9,11 +9,11 @@ import {
   settlesAt,
   tryToMakeVolume,
   volumeMaking,
-} from "../../../reconciler/making.ts";
+} from "../../../reconciler/pending-creates.ts";
 import { pauseMs } from "../../../reconciler/snapshot-claim.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { refusedVolume } from "../../record/disk/disk-messages.ts";
 import type { OwnVolume } from "../../record/disk/disk-use.ts";
-import { refusedVolume } from "../../record/disk/disk-words.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitedSince } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";

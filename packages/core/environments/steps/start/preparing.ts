@@ -1,5 +1,5 @@
 import type { Observation } from "../../../ports/compute.ts";
-import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { PreparingStep } from "../../record/phases.ts";
 import type { Environment } from "../../record/record.ts";
 import { isAnswered, isOutageOver, noteAnswer, noteNoAnswer } from "../../record/run/unseen.ts";
@@ -13,9 +13,9 @@ import { observeRun } from "../observe-run.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { giveAccess, openJupyterPort } from "./first-access.ts";
 import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
-import { clearMissing, markRunMissing, noteGoing } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { bindMs, withdraw } from "./withdraw.ts";
+import { bindMs, withdraw } from "./revoke-grant.ts";
+import { clearMissing, markRunMissing, noteGoing } from "./run-not-found.ts";
 
 /** Makes the run, follows it until it is ready, and gives the grant back if the run is not bound in time. */
 export async function stepPreparing(

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
 import { RunNotTaken } from "../../../problem.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

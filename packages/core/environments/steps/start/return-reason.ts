@@ -1,4 +1,4 @@
-import type { RevocationCause } from "../../../pools/plan/uncounted-try.ts";
+import type { RevocationCause } from "../../../pools/plan/revocation-cause.ts";
 import { MINUTE_MS } from "../../../units.ts";
 
 /**

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { restoreDisk } from "../../../disks/backups/from-snapshot.ts";
 import { getDisk } from "../../../disks/view.ts";
+import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
-import { requestCancel } from "../../verbs/requests.ts";
 
 it("backs a disk up that a part of a withdrawn run may have written to, though the job is cancelled in the queue", async () => {
   const { world, uid } = await withdrawn(16);

@@ -1,0 +1,43 @@
+import { pollBackoffMs } from "../reconciler/backoff.ts";
+import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
+import { DAY_MS } from "../units.ts";
+import { nextMissingCheckAt } from "./absence-checks.ts";
+import { isBackupWanted } from "./backups/lost-backup.ts";
+import { hasOnlyVolume } from "./backups/source.ts";
+import { nextRequestAt } from "./backups/take-snapshot.ts";
+import { unclaimAt } from "./backups/thinning.ts";
+import { type Disk, isClaimed, isPending } from "./record.ts";
+import { removalAgainAt } from "./removal.ts";
+
+/** Interval of looks at a disk that waits for its holder. */
+export const LEASE_MS = 60_000;
+const PENDING_MS = 5_000;
+/** Interval at which missing tags are restored. */
+const TAGS_MS = DAY_MS;
+const TAGS_AGAIN_MS = 600_000;
+
+/** Returns when a disk is looked at next, ms; undefined if nothing will change without a request. */
+export function nextDueAt(disk: Disk, now: number): number | undefined {
+  if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
+  if (isClaimed(disk) || disk.snapshots.some(isPending)) {
+    const since = disk.snapshots.findLast(isPending)?.at ?? now;
+    return now + Math.max(PENDING_MS, pollBackoffMs(now - since));
+  }
+  const againAt = disk.lost?.notBefore ?? now;
+  const wanted = againAt > now ? againAt : now + LEASE_MS;
+  const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
+  const made = disk.making.length > 0 ? earliestConfirmableAt(disk.making) : null;
+  const moments = [
+    isBackupWanted(disk) ? wanted : null,
+    disk.phase === "deleted" ? disk.purgeAt : null,
+    disk.snapshots.length > 0 ? tags : null,
+    hasOnlyVolume(disk) ? now + TAGS_MS : null,
+    made,
+    nextRequestAt(disk, now),
+    nextMissingCheckAt(disk, now),
+    unclaimAt(disk),
+    ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
+  ];
+  const coming = moments.filter((at) => at !== null);
+  return coming.length > 0 ? Math.min(...coming) : undefined;
+}

@@ -1,0 +1,155 @@
+import { longestToBindMs } from "../../../pools/capacity/groups.ts";
+import { findRevocationCause } from "../../../pools/plan/revocation-cause.ts";
+import type { Observation } from "../../../ports/compute.ts";
+import { RunBound } from "../../../problem.ts";
+import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import type { DiskUse } from "../../record/disk/disk-use.ts";
+import { type Environment, waitingFields } from "../../record/record.ts";
+import { noRun } from "../../record/run/run-state.ts";
+import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
+import { enter } from "../../record/transitions.ts";
+import { endRun } from "../end/end-run.ts";
+import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
+import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
+import { isUsable, reasonOfReturn } from "./return-reason.ts";
+
+/**
+ * Counted withdrawals after which the next one ends the run. Otherwise a run that never binds would block one machine
+ * after another.
+ */
+const MOST_WITHDRAWALS = 2;
+const REMOVAL_GRACE_SECONDS = 10;
+/** How long a temporarily refused run stays out of the line. */
+const LEAST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 600_000;
+
+/**
+ * Takes the next step of a withdrawal: removes the unbound run, waits until no worker can start it any more, then
+ * returns the environment to its old place in the queue. Ends the run after too many tries, and stops withdrawing if it
+ * was bound in between. The next run gets a number only after all of this one is gone.
+ */
+export async function withdraw(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation | undefined,
+  now: number,
+): Promise<Step<Environment>> {
+  const {
+    run: { n: run },
+  } = environment;
+  if (observed && observed.state !== "unbound" && !observed.terminating) {
+    return changed(
+      {
+        ...environment,
+        run: {
+          ...environment.run,
+          withdrawing: false,
+          lacksVolume: undefined,
+          refusedForNow: undefined,
+          noStartSince: null,
+          removedAt: null,
+          startsRefused: undefined,
+        },
+      },
+      now,
+      "bound after all",
+    );
+  }
+  if (observed?.started && isWhole(environment, observed)) {
+    return endRun(environment, now, "Its machine came while its grant was being withdrawn");
+  }
+  const noStart = noStartFrom(environment, now);
+  if (observed || environment.run.removedAt === null) {
+    // One of several machines may already be bound and lost. The end of the run frees the pod and the disk on it.
+    const { machines, lost, waitsFor } = await checkMachines(ctx, environment, observed?.nodes ?? [], now);
+    const seen = machines.length > 0 ? { ...noStart, run: { ...noStart.run, machines } } : noStart;
+    if (lost) return endRun(seen, now, `Its machine was lost: ${lost.name}`);
+    const removed = await removeUnbound(ctx, seen, now);
+    if (!removed) return waited(environment, now, "sees its run bound");
+    if (waitsFor === null) return waited(removed, now, "removes the unbound run");
+    return requeueAt({ ...removed, reason: waitsFor }, nextMachineCheckAt(machines, now), "waits for its machine");
+  }
+  const freeAt = releasableAt(noStart, now);
+  if (now < freeAt) return requeueAt(noStart, freeAt, "waits until nobody can start it any more");
+  // undefined: this try counts.
+  const uncountedBecause = await findRevocationCause(ctx, environment);
+  if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+    return endRun(environment, now, unplaceable(environment));
+  }
+  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  // Do not set nodes aside if the run lacked a volume, if other runs fill them, or if the cluster reported nothing:
+  // another run could start there.
+  const setsNodesAside = environment.run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
+  const back: Environment = {
+    ...environment,
+    ...waitingFields(environment),
+    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
+    disk: environment.disk && withoutRun(environment.disk, environment.size.machines),
+    placement: {
+      ...environment.placement,
+      withdrawn: { run, nodes: setsNodesAside ? nodes : [], at: now },
+      withdrawals: environment.placement.withdrawals + (uncountedBecause ? 0 : 1),
+      ...(uncountedBecause?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
+    },
+  };
+  if (uncountedBecause?.why === "refused") return notifyPool(pause(back, now));
+  const reason = reasonOfReturn(uncountedBecause, nodes, bindMs(ctx, environment));
+  return notifyPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** Leaves the line for a while, longer each time, because the cluster would refuse the next try, too. */
+function pause(environment: Environment, now: number): Step<Environment> {
+  const { placement, reason } = environment;
+  const count = (placement.refusals?.count ?? 0) + 1;
+  const until = now + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+  const back = enter(
+    { ...environment, placement: { ...placement, refusals: { count, until } } },
+    "queued",
+    now,
+    reason,
+  );
+  return requeueAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
+}
+
+/** Returns the time in which a run must be bound to machines, ms. */
+export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
+  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
+}
+
+/**
+ * Returns the disk without this run. A withdrawn run on one machine wrote nothing. Of several machines, the first may
+ * have started alone with the disk mounted, so the disk counts as written.
+ */
+function withoutRun(use: DiskUse, machines: number): DiskUse {
+  return { ...use, attached: false, ...(machines > 1 && { written: true }) };
+}
+
+/** Reports whether all machines of the run exist. A run on only some of them does not count as begun. */
+function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
+  return nodes.length >= (grant?.shares.length ?? 1);
+}
+
+/**
+ * Removes the run unless it is bound, and returns the record with that. Returns undefined if it was bound after the
+ * observation: its command may be running and must not run twice.
+ */
+async function removeUnbound(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment | undefined> {
+  const { uid, run } = environment;
+  const removal = { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true } as const;
+  try {
+    const hasTombstones = await ctx.compute.remove(uid, run.n, { ...removal, ...tombstonesFor(environment, now) });
+    return { ...environment, run: noteRemoval(run, hasTombstones, now) };
+  } catch (error) {
+    if (error instanceof RunBound) return undefined;
+    throw error;
+  }
+}
+
+function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
+  const why = reason ?? (unseen > 0 ? "the cluster said nothing of it" : null);
+  return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
+}

@@ -1,0 +1,18 @@
+import { gzipSync } from "node:zlib";
+import { expect, it } from "vitest";
+import { unpacked } from "./disk-file-list.ts";
+
+const packed = (text: string | Buffer) => gzipSync(text).toString("base64");
+
+it("a list is read from the last words, and shows nothing that moves a terminal's cursor", () => {
+  expect(unpacked(packed(".:\na\u001b[2J\u0085b\tc\n"))).toBe(".:\na?[2J?b?c\n");
+});
+
+it.each([
+  ["nothing", undefined],
+  ["no base64", "%%%"],
+  ["no gzip", Buffer.from("text").toString("base64")],
+  ["what unpacks to more than a list has", packed(Buffer.alloc(64 * 1024 * 1024))],
+])("%s in its place lists nothing", (_, files) => {
+  expect(unpacked(files)).toBeUndefined();
+});

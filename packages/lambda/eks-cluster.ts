@@ -1,0 +1,29 @@
+import { systemClock } from "#aws/clock.ts";
+import { eksAccess, eksService } from "#aws/eks/eks-access.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { apiClient } from "#kubernetes/client/api-client.ts";
+import { buildPaths } from "#kubernetes/paths.ts";
+import type { ClusterContext } from "#kubernetes/runs/read-run.ts";
+import { laterClient } from "./lazy-client.ts";
+
+/** The namespace that deploy/kubernetes makes. */
+export const namespace = "berth-environments";
+/** The name of the deployment is a label of every run (RFC 1123). */
+const labelForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** The EKS cluster of this deployment, which has the name of its table. Throws for a name that no run could carry. */
+export function eksPlace(): ClusterContext {
+  const config = readConfig(["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"]);
+  const { TABLE_NAME: deployment, EKS_CLUSTER: cluster, EKS_ENDPOINT: endpoint, EKS_CA } = config;
+  if (!labelForm.test(deployment)) {
+    throw new Error(
+      "Bad settings:\n  TABLE_NAME must be 1 to 63 of a-z, 0-9 and - where environments run on a cluster",
+    );
+  }
+  const ca = EKS_CA && Buffer.from(EKS_CA, "base64").toString();
+  const eks = eksService();
+  const client = laterClient(async () =>
+    apiClient(await eksAccess({ eks, cluster, endpoint, ca, clock: systemClock() })),
+  );
+  return { client, paths: buildPaths(namespace), deployment };
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import type { ApiClient } from "#kubernetes/client/api-client.ts";
+import { laterClient } from "./lazy-client.ts";
+
+const client = { get: async (path: string) => `read ${path}` } as unknown as ApiClient;
+
+test("a client is made by the first call, once for all that are made at the same moment", async () => {
+  let makings = 0;
+  const later = laterClient(async () => {
+    makings += 1;
+    return client;
+  });
+  expect(makings).toBe(0);
+
+  const answers = await Promise.all([later.get("/a"), later.get("/b")]);
+
+  expect([answers, makings]).toEqual([["read /a", "read /b"], 1]);
+});
+
+test("a client that could not be made is made by the next call", async () => {
+  const errors = [new Error("EKS did not answer")];
+  const later = laterClient(async () => {
+    const error = errors.pop();
+    if (error) throw error;
+    return client;
+  });
+
+  await expect(later.get("/a")).rejects.toThrow("EKS did not answer");
+  expect(await later.get("/a")).toBe("read /a");
+});
+
+test("a changing call that waited too long for its client is not made when that comes", async () => {
+  const calls: string[] = [];
+  const late = Promise.withResolvers<ApiClient>();
+  const limit = new AbortController();
+  const noting = (name: string) => async (path: string) => void calls.push(`${name} ${path}`);
+  const made = { create: noting("create"), patch: noting("patch"), remove: noting("remove"), get: noting("get") };
+  const later = laterClient(
+    () => late.promise,
+    () => limit.signal,
+  );
+
+  const waiting = [later.create("/a", {}), later.patch("/b", {}), later.remove("/c", { uid: undefined })];
+  limit.abort();
+  const answers = await Promise.allSettled(waiting);
+  late.resolve(made as unknown as ApiClient);
+  await late.promise;
+
+  expect(answers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  expect(calls).toEqual([]);
+});

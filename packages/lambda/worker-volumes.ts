@@ -1,0 +1,26 @@
+import { systemClock } from "#aws/clock.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { volumes as ebsVolumes } from "#aws/ec2/ebs-volumes.ts";
+import { ec2Clients } from "#aws/ec2/ec2-client.ts";
+import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { withListings } from "#core/disks/listing.ts";
+import { withOperatorWord } from "#core/pools/capacity/node-gone.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
+import { ebsArchives } from "#kubernetes/volumes/ebs-archives.ts";
+import { eksPlace } from "./eks-cluster.ts";
+
+/**
+ * For looks, which make and remove backups: each has the list of files that its run left. Pods zip volumes where
+ * TOOLS_IMAGE says by what, and no zip is made without it.
+ */
+export const volumes = (): Volumes => {
+  const { TOOLS_IMAGE: image } = readConfig(["TOOLS_IMAGE"]);
+  const [ebs, store] = [ebsVolumes(), blobs()];
+  const listed = withListings(ebs, store);
+  if (image === undefined) return listed;
+  // The machine of such a pod has no run, so no other code applies the operator's word about it.
+  const machineOf = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
+  return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
+};

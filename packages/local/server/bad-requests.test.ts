@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { createServer, type Server, type ServerOptions } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterEach, expect, test } from "vitest";
+import { seededIds } from "#tests/fixtures/ids.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { answerBadRequests, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
+
+let server: Server;
+let port: number;
+
+async function serve(limits: ServerOptions): Promise<void> {
+  server = createServer(limits, (request) => request.resume());
+  answerBadRequests(server, seededIds(1));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  port = (server.address() as AddressInfo).port;
+}
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+test.each([
+  ["whose headers never end", "POST / HTTP/1.1\r\nHost: localhost\r\n"],
+  ["whose body never ends", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"],
+])("a request %s is answered 408 in words, with the headers of every answer, and let go of", async (_, sent) => {
+  // Node's own limits of a minute and five, so short that a client which stops in between is told at once.
+  await serve({ headersTimeout: 1, requestTimeout: 1, connectionsCheckingInterval: 10 });
+  const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+  socket.write(sent);
+
+  const [head = "", body = ""] = (await text(socket)).split("\r\n\r\n");
+
+  expect(head).toContain("HTTP/1.1 408 Request Timeout\r\n");
+  for (const header of ["Content-Type: application/json", "Cache-Control: no-store", "Referrer-Policy: no-referrer"]) {
+    expect(head).toContain(`\r\n${header}`);
+  }
+  expect(head).toMatch(/\r\nX-Request-ID: [0-9a-f]{32}\r\n/);
+  expect(head).toMatch(/\r\nConnection: close$/);
+  expect(head).toContain("\r\nBerth-Error: invalid\r\n");
+  expect(body).toBe('{"detail":"Request Timeout"}');
+});
+
+const forNobody = `GET * HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+
+test.each([
+  ["a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"],
+  ["an upgrade for nobody", forNobody],
+])("%s whose client sends on is answered, and ended at both ends", async (_, sent) => {
+  await serve({});
+  server.on("upgrade", (request) => isUpgradeRefused(request, seededIds(2)));
+  const accepted = once(server, "connection") as Promise<[Socket]>;
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => undefined);
+  client.write(sent);
+  const [socket] = await accepted;
+  const gone = once(socket, "close");
+
+  const answer = await text(client);
+  client.end("nobody reads this");
+  await gone;
+
+  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+});
+
+test("what fails for no fault of the request is in the log under the id that the client is told", () => {
+  const log = recordingLog();
+
+  const answer = unreadableRequest({ ids: seededIds(1), log })(new Error("broken"));
+
+  const requestId = answer.headers.get("x-request-id");
+  expect(answer.status).toBe(500);
+  const error = expect.stringContaining("Error: broken");
+  expect(log.lines).toEqual([{ level: "error", event: "request failed", fields: { requestId, error } }]);
+});
