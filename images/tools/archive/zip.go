@@ -53,7 +53,7 @@ func writeZip(to io.Writer, from string) (int, error) {
 
 type draft struct {
 	zip *zip.Writer
-	// The reason of each file, by its name.
+	// Names of the omitted files, each with the reason.
 	skipped []string
 	// Files with several names, by inode number.
 	seen          map[uint64]bool
