@@ -48,7 +48,6 @@ export interface Actor {
   readonly isAdmin: boolean;
 }
 
-/** The context of a request: its user and dialect. */
 export type UserContext<Uses extends PortName = never> = Context<Uses> & {
   readonly actor: Actor;
   readonly dialect: string;

@@ -3,15 +3,11 @@ import type { Resources } from "./ports/compute.ts";
 /** A machine type that users can request (docs/apis/gpu-dev.md#instance-types). */
 export interface InstanceType {
   readonly name: string;
-  /** The pool of the type. Requests name the pool. */
   readonly pool: string;
   readonly gpus: number;
   readonly vcpus: number;
   readonly memoryGb: number;
-  /**
-   * Environments share the machine by vCPU, each vCPU with 4 GB of memory. Otherwise they take whole GPUs or the whole
-   * machine.
-   */
+  /** Shared by vCPU, with 4 GB of memory each. On other types, jobs take whole GPUs or the whole machine. */
   readonly shared?: true;
 }
 

@@ -11,7 +11,6 @@ export function pushHeap<T>(heap: T[], item: T, before: (a: T, b: T) => boolean)
   }
 }
 
-/** Removes and returns the first item, or undefined if the heap is empty. */
 export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | undefined {
   const top = heap[0];
   const last = heap.pop();

@@ -55,7 +55,7 @@ export interface ProblemDetails {
   readonly fields?: readonly FieldProblem[];
   /** Always set with `tooMany` and `unavailable`. */
   readonly retryAfterSeconds?: number;
-  /** For `methodNotAllowed`. */
+  /** The allowed methods, for `methodNotAllowed`. */
   readonly allow?: readonly string[];
   /** A code for dialects that have one: `INSTANCE_NOT_FOUND`. */
   readonly code?: string;
@@ -115,7 +115,6 @@ export class NoAnswer extends Error {
   }
 }
 
-/** The run is not alive. */
 export class RunGone extends Error {
   constructor() {
     super("The run is gone");

@@ -1,8 +1,5 @@
-/** An autoscaled group that creates machines of one type on demand. */
 export interface NodeGroup {
-  /** The pool of its machines. */
   readonly pool: string;
-  /** The highest total number of its machines. */
   readonly mostNodes: number;
   /** The time from the first job that waits for a machine until it is ready. */
   readonly startupMs: number;
@@ -18,9 +15,7 @@ export interface Settings {
   readonly allowedRoles: readonly string[];
   readonly allowedAccounts: readonly string[];
   readonly keyTtlHours: number;
-  /**
-   * How long after the AWS login a key can be rotated. The last key of the chain expires at this time at the latest.
-   */
+  /** How long after the AWS login keys can be rotated. The last key of the chain expires by then. */
   readonly keyChainHours: number;
   /** How long a rotated key still works. */
   readonly keyOverlapSeconds: number;
@@ -38,7 +33,6 @@ export interface Settings {
   readonly sweepSeconds: number;
   /** How long a deleted disk can be undeleted. */
   readonly diskRetentionDays: number;
-  /** Names of users who are operators. */
   readonly adminUsers: readonly string[];
   /** AWS roles whose logins get operator keys. */
   readonly adminRoles: readonly string[];
@@ -56,10 +50,7 @@ export interface Settings {
   readonly idleGpuMinutes: number | undefined;
   /** Idle environments are only notified, not stopped. */
   readonly idleDryRun: boolean;
-  /**
-   * Runs without a living record are reported instead of removed, and no purge of a disk begins. For use after records
-   * were restored from a backup.
-   */
+  /** Reports runs without a living record instead of removing them, and purges no disks. For a restored table. */
   readonly orphansDryRun: boolean;
   /** Requests from the local machine need no key in dialects that have no place for one. */
   readonly open: boolean;

@@ -131,7 +131,6 @@ function windowId(ctx: Context, at: number, targets: readonly (string | null)[])
   return `${time.slice(0, 8)}-${time.slice(8)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
 }
 
-/** Writes the record, or counts the call in the existing record. */
 async function countCall(ctx: UserContext<"table">, call: AuditRecord): Promise<AuditRecord> {
   const { record } = await changeRecord(ctx, {
     read: () => findAudit(ctx, call),
@@ -173,10 +172,7 @@ async function readMonth(ctx: Context<"table">, month: string, most: number, int
   } while (after !== undefined && (into.length < most || isSameWindow(into.at(-1), into[most - 1])));
 }
 
-/**
- * Reports whether both records are of one window. The id of a shared record sorts by the window's start, not by its
- * time.
- */
+/** Reports whether both are of one window. Ids of shared records sort by the start of their window. */
 function isSameWindow(last: AuditRecord | undefined, otherRecord: AuditRecord | undefined): boolean {
   if (!last || !otherRecord) return false;
   return Math.floor(last.at / WINDOW_MS) === Math.floor(otherRecord.at / WINDOW_MS);

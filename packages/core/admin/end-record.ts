@@ -15,8 +15,8 @@ import { changeRecord } from "../store/write-record.ts";
 import { endDisk, type Kept } from "./end-disk.ts";
 
 /**
- * Ends an environment or a disk whose record is unreadable. For a disk, returns what is kept. Idempotent shortly after
- * a success. Throws `invalid` for the key of another record, and `conflict` for the key of a ledger.
+ * Ends an environment or a disk whose record is unreadable. Returns the kept volume and snapshots of a disk. Idempotent
+ * shortly after a success. Throws `invalid` for the key of another record, and `conflict` for the key of a ledger.
  */
 export async function endRecord(ctx: Context<"table" | "queue">, text: string): Promise<Kept | undefined> {
   const key = keyOfText(text);

@@ -2,9 +2,7 @@ import { DAY_MS } from "../units.ts";
 
 const lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
-/**
- * Returns the UTC month of a time (ms since the epoch): `2026-01`. Computed by hand, because the core has no `Date`.
- */
+/** Returns the UTC month of a time in ms: `2026-01`. Computed by hand, because the core has no `Date`. */
 export function formatMonth(ms: number): string {
   let days = Math.floor(ms / DAY_MS);
   let year = 1970;

@@ -10,7 +10,6 @@ import { clusterKey, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach, unlessUnreadable } from "../store/readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
-/** The state that operators monitor. It is read from the stores, so every process returns the same. */
 export interface Operation {
   readonly depths: Readonly<Record<QueueName, QueueDepth>>;
   /** Pools that were planned at least once, sorted by type. */
@@ -22,7 +21,6 @@ export interface Operation {
   readonly orphans: OrphanReport | undefined;
   /** Errors of recent estimates, sorted by type. Types without starts are left out. */
   readonly estimateErrors: readonly EstimateErrors[];
-  /** True if the cluster answered the last listing of machines. */
   readonly isClusterReachable: boolean;
 }
 

@@ -10,7 +10,6 @@ import { readEach } from "../store/readable.ts";
 export interface Sighting {
   readonly uid: string;
   readonly run: number;
-  /** The record's key in the form that messages use. */
   readonly key: string;
   readonly why: string;
   readonly firstSeenAt: number;
@@ -22,9 +21,7 @@ export interface Sighting {
 export interface OrphanRun extends Sighting {
   readonly pool: string | null;
   readonly gpus: number | null;
-  /**
-   * Since when every comparison read its record and found it past that run or missing. null if the last one did not.
-   */
+  /** Since when each comparison found its record past that run or missing. null if the last one did not. */
   readonly uselessSince: number | null;
 }
 
@@ -34,7 +31,6 @@ const LONGEST_KEY = 200;
 /** `isUseless`: its record was read and is past that run or missing. */
 export type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
-/** Returns the runs for which no record holds capacity. */
 export async function orphanRuns(
   ctx: Context<"table">,
   runs: readonly RunRef[],
@@ -88,9 +84,7 @@ function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
   return gpus.length === 0 ? null : gpus.reduce((sum, value) => sum + value, 0);
 }
 
-/**
- * Returns the orphan of a run of which only parts are left. They hold no GPUs, but may hold variables and addresses.
- */
+/** Returns the orphan of leftovers. They hold no GPUs, but may hold variables and addresses. */
 function leftover(found: Found): Found {
   return { ...found, gpus: 0, why: `only parts of it are left: ${found.why}` };
 }

@@ -5,7 +5,6 @@ import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
-/** A volume that no record names. */
 export interface OrphanVolume extends Omit<Unowned, "id"> {
   readonly volume: string;
 }
@@ -19,10 +18,7 @@ export interface VolumesReport {
   readonly volumeGb?: number | undefined;
   /** When they were last listed. Absent if with this report. */
   readonly volumesListedAt?: number | undefined;
-  /**
-   * Gigabyte-hours of volumes without a record since the first count, from known sizes. Between two comparisons, the
-   * smaller of both totals counts.
-   */
+  /** GB-hours of volumes without a record, from known sizes. Between two comparisons, the smaller total counts. */
   readonly gbHours?: number | undefined;
 }
 
@@ -36,7 +32,6 @@ export const volumesReport: Table<VolumesReport> = {
   gbHours: optional(number),
 };
 
-/** A previous report and its time. */
 type Before = (VolumesReport & { readonly checkedAt: number }) | undefined;
 
 /** Returns the volumes of the previous report, for use until they are listed. */

@@ -16,7 +16,6 @@ import { reportSnapshots, type SnapshotsReport, snapshotsBefore, snapshotsReport
 import { reportVolumes, type VolumesReport, volumesBefore, volumesReport } from "./orphan-volumes.ts";
 import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
 
-/** The result of the last comparison of cluster and records, and the runs that were removed. */
 export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";
   readonly checkedAt: number;
@@ -62,7 +61,6 @@ export async function compareOrphans(ctx: Context<"table" | "compute" | "volumes
   await writeRecord(ctx, report);
 }
 
-/** Returns the latest report, or undefined before the first comparison. */
 export async function readOrphans(ctx: Context<"table">): Promise<OrphanReport | undefined> {
   const item = await ctx.table.get(orphansKey);
   return item && parseOrphans(item);
@@ -90,7 +88,6 @@ const parseOrphans: (item: Item) => OrphanReport = createParser("orphans", {
   gpuHours: number,
 });
 
-/** Logs the findings, including the runs just removed and the number that the report leaves out. */
 function logFound(ctx: Context, report: OrphanReport, removed: number): void {
   const { runCount, recordCount, volumeCount = 0, snapshotCount = 0 } = report;
   const counts = { runs: runCount + removed, records: recordCount, volumes: volumeCount, snapshots: snapshotCount };

@@ -4,10 +4,8 @@ import { type ListedNode, listNodes } from "../pools/capacity/list-nodes.ts";
 import { WORD_MS } from "../pools/capacity/node-gone.ts";
 import { nodeGoneKey } from "../store/keys.ts";
 
-/** Limits the response and its reads. */
 const MOST_NODES = 100;
 
-/** The closures and declarations by operators that are in force. */
 export interface OperatorState {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly drained: readonly (Partial<AdmissionClosure> & { readonly type: string })[];

@@ -7,10 +7,7 @@ import type { Owned } from "../ports/volumes.ts";
 import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../store/keys.ts";
 import { Unreadable } from "../store/unreadable.ts";
 
-/**
- * An outside resource that no record names. It is reported and never removed, so a restore of the table cannot destroy
- * data.
- */
+/** An outside resource that no record names. Never removed: the table may have been restored from a backup. */
 export interface Unowned extends Owned {
   readonly why: string;
   readonly firstSeenAt: number;
@@ -18,10 +15,8 @@ export interface Unowned extends Owned {
   readonly sightings: number;
 }
 
-/** The sighting in the previous report. */
 export type SeenBefore = Pick<Unowned, "id" | "firstSeenAt" | "sightings">;
 
-/** A report lists only the first ones. */
 export const UNOWNED_LISTED = { most: 50, bytes: 26_200 };
 
 /** Keys of records are shorter. Values from a cluster may be longer. */
@@ -61,7 +56,6 @@ function rank({ sightings }: Unowned): number {
   return sightings > 1 ? 0 : 1;
 }
 
-/** Returns the keys of the disks whose records the operator ended. */
 async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promise<ReadonlySet<string>> {
   const keys = missing
     .filter((key) => kindOfKey(key) === "disk")
@@ -71,10 +65,7 @@ async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promi
   return new Set(keys.flatMap(({ key, ended }) => (there.has(keyText(ended)) ? [key] : [])));
 }
 
-/**
- * Returns the ids that a record names. Undefined if it may name any: it is unreadable, or a resource is being created
- * for it.
- */
+/** Returns the ids that a record names, or undefined if it may name any (unreadable, or a creation is pending). */
 function findNames(item: Item): ReadonlySet<string> | undefined {
   try {
     const { making, ids } = kindOfKey(item) === "disk" ? namesOfDisk(item) : namesOfEnvironment(item);

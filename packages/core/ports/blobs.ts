@@ -3,7 +3,6 @@
  * by `/`. A hanging call fails after 2 s on a disk and after 5 s on a service.
  */
 export interface Blobs {
-  /** Replaces an existing blob. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
   /** Returns the size in bytes, or undefined if there is no such blob. */
@@ -17,10 +16,7 @@ export interface Blobs {
    * if this store has no URLs. Throws for an invalid content type or file name.
    */
   urlToGet(name: string, as: BlobKind): Promise<string | undefined>;
-  /**
-   * Returns a URL for uploads and the headers to send. Its holder may upload any number of times, up to the size of one
-   * upload.
-   */
+  /** Returns an upload URL with the headers to send. Its holder may upload repeatedly, up to the size limit. */
   urlToPut(name: string): Promise<BlobUpload | undefined>;
 }
 

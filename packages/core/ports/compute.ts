@@ -9,7 +9,6 @@ export interface Share {
   readonly units: number;
 }
 
-/** One life of an environment's compute, as requested from the cluster. */
 export interface Run {
   readonly uid: string;
   readonly run: number;
@@ -44,7 +43,6 @@ export interface Mount {
   readonly path: string;
 }
 
-/** A port that an environment serves. */
 export interface RunPort {
   readonly port: number;
   /** Every run has `ssh` and `jupyter`. Programs inside it serve `http` and `tcp`. */
@@ -59,7 +57,6 @@ export interface Resources {
 /** Progress of a run. `ended` covers every way to end; see `reason`. */
 export type RunState = "unbound" | "image" | "container" | "probe" | "ready" | "ended";
 
-/** The SSH address of a run. */
 export interface RunAddress {
   readonly ip: string;
   readonly port: number | null;
@@ -85,7 +82,6 @@ export interface Observation {
   readonly isolation: string;
   /** Jupyter's status, or null if it is off. */
   readonly jupyter: JupyterStatus | null;
-  /** The known external addresses of its ports. */
   readonly ports: readonly PortStatus[];
   /** A text that says how CPU, memory and processes are limited, or `none`. */
   readonly limits: string;
@@ -93,16 +89,12 @@ export interface Observation {
   readonly sessions: number | null;
   /** Since when no GPU of its machines was used, ms. Absent if unknown, which counts as use. */
   readonly gpuIdleSince?: number | undefined;
-  /** The run is being removed, and some of it still exists. */
   readonly terminating: boolean;
   /** Texts for the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
   /** It is unbound because it has no volume (see `reason`). No machine is at fault, and another one would not help. */
   readonly lacksVolume?: true | undefined;
-  /**
-   * The cluster creates no pod for now, because of a quota or an unavailable webhook (see `reason`). Neither a machine
-   * nor the run is at fault.
-   */
+  /** The cluster creates no pod for now: a quota or an unavailable webhook (see `reason`). Nothing is at fault. */
   readonly refusedForNow?: true | undefined;
   /**
    * The cluster did not take the object that `apply` creates last, and no machine has ended. The run can be applied
@@ -126,7 +118,6 @@ export interface JupyterStatus {
   readonly state: "starting" | "on" | "failed";
   /** Its URL without a path, `http://127.0.0.1:40123`. null until it is on. */
   readonly origin: string | null;
-  /** The reason of a failure, as text for the user. */
   readonly reason: string | null;
 }
 
@@ -154,7 +145,6 @@ export interface SignalledUpTo {
   readonly upTo: string;
 }
 
-/** A machine as named by the cluster and its provider. */
 export interface NodeRef {
   readonly name: string;
   /** The uid of the node object. A name may return with another machine, a uid never does. */
@@ -169,14 +159,11 @@ export interface ComputeNode extends NodeRef {
   readonly ready: boolean;
   /** Why it is not ready. Absent if it is ready, or if the reason is unknown. */
   readonly unready?: Unready | undefined;
-  /** Its units: GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
+  /** GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
   readonly units: number;
   /** Units in use by pods of others. */
   readonly foreignUnits: number;
-  /**
-   * Its pods were not read this time: `foreignUnits` equals `units`, and `runs` is absent. The next listing begins with
-   * such nodes.
-   */
+  /** Its pods were not read: `foreignUnits` equals `units`, `runs` is absent. The next listing begins with it. */
   readonly unread?: true | undefined;
   /** Our runs that are bound there and have not ended. Absent if every run is on the nodes of its shares. */
   readonly runs?: readonly BoundRun[];
@@ -189,7 +176,6 @@ export interface ComputeNode extends NodeRef {
 export const unreadies = ["notReady", "cordoned", "tainted"] as const;
 export type Unready = (typeof unreadies)[number];
 
-/** A run, or one machine of it, in a listing of nodes. */
 export interface BoundRun {
   readonly uid: string;
   readonly run: number;
@@ -209,10 +195,7 @@ export interface BoundNode extends NodeRef {
   readonly mark?: string | undefined;
 }
 
-/**
- * How a node object shows that its machine does not respond. The machine may be lost or come back. `missing`: the node
- * object does not exist.
- */
+/** How a node object shows an unresponsive machine, lost or temporary. `missing`: there is no node object. */
 export type Silence = "notReady" | "missing";
 
 /**
@@ -221,7 +204,6 @@ export type Silence = "notReady" | "missing";
  */
 export type MachineState = "running" | "gone" | "unknown";
 
-/** How a run is removed. */
 export interface Removal {
   readonly graceSeconds: number;
   readonly force: boolean;
@@ -230,10 +212,7 @@ export interface Removal {
    * `RunBound`, and the run goes on. One unbound machine is enough. Succeeds if nothing of the run exists.
    */
   readonly unlessBound?: true;
-  /**
-   * Only the leftovers that `listParts` shows exist. If one cannot be deleted for lack of a permission, the others are
-   * deleted, and it throws.
-   */
+  /** Only leftovers of `listParts` exist. Throws if one cannot be deleted, after deleting the others. */
   readonly leftovers?: true;
   /**
    * The number of machines. Each is replaced by a tombstone for at least a minute, so that a late `apply` of this run
@@ -242,7 +221,6 @@ export interface Removal {
   readonly tombstones?: number;
 }
 
-/** A line for users at the terminals of a run. */
 export interface Notice {
   /**
    * `warning`: the run will end. `news`: the warning is withdrawn. `end`: the run ends now. Users who log in later read
@@ -267,7 +245,7 @@ export interface Compute {
    * Some of the run may exist in either case.
    */
   apply(run: Run): Promise<void>;
-  /** Returns undefined if nothing of the run exists, or only what is undone when its caller dies. */
+  /** Returns undefined if nothing of the run exists, or only parts that are undone when the caller dies. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
   /**
    * Starts the command of a run that `waitsToBegin`. Does nothing to any other run. If one of its machines did not
@@ -285,7 +263,7 @@ export interface Compute {
   /** Moves the safety net forward. Does nothing if the run is gone. Throws if another process is changing the run. */
   extend(uid: string, run: number, until: number): Promise<void>;
   /**
-   * Replaces the keys that may enter and what is served. Does nothing if the run is gone or already has a higher
+   * Replaces the authorized keys and the served ports. Does nothing if the run is gone or already has a higher
    * revision, because a worker with older data may come last.
    */
   setAccess(uid: string, run: number, access: Access): Promise<void>;
@@ -296,7 +274,7 @@ export interface Compute {
    * unknown and counts as use. Called only before a run is stopped as idle.
    */
   countWork(uid: string, run: number): Promise<number | null>;
-  /** Shows a notice at the terminals of a run. Users whom it does not reach have the timeline and the webhook. */
+  /** Shows a notice at the terminals of a run. Other users read the timeline or get the webhook. */
   tell(uid: string, run: number, notice: Notice): Promise<void>;
   /**
    * Starts a command, unless one with this id was started before. Throws `RunGone` if no run is alive. Processes that
@@ -312,7 +290,6 @@ export interface Compute {
    * end of the last result, which helps a compute without positions find the start of this one. Gives up after 3 s.
    */
   readLog(uid: string, run: number, knownLogEnd?: LogEnd): Promise<RunLog>;
-  /** Lists all runs, or those of one uid. */
   listRuns(uid?: string): Promise<RunRef[]>;
   /**
    * Lists the runs with objects that neither `observe` nor `listRuns` shows, such as the variables of a command that
@@ -329,7 +306,7 @@ export interface Compute {
   listNodes(): Promise<ComputeNode[]>;
   /** Returns what `observe` would say of this node, for a node without bound runs. Never cached. */
   findSilence(node: NodeRef): Promise<Silence | null>;
-  /** Asks the provider. Returns `unknown` if it fails or there is none. */
+  /** Asks the provider. Returns `unknown` if the call fails or no provider exists. */
   getMachineState(node: NodeRef): Promise<MachineState>;
 }
 

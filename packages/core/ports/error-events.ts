@@ -1,4 +1,3 @@
-/** How one error event is counted and alarmed. */
 export interface ErrorEventAlarm {
   /** Names the CloudWatch metric that counts the event. Its alarm has the same name. */
   readonly metric: string;

@@ -1,4 +1,3 @@
-/** A command to run beside the run's own, in a separate session. */
 export interface Exec {
   /** Lower-case letters, digits and `-`. A repeated id runs once. */
   readonly id: string;
@@ -12,7 +11,6 @@ export interface Exec {
   readonly timeoutMs: number;
 }
 
-/** The state of an exec. */
 export interface ExecStatus {
   readonly state: "running" | "ended";
   /** 128 + signal if a signal killed it, 124 at its timeout, null while it runs. */

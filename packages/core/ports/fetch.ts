@@ -5,9 +5,7 @@ export interface Fetch {
    * resolve is `allowed`: it is checked again when it is dialled.
    */
   authorize(url: string): Promise<"allowed" | "private">;
-  /**
-   * Does not follow redirects. Throws `AddressRefused` before anything is sent, and other errors if there is no answer.
-   */
+  /** Follows no redirects. Throws `AddressRefused` before sending, and other errors if there is no answer. */
   post(request: FetchRequest): Promise<FetchAnswer>;
 }
 
@@ -15,7 +13,7 @@ export interface FetchRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** For the whole exchange, ms. */
+  /** Limit of the whole exchange, ms. */
   readonly timeoutMs: number;
 }
 

@@ -3,7 +3,6 @@ export interface Ids {
   uid(): string;
   /** Returns a lower-case UUID version 7, which sorts by creation time. */
   uuid7(): string;
-  /** Returns a lower-case UUID version 4, which is random. */
   uuid4(): string;
   /** Returns random bytes as base64url without padding. */
   secret(bytes: number): string;

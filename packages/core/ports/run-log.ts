@@ -1,4 +1,3 @@
-/** A part of a command's output. */
 export interface LogPart {
   /** Position of the first byte in the whole output of the run. */
   readonly start: number;
@@ -11,7 +10,6 @@ export interface RunLog extends LogPart {
   readonly mark?: string | undefined;
 }
 
-/** The end of a log that was read before. */
 export interface LogEnd {
   readonly position: number;
   readonly mark?: string | undefined;

@@ -43,7 +43,6 @@ export const briefPaths = [
   ["end", "outcome"],
 ] as readonly (readonly [field: string, ...inner: string[]])[];
 
-/** Returns the brief fields of an item. */
 export function toBrief(item: Stored): Readonly<Record<string, unknown>> {
   const brief: Record<string, unknown> = {};
   for (const [field, inner] of briefPaths) {
@@ -72,10 +71,8 @@ export interface IndexQuery {
   readonly limit?: number;
 }
 
-/** A range of an index, and the highest count. */
 export type IndexRange = Pick<IndexQuery, "index" | "partition" | "from" | "to"> & { readonly limit: number };
 
-/** An item of a `putAll` and its condition, as in `put`. */
 export interface ConditionalPut {
   readonly item: Stored;
   readonly ifWriter: string | null;

@@ -7,16 +7,11 @@ export interface VolumeRef {
 }
 
 export interface Volume extends VolumeRef {
-  /** True if a machine has it mounted. */
   readonly attached: boolean;
-  /**
-   * Why no snapshot is needed: the provider supports none, or the volume was never written to. Only `findVolume` sets
-   * it. Absent: make a snapshot.
-   */
+  /** Set by `findVolume` if no snapshot is needed: the provider supports none, or nothing was written. */
   readonly noBackup?: "impossible" | "unneeded" | undefined;
 }
 
-/** An outside resource and the record that it was created for. */
 export interface Owned {
   readonly id: string;
   /** The record's key in the form that messages use, or null if unknown. */
@@ -35,9 +30,7 @@ export interface OwnedSnapshot extends Owned {
 
 /** Tags of a snapshot. Only `attempt` is used for decisions. */
 export interface SnapshotTags {
-  /** The disk's name. */
   readonly name: string;
-  /** The disk's uid. */
   readonly disk: string;
   /** The claim under which it was created. */
   readonly attempt: string;
@@ -75,16 +68,12 @@ export interface Volumes {
     readonly key?: string;
   }): Promise<VolumeRef>;
   findVolume(id: string): Promise<Volume | undefined>;
-  /** Lists the existing volumes created with this token. */
   listVolumes(token: string): Promise<Volume[]>;
   /** Lists every volume of this deployment with its record's key. Throws instead of returning a part. */
   listOwned(): Promise<OwnedVolume[]>;
   /** Does nothing if the volume is gone. */
   removeVolume(id: string): Promise<void>;
-  /**
-   * Detaches the volume by force. Use it only for a lost machine. Does nothing if the volume is attached to another
-   * machine or to none.
-   */
+  /** Detaches by force, only for a lost machine. Does nothing if the volume is attached elsewhere or nowhere. */
   detachVolume(id: string, machine: NodeRef): Promise<void>;
   /**
    * Creates a snapshot. Not idempotent, because CreateSnapshot takes no token, so claim it first with a new `attempt`.
@@ -103,9 +92,7 @@ export interface Volumes {
   tagSnapshot(id: string, tags: Pick<SnapshotTags, "name" | "disk" | "key">): Promise<void>;
   /** Starts to write a zip of all its files under this name to Blobs. Does nothing if it was started or exists. */
   startArchive(volumeId: string, blob: string, owner: ArchiveOwner): Promise<void>;
-  /**
-   * Returns the state of an archive: completed if Blobs has it. Returns undefined if it was never started or was ended.
-   */
+  /** Returns the archive's state: completed if Blobs has it, undefined if it was never started or was ended. */
   findArchive(blob: string): Promise<Archive | undefined>;
   /**
    * Stops the archive if it still runs and deletes its resources, but keeps a complete zip. Idempotent, also for an
@@ -118,12 +105,10 @@ export interface Volumes {
 /** The record for which an archive is made. It identifies the leftovers of an archive that was never ended. */
 export interface ArchiveOwner {
   readonly uid: string;
-  /** In the form that messages use. */
   readonly key: string;
 }
 
 export interface Archive {
   readonly state: "pending" | "completed" | "failed";
-  /** The size of the zip once it is completed. */
   readonly bytes: number;
 }

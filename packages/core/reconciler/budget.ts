@@ -2,10 +2,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Volumes } from "../ports/volumes.ts";
 
-/**
- * No changing call is made later than this after the step's read, because a suspended worker must not act on stale
- * data.
- */
+/** Changing calls fail this long after the step's read, so that a suspended worker does not act on stale data. */
 const STEP_BUDGET_MS = 20_000;
 
 /** The step's read is too old to act on. Read and decide again. */
@@ -28,18 +25,12 @@ export function readAtNow(clock: Clock): ReadAt {
   return { now: clock.now(), monotonic: clock.monotonic() };
 }
 
-/**
- * Reports whether a read is too old to act on. It also checks the time of day, because the monotonic clock stops while
- * a machine is suspended.
- */
+/** Reports whether a read is too old. Also by time of day: the monotonic clock stops while a machine is suspended. */
 export function isTooOld(clock: Clock, { now, monotonic }: ReadAt, mostMs = STEP_BUDGET_MS): boolean {
   return Math.max(clock.monotonic() - monotonic, clock.now() - now) > mostMs;
 }
 
-/**
- * Wraps the ports so that changing calls throw once the step's read is 20 s old
- * (docs/architecture/consistency.md#paused-workers).
- */
+/** Makes changing calls throw 20 s after the step's read (docs/architecture/consistency.md#paused-workers). */
 export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: ReadAt): Changing {
   function inTime<Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) {
     return async (...input: Input): Promise<Output> => {

@@ -11,10 +11,7 @@ interface Following {
   readonly reached: (version: string) => void;
 }
 
-/**
- * Sends hints for changes that the compute reports, until `signal` aborts, and fewer during a flood (hint-limit.ts).
- * Throws the errors of the compute.
- */
+/** Sends hints for changes until `signal` aborts, fewer in a flood (hint-limit.ts). Throws the compute's errors. */
 export async function forwardEvents(
   ctx: Context<"queue" | "compute">,
   { signal, from, reached }: Following,

@@ -3,9 +3,7 @@ import type { Context } from "../context.ts";
 /** The burst of signals per record, then one per pause. An ordinary life has about five. */
 const MOST_OF_ONE = 10;
 const PAUSE_MS = 2_000;
-/**
- * The burst of signals of all records, then one per ms. A cluster that lost a watch position signals every living run.
- */
+/** The burst of signals of all records, then one per ms. After a lost watch position, every living run signals. */
 const MOST_AT_ONCE = 10_000;
 const PACE_MS = 1;
 const SAID_EVERY_MS = 60_000;
@@ -16,10 +14,7 @@ const SAID_EVERY_MS = 60_000;
  */
 type DelayOf = (key: string) => number | undefined;
 
-/**
- * Limits the rate of hints, so that outside events cannot cause unlimited reconciles
- * (docs/architecture/reconciliation.md).
- */
+/** Limits the rate of hints and so of reconciles (docs/architecture/reconciliation.md). */
 export function hintLimit({ clock, log }: Context): DelayOf {
   /** When the full burst of a record is available again. The record without signals for the longest comes first. */
   const restedAt = new Map<string, number>();

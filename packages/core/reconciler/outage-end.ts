@@ -8,16 +8,11 @@ import { requestReconcile } from "./request-reconcile.ts";
 
 /** The longest wait after a failed step (reconcile.ts). */
 const REACH_MS = 300_000;
-/** Records read per shard. */
 const MOST_PER_SHARD = 200;
-/**
- * The most hints for the end of one outage. Later reconciles send more, and each record is due within five minutes
- * anyway.
- */
+/** The most hints at the end of an outage. Later reconciles send more, and each record is due in five minutes. */
 const MOST_HINTS = 200;
 /** Interval between hints, so that a recovering cluster does not receive all requests at once. */
 const PACE_MS = 100;
-/** Hints sent in parallel. */
 const SENT_AT_ONCE = 20;
 
 /** Sends hints to environments whose last reconcile failed because the cluster did not answer. */

@@ -11,20 +11,14 @@ const CALLS_MS = 120_000;
 const LAST_CALL_MS = CALLS_MS + 45_000;
 /** EC2 listings lag. Treat a resource as absent only this long after the last call that could have created it. */
 export const LISTED_MS = 10 * 60_000;
-/**
- * A worker may have read the entry this long before it removes leftovers: the step's budget, a call's time-out and the
- * clock difference.
- */
+/** A worker may have read the entry this long before it removes leftovers (budget, time-out, clock difference). */
 const REMOVING_MS = 45_000;
 /** Random hex digits of a token. EC2 allows 64 characters in total. */
 const SUFFIX = 12;
 /** The most entries of a record. It is reached only after repeated failures. */
 const MOST = 40;
 
-/**
- * A volume that may exist under this token, recorded before it is created
- * (docs/architecture/consistency.md#conditional-writes).
- */
+/** A volume that may exist, recorded before its creation (docs/architecture/consistency.md#conditional-writes). */
 export interface PendingVolume {
   readonly kind: "volume";
   readonly token: string;
@@ -35,11 +29,9 @@ export interface PendingVolume {
   readonly at: number;
 }
 
-/** A snapshot that may exist with this attempt tag. */
 export interface PendingSnapshot {
   readonly kind: "snapshot";
   readonly token: string;
-  /** The source volume. */
   readonly from: string;
   readonly at: number;
 }
@@ -63,7 +55,6 @@ export function settlesAt({ at }: PendingCreate): number {
   return at + LAST_CALL_MS + LISTED_MS;
 }
 
-/** Returns the earliest of these times, or infinity for an empty list. */
 export function earliestConfirmableAt(making: readonly PendingCreate[]): number {
   return Math.min(Number.POSITIVE_INFINITY, ...making.map(settlesAt));
 }
@@ -102,13 +93,11 @@ export function volumeMaking(
   return { entry: { kind: "volume", token, zone, sizeGb, from, at: now }, isListed: false };
 }
 
-/** Creates the volume of an entry. Idempotent. */
 function makeVolume(ctx: Context<"volumes">, record: Key, entry: PendingVolume): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }
 
-/** Creates the volume, or returns the refusal. */
 export async function tryToMakeVolume(
   ctx: Context<"volumes">,
   record: Key,

@@ -83,7 +83,6 @@ function isNoop(before: Item, after: Due): boolean {
 /** The shortest wait after a refused action. The record may be due at once, and the action may be refused again. */
 const ACT_PAUSE_MS = 5000;
 
-/** Runs the action of a step. Reports whether it succeeded. */
 async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boolean> {
   try {
     await step.after?.(ctx);
@@ -114,7 +113,6 @@ function isStepped(kind: RecordKind | undefined): kind is keyof typeof steps {
   return kind !== undefined && kind in steps;
 }
 
-/** A record that the reconciler writes. */
 interface Due extends Stored {
   readonly dueAt?: number | undefined;
 }
@@ -142,10 +140,7 @@ async function takeStep(
   }
 }
 
-/**
- * An alarm is raised after this many consecutive failures (13 minutes), and again after as many more (an hour): such a
- * failure does not resolve itself.
- */
+/** Consecutive failures until an alarm (13 minutes), and between further alarms (an hour). */
 const STUCK = { first: 10, again: 12 } as const;
 
 /** Returns the record with a retry after 2, 4, 8 … 300 s and the reason of the failure. */
@@ -163,7 +158,6 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   return { record, notify: [], log: "failed" };
 }
 
-/** Returns the number of consecutive failed steps. */
 function getAttempts({ attempts }: Stored & { readonly attempts?: unknown }): number {
   return typeof attempts === "number" ? attempts : 0;
 }

@@ -6,10 +6,7 @@ import { type ReconcileOptions, requestReconcile } from "./request-reconcile.ts"
 export type Reading = "over" | "again";
 
 const MOST_READINGS = 3;
-/**
- * A message up to this early is sent again, because the clocks of hosts differ. An earlier one belongs to an older
- * chain.
- */
+/** A message up to this early is resent, because clocks of hosts differ. An earlier one is of an older chain. */
 export const EARLY_MS = 2000;
 
 /**
@@ -28,9 +25,7 @@ export async function retryOnConflict(
   await requestReconcile(ctx, key, { ...message, delayMs: 1000 });
 }
 
-/**
- * Returns the time until a record is due, ms, 0 or less if it is due. Returns Infinity if the record has no `dueAt`.
- */
+/** Returns the time until a record is due, ms, at most 0 if it is. Infinity without `dueAt`. */
 export function earlyBy({ dueAt }: Pick<Item, string>, now: number): number {
   return (typeof dueAt === "number" ? dueAt : Number.POSITIVE_INFINITY) - now;
 }

@@ -11,10 +11,7 @@ const LONGEST_REASON = 120;
 const LEAST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 300_000;
 
-/**
- * Returns why CreateSnapshot certainly created nothing, in at most 120 characters. Returns undefined if it may have
- * succeeded, as after any other error.
- */
+/** Returns why CreateSnapshot certainly created nothing, up to 120 characters, or undefined if it may have. */
 export function findRefusal(error: unknown): string | undefined {
   if (error instanceof StepTooOld) return "the worker was too slow";
   return error instanceof VolumeRefused ? error.message.slice(0, LONGEST_REASON) : undefined;

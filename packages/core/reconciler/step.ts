@@ -1,7 +1,6 @@
 import type { Context } from "../context.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
 
-/** The context of the reconciler. */
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
 
 /** The context of the planner, which never touches the cluster. */
@@ -11,7 +10,6 @@ export type PlannerContext = Context<"table" | "queue">;
 export interface Step<Record> {
   readonly record: Record;
   readonly notify: readonly StepSend[];
-  /** The action, for the log. */
   readonly log: string;
   /**
    * An action that cannot be repeated. The worker that wrote the claiming record runs it. Its errors are logged, and

@@ -35,10 +35,7 @@ export async function releaseWatcherLease(ctx: Context<"table">): Promise<void> 
   if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
 }
 
-/**
- * Waits until the watch is free: released, expired, or not written for 90 s, which does not depend on synchronized
- * clocks.
- */
+/** Waits until the watch is free: released, expired, or unwritten for 90 s, which needs no synchronized clocks. */
 async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | undefined> {
   const { clock } = ctx;
   const givenUpAt = clock.monotonic() + LONGEST_WAIT_MS;

@@ -1,4 +1,4 @@
-// Without dots and empty parts, a name cannot leave a directory, name a draft, or reach another URL path.
+// A name with dots or empty parts could leave a directory, name a draft, or reach another URL path.
 const form = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
 
 /** Reports whether this is a valid blob name. File systems allow at most 255 bytes. */
@@ -6,7 +6,6 @@ export function isBlobName(name: string): boolean {
   return form.test(name) && name.length < 256;
 }
 
-/** Throws for an invalid blob name. */
 export function requireBlobName(name: string): undefined {
   if (!isBlobName(name)) throw new Error("Not the name of a blob");
 }

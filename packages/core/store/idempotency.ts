@@ -14,13 +14,11 @@ export interface ChosenIds {
   readonly uid: string;
 }
 
-/** The resource that a create makes. */
 export interface NewResource extends ChosenIds {
   /** True if an earlier request may have created it, wholly or in part. */
   readonly isRepeat: boolean;
 }
 
-/** A create with an Idempotency-Key. */
 export interface KeyedRequest {
   readonly method: string;
   readonly path: string;
@@ -28,7 +26,6 @@ export interface KeyedRequest {
   readonly body: string;
 }
 
-/** The stored response of a create. */
 export interface KeptReply {
   readonly status: number;
   readonly text: string;
@@ -39,17 +36,11 @@ type State = "open" | "refused" | "unsure" | "done";
 
 interface KeyedCreate extends Stored {
   readonly kind: "idempotency";
-  /**
-   * Hash of owner, Idempotency-Key and body. Including the key prevents readers of the table from testing guesses of a
-   * secret body.
-   */
+  /** Hash of owner, Idempotency-Key and body. With the key, readers of the table cannot test guesses of the body. */
   readonly request: string;
   readonly resource: ChosenIds;
   readonly state: State;
-  /**
-   * Set if a repeat arrived while the first request was running. A refusal of one then does not prove that the other
-   * created nothing.
-   */
+  /** Set if a repeat arrived during the first request. A refusal of one then proves nothing about the other. */
   readonly shared?: true | undefined;
   readonly reply: KeptReply | null;
   readonly createdAt: number;
@@ -57,7 +48,6 @@ interface KeyedCreate extends Stored {
   readonly ttl: number;
 }
 
-/** What to do with a request: run it, replay the response, or refuse it because another body used the key. */
 export type Begun =
   | { readonly kind: "goOn"; readonly create: KeyedCreate; readonly isRepeat: boolean }
   | { readonly kind: "replay"; readonly reply: KeptReply }
@@ -86,10 +76,7 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
   return follow(create as KeyedCreate, fresh);
 }
 
-/**
- * Stores the response for repeats. If this write is lost, a repeat runs the create again with the same ids and finds
- * the resource.
- */
+/** Stores the response. If this write is lost, a repeat runs the create again with the same ids. */
 export async function keepReply(ctx: Context<"table">, create: KeyedCreate, reply: KeptReply): Promise<void> {
   await keepOutcome(ctx, { ...create, state: "done", reply });
 }
@@ -121,10 +108,7 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
   };
 }
 
-/**
- * Reports whether the key counts as unused: it expired, its create was refused, or a request with another body ended in
- * an unknown state.
- */
+/** Reports whether the key counts as unused: expired, refused, or left unsure by a request with another body. */
 function mayBegin(knownCreate: KeyedCreate, fresh: KeyedCreate): boolean {
   if (fresh.createdAt - knownCreate.createdAt >= KEPT_MS || knownCreate.state === "refused") return true;
   return knownCreate.state === "unsure" && knownCreate.request !== fresh.request;
@@ -158,10 +142,7 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
   });
 }
 
-/**
- * Returns the state to store. A refusal of a shared create is stored as "unsure", because the other request may still
- * create the resource.
- */
+/** Returns the state to store. Shared refusals become "unsure": the other request may still create the resource. */
 function keptState(wanted: State, shared: true | undefined): State {
   return wanted === "refused" && shared ? "unsure" : wanted;
 }

@@ -10,10 +10,7 @@ export function environmentsPartition(owner: string, createdBy: string): string 
   return `owner#${owner}#env#${createdBy}`;
 }
 
-/**
- * Returns the key of an environment's spec. `spec` begins with the environment's uid, and changes with each changed
- * start.
- */
+/** Returns the key of a spec. `spec` begins with the environment's uid and differs for each start that changes it. */
 export function specKey(environment: Key, spec: string): Key {
   return { pk: `${environment.pk}#spec`, sk: spec };
 }
@@ -62,15 +59,11 @@ export function endedDiskKey(owner: string, uid: string): Key {
   return { pk: `owner#${owner}#ended-disk`, sk: uid };
 }
 
-/** Returns the owner in the key of a disk. */
 export function ownerOfDisk({ pk }: Key): string {
   return pk.slice("owner#".length, -"#disk".length);
 }
 
-/**
- * Returns the key of the item that decides which disk names an owner has. It sorts before every uid, so one query reads
- * names and disks.
- */
+/** Returns the key of an owner's disk names. It sorts before every uid, so one query reads names and disks. */
 export function directoryKey(owner: string): Key {
   return { pk: disksPartition(owner), sk: "-" };
 }
@@ -109,7 +102,6 @@ export function parseNodeName(item: string): string | null {
   return sk === "-" ? null : sk.slice(0, sk.lastIndexOf("~"));
 }
 
-/** Reports whether this is the key of a ledger item of the pool. */
 export function isLedgerItem(type: string, item: string): boolean {
   return item.startsWith(`pool#${type}#`);
 }
@@ -117,16 +109,12 @@ export function isLedgerItem(type: string, item: string): boolean {
 /** The id of the key that sealed the texts in this table. */
 export const sealingKeyKey: Key = single("sealing-key");
 
-/** The operator's admission setting for all pools. */
 export const admissionKey: Key = single("admission");
 
-/** The findings of the last comparison of cluster and records. */
 export const orphansKey: Key = single("orphans");
 
-/** Records whether the cluster answers. */
 export const clusterKey: Key = single("cluster");
 
-/** The process that follows the cluster's changes, and its position. */
 export const watchKey: Key = single("watch");
 
 /** The records that have a sweep of their own. The key of a sweep's position holds its name. */
@@ -157,17 +145,12 @@ export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);
 }
 
-/**
- * Returns the key of a pool's forecast: for waiting environments by the first hex digit of their uid, or for the pool.
- */
+/** Returns the key of a pool's forecast, or of the part for waiting environments with this first digit of the uid. */
 export function forecastKey(type: string, digit: string | null): Key {
   return single(digit === null ? `forecast#${type}` : `forecast#${type}#${digit}`);
 }
 
-/**
- * Returns the key of a pool's last starts and their estimates. They are separate, because their reader needs nothing
- * else.
- */
+/** Returns the key of a pool's last starts and their estimates, which have separate readers. */
 export function forecastStartsKey(type: string): Key {
   return single(`forecast#${type}#starts`);
 }
@@ -191,7 +174,6 @@ export function connectionKey(id: string): Key {
   return single(`connection#${id}`);
 }
 
-/** Returns the key of the item that limits a user's open connections. */
 export function openConnectionsKey(owner: string): Key {
   return single(`connections#${owner}`);
 }
@@ -220,7 +202,6 @@ export function inboxKey(uid: string): Key {
   return single(`inbox#${uid}`);
 }
 
-/** Returns the partition of an environment's chat messages. */
 export function chatPartition(uid: string): string {
   return `chat#${uid}`;
 }

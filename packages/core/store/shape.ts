@@ -30,13 +30,11 @@ export const uid: Check<string> = (value): value is string => {
 
 const [DIGIT_0, DIGIT_9, LETTER_A, LETTER_F] = [48, 57, 97, 102];
 
-/** Checks for a word of a closed list. */
 export function literal<Word extends string>(...words: readonly Word[]): Check<Word> {
   const knownWords: ReadonlySet<unknown> = new Set(words);
   return (value): value is Word => knownWords.has(value);
 }
 
-/** Checks for a text and brands it, like `Sealed`. */
 export function branded<Brand extends string>(): Check<Brand> {
   return (value): value is Brand => typeof value === "string";
 }

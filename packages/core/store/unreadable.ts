@@ -4,9 +4,7 @@ import type { Check, Table } from "./shape.ts";
 /** The record format of this version. Only a newer version can interpret a higher format. */
 export const FORMAT = 1;
 
-/**
- * A record that this version cannot read. Never guess its meaning (docs/architecture/failures.md#unreadable-records).
- */
+/** A record that this version cannot read and must not guess (docs/architecture/failures.md#unreadable-records). */
 export class Unreadable extends Error {
   readonly kind: string;
   readonly item: Item;
@@ -56,7 +54,6 @@ export function createParser<Record extends Stored>(
   };
 }
 
-/** Reports whether the item has a higher format than this version's. */
 export function isNewer({ format }: Item): boolean {
   return typeof format === "number" && format > FORMAT;
 }

@@ -4,13 +4,11 @@ import { Conflict, Problem } from "../problem.ts";
 import { FORMAT } from "./unreadable.ts";
 import { NO_WRITER } from "./writers.ts";
 
-/** The ports that a write needs. */
 export type Writing = Pick<Context<"table">, "table" | "ids">;
 
 /** More than the puts that other writers can make while an SDK repeats a put whose response was lost. */
 const KEPT_WRITERS = 8;
 
-/** Returns the record as stored by the put with this token. */
 function writtenBy<Record extends Stored>(record: Record, token: string): Record {
   return { ...record, format: FORMAT, writers: [token, ...listWriters(record)].slice(0, KEPT_WRITERS) };
 }
@@ -84,7 +82,6 @@ interface Change<Record extends Stored, Read> {
 export interface Changed<Record, Read> {
   /** The record that this change stored, or undefined if `decide` returned nothing. */
   readonly record: Record | undefined;
-  /** What the decision was based on. */
   readonly read: Read;
 }
 

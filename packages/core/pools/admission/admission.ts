@@ -24,7 +24,6 @@ export interface Admission extends Stored {
   readonly closures?: readonly AdmissionClosure[] | undefined;
 }
 
-/** The operator who changed a pool or node, and the reason. */
 export interface OperatorNote {
   readonly by: string;
   readonly reason: string | null;
@@ -111,10 +110,7 @@ async function change(ctx: Context<"table">, decide: (before: Admission) => Admi
   return record ?? admission;
 }
 
-/**
- * Throws `unavailable` for a ledger of a newer format. Newer workers still grant from it, and only they can write to
- * it.
- */
+/** Throws `unavailable` for a ledger of a newer format: newer workers grant from it, and only they can write it. */
 async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
   try {
     return await findPool(ctx, type);

@@ -20,7 +20,6 @@ export interface Capacity {
   readonly queued: number;
   /** The most free GPUs on one machine. */
   readonly largestFree: number;
-  /** Machines that the node group may still create. */
   readonly makeable: number;
   /** Why the pool starts nothing new, or null if it is open. */
   readonly closed: Closure | null;
@@ -54,7 +53,6 @@ export async function readCapacity(ctx: Context<"table">): Promise<CapacityRepor
   return buildCapacity(ctx, await ctx.table.getMany(types.map(poolKey)));
 }
 
-/** Returns the capacity with the errors of recent estimates, in one batch read. */
 export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterStatus> {
   const items = await ctx.table.getMany([...types.map(poolKey), ...types.map(estimateErrorsKey)]);
   const heads = items.filter((item) => kindOfKey(item) === "pool");

@@ -13,9 +13,7 @@ import { readWaiting, toCandidate, type WaitingList } from "../plan/waiting.ts";
 
 /** The grants of one plan and its inputs. The ledger was reconciled with the environments' records first. */
 export interface Decision {
-  /** The ledger with the new grants. */
   readonly ledger: Ledger;
-  /** The input of the plan. */
   readonly input: PlanInput;
   readonly planned: Plan;
   readonly waiting: WaitingList;

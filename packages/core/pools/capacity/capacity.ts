@@ -75,7 +75,6 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   await beginGroupPools(ctx, pools);
 }
 
-/** Lists the machines and records whether the cluster answered. */
 async function listNodes(
   ctx: Context<"table" | "queue" | "compute">,
   cluster: Item | undefined,
@@ -90,7 +89,6 @@ async function listNodes(
   }
 }
 
-/** Writes the changes of one pool and plans it. */
 async function writePool(
   ctx: Context<"table" | "queue">,
   ledger: Pick<Ledger, "type" | "nodes">,
@@ -100,7 +98,6 @@ async function writePool(
   if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, ledger.type);
 }
 
-/** Adds machines that have no ledger item. */
 async function addToPool(
   ctx: Context<"table" | "queue">,
   ledgers: readonly Ledger[],
@@ -113,7 +110,6 @@ async function addToPool(
   if (ledger) await writePool(ctx, ledger, found, taken);
 }
 
-/** Returns a function that reports whether a machine has a ledger item. */
 function knownIn(ctx: Context, ledgers: readonly Ledger[]): (type: string, node: PoolNode) => boolean {
   const items = new Set(ledgers.flatMap(({ nodes }) => nodes.map((node) => keyText(node))));
   return (type, node) => items.has(keyText(nodeLedgerKey(ctx, type, node)));
@@ -131,9 +127,7 @@ async function begin(
   return (await beginPool(ctx, type)) && { type, nodes: [] };
 }
 
-/**
- * Copies the operator's setting into the ledgers that differ. If the setting cannot be read, closed pools stay closed.
- */
+/** Copies the operator's setting into ledgers that differ. If it is unreadable, closed pools stay closed. */
 async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
   const otherLedgers = ledgers.filter(
@@ -157,12 +151,9 @@ const MOST_LOGGED = 20;
  * the function has 50 s (functions/schedules/capacity.ts); the rest is for the writes.
  */
 const TOO_OLD_MS = 40_000;
-/** Items written at once. */
 const AT_ONCE = 50;
 
-/**
- * Writes the changed items. A lost race is left to the next run, a minute later. Reports whether anything was written.
- */
+/** Writes the changed items, and reports whether any was written. A lost race is left to the next run. */
 async function writeNodes(
   ctx: Context<"table">,
   ledger: Pick<Ledger, "type" | "nodes">,
@@ -245,7 +236,6 @@ async function withTaken(
   return held && (held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] });
 }
 
-/** Returns the changed ledger item of a machine, or an empty list if nothing changed. */
 function changedItem(
   ctx: Context,
   type: string,
@@ -256,7 +246,6 @@ function changedItem(
   if (!before) {
     const key = nodeLedgerKey(ctx, type, node);
     const since = ctx.clock.now();
-    // Grant nothing on the machine until that record can be read.
     if (taken.isUnsure(keyText(key))) {
       ctx.log.error("ledger item lost", { item: keyText(key), why: "a record that cannot be read may hold it" });
       return [];

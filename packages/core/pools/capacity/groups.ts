@@ -2,7 +2,6 @@ import type { Context } from "../../context.ts";
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
 
-/** Returns the node group that creates machines for this pool, if there is one. */
 export function findGroup(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
   type: string,

@@ -4,7 +4,6 @@ import { readLedger } from "../ledger/ledger.ts";
 import { emptyPool, type NodeLedger } from "../ledger/record.ts";
 import { WORD_MS } from "./node-gone.ts";
 
-/** A machine, from its ledger item. */
 export interface ListedNode {
   readonly name: string;
   readonly uid: string;

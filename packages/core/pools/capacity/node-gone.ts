@@ -63,7 +63,6 @@ export async function declareNodeGone(
   return found.machine;
 }
 
-/** Replaces the declaration by an expired one. */
 export async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef): Promise<void> {
   const ttl = Math.ceil(ctx.clock.now() / 1000);
   const word: GoneNode = { ...nodeGoneKey(uid), writers: [], kind: "node-gone", node: name, at: 0, ttl };
@@ -72,7 +71,6 @@ export async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef
 
 interface Declared {
   readonly machine: NodeRef;
-  /** Its ledger item, if it has one. */
   readonly node: NodeLedger | undefined;
   /** Keys of the environments on it, in the form that messages use. */
   readonly runs: readonly string[];
@@ -103,8 +101,9 @@ const CHECKED_WITHIN_MS = 60_000;
 
 /**
  * Finds a machine that no ledger item names, through the environments that wait for it. Such a machine died before its
- * first listing, still has a volume after its last job, or runs only archive jobs. `runs` are those environments, in
- * the form that messages use. `unreadable` are records that may name the machine when no readable record does.
+ * first listing, still has a volume after its last job, or runs an archive job outside all pools. `runs` are those
+ * environments, in the form that messages use. `unreadable` are records that may name the machine when no readable
+ * record does.
  */
 async function machineWithoutItem(
   ctx: Context<"table" | "queue">,

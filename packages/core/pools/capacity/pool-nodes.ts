@@ -15,7 +15,6 @@ export interface Listing {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** The ledger items of a pool's machines, and the keys of unreadable items. */
 export type Known = Pick<Ledger, "type" | "nodes" | "unreadable">;
 
 /**
@@ -92,7 +91,6 @@ function unitsByUid(entries: readonly { readonly uid: string; readonly units: nu
   return found;
 }
 
-/** Returns the node that the key of an unreadable ledger item names. */
 function namedBy(item: string): Pick<ComputeNode, "name" | "uid" | "providerId">[] {
   const identity = item.slice(item.lastIndexOf("|") + 1);
   const at = identity.lastIndexOf("~");
@@ -126,7 +124,6 @@ function listIdentities({ node: { name, uid, providerId } }: Owner): string[] {
   return [`name ${name}`, `uid ${uid}`, ...(providerId === null ? [] : [`machine ${providerId}`])];
 }
 
-/** Returns why the machine's data is invalid, if it is. */
 function findFault({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
   if (!isName(name) || !isName(uid)) return "its name or uid is no name";
   if (!zone) return "its zone is no text";

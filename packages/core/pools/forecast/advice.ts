@@ -70,7 +70,6 @@ export async function readAdvice(
   return new Map(waiting.map((environment) => [environment.uid, adviceIn(stored, environment, now)]));
 }
 
-/** Returns the keys of the items that hold a waiting job's plan and forecast. */
 export function adviceKeys({ size, uid }: Environment): [plan: Key, forecast: Key] {
   const digit = uid.slice(0, 1);
   return [planKey(size.pool, digit), forecastKey(size.pool, digit)];

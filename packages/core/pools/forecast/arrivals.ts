@@ -15,14 +15,12 @@ export type Arrivals = readonly Arrival[];
 const MOST = 100;
 /** With fewer arrivals, no rate is estimated. */
 const LEAST = 5;
-/** The most arrivals drawn for one run. */
 const MOST_EXPECTED = 500;
 
 export function addArrivals(before: Arrivals, came: readonly Arrival[]): Arrivals {
   return [...before, ...[...came].sort((a, b) => a.at - b.at)].slice(-MOST);
 }
 
-/** Draws future arrivals from the latest ones, at their rate. */
 export function drawArrivals(arrivals: Arrivals, now: number, drawn: () => number): Arrival[] {
   const windowMs = now - (arrivals[0]?.at ?? now);
   if (arrivals.length < LEAST || windowMs <= 0) return [];
@@ -36,7 +34,6 @@ export function drawArrivals(arrivals: Arrivals, now: number, drawn: () => numbe
   return expected;
 }
 
-/** Returns the stored form, arrays without field names. */
 export function toStored(arrivals: Arrivals): unknown[][] {
   return arrivals.map(({ at, owner, zone, size }) => [at, owner, zone, size.machines, size.units, size.wantedMs]);
 }

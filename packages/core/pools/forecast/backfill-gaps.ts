@@ -12,7 +12,6 @@ export type Gap = readonly [lastsMs: number, p50: number, p90: number | null];
 
 /** Gaps kept per size. A job between two of them gets the later start. */
 const MOST_GAPS = 4;
-/** Gaps kept per run. */
 const MOST_FOUND = 8;
 
 /** Reports whether a gap is worth keeping. Each later gap must last longer. */
@@ -20,10 +19,7 @@ export function isLonger(found: readonly FoundGap[], lastsMs: number): boolean {
   return found.length < MOST_FOUND && lastsMs > (found.at(-1)?.lastsMs ?? 0);
 }
 
-/**
- * Merges the gaps of all runs, shortest first. Each is later than the one before it, and all are before there is room
- * for good.
- */
+/** Merges the gaps of all runs, shortest and earliest first, up to the time with room for good. */
 export function findGaps(
   runs: readonly { readonly found: readonly FoundGap[]; readonly roomAt: number }[],
   room: Expected,

@@ -15,7 +15,6 @@ export interface Calibration {
   readonly starts: readonly Start[];
 }
 
-/** The accuracy of the latest estimates. */
 export interface PromiseErrors {
   readonly starts: number;
   /** Fraction that started no later than the latest time shown. */
@@ -54,7 +53,6 @@ export function widening({ starts }: Calibration, waiting: readonly Promised[], 
   return Math.min(MOST_WIDENED, Math.max(1, factor));
 }
 
-/** Returns the latest start to show. */
 export function latestStart({ at, p90 }: Pick<Promised, "at" | "p90">, factor: number): number {
   if (factor === 1) return p90;
   return Math.round(at + Math.max(p90 - at, LEAST_SECONDS * 1_000) * factor);

@@ -8,7 +8,6 @@ export interface Durations {
   readonly all: readonly number[];
   /** Mean time beyond the requested time for which full-time jobs kept capacity, ms: preparation and removal. */
   readonly overMs: number;
-  /** The histograms of the owners with the most runs. */
   readonly owners: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -21,7 +20,6 @@ const LEAST_RUNS = 20;
 
 export const noDurations: Durations = { all: [], overMs: 0, owners: {} };
 
-/** Adds a run that kept its capacity for `tookMs` and had requested `wantedMs`. */
 export function addRun(
   before: Durations,
   { owner, tookMs, wantedMs }: { readonly owner: string; readonly tookMs: number; readonly wantedMs: number },
@@ -57,7 +55,6 @@ export interface Odds {
   readonly atLeast: readonly number[];
 }
 
-/** Returns the odds for an owner's jobs. */
 export function oddsFor({ all, owners }: Durations, owner: string): Odds {
   const ownDurations = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
   const isKnown = ownDurations !== undefined && sum(ownDurations) >= LEAST_RUNS;

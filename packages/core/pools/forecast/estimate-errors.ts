@@ -2,7 +2,6 @@ import type { Item, Key } from "../../ports/table.ts";
 import { forecastStartsKey } from "../../store/keys.ts";
 import { type PromiseErrors, promiseErrors, readCalibration } from "./calibration.ts";
 
-/** The accuracy of a type's estimates, over its last 200 starts that had one. */
 export interface EstimateErrors extends PromiseErrors {
   readonly type: string;
 }

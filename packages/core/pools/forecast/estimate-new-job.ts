@@ -5,7 +5,6 @@ import { type Gap, gapFor } from "./backfill-gaps.ts";
 import { latestStart } from "./calibration.ts";
 import type { Expected, Forecast, Room } from "./forecast.ts";
 
-/** A waiting job, in queue order. */
 export interface Turn extends Expected {
   readonly position: number;
   /** Units that its owner holds or has waiting before it. */
@@ -19,7 +18,6 @@ export interface QueueSnapshot {
   readonly later: number | null;
   readonly closed: Halt | null;
   readonly freeUnits: number;
-  /** The number of waiting jobs. */
   readonly waiting: number;
   readonly room: readonly Room[];
   /** Every nth turn if there are too many. */
@@ -83,10 +81,7 @@ export function estimateFor(standing: QueueSnapshot, question: EstimateRequest, 
   return { ...base, ...found, code: position === 1 ? "elsewhere" : "behind" };
 }
 
-/**
- * Returns the smaller sizes that would start earlier, soonest first. Of those that start at once, only the largest is
- * kept.
- */
+/** Returns smaller sizes that would start earlier, soonest first, with the largest of those that start at once. */
 export function alternativesTo<T extends EstimateRequest>(
   standing: QueueSnapshot,
   question: EstimateRequest,
@@ -184,9 +179,7 @@ function everFits({ machines }: Pick<QueueSnapshot, "machines">, need: Need): bo
   return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
 }
 
-/**
- * Returns the times of the smallest searched room that includes the need, or of an earlier gap that lasts long enough.
- */
+/** Returns the times of the smallest room that includes the need, or of an earlier gap that lasts long enough. */
 function roomFor({ room }: QueueSnapshot, need: EstimateRequest, now: number): Expected | undefined {
   const sizes = room.filter((room) => room.zone === need.zone && includes(room, need));
   const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);

@@ -25,7 +25,6 @@ interface Shares {
 interface Order {
   /** The next share to end on the same node, or -1. */
   readonly next: number[];
-  /** The first share to end, by node. */
   readonly first: number[];
 }
 
@@ -37,7 +36,7 @@ interface Times {
   readonly zone: string | null;
   /** -Infinity if the units are free now, Infinity if they never will be. */
   readonly at: Float64Array;
-  /** The share that frees the last of the units. Of two at the same time, the one that started earlier counts first. */
+  /** The share that frees the last of the units. Ties go to the one that started earlier. */
   readonly share: Int32Array;
   readonly order: NodeOrder;
   /** The number of changes already applied. */
@@ -101,7 +100,6 @@ function listEnds(
     at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : getEnd(last);
   }
 
-  /** Sums the units that a node frees until then. */
   function releasedOn(index: number, until: Moment, now: number): number {
     let sum = 0;
     for (let value = first[index] ?? -1; value >= 0; value = next[value] ?? -1) {

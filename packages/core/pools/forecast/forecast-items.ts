@@ -13,7 +13,6 @@ import { type QueueSnapshot, takeQueueSnapshot } from "./estimate-new-job.ts";
 import { type Forecast, forecast } from "./forecast.ts";
 import { isStanding, nonePasses, type Passing, readEntries, readPromises } from "./stored-forecast.ts";
 
-/** The input of a forecast, handed over by a plan once the ledger is written. */
 export interface ForecastOutset {
   readonly type: string;
   readonly plan: PlanInput;
@@ -80,7 +79,6 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   return undefined;
 }
 
-/** Reads the last estimates of waiting jobs, and the accuracy for jobs that started. */
 async function readLast(ctx: Context<"table">, type: string): Promise<{ items: Item[]; starts: Calibration }> {
   const startsKey = forecastStartsKey(type);
   const items = await ctx.table.getMany([...DIGITS.map((digit) => forecastKey(type, digit)), startsKey]);
@@ -101,7 +99,6 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
   return isStill ? STILL_EVERY_MS : EVERY_MS;
 }
 
-/** Reports whether the pool is as open, and has as much room on the same machines. */
 function offersTheSame(standing: QueueSnapshot, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
   if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
   const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
@@ -139,7 +136,6 @@ function entriesFor(
   forecasted: {
     readonly promised: ReadonlyMap<string, Promised>;
     readonly factor: number;
-    /** Jobs that still wait, with or without an estimate. */
     readonly kept: readonly string[];
     readonly moves: ReadonlyMap<string, Move>;
   },
@@ -181,10 +177,7 @@ function withReserved(found: Forecast, { head, places }: Plan): Forecast {
   return { ...found, waiting };
 }
 
-/**
- * Reports whether the operator closed the pool. Earlier estimates are void then, because the end of the pause is
- * unknown.
- */
+/** Reports whether the operator closed the pool, which voids earlier estimates. */
 function isClosed({ closed }: PlanInput): boolean {
   return closed === "drained" || closed === "paused";
 }
@@ -195,10 +188,7 @@ function headFirst(standing: QueueSnapshot, head: string | null): QueueSnapshot 
   return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };
 }
 
-/**
- * Returns the requests since the last forecast, including those granted at once. Before the first forecast, returns the
- * waiting jobs.
- */
+/** Returns the requests since the last forecast, also those granted at once. Without a last one: the waiting jobs. */
 function cameSince(
   since: number | null,
   { plan, started }: ForecastOutset,
@@ -213,7 +203,6 @@ function cameSince(
   ];
 }
 
-/** Returns the plan input with the plan's grants applied. */
 function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
   const grantedUids = new Set(grants.map(({ uid }) => uid));

@@ -1,18 +1,11 @@
 import { HOUR_MS } from "../../units.ts";
 import type { ForecastPool, Line } from "./forecast-pool.ts";
 
-/** The waiting jobs of a forecast run, in the order of fair-order.ts. */
 export interface WaitingOwners {
-  /**
-   * Returns the first present job whose wanted time is within the limit of its need, or -1. A negative limit excludes a
-   * need.
-   */
+  /** Returns the first present job within the limit of its need, or -1. A negative limit excludes a need. */
   next(limits: readonly number[], now: number): number;
-  /** Marks the job as started and charges its owner. */
   start(waiter: number): void;
-  /** Credits the owner with capacity used since `at`. */
   gaveBack(owner: number, units: number, at: number, now: number): void;
-  /** Returns how many jobs wait for a need. */
   wanting(need: number): number;
   /** Return how many of the jobs present at the beginning still wait, and how many have started. */
   left(): number;
@@ -37,7 +30,6 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   let started = 0;
   let [weighedAt, weight] = [begin, 1];
 
-  /** Returns the owner's oldest job within the limits. */
   function getFirst(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
     let first = Infinity;
     for (const line of ofOwner) {

@@ -15,11 +15,10 @@ export interface Occupants {
   readonly wantedMs: Float64Array;
   /** The end that the planner assumes. Infinity if it has no machine of this pool. */
   readonly endsAt: Float64Array;
-  /** The number of its first share. Its last share precedes the first share of the next occupant. */
+  /** The number of its first share. The next occupant's first share follows its last. */
   readonly shares: Int32Array;
 }
 
-/** A waiting job that could fit. */
 export interface Waiter {
   readonly uid: string;
   readonly owner: number;
@@ -32,7 +31,6 @@ export interface Waiter {
 /** The pool at the start of every run. Owners, needs, nodes and waiting jobs are indexes. */
 export interface ForecastPool {
   readonly owners: readonly string[];
-  /** The distinct needs. */
   readonly needs: readonly Need[];
   /** The shortest time wanted for each need. */
   readonly leastMs: readonly number[];
@@ -46,7 +44,6 @@ export interface ForecastPool {
   /** When each node is ready. NaN until its creation is requested. */
   readonly readyAt: readonly number[];
   readonly occupants: Occupants;
-  /** The expected ends of the occupants' shares. */
   readonly ends: ExpectedEnds;
   readonly units: readonly number[];
   readonly used: readonly number[];
@@ -56,7 +53,6 @@ export interface ForecastPool {
 export interface Line {
   readonly need: number;
   readonly waiters: readonly number[];
-  /** Index among all lines. */
   readonly index: number;
 }
 
@@ -177,7 +173,6 @@ function getReadyAt(
   return readyAt;
 }
 
-/** Groups waiting jobs by owner, then by need. */
 function listLines(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
   const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
   let count = 0;

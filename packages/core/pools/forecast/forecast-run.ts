@@ -14,10 +14,7 @@ export interface RunOptions {
   tookMs(owner: number, wantedMs: number, spentMs: number): number;
   readonly mostStarts: number;
   readonly until: number;
-  /**
-   * Reports whether the time for this run is over. Called only after `leastEnds` ends, so a slow machine gets results
-   * too.
-   */
+  /** Reports whether this run's time is over. Called after `leastEnds` ends, so slow machines get results too. */
   isOver(): boolean;
   readonly leastEnds: number;
   /** Needs to find room for, behind all waiting jobs. */
@@ -27,7 +24,6 @@ export interface RunOptions {
 export interface Run {
   /** When each waiting job starts. Infinity if not within the run. */
   readonly startsAt: Float64Array;
-  /** When there is room for each of `asked`. */
   readonly roomAt: Float64Array;
   /** Earlier gaps in which each of `asked` has room for a limited time. */
   readonly gaps: readonly (readonly FoundGap[])[];
@@ -37,7 +33,6 @@ export interface Run {
   readonly isCut: boolean;
 }
 
-/** A job that started in this run, with the numbers of its shares. */
 interface Begun {
   readonly owner: number;
   readonly at: number;
@@ -208,7 +203,6 @@ function start(state: State, index: number, allowed?: (node: number) => boolean)
   return true;
 }
 
-/** Returns when the last of these nodes is ready. */
 function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): number {
   const times = nodes.map((node) => readyAt[node] ?? now);
   return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));

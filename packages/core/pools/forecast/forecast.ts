@@ -12,10 +12,8 @@ import { drawnFrom } from "./seeded-random.ts";
 
 export interface ForecastInput {
   readonly plan: PlanInput;
-  /** The result of `allNodes` for the plan, if the caller has it. */
   readonly nodes?: AllNodes;
   readonly durations: Durations;
-  /** Recent arrivals. Each run expects similar ones at the same rate. */
   readonly arrivals?: Arrivals;
   /** The number of the plan. The same seed gives the same draws. */
   readonly seed: number;
@@ -25,7 +23,6 @@ export interface ForecastInput {
   readonly mostStarts?: number;
 }
 
-/** An expected time, ms. */
 export interface Expected {
   /** The times by which it happens in half and in nine of ten runs. null if fewer runs reach it. */
   readonly p50: number | null;
@@ -59,7 +56,6 @@ const LEAST_ENDS = 256;
 const REACH_MS = 7 * DAY_MS;
 /** Stands for a zone without machines, where machines can be created in any zone. */
 export const ELSEWHERE = "";
-/** Zones whose room is searched separately. */
 const MOST_ZONES = 6;
 
 /**
@@ -139,10 +135,7 @@ function buildOptions(
   };
 }
 
-/**
- * Returns the common sizes, anywhere and in each zone: parts of a machine in powers of two, and 1, 2 or 4 whole
- * machines.
- */
+/** Returns common sizes, in any zone and in each: parts of a machine by powers of two, and 1, 2 or 4 machines. */
 function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });

@@ -3,10 +3,8 @@ import type { Share } from "../../ports/compute.ts";
 import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "../plan/plan.ts";
 
-/** Units that one node frees. */
 export interface Release {
   readonly at: number;
-  /** Index of the node. */
   readonly node: number;
   readonly units: number;
 }

@@ -8,7 +8,6 @@ import type { Promised } from "./calibration.ts";
 import type { QueueSnapshot } from "./estimate-new-job.ts";
 import type { Expected } from "./forecast.ts";
 
-/** The forecast of a waiting job's start. */
 export interface StartForecast extends Expected {
   readonly move: Move;
   /** A lower bound where a time is null. null means never, as far as is known. */
@@ -49,18 +48,15 @@ export function passesAt({ until, fits }: Passing, need: Need & { readonly wante
 /** No backfill: there is no head, or its start is unknown. */
 export const nonePasses: Passing = { until: 0, fits: [] };
 
-/** Returns the backfill room in a stored forecast. */
 export function passingIn(item: Item | undefined): Passing {
   return isPassing(item?.passing) ? item.passing : nonePasses;
 }
 
-/** Returns the stored entries of waiting jobs, by uid. */
 export function readEntries({ entries }: Item): [string, readonly unknown[]][] {
   if (typeof entries !== "object" || entries === null) return [];
   return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
 }
 
-/** Returns the first estimate given to each waiting job. */
 export function readPromises(item: Item): [string, Promised][] {
   return readEntries(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
     number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],

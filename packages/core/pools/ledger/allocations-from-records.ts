@@ -9,7 +9,6 @@ import type { HeldEntry, Ledger } from "./record.ts";
 
 /** Holdings of ledger items, known from records alone. */
 export interface HeldByRecords {
-  /** Returns the holdings in an item of this key. */
   of(item: string): readonly HeldEntry[];
   /** Reports whether an unreadable record names the item, so that its holdings are unknown. */
   isUnsure(item: string): boolean;
@@ -18,7 +17,6 @@ export interface HeldByRecords {
 /** The holdings if no item was lost. */
 export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
 
-/** Records read at once and kept in memory. */
 const READ_AT_ONCE = 300;
 
 /**
@@ -79,9 +77,7 @@ export async function stillHeldNowhere(
 
 type Taken = NonNullable<Environment["run"]["grant"]>;
 
-/**
- * Returns the item of each share: the item that its grant named, or that of the machine on which the run was placed.
- */
+/** Returns the item of each share, as granted, or of the machine on which the run was placed. */
 function listItems(ctx: Context, { placement, run, size }: Environment, shares: Taken["shares"]): string[] {
   const ledgers = placement.ledgers.filter((item) => isLedgerItem(size.pool, item));
   return shares.map(({ node }, rank) => {

@@ -35,7 +35,6 @@ export function planMoves({ occupied, waiting, head }: PlanInput, places: readon
   );
 }
 
-/** Returns the text for a waiting job's reason, or an empty string. */
 export function moveText({ code, count }: Move): string {
   if (code === "ends") return "its start is reserved and moves only with the jobs it waits for";
   if (code === "none") return "";

@@ -30,7 +30,6 @@ import {
   type Pool,
 } from "./record.ts";
 
-/** Returns the key of the ledger item of this node object. */
 export function nodeLedgerKey(ctx: Context, type: string, node: { readonly name: string; readonly uid: string }): Key {
   const identity = nodeIdentity(node);
   return nodeKey(type, ctx.ids.hash(identity).slice(0, 1), identity);
@@ -76,7 +75,6 @@ export async function findLedger(ctx: Context<"table">, type: string): Promise<L
   return pool && readLedger(ctx, pool);
 }
 
-/** Combines ledger items. */
 export function buildLedger(
   pool: Pool,
   nodes: readonly NodeLedger[],
@@ -109,10 +107,7 @@ export function buildLedger(
   return { pool, type: pool.type, nodes: sorted, makeable, ...entries, unreadable, torn };
 }
 
-/**
- * Has no writers, so the first write succeeds only if the item is absent. An unreadable item exists, so nothing is
- * granted in it.
- */
+/** Has no writers, so the first write fails if the item exists. It may exist and be unreadable. */
 function emptyMakeable(type: string): MakeableLedger {
   return { ...makeableKey(type), writers: [], kind: "makeable", type, granted: [], held: [] };
 }
@@ -154,7 +149,6 @@ function getReader(item: LedgerItem, itemKey: string) {
   };
 }
 
-/** Returns a grant's entry in each of its ledger items. */
 export function toEntry({ id, key, uid, run, owner, size, items, shares, at, unreadableSince }: Grant): Entry {
   const { machines, wantedMs } = size;
   const units = shares[0]?.units ?? size.units;
@@ -174,10 +168,7 @@ function parseLedgerItem(item: Item): LedgerItem {
   return item.kind === "makeable" ? parseMakeable(item) : parseNodeLedger(item);
 }
 
-/**
- * Returns the ledger items that may name this environment: those of its grants and of the machines that its run was
- * bound to.
- */
+/** Returns the items that may name this environment: of its grants, and of machines that its run was bound to. */
 export function listLedgerItems(ctx: Context, { placement, run, size }: Environment): readonly string[] {
   const bound = run.machines.map((machine) => keyText(nodeLedgerKey(ctx, size.pool, machine)));
   return [...new Set([...placement.ledgers, ...bound])];

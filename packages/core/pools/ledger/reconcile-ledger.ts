@@ -17,9 +17,7 @@ import {
   type Pool,
 } from "./record.ts";
 
-/**
- * Reports whether this record differs from what the pool or these ledger items say (docs/architecture/admission.md).
- */
+/** Reports whether the record differs from the pool or these items (docs/architecture/admission.md). */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
   if (isWaiting(record) !== hasSeen(pool, record) || isSeenAsBefore(pool, record)) return true;
   const isFor = ({ uid }: Entry) => uid === record.uid;
@@ -51,10 +49,8 @@ const SET_ASIDE_MS = 300_000;
 /** An alarm is raised if unreadable records hold units for longer than this. */
 const LONGEST_UNREADABLE_MS = 600_000;
 
-/** A ledger reconciled with records. */
 export interface Settled {
   readonly ledger: Ledger;
-  /** The records that were read, by key. */
   readonly known: ReadonlyMap<string, Environment>;
   readonly compared: Pool["compared"];
 }
@@ -159,7 +155,6 @@ async function reconcileOutsideSweep(
   await Promise.all(hidden.map((record) => requestReconcile(ctx, toKey(record))));
 }
 
-/** Sums the units that unreadable records hold. */
 export function unreadableUnits({ granted, held }: Pick<Ledger, "granted" | "held">): number {
   const isUnreadable = ({ unreadableSince }: Grant) => unreadableSince !== undefined;
   const unreadable = [...granted.filter(isUnreadable), ...held.filter(isUnreadable)];
@@ -194,7 +189,6 @@ function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">
   return record.uid === uid && record.run.grant?.id === grant;
 }
 
-/** Returns the phase that the ledger stores for a record that has taken capacity. */
 export function getHoldingPhase({ phase }: Environment): Holding["phase"] {
   return phase === "preparing" || phase === "active" ? phase : "stopping";
 }
@@ -213,10 +207,7 @@ function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
   return [isSame && sameData(old.size, held.size) ? old : held];
 }
 
-/**
- * Returns the uids of nodes that did not respond when the run gave them back. They are not ready until a listing shows
- * them ready.
- */
+/** Returns the uids of nodes that did not respond when given back. They stay unready until a listing. */
 function silentNodes(old: Holding, record: Environment | undefined): string[] {
   if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
   return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));

@@ -10,7 +10,6 @@ import { parsePool } from "./parse.ts";
 import type { Tally } from "./run-outcomes.ts";
 import { isBehind, type ScanWindow } from "./waiting-list.ts";
 
-/** A machine of the pool as the cluster last listed it. */
 export interface PoolNode extends NodeRef {
   readonly zone: string;
   readonly ready: boolean;
@@ -31,7 +30,6 @@ export interface PoolNode extends NodeRef {
 
 /** The ledger entry of a grant that its run has not taken yet. */
 export interface Entry {
-  /** The key of the environment, in the form that messages use. */
   readonly key: string;
   readonly uid: string;
   readonly run: number;
@@ -82,7 +80,6 @@ export type LedgerItem = NodeLedger | MakeableLedger;
 /** Capacity granted to a run that has not taken it yet, combined from its ledger items. */
 export interface Grant {
   readonly id: string;
-  /** The key of the environment, in the form that messages use. */
   readonly key: string;
   readonly uid: string;
   readonly run: number;
@@ -119,7 +116,6 @@ export interface PoolSummary {
   readonly stopping: number;
   /** Units granted to or held by records that cannot be read. */
   readonly unreadable: number;
-  /** The number of unreadable ledger items. */
   readonly unreadableItems: number;
   readonly plannedAt: number;
 }
@@ -128,11 +124,9 @@ export interface PoolSummary {
 export interface Pool extends Stored {
   readonly kind: "pool";
   readonly type: string;
-  /** Environments that the last plan considered and did not grant. */
   readonly seen: readonly string[];
   /** Ledger items of the grants not yet taken, by uid. Environments that received no message find them here. */
   readonly offered: Readonly<Record<string, readonly string[]>>;
-  /** How far the last plan read the waiting jobs. */
   readonly reach: ScanWindow;
   readonly round?: Round | undefined;
   /** The environment with a reserved start, until it is granted. `key` as in a grant. */
@@ -154,7 +148,6 @@ export interface Pool extends Stored {
   readonly dueAt?: number | undefined;
 }
 
-/** A pool with all its ledger items, as read or as planned. */
 export interface Ledger {
   readonly pool: Pool;
   readonly type: string;
@@ -206,7 +199,6 @@ export function hasSeen(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrde
   return isBehind(pool.reach, waitOrder) && !(pool.summary.free > 0 && isNewcomer(pool, pool.reach, waitOrder));
 }
 
-/** Returns the pool type of a key. */
 export function parsePoolType(key: Key): string {
   return key.pk.slice("pool#".length);
 }

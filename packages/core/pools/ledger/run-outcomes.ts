@@ -60,7 +60,6 @@ function thoseThatTook(grants: readonly Grant[], knownEnvironments: ReadonlyMap<
   });
 }
 
-/** Returns the records that ended and returned their capacity. */
 function thoseThatReturned(
   entries: readonly Grant[],
   knownEnvironments: ReadonlyMap<string, Environment>,

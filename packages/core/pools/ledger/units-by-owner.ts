@@ -1,6 +1,5 @@
 import type { Occupied } from "../plan/plan.ts";
 
-/** The owners of a list of occupants. */
 export interface Owners {
   /** Distinct owners. The index is the owner's number. */
   readonly names: readonly string[];
@@ -21,7 +20,6 @@ export function countUnitsByOwner(occupied: readonly Occupied[]): Owners {
   return found;
 }
 
-/** Returns the units that each owner has. */
 export function unitsByOwner(occupied: readonly Occupied[]): ReadonlyMap<string, number> {
   return countUnitsByOwner(occupied).units;
 }

@@ -19,9 +19,7 @@ export interface UsedItem extends Stored {
 }
 
 export interface Used {
-  /** Unit-hours by owner, as of now. */
   readonly owners: ReadonlyMap<string, number>;
-  /** The items to write. */
   readonly changed: readonly UsedItem[];
 }
 

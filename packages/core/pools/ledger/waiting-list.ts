@@ -6,9 +6,7 @@ import type { IndexQuery, Item } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Waiting } from "../plan/plan.ts";
 
-/** A waiting job that may be granted capacity. */
 export interface Candidate extends Waiting {
-  /** The key of its record, in the form that messages use. */
   readonly key: string;
   readonly size: Size;
 }
@@ -90,7 +88,6 @@ export function isBehind(reach: ScanWindow, waitOrder: string | undefined): bool
   return !readsOwner(reach, owner);
 }
 
-/** Reports whether the plan read the line of this owner. */
 export function readsOwner({ begin, last }: ScanWindow, owner: string): boolean {
   if (last === null) return true;
   const [isAfterBegin, isUpToLast] = [begin === null || owner > begin, owner <= last];
@@ -103,7 +100,6 @@ type Range = Pick<IndexQuery, "from" | "to">;
 interface Reading {
   readonly lines: Map<string, Line>;
   readonly occupied: ReadonlySet<string>;
-  /** The number of entries read so far. */
   entries: number;
 }
 

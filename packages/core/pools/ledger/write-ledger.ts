@@ -6,7 +6,6 @@ import { type Writing, writeRecord, writeRecords } from "../../store/write-recor
 import { buildLedger, toEntry } from "./ledger.ts";
 import type { Grant, HeldEntry, Holding, Ledger, LedgerItem, MakeableLedger, NodeLedger } from "./record.ts";
 
-/** The result of writing a plan. */
 export interface Written {
   /** The resulting ledger. Items whose write was refused are as they were read. */
   readonly ledger: Ledger;
@@ -14,7 +13,6 @@ export interface Written {
   readonly isPart: boolean;
 }
 
-/** Items written at once. */
 const AT_ONCE = 50;
 const MOST_LOGGED = 200;
 
@@ -69,7 +67,6 @@ function itemsByKey({ nodes, makeable }: Ledger): Map<string, LedgerItem> {
   return new Map([...nodes, makeable].map((item) => [keyText(item), item]));
 }
 
-/** The grants and holdings that are different objects before and after a plan. */
 interface Changes {
   /** By id, as they were. */
   readonly earlier: ReadonlyMap<string, Grant>;
@@ -117,7 +114,6 @@ function changedItems(before: Ledger, after: Ledger, changes: Changes): Readonly
   return new Map(all.filter(([key, next]) => !sameData(next, itemsBefore.get(key))));
 }
 
-/** Returns the keys of the items of each grant that was added, removed or changed. */
 function itemsIn({ earlier, later }: Changes): string[] {
   const isSame = (grant: Grant) => sameData(earlier.get(grant.id), grant);
   const same = new Set(later.filter(isSame).map(({ id }) => id));
@@ -187,9 +183,7 @@ function fitting(
   return { after: { ...wanted, granted, held }, groups, isPart: true };
 }
 
-/**
- * Groups these items with all items that they are already grouped with. Returns false if that exceeds one transaction.
- */
+/** Groups these items with all they are grouped with. Returns false if that exceeds one transaction. */
 function join(groups: Map<string, Set<string>>, items: ReadonlySet<string>): boolean {
   const together = new Set([...items].flatMap((item) => [item, ...(groups.get(item) ?? [])]));
   if (together.size > MOST_PUT_AT_ONCE) return false;

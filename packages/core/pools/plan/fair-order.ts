@@ -1,6 +1,5 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 
-/** The fields of a waiting job that decide the order. */
 export interface Ordered {
   readonly uid: string;
   readonly owner: string;
@@ -14,7 +13,6 @@ interface Line<T> {
   at: number;
   /** Units that its owner held when the line was queued. */
   units: number;
-  /** Recent use of its owner. */
   readonly used: number;
 }
 

@@ -35,7 +35,6 @@ export interface FreeUnits {
   give(node: number, units: number): void;
   freeOn(node: number): number;
   total(): number;
-  /** Returns the most free units on one node. */
   largest(): number;
   /** Returns the free units of the emptiest nodes, most first. Full nodes are left out. */
   most(count: number): readonly number[];
@@ -52,7 +51,6 @@ interface Group {
   readonly byFree: number[][];
 }
 
-/** The groups of all nodes, and the index of each node's group. */
 interface Groups {
   readonly groups: readonly Group[];
   readonly groupOf: Uint16Array;
@@ -90,7 +88,6 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     enter(index, units);
   }
 
-  /** Returns the groups of existing nodes, then those of nodes still to be created. */
   function groupsFor(zone: string | null): readonly (readonly Group[])[] {
     const cached = byZone.get(zone);
     if (cached) return cached;
@@ -100,7 +97,6 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     return kinds;
   }
 
-  /** Removes and returns the first node of these groups with exactly this many free units. */
   function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
     let first: number[] | undefined;
     for (const { byFree } of among) {

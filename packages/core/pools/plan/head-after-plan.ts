@@ -22,13 +22,10 @@ const CHANGED_MS = 2_000;
 const PART_MS = 1_000;
 /** Interval otherwise. */
 const IDLE_MS = 60_000;
-/**
- * The most ledger items of open grants that the head names. Other environments learn of their grant only by a message.
- */
+/** The most ledger items that `offered` names. Other environments learn of their grant only by a message. */
 const MOST_OFFERED_ITEMS = 1_000;
 /** The most environments to which a place is shown while their grants wait for the pool to reopen. */
 const MOST_SHOWN = 1_000;
-/** The shortest interval between two writes of advice. */
 const ADVICE_MS = 2_000;
 
 /**
@@ -80,15 +77,11 @@ export function headAfterPlan(
   };
 }
 
-/** Returns the advice for waiting jobs, or undefined while the last advice is too recent. */
 export function findAdvice(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
   return isAdviceDue(pool, now) ? { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
 }
 
-/**
- * Returns the places to show. While the pool is closed, environments cannot take their grants, so they are shown as
- * waiting, before all others.
- */
+/** Returns the places to show. While the pool is closed, jobs with a grant wait too, before all others. */
 function listPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly QueuePlace[] {
   if (!closed || granted.length === 0) return places;
   const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_SHOWN);
@@ -120,7 +113,6 @@ function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
   return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
-/** Returns the time until the first machine that is set aside may be granted again. */
 function asideMs({ nodes }: Ledger, now: number): number {
   return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
 }
@@ -130,7 +122,6 @@ function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [st
   return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 
-/** Returns the environment whose start this plan reserves. */
 function firstInLine(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
   const found = candidates.find(({ uid }) => uid === head);
   return found ? { uid: found.uid, key: found.key } : null;
@@ -164,7 +155,6 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((member) => members.has(member));
 }
 
-/** Returns the sorted first digits of the uids, which name the items of advice that have entries. */
 function getDigits(places: readonly QueuePlace[]): string {
   return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
 }

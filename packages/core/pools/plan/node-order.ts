@@ -2,7 +2,6 @@
 export interface NodeOrder {
   /** Moves a node whose order has changed. */
   update(node: number): void;
-  /** Returns the first `count` nodes in order. */
   first(count: number): number[];
 }
 

@@ -3,11 +3,9 @@ import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
 
-/** The state of a plan after its grants. */
 export interface Planned {
   readonly nodes: readonly FreeNode[];
   readonly free: FreeUnits;
-  /** Jobs without a grant. */
   readonly left: readonly Waiting[];
   /** Jobs in `left` that do not fit even on empty machines. */
   readonly hopeless: ReadonlySet<string>;
@@ -15,18 +13,12 @@ export interface Planned {
   readonly unread: ReadonlySet<string>;
   /** Reports whether a need that does not fit would fit without foreign pods. */
   isForeign(need: Need): boolean;
-  /** Returns the releases of all occupied and granted units, earliest first. */
   releases(): readonly Release[];
-  /** Units by owner. */
   readonly usage: Map<string, number>;
-  /** How many more machines still to be created may be granted. */
   readonly unpinnedLeft: number;
 }
 
-/**
- * Returns position, earliest start and reason of each job without a grant. Jobs that can fit come first, in order of
- * start.
- */
+/** Returns position, start and reason of each job without a grant. Jobs that can fit come first, by start. */
 export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
   const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
@@ -72,7 +64,6 @@ function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "else
   };
 }
 
-/** Adds a job's units to its owner's. */
 export function charge(usage: Map<string, number>, { owner, size }: Waiting): void {
   usage.set(owner, (usage.get(owner) ?? 0) + size.machines * size.units);
 }

@@ -6,14 +6,12 @@ import type { Occupied, PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 
-/** The inputs of a plan besides the named records. */
 export interface PlanSources {
   readonly ledger: Ledger;
   readonly waiting: WaitingList;
   readonly used: ReadonlyMap<string, number>;
 }
 
-/** Builds the input of a plan: usable machines, occupants, waiting jobs and machines that can be created. */
 export function buildPlanInput(
   ctx: PlannerContext,
   { ledger, used }: PlanSources,

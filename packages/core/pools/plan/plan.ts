@@ -29,7 +29,6 @@ export interface PlanNode {
   readonly zone: string;
   /** Units left by foreign pods. */
   readonly units: number;
-  /** Units that foreign pods hold. Absent if none. */
   readonly foreign?: number;
 }
 
@@ -47,7 +46,6 @@ export interface PlanInput {
   readonly startupMs: number;
   /** How many more machines still to be created may be granted. Absent: unlimited. */
   readonly mostUnpinned?: number;
-  /** The job with the reserved start in the last plan. */
   readonly head: string | null;
   /** Recent use by owner, in unit-hours (usage.ts). It breaks ties between owners who hold the same. */
   readonly used?: ReadonlyMap<string, number> | undefined;
@@ -60,9 +58,7 @@ export interface PlanInput {
 export const closures = ["drained", "paused"] as const;
 export type Closure = (typeof closures)[number];
 
-/**
- * Why nothing may be granted: the operator closed the pool, or the item of machines still to be created is unreadable.
- */
+/** Why nothing may be granted: the operator closed the pool, or its `makeable` item is unreadable. */
 export const halts = [...closures, "unreadable"] as const;
 export type Halt = (typeof halts)[number];
 
@@ -88,15 +84,12 @@ export interface QueuePlace {
   readonly code: ReasonCode;
   /** Units that it asks for: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
-  /**
-   * Free units. For "never" and "unreadable" the number of machines, for "foreign" the units that foreign pods hold.
-   */
+  /** Free units. For "never" and "unreadable": machines. For "foreign": units that foreign pods hold. */
   readonly available: number;
 }
 
 export interface Plan {
   readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
-  /** All jobs without a grant, in order. */
   readonly places: readonly QueuePlace[];
   readonly head: string | null;
   readonly freeUnits: number;
@@ -104,7 +97,6 @@ export interface Plan {
   readonly mostFree: readonly number[];
 }
 
-/** The most machines of any size. */
 const MOST_MACHINES = 8;
 
 /**
@@ -203,7 +195,6 @@ export interface AllNodes {
   readonly unpinned: Map<Share, number>;
 }
 
-/** Returns the free units of each node before any grant of this plan. */
 export function allNodes(
   input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">,
 ): AllNodes {
@@ -247,7 +238,6 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
   return nodes.length > 0 && fitting >= need.machines;
 }
 
-/** Returns the node as it would be without foreign pods. */
 export function withoutForeign(node: PlanNode): PlanNode {
   return node.foreign ? { ...node, units: node.units + node.foreign, foreign: 0 } : node;
 }

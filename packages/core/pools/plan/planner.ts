@@ -62,17 +62,13 @@ export async function planPools(
 
 /** A third of the time that a batch has (functions/consumers/plan.ts). The pool started last keeps the rest. */
 const BEGUN_WITHIN_MS = 5_000;
-/** No forecast starts later than this in a batch. */
 const FORECAST_WITHIN_MS = 10_000;
 
-/** Reports whether the key names the pool of a known machine type. */
 function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(parsePoolType(key));
 }
 
-/** The merged messages of one pool. */
 interface PlanRequest {
-  /** The environments that they name. */
   readonly named: readonly string[];
   /** True if a message names no environment: it was sent for the time at which the pool is due. */
   readonly isTimed: boolean;
@@ -192,10 +188,7 @@ async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promis
   await requestNextPass(ctx, written, ctx.clock.now());
 }
 
-/**
- * Reports whether one of these environments waits unseen, or took, moved or returned capacity that the ledger does not
- * show yet.
- */
+/** Reports whether one of these waits unseen, or holds other capacity than the ledger shows. */
 async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
   const { records } = await readByKey(ctx, named);
   // The offer of a restarted environment belongs to its former run.
@@ -241,10 +234,7 @@ function grantsToAnnounce(
   );
 }
 
-/**
- * Shorter than the interval at which a pool with open grants plans (head-after-plan.ts), so the first of those plans
- * announces a lost grant.
- */
+/** Shorter than the interval of plans with open grants, so the first of those plans announces a lost grant. */
 const ANNOUNCED_AGAIN_MS = 4_000;
 
 /**

@@ -26,7 +26,6 @@ const words = {
       : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
 } satisfies Record<ReasonCode, ReasonText>;
 
-/** Returns the text for a pool that the operator closed. */
 export function closedText(closed: Closure, pool: string): string {
   return `No new ${pool.toUpperCase()} jobs are started at the moment: ${closed} by the operator`;
 }
@@ -40,19 +39,14 @@ export function reasonText(
   return words[place.code](place, pool.toUpperCase(), unit);
 }
 
-/**
- * Returns the text for a job of a type without machines and without a node group. `when` is the end of the wait: `at
- * <time>`, `after <n> hours`.
- */
+/** Returns the text for a type without machines. `when` is the end of the wait: `at <time>`, `after <n> hours`. */
 export function noMachineText(when: string): string {
   return `this deployment has no such machine now: unless one comes, it ends by itself ${when}`;
 }
 
-/** The time at which a wait ends by itself. */
 export interface WaitEnd {
   /** ms. */
   readonly at: number;
-  /** The same time as text. */
   readonly when: string;
   /** True for the first in line, which may wait longer. */
   readonly isFirst: boolean;

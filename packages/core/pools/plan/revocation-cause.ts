@@ -21,10 +21,7 @@ export type RevocationCause =
  */
 const MOST_UNSEEN = 10;
 
-/**
- * Returns why a withdrawn try does not count. Returns undefined if the run asks for something that the cluster lacks,
- * so the try counts.
- */
+/** Returns why a withdrawn try does not count, or undefined if it does: the cluster lacks what the run asks for. */
 export async function findRevocationCause(
   ctx: Context<"table">,
   environment: Pick<Environment, "uid" | "run" | "placement" | "reason">,

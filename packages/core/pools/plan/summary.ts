@@ -36,15 +36,11 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
   };
 }
 
-/**
- * Reports whether `makeable` is unreadable. The cluster may have placed its jobs on any machine, so free units are
- * unknown.
- */
+/** Reports whether `makeable` is unreadable. Its jobs may be on any machine, so free units are unknown. */
 export function isBlind({ unreadable, makeable: { pk, sk } }: Pick<Ledger, "unreadable" | "makeable">): boolean {
   return unreadable.has(keyText({ pk, sk }));
 }
 
-/** Returns the number of machines whose ledger items cannot be read. */
 export function unreadableNodes(ledger: Pick<Ledger, "unreadable" | "makeable">): number {
   return ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
 }
@@ -53,7 +49,6 @@ function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
   return nodes.filter((node) => !node.gone);
 }
 
-/** The machines that a pool's group can still create. */
 export interface Makeable {
   readonly nodes: number;
   readonly startupMs: number;
@@ -61,10 +56,7 @@ export interface Makeable {
   readonly zone: string | null;
 }
 
-/**
- * Returns the machines that the group can still create beside the listed ones. A machine with an unreadable ledger item
- * counts as existing.
- */
+/** Returns the machines that the group can still create. Unreadable ledger items count as existing machines. */
 export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
   const group = findGroup(ctx, ledger.type);
   if (!group) return { nodes: 0, startupMs: 0, zone: null };

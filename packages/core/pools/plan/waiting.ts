@@ -6,16 +6,12 @@ import type { Ledger } from "../ledger/record.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "../ledger/waiting-list.ts";
 import { isNewcomer } from "./round.ts";
 
-/** The waiting jobs of a pool that one plan considers. */
 export interface WaitingList extends Lines {
   /** The key of the first in line, if its record cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
 
-/**
- * Reads the waiting jobs of this pool without those that already have capacity. The records that were read correct the
- * index, which may lag.
- */
+/** Reads the waiting jobs without capacity. The records that were read correct the index, which may lag. */
 export async function readWaiting(
   ctx: PlannerContext,
   { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
@@ -39,7 +35,6 @@ export async function readWaiting(
   return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
 
-/** Returns the candidate that the record describes. */
 export function toCandidate(record: Environment): Candidate {
   const { uid, owner, size, zone, queuedAt } = record;
   return { uid, owner, size, zone, queuedAt, key: keyText(toKey(record)) };
