@@ -3,16 +3,15 @@ import type { LaunchPlan } from "../runs/plan.ts";
 import { findOnPath } from "./local-path.ts";
 import { sandboxUser } from "./sandbox-user.ts";
 
-/** The user of a run's processes, as /etc/passwd of a sandbox and the variables of a login say it. */
+/** User of a run's processes, as shown by its /etc/passwd and login variables. */
 export interface Account {
   readonly name: string;
-  /** The path inside the run. */
+  /** Path inside the run. */
   readonly home: string;
-  /** Bash where the run has one, else sh. */
+  /** Bash if the run has it, else sh. */
   readonly shell: string;
 }
 
-/** Returns the user of a run whose home is this directory. */
 export function chooseAccount(
   { isolation, programs }: Pick<LaunchPlan, "isolation" | "programs">,
   home: string,
@@ -21,12 +20,11 @@ export function chooseAccount(
   return { name, home, shell: findOnPath("bash", `/bin:${programs.path}`) ?? "/bin/sh" };
 }
 
-/** Returns the variables that a login sets for a user. */
 export function loginVariables({ name, home, shell }: Account): Record<string, string> {
   return { USER: name, LOGNAME: name, HOME: home, SHELL: shell };
 }
 
-/** A container may run as a user id that /etc/passwd does not name. */
+/** A container may run under a user id that /etc/passwd does not list. */
 function ownName(): string {
   try {
     return userInfo().username;

@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 const read = (...parts: readonly string[]) => readFileSync(join(root, ...parts), "utf8");
-/** Plain directories with the files of control groups in them. */
+/** Creates plain directories with the files of control groups. */
 const groupAt = (name: string, files: Readonly<Record<string, string>>) => {
   mkdirSync(join(root, name), { recursive: true });
   for (const [file, text] of Object.entries(files)) writeFileSync(join(root, name, file), `${text}\n`);

@@ -7,31 +7,28 @@ import { worksHere } from "./works-here.ts";
 const controllers = ["memory", "cpu", "pids"] as const;
 export type Controller = (typeof controllers)[number];
 
-/**
- * A control group (cgroups(7)) by what limits there: version 2 has one directory for all, version 1 one for each. What
- * cannot be limited has no place.
- */
+/** Control group (cgroups(7)) by controller; controllers without a directory cannot be limited. */
 export interface ControlGroup {
   readonly version: 1 | 2;
   readonly places: Readonly<Partial<Record<Controller, string>>>;
 }
 
-/** What a run may use; null: all that this machine has. */
+/** Limits of a run; null means all that the machine has. */
 export interface Bounds {
   readonly cpus: number | null;
   readonly memoryMb: number | null;
   readonly processes: number;
 }
 
-/** What the kernel says of this process: /proc/self/cgroup and /proc/self/mountinfo. */
+/** Contents of /proc/self/cgroup and /proc/self/mountinfo. */
 export interface GroupSources {
   readonly own: string;
   readonly mounts: string;
 }
 
 /**
- * Where this process may make the groups of runs, or null. No process of anybody's is moved for it, so a group of
- * version 2 that has some, and does not hand its controllers on, is none (they have no inner processes).
+ * Returns the group below which this process can create groups for runs, or null. It never moves existing processes, so
+ * a version 2 group with processes and no delegated controllers is unusable ("no internal processes" rule).
  */
 export function findControlGroups(sources = readSources(), isUsable: IsUsable = canLimit): ControlGroup | null {
   const mounts = sources.mounts.split("\n").flatMap(parseMount);
@@ -44,13 +41,12 @@ export function findControlGroups(sources = readSources(), isUsable: IsUsable = 
 
 type IsUsable = (version: ControlGroup["version"], controller: Controller, place: string) => boolean;
 
-/** The group of this name in those places. */
 export function groupIn({ version, places }: ControlGroup, name: string): ControlGroup {
   const named = listPlaces({ version, places }).map(([controller, place]) => [controller, join(place, name)]);
   return { version, places: Object.fromEntries(named) };
 }
 
-/** Makes the group of a run; what is answered has no place for what cannot be limited, and nothing is left of that. */
+/** Creates the group of a run. Controllers that cannot be limited are missing in the result. */
 export function makeGroup(group: ControlGroup, bounds: Bounds): ControlGroup {
   const limited = listPlaces(group).filter(([controller, place]) => {
     return unlessRefused(() => {
@@ -63,19 +59,18 @@ export function makeGroup(group: ControlGroup, bounds: Bounds): ControlGroup {
   return { ...group, places: Object.fromEntries(limited) };
 }
 
-/** Moves the limits of a group; nothing happens where it is gone. */
 export function limitGroup(group: ControlGroup, bounds: Bounds): void {
   for (const [controller, place] of listPlaces(group)) {
     if (existsSync(place)) writers[group.version][controller](place, bounds);
   }
 }
 
-/** Lets nothing in a group start anything any more, so that who kills all of it comes to an end. */
+/** Prevents new processes in a group, so that killing all its processes terminates. */
 export function stopForks({ places: { pids } }: ControlGroup): void {
   if (pids !== undefined && existsSync(pids)) unlessRefused(() => writeFileSync(join(pids, "pids.max"), "0"));
 }
 
-/** What a group limits now, as the kernel has it: `all` where there is no more to be had than there is. */
+/** Returns the limits in force according to the kernel: `all` means no limit below the machine's own. */
 export function readLimits({ version, places }: ControlGroup): Partial<Record<Controller, "held" | "all">> {
   const found = listPlaces({ version, places }).flatMap(([controller, place]) => {
     const text = findText(join(place, limitFile[version][controller]));
@@ -85,24 +80,21 @@ export function readLimits({ version, places }: ControlGroup): Partial<Record<Co
   return Object.fromEntries(found);
 }
 
-/** How many processes of the group the kernel has killed at its limit. */
+/** Counts the processes that the kernel killed at the group's memory limit. */
 export function countGroupOomKills({ version, places }: ControlGroup): number {
   const file = version === 2 ? "memory.events" : "memory.oom_control";
   const text = places.memory === undefined ? undefined : findText(join(places.memory, file));
   return Number(/^oom_kill (\d+)$/m.exec(text ?? "")?.[1] ?? 0);
 }
 
-/** Whether nothing is left of it: something in it may live, or be in its last moment. */
+/** Removes a group and reports whether it is gone. A group with living or dying processes cannot be removed yet. */
 export function removeGroup({ places }: ControlGroup): boolean {
   const directories = [...new Set(Object.values(places))];
   for (const place of directories) removePlace(place);
   return !directories.some((place) => existsSync(place));
 }
 
-/**
- * The words that run a program in a group, from its first instruction on: whoever writes 0 is moved himself. Where that
- * fails nothing is run.
- */
+/** Returns a command that joins the group before it executes `words`. Writing 0 to cgroup.procs moves the writer. */
 export function inGroup({ places }: ControlGroup, words: readonly string[]): string[] {
   const directories = [...new Set(Object.values(places))];
   if (directories.length === 0) return [...words];
@@ -124,13 +116,13 @@ type Write = (place: string, bounds: Bounds) => void;
 
 const limitPids: Write = (place, { processes }) => writeFileSync(join(place, "pids.max"), String(processes));
 
-/** Without swap, or what is over the limit would only be slow. */
+/** Swap is limited too: with swap, a process over the limit would only become slow. */
 const writers: Record<1 | 2, Record<Controller, Write>> = {
   1: {
     memory: (place, { memoryMb }) => {
       const [limit, withSwap] = [limitFile[1].memory, "memory.memsw.limit_in_bytes"].map((name) => join(place, name));
       const text = memoryMb === null ? "-1" : getBytes(memoryMb);
-      // It is never below the limit, so one of the two has to be first, by whether they rise or fall.
+      // The combined limit may never be below the memory limit: raise it first, lower it last.
       const limitBoth = () => withSwap && existsSync(withSwap) && writeFileSync(withSwap, text);
       unlessRefused(limitBoth);
       writeFileSync(limit ?? "", text);
@@ -154,7 +146,7 @@ const writers: Record<1 | 2, Record<Controller, Write>> = {
   },
 };
 
-/** Version 1 has a number for it that no machine has bytes for. */
+/** Version 1 reports "no limit" as a number larger than any memory. */
 function isUnlimited(text: string): boolean {
   const [first = ""] = text.trim().split(/\s+/);
   return first === "max" || first === "-1" || Number(first) >= 2 ** 60;
@@ -162,13 +154,13 @@ function isUnlimited(text: string): boolean {
 
 interface Mount {
   readonly type: string;
-  /** The group that is seen at its place. */
+  /** Group that is visible at the mount point. */
   readonly root: string;
   readonly place: string;
   readonly options: readonly string[];
 }
 
-/** One line of mountinfo (proc_pid_mountinfo(5)). */
+/** Parses one line of mountinfo (proc_pid_mountinfo(5)). */
 function parseMount(line: string): Mount[] {
   const [before = "", after = ""] = line.split(" - ");
   const [, , , root, place] = before.split(" ");
@@ -178,8 +170,7 @@ function parseMount(line: string): Mount[] {
 }
 
 /**
- * Version 2: its own group, or the one above where that hands controllers on. Beside its own a run would not be held to
- * what limits that, so nothing may.
+ * Returns the own group and its parent. A limited own group excludes the parent, because runs there would escape it.
  */
 function unified(ownPath: string, mounts: readonly Mount[]): ControlGroup[] {
   const mount = mounts.find(({ type }) => type === "cgroup2");
@@ -203,7 +194,7 @@ function controllersIn(place: string, enable: (controller: Controller) => boolea
   return [{ version: 2, places: Object.fromEntries(usable.map((controller) => [controller, place])) }];
 }
 
-/** One by one: those that may not be handed on do not keep the others. */
+/** Enables one controller for child groups. Enabling several in one write fails if any one of them is refused. */
 function wasEnabled(place: string, controller: Controller): boolean {
   return unlessRefused(() => writeFileSync(join(place, "cgroup.subtree_control"), `+${controller}`));
 }
@@ -213,7 +204,6 @@ function isLimitedItself(place: string): boolean {
   return texts.some((text) => text !== undefined && !isUnlimited(text));
 }
 
-/** Version 1: below its own group of each controller. */
 function separate(ownPath: string, mounts: readonly Mount[]): ControlGroup {
   const found = controllers.flatMap((controller) => {
     const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
@@ -225,14 +215,14 @@ function separate(ownPath: string, mounts: readonly Mount[]): ControlGroup {
   return { version: 1, places: Object.fromEntries(found) };
 }
 
-/** Where a group is seen; undefined for one outside of what is mounted. */
+/** Returns the directory of a group, or undefined if it lies outside the mount. */
 function findDirectory({ root, place }: Mount, path: string): string | undefined {
   const isBelow = root === "/" || path === root || path.startsWith(`${root}/`);
   if (!isBelow || path.split("/").includes("..")) return undefined;
   return join(place, root === "/" ? path : path.slice(root.length));
 }
 
-/** By doing it: makes a group, limits it, and has a process join. */
+/** Tests a limit for real: creates a group, limits it, and lets a process join. */
 function canLimit(version: ControlGroup["version"], controller: Controller, place: string): boolean {
   const group = { version, places: { [controller]: join(place, `berth-try-${randomName()}`) } };
   try {
@@ -272,7 +262,6 @@ function findText(file: string): string | undefined {
   }
 }
 
-/** Whether it could be done. */
 function unlessRefused(act: () => unknown): boolean {
   try {
     act();

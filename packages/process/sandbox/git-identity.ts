@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * Returns /etc/gitconfig of a sandbox: that of the machine, and the user that the run's variables name. Git reads this
- * file first, so settings of a home or a repository win. The variables may be secret: no file of this machine holds them.
+ * Returns /etc/gitconfig of a sandbox: the machine's, and the user from the run's variables. Settings of a home or a
+ * repository win over it. The variables may be secret, so they are never written to disk.
  */
 export function gitConfigFor(env: Readonly<Record<string, string>>): string {
   const { GIT_USER_NAME: name, GIT_USER_EMAIL: email } = env;
@@ -12,7 +12,7 @@ export function gitConfigFor(env: Readonly<Record<string, string>>): string {
   return `${readMachineConfig()}\n${lines.length > 0 ? `[user]\n${lines.join("\n")}\n` : ""}`;
 }
 
-/** Quotes a value as git-config(1) reads it. */
+/** Quotes a value for a Git configuration file (git-config(1)). */
 function quoted(value: string): string {
   return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }

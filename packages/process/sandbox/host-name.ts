@@ -1,27 +1,26 @@
 import { readFileSync } from "node:fs";
 
-/** The longest part of a host name (RFC 1035, section 2.3.4). */
+/** Longest label of a host name (RFC 1035, section 2.3.4). */
 const LONGEST_LABEL = 63;
 
-/** Returns the host name for an environment of this name: one label, which no resolver reads as an address. */
+/** Returns a host name of one label that no resolver reads as an address. */
 export function hostNameFor(name: string): string {
   const label = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .slice(0, LONGEST_LABEL)
     .replace(/^-|-$/g, "");
-  // inet_aton(3) takes a number for an address.
+  // inet_aton(3) reads a number as an address.
   return label === "" || /^(?:0x[0-9a-f]*|\d+)$/.test(label) ? `environment-${label}`.replace(/-$/, "") : label;
 }
 
-/** Returns the host name of one machine of a run: those after the first are numbered. */
 export function machineHostName(hostName: string, rank: number): string {
   if (rank === 0) return hostName;
   const end = `-${rank}`;
   return `${hostName.slice(0, LONGEST_LABEL - end.length).replace(/-$/, "")}${end}`;
 }
 
-/** Returns /etc/hosts of a sandbox: its machines share one loopback, and the rest is what this machine knows. */
+/** Returns /etc/hosts of a sandbox. All machines of a run share one loopback interface. */
 export function hostsInside(hostName: string, machines: number): string {
   const names = Array.from({ length: machines }, (_, rank) => machineHostName(hostName, rank));
   return `127.0.0.1 localhost ${names.join(" ")}\n::1 localhost\n${readHosts()}`;

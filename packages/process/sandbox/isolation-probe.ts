@@ -2,13 +2,10 @@ import { tryNetwork } from "../network/network-probe.ts";
 import type { Isolation, Network } from "../runs/records.ts";
 import { trySandbox } from "./sandbox-probe.ts";
 
-/**
- * How environments can be kept apart here, tried in other processes at the same time. Rejects where that cannot be told
- * in time: nobody starts environments with less around them for it.
- */
+/** Probes the possible isolation in the background. Rejects on a timeout: weaker isolation would be unsafe. */
 export function findIsolation(): Promise<Isolated> {
   const found = tryAll();
-  // Whoever started it may wait for it only later.
+  // Without this, a rejection before the caller awaits it would count as unhandled.
   found.catch(() => undefined);
   return found;
 }

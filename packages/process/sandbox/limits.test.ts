@@ -129,19 +129,19 @@ describe("limits that a process hands on", () => {
   });
 });
 
-/** One process takes all memory that there is, by remembering a line without an end. */
+/** One process takes all memory, because it buffers an endless line. */
 const hog = "exec tail /dev/zero";
-/** By memfd_create, which has no program that every machine has. */
+/** Uses memfd_create, for which not every machine has a program. */
 const memoryFile = (megabytes: number) => {
   const script = `$name = "file"; open(F, "+<&=", syscall(${process.arch === "arm64" ? 279 : 319}, $name, 0)) or die $!;
     print F "x" x 1_000_000 for 1 .. ${megabytes}; close(F) or die $!; print "${megabytes} MB\\n"`;
   return `perl -e '${script}'`;
 };
-/** Starts more than it may, and no more than a machine can take where nothing holds it. What cannot be started says so. */
+/** Starts more processes than allowed, but not too many for a machine without limits. Prints if none was refused. */
 const bomb = "sleep 3600 & (n=0; while [ $n -lt 300 ]; do sleep 3600 & n=$((n + 1)); done; echo unheld); wait";
 const isolations = ["bubblewrap", "none"] as const;
 const versionHere = findControlGroups()?.version;
-/** What this machine has not, by form: each has a title of its own, since not all of them may be skipped everywhere. */
+/** Missing features, by mechanism. Each has its own title, because only some may be skipped. */
 const missing = {
   "cgroup-v2": versionHere === 2 ? undefined : "control groups of version 2 that are handed on",
   "cgroup-v1": versionHere === 1 ? undefined : "control groups of version 1 that can be written to",
@@ -161,7 +161,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   let fixture: Fixture;
   const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
   const way: LimitWay = { ...found, processes };
-  // What a form does not do has no test in it.
+  // Mechanisms without a feature have no test of it.
   const none = () => undefined;
   const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
   const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;
@@ -267,7 +267,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     await eventually(fixture.observe, (now) => now === undefined);
 
     expect(seen).toMatchObject({ state: "ready", limits: expect.stringContaining("processes") });
-    // A few of ours are not in it: who made the sandbox, and who keeps it.
+    // Some of our own processes are outside the limit: the creator of the sandbox and its supervisor.
     expect(running).toBeLessThan(processes + 16);
     expect(running).toBeGreaterThan(processes / 2);
   });
@@ -297,7 +297,7 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
     await fixture.compute.apply(fixture.runOf({ resources }));
     const seen = await ready();
 
-    // Whoever writes 0 is moved himself (cgroups(7)); in a directory like this one that is all that happens.
+    // Writing 0 moves the writer (cgroups(7)). A plain directory only stores the text.
     await eventually(
       () => existsSync(join(place("pids"), "cgroup.procs")) && read(place("pids"), "cgroup.procs"),
       (text) => text === "0\n",

@@ -27,20 +27,19 @@ import {
   type UserLimits,
 } from "./rlimits.ts";
 
-/** How runs are limited on this machine: by control groups, else by what a process hands on, else not. */
+/** Mechanism that limits runs here: control groups, else resource limits (getrlimit(2)), else none. */
 export interface LimitWay {
-  /** In one machine of a run at once, threads too. */
+  /** Most processes and threads in one machine of a run. */
   readonly processes: number;
   readonly groups: ControlGroup | null;
   readonly rlimits: RlimitWay | null;
   readonly user?: UserLimits | undefined;
 }
 
-/** How one run is limited. */
 export interface RunLimits {
   readonly group: ControlGroup | null;
   readonly rlimits: Rlimits | null;
-  /** Holds whatever else limits the run. A run of older code has none. */
+  /** Per-process limits that apply in addition. Records of older releases have none. */
   readonly user?: UserLimits | undefined;
   readonly bounds: Bounds;
 }
@@ -51,56 +50,54 @@ export const noLimits: RunLimits = {
   bounds: { cpus: null, memoryMb: null, processes: 0 },
 };
 
-/** The first way that works here. */
+/** Returns the first mechanism that works here. */
 export function findLimits(isolation: Isolation, groups = findControlGroups()): LimitWay {
   const processes = Math.max(leastProcesses, processesPerCpu * availableParallelism());
   return { processes, groups, rlimits: groups ? null : findRlimits(isolation), user: findUserLimits() };
 }
 
-/** The limits of a run of this name, in this way. */
 export function computeLimits(run: Run, name: string, { groups, rlimits, processes, user }: LimitWay): RunLimits {
   const bounds = getBounds(run.resources ?? getShare(run), run.shares.length, processes);
   const group = groups && groupIn(groups, `berth-${name}`);
   return { group, rlimits: rlimits && getRlimits(getBounds(getShare(run), 1, processes), rlimits), user, bounds };
 }
 
-/** Makes what it takes; what cannot be made limits nothing, which the run then shows. */
+/** Creates the control group. Limits that cannot be set are missing in the result. */
 export function makeLimits(limits: RunLimits): RunLimits {
   return limits.group ? { ...limits, group: makeGroup(limits.group, limits.bounds) } : limits;
 }
 
-/** Moves the limits of a living run of one machine; what each process may have is the share that it was granted. */
+/** Changes the limits of a living run of one machine. Resource limits of its processes stay at the granted share. */
 export function moveLimits({ group, bounds }: RunLimits, resources: Resources): void {
   if (group) limitGroup(group, getBounds(resources, 1, bounds.processes));
 }
 
-/** To be called before a run is killed: nothing in it starts anything any more. */
+/** Prevents new processes. Call this before killing a run. */
 export function closeLimits({ group }: RunLimits): void {
   if (group) stopForks(group);
 }
 
 const dyingMs = 1_000;
 
-/** To be called once nothing of the run is seen any more: what was killed leaves its group a moment later. */
+/** Removes the control group of a dead run. A killed process leaves its group a moment later. */
 export async function removeLimits({ group }: RunLimits, withinMs = dyingMs): Promise<void> {
   const end = performance.now() + withinMs;
   while (group && !removeGroup(group) && performance.now() < end) await sleep(5);
 }
 
-/** Whether the kernel has killed some of the run for using more memory than it may. */
 export function isOverMemory({ group }: RunLimits): boolean {
   return group !== null && countGroupOomKills(group) > 0;
 }
 
-/** The words that run a program within the limits of its run; in a sandbox `handedOn` comes after what makes that. */
+/** Returns a command that runs `words` in the control group. `handedOn` goes behind bubblewrap in a sandbox. */
 export function limited({ group }: RunLimits, words: readonly string[]): string[] {
   return group ? inGroup(group, words) : [...words];
 }
 
-/** Niceness of runs (nice(1)): the stack, which ends them, comes first where they take every processor. */
+/** Niceness of runs (nice(1)), so that the stack can end runs that use every processor. */
 const niceness = 5;
 
-/** The words that go before a program, inside the sandbox if there is one. */
+/** Returns the prefix that sets niceness and resource limits, inside the sandbox if there is one. */
 export function handedOn({ rlimits, user }: RunLimits): string[] {
   return [
     systemProgram("nice"),
@@ -110,7 +107,7 @@ export function handedOn({ rlimits, user }: RunLimits): string[] {
   ];
 }
 
-/** What limits a run now, and of what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
+/** Describes the limits in force, such as `cgroup-v2 (memory, cpu, processes)` or `none`. */
 export function describeRunLimits({ group, rlimits }: RunLimits): string {
   if (group) return groupInWords(group.version, readLimits(group));
   if (!rlimits) return "none";
@@ -118,7 +115,6 @@ export function describeRunLimits({ group, rlimits }: RunLimits): string {
   return describeLimits("rlimit", [...memory, ...(rlimits.processes === null ? [] : ["processes"])], []);
 }
 
-/** The same of all runs: what can be limited here. */
 export function describeLimitWay({ groups, rlimits }: Pick<LimitWay, "groups" | "rlimits">): string {
   if (groups) {
     const usable = Object.keys(groups.places).map((controller) => [controller, "held"]);
@@ -138,17 +134,14 @@ function groupInWords(version: number, limits: ReturnType<typeof readLimits>): s
   return describeLimits(`cgroup-v${version}`, named("held"), named("all"));
 }
 
-/** A machine's own memory and processors are no limit, and are said not to be one. */
+/** The machine's own memory and processors do not count as a limit. */
 function describeLimits(form: string, held: readonly string[], all: readonly string[]): string {
   if (held.length === 0) return "none";
   const rest = all.length > 0 ? `; ${all.join(" and ")}: all that this machine has` : "";
   return `${form} (${held.join(", ")}${rest})`;
 }
 
-/**
- * More than data loaders, a build or a browser take, whose threads go with the machine's processors, and no more than
- * those can still be shared with others while all of them start others without end.
- */
+/** Data loaders, builds and browsers need fewer, and a fork bomb of this size leaves processors for other runs. */
 const leastProcesses = 1_024;
 const processesPerCpu = 64;
 
@@ -161,7 +154,7 @@ function getBounds({ cpus, memoryMb }: Resources, machines: number, processes: n
   };
 }
 
-/** What one machine of a run was granted of its type: as large a part of its memory as of its units. */
+/** Returns the granted part of the instance type. Memory is proportional to the granted units or GPUs. */
 function getShare({ instanceType, shares, gpusPerMachine }: Run): Resources {
   const type = findInstanceType(instanceType);
   if (!type) return { cpus: Number.POSITIVE_INFINITY, memoryMb: Number.POSITIVE_INFINITY };
@@ -173,7 +166,7 @@ function getShare({ instanceType, shares, gpusPerMachine }: Run): Resources {
   return { cpus: type.vcpus * part, memoryMb: type.memoryGb * 1024 * part };
 }
 
-/** A limit of each process is set once, so it is that of the share: what is resized stays within that. */
+/** Limits of a process cannot be raised later, so they follow the granted share. */
 function getRlimits({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
   const isMore = memoryMb !== null && memoryMb * 1024 * 1024 < ownHardLimit("Max data size");
   return {
@@ -182,7 +175,7 @@ function getRlimits({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
   };
 }
 
-/** What there is for this process: a container may have less than its machine. */
+/** Returns what this process can use; a container may have less than its machine. */
 function thisMachine(): Resources {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   return { cpus: availableParallelism(), memoryMb: memory / 1024 / 1024 };

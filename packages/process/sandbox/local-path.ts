@@ -3,18 +3,16 @@ import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { systemPath } from "./environment.ts";
 
-/** Where runs look for programs, and what a sandbox shows so that they find them. */
 export interface Programs {
-  /** As PATH takes it: the given entries, then the system's. */
+  /** PATH of a run: the given entries, then the system's. */
   readonly path: string;
-  /** Directories besides the system's own, each with what its programs need. */
+  /** Directories that a sandbox shows in addition to the system's. */
   readonly shown: readonly string[];
 }
 
 /**
- * What of a PATH runs get: every directory that is there, but none of a Node project's own, none within the home of the
- * stack, and never a whole home of a user. A directory `bin` brings the prefix that it belongs to where that is a
- * place of programs alone: a virtual environment, a conda or pyenv root, an installed Node.
+ * Returns what runs get of a PATH: existing directories except node_modules, the stack's home and user homes. For a
+ * `bin`, a sandbox also shows the prefix if that is a virtual environment, a conda or pyenv root, or an installed Node.
  */
 export function findPrograms(searchPath: string, home: string, userHomes = knownHomes()): Programs {
   const users = userHomes.map((userHome) => realDirectory(userHome) ?? userHome);
@@ -25,18 +23,16 @@ export function findPrograms(searchPath: string, home: string, userHomes = known
   return { path: [...new Set([...entries, ...systemPath.split(delimiter)])].join(delimiter), shown: outermost(shown) };
 }
 
-/** Where they really are, as links may lead to both. */
+/** Real paths, because symbolic links may lead to both. */
 interface Homes {
   readonly stack: string;
   readonly users: readonly string[];
 }
 
-/** Whether a PATH leads to such a program. */
 export function isOnPath(program: string, path: string): boolean {
   return findOnPath(program, path) !== undefined;
 }
 
-/** Returns the first program of this name on a PATH. */
 export function findOnPath(program: string, path: string): string | undefined {
   const places = path.split(delimiter).filter(isAbsolute);
   return places.map((place) => join(place, program)).find(isProgram);
@@ -51,12 +47,12 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Of whoever starts the stack, and of the others: with sudo and the like their programs may be in its PATH. */
+/** Returns all homes. With sudo, the PATH of the stack may contain programs of another user. */
 function knownHomes(): string[] {
   return [homedir(), ...homesIn(existsSync("/etc/passwd") ? readFileSync("/etc/passwd", "utf8") : "")];
 }
 
-/** The homes of people in the text of /etc/passwd, where other accounts have directories of the system. */
+/** Returns the homes of people in /etc/passwd. Other accounts have system directories as homes. */
 export function homesIn(passwd: string): string[] {
   const fields = passwd.split("\n").map((line) => line.split(":"));
   const people = fields.filter(([, , id = ""]) => id === "0" || Number(id) >= 1_000);
@@ -70,7 +66,6 @@ function isProgramPlace(entry: string, { stack, users }: Homes): boolean {
   return !isWithin(real, stack) && !isWithin(stack, real) && !users.some((user) => isWithin(user, real));
 }
 
-/** Undefined for what is not there, no directory, or not for this user to see. */
 function realDirectory(path: string): string | undefined {
   try {
     return statSync(path).isDirectory() ? realpathSync(path) : undefined;
@@ -79,19 +74,19 @@ function realDirectory(path: string): string | undefined {
   }
 }
 
-/** The prefix of a `bin`, and that of the Python behind a virtual environment. */
+/** Returns the prefix of a `bin`, and the prefix of the Python behind a virtual environment. */
 function listPrefixes(entry: string, homes: Homes): string[] {
   const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
   const prefixes = places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes));
   return [...new Set(prefixes.map(programsIn))].filter(existsSync);
 }
 
-/** Beside programs ~/.local keeps what they know of their user: keys, tokens, histories. */
+/** Narrows ~/.local to its libraries: other directories there hold keys, tokens and histories. */
 function programsIn(prefix: string): string {
   return basename(realpathSync(prefix)) === ".local" ? join(prefix, "lib") : prefix;
 }
 
-/** Files and directories that only a prefix of programs has, and no user's home or ~/.local. */
+/** Files and directories that mark a prefix of programs; user homes and ~/.local never have them. */
 const signs = ["pyvenv.cfg", "conda-meta", "versions", "include/node"];
 
 function isPrefix(prefix: string, bin: string, { users }: Homes): boolean {
@@ -103,7 +98,7 @@ function isPrefix(prefix: string, bin: string, { users }: Homes): boolean {
 
 function hasPythonHeaders(prefix: string): boolean {
   return namesIn(join(prefix, "include")).some((name) => {
-    // pip puts headers of packages beside it, for a Python that is elsewhere.
+    // pip puts package headers next to it, so the directory alone proves no Python.
     return /^python3\.\d+$/.test(name) && existsSync(join(prefix, "include", name, "Python.h"));
   });
 }
@@ -122,7 +117,7 @@ function isWithin(path: string, place: string): boolean {
   return path === place || path.startsWith(place === "/" ? place : `${place}/`);
 }
 
-/** A directory within one that is shown needs no place of its own. */
+/** Drops directories that lie within another shown directory. */
 function outermost(places: readonly string[]): string[] {
   return places.filter((place) => !places.some((otherPlace) => otherPlace !== place && isWithin(place, otherPlace)));
 }

@@ -4,10 +4,9 @@ import { randomName } from "../runs/random-name.ts";
 import type { Bind } from "./sandbox.ts";
 
 /**
- * Moves aside whatever lies within a volume where something else is to be mounted, and is no directory. bubblewrap
- * follows links there, with the rights of whoever starts it and with the machine's own files in reach: one that an
- * earlier run left would have it make directories outside, or put a volume in the place of /usr. To be called while
- * nobody has the volumes.
+ * Renames files and links that block a nested mount point of a volume. bubblewrap follows links there with its own
+ * rights: a run's link could make it create directories outside, or mount over /usr. Call it while no run has the
+ * volumes.
  */
 export function clearPlaces(binds: readonly Bind[], places: readonly string[]): void {
   for (const { from, path } of binds) {

@@ -8,10 +8,7 @@ import { giveUpRights } from "./sandbox-user.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
 import { type Attempted, tryHere, worksHere } from "./works-here.ts";
 
-/**
- * Whether bubblewrap is here, can make the sandbox that runs get (in many containers it cannot), and lets a command in
- * that comes later: for a plain user the one may work and the other not. Throws `TooSlow` where it cannot be told.
- */
+/** Reports whether bubblewrap works here and a later command can enter its sandbox. Throws `TooSlow` on a timeout. */
 export function canSandbox(): boolean {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
@@ -21,7 +18,6 @@ export function canSandbox(): boolean {
   }
 }
 
-/** The same in the background. */
 export async function trySandbox(): Promise<boolean> {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
@@ -51,7 +47,6 @@ function attemptIn(place: string): Attempted {
   return { program: "/bin/sh", words: ["-c", words], env: { PATH: systemPath, PLACE: place } };
 }
 
-/** Starts the one, enters it with the other, and lets both end. */
 function script(first: readonly string[], later: readonly string[]): string {
   return `
     cd "$PLACE" && mkfifo input output || exit 1

@@ -18,51 +18,43 @@ import { passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
 import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";
 
-/** Where a sandbox shows its disk, or what stands for one. */
+/** Mount point of the disk, or of its temporary replacement. */
 export const workspace = "/workspace";
 
-/** A directory of this machine, and the place at which a sandbox shows it. */
 export interface Bind {
   readonly from: string;
-  /** Absolute. */
   readonly path: string;
 }
 
 export interface SandboxRequest {
-  /** Hidden: keys, records and the other runs. */
+  /** Hidden by the sandbox: keys, records and the other runs. */
   readonly home: string;
-  /** The only writable place besides the volumes, /tmp and /dev/shm, which are the run's own. */
+  /** Writable, like the volumes, /tmp, /var/tmp, /dev/shm and /run/screen of the run. */
   readonly work: string | undefined;
-  /** Where its first process begins. */
   readonly start: string | undefined;
-  /** Its user; absent where only the sandbox itself is tried. */
+  /** Absent in a probe. */
   readonly account?: Account;
-  /** Its host name, and the text of its /etc/hosts. */
   readonly host?: { readonly name: string; readonly hosts: string };
-  /** The directory for its own files of /etc. In the home if absent. */
+  /** Defaults to a directory in the home. */
   readonly ownFiles?: string;
-  /** Descriptor from which bubblewrap reads /etc/gitconfig. */
   readonly gitConfig?: number;
-  /** Volumes, or what stands for one, at their places. */
   readonly binds: readonly Bind[];
-  /** Directories of programs that are shown read-only besides the system's own. */
+  /** Additional directories, shown read-only. */
   readonly programs: readonly string[];
-  /** What its processes may use; null: no less than there is. */
+  /** null means no limit. */
   readonly memoryMb: number | null;
   readonly network: Network;
-  /** The run's own, where it has one. */
   readonly group?: ControlGroup | null;
-  /** Of programs that still have rights, so nothing of the run's own is in it by its name. */
+  /** Environment of a child that still has capabilities, so variables of the run must have neutral names. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** In memory, so each is bounded: by this, and by what the processes themselves may use. */
+/** Size of each in-memory file system, unless the run's memory limit is smaller. */
 const tmpMb = 1024;
 
 /**
- * Own pid, ipc, uts and, but for root, user namespaces. Of the machine's files it shows system directories, read-only,
- * and nothing else; its network is made elsewhere (network.ts). The environment is set here, so that nothing of it acts
- * on bubblewrap itself (LD_PRELOAD would).
+ * Returns the options of bubblewrap. The network comes from network.ts. `--setenv` keeps variables such as LD_PRELOAD
+ * from acting on bubblewrap itself.
  */
 export function sandboxOptions({
   home,
@@ -90,10 +82,10 @@ export function sandboxOptions({
     ...(gitConfig === undefined ? [] : ["--perms", "0644", "--ro-bind-data", String(gitConfig), "/etc/gitconfig"]),
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
-    // Where GNU Screen has its sockets, and refuses to start without.
+    // GNU Screen keeps its sockets here and refuses to start without it.
     ...["/run/screen"].filter(isFree(binds)).flatMap((path) => [...openWays(path), ...ownDirectory(path, 1)]),
     ...["--remount-ro", "/dev"],
-    // Where the entry of a PATH is a link, what it leads to is shown in its place.
+    // bubblewrap resolves a PATH entry that is a symbolic link, and shows the target in its place.
     ...programs.filter(isFree(binds)).flatMap((path) => [...openWays(path), "--ro-bind-try", path, path]),
     ...volumePlaces(binds),
     ...[...openWays(home), "--perms", "0755", "--tmpfs", home],
@@ -108,32 +100,30 @@ export function sandboxOptions({
 }
 
 /**
- * Some are of the sandbox's own namespaces, and Linux lets whoever made these change them (ipc_namespaces(7)): that is the
- * user whose id a plain user's environments have outside. What is counted for a user (/proc/sys/user) is set on the way in.
+ * Settings of the sandbox's namespaces. A plain user's processes could change them, as their creator
+ * (ipc_namespaces(7)).
  */
 const kernelSettings = ["/proc/sys/kernel", "/proc/sys/fs/mqueue"];
 
-/** A volume's place is the volume's alone, with what the machine has there. */
+/** A volume hides what the machine has at its mount point. */
 function isFree(binds: readonly Bind[]): (path: string) => boolean {
   return (path) => !binds.some((bind) => `${bind.path}/`.startsWith(`${path}/`) || path.startsWith(`${bind.path}/`));
 }
 
-/** What is not there, or not for this user to read, is left out. */
 function readOnly(path: string): string[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isSymbolicLink()) return [...openWays(path), "--symlink", readlinkSync(path), path];
   return found ? [...openWays(path), "--ro-bind-try", path, path] : [];
 }
 
-/** What a machine says of its limits as a whole, by control groups of version 2 and of version 1. */
+/** Limits of the whole machine, for control groups version 2 and version 1. */
 const machineLimits = [
   ...["memory.max", "cpu.max"],
   ...["memory/memory.limit_in_bytes", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"],
 ];
 
 /**
- * What programs look up to know what they may use: of a run's own group alone, since the others name the other runs, also
- * those of other stacks. A run without a group sees what limits the machine.
+ * Shows the limits that programs look up, but no groups of other runs. A run without a group sees the machine's limits.
  */
 function limitsSeen(group: ControlGroup | null): string[] {
   const root = "/sys/fs/cgroup";
@@ -144,27 +134,26 @@ function limitsSeen(group: ControlGroup | null): string[] {
   return [...new Map(shown)].flatMap(([path, place]) => [...openWays(path), "--ro-bind-try", place, path]);
 }
 
-/** The directories above a place, which bubblewrap would make for its own user alone. */
+/** Creates parent directories for all users. bubblewrap's default is its own user alone. */
 function openWays(path: string, from = "/"): string[] {
   const above = dirname(path);
   return above === from || above === "/" ? [] : [...openWays(above, from), "--perms", "0755", "--dir", above];
 }
 
-/** Everybody may write there, nobody removes what is another's, as on any machine. */
 function ownDirectory(path: string, megabytes: number): string[] {
   return ["--perms", "1777", "--size", String(megabytes * 1024 * 1024), "--tmpfs", path];
 }
 
-/** Those that hold others first. */
+/** Mounts outer volumes before the volumes within them. */
 function volumePlaces(binds: readonly Bind[]): string[] {
   const outward = binds.toSorted((left, right) => left.path.length - right.path.length);
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 
-/** The path at which a sandbox shows the /etc/profile of the machine. */
+/** Path at which a sandbox shows the machine's /etc/profile. */
 const machineProfile = "/etc/profile.machine";
 
-/** /etc/profile of a sandbox. It keeps the run's PATH, which the profile of many machines replaces. */
+/** /etc/profile of a sandbox. It keeps the run's PATH, which many machines' profiles replace. */
 const profile = `_berth_path=$PATH
 if [ -r ${machineProfile} ]; then . ${machineProfile}; fi
 _berth_more=$PATH PATH=$_berth_path _berth_ifs=$IFS IFS=:
@@ -176,7 +165,6 @@ export PATH
 unset _berth_path _berth_more _berth_ifs
 `;
 
-/** Files of /etc in place of the machine's, whose users and name are not shown. */
 function ownEtc(directory: string, files: Readonly<Record<string, string>>): string[] {
   return Object.entries(files).flatMap(([name, text]) => ["--ro-bind", ownFile(directory, name, text), `/etc/${name}`]);
 }
@@ -189,7 +177,7 @@ function ownFile(directory: string, name: string, text: string): string {
   return file;
 }
 
-/** /etc/resolv.conf is a link into /run where a daemon writes it. */
+/** On systems where a daemon writes /etc/resolv.conf, it is a symbolic link into /run. */
 function nameResolution(home: string, network: Network): string[] {
   const file = "/etc/resolv.conf";
   if (network === "own")

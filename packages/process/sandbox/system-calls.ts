@@ -4,14 +4,16 @@ import { randomName } from "../runs/random-name.ts";
 import { hasUserNamespace } from "./sandbox-user.ts";
 
 /**
- * Writes what sandboxes refuse for bubblewrap, and answers where. No namespace keeps these apart: keys (keyrings(7))
- * are inherited from whoever started the stack, and shared by all that have an id; VM sockets (vsock(7)) reach the
- * machine that this one is a guest of. Whoever has io_uring opens sockets past this. A machine has one number of
- * asynchronous reads (fs.aio-max-nr in proc(5)), which one run could take all of; with performance events, where a
- * machine lets everybody have those (perf_event_open(2)), a run sees what the others do; and eBPF is nothing for
- * strangers. Where no control group counts the memory of a run, it gets none but what its processes may have, and that
- * of its /tmp, /dev/shm and (a megabyte) /run/screen: messages and sets of semaphores (sysvipc(7)) are the kernel's own
- * memory, which no end of a process frees.
+ * Writes the seccomp filter of sandboxes and returns its path. Namespaces do not separate these calls:
+ * - keyrings(7) are inherited from the stack's starter, and shared by all processes of a user id;
+ * - vsock(7) reaches the host of this virtual machine;
+ * - io_uring could open sockets past this filter;
+ * - fs.aio-max-nr (proc(5)) is one number per machine, which one run could exhaust;
+ * - performance events (perf_event_open(2)) can show the activity of other runs, if the machine allows them to all
+ * users;
+ * - eBPF programs run in the shared kernel.
+ * If no control group counts memory, the filter also refuses or limits memory outside processes (sysvipc(7)). The
+ * kernel does not free that when a process ends. The size of /tmp, /dev/shm and /run/screen is bounded elsewhere.
  */
 export function refusedCalls(home: string, { isCounted }: { readonly isCounted: boolean }): string {
   const directory = join(home, "sandbox");
@@ -25,19 +27,17 @@ export function refusedCalls(home: string, { isCounted }: { readonly isCounted: 
   return path;
 }
 
-/** The words that hand such a file to a bubblewrap among these. */
 export function withRefused(path: string, words: readonly string[]): string[] {
   return ["/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', path, ...words];
 }
 
-/** What that bubblewrap is to be told. */
+/** Options of bubblewrap that load the filter. */
 export const refusing = ["--seccomp", "9"] as const;
 
 /**
- * By their numbers for each way in which a program of this machine may call. Refused are add_key, request_key, keyctl,
- * io_uring_setup, io_setup (x32 has a number of its own), perf_event_open and bpf, and where memory is not counted
- * memfd_create, memfd_secret and msgget; of the others it depends on what they are given. A 32-bit program of x86 may still
- * open VM sockets by socketcall.
+ * Call numbers by CPU. `refused`: add_key, request_key, keyctl, io_uring_setup, io_setup (another number on x32),
+ * perf_event_open, bpf. `uncounted`: memfd_create, memfd_secret, msgget. 32-bit x86 programs can still open VM sockets
+ * by socketcall.
  */
 const ways = [
   {
@@ -88,23 +88,22 @@ const ways = [
 
 type Way = (typeof ways)[number];
 
-/** What it is given to make is behind a pointer, which no filter follows; C libraries then go on with clone. */
+/** clone3 takes its flags through a pointer, which seccomp cannot follow. C libraries fall back to clone on ENOSYS. */
 const clone3 = 435;
-/** Of clone(2) and unshare(2). */
 const newUserNamespace = 0x1000_0000;
-/** Of ipc(2): its semget, msgget and shmget. */
+/** semget, msgget and shmget as calls of ipc(2). */
 const olderCalls = [2, 13, 23];
-/** A sandbox has 4,096 segments (SHMMNI): of this size they are as much as its /tmp. */
+/** Largest segment. At most 4,096 of them (SHMMNI) fill as much as the /tmp of a sandbox. */
 const mostSegmentBytes = 256 * 1024;
-/** In one set, of 32,000 (SEMMNI): each takes 64 bytes. Who uses them as locks needs few. */
+/** Most semaphores per set. 32,000 sets (SEMMNI) of 64 bytes per semaphore are possible. */
 const mostSemaphores = 32;
 
-/** Of struct seccomp_data (seccomp(2)), and what a filter answers. */
+/** Offsets in struct seccomp_data, and return values of a filter (seccomp(2)). */
 const [nr, arch, firstArgument, secondArgument, secondArgumentHigh] = [0, 4, 16, 24, 28];
 const allow = 0x7fff_0000;
 const refuseWith = (error: number) => 0x0005_0000 + error;
 const [notPermitted, noSpace, noSuchCall, noSuchFamily, vsock] = [1, 28, 38, 97, 40];
-/** The x32 way has the numbers of x86-64 with this bit. */
+/** x32 uses the numbers of x86-64 with this bit set. */
 const withoutX32 = 0xbfff_ffff;
 
 function program(isCounted: boolean): Buffer {
@@ -124,12 +123,12 @@ function refusedBy(way: Way, isCounted: boolean): Buffer[] {
   return [load(arch), skipUnless(way.arch, rules.length), ...rules];
 }
 
-/** Whoever has one to itself is root there; where a sandbox has one, that lets it have no more (sandbox-user.ts). */
+/** Refuses user namespaces, in which a process would be root. Other sandboxes forbid them there (sandbox-user.ts). */
 function noUserNamespace(): Buffer[] {
   return [load(firstArgument), skipUnlessAny(newUserNamespace, 1), answer(refuseWith(notPermitted))];
 }
 
-/** What outlives whoever made it, and is counted for nobody. */
+/** Limits System V objects, which outlive their creator and count towards no memory limit. */
 function littleShared({ shmget, semget, ipc }: Way): Buffer[] {
   const refusedOlder = olderCalls.flatMap((call) => [skipUnless(call, 1), answer(refuseWith(noSuchCall))]);
   const older = [load(firstArgument), and(0xffff), ...refusedOlder];
@@ -140,7 +139,6 @@ function littleShared({ shmget, semget, ipc }: Way): Buffer[] {
   ];
 }
 
-/** Of the second argument. */
 function noMoreThan(most: number): Buffer[] {
   const refused = answer(refuseWith(noSpace));
   return [
@@ -149,12 +147,12 @@ function noMoreThan(most: number): Buffer[] {
   ];
 }
 
-/** What looks at an argument no longer knows the number of the call. */
+/** Rules that load an argument lose the call number, so they end with their own verdict. */
 function forCall(call: number, rules: readonly Buffer[]): Buffer[] {
   return [skipUnless(call, rules.length + 1), ...rules, answer(allow)];
 }
 
-/** Instructions as the kernel's include/uapi/linux/filter.h has them. */
+/** Instructions of classic BPF (include/uapi/linux/filter.h of the kernel). */
 const load = (offset: number) => instruction(0x20, 0, offset);
 const and = (mask: number) => instruction(0x54, 0, mask);
 const skipUnless = (value: number, count: number) => instruction(0x15, count, value);

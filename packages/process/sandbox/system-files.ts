@@ -2,9 +2,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Of /etc what programs need: no passwords, no keys, no settings of daemons. pip, git and wget find their mirrors there,
- * so credentials do not belong into their files (docs/isolation.md).
- * Of chromium.d all but its `apikeys`.
+ * Entries of /etc that programs need: no passwords, keys or daemon settings, and chromium.d without its `apikeys`. pip,
+ * git and wget read their mirrors here, so do not put credentials into these files (docs/isolation.md).
  */
 const ofEtc = `
   alternatives bash.bashrc ca-certificates ca-certificates.conf chromium chromium.d/README chromium.d/default-flags
@@ -16,14 +15,11 @@ const ofEtc = `
   .trim()
   .split(/\s+/);
 
-/**
- * What of this machine a sandbox shows, read-only: where systems keep their programs, and what those read. Homes, /var,
- * /srv, mounted disks and whatever else the machine has are not there.
- */
+/** Returns the paths that a sandbox shows read-only. Homes, /var, /srv and mounted disks are not among them. */
 export function systemFiles(): string[] {
   return [
     ...programPlaces,
-    // One by one: a directory that is one read-only mount has no room for a volume in it.
+    // Separately, because no volume can be mounted inside one read-only mount.
     ...namesIn("/opt").map((name) => join("/opt", name)),
     ...ofEtc.map((name) => join("/etc", name)),
     "/sys/devices/system",

@@ -7,10 +7,10 @@ import { isOnPath } from "./local-path.ts";
 const sftpDirectory = fileURLToPath(new URL("../sftp/", import.meta.url));
 const binDirectory = fileURLToPath(new URL("../bin", import.meta.url));
 
-/** What a sandbox shows of ours, read-only: the Node that runs this and the SFTP server. */
+/** Returns the options that show Berth's own tools read-only: Node, the SFTP server and the spare programs. */
 export function toolPlaces(home: string): string[] {
   return [
-    // For everybody: bubblewrap would make the directory for its own user alone.
+    // bubblewrap would create the directory for its own user alone.
     ...["--perms", "0755", "--dir", join(home, "tools")],
     ...["--ro-bind", process.execPath, join(home, "tools/node")],
     ...["--ro-bind", sftpDirectory, join(home, "tools/sftp")],
@@ -18,22 +18,20 @@ export function toolPlaces(home: string): string[] {
   ];
 }
 
-/** Programs that every image is to have, for what the machine lacks of them, as a run sees their directory. */
+/** Returns the directory, as a run sees it, of programs that every image should have and this machine may lack. */
 export function spareBin(home: string, isolation: Isolation): string {
   return isolation === "none" ? binDirectory : join(home, "tools/bin");
 }
 
-/** Whether a run's `python` is the one among these. */
 export function hasSparePython({ env, programs }: Pick<LaunchPlan, "env" | "programs">): boolean {
   return env.PATH === undefined && !isOnPath("python", programs.path) && isOnPath("python3", programs.path);
 }
 
-/** The words that start the SFTP server inside a run. */
 export function sftpCommand(home: string, isolation: Isolation): string[] {
   return programWords(home, isolation, "server.ts");
 }
 
-/** The words that start a relay inside a run: `dial`, `tcp`, `unix` or `agent`, and where. */
+/** Returns the command that starts a relay inside a run: `dial`, `tcp`, `unix` or `agent`, and its target. */
 export function relayCommand(home: string, isolation: Isolation, command: readonly string[]): string[] {
   return [...programWords(home, isolation, "relay.ts"), ...command];
 }

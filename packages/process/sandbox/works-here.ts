@@ -1,13 +1,12 @@
 import { execFile, type SpawnSyncOptions, spawnSync } from "node:child_process";
 
-/** A program that is tried, and the environment in which it is. It ends with 0 where what it tries works here. */
 export interface Attempted {
   readonly program: string;
   readonly words: readonly string[];
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What cannot be judged is no "no": whoever took it for one would run environments with less around them. */
+/** Probe timeout. Reading it as "does not work" would start environments with weaker isolation. */
 export class TooSlow extends Error {
   constructor(subject: string, withinMs: number) {
     super(
@@ -16,10 +15,10 @@ export class TooSlow extends Error {
   }
 }
 
-/** Longer than any of them takes while twenty others want each processor. */
+/** Longer than any probe takes while twenty processes compete for each processor. */
 const PATIENCE_MS = 60_000;
 
-/** Whether it works here. Throws `TooSlow` where that is not known in time. */
+/** Reports whether the probe succeeds. Throws `TooSlow` on a timeout. */
 export function worksHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): boolean {
   const options: SpawnSyncOptions = { env, stdio: "ignore", timeout: withinMs, killSignal: "SIGKILL" };
   const { status, error } = spawnSync(program, words, options);
@@ -27,7 +26,6 @@ export function worksHere(subject: string, { program, words, env }: Attempted, w
   return status === 0;
 }
 
-/** The same in the background. */
 export function tryHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): Promise<boolean> {
   return new Promise((resolve, reject) => {
     execFile(program, words, { env, timeout: withinMs, killSignal: "SIGKILL" }, (error) => {
