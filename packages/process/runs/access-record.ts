@@ -9,7 +9,7 @@ import { writeWhole } from "./run-directory.ts";
 const accessFile = "access.json";
 const jupyterFile = "jupyter.json";
 
-/** `access.json`: what the run was told last. With the token of Jupyter in it, readable to the owner alone. */
+/** Reads the newest access that the run received. It includes Jupyter's token, so only the owner can read the file. */
 export function readAccess(directory: string): Access | undefined {
   const { revision, login, keys, jupyter } = readObject(directory, accessFile) ?? {};
   if (typeof login !== "string" || !Array.isArray(keys)) return undefined;
@@ -22,7 +22,7 @@ export function readAccess(directory: string): Access | undefined {
   };
 }
 
-/** False when that is what was said before, or older than that, or when the run's directory is gone. */
+/** Stores new access and registers its login. Returns false if it is unchanged or older, or if the run is gone. */
 export function writeAccess(directory: string, access: Access): boolean {
   const knownAccess = readAccess(directory);
   if ((knownAccess?.revision ?? 0) > access.revision || JSON.stringify(knownAccess) === JSON.stringify(access))
@@ -31,29 +31,27 @@ export function writeAccess(directory: string, access: Access): boolean {
   return writeWhole(directory, accessFile, JSON.stringify(access));
 }
 
-/** Lets the run be found by its SSH user name: a home of earlier code has living runs that are not. */
+/** Registers the run's SSH user name. Runs that an older release started are not registered yet. */
 export function noteAccess(directory: string): void {
   const access = readAccess(directory);
   if (access) noteLogin(dirname(directory), access.login, basename(directory));
 }
 
-/** To be called when the directory of the run goes. */
+/** Removes the SSH user name. Call this before the run's directory is deleted. */
 export function forgetAccess(directory: string): void {
   const access = readAccess(directory);
   if (access) forgetLogin(dirname(directory), access.login, basename(directory));
 }
 
-/** Writes what became of the Jupyter of this token to `jupyter.json`. */
 export function writeJupyter(directory: string, token: string, status: JupyterStatus): void {
   writeWhole(directory, jupyterFile, JSON.stringify({ token: getHash(token), ...status }));
 }
 
-/** Nothing of Jupyter is left. */
 export function forgetJupyter(directory: string): void {
   rmSync(join(directory, jupyterFile), { force: true });
 }
 
-/** Jupyter as it is: what was written for another token counts as not yet dealt with. */
+/** Returns the state of Jupyter. A record of another token counts as `starting`. */
 export function seeJupyter(directory: string): JupyterStatus | null {
   const token = readAccess(directory)?.jupyter?.token;
   const record = readObject(directory, jupyterFile);

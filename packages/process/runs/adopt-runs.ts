@@ -9,7 +9,7 @@ import { readRun, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace } from "./removal.ts";
 import { discardLeftovers, listRunNames } from "./run-directory.ts";
 
-/** Finishes what an earlier process left half made or half removed. */
+/** Finishes starts and removals that an earlier process left incomplete. */
 export async function adoptRuns({ runs, options }: Host): Promise<void> {
   await discardLeftovers(runs, Date.now());
   forgetSupervisors(options.home);
@@ -23,13 +23,12 @@ export async function adoptRuns({ runs, options }: Host): Promise<void> {
   }
 }
 
-/** Starts no more runs, and leaves those that run. */
 export async function leaveRuns(host: Host): Promise<void> {
   host.closing = true;
   await Promise.allSettled(host.applying);
 }
 
-/** Ends every run within 1.5 s and leaves word that the stack was stopped. */
+/** Ends every run within 1.5 s, and marks it as ended by the stack's stop. */
 export async function endRuns(host: Host): Promise<void> {
   await leaveRuns(host);
   const places = listRunNames(host.runs).map((name) => findPlace(host, name));
@@ -38,7 +37,7 @@ export async function endRuns(host: Host): Promise<void> {
     try {
       writeMark(directory, "stopped", Date.now());
     } catch {
-      // On a full disk: it is ended all the same, and nobody is told why.
+      // On a full disk the run still ends, but its record has no reason.
     }
     nudge(directory);
   }

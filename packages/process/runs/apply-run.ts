@@ -15,8 +15,7 @@ import { isDirectory, makeRunDirectory, runName, wasRemoved } from "./run-direct
 const answeringWithinMs = 800;
 
 /**
- * Starts a run, and answers once it has begun or has shown why not. Throws where it was removed meanwhile, or where its
- * volumes are not there for it alone.
+ * Starts a run and returns when it has begun or ended. Throws if it was removed, or if a volume is missing or in use.
  */
 export async function applyRun(host: Host, run: Run): Promise<void> {
   if (host.closing) throw new Error("The local stack is being stopped");
@@ -40,7 +39,7 @@ export async function applyRun(host: Host, run: Run): Promise<void> {
   }
   if (!isDraft(readStatus(directory))) return;
   const place = { name, directory, locking: plan.locking };
-  // Only now that a removal finds the directory: one that did not find it has left its mark before.
+  // A removal that did not find the directory has set its mark before.
   if (wasRemoved(host.runs, name)) {
     await forgetDraft(place);
     throw new Error("The run was removed and is not started again");
@@ -56,10 +55,7 @@ export async function applyRun(host: Host, run: Run): Promise<void> {
   if (run.ports.length > 0) await waitUntilAnswering(host, directory);
 }
 
-/**
- * Two runs never mount one volume. Looked at when this one can be seen by any other that looks, so that of two at the
- * same moment at least one gives way.
- */
+/** Throws if a volume is missing or in use. This run is already visible, so of two concurrent starts one gives way. */
 async function requireVolumes(host: Host, place: RunPlace, { mounts }: LaunchPlan): Promise<void> {
   const { home } = host.options;
   for (const { volume } of mounts) {
@@ -70,7 +66,6 @@ async function requireVolumes(host: Host, place: RunPlace, { mounts }: LaunchPla
   }
 }
 
-/** No group makes machines here, so a share that names none goes to any that there is of its type. */
 function pretendNodeFor({ options }: Host, instanceType: string): string {
   return options.nodes.find((node) => node.ready && node.instanceType === instanceType)?.name ?? "local";
 }
@@ -86,7 +81,7 @@ async function waitUntilStarted(host: Host, directory: string): Promise<void> {
     await sleep(4);
 }
 
-/** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
+/** Waits for `processes.json`. A supervisor can accept the plan and die before it writes that file. */
 async function requireBegun(host: Host, directory: string): Promise<void> {
   const end = performance.now() + host.options.startedWithinMs;
   for (let seen = readStatus(directory); !seen.processes && !seen.end; seen = readStatus(directory)) {
@@ -95,7 +90,7 @@ async function requireBegun(host: Host, directory: string): Promise<void> {
   }
 }
 
-/** What answers soon need not be looked for again: a next look is a second away. */
+/** Waits briefly for the ports, because the next observation is a second away. */
 async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
   const end = performance.now() + answeringWithinMs;
   while (performance.now() < end && !host.closing) {

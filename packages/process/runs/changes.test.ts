@@ -77,7 +77,7 @@ it("signals every run of a supervisor that was killed when it had only just begu
 
   process.kill(fixture.supervisorPid(), "SIGKILL");
 
-  // Once at the beginning, and once more.
+  // Once at the start, and once more.
   await eventually(getCount(any.uid), (found) => found > 1);
 });
 
@@ -121,7 +121,7 @@ it("passes a hundred notes of a run on as one, and runs that never were twice at
   const never = Array.from({ length: 100 }, (_, n) => String(n).padStart(32, "0"));
   follow();
 
-  // Nothing else runs in this process meanwhile, so nobody takes a note before the last one is left.
+  // This process is busy meanwhile, so it takes no note before the last one exists.
   for (let n = 0; n < 100; n++) writeFileSync(join(notes, `${never[0]}-r1`), `k|${n}`);
   for (const uid of never.slice(1)) writeFileSync(join(notes, `${uid}-r1`), "k|1");
   await fixture.compute.apply(fixture.runOf());
@@ -143,7 +143,7 @@ it("leaves a note whole or not at all, since a note that is taken while it is em
   const runs = join(fixture.home, "runs");
   const name = `${"2".repeat(32)}-r1`;
   const note = join(runs, ".changed", name);
-  // So long that it cannot be written in the time between two looks.
+  // Too long to be written between two polls.
   const key = "k".repeat(64 * 1024 ** 2);
   const module = new URL("changes.ts", import.meta.url).href;
   const leaveNote = "import(workerData.module).then(({ noteChange }) => noteChange(...workerData.note))";

@@ -6,17 +6,16 @@ import { isAlive } from "../supervisor/process-identity.ts";
 import { livingSupervisors } from "../supervisor/supervisor-place.ts";
 import { runName, runOfName } from "./run-directory.ts";
 
-/** Files of `runs/.changed` are named after runs that changed and hold the keys of their records. */
+/** Files in `runs/.changed` are named after changed runs and hold the keys of their records. */
 const folder = ".changed";
 const pollEveryMs = 100;
 const supervisorsEveryMs = 1_000;
 
 /**
- * Leaves word that a run changed, whole or not at all: whoever takes a note that is still empty learns nothing from it,
- * and nobody else finds it. On a full disk nobody is told, and the run is looked at later.
+ * Notes a change by a rename, because readers would take an empty note. On a full disk a later observation finds it.
  */
 export function noteChange(runs: string, name: string, key: string): void {
-  // No run has this name, and a run has one supervisor, so nobody else writes or takes it.
+  // No run's name begins with a dot, and each run has one supervisor.
   const draft = join(runs, folder, `.${name}`);
   try {
     mkdirSync(join(runs, folder), { recursive: true, mode: 0o700 });
@@ -31,13 +30,12 @@ export interface FollowedRuns {
   readonly home: string;
   readonly runs: string;
   all(): RunRef[];
-  /** Whether a run has begun and is not ready yet; asks its ports. */
   isStarting(name: string): Promise<boolean>;
 }
 
 /**
- * Runs that changed, until `signal` aborts: first all that there are, since nobody knows what was missed. A supervisor
- * that is killed tells nobody: then all runs may have changed. Nor does a run tell that its ports answer: they are asked.
+ * Yields changed runs until `signal` aborts, and all runs at the start and after a supervisor was killed. It polls the
+ * ports of starting runs, because supervisors do not watch them.
  */
 export async function* followChanges(followed: FollowedRuns, signal: AbortSignal): AsyncGenerator<RunRef> {
   const starts = followStarts(followed);
@@ -54,7 +52,7 @@ export async function* followChanges(followed: FollowedRuns, signal: AbortSignal
   }
 }
 
-/** Each note is taken away before it is passed on: what changes from then on leaves another. */
+/** Deletes each note before passing it on, so that a later change leaves a new one. */
 function takeNotes(runs: string): RunRef[] {
   return namesIn(join(runs, folder)).flatMap((name) => {
     const named = runOfName(name);
@@ -63,7 +61,7 @@ function takeNotes(runs: string): RunRef[] {
   });
 }
 
-/** Nothing where it cannot be taken away: it would be passed on again and again. */
+/** An undeletable note would be passed on forever. */
 function takeNote(path: string): string | undefined {
   try {
     const key = readFileSync(path, "utf8");
@@ -83,8 +81,8 @@ function namesIn(directory: string): string[] {
 }
 
 /**
- * Whether one of the supervisors that were there has ended since it was last asked. It is seen that they are there once a
- * second, and when a run has changed: one that began it only now may be killed before the second is over.
+ * Returns a function that reports whether a supervisor has ended since its last call. It lists supervisors each second
+ * and after each change, so that it knows even a supervisor that dies within its first second.
  */
 function followSupervisors(home: string): (hasNews: boolean) => boolean {
   let knownIdentities = livingSupervisors(home);
@@ -98,10 +96,9 @@ function followSupervisors(home: string): (hasNews: boolean) => boolean {
   };
 }
 
-/** The longest pause between two questions to the ports of a run that takes long to become ready. */
+/** Longest pause between two probes of a starting run. */
 const longestPauseMs = 2_000;
 
-/** Asks runs that have begun, less and less often, until they are ready or over. */
 function followStarts({ isStarting }: FollowedRuns) {
   const pending = new Map<string, { readonly ref: RunRef; readonly since: number; nextAt: number }>();
   let ready: RunRef[] = [];

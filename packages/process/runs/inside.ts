@@ -7,21 +7,20 @@ import { refusing, withRefused } from "../sandbox/system-calls.ts";
 import type { ProcessIdentity } from "../supervisor/process-identity.ts";
 import type { Isolation, Network } from "./records.ts";
 
-/** What it takes to start a process in a machine of a run. */
+/** Everything needed to start a process in a machine of a run. */
 export interface Inside {
-  /** The run's; every process of it carries this as BERTH_RUN. */
+  /** Value of BERTH_RUN in every process. */
   readonly name: string;
   readonly isolation: Isolation;
   readonly network: Network;
-  /** First process of the sandbox. */
   readonly sandbox: ProcessIdentity | null;
-  /** The file of the system calls that the sandbox refuses; one that older code began may have none. */
+  /** Seccomp filter. Absent in runs of older releases. */
   readonly refusedCalls?: string;
-  /** Where the command of the run began. */
+  /** Directory in which the run's command began. */
   readonly work: string;
-  /** The user of its processes. Absent if the supervisor runs older code. */
+  /** User of the run's processes. Absent if the supervisor runs older code. */
   readonly account?: Account;
-  /** Its volumes by the place where they are to be seen, and where they are seen. */
+  /** Volumes by their requested path, and the path at which processes see them. */
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
   readonly limits: RunLimits;
   readonly env: Readonly<Record<string, string>>;
@@ -34,15 +33,15 @@ export interface Command {
   readonly cwd: string;
 }
 
-/** Variables under names of our own, and what a shell does to give them theirs. */
+/** Variables under neutral names, and the shell code that renames them. */
 export interface Carried {
   readonly env: Readonly<Record<string, string>>;
   readonly unpack: string;
 }
 
 /**
- * How a run's variables go in: they get their names only in the shell that has no rights any more, so that none acts on
- * the programs before it, which have some (PATH, LD_PRELOAD and GCONV_PATH would).
+ * Packs variables under neutral names. A shell without rights unpacks them, so that none (PATH, LD_PRELOAD, GCONV_PATH)
+ * acts on the privileged programs before it.
  */
 export function carried(variables: Readonly<Record<string, string>>): Carried {
   const packed = Object.entries(variables).map(([name, value], n) => [`__berth_${n}`, `${name}=${value}`] as const);
@@ -50,7 +49,6 @@ export function carried(variables: Readonly<Record<string, string>>): Carried {
   return { env: Object.fromEntries(packed), unpack };
 }
 
-/** How these words are run inside, in the work directory and with the environment of the run's own command. */
 export function commandInside(inside: Inside, words: readonly string[]): Command {
   const { env: variables, unpack } = carried({ ...inside.env, BERTH_RUN: inside.name });
   const env = { PATH: systemPath, BERTH_RUN: inside.name, ...variables };
@@ -67,14 +65,13 @@ function inSandbox({ sandbox, network, refusedCalls, limits }: Inside, shell: re
   return withRefused(refusedCalls, [...entering, ...refuseCommand(), ...unprivileged]);
 }
 
-/** bubblewrap once more, in the sandbox as it is: what it refuses is refused to those that come in later as well. */
+/** Returns the bubblewrap command that applies the seccomp filter to a process that enters later. */
 export function refuseCommand(): string[] {
   return ["bwrap", ...refusing, "--dev-bind", "/", "/", ...keptRights(), "--"];
 }
 
 /**
- * The words that join the namespaces of a sandbox's first process. Whoever joins a user namespace has every capability
- * in it, and with these could undo what hides the home: `giveUpRights` has to come next.
+ * Returns the prefix that joins a sandbox's namespaces. It gives all capabilities there, so `giveUpRights` must follow.
  */
 export function enterCommand(pid: string, network: Network): string[] {
   const net = network === "own" ? ["--net"] : [];

@@ -10,22 +10,20 @@ import type { LaunchPlan, LaunchReply } from "./plan.ts";
 const supervisor = fileURLToPath(new URL("../supervisor/supervisor.ts", import.meta.url));
 
 /**
- * Gives the plan of a run to the supervisor of its home, which outlives this process and is started if there is none.
- * Resolves with its reply, or with undefined when none came within `withinMs` of its having the plan: what was asked
- * goes on. Throws when it could not be asked, or ended without a reply.
+ * Gives a plan to the home's supervisor, starting it on demand. Resolves with undefined `withinMs` after the supervisor
+ * received the plan; the start then continues. Throws if it cannot be reached or ends without a reply.
  */
 export async function launch(plan: LaunchPlan, withinMs: number): Promise<LaunchReply | undefined> {
   const late = new AbortController();
   const accepted = Promise.withResolvers<void>();
   const launchRequest = askSupervisor(plan, accepted.resolve).finally(() => late.abort());
-  // Nobody hears of what fails later; the run is then one that was never begun.
+  // A later failure has no listener; the run then counts as never begun.
   launchRequest.catch(() => undefined);
-  // Until then it would end with this process.
+  // Until the supervisor has the plan, the start would end with this process.
   await Promise.race([accepted.promise, launchRequest]);
   return Promise.race([launchRequest, sleep(withinMs, undefined, { signal: late.signal }).catch(() => launchRequest)]);
 }
 
-/** On a machine with far too much to do, and for a volume that takes its time. */
 const patienceMs = 60_000;
 const pingAfterMs = 4_000;
 const mostSilences = 3;
@@ -34,8 +32,8 @@ const mostLosses = 3;
 const againAfterMs = 20;
 
 /**
- * One that ends just now is asked in vain, and so is one that has only just begun. A plan may be given twice: the lock
- * of the run's directory, and what is written in it, let it be started once.
+ * Retries if the supervisor is just ending or starting. A plan may arrive twice, but its directory's lock and records
+ * let it start only once.
  */
 async function askSupervisor(plan: LaunchPlan, onGiven: () => void): Promise<LaunchReply> {
   const place = openSupervisorPlace(plan.home);
@@ -53,7 +51,7 @@ async function askSupervisor(plan: LaunchPlan, onGiven: () => void): Promise<Lau
   }
 }
 
-/** A supervisor that says nothing for too long is ended, with its runs: it can neither start one nor end one. */
+/** Kills a supervisor that stays silent too long, with its runs: it can no longer start or end one. */
 async function askWatched(place: string, plan: LaunchPlan, onGiven: () => void): Promise<LaunchReply> {
   const answered = new AbortController();
   const { signal } = answered;
@@ -68,14 +66,13 @@ async function askWatched(place: string, plan: LaunchPlan, onGiven: () => void):
   return askControlSocket<LaunchReply>(place, plan, patienceMs, onGiven).finally(() => answered.abort());
 }
 
-/** Nobody listens there, so nobody has heard what was asked. */
+/** No supervisor listens, so none has received the plan. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
 }
 
 const starting = new Map<string, Promise<"ready" | "busy">>();
 
-/** However many of this process's runs need it at one moment. */
 function startOnce(place: string, plan: LaunchPlan): Promise<"ready" | "busy"> {
   const going = starting.get(place) ?? startSupervisor(place, plan).finally(() => starting.delete(place));
   starting.set(place, going);

@@ -23,13 +23,11 @@ import { workDirectory } from "./run-directory.ts";
 import { buildEnvironment } from "./run-environment.ts";
 import { openWorkspace } from "./workspace.ts";
 
-/** One started machine of a run. */
 export interface Machine {
   readonly record: MachineRecord;
   readonly exit: Promise<Exit>;
-  /** How to start something else in it. */
   readonly inside: Inside;
-  /** Lets its command begin, if that waits for the other machines: they begin in the network of the first one. */
+  /** Starts the command, if it waits for the other machines. They start in the network of the first one. */
   begin(): void;
 }
 
@@ -37,33 +35,29 @@ export interface MachineRequest {
   readonly plan: LaunchPlan;
   readonly directory: string;
   readonly rank: number;
-  /** Of the first machine; only where there are several. */
+  /** Set only if there are several machines. */
   readonly masterPort: number | undefined;
-  /** What it serves; nothing but in the first machine. */
+  /** Empty except in the first machine. */
   readonly ports: readonly LocalPort[];
-  /** Of the run's first machine, whose network this one is to have as well. */
+  /** First machine of the run, whose network this one shares. */
   readonly first: Inside | undefined;
-  /** Inherited as stdout and stderr. */
   readonly output: number;
-  /** Once aborted nothing is started any more. */
   readonly signal: AbortSignal;
-  /** Told when the network that the machine has to itself was cut off from the others, or is joined again. */
+  /** Called when the machine's own network loses or regains its connection to the host. */
   readonly sayJoined: (isJoined: boolean) => void;
 }
 
-/** Starts the process tree of one machine, in a group and session of its own. Throws when it could not begin. */
 export async function startMachine(request: MachineRequest): Promise<Machine> {
   return request.plan.isolation === "bubblewrap" ? startSandboxed(request) : startBare(request);
 }
 
-/** Lives until it is removed, on every system. */
 const idle = "exec tail -f /dev/null";
-/** What a sandbox said before it ended has been read by then. */
+/** Time to read the sandbox's last output after it ended. */
 const deafMs = 300;
 /**
- * Hands the command to the shell in $0 as an argument. bubblewrap's own arguments, which every user can list, never hold
- * it. Writes to descriptor 5 once a SIGTERM would reach this shell. The command begins at the end of descriptor 6, when
- * the sandbox has its network and its limits.
+ * Hands the command to the shell in $0 as an argument. bubblewrap's own arguments, which every user can list, never
+ * hold it. Writes to descriptor 5 once a SIGTERM would reach this shell. The command begins at the end of descriptor 6,
+ * when the sandbox has its network and its limits.
  */
 const handOn = `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; read _ <&6; exec 6<&-; exec "$0" -c -- "$command"`;
 
@@ -110,7 +104,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     stdio: ["ignore", output, output, ...Array<"pipe">(5).fill("pipe")],
   });
   const exit = getExit(child);
-  // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
+  // Node drops the output of an ended process that has no listener.
   const begun = child.pid === undefined ? undefined : firstByte(extraOutput(child, 5));
   const leader = await getLeader(child);
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
@@ -141,7 +135,6 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   return { record: { leader, sandbox }, exit, inside, begin };
 }
 
-/** The first machine of a run makes its network, and the others begin in it. */
 function networkWords({ plan, first }: MachineRequest) {
   const shared = { before: [], options: [], joins: false };
   if (plan.network === "shared") return shared;
@@ -161,7 +154,7 @@ async function getLeader(child: ChildProcess): Promise<MachineRecord["leader"]> 
   return findChild(pid) ?? { pid, startedAt: "", boot: "" };
 }
 
-/** Node knows the first five streams of a child by type. */
+/** Node types only the first five streams of a child. */
 function extraOutput(child: ChildProcess, descriptor: number): Readable {
   return (child.stdio as readonly unknown[])[descriptor] as Readable;
 }
@@ -170,14 +163,14 @@ function tell(child: ChildProcess, descriptor: number, text: string): void {
   ((child.stdio as readonly unknown[])[descriptor] as Writable).on("error", () => undefined).end(text);
 }
 
-/** bubblewrap writes its information in several parts, and dies of SIGPIPE when it is not read to the end. */
+/** bubblewrap writes in several parts, and dies of SIGPIPE if the reader stops early. */
 async function wholeText(stream: Readable): Promise<string> {
   let text = "";
   for await (const part of stream) text += String(part);
   return text;
 }
 
-/** The other end stays open in bubblewrap, so there is no end to wait for. */
+/** bubblewrap keeps the other end open, so the stream never ends. */
 function firstByte(stream: Readable): Promise<void> {
   return new Promise((resolve) => stream.once("data", () => resolve(void stream.destroy())));
 }

@@ -128,7 +128,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(await fixture.compute.observe(fixture.uid, 2)).toMatchObject({ state: "ready" });
   });
 
-  // As a run can: in a mount namespace of its own without the inner volume, its place is a directory like any other.
+  // A run can do this: in a mount namespace without the inner volume, its mount point is an ordinary directory.
   it.each([
     ["a directory of the machine", "/workspace"],
     ["a directory above the place", "/workspace/deeper"],

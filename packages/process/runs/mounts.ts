@@ -3,10 +3,7 @@ import { readStatus } from "./observation.ts";
 import { readRun } from "./records.ts";
 import { listRunNames } from "./run-directory.ts";
 
-/**
- * The names of the runs that have this volume and of which something may still live, one that is only about to be
- * started included. A run whose end is written has nothing left that lives.
- */
+/** Returns the runs that mount this volume and may have living processes, or are about to start. */
 export function runsMounting(home: string, volume: string): string[] {
   const runs = join(home, "runs");
   return listRunNames(runs).filter((name) => {

@@ -23,24 +23,17 @@ import {
   writeMark,
 } from "./records.ts";
 
-/** What the files and the process table say about a run. */
 export interface RunStatus {
-  /** What its supervisor has written of itself and its machines, in `processes.json`. */
   readonly processes: ProcessesRecord | undefined;
-  /** The supervisor lives, and the run has not ended. */
   readonly supervisorLives: boolean;
-  /** How it ended; also when nobody was left to write that down. */
   readonly end: EndRecord | undefined;
-  /** This look concluded the end, and nobody has written it yet: some of the run may still live. */
+  /** The end was only concluded now and is not written yet; processes of the run may still live. */
   readonly isEndUnwritten: boolean;
-  /** When the run will be killed, ms; undefined until somebody asks for its removal. */
+  /** Time at which the run will be killed, in ms; undefined before a removal request. */
   readonly removal: number | undefined;
 }
 
-/**
- * Looks at a run once. The end is read after the supervisor was looked for: one that was seen dead had already written all
- * that it ever writes, and one that has written an end has no more to do with the run.
- */
+/** Read the end after the supervisor's liveness: a dead supervisor writes nothing more. */
 export function readStatus(directory: string): RunStatus {
   const processes = readProcesses(directory);
   const isSupervised = processes !== undefined && isAlive(processes.supervisor);
@@ -50,14 +43,12 @@ export function readStatus(directory: string): RunStatus {
   return { processes, supervisorLives, end, isEndUnwritten: end !== written, removal: readMark(directory, "removal") };
 }
 
-/** The SSH server of all runs, on 127.0.0.1; there is none when it has no port. */
 export interface SshEntry {
   readonly sshPort?: number;
-  /** Its public host key. */
   readonly sshHostKey?: string;
 }
 
-/** The Observation of a run, as the compute port defines it. Tries the network ports of the run. */
+/** Returns the Observation that the compute port defines. Connects to the run's ports. */
 export async function observe(
   directory: string,
   { processes, end, removal }: RunStatus,
@@ -108,13 +99,12 @@ function listNotes(directory: string, run: RunRecord | undefined): string[] {
   ];
 }
 
-/** How the processes of a run are found. */
 export function toProcessTree(name: string, directory: string, processes: ProcessesRecord | undefined): ProcessTree {
   const machines = processes?.machines ?? [];
   return {
     name,
     directory,
-    // The volumes of a run that has ended may be another run's by now: its processes are not looked for there.
+    // Other runs may have its volumes by now.
     volumes: readEnd(directory) ? [] : listVolumes(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
@@ -122,16 +112,12 @@ export function toProcessTree(name: string, directory: string, processes: Proces
   };
 }
 
-/** The directories of the volumes that its first machine mounts. */
 function listVolumes(directory: string): string[] {
   const home = dirname(dirname(directory));
   return (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
 }
 
-/**
- * How far a living run has come. It is ready once all its ports have answered, which is noted here, and stays so when one
- * of them falls silent.
- */
+/** Returns the progress of a living run. A mark keeps it ready if a port stops answering later. */
 function livingState(directory: string, started: boolean, ports: readonly PortStatus[]): RunState {
   if (!started) return "container";
   if (ports.length === 0 || isAnswered(directory)) return "ready";
@@ -139,12 +125,11 @@ function livingState(directory: string, started: boolean, ports: readonly PortSt
   try {
     writeMark(directory, "answered", Date.now());
   } catch {
-    // On a full disk: it is asked again at the next look.
+    // On a full disk the ports are probed again at the next observation.
   }
   return "ready";
 }
 
-/** Whether all its ports have answered once. */
 export function isAnswered(directory: string): boolean {
   return readMark(directory, "answered") !== undefined;
 }
@@ -154,8 +139,8 @@ function isCutOff(directory: string): boolean {
 }
 
 /**
- * How a run ended whose supervisor wrote no end. Undefined: it was never begun, so it can still be started. The mark
- * `stopped` counts first: with it the stack ended this run, or lets nobody start it any more.
+ * Concludes the end of a run without `end.json`. Undefined: it never began and can still start. The mark `stopped`
+ * wins, because it also forbids the start.
  */
 function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
   const end = { started: processes?.started ?? false, exitCode: null, unwitnessed: true } as const;

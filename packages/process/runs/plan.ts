@@ -7,10 +7,9 @@ import type { Locking } from "../supervisor/lock.ts";
 import { isVolumeId } from "../volumes/volume-directory.ts";
 import type { Isolation, Network } from "./records.ts";
 
-/** What the supervisor is told through its socket: secrets are in here and in no file. */
+/** Plan that the supervisor receives through its socket. It contains secrets and is never written to disk. */
 export interface LaunchPlan {
   readonly name: string;
-  /** The host name of its first machine, as seen inside. */
   readonly hostName: string;
   readonly home: string;
   readonly isolation: Isolation;
@@ -22,19 +21,16 @@ export interface LaunchPlan {
   readonly machines: number;
   readonly gpusPerMachine: number;
   readonly image: string;
-  /** Volumes of the first machine, by their ids; the first of them is its workspace. */
+  /** Ids of the first machine's volumes. The first volume is the workspace. */
   readonly mounts: readonly { readonly volume: string; readonly path: string }[];
-  /** Of the first machine. */
   readonly ports: readonly RunPort[];
-  /** The directory in which command and execs begin: the workspace, or the home of the run's user. */
   readonly startsIn: "workspace" | "home";
   readonly limits: RunLimits;
 }
 
-/** What the supervisor answers once. */
 export type LaunchReply = "started" | "ended" | "known" | "busy" | "gone";
 
-/** The plan of a run. Throws, naming no value: `RunRefused` for text that no process can be given. */
+/** Validates a run. Throws `RunRefused` for text that no process can receive; messages contain no values. */
 export function buildLaunchPlan(
   run: Run,
   name: string,
@@ -87,7 +83,6 @@ const systemPlaces = [
   "usr",
 ];
 
-/** Plain, and nowhere that the machine itself needs. */
 function isMountPath(path: string): boolean {
   const parts = path.split("/").slice(1);
   const isPlain = /^(\/[A-Za-z0-9._-]+)+$/.test(path) && !parts.includes(".") && !parts.includes("..");

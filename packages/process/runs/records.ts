@@ -7,22 +7,20 @@ import { readWhole, writeWhole } from "./run-directory.ts";
 
 export type Isolation = "bubblewrap" | "none";
 
-/** Whether a run has a network to itself, or that of the machine. */
+/** Network of a run: its own, or the machine's. */
 export type Network = "own" | "shared";
 
-/** `run.json`: what a run is, without anything secret. Written once, with the directory. */
+/** `run.json`: the run without secrets. Written once, together with the directory. */
 export interface RunRecord {
   readonly key: string;
   readonly image: string;
   readonly nodes: readonly string[];
   readonly isolation: Isolation;
   readonly network: Network;
-  /** The volumes that its first machine mounts. */
   readonly volumes: readonly string[];
   readonly ports: readonly RunPort[];
   /** This machine has python3 but no `python`: in this run `python` is a program of Berth that starts python3. */
   readonly hasSparePython: boolean;
-  /** The limits that the run was started with. */
   readonly limits: RunLimits;
 }
 
@@ -31,28 +29,28 @@ export interface MachineRecord {
   readonly sandbox: ProcessIdentity | null;
 }
 
-/** `processes.json`: once this file exists, nobody starts the run again. */
+/** `processes.json`: once this file exists, the run cannot start again. */
 export interface ProcessesRecord {
   readonly supervisor: ProcessIdentity;
   readonly started: boolean;
   readonly machines: readonly MachineRecord[];
 }
 
-/** `end.json`: written when nothing of the run lives any more. */
+/** `end.json`: written when no process of the run lives. */
 export interface EndRecord {
   readonly started: boolean;
   readonly exitCode: number | null;
   readonly reason: string | null;
-  /** No supervisor saw the end: a later look concluded it. */
+  /** No supervisor saw the end: a later observation concluded it. */
   readonly unwitnessed?: true | undefined;
 }
 
 /**
- * A small file in a run's directory. Four tell the supervisor something, and it reads them every second and on SIGUSR2:
+ * Small file in a run's directory. The supervisor reads these four every second and on SIGUSR2:
  * `removal` (kill the run at this time and remove it), `termination` (kill it at this time and keep its directory),
  * `until` (end it at this time), `stopped` (the stack was stopped at this time).
- * The others are notes for whoever looks: `answered` (all ports have answered once), `silent` (the supervisor has not
- * answered since then), `cut-off` (the run's network is not joined to the machine's), `resized` (the revision of its
+ * The others are notes for observers: `answered` (all ports have answered once), `silent` (the supervisor has not
+ * answered since then), `cut-off` (the run's network is not connected to the machine's), `resized` (the revision of its
  * limits, and not a time). Every other mark holds ms since the epoch.
  */
 export type Mark = "removal" | "termination" | "until" | "stopped" | "answered" | "silent" | "cut-off" | "resized";
@@ -98,10 +96,7 @@ export function readEnd(directory: string): EndRecord | undefined {
   };
 }
 
-/**
- * When `end.json` was written, in ms since the epoch; null: it was not. Of an unwitnessed end this says when a look found
- * it, perhaps hours after the run ended.
- */
+/** Returns ms since the epoch, or null. An unwitnessed end may be hours older. */
 export function endWrittenAt(directory: string): number | null {
   return statSync(join(directory, "end.json"), { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
@@ -110,13 +105,12 @@ export function writeEnd(directory: string, record: EndRecord): void {
   writeWhole(directory, "end.json", JSON.stringify(record));
 }
 
-/** The number that a mark holds: ms since the epoch, or the revision of `resized`. Undefined: the mark is not set. */
 export function readMark(directory: string, mark: Mark): number | undefined {
   const text = readWhole(directory, mark);
   return text === undefined ? undefined : Number(text) || 0;
 }
 
-/** Sets a mark; false when the run's directory is gone. */
+/** Returns false if the run's directory is gone. */
 export function writeMark(directory: string, mark: Mark, value: number): boolean {
   return writeWhole(directory, mark, String(value));
 }
@@ -125,7 +119,6 @@ export function forgetMark(directory: string, mark: Mark): void {
   rmSync(join(directory, mark), { force: true });
 }
 
-/** The identity that a parsed text holds, or undefined. */
 export function parseIdentity(value: unknown): ProcessIdentity | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { pid, startedAt, boot } = value as Readonly<Record<string, unknown>>;
@@ -141,7 +134,6 @@ function parseMachine(value: unknown): MachineRecord[] {
   return identity ? [{ leader: identity, sandbox: parseIdentity(sandbox) ?? null }] : [];
 }
 
-/** The object that a small file holds, or undefined where there is none. */
 export function readObject(directory: string, name: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(readWhole(directory, name) ?? "null");

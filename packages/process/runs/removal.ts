@@ -10,25 +10,22 @@ import { type RunStatus, readStatus, toProcessTree } from "./observation.ts";
 import { forgetMark, readMark, writeMark } from "./records.ts";
 import { deleteRunDirectory, isDirectory } from "./run-directory.ts";
 
-/** One run as removal needs it. */
 export interface RunPlace {
   readonly name: string;
   readonly directory: string;
   readonly locking: Locking;
 }
 
-/** How long after `killAt` the supervisor is left to end the run by itself. */
+/** Time after `killAt` in which the supervisor can end the run itself. */
 const supervisorLateMs = 1_000;
-/** A supervisor that has not answered for so long hangs. */
+/** Silence after which a supervisor counts as hung. */
 const silentMs = 10_000;
-/** Only whether the supervisor answers counts. */
 const anyQuestion = { ask: "inside" } as const;
-/** How long a supervisor has for one answer. */
 const answerWithinMs = 2_000;
 
 /**
- * Asks for a run to be killed at `killAt` (ms since the epoch; an earlier time that was asked for stays) and removed,
- * and waits for that for at most `withinMs`.
+ * Requests a kill at `killAt` (ms since the epoch; an earlier request wins) and the removal, and waits up to
+ * `withinMs`.
  */
 export async function requestRemoval(place: RunPlace, killAt: number, withinMs: number): Promise<void> {
   const { directory } = place;
@@ -38,14 +35,14 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
   await carryOn(place, readStatus(directory));
 }
 
-/** Asks for the command to be ended by `killAt` (ms since the epoch; an earlier time that was asked for stays). */
+/** Requests that the command ends by `killAt` (ms since the epoch); an earlier request wins. */
 export function requestTermination({ directory }: RunPlace, killAt: number): void {
   const knownMark = readMark(directory, "termination");
   if (knownMark === undefined || killAt < knownMark) writeMark(directory, "termination", killAt);
   nudge(directory);
 }
 
-/** Takes the next step of a removal that was asked for. Each look at the run calls this, so no removal is forgotten. */
+/** Takes the next step of a requested removal. Each observation of the run calls this, so no removal is forgotten. */
 export async function carryOn(place: RunPlace, { removal, supervisorLives }: RunStatus): Promise<void> {
   if (removal === undefined) return;
   if (!supervisorLives) return deleteDeadRun(place);
@@ -54,10 +51,7 @@ export async function carryOn(place: RunPlace, { removal, supervisorLives }: Run
   if (isDirectory(place.directory)) await endIfSilent(place.directory);
 }
 
-/**
- * Kills every process of the run now. False where some were still there after `withinMs`; its supervisor, if it lives,
- * ends them.
- */
+/** Kills every process of the run. Returns false if some remain after `withinMs`; a living supervisor ends those. */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
   const tree = toProcessTree(name, directory, readStatus(directory).processes);
   const isGone = await killTree(tree, withinMs);
@@ -65,10 +59,7 @@ export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): P
   return isGone;
 }
 
-/**
- * Kills a supervisor that did not answer again and again, and with it all of its runs, since nobody else could end
- * them. The next look at each of them finds a supervisor that was killed.
- */
+/** Kills a supervisor that stays silent, and so all of its runs: no other process could end them. */
 async function endIfSilent(directory: string): Promise<void> {
   const { processes, supervisorLives } = readStatus(directory);
   if (!processes || !supervisorLives) return;
@@ -78,15 +69,13 @@ async function endIfSilent(directory: string): Promise<void> {
   else if (Date.now() > since + silentMs) signalProcess(processes.supervisor, "SIGKILL");
 }
 
-/** Makes the supervisor of a run look at its marks; false when it does not live. */
+/** Makes the supervisor of a run read its marks. Returns false if it does not live. */
 export function nudge(directory: string): boolean {
   const { processes, supervisorLives } = readStatus(directory);
   return supervisorLives && processes !== undefined && signalProcess(processes.supervisor, "SIGUSR2");
 }
 
-/**
- * Deletes the directory of a run that never began and that no supervisor has, so that it can be applied from scratch.
- */
+/** Deletes a run that never began and has no supervisor, so that it can be applied from scratch. */
 export async function forgetDraft({ directory, locking }: RunPlace): Promise<void> {
   const lock = takeLock(directory, locking);
   if (typeof lock === "string") return;
@@ -97,12 +86,11 @@ export async function forgetDraft({ directory, locking }: RunPlace): Promise<voi
   }
 }
 
-/** Neither begun nor ended, and nobody asked for its removal. */
 export function isDraft({ processes, end, removal }: RunStatus): boolean {
   return !processes && !end && removal === undefined;
 }
 
-/** Deletes the directory, under its lock, so that no supervisor can begin in it, and only once nothing lives. */
+/** Deletes the directory once no process lives. The lock keeps supervisors from starting in it. */
 async function deleteDeadRun(place: RunPlace): Promise<void> {
   const lock = takeLock(place.directory, place.locking);
   if (typeof lock === "string") return;

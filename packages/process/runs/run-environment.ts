@@ -6,20 +6,19 @@ import type { LaunchPlan } from "./plan.ts";
 export interface MachinePlace {
   readonly plan: LaunchPlan;
   readonly rank: number;
-  /** Of the first machine; only where there are several. */
+  /** Set only if there are several machines. */
   readonly masterPort: number | undefined;
-  /** What it serves; nothing but in the first machine. */
+  /** Empty except in the first machine. */
   readonly ports: readonly LocalPort[];
 }
 
 export interface RunPaths {
   readonly account: Account;
   readonly workspace: string;
-  /** Every volume, in their order, as it is seen inside. */
   readonly volumes: readonly string[];
 }
 
-/** Nothing of this program's own environment is passed on, and the run cannot change what Berth says about it. */
+/** Berth's own environment is not passed on, and the run cannot override the variables below its own. */
 export function buildEnvironment(
   { plan, rank, masterPort, ports }: MachinePlace,
   places: RunPaths,

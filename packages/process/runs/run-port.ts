@@ -5,7 +5,7 @@ import { connected, type Destination, portsSocket } from "../network/forwards.ts
 import { dialSocket } from "../supervisor/control-socket.ts";
 import { readRun } from "./records.ts";
 
-/** Connects to a port of a run's own loopback, which without a network of its own is the machine's. Throws for silence. */
+/** Connects to the run's loopback, which is the machine's without its own network. Throws if no program listens. */
 export async function connectToRun(home: string, name: string, destination: Destination): Promise<Socket> {
   const directory = join(home, "runs", name);
   const isInside = readRun(directory)?.network === "own";
@@ -18,7 +18,7 @@ export async function connectToRun(home: string, name: string, destination: Dest
   throw new Error("Nothing answers there");
 }
 
-/** What comes behind the first byte is left to be read. */
+/** Reads the first byte and leaves the rest in the stream. */
 async function isConnected(socket: Socket): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const poll = () => resolve(socket.read(1)?.toString() === connected);

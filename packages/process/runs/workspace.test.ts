@@ -50,7 +50,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     );
     return logText(fixture.compute.readLog(uid, n));
   };
-  /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
+  /** `apply` returns after half a second at the latest, on a busy machine before the run is ready. */
   const ready = (uid = fixture.uid) =>
     eventually(
       () => fixture.compute.observe(uid, 1),
@@ -157,7 +157,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     await fixture.ended();
 
     expect(justKilled).toBe(true);
-    // The first look tells the end. It kills what still lives only within 200 ms; later looks kill the rest.
+    // The first observation reports the end and kills for only 200 ms; later ones kill the rest.
     const attachedAfterCheck = () => fixture.observe().then(attached);
     await eventually(attachedAfterCheck, (is) => is === false);
   });
@@ -200,7 +200,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(await fixture.compute.listRuns()).toEqual([]);
   });
 
-  // Without a sandbox a run sees what its user sees: there is nothing to hold it to.
+  // Without a sandbox a run sees the files of its user.
   if (isolation === "none") return;
 
   it("shows no other volume and no snapshot", async () => {

@@ -7,22 +7,19 @@ import { volumeData } from "../volumes/volume-directory.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { workDirectory } from "./run-directory.ts";
 
-/** The volumes of a machine as its processes see them. */
 export interface Workspace {
-  /** The first of them, or a directory that ends with the run. */
+  /** First volume, or a directory that ends with the run. */
   readonly path: string;
-  /** Where command and execs begin. */
   readonly start: string;
-  /** Home of the run's user: on a volume wherever the machine has one, so that it outlives the run. */
+  /** On a volume if the machine has one, so that it outlives the run. */
   readonly home: string;
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
-  /** What a sandbox shows of them. */
   readonly binds: readonly Bind[];
 }
 
 /**
- * Makes `workspace` in the work directory of a machine: the first volume in the first machine of a run that has any,
- * else a directory that ends with the run. Without a sandbox no volume can be seen at its own path.
+ * Creates `workspace`: the first volume in the first machine, else a directory that ends with the run. Volumes cannot
+ * appear at their own paths without a sandbox.
  */
 export async function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Promise<Workspace> {
   const work = workDirectory(directory, rank);
@@ -48,7 +45,6 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
   };
 }
 
-/** Returns where the outermost volume below /home is seen. */
 function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
   const homes = mounts.filter(({ path }) => path.startsWith("/home/"));
   return homes.toSorted((left, right) => left.path.length - right.path.length)[0]?.seen;
