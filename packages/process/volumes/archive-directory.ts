@@ -6,15 +6,13 @@ import { isBlobName, requireBlobName } from "#core/store/blob-name.ts";
 import { parseIdentity, readObject } from "../runs/records.ts";
 import { isAlive, type ProcessIdentity } from "../supervisor/process-identity.ts";
 
-/** Where archives go, and where what is known of them is kept. */
 export interface ArchivePlaces {
-  /** The directory of Blobs: a name there is a path in it. */
+  /** Directory of the Blobs port. */
   readonly blobs: string;
-  /** One record for each archive that was begun. */
   readonly records: string;
 }
 
-/** Which process makes an archive: when that is gone and there is no archive, there never will be. */
+/** If the archiver is dead and no archive exists, the archive has failed. */
 export interface ArchiveRecord {
   readonly volume: string;
   readonly blob: string;
@@ -26,16 +24,15 @@ export function archiveFile({ blobs }: ArchivePlaces, blob: string): string {
   return join(blobs, blob);
 }
 
-/** Where it is made, on the same file system as where it goes. */
+/** Returns the path of the draft, on the file system of the finished archive. */
 export function archiveDraft({ blobs }: ArchivePlaces, blob: string): string {
   return join(blobs, `.archive-${formatId(blob)}`);
 }
 
-/** An archive as the port shows it. */
 export function readArchive(places: ArchivePlaces, blob: string): Archive | undefined {
   if (!isBlobName(blob)) return undefined;
   const record = readRecord(places, formatId(blob));
-  // Looked at before what is whole: an archiver that was seen gone has made all that it ever will.
+  // Check the archiver before the file: a dead archiver cannot complete the archive later.
   const isBeingMade = record !== undefined && isAlive(record.archiver);
   const found = statSync(archiveFile(places, blob), { throwIfNoEntry: false });
   if (found) return { state: "completed", bytes: found.size };
@@ -52,20 +49,19 @@ export function listArchives(places: ArchivePlaces): ArchiveRecord[] {
   return names.flatMap((name) => readRecord(places, name.replace(/\.json$/, "")) ?? []);
 }
 
-/** Whether the archive of this name is another process's to make. */
 export function hasOtherArchiver(places: ArchivePlaces, blob: string, pid: number | undefined): boolean {
   const record = readRecord(places, formatId(blob));
   return record !== undefined && record.archiver.pid !== pid;
 }
 
-/** What is left of an archive that was not made: nobody may be making it any more. */
+/** Deletes the draft. No archiver may be writing it. */
 export function discardDraft(places: ArchivePlaces, blob: string): void {
   rmSync(archiveDraft(places, blob), { force: true });
 }
 
 const keptMs = 86_400_000;
 
-/** Forgets what became of old archives: by then whoever asked has been told. */
+/** Deletes old records. Their callers have long read the result. */
 export function forgetOldArchives(places: ArchivePlaces, now: number): void {
   for (const { blob } of listArchives(places)) {
     const at = statSync(recordFile(places, blob), { throwIfNoEntry: false })?.mtimeMs ?? now;
@@ -73,7 +69,7 @@ export function forgetOldArchives(places: ArchivePlaces, now: number): void {
   }
 }
 
-/** Forgets what became of an archive, unless somebody still makes it. A zip that is whole stays. */
+/** Deletes the record of an archive, unless its archiver is alive. A finished zip stays. */
 export function forgetArchive(places: ArchivePlaces, blob: string): void {
   const record = readRecord(places, formatId(blob));
   if (record && !isAlive(record.archiver)) rmSync(recordFile(places, blob), { force: true });
@@ -90,7 +86,7 @@ function readRecord({ records }: ArchivePlaces, id: string): ArchiveRecord | und
   return { volume, blob, archiver: identity };
 }
 
-/** A file name for any text. */
+/** Blob names contain slashes, so records use a hash as their file name. */
 function formatId(blob: string): string {
   return createHash("sha256").update(blob).digest("hex");
 }

@@ -4,10 +4,7 @@ import { dirname } from "node:path";
 import { sync } from "./durable.ts";
 import { zipDirectory } from "./zip.ts";
 
-/**
- * The program that makes one archive: `archiver.ts <directory> <draft> <file>`. The zip is under its name from the
- * moment at which it is whole. Prints how much of the directory is left out.
- */
+/** Program that makes one archive: `archiver.ts <directory> <draft> <file>`. Prints the number of skipped entries. */
 async function main(): Promise<void> {
   const [, , directory = "", draft = "", file = ""] = process.argv;
   setPriority(10);
@@ -15,9 +12,9 @@ async function main(): Promise<void> {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   await sync(draft);
   renameSync(draft, file);
-  // The volume may be removed once the archive is there, so by then it has to survive a power cut.
+  // The volume may be removed once the archive exists, so the archive must survive a power cut first.
   await sync(dirname(file), dirname(dirname(file)));
-  // Whoever asked may be gone, which changes nothing.
+  // The parent may be gone.
   process.stdout.on("error", () => undefined);
   process.stdout.write(String(skipped));
 }

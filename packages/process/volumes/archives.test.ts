@@ -44,7 +44,7 @@ describe("an archive of a volume", () => {
       (found) => found?.state !== "pending",
     );
   const drafts = () => (existsSync(blobs) ? readdirSync(blobs).filter((name) => name.startsWith(".")) : []);
-  /** So much that making it takes a while. */
+  /** Enough data to make archiving slow. */
   const fill = (megabytes: number) => {
     const noise = randomBytes(1024 * 1024);
     for (let n = 0; n < megabytes; n += 1) put(`noise-${n}`, noise);
@@ -54,9 +54,9 @@ describe("an archive of a volume", () => {
     const [name = ""] = readdirSync(join(home, "archives"));
     return JSON.parse(readFileSync(join(home, "archives", name), "utf8")).archiver.pid;
   };
-  /** Keeps this process from hearing of anything for a moment. */
+  /** Blocks this process for a moment, so that it handles no event. */
   const pauseHere = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-  /** The archiver has only just begun, and does no more until it is told to go on. */
+  /** Stops the archiver right after its start, until the returned function is called. */
   const pause = () => {
     const pid = archiverPid();
     process.kill(pid, "SIGSTOP");
@@ -85,7 +85,7 @@ describe("an archive of a volume", () => {
     while (findProcess(first)) pauseHere();
     await volumes.endArchive(blob, owner);
     await volumes.startArchive(volume, blob, owner);
-    // Nothing of the first one's end is heard before the second one has its draft.
+    // Handle no event of the first one's end before the second one has its draft.
     while (drafts().length === 0) pauseHere();
 
     const made = await over();
@@ -110,7 +110,7 @@ describe("an archive of a volume", () => {
 
     await volumes.startArchive(volume, blob, owner);
     const goOn = pause();
-    // A process that has just begun has no command line for a moment.
+    // A new process has no command line for a moment.
     const making = await eventually(
       async () => processesOn(home),
       (pids) => pids.length > 0,
@@ -191,7 +191,7 @@ describe("an archive of a volume", () => {
   });
 });
 
-/** Those whose words name something below this directory. */
+/** Returns the processes whose arguments name a path below this directory. */
 function processesOn(directory: string): number[] {
   const pids = readdirSync("/proc").map(Number).filter(Boolean);
   return pids.filter((pid) => {

@@ -24,15 +24,14 @@ export interface ArchiveRequest {
   readonly home: string;
   readonly places: ArchivePlaces;
   readonly volume: string;
-  /** What is put into the archive. */
   readonly directory: string;
   readonly blob: string;
   readonly log: Log | undefined;
 }
 
 /**
- * Starts the program that zips a directory, in a process of its own, so that a large volume delays nothing else. Every
- * step is taken before this answers: of two calls, also at the same moment, one begins.
+ * Starts the archiver in its own process, because large volumes take long. Synchronous, so that of two calls one
+ * starts.
  */
 export function beginArchive(request: ArchiveRequest): void {
   const { home, places, volume, directory, blob } = request;
@@ -58,13 +57,13 @@ function follow({ places, blob, log }: ArchiveRequest, child: ChildProcess): voi
   child.once("error", (error) => log?.warn("archive not begun", { blob, error: error.message }));
   child.once("close", (code, signal) => {
     if (code === 0) return log?.info("archive made", { blob, skipped: Number(skipped) });
-    // Who was killed and forgotten may have a successor by now, and that is its draft.
+    // A killed archiver may already have a successor, which owns the draft.
     if (!hasOtherArchiver(places, blob, child.pid)) discardDraft(places, blob);
     log?.warn("archive not made", { blob, exitCode: code, signal });
   });
 }
 
-/** Ends the making of every archive, or of these; those that were not whole by then have failed. */
+/** Kills archivers. Incomplete archives have then failed. */
 export async function endArchives(
   places: ArchivePlaces,
   isChosen: (record: ArchiveRecord) => boolean = () => true,
@@ -87,7 +86,7 @@ async function isGone(archiver: ProcessIdentity): Promise<boolean> {
   return !isAlive(archiver);
 }
 
-/** Frees the space of what an earlier process left half made; what is still being made goes on. */
+/** Frees the drafts of dead archivers. Living archivers of an earlier process continue. */
 export function adoptArchives(places: ArchivePlaces): void {
   for (const { blob, archiver } of listArchives(places)) {
     if (!isAlive(archiver)) discardDraft(places, blob);

@@ -126,7 +126,7 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
     }
   });
 
-  /** Runs a step in a directory and `count` levels below it. A shell would ask for its path at each level. */
+  /** Runs a step in a directory and `count` levels below it. A shell would look up its path at each level. */
   const atBottom = (directory: string, name: string, count: number, step: string) => {
     const script = `
       const fs = require("node:fs");

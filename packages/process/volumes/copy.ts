@@ -8,24 +8,20 @@ import { systemPath } from "../sandbox/environment.ts";
 
 const run = promisify(execFile);
 
-/**
- * Copies what is in one directory into another, which is there and empty. Throws `VolumeRefused` for a full disk, and
- * something else for whatever else goes wrong, an abort included; nothing of it goes on then.
- */
+/** Copies into an empty directory. Throws `VolumeRefused` for a full disk. The copy has stopped when it throws. */
 export type Copy = (from: string, to: string, signal: AbortSignal) => Promise<void>;
 
-/** What this machine can do: coreutils' cp, which shares blocks where the file system can, else Node's own. */
+/** Prefers cp of coreutils, which shares blocks where the file system can. */
 export function findCopy(): Copy {
   const { status } = spawnSync("cp", ["--reflink=auto", "--version"], { env: { PATH: systemPath }, stdio: "ignore" });
   return status === 0 ? copyByProgram : copyByNode;
 }
 
-/** In a process of its own, so that a large copy delays nothing else. */
 export async function copyByProgram(from: string, to: string, signal: AbortSignal): Promise<void> {
   await copyDeep(from, to, signal, mostRounds);
 }
 
-/** Enough for a tree of 200 paths of the longest length, one below the other. */
+/** Enough for a tree 200 times as deep as the longest path. */
 const mostRounds = 200;
 
 async function copyDeep(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
@@ -49,7 +45,7 @@ async function failuresOfCopy(from: string, to: string, signal: AbortSignal): Pr
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
   const failures = new Set<Failure>();
-  // It writes whatever a name holds on one line.
+  // cp quotes names, so each message is one line.
   createInterface(child.stderr).on("line", (line) => failures.add(failureIn(line)));
   const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
   const code = await ended.finally(() => signal.removeEventListener("abort", kill));
@@ -63,7 +59,7 @@ function failureIn(line: string): Failure {
   return line.endsWith(": File name too long") ? "too deep" : "other";
 }
 
-/** Copies what lies below the longest path of a system call (limits.h, PATH_MAX), from directories on the way there. */
+/** Copies what lies deeper than PATH_MAX (limits.h), from directories on the way there. */
 async function copyFarBelow(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
   const far = farBytes - Math.max(Buffer.byteLength(from), Buffer.byteLength(to));
   for await (const place of farBelow(from, far)) {
@@ -78,10 +74,10 @@ async function copyFarBelow(from: string, to: string, signal: AbortSignal, round
   }
 }
 
-/** As far down as a name of 255 bytes still fits into PATH_MAX, so that little of a round is copied twice. */
+/** Deep enough that little is copied twice, with room for one more name of 255 bytes. */
 const farBytes = 4_096 - 260;
 
-/** Yields the first directory of each branch whose path within the whole has `far` bytes. Names are bytes, not text. */
+/** Yields the first directory of each branch whose relative path has `far` bytes. Names are bytes, not text. */
 async function* farBelow(whole: string, far: number): AsyncGenerator<Buffer> {
   const waiting = [Buffer.alloc(0)];
   for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
@@ -91,7 +87,7 @@ async function* farBelow(whole: string, far: number): AsyncGenerator<Buffer> {
   }
 }
 
-/** Reads in pieces: a directory of a million files would hold the event loop for a second. */
+/** Reads in chunks: listing a million files at once would block the event loop for a second. */
 async function directoriesIn(directory: Buffer): Promise<Buffer[]> {
   const names: Buffer[] = [];
   const entries = await opendir(directory, { encoding: "latin1", bufferSize: 512 });
@@ -109,12 +105,11 @@ function openDirectory(whole: string, place: Buffer): Promise<FileHandle> {
   return open(within(whole, place), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 }
 
-/** A short path for a directory that is open here. */
 function seenBy(directory: FileHandle): string {
   return `/proc/${process.pid}/fd/${directory.fd}`;
 }
 
-/** Deletes what a first copy made, which may be read-only. Throws where something stays. */
+/** Deletes the partial result of the first copy, which may be read-only. Throws if entries remain. */
 async function empty(directory: string): Promise<void> {
   const options = { cwd: "/", env: { PATH: systemPath } };
   const remove = () => run("find", [`${directory}/`, "-mindepth", "1", "-delete"], options);
@@ -124,7 +119,7 @@ async function empty(directory: string): Promise<void> {
   });
 }
 
-/** Without pipes and sockets, which mean nothing once the process that made them is gone. */
+/** Copies without pipes and sockets, which are useless without their process. */
 export async function copyByNode(from: string, to: string, signal: AbortSignal): Promise<void> {
   const filter = async (path: string): Promise<boolean> => {
     signal.throwIfAborted();
@@ -135,7 +130,7 @@ export async function copyByNode(from: string, to: string, signal: AbortSignal):
   await describeFailure(() => cp(from, to, options));
 }
 
-/** Does something that writes; a full disk is told in words for the user. */
+/** Runs `write`, and turns a full disk into `VolumeRefused`. */
 export async function describeFailure<Result>(write: () => Result | Promise<Result>): Promise<Result> {
   try {
     return await write();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { discard } from "./discard.ts";
 
-/** Longer than any path may be (limits.h, PATH_MAX). */
+/** Deeper than PATH_MAX (limits.h). */
 const deep = "for n in $(seq 30); do mkdir $0 && cd -P $0 || exit 1; done; echo x >file";
 
 describe("what a run leaves", () => {

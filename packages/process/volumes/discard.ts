@@ -5,10 +5,8 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /**
- * Frees what a directory holds, piece by piece, since whoever calls this may have other runs to look after. A command
- * may have left directories that even their owner cannot list, or so deep ones that no path names them (limits.h,
- * PATH_MAX), which Node gives up at and `rm` does not; the copier of a process that was killed may still be writing.
- * What stays is tried again at a next start.
+ * Deletes a directory, even without permissions or deeper than PATH_MAX (limits.h), where Node fails and `rm` does not.
+ * The copier of a killed process may still be writing; the next start deletes what remains.
  */
 export async function discard(path: string): Promise<void> {
   try {

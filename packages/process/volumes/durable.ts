@@ -4,7 +4,7 @@ import { lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemPath } from "../sandbox/environment.ts";
 
-/** Resolves once each of these files, and each directory's list of names, would survive a power cut. */
+/** Resolves once these files and directory entries survive a power cut (fsync(2)). */
 export async function sync(...paths: string[]): Promise<void> {
   for (const path of paths) {
     const file = await open(path, "r");
@@ -16,7 +16,6 @@ export async function sync(...paths: string[]): Promise<void> {
   }
 }
 
-/** The same, at once: for the few small files of a start. */
 export function syncNow(path: string): void {
   const file = openSync(path, "r");
   try {
@@ -26,7 +25,7 @@ export function syncNow(path: string): void {
   }
 }
 
-/** The same for everything in a directory: by coreutils' sync, which asks the file system once, or file by file. */
+/** Syncs a whole tree: by sync of coreutils, which asks the file system once, or file by file. */
 export async function syncTree(directory: string): Promise<void> {
   if (!(await byProgram(directory))) await byFile(directory);
 }

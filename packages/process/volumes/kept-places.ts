@@ -4,12 +4,12 @@ import { randomName } from "../runs/random-name.ts";
 import { syncNow } from "./durable.ts";
 
 const places = ["volumes", "snapshots"] as const;
-/** In each of the places, and in the home: the same word, which says that they belong together. */
+/** Equal contents in the home and its directories show that they belong together. */
 const MARK = "mark";
 
 /**
- * Sees to it that volumes and snapshots are where this home has had them. Throws, with what to do, where one of the two
- * directories is another one, as where a mount is missing: in an empty one every disk would be taken for gone.
+ * Throws if volumes or snapshots are not this home's own directories, for example because a mount is missing. In an
+ * empty one, every disk would look deleted.
  */
 export function keepPlaces(home: string): void {
   const ownMark = join(home, MARK);
@@ -24,11 +24,10 @@ export function keepPlaces(home: string): void {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeMark(directory, made);
   }
-  // Last: from here on they have to be there.
+  // Last, because from now on the directories must exist.
   writeMark(home, made);
 }
 
-/** Throws while one of them is another directory: what is not found there is not gone. */
 export function requirePlaces(home: string, word = readFileSync(join(home, MARK), "utf8")): void {
   const lost = places.map((place) => join(home, place)).find((directory) => findMark(directory) !== word);
   if (lost === undefined) return;

@@ -14,7 +14,7 @@ let home: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "berth-listing-"));
 });
-// Also paths that are too long for Node.
+// Removes even paths that are too long for Node.
 afterEach(() => execFileSync("rm", ["-rf", home]));
 
 test("lists as ls -R does, links as themselves, and names no terminal would stumble over", async () => {
@@ -47,7 +47,7 @@ test("lists what has no UTF-8 name, and beside it", async () => {
 });
 
 test("says of a directory that cannot be read why, and lists the rest", async () => {
-  // Deeper than any path may be long: this one cannot be opened by anybody, root included.
+  // Deeper than PATH_MAX, so not even root can open it.
   const name = "d".repeat(200);
   mkdirSync(join(home, "a"));
   writeFileSync(join(home, "a", "one"), "");

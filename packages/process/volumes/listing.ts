@@ -5,7 +5,6 @@ import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/backups/content.ts"
 import { printedName } from "../runs/printed-name.ts";
 import { type ArchivePlaces, archiveFile } from "./archive-directory.ts";
 
-/** Leaves the list of these files where Blobs finds it. */
 export async function keepListing(places: ArchivePlaces, snapshot: string, directory: string): Promise<void> {
   const listing = await listFiles(directory);
   const file = archiveFile(places, listingBlob(snapshot));
@@ -23,9 +22,8 @@ const CUT = "The rest is left out: at most 1 MiB is listed\n";
 const MOST_NAMES_BYTES = MOST_LISTING_BYTES - Buffer.byteLength(CUT);
 
 /**
- * Every file below a directory as `ls -R` prints it, a link as itself. Of a tree that is larger than the list no more is
- * read than the list holds. A directory below that cannot be read stands there with the reason, and the rest is listed.
- * Throws when the directory itself cannot be read.
+ * Lists a tree like `ls -R`, without following links, up to the size limit. Unreadable subdirectories appear with the
+ * reason. Throws if the directory itself cannot be read.
  */
 export async function listFiles(directory: string): Promise<string> {
   const parts: string[] = [];
@@ -48,12 +46,12 @@ export async function listFiles(directory: string): Promise<string> {
 }
 
 interface Entry {
-  /** A character for each byte: names need not be UTF-8, and only their own bytes open them. */
+  /** One latin1 character per byte: names need not be UTF-8, and only the original bytes open them. */
   readonly name: string;
   readonly isDirectory: boolean;
 }
 
-/** In their order, hidden ones left out as `ls` does; no more than could be printed. */
+/** Returns the sorted entries without hidden ones, like `ls`, and not more than fit into the list. */
 async function getEntries(directory: Buffer, most: number): Promise<Entries> {
   const entries: Entry[] = [];
   let problem: NodeJS.ErrnoException | undefined;
@@ -74,7 +72,7 @@ async function getEntries(directory: Buffer, most: number): Promise<Entries> {
 
 interface Entries {
   readonly entries: readonly Entry[];
-  /** Why there may be more of them. */
+  /** Entries may be missing. */
   readonly problem: NodeJS.ErrnoException | undefined;
 }
 
@@ -82,7 +80,7 @@ function getBytes(name: string): Buffer {
   return Buffer.from(name, "latin1");
 }
 
-/** What is not UTF-8 in a name is shown as `?` too. */
+/** Returns a printable name; bytes that are not UTF-8 become `?`. */
 function printed(name: string): string {
   return printedName(getBytes(name).toString("utf8")).replaceAll("\uFFFD", "?");
 }

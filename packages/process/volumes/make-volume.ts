@@ -17,18 +17,17 @@ import {
   volumeDirectory,
 } from "./volume-directory.ts";
 
-/** What volumes are made with. */
 export interface Maker {
   readonly home: string;
   readonly copy: Copy;
-  /** Volumes that are being made, by token. */
+  /** Running creations by token. */
   readonly making: Map<string, Promise<VolumeRef>>;
   readonly closing: AbortController;
 }
 
 type NewVolume = Parameters<Volumes["createVolume"]>[0];
 
-/** Whoever repeats a call waits for the same copy; throws when the token was used for another volume. */
+/** A repeated call waits for the same copy. Throws if the token was used for another volume. */
 export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
   const { making } = host;
   const pending = making.get(wanted.token);
@@ -38,7 +37,7 @@ export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
   return made;
 }
 
-/** Appears by one rename, with everything that was restored in it. */
+/** A rename makes the volume visible with its restored data. */
 async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }: NewVolume): Promise<VolumeRef> {
   const { home, copy, closing } = host;
   const id = await readVolumeId(home, token);
@@ -67,7 +66,7 @@ function isSame(left: VolumeRecord, right: VolumeRecord): boolean {
   return left.zone === right.zone && left.sizeGb === right.sizeGb && left.snapshot === right.snapshot;
 }
 
-/** A copy that is under way is waited for: "none" would be no answer while one is about to appear. */
+/** Waits for a running copy, because that volume is about to appear. */
 export async function listVolumes({ home, making }: Maker, token: string): Promise<Volume[]> {
   await making.get(token)?.catch(() => undefined);
   return listVolumeIds(home).flatMap((id) => {

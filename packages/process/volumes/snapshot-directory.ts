@@ -7,7 +7,7 @@ import { findProcess, isAlive, type ProcessIdentity } from "../supervisor/proces
 import { sync, syncTree } from "./durable.ts";
 import { deleteDirectory, makeDraft, publish } from "./volume-directory.ts";
 
-/** Whether a text has the form of a snapshot's id; any other names nothing, and least of all a path. */
+/** Reports whether a text has the form of a snapshot id. Check this before using it in a path. */
 export function isSnapshotId(id: string): boolean {
   return /^snap-[0-9a-f]{16}$/.test(id);
 }
@@ -17,18 +17,16 @@ export function snapshotDirectory(home: string, id: string): string {
   return join(home, "snapshots", id);
 }
 
-/** `snapshot.json`: written once, with the directory. */
 interface SnapshotRecord {
   readonly volume: string;
   readonly at: number;
-  /** The process that copies it: when that is gone and it is not whole, it never will be. */
+  /** Copying process. If it is dead and the copy is incomplete, the snapshot has failed. */
   readonly copier: ProcessIdentity | undefined;
 }
 
-/** Where a copy is made, and what it is called from the moment at which it is whole. */
 const [unfinished, whole] = ["unfinished", "data"] as const;
 
-/** Makes a snapshot that this process is to copy; pending until it does. Answers where the copy goes. */
+/** Creates a pending snapshot that this process will copy. Returns the target of the copy. */
 export async function beginSnapshot(
   home: string,
   id: string,
@@ -50,33 +48,32 @@ export async function beginSnapshot(
   return join(directory, unfinished);
 }
 
-/** The one moment at which a snapshot is completed; it is whole also after a power cut. */
+/** Completes a snapshot by a rename, after its data is safe from a power cut. */
 export async function completeSnapshot(directory: string): Promise<void> {
   await syncTree(join(directory, unfinished));
   renameSync(join(directory, unfinished), join(directory, whole));
   await sync(directory);
 }
 
-/** What a completed snapshot holds; undefined while, or where, there is no such thing. */
 export function snapshotData(home: string, id: string): string | undefined {
   const data = isSnapshotId(id) ? join(snapshotDirectory(home, id), whole) : "";
   return isDirectory(data) ? data : undefined;
 }
 
-/** A snapshot as the port shows it, and its volume. One that is not whole and that nobody copies has failed. */
+/** A snapshot that is neither complete nor being copied has failed. */
 export function readSnapshot(home: string, id: string): (VolumeSnapshot & { readonly volume: string }) | undefined {
   if (!isSnapshotId(id)) return undefined;
   const directory = snapshotDirectory(home, id);
   const record = readObject(directory, "snapshot.json") as SnapshotRecord | undefined;
   if (!record) return undefined;
   const { volume, at, copier } = record;
-  // Looked at before what is whole: a copier that was seen gone has completed all that it ever will.
+  // Check the copier before the finished copy: a dead copier cannot complete the snapshot later.
   const isCopied = isDirectory(join(directory, unfinished)) && copier !== undefined && isAlive(copier);
   const state = isDirectory(join(directory, whole)) ? "completed" : isCopied ? "pending" : "failed";
   return { id, volume, at, state, tags: readTags(directory) };
 }
 
-/** Gives an unfinished copy up, which needs no space on a full disk: a snapshot without one and not whole has failed. */
+/** Makes a snapshot fail by deleting its copy, which needs no space on a full disk. */
 export async function failSnapshot(home: string, id: string): Promise<void> {
   await deleteDirectory(join(home, "snapshots"), join(snapshotDirectory(home, id), unfinished));
 }
@@ -85,7 +82,7 @@ export function listSnapshotIds(home: string): string[] {
   return readdirSync(join(home, "snapshots")).filter(isSnapshotId);
 }
 
-/** Replaces the tags that are given; false when the snapshot is gone. */
+/** Returns false if the snapshot does not exist. */
 export function writeTags(home: string, id: string, tags: Partial<SnapshotTags>): boolean {
   if (!isSnapshotId(id)) return false;
   const directory = snapshotDirectory(home, id);

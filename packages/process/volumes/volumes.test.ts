@@ -40,7 +40,7 @@ function openVolumes(copy: Copy = findCopy()): ProcessVolumes {
   return volumes;
 }
 
-/** A copy that has begun, and goes no further until it is let go or aborted. */
+/** Returns a copier that waits until it is released or aborted. */
 function heldCopy() {
   const { promise, resolve } = Promise.withResolvers<void>();
   let copies = 0;
@@ -242,7 +242,7 @@ describe("a restored volume", () => {
   });
 });
 
-/** A process of its own begins a snapshot, never finishes it and is killed when `meanwhile` is over. */
+/** Begins a snapshot in another process, which never finishes it and is killed after `meanwhile`. */
 async function snapshotElsewhere(volume: string, meanwhile: () => Promise<void>): Promise<string> {
   const module = fileURLToPath(new URL("./volumes.ts", import.meta.url));
   const script = `

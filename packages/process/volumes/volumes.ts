@@ -32,33 +32,31 @@ import {
 } from "./volume-directory.ts";
 
 export interface ProcessVolumesOptions {
-  /** Volumes live in `<home>/volumes`, snapshots in `<home>/snapshots`, and `<home>/runs` says who mounts what. */
+  /** Holds `volumes`, `snapshots`, and `runs`, which shows the mounted volumes. */
   readonly home: string;
-  /** The directory of Blobs, where archives go; `<home>/blobs` when not given. */
+  /** Directory of the Blobs port; by default `<home>/blobs`. */
   readonly blobs?: string;
-  /** Found out by trying when not given. */
   readonly copy?: Copy;
   readonly log?: Log;
 }
 
 export interface ProcessVolumes extends Volumes {
-  /** To be called once at start: frees the space of what an earlier process left half made or half removed. */
+  /** Frees what an earlier process left incomplete. Call this once at the start. */
   adopt(): Promise<void>;
-  /** Ends every copy; a snapshot or archive that was not whole by then has failed. Nothing begins afterwards. */
+  /** Aborts all copies and refuses new ones. Incomplete snapshots and archives have then failed. */
   shutdown(): Promise<void>;
 }
 
 interface Host extends Maker {
   readonly archives: ArchivePlaces;
   readonly log: Log | undefined;
-  /** Snapshots that are being copied. */
   readonly copying: Map<string, { readonly over: Promise<void>; readonly abort: AbortController }>;
 }
 
 /**
- * Volumes as directories of this machine and snapshots as real copies of them, by reflink where the file system can.
- * A volume's size is recorded and not enforced. A snapshot is its point in time because a volume that is mounted is
- * refused, and because nobody mounts one before its snapshot is completed (docs/architecture/end-of-life.md).
+ * Implements volumes as directories, and snapshots as copies, with reflinks where the file system has them. Snapshots
+ * are consistent because mounted volumes are refused, and because runs wait for them
+ * (docs/architecture/end-of-life.md).
  */
 export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   const { home: givenHome, copy = findCopy(), log } = options;
@@ -71,9 +69,9 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   const work = { making: new Map(), copying: new Map(), closing: new AbortController() };
   const host: Host = { home, archives, copy, log, ...work };
   return {
-    // Both are directories.
+    // Directory listings do not lag.
     listedWithinMs: 0,
-    // The files are copied one after the other.
+    // Files are copied one after the other, so a used volume would give an inconsistent snapshot.
     snapshotsInUse: false,
     createVolume: async (wanted) => {
       requirePlaces(home);
@@ -96,7 +94,7 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
       });
     },
     removeVolume: (id) => removeVolume(host, id),
-    // The machine is this one: a directory is let go of when the run's processes are gone.
+    // A directory needs no detach: the run's end releases it.
     detachVolume: async () => undefined,
     createSnapshot: async (volume, tags) => createSnapshot(host, volume, tags),
     listSnapshots: async (volume) => {
@@ -135,7 +133,7 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   };
 }
 
-/** The token first: a repeat that finds the volume still there finishes what this one began. */
+/** The token goes first: a repeat that finds the volume finishes the removal. */
 async function removeVolume({ home, archives }: Host, id: string): Promise<void> {
   const record = readVolume(home, id);
   if (!record) return;
@@ -167,7 +165,6 @@ interface SnapshotCopy {
   readonly signal: AbortSignal;
 }
 
-/** What became of a copy is what its directory says. */
 async function copySnapshot(host: Host, id: string, { from, to, signal }: SnapshotCopy): Promise<void> {
   const { home, copy, log, copying, archives } = host;
   try {
@@ -179,7 +176,7 @@ async function copySnapshot(host: Host, id: string, { from, to, signal }: Snapsh
     await completeSnapshot(snapshotDirectory(home, id));
   } catch (error) {
     log?.warn("snapshot not copied", { snapshot: id, error: String(error) });
-    // Where not even that can be done it stays pending, and the next start gives it up.
+    // If this fails too, the snapshot stays pending until the next start.
     await failSnapshot(home, id).catch((reason) => {
       log?.warn("snapshot not given up", { snapshot: id, error: String(reason) });
     });
@@ -200,7 +197,7 @@ async function removeSnapshot({ home, copying, archives }: Host, id: string): Pr
 function startArchive({ home, archives, log, closing }: Host, volume: string, blob: string): void {
   if (closing.signal.aborted) throw new Error("The local stack is being stopped");
   if (!readVolume(home, volume)) throw new VolumeRefused("The volume does not exist");
-  // Whoever changes directories into links meanwhile would have the machine's own files put into it.
+  // A running command could replace directories with links to files of the machine.
   if (runsMounting(home, volume).length > 0) throw new VolumeRefused("The volume is still in use");
   beginArchive({ home, places: archives, volume, directory: volumeData(home, volume), blob, log });
 }
@@ -219,7 +216,6 @@ async function shutdown({ archives, making, copying, closing }: Host): Promise<v
   await Promise.allSettled([...making.values(), ...[...copying.values()].map(({ over }) => over)]);
 }
 
-/** Without what only this adapter knows. */
 function shown({ id, at, state, tags }: VolumeSnapshot): VolumeSnapshot {
   return { id, at, state, tags };
 }

@@ -46,7 +46,7 @@ describe("a zip of a directory", () => {
 
   const zip = () => zipDirectory(source, join(root, "made.zip"));
   const unzip = (): string => {
-    // It reads names in the encoding of its locale.
+    // unzip reads names in the encoding of its locale.
     const env = { ...process.env, LC_ALL: "C.UTF-8" };
     execFileSync("unzip", ["-q", "-o", "-X", join(root, "made.zip"), "-d", join(root, "out")], { stdio: "pipe", env });
     return join(root, "out");
@@ -199,7 +199,7 @@ describe("a zip of a directory", () => {
   });
 });
 
-/** Every path below a directory, with the text of those that are files. */
+/** Returns every path below a directory, with the text of files. */
 function getContent(directory: string): Map<string, string | undefined> {
   const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
   const findText = (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined);

@@ -6,18 +6,12 @@ import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
 import { printedName } from "../runs/printed-name.ts";
 
-/**
- * In files with holes, and under further names of a file: an archive of terabytes that nobody wrote would never end.
- * What reading so much of it costs is minutes.
- */
+/** Bytes of sparse files and repeated hard links: reading this much takes minutes, but terabytes would never end. */
 const mostUnwritten = 64 * 1024 ** 3;
 
 /**
- * Writes a zip of everything in a directory and answers how much of it is left out, which the zip's comment names: what
- * could not be read, and sockets, pipes and devices, which mean nothing in a zip. Symlinks are stored and not followed.
- * A file holds what was read of it, at most as much as it had at first. Throws when the zip cannot be written.
- * yazl writes the format; what is read, and how much of it, is by hand, since no library knows files that change, hide
- * or never end.
+ * Zips a directory and returns the number of skipped entries, which the zip's comment names. Links are not followed.
+ * Throws if the zip cannot be written. yazl writes; reading is done here, because files may change, block or be sparse.
  */
 export async function zipDirectory(
   from: string,
@@ -27,9 +21,9 @@ export async function zipDirectory(
   const zip = new ZipFile();
   const written = pipeline(zip.outputStream, createWriteStream(to, { mode: 0o600 }));
   const draft: Draft = { zip, skipped: [], seen: new Set(), unwrittenLeft: mostUnwrittenBytes };
-  // The zip is over only once it is ended: until then, this is how a full disk shows.
+  // `written` settles early only on an error, such as a full disk.
   await Promise.race([addFolder(draft, Buffer.from(from), ""), written]);
-  // Bytes are taken as they are; the type knows of text alone.
+  // yazl accepts bytes, but its type only declares text.
   const comment = getComment(draft.skipped) as unknown as string;
   zip.end({ comment, forceZip64Format: false });
   await written;
@@ -38,14 +32,13 @@ export async function zipDirectory(
 
 interface Draft {
   readonly zip: ZipFile;
-  /** By their names, each with the reason. */
   readonly skipped: string[];
-  /** Files that have several names, by their numbers. */
+  /** Inode numbers of files with several hard links. */
   readonly seen: Set<number>;
   unwrittenLeft: number;
 }
 
-/** A comment has at most 65,535 bytes (APPNOTE 4.4.12). */
+/** A zip comment has at most 65,535 bytes (APPNOTE 4.4.12). */
 const mostNamed = 60_000;
 
 function getComment(skipped: readonly string[]): Buffer {
@@ -53,7 +46,7 @@ function getComment(skipped: readonly string[]): Buffer {
   const lines = [`${skipped.length} are left out:`];
   let bytes = 0;
   for (const name of skipped) {
-    // Control characters would not do here: four of them end a zip.
+    // Remove control characters: four of them form the end-of-archive signature.
     const plain = printedName(name);
     bytes += Buffer.byteLength(plain) + 1;
     if (bytes > mostNamed) break;
@@ -63,9 +56,8 @@ function getComment(skipped: readonly string[]): Buffer {
 }
 
 /**
- * Names as a zip may hold them: text, so that bytes which are none (UTF-8) are written as in an address (RFC 3986 section
- * 2.1); programs that unpack on Windows take a backslash for a folder and `C:` for a disk, so those are written that way
- * too. Each has another one, and what may stay as it is does.
+ * Percent-encodes bytes outside UTF-8 (RFC 3986, section 2.1), backslashes and drive letters, which are paths on
+ * Windows. Names stay unique.
  */
 function namesInZip(names: readonly Buffer[]): string[] {
   const written = names.map((name) => nameInZip(name));
@@ -93,13 +85,12 @@ function asInAddress(byte: string): string {
   return `%${byte.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
-/** Time is short and what people write compresses well enough at any level. */
 const compressionLevel = 1;
 const chunkBytes = 256 * 1024;
-/** From here on a size needs the fields of ZIP64 (APPNOTE 4.3.9.2). */
+/** Sizes from here on need the ZIP64 fields (APPNOTE 4.3.9.2). */
 const zip64From = 0xffff_fffe;
 
-/** Paths are bytes, since a name need not be UTF-8. */
+/** Paths are bytes, because names need not be UTF-8. */
 async function addFolder(draft: Draft, path: Buffer, name: string): Promise<void> {
   const entries = await readdir(path, { encoding: "buffer", withFileTypes: true });
   const names = namesInZip(entries.map((entry) => entry.name));
@@ -141,12 +132,12 @@ async function getAttributes(path: Buffer): Promise<{ readonly mtime: Date; read
 
 const latestMs = 0x7fff_ffff * 1_000;
 
-/** What a zip says of times has room for those from 1970 to 2038, and yazl breaks off at any other. */
+/** Zip timestamps cover 1970 to 2038, and yazl throws for others. */
 function timeInZip(ms: number): Date {
   return new Date(Math.min(Math.max(ms, 0), latestMs));
 }
 
-/** What it is may have changed since it was listed: a link is not followed and a pipe not waited for. */
+/** The type may have changed since the listing, so links are not followed and pipes do not block. */
 async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const found = await file.stat();
@@ -159,9 +150,9 @@ async function addFile(draft: Draft, path: Buffer, name: string): Promise<void> 
   await finished(source);
 }
 
-/** File systems that compress make less of a file as well, but hardly to a part of so many. */
+/** Compressing file systems also store fewer bytes than the size, but rarely below a sixteenth. */
 const mostCompressed = 16;
-/** Of `blocks` (stat(3type)), whatever the file system's own have. */
+/** Unit of `blocks` (stat(3type)), independent of the file system's own block size. */
 const blockBytes = 512;
 
 function mayRead(draft: Draft, { ino, nlink, size, blocks }: Stats): boolean {
