@@ -7,18 +7,18 @@ import { isAlive } from "../supervisor/process-identity.ts";
 import type { Wanted } from "./connector.ts";
 import { enteringNetwork } from "./network.ts";
 
-/** Connections to ports in the network of a run, which no socket of this process's own is in. */
+/** Connections into a run's network namespace, which this process is not in. */
 export interface Connections {
-  /** To a loopback address there; undefined when nothing answers. */
+  /** Resolves with undefined if no program listens. */
   connect(host: "127.0.0.1" | "::1", port: number): Promise<Socket | undefined>;
   close(): void;
 }
 
 const connector = fileURLToPath(new URL("./connector.ts", import.meta.url));
-/** So long a connector stays that has nothing to do: a page asks for more than one thing. */
+/** Idle time of a connector; a page usually opens several connections. */
 const idleMs = 3_000;
 
-/** By a connector, which is started when it is needed and not kept. */
+/** Connects through a connector process, which starts on demand and ends when idle. */
 export function createConnections(home: string, inside: () => Inside | undefined): Connections {
   const waiting = new Map<number, (socket: Socket | undefined) => void>();
   let child: ChildProcess | undefined;

@@ -7,24 +7,21 @@ import { type ListeningSocket, openSocket } from "../supervisor/control-socket.t
 import { createConnections } from "./connections.ts";
 import { isOwnPeer } from "./own-peer.ts";
 
-/** What passes connections on into the network of a run, where it has one of its own. */
 export interface Forwards {
-  /** Begins to listen at the socket in the run's directory. */
   begin(): void;
   /**
-   * From this port of the machine's loopback to the same one of the run's, from now on, for our own user alone, or
-   * open to all: only where what is there asks for a token itself. Throws where it is taken.
+   * Forwards a loopback port to the run. Only our own user may connect, unless `isOpenToAll`, which requires a program
+   * that checks a token. Throws if the port is taken.
    */
   open(port: number, isOpenToAll?: boolean): Promise<void>;
-  /** Listens at this port no more; what is connected goes on. */
+  /** Open connections continue. */
   shut(port: number): void;
   close(): void;
 }
 
-/** Of one port, as of a placeholder, and of the socket: visitors of one run leave descriptors for the others. */
+/** Limits each port and socket, so that one run leaves descriptors for the others. */
 const mostConnections = 256;
 
-/** Passes on, in the supervisor, what comes to the run's ports and what comes to its socket for them. */
 export function createForwards(
   directory: string,
   { home, network }: Pick<LaunchPlan, "home" | "network">,
@@ -59,7 +56,7 @@ export function createForwards(
         if (guests.size >= mostConnections) return void outer.destroy();
         guests.add(outer);
         outer.once("close", () => guests.delete(outer));
-        // Who says nothing before they go would else be waited for.
+        // A client that closes without a line would otherwise keep its socket open.
         const leave = () => outer.destroy();
         outer.once("end", leave).once("data", (line) => {
           outer.off("end", leave);
@@ -93,7 +90,6 @@ export function createForwards(
   };
 }
 
-/** Its ports are the machine's own. */
 const nothing: Forwards = {
   begin: () => undefined,
   open: async () => undefined,
@@ -101,15 +97,15 @@ const nothing: Forwards = {
   close: () => undefined,
 };
 
-/** What a client of the run's socket says first, in one line. */
+/** First line from a client of the run's socket. */
 export interface Destination {
   readonly host: "127.0.0.1" | "::1";
   readonly port: number;
 }
 
-/** In the run's directory: who may enter that reaches the run's ports, and nobody else. */
+/** Socket in the run's directory; only users who may enter the directory can connect. */
 export const portsSocket = "ports";
-/** What it answers once it has been connected; all that follows is the port's. */
+/** Reply once connected; everything after it comes from the port. */
 export const connected = "+";
 
 function destinationIn(line: string): Destination | undefined {
@@ -122,7 +118,7 @@ function destinationIn(line: string): Destination | undefined {
   }
 }
 
-/** Each direction ends by itself, as in a TCP connection. */
+/** Each direction ends separately, as in TCP. */
 function join(left: Socket, right: Socket): void {
   const end = (error: unknown) => {
     if (error) for (const socket of [left, right]) socket.destroy();

@@ -1,12 +1,10 @@
 import { createServer, type Server } from "node:net";
 
-/** A port of the loopback address that nobody listens on at the moment. */
 export async function findFreePort(): Promise<number> {
   const [port = 0] = await findFreePorts(1);
   return port;
 }
 
-/** So many of them, each another one. */
 export async function findFreePorts(count: number): Promise<number[]> {
   const held = await Promise.all(Array.from({ length: count }, listen));
   const ports = held.map((server) => {

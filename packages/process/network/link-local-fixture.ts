@@ -3,20 +3,20 @@ import { createServer } from "node:net";
 import { formatScript, type Got, gotBy, inside } from "../attempts-fixture.ts";
 import { openFixture } from "../fixture.ts";
 
-/** Where clouds hand out a machine's credentials, and an address that a command may reach (RFC 5737). */
+/** Cloud metadata address, and an address that commands may reach (RFC 5737). */
 export const [linkLocal, allowed] = ["169.254.169.254", "198.51.100.1"] as const;
 
 export interface LinkLocalOutcome {
   readonly got: Readonly<Record<string, Got>>;
-  /** Which of the addresses somebody came to: by the attempts, and after them from outside the sandbox. */
+  /** Addresses that received a connection, from the attempts or afterwards from outside the sandbox. */
   readonly came: readonly string[];
 }
 
 const ways = { "by its routes": "", "past its routes": "--interface 'if!tap0'" };
 
 /**
- * The program of link-local.test.ts, for a network namespace in which both addresses are the machine's: has a command in a
- * sandbox try to reach the first one, and prints the outcome.
+ * Program of link-local.test.ts. It runs in a network namespace that owns both addresses, lets a sandboxed command try
+ * to reach the first one, and prints the outcome.
  */
 async function main(): Promise<void> {
   const came: string[] = [];
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   const { port } = server.address() as { port: number };
   const fixture = openFixture({ isolation: "bubblewrap", network: "own" });
   try {
-    // Silence is how an attempt is kept out: one that came through late is seen by the listener.
+    // A blocked attempt times out; the listener would also see one that got through late.
     const ask = (way: string, host: string, seconds: number) => `curl -sS -m ${seconds} ${way} http://${host}:${port}/`;
     const attempts = Object.fromEntries(
       Object.entries(ways).map(([name, way]) => [name, inside(ask(way, linkLocal, 1), ask(way, allowed, 30))]),

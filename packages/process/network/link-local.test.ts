@@ -4,13 +4,13 @@ import { expect, it } from "vitest";
 import { lacks } from "../fixture.ts";
 import { allowed, type LinkLocalOutcome, linkLocal } from "./link-local-fixture.ts";
 
-/** A plain user may make a network only as root of a user namespace, and the stack does not run as that one. */
+/** A plain user needs root of a user namespace to create a network, but the stack must not run as that root. */
 const [asRoot, asItself] =
   process.getuid?.() === 0
     ? ["unshare --net", ""]
     : ["unshare --user --map-current-user --keep-caps --net", "setpriv --ambient-caps=-all --inh-caps=-all --"];
 
-/** The machine's own addresses stay as they are: those are for all who use it. */
+/** Do not change the machine's own addresses, which all its users share. */
 const addresses = [linkLocal, allowed].map((address) => `ip address add ${address}/32 dev lo`);
 
 function runInNetwork(...words: readonly string[]) {
@@ -33,6 +33,6 @@ it("keeps a command from the link-local address where clouds hand out a machine'
   const { got, came } = JSON.parse(stdout) as LinkLocalOutcome;
   expect(Object.keys(got)).toEqual(["by its routes", "past its routes"]);
   for (const each of Object.values(got)) expect(each).toMatchObject({ isHeld: true });
-  // The controls of the two, and then the program itself: the listener was there, and heard nobody else.
+  // The two controls and this program came, so the listener worked and saw no other visitor.
   expect(came).toEqual([allowed, allowed, linkLocal]);
 });

@@ -21,7 +21,7 @@ describe("who listens in a network", () => {
     for (let n = 0; n < 400; n += 1) sockets.push(connect({ host: "127.0.0.1", port }));
     await Promise.all(sockets.map((socket) => once(socket, "connect")));
 
-    // Both ends of these are 120,000 bytes; what listens on a machine is less than half of that.
+    // Both ends take 120,000 bytes in the table; the listeners of a machine take less than half.
     expect(await listensInside(process.pid, port, 60_000)).toBe(true);
     expect(await listensInside(process.pid, sockets[0]?.localPort ?? 0)).toBe(false);
   });
@@ -44,7 +44,7 @@ describe("who listens in a network", () => {
 
   it("is nobody where nothing can be read", async () => {
     expect(await listensInside(2 ** 30, getPort())).toBe(false);
-    // Less than the heading of the list.
+    // Less than the heading of the table.
     expect(await listensInside(process.pid, getPort(), 100)).toBe(false);
   });
 });

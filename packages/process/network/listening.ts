@@ -1,27 +1,23 @@
 import { type FileHandle, open } from "node:fs/promises";
 
-/** 127.0.0.1 and all addresses, as /proc/net/tcp and tcp6 say them (proc(5)): words of the processor's own order. */
+/** 127.0.0.1 and the wildcard address in /proc/net/tcp and tcp6 (proc(5)), in the processor's byte order. */
 const addresses = {
   tcp: ["0100007F", "00000000"],
   tcp6: ["0000000000000000FFFF00000100007F", "00000000000000000000000000000000"],
 } as const;
 type Name = keyof typeof addresses;
 
-/** Those that listen come first, and a line has 150 bytes: a command may have made millions of the others. */
+/** Listening sockets come first and take 150 bytes per line. A command may have created millions of others. */
 const readBytes = 1024 * 1024;
 
-/**
- * Whether somebody listens on this port of 127.0.0.1 in the network of this process. Reads at most so much of each
- * list.
- */
+/** Reads at most `mostBytes` of each table. */
 export async function listensInside(pid: number, port: number, mostBytes = readBytes): Promise<boolean> {
   const found = await Promise.all((["tcp", "tcp6"] as const).map((name) => isIn(pid, name, port, mostBytes)));
   return found.includes(true);
 }
 
-/** One after the other: what one look takes is memory of the stack. */
 const partBytes = 64 * 1024;
-/** TCP_LISTEN of the kernel's include/net/tcp_states.h, as the lines of those that listen have it. */
+/** State TCP_LISTEN (include/net/tcp_states.h of the kernel). */
 const listening = / 0A /;
 
 async function isIn(pid: number, name: Name, port: number, mostBytes: number): Promise<boolean> {
@@ -40,7 +36,7 @@ async function isIn(pid: number, name: Name, port: number, mostBytes: number): P
   return false;
 }
 
-/** Whole lines, as far as they fit. The kernel gives such a file in parts, each of which ends where it likes. */
+/** Yields whole lines. The kernel may split its output anywhere. */
 async function* listParts(file: FileHandle, mostBytes: number): AsyncGenerator<string> {
   const bytes = Buffer.alloc(Math.min(partBytes, mostBytes));
   let rest = "";

@@ -4,22 +4,20 @@ import { readWhole, writeWhole } from "../runs/run-directory.ts";
 import { isOnPath } from "../sandbox/local-path.ts";
 import { findFreePorts } from "./free-port.ts";
 
-/** A port of a run and where that is on this machine: all runs share its addresses. */
 export interface LocalPort extends RunPort {
   readonly local: number;
-  /** Nothing of the run's own will serve it. */
+  /** A placeholder serves it, because the run has no program for it. */
   readonly hasPlaceholder: boolean;
-  /** Whether its page asks for its own password. */
   readonly hasLogin?: boolean;
-  /** Whether its placeholder answers chats alone and passes all other requests on to code-server. */
+  /** The placeholder answers only chats, and passes all other requests to code-server. */
   readonly hasIde?: boolean;
 }
 
 const file = "ports.json";
 
 /**
- * Finds a free port for each that a run serves itself, and writes them down. A run without a command serves nothing;
- * neither does a Jupyter that this machine has not got, whose own port is otherwise found when it is started.
+ * Finds a free port for each that the run serves, except Jupyter's, which is found at its start. A placeholder takes
+ * the ports of a run without a command, and of a missing Jupyter.
  */
 export async function openPorts(
   directory: string,
@@ -42,17 +40,19 @@ export async function openPorts(
   return opened;
 }
 
-/** The ports that a run was given when it was started. */
 export function readPorts(directory: string): readonly LocalPort[] {
   return JSON.parse(readWhole(directory, file) ?? "[]") as LocalPort[];
 }
 
-/** Returns the password of code-server where the image of a run would serve that at its first HTTP port. */
+/** Returns the password of code-server, if the run's image would serve code-server at its first HTTP port. */
 function idePassword({ command, env }: Pick<LaunchPlan, "command" | "env">): string | undefined {
   return command === null ? env.CODE_SERVER_PASSWORD || undefined : undefined;
 }
 
-/** Reports whether the image of a run would serve code-server: the run has a password for it, or the image is code-server. */
+/**
+ * Reports whether the image of a run would serve code-server: the run has a password for it, or the image is
+ * code-server.
+ */
 export function servesIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): boolean {
   const isIde = plan.command === null && /(^|\/)code-server([:@]|$)/.test(plan.image);
   return isIde || idePassword(plan) !== undefined;
@@ -67,7 +67,10 @@ export function notePlaceholder(directory: string, { port }: LocalPort): void {
   writeWhole(directory, file, JSON.stringify(ports));
 }
 
-/** How a run is told where to listen: `PORT_8080` is the port to take for 8080, `PORT` that of its first HTTP port. */
+/**
+ * Returns the variables that tell a run where to listen: `PORT_8080` replaces port 8080, and `PORT` its first HTTP
+ * port.
+ */
 export function portVariables(ports: readonly LocalPort[]): Record<string, string> {
   const first = ports.find(({ kind }) => kind === "http");
   const named = ports.map(({ port, local }) => [`PORT_${port}`, String(local)]);

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 
-/** The second is systemd-resolved's: whom it asks itself, where the first names nobody but it. */
+/** The second file lists the upstream servers of systemd-resolved, when the first names only systemd-resolved. */
 const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 /**
- * What /etc/resolv.conf is to say in a network of its own, which reaches IPv4 addresses other than the loopback's alone.
- * undefined: this machine has name servers, and none of them can be asked from there.
+ * Returns /etc/resolv.conf for a run's own network, which reaches IPv4 addresses outside the loopback. Undefined if
+ * none of this machine's name servers is reachable.
  */
 export function resolverSettings(texts: readonly string[] = places.map(formatText)): string | undefined {
   const [ownSettings = ""] = texts;
@@ -24,7 +24,7 @@ function reachable(text: string): string[] {
     .map((address) => `nameserver ${address}`);
 }
 
-/** Returns the name servers of /etc/resolv.conf whose other ports a network of its own does not reach. */
+/** Returns the name servers of /etc/resolv.conf at addresses that are otherwise closed to a run's own network. */
 export function closedNameServers(settings: string): string[] {
   return listServers(settings).filter(
     (address) => address.startsWith("169.254.") || metadataAddresses.includes(address),

@@ -11,10 +11,7 @@ import { sandboxOptions } from "../sandbox/sandbox.ts";
 import { giveUpRights } from "../sandbox/sandbox-user.ts";
 import { joinToMachine } from "./network.ts";
 
-/**
- * The program that tries whether a sandbox can have a network of its own: it makes one, enters it, and looks there for
- * the interface and for a port of this machine's loopback, which must not be found. Ends with 0 if that is how it is.
- */
+/** Program that tests a sandbox's own network: it needs the interface, and must not reach this machine's loopback. */
 async function main(): Promise<void> {
   const place = mkdtempSync(join(tmpdir(), "berth-network-"));
   const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
@@ -60,7 +57,6 @@ async function attempt(home: string, port: number): Promise<number> {
   }
 }
 
-/** What is asked inside. */
 const observerScript = `
   const { connect } = require("node:net");
   const reach = (host) => new Promise((resolve) => {

@@ -12,16 +12,12 @@ const subject = "A network for sandboxes";
 
 let found: Network | undefined;
 
-/**
- * Whether sandboxes of this machine can have a network of their own, tried once. Throws `TooSlow` where it cannot be
- * told.
- */
+/** Reports, from one test, whether sandboxes can have their own network. Throws `TooSlow` on a timeout. */
 export function findNetwork(): Network {
   found ??= canOwnNetwork() ? "own" : "shared";
   return found;
 }
 
-/** The same in the background. */
 export async function tryNetwork(): Promise<Network> {
   if (!mayOwnNetwork()) return "shared";
   return (await tryHere(subject, attempted())) ? "own" : "shared";
@@ -42,9 +38,9 @@ function attempted(): Attempted {
   return { program: process.execPath, words: [attempt], env };
 }
 
-/** Of this process, which children do not have by themselves: to compile it all again is half of what they cost. */
+/** Children do not inherit the compile cache, and compiling again takes half of the probe's time. */
 function ownCompileCache(): string | undefined {
   const directory = getCompileCacheDir();
-  // Inside what is set there is one for this very Node.
+  // Node adds a directory of its version below the configured one.
   return directory && dirname(directory);
 }

@@ -13,7 +13,7 @@ import { readProcesses, writeMark } from "../runs/records.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import { closedRoutes, enteringNetwork, joinPatiently, type joinToMachine } from "./network.ts";
 
-/** Any address of this machine that is not its loopback's, if it has one. */
+/** Address of this machine outside the loopback, if it has one. */
 const outer = Object.values(networkInterfaces())
   .flatMap((addresses) => addresses ?? [])
   .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
@@ -30,7 +30,7 @@ describe("a network of its own", { retry: 0 }, () => {
   let server: Server;
   let port: number;
   const seen: (string | undefined)[] = [];
-  /** The kernel takes a connection before the server hears of it. */
+  /** The kernel accepts a connection before the server sees it. */
   const heard = () =>
     eventually(
       () => seen,
@@ -192,7 +192,7 @@ describe("a network of its own", { retry: 0 }, () => {
     const before = connectors(fixture);
 
     const url = `http://${ready?.ports[0]?.address}/`;
-    // Looked at all the while: on a busy machine it may be gone before the last answer is read.
+    // Poll, because on a busy machine the process may be gone before the last answer arrives.
     let most = 0;
     const polling = setInterval(() => {
       most = Math.max(most, connectors(fixture).length);
@@ -266,7 +266,7 @@ describe("a network that cannot be joined", () => {
   });
 });
 
-/** Prints which of its arguments, each `<host>:<port>`, it could connect to. */
+/** Prints which of its arguments (`<host>:<port>`) it could connect to. */
 const reaching = `
   const { connect } = require("node:net");
   for (const place of process.argv.slice(2)) {
@@ -277,7 +277,7 @@ const reaching = `
   }
 `;
 
-/** Prints where its arguments, each `<address>:<port>`, there is a way to, whoever is there. */
+/** Prints for which of its arguments (`<address>:<port>`) a route exists. */
 const findingWays = `
   const { execFileSync } = require("node:child_process");
   for (const place of process.argv.slice(2)) {
@@ -290,7 +290,7 @@ const findingWays = `
   }
 `;
 
-/** The first machine waits for the second one, at the address that both are told. */
+/** The first machine waits for the second one, at the address that both get. */
 const meeting = `
   const { connect, createServer } = require("node:net");
   const { NODE_RANK, MASTER_ADDR, MASTER_PORT } = process.env;
@@ -300,7 +300,7 @@ const meeting = `
   else createServer((socket) => socket.once("data", (rank) => { console.log("met " + rank); process.exit(0); })).listen(place);
 `;
 
-/** Says back what it is told. */
+/** Echoes requests. */
 const serving = `
   require("node:http").createServer((request, response) => request.pipe(response)).listen(Number(process.env.PORT), "127.0.0.1");
 `;

@@ -7,12 +7,12 @@ import type { Network } from "../runs/records.ts";
 import { systemPath } from "../sandbox/environment.ts";
 import { closedNameServers, resolverSettings } from "./name-servers.ts";
 
-/** What of a run has it, and not BERTH_RUN, is its network: that is killed with it, and not asked to end before. */
+/** Marks slirp4netns instead of BERTH_RUN: it is killed with the run, but never asked to end before. */
 export const networkVariable = "BERTH_NETWORK";
 
 /**
- * The options join the network to the machine's addresses, but for its loopback. Names are asked from inside: passed on
- * by slirp4netns, every port of a name server would be reached and not its own alone, which may be on the loopback.
+ * Reach the machine's addresses except its loopback. slirp4netns must not forward DNS: that would expose every port of
+ * the name server, which may be on the loopback.
  */
 const slirpOptions = [
   "--configure",
@@ -26,10 +26,10 @@ const slirpOptions = [
 ];
 
 /**
- * Returns lines for `ip -batch`, which closes the machine's loopback and the addresses at which clouds hand out
- * credentials. A socket that is bound to the interface (SO_BINDTODEVICE) uses these routes too, and slirp4netns would
- * pass packets for 127.0.0.0/8 on to the machine's own loopback. A closed address that is a name server as well, as
- * 169.254.169.254 on Google Cloud or 168.63.129.16 on Azure, stays one: its port 53 is open.
+ * Returns lines for `ip -batch` that close the machine's loopback and the credential addresses of clouds. Routes also
+ * bind sockets with SO_BINDTODEVICE, and slirp4netns would forward 127.0.0.0/8 to the machine's own loopback. Port 53
+ * of a closed address stays open if it is a name server, such as 169.254.169.254 on Google Cloud or 168.63.129.16 on
+ * Azure.
  */
 export function closedRoutes(closedNameServers: readonly string[]): string {
   const networks = ["127.0.0.0/8", "169.254.0.0/16", ...metadataAddresses];
@@ -42,15 +42,13 @@ export function closedRoutes(closedNameServers: readonly string[]): string {
   return [...closed, ...open].map((line) => `${line}\n`).join("");
 }
 
-/** Of routes, for those who ask for names. */
+/** Routing table for DNS. */
 const nameTable = 53;
-/** What slirp4netns calls itself. */
 const gateway = "10.0.2.2";
 
 /**
- * Resolves once the network of this sandbox, by its first process, is joined to the machine's, which it stays while this
- * process lives and the run is not over, unless it is lost before; throws where that does not work. Only for a sandbox
- * that has begun: bubblewrap gives up when somebody else brings the loopback interface up before it does.
+ * Connects a sandbox's network until this process or the run ends, or until `lost`. The sandbox must have started:
+ * bubblewrap fails if another process brings up its loopback first.
  */
 export async function joinToMachine(pid: string, name: string): Promise<{ readonly lost: Promise<void> }> {
   const env = { PATH: systemPath };
@@ -83,9 +81,8 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
 const joinPausesMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
 
 /**
- * Joins the network of a new sandbox. Tries again where the machine refuses, as it does for a moment where another run of
- * the same user uses up what Linux counts for each user. Throws after the last try, when the run is to end, and at once
- * where a program is missing.
+ * Retries, because the machine may refuse while another run exhausts per-user resources. Throws after the last try, and
+ * at once if a program is missing.
  */
 export async function joinPatiently(
   pid: string,
@@ -108,22 +105,19 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EACCES");
 }
 
-/** The words that run something in the network of a sandbox whose first process this is, and nothing else of it. */
 export function enteringNetwork(pid: string): string[] {
   return ["nsenter", "--target", pid, ...enteringUser(), "--net", "--"];
 }
 
-/** Nobody but root can enter another namespace than through the user namespace that it belongs to. */
+/** A plain user can enter a namespace only through the user namespace that owns it. */
 export function enteringUser(): string[] {
   return process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
 }
 
-/** How much an environment is kept apart, for people. */
 export function describeIsolation(isolation: string, network: Network, isCutOff = false): string {
   return isolation === "none" ? isolation : `${isolation}, ${network} network${isCutOff ? " (cut off)" : ""}`;
 }
 
-/** False when there is none before the end. */
 function firstByte(stream: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     stream

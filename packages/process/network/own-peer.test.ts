@@ -49,7 +49,7 @@ it.each([
   expect(mayUse(ownValue, user)).toBe(isLet);
 });
 
-/** Answers what becomes of who connects. */
+/** Reports whether a client is admitted. */
 async function input(connect: (port: number) => unknown, ownValue?: number): Promise<boolean> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -72,7 +72,7 @@ it.each(["127.0.0.1", "::ffff:127.0.0.1"])("our own processes are let in, by %s"
 it("our own processes are not let in to what another user serves, but root's are", async () => {
   const isLet = await input((port) => createConnection({ port, host: "127.0.0.1" }).on("error", () => undefined), 4711);
 
-  // Only Linux says whose a connection is.
+  // Only Linux reports the user of a connection.
   expect(isLet).toBe(process.platform !== "linux" || process.getuid?.() === 0);
 });
 
@@ -109,7 +109,7 @@ it("who asks while a reading is under way shares the next one, which begins afte
   expect(await Promise.all(others)).toEqual(["two", "two"]);
 });
 
-// Nobody else can become another user; a plain user is another to the test above.
+// Only root can become another user. For a plain user, the test above uses another user.
 if (process.platform === "linux" && process.getuid?.() === 0) {
   it("processes of another user are not", async () => {
     const connect = (port: number) =>

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 
 /**
- * Whether a connection to a port of this machine's loopback comes from a process of our own user, or of root: as with a
- * socket in a directory of ours, nobody else gets in. Where the kernel does not say (only Linux does) everybody does.
+ * Reports whether a loopback connection comes from our own user or root, which only Linux tells. Elsewhere all may
+ * enter.
  */
 export async function isOwnPeer(socket: Socket, ownUser = process.getuid?.()): Promise<boolean> {
   if (process.platform !== "linux" || ownUser === undefined) return true;
@@ -16,7 +16,7 @@ export async function isOwnPeer(socket: Socket, ownUser = process.getuid?.()): P
   return false;
 }
 
-/** Root gets in anyway. */
+/** Root can connect to private sockets anyway. */
 export function mayUse(ownUser: number, user: number): boolean {
   return user === ownUser || user === 0;
 }
@@ -26,8 +26,8 @@ const tables = ["tcp", "tcp6"].map((name) =>
 );
 
 /**
- * Reads once for all who ask while it reads. They are given the next reading: the one under way may have gone past what
- * they ask for. `read` must not fail.
+ * Shares one read among callers. A caller never gets a read that began before its call, because that may have missed
+ * its entry. `read` must not fail.
  */
 export function sharedRead(read: () => Promise<string>): () => Promise<string> {
   let current: Promise<unknown> = Promise.resolve();
@@ -44,16 +44,15 @@ export function sharedRead(read: () => Promise<string>): () => Promise<string> {
 }
 
 /**
- * Whose socket the client's end is, by a table of the kernel (proc_pid_net(5)): what listens has the other end. One that
- * no process has open any more is nobody's: it has no inode, and the kernel says root of it. One whose process has sent
- * all and waits for the answer is still that process's, in whatever state it is.
+ * Returns the owner of the client's socket (proc_pid_net(5)). A socket without a process has no inode and is listed as
+ * root's, so it has no owner here. A half-closed one still belongs to its process.
  */
 export function userIn(
   table: string,
   { client, server }: { readonly client: string; readonly server: string },
 ): number | undefined {
   const [local, remote] = [getHex(client), getHex(server)];
-  // A machine may have ten thousands of lines: only those that name the client are looked at.
+  // The table may have tens of thousands of lines: parse only those with the client's address.
   for (let at = table.indexOf(local); at >= 0; at = table.indexOf(local, at + 1)) {
     const end = table.indexOf("\n", at);
     const line = table.slice(table.lastIndexOf("\n", at) + 1, end < 0 ? undefined : end);
@@ -67,7 +66,7 @@ function isEnd(written: string, end: string): boolean {
   return written.endsWith(end) && isMapped(written.slice(0, -end.length));
 }
 
-/** An address of IPv4 as it is, or in one of IPv6 (RFC 4291, 2.5.5.2), as clients have it whose sockets speak both. */
+/** Accepts plain IPv4, and IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), which dual-stack clients use. */
 function isMapped(before: string): boolean {
   return before === "" || before === "0000000000000000FFFF0000" || before === "00000000000000000000FFFF";
 }
@@ -77,7 +76,7 @@ function getHex(end: string): string {
   return `${hexOfAddress(address)}:${hexOfPort(Number(port))}`;
 }
 
-/** The kernel prints the four bytes as one number of this machine. */
+/** The kernel prints the four bytes as one integer in the machine's byte order. */
 function hexOfAddress(address: string): string {
   const bytes = Uint8Array.from(address.split(".").map(Number));
   const [number = 0] = new Uint32Array(bytes.length === 4 ? bytes.buffer : new ArrayBuffer(4));

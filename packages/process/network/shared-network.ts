@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { systemPath } from "../sandbox/environment.ts";
 import { resolverSettings } from "./name-servers.ts";
 
-/** The programs that a run's own network needs, with their packages. */
 const programs = { slirp4netns: "slirp4netns", ip: "iproute2", nsenter: "util-linux" } as const;
 
 /** Returns why environments share the network of this machine, for its operator. */

@@ -3,22 +3,19 @@ import { isAlive, type ProcessIdentity } from "../supervisor/process-identity.ts
 import { joinToMachine } from "./network.ts";
 
 export interface JoinedNetwork {
-  /** The first process of the sandbox that has it. */
   readonly sandbox: ProcessIdentity;
   readonly name: string;
   /** Aborted when the run is over. */
   readonly signal: AbortSignal;
-  /** Told whenever that changes. */
   readonly say: (isJoined: boolean) => void;
 }
 
-/** What was joined for so long did not fail because of how it was joined. */
+/** A connection that lasted this long was healthy, so the next retry is immediate. */
 const healthyMs = 60_000;
 const longestPauseMs = 60_000;
 
 /**
- * Joins the network of a run to the machine's again whenever that was lost, as when slirp4netns was killed: the run goes
- * on, and connections that were open are gone. Resolves when the run is over.
+ * Reconnects a run's network, for example after slirp4netns was killed. Open connections break. Resolves after the run.
  */
 export async function stayJoined({ sandbox, name, signal, say }: JoinedNetwork, joined: Promise<void>): Promise<void> {
   let lost = joined;

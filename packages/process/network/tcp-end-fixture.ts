@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { promisify } from "node:util";
 
-/** One end of a TCP connection that is open on this machine, in whatever network namespace. */
+/** One end of an open TCP connection on this machine, in any network namespace. */
 export interface TcpEnd {
   readonly local: number;
   readonly remote: number;
@@ -11,13 +11,13 @@ export interface TcpEnd {
   readonly noDelay: boolean;
 }
 
-/** Returns the open ends whose local or remote port is `port`, with the option that the kernel has for each. */
+/** Returns the open ends whose local or remote port is `port`, with their TCP_NODELAY option. */
 export async function tcpEnds(port: number): Promise<TcpEnd[]> {
   const { stdout } = await promisify(execFile)("python3", ["-c", program, String(port)]);
   return JSON.parse(stdout) as TcpEnd[];
 }
 
-/** Takes a duplicate of each descriptor (pidfd_getfd(2)) and asks it for TCP_NODELAY: /proc and ss do not show that. */
+/** Duplicates each descriptor (pidfd_getfd(2)) to read TCP_NODELAY, which /proc and ss do not show. */
 const program = `
 import ctypes, json, os, socket, sys
 wanted = int(sys.argv[1])
