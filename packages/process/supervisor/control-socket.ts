@@ -4,10 +4,9 @@ import { join } from "node:path";
 import type { Exec } from "#core/ports/exec.ts";
 import type { Inside } from "../runs/inside.ts";
 
-/** The name of a control socket in its directory. Kept as it was: a supervisor of an earlier version listens there. */
+/** Name of a control socket in its directory. It must not change: supervisors of earlier releases listen there. */
 export const controlSocketFile = "door";
 
-/** What the control socket of a run is asked. */
 export type Question =
   | { readonly ask: "inside" }
   | { readonly ask: "exec"; readonly exec: Exec }
@@ -18,8 +17,8 @@ export interface ListeningSocket {
 }
 
 /**
- * Opens a control socket: it answers questions, each with one value. Only who may enter the directory can ask: what
- * is asked and answered may be secret, as the environment of a run is, and is in no file.
+ * Opens a socket that answers each question with one JSON value. Answers may be secret, such as a run's environment:
+ * only users who may enter the directory can ask, and nothing is written to disk.
  */
 export function openControlSocket<Asked = Question>(
   directory: string,
@@ -33,36 +32,32 @@ export function openControlSocket<Asked = Question>(
   });
 }
 
-/** Listens at a socket in this directory. */
 export function openSocket(directory: string, name: string, onConnection: (socket: Socket) => void): ListeningSocket {
   const { path, close } = socketPath(directory, name);
   const server = createServer({ allowHalfOpen: true }, onConnection);
-  // Without it nobody can come in later, and what runs inside goes on.
+  // Later commands cannot enter without the socket, but the run continues.
   server.once("error", close).listen({ path, backlog: mostWaiting }).unref();
   return {
     close: () => {
-      // Its file is unlinked by its path, which is another's once the descriptor is.
+      // Close the server first: it unlinks the socket through the descriptor's path, which may be reused after `close`.
       server.close();
       close();
     },
   };
 }
 
-/** A machine that is busy takes seconds to start what a run is to start; whoever asked is not kept waiting for ever. */
+/** Callers must not wait forever, but a busy machine takes seconds to start a run. */
 const patienceMs = 30_000;
 const mostWaiting = 1_024;
 
-/** How to start a process inside a living run; throws when it does not answer. */
+/** Throws if the run does not answer. */
 export async function askInside(directory: string): Promise<Inside> {
   const inside = await askControlSocket<Inside | null>(directory, { ask: "inside" }, patienceMs);
   if (!inside) throw new Error("The run has not begun yet");
   return inside;
 }
 
-/**
- * What the control socket in this directory answers; throws when nothing is answered within `withinMs`. `onGiven`: it
- * has the question.
- */
+/** Throws without an answer within `withinMs`. Calls `onGiven` once the question is sent. */
 export async function askControlSocket<Answer>(
   directory: string,
   question: object,
@@ -75,15 +70,13 @@ export async function askControlSocket<Answer>(
   return JSON.parse(await readText(socket)) as Answer;
 }
 
-/** Connects to a socket in this directory. */
 export function dialSocket(directory: string, name: string): Socket {
   const { path, close } = socketPath(directory, name);
   return createConnection({ path, allowHalfOpen: true }).once("close", close);
 }
 
 /**
- * Whether somebody listens there and does not answer in time. Where this very process was late as well the machine is,
- * and nothing is known: that is no silence.
+ * Reports whether a process listens but does not answer in time. Lateness of this process means overload, not silence.
  */
 export async function isSilent(directory: string, question: object, withinMs: number): Promise<boolean> {
   const begun = performance.now();
@@ -101,7 +94,7 @@ async function readText(socket: Socket): Promise<string> {
   return text;
 }
 
-/** The address of a socket has room for 107 bytes (unix(7)), and a home may lie deeper than that. */
+/** Shortens the path: a socket address has room for 107 bytes (unix(7)), and a home may be deeper than that. */
 function socketPath(directory: string, name: string): { readonly path: string; readonly close: () => void } {
   if (process.platform !== "linux") return { path: join(directory, name), close: () => undefined };
   let descriptor: number | undefined = openSync(directory, "r");

@@ -1,13 +1,11 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 
-/** How a machine's first process ended, as its parent saw it. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
 }
 
-/** The end of a run, as the port tells it. */
 export interface End {
   readonly exitCode: number | null;
   readonly reason: string | null;
@@ -20,8 +18,8 @@ export const deadlineExceeded = "DeadlineExceeded: the time limit of the environ
 export const askedToStop = "stopped on request";
 
 /**
- * Says how a command ended. A shell reports a child that a signal ended as 128 + the signal's number (POSIX, Shell
- * Command Language, 2.8.2), and so does bubblewrap, so these codes count as signals whoever gave them.
+ * Shells and bubblewrap report a child that a signal ended as 128 + its number (POSIX, Shell Command Language, 2.8.2).
+ * So these codes always count as signals.
  */
 export function describeEnd(
   { code, signal }: Exit,
@@ -39,7 +37,7 @@ function memoryWords(signal: string, options: { readonly oomKills: number; reado
   return options.oomKills > 0 ? " while the machine was out of memory" : "";
 }
 
-/** How many processes this machine's kernel has killed for want of memory since it booted; 0 where it does not tell. */
+/** Counts since boot; 0 if unknown. */
 export function countOomKills(): number {
   try {
     return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1] ?? 0);

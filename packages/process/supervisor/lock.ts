@@ -13,20 +13,19 @@ export interface Lock {
   release(): void;
 }
 
-/** The file that `flock` locks; made with the directory and never replaced. */
+/** Created with the directory and never replaced. */
 export const lockFile = "lock";
 
-/** What this machine can do: util-linux's flock, which the kernel ends with its holder, or files that name it. */
+/** Prefers flock of util-linux, which the kernel releases with its holder. */
 export function findLocking(): Locking {
   return spawnSync("flock", ["-V"], { env: { PATH: systemPath }, stdio: "ignore" }).status === 0 ? "flock" : "file";
 }
 
-/** Takes the exclusive lock of a run's directory, for as long as this process lives or until it is released. */
 export function takeLock(directory: string, locking: Locking): Lock | "busy" | "gone" {
   return locking === "flock" ? takeFlock(directory) : takeFile(directory);
 }
 
-/** The same, without standing in the way of what else this process does. */
+/** Does not block the event loop. */
 export async function takeLockInTurn(directory: string, locking: Locking): Promise<Lock | "busy" | "gone"> {
   if (locking === "file") return takeFile(directory);
   const held = openLock(directory);
@@ -38,7 +37,7 @@ export async function takeLockInTurn(directory: string, locking: Locking): Promi
   return toLock(held, status);
 }
 
-/** flock(1) locks the open file that it inherits, so the lock stays with this process's descriptor when it ends. */
+/** flock(1) locks the open file that it inherits, so this process's descriptor keeps the lock after flock(1) exits. */
 function takeFlock(directory: string): Lock | "busy" | "gone" {
   const held = openLock(directory);
   if (!held) return "gone";
@@ -60,7 +59,7 @@ function flockOptions(descriptor: number): { env: Record<string, string>; stdio:
   return { env: { PATH: systemPath }, stdio: ["ignore", "ignore", "ignore", descriptor] };
 }
 
-/** By the exit code of flock(1): 1 is another's. */
+/** Exit code 1 means that another process holds the lock. */
 function toLock({ path, descriptor }: OpenLock, status: number | null): Lock | "busy" | "gone" {
   if (status === 0 && isStill(path, descriptor)) return { release: () => closeSync(descriptor) };
   closeSync(descriptor);
@@ -69,7 +68,7 @@ function toLock({ path, descriptor }: OpenLock, status: number | null): Lock | "
   throw new Error("flock could not lock the run's directory");
 }
 
-/** The directory may have been removed, and made anew, between opening its lock and getting it. */
+/** The directory may have been replaced between open and lock. */
 function isStill(path: string, descriptor: number): boolean {
   const now = statSync(path, { throwIfNoEntry: false });
   const held = fstatSync(descriptor);
@@ -77,14 +76,14 @@ function isStill(path: string, descriptor: number): boolean {
 }
 
 /**
- * The holder is whoever `lock.<n>` with the highest n names, while that very process lives. Taking it over from a
- * dead holder makes n + 1, by a hard link that only one of several can make and that shows the whole text at once.
+ * Takes a lock by file: the holder is the living process named in the highest `lock.<n>`. A hard link creates n + 1
+ * with its whole text, and only one of several processes can create it.
  */
 function takeFile(directory: string, tries = 5): Lock | "busy" | "gone" {
   const newest = unlessMissing(() => Math.max(0, ...readdirSync(directory).map(getGeneration)));
   if (newest === undefined) return "gone";
   const text = newest === 0 ? undefined : readWhole(directory, `${lockFile}.${newest}`);
-  // Released since it was listed: whoever finds none now makes the first, and of two who do that only one can.
+  // The lock was released after the listing. Try again; only one process can create the first file.
   if (newest > 0 && text === undefined) return tries > 1 ? takeFile(directory, tries - 1) : "busy";
   const holder = parseIdentity(readJson(text));
   if (holder && isAlive(holder)) return "busy";
@@ -99,7 +98,7 @@ function takeFile(directory: string, tries = 5): Lock | "busy" | "gone" {
   return made === 0 ? "busy" : { release: () => releaseFile(mine, made) };
 }
 
-/** The directory may have been deleted under the lock and made anew: then the file of this name is another's. */
+/** Deletes the lock file, unless the directory was replaced under the lock and the file is another process's. */
 function releaseFile(path: string, inode: number): void {
   if (statSync(path, { throwIfNoEntry: false })?.ino === inode) rmSync(path);
 }

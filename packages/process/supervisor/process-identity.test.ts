@@ -18,7 +18,7 @@ describe("the identity of a process", () => {
   it("is known of a child that ended before anybody asked", async () => {
     const child = spawn("true");
     const pid = child.pid ?? 0;
-    // Nothing is waited for meanwhile: Node does that in a later turn.
+    // Node reaps the child in a later turn of the event loop.
     while (findProcess(pid)) spawnSync("sleep", ["0.01"]);
 
     const found = findChild(pid);

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** A process that cannot be mistaken for a later one of the same pid. */
+/** Identity that a reused pid cannot match. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Opaque: ticks since boot on Linux, a date to the second elsewhere. */
@@ -10,40 +10,35 @@ export interface ProcessIdentity {
 }
 
 export interface ProcessStatus extends ProcessIdentity {
-  /** 0 where the machine does not tell. */
+  /** Process group; 0 if the machine does not report it. */
   readonly group: number;
   readonly session: number;
   readonly hasTerminal: boolean;
-  /** The foreground process group of its terminal; -1 without one, and where the machine does not tell. */
+  /** -1 without a terminal, or if the machine does not report it. */
   readonly foreground: number;
   /**
-   * It runs no more and holds nothing: so stays the first process of a pid namespace until all others in it have been
-   * reaped (pid_namespaces(7)), which whoever took them over may do late or never.
+   * The process has exited and holds no resources. A first process of a pid namespace stays so until the others are
+   * reaped (pid_namespaces(7)), perhaps never.
    */
   readonly isSpent: boolean;
 }
 
-/** The process of this pid, or undefined when there is none or only its zombie. */
+/** Returns the process of this pid; undefined for none or a zombie. */
 export function findProcess(pid: number): ProcessStatus | undefined {
   return process.platform === "linux" ? fromProc(pid) : fromPs(pid);
 }
 
-/**
- * The process of this pid that this one has started and has not waited for yet, which keeps its pid until then: also
- * where it has ended already, since what it left behind is known by it.
- */
+/** Identifies an unreaped child, even a zombie: its descendants are found by it. */
 export function findChild(pid: number): ProcessIdentity | undefined {
   const found = process.platform === "linux" ? fromProc(pid, "ended as well") : fromPs(pid, "ended as well");
   return found && { pid, startedAt: found.startedAt, boot: found.boot };
 }
 
-/** Whether this very process still runs. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = findProcess(identity.pid);
   return found?.startedAt === identity.startedAt && found.boot === identity.boot;
 }
 
-/** Signals this very process; false when it is gone or not ours to signal. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
   try {
@@ -55,7 +50,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 let boot: string | undefined;
 
-/** Names the time between two boots of this machine: pids and start times mean nothing beyond it. */
+/** Returns an id of the current boot. Pids and start times are meaningless across boots. */
 export function bootId(): string {
   boot ??= readBootId();
   return boot;
@@ -68,10 +63,10 @@ function readBootId(): string {
 
 type Which = "running" | "ended as well";
 
-/** PF_EXITING of the kernel's include/linux/sched.h. */
+/** PF_EXITING (include/linux/sched.h of the kernel). */
 const exiting = 0x4;
 
-/** Field numbers are those of proc(5); the second field may hold anything, so reading starts behind it. */
+/** Field numbers are those of proc(5). The second field may contain any character, so parse from its end. */
 function fromProc(pid: number, which: Which = "running"): ProcessStatus | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

@@ -59,7 +59,7 @@ describe("a tree that is killed by somebody who has no time", () => {
   });
 });
 
-/** A process outside whose child is inside: once that has ended, it is one of those that never ask about theirs. */
+/** Starts a process outside with a child inside. After the child ends, its parent never reaps it. */
 function startWithin(sandbox: number): ChildProcess {
   const isOwn = readlinkSync(`/proc/${sandbox}/ns/user`) !== readlinkSync("/proc/self/ns/user");
   const user = isOwn ? ["-U", "--preserve-credentials"] : [];

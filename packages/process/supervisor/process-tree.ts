@@ -4,31 +4,28 @@ import { networkVariable } from "../network/network.ts";
 import { closeLimits, type RunLimits } from "../sandbox/limits.ts";
 import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
 
-/** How the processes of one run are known. */
 export interface ProcessTree {
-  /** The value of BERTH_RUN. */
+  /** Value of BERTH_RUN. */
   readonly name: string;
-  /** The run's directory: whoever works in it, and is in no sandbox, belongs to the run. */
+  /** A process that works in it, outside of any sandbox, belongs to the run. */
   readonly directory: string;
-  /** Its volumes, while no other run can have them: the same holds for these. */
+  /** Like `directory`, while no other run can have them. */
   readonly volumes: readonly string[];
   /** First processes of the machines; each leads a group and a session. */
   readonly leaders: readonly ProcessIdentity[];
-  /** First processes of the sandboxes' own pid namespaces. */
   readonly sandboxes: readonly ProcessIdentity[];
   readonly limits: RunLimits;
 }
 
-/** A process of the run. Its network is asked to end with nothing else: it may still be needed. */
+/** Process of the run. Its network process is never asked to end, because others may still need it. */
 export interface Member {
   readonly identity: ProcessIdentity;
   readonly isNetwork: boolean;
 }
 
 /**
- * Finds everything of the run that lives: by group, session and pid namespace, and by environment and working directory
- * where these are not for an environment to choose. Without /proc (macOS) only the groups whose leader lives are seen,
- * and each by its leader alone.
+ * Finds the run's processes by group, session and pid namespace, and by environment and working directory where an
+ * environment cannot fake them. It finds only living group leaders without /proc (macOS).
  */
 export async function listMembers(tree: ProcessTree): Promise<Member[]> {
   if (process.platform !== "linux") {
@@ -37,7 +34,7 @@ export async function listMembers(tree: ProcessTree): Promise<Member[]> {
   }
   const seen = await nextReading();
   const recorded = tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid"));
-  // A sandbox that has just begun is in no record yet.
+  // A sandbox that just began is in no record yet.
   const begun = seen.filter((candidate) => !candidate.isOutside() && candidate.runs().includes(tree.name));
   const namespaces = new Set([...recorded, ...begun.map(({ namespace }) => namespace())]);
   return seen.flatMap((candidate) => {
@@ -46,10 +43,7 @@ export async function listMembers(tree: ProcessTree): Promise<Member[]> {
   });
 }
 
-/**
- * Asks everything of the run to end, but for the processes that hold its sandboxes: ending these is SIGKILL inside. And
- * but for its network, which may still be needed.
- */
+/** Spares the holders of a sandbox, whose end is a SIGKILL inside, and the network, which others may still need. */
 export async function terminateTree(tree: ProcessTree): Promise<void> {
   const holders = new Set(
     (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
@@ -61,27 +55,25 @@ export async function terminateTree(tree: ProcessTree): Promise<void> {
 
 const mostPauseMs = 100;
 
-/** Kills everything of the run, again and again while it forks; false when some of it still lived after `withinMs`. */
+/** Kills repeatedly, because processes may fork. Returns false if some live after `withinMs`. */
 export async function killTree(tree: ProcessTree, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
   closeLimits(tree.limits);
-  // Linux kills all of a pid namespace with its first process. Reading /proc while thousands fork takes too long.
+  // Linux kills a pid namespace with its first process. Reading /proc takes too long while thousands fork.
   for (const sandbox of tree.sandboxes) signal(sandbox, "SIGKILL");
   for (let round = 0; ; round += 1) {
     const members = await listMembers(tree);
     if (members.length === 0) return true;
-    // Before anybody looks at the time: on a busy machine one look may have taken all of it, every time.
+    // Kill before checking the time: one scan alone may take longer on a busy machine.
     for (const { identity } of members) signal(identity, "SIGKILL");
     if (performance.now() > end) return false;
     if (round > 3) await sleep(Math.min(5 * round, mostPauseMs));
   }
 }
 
-/** A process as one look at all of them finds it. What few ask for is read when the first one does. */
 interface Seen {
-  /** It is in no sandbox: nothing of an environment with a sandbox is. */
+  /** Sandboxed environments have no such process. */
   readonly isOutside: () => boolean;
-  /** The runs that its environment names, as far as that is to be believed. */
   readonly runs: () => readonly string[];
   readonly isNetwork: () => boolean;
   readonly status: () => ProcessStatus | undefined;
@@ -91,7 +83,7 @@ interface Seen {
 
 let pendingReading: Promise<readonly Seen[]> | undefined;
 
-/** A look that begins after this call; hundreds of runs that end at one moment share it. */
+/** Returns a scan that begins after this call. Runs that end at once share it. */
 function nextReading(): Promise<readonly Seen[]> {
   pendingReading ??= new Promise((resolve, reject) => {
     setImmediate(() => {
@@ -115,8 +107,8 @@ function readProcesses(): Seen[] {
 const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
 
 /**
- * An environment writes the variables of its processes itself, and could name another's run there: to have it ended with
- * its own, or never. So they count outside of sandboxes, and of a sandbox's first process, which is bubblewrap's.
+ * A sandboxed process could name another run, to be ended with it or to escape its own end. So its variables do not
+ * count, except those of a sandbox's first process, which is bubblewrap.
  */
 function seenProcess(pid: number, ownNamespace: string | undefined): Seen {
   const namespace = once(() => link(pid, "ns/pid"));
@@ -147,7 +139,7 @@ function once<Value>(read: () => Value): () => Value {
   };
 }
 
-/** Where processes cannot be listed, a group's leader stands for all of the group. */
+/** A leader stands for its group without a process list. */
 function signal(member: ProcessIdentity, name: NodeJS.Signals): void {
   if (process.platform === "linux") {
     signalProcess(member, name);
@@ -163,7 +155,7 @@ function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string |
   const status = seen.status();
   if (!status) return false;
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
-  // Somebody who looks around in the directory has a terminal, and a run has none.
+  // A user who looks around in the directory has a terminal; processes of a run have none.
   if (!seen.isOutside() || status.hasTerminal) return false;
   return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
 }
@@ -172,7 +164,6 @@ function isWithin(path: string | undefined, directory: string): boolean {
   return path === directory || (path?.startsWith(`${directory}/`) ?? false);
 }
 
-/** In its group or session, unless the leader's pid has been given to another process since. */
 function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
   if (status.boot !== leader.boot) return false;
   if (status.group !== leader.pid && status.session !== leader.pid) return false;
@@ -180,7 +171,7 @@ function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
   return (!now || now.startedAt === leader.startedAt) && Number(status.startedAt) >= Number(leader.startedAt);
 }
 
-/** The second number of NSpid (proc(5)) is its pid in the namespace below this one. */
+/** The second number of NSpid (proc(5)) is the pid in the next inner namespace. */
 function isFirstInNamespace(pid: number): boolean {
   try {
     return /^NSpid:\t\d+\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -189,7 +180,7 @@ function isFirstInNamespace(pid: number): boolean {
   }
 }
 
-/** Of an environment, whose size is its owner's choice, that is the beginning: each look reads those of all processes. */
+/** Owners choose the size of their environment, and each scan reads those of all processes. */
 const environmentBytes = Buffer.alloc(128 * 1024);
 
 function environment(pid: number): string {

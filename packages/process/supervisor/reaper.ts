@@ -1,17 +1,15 @@
 import { killSessions } from "../exec/exec-session.ts";
 import type { Running } from "../exec/exec-start.ts";
 
-/** Kills what commands left behind in their sessions once their time is up. */
+/** Kills leftover processes in the sessions of commands after their deadline. */
 export interface Reaper {
-  /** `run`: any name for what it belongs to. */
   add(run: string, command: Running): void;
-  /** All that is left of this run, now. */
   killAll(run: string): void;
 }
 
 const everyMs = 250;
 
-/** One look at all processes serves every command whose time is up, whichever run it was of. */
+/** One process scan serves all commands. */
 export function reapLeftovers(): Reaper {
   const left = new Map<Running, string>();
   const reap = (isDue: (command: Running, run: string) => boolean) => {

@@ -8,8 +8,7 @@ import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.t
 const folder = "sessions";
 
 /**
- * Marks a terminal or an exec as a session of this run. Answers what takes the mark away; should nobody call that, the
- * mark ends with the process that is named.
+ * Marks a terminal or an exec as a session. The mark ends with the process, or when the returned function is called.
  */
 export function openSession(directory: string, pid: number | undefined): () => void {
   const found = pid === undefined ? undefined : findProcess(pid);
@@ -22,13 +21,12 @@ export function openSession(directory: string, pid: number | undefined): () => v
     if (!makePlace(place)) return () => undefined;
     writeWhole(place, name, JSON.stringify(mark));
   } catch {
-    // On a full disk nobody is told of the session, which goes on.
+    // On a full disk the session continues uncounted.
     return () => undefined;
   }
   return () => rmSync(join(place, name), { force: true });
 }
 
-/** How many sessions are open in this run; marks of dead processes are taken away. */
 export function countSessions(directory: string): number {
   const place = join(directory, folder);
   const open = namesIn(place).filter((name) => {
@@ -40,7 +38,6 @@ export function countSessions(directory: string): number {
   return open.length;
 }
 
-/** False when the run's own directory is gone. */
 function makePlace(place: string): boolean {
   try {
     mkdirSync(place, { mode: 0o700 });
@@ -50,7 +47,7 @@ function makePlace(place: string): boolean {
   }
 }
 
-/** Drafts of marks, which begin with a point, are none yet. */
+/** Drafts of marks begin with a dot. */
 function namesIn(place: string): string[] {
   try {
     return readdirSync(place).filter((name) => !name.startsWith("."));

@@ -35,23 +35,19 @@ import type { ProcessIdentity } from "./process-identity.ts";
 import { killTree, type ProcessTree } from "./process-tree.ts";
 import { type Supervision, supervise } from "./supervision.ts";
 
-/** A run from its start to its end, as its supervisor holds it. */
 export interface SupervisedRun {
-  /** For whoever asked for it; rejects when it could not even be looked at. */
+  /** Rejects if the run could not be examined. */
   readonly reply: Promise<LaunchReply>;
-  /** Resolves, whatever happens, when nothing of it is left to be done. */
   readonly over: Promise<void>;
-  /** See `Supervision`. */
   check(): void;
   kill(): void;
-  /** Something in its handling failed: it is ended, and nothing else is. */
+  /** Ends this run alone after an error in its handling. */
   fail(error: unknown): void;
 }
 
-/** What all runs of a supervisor share. */
+/** Resources that all runs of a supervisor share. */
 export interface SupervisorTools extends ExecTools {
   readonly self: ProcessIdentity;
-  /** Notes what should not have happened. */
   readonly report: (error: unknown) => void;
 }
 
@@ -63,18 +59,15 @@ interface Handled {
   readonly execs: ExecSupervisor;
   readonly placeholders: Placeholders;
   readonly forwards: Forwards;
-  /** Aborted once code-server is started no more. */
+  /** Aborted when code-server must not start any more. */
   readonly ide: AbortController;
   readonly supervision: Supervision;
-  /** Rejects when something in its handling failed. */
   readonly failure: Promise<never>;
   readonly stop: AbortController;
   readonly answer: (word: LaunchReply) => void;
-  /** Leaves word that it began, ended or is gone. */
   readonly noteChange: () => void;
 }
 
-/** Starts a run and stays with it to its end, holding the lock of its directory. */
 export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): SupervisedRun {
   const directory = join(plan.home, "runs", plan.name);
   const reply = Promise.withResolvers<LaunchReply>();
@@ -114,7 +107,7 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     tools.report(error);
     reply.reject(error);
   });
-  // Whatever a look begins belongs to this run, whoever asked for it.
+  // Errors in these calls belong to this run, regardless of their caller.
   const [poll, kill] = [AsyncLocalStorage.bind(supervision.check), AsyncLocalStorage.bind(supervision.kill)];
   return { reply: reply.promise, over, check: poll, kill, fail: failure.reject };
 }
@@ -142,7 +135,7 @@ function reasonNotToStart(directory: string): string | undefined {
   return readMark(directory, "stopped") === undefined ? undefined : stackStopped;
 }
 
-/** From the first line on the run is never started again, so whatever fails after it is an end. */
+/** Once `processes.json` exists, the run cannot start again, so every later failure is an end. */
 async function live(run: Handled): Promise<EndRecord> {
   const { directory, plan, tools, machines, execs, forwards, supervision, stop } = run;
   writeProcesses(directory, { supervisor: tools.self, started: false, machines: [] });
@@ -210,7 +203,7 @@ async function runMachines(run: Handled): Promise<End> {
   return end;
 }
 
-/** On a full disk it is not said, and joined again all the same. */
+/** On a full disk the state is not recorded, but the network is still reconnected. */
 function sayJoined({ directory, noteChange }: Handled, isJoined: boolean): void {
   try {
     if (isJoined) forgetMark(directory, "cut-off");
@@ -228,7 +221,7 @@ function getTree({ directory, plan, machines }: Handled): ProcessTree {
   return { name: plan.name, directory, volumes, leaders, sandboxes, limits: plan.limits };
 }
 
-/** Nothing of the run lives any more: what is left of it is how it ended, or nothing when it is being removed. */
+/** Records the end. For a requested removal, returns the directory to discard. */
 function finish(directory: string, end: EndRecord): string | undefined {
   if (!isDirectory(directory)) return undefined;
   writeEnd(directory, end);
@@ -239,7 +232,7 @@ function finish(directory: string, end: EndRecord): string | undefined {
 
 const againAfterMs = 1_000;
 
-/** A run that cannot be ended now, as on a full disk, is ended later: until then it counts as one that lives. */
+/** Retries, for example on a full disk. The run counts as living until then. */
 async function untilDone<Result>({ tools }: Handled, act: () => Result | Promise<Result>): Promise<Result> {
   for (;;) {
     try {
@@ -251,7 +244,7 @@ async function untilDone<Result>({ tools }: Handled, act: () => Result | Promise
   }
 }
 
-/** An error's text may quote what it was given, and that is secret: only its code is repeated. */
+/** Reports only the code of an error, because its message may quote secrets. */
 function notStarted(error: unknown): string {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
   return `command could not be started: ${code ?? "the machine refused"}`;

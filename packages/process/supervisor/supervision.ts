@@ -3,24 +3,19 @@ import { type Mark, readMark } from "../runs/records.ts";
 import { askedToStop, deadlineExceeded, type End, killedFromOutside, stackStopped } from "./exit.ts";
 import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
 
-/** Watches over a run on behalf of those who cannot be there: the marks in its directory, and its own end. */
 export interface Supervision {
   begin(tree: ProcessTree): void;
-  /** Does what is due; to be called every `checkEveryMs`, and when a mark was set. Nothing happens before it has begun. */
+  /** Does what is due. Call this every `checkEveryMs`, and after a mark was set. It does nothing before `begin`. */
   check(): void;
-  /** One machine failed: the others cannot go on. */
   machineFailed(end: End): void;
-  /** Ends the run as one that was killed from outside, also if it only begins later. */
+  /** Ends the run as killed from outside, even if it only begins later. */
   kill(): void;
-  /** The run is over: nothing is begun in it any more. */
   close(): void;
-  /** How the run ended, where something other than its first machine's command decided that. */
+  /** Returns the end of the run, unless its first machine's command decides it. */
   decidedEnd(): End | undefined;
 }
 
-/** What goes on beside the commands of a run. */
 interface Besides {
-  /** Reads what is wanted now. */
   check(): void;
   close(): void;
 }
@@ -41,7 +36,7 @@ export function supervise(directory: string, besides: Besides): Supervision {
     if (!decided) {
       decided = why;
       besides.close();
-      // What is not reached now is when it is killed.
+      // Processes that this misses are killed at `killAt`.
       void terminateTree(tree).catch(() => undefined);
     }
     killAt = Math.min(killAt, at);
@@ -87,13 +82,10 @@ export function supervise(directory: string, besides: Besides): Supervision {
   };
 }
 
-/** As coarse as file systems and clocks may be. */
+/** As coarse as timestamps of file systems may be. */
 const settledMs = 2_000;
 
-/**
- * Whether anything was put into the directory, as marks are, since the last call: one look at it in the place of one at
- * every file, since this is asked every second for every run.
- */
+/** Reports whether a file was added since the last call. One stat per second and run replaces reading every mark. */
 function changesIn(directory: string): () => boolean {
   let seenAt: number | undefined;
   return () => {

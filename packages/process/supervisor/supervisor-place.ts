@@ -8,8 +8,8 @@ import { lockFile } from "./lock.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 
 /**
- * The directory of the supervisor that this code starts in a home. One of other code has another: it goes on with the
- * runs that it has, and is never asked for one by code that it may not understand.
+ * Creates the directory of this code version's supervisor. Those of other versions keep their runs, but never receive
+ * plans that they may not understand.
  */
 export function openSupervisorPlace(home: string): string {
   const place = join(home, folder, codeVersion());
@@ -18,12 +18,12 @@ export function openSupervisorPlace(home: string): string {
   return place;
 }
 
-/** Written by the supervisor, once it has the lock of its place. */
+/** Call this while holding the lock. */
 export function writeSupervisor(place: string, { pid, startedAt, boot }: ProcessIdentity): void {
   writeWhole(place, record, JSON.stringify({ pid, startedAt, boot }));
 }
 
-/** Ends all supervisors of a home, which takes their runs along: asked first, then by force. */
+/** Ends all supervisors of a home and their runs: by SIGTERM, then by SIGKILL. */
 export async function endSupervisors(home: string, withinMs: number): Promise<void> {
   const living = livingSupervisors(home);
   for (const process of living) signalProcess(process, "SIGTERM");
@@ -33,21 +33,19 @@ export async function endSupervisors(home: string, withinMs: number): Promise<vo
   while (performance.now() < end + withinMs && living.some(isAlive)) await sleep(5);
 }
 
-/** Every supervisor of a home that runs, whatever code it is of. */
+/** Returns the living supervisors of a home, of any code version. */
 export function livingSupervisors(home: string): ProcessIdentity[] {
   return findSupervisors(home).flatMap(({ process }) => (process && isAlive(process) ? [process] : []));
 }
 
-/** Ends the supervisor of this place by force, which takes its runs along. */
 export function killSupervisor(place: string): void {
   const process = parseIdentity(readObject(place, record));
   if (process) signalProcess(process, "SIGKILL");
 }
 
-/** What a supervisor is asked, in the place of a plan, to say that it is there. */
 export const ping = { ask: "ping" } as const;
 
-/** Deletes what supervisors of other code have left. */
+/** Deletes the directories of dead supervisors of other code versions. */
 export function forgetSupervisors(home: string): void {
   for (const { place, process } of findSupervisors(home)) {
     const isOurs = place === join(home, folder, codeVersion());
@@ -75,7 +73,7 @@ function namesIn(directory: string): string[] {
 
 let version: string | undefined;
 
-/** Of all that this directory holds and of Node, so that nobody has to remember to count it up. */
+/** Hashes all code in this directory and Node's version, so no number needs manual updates. */
 function codeVersion(): string {
   version ??= readVersion(join(import.meta.dirname, ".."));
   return version;

@@ -52,7 +52,7 @@ describe("the supervisor of a home", () => {
     return { child, word: String(word) };
   };
   const start = async (place: string, locking: Locking) => (await spawned(place, locking)).word;
-  /** Keeps the place of one that has it: without a run it would leave soon, and on a busy machine before others ask. */
+  /** Stops the supervisor that holds the lock: without a run it would end before others ask on a busy machine. */
   const startHeld = async (place: string, locking: Locking) => {
     const { child, word } = await spawned(place, locking);
     if (word !== "ready") return { child, word };
@@ -81,7 +81,7 @@ describe("the supervisor of a home", () => {
     const all = await Promise.all([1, 2, 3, 4].map(() => startHeld(place, locking)));
     for (const { child } of all) child.kill("SIGKILL");
 
-    // On a busy machine one may leave before it is stopped: then it had the place, alone, and the next may have it.
+    // On a busy machine one may end before it is stopped, and the next may then take the lock.
     const words = all.map(({ word }) => word);
     expect(words.filter((word) => word === "held").length).toBeLessThanOrEqual(1);
     expect(words.filter((word) => word !== "busy").length).toBeGreaterThanOrEqual(1);
@@ -155,12 +155,12 @@ describe("the supervisor of a home", () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
     const exec = { words: ["/bin/true"], stdin: "", env: {}, directory: undefined, timeoutMs: 600_000 };
-    // The end of an exec cannot be written where a directory is.
+    // A directory in its place blocks the record of the end.
     const inTheWay = join(getDirectory(1), "execs/one/ended.json");
     mkdirSync(inTheWay, { recursive: true });
 
     await fixture.compute.startExec(fixture.uid, 1, { id: "one", ...exec });
-    // Its room is given back just before the end is written.
+    // The reserve is freed just before the end is written.
     await eventually(
       async () => existsSync(join(inTheWay, "../reserve")),
       (isKept) => !isKept,

@@ -13,9 +13,8 @@ import { checkEveryMs } from "./supervision.ts";
 import { type ping, writeSupervisor } from "./supervisor-place.ts";
 
 /**
- * The program that starts the runs of a home and stays with each to its end: `supervisor.ts <place> <locking>`. Plans
- * come through the control socket of its place. It outlives whoever started it, and ends when it has had no run for a
- * while. Says on descriptor 3 that it is ready, or that another one has the place.
+ * Program that starts and supervises the runs of a home: `supervisor.ts <place> <locking>`. Plans arrive through its
+ * control socket. It outlives its parent, and ends after a while without runs. Descriptor 3 reports `ready` or `busy`.
  */
 async function main(): Promise<void> {
   const [, , place = "", locking = "flock"] = process.argv;
@@ -30,7 +29,7 @@ async function main(): Promise<void> {
   let isDue = false;
   process.on("SIGUSR2", () => {
     if (isDue) return;
-    // One look serves all who ask before it begins: whoever stops hundreds of runs asks hundreds of times.
+    // One pass serves all signals before it: stopping hundreds of runs sends hundreds.
     isDue = true;
     setImmediate(() => {
       isDue = false;
@@ -61,7 +60,7 @@ async function main(): Promise<void> {
     });
     return run.reply;
   };
-  // Of one that was killed.
+  // Left by a killed supervisor.
   rmSync(join(place, controlSocketFile), { force: true });
   const socket = openControlSocket(place, (message: LaunchPlan | typeof ping) =>
     "ask" in message ? true : start(message),
@@ -99,7 +98,7 @@ function checkRuns(runs: ReadonlySet<SupervisedRun>): void {
   }
 }
 
-/** Where it happened and not its text, which may quote what is secret. */
+/** Records where an error happened, without its message, which may quote secrets. */
 function noteError(place: string, error: unknown): void {
   const file = join(place, "errors");
   const { name, stack = "" } = error instanceof Error ? error : new Error("Not an error");
@@ -113,7 +112,7 @@ function noteError(place: string, error: unknown): void {
   }
 }
 
-/** Whoever started it may be gone, which changes nothing. */
+/** The parent may be gone. */
 function say(word: "ready" | "busy"): void {
   try {
     writeSync(3, word);
