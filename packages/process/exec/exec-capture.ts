@@ -5,22 +5,20 @@ import type { Isolation } from "../runs/records.ts";
 import { giveToRun } from "../sandbox/sandbox-user.ts";
 import { takeRest } from "./pipe-rest.ts";
 
-/** Of each stream this much is kept (docs/apis/common.md#limits). */
+/** Bytes kept of each stream (docs/apis/common.md#limits). */
 const keptBytes = 1024 * 1024;
 
-/** One stream of a command on its way into a file. */
 export interface Capture {
-  /** To be inherited by the command, which writes to it and may open it again as /dev/stdout. */
+  /** The command may open it again as /dev/stdout. */
   readonly descriptor: number;
-  /** To be called once the command has its copy, or will never have one; may be repeated. */
+  /** Call this once the command has inherited it, or never will. Repeated calls are safe. */
   closeDescriptor(): void;
-  /** Whether nobody has the stream open any more. */
   isOver(): boolean;
-  /** Takes what was written until now and listens no more; answers whether some of it was too much to be kept. */
+  /** Stops reading. Returns whether output was dropped. */
   finish(): boolean;
 }
 
-/** Reads the FIFO at `path`, whose name it takes away, into `file`; what is too much is read and dropped. */
+/** Output beyond the limit is read and dropped. */
 export function captureStream(path: string, file: string, isolation: Isolation): Capture {
   giveToRun(path, isolation);
   const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -65,7 +63,7 @@ function keepFirst(path: string): { add(bytes: Buffer): void; close(): boolean }
   };
 }
 
-/** A full disk costs output, and not the command. */
+/** A full disk loses output, but must not end the command. */
 function unlessRefused(write: () => void): void {
   try {
     write();

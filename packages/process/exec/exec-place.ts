@@ -2,15 +2,15 @@ import { realpathSync } from "node:fs";
 import type { Inside } from "../runs/inside.ts";
 import { workspace } from "../sandbox/sandbox.ts";
 
-/** The longest path that Linux takes (limits.h, PATH_MAX). */
+/** PATH_MAX of Linux (limits.h). */
 const longestPath = 4096;
 
-/** Where a directory that is named as seen inside really is: without a sandbox /workspace is somewhere else. */
+/** Maps a path inside to the real one. Without a sandbox, /workspace is elsewhere. */
 export function realDirectory(inside: Inside, directory: string): string {
   return moved(directory, listPlaces(inside));
 }
 
-/** The other way round, from what a command wrote of itself; null for what is no path. */
+/** Maps a path that a command wrote to its name inside; null if it is not a path. */
 export function seenDirectory(inside: Inside, written: string): string | null {
   const path = written.replace(/\n$/, "");
   if (!path.startsWith("/") || path.includes("\0") || path.length > longestPath) return null;
@@ -33,7 +33,7 @@ function listPlaces({ isolation, mounts, env }: Inside): MappedPath[] {
   return env.WORKSPACE === undefined || isMounted ? volumes : [...volumes, { from: workspace, to: env.WORKSPACE }];
 }
 
-/** By the longest that fits: one volume may be mounted in another. */
+/** The longest prefix wins, because volumes may be nested. */
 function moved(path: string, places: readonly MappedPath[]): string {
   const fitting = places.filter(({ from }) => path === from || path.startsWith(`${from}/`));
   const [longest] = fitting.toSorted((left, right) => right.from.length - left.from.length);

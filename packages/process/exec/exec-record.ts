@@ -4,17 +4,16 @@ import type { ExecStatus } from "#core/ports/exec.ts";
 import { readObject } from "../runs/records.ts";
 import { isDirectory, readBytes, readWhole, writeWhole } from "../runs/run-directory.ts";
 
-/** `ended.json`: written last, when the rest of the exec's directory is as it stays. */
+/** `ended.json`: written last, after all other files of the exec are final. */
 export interface ExecEnd {
   readonly exitCode: number;
   readonly timedOut: boolean;
   readonly stdoutCut: boolean;
   readonly stderrCut: boolean;
-  /** As seen inside. */
   readonly directory: string | null;
 }
 
-/** Checked before it becomes part of a path. */
+/** Reports whether an id is safe in a path. */
 export function isExecId(id: string): boolean {
   return /^[a-z0-9][a-z0-9-]{0,99}$/.test(id);
 }
@@ -23,10 +22,10 @@ function execDirectory(directory: string, id: string): string {
   return join(directory, "execs", id);
 }
 
-/** Room for the end of an exec, which is kept for it from its start: its outcome is known on a full disk too. */
+/** Reserved at the start, so that the end can be recorded on a full disk. */
 const reserve = { name: "reserve", bytes: 4_096 };
 
-/** The place of a new exec. Throws on a full disk, and leaves nothing. */
+/** Throws on a full disk, and leaves no files then. */
 export function makeExecDirectory(directory: string, id: string): string {
   const place = execDirectory(directory, id);
   mkdirSync(place, { recursive: true, mode: 0o700 });
@@ -44,7 +43,6 @@ export function writeExecEnd(place: string, end: ExecEnd): void {
   writeWhole(place, "ended.json", JSON.stringify(end));
 }
 
-/** What is known of an exec; undefined when there is none of this id. */
 export function seeExec(directory: string, id: string): ExecStatus | undefined {
   const place = execDirectory(directory, id);
   if (!isDirectory(place)) return undefined;
@@ -67,11 +65,11 @@ export function hasEnded(directory: string, id: string): boolean {
 }
 
 const keptMs = 600_000;
-/** Somebody may still be reading what has only just ended. */
+/** Clients may still be reading. */
 const readingMs = 30_000;
 const mostKept = 200;
 
-/** Deletes results older than 10 minutes, and those beyond the newest 200 that nobody can be waiting for. */
+/** Deletes results older than 10 minutes, and those beyond the newest 200 that clients have had time to read. */
 export function forgetOldExecs(directory: string, now: number): void {
   const folder = join(directory, "execs");
   const ended = readdirSync(folder).flatMap((id) => {
@@ -85,12 +83,12 @@ export function forgetOldExecs(directory: string, now: number): void {
   });
 }
 
-/** A character that was cut in two is left out; other bytes that are no UTF-8 become U+FFFD. */
+/** Drops a character that the limit cut in two. Other invalid bytes become U+FFFD. */
 function formatText(bytes: Buffer, isCut: boolean): string {
   return bytes.subarray(0, isCut ? wholeCharacters(bytes) : bytes.length).toString("utf8");
 }
 
-/** The length without the beginning of a character whose rest is missing (RFC 3629 section 3). */
+/** Returns the length without an incomplete last character (RFC 3629, section 3). */
 function wholeCharacters(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
     const byte = bytes[bytes.length - back] ?? 0;

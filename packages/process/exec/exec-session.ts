@@ -2,8 +2,8 @@ import { readdirSync } from "node:fs";
 import { findProcess, type ProcessIdentity, signalProcess } from "../supervisor/process-identity.ts";
 
 /**
- * Signals everything in the sessions that these processes lead or led; false when nothing was there. Without /proc
- * (macOS) only their groups are reached. A pid that was given to another process since is nobody's leader.
+ * Signals the sessions of these leaders. Returns false if they are empty. It reaches only their groups without /proc
+ * (macOS). A leader whose pid was reused is skipped.
  */
 export function signalSessions(leaders: readonly ProcessIdentity[], signal: NodeJS.Signals): boolean {
   if (process.platform !== "linux") return leaders.map((leader) => signalGroup(leader, signal)).includes(true);
@@ -22,7 +22,7 @@ export function signalSessions(leaders: readonly ProcessIdentity[], signal: Node
 
 const mostRounds = 20;
 
-/** Kills all that is in these sessions, again and again while it forks. */
+/** Kills repeatedly, because processes may fork. */
 export function killSessions(leaders: readonly ProcessIdentity[]): void {
   for (let round = 0; round < mostRounds && signalSessions(leaders, "SIGKILL"); round += 1);
 }
@@ -32,10 +32,7 @@ function isStillTheirs(leader: ProcessIdentity): boolean {
   return !now || now.startedAt === leader.startedAt;
 }
 
-/**
- * Signals the group that this process leads or led, as its session where nothing has left that; false when nothing was
- * there. No other process is looked at for it.
- */
+/** Signals a leader's group, without a scan of all processes. Returns false if it is gone. */
 export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isStillTheirs(leader)) return false;
   try {

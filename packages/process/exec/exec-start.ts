@@ -15,35 +15,32 @@ import { killSessions, signalSessions } from "./exec-session.ts";
 export interface ExecRequest {
   readonly exec: Exec;
   readonly inside: Inside;
-  /** Of the exec: its files go there. */
   readonly directory: string;
   readonly takeFifo: () => Promise<string>;
 }
 
 type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
 
-/** A command that was started. */
 export interface Running {
-  /** Leads its session, also when it has ended; undefined when it could not be started. */
+  /** Undefined if the start failed. */
   readonly leader: ProcessIdentity | undefined;
-  /** When nothing in its session may live any longer, by performance.now(). */
+  /** By performance.now(). */
   readonly killAt: number;
   readonly ended: Promise<Ending>;
-  /** Takes the output as it is now, once only. */
+  /** Call this once. */
   finish(ending: Ending): ExecEnd;
 }
 
-/** What a shell's wrapper is told by this variable: a descriptor that no script is likely to use. */
+/** Tells a shell's wrapper where to write its directory, as a descriptor that scripts are unlikely to use. */
 const directoryVariable = "BERTH_DIRECTORY_FILE";
 const directoryDescriptor = 19;
 const directoryFile = "directory";
 const graceMs = 200;
-/** What `timeout` of coreutils answers. */
+/** Exit code of `timeout` in coreutils. */
 const timedOutCode = 124;
-/** What a shell answers for a command that cannot be run (POSIX, Shell Command Language, 2.8.2). */
+/** Exit code of a shell for a command that cannot run (POSIX, Shell Command Language, 2.8.2). */
 const notRunnable = 126;
 
-/** Starts the command in a session of its own; at its deadline all of that session is killed. */
 export async function startCommand(request: ExecRequest): Promise<Running> {
   const { exec, inside, directory } = request;
   const [out, err] = [await request.takeFifo(), await request.takeFifo()];
@@ -62,7 +59,7 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
   return { leader, killAt, finish, ended: getEnding(child, exec.timeoutMs, leader, isQuiet) };
 }
 
-/** What could not be started leaves no descriptor open in this process, which lives on. */
+/** Closes the streams after a failed start, because this process lives on. */
 function spawned(request: ExecRequest, stdout: Capture, stderr: Capture): ChildProcess {
   try {
     return spawnInside(request, stdout, stderr);
@@ -75,7 +72,7 @@ function spawned(request: ExecRequest, stdout: Capture, stderr: Capture): ChildP
   }
 }
 
-/** More than the longest path and a line end (limits.h): the command may have written anything there. */
+/** PATH_MAX (limits.h) and a newline. The command may have written anything. */
 const mostDirectoryBytes = 4_096 + 2;
 
 function takeDirectory(directory: string): string {
@@ -92,7 +89,7 @@ function takeDirectory(directory: string): string {
 
 function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, stderr: Capture): ChildProcess {
   const work = exec.directory === undefined ? inside.work : realDirectory(inside, exec.directory);
-  // A shell that is given PWD keeps the name it was entered by, where the path has links (POSIX, cd).
+  // With PWD set, a shell keeps the path with its symbolic links (POSIX, cd).
   const named = { ...inside.env, ...exec.env, PWD: work };
   const { file, args, env, cwd } = commandInside({ ...inside, work, env: named }, tellingWords(exec.words));
   const input = openInput(directory, exec.stdin, inside.isolation);
@@ -109,14 +106,14 @@ function spawnInside({ exec, inside, directory }: ExecRequest, stdout: Capture, 
   }
 }
 
-/** The wrapper's shell has the variable for itself: nothing that it starts inherits it. */
+/** The variable is not exported, so only the wrapper's shell has it. */
 function tellingWords(words: readonly string[]): readonly string[] {
   const [shell = "", option, script, ...rest] = words;
   if (option !== "-c" || !script?.includes(directoryVariable)) return words;
   return [shell, option, `${directoryVariable}=/dev/fd/${directoryDescriptor}; ${script}`, ...rest];
 }
 
-/** A file without a name: what is given may be secret, and a command may open /dev/stdin again. */
+/** Opens the input as an unlinked file: it may be secret, and a command may open /dev/stdin again. */
 function openInput(directory: string, text: string, isolation: Isolation): number {
   const path = join(directory, "stdin");
   writeFileSync(path, text, { mode: 0o600 });

@@ -7,24 +7,18 @@ import { openSession } from "../supervisor/sessions.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
 import { startCommand } from "./exec-start.ts";
 
-/**
- * What a supervisor answers to one who wants a command started; `closed`: nothing is started there any more; `full`:
- * there is no room for what it would say.
- */
+/** `closed` means that the run accepts no commands, and `full` that the disk is full. */
 export type ExecReply = "accepted" | "known" | "closed" | "full";
 
 export interface ExecSupervisor {
-  /** Answers at once: what was accepted is started in its turn. */
+  /** Accepted commands start in turn. */
   start(exec: Exec): ExecReply;
-  /** Resolves when the exec has ended, at once when none of this id runs, at the latest after `waitMs`. */
+  /** Resolves when the exec has ended, at once if it does not run, and after `waitMs` at the latest. */
   wait(id: string, waitMs: number): Promise<void>;
-  /** Starts nothing any more. */
   close(): void;
-  /** Kills all that was started, and writes down that it has ended. */
   end(): Promise<void>;
 }
 
-/** What the commands of all runs share. */
 export interface ExecTools {
   readonly takeFifo: () => Promise<string>;
   readonly reaper: Reaper;
@@ -37,14 +31,14 @@ interface Kept {
 
 const notedAgainAfterMs = 1_000;
 const forgetEveryMs = 60_000;
-/** As many execs later the old ones are looked at, however soon that is. */
+/** Deletes old results also after this many execs. */
 const forgetEvery = 50;
-/** Beginning is work for the processor: more at once would only be later, all of them, and this process with them. */
+/** Starts are CPU-bound: more at once would delay all of them, and this process. */
 const startedAtOnce = 8;
-/** A command that has not ended by then has begun. */
+/** A command that has not ended by then counts as started. */
 const begunMs = 100;
 
-/** Runs commands beside the run's own, by its supervisor, so that they outlive whoever asked for them. */
+/** Runs commands in the supervisor, so that they outlive their caller. */
 export function superviseExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecSupervisor {
   const knownExecs = new Set<string>();
   const running = new Map<string, Kept>();
@@ -77,7 +71,7 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
       await Promise.race([ended, sleep(begunMs)]);
     });
   };
-  /** A full disk costs this exec, and not its run. */
+  /** A full disk fails this exec, but not its run. */
   const placeFor = ({ id }: Exec): string | undefined => {
     try {
       return makeExecDirectory(directory, id);
@@ -85,7 +79,7 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
       return undefined;
     }
   };
-  /** Until its end can be written down, as on a full disk, an exec counts as one that runs. */
+  /** An exec counts as running until its end is recorded; a full disk delays that. */
   const noteEnd = (execPath: string, how: ExecEnd): void => {
     try {
       writeExecEnd(execPath, how);
@@ -129,7 +123,6 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
 
 type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
 const nothing = { stdoutCut: false, stderrCut: false, directory: null };
-/** 128 + SIGKILL. */
 const killed: Ending = { exitCode: 137, timedOut: false };
-/** What a shell answers for a command that cannot be run (POSIX, Shell Command Language, 2.8.2). */
+/** Exit code of a shell for a command that cannot run (POSIX, Shell Command Language, 2.8.2). */
 const notRunnable: Ending = { exitCode: 126, timedOut: false };

@@ -57,9 +57,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ) as Promise<ExecStatus>;
   const sh = async (script: string, changes: Partial<Exec> = {}): Promise<ExecStatus> =>
     ended(await start(["/bin/sh", "-c", "--", script], changes));
-  /**
-   * With the shortest deadline before which it comes so far on this machine, busy as it is; with the longest otherwise.
-   */
+  /** Uses the shortest deadline that lets the script come far enough on a busy machine, else the longest. */
   const shUntil = async (script: string, cameFar: (status: ExecStatus) => boolean): Promise<ExecStatus> => {
     for (const timeoutMs of [3_000, 15_000]) {
       const status = await sh(script, { timeoutMs });
@@ -127,7 +125,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const status = await shUntil("sleep 3651 & (sleep 3651 >/dev/null 2>&1 &); echo done", ({ timedOut }) => !timedOut);
 
     expect(status).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
-    // They are ended at the deadline: so it answered before.
+    // The deadline ends them, so the command has answered before it.
     await eventually(
       () => findPids(fixture, "sleep 3651"),
       (pids) => pids.length === 2,

@@ -7,7 +7,6 @@ import { askControlSocket } from "../supervisor/control-socket.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
 import type { ExecReply } from "./exec-supervisor.ts";
 
-/** Asks the supervisor of this run to start a command (see Compute). */
 export async function startExec(directory: string, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   refuseNul(exec);
@@ -21,14 +20,13 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
   }
 }
 
-/** What became of a command, after waiting for its end (see Compute). */
 export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecStatus | undefined> {
   if (!isExecId(id)) return undefined;
   await waitForEnd(directory, id, Math.min(waitMs, longestWaitMs));
   const isAlive = readStatus(directory).supervisorLives;
   const status = seeExec(directory, id);
   if (status?.state !== "running" || isAlive) return status;
-  // Nobody was left to write down its end: it died with its run.
+  // The run died without recording the end of the exec.
   return { ...status, state: "ended", exitCode: killed };
 }
 
@@ -37,10 +35,8 @@ function diskFull(): Problem {
   return new Problem("unavailable", text, { retryAfterSeconds: 30, errorCode: "capacity" });
 }
 
-/** On a machine with far too much to do. */
 const startedWithinMs = 20_000;
 const longestWaitMs = 4_000;
-/** 128 + SIGKILL. */
 const killed = 137;
 
 async function waitForEnd(directory: string, id: string, waitMs: number): Promise<void> {
@@ -55,7 +51,7 @@ function isOpen(directory: string): boolean {
   return supervisorLives && !end && removal === undefined;
 }
 
-/** Text that no process can be given; no value is named. */
+/** No process can receive NUL. The message contains no value. */
 function refuseNul({ words, env, directory }: Exec): void {
   const texts = [...words, ...Object.keys(env), ...Object.values(env), directory ?? ""];
   if (texts.some((text) => text.includes("\0"))) throw new Error("The command holds a NUL character");

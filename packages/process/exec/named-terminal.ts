@@ -5,16 +5,15 @@ import type { Inside } from "../runs/inside.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
 /**
- * The words that give a command the terminal in which it is started, or undefined where that has its name already. A
- * sandbox has terminals of its own (devpts(5)) and no name for one of the machine's, so `script` of util-linux opens
- * one of those inside and passes on what is typed and shown, sizes and exit codes. It ends at SIGTERM and with it what
- * runs in there; at SIGHUP it does not. It takes one text, in which a long command in quotes would be longer than Linux
- * lets one argument be, so the words come in variables.
+ * Returns a command that gives `words` a named terminal, or undefined if they have one. A sandbox has its own
+ * devpts(5), so the machine's terminals have no name there. `script` of util-linux opens one inside and relays it. It
+ * ends its command on SIGTERM, but not on SIGHUP. Linux limits the length of its one argument, so the words travel in
+ * variables.
  */
 export function namedTerminal(inside: Inside, words: readonly string[]): string[] | undefined {
   const program = inside.sandbox ? findScript() : undefined;
   if (program === undefined) return undefined;
-  // It starts $SHELL, which is the environment's own affair and may not be there.
+  // `script` starts $SHELL, which may name a missing program here.
   const { SHELL } = inside.env;
   const shellCommand = SHELL === undefined ? "unset SHELL" : `export SHELL=${quoted(SHELL)}`;
   const names = words.map((_, n) => `__berth_word_${n + 1}`);
@@ -32,10 +31,9 @@ done
 unset __berth_word
 SHELL=/bin/sh exec "$0" -qec "$__berth_text" /dev/null`;
 
-/** null: there is none. */
 let knownScript: string | null | undefined;
 
-/** Other programs of this name know no exit codes. */
+/** Other implementations of `script` do not pass on exit codes. */
 function findScript(): string | undefined {
   knownScript ??= locateScript() ?? null;
   return knownScript ?? undefined;

@@ -7,7 +7,6 @@ import { writeWhole } from "../runs/run-directory.ts";
 
 const noticeFile = "notice.json";
 
-/** Keeps the newest notice of a run, for the SSH server that has its terminals. */
 export function writeNotice(directory: string, notice: Notice): void {
   if ((readNotice(directory)?.at ?? 0) <= notice.at) writeWhole(directory, noticeFile, JSON.stringify(notice));
 }
@@ -19,7 +18,7 @@ function readNotice(directory: string): Notice | undefined {
   return { kind, words, at, ...(typeof endsAt === "number" && { endsAt }) };
 }
 
-/** Returns the newest notice. A run that ended by itself has one with its exit code or reason. */
+/** A run that ended by itself gets a notice with its exit code or reason. */
 export function newestNotice(directory: string): Notice | undefined {
   const told = readNotice(directory);
   const end = told?.kind === "end" ? undefined : readEnd(directory);
@@ -29,19 +28,17 @@ export function newestNotice(directory: string): Notice | undefined {
   return { kind: "end", words: `This environment has ended${why ? `: ${why}` : ""}`, at };
 }
 
-/** An environment that has ended: the keys that were let in, and why it ended. */
 export interface EndedLogin {
   /** Each `<type> <base64>`. */
   readonly keys: readonly string[];
   readonly words: string;
-  /** When it ended, ms. */
   readonly at: number;
 }
 
 const KEPT_MS = 7 * 24 * 3_600_000;
 const MOST_KEPT = 2_000;
 
-/** Remembers for a week which keys were let into an environment that ends, so that their owners can read why. */
+/** Lets owners of admitted keys read for a week why an environment ended. */
 export function noteEndedLogin(home: string, { login, keys }: Pick<Access, "login" | "keys">, end: Notice): void {
   if (keys.length === 0) return;
   const place = getPlace(home);
@@ -72,7 +69,7 @@ function getPlace(home: string): string {
   return join(home, "ended-logins");
 }
 
-/** A login may be any text. */
+/** A login may contain any character. */
 function formatName(login: string): string {
   return createHash("sha256").update(login).digest("hex");
 }

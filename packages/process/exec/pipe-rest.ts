@@ -1,10 +1,10 @@
 import { readSync } from "node:fs";
 import type { Socket } from "node:net";
 
-/** No more than a pipe can hold at all (pipe(7)): somebody left behind may write for ever. */
+/** Largest capacity of a pipe (pipe(7)). A leftover process may write forever. */
 const mostBytes = 1024 * 1024;
 
-/** Reads what a pipe holds now, into `add` and into its listener what Node has read already, and listens no more. */
+/** Bytes that Node has already buffered go to the listener, others to `add`. */
 export function takeRest(pipe: Socket, descriptor: number, add: (bytes: Buffer) => void): void {
   if (pipe.destroyed) return;
   pipe.pause();
@@ -19,7 +19,6 @@ export function takeRest(pipe: Socket, descriptor: number, add: (bytes: Buffer) 
   pipe.destroy();
 }
 
-/** 0 at the end, and where there is nothing now. */
 function readNow(descriptor: number, into: Buffer): number {
   try {
     return readSync(descriptor, into);

@@ -19,7 +19,7 @@ describe("the runs of an SSH user name", () => {
   const formatName = (run: number) => `${randomBytes(16).toString("hex")}-r${run}`;
   const getDirectory = (name: string) => join(home, "runs", name);
   const access = (login: string) => ({ revision: 1, login, keys: [`ssh-ed25519 ${login}`], jupyter: null });
-  /** A run that lives as long as this process. */
+  /** Creates a run that lives as long as this process. */
   const begin = (login: string): string => {
     const name = formatName(1);
     mkdirSync(getDirectory(name), { recursive: true });
@@ -35,7 +35,7 @@ describe("the runs of an SSH user name", () => {
     const [first, second] = [begin("both"), begin("both")];
     const otherName = begin("other");
     for (let n = 0; n < 100; n += 1) {
-      // Whoever reads one of these fails.
+      // Reading one of these directories as a file fails.
       for (const file of ["access.json", "processes.json", "end.json"]) {
         mkdirSync(join(getDirectory(formatName(2)), file), { recursive: true });
       }

@@ -4,19 +4,18 @@ import { join } from "node:path";
 import { isDirectory, runOfName } from "../runs/run-directory.ts";
 
 /**
- * Which runs an SSH user name is of: a directory for each name, in it an empty file for each run. Anybody may ask by any
- * name, as often as they like, so nothing of the other runs is read for it.
+ * One directory per login, one empty file per run. Strangers can try any login, so a lookup must not read other runs.
  */
 export function runsOfLogin(runs: string, login: string): string[] {
   return namesIn(getPlace(runs, login)).filter((name) => {
     if (runOfName(name) && isDirectory(join(runs, name))) return true;
-    // Of a run whose end was cut short.
+    // Left by a run whose removal was interrupted.
     forgetLogin(runs, login, name);
     return false;
   });
 }
 
-/** To be called before the run's access says so, so that no run is missed. */
+/** Call this before writing the run's access, so that no run is missed. */
 export function noteLogin(runs: string, login: string, name: string): void {
   const place = getPlace(runs, login);
   mkdirSync(place, { recursive: true, mode: 0o700 });
@@ -29,11 +28,11 @@ export function forgetLogin(runs: string, login: string, name: string): void {
   try {
     rmdirSync(place);
   } catch {
-    // It has others, or is gone.
+    // Other runs have the same login, or the directory is gone.
   }
 }
 
-/** A login may be any text. */
+/** A login may contain any character. */
 function getPlace(runs: string, login: string): string {
   return join(runs, ".logins", createHash("sha256").update(login).digest("hex"));
 }

@@ -6,14 +6,12 @@ import { askInside } from "../supervisor/control-socket.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import { runsOfLogin } from "./ssh-logins.ts";
 
-/** A run that somebody may enter by SSH. */
 export interface SshRun {
-  /** The run's name. */
   readonly name: string;
   readonly keys: readonly string[];
 }
 
-/** The living runs of this SSH user name; two jobs may by chance have the same. */
+/** Two jobs may have the same SSH user name by chance. */
 export function findSshRuns(home: string, login: string): SshRun[] {
   const runs = join(home, "runs");
   return runsOfLogin(runs, login).flatMap((name) => {
@@ -22,12 +20,11 @@ export function findSshRuns(home: string, login: string): SshRun[] {
   });
 }
 
-/** Whether the run lives, and still lets this key in. */
 export function admits(home: string, name: string, key: string): boolean {
   return (readAccess(join(home, "runs", name))?.keys.includes(key) ?? false) && isOpen(home, name);
 }
 
-/** How to start a process inside; throws when the run has ended. */
+/** Throws if the run has ended. */
 export async function enterRun(home: string, name: string): Promise<Inside> {
   if (!isOpen(home, name)) throw new Error("The environment has ended");
   const inside = await askInside(join(home, "runs", name));

@@ -5,12 +5,12 @@ import { promisify } from "node:util";
 import { randomName } from "../runs/random-name.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
-/** Made at once, since each making is a process of its own. */
+/** FIFOs per call of mkfifo, because each call starts a process. */
 const made = 32;
 
 /**
- * Hands out paths of FIFOs that nobody else has, made ahead in this folder; whoever takes one removes its name. Node's
- * own pipes are sockets, which a command cannot open again as /dev/stdout. Throws when none can be made.
+ * Hands out unique FIFOs, made in advance; the caller unlinks its own. Node's own pipes are sockets, which a command
+ * cannot open again as /dev/stdout.
  */
 export function fifosIn(folder: string): () => Promise<string> {
   const ready: string[] = [];
@@ -32,7 +32,7 @@ export function fifosIn(folder: string): () => Promise<string> {
   return async () => {
     while (ready.length === 0) await ensure();
     const path = ready.shift() ?? "";
-    // A failure shows to whoever finds none left.
+    // A caller that finds none left sees the failure.
     if (ready.length < made / 2) void ensure().catch(() => undefined);
     return path;
   };

@@ -5,10 +5,9 @@ import type { LiveLogs } from "#core/ports/run-log.ts";
 import { isDirectory, runName } from "../runs/run-directory.ts";
 import { outputEnd, readOutput } from "./output-files.ts";
 
-/** How often an output is looked at where the system gives no more watches. */
+/** Polling interval, used if the system provides no more watches. */
 const POLL_MS = 250;
 
-/** The output of the runs of this home. The system tells when a file of it grows. */
 export function processLiveLogs(home: string): LiveLogs {
   const getDirectory = (uid: string, run: number) => join(resolve(home), "runs", runName(uid, run));
   return {
@@ -18,7 +17,7 @@ export function processLiveLogs(home: string): LiveLogs {
     },
     waitFor: async (uid, run, position, ms, signal) => {
       const directory = getDirectory(uid, run);
-      // A monotonic clock leaves fractions, and a timeout takes whole milliseconds.
+      // A monotonic clock gives fractions, and a timeout takes whole milliseconds.
       const isOver = AbortSignal.any([AbortSignal.timeout(Math.ceil(ms)), ...(signal ? [signal] : [])]);
       // Watch before the read, so that no output between the two is missed.
       const watched = watchDirectory(directory);

@@ -2,16 +2,16 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync
 import { join } from "node:path";
 import type { LogPart } from "#core/ports/run-log.ts";
 
-/** The size at which the next file begins. Two files are kept, so they always hold the newest MiB. */
+/** Size at which the next file begins. Two files are kept, so they always hold the newest MiB. */
 const FILE_BYTES = 1024 * 1024;
 
 /**
- * An output is in files named after the position of their first byte. A byte never moves to another file, so a reader
- * finds every byte at its position while the writer goes on.
+ * Name of an output file: the position of its first byte. A byte never moves to another file, so a reader finds every
+ * byte at its position while the writer continues.
  */
 const nameForm = /^log-(0|[1-9][0-9]{0,14})$/;
 
-/** Opens the files of an output to be written to; `add` never throws. */
+/** `add` never throws. */
 export function keepNewest(directory: string): { add(bytes: Buffer): void; close(): void } {
   let start = outputEnd(directory);
   let size = 0;
@@ -35,7 +35,7 @@ export function keepNewest(directory: string): { add(bytes: Buffer): void; close
   };
 }
 
-/** Returns the newest MiB of an output from a position on, as the bytes that were printed. */
+/** Returns the newest MiB of an output from a position on, as printed. */
 export function readOutput(directory: string, from = 0): LogPart {
   const starts = startsIn(directory);
   if (starts.length === 0) return { start: 0, bytes: earlierOutput(directory) };
@@ -45,7 +45,7 @@ export function readOutput(directory: string, from = 0): LogPart {
     const position = Math.max(begin, at);
     const bytes = readFrom(fileAt(directory, at), position - at);
     if (bytes === undefined || bytes.length === 0) continue;
-    // The writer has removed this older file.
+    // The writer has removed an older file, so start again here.
     if (start + size !== position) [start, parts, size] = [position, [], 0];
     parts.push(bytes);
     size += bytes.length;
@@ -55,13 +55,12 @@ export function readOutput(directory: string, from = 0): LogPart {
   return { start: start + bytes.length - newest.length, bytes: newest };
 }
 
-/** Reads the files of a run that an earlier version started, which have no positions. */
+/** Reads the output of a run that an earlier release started; its files have no positions. */
 function earlierOutput(directory: string): Buffer {
   const files = ["log.1", "log"].map((name) => readFrom(join(directory, name), 0) ?? Buffer.alloc(0));
   return Buffer.concat(files).subarray(-FILE_BYTES);
 }
 
-/** Returns how many bytes were printed. */
 export function outputEnd(directory: string): number {
   const start = startsIn(directory).at(-1);
   if (start === undefined) return 0;
@@ -100,7 +99,7 @@ function unlessMissing<Found>(find: () => Found): Found | undefined {
   }
 }
 
-/** A full disk costs output, and not the run. */
+/** A full disk loses output, but must not end the run. */
 function unlessRefused(write: () => void): void {
   try {
     write();

@@ -26,7 +26,7 @@ describe("the output of a run", () => {
 
     const files = () => readdirSync(fixture.directory).filter((name) => name.startsWith("log"));
     const sizes = () => files().map((name) => statSync(join(fixture.directory, name), maybe)?.size ?? 0);
-    // For an instant, as the third begins, there are three.
+    // There are three files for an instant, when the third begins.
     const both = await eventually(sizes, (found) => found.length === 2);
 
     expect(both.reduce((sum, size) => sum + size, 0)).toBeLessThan(2.3 * 1024 * 1024);

@@ -6,20 +6,15 @@ import { giveToRun } from "../sandbox/sandbox-user.ts";
 import { keepNewest } from "./output-files.ts";
 import { limitPace } from "./pace.ts";
 
-/** Where the output of a run's commands goes. */
 export interface Output {
-  /** To be inherited as stdout and stderr. */
   readonly descriptor: number;
-  /** To be called once the commands have their copies. */
+  /** Call this once the commands have inherited the descriptor. */
   closeDescriptor(): void;
-  /** Resolves when everything printed has been written: after `withinMs` all that was printed by then. */
+  /** Resolves when all output is written; after `withinMs`, only output up to then. */
   drain(withinMs: number): Promise<void>;
 }
 
-/**
- * Writes what comes through the FIFO at `fifo` to the files of the output. It is a FIFO because Node's own pipes are
- * sockets, which a command cannot open again as /dev/stdout.
- */
+/** A FIFO, because Node's own pipes are sockets, which a command cannot open again as /dev/stdout. */
 export function openOutput(directory: string, fifo: string, isolation: Isolation): Output {
   giveToRun(fifo, isolation);
   const reading = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,10 +1,10 @@
 import type { Readable } from "node:stream";
 
 const turnBytes = 1024 * 1024;
-/** With at most 1 MiB per turn, what a command can print is held to about 50 MiB/s. */
+/** With at most 1 MiB per turn, a command can print about 50 MiB/s. */
 const turnMs = 20;
 
-/** Holds a pipe back when more comes than one run may ask of the process that reads for all: told of every part. */
+/** Pauses a pipe that takes too much time of the process that reads for all runs. Call it with each chunk's size. */
 export function limitPace(pipe: Readable): (bytes: number) => void {
   let size = 0;
   let turnedAt = performance.now();

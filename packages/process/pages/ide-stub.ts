@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Writes a fake code-server into a directory of programs, for tests: it takes the options that the real one is given. */
+/** Writes a fake code-server into a program directory. It accepts the options of the real one. */
 export function writeIdeStub(bin: string, node: string, source = serving): void {
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "code-server.cjs"), source, { mode: 0o644 });
@@ -10,8 +10,8 @@ export function writeIdeStub(bin: string, node: string, source = serving): void 
 }
 
 /**
- * Answers `/healthz` to everybody, a login page to strangers, and its words and place to a visitor with the password or
- * the cookie of a login. `/echo` shows a request, and a WebSocket returns what it is sent.
+ * Answers `/healthz` to all, a login page to strangers, and its last argument and directory to clients with the
+ * password or a login's cookie. `/echo` shows a request, and a WebSocket returns what it receives.
  */
 const serving = `
 const { text } = require("node:stream/consumers");

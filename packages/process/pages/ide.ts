@@ -9,16 +9,13 @@ import type { PageProgram } from "./page-proxy.ts";
 import type { Placeholders } from "./placeholder.ts";
 import { describeFailure, type GivenUp, keepRunning } from "./web-program.ts";
 
-/** Returns what the page of a run without code-server advises. */
 export function adviceOnIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): string {
   if (!servesIde(plan)) return "";
   return "For VS Code here, install code-server, put its directory on LOCAL_PATH, and start the stack and this workspace again.";
 }
 
 interface Serving {
-  /** The directory of the run. */
   readonly directory: string;
-  /** The machine that serves. undefined if the run has none. */
   readonly inside: Inside | undefined;
   readonly ports: readonly LocalPort[];
   readonly forwards: Pick<Forwards, "open" | "shut">;
@@ -26,7 +23,7 @@ interface Serving {
   readonly signal: AbortSignal;
 }
 
-/** Serves code-server at its port until `signal` is aborted. If it is given up, a page says why. */
+/** Serves code-server at its port until `signal` aborts. If code-server is given up, a page says why. */
 export async function serveIde({ inside, ...serving }: Serving): Promise<void> {
   const { directory, ports, placeholders, signal } = serving;
   const port = ports.find(({ hasLogin, hasIde }) => hasLogin || hasIde);
@@ -39,7 +36,7 @@ export async function serveIde({ inside, ...serving }: Serving): Promise<void> {
 
 type Placed = Serving & { readonly inside: Inside };
 
-/** Serves it at the port itself. Its page asks for the password that the run was given. */
+/** The page asks for the password that the run was given. */
 async function serveAt({ inside, forwards, signal }: Placed, { local: port }: LocalPort): Promise<GivenUp | undefined> {
   const password = inside.env.CODE_SERVER_PASSWORD ?? "";
   const begin = async () => ({ child: start(inside, port, password), port });
@@ -49,8 +46,8 @@ async function serveAt({ inside, forwards, signal }: Placed, { local: port }: Lo
 }
 
 /**
- * Serves it behind the placeholder of a port, which has logged in. The password is new for each start and known to this
- * process and the run alone: on a shared network other runs reach the login page.
+ * Serves behind the placeholder, which logs in. Only this process and the run know the password, because on a shared
+ * network other runs reach the login page.
  */
 async function serveBehind({ inside, forwards, placeholders, signal }: Placed, front: LocalPort) {
   let [port, password] = [0, ""];
@@ -70,7 +67,7 @@ async function serveBehind({ inside, forwards, placeholders, signal }: Placed, f
 
 const health = { path: "/healthz" };
 
-/** Sends the form of the login page. Throws if that does not let us in. */
+/** Throws if the login fails. */
 async function logIn(port: number, password: string): Promise<PageProgram> {
   const url = `http://127.0.0.1:${port}/login`;
   const body = new URLSearchParams({ password, base: "/", href: url });
@@ -88,8 +85,8 @@ async function logIn(port: number, password: string): Promise<PageProgram> {
 const loginMs = 10_000;
 
 /**
- * Passes the password in a variable, which only the run's user sees. Options win over a configuration file in the home,
- * so `--auth=password` makes the page ask for it (code-server's FAQ, "How does the config file work?").
+ * Passes the password in a variable, which only the run's user can read. Options win over a configuration file in the
+ * home, so `--auth=password` makes the page ask for it (code-server's FAQ, "How does the config file work?").
  */
 function start(inside: Inside, port: number, password: string): ChildProcess {
   const place = inside.env.WORKSPACE ?? inside.work;

@@ -4,13 +4,13 @@ import type { Isolation } from "../runs/records.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
 interface StubServer {
-  /** A directory that runs are shown. */
+  /** Directory that sandboxes show. */
   readonly shown: string;
   readonly home: string;
   readonly compute: { readonly isolation: Isolation };
 }
 
-/** A fake Jupyter on the PATH of a run, for tests: it takes the options that are given to the real one. */
+/** Puts a fake Jupyter on the PATH of a run. It accepts the options of the real one. */
 export function jupyterStub({ shown, home, compute }: StubServer, source = serving): Readonly<Record<string, string>> {
   const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });
@@ -21,7 +21,7 @@ export function jupyterStub({ shown, home, compute }: StubServer, source = servi
   return { STUB_NODE: node, PATH: [bin, systemPath].join(delimiter) };
 }
 
-/** Answers `/api` to everybody and `/lab` to who has the token, as Jupyter Server does. */
+/** Answers `/api` to all, and other paths to clients with the token, like Jupyter Server. */
 export const serving = `
 const option = (name) => process.argv.find((word) => word.startsWith(name + "="))?.slice(name.length + 1);
 require("node:http").createServer((request, response) => {

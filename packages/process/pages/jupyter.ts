@@ -10,13 +10,11 @@ import { workDirectory } from "../runs/run-directory.ts";
 import { describeFailure, keepRunning, notFound } from "./web-program.ts";
 
 export interface JupyterSupervisor {
-  /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
   check(): void;
-  /** Ends it, and starts it no more. */
   close(): void;
 }
 
-/** Keeps Jupyter running inside a run, by its supervisor, for as long as `access.json` wants it. */
+/** Keeps Jupyter running, from the supervisor, while `access.json` wants it. */
 export function superviseJupyter(
   directory: string,
   inside: () => Inside | undefined,
@@ -59,7 +57,6 @@ interface Serving {
   readonly forwards: Pick<Forwards, "open" | "shut">;
   readonly plan: Pick<LaunchPlan, "env" | "programs">;
   readonly token: string;
-  /** Where it keeps what it knows of its processes. */
   readonly runtime: string;
   readonly tell: (status: JupyterStatus) => void;
   readonly signal: AbortSignal;
@@ -74,7 +71,7 @@ async function serve({ place, forwards, plan, token, runtime, tell, signal }: Se
       port = await findFreePort();
     }
     tell({ state: "starting", origin: null, reason: null });
-    // Open to all: Jupyter asks for its token. What else might listen there later need not.
+    // Open to all users, because Jupyter asks for its token. Shut the port afterwards: a later program there may not.
     await forwards.open(port, true);
     return { child: start(place, token, port, runtime), port };
   };
@@ -91,7 +88,7 @@ async function serve({ place, forwards, plan, token, runtime, tell, signal }: Se
 
 const longestPath = 500;
 
-/** With the PATH that was looked in, unless the environment has one of its own: no value of its variables is shown. */
+/** Shows the searched PATH, unless the environment sets its own: values of its variables are never shown. */
 function missing({ env, programs: { path } }: Pick<LaunchPlan, "env" | "programs">): string {
   const words = "Jupyter is not on the PATH of this environment";
   if (env.PATH !== undefined) return words;
@@ -99,8 +96,8 @@ function missing({ env, programs: { path } }: Pick<LaunchPlan, "env" | "programs
 }
 
 /**
- * The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does.
- * Jupyter writes it into its runtime directory, which is not on the disk: there it would outlive the run.
+ * Passes the token in a variable, which only this user can read. Jupyter writes it into the runtime directory, which is
+ * not on the disk, where it would outlive the run.
  */
 function start(place: Inside, token: string, port: number, runtime: string): ChildProcess {
   const words = ["jupyter", "lab", "--no-browser", "--ip=127.0.0.1", `--port=${port}`, "--ServerApp.port_retries=0"];

@@ -2,8 +2,8 @@ const answeredWithinMs = 2_000;
 const mostBytes = 1024 * 1024;
 
 /**
- * Asks a Jupyter server how many of its kernels work. Null if it does not answer as one: it may hold a kernel that
- * trains, so that counts as use for as long as its process lives.
+ * Counts working kernels; null without a proper answer. The server may then hold a kernel that trains, so it counts as
+ * use.
  */
 export async function countKernels(origin: string, token: string, now: number): Promise<number | null> {
   try {
@@ -17,7 +17,7 @@ export async function countKernels(origin: string, token: string, now: number): 
   }
 }
 
-/** Reads a bounded text, because the environment may answer without end. */
+/** Environments may send endless answers. */
 async function readText(response: Response): Promise<string> {
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -29,10 +29,10 @@ async function readText(response: Response): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-/** A kernel that no client ever connected to says `starting` for ever. */
+/** A kernel to which no client ever connected stays in `starting`. */
 const startsWithinMs = 10 * 60_000;
 
-/** Reports whether a kernel works: it is busy, or was active lately in any other state than these two. */
+/** Reports whether a kernel works: it is busy, or it is in a state other than these two and was active lately. */
 function isAtWork(kernel: unknown, now: number): boolean {
   const { execution_state: state, last_activity: at } = (kernel ?? {}) as Record<string, unknown>;
   if (state === "idle" || state === "dead") return false;

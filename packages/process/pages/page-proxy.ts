@@ -2,14 +2,13 @@ import { type ClientRequest, type IncomingMessage, request, ServerResponse } fro
 import type { Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 
-/** A program on this machine that serves a page to its own login alone. */
+/** Program on this machine whose page requires a login. */
 export interface PageProgram {
   readonly port: number;
-  /** The cookies of a login. */
   readonly cookie: string;
 }
 
-/** Passes a request on with the login of the page, and calls `fail` if nothing answers. */
+/** Forwards a request with the login's cookies. Calls `fail` without an answer. */
 export function passOn(request: IncomingMessage, reply: ServerResponse, page: PageProgram, fail: () => void): void {
   const passed = ask(request, page);
   const giveUp = () => (reply.headersSent ? reply.destroy() : fail());
@@ -18,7 +17,7 @@ export function passOn(request: IncomingMessage, reply: ServerResponse, page: Pa
   request.pipe(passed);
 }
 
-/** Passes a WebSocket on with the login of the page: once the page has agreed, every byte both ways. */
+/** Forwards a WebSocket with the login's cookies: after the upgrade, all bytes in both directions. */
 export function passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, page: PageProgram): void {
   const passed = ask(request, page);
   passed.once("upgrade", (answer, inner, innerHead) => {
@@ -40,15 +39,18 @@ export function passUpgrade(request: IncomingMessage, socket: Duplex, head: Buff
   passed.end();
 }
 
-/** The login comes first: of two cookies with one name a server takes the first (RFC 6265, 5.4, as all parsers do). */
+/**
+ * Puts the login's cookie first: servers take the first of two cookies with one name (RFC 6265, 5.4, as parsers
+ * implement it).
+ */
 function ask({ method = "GET", url, headers }: IncomingMessage, { port, cookie }: PageProgram): ClientRequest {
   const cookies = headers.cookie === undefined ? cookie : `${cookie}; ${headers.cookie}`;
   const place = { host: "127.0.0.1", port, method, path: url ?? "/" };
-  // A connection for each request, because another run may be given the port later.
+  // Use a connection per request, because another run may get the port later.
   return request({ ...place, headers: { ...headers, cookie: cookies }, agent: false, setHost: false });
 }
 
-/** The headers of one connection (RFC 9110, 7.6.1). Node writes these itself. */
+/** Headers of one connection (RFC 9110, 7.6.1). Node writes these itself. */
 const hopByHop = ["connection", "keep-alive", "transfer-encoding"];
 
 function giveBack(answer: IncomingMessage, reply: ServerResponse): void {

@@ -5,21 +5,22 @@ import type { LocalPort } from "../network/local-ports.ts";
 import { isOwnPeer } from "../network/own-peer.ts";
 import { type PageProgram, passOn, passUpgrade } from "./page-proxy.ts";
 
-/** What is answered on the ports of one run that nothing of its own serves. */
 export interface Placeholders {
-  /** Throws where a port is taken: its visitors would be led to whoever has it. */
+  /** Throws if a port is taken, because its visitors would reach another program. */
   open(ports: readonly LocalPort[]): Promise<void>;
-  /** Passes all but chats at a port with `hasIde` on to this program. undefined: a page says that it is starting. */
+  /**
+   * Forwards all requests except chats at a port with `hasIde` to this program. undefined: a page says that it is
+   * starting.
+   */
   lead(port: LocalPort, program: PageProgram | undefined): void;
-  /** Serves a page at a port whose own program was given up, and says why. */
+  /** Serves a page at a port whose program was given up, and says why. */
   replace(port: LocalPort, why: string): Promise<void>;
   close(): void;
 }
 
-/** Of one port: visitors of one run leave descriptors for the others. */
+/** Most connections per port, so that one run's visitors leave descriptors for the others. */
 const mostConnections = 256;
 
-/** What is shown at one port. */
 interface Shown {
   readonly status: number;
   readonly page: string;
@@ -27,8 +28,7 @@ interface Shown {
 }
 
 /**
- * Serves what a run's image would, from this process and to our own user alone: images are recorded and not pulled here,
- * and without a command nothing else would ever answer.
+ * Serves the ports of a run's image, to our own user only. Images are not pulled here, so nothing else would answer.
  */
 export function createPlaceholders(image: string, advice = ""): Placeholders {
   const servers = new Set<Server>();
@@ -78,7 +78,7 @@ function getServer(shown: () => Shown, hasIde: boolean): Server {
     if (program) passUpgrade(request, socket, head, program);
     else socket.end(noUpgrade);
   };
-  // Without a listener Node answers such a request like any other.
+  // Node treats an upgrade without a listener like any other request.
   if (hasIde)
     server.on(
       "upgrade",
@@ -104,7 +104,6 @@ function show({ status, page }: Shown, { method = "" }: IncomingMessage, reply: 
   else reply.writeHead(status, { "content-type": "text/html; charset=utf-8" }).end(method === "HEAD" ? "" : page);
 }
 
-/** Says back what it was told. */
 async function chat(request: IncomingMessage, reply: ServerResponse): Promise<void> {
   if (request.method !== "POST") return sayJson(reply, 405, { error: "Method not allowed" });
   const text = await findText(request);
@@ -114,7 +113,7 @@ async function chat(request: IncomingMessage, reply: ServerResponse): Promise<vo
   sayJson(reply, 200, { reply: message });
 }
 
-/** undefined for more than is taken, which is read to its end all the same so that the answer is seen. */
+/** Undefined above the limit. Reads to the end all the same, so that the client sees the answer. */
 async function findText(request: IncomingMessage): Promise<string | undefined> {
   const parts: Buffer[] = [];
   let bytes = 0;

@@ -5,7 +5,7 @@ import { readPorts } from "../network/local-ports.ts";
 import { readStatus } from "../runs/observation.ts";
 import { findLocal } from "./port-status.ts";
 
-/** Posts to a port that a living run serves by itself. Throws `RunGone` when it does not live. */
+/** Throws `RunGone` if the run does not live. */
 export async function postToPort(directory: string, request: PortRequest): Promise<PortAnswer> {
   const { processes, supervisorLives, end, removal } = readStatus(directory);
   if (!processes?.started || !supervisorLives || end || removal !== undefined) throw new RunGone();
@@ -17,10 +17,7 @@ export async function postToPort(directory: string, request: PortRequest): Promi
 const mostBytes = 1024 * 1024;
 const longestMs = 5_000;
 
-/**
- * Posts JSON to a port of this machine and answers what came back, at most a MiB of it. Throws when nothing did in
- * time, and for what is no path or more than a MiB.
- */
+/** Returns at most 1 MiB of the answer. Throws on a timeout, for an invalid path, and for a body above 1 MiB. */
 export async function postToLocal(port: number, { path, body, timeoutMs }: PortRequest): Promise<PortAnswer> {
   const bytes = Buffer.from(body);
   if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
@@ -40,7 +37,6 @@ function getAnswer(sent: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-/** Whoever sends more is not listened to any longer. */
 async function readText(answer: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;

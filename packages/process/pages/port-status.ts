@@ -3,22 +3,18 @@ import type { JupyterStatus, PortStatus, RunPort } from "#core/ports/compute.ts"
 import { listensInside } from "../network/listening.ts";
 import { type LocalPort, readPorts } from "../network/local-ports.ts";
 
-/** What is known of the access that a run does not serve by a port of its own. */
 export interface RunAccess {
-  /** Where this machine's SSH answers for all runs; null: nowhere. */
   readonly sshPort: number | null;
   readonly jupyter: JupyterStatus | null;
-  /** First process of the run's sandbox, where that has a network of its own. */
+  /** Set if the sandbox has its own network. */
   readonly networkPid: number | null;
 }
 
-/** Asks every port of a living run whether it answers. */
 export function seePorts(directory: string, ports: readonly RunPort[], access: RunAccess): Promise<PortStatus[]> {
   const locals = readPorts(directory);
   return Promise.all(ports.map((port) => seePort(port, findLocal(locals, port.port), access)));
 }
 
-/** The ports of a run that is not there yet, or not any more. */
 export function unansweredPorts(ports: readonly RunPort[]): PortStatus[] {
   return ports.map(({ port, kind }) => ({ port, kind, address: null, answers: false }));
 }
@@ -32,7 +28,7 @@ async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, ac
   if (kind === "ssh")
     return { port, kind, address: sshPort === null ? null : getAddress(sshPort), answers: sshPort !== null };
   if (local) {
-    // What passes connections on into the other network accepts each: only there it is seen who listens.
+    // A forward accepts every connection, so look for a listener in the run's own network.
     const isInside = networkPid !== null && !local.hasPlaceholder;
     const answers = await (isInside ? listensInside(networkPid, local.local) : isListening(local.local));
     return {
@@ -58,7 +54,7 @@ function getAddress(port: number): string {
 
 const patienceMs = 250;
 
-/** On the loopback address this is decided at once, but for a server whose queue is full. */
+/** On the loopback only a server with a full queue delays the result. */
 function isListening(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = createConnection({ host: "127.0.0.1", port });

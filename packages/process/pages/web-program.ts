@@ -3,14 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { listensInside } from "../network/listening.ts";
 import type { Inside } from "../runs/inside.ts";
 
-/** A program inside a run that serves pages at a port of its loopback. */
+/** Program inside a run that serves pages at a port of its loopback. */
 export interface WebProgram {
   readonly place: Inside;
-  /** A path that it answers without a login. */
+  /** Path that it answers without a login. */
   readonly path: string;
   /** Starts the program once. `failures` counts the starts before that did not answer. */
   readonly start: (failures: number) => Promise<StartedProgram>;
-  /** Called when a started program answers. A program for which this fails counts as failed. */
+  /** Called when a started program answers. If this throws, the program counts as not answering yet. */
   readonly onAnswer: (started: StartedProgram) => unknown;
   /** Called when a started program has ended. */
   readonly onEnd?: () => void;
@@ -22,19 +22,18 @@ export interface StartedProgram {
   readonly port: number;
 }
 
-/** Why a program is not started again. */
 export type GivenUp = { readonly why: "silent" } | { readonly why: "ended"; readonly exitCode: number | null };
 
 const startedWithinMs = 60_000;
 const mostFailures = 3;
 const longestPauseMs = 10_000;
 
-/** The exit code of a shell for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
+/** Exit code of a shell for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
 export const notFound = 127;
 
 /**
- * Restarts a program with backoff until `signal` is aborted, and returns undefined then. Gives up a program that has
- * never answered.
+ * Restarts a program with backoff until `signal` aborts, and returns undefined then. Gives up a program that has never
+ * answered.
  */
 export async function keepRunning(program: WebProgram): Promise<GivenUp | undefined> {
   const { start, onEnd, signal } = program;
@@ -60,20 +59,17 @@ export async function keepRunning(program: WebProgram): Promise<GivenUp | undefi
   return undefined;
 }
 
-/** Says in words why a program was given up. */
 export function describeFailure(name: string, failure: GivenUp): string {
   if (failure.why === "silent") return `${name} did not answer within 60 s`;
   return `${name} ended at once (exit code ${failure.exitCode})`;
 }
 
-/** Resolves with the exit code of a child, or with null if it has none. */
 function findExit(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => {
     child.once("exit", (code) => resolve(code)).once("error", () => resolve(null));
   });
 }
 
-/** Waits until a started program answers at its port, or has ended. */
 async function waitForAnswer(
   { place, path, onAnswer, signal }: WebProgram,
   started: StartedProgram,
@@ -111,7 +107,9 @@ async function isAnswering({ network, sandbox }: Inside, port: number, path: str
 
 const graceMs = 2_000;
 
-/** Asks the program first, because Jupyter ends its kernels itself: they are in groups of their own. */
+/**
+ * Ends a process group, with a grace period: Jupyter must end its kernels itself, because they are in their own groups.
+ */
 async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
   signalGroup(child, "SIGTERM");
   await Promise.race([exit, sleep(graceMs)]);

@@ -33,7 +33,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     const response = await fetch(`${origin}${path}`, { method, headers: { authorization: `token ${token}` } });
     return (response.status === 204 ? undefined : await response.json()) as { id: string; name: string };
   };
-  /** Says something to a kernel or a terminal, and leaves once the browser would have been closed. */
+  /** Sends a message to a kernel or a terminal, and disconnects like a closed browser. */
   const say = async (origin: string, path: string, message: unknown, isDone: () => Promise<unknown>) => {
     const socket = new WebSocket(`${origin.replace("http", "ws")}${path}?token=${token}`);
     await new Promise((resolve) => socket.once("open", resolve));

@@ -5,7 +5,6 @@ import { findProcess, type ProcessStatus } from "../supervisor/process-identity.
 import { listMembers, type ProcessTree } from "../supervisor/process-tree.ts";
 import { countKernels } from "./kernels.ts";
 
-/** Counts what works in a run without a connection (see Compute). */
 export async function countWork({ directory, name }: RunPlace): Promise<number | null> {
   const status = readStatus(directory);
   if (!status.supervisorLives) return 0;
@@ -23,7 +22,7 @@ async function countBusyTerminals(tree: ProcessTree): Promise<number> {
   return statuses.filter(isAtWork).length;
 }
 
-/** At its prompt a shell, which leads the session, is itself the foreground group (tcgetpgrp(3)). */
+/** A shell at its prompt, which leads the session, is itself the foreground group (tcgetpgrp(3)). */
 function isAtWork({ pid, session, group, hasTerminal, foreground }: ProcessStatus): boolean {
   return pid === session && hasTerminal && foreground > 0 && foreground !== group;
 }

@@ -20,7 +20,7 @@ const path = (name: string) => join(directory, name);
 const extended = (name: string, ...parts: Buffer[]) => ask(EXTENDED, text(name), ...parts);
 const statusIn = (reply: Buffer) => (reply[0] === STATUS ? reply.readUInt32BE(5) : undefined);
 const READ_WRITE_CREATE = 1 | 2 | 8;
-/** A handle of a file, as it is sent. */
+/** Returns the encoded handle of a file. */
 const open = (name: string) => {
   return ask(3, text(path(name)), u32(READ_WRITE_CREATE), u32(0)).subarray(5);
 };
@@ -64,7 +64,7 @@ it("says what a packet, a read and a write may hold, and tells the room by a han
   ];
 
   expect([0, 8, 16, 24].map((at) => Number(limits.readBigUInt64BE(at)))).toEqual([262_144, 261_120, 261_120, 256]);
-  // Block sizes and the number of blocks: what is free changes meanwhile.
+  // Compare only block sizes and the number of blocks, because free space changes.
   expect(byHandle.subarray(0, 29)).toEqual(byPath.subarray(0, 29));
 });
 

@@ -9,14 +9,14 @@ interface Extension {
   answer(reader: PacketReader, handles: Handles): Reply;
 }
 
-/** As much as OpenSSH's own server takes in one packet (its sftp-common.h). */
+/** Largest packet, as in OpenSSH's server (sftp-common.h). */
 export const LONGEST_PACKET = 256 * 1024;
-/** The room that OpenSSH's server leaves for the other fields of a packet with data. */
+/** Room for the other fields of a data packet, as in OpenSSH's server. */
 const HEAD_BYTES = 1024;
 export const MOST_OPENED = 256;
 
 /**
- * All extensions of the sftp-server of OpenSSH 9.2 by their names: section 4 of its PROTOCOL file, and
+ * Extensions of the sftp-server of OpenSSH 9.2 by name: section 4 of its PROTOCOL file, and
  * draft-ietf-secsh-filexfer-extensions-00 for `copy-data` and `home-directory`.
  */
 export const extensions: Readonly<Record<string, Extension>> = {
@@ -97,7 +97,6 @@ function getDescriptor(opened: Opened): number {
   return opened.descriptor;
 }
 
-/** Returns a path in the file system of an open file or directory. */
 function getPlace(opened: Opened): string {
   return opened.kind === "file" ? `/proc/self/fd/${opened.descriptor}` : opened.path;
 }
@@ -107,10 +106,10 @@ function numbersIn(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / 4 }, (_, n) => bytes.readUInt32BE(4 * n));
 }
 
-/** Linux's, which Node does not tell. */
+/** Limit of Linux, which Node does not report. */
 const LONGEST_NAME = 255n;
 
-/** As statvfs(3) has it. Node tells neither the flags nor the id of a file system. */
+/** Encodes a result of statvfs(3). Node reports neither the flags nor the id of a file system, so these are 0. */
 function getRoom({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
   const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
   return Buffer.concat(fields.map(u64));

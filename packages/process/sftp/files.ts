@@ -22,7 +22,7 @@ import {
 import { join, resolve } from "node:path";
 import type { Attributes } from "./packets.ts";
 
-/** What a client may open: a file, or a directory whose entries are read in parts. */
+/** Open file, or directory whose entries are read in parts. */
 export type Opened =
   | { readonly kind: "file"; readonly descriptor: number; readonly isAppending: boolean }
   | { readonly kind: "directory"; readonly path: string; readonly names: string[] };
@@ -51,7 +51,7 @@ export function closeOpened(opened: Opened): void {
   if (opened.kind === "file") closeSync(opened.descriptor);
 }
 
-/** Sets what was said, of a path or of an open file; the size first, since it changes the times. */
+/** The size comes first, because it changes the times. */
 export function setAttributes(target: string | number, { size, owner, mode, times }: Attributes): void {
   const isPath = typeof target === "string";
   if (size !== undefined) isPath ? truncateSync(target, size) : ftruncateSync(target, size);
@@ -74,11 +74,10 @@ export function setLinkAttributes(path: string, { size, owner, mode, times }: At
 
 interface FilePlace {
   readonly descriptor: number;
-  /** null: at its end. */
+  /** null means the end of the file. */
   readonly at: number | null;
 }
 
-/** Copies at most `length` bytes from here to there, and stops at the end of the file. */
 export function copyBytes(from: FilePlace & { readonly at: number }, to: FilePlace, length: number): void {
   const part = Buffer.allocUnsafe(256 * 1024);
   for (let copied = 0; copied < length; ) {
@@ -100,7 +99,7 @@ export function fileStats(opened: Opened) {
   return opened.kind === "file" ? fstatSync(opened.descriptor) : lstatSync(opened.path);
 }
 
-/** The absolute name of a path; what does not exist yet is only cleaned up. */
+/** Returns the absolute path. A path that does not exist is only normalized. */
 export function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -109,7 +108,7 @@ export function realPath(path: string): string {
   }
 }
 
-/** A line as `ls -l` prints it: clients show it and read nothing from it. */
+/** Formats an entry like `ls -l`. Clients only display it. */
 export function longName(directory: string, name: string): string {
   const { mode, nlink, uid, gid, size, mtime } = lstatSync(join(directory, name));
   const kind = kinds[(mode & constants.S_IFMT) as keyof typeof kinds] ?? "?";

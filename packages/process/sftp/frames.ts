@@ -1,12 +1,11 @@
-/** What a relay inside a run and whoever started it say to each other, of many streams over one pipe. */
 export interface Frame {
   readonly kind: (typeof kinds)[number];
-  /** Of the stream that it is about; 0 of a hello. */
+  /** 0 in a hello. */
   readonly id: number;
   readonly content: Buffer;
 }
 
-/** `hello`: it listens there, or is connected. `more`: so many bytes were taken, and as many may follow. */
+/** `hello` means that the relay listens or is connected. `more` acknowledges bytes and allows as many again. */
 const kinds = ["hello", "open", "data", "more", "end", "close"] as const;
 const HEAD_BYTES = 9;
 export const MOST_CONTENT_BYTES = 64 * 1024;
@@ -19,7 +18,7 @@ export function frame(kind: Frame["kind"], id: number, content: Buffer = Buffer.
   return Buffer.concat([head, content]);
 }
 
-/** Takes parts of a stream as they come and answers the whole frames in them. Throws for what is no frame. */
+/** Returns the complete frames of each chunk. Throws for invalid frames. */
 export function frameReader(): (part: Buffer) => Frame[] {
   let waiting = Buffer.alloc(0);
   return (part) => {

@@ -76,7 +76,7 @@ describe("many streams over one pipe", () => {
   });
 });
 
-/** Two sides, and what the far one was asked to open; `sent`: so many bytes went there. */
+/** Connects two sides. Returns the streams that the far one was asked to open, and the bytes sent there. */
 function pair() {
   const opened: Duplex[] = [];
   let bytes = 0;

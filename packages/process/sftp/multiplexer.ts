@@ -2,26 +2,24 @@ import { Duplex } from "node:stream";
 import { type Frame, frame, frameReader, MOST_CONTENT_BYTES } from "./frames.ts";
 
 /**
- * Many streams over one pipe. Neither side sends more than a window of what the other one has not taken yet, as in SSH
- * (RFC 4254, 5.2): so a slow stream holds up no other one, and what waits for it is bounded.
+ * Many streams over one pipe, with a window per stream as in SSH (RFC 4254, 5.2). So a slow stream delays no other, and
+ * buffers are bounded.
  */
 export interface Multiplexer {
   /**
-   * Takes what came over the pipe, and answers what that cost, as a number of bytes that would have cost as much: a
-   * frame costs however little is in it, and a stream that is opened most. Throws for what no multiplexer sends.
+   * Takes a chunk and returns its cost in bytes: each frame has a fixed cost, and opening a stream costs most. Throws
+   * for frames that no multiplexer sends.
    */
   take(part: Buffer): number;
-  /** Undefined where there are too many. */
+  /** Undefined if too many are open. */
   open(): Duplex | undefined;
-  /** Ends all streams, since the pipe is gone. */
   close(): void;
 }
 
 export interface MultiplexerOptions {
   send(bytes: Buffer): void;
-  /** Says where the other side listens. */
   onHello?(address: string): void;
-  /** Undefined: the other side opens none. */
+  /** If undefined, the other side may open none. */
   onOpen?(stream: Duplex): void;
 }
 
@@ -30,7 +28,6 @@ export const WINDOW_BYTES = 128 * 1024;
 const FRAME_COST = 32 * 1024;
 const OPEN_COST = 256 * 1024;
 
-/** One stream, and what it does with the frames about it. */
 interface Line {
   readonly stream: Duplex;
   take(frame: Frame): void;
@@ -78,7 +75,7 @@ function getLine(id: number, send: (bytes: Buffer) => void, leave: () => void): 
     final: (done) => done(void sending.end()),
     destroy(error, done) {
       leave();
-      // Where both sides have said all, the other one may not have read all.
+      // After both sides have ended, the other side may still have data to read, so do not close its stream.
       if (!sending.hasEnded() || !receiving.hasEnded()) send(frame("close", id));
       done(error);
     },
@@ -127,7 +124,10 @@ function sender(id: number, send: (bytes: Buffer) => void) {
   };
 }
 
-/** What came stays here, and takes room in the window, until the stream asks for it. `push` says whether it wants more. */
+/**
+ * Buffers received data, which counts towards the window until the stream reads it. `push` returns whether it wants
+ * more.
+ */
 function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer | null) => boolean) {
   const waiting: (Buffer | null)[] = [];
   let waitingBytes = 0;
@@ -138,7 +138,7 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
       const part = waiting.shift() ?? null;
       waitingBytes -= part?.length ?? 0;
       wantsMore = push(part);
-      // Behind it, since more may come before this returns.
+      // Acknowledge after the push, because more data may arrive before `send` returns.
       if (part) send(frame("more", id, getLength(part)));
     }
   };
@@ -150,7 +150,7 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
     take: (part: Buffer | null) => {
       waitingBytes += part?.length ?? 0;
       if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More than the window");
-      // Nobody in good order sends one, and any number of them would fit the window.
+      // No correct peer sends empty parts, and any number of them would fit into the window.
       if (part?.length === 0) throw new Error("A part of nothing");
       isEnded ||= part === null;
       waiting.push(part);

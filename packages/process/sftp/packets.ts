@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 
-/** Reads the fields of one packet in their order; throws `RangeError` when it is shorter than it says. */
+/** Throws `RangeError` if the packet is too short. */
 export interface PacketReader {
   u32(): number;
   u64(): number;
@@ -9,7 +9,7 @@ export interface PacketReader {
   attributes(): Attributes;
 }
 
-/** What a client wants a file to be; only what it said is there. Times are in seconds. */
+/** Attributes that a client sets; absent ones stay unchanged. Times are in seconds. */
 export interface Attributes {
   readonly size?: number;
   readonly owner?: { readonly uid: number; readonly gid: number };
@@ -17,7 +17,7 @@ export interface Attributes {
   readonly times?: { readonly accessed: number; readonly modified: number };
 }
 
-/** Of draft-ietf-secsh-filexfer-02, section 5. */
+/** Bits of draft-ietf-secsh-filexfer-02, section 5. */
 const attributeFlags = { size: 1, owner: 2, mode: 4, times: 8, extended: 0x80000000 } as const;
 
 export function packetReader(packet: Buffer): PacketReader {
@@ -49,7 +49,6 @@ export function packetReader(packet: Buffer): PacketReader {
   return { u32, u64, bytes, text: () => bytes().toString("utf8"), attributes };
 }
 
-/** A packet of this type with its length in front. */
 export function packet(type: number, ...parts: readonly Buffer[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 1);
   return Buffer.concat([u32(length), Buffer.from([type]), ...parts]);

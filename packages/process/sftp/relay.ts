@@ -6,16 +6,15 @@ import { frame } from "./frames.ts";
 import { multiplexer } from "./multiplexer.ts";
 
 /**
- * The program that reaches the sockets of a run for somebody outside it: it is a process of the run, and may do what
- * any other one there may. `dial <path>` connects to a socket; `tcp <port>`, `unix <path>` and `agent` listen, and each
- * visitor is a stream. It ends with its standard input.
+ * Program that connects the sockets of a run with a client outside. `dial <path>` connects; `tcp <port>`, `unix <path>`
+ * and `agent` listen. It has the rights of the run, and ends with its standard input.
  */
 function main([kind = "", where = ""]: readonly string[]): void {
   const { take, open } = multiplexer({ send: (bytes) => void process.stdout.write(bytes) });
   const pass = (socket: Socket): void => {
     const stream = open();
     if (!stream) return void socket.destroy();
-    // Each direction ends by itself, as in a TCP connection.
+    // Each direction ends separately, as in TCP.
     const end = (error: unknown) => {
       if (error) for (const side of [socket, stream]) side.destroy();
     };
@@ -26,7 +25,7 @@ function main([kind = "", where = ""]: readonly string[]): void {
   else listen(getPlace(kind, where), pass);
   process.stdin.on("data", (part: Buffer) => void take(part)).once("end", () => process.exit(0));
   process.stdout.on("error", () => process.exit(1));
-  // It leaves nothing behind, however it is ended.
+  // `process.exit` runs the handlers that remove sockets and directories.
   for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
 }
 
@@ -51,12 +50,12 @@ function dial(path: string, pass: (socket: Socket) => void): void {
 }
 
 function listen(place: RelayTarget, pass: (socket: Socket) => void): void {
-  // A socket is for the user of the run alone, as OpenSSH's StreamLocalBindMask makes it.
+  // Only the run's user may use a socket, as with OpenSSH's StreamLocalBindMask.
   process.umask(0o177);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, pass);
   server.once("error", () => process.exit(1));
   server.listen(place, () => {
-    // Its path goes with it.
+    // Closing the server unlinks its path.
     process.once("exit", () => server.close());
     const address = server.address();
     hello(typeof address === "string" ? address : String(address?.port));

@@ -1,7 +1,7 @@
 import type { Opened } from "./files.ts";
 import { type PacketReader, text, u32 } from "./packets.ts";
 
-/** Types of packets and codes of status: draft-ietf-secsh-filexfer-02, sections 3 and 7. */
+/** Packet types and status codes: draft-ietf-secsh-filexfer-02, sections 3 and 7. */
 export const answers = { status: 101, handle: 102, data: 103, name: 104, attributes: 105, extended: 201 } as const;
 export const codes = {
   ok: 0,
@@ -15,12 +15,11 @@ export const codes = {
 
 export type Reply = readonly [type: number, ...parts: Buffer[]];
 
-/** What a client has open. */
 export interface Handles {
   keep(opened: Opened): Reply;
   find(reader: PacketReader): Opened;
   drop(reader: PacketReader): void;
-  /** Throws when too many are open. */
+  /** Throws if too many are open. */
   room(): void;
 }
 
@@ -33,7 +32,6 @@ export class Failure extends Error {
   }
 }
 
-/** Says that a request was carried out. */
 export function done(_result?: unknown): Reply {
   return statusReply(codes.ok, "");
 }
@@ -42,7 +40,7 @@ export function statusReply(code: number, words: string): Reply {
   return [answers.status, u32(code), text(words), text("en")];
 }
 
-/** Answers one name, as section 7 of the draft has it for a path. */
+/** Returns a reply with one name (draft-ietf-secsh-filexfer-02, section 7). */
 export function nameReply(path: string): Reply {
   return [answers.name, u32(1), text(path), text(path), u32(0)];
 }

@@ -29,7 +29,6 @@ import { answers, codes, done, Failure, type Handles, nameReply, type Reply, sta
 const mostRead = 256 * 1024;
 const namesAtOnce = 100;
 
-/** Answers the requests of one client, in their order. */
 export function sftpSession(): (request: Buffer) => Buffer {
   const opened = new Map<string, Opened>();
   let lastHandle = 0;
@@ -104,7 +103,7 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   17: (reader) => [answers.attributes, formatAttributes(statSync(reader.text()))],
   18: (reader) => rename(reader.text(), reader.text()),
   19: (reader) => nameReply(readlinkSync(reader.text())),
-  // OpenSSH sends the target first, against the draft, and so does everybody since (its PROTOCOL file, 4.1).
+  // OpenSSH sends the target first, against the draft, and other implementations follow it (its PROTOCOL file, 4.1).
   20: (reader) => done(symlinkSync(reader.text(), reader.text())),
   200: (reader, handles) => {
     const name = reader.text();
@@ -134,7 +133,7 @@ function list(openFile: Opened): Reply {
       const attributes = formatAttributes(lstatSync(join(openFile.path, name)));
       return [Buffer.concat([text(name), text(longName(openFile.path, name)), attributes])];
     } catch {
-      // It went away since the directory was read.
+      // Removed since the directory was read.
       return [];
     }
   });
@@ -142,7 +141,7 @@ function list(openFile: Opened): Reply {
   return openFile.names.length > 0 ? list(openFile) : statusReply(codes.end, "End of directory");
 }
 
-/** The draft's rename replaces nothing. */
+/** The draft forbids replacing. */
 function rename(from: string, to: string): Reply {
   if (existsSync(to)) throw new Failure(codes.failure, "The new name exists");
   renameSync(from, to);

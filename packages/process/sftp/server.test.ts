@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-/** All that the server answers to these parts, which it is sent one after the other. */
+/** Returns all answers of a server to these chunks. */
 async function answersTo(parts: readonly Buffer[]): Promise<Buffer> {
   const server = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"] });
   const answers = server.stdout.toArray();

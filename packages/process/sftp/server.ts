@@ -3,9 +3,8 @@ import { LONGEST_PACKET } from "./extensions.ts";
 import { sftpSession } from "./requests.ts";
 
 /**
- * The program that serves SFTP version 3 on standard input and output, inside a run: it sees and may do what any other
- * process there does. By hand and not by ssh2's server: it imports nothing but its neighbours and Node, since a sandbox
- * shows no more.
+ * Serves SFTP version 3 on standard input and output, with the rights of the run. It is not ssh2's server, because a
+ * sandbox shows only this folder and Node.
  */
 async function main(): Promise<void> {
   const answer = sftpSession();
@@ -15,7 +14,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Yields whole packets, without the length in front. What came of a packet is put together once, when all of it is there. */
+/** Concatenates the chunks of a packet only once, after the last one. */
 async function* listPackets(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let missing = 4;
