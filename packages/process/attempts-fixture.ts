@@ -3,20 +3,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { systemPath } from "./sandbox/environment.ts";
 
-/** What a command tries in order to get what it should not: a line of the shell that succeeds only if it gets it. */
+/** Attempt to get forbidden access: a shell line that succeeds only if it gets it. */
 export interface Attempt {
   readonly line: string;
-  /** The same means where they may be used, which must succeed: where it does not, nothing was tried. */
+  /** The same attempt where it is allowed. It must succeed, or the attempt proves nothing. */
   readonly control: string;
-  /** Nothing of the kind is allowed inside, so the control runs on the machine itself. */
+  /** Runs the control on the machine itself, because nothing of the kind is allowed inside. */
   readonly isOutside: boolean;
 }
 
-/** What came of one. */
 export interface Got {
   readonly text: string;
   readonly isHeld: boolean;
-  /** Why it could not be made at all. */
+  /** Why the attempt could not be made. */
   readonly unmade: string | undefined;
 }
 
@@ -30,10 +29,10 @@ export function outside(line: string, control = line): Attempt {
   return { line, control, isOutside: true };
 }
 
-/** Of a line that ended, on a line of its own even where it printed half a one. */
+/** Prints the exit code on its own line, even after output without a final newline. */
 const said = `printf '\\n--- %s\\n' $?`;
 
-/** A shell's script that makes each attempt and its control, and says so. */
+/** Returns a shell script that runs each attempt and its control. */
 export function formatScript(attempts: Attempts): string {
   const lines = Object.entries(attempts).flatMap(([name, { line, control, isOutside }]) => [
     `echo "### ${name}"; (${line}) 2>&1 </dev/null; ${said}`,
@@ -42,13 +41,12 @@ export function formatScript(attempts: Attempts): string {
   return `${lines.join("\n")}\necho "### end"`;
 }
 
-/** What is seen of the script: what it has printed, and whether its shell still runs. */
 export interface SeenScript {
   readonly output: string;
   readonly isRunning: boolean;
 }
 
-/** Looks until the script came to its end, its shell ended before, or it printed nothing more for so long. */
+/** Polls until the script is complete, its shell has ended, or it is silent for `silentMs`. */
 export async function seenAtEnd(readScript: () => Promise<SeenScript>, silentMs = PATIENCE_MS): Promise<SeenScript> {
   let seen = await readScript();
   let since = performance.now();
@@ -61,10 +59,7 @@ export async function seenAtEnd(readScript: () => Promise<SeenScript>, silentMs 
   return seen;
 }
 
-/**
- * What each attempt got by what was seen of the script. The controls that belong outside are run here, with these
- * variables, each for at most so long.
- */
+/** Controls outside run here, with these variables and for at most `withinMs` each. */
 export function gotBy(
   seen: SeenScript,
   attempts: Attempts,
@@ -86,7 +81,7 @@ function isUnderWay({ output, isRunning }: SeenScript): boolean {
   return isRunning && !output.includes("### end\n");
 }
 
-/** For whoever asks by PRINT_ATTEMPTS=1 what each attempt got. */
+/** Prints the results, if PRINT_ATTEMPTS=1. */
 export function printGot(title: string, got: ReadonlyMap<string, Got>): void {
   if (process.env.PRINT_ATTEMPTS !== "1") return;
   const rows = [...got].map(([name, { text, isHeld, unmade }]) => {
@@ -107,10 +102,10 @@ function listSteps(part: string): Step[] {
   return Array.from(part.matchAll(/([\s\S]*?)\n--- (\d+)\n/g), ([, text = "", code]) => ({ text, code: Number(code) }));
 }
 
-/** How a shell ends that found no program, or one that cannot be run. */
+/** Exit codes of a shell for a program that is missing or cannot run. */
 const noProgram = [126, 127];
 
-/** How an attempt ends that waited for an answer in vain, where being kept out is one: nobody knows what it would get. */
+/** Exit code of an attempt that timed out where silence may mean "kept out": its result is unknown. */
 export const TOO_SLOW = 124;
 const tooSlow = "too slow to judge";
 
@@ -122,7 +117,6 @@ function judged(tried: Step | undefined, control: Step | undefined, missing: str
   return { text: tried.text, isHeld: tried.code !== 0, unmade };
 }
 
-/** Why an attempt counts for nothing whose control came to this. */
 function unmadeBy(control: Step | undefined, missing: string): string | undefined {
   if (!control) return missing;
   if (control.code === TOO_SLOW) return tooSlow;

@@ -34,7 +34,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await fixture.close();
   });
   const log = () => logText(fixture.compute.readLog(fixture.uid, 1));
-  /** On a busy machine an apply answers before the run is there. */
+  /** On a busy machine `apply` returns before the run is ready. */
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
 
   it("says when it is ready how it is isolated, and that no image was pulled", async () => {
@@ -58,7 +58,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     process.kill(pid, "SIGKILL");
 
-    // Whether the machine was out of memory meanwhile is for other runs to say: those of other tests may have been.
+    // Do not compare the end: parallel tests may put the machine out of memory.
     const reason = expect.stringMatching(/^command was killed by signal SIGKILL/);
     expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
@@ -213,7 +213,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
       (lives) => lives === false,
     );
 
-    // A start waits for no process that is slow to die.
+    // A start does not wait for processes that die slowly.
     const left = await eventually(
       async () => {
         await processCompute(fixture.options).adopt();

@@ -36,30 +36,27 @@ import { killTree } from "./supervisor/process-tree.ts";
 export interface ProcessCompute extends Compute {
   readonly isolation: Isolation;
   readonly network: Network;
-  /** What can be limited here, in words. */
   readonly limits: string;
-  /** To be called once at start: finishes what an earlier process left half made or half removed, and no more. */
+  /** Finishes what an earlier process left incomplete. Call this once at the start. */
   adopt(): Promise<void>;
-  /** Kills whatever there is of a run, by group and by BERTH_RUN, and forgets it. */
+  /** Kills all processes of a run, found by group and by BERTH_RUN, and removes it. */
   endRun(uid: string, run: number): Promise<void>;
-  /** Kills every run within 1.5 s and leaves word that the local stack was stopped. Nothing starts afterwards. */
+  /** Kills every run within 1.5 s, and marks it as ended by the stack's stop. Nothing starts afterwards. */
   shutdown(): Promise<void>;
   /** Leaves every run to the next process that adopts it. Nothing starts afterwards. */
   leave(): Promise<void>;
 }
 
 const STARTED_WITHIN_MS = 1_500;
-/** Most runs are gone by then, and whoever asked need not look again a second later. */
+/** Most runs are gone by then, so the caller need not wait for the next observation. */
 const removedWithinMs = 400;
-/**
- * Longer than any supervisor needs to begin, also on a machine that has too much to do: what is forgotten has failed.
- */
+/** Even an overloaded machine begins a run faster, so an older draft has failed. */
 const draftMs = 60_000;
 
 /**
- * Runs environments as processes of this machine (docs/architecture/embedded-stack.md). All that it knows is in the
- * runs' directories and the process table, so any number of these, also after a restart, see and remove the same runs.
- * On macOS `isolation` is none, and a process that leaves its group outlives its run.
+ * Runs environments as processes of this machine (docs/architecture/embedded-stack.md). All its state is in the runs'
+ * directories and the process table. So any number of instances, even after a restart, see and remove the same runs. On
+ * macOS `isolation` is none, and a process that leaves its group outlives its run.
  */
 export function processCompute(givenOptions: ProcessComputeOptions): ProcessCompute {
   mkdirSync(join(resolve(givenOptions.home), "runs"), { recursive: true, mode: 0o700 });
@@ -77,7 +74,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     limits: describeLimitWay(limits),
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, findPlace(host, runName(uid, run))),
-    // Whoever starts a run starts it on all of its pretend machines at once.
+    // `apply` already starts all pretend machines of a run.
     begin: async () => undefined,
     terminate: async (uid, run, graceSeconds) => {
       const place = findPlace(host, runName(uid, run));
@@ -87,7 +84,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = findPlace(host, runName(uid, run));
-      // The mark refuses a second start for an hour, also where no tombstone was asked for.
+      // The mark refuses a second start for an hour, even if no tombstone was requested.
       markRemoved(host.runs, place.name, Date.now());
       if (unlessBound) await removeDraft(place);
       else if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
@@ -119,7 +116,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     readExec: (uid, run, id, waitMs) => readExec(findPlace(host, runName(uid, run)).directory, id, waitMs),
     postToPort: (uid, run, request) => postToPort(findPlace(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(findPlace(host, runName(uid, run)).directory),
-    // All of a run is its directory.
+    // A run has no parts besides its directory.
     listParts: async () => [],
     listRuns: async (uid) => {
       const all = listRunNames(host.runs).flatMap((name) => findRef(host, name));
@@ -129,7 +126,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
     findSilence: async ({ uid }) =>
       options.nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing",
-    // Every node is this very machine.
+    // Every node is this machine.
     getMachineState: async () => "running",
     adopt: () => adoptRuns(host),
     endRun: (uid, run) => endRun(findPlace(host, runName(uid, run))),
@@ -138,7 +135,7 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
   };
 }
 
-/** A run is bound from the moment on at which its supervisor has it. */
+/** Removes a run that has not begun. Throws `RunBound` once a supervisor has it. */
 async function removeDraft(place: RunPlace): Promise<void> {
   if (isDirectory(place.directory)) await forgetDraft(place);
   if (isDirectory(place.directory)) throw new RunBound();
@@ -154,7 +151,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
     writeEnd(directory, status.end);
   }
   const seen = readStatus(directory);
-  // The end of this process may undo it: whoever took it for made would take it for lost.
+  // The end of this process may undo a draft. Reporting it as existing would later look like a lost run.
   if (isDraft(seen)) return undefined;
   const observation = await observe(directory, seen, options);
   return isDirectory(directory) ? observation : undefined;

@@ -16,25 +16,25 @@ import { findLimits, type LimitWay } from "./sandbox/limits.ts";
 import { findRlimits } from "./sandbox/rlimits.ts";
 
 const secret = "the key of the stack";
-/** Two scripts of 70 attempts, ms: each attempt may take as long as a test waits, and all of them take 10 s here. */
+/** Two scripts of 70 attempts, ms. They take 10 s here, but each attempt may take as long as a test waits. */
 const LONGEST_MS = 900_000;
 
-/** Numbers of system calls: they have no programs that every machine has. */
+/** Numbers of system calls for which not every machine has programs. */
 const call =
   process.arch === "arm64"
     ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172, ioSetup: 0, perf: 241, bpf: 280, inotify: 26 }
     : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39, ioSetup: 206, perf: 298, bpf: 321, inotify: 294 };
-/** By the same means, and allowed. */
+/** An allowed call by the same means. */
 const anyCall = calls(`${call.getpid}`);
 
-/** By root's user namespace a plain user may do it too, on the machine itself. */
+/** A plain user may do this on the machine itself, as root of a user namespace. */
 const asRoot = (line: string) => `unshare -Urm sh -c '${line}'`;
 const mounted = 'mount -t tmpfs none "$PLACE"';
 
 /**
- * What a command may try, as root's stack and as a plain user's, with what shows that it could be tried. HOST is the home
- * of the stack, WORK the own place in it, OTHER that of another run, MARK a file outside and SHOWN a directory that
- * sandboxes see; PLACE is where the machine itself mounts for a control, in a namespace of its own.
+ * Attempts by the commands of root's and a plain user's stack, with their controls. HOST is the stack's home, WORK the
+ * run's own directory there, OTHER that of another run, MARK a file outside, and SHOWN a directory that sandboxes see.
+ * PLACE is a mount point for controls, in a separate namespace.
  */
 const attempts: Attempts = {
   "reads the passwords of the machine": inside("cat /etc/shadow", "cat /etc/hosts"),
@@ -158,7 +158,7 @@ const attempts: Attempts = {
   "makes one in the newer way": outside(calls("435, $how, 88", '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6)')),
 };
 
-/** The groups of all runs lie beside each other, where runs have one. */
+/** The groups of all runs have the same parent. */
 const grouped: Attempts = {
   "lists the control groups of the other runs": outside("find /sys/fs/cgroup -name 'berth-*-r2' | grep -q ."),
   "lists those by the same words as its own": inside(
@@ -167,11 +167,11 @@ const grouped: Attempts = {
   ),
 };
 
-/** As many in one set as Linux allows: 2 MiB of the kernel's memory. */
+/** Linux allows this many per set, which takes 2 MiB of kernel memory. */
 const semaphores = (count: number) =>
   `perl -e '$id = semget(0, ${count}, 0600); defined $id or exit 1; semctl($id, 0, 0, 0)'`;
 
-/** What only a control group could count. */
+/** Resources that only a control group could count. */
 const uncounted: Attempts = {
   "makes a file in memory": outside(calls(`${call.memfd}, $name, 0`, '$name = "file"')),
   "makes one that nobody else can read": inside(calls("447, 0"), anyCall),
@@ -185,7 +185,7 @@ const uncounted: Attempts = {
   "has memory in messages": outside("perl -e 'defined($id = msgget(0, 0600)) or exit 1; msgctl($id, 0, 0) or exit 1'"),
 };
 
-/** Only root can make a program that makes others root. */
+/** Only root can create a program that makes others root. */
 const setuid: Attempts = {
   "becomes root by a program of root's that it sees": outside(
     '[ "$("$SHOWN/id" -u)" = 0 ]',
@@ -193,7 +193,7 @@ const setuid: Attempts = {
   ),
 };
 
-/** Root's environments have one id, and no user namespace in which it is counted. */
+/** Root's environments share one id, and no user namespace counts for them. */
 const counted: Attempts = {
   "watches more than its part of what a user may": inside(
     `perl -e 'open(F, "</proc/sys/fs/inotify/max_user_instances"); $part = <F> / 4;
@@ -205,7 +205,7 @@ const counted: Attempts = {
 const ofAll = { ...attempts, ...(process.getuid?.() === 0 ? setuid : counted) };
 const found = findLimits("bubblewrap");
 const alone: LimitWay = { ...found, groups: null, rlimits: findRlimits("bubblewrap") };
-/** Where nothing else can be had, the second is the first. */
+/** Without control groups and limits, both ways are the same. */
 const ways = [
   ...(found.groups ? [{ where: "in control groups", limits: found, tried: { ...ofAll, ...grouped } }] : []),
   { where: "without control groups", limits: alone, tried: { ...ofAll, ...uncounted } },
@@ -286,12 +286,12 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
   });
 });
 
-/** A system call with these words, which says why it was refused. Perl hands the kernel the places of its variables. */
+/** Returns a command that makes a system call and prints why it was refused. Perl passes pointers to its variables. */
 function calls(words: string, before = ""): string {
   return `perl -e '${before}; syscall(${words}) < 0 and print("$!\\n"), exit 1'`;
 }
 
-/** Succeeds unless there is no such call. */
+/** Succeeds if the call exists. */
 function reaches(number: number): string {
   return `perl -e 'exit(syscall(${number}, 0, 0, 0, 0, 0) < 0 && $! == 38)'`;
 }

@@ -27,15 +27,14 @@ export const fixtureNodes = ["one", "two"].map((name) => {
   return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };
 });
 
-/** A process driver on a home of its own, for tests; closing it fails when a process is left. */
+/** Process driver with a temporary home, for tests. Closing it fails if a process is left. */
 export interface Fixture {
   readonly options: ProcessComputeOptions;
   readonly compute: ProcessCompute;
-  /** As the port shows them. */
   readonly nodes: readonly ComputeNode[];
   /** Outside the home. */
   readonly root: string;
-  /** Outside the home as well, and seen by sandboxes. */
+  /** Outside the home, and shown by sandboxes. */
   readonly shown: string;
   readonly home: string;
   readonly uid: string;
@@ -43,9 +42,8 @@ export interface Fixture {
   runOf(changes?: Partial<Run>): Run;
   observe(): Promise<Observation | undefined>;
   ended(): Promise<Observation | undefined>;
-  /** Where its command is a script of attempts (attempts-fixture.ts): what is seen of that at its end. */
+  /** Waits for the end of a script of attempts (attempts-fixture.ts) in the run. */
   seenScript(): Promise<SeenScript>;
-  /** Of the fixture's run. */
   supervisorPid(): number;
   close(): Promise<void>;
 }
@@ -62,7 +60,7 @@ export function openFixture(
   for (const directory of [home, shown]) mkdirSync(directory);
   chmodSync(root, 0o755);
   const programs = { path: systemPath, shown: [shown, ...findPrograms(process.env.PATH ?? "", home).shown] };
-  // On a busy machine too a run has begun when `apply` says so, and is not left to a next look that no test makes.
+  // Even on a busy machine, `apply` must wait until the run has begun: no test makes another observation.
   const all = { home, nodes: fixtureNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
   const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
@@ -105,7 +103,7 @@ export function openFixture(
       }),
     supervisorPid: () => {
       const pid = readProcesses(directory)?.supervisor.pid;
-      // A signal to pid 0 goes to the group of the tests themselves.
+      // A signal to pid 0 would reach the process group of the tests.
       if (pid === undefined) throw new Error("The run has no supervisor");
       return pid;
     },
@@ -118,7 +116,7 @@ export function openFixture(
   };
 }
 
-/** What this machine lacks for sandboxes with such a network; undefined: nothing. */
+/** Returns what this machine lacks for sandboxes with such a network, or undefined. */
 export function lacks(network: Network): string | undefined {
   if (!canSandbox()) return "this machine has no bubblewrap that works";
   const isFound = network === "shared" || findNetwork() === "own";
@@ -127,7 +125,6 @@ export function lacks(network: Network): string | undefined {
     : "this machine has no slirp4netns and ip that work, or none of its name servers is reached";
 }
 
-/** Reads until it holds what was waited for; fails after the patience of all tests. */
 export async function eventually<Value>(read: () => Value | Promise<Value>, holds: (value: Value) => boolean) {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -138,7 +135,7 @@ export async function eventually<Value>(read: () => Value | Promise<Value>, hold
   }
 }
 
-/** Pids of everything that has to do with the home or the run: by arguments, environment or working directory. */
+/** Returns the pids that mention the home or the run in arguments, environment or working directory. */
 export function listProcesses(home: string, uid: string): number[] {
   return readdirSync("/proc")
     .map(Number)
@@ -152,7 +149,7 @@ export function listProcesses(home: string, uid: string): number[] {
     });
 }
 
-/** The pids of the run's processes whose arguments hold this text. */
+/** Returns the pids of the run's processes whose command line begins with this text. */
 export function findPids(fixture: Fixture, text: string): number[] {
   return listProcesses(fixture.home, fixture.uid).filter((pid) =>
     readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))
@@ -161,7 +158,6 @@ export function findPids(fixture: Fixture, text: string): number[] {
   );
 }
 
-/** A shell's command that prints these lines. */
 export function printing(shown: string, lines: readonly string[]): string {
   const file = join(shown, `lines-${randomBytes(4).toString("hex")}`);
   writeFileSync(file, lines.map((line) => `${line}\n`).join(""));

@@ -6,12 +6,12 @@ import { PATIENCE_MS } from "./patience-fixture.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 const MIB = 1024 * 1024;
-/** Room for the volume and for less than half of a copy. */
+/** Room for the volume and less than half of a copy. */
 const SMALL_DISK_BYTES = 3 * MIB;
 const VOLUME_BYTES = 2 * MIB;
 const getModule = (name: string) => JSON.stringify(fileURLToPath(new URL(name, import.meta.url)));
 
-/** Runs on a disk of its own, at /mnt: fills a volume, backs it up, makes room, backs it up again; prints what it sees. */
+/** Fills a volume on its own disk at /mnt, backs it up, frees space, backs it up again, and prints the results. */
 const program = `
   import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";
@@ -71,7 +71,7 @@ it("a full disk fails a backup and says so; nothing half copied counts, the volu
   });
 });
 
-/** A disk of 6 MB at /mnt: an environment runs, the disk fills, a command is asked for, there is room again. */
+/** Uses a disk of 6 MB at /mnt: starts an environment, fills the disk, requests a command, and frees space. */
 const execProgram = `
   import { rmSync, writeFileSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";

@@ -28,11 +28,11 @@ const opensRaw = "perl -e 'socket(S, 2, 3, 1) or exit 1'";
 const opensPacket = "perl -e 'socket(S, 17, 3, 768) or exit 1'";
 
 /**
- * What a command may try to reach the machine by. REACH connects to an address, with a port or as a socket's name; SEND
- * asks PORT at each address by UDP, past all routes but the interface's with TAP; PORT is open on the machine's 127.0.0.1
- * and ::1, as those of the stack and of its STS are, OTHER is another environment's and NAME an abstract socket (unix(7)).
- * The controls reach OWN, which the command has opened itself under the same kinds of address, and OUTER, another address
- * of this machine, which it may reach.
+ * Attempts to reach the machine. REACH connects to an address with a port or to a socket's name. SEND queries PORT at
+ * each address by UDP, past all routes but the interface's with TAP. PORT is open on the machine's 127.0.0.1 and ::1,
+ * like the stack's and its STS's ports. OTHER is another environment's port and NAME an abstract socket (unix(7)). The
+ * controls reach OWN, which the command has opened under the same kinds of address, and OUTER, an allowed address of
+ * this machine.
  */
 const attempts: Attempts = {
   "reaches a port of the machine's 127.0.0.1": reaches("127.0.0.1"),
@@ -101,7 +101,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
   let got: Map<string, Got>;
   const servers: Server[] = [];
   const datagrams = ["127.0.0.1", outer].map((address) => ({ address, socket: createSocket("udp4") }));
-  /** Whoever came to the machine's listeners. */
+  /** Visitors of the machine's listeners. */
   const came: string[] = [];
   let reachOutside: (line: string) => Promise<void>;
 
@@ -154,7 +154,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     const ownName = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
     await fixture.compute.apply(fixture.runOf({ env, command: `${ownName}\n${formatScript(attempts)}\nkill $!` }));
     const seen = await fixture.seenScript();
-    // Outside there are no tools of a sandbox.
+    // A sandbox's tools do not exist outside.
     const envOutside = { ...env, REACH: `${process.execPath} ${join(fixture.shown, "reach.cjs")}` };
     got = gotBy(seen, attempts, envOutside);
     reachOutside = async (line) =>
@@ -190,8 +190,8 @@ function reaches(host: string, ownHost = host): Attempt {
 }
 
 /**
- * By the interface alone. What listens here speaks no HTTP, so curl is told to take any answer. Silence is how such an
- * attempt is kept out: one that came through late is seen by whom it came to.
+ * Uses only the interface. The listener speaks no HTTP, so curl must accept any answer. A blocked attempt times out;
+ * the listener would also see one that got through late.
  */
 function pastLoopback(place: string): Attempt {
   const ask = (seconds: number) => `curl -sS -g -m ${seconds} --http0.9 --interface 'if!tap0'`;
@@ -203,7 +203,7 @@ function changesRoute(verb: "del" | "replace"): string {
   return `unshare -Urn sh -c 'ip link set lo up && ip route add unreachable 127.0.0.0/8 && ip route ${verb} ${route}'`;
 }
 
-/** The command's own listeners, of every kind that the machine's are of. Prints the port. */
+/** Opens listeners of every kind that the machine has, and prints the port. */
 const listeningInside = `
   const udp = require("node:dgram").createSocket("udp4");
   udp.on("message", (_, { port, address }) => udp.send("hello", port, address));
@@ -215,10 +215,7 @@ const listeningInside = `
   });
 `;
 
-/**
- * Ends with 0 if it could connect, and prints why it could not. Each way of being kept out is an answer, so it has
- * time.
- */
+/** Exits with 0 after a connection, else prints the error. Each way of being kept out is an answer, so it has time. */
 const reaching = `
   const [host, port] = process.argv.slice(2);
   const place = port === undefined ? { path: "\\0" + host } : { host, port: Number(port) };
@@ -227,7 +224,7 @@ const reaching = `
   socket.once("connect", () => process.exit(0)).once("error", (error) => { console.log(error.code); process.exit(1); });
 `;
 
-/** Ends with 0 if one of the addresses answered, within PATIENCE seconds where an answer is to come. */
+/** Exits with 0 if an address answered, within PATIENCE seconds if an answer is expected. */
 const sending = `
   use Socket;
   socket(S, PF_INET, SOCK_DGRAM, 0) or die;

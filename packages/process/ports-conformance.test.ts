@@ -19,7 +19,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   portsConformance(async () => {
     const { compute, nodes, close } = openFixture({ isolation, locking });
-    // No placeholder speaks anything but HTTP.
+    // Placeholders speak only HTTP.
     const silence = () => undefined;
     return { compute, nodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };
   });

@@ -110,7 +110,7 @@ describe.each([
     expect(others.map(getProgram).filter((program) => program.includes("node"))).toEqual([]);
   });
 
-  // Nobody else can become another user: a plain user runs the tests beside this one.
+  // Only root can become another user.
   if (process.getuid?.() === 0) {
     it("answer nobody of another user of this machine, whether a placeholder serves them or the run itself", async () => {
       const served = serving(`

@@ -20,7 +20,7 @@ describe("a sandbox whose processes claim to be of another run", () => {
   const claim = (subject: string) =>
     `env BERTH_RUN=${runName(fixture.uid, 2)} BERTH_NETWORK=${runName(fixture.uid, 2)} ${subject}`;
 
-  /** The first run makes the claim, the second is the one that it names. */
+  /** Starts two runs: the first one claims to be the second. */
   async function begin(command: string): Promise<void> {
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
     await fixture.compute.apply(fixture.runOf({ command }));

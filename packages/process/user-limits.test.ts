@@ -54,7 +54,7 @@ describe.each(isolations)("what Linux counts for each user, isolation %s", (isol
   });
 });
 
-/** Sends descriptors over pairs of sockets that nobody reads, until Linux refuses more (sendmsg(2), unix(7)). */
+/** Sends descriptors over unread socket pairs until Linux refuses more (sendmsg(2), unix(7)). */
 const sendsDescriptors = `exec perl -e 'use Socket; $| = 1; my ($n, @held) = 0;
   my $bytes = pack("PQ", my $byte = "x", 1);
   my $rights = pack("Qll l253", 16 + 4 * 253, 1, 1, (0) x 253);
@@ -112,7 +112,7 @@ describe("a sandbox that is killed", () => {
     const tree = { name: "none", directory: "/none", volumes: [], leaders: [], sandboxes, limits: noLimits };
 
     const killing = killTree(tree, 60_000);
-    // Nothing else of this process runs in between, so a look that it begins later has not begun.
+    // This loop blocks the event loop, so no later scan can have begun.
     const end = performance.now() + 30_000;
     while (sandboxes.some(isAlive) && performance.now() < end);
     const living = sandboxes.filter(isAlive);
@@ -122,7 +122,7 @@ describe("a sandbox that is killed", () => {
   });
 });
 
-/** Opens terminals until there are no more, and prints how many it got. */
+/** Opens terminals until none is left, and prints their number. */
 const opensTerminals = `perl -e 'my ($n, @held) = 0; $n++ while open $held[$n], "+<", "/dev/ptmx"; print "$n terminals\\n"'`;
 
 describe("a sandbox that opens terminals without end", () => {
