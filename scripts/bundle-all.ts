@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { bundleFunctions } from "./bundling/bundle.ts";
 
-/** Writes the bundle of every function into dist/, as deployments take it, and the source maps into dist-maps/. */
+/** Writes the deployment bundle of every function into dist/, and the source maps into dist-maps/. */
 const formatPath = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const entries: readonly Entry[] = JSON.parse(readFileSync(formatPath("functions.json"), "utf8"));
 

@@ -14,11 +14,11 @@ describe("npm run dev", () => {
   it("starts the stack again when a file that it loaded has changed", async () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const words = String(scripts.dev).split(" && exec node ")[1]?.split(" ") ?? ["--version"];
-    // In this checkout a changed file would make every stack that another test starts compile everything again.
+    // A changed file in this checkout would make the stacks of other tests compile everything again.
     const checkout = freshCheckout(fixture.beside);
     const running = fixture.run(words, checkout);
     let output = "";
-    // Who watches hears of a file from the stack, and on a busy machine after the stack says that it is up.
+    // On a busy machine the watcher learns of a file after the stack is up.
     const changing = setInterval(() => {
       const isUp = output.includes("Ctrl-C ends") && !output.includes("Restarting");
       if (isUp) utimesSync(join(checkout, "functions/shared/live.ts"), new Date(), new Date());

@@ -11,12 +11,12 @@ const files = globSync(written, { cwd: root }).toSorted();
 interface Reference {
   readonly file: string;
   readonly text: string;
-  /** From the root of the project. */
+  /** Path from the root of the project. */
   readonly target: string;
   readonly heading: string | undefined;
 }
 
-/** `docs/apis/dev8.md#activity` anywhere, and in a document also `[words](../operate.md#orphans)`. */
+/** Finds `docs/apis/dev8.md#activity` anywhere, and in a document also `[words](../operate.md#orphans)`. */
 function referencesIn(file: string): Reference[] {
   const content = readFileSync(join(root, file), "utf8");
   const cited = content.matchAll(/(?<![\w/.])(docs\/[\w/-]+\.md)(?:#([\w-]+))?/g);
@@ -29,7 +29,7 @@ function referencesIn(file: string): Reference[] {
   return [...named, ...links];
 }
 
-/** The anchors that a code host gives the headings of a document. */
+/** Returns the anchors that a code host generates for headings. */
 function listAnchors(document: string): ReadonlySet<string> {
   const headings = readFileSync(join(root, document), "utf8").matchAll(/^#+ (.+)$/gm);
   const slug = (heading: string) =>
@@ -58,7 +58,7 @@ test("every document and heading that the code or a document names exists", () =
 
 test("every file of the repository that a document names exists", () => {
   const documents = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root });
-  // Both name files that are gone.
+  // Both name deleted files.
   const current = documents.filter((file) => !["CHANGELOG.md", "docs/architecture/renamed.md"].includes(file));
   const named = current.flatMap((document) => {
     const paths = readFileSync(join(root, document), "utf8").matchAll(
@@ -76,7 +76,7 @@ test("every file of the repository that a document names exists", () => {
 test("every endpoint is named by a page, with its method and path", () => {
   const functions = Functions.parse(JSON.parse(readFileSync(join(root, "functions.json"), "utf8")));
   const routes = functions.flatMap(({ kind, route }) => (kind === "endpoint" && route !== undefined ? [route] : []));
-  // A page may call a parameter as it likes.
+  // Pages may choose the names of parameters.
   const unnamed = (text: string) => text.replace(/\{\w+\}/g, "{}");
   const pages = ["docs/operate.md", ...globSync("docs/apis/*.md", { cwd: root })];
   const named = unnamed(pages.map((page) => readFileSync(join(root, page), "utf8")).join("\n"));

@@ -10,7 +10,7 @@ const help = `Prints what a shell needs to talk to the local stack that runs: ev
   --wait SECONDS  how long to wait for a stack that is being started (120)
 `;
 
-/** What it prints on standard output is for a shell to run: words for people go elsewhere. */
+/** A shell evaluates standard output, so messages go to standard error. */
 try {
   const { values } = parseArgs({
     options: {

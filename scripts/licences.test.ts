@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as z from "zod";
 
-/** Those under which a package may be used here: permissive, or of a tool that no bundle holds. */
+/** Licences of usable packages: permissive ones, and those of tools that no bundle contains. */
 const accepted = ["MIT", "Apache-2.0", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "Unlicense"];
 const ofToolsAlone = ["MPL-2.0", "Python-2.0", "(MIT OR CC0-1.0)"];
 
-/** They say it in their own package.json in a form of old times, which npm does not take over. */
+/** Packages with an old form of licence field, which npm does not copy. */
 const saidElsewhere: Readonly<Record<string, string>> = {
   buildcheck: "MIT",
   "cpu-features": "MIT",

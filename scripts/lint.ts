@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { goneWords } from "./linting/gone-words.ts";
 import { wrongImports } from "./linting/layer-rules.ts";
 
-/** What `npm run lint` asks besides biome: which room imports which, and that no word comes back that is gone. */
+/** Checks of `npm run lint` besides biome: imports between rooms, and retired words. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const listLines = (pattern: string | string[], rule: (file: string, text: string) => string[]) =>
   globSync(pattern)

@@ -17,7 +17,7 @@ function getRoute({ method, path }: Endpoint): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
-/** What the document has against an answer; undefined: nothing. */
+/** Returns how an answer differs from the document, or undefined. */
 async function faultIn(endpoint: Endpoint, response: Response): Promise<string | undefined> {
   const answer = operations.get(getRoute(endpoint))?.responses[response.status];
   if (!answer) return `${response.status} is not among its answers: ${await response.text()}`;
@@ -118,6 +118,6 @@ test("no example of a request is refused for its form, and what makes something 
 
   expect(refused).toEqual([]);
   expect(keyed).toContain("POST /v1/jobs/submit");
-  // What runs already is not started.
+  // A running environment does not start again.
   expect([...keyed].filter((route) => !made.has(route))).toEqual(["POST /api/v1/environments/start"]);
 });

@@ -15,7 +15,7 @@ interface SchemaLocation {
   readonly schema: JsonSchema;
 }
 
-/** Every schema of the document, whole ones and parts, with the place where it stands. */
+/** All schemas of the document, including nested ones, with their paths. */
 const schemas: readonly SchemaLocation[] = [
   ...Object.entries(document.components.schemas).flatMap(([name, schema]) => within(name, schema)),
   ...operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
@@ -27,7 +27,7 @@ const schemas: readonly SchemaLocation[] = [
   ]),
 ];
 
-/** Every example of the operations, with the schema that it has to fit. */
+/** All examples of the operations, with their schemas. */
 const examples = operations.flatMap(({ route, parameters = [], requestBody, responses }) => [
   ...parameters.flatMap(({ name, schema, example }) =>
     example === undefined ? [] : [{ at: `${route} ${name}`, schema, value: example }],
@@ -49,7 +49,7 @@ function within(at: string, schema: JsonSchema): SchemaLocation[] {
   return [{ at, schema }, ...inner];
 }
 
-/** What Python's `re` does not know, although JavaScript or RE2 do. */
+/** Syntax of JavaScript or RE2 that Python's `re` lacks. */
 const unknownToPython = /\\[pPzQE]|\(\?<[^=!]|\[\[:|\\x\{|\\u\{/;
 
 test("every pattern compiles as it is written, in ECMAScript with and without the u flag, in RE2 and in Python", () => {
@@ -60,7 +60,7 @@ test("every pattern compiles as it is written, in ECMAScript with and without th
     for (const flags of ["", "u"]) expect(() => new RegExp(pattern, flags), `${at} ${pattern}`).not.toThrow();
     expect(() => RE2JS.compile(pattern), `${at} ${pattern}`).not.toThrow();
     expect(pattern, at).not.toMatch(unknownToPython);
-    // Without the u flag JavaScript takes an unknown escape for its letter; and no pattern ends behind its own end.
+    // Without the u flag, JavaScript reads an unknown escape as its letter. No pattern may continue after its end.
     expect(pattern, at).not.toMatch(/\$\/|\\[pP]/);
   }
 });
@@ -118,7 +118,9 @@ test("an object with more than three keys has a name, and no two names mean the 
   );
 });
 
-/** Whether no value fits both: by their JSON types, or by a literal that both must hold under the same key. */
+/**
+ * Reports whether no value fits both: they differ in JSON type, or in a literal that both require under the same key.
+ */
 function areToldApart(left: JsonSchema, right: JsonSchema): boolean {
   const [a, b] = [resolved(left), resolved(right)];
   const types = [a.type ?? []].flat();
@@ -163,7 +165,7 @@ test("every operation, parameter and property says what it is", () => {
   expect(operations.filter(({ description }) => !description)).toEqual([]);
 });
 
-/** A time as answers show it. */
+/** Timestamp in an answer. */
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const nameOfTime = /(_at|[a-z]At|timestamp|_activity|Activity|_time|Time|_since|Since|last_used|last_updated|_latest)$/;
 
@@ -171,7 +173,7 @@ function isDateTime(schema: JsonSchema): boolean {
   return schema.format === "date-time" || (schema.anyOf ?? []).some((part) => isDateTime(resolved(part)));
 }
 
-/** The times in a value, each with the schema that it has there. */
+/** Returns the timestamps in a value, with their schemas. */
 function timesIn(at: string, schema: JsonSchema, value: unknown): SchemaLocation[] {
   const whole = resolved(schema);
   if (typeof value === "string") return time.test(value) ? [{ at, schema: whole }] : [];

@@ -6,7 +6,6 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cliTarball } from "../packages/cli/tarball.ts";
 
-/** A tarball of npm. */
 export interface PackedFile {
   readonly path: string;
   readonly sha256: string;
@@ -29,7 +28,7 @@ export async function packPackages(directory: string): Promise<readonly PackedFi
   return packed;
 }
 
-/** Compiles in a directory of its own: a `dist` in the checkout would be found in place of the source. */
+/** Compiles in a temporary directory, because a `dist` in the checkout would hide the source. */
 function packSdk(directory: string): string {
   const stage = mkdtempSync(join(tmpdir(), "berth-sdk-"));
   try {
@@ -48,7 +47,6 @@ function getVersion(name: string): string {
   return JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")).version;
 }
 
-/** Prints what the program printed only if it fails. */
 function run(program: string, words: readonly string[], cwd: string): string {
   const path = `${join(root, "node_modules/.bin")}:${process.env.PATH}`;
   return execFileSync(program, words, { cwd, encoding: "utf8", env: { ...process.env, PATH: path } });

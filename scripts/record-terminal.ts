@@ -4,10 +4,7 @@ import { Berth } from "../packages/sdk/berth.ts";
 import { openTerminalRecording, type TerminalRecording } from "./recording/terminal-recording.ts";
 import { terminalSvg } from "./recording/terminal-svg.ts";
 
-/**
- * `npm run picture` records a session with the command line on an embedded stack of its own, and writes it as
- * docs/pictures/session.svg.
- */
+/** `npm run picture` records a command line session on its own embedded stack, and writes docs/pictures/session.svg. */
 const size = { columns: 92, rows: 30 };
 const picture = new URL("../docs/pictures/session.svg", import.meta.url);
 const cli = await openCliFixture();
@@ -43,7 +40,6 @@ async function session(terminal: TerminalRecording, endBlocking: () => Promise<v
   await terminal.shows(/Ended train.*\n\$$/);
 }
 
-/** Leaves a script on the disk that the recorded job uses. */
 async function writeTrainingScript(): Promise<void> {
   const { jobs } = cli.berth;
   const command = `printf '%s\\n' 'for epoch in 1 2 3; do echo "epoch $epoch"; sleep 2; done | tee train.log; sleep 1h' > train.sh`;
@@ -52,7 +48,9 @@ async function writeTrainingScript(): Promise<void> {
   await jobs.wait(job_id, { until: "ended" });
 }
 
-/** Fills the H100 machines with the jobs of another user, so that the recorded job waits. Returns how to end one of them. */
+/**
+ * Fills the H100 machines with jobs of another user, so that the recorded job waits. Returns how to end one of them.
+ */
 async function takeAllGpus(): Promise<() => Promise<void>> {
   const { API_URL: url = "", API_KEY: key = "" } = await cli.running.env("--user", "second");
   const { jobs } = new Berth({ url, key });

@@ -4,7 +4,7 @@ import { readConfig } from "#aws/settings/config.ts";
 import { printableError } from "#local/activity/printable.ts";
 import { findStored, setStored } from "#local/home/stored-record.ts";
 
-/** Prints records of the local stack, by key or by id; with `--set <field>=<JSON>` mends one first (docs/operate.md). */
+/** Prints records of the local stack by key or id. `--set <field>=<JSON>` changes one first (docs/operate.md). */
 try {
   const options = { set: { type: "string", multiple: true, default: [] as string[] } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });

@@ -1,4 +1,4 @@
-/** A version as npm reads it, without build metadata: 1.2.0 or 1.2.0-rc.1. */
+/** Version as npm reads it, without build metadata: 1.2.0 or 1.2.0-rc.1. */
 const form = /^(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?$/;
 
 export function isVersion(text: string): boolean {
@@ -47,7 +47,7 @@ export function packageWith(text: string, version: string): string {
   return text.replace(/^( {2}"version": ")[^"]+/m, `$1${version}`);
 }
 
-/** Returns package-lock.json with the version of the project and of its own packages. */
+/** Returns package-lock.json with the new version of the project and its packages. */
 export function lockWith(text: string, version: string): string {
   const lock = JSON.parse(text);
   lock.version = version;

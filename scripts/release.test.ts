@@ -12,7 +12,7 @@ const clone = mkdtempSync(join(tmpdir(), "berth-release-"));
 const identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"];
 const left = ["node_modules", ".git", "dist", ".berth", ".sst"];
 
-/** A copy of this checkout as a repository of its own. `npm run check` passes there while `check-result` says 0. */
+/** Creates a repository from a copy of this checkout. Its `npm run check` passes while `check-result` contains 0. */
 beforeAll(() => {
   cpSync(root, clone, {
     recursive: true,

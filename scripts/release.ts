@@ -6,8 +6,8 @@ import { packPackages } from "./pack.ts";
 import { changelogFor, compareVersions, constantWith, isVersion, lockWith, packageWith } from "./release-files.ts";
 
 /**
- * `npm run release -- <version>` commits the version, tags it, and packs SDK and command line into dist/release. It pushes
- * and publishes nothing.
+ * `npm run release -- <version>` commits the version, tags it, and packs SDK and command line into dist/release. It
+ * pushes and publishes nothing.
  */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const [version = ""] = process.argv.slice(2);
@@ -41,7 +41,7 @@ try {
   for (const { path, sha256 } of packed) console.log(`${sha256}  ${path}`);
   console.log(`Tagged v${version}. Nothing is published. Push it with: git push --follow-tags`);
 } catch (error) {
-  // The checkout was clean, so this takes back only what was written here.
+  // The checkout was clean, so this discards only what this script wrote.
   git("reset", "--quiet", "--hard", commit);
   console.error(`Nothing is released: ${(error as Error).message}`);
   process.exitCode = 1;

@@ -13,33 +13,36 @@ import { appendSlice, cleanCommit, SLICE_SECONDS } from "#tests/simulator/slices
 
 const { values } = parseArgs({
   options: {
-    /** Seeds `from` to `from + schedules - 1`, in so many processes. */
+    /** Runs seeds `from` to `from + schedules - 1` in `jobs` processes. */
     from: { type: "string", default: "1" },
     schedules: { type: "string", default: "2000" },
     jobs: { type: "string", default: "2" },
-    /** Red unless the schedules came to every interesting state, or a population to enough of all that is judged. */
+    /** Fails unless the schedules reach every interesting state, or a population enough of each judged case. */
     reach: { type: "boolean", default: false },
     /** Adds one line to the committed summary. */
     append: { type: "boolean", default: false },
     /** Stops at the first violation, in this process. */
     first: { type: "boolean", default: false },
-    /** Makes a failing seed smaller and tells what is left of it. */
+    /** Shrinks a failing seed and prints the result. */
     shrink: { type: "string" },
-    /** Tells a seed as a story; `calls`: with every call. */
+    /** Prints a seed as a story; with `calls`, every call. */
     replay: { type: "string" },
     calls: { type: "boolean", default: false },
-    /** What a replay goes without, as `shrink` found it: places in the list of what users did, kinds of faults. */
+    /** Parts that a replay omits, as `shrink` found them: indexes of user actions, and kinds of faults. */
     without: { type: "string", default: "" },
     faultless: { type: "string", default: "" },
-    /** So many people on one cluster for so many virtual days in place of schedules: the seed `from` alone. */
+    /**
+     * Simulates this many people on one cluster for `days` virtual days instead of schedules, with the seed `from`
+     * only.
+     */
     population: { type: "string" },
     days: { type: "string", default: "7" },
-    /** What went before the first violation, and no more than that. */
+    /** Prints only the events before the first violation. */
     story: { type: "boolean", default: false },
     planted: { type: "boolean", default: false },
-    /** Writes the seeds that caught mistakes, for the next time. */
+    /** Records the seeds that caught mistakes, for the next run. */
     remember: { type: "boolean", default: false },
-    /** Only the planted mistakes whose name has this in it. */
+    /** Runs only planted mistakes whose name contains this text. */
     only: { type: "string", default: "" },
   },
 });
@@ -86,7 +89,7 @@ function replayCommand(seed: number, { actions, faults }: Shrunk): string {
   return ["npm run simulate --", `--replay ${seed}`, ...left].join(" ");
 }
 
-/** As many mistakes at a time as there are jobs, each job with a copy of its own. */
+/** Tries `jobs` mistakes at a time, each in its own copy of the source. */
 async function planted(): Promise<void> {
   const begun = performance.now();
   const bugs = plantedBugs.filter(({ name }) => name.includes(values.only));

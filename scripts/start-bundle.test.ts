@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => fixture.close());
 
-/** Has a process print which parts of Node it has loaded when it is stopped. */
+/** Makes a process print its loaded parts of Node when it is stopped. */
 const tellsParts =
   '--import=data:text/javascript,process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
 
@@ -102,7 +102,7 @@ describe("npm start", () => {
   });
 });
 
-/** What a stack has printed, once it was asked for this path, when this word is among it. */
+/** Requests this path, and returns the stack's output once it contains this word. */
 async function getLog({ stdout }: ChildProcessWithoutNullStreams, path: string, word: string): Promise<string> {
   let printed = "";
   let input: Promise<Response> | undefined;
@@ -121,7 +121,7 @@ function filesCovered(report: string): string[] {
   return result.filter(({ url }) => url.startsWith("file:")).map(({ url }) => fileURLToPath(url));
 }
 
-/** Which bundle was made there last, and when. */
+/** Returns the newest bundle, and when it was made. */
 function bundleIn(checkout: string): string[] {
   const cache = join(checkout, "node_modules/.cache");
   return readdirSync(cache, { recursive: true, encoding: "utf8" })

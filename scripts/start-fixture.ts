@@ -5,16 +5,13 @@ import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "..");
 
-/** A home, and what a test starts in it. */
 export interface StartFixture {
   readonly home: string;
-  /** A directory beside the home, which is refused where something else was first. */
   readonly beside: string;
-  /** What a program gets that starts a stack in the home, at any free port. */
   environment(more?: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
-  /** Ends the process, and all that it started, with the fixture. */
+  /** Starts a process, which ends with the fixture together with its children. */
   run(words: readonly string[], cwd?: string, more?: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams;
-  /** Starts a stack and waits until it listens; throws with what it printed where it ends before. */
+  /** Starts a stack and waits until it listens. If it ends first, throws with its output. */
   start(more?: NodeJS.ProcessEnv, options?: readonly string[], cwd?: string): Promise<StartedStack>;
   close(): void;
 }
@@ -45,7 +42,7 @@ export function openStartFixture(): StartFixture {
       for await (const chunk of child.stdout) {
         output += String(chunk);
         const [, url] = /"event":"started","url":"([^"]+)".*\n/.exec(output) ?? [];
-        // Leaving the loop closes the pipe: the stack has to go on without a reader.
+        // Leaving the loop closes the pipe: the stack must continue without a reader.
         if (url) return { process: child, url };
       }
       throw new Error(output);
@@ -57,13 +54,13 @@ export function openStartFixture(): StartFixture {
   };
 }
 
-/** What watches files starts the stack as a process of its own, which would go on without it. */
+/** Ends a process group, because a file watcher runs the stack in a child process. */
 function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   process.kill(-pid, "SIGKILL");
 }
 
-/** This project, but with a directory of installed packages in which nothing was compiled. Answers where it is. */
+/** Creates a view of this project with an empty compile cache. */
 export function freshCheckout(path: string): string {
   const installed = join(root, "node_modules");
   mkdirSync(join(path, "node_modules"), { recursive: true });

@@ -2,7 +2,9 @@ import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import { leftOut } from "./bundling/left-out.ts";
 
-/** Runs start.ts without a bundle: where a change starts the stack again (`npm run dev`), and where none can be kept. */
+/**
+ * Runs start.ts without a bundle: for `npm run dev`, which restarts after each change, and if no bundle can be stored.
+ */
 leaveOut();
 findOwnModules();
 await import("./start.ts");
@@ -18,8 +20,8 @@ function leaveOut(): void {
 }
 
 /**
- * Finds our own modules by their names alone, by the rule of `imports` in package.json. Node would look for each of
- * them in the file system, and for the package.json of each folder: a fifth of the start, and 5 MB.
+ * Resolves our own modules from their names by the rule of `imports` in package.json. Node would search the file system
+ * for each one and for the package.json of each folder, which takes a fifth of the start and 5 MB.
  */
 function findOwnModules(): void {
   const root = new URL("..", import.meta.url).href;

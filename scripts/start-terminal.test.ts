@@ -16,9 +16,8 @@ let terminal: Terminal | undefined;
 
 interface Terminal {
   readonly pty: IPty;
-  /** What it showed so far, without colors. */
+  /** Output so far, without colors. */
   text(): string;
-  /** Its exit code. */
   readonly ended: Promise<number>;
 }
 
@@ -32,7 +31,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-/** The stack as a person starts it: what it writes to is a real terminal. */
+/** Starts the stack on a real terminal. */
 async function startOnTerminal(settings: Readonly<Record<string, string>> = {}): Promise<Terminal> {
   const opened = await openTerminal(settings);
   await expect.poll(opened.text, patience).toMatch(/ data .*\n\n/);
@@ -59,7 +58,7 @@ async function api(method: string, path: string, body?: object) {
   return (await response.json()) as { readonly job_id: string; readonly status_reason: string | null };
 }
 
-/** What begins with a time of day, with the rows in which it goes on, as one line. */
+/** Joins each line that begins with a time of day with its continuation rows. */
 const events = (text: string) =>
   text
     .replace(/\n {12}(?=\S)/g, " ")
@@ -124,7 +123,7 @@ describe("npm start on a terminal", () => {
     await expect.poll(() => events(text()).filter((line) => / waiting/.test(line)), patience).toHaveLength(1);
     const { status_reason } = await api("GET", `/v1/jobs/${job_id}`);
     await sweeps(3);
-    // A stack that is killed leaves its environments running.
+    // A killed stack leaves its environments running.
     pty.write("\u0003");
     await ended;
 
@@ -164,7 +163,7 @@ describe("npm start on a terminal", () => {
   });
 });
 
-/** Waits until the sweep has noted so many times up to which moment it has sent. */
+/** Waits until the sweep has recorded its position `count` times. */
 async function sweeps(count: number): Promise<void> {
   for (let left = count; left > 0; left -= 1) {
     const before = noted();

@@ -1,4 +1,4 @@
-// Plain JavaScript: this file is read before anything is compiled.
+// Plain JavaScript, because this file runs before anything is compiled.
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { enableCompileCache, getCompileCacheDir, setSourceMapsSupport } from "node:module";
@@ -13,16 +13,15 @@ if (unknown.length > 0) {
   console.error("Settings are environment variables, such as PORT=8081 npm start; .env.example has all of them.");
   process.exit(isQuestion ? 0 : 2);
 }
-// Of a start from source two fifths of the processor time are the compiling of modules. Where it cannot be written
-// nothing is kept.
+// Compiling modules takes two fifths of the processor time of a start from source. An unwritable cache is ignored.
 setSourceMapsSupport(true, { nodeModules: true });
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/stack"));
-// Who watches the files (node --watch) starts again with each change, and has to load those files for that.
+// `node --watch` restarts on each change of a loaded file, so it must load the sources.
 const isWatched = process.env.WATCH_REPORT_DEPENDENCIES !== undefined;
 const bundle = isWatched ? undefined : (currentBundle() ?? makeBundle());
 await import(pathToFileURL(bundle ?? join(import.meta.dirname, "start-from-source.ts")).href);
 
-/** Undefined where a file is not as it was when it was bundled. */
+/** Returns the bundle, or undefined if an input has changed since. */
 function currentBundle() {
   try {
     const [entry, ...lines] = readFileSync(join(bundleDirectory(), "inputs"), "utf8").split("\n");
@@ -34,9 +33,9 @@ function currentBundle() {
 }
 
 /**
- * Bundles what is here now, as at the first start and after an update. Undefined where that fails or cannot be kept.
- * Another process does it: one that has stripped the types of a file holds the 20 MB of the stripper until it ends (Node's
- * amaro, in WebAssembly).
+ * Bundles the current sources, at the first start and after an update. Returns undefined if that fails or cannot be
+ * stored. It runs in another process, because stripping types holds 20 MB until the process ends (Node's amaro, in
+ * WebAssembly).
  */
 function makeBundle() {
   const directory = bundleDirectory();
@@ -44,7 +43,7 @@ function makeBundle() {
   if (process.stderr.isTTY) console.error("Bundling Berth, as at the first start and after an update …");
   const words = [...process.execArgv, join(import.meta.dirname, "bundling/bundle-stack.ts"), directory];
   const cache = getCompileCacheDir();
-  // The directory inside it is for one version of Node.
+  // Node adds a directory of its version below the configured one.
   const env = { ...process.env, ...(cache && { NODE_COMPILE_CACHE: dirname(cache) }) };
   const { status, stdout } = spawnSync(process.execPath, words, { env, stdio: ["ignore", "pipe", "ignore"] });
   try {
@@ -53,12 +52,12 @@ function makeBundle() {
     writeFileSync(join(directory, "inputs"), [entry, ...inputs.map(lineOf)].join("\n"));
     return entry;
   } catch {
-    // As on a full disk: the next start bundles again.
+    // For example on a full disk. The next start bundles again.
     return undefined;
   }
 }
 
-/** Checkouts may share the directory of installed packages. */
+/** Checkouts may share one node_modules, so the name depends on the checkout. */
 function bundleDirectory() {
   return join(import.meta.dirname, `../node_modules/.cache/bundle-${crc32(import.meta.filename)}`);
 }
@@ -68,7 +67,7 @@ function lineOf(path) {
   return `${mtimeMs} ${size} ${path}`;
 }
 
-/** Where it is not, each start would bundle in vain. */
+/** Reports whether bundles can be stored. Otherwise each start would bundle in vain. */
 function isWritable(path) {
   try {
     mkdirSync(path, { recursive: true });

@@ -111,7 +111,7 @@ describe("npm start", () => {
     ["SSH_PORT", "or leave it empty for any free one"],
   ] as const)("says of a %s that its user may not listen on it", ([setting, otherwise], { skip }) => {
     if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
-    // Still root, who may read this checkout wherever it is, but without the right to such ports.
+    // Root can read this checkout anywhere, but here lacks the right to such ports.
     const powerless = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service"] : [];
     const env = fixture.environment({ BERTH_HOME: join(fixture.home, "inner"), [setting]: "80" });
     const options = { cwd: root, env, encoding: "utf8", timeout: PATIENCE_MS } as const;
@@ -124,7 +124,7 @@ describe("npm start", () => {
   });
 });
 
-/** Elsewhere than on Linux it is not known, and taken for none. */
+/** Returns 0 on systems other than Linux, where the limit is unknown. */
 function firstPortOfUsers(): number {
   const setting = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
   return existsSync(setting) ? Number(readFileSync(setting, "utf8")) : 0;

@@ -11,7 +11,7 @@ const choiceSeconds = 5;
 /** Runs the local stack until a signal stops it. SIGUSR2 leaves environments running. */
 const signals = followStopSignals();
 const isCompileOnly = process.argv.includes("--compile-only");
-// Other processes try it, for nearly as long as it takes to load all the rest.
+// Probes run in other processes, in parallel with the imports below.
 const { findIsolation } = await import("#process/sandbox/isolation-probe.ts");
 const isElsewhere = process.env.COMPUTE === "kubernetes";
 const isolation = isCompileOnly || isElsewhere ? undefined : findIsolation();
@@ -21,9 +21,9 @@ const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
   import("#http/catalog.ts"),
 ]);
 const catalog = await loadCatalog();
-// Asked by start.mjs, which has the rest of the words.
+// Requested by start.mjs through bundle-stack.ts, to fill the compile cache.
 if (isCompileOnly) process.exit(0);
-// Environments must not die because nobody reads the log any more (`npm start | head`).
+// A closed log must not end environments (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 const { output, stack } = await start().catch(fail);
 output.started(stack, resolve(".berth"));
@@ -31,15 +31,14 @@ output.started(stack, resolve(".berth"));
 const signal = await signals.first;
 const names = await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined);
 const fate = await chooseFate();
-// Whatever hangs: the promise is that nothing is left after 2 s. A cluster keeps its environments, and its server may
-// be slow.
+// Enforces the promise that the stack is gone after 2 s. A cluster keeps its environments, and its server may be slow.
 setTimeout(() => process.exit(1), stack.cluster ? 10_000 : 1_650).unref();
 output.stopping(names, fate);
 await (fate === "end" ? stack.stop() : stack.leave());
 output.stopped(stack.home, fate);
 process.exit(0);
 
-/** A terminal is asked once, since a second Ctrl-C out of impatience must not lose work. */
+/** Asks once on a terminal, so that an impatient second Ctrl-C does not lose work. */
 async function chooseFate(): Promise<Fate> {
   if (stack.cluster) return "go on on the cluster";
   if (signal === "SIGUSR2") return "go on";
@@ -64,7 +63,7 @@ async function start() {
   return { output: written, stack: await startStack(options) };
 }
 
-/** Leaves nothing behind of what is still being tried. */
+/** Waits for running probes, so that none of their processes is left. */
 async function fail(error: unknown): Promise<never> {
   console.error(printableError(error));
   await isolation?.catch(() => undefined);

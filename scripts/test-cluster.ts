@@ -3,8 +3,7 @@ import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#tests
 import { buildTools } from "#tests/cluster/container/tools-binaries.ts";
 
 /**
- * `npm run test:cluster`: builds the control plane and the programs of images/tools once, then runs what is tested on
- * it.
+ * `npm run test:cluster` builds the control plane and the programs of images/tools once, then runs the tests on them.
  */
 const reason = await whyNotBuilt(process.env);
 if (reason === undefined) await runTests();

@@ -7,8 +7,8 @@ import { cleanEnvironment } from "../packages/cli/cli-fixture.ts";
 import { comparable, runShown, shownCommands } from "../packages/cli/doc-session-fixture.ts";
 
 /**
- * `npm run try-readme` clones the last commit, runs the commands of the README there as a newcomer does, and prints how long
- * each took. Fails if an output is not the one that the README shows. `npm ci` needs the network.
+ * `npm run try-readme` clones the last commit, runs the README's commands there like a newcomer, and prints how long
+ * each took. Fails if an output differs from the README. `npm ci` needs the network.
  */
 const root = fileURLToPath(new URL("..", import.meta.url));
 const place = mkdtempSync(join(tmpdir(), "berth-newcomer-"));
@@ -25,7 +25,7 @@ try {
     const seconds = (performance.now() - startedAt) / 1000;
     totalSeconds += seconds;
     console.log(`${seconds.toFixed(1).padStart(6)} s  ${shown.command}`);
-    // What npm prints depends on its version and on the Node that runs it.
+    // The output of npm depends on its version and on Node.
     if (shown.command === "npm ci" || comparable(printed) === comparable(shown.output)) continue;
     console.error(`The README shows another output than:\n${printed}`);
     process.exitCode = 1;
@@ -53,7 +53,7 @@ function start(): Promise<string> {
   });
 }
 
-/** Ends the stack and its environments as Ctrl-C in its terminal does. */
+/** Ends the stack and its environments like Ctrl-C in its terminal. */
 async function stop(): Promise<void> {
   if (stack?.pid === undefined || stack.exitCode !== null) return;
   const exited = new Promise((resolve) => stack?.once("exit", resolve));

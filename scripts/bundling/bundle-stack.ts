@@ -9,9 +9,9 @@ import { leftOut } from "./left-out.ts";
 import { withoutExamples, withoutWords } from "./without-document.ts";
 
 /**
- * `node bundle-stack.ts <directory>`: writes what `npm start` loads into a few modules there, and prints as JSON the one
- * to import (`entry`) and the paths whose change takes another bundle (`inputs`). Whoever loads 540 files for it takes
- * twice the processor time of a start, and 28 MB more. start.mjs runs this in a process of its own.
+ * `node bundle-stack.ts <directory>` bundles the stack of `npm start` into a few modules there. It prints as JSON the
+ * module to import (`entry`) and the paths whose change requires a new bundle (`inputs`). Loading 540 files instead
+ * takes twice the processor time of a start and 28 MB more. start.mjs runs this in another process.
  */
 const [directory = ""] = process.argv.slice(2);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -21,7 +21,7 @@ const [result] = await Promise.all([bundle(), keepCliPackage()]);
 const entry = keep(result);
 removeOld(result);
 process.stdout.write(JSON.stringify({ entry, inputs: listInputs(result) }));
-// What Node compiles of it now is there for the start that waits for it.
+// Fills the compile cache for the start that waits for this bundle.
 process.argv.push("--compile-only");
 await import(pathToFileURL(entry).href);
 
@@ -33,7 +33,7 @@ function bundle(): Promise<Bundle> {
     entryPoints: ["scripts/start.ts"],
     outdir: directory,
     bundle: true,
-    // What is imported later stays apart: the start's first steps need little, and a cluster's client is seldom needed.
+    // Dynamic imports stay separate: the first steps need little, and a cluster's client is seldom needed.
     splitting: true,
     write: false,
     metafile: true,
@@ -44,13 +44,13 @@ function bundle(): Promise<Bundle> {
     format: "esm",
     target: "node24",
     mainFields: ["module", "main"],
-    // One name has one content: processes that bundle at the same time do not disturb each other.
+    // Content hashes in names keep concurrent bundling processes from disturbing each other.
     entryNames: "[name]-[hash]",
     chunkNames: "[name]-[hash]",
     outExtension: { ".js": ".mjs" },
-    // They load binaries that lie beside them.
+    // These load binaries next to their own files.
     external: ["ssh2", "@lydell/node-pty"],
-    // What CommonJS packages call `require` does not exist in a module.
+    // Modules have no `require`, which CommonJS packages call.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
     plugins: [withoutLeftOut(), withFunctions(), withoutExamples, inPlace()],
   });
@@ -65,7 +65,7 @@ function withoutLeftOut(): Plugin {
   return { name: "without-left-out", setup: ({ onLoad }) => onLoad({ filter: /\.m?[jt]s$/ }, loadInstead) };
 }
 
-/** A bundle has no directory to look for functions in: it names each one. */
+/** A bundle cannot search a directory for functions, so it names each one. */
 function withFunctions(): Plugin {
   const loadAll = async () => {
     const files = await functionFiles(functions);
@@ -78,7 +78,7 @@ function withFunctions(): Plugin {
   return { name: "with-functions", setup: ({ onLoad }) => onLoad({ filter }, loadAll) };
 }
 
-/** Our modules find programs and assets beside their own files, which the bundle is not. */
+/** Keeps the original paths of our modules, which find programs and assets relative to themselves. */
 function inPlace(): Plugin {
   const loadAsIfThere = ({ path }: { readonly path: string }) => {
     const contents = readFileSync(path, "utf8")
@@ -89,7 +89,7 @@ function inPlace(): Plugin {
   return { name: "in-place", setup: ({ onLoad }) => onLoad({ filter: /\.ts$/ }, loadAsIfThere) };
 }
 
-/** Writes what is not there yet, each file whole or not at all, and answers which one is to be imported. */
+/** Writes missing files, each by an atomic rename, and returns the file to import. */
 function keep({ outputFiles, metafile }: Bundle): string {
   for (const { path, contents } of outputFiles) {
     if (existsSync(path)) continue;
@@ -102,7 +102,7 @@ function keep({ outputFiles, metafile }: Bundle): string {
   return join(root, name);
 }
 
-/** Other processes may still load what was written lately. */
+/** Deletes bundles older than an hour. Other processes may still load newer ones. */
 function removeOld({ outputFiles }: Bundle): void {
   const current = new Set(outputFiles.map(({ path }) => path));
   const hourAgo = Date.now() - 3_600_000;
@@ -115,7 +115,10 @@ function isOfCli(file: string): boolean {
   return /\.m?[tj]s(on)?$/.test(file) && !isForTests(`packages/cli/${file}`);
 }
 
-/** Our own files, those of the command line, the folders in which a function may come, and npm's list of what is installed. */
+/**
+ * Returns our own files, the command line's, the folders where a function may appear, and npm's list of installed
+ * packages.
+ */
 function listInputs({ metafile }: Bundle): string[] {
   const ownNames = Object.keys(metafile.inputs).filter(
     (path) => path.endsWith(".ts") && !path.includes("node_modules/"),

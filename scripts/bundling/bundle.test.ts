@@ -31,7 +31,7 @@ const settings = {
   SEALER_KEY_ID: "alias/berth",
 };
 
-/** Imports a bundle as Lambda would, gives it one event, and answers its result, and whether undici was loaded for it. */
+/** Imports a bundle like Lambda and sends it one event. Returns the result, and whether undici was loaded. */
 async function invoke(file: string, method: string, rawPath: string) {
   const headers = { "x-berth-origin": settings.ORIGIN_SECRETS };
   const requestContext = { domainName: "abc123.execute-api.us-east-1.amazonaws.com", http: { method } };
@@ -48,7 +48,7 @@ async function invoke(file: string, method: string, rawPath: string) {
     AWS_REGION: "us-east-1",
     AWS_ACCESS_KEY_ID: "none",
     AWS_SECRET_ACCESS_KEY: "none",
-    // The discard port: nothing listens there.
+    // No program listens on the discard port.
     AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9",
     AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9",
     WORK_QUEUE_URL: "http://127.0.0.1:9/0/work",

@@ -9,7 +9,6 @@ import { keepCliPackage } from "./cli-package.ts";
 import { withoutDocument } from "./without-document.ts";
 
 export interface Bundle {
-  /** The module that Lambda imports. */
   readonly file: string;
   readonly bytes: number;
 }
@@ -25,8 +24,8 @@ export async function bundleFunction(file: string, outdir: string): Promise<Bund
 }
 
 /**
- * Bundles these functions in one run, `<outdir>/<name>/index.mjs` each, with their source maps in `mapsdir`: beside the
- * bundle they would be deployed. Throws for a file that has no handler.
+ * Bundles functions in one run, as `<outdir>/<name>/index.mjs`. Source maps go to `mapsdir`, because files beside the
+ * bundle would be deployed. Throws for a file without a handler.
  */
 export async function bundleFunctions(
   functions: readonly { readonly name: string; readonly file: string }[],
@@ -58,7 +57,7 @@ function options() {
     format: "esm",
     target: "node24",
     mainFields: ["module", "main"],
-    // What CommonJS packages call `require` does not exist in a module.
+    // Modules have no `require`, which CommonJS packages call.
     banner: { js: 'const require=process.getBuiltinModule("node:module").createRequire(import.meta.url);' },
     plugins: [
       builtinsWithoutFacade,
@@ -80,8 +79,7 @@ function options() {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * An import of one of Node's modules reads everything that the module exports, and so makes what Node makes only when
- * somebody asks for it: 4 ms of an init. A bundle reads what it uses.
+ * Reads only the used exports of Node's modules. A full import creates all lazy exports, which takes 4 ms of an init.
  */
 const builtinsWithoutFacade: Plugin = {
   name: "builtins-without-facade",
@@ -98,7 +96,7 @@ const builtinsWithoutFacade: Plugin = {
   },
 };
 
-/** Half of zod is messages in languages that nobody is shown: the dialects have texts of their own. */
+/** Half of zod is translated messages, which users never see: the dialects have their own texts. */
 const withoutLocales: Plugin = {
   name: "without-locales",
   setup({ onLoad }) {
@@ -106,7 +104,7 @@ const withoutLocales: Plugin = {
   },
 };
 
-/** A schema becomes JSON Schema where the document is generated, and in no function: 18 kB. */
+/** Only the generator of the document converts schemas to JSON Schema. Saves 18 kB per function. */
 const withoutJsonSchema: Plugin = {
   name: "without-json-schema",
   setup({ onLoad }) {
@@ -123,8 +121,8 @@ const withoutJsonSchema: Plugin = {
 };
 
 /**
- * The clients write some keys of their tables by constants, which esbuild must keep with all they belong to: of EC2's
- * 550 kB a function needs a few.
+ * Replaces constants as table keys in the AWS clients, because esbuild must keep every entry otherwise. A function
+ * needs only a few of EC2's 550 kB.
  */
 const literalKeys: Plugin = {
   name: "literal-keys",
@@ -140,7 +138,7 @@ const literalKeys: Plugin = {
   },
 };
 
-/** Of ws a function is a client, and asks for no compression (packages/kubernetes/client/socket.ts): the rest is 17 kB. */
+/** Functions use only ws's client, without compression (packages/kubernetes/client/socket.ts). Saves 17 kB. */
 const clientOfWs: Plugin = {
   name: "client-of-ws",
   setup({ onLoad }) {
@@ -154,7 +152,7 @@ const clientOfWs: Plugin = {
   },
 };
 
-/** The client of DynamoDB makes a cache for the endpoints that it discovers, and discovers none: 8 kB. */
+/** Removes the cache of DynamoDB's endpoint discovery, which is not used. Saves 8 kB. */
 const knownEndpoints: Plugin = {
   name: "known-endpoints",
   setup({ onLoad }) {
@@ -164,7 +162,7 @@ const knownEndpoints: Plugin = {
   },
 };
 
-/** No call that we make answers with a stream of events; whoever adds one is told at its first answer: 16 kB. */
+/** Removes event streams, which none of our calls returns. A call that does fails at its first answer. Saves 16 kB. */
 const withoutEventStreams: Plugin = {
   name: "without-event-streams",
   setup({ onLoad }) {
@@ -181,7 +179,7 @@ const withoutEventStreams: Plugin = {
   },
 };
 
-/** Node has SHA-256 of its own. A client carries another in JavaScript for browsers that have none: 3 kB. */
+/** Removes the JavaScript SHA-256, because Node has a native one. Saves 3 kB. */
 const nativeHashes: Plugin = {
   name: "native-hashes",
   setup({ onLoad }) {
@@ -193,7 +191,7 @@ const nativeHashes: Plugin = {
   },
 };
 
-/** On Lambda credentials are in the environment: the chain of other providers is dead weight, in bytes and in init. */
+/** On Lambda, credentials are in the environment. The chain of other providers would only cost bytes and init time. */
 const environmentCredentials: Plugin = {
   name: "environment-credentials",
   setup({ onLoad }) {
@@ -204,7 +202,7 @@ const environmentCredentials: Plugin = {
   },
 };
 
-/** A client reads nothing but its version there, for the user agent: the rest, scripts and dependencies, is 2 kB each. */
+/** Keeps only the version of a client's package.json, which the user agent needs. Saves 2 kB per client. */
 const versionsAlone: Plugin = {
   name: "versions-alone",
   setup({ onLoad }) {
@@ -215,7 +213,7 @@ const versionsAlone: Plugin = {
   },
 };
 
-/** Throws if a bundle would hold what tests are made of, or the generator of openapi.json. */
+/** Throws if a bundle contains test machinery or the generator of openapi.json. */
 function checkShipped(metafile: Metafile): void {
   const wrong = Object.keys(metafile.inputs).filter((input) => {
     return input.includes("node_modules/") ? input.includes("/zod-to-openapi/") : isForTests(input);
@@ -223,12 +221,11 @@ function checkShipped(metafile: Metafile): void {
   if (wrong.length > 0) throw new Error(`A bundle would hold what is never shipped: ${wrong.join(", ")}`);
 }
 
-/** The command line is packed anew for each bundle of a function that serves it. */
 async function makeAssets({ inputs }: Metafile): Promise<void> {
   if ("packages/http/cli-package.ts" in inputs) await keepCliPackage();
 }
 
-/** Those that a file of ours in the bundle names, besides the table of all of them. */
+/** Copies the assets that our files in the bundle name, apart from the table of all assets. */
 function copyAssets(metafile: Metafile, bundle: string): void {
   const inputs = Object.keys(findOutput(metafile, bundle)?.inputs ?? {});
   if (!inputs.includes(assetTable)) return;

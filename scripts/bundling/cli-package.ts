@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { assetSources } from "#http/asset.ts";
 import { cliTarball } from "../../packages/cli/tarball.ts";
 
-/** Writes the packed command line where the functions that serve it read it. Replaces it in one step. */
+/** Writes the packed command line where functions read it, by an atomic rename. */
 export async function keepCliPackage(): Promise<void> {
   const path = fileURLToPath(assetSources["berth.tgz"]());
   mkdirSync(dirname(path), { recursive: true });

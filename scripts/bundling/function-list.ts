@@ -5,7 +5,10 @@ import type { Socket } from "#http/socket.ts";
 import type { Consumer } from "#http/work.ts";
 import { functionSettings } from "./function-settings.ts";
 
-/** functions.json: what stacks/ need to know of every function, sorted by name. Throws for what no edge could serve. */
+/**
+ * Returns functions.json, which stacks/ read: all functions, sorted by name. Throws for endpoints that the edge cannot
+ * serve.
+ */
 export async function functionList(catalog: Catalog): Promise<object[]> {
   const rows = functionRows(catalog);
   const settings = await functionSettings(rows);
@@ -42,12 +45,11 @@ function endpointPart({ dialect, method, path, public: isPublic, functionUrl }: 
   return { dialect: dialect.name, route, method, path, public: isPublic, ...(functionUrl && { functionUrl }) };
 }
 
-/** The seconds after which an HTTP API gives up. */
 const EDGE_SECONDS = 30;
 
 /**
- * What the edge could not serve: a slow endpoint without an address of its own, or one on a path that another method
- * has too, since the edge tells behaviours apart by path alone (docs/architecture/edge.md#slow-calls).
+ * Throws for endpoints that the edge cannot serve: a slow one without its own address, or one whose path has another
+ * method too, because the edge distinguishes behaviours only by path (docs/architecture/edge.md#slow-calls).
  */
 function requireServable(endpoints: readonly Endpoint[]): void {
   for (const { functionUrl, timeoutSeconds, method, path } of endpoints) {

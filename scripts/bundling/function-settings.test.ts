@@ -7,7 +7,7 @@ import { functionSettings } from "./function-settings.ts";
 let folder: string;
 
 beforeEach(async () => {
-  // The imports `#aws/…` are resolved from a place in the project.
+  // Imports of `#aws/…` resolve only inside the project.
   folder = await mkdtemp(fileURLToPath(new URL(".settings-", import.meta.url)));
 });
 

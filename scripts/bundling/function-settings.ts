@@ -7,10 +7,10 @@ import { settingNames } from "#aws/settings/settings.ts";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Returns the settings that the code of each function reads, by the name of the function. It builds every function
- * without packages and without the readers of settings. A setting is read by code that is left and that names its
- * property in `context.settings`, or its name in the environment. A property of the same name elsewhere counts too:
- * then the function gets a setting more than it needs. Throws for code that reads settings without their names.
+ * Returns the settings that each function's code reads, by function name. It builds every function without packages and
+ * without the readers of settings. A setting counts as read if the remaining code names its property in
+ * `context.settings` or its environment variable. An equally named property elsewhere counts too, so a function may get
+ * one setting too many. Throws for code that reads settings without their names.
  */
 export async function functionSettings(
   functions: readonly { readonly name: string; readonly file: string }[],
@@ -26,7 +26,7 @@ export async function functionSettings(
     platform: "node",
     format: "esm",
     target: "node24",
-    // It leaves out comments too.
+    // Removes comments too.
     minifyWhitespace: true,
     legalComments: "none",
     plugins: [withoutReaders],

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { routeStub } from "./without-document.ts";
 
-/** The modules with clients of AWS that functions import, and what each one makes. */
+/** Modules with AWS clients that functions import, and the port that each one creates. */
 const awsPorts = {
   "#aws/dynamodb/table.ts": "table",
   "#aws/sqs/queue.ts": "queue",
@@ -14,9 +14,8 @@ const awsPorts = {
 };
 
 /**
- * What the local stack loads in place of modules that it does without, by their paths. It has ports of its own: the
- * clients of DynamoDB, SQS, EC2 and EKS would be a seventh of the start and 20 MB. The texts of zod in fifty languages,
- * 5 MB, are shown to nobody.
+ * Returns replacements, by path, for modules that the local stack omits. It has its own ports: the clients of DynamoDB,
+ * SQS, EC2 and EKS would take a seventh of the start and 20 MB. zod's texts in fifty languages (5 MB) are never shown.
  */
 export function leftOut(): ReadonlyMap<string, string> {
   const clients = Object.entries(awsPorts).map(([module, port]): [string, string] => [

@@ -1,4 +1,4 @@
-/** Words that were private to Berth, and the field's words that stand for them now. One word, one meaning. */
+/** Retired private words, with the field's words that replace them. */
 const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/keeper/i, "supervisor"],
   [/entrance/i, "access, or SSH run"],
@@ -13,7 +13,6 @@ const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\b(?:interface|type) Told\b|\btold[A-Z]/, "placed, emitted, notified or applied"],
 ];
 
-/** Where a text says one of them, in words. */
 export function goneWords(file: string, text: string): string[] {
   return text.split("\n").flatMap((line, at) => {
     const found = gone.filter(([word]) => word.test(line));

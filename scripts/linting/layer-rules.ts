@@ -1,6 +1,8 @@
 import { dirname, join } from "node:path/posix";
 
-/** What each room may import besides itself and packages. Tests may import anything, and nothing imports scripts. */
+/**
+ * Rooms that each room may import, besides itself and packages. Tests may import anything, and nothing imports scripts.
+ */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   core: [],
   http: ["core"],
@@ -18,24 +20,26 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "sdk", "tests"],
 };
 
-/** The folders of an environment: each may import itself and those before it. */
+/** Folders of an environment: each may import itself and those before it. */
 const environmentFolders = ["record", "access", "verbs", "steps"];
 
-/** The domain does without packages too, those of Node among them, and the SDK runs in browsers. */
+/** Rooms that import no packages, not even Node's modules: the core is pure, and the SDK runs in browsers. */
 const withoutPackages: readonly string[] = ["core", "sdk"];
 
-/** Optional peer dependencies, each in the one file that its users import. */
+/** Optional peer dependencies, each with the only file that may import it. */
 const peerPackages: Readonly<Record<string, string>> = { "packages/sdk/aws.ts": "@smithy/signature-v4" };
 
-/** Files that tests are made of, wherever they stand: tests, fixtures, cases, stubs, and folders that hold nothing else. */
+/** File names of tests, fixtures, cases and stubs, anywhere in the tree. */
 const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]/;
 
-/** Whether a file (its path from the root) is for tests alone: nothing that is shipped may import or hold it. */
+/**
+ * Reports whether a file (its path from the root) is only for tests. Shipped code may neither import nor contain it.
+ */
 export function isForTests(file: string): boolean {
   return ofTests.test(file) || file.startsWith("tests/");
 }
 
-/** Which imports of a file (its path from the root, and its text) its room may not have, in words. */
+/** Returns a message for each forbidden import of a file (its path from the root, and its text). */
 export function wrongImports(file: string, text: string): string[] {
   const room = findRoom(file) ?? "";
   if (room === "tests") return [];
@@ -68,7 +72,7 @@ export function wrongImports(file: string, text: string): string[] {
   ];
 }
 
-/** What measures, simulates or writes documents may drive what tests drive; of the scripts these alone run Berth. */
+/** Scripts that run or bundle Berth. All other scripts may import test machinery. */
 const runningScripts: readonly string[] = [
   "start",
   "env",
@@ -88,13 +92,12 @@ function importsIn(text: string): string[] {
   return [...found].map(([, fixed, dynamic]) => fixed ?? dynamic ?? "");
 }
 
-/** Undefined for a package. */
 function targetRoom(file: string, source: string): string | undefined {
   if (source.startsWith("#")) return source.slice(1, source.indexOf("/"));
   return source.startsWith(".") ? findRoom(join(dirname(file), source)) : undefined;
 }
 
-/** Where a file's import leads, from the root; of a package, its name. */
+/** Returns the path of an import from the root, or the name of a package. */
 function formatPath(file: string, source: string): string {
   if (/^#(functions|tests)\//.test(source)) return source.slice(1);
   if (source.startsWith("#")) return source.replace("#", "packages/");

@@ -40,7 +40,7 @@ export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): obje
   };
 }
 
-/** A variable, since zod-to-openapi's type is of OpenAPI 3.0, which has neither summary nor identifier. */
+/** A variable, because zod-to-openapi's type is that of OpenAPI 3.0, which lacks summary and identifier. */
 const info = {
   title: "Berth",
   version,
@@ -82,7 +82,7 @@ function byPlace({ place: a }: Call, { place: b }: Call): number {
   return at === -1 ? 0 : (a[at] ?? 0) < (b[at] ?? 0) ? -1 : 1;
 }
 
-/** An operation that its tag does not list comes after those that it lists. */
+/** Sorts operations that their tag does not list after those that it lists. */
 function getPlace({ tags: [name = ""] = [], operationId = "", path, method }: RouteConfig): (number | string)[] {
   const tag = tags[name as Tag] as (typeof tags)[Tag] | undefined;
   if (!tag) throw new Error(`"${name}" of ${method} ${path} is no tag of scripts/openapi/openapi-tags.ts`);

@@ -1,4 +1,3 @@
-/** Stands at the top of /docs and of the document: what a newcomer needs before the first call. */
 export const introduction = `**How to get a key.** On a local stack, in a second shell of its folder:
 
 \`\`\`sh

@@ -15,7 +15,7 @@ const dialects = new Map(
   ]),
 );
 
-// The requests that the dialects' documents print, as e2e tests send them.
+// Requests that the dialects' documents print, as e2e tests send them.
 const files = [
   ...["dev8.http", "dev8.sh", "doc-examples.sh", "novita-examples.md"],
   ...["onmemos-examples.md", "session-manager.sh"],
@@ -32,7 +32,7 @@ const asHttp = /^(?<method>[A-Z]+) (?<path>\/\S*).*\n(?:[\w-]+:.*\n)*\n(?<body>\
 const asCurl =
   /curl -X (?<method>[A-Z]+) "?(?:http:\/\/[^/"\s]+|\$\w+)(?<path>[^"\s?]*)[^\n]*\n(?:\s+-H .*\n)*\s+-d '(?<body>\{[\s\S]*?\})'/g;
 
-/** The answers that they print: novita's prints none. */
+/** Answers that they print; novita's prints none. */
 const answerFiles: Readonly<Record<string, DialectName>> = {
   "../printed-answers/gpu-dev.http": "gpu-dev",
   "../printed-answers/session-manager.http": "session-manager",
@@ -40,14 +40,14 @@ const answerFiles: Readonly<Record<string, DialectName>> = {
   "../../tests/e2e/dev8.http": "dev8",
 };
 
-/** Printed, and no example: by words that each alone has, why. */
+/** Printed bodies that are not examples, by unique text, with the reason. */
 const noExamples: Readonly<Record<string, string>> = {
   '"Error Category"': "The form of all errors, as docs/apis/dev8.md#errors describes it: nothing is answered with it.",
   '"workspaceId": "short"': "A request that is to be refused. Its answer is printed behind it.",
 };
 
 interface PrintedAnswer {
-  /** Where the document prints a call right before. */
+  /** Set if the document prints a call right before. */
   readonly route: string | undefined;
   readonly dialect: DialectName;
   readonly body: string;
@@ -70,7 +70,7 @@ function listRequests(file: string): Printed[] {
   });
 }
 
-/** Some are printed with comments, or with dots in the place of further keys. */
+/** Parses a body that may have comments, or dots in place of further keys. */
 function parsed(body: string): unknown {
   const whole = body.replaceAll(/(^|\s)(\/\/|#) .*$/gm, "");
   return JSON.parse(whole.replaceAll(/,\s*\.\.\.(?=\s*\})/g, "").replaceAll("{...}", "{}"));
@@ -80,7 +80,7 @@ function isCall(route: string, call: string): boolean {
   return new RegExp(`^${route.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(call);
 }
 
-/** Whether all that is printed is there, with its values. Berth may have further keys. */
+/** Reports whether all printed keys exist with their values. Berth may have more keys. */
 function isContained(printed: unknown, shown: unknown): boolean {
   if (typeof printed !== "object" || printed === null) return printed === shown;
   if (typeof shown !== "object" || shown === null) return false;
@@ -100,7 +100,7 @@ test("every body that a document prints is an example of its operation", async (
 
   expect(printed.length).toBeGreaterThan(20);
   expect([...new Set(printed.map(({ file }) => file))]).toEqual(files);
-  // Its credentials are dots, which no schema of credentials lets through.
+  // Its credentials are dots, which the schema refuses.
   expect(missing).toEqual(["doc-examples.sh /v1/auth/aws-login"]);
 });
 

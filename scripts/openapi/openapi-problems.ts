@@ -8,7 +8,7 @@ export function problemName(dialect: DialectName): string {
 
 const text = (description: string): JsonSchema => ({ type: "string", description });
 
-/** The body of every problem, and what it holds (docs/apis/common.md#which-dialect-answers). */
+/** Schemas of problem bodies, by dialect (docs/apis/common.md#which-dialect-answers). */
 export const problemSchemas: Readonly<Record<DialectName, (name: string) => Record<string, JsonSchema>>> = {
   "gpu-dev": (name) => ({
     [name]: getObject({
@@ -72,7 +72,7 @@ const unauthorized = (body: object): ProblemExamples => ({ 401: { "An unknown ke
 
 type ProblemExamples = Readonly<Record<string, Examples>>;
 
-/** What every endpoint of a dialect may answer, by status. */
+/** Problems that every endpoint of a dialect may return, by status. */
 export const problemExamples: Readonly<Record<DialectName, ProblemExamples>> = {
   "gpu-dev": unauthorized({ detail: "Invalid API key" }),
   "session-manager": {

@@ -2,7 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { JsonSchema } from "./openapi-schemas.ts";
 
-// openapi.json as a client's tools read it: for the tests that hold it to what it promises.
+// Reads openapi.json like a client's tools, for tests of its promises.
 
 interface Media {
   readonly schema: JsonSchema;
@@ -26,12 +26,14 @@ export interface Document {
   readonly components: { readonly schemas: Record<string, JsonSchema> };
 }
 
-/** As it is once it was written down. */
 export function readDocument(document: object): Document {
   return JSON.parse(JSON.stringify(document)) as Document;
 }
 
-/** All operations in their order, with `GET /v1/jobs` as `route`. An answer without a body, as 304, has no content. */
+/**
+ * Returns all operations in order, with `GET /v1/jobs` as `route`. A response without a body, such as 304, has no
+ * content.
+ */
 export function listOperations({ paths }: Document): (Operation & { readonly route: string })[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
@@ -43,7 +45,7 @@ export function listOperations({ paths }: Document): (Operation & { readonly rou
   );
 }
 
-/** Says what is wrong with a value by a schema of the document; undefined: nothing. */
+/** Returns the errors of a value, or undefined. */
 export function createValidator(document: Document): (schema: JsonSchema, value: unknown) => string | undefined {
   const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: true }));
   ajv.addSchema(document, "openapi.json");

@@ -7,7 +7,7 @@ import { namedExamples, problemReply } from "#http/route.ts";
 import { problemExamples, problemName } from "./openapi-problems.ts";
 import { type JsonSchema, referenceTo, type SchemaBook } from "./openapi-schemas.ts";
 
-/** A route as the document shows it: with JSON Schema in place of zod's. */
+/** Route as the document shows it: with JSON Schema in place of zod's. */
 export interface PublishedRoute {
   readonly method: RouteConfig["method"];
   readonly path: string;
@@ -108,7 +108,7 @@ function requireAgreement(path: string, parameters: readonly Parameter[]): void 
   if (inPath.join() !== inSchema.join()) throw new Error(`Path and parameters of ${path} do not agree`);
 }
 
-/** The fields of a form may come in the query as well, so none of them has to be in the body. */
+/** Fields of a form may also come in the query, so the body requires none of them. */
 function getRequestBody({ form }: Endpoint, { request }: RouteConfig, body: z.ZodType, book: SchemaBook) {
   const schema = form ? optional(book.schemaOf(body, "body")) : book.schemaOf(body, "body");
   const content = { schema, ...examplesIn((request?.body?.content["application/json"] ?? {}) as Media) };
@@ -152,7 +152,7 @@ function getResponses(endpoint: Endpoint, route: RouteConfig, hasBody: boolean, 
   };
 }
 
-/** Reports whether a response is a `problemReply`: the schema of one is not of zod. */
+/** Reports whether a response is a `problemReply`, whose schema is not zod's. */
 function isProblem({ content = {} }: Response): boolean {
   const schema = content["application/json"]?.schema;
   return typeof schema === "object" && schema !== null && !("_zod" in schema);

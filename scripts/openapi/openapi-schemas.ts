@@ -1,6 +1,5 @@
 import * as z from "zod";
 
-/** JSON Schema as OpenAPI 3.1 has it: as much of it as the document uses. */
 export interface JsonSchema {
   $ref?: string;
   type?: string | string[];
@@ -23,17 +22,17 @@ export interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** The schemas of a document. A schema that has an `id` is written once and referred to elsewhere. */
+/** Schemas of a document. A schema with an `id` is written once and referenced elsewhere. */
 export interface SchemaBook {
-  /** By name, in the order of their names. */
+  /** Sorted by name. */
   readonly components: () => Record<string, JsonSchema>;
-  /** `body` and `input` are what a request's body and its parameters may hold, `output` what an answer does. */
+  /** Converts a schema: `body` and `input` for a request's body and parameters, `output` for a response. */
   readonly schemaOf: (schema: z.ZodType, io: "body" | "input" | "output") => JsonSchema;
 }
 
 /**
- * Converts with zod itself: zod-to-openapi copies a named schema wherever it has a description of its own, and makes it
- * nullable everywhere if its first use is. Throws where one name would mean two things.
+ * Converts with zod itself. zod-to-openapi copies a named schema wherever it has its own description, and makes it
+ * nullable everywhere if its first use is. Throws if one name would mean two things.
  */
 export function schemaBook(): SchemaBook {
   const components = new Map<string, JsonSchema>();
@@ -64,7 +63,7 @@ function convert(schema: z.ZodType, io: "input" | "output"): WithDefinitions {
     io,
     unrepresentable: "any",
     override({ zodSchema, jsonSchema }) {
-      // Of a schema that turns texts into numbers zod leaves the default out.
+      // zod omits the default of a schema that converts text to a number.
       const { def } = zodSchema._zod;
       if (def.type === "default") jsonSchema.default ??= def.defaultValue as never;
     },
@@ -88,8 +87,8 @@ function mayBeNull({ type, anyOf = [] }: JsonSchema): boolean {
 }
 
 /**
- * Allows null beside a schema. Words, examples and the default stay on the field, but for an empty object: client
- * generators take none as the default of a union, and null means the same.
+ * Allows null beside a schema. Description, examples and default stay on the field, except an empty object as default:
+ * client generators accept none for a union, and null means the same.
  */
 function orNull({ description, default: usual, example, examples, ...schema }: JsonSchema): JsonSchema {
   const about = { description, default: typeof usual === "object" ? undefined : usual, example, examples };
@@ -102,8 +101,8 @@ export function referenceTo(name: string): JsonSchema {
 }
 
 /**
- * Without what says nothing (bounds of safe integers, names that are any text), without what would refuse a newer
- * server's keys, and without a pattern where the format says it better.
+ * Removes bounds of safe integers and names of any text, closed key sets, which reject a newer server's keys, and a
+ * pattern that repeats the format.
  */
 function tidied(schema: JsonSchema): JsonSchema {
   const { example, propertyNames, additionalProperties, ...rest } = schema;
@@ -124,7 +123,7 @@ function tidied(schema: JsonSchema): JsonSchema {
   return tidy.anyOf ? withoutNeedlessUnion({ ...tidy, anyOf: tidy.anyOf.map(tidied) }) : tidy;
 }
 
-/** A text or null is one schema of two types; an enum or a reference has to be named beside the null. */
+/** Writes "text or null" as one schema with two types. An enum or a reference needs a union. */
 function withoutNeedlessUnion({ anyOf = [], ...rest }: JsonSchema): JsonSchema {
   const [first, second] = anyOf;
   const isSimple = first && second?.type === "null" && anyOf.length === 2 && typeof first.type === "string";

@@ -3,7 +3,7 @@ interface TagParts {
   readonly operations: readonly string[];
 }
 
-/** The groups of operations and their operations by id, both in the order in which a newcomer reads them. */
+/** Groups of operations and their operation ids, both in reading order for a newcomer. */
 export const tags = {
   Login: { description: "Exchange the AWS identity that you already have for an API key.", operations: ["login"] },
   Jobs: {

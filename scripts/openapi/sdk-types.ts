@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
 
-/** Nouns of the API that the SDK offers. */
+/** Tags of the API that the SDK offers. */
 const tags: readonly string[] = ["Jobs", "Disks", "Capacity", "Keys", "Me", "Login", "Webhooks", "Admin", "Health"];
 
 interface Generator {

@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { spawn } from "@lydell/node-pty";
 import xterm from "@xterm/headless";
 
-/** A screen of the terminal, and the moment at which it appeared. */
 export interface TerminalFrame {
   readonly atMs: number;
   readonly lines: readonly string[];
@@ -13,7 +12,7 @@ export interface TerminalFrame {
 
 export interface TerminalRecording {
   type(text: string): void;
-  /** Resolves once the text of the screen, without blanks at the ends of lines, matches. */
+  /** Resolves once the screen's text, without trailing blanks, matches. */
   shows(text: RegExp): Promise<void>;
   frames(): readonly TerminalFrame[];
 }
@@ -27,7 +26,7 @@ interface TerminalSize {
 const gapMs = { shortest: 350, longest: 2200 };
 const program = fileURLToPath(new URL("../../packages/cli/berth.mjs", import.meta.url));
 
-/** Opens bash in a terminal where `berth` is on the PATH, and records every change of the screen. */
+/** Opens bash in a terminal with `berth` on the PATH, and records every change of the screen. */
 export function openTerminalRecording(
   { columns, rows }: TerminalSize,
   env: Readonly<Record<string, string>>,
@@ -63,7 +62,6 @@ export function openTerminalRecording(
   };
 }
 
-/** Makes a directory that holds `berth`. */
 function commandDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "berth-bin-"));
   writeFileSync(join(directory, "berth"), `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`, { mode: 0o755 });

@@ -2,11 +2,10 @@ import type { TerminalFrame } from "./terminal-recording.ts";
 
 interface PictureOptions {
   readonly columns: number;
-  /** The text for screen readers. */
+  /** Text for screen readers. */
   readonly label: string;
 }
 
-/** A line of the terminal, from when until when it showed this text. */
 interface ShownLine {
   readonly row: number;
   readonly text: string;
@@ -17,13 +16,10 @@ interface ShownLine {
 const lineHeight = 20;
 const charWidth = 8.43;
 const margin = 16;
-/** How long the last frame stays before the picture begins again. */
+/** How long the last frame stays before the picture starts again. */
 const restMs = 5000;
 
-/**
- * Draws a recording as an SVG that plays without end, in light or dark. It has no script, no font and no other address.
- * Without animation it shows the last frame.
- */
+/** Draws a recording as an SVG without script, font or link. Without animation it shows the last frame. */
 export function terminalSvg(frames: readonly TerminalFrame[], { columns, label }: PictureOptions): string {
   const totalMs = Math.round((frames.at(-1)?.atMs ?? 0) + restMs);
   const shown = shownLines(frames, totalMs);
@@ -63,7 +59,7 @@ function shownLines(frames: readonly TerminalFrame[], totalMs: number): ShownLin
   });
 }
 
-/** A line that stays to the end is hidden before its time; any other also after it. */
+/** Hides a line before its time, and after it unless it stays to the end. */
 function animation({ fromMs, untilMs }: ShownLine, at: number, totalMs: number): string {
   const from = percentage(fromMs, totalMs);
   const until = percentage(untilMs, totalMs);
