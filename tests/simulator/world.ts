@@ -177,8 +177,8 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     };
   /** `areChanging`: machines die and join, so that the pool does not know them once and for all. */
   const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
-  const machineOf = provider(watched.compute, machines.hearsay, sim.time);
-  const cluster = there({ ...watched.compute, machineOf }, "cluster");
+  const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
+  const cluster = there({ ...watched.compute, getMachineState }, "cluster");
   const contexts = new Map<Host, WorkerContext & DelivererContext>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {

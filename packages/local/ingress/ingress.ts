@@ -30,11 +30,11 @@ const CHECK_MS = 1_000;
  * owner.
  */
 export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
-  const times = { ...proxyTimes, lookMs: CHECK_MS, ...changedTimes };
+  const times = { ...proxyTimes, checkMs: CHECK_MS, ...changedTimes };
   const findHost = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
-  const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.lookMs);
+  const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.checkMs);
   const parts = { runtime, authorize, times, tunnels };
   return {
     answer: (incoming, outgoing) => {

@@ -101,7 +101,7 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
     world.clock.advance(5_000);
     throw new Error("no answer in 5 s");
   };
-  Object.assign(world.githubKeys, { keysOf });
+  Object.assign(world.githubKeys, { fetchKeys: keysOf });
   const recordKey = keyText(await world.one());
   for (const name of ["octocat", "hubot", "third"]) await world.guest(name);
   await world.jupyter(false);

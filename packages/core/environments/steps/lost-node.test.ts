@@ -247,7 +247,7 @@ test("a provider that throws says nothing, and the record tells what is waited f
   const job = await running();
   const { compute } = job.world;
   compute.loseNode(job.name);
-  Object.assign(job.world.ctx.compute, { machineOf: () => Promise.reject(new Error("EC2 is away")) });
+  Object.assign(job.world.ctx.compute, { getMachineState: () => Promise.reject(new Error("EC2 is away")) });
 
   await job.world.advance(HOUR);
 

@@ -146,7 +146,7 @@ export async function readGoneNodes(
   return new Map(said);
 }
 
-/** Wraps `machineOf`: the operator's declaration comes first, then the provider's answer. */
+/** Wraps `getMachineState`: the operator's declaration comes first, then the provider's answer. */
 export function withOperatorWord(
   ctx: Pick<Context<"table">, "table" | "clock">,
   getMachine: Compute["getMachineState"],
