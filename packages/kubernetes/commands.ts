@@ -6,7 +6,7 @@ import { annotation, type RunId } from "./names.ts";
 import { annotate } from "./runs/patch-job.ts";
 import { type ClusterContext, findJob, isLiving } from "./runs/read-run.ts";
 
-/** The part of the driver that runs commands in what is there: all of it that a request needs. */
+/** Returns the part of the driver that runs commands in existing runs. API requests need no other part. */
 export function kubernetesCommands(place: ClusterContext): Pick<Compute, "startExec" | "readExec"> {
   return {
     startExec: (uid, run, exec) => startMarkedExec(place, { uid, run }, exec),
@@ -14,7 +14,7 @@ export function kubernetesCommands(place: ClusterContext): Pick<Compute, "startE
   };
 }
 
-/** Marks the Job before the command starts: only marked runs are asked for their number of commands. */
+/** Marks the Job before the command starts, because commands are counted only in marked runs. */
 async function startMarkedExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) throw new RunGone();

@@ -45,26 +45,26 @@ import { sharedLists } from "./watch/shared-lists.ts";
 
 export interface KubernetesComputeOptions {
   readonly client: ApiClient;
-  /** A namespace for environments only: anybody with write access there can change all of them. */
+  /** Namespace for environments only: anyone with write access to it can change all of them. */
   readonly namespace: string;
-  /** Names this control plane, for good: its runs are those that carry it. A label: `a-z`, digits, `-`, at most 63. */
+  /** Permanent name of this control plane, which labels its runs: `a-z`, digits, `-`, at most 63 characters. */
   readonly deployment: string;
-  /** How pages of runs are reached from outside; undefined: they are not. */
+  /** undefined: no pages. */
   readonly web?: WebAddresses | undefined;
-  /** Where the SSH server of every run listens, inside; undefined: they have none, and nodes no ports for them. */
+  /** undefined: no SSH, and no node ports for it. */
   readonly sshPort?: number | undefined;
   now(): number;
-  /** Which machines of Berth the nodes are that carry no label of a cloud: the first rule that fits counts. */
+  /** Node types of nodes without a cloud label. The first matching rule counts. */
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
-  /** Whether `observe` asks supervisors since when GPUs are idle: one more question to each machine. */
+  /** Whether `observe` asks supervisors for the GPU idle time, which costs one call per machine. */
   readonly watchesGpus?: boolean | undefined;
-  /** The image of images/tools, copied into every run; undefined: commands beside a run's own need a shell of its image. */
+  /** Image of images/tools, copied into every run. If undefined, further commands need a shell of the run's image. */
   readonly toolsImage?: string | undefined;
-  /** Where the list of a disk's files is left for its backup; undefined: nowhere. */
+  /** Store for the file lists of disks until their backup; undefined stores none. */
   readonly blobs?: Blobs | undefined;
-  /** Is told of objects in the cluster that nobody can read, and of rights that are missing; undefined: nobody is. */
+  /** Log for unreadable objects and missing rights. */
   readonly log?: Pick<Log, "warn"> | undefined;
-  /** What the provider says of the machine behind a node. */
+  /** Returns what the cloud provider reports of the machine behind a node. */
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
@@ -139,7 +139,7 @@ interface Observing {
   readonly watchesGpus: boolean;
 }
 
-/** What is refused beside Job, pods and nodes does not decide: a run that nobody can look at is ended by nobody. */
+/** Observes a run by Job, pods and nodes. Refused secondary calls do not fail it: unobservable runs never end. */
 async function observeRun(
   place: ClusterContext,
   id: RunId,
@@ -153,7 +153,7 @@ async function observeRun(
   const [job] = jobs;
   const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
   const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
-    // Why the cluster ends something is read as it is now: a machine that is taken back says so seconds before its pods go.
+    // Read nodes afresh when the cluster ends a pod: a reclaimed machine says why only seconds before its pods go.
     pods.every(isLeftAlone) ? nodesOf(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
@@ -165,7 +165,7 @@ async function observeRun(
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
-  // The look that removes it comes next, and needs no other answer: what is over by itself stays so.
+  // The reconcile that removes the run comes next and reuses this: a command that ended by itself stays ended.
   if (isOver) recent.keepEnd(id, objects, seen);
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => getMachine(pod) === 0);
@@ -180,7 +180,7 @@ async function observeRun(
   return { ...seen, jupyter, sessions, gpuIdleSince };
 }
 
-/** Whether its command is over by itself, on machines that answer: of any other end more may be known a moment later. */
+/** Reports whether the command ended by itself on machines that answer. Any other end may have more details soon. */
 function endedByItself({ state, exitCode, nodes, terminating }: Observation): boolean {
   return state === "ended" && exitCode !== null && !terminating && nodes.every(({ silent }) => silent === null);
 }

@@ -1,13 +1,13 @@
 import type { Run, RunPort, RunRef } from "#core/ports/compute.ts";
 import type { KubeObject, Metadata } from "./objects.ts";
 
-/** One life of an environment. */
+/** One start of an environment. */
 export type RunId = Pick<RunRef, "uid" | "run">;
 
-/** By these a person finds what belongs to an environment: `kubectl get jobs -l berth/name=training`. */
+/** Labels that also let people find objects: `kubectl get jobs -l berth/name=training`. */
 export const label = {
   managedBy: "app.kubernetes.io/managed-by",
-  /** Which of the control planes that share a cluster. */
+  /** Distinguishes control planes that share a cluster. */
   deployment: "berth/deployment",
   uid: "berth/uid",
   run: "berth/run",
@@ -16,82 +16,77 @@ export const label = {
 } as const;
 
 export const annotation = {
-  /** The record's key. */
   key: "berth/key",
-  /** The environment's name as it was given. */
+  /** Name of the environment as the user wrote it. */
   name: "berth/name",
-  /** The nodes that it was granted, in their order, and the units of each: JSON. */
+  /** Granted nodes in the order of the machines, and the units of each, as JSON. */
   shares: "berth/shares",
-  /** Where it listens: JSON. */
+  /** Ports of the run, as JSON. */
   ports: "berth/ports",
-  /** The nodes that it was bound to, by the index of the machine: JSON of names, uids and provider ids. */
+  /** Nodes that the pods were bound to, by index of the machine, as JSON of names, uids and provider ids. */
   bound: "berth/bound",
-  /** Commands were run in it beside its own. */
+  /** Present once further commands ran in the run. */
   execs: "berth/execs",
-  /** Jupyter is wanted. */
+  /** Present while Jupyter is requested. */
   jupyter: "berth/jupyter",
-  /** The name of the host at which its page is. */
+  /** Host name of the run's page. */
   host: "berth/host",
-  /** The port of its node that leads to its SSH server; there is none where no key would get in. */
+  /** Node port of the SSH server; absent while the run has no key. */
   ssh: "berth/ssh",
-  /** The revision of the access that it was told of last. */
+  /** Revision of the access that was applied last. */
   access: "berth/access",
-  /** The revision of the limits that it was given last. */
+  /** Revision of the limits that were applied last. */
   resized: "berth/resized",
 } as const;
 
 const managedBy = "berth";
 
-/** The name of a run's first Job and its Secret; throws for what the core never makes. */
+/** Returns the name of a run's first Job and its Secret. Throws for ids that the core never creates. */
 export function nameOfRun(id: RunId): string {
   requireRun(id);
   return `${id.uid}-r${id.run}`;
 }
 
-/** Of the Service and the NetworkPolicy of a run of several machines: the name of a Service begins with a letter. */
+/** Name of the Service and the NetworkPolicy of a multi-machine run. A Service's name must begin with a letter. */
 export function formatNetworkName(id: RunId): string {
   return `run-${nameOfRun(id)}`;
 }
 
-/** Of the Service and the Ingress that lead to its page. */
 export function formatWebName(id: RunId): string {
   return `web-${nameOfRun(id)}`;
 }
 
-/** Of the Service that leads to its SSH server. */
 export function formatSshServiceName(id: RunId): string {
   return `ssh-${nameOfRun(id)}`;
 }
 
-/** The name of the Job of one machine of a run, from 0. */
+/** Machines count from 0. */
 export function formatJobName(id: RunId, machine: number): string {
   return machine === 0 ? nameOfRun(id) : `${nameOfRun(id)}-m${machine}`;
 }
 
-/** By it the other machines of a run find one, where there are several. */
+/** Host name of a machine for the others of its run. */
 export function formatHostName(machine: number): string {
   return `machine-${machine}`;
 }
 
-/** Names and selectors hold both as they are. */
+/** Validates an id, because names and selectors contain it unescaped. */
 function requireRun({ uid, run }: RunId): void {
   if (!/^[0-9a-f]{32}$/.test(uid)) throw new Error("The uid of a run is 32 hexadecimal digits");
   if (!Number.isInteger(run) || run < 1 || run > 999_999) throw new Error("The number of a run is one of 1 to 999999");
 }
 
-/** Selects everything of a run; throws as `nameOfRun` does. */
 export function runSelector(id: RunId): string {
   requireRun(id);
   return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
 }
 
-/** Selects everything of every run of these uids; throws as `nameOfRun` does. */
 export function selectorOfUids(uids: readonly string[]): string {
   for (const uid of uids) requireRun({ uid, run: 1 });
   return `labelSelector=${encodeURIComponent(`${label.uid} in (${uids.join(",")})`)}`;
 }
 
-/** Selects everything of every run of one deployment, or of those of one uid; throws for what is none. */
+/** Returns a selector for all runs of a deployment, or of one uid in it. Throws if either is invalid. */
 export function everyRunSelector(deployment: string, uid?: string): string {
   if (uid !== undefined) requireRun({ uid, run: 1 });
   const selector = [
@@ -101,16 +96,13 @@ export function everyRunSelector(deployment: string, uid?: string): string {
   return `labelSelector=${encodeURIComponent(selector)}`;
 }
 
-/**
- * On every object: what another control plane made in the same namespace is in no record of this one, which would remove
- * it as left behind. Throws for what is no name of a deployment.
- */
+/** Returns the labels of every object. Other control planes in the namespace would otherwise delete them as orphans. */
 export function deploymentLabels(deployment: string): Record<string, string> {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(deployment)) throw new Error("That is no name of a deployment");
   return { [label.managedBy]: managedBy, [label.deployment]: deployment };
 }
 
-/** Carried by a run's Job and its pods, so that either says whose it is while the other is gone. */
+/** Returns the labels and annotations of a run's Job and pods, so that each identifies the run alone. */
 export function buildMetadata(
   run: Run,
   deployment: string,
@@ -138,7 +130,7 @@ function buildLabels(run: Marked, deployment: string): Record<string, string> {
   };
 }
 
-/** By its labels what a run has beside its Jobs is found, and by its annotation the record whose it is. */
+/** Labels that find a run's other objects, and the annotation with the key of its record. */
 export interface Marks {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -148,7 +140,7 @@ export function buildMarks(run: Marked, deployment: string): Marks {
   return { labels: buildLabels(run, deployment), annotations: { [annotation.key]: run.key } };
 }
 
-/** As much of a text as a label may hold: letters, digits, `-`, `_`, `.`, at most 63, a letter or digit at both ends. */
+/** Reduces a text to a valid label: letters, digits, `-`, `_`, `.`, at most 63, with a letter or digit at both ends. */
 export function labelValue(text: string): string {
   return text
     .replaceAll(/[^A-Za-z0-9._-]/g, "_")
@@ -157,14 +149,14 @@ export function labelValue(text: string): string {
     .replace(/[._-]+$/, "");
 }
 
-/** Whose an object is; undefined: not a run's, whatever its labels say. A pod is a run's only if its Job made it. */
+/** Returns the run of an object. Labels alone do not count: a Job needs the run's name, a pod needs that Job. */
 export function findRun({ metadata }: KubeObject, kind: "Job" | "Pod"): RunRef | undefined {
   const ref = labelledRun(metadata);
   const named = kind === "Job" ? metadata.name : findMaker(metadata);
   return ref && named?.replace(machinePart, "") === nameOfRun(ref) ? ref : undefined;
 }
 
-/** Whose an object's labels say that it is, which is true only where its name says so as well. */
+/** Returns the run that the labels claim. The claim holds only if the object's name matches too. */
 export function labelledRun({ labels, annotations }: Metadata): RunRef | undefined {
   const [uid = "", run = 0] = [labels?.[label.uid], Number(labels?.[label.run])];
   return nameIfAny({ uid, run }) === undefined ? undefined : { uid, run, key: annotations?.[annotation.key] ?? "" };
@@ -178,23 +170,22 @@ function nameIfAny(id: RunId): string | undefined {
   }
 }
 
-/** The name of the Job that made a pod. One that somebody deleted without its pods is named by them alone. */
+/** Returns the name of a pod's Job. After a deletion without its pods, `generateName` still has it. */
 function findMaker({ name, generateName = "", ownerReferences = [] }: Metadata): string | undefined {
   const owner = ownerReferences.find(({ kind }) => kind === "Job");
   const isOrphan = ownerReferences.length === 0 && generateName.endsWith("-") && name.startsWith(generateName);
   return owner?.name ?? (isOrphan ? generateName.slice(0, -1) : undefined);
 }
 
-/** Which machine of its run a Job, or the Job of a pod, is of. */
 export function getMachine({ metadata }: KubeObject): number {
   const [, machine = "0"] = machinePart.exec(findMaker(metadata) ?? metadata.name) ?? [];
   return Number(machine);
 }
 
-/** No run has a hundred machines: a Job of a higher number is somebody else's, and no list is made as long. */
+/** Suffix of a Job's name. No run has 100 machines, so a higher number is foreign and never sizes a list. */
 const machinePart = /-m([1-9]\d?)$/;
 
-/** The nodes that were granted, in their order; null where the cluster chose. */
+/** Returns the granted nodes in the order of the machines; null where the cluster chose. */
 export function readShares({ metadata }: KubeObject): Run["shares"] {
   return parseAnnotation<Run["shares"]>(metadata, annotation.shares) ?? [];
 }
@@ -203,7 +194,7 @@ export function readPorts({ metadata }: KubeObject): readonly RunPort[] {
   return parseAnnotation<readonly RunPort[]>(metadata, annotation.ports) ?? [];
 }
 
-/** What an annotation holds; undefined where there is none, or where somebody wrote something else into it. */
+/** Returns the array in an annotation. Returns undefined if it is missing or was overwritten with something else. */
 export function parseAnnotation<Value extends object>({ annotations }: Metadata, name: string): Value | undefined {
   try {
     const value = JSON.parse(annotations?.[name] ?? "") as unknown;
@@ -213,7 +204,7 @@ export function parseAnnotation<Value extends object>({ annotations }: Metadata,
   }
 }
 
-/** The id of a volume: the name of its claim, which its token makes, and the claim's uid, which no other ever has. */
+/** Id of a volume: the name of its claim, derived from its token, and the claim's uid, which is never reused. */
 export interface ClaimId {
   readonly name: string;
   readonly uid: string;
@@ -223,23 +214,23 @@ export function volumeId({ name, uid }: ClaimId): string {
   return `${name}.${uid}`;
 }
 
-/** undefined: that is the id of no volume of a cluster. */
+/** Parses the id of a cluster volume. Returns undefined for any other id. */
 export function parseClaimId(id: string): ClaimId | undefined {
   const [, name, uid] = /^(volume-[0-9a-f]{40})\.([0-9a-f-]{36})$/.exec(id) ?? [];
   return name === undefined || uid === undefined ? undefined : { name, uid };
 }
 
-/** Whether a text is the id of a volume of EBS: nothing else becomes the name of an object. */
+/** Reports whether the id is one of EBS. Only such an id may become the name of an object. */
 export function isEbsVolume(id: string): boolean {
   return /^vol-[0-9a-f]{8,17}$/.test(id);
 }
 
-/** The name of a volume's claim: one of EBS has the volume's id. undefined: that is the id of no volume that a run could have. */
+/** Returns the name of a volume's claim, or undefined if no run can have that volume. EBS claims use the id. */
 export function formatClaimName(id: string): string | undefined {
   return isEbsVolume(id) ? id : parseClaimId(id)?.name;
 }
 
-/** On a pod that mounts the claim: who has a volume is one question, however many pods there are. */
+/** Returns the label of pods that mount the claim, so that one query finds a volume's users. */
 export function mountLabel({ name }: Pick<ClaimId, "name">): string {
   return `mounts.berth/${name}`;
 }

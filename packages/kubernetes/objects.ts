@@ -1,7 +1,6 @@
-/** What the driver reads of Kubernetes objects; times are texts of whole seconds, as the API server writes them. */
+/** Fields that the driver reads. Times are texts in whole seconds. */
 export interface Metadata {
   readonly name: string;
-  /** What its name begins with, where whoever made it left the rest to the API server. */
   readonly generateName?: string;
   readonly namespace?: string;
   readonly uid: string;
@@ -44,14 +43,14 @@ export interface Job extends KubeObject {
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;
-    /** From the start of the pod on; past it, its node ends it. */
+    /** Seconds since the pod's start, after which the kubelet ends it. */
     readonly activeDeadlineSeconds?: number;
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
     readonly volumes?: readonly PodVolume[];
-    /** Of the pod as a whole, in place of what its containers ask for. */
+    /** Pod-level requests, which replace those of the containers. */
     readonly resources?: { readonly requests?: Quantities };
-    /** What its runtime takes beside them. */
+    /** Overhead of the pod's runtime class. */
     readonly overhead?: Quantities;
   };
   readonly status?: {
@@ -75,17 +74,17 @@ export interface PodContainer {
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly envFrom?: readonly object[];
-  /** `Always` on an init container: it stays beside the others. */
+  /** `Always` makes an init container a sidecar. */
   readonly restartPolicy?: string;
   readonly resources?: { readonly requests?: Quantities };
 }
 
-/** By the name of the resource: `{ "nvidia.com/gpu": "8", cpu: "500m" }`. */
+/** Amounts by resource: `{ "nvidia.com/gpu": "8", cpu: "500m" }`. */
 export type Quantities = Readonly<Record<string, string>>;
 
 export interface ContainerStatus {
   readonly name: string;
-  /** It runs, and its startup probe succeeded where it has one. */
+  /** The container runs, and its startup probe has passed if it has one. */
   readonly started?: boolean;
   readonly state?: {
     readonly waiting?: { readonly reason?: string; readonly message?: string };
@@ -112,9 +111,9 @@ export interface Node extends KubeObject {
     readonly allocatable?: Quantities;
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly conditions?: readonly Condition[];
-    /** Named by the kubelet from before it mounts one until it has unmounted it. */
+    /** Listed by the kubelet from before the mount until after the unmount. */
     readonly volumesInUse?: readonly string[];
-    /** Named by the controller that attaches and detaches them. */
+    /** Listed by the attach/detach controller. */
     readonly volumesAttached?: readonly { readonly name: string }[];
   };
 }
@@ -126,7 +125,6 @@ export function findCondition(
   return status?.conditions?.find((condition) => condition.type === type);
 }
 
-/** Whether an object says this of itself. */
 export function holds(
   object: { readonly status?: { readonly conditions?: readonly Condition[] } },
   type: string,

@@ -1,6 +1,4 @@
-/** Where the objects of a namespace are. */
 export interface Paths {
-  /** Its name. */
   readonly namespace: string;
   readonly jobs: string;
   readonly pods: string;

@@ -14,13 +14,11 @@ import { findSnapshotClass } from "./volumes/snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
 
 export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOptions, "storageClass"> {
-  /** Where runs leave the lists of their disks' files; undefined: nowhere. */
   readonly blobs?: Blobs | undefined;
-  /** By which zips of volumes are made; undefined: none is. */
   readonly archives?: Omit<ArchiveOptions, "claimOf">;
 }
 
-/** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
+/** Returns disks as claims of a namespace, and their backups as VolumeSnapshots if the cluster supports them. */
 export function kubernetesVolumes(place: ClusterContext, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
   const volumes = unlistedVolumes({ ...place, lists: getSharedLists(place) }, options);
   return blobs ? withListings(volumes, blobs, (id) => parseClaimId(id)?.name) : volumes;
@@ -34,7 +32,7 @@ function unlistedVolumes(
   return {
     ...kubernetesClaims(place, { storageClass, goneWithinMs }),
     ...kubernetesSnapshots(place, options),
-    // Whatever is answered here comes from the API server's store.
+    // All answers come from etcd, so lists do not lag.
     listedWithinMs: 0,
     snapshotsInUse: true,
     async findVolume(id) {
@@ -53,7 +51,7 @@ function unlistedVolumes(
   };
 }
 
-/** Nobody reads the files of a claim. */
+/** Used if archives are disabled. */
 const noArchives: Archives = {
   startArchive: async () => undefined,
   findArchive: async () => ({ state: "failed", bytes: 0 }),
@@ -66,7 +64,7 @@ async function formatClaimName(place: ClusterContext, id: string, goneWithinMs: 
   return found.claim.metadata.name;
 }
 
-/** One whose claim was deleted by hand has another one from now on. */
+/** Returns the claim of a volume. If the claim was deleted by hand, it is created again. */
 async function findClaimed(
   place: ClusterContext,
   id: string,
@@ -80,7 +78,7 @@ async function findClaimed(
   return claim && volume ? { claim, volume } : undefined;
 }
 
-/** A claim has no volume before its first pod: what it is made of is not even read until then. */
+/** Returns why there is no backup. A claim has no volume before its first pod, so nothing was written to it. */
 async function whyNoBackup(place: ClusterContext, claim: Claim): Promise<Volume["noBackup"]> {
   const volume = await readVolume(place, claim);
   if (!volume) return "unneeded";
@@ -88,7 +86,7 @@ async function whyNoBackup(place: ClusterContext, claim: Claim): Promise<Volume[
     const { csi } = volume.spec;
     return csi && (await findSnapshotClass(place.client, csi.driver)) ? undefined : "impossible";
   } catch (error) {
-    // Whoever makes the snapshot is told why.
+    // The snapshot call reports the reason.
     if (isForGood(error)) return undefined;
     throw error;
   }

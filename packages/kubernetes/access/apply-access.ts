@@ -7,8 +7,8 @@ import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts"
 import { tellSupervisor } from "./tell-supervisor.ts";
 
 /**
- * Says who may enter (see Compute). The Job says what is wanted, and never a token: its pod is told that. `sshPort`: where
- * the run's SSH server listens; undefined: it has none.
+ * Applies who may enter a run (see Compute). Only the pod gets tokens, the Job never. `sshPort`: port of the SSH
+ * server.
  */
 export async function setAccess(
   place: ClusterContext,
@@ -31,7 +31,7 @@ export async function setAccess(
   await tellSupervisor(place, id, { job, access, sshPort });
 }
 
-/** With a port for SSH, where one was wanted and there was none: it may be free by now. */
+/** Retries to open an SSH port for a run that found none free. */
 export async function withSshPort(
   place: ClusterContext,
   id: RunId,
@@ -46,7 +46,6 @@ export async function withSshPort(
     if (!wantsSshPort(opened)) await patchAsRead(place, job, { metadata: { annotations: ssh } });
     return { ...objects, jobs: [opened, ...others] };
   } catch {
-    // What is refused of it keeps no run from being seen.
     return objects;
   }
 }

@@ -4,18 +4,16 @@ import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { ServiceStatus, StatusOf } from "./supervisor-status.ts";
 import { isSupervised, type WantedService } from "./tools.ts";
 
-/** Where it listens in every container, unless its run says otherwise. */
 const usualPort = 8888;
-/** A run that cannot start it three times will not. */
 const mostFailures = 3;
-/** What a shell answers for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
+/** Exit code of a shell for an unknown command (POSIX, Shell Command Language, 2.8.2). */
 const notFound = 127;
 
-/** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
+/** Returns the Jupyter service. The token is in the environment, because all users can read arguments. */
 export function jupyterService(of: KubeObject, token: string): WantedService {
   const port = getPort(of);
   const words = ["jupyter", "lab", "--no-browser", "--ip=0.0.0.0", `--port=${port}`, "--ServerApp.port_retries=0"];
-  // Most images work as root, and to another user it means nothing.
+  // Most images run as root. The flag has no effect for other users.
   return { words: [...words, "--allow-root"], env: { JUPYTER_TOKEN: token }, port };
 }
 
@@ -27,7 +25,6 @@ export function isJupyterWanted({ metadata }: KubeObject): boolean {
   return metadata.annotations?.[annotation.jupyter] !== undefined;
 }
 
-/** Of a living run whose Job wants it: as its supervisor says. */
 export async function observeJupyter(
   findStatus: StatusOf,
   job: Job,

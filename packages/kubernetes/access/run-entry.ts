@@ -9,15 +9,14 @@ import { buildPaths } from "../paths.ts";
 import { type ClusterContext, livingPod } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 
-/** Ways into a run through the API server, for whoever cannot dial its node. Both throw `RunGone` where there is none. */
+/** Access to a run through the API server instead of its node. Throws `RunGone` if the run has no pod. */
 export interface RunEntry {
-  /** Starts a command in the run's first machine. */
   open(id: RunId, request: PodSessionRequest): Promise<PodSession>;
-  /** A connection to a port of its first machine. Where nothing listens it ends: nobody is told before. */
+  /** Connects to a port of the run's first machine. If nothing listens there, the stream ends without an error. */
   dial(id: RunId, port: number): Promise<Duplex>;
 }
 
-/** A run has one pod for good, so who has asked for it once need not ask again. */
+/** Limit of cached pod names. A run never changes its pod. */
 const mostKnown = 1_000;
 
 export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "namespace" | "deployment">): RunEntry {

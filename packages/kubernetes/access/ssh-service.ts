@@ -3,7 +3,7 @@ import { annotation, deploymentLabels, formatSshServiceName, label, nameOfRun, t
 import type { Job } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 
-/** What the annotation says of a run that nobody can enter, in place of the number of a port. */
+/** Value of the SSH annotation while no node port is free. */
 const NONE_FREE = "none free";
 
 interface Service {
@@ -11,8 +11,8 @@ interface Service {
 }
 
 /**
- * Opens a port of every node that leads to the SSH server of a run, and says which, as the annotation has it. Its Job owns
- * it: whoever comes late makes nothing that stays. Nodes have some 2,700 of them together, so who has no key has no port.
+ * Opens a node port for SSH and returns its annotation. The Job owns the Service, so a late call leaves nothing behind.
+ * A cluster has some 2,700 node ports, so only runs with a key get one.
  */
 export async function openSshService(place: ClusterContext, id: RunId, job: Job, port: number): Promise<string> {
   const { client, paths, deployment } = place;
@@ -26,19 +26,18 @@ export async function openSshService(place: ClusterContext, id: RunId, job: Job,
   }
 }
 
-/** Nobody would get in any more. */
 export async function closeSshService({ client, paths }: ClusterContext, id: RunId): Promise<void> {
   await client.remove(`${paths.services}/${formatSshServiceName(id)}`, { uid: undefined });
 }
 
-/** Whether a key would get in and no port was free: one may be by now. */
+/** Reports whether the run has a key but found no free port. */
 export function wantsSshPort({ metadata }: Job): boolean {
   return metadata.annotations?.[annotation.ssh] === NONE_FREE;
 }
 
 export interface SshPort {
   readonly port: number | null;
-  /** In words for the user: why nobody gets in though a key would. */
+  /** Message for the user: why SSH does not work although a key is installed. */
   readonly problem?: string;
 }
 
@@ -60,22 +59,22 @@ function buildService(
     metadata: {
       name: formatSshServiceName(id),
       labels: { ...deploymentLabels(deployment), [label.uid]: id.uid, [label.run]: String(id.run) },
-      // Whose it is where somebody deletes its Job without what that owns.
+      // Identifies the environment if the Job is deleted without its dependents.
       annotations: { [annotation.key]: annotations?.[annotation.key] ?? "" },
       ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name, uid }],
     },
     spec: {
       type: "NodePort",
-      // Of its own node alone, which is the one that people are told: no other one passes it on, or hides who comes.
+      // Only the pod's own node serves the port, which is the node that users see. The pod sees the client's address.
       externalTrafficPolicy: "Local",
-      // The pods of its other machines have Jobs of their own.
+      // Pods of the other machines have their own Jobs.
       selector: { "batch.kubernetes.io/job-name": nameOfRun(id) },
       ports: [{ name: "ssh", protocol: "TCP", port: 22, targetPort: port }],
     },
   };
 }
 
-/** The API server has no code for it (registry/core/service/storage/alloc.go), and a quota may be used up before. */
+/** Reports whether no node port is free, which has no code (registry/core/service/storage/alloc.go). */
 function isNoneFree(error: unknown): boolean {
   if (!(error instanceof ApiRefused)) return false;
   const isFull = error.status === 500 && error.said.includes("failed to allocate a nodePort");

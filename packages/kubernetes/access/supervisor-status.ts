@@ -5,7 +5,6 @@ import { askSupervisor, isSupervised } from "./tools.ts";
 
 const answeredWithinMs = 5_000;
 
-/** What a supervisor says of a program that it keeps running. */
 export interface ServiceStatus {
   readonly failures: number;
   readonly lastCode: number;
@@ -14,16 +13,16 @@ export interface ServiceStatus {
 
 export interface SupervisorStatus {
   readonly jupyter: ServiceStatus | undefined;
-  /** For so long no GPU of this machine was used; undefined: nobody can tell. */
+  /** undefined if unknown. */
   readonly gpuIdleMs: number | undefined;
 }
 
 const nothing: SupervisorStatus = { jupyter: undefined, gpuIdleMs: undefined };
 
-/** undefined: its supervisor did not answer. */
+/** Returns undefined if the supervisor does not answer. */
 export type StatusOf = (pod: Pod) => Promise<SupervisorStatus | undefined>;
 
-/** Asks each supervisor once, however many want to know: for one look. */
+/** Returns a reader that asks each supervisor at most once. Create one for each reconcile. */
 export function statusReader(place: ClusterContext): StatusOf {
   const statuses = new Map<string, ReturnType<StatusOf>>();
   return (pod) => {
@@ -39,10 +38,7 @@ async function readStatus(place: ClusterContext, pod: Pod): Promise<SupervisorSt
   return answer?.exitCode === 0 ? statusIn(answer.stdout.toString()) : undefined;
 }
 
-/**
- * Since when no GPU of any of these machines was used, by their supervisors; undefined: one of them cannot tell, which
- * counts as use.
- */
+/** Returns when a GPU was last used. Returns undefined if a supervisor cannot tell, which counts as use. */
 export async function readGpuIdleSince(
   findStatus: StatusOf,
   pods: readonly Pod[],
@@ -57,7 +53,7 @@ function hasGpus({ spec: { containers = [] } }: Pod): boolean {
   return Number(containers[0]?.resources?.requests?.["nvidia.com/gpu"] ?? 0) > 0;
 }
 
-/** Whatever runs in a container can answer in the place of its supervisor: what has another form is not there. */
+/** Parses the answer of a supervisor. Any process in the container can forge it, so malformed parts count as absent. */
 export function statusIn(text: string): SupervisorStatus {
   try {
     const { services, gpuIdleSeconds } = JSON.parse(text) as Record<string, unknown>;

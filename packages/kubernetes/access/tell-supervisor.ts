@@ -12,11 +12,11 @@ const answerWithinMs = 10_000;
 interface Telling {
   readonly job: Job;
   readonly access: Access;
-  /** Where its SSH server listens; undefined: it has none. */
+  /** Port of the SSH server; undefined if the run has none. */
   readonly sshPort: number | undefined;
 }
 
-/** Says it to the supervisor of the run's first machine, which keeps it; nothing happens where there is none. */
+/** Sends the access to the supervisor of the first machine, which stores it. Without one it does nothing. */
 export async function tellSupervisor(
   place: ClusterContext,
   id: RunId,

@@ -1,13 +1,10 @@
 import type { Compute, Notice } from "#core/ports/compute.ts";
 import type { RunId } from "../names.ts";
 
-/** Each terminal by itself: one that was stopped with Ctrl-S takes nothing. */
+/** Script that writes to each terminal in the background, because a terminal stopped with Ctrl-S blocks its writer. */
 const script = 'for at in /dev/pts/[0-9]*; do printf "\\r\\n%s\\r\\n" "$1" >"$at" & done; wait';
 
-/**
- * Writes a notice to each terminal of the run's first machine. An end is not told: one more command would hold it up, and
- * needs a container that still answers.
- */
+/** Writes a notice to each terminal of the first machine. The notice of an end is skipped: it would delay the end. */
 export async function tellTerminals(
   startExec: Compute["startExec"],
   { uid, run }: RunId,

@@ -1,35 +1,32 @@
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import type { Pod } from "../objects.ts";
 
-/** Where the programs of the tools image are in a container, and what must survive its restart. */
+/** Directory of the tools in a container, and of state that must survive its restart. */
 const directory = "/.berth";
 const supervisor = `${directory}/supervisor`;
 const volume = "berth";
 const gated = "--gated";
 const listFlag = "--list";
 
-/** What makes a container of a run one whose first process is the supervisor of images/tools. */
+/** Parts of a pod whose main container starts the supervisor of images/tools as its first process. */
 export interface Supervised {
   readonly initContainers: readonly object[];
   readonly volumes: readonly object[];
   readonly mounts: readonly object[];
-  /** Of the container: its command and its startup probe. */
   readonly container: object;
 }
 
-/** The words of a question to the supervisor of a container. */
 export function askSupervisor(verb: string, ...args: readonly string[]): string[] {
   return [supervisor, verb, ...args];
 }
 
-/** A program that a supervisor keeps running. */
 export interface WantedService {
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly port: number;
 }
 
-/** Of images/tools/ssh.sh: it reads the keys at each login. */
+/** Service for images/tools/ssh.sh, which reads the keys at each login. */
 export function sshService(login: string, port: number): WantedService {
   return { words: [`${directory}/busybox`, "sh", `${directory}/ssh.sh`, login, String(port)], env: {}, port };
 }
@@ -37,13 +34,13 @@ export function sshService(login: string, port: number): WantedService {
 interface Supervision {
   readonly graceSeconds: number;
   readonly words: readonly string[] | undefined;
-  /** The directory whose files are listed at its end: its disk. */
+  /** Directory whose files are listed when the command ends: the disk. */
   readonly listed: string | undefined;
 }
 
 /**
- * undefined: it goes without. What an image serves of its own accord has to: only its registry knows what it starts, and
- * the supervisor has to be told.
+ * Returns undefined if there is no tools image, or the run has ports and no command. Only the registry knows the
+ * image's own command, and the supervisor needs one.
  */
 export function supervisedBy(
   image: string | undefined,
@@ -87,10 +84,10 @@ export function supervisedBy(
   };
 }
 
-/** Less than any run has, and said: a pod of which one container has no limits is ended before others. */
+/** Resources of the init container, below those of any run. Pods with unlimited containers are evicted first. */
 const copying = { cpu: "100m", memory: "64Mi" };
 
-/** A command that waits, or serves, has as long as it takes. */
+/** Probe without a practical limit: a command may take any time until it serves or until its gate opens. */
 const startupProbe = {
   exec: { command: askSupervisor("ready") },
   periodSeconds: 1,
@@ -98,17 +95,16 @@ const startupProbe = {
   failureThreshold: 1_000_000,
 };
 
-/** By the pod itself: it may have been made under another setting. */
+/** Reports whether the pod has a supervisor. Reads the pod, because the setting may have changed after its creation. */
 export function isSupervised({ spec }: Pick<Pod, "spec">): boolean {
   return getCommand(spec)[0] === supervisor;
 }
 
-/** Whether its command waits for the other machines of its run. */
+/** Reports whether the pod's command waits for the other machines of its run. */
 export function isGated({ spec }: Pick<Pod, "spec">): boolean {
   return isSupervised({ spec }) && getCommand(spec).includes(gated);
 }
 
-/** The words that list the files of its disk; undefined: it has none. */
 export function listFiles({ spec }: Pick<Pod, "spec">): string[] | undefined {
   const words = getCommand(spec);
   const at = words.indexOf(listFlag);
@@ -116,7 +112,7 @@ export function listFiles({ spec }: Pick<Pod, "spec">): string[] | undefined {
   return listed === undefined ? undefined : [`${directory}/files`, listed.replaceAll("$$", "$")];
 }
 
-/** Kubernetes puts variables of its own in place of `$(NAME)`: doubled, every `$` reaches a process as it was written. */
+/** Doubles each `$`, because Kubernetes expands `$(NAME)` in commands. */
 export function literal(text: string): string {
   return text.replaceAll("$", "$$$$");
 }
@@ -125,17 +121,17 @@ function getCommand({ containers = [] }: Pod["spec"]): readonly string[] {
   return containers[0]?.command ?? [];
 }
 
-/** What the supervisor says of the end of a command, in the termination message of its container. */
+/** Supervisor's report of the end of a command, from the container's termination message. */
 export interface ExitMessage {
   readonly started: boolean;
   readonly exitCode?: number;
   readonly signal?: number;
   readonly problem?: string;
-  /** The beginning of the list of its disk's files: base64 of gzip. */
+  /** Base64 of gzip; may be cut. */
   readonly files?: string;
 }
 
-/** undefined: the supervisor said nothing. Whatever runs in a container can write its message. */
+/** Parses a supervisor's termination message. Any process in the container can forge it. */
 export function findLastWords(pod: Pick<Pod, "spec">, message: string | undefined): ExitMessage | undefined {
   if (!isSupervised(pod)) return undefined;
   try {

@@ -2,17 +2,16 @@ import type { Run } from "#core/ports/compute.ts";
 import { buildMarks, formatWebName, nameOfRun, type RunId } from "../names.ts";
 import type { Paths } from "../paths.ts";
 
-/** How the pages of runs are reached from outside: by the cluster's ingress controller. */
 export interface WebAddresses {
-  /** A page is at the label of its environment, a point, and this; a port in it plays no part. */
+  /** Parent domain of all pages. The host of a page is `<label>.<domain>`; a port in it is ignored. */
   readonly domain: string;
-  /** Of the Ingresses: the controller that serves them, whose address the wildcard name of the domain has. */
+  /** Class of the ingress controller that the domain's wildcard record points to. */
   readonly ingressClass: string;
-  /** Carried by each Ingress: how its controller asks whether somebody may see a page, and whatever else it reads. */
+  /** Annotations of each Ingress, such as the controller's authentication settings. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Where the page of a run is; undefined: it serves none, or has no name that a host can have (RFC 1123, 2.1). */
+/** Returns the host of the run's page, if it serves one and the name is a valid host (RFC 1123, 2.1). */
 export function formatHost({ addressLabel, ports }: Run, web: WebAddresses | undefined): string | undefined {
   if (!web || addressLabel === undefined || !ports.some(({ kind }) => kind === "http")) return undefined;
   const host = `${addressLabel}.${web.domain.replace(/:\d+$/, "")}`;
@@ -21,7 +20,6 @@ export function formatHost({ addressLabel, ports }: Run, web: WebAddresses | und
 
 const hostName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$/;
 
-/** The Service and the Ingress of the first HTTP port, which is the one that has a name. */
 export function buildWebParts(
   run: Run,
   { paths, deployment }: { readonly paths: Paths; readonly deployment: string },
@@ -42,7 +40,6 @@ export function buildWebParts(
         kind: "Service",
         metadata: { name, labels, annotations },
         spec: {
-          // The pods of its other machines have Jobs of their own.
           selector: { "batch.kubernetes.io/job-name": nameOfRun(run) },
           ports: [{ name: "http", protocol: "TCP", port: HTTP, targetPort: port }],
         },

@@ -18,47 +18,47 @@ import { openSocket, type StreamProtocol } from "./socket.ts";
 export type PatchKind = "merge" | "strategic-merge";
 
 /**
- * Requests to an API server. Every call ends by its deadline, throws `ApiRefused` for whatever is no success and
- * `ApiUnreachable` where there was no whole answer. What the server refused for now (429), what it could not count, and what was sent on a
- * connection that it had just closed is sent again within the deadline: every call may be repeated.
+ * Client of an API server. Each call ends by its deadline, throws `ApiRefused` for an error status and `ApiUnreachable`
+ * without a complete answer. Calls must be idempotent: the client retries 429, quota conflicts, and calls on a
+ * connection that the server had just closed.
  */
 export interface ApiClient {
-  /** As late as one call that begins now may end: given to several calls, they all end by it. */
+  /** Returns the deadline of a call that starts now. Several calls may share it. */
   deadline(): AbortSignal;
   get<Body>(path: string): Promise<Body>;
-  /** undefined: the API server says that there is no such object. */
+  /** Returns undefined if the API server answers that the object does not exist. */
   find<Body>(path: string, deadline?: AbortSignal): Promise<Body | undefined>;
-  /** Every page of a list, or nothing: what `keep` makes of each item. */
+  /** Reads all pages and collects what `keep` returns for each item. Throws if a page fails. */
   list<Item, Kept>(
     path: string,
     keep: (item: Item) => readonly Kept[],
     options?: ListOptions<Kept>,
   ): Promise<Listed<Kept>>;
   create<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
-  /** Server-side apply under one field manager, whatever others have set. */
+  /** Server-side apply with one field manager, which takes over the fields of others. */
   apply<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   patch<Body>(path: string, body: object, kind?: PatchKind): Promise<Body>;
-  /** Nothing happens when it is gone, or is another object of that name. */
+  /** Deletes an object. Does nothing if it is gone or was replaced. */
   remove(path: string, options: RemoveOptions): Promise<void>;
-  /** A reply that is read as it comes: a log, a watch. The deadline holds until it begins. */
+  /** Opens a reply to read as a stream, such as a log or a watch. The deadline covers only its start. */
   open(path: string, signal: AbortSignal, part?: "metadata"): Promise<IncomingMessage>;
-  /** Opens a stream of a pod, paused: the caller listens, then resumes it. The deadline holds until it is open. */
+  /** Opens a stream of a pod, paused: add listeners, then resume it. The deadline covers only its start. */
   socket(path: string, protocol: StreamProtocol): Promise<WebSocket>;
   close(): void;
 }
 
 export interface RemoveOptions {
-  /** Of the object that is meant; undefined: whichever has the name. */
+  /** undefined deletes any object of that name. */
   readonly uid: string | undefined;
-  /** Only as it was read then: throws `ApiRefused` (`Conflict`) where it has changed or is another. */
+  /** Deletes only this version. Throws `ApiRefused` (`Conflict`) if it has changed. */
   readonly resourceVersion?: string;
   readonly graceSeconds?: number;
 }
 
 const deadlineMs = 5_000;
-/** A call that only shows whether the server lives: what is away costs little more than one deadline. */
+/** Deadline of a call that only checks whether the server answers. */
 const peekMs = 2_000;
-/** The store takes objects of 1.5 MiB (etcd, `--max-request-bytes`): a page with more than 40 of such is too long. */
+/** Limit of an answer. etcd stores objects of up to 1.5 MiB (`--max-request-bytes`), so 40 of the largest fit. */
 const mostBytes = 64 * 1024 ** 2;
 const fieldManager = "berth";
 
@@ -124,17 +124,16 @@ export function apiClient(access: ApiAccess): ApiClient {
   };
 }
 
-/** A spec may have a command of 16 KiB, and a page a thousand of them (Kubernetes, API concepts, "Metadata-only fetches"). */
+/** Requests metadata only (Kubernetes, API concepts). Specs hold commands of up to 16 KiB, and pages 1,000 of them. */
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 const metadataOfEach = metadataOnly.replace("MetadataList", "Metadata");
 
-/** How long another one that is made at the same moment is let go first, at most. */
 const pauseMs = 50;
 
 /**
- * What counts against a quota writes the count as it is made, and is refused where another one wrote it meanwhile
- * (`Operation cannot be fulfilled on resourcequotas`): nothing was made then.
+ * Retries a conflict over a quota: each new object updates the quota's count (`Operation cannot be fulfilled on
+ * resourcequotas`). A refused call created nothing.
  */
 async function make<Body>(deadline: AbortSignal, call: () => Promise<Body>): Promise<Body> {
   for (;;) {
@@ -148,7 +147,7 @@ async function make<Body>(deadline: AbortSignal, call: () => Promise<Body>): Pro
   }
 }
 
-/** Without the parser's own error, which repeats what it read. */
+/** Parses JSON without the parser's error, which repeats its input. */
 function parsed<Body>(text: string, call: string): Body {
   try {
     return JSON.parse(text) as Body;
@@ -166,7 +165,7 @@ async function unlessNotFound<Body>(reading: Promise<Body>): Promise<Body | unde
   }
 }
 
-/** Without a policy the pods of a Job would go on without it, and their GPUs with them. */
+/** Sets background propagation: without a policy, deleting a Job would orphan its pods and their GPUs. */
 function deleteOptions({ uid, resourceVersion, graceSeconds }: RemoveOptions): object {
   return {
     apiVersion: "v1",

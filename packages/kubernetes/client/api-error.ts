@@ -1,11 +1,11 @@
-/** A cause that an API server names beside its words: `{ reason: "ExitCode", message: "3" }`. */
+/** Example: `{ reason: "ExitCode", message: "3" }`. */
 export interface StatusCause {
   readonly reason?: string;
   readonly message?: string;
   readonly field?: string;
 }
 
-/** What an API server answers in place of an object (`kind: Status`). */
+/** Body of an error (`kind: Status`). */
 export interface StatusBody {
   readonly kind?: string;
   readonly reason?: string;
@@ -13,13 +13,10 @@ export interface StatusBody {
   readonly details?: { readonly causes?: readonly StatusCause[]; readonly retryAfterSeconds?: number };
 }
 
-/**
- * The API server said no. The message names the call and the kind of refusal alone: `said`, the server's own words, may
- * repeat what it was sent, secrets among it, and is not for logs.
- */
+/** Refusal by the API server. Do not log `said`: the server's text may repeat secrets of the request. */
 export class ApiRefused extends Error {
   readonly status: number;
-  /** The server's one word: `NotFound`, `AlreadyExists`, `Expired`; empty where something before it answered. */
+  /** Reason of the `Status`, such as `NotFound` or `Expired`; empty if a proxy answered. */
   readonly code: string;
   readonly said: string;
 
@@ -33,7 +30,7 @@ export class ApiRefused extends Error {
   }
 }
 
-/** No answer, or half of one: what was asked may have been done all the same. */
+/** No complete answer came. The server may have executed the call all the same. */
 export class ApiUnreachable extends Error {
   readonly code: string;
 
@@ -44,41 +41,39 @@ export class ApiUnreachable extends Error {
   }
 }
 
-/** The answer was longer than any is read. */
 export const tooLong = "too long";
 
 export function isTooLong(error: unknown): boolean {
   return error instanceof ApiUnreachable && error.code === tooLong;
 }
 
-/** No answer came within the deadline of the call. */
 export const timedOut = "timed out";
 
 export function isLate(error: unknown): boolean {
   return error instanceof ApiUnreachable && error.code === timedOut;
 }
 
-/** Only the API server's own word that there is no such object: a proxy's 404 says nothing of it. */
+/** Reports whether the API server said that the object does not exist. A proxy's 404 does not count. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 404 && error.code === "NotFound";
 }
 
-/** Somebody else was faster, or a precondition failed: whoever was meant is gone, or has changed. */
+/** Reports a conflict: the object was changed or replaced, or a precondition failed. */
 export function isAnother(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
 }
 
-/** Another object has the name. It may be the very object that an earlier try of this call made. */
+/** Reports whether the name is taken, possibly by an earlier attempt of the same call. */
 export function alreadyExists(error: unknown): boolean {
   return error instanceof ApiRefused && error.code === "AlreadyExists";
 }
 
-/** It would be refused again: a right is missing, or an admission policy says no. */
+/** Reports whether a retry would be refused too: a right is missing, or an admission policy rejects the object. */
 export function isForGood(error: unknown): boolean {
   return error instanceof ApiRefused && [400, 403, 422].includes(error.status);
 }
 
-/** The version that was to go on from is forgotten: begin with a list. */
+/** Reports whether a resource version has expired, so that the caller must list again. */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 410;
 }

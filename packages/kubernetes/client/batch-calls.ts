@@ -1,22 +1,21 @@
-/** Calls back once a call has been under way for too long for others to wait for it; answers how to call that off. */
+/** Calls back when a call has become too slow for others to wait for it. Returns a function that cancels this. */
 export type SlowCallHook = (callBack: () => void) => () => void;
 
 export interface AskTogetherOptions {
-  /** So many questions one call takes; undefined: all that there are. */
+  /** No limit if undefined. */
   readonly mostQuestions?: number;
   readonly whenSlow?: SlowCallHook | undefined;
 }
 
-/** A list waits 100 ms for what others wrote meanwhile, and is seldom later than that by much (./read-run.ts). */
+/** Time after which a call counts as slow. A list takes at least 100 ms (./read-run.ts). */
 const slowMs = 500;
-/** An API server that is slow under load is not asked for more at once than this, by each kind of list. */
+/** Maximum concurrent calls of one kind, to spare an API server under load. */
 const mostCalls = 3;
 
 /**
- * Answers many questions by few calls. What is asked while a call is under way waits for the next one, and is then asked
- * together: nobody must read an answer that is older than the question. A call that is slow may never be answered: the
- * next one begins beside it, up to three in all. `call` is given the questions and answers with what tells the answer to
- * each; where it throws, each of its questions does.
+ * Batches questions into few calls. A question waits for the next call, so no answer is older than its question. After
+ * a slow call, which may never return, the next one starts beside it. `call` returns a function that finds each answer.
+ * If it throws, all its questions fail.
  */
 export function batchCalls<Question, Answer>(
   call: (questions: readonly Question[]) => Promise<(question: Question) => Answer>,

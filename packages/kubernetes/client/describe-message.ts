@@ -3,12 +3,12 @@ import type { Pod } from "../objects.ts";
 import { MAIN } from "../runs/run-job.ts";
 
 const longestWords = 300;
-/** Hiding addresses takes time by the square of the length, and a registry chooses its words. */
+/** Limit of the input: hiding addresses takes quadratic time, and a registry controls its text. */
 const longestRead = 2_000;
 
 /**
- * Returns a message of the cluster as one line that users may read: without control characters, which could move the
- * cursor of a terminal, and without addresses inside the cluster. Addresses in `userText` stay, since its user wrote them.
+ * Returns a message of the cluster as one line for users, without control characters and cluster addresses. Addresses
+ * in `userText` stay, since the user wrote them.
  */
 export function describeMessage(message: string | undefined, userText = ""): string {
   const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
@@ -22,7 +22,7 @@ export function textOfUser({ spec }: Pick<Pod, "spec">): string {
   return [image, ...command, ...args].join(" ");
 }
 
-/** Hides URLs, names of Services, and IPs with or without a port. A URL of the user's registry becomes its host. */
+/** Hides URLs, Service names and IPs. A URL of the user's registry becomes its host. */
 function withoutAddresses(said: string, userText: string): string {
   const hide = (address: string) => (userText.includes(address) ? address : "…");
   return said

@@ -3,22 +3,20 @@ import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiRefused, ApiUnreachable, isTooLong, type StatusBody, timedOut, tooLong } from "./api-error.ts";
 
-/** How an API server is reached, and as whom. */
 export interface ApiAccess {
-  /** https; what lies behind a proxy may have a path. */
+  /** https, possibly with a path behind a proxy. */
   readonly url: string;
-  /** The certificate of its authority, PEM; undefined: one that this machine trusts. */
+  /** PEM; undefined trusts the authorities of this machine. */
   readonly ca?: string | undefined;
-  /** Of a client that is known by its certificate, PEM. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** Whose certificate the server has, where it is not that of its address. */
+  /** Name in the server's certificate, if it is not that of the address. */
   readonly servername?: string | undefined;
-  /** Asked before each call, and once more with a token that was just refused. undefined: the certificate is enough. */
+  /** Returns the token for a call; undefined if the certificate is enough. `refused` was just rejected. */
   token(refused?: string): Promise<string | undefined>;
-  /** Each call is given up after this, ms: 5,000 unless said. */
+  /** ms; 5,000 by default. */
   readonly deadlineMs?: number;
-  /** What is longer is not read: 64 MiB unless said. */
+  /** 64 MiB by default. */
   readonly mostBytes?: number;
 }
 
@@ -26,7 +24,7 @@ export interface Outgoing {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: object;
-  /** Of the body; JSON unless said. */
+  /** JSON by default. */
   readonly type?: string;
   readonly accept?: string;
 }
@@ -34,14 +32,13 @@ export interface Outgoing {
 export interface Connection {
   readonly access: ApiAccess;
   readonly agent: https.Agent;
-  /** Until the answer begins. */
   readonly deadline: AbortSignal;
 }
 
-/** What a server says to a client that it refuses for now, when it does not say for how long. */
+/** Pause after a 429 without `retry-after`. */
 const pauseMs = 1_000;
 
-/** The answer of a call that was accepted; `signal` cuts it off. What is refused for now is sent again until the deadline. */
+/** Returns the response of an accepted call, which `signal` can abort. Retries a 429 until the deadline. */
 export async function exchange(
   connection: Connection,
   outgoing: Outgoing,
@@ -69,7 +66,6 @@ export async function exchange(
   }
 }
 
-/** What a connection is made with. */
 export function tlsOptions({ ca, cert, key, servername }: ApiAccess) {
   return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), ...(servername && { servername }) };
 }
@@ -82,7 +78,7 @@ export function authorization(token: string | undefined): { authorization?: stri
   return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
-/** Whoever gives out tokens may hang too. */
+/** Rejects at the deadline, because token sources may hang too. */
 export function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(new ApiUnreachable(call, timedOut));
@@ -94,7 +90,7 @@ export function inTime<Value>(waited: Promise<Value>, call: string, deadline: Ab
 
 const mostRefusalBytes = 1024 ** 2;
 
-/** The whole of an answer, as text; nothing of one that is longer, whose rest is not read. */
+/** Returns a whole response as text. Throws at more than `most` bytes, without reading the rest. */
 export async function readText(
   response: IncomingMessage,
   call: string,
@@ -119,7 +115,7 @@ export async function readText(
   }
 }
 
-/** A call as an error may name it: without its query, which may hold the words of a command. */
+/** Returns the name of a call for errors. Omits the query, which may hold words of a command. */
 export function formatRequestName({ method, path }: Pick<Outgoing, "method" | "path">): string {
   return `${method} ${path.split("?")[0]}`;
 }
@@ -130,7 +126,7 @@ export function withQuery(path: string, query: string): string {
 
 const stale = ["ECONNRESET", "EPIPE"];
 
-/** A server may close an idle connection just as it is used again: nothing of that call was read. */
+/** Retries a call on an idle connection that the server closed just then: it has read nothing. */
 async function sendAgain(
   connection: Connection,
   outgoing: Outgoing,
@@ -172,7 +168,7 @@ function answerTo(
       response.once("close", forget);
       resolve(response);
     });
-    // Later errors are those of the answer, which its reader sees.
+    // The reader of the response gets later errors.
     request.on("error", (error) => {
       forget();
       reject(error);
@@ -183,7 +179,7 @@ function answerTo(
   });
 }
 
-/** What a refusal says; nothing where something else than the API server refused. */
+/** Returns the `Status` of a refusal; empty if a proxy answered. */
 export async function readStatusBody(
   response: IncomingMessage,
   call: string,

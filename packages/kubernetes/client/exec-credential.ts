@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import * as z from "zod";
 import type { ApiAccess } from "./exchange.ts";
 
-/** A program that gives out tokens, as a kubeconfig names it: `aws eks get-token`. */
+/** Credential plugin of a kubeconfig, such as `aws eks get-token`. */
 export interface ExecPlugin {
   readonly apiVersion: string;
   readonly command: string;
@@ -14,21 +14,19 @@ export interface ExecPlugin {
 }
 
 interface PluginPlace {
-  /** What the program is started with, beside its own. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What a command with a slash in it is relative to. */
+  /** Base of a relative command. */
   readonly directory: string;
   readonly server: string;
   readonly ca: string | undefined;
 }
 
-/** A token is asked for again so long before it ends. */
 const spareMs = 60_000;
 const patienceMs = 30_000;
 
 /**
- * Tokens of a credential plugin (client.authentication.k8s.io), one program at a time. Asks it again shortly before a
- * token ends, and when one was refused. Throws, with the plugin's name alone, where it gives none.
+ * Returns tokens of a credential plugin (client.authentication.k8s.io), which runs once at a time. Errors name the
+ * plugin and never contain its output.
  */
 export function execTokens(plugin: ExecPlugin, place: PluginPlace, now = Date.now): ApiAccess["token"] {
   let kept: { readonly token: string; readonly endsAt: number } | undefined;
@@ -69,7 +67,7 @@ async function ask(plugin: ExecPlugin, { environment, directory, server, ca }: P
   return { token, endsAt };
 }
 
-/** Not what it printed: that may be a token. */
+/** Describes a failure without the output, which may contain a token. */
 function wayItFailed({ code }: NodeJS.ErrnoException): string {
   if (code === "ENOENT") return "there is no such program on the PATH";
   return code === undefined || code === null ? "it was ended" : `it ended with ${code}`;

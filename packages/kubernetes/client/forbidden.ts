@@ -2,13 +2,12 @@ import type { Log } from "#core/ports/log.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { ApiRefused } from "./api-error.ts";
 
-/** Of what the server says; an admission policy's own words have no end. */
+/** Limit of server text in the log: an admission policy may answer at any length. */
 const mostSaid = 300;
 
 /**
- * What was asked for with this call (`DELETE /api/…`), or `instead` where the cluster forbids it (403): neither rights from
- * before nor an admission policy ends a look or keeps a run from ending, and the log says which it is. Only for reading and
- * deleting, and for what can be left to a later look; `refused` is given the refusal, for whoever has nothing else to do.
+ * Returns the result of a call, or `instead` if the cluster forbids it (403), which is logged. A missing right thus
+ * keeps no run from ending. Use it only for reads and deletes that a later reconcile can repeat.
  */
 export async function unlessForbidden<Value>(
   { log }: Pick<ClusterContext, "log">,
@@ -29,26 +28,25 @@ export async function unlessForbidden<Value>(
   }
 }
 
-/** The refusals that each log has a line of, by their kind, with the call that was refused. */
+/** Refusals that each log already has: the refused call by its kind. */
 const logged = new WeakMap<Pick<Log, "warn">, Map<string, string>>();
 
 const RIGHT_MISSING = "a right on the cluster is missing: apply deploy/kubernetes anew";
 const REFUSED = "the cluster refuses a call";
 
-/** Objects have their run's name: of each kind of them one refusal is logged, not each one of each removal. */
+/** Logs one refusal per kind of object: names contain the run, so each removal would log its own. */
 function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRefused): void {
   const event = isRightMissing(said) ? RIGHT_MISSING : REFUSED;
   const kind = getKind(event, call);
   const before = logged.get(log) ?? new Map<string, string>();
   if (before.has(kind)) return;
   logged.set(log, before.set(kind, call));
-  // What is read or deleted was sent nothing that is secret, which the server might repeat.
+  // Reads and deletes send no secrets that the server could repeat.
   log.warn(event, { refused: message, ...(event === REFUSED && { said: said.slice(0, mostSaid) }) });
 }
 
 /**
- * What was mended is logged when it comes again. A right is one for all objects of a kind; an admission policy may refuse a
- * single one of them, so only the very call that it refused shows that it does not any more.
+ * Forgets a resolved refusal. A right covers all objects of a kind, but an admission policy may refuse a single one.
  */
 function forget(log: Pick<Log, "warn">, call: string): void {
   const before = logged.get(log);
@@ -62,7 +60,7 @@ function getKind(event: string, call: string): string {
 }
 
 /**
- * Authorization, admission and quotas all answer 403, and only its words tell the first
+ * Reports whether a right is missing. Authorization, admission and quotas answer 403 and differ only in their text
  * (apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`).
  */
 function isRightMissing(said: string): boolean {

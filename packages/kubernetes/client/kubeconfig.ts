@@ -7,9 +7,8 @@ import { execTokens } from "./exec-credential.ts";
 
 export interface KubeconfigOptions {
   readonly file: string;
-  /** Its `current-context` when not given. */
+  /** Default: the file's `current-context`. */
   readonly context?: string | undefined;
-  /** What a credential plugin is started with. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -18,10 +17,7 @@ export interface KubeconfigAccess {
   readonly context: string;
 }
 
-/**
- * The API server that a context of a kubeconfig names, and as whom it is called. Throws, with what to do and with
- * nothing of what is secret in it, for whatever is not as it should be or is not supported.
- */
+/** Returns the API server and credentials of a context. Errors say what to do and contain no secrets. */
 export async function readKubeconfig({ file, context, environment }: KubeconfigOptions): Promise<KubeconfigAccess> {
   const bad = (rule: string) => new Error(`Bad settings:\n  KUBECONFIG ${file}: ${rule}`);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -86,7 +82,7 @@ const Kubeconfig = z.object({
 
 type Complaint = (rule: string) => Error;
 
-/** Neither parser's own words: they repeat what they read. */
+/** Validates without the parsers' messages, which repeat their input. */
 function parsed(source: string, bad: Complaint): z.output<typeof Kubeconfig> {
   const found = Kubeconfig.safeParse(buildDocument(source, bad));
   if (found.success) return found.data;
@@ -117,7 +113,7 @@ function formatNames(all: readonly { readonly name: string }[] | null | undefine
   return all?.map(({ name }) => name).join(", ") || "none";
 }
 
-/** What would be left out silently, or is not safe. */
+/** Rejects unsupported and unsafe settings, which would otherwise be ignored silently. */
 function refuse(cluster: z.output<typeof Cluster>, user: z.output<typeof User>, bad: Complaint): void {
   if (!URL.canParse(cluster.server) || new URL(cluster.server).protocol !== "https:") {
     throw bad("its server must be an https address");
@@ -150,7 +146,7 @@ interface TokenPlace {
   readonly ca: string | undefined;
 }
 
-/** A file of tokens is read each time: somebody else renews it. */
+/** Returns the token source. Reads a token file each time, because another program renews it. */
 function getTokens(user: z.output<typeof User>, { environment, file, server, ca }: TokenPlace): ApiAccess["token"] {
   const { token, tokenFile, exec } = user;
   if (tokenFile) return async () => (await readFile(resolve(dirname(file), tokenFile), "utf8")).trim();

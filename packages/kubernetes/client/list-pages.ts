@@ -2,52 +2,44 @@ import type { KubeObject } from "../objects.ts";
 import { ApiUnreachable, isExpired, isLate, isTooLong, tooLong } from "./api-error.ts";
 import { formatRequestName, withQuery } from "./exchange.ts";
 
-/** `metadata.resourceVersion` of a list is where a watch of it begins. */
+/** Items of a list. A watch starts at its `metadata.resourceVersion`. */
 export interface Listed<Kept> {
   readonly items: readonly Kept[];
   readonly resourceVersion: string;
 }
 
 export interface ListOptions<Kept = never> {
-  /** Only the metadata of each item: the rest of it does not leave the API server. */
   readonly part?: "metadata";
   /**
-   * Told `namespace/name` of each object that is too large to be read by itself: the list goes on without it. undefined:
-   * such a list is none, since what is missing in it would be taken for gone.
+   * Receives `namespace/name` of each object that is too large to read; the list omits it. If undefined, such a list
+   * fails, because a missing object would look deleted.
    */
   readonly leaveOut?: ((name: string) => void) | undefined;
-  /** Reduces what is kept of all pages so far, after each page. */
   readonly merge?: (kept: readonly Kept[]) => Kept[];
 }
 
 export interface Answer<Body> {
   readonly body: Body;
-  /** How long its text is. */
   readonly bytes: number;
 }
 
-/** The server that a list is of. */
 interface Server {
   read<Body>(path: string, part?: "metadata"): Promise<Answer<Body>>;
-  /** A read of a page of one item, which is given up sooner than others. */
+  /** Reads a page of one item with a shorter deadline. */
   peek(path: string): Promise<unknown>;
-  /** How many calls it has accepted so far, of lists and of anything else. */
+  /** Returns how many calls of any kind the server has accepted. */
   answers(): number;
 }
 
-/**
- * So many items come in the first page, unless they are too large for one, or the server too slow, and at most so many in
- * a later one: a thousand environments with the pods of their machines are listed each minute, and each page is a request.
- */
+/** Items in a page. 1,000 environments with their pods are listed each minute, one request per page. */
 const pageSize = { first: 1_000, largest: 4_000 };
-/** Longer pages would take more memory than the others leave: what is parsed takes several times its text. */
+/** Target length of a page. Parsed objects take several times as much memory. */
 const bytesOfPage = 16 * 1024 ** 2;
-/** So many pages of one list may come too late: the next one says that nobody answers. */
+/** Late pages that a list retries. One more fails the list. */
 const mostLatePages = 2;
-/** A list whose pages expired is begun again this often. */
 const mostListings = 3;
 
-/** Half a list is no answer: where its later pages are forgotten it is begun again. */
+/** Reads all pages. Starts over if the continue token expires, because a partial list is no answer. */
 export async function listPages<Item, Kept>(
   server: Server,
   path: string,
@@ -69,10 +61,8 @@ interface Page<Item> {
 }
 
 /**
- * Pages grow as long as they are short. One that is too long is asked for again with fewer items, and the pages after it
- * grow again; behind one that came too late they do not, since each that is late again costs the whole deadline. Where the
- * server has accepted nothing since the list began, and answers no page of one item either, it is away, and a smaller page
- * would be late too.
+ * Reads a list in pages that grow while they are short, and shrink when they are too long or late. Fails at once if the
+ * server has accepted no call since the list began and does not answer a page of one item.
  */
 async function listOnce<Item, Kept>(
   server: Server,
@@ -111,7 +101,7 @@ async function listOnce<Item, Kept>(
   }
 }
 
-/** It needs no right but the list's own, and the server's store as well, without which no list would come. */
+/** Reports whether the server answers. The probe needs only the right to list, and reads from etcd as a list does. */
 async function lives(server: Server, path: string): Promise<boolean> {
   return server.peek(withQuery(path, "limit=1")).then(
     () => true,
@@ -119,7 +109,7 @@ async function lives(server: Server, path: string): Promise<boolean> {
   );
 }
 
-/** A page of one item that is too large, without it: its metadata says which one it is, and where the next one begins. */
+/** Returns a page without its only item, which is too large. The metadata gives its name and the next page. */
 async function leaveOne<Item>(
   server: Server,
   path: string,

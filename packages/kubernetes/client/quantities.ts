@@ -19,7 +19,7 @@ const factors: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 };
 
-/** What a quantity says, as a number: `500m` is 0.5, `4Gi` is 4294967296; 0 for one that is none. */
+/** Parses a quantity: `500m` is 0.5, `4Gi` is 4294967296. Returns 0 if it is invalid. */
 export function parseQuantity(quantity: string | undefined): number {
   const [, number = "", suffix = ""] = /^([0-9.]+(?:e[+-]?[0-9]+)?)([numkMGTPEi]{0,2})$/i.exec(quantity ?? "") ?? [];
   const amount = Number(number) * (factors[suffix] ?? Number.NaN);
@@ -32,22 +32,18 @@ export interface Requests {
   readonly memoryMb: number;
 }
 
-/** What the scheduler reckons for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
+/** Returns the requests that the scheduler counts for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
 export function sumRequests(pod: Pod): Requests {
   const most = (resource: string) => ofWhole(pod, resource) + parseQuantity(pod.spec.overhead?.[resource]);
   return { gpus: most("nvidia.com/gpu"), cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
 }
 
-/** A pod may ask for a resource as a whole, whatever its containers ask for. */
 function ofWhole({ spec }: Pod, resource: string): number {
   const whole = spec.resources?.requests?.[resource];
   return whole === undefined ? ofContainers(spec, resource) : parseQuantity(whole);
 }
 
-/**
- * Its containers with all sidecars beside them, or where that is more the largest init container with those sidecars that
- * were started before it.
- */
+/** Returns the larger of: all containers and sidecars; an init container and the sidecars started before it. */
 function ofContainers({ containers = [], initContainers = [] }: Pod["spec"], resource: string): number {
   let [sidecars, most] = [0, 0];
   for (const container of initContainers) {

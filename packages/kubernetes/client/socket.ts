@@ -11,13 +11,12 @@ import {
   tlsOptions,
 } from "./exchange.ts";
 
-/** v5 can end the input of a command; port-forward knows v4 alone. */
+/** v5 can close a command's input; port-forward supports only v4. */
 export type StreamProtocol = "v4.channel.k8s.io" | "v5.channel.k8s.io";
 
 /**
- * Opens a WebSocket of an API server and pauses it: the server's first frames often arrive together with its answer to
- * the upgrade. The caller adds its listeners and then calls `resume`. Throws as a call does. `deadline` holds until the
- * socket is open.
+ * Opens a WebSocket, paused: first frames often arrive with the server's answer. Add listeners, then `resume` it.
+ * `deadline` holds until it is open.
  */
 export async function openSocket(
   access: ApiAccess,

@@ -1,15 +1,13 @@
 import type { ExecStatus } from "#core/ports/exec.ts";
 
-/** Of each stream this much is told, and one byte more where there was more. */
+/** Limit of each stream in an answer. One byte more shows that there was more. */
 export const keptBytes = 1024 * 1024;
-/** Of a directory: the longest path that Linux takes. The file that names it belongs to the command, which may fill it. */
+/** Longest path in Linux. The command owns the file that names its directory, and may fill it. */
 export const directoryBytes = 4096;
-/** What is told at most: both streams, the directory and a line. */
 export const answerBytes = 2 * (keptBytes + 1) + directoryBytes + 1024;
 
-/** What became of a command, as a container tells it. */
 export interface ExecAnswer {
-  /** null: it runs. */
+  /** null while the command runs. */
   readonly exitCode: number | null;
   readonly timedOut: boolean;
   readonly directory: string;
@@ -30,7 +28,7 @@ export function toMachineStatus({ exitCode, timedOut, directory, stdout, stderr 
   };
 }
 
-/** As text, and without a character of which only a part was kept. */
+/** Decodes the kept bytes, without a partial character at the end. */
 function getFirst(bytes: Buffer): string {
   if (bytes.length <= keptBytes) return bytes.toString();
   let end = keptBytes;

@@ -1,19 +1,17 @@
 import { directoryBytes, keptBytes } from "./exec-answer.ts";
 
 /**
- * What starts, keeps and reads commands inside a container. It takes a shell, `setsid`, `truncate`, `head` and `dd` of
- * the image (coreutils and util-linux, or busybox). The texts are fixed: what a user wrote comes by standard input alone and
- * is never part of a script. A command outlives the stream that started it.
+ * Scripts that start and read commands inside a container. They need a shell and coreutils with util-linux, or busybox.
+ * Users' text arrives on standard input only and is never part of a script.
  */
 
-/** How the scripts below end when they did not do what they were asked. */
+/** Exit codes of the scripts when they fail. */
 export const exitCodes = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } as const;
 
 /**
- * The command writes into a file, so that what is left behind with the file open holds up nobody; once a second it is cut
- * where it has become much longer. `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes of each …> <bytes of
- * each word …>`. The input is all of these one after the other, then what the command reads. Of one id only the first
- * makes the directory.
+ * Starts a command: `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes
+ * of each …> <bytes of each word …>`. Standard input holds these values in order, then the command's input. Only the
+ * first call with an id creates the directory. Output goes to files that are truncated once a second.
  */
 export const startScript = `
 base=$1 place=$1/$2 limit=$3 total=$4
@@ -64,8 +62,8 @@ setsid sh -c "$supervisor" sh "$place" "$limit" "$directory" "$@" </dev/null >/d
 `;
 
 /**
- * `<base> <id> <tenths of a second>`: waits for the end of a command and tells on a first line its exit code, or `-`,
- * whether it was late, and how many bytes of a directory follow; after these what it wrote.
+ * Reads a command: `<base> <id> <tenths of a second>`. Waits for its end. Prints the exit code or `-`, 1 if it was
+ * late, and the length of the directory; then the directory and the output.
  */
 export const readScript = `
 place=$1/$2
@@ -85,7 +83,7 @@ echo "$code $late $size"
 exit 0
 `;
 
-/** `<base>`: tells how many commands run. */
+/** Prints the number of running commands: `<base>`. */
 export const countScript = `
 count=0
 for place in "$1"/*/; do

@@ -11,12 +11,11 @@ import { countScript, exitCodes, readScript, startScript } from "./exec-script.t
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
 
-/** On a machine with far too much to do. */
+/** Allows for an overloaded machine. */
 const startedWithinMs = 20_000;
 const answeredWithinMs = 5_000;
 const longestWaitMs = 4_000;
 
-/** Starts a command in the run's first machine (see Compute). */
 export async function startExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   const { input, sizes } = buildInput(exec);
@@ -30,7 +29,6 @@ export async function startExec(place: ClusterContext, id: RunId, exec: Exec): P
   throw new Error("This image lacks what commands need: a shell, coreutils and util-linux, or busybox");
 }
 
-/** What became of a command, after waiting for its end (see Compute). */
 export async function readExec(
   place: ClusterContext,
   id: RunId,
@@ -53,7 +51,7 @@ export async function readExec(
   return toMachineStatus(answerIn(result));
 }
 
-/** How many commands run; null: nobody can tell. */
+/** Returns how many commands run, or null if that is unknown. */
 export async function countExecs(place: ClusterContext, id: RunId): Promise<number | null> {
   const command = { script: countScript, args: [getBase(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
@@ -75,12 +73,11 @@ export async function countWork(place: ClusterContext, id: RunId): Promise<numbe
   return isSupervised(pod) ? countSupervisedWork(place, pod, options) : 0;
 }
 
-/** Checked before it becomes part of a path. */
+/** Reports whether the id may become part of a path. */
 function isExecId(id: string): boolean {
   return /^[a-z0-9][a-z0-9-]{0,99}$/.test(id);
 }
 
-/** Where the commands of a run are kept, inside. */
 function getBase(id: RunId): string {
   return `/tmp/.berth-${nameOfRun(id)}`;
 }
@@ -107,7 +104,7 @@ async function runScript(
   });
 }
 
-/** What the start script reads, and the sizes by which it tells one part from the next. */
+/** Returns the input of the start script, and the sizes that separate its parts. */
 function buildInput({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
   const variables = Object.entries(env);
   if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) throw new Error("Not a name of a variable");

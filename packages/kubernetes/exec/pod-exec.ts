@@ -5,33 +5,31 @@ export interface PodCommand {
   /** `/api/v1/namespaces/<namespace>/pods/<name>` */
   readonly pod: string;
   readonly container: string;
-  /** They are seen in the API server's audit log: what a user wrote goes to `stdin`. */
+  /** The API server's audit log shows these words, so users' text goes to `stdin`. */
   readonly words: readonly string[];
   readonly stdin: Buffer;
-  /** From the first call to the last byte. */
   readonly timeoutMs: number;
-  /** A command that writes more is not listened to any longer, of both streams together. */
+  /** Limit of both streams together. The call fails when the command writes more. */
   readonly mostBytes: number;
 }
 
 export interface PodCommandResult {
-  /** null: it could not be started, or nobody can tell; `problem` then says why. */
+  /** null if the command could not be started or its end is unknown; `problem` says why. */
   readonly exitCode: number | null;
   readonly problem: string | null;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 }
 
-/** The first byte of each message. */
+/** First byte of each message: its channel. */
 export const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 } as const;
-/** What the server says of the end, and the channel of each message. */
+/** Limit of the status message, and allowance for the channel bytes. */
 export const statusBytes = 64 * 1024;
-/** What is sent in one message. */
 const chunkBytes = 32 * 1024;
 
 /**
- * Runs a command in a container and returns once it has ended. Closing the stream does not end it, so a time-out leaves
- * it where it is. Throws `ApiUnreachable` where the connection ends before it, or it wrote too much.
+ * Runs a command in a container. After the timeout it goes on, because closing the stream does not stop it. Throws
+ * `ApiUnreachable` if the connection ends first or the output is too long.
  */
 export async function execInPod(client: ApiClient, command: PodCommand): Promise<PodCommandResult> {
   const socket = await client.socket(execPath(command), "v5.channel.k8s.io");
@@ -40,7 +38,7 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   socket.on("message", (message: Buffer) => {
     bytesLeft -= message.length;
     if (bytesLeft < 0) return socket.terminate();
-    // The server may send an empty message, which is of no channel.
+    // The server may send an empty message, without a channel.
     const [from = channel.close] = message;
     said[from]?.push(message.subarray(1));
   });
@@ -80,7 +78,7 @@ interface StatusMessage {
   readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
 }
 
-/** How a command ended, by what the API server says of it. */
+/** Returns how a command ended, from the API server's status. */
 export function parseEnd(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
   const { status, message, reason, details } = JSON.parse(text) as StatusMessage;
   if (status === "Success") return { exitCode: 0, problem: null };

@@ -1,10 +1,9 @@
 import { Readable } from "node:stream";
 import type { WebSocket } from "ws";
 
-/** Streams that are fed from one socket: while one of them is full the socket is not read, so nothing piles up. */
+/** Streams that read from one socket. The socket pauses while one of them is full, so buffers stay small. */
 export interface PodFlow {
   stream(): FlowStream;
-  /** All that came is there: their readers see the end. */
   end(): void;
 }
 
@@ -44,7 +43,7 @@ export function podFlow(socket: Pick<WebSocket, "pause" | "resume">): PodFlow {
 
 const pingMs = 30_000;
 
-/** What lies between closes connections on which nothing is said for minutes. */
+/** Sends pings, because proxies close a connection after minutes of silence. */
 export function keepOpen(socket: WebSocket): void {
   const timer = setInterval(() => socket.readyState === socket.OPEN && socket.ping(), pingMs).unref();
   socket.once("close", () => clearInterval(timer));

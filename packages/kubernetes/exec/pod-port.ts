@@ -7,10 +7,7 @@ import { keepOpen, podFlow } from "./pod-flow.ts";
 const mostBytes = 1024 * 1024;
 const longestMs = 5_000;
 
-/**
- * Posts JSON to a port of a pod through the API server, and answers what came back, at most a MiB of it. Throws when
- * nothing did in time, and for what is no path or more than a MiB.
- */
+/** Posts JSON to a port of a pod and returns at most 1 MiB of the answer. Throws after the time limit. */
 export async function postToPod(client: ApiClient, pod: string, portRequest: PortRequest): Promise<PortAnswer> {
   const { port, path, body, timeoutMs } = portRequest;
   const bytes = Buffer.from(body);
@@ -34,9 +31,8 @@ export async function postToPod(client: ApiClient, pod: string, portRequest: Por
 const portBytes = 2;
 
 /**
- * Connects to a port of a pod. Channel 0 carries the port's bytes and channel 1 an error text; both begin with the number
- * of the port. The protocol has no half-close (Kubernetes, remotecommand v4): the connection lasts until the pod's side
- * ends.
+ * Connects to a port of a pod. Channel 0 carries bytes and channel 1 an error text, both after the port's number. There
+ * is no half-close (Kubernetes, remotecommand v4), so the connection lasts until the pod's side ends.
  */
 export async function dialPod(client: ApiClient, pod: string, port: number): Promise<Duplex> {
   const socket = await client.socket(`${pod}/portforward?ports=${port}`, "v4.channel.k8s.io");
@@ -63,7 +59,7 @@ export async function dialPod(client: ApiClient, pod: string, port: number): Pro
   return stream;
 }
 
-/** Whoever sends more is not listened to any longer. */
+/** Returns the text up to the limit, and stops reading there. */
 async function readText(answer: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;

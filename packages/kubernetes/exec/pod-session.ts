@@ -5,25 +5,24 @@ import { channel, execInPod, execPath, parseEnd, statusBytes } from "./pod-exec.
 import { keepOpen, podFlow } from "./pod-flow.ts";
 
 export interface PodSessionRequest {
-  /** Run as they are. The API server's audit log shows them. */
+  /** Words of the command. The API server's audit log shows them. */
   readonly words: readonly string[];
-  /** One more word, which without a terminal comes by standard input: nobody sees it but the command. */
+  /** Last word of the command. Without a terminal it arrives on standard input, so only the command sees it. */
   readonly text?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** undefined: three streams apart. */
+  /** undefined: three separate streams. */
   readonly terminal?: { readonly columns: number; readonly rows: number } | undefined;
 }
 
-/** A command in a container for as long as somebody is there with it. */
+/** Command in a container with a connected client. */
 export interface PodSession {
   readonly input: Writable;
   readonly output: Readable;
-  /** With a terminal nothing comes there. */
   readonly errors: Readable;
   resize(columns: number, rows: number): void;
-  /** Its exit code. Rejects where it could not be started, or nobody can tell. */
+  /** Exit code. Rejects if the command could not be started or its end is unknown. */
   readonly ended: Promise<number>;
-  /** Hangs up on what still runs: the container's runtime does not, when a stream closes. Resolves when that is done. */
+  /** Hangs up the command, which the runtime does not do when a stream closes. Resolves after that. */
   close(): Promise<void>;
 }
 
@@ -34,8 +33,8 @@ export interface PodPlace {
 }
 
 /**
- * Says first which process it is, so that it can be hung up on. `<lines of the text> <variables> <variable …> <word …>`; a
- * shell reads a pipe byte by byte, so what follows the text is the command's. Names of its own must be nobody's.
+ * Prints its process id first, so that it can be hung up. Arguments: `<lines of the text> <variables> <variable …>
+ * <word …>`. A shell reads a pipe byte by byte, so the command gets all input after the text.
  */
 const sessionScript = `
 echo "$$"
@@ -52,15 +51,13 @@ while :; do
 "
 done`;
 
-/** The whole group, as a terminal that is closed does: what was started with nohup or setsid goes on. */
+/** Script that signals the whole group, as a closed terminal does. Processes started with nohup or setsid go on. */
 const hangUpScript = 'kill -HUP "-$1" || kill -HUP "$1"';
 
 const chunkBytes = 32 * 1024;
 const hangUpWithinMs = 5_000;
 const hangUpTries = 3;
-/** So long a command that was just begun may take to say which it is. */
 const headWithinMs = 20_000;
-/** A first line is a number. */
 const mostHeadBytes = 32;
 
 export async function openPodSession(
@@ -94,7 +91,7 @@ export async function openPodSession(
     if (rest.length > 0) output.push(rest);
   };
   socket.on("message", (message: Buffer) => {
-    // The server may send an empty message, which is of no channel.
+    // The server may send an empty message, without a channel.
     const [from = channel.close] = message;
     const bytes = message.subarray(1);
     if (bytes.length === 0) return;
@@ -115,7 +112,7 @@ export async function openPodSession(
     () => undefined,
   );
   const input = new Writable({
-    // What is typed before the command runs would be echoed into its first line.
+    // A terminal would echo earlier input into the first line.
     write: (bytes: Buffer, _, done) => {
       void begun.then(() => sendAll(bytes, (part, then) => send(channel.stdin, part, then), done));
     },
@@ -130,7 +127,7 @@ export async function openPodSession(
   if (firstInput.length > 0) input.write(firstInput);
 
   const end = async () => {
-    // Nobody reads any more: else the end of it would not be seen.
+    // The streams have no reader any more. A full one would pause the socket and hide its end.
     for (const { readable } of [output, errors]) readable.destroy();
     const late = setTimeout(() => socket.terminate(), headWithinMs);
     const pid = await head.promise.catch(() => undefined);
@@ -182,7 +179,6 @@ async function getExitCode(status: Buffer): Promise<number> {
   return exitCode;
 }
 
-/** null: nobody can tell. */
 function exitCodeIn(status: string): number | null {
   try {
     return parseEnd(status).exitCode;

@@ -13,13 +13,13 @@ import { type StampedLog, stampedLog } from "./stamped-log.ts";
 const MOST_LINES = 1024 * 1024;
 const GIVEN_UP_MS = 3_000;
 
-/** Between two tries, in ms: a node that was just restarted finds its containers a moment later. */
+/** Pause between two attempts, ms. A restarted node finds its containers a moment later. */
 const PAUSE_MS = 200;
 const TRIES = 2;
 
 /**
- * Returns the newest MiB of what the first machine's command wrote. The kubelet counts lines and no bytes: so many lines
- * are no less, and what comes before the newest MiB is dropped as it comes. Throws where the node does not find the log.
+ * Returns the newest MiB of the first machine's log. The kubelet counts only lines, so this asks for a million lines
+ * and drops earlier bytes. Throws if the node does not find the log.
  */
 export async function readLog(
   place: ClusterContext,
@@ -27,7 +27,7 @@ export async function readLog(
   { recent, known: knownLogEnd }: ReadLogOptions,
 ): Promise<RunLog> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
-  // A run that has a pod for a machine has no other one for it later.
+  // A machine of a run never gets another pod, so a known one is enough.
   const first = firstPod(recent.find(id)?.pods ?? []) ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
   if (!first) return noLog;
   const query = `container=${MAIN}&tailLines=${MOST_LINES}&timestamps=true`;
@@ -64,8 +64,8 @@ async function readOnce(
 }
 
 /**
- * Reports whether this is a kubelet's error and no log. It answers 200 before it looks for the log, and then writes its error as
- * text without a newline (kubelet/kuberuntime, GetContainerLogs; cri-client, ReadLogs).
+ * Reports whether the text is a kubelet's error. It answers 200 before it opens the log, then writes an error without
+ * newline (kubelet/kuberuntime, GetContainerLogs; cri-client, ReadLogs).
  */
 function isNodeError({ bytes }: RunLog): boolean {
   const text = new TextDecoder().decode(bytes.subarray(0, MOST_ERROR_BYTES));
@@ -85,7 +85,7 @@ function firstPod(pods: readonly Pod[]): Pod | undefined {
     .at(-1);
 }
 
-/** `container "main" in pod … is waiting to start`. */
+/** Matches `container "main" in pod … is waiting to start`. */
 function isTooEarly(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 400 && error.code === "BadRequest";
 }

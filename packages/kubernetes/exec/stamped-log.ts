@@ -2,34 +2,34 @@ import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
 
 const MOST_BYTES = 1024 * 1024;
 const NEWLINE = 10;
-/** A time in RFC 3339 with nanoseconds and the space behind it have at most 36 bytes. */
+/** An RFC 3339 time with nanoseconds and a space has at most 36 bytes. */
 const MOST_STAMP = 40;
 const stampForm = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[0-9.]*(?:Z|[+-]\d{2}:\d{2})) /;
 
-/** Takes a log with `timestamps=true` as it comes, and keeps its newest MiB without the times. */
+/** Reader of a log with `timestamps=true`; keeps the newest MiB without the times. */
 export interface StampedLog {
   add(part: Buffer): void;
-  /** Returns the log, and whether its first line has no time, as only a kubelet's error has none. */
+  /** Returns the log, and whether its first line lacks a time, which only happens for a kubelet's error. */
   end(): { readonly log: RunLog; readonly isUnstamped: boolean };
 }
 
 interface State {
   readonly known: LogEnd | undefined;
   readonly mark: Mark | undefined;
-  /** Holds the newest bytes in one place: a log of empty lines would be a million small buffers. */
+  /** Newest bytes in one buffer: a log of empty lines would be a million small ones. */
   readonly kept: Buffer;
   keptBytes: number;
-  /** How many bytes came, without the times. */
+  /** Without the times. */
   total: number;
-  /** The beginning of a line whose time may not be there in full; undefined: inside of a line. */
+  /** Beginning of a line whose time may be incomplete; undefined inside a line. */
   head: Buffer | undefined;
   isUnstamped: boolean | undefined;
   last: { readonly time: string; readonly nth: number; readonly from: number };
-  /** The position of the first byte, once the mark was found. */
+  /** Position of the first byte, once the mark was found. */
   begin: number | undefined;
 }
 
-/** The time of the last line, which of the lines of this time it is, and how many bytes of it there were. */
+/** Time of the last line, its number among the lines of that time, and its length so far. */
 interface Mark {
   readonly time: string;
   readonly nth: number;
@@ -37,8 +37,8 @@ interface Mark {
 }
 
 /**
- * Reads a log of which `known` is the end of an earlier answer. The kubelet names no positions, and begins a new file at
- * 10 MiB. The time of a line finds that line again in a later log.
+ * Reads a log whose earlier answer ended at `known`. The kubelet gives no positions and rotates at 10 MiB, so the time
+ * of the last line marks the place.
  */
 export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
   const state: State = {
@@ -69,7 +69,6 @@ export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
   };
 }
 
-/** Takes bytes of one line. */
 function take(state: State, bytes: Buffer): void {
   if (state.head === undefined) {
     keep(state, bytes);
@@ -103,7 +102,7 @@ function keep(state: State, bytes: Buffer): void {
   state.keptBytes += newest.length;
 }
 
-/** A mark that is not found went with an older file: at least a byte behind it is lost. */
+/** A mark that is not found belonged to a rotated file, so at least one byte after it is lost. */
 function getLog({ known: knownLogEnd, mark, kept, keptBytes, total, last, begin }: State): RunLog {
   const bytes = Buffer.from(kept.subarray(Math.max(0, keptBytes - MOST_BYTES), keptBytes));
   const first = begin ?? (knownLogEnd && mark ? knownLogEnd.position + 1 : 0);

@@ -6,10 +6,10 @@ import { MAIN } from "../runs/run-job.ts";
 import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 
-/** As images/tools/shared/shared.go names them. */
+/** Exit codes from images/tools/shared/shared.go. */
 const exitCodes = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const;
 
-/** Starts a command by the supervisor of the container. What a user wrote comes by standard input alone. */
+/** Users' text arrives on standard input only. */
 export async function startSupervised(place: ClusterContext, pod: Pod, exec: Exec, timeoutMs: number): Promise<void> {
   const { id, words, env, directory = "", stdin } = exec;
   const order = { id, words, env, directory, stdin: Buffer.from(stdin).toString("base64"), timeoutMs: exec.timeoutMs };
@@ -22,7 +22,7 @@ export async function startSupervised(place: ClusterContext, pod: Pod, exec: Exe
   throw new Error("The supervisor of this container did not take the command");
 }
 
-/** undefined: no such command. */
+/** Returns undefined if there is no such command. */
 export async function readSupervised(
   place: ClusterContext,
   pod: Pod,
@@ -35,20 +35,17 @@ export async function readSupervised(
   return toMachineStatus(answerIn(stdout));
 }
 
-/** How many commands and terminals there are. Throws where nobody can tell. */
+/** Throws if the number is unknown. */
 export async function countSupervised(place: ClusterContext, pod: Pod, timeoutMs: number): Promise<number> {
   const { exitCode, stdout } = await askPod(place, pod, { words: askSupervisor("count"), timeoutMs });
   if (exitCode !== 0) throw new Error("The supervisor does not answer");
   return Number(stdout.toString());
 }
 
-/** As images/tools/shared/shared.go names it: tools of an older image do not know the question. */
+/** Exit code from images/tools/shared/shared.go. Older tools do not know the question. */
 const wrongUse = 64;
 
-/**
- * Counts what works without a connection. Returns null if that is unknown, as with older tools and a wanted Jupyter.
- * Throws if the pod does not answer.
- */
+/** Counts work without a connection; null if unknown, as with older tools and Jupyter. Throws without an answer. */
 export async function countSupervisedWork(
   place: ClusterContext,
   pod: Pod,
@@ -83,7 +80,7 @@ interface First {
   readonly stderr: number;
 }
 
-/** A first line, of what follows how many bytes are of each stream. */
+/** Parses an answer, whose first line gives the length of each stream. */
 function answerIn(output: Buffer): ExecAnswer {
   const from = output.indexOf("\n") + 1;
   const { end, directory, ...lengths } = JSON.parse(output.subarray(0, from).toString()) as First;

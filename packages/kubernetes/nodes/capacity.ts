@@ -12,23 +12,19 @@ import { countUnits, foreignUnits, unitsTaken } from "./node-units.ts";
 
 export interface ListingOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
-  /** Is told of a pod that is too large to be read. It counts nothing, so that it keeps no other run from being started. */
+  /** Receives the name of each pod that is too large to read. Such a pod counts as nothing, so it blocks no run. */
   readonly leaveOut?: (name: string) => void;
   readonly slices?: NodeSlices;
   readonly mostNodesAtOnce?: number;
-  /** Aborted when no further list of one node's pods is to be begun; the default is after `LIST_PODS_MS`. */
+  /** Aborts when no further node is to be listed. Default: after `LIST_PODS_MS`. */
   readonly enough?: AbortSignal;
 }
 
-/**
- * One list of all pods of so many nodes ends in time. In a larger cluster the pods of each node of a known type are listed
- * by themselves, which the API server answers from an index.
- */
+/** Limit for one list of all pods. Larger clusters are listed by node, which the API server answers from an index. */
 const MOST_NODES_AT_ONCE = 1_000;
-/** A listing takes at most this and one deadline more. The refresh of capacity drops one of more than 40 s. */
+/** A listing takes at most this and one more deadline. The capacity refresh drops listings that took over 40 s. */
 const LIST_PODS_MS = 25_000;
 
-/** Lists the nodes of known types, each with what pods take of it. */
 export async function listNodes(place: ClusterContext, options: ListingOptions = {}): Promise<ComputeNode[]> {
   const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
   const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [findOffer(node, nodeTypes)]);
@@ -57,8 +53,8 @@ async function listSliced(
 }
 
 /**
- * Reads the pods of one node, no older than its own listing. Without a limit an API server of any version answers that
- * from its cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from the store.
+ * Reads the pods of one node, at least as new as the list of nodes. Without a limit the API server answers from its
+ * cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from etcd.
  */
 async function readTaken(
   place: ClusterContext,
@@ -89,14 +85,14 @@ async function listTaken(place: ClusterContext, selector: string, { leaveOut = (
 const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
 const unfinished = `spec.nodeName!=,${notEnded}`;
 
-/** What a pod of a run takes of its node, or all pods together that are not of our runs. */
+/** Resources of one pod of a run, or the sum of all foreign pods on a node. */
 interface Taken extends Requests {
   readonly node: string;
-  /** The run that it is of; undefined: not one of ours, also where another deployment or namespace has it. */
+  /** undefined for foreign pods, also of another deployment or namespace. */
   readonly of: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
 }
 
-/** Whoever may make pods in another namespace may give them any labels. */
+/** Checks the namespace as well: users with rights in another one can set any labels there. */
 function takenBy(pod: Pod, { deployment, paths }: ClusterContext): Taken[] {
   const requests = sumRequests(pod);
   const node = pod.spec.nodeName;
@@ -107,7 +103,7 @@ function takenBy(pod: Pod, { deployment, paths }: ClusterContext): Taken[] {
   return node === undefined ? [] : [{ node, of, ...requests }];
 }
 
-/** Keeps the pods of our runs as they are, and one sum for each node of what the others take. */
+/** Keeps the pods of our runs, and one sum per node for all others. */
 function mergeForeign(taken: readonly Taken[]): Taken[] {
   const sums = new Map<string, Taken>();
   for (const { of, node, gpus, cpus, memoryMb } of taken) {
@@ -119,7 +115,7 @@ function mergeForeign(taken: readonly Taken[]): Taken[] {
   return [...taken.filter(({ of }) => of), ...sums.values()];
 }
 
-/** Of a node what is read of it: the rest, above all the images that it has, is tens of kB. */
+/** Parts of a node that are needed. The rest, mostly its image list, takes tens of kB. */
 interface Offer {
   readonly type: InstanceType;
   readonly node: Omit<ComputeNode, "foreignUnits" | "runs">;
@@ -127,7 +123,7 @@ interface Offer {
   readonly mark: string;
 }
 
-/** Returns null for a node of no type that Berth knows. */
+/** Returns null if Berth does not know the node's type. */
 function findOffer(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
   const type = typeOfNode(node, nodeTypes);
   if (!type) return null;
@@ -160,14 +156,14 @@ function getReadiness(node: Node): Pick<ComputeNode, "ready" | "unready"> {
   return unready ? { ready: false, unready } : { ready: true };
 }
 
-/** The cluster itself taints a node that is not ready, and one that is cordoned. */
+/** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
 function whyUnready(node: Node): Unready | undefined {
   if (!holds(node, "Ready")) return "notReady";
   if (node.spec.unschedulable === true) return "cordoned";
   return isKeptForOthers(node) ? "tainted" : undefined;
 }
 
-/** Pods of runs tolerate one taint alone. */
+/** Reports whether taints exclude runs. Their pods tolerate only the GPU taint. */
 function isKeptForOthers({ spec }: Node): boolean {
   return (spec.taints ?? []).some(
     ({ key, effect }) => effect !== "PreferNoSchedule" && !(key === "nvidia.com/gpu" && effect === "NoSchedule"),

@@ -1,6 +1,6 @@
 import type { Compute, MachineState } from "#core/ports/compute.ts";
 
-/** Asks the provider what became of the machine behind a node; answers `unknown` where it throws. */
+/** Returns a reader of the cloud provider's machine state, which answers `unknown` on an error. */
 export function machineStates(getMachine: Compute["getMachineState"]): Compute["getMachineState"] {
   return async (node) => {
     try {

@@ -1,6 +1,6 @@
-/** Lists node by node within the time of one call. The next call goes on where this one stopped. */
+/** Reads node by node within the time of a call. The next call continues where this one stopped. */
 export interface NodeSlices {
-  /** Returns what was read, by the node's name. Throws the first error where nothing could be read. */
+  /** Throws the first error if nothing could be read. */
   read<Read>(
     names: readonly string[],
     readNode: (name: string) => Promise<Read>,
@@ -8,11 +8,10 @@ export interface NodeSlices {
   ): Promise<Map<string, Read>>;
 }
 
-/** Requests in flight. */
 const AT_ONCE = 16;
 
 export function nodeSlices(): NodeSlices {
-  // A process that has read nothing begins anywhere. Otherwise processes that end early would never reach the last nodes.
+  // A new process starts at a random node. Otherwise processes that end early would never reach the last nodes.
   let next: string | undefined;
   return {
     async read<Read>(names: readonly string[], readNode: (name: string) => Promise<Read>, enough: AbortSignal) {
@@ -39,7 +38,7 @@ export function nodeSlices(): NodeSlices {
   };
 }
 
-/** Returns the index of the first name that is not before this one, which may be gone; 0 where all are before it. */
+/** Returns the index of the first name that is not before `name`, or 0 if there is none. */
 function firstFrom(sorted: readonly string[], name: string): number {
   return Math.max(
     0,

@@ -1,10 +1,10 @@
 import { findInstanceType, type InstanceType, instanceTypeNames } from "#core/fleet.ts";
 import type { Node } from "../objects.ts";
 
-/** Says of nodes that carry no label of a cloud which machine of Berth they are (`NODE_TYPES`). */
+/** Rule that maps nodes without a cloud label to an instance type of Berth (`NODE_TYPES`). */
 export interface NodeTypeRule {
   readonly label: string;
-  /** null: whatever it is. */
+  /** null: any value. */
   readonly value: string | null;
   readonly instanceType: string;
 }
@@ -12,10 +12,10 @@ export interface NodeTypeRule {
 const typeLabel = "node.kubernetes.io/instance-type";
 const zoneLabel = "topology.kubernetes.io/zone";
 
-/** The zone of a node that names none, as on kind and k3s: what is there is all in one place. */
+/** Zone of a node without a zone label, as on kind and k3s. */
 export const noZone = "no-zone";
 
-/** By its own label where Berth knows that type, else by the first rule that fits. */
+/** Returns the type from the node's own label. If Berth does not know that type, returns the first matching rule's. */
 export function typeOfNode(
   { metadata: { labels = {} } }: Node,
   rules: readonly NodeTypeRule[],
@@ -38,7 +38,7 @@ interface Requirement {
   readonly values?: readonly string[];
 }
 
-/** Terms of a node selector, of which one has to hold: the nodes that `typeOfNode` takes for this type, in these zones. */
+/** Returns selector terms, one of which must match: nodes that `typeOfNode` assigns to this type, in these zones. */
 export function termsOfType(
   instanceType: string,
   zones: readonly string[],
@@ -62,7 +62,7 @@ function like({ label: key, value }: NodeTypeRule): Requirement {
   return value === null ? { key, operator: "Exists" } : { key, operator: "In", values: [value] };
 }
 
-/** Holds too where the label is not there at all. */
+/** Matches nodes without the label too. */
 function unlike({ label: key, value }: NodeTypeRule): Requirement {
   return value === null ? { key, operator: "DoesNotExist" } : { key, operator: "NotIn", values: [value] };
 }

@@ -3,7 +3,7 @@ import { parseQuantity, type Requests } from "../client/quantities.ts";
 import type { Quantities } from "../objects.ts";
 import { ofOneGpu, ofWholeMachine } from "../status/machine-share.ts";
 
-/** As the kubelet offers it, and never more than a machine of its type has, or than runs of that type fit there. */
+/** Returns the units that the kubelet offers, at most those of a machine of this type. */
 export function countUnits(allocatable: Quantities, type: InstanceType): number {
   return fitting(type, {
     gpus: parseQuantity(allocatable["nvidia.com/gpu"]),
@@ -12,7 +12,7 @@ export function countUnits(allocatable: Quantities, type: InstanceType): number 
   });
 }
 
-/** Those of its units that no run fits into any more for what pods of others ask for, the small ones of every node too. */
+/** Returns the units that foreign pods leave no room for, including the small pods on every node. */
 export function foreignUnits(type: InstanceType, allocatable: Quantities, foreign: readonly Requests[]): number {
   const sum = (of: (taken: Requests) => number) => foreign.reduce((all, taken) => all + of(taken), 0);
   const left = fitting(type, {
@@ -23,17 +23,17 @@ export function foreignUnits(type: InstanceType, allocatable: Quantities, foreig
   return countUnits(allocatable, type) - left;
 }
 
-/** What a pod of ours has of its node. */
+/** Returns the units that a pod of a run takes. */
 export function unitsTaken(type: InstanceType, { gpus, cpus, memoryMb }: Requests): number {
   if (type.gpus > 0) return gpus;
   return type.shared ? Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_OF_UNIT)) : 1;
 }
 
 const MB_OF_UNIT = 4096;
-/** Parts of a machine are no whole numbers. */
+/** Tolerance, because shares of a machine are fractions. */
 const ROUNDING = 1e-6;
 
-/** How many units of this type these amounts are, at most those of one machine. */
+/** Returns how many units of this type fit into the amounts, at most one machine's. */
 function fitting(type: InstanceType, { gpus, cpus, memoryMb }: Requests): number {
   const times = (each: { readonly cpus: number; readonly memoryMb: number }) =>
     Math.floor(Math.min(cpus / each.cpus, memoryMb / each.memoryMb) + ROUNDING);

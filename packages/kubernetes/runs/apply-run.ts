@@ -9,9 +9,8 @@ import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 import { buildRunParts, type RunPart } from "./run-parts.ts";
 
 /**
- * Makes a run. The first Job is made last: a run that is seen lacks nothing. All calls share one deadline: a later one
- * could start a run that was given up meanwhile (docs/architecture/consistency.md#paused-workers). Where a tombstone
- * refuses the run, its parts are removed again, since no later look at the run shows them.
+ * Creates a run, its first Job last, so that a visible run is complete. All calls share one deadline: a later call
+ * could start a run that was given up since (docs/architecture/consistency.md#paused-workers).
  */
 export async function applyRun(
   place: ClusterContext,
@@ -38,7 +37,7 @@ export async function applyRun(
   }
 }
 
-/** A tombstone has the name of a Job: a worker that slept applies a run that was removed meanwhile. */
+/** A paused worker applied a run that was removed since: a tombstone has the name of its Job. */
 class RunRemoved extends Error {
   constructor() {
     super("The run was removed");
@@ -51,7 +50,9 @@ async function removeParts(place: ClusterContext, run: Run, parts: readonly RunP
   if (run.mounts.some(({ volume }) => isEbsVolume(volume.id))) await removeEbsMounts(place, run);
 }
 
-/** Leaves an existing Job unchanged: its deadline may have been extended. Throws where a tombstone has its name. */
+/**
+ * Creates a Job or keeps an existing one, whose deadline may have been extended. Throws if a tombstone has its name.
+ */
 async function makeJob(
   place: ClusterContext,
   run: Run,
@@ -65,7 +66,7 @@ async function makeJob(
   });
 }
 
-/** A policy that came after a Job refuses its second creation before anybody looks whether it is there. */
+/** Reports whether the Job may exist. An admission policy refuses a second creation before the name is checked. */
 function mayBeThere(error: unknown): boolean {
   return alreadyExists(error) || isForGood(error);
 }

@@ -4,24 +4,22 @@ import { findCondition, holds, type Job, type Node, type Pod } from "../objects.
 import { parseTime } from "../status/end-reason.ts";
 import { markOfNode, markOfPod } from "./run-mark.ts";
 
-/** The node of one machine of a run. */
 export interface BoundRecord extends BoundNode {
   readonly index: number;
 }
 
-/** As it is kept in an annotation of the Job: a name may come back with another machine, and then the uid tells. */
+/** Nodes in the Job's annotation. The uid distinguishes a node from a later one of the same name. */
 type Kept = readonly (BoundOnce | null)[];
 
 type BoundOnce = Omit<BoundRecord, "silent" | "mark">;
 
-/** What is there of a run: the Jobs of its machines, the first one first, and their pods. */
+/** Objects of a run: the Jobs in the order of its machines, and their pods. */
 export interface RunObjects {
-  /** Holes where there is none. */
+  /** Undefined where a Job is missing. */
   readonly jobs: readonly (Job | undefined)[];
   readonly pods: readonly Pod[];
 }
 
-/** The nodes that the pods of a run are bound to, in the order of its machines. */
 export function boundNodes({ jobs: [job], pods }: RunObjects, nodes: readonly Node[]): BoundRecord[] {
   const kept = toKept(job);
   const seen = pods.flatMap((pod) => {
@@ -35,18 +33,16 @@ export function boundNodes({ jobs: [job], pods }: RunObjects, nodes: readonly No
     .map((boundOnce) => ({ ...boundOnce, silent: silenceIn(nodes, boundOnce), ...markIn(pods, nodes, boundOnce) }));
 }
 
-/** Whether a pod of this machine was ever seen on a node. */
 export function wasBound(job: Job | undefined, machine: number): boolean {
   return toKept(job).some(({ index }) => index === machine);
 }
 
-/** The names of all nodes that the run has to do with. */
 export function listNodeNames({ jobs: [job], pods }: RunObjects): string[] {
   const names = [...toKept(job).map(({ name }) => name), ...pods.flatMap(({ spec }) => spec.nodeName ?? [])];
   return [...new Set(names)];
 }
 
-/** What is to be written down of them; undefined: all of it is. */
+/** Returns the annotation to store, or undefined if it is complete. */
 export function unkeptNodes(job: Job | undefined, bound: readonly BoundRecord[]): string | undefined {
   if (!job || bound.length === 0 || toKept(job).length === bound.length) return undefined;
   return JSON.stringify(bound.map(({ index, name, uid, providerId }) => ({ index, name, uid, providerId })));
@@ -59,7 +55,7 @@ function toKept(job: Job | undefined): BoundOnce[] {
   );
 }
 
-/** A node object that is younger than the binding is another machine under that name: nobody knows the first one's uid. */
+/** Returns the node of a pod. A node younger than the binding is another machine, so the first one's uid is unknown. */
 function boundNow(pod: Pod, nodes: readonly Node[]): BoundOnce {
   const name = pod.spec.nodeName ?? "";
   const index = getMachine(pod);
@@ -71,7 +67,7 @@ function boundNow(pod: Pod, nodes: readonly Node[]): BoundOnce {
   return { index, name, uid: node.metadata.uid, providerId: node.spec.providerID ?? null };
 }
 
-/** None where a listing shows no such pod there, or more than one of that machine. */
+/** Returns no mark if a listing would show no such pod there, or several of that machine. */
 function markIn(pods: readonly Pod[], nodes: readonly Node[], { index, uid }: BoundOnce): Pick<BoundNode, "mark"> {
   const node = nodes.find(({ metadata }) => metadata.uid === uid);
   const [pod, ...others] = pods.filter((pod) => getMachine(pod) === index);
@@ -79,7 +75,7 @@ function markIn(pods: readonly Pod[], nodes: readonly Node[], { index, uid }: Bo
   return isListed ? { mark: `${markOfPod(pod)} ${markOfNode(node)}` } : {};
 }
 
-/** Of a node among those that are there under its name. */
+/** Returns why a node is silent. `nodes` holds the node objects that exist under its name. */
 export function silenceIn(nodes: readonly Node[], { uid }: Pick<NodeRef, "uid">): Silence | null {
   const node = nodes.find(({ metadata }) => metadata.uid === uid);
   if (!node) return "missing";

@@ -6,10 +6,7 @@ import { numberIn, patchAsRead } from "./patch-job.ts";
 import { type ClusterContext, isLiving, readRun } from "./read-run.ts";
 import { MAIN, secondsUntil } from "./run-job.ts";
 
-/**
- * Moves the deadline of what lives. A change of what has ended is accepted and does nothing: the conditions tell. One that comes late must not undo a newer
- * one, so it is made to what was read alone.
- */
+/** Extends the deadline of living Jobs. Patches only the version that was read, so a late call undoes no newer one. */
 export async function extendRun(place: ClusterContext, id: RunId, until: number, now: number): Promise<void> {
   const { jobs } = await readRun(place, id);
   const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
@@ -22,7 +19,7 @@ export async function extendRun(place: ClusterContext, id: RunId, until: number,
   );
 }
 
-/** Resizes pods in place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
+/** Resizes pods in place. The Job keeps its template, and records the revision before the pods change. */
 export async function resizeRun(
   place: ClusterContext,
   id: RunId,
@@ -43,7 +40,7 @@ export async function resizeRun(
   const living = pods.filter(({ status }) => status?.phase === "Running");
   await Promise.all(
     living.map(({ metadata: { name, uid, resourceVersion } }) => {
-      // As read: a patch that comes late must not undo one of a higher revision.
+      // A late patch must not undo a higher revision, so it applies only to the version that was read.
       const body = { metadata: { uid, resourceVersion }, spec };
       return place.client.patch(`${place.paths.pods}/${name}/resize`, body, "strategic-merge");
     }),

@@ -14,7 +14,7 @@ import { listArchives } from "../volumes/archive-parts.ts";
 import { listEbsMounts } from "../volumes/ebs-mounts.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** The runs that have anything beside a Job, by their metadata alone: what is secret in them never leaves the API server. */
+/** Lists the runs that have objects beside their Jobs. Reads only metadata, so secrets never leave the API server. */
 export async function listParts(place: ClusterContext): Promise<RunRef[]> {
   const { client, paths, deployment } = place;
   const selector = everyRunSelector(deployment);
@@ -26,7 +26,7 @@ export async function listParts(place: ClusterContext): Promise<RunRef[]> {
   ];
   const lists = await Promise.all([
     listEbsMounts(place),
-    // Without the right to list Jobs nobody lists the runs either, and nothing is compared.
+    // If listing Jobs is forbidden, the runs are not listed either, so nothing is compared.
     listArchives(place),
     ...kinds.map(async ({ path, names }) => {
       const keep = (part: KubeObject) => listRefs(part, names);

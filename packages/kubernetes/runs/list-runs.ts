@@ -3,14 +3,13 @@ import { everyRunSelector, findRun } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** Lists the runs of all Jobs, and of pods whose Job is gone. */
 export async function listRuns({ client, paths, deployment }: ClusterContext, uid?: string): Promise<RunRef[]> {
   const everyRun = everyRunSelector(deployment, uid);
   const [jobs, pods] = await Promise.all([
     client.list(`${paths.jobs}?${everyRun}`, (job: KubeObject) => listRefs(job, "Job"), { part: "metadata" }),
     client.list(`${paths.pods}?${everyRun}`, (pod: KubeObject) => listRefs(pod, "Pod"), { part: "metadata" }),
   ]);
-  // A Job keeps what it was made with: its word on a run is the last.
+  // Jobs come last, so that their key wins: a Job keeps what it was created with.
   const all = [...pods.items, ...jobs.items];
   return [...new Map(all.map((ref) => [`${ref.uid} ${ref.run}`, ref])).values()];
 }

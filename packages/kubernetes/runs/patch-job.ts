@@ -2,7 +2,7 @@ import { isAnother, isNotFound } from "../client/api-error.ts";
 import type { Job } from "../objects.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** Refused where anybody, the cluster too, has written it since. */
+/** Patches the version that was read. Throws if anything, also the cluster, has changed it since. */
 export async function patchAsRead(
   { client, paths }: ClusterContext,
   { metadata }: Job,
@@ -12,12 +12,11 @@ export async function patchAsRead(
   await client.patch(`${paths.jobs}/${name}`, { ...body, metadata: { ...body.metadata, uid, resourceVersion } });
 }
 
-/** What an annotation holds; 0 where there is none. */
 export function numberIn({ metadata }: Job, name: string): number {
   return Number(metadata.annotations?.[name]) || 0;
 }
 
-/** Annotates a Job. Nothing happens where the Job is gone, or is another. One that somebody else changed just then says the same. */
+/** Annotates a Job, with retries after a conflict. Does nothing if it is gone or was replaced. */
 export async function annotate(
   place: ClusterContext,
   { metadata }: Job,
@@ -38,7 +37,7 @@ export async function annotate(
 
 const TRIES = 3;
 
-/** Repeats a change that reads and writes where somebody else, as the cluster itself, wrote between the two. */
+/** Retries a read-modify-write after a conflict. The cluster itself writes to Jobs as well. */
 export async function unlessOvertaken(change: () => Promise<void>): Promise<void> {
   for (let left = TRIES; left > 0; left--) {
     try {

@@ -11,40 +11,34 @@ import { type SharedLists, sharedLists } from "../watch/shared-lists.ts";
 import { type RunObjects, wasBound } from "./bound-nodes.ts";
 import { isTombstone } from "./tombstone.ts";
 
-/** How a cluster is spoken with, and where on it the runs are. */
 export interface ClusterContext {
   readonly client: ApiClient;
   readonly paths: Paths;
-  /** The control plane whose runs these are: others may have theirs on the same cluster. */
+  /** Name of this control plane, since several may share a cluster. */
   readonly deployment: string;
-  /** Is told what the cluster does not let it do, where that is not the answer; undefined: nobody is. */
+  /** Log for refusals that do not fail the call; undefined logs nothing. */
   readonly log?: Pick<Log, "warn"> | undefined;
-  /** Whom its lists are shared with; undefined: each is made for one question. */
+  /** Lists shared by concurrent reads; if undefined, each read makes its own. */
   readonly lists?: SharedLists | undefined;
-  /** By which names a watch has shown pods; undefined: nobody follows them, and they are listed. */
+  /** Pod names that a watch has shown; if undefined, pods are listed. */
   readonly known?: KnownPods | undefined;
 }
 
-/** Those that are shared, or that share nothing with any other question. */
 export function getSharedLists({ client, paths, lists }: ClusterContext): SharedLists {
   return lists ?? sharedLists(client, paths);
 }
 
 /**
- * What is there of a run, by names and selectors that the API server answers as of now. Pods come last: nothing is there
- * only if no pod was after its Job was gone. A list waits 100 ms until the server's cache has what others wrote
- * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not.
+ * Reads the objects of a run. Pods come last: a run is gone only if no pod was left after its Job was gone. A list
+ * waits 100 ms until the API server's cache is current (Kubernetes, API concepts, "Consistent reads from cache"); a
+ * read by name does not.
  */
 export async function readRun(place: ClusterContext, id: RunId): Promise<RunObjects> {
   const job = await findJob(place, id);
   return job ? readMachines(place, id, job) : readByLists(place, id);
 }
 
-/**
- * The same for an observation. Of a run that is probably gone the Job is not asked for by name: the lists say the same, and
- * are needed then. Of a run of one machine the pod that is known is read by its name. Not for what must never happen
- * while another pod is there.
- */
+/** Reads the objects for an observation, in fewer calls. Do not use it before actions that no other pod may survive. */
 export async function readRunBriefly(place: ClusterContext, id: RunId, isProbablyGone: boolean): Promise<RunObjects> {
   const job = isProbablyGone ? undefined : await findJob(place, id);
   if (!job) return readByLists(place, id);
@@ -66,10 +60,7 @@ async function readMachines(place: ClusterContext, id: RunId, job: Job): Promise
   return { jobs: await readVerdicts(place, id, [job, ...otherJobs], pods), pods };
 }
 
-/**
- * The pod of a Job of one machine, where it is the only one that can be: while a pod is there that nobody deletes, its Job
- * makes no other one. undefined: nobody can tell without a list.
- */
+/** Returns the pod if it must be the only one: a Job creates no other while this one is not being deleted. */
 async function findOnlyPod(place: ClusterContext, id: RunId, job: Job): Promise<Pod | undefined> {
   const { client, paths, known: knownValue } = place;
   const name = knownValue?.findOnlyPod(id);
@@ -80,17 +71,14 @@ async function findOnlyPod(place: ClusterContext, id: RunId, job: Job): Promise<
   return pod && isOfJob && isLeftAlone(pod) ? pod : undefined;
 }
 
-/** Whether the cluster itself has not ended the pod: then nothing that its node says changes how the run ended. */
+/** Reports whether the cluster has not ended the pod. Otherwise its node may change how the run ended. */
 export function isLeftAlone({ metadata, status }: Pod): boolean {
   if (metadata.deletionTimestamp !== undefined) return false;
   if (status?.phase === "Succeeded" || status?.phase === "Failed") return status.reason === undefined;
   return status?.phase === "Pending" || status?.phase === "Running";
 }
 
-/**
- * A Job is read before its pods. One whose pod went in between is read again, since it tells why: its time was over, or
- * somebody deleted the Job itself.
- */
+/** Reads a Job again if its pod went in between, because the Job says why. */
 async function readVerdicts(
   place: ClusterContext,
   id: RunId,
@@ -102,25 +90,24 @@ async function readVerdicts(
   return Promise.all(jobs.map((job, machine) => (job && hasLostPod(job, machine) ? findJob(place, id, machine) : job)));
 }
 
-/** Finds the Job of one machine; without it, of the first, which is made last. A tombstone is no Job of a run. */
+/** Returns the Job of one machine, by default the first, which is created last. A tombstone does not count. */
 export async function findJob({ client, paths }: ClusterContext, id: RunId, machine = 0): Promise<Job | undefined> {
   const job = await client.find<Job>(`${paths.jobs}/${formatJobName(id, machine)}`);
   return job && isTombstone(job) ? undefined : job;
 }
 
-/** By its machines; holes where there is none. */
+/** Missing Jobs are undefined. */
 async function listJobs(place: ClusterContext, id: RunId): Promise<(Job | undefined)[]> {
   const items = await getSharedLists(place).jobs(id);
   const most = Math.max(0, ...items.map((job) => getMachine(job) + 1));
   return Array.from({ length: most }, (_, machine) => items.find((job) => getMachine(job) === machine));
 }
 
-/** The pods that are there of a run. */
 export async function listPods(place: ClusterContext, id: RunId): Promise<readonly Pod[]> {
   return getSharedLists(place).pods(id);
 }
 
-/** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
+/** Returns the first machine's pod while its command runs. Throws `RunGone` otherwise. */
 export async function livingPod(place: ClusterContext, id: RunId): Promise<Pod> {
   const {
     jobs: [job],
@@ -133,7 +120,7 @@ export async function livingPod(place: ClusterContext, id: RunId): Promise<Pod> 
   return pod;
 }
 
-/** Whether a Job still runs: a change of one that has ended is accepted and does nothing. */
+/** Reports whether a Job still runs. The API server accepts changes of an ended Job without effect. */
 export function isLiving(job: Job): boolean {
   const isOver = ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"].some((type) => holds(job, type));
   return !isOver && job.metadata.deletionTimestamp === undefined;

@@ -20,14 +20,12 @@ import { leaveTombstones } from "./tombstone.ts";
 interface Removing {
   readonly stateOf: Compute["getMachineState"];
   readonly recent: RecentRuns;
-  /** Where the list of a disk's files is left; undefined: nowhere. */
   readonly blobs: Blobs | undefined;
 }
 
 /**
- * Deletes a run's Jobs, with which its pods go, and what it has beside them. The first Job is made last and goes last:
- * the others without it are what nobody has finished making. Pods are asked themselves where they are to go
- * sooner than a Job's go, and where their Job is gone already.
+ * Deletes a run's Jobs with their pods, and its other objects. The first Job goes last: Jobs without it are an
+ * unfinished run. Pods are deleted directly if their Job is gone or they must end sooner.
  */
 export async function removeRun(
   place: ClusterContext,
@@ -36,7 +34,7 @@ export async function removeRun(
   { stateOf, recent, blobs }: Removing,
 ): Promise<boolean> {
   const { client, paths } = place;
-  // Each object is named by its uid: one that came meanwhile stays, and is seen by the next look.
+  // Deletes name uids, so an object that was created since stays for the next reconcile.
   const knownRunObjects = force ? undefined : recent.find(id);
   recent.forget(id);
   const objects = unlessBound ? await keepUnbound(place, id) : (knownRunObjects ?? (await readRun(place, id)));
@@ -48,7 +46,7 @@ export async function removeRun(
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
   recent.markRemoved(id);
-  // Its Job may have made one since, which was bound before the Job was gone.
+  // A Job may have created a pod since, and the pod may have been bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
   const hasTombstones =
     tombstones !== undefined &&
@@ -76,21 +74,18 @@ export async function removeRun(
     ),
   );
   await Promise.all(pods.filter((pod) => isForgotten(pod, objects.jobs)).map((pod) => removeTracking(place, pod)));
-  // While a pod is there the cluster would attach them again.
+  // While a pod exists, the cluster would attach the volumes again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, listNodeNames({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
   return hasTombstones;
 }
 
-/**
- * Reports whether a Job has no pod yet. Its controller may have read the Job before it was deleted, and create the pod
- * after a look that sees nothing.
- */
+/** Reports whether a Job has no pod yet. Its controller may still create one after the deletion. */
 function mayGetPod({ jobs, pods }: RunObjects): boolean {
   return jobs.some((job, machine) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === machine));
 }
 
-/** The newest pod of the first machine, which has the disk. */
+/** Returns the newest pod of the first machine, which has the disk. */
 function findFirst({ pods }: RunObjects): Pod | undefined {
   const ownPods = pods.filter((pod) => getMachine(pod) === 0);
   return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
@@ -100,18 +95,14 @@ async function removeJob({ client, paths }: ClusterContext, { metadata: { name, 
   await client.remove(`${paths.jobs}/${name}`, { uid });
 }
 
-/**
- * With 0 the object goes although its command may still run: only from a machine that is lost. A kubelet that answers
- * ends it within a second.
- */
+/** Returns the grace period of a forced deletion: 0 only on a lost machine, since the command may still run there. */
 function forcedSeconds(pod: Pod, held: readonly Pod[]): number {
   return held.includes(pod) ? 1 : 0;
 }
 
 /**
- * The pods that are not taken from their machine at once: those of nodes that answer, and of a run of several machines
- * those whose machine runs, as its provider says. One lost machine ends the run, and another may be out of reach for a
- * moment and still at work (docs/architecture/failures.md#missing-runs).
+ * Returns the pods whose machine may still work: its node answers or, in a multi-machine run, the cloud provider says
+ * that it runs (docs/architecture/failures.md#missing-runs).
  */
 async function heldPods(
   objects: RunObjects,
@@ -133,9 +124,8 @@ async function heldPods(
 const trackingFinalizer = "batch.kubernetes.io/job-tracking";
 
 /**
- * Reports whether nothing but the Job controller keeps a pod that has ended, though its Job is gone. The controller tries
- * once to remove its finalizer from the pods of a deleted Job. If the API server is away in that moment, the pod stays for
- * ever, and the run would keep its GPUs (kubernetes/kubernetes#141329).
+ * Reports whether only the Job controller's finalizer keeps an ended pod without a Job. The controller removes it once;
+ * if the API server is down then, the pod keeps its GPUs for ever (kubernetes/kubernetes#141329).
  */
 function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers, ownerReferences } = metadata;
@@ -144,14 +134,14 @@ function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
   return !hasJob && (finalizers?.includes(trackingFinalizer) ?? false);
 }
 
-/** Other finalizers stay: they are of whoever set them. */
+/** Removes the Job controller's finalizer. Other finalizers stay, since they belong to other controllers. */
 async function removeTracking({ client, paths }: ClusterContext, { metadata }: Pod): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
   const finalizers = metadata.finalizers?.filter((finalizer) => finalizer !== trackingFinalizer);
   try {
     await client.patch(`${paths.pods}/${name}`, { metadata: { uid, resourceVersion, finalizers } });
   } catch (error) {
-    // The controller was sooner, or somebody else has changed the pod: the next look reads it again.
+    // The controller was faster, or the pod has changed. The next reconcile reads it again.
     if (!isNotFound(error) && !isAnother(error)) throw error;
   }
 }

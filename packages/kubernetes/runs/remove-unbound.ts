@@ -8,9 +8,8 @@ import type { RunObjects } from "./bound-nodes.ts";
 import { type ClusterContext, readRun } from "./read-run.ts";
 
 /**
- * Keeps an unbound run from ever being bound, and answers what is there of it. A pod is deleted only as it was read, and
- * the API server binds none that is being deleted: whichever comes first decides. Throws `RunBound` where the binding did,
- * of all its machines.
+ * Prevents an unbound run from being bound. A pod is deleted only in the version that was read, and the API server
+ * binds no pod that is being deleted, so the first wins. Throws `RunBound` if all machines are bound.
  */
 export async function keepUnbound(place: ClusterContext, id: RunId): Promise<RunObjects> {
   for (;;) {
@@ -19,7 +18,7 @@ export async function keepUnbound(place: ClusterContext, id: RunId): Promise<Run
     const [deciding, ...others] = objects.pods.filter(
       (pod) => !isBound(pod) && pod.metadata.deletionTimestamp === undefined,
     );
-    // Without it the run is never whole: the other machines may be bound by now and go all the same.
+    // A run without this pod is never complete, so the other machines go even if they were bound by now.
     if (!deciding || (await removeAsRead(place, deciding))) {
       await Promise.all(others.map((pod) => removeAsRead(place, pod)));
       return objects;
@@ -31,14 +30,14 @@ export function isBound({ spec }: Pod): boolean {
   return spec.nodeName !== undefined;
 }
 
-/** As an observation shows it; of the beginning of a run, which is not shown, nothing may be bound. */
+/** Reports whether the run is unbound. A draft has no observation, so none of its pods may be bound. */
 function isUnbound(objects: RunObjects): boolean {
   const seen = toObservation(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
   if (seen) return seen.state === "unbound";
   return objects.pods.every((pod) => toMachineStatus(pod).state === "unbound");
 }
 
-/** False: it has changed since. */
+/** Returns false if the pod has changed since. */
 async function removeAsRead({ client, paths }: ClusterContext, { metadata }: Pod): Promise<boolean> {
   const { name, uid, resourceVersion } = metadata;
   try {

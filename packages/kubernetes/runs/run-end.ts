@@ -6,14 +6,12 @@ export interface SeenMachine {
   readonly job: Job | undefined;
   readonly pod: Pod | undefined;
   readonly status: MachineStatus;
-  /** A pod of it was on a node. */
   readonly wasBound: boolean;
 }
 
 /**
- * How a run ended. Undefined: it lives, or the cluster has not said yet why its pod went. One failed machine ends the whole
- * run, unless its machines were asked to end: then the others may still print. Otherwise the run ends once all of its
- * machines have.
+ * Returns how a run ended, or undefined if it lives or the cluster has yet to say why its pod went. One failed machine
+ * ends the run, unless Berth ended the machines: then the others may still print.
  */
 export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefined {
   const ends = machines.flatMap((machine) => endOfMachine(machine) ?? []);
@@ -22,7 +20,7 @@ export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefin
   if (failed && !mayPrint) return failed;
   if (ends.length === machines.length) return newest(ends);
   const [first, ...others] = machines;
-  // Somebody deleted the first Job, and its pod went with it, while the other machines go on.
+  // The first Job was deleted with its pod, while the other machines still run.
   const lostFirstJob = first && !first.job && !first.pod && others.some(({ job }) => job);
   return lostFirstJob ? { ...goingOn(first.status), reason: jobDeletedWords } : undefined;
 }
@@ -32,15 +30,15 @@ function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd |
   const verdict = isKept ? findVerdict(job) : undefined;
   const isAlone = !job && pod && !status.deleted && !status.end;
   if (isAlone) return { ...goingOn(status), reason: jobDeletedWords };
-  // Somebody suspended the Job or set its parallelism to 0. A Job makes its pod once, so the run is over although undoing
-  // that would make another pod.
+  // The Job was suspended, or its parallelism set to 0. A Job creates its pod once, so the run is over, although
+  // undoing the change would create another pod.
   if (isKept && wasBound && !pod && !verdict) return endOfDeleted(undefined, goingOn({ ...status, started: true }));
   const isOver = !pod || status.end !== undefined;
   if (verdict?.reason === "DeadlineExceeded") return isOver ? endBy(verdict, status) : undefined;
   if (!isKept || !status.deleted) return status.end ?? (verdict && isOver ? endBy(verdict, status) : undefined);
-  // The cluster has decided to end this pod. The reason is read now, since nobody says it once the pod is gone.
+  // The cluster has decided to end this pod. Only the pod says why, so read the reason before it is gone.
   if (pod && holds(pod, "DisruptionTarget")) return endOfDeleted(pod, status.end ?? goingOn(status));
-  // A deleted pod is seen before the Job says why: where the Job deleted it, the reason comes a moment later.
+  // A deleted pod is visible before the Job gives the reason. If the Job deleted it, the verdict follows shortly.
   return verdict && status.end ? endOfDeleted(pod, status.end) : undefined;
 }
 
@@ -50,17 +48,14 @@ function goingOn({ started }: MachineStatus): MachineEnd {
   return { started, exitCode: null, reason: null, endedAt: null };
 }
 
-/**
- * The Job's own verdict. The Job first announces it (FailureTarget, SuccessCriteriaMet) and repeats it as final once its
- * pods have ended.
- */
+/** Returns a Job's verdict, which it first announces (FailureTarget, SuccessCriteriaMet) and repeats after its pods. */
 export function findVerdict(job: Job): Condition | undefined {
   return ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
     .map((type) => findCondition(job, type))
     .find((condition) => condition?.status === "True");
 }
 
-/** The end of a machine by the verdict of its Job alone. */
+/** Returns the end of a machine from the verdict of its Job alone. */
 function endBy({ type, reason, lastTransitionTime }: Condition, { started }: MachineStatus): MachineEnd {
   const endedAt = parseTime(lastTransitionTime);
   if (type === "Complete" || type === "SuccessCriteriaMet")

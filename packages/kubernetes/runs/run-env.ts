@@ -1,16 +1,15 @@
 import type { Run } from "#core/ports/compute.ts";
 import { formatHostName, formatNetworkName, nameOfRun } from "../names.ts";
 
-/** One entry of a container's environment. */
 export interface Variable {
   readonly name: string;
   readonly value: string;
 }
 
-/** Each pod has an address of its own, so the port may be the same everywhere: the one that torchrun takes. */
+/** Port of torchrun. Each pod has its own address, so all runs can use the same port. */
 const masterPort = 29_500;
 
-/** What Berth says to a run, which what the run was given cannot change; the same as the process driver says. */
+/** Returns the variables that Berth sets in a run. They override the user's, and equal those of the process driver. */
 export function buildVariables(run: Run, machine: number): Variable[] {
   const { shares, gpusPerMachine } = run;
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };

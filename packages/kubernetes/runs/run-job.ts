@@ -18,33 +18,28 @@ import { computeQuantities, computeStorage } from "../status/machine-share.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
-/** As the core removes a run: what a pod has from SIGTERM to SIGKILL when its Job is deleted. */
+/** Time from SIGTERM to SIGKILL of a pod whose Job is deleted. The core uses the same. */
 export const GRACE_SECONDS = 10;
-/** The container of the run's command. */
 export const MAIN = "main";
 
-/** Of deploy/kubernetes/priority-class.yaml. */
+/** Name in deploy/kubernetes/priority-class.yaml. */
 export const priorityClass = "berth-environment";
 
-/** What a Job has beside what its run asks for. */
+/** Settings of a Job that do not come from its run. */
 export interface JobSurroundings {
   readonly deployment: string;
   readonly now: number;
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
-  /** Those of its shares, as far as they are there. */
+  /** Existing nodes of the run's shares. */
   readonly nodes?: readonly Node[];
-  /** The image of images/tools; undefined: runs have what their images have. */
   readonly toolsImage?: string | undefined;
-  /** How pages are reached from outside; undefined: they are not. */
   readonly web?: WebAddresses | undefined;
-  /** Where its SSH server listens; undefined: it has none. */
   readonly sshPort?: number | undefined;
 }
 
 /**
- * The Job of one machine of a run, which has one pod. The cluster never starts it again by itself, which would use GPUs
- * that nobody granted and run a command twice. Each machine has a Job of its own, since the pods of one Job are all
- * alike: they could not be pinned one by one, and would all mount the volumes of the first.
+ * Returns the Job of one machine. The cluster never restarts its pod, which would use ungranted GPUs and run a command
+ * twice. Pods of a single Job could not be pinned to different nodes.
  */
 export function jobOfRun(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { deployment, now, web } = surroundings;
@@ -74,8 +69,8 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
 }
 
 /**
- * A pod of a Job counts as one that can be moved, and the cluster would end its run to save a machine that is not full
- * (Cluster Autoscaler's FAQ, "What types of pods can prevent CA from removing a node?"; Karpenter, "Disruption").
+ * Annotations that stop autoscalers from moving a run (Cluster Autoscaler's FAQ, "What types of pods can prevent CA
+ * from removing a node?"; Karpenter, "Disruption").
  */
 export const keptByAutoscalers = {
   "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -86,7 +81,7 @@ function mountLabels({ mounts }: Run): Record<string, string> {
   return Object.fromEntries(mounts.map(({ volume }) => [mountLabel({ name: claimName(volume) }), ""]));
 }
 
-/** A Job's deadline counts from its start, in whole seconds, and is never none. */
+/** Returns a Job's deadline, which counts whole seconds from its start and must be positive. */
 export function secondsUntil(until: number, from: number): number {
   return Math.max(1, Math.ceil((until - from) / 1000));
 }
@@ -130,15 +125,11 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
   };
 }
 
-/**
- * A fresh disk belongs to root: an image with a user of its own writes there by a group that each process is in. A disk
- * that has it already is not walked through again.
- */
+/** Gives all processes the group of a fresh disk, which belongs to root, so that images with another user can write. */
 const writable = { fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" };
 
 /**
- * A node that does not answer keeps its pods: whether its machine is lost is not the cluster's to say, and one that
- * comes back has lost nothing (docs/architecture/failures.md#lost-nodes).
+ * Keeps pods on a silent node: only the core decides that a machine is lost (docs/architecture/failures.md#lost-nodes).
  */
 const tolerations = [
   { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
@@ -146,7 +137,7 @@ const tolerations = [
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];
 
-/** The granted node; where the group has still to make it, any of its type in the zone of the volumes. */
+/** Returns the terms for the granted node, or for any node of its type in the volumes' zone before one starts. */
 function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
   const node = shares[machine]?.node ?? null;
   if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
@@ -178,14 +169,16 @@ function mountedIn(mounts: readonly Mount[], others: readonly object[] = []): ob
   };
 }
 
-/** Who may come in from elsewhere is let in at the port of this name (deploy/kubernetes/network-policy.yaml). */
+/**
+ * Returns the ports. The network policy admits traffic to the one named `ssh` (deploy/kubernetes/network-policy.yaml).
+ */
 function listening(ports: readonly RunPort[], sshPort: number | undefined): object {
   const ssh = sshPort === undefined ? [] : [{ name: "ssh", containerPort: sshPort }];
   const others = ports.filter(({ port }) => port !== sshPort).map(({ port }) => ({ containerPort: port }));
   return { ports: [...ssh, ...others], ...buildProbe(ports) };
 }
 
-/** What serves a port without a command is the image's own. */
+/** Returns the container's command. A run without one that serves ports keeps the image's own. */
 function getCommand({ command, ports }: Run): object {
   if (command === undefined && served(ports).length > 0) return {};
   const [shell, flag, ...args] = getShell(command ?? livesOn);
@@ -196,18 +189,15 @@ function getShell(command: string): string[] {
   return ["/bin/sh", "-c", literal(command)];
 }
 
-/** The ports that the run itself serves: Berth serves `ssh` and `jupyter` for every run. */
+/** Returns the ports that the run itself serves. Berth serves `ssh` and `jupyter` for every run. */
 function served(ports: readonly RunPort[]): RunPort[] {
   return ports.filter(({ kind }) => kind === "http" || kind === "tcp");
 }
 
-/** A run without a command goes on until it is removed, and ends at once when it is asked to. */
+/** Command of a run without one: it waits, and ends at once on SIGTERM. */
 const livesOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done';
 
-/**
- * A container has one probe of each kind, and the kubelet asks the second only once the first was answered: of more than
- * two ports the others are not asked.
- */
+/** Returns the probes. There are only two kinds, so ports after the second are not probed. */
 function buildProbe(ports: readonly RunPort[]): object {
   const [first, second] = served(ports).map(({ port }) => ({ tcpSocket: { port }, periodSeconds: 1 }));
   return {

@@ -17,13 +17,12 @@ import type { Paths } from "../paths.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** What a run has beside its Job. */
 export interface RunPart {
   readonly path: string;
   readonly body: object;
 }
 
-/** To be made before its Job: a Job that is seen lacks nothing. */
+/** Returns the objects to create before the Job, so that a visible Job is complete. */
 export function buildRunParts(
   run: Run,
   { paths, deployment }: Pick<ClusterContext, "paths" | "deployment">,
@@ -41,16 +40,13 @@ export function buildRunParts(
   ];
 }
 
-/**
- * To be removed after its Job; what is made before a Job cannot be owned by it. The Job says what it had, and so does the
- * pod that it made. Without both nobody knows: whoever applied or removed it may have been interrupted.
- */
+/** Returns the paths to delete after the Job, which cannot own older objects. Without Job and pod all may exist. */
 export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
   const { secret, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
   const pod = pods.find((pod) => getMachine(pod) === 0);
   const of = job ?? pod;
-  // It goes with its Job, unless a hand deleted that without what it owns.
+  // The Job owns the SSH Service, unless the Job was deleted without its dependents.
   const ssh = job ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
   if (!of) return [secret, service, policy, ...web, ...ssh];
   const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
@@ -64,7 +60,7 @@ export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, path
   ];
 }
 
-/** Whether it had volumes of EBS: nobody knows where neither Job nor pod is left to say. */
+/** Reports whether the run may have EBS volumes. Returns true if neither Job nor pod can tell. */
 export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
   const pod = pods.find((pod) => getMachine(pod) === 0);
   if (!job && !pod) return true;
@@ -76,7 +72,7 @@ export function hasEnv(run: Pick<Run, "env">): boolean {
   return Object.keys(getUserVariables(run)).length > 0;
 }
 
-/** Which GPUs a container sees is the device plugin's to say: with these somebody would see those of the whole node. */
+/** Set by the device plugin. Others would show the container all GPUs of its node. */
 const ofDevicePlugin = /^NVIDIA_(?:VISIBLE_DEVICES|IMEX_CHANNELS|MIG_.*)$/;
 
 function getUserVariables({ env }: Pick<Run, "env">): Readonly<Record<string, string>> {
@@ -96,7 +92,7 @@ function buildSecret(run: Run, marks: Marks): object {
   return { apiVersion: "v1", kind: "Secret", metadata, stringData: getUserVariables(run) };
 }
 
-/** By it the machines of a run find each other, from their start on. */
+/** Returns the Service by which the machines of a run find each other from their start on. */
 function buildService(run: Run, marks: Marks): object {
   return {
     apiVersion: "v1",
@@ -106,7 +102,7 @@ function buildService(run: Run, marks: Marks): object {
   };
 }
 
-/** Environments reach nobody else in the cluster (deploy/kubernetes/network-policy.yaml): the machines of one do. */
+/** Returns the policy between the machines of a run, the only traffic allowed inside the cluster. */
 function buildPolicy(run: Run, marks: Marks): object {
   const each = [{ podSelector: { matchLabels: buildSelector(run) } }];
   return {

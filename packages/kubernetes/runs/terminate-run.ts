@@ -9,10 +9,9 @@ import type { RecentRuns } from "../watch/recent-runs.ts";
 import { type ClusterContext, readRun } from "./read-run.ts";
 
 /**
- * Ends a run's commands and keeps its pods, so that their logs can still be read: deleting or suspending a Job deletes
- * both. A pod that is past its `activeDeadlineSeconds` gets SIGTERM, then SIGKILL after its own grace period, and stays
- * as `Failed` (Kubernetes API, PodSpec v1). Signals sent by exec would not do: a shell that is process 1 ignores them
- * (pid_namespaces(7)). False where the cluster forbids the patch.
+ * Ends a run's commands and keeps its pods for their logs. A pod past its `activeDeadlineSeconds` gets SIGTERM, then
+ * SIGKILL, and stays as `Failed` (Kubernetes API, PodSpec v1). Signals sent by exec would not work: a shell that is
+ * process 1 ignores them (pid_namespaces(7)). Returns false if the cluster forbids the patch.
  */
 export async function terminateRun(place: ClusterContext, id: RunId, { recent, blobs }: Terminating): Promise<boolean> {
   const { pods } = recent.find(id) ?? (await readRun(place, id));
@@ -26,7 +25,6 @@ export async function terminateRun(place: ClusterContext, id: RunId, { recent, b
 
 interface Terminating {
   readonly recent: RecentRuns;
-  /** Where the list of a disk's files is left; undefined: nowhere. */
   readonly blobs: Blobs | undefined;
 }
 

@@ -3,16 +3,16 @@ import { deploymentLabels, findRun, formatJobName, type RunId } from "../names.t
 import type { Job, Metadata } from "../objects.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** The label of a tombstone. It carries no run's labels, so no list and no watch of runs shows it. */
+/** Label of a tombstone. It has no run's labels, so lists and watches of runs omit it. */
 const tombstoneLabel = "berth/tombstone";
-/** The port promises a minute. A controller whose clock is 17 s ahead takes the tombstone away after that minute. */
+/** The port promises 60 s. The rest allows for a controller whose clock is 17 s ahead. */
 const KEPT_SECONDS = 77;
-/** How often a Job that a late worker made meanwhile is deleted before the tombstone is given up. */
+/** Attempts, each of which deletes a Job that a late worker created. */
 const TRIES = 3;
 
 /**
- * Gives the name of each of a run's Jobs to a tombstone, so that the API server refuses a late creation of that Job.
- * Returns false where the cluster refuses a tombstone or another Job keeps the name.
+ * Names a tombstone like each of a run's Jobs, so that the API server refuses a late creation. Returns false if the
+ * cluster refuses one or another Job keeps the name.
  */
 export async function leaveTombstones(
   place: ClusterContext,
@@ -55,14 +55,14 @@ interface Tombstone {
 
 interface Burial {
   readonly deployment: string;
-  /** That of the run, which the cluster's policies allow; undefined: nothing of the run was there. */
+  /** Image of the run, which the cluster's policies allow; undefined if no Job was left. */
   readonly image: string | undefined;
   readonly keptSeconds?: number;
 }
 
 /**
- * A Job that is complete as soon as its controller sees it, because it wants no pods. The cluster deletes it afterwards
- * (Kubernetes, "Automatic Cleanup for Finished Jobs"). No pod is ever made of its template, which only has to be valid.
+ * Returns a Job that completes at once, because it wants no pods, and that the cluster then deletes (Kubernetes,
+ * "Automatic Cleanup for Finished Jobs"). Its template is never used, but must be valid.
  */
 export function findTombstone(
   id: RunId,

@@ -2,19 +2,17 @@ import { findLastWords } from "../access/tools.ts";
 import { describeMessage, textOfUser } from "../client/describe-message.ts";
 import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
-/** How a machine's command ended, as the port tells it. */
 export interface MachineEnd {
-  /** Whether the command began at all. */
   readonly started: boolean;
   readonly exitCode: number | null;
   readonly reason: string | null;
-  /** ms; null where nobody saw it end. */
+  /** ms since the epoch; null if unknown. */
   readonly endedAt: number | null;
 }
 
 export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
 
-/** Linux numbers them so on every machine that Kubernetes runs on (signal(7)). */
+/** Linux uses these on every architecture that Kubernetes supports (signal(7)). */
 const signals: Readonly<Record<number, string>> = {
   1: "SIGHUP",
   2: "SIGINT",
@@ -30,10 +28,9 @@ const signals: Readonly<Record<number, string>> = {
   15: "SIGTERM",
 };
 
-/** What containerd and Docker call a command that could not be begun. */
+/** Reasons of containerd and Docker for a command that could not start. */
 const neverBegan = ["StartError", "ContainerCannotRun"];
 
-/** Of a pod that is over. */
 export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
   const { status = {} } = pod;
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
@@ -47,14 +44,14 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   }
   const started = true;
   if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
-  // Without the supervisor nobody tells a signal from the exit code that a shell gives for it.
+  // Without the supervisor, a signal cannot be told from the exit code that a shell gives for it.
   const signal = words === undefined || words.signal !== undefined ? signals[exitCode - 128] : undefined;
   if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
   if (signal === undefined) return { started, exitCode, endedAt, reason: null };
   return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
 }
 
-/** A runtime puts what it was doing, from the outside in, before what went wrong. */
+/** Returns the cause from a runtime's message, which begins with the steps that led to it. */
 function whyNotStarted(pod: Pod, message: string | undefined): string {
   const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
   if (program !== undefined) return `its image has no ${describeMessage(program, program)}`;
@@ -62,7 +59,7 @@ function whyNotStarted(pod: Pod, message: string | undefined): string {
   return describeMessage(problem, textOfUser(pod));
 }
 
-/** Of a pod that somebody deleted while its Job lives. */
+/** Returns the end of a pod that was deleted while its Job lives. */
 export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd {
   const disruption = pod && findCondition(pod, "DisruptionTarget");
   const why = disruption?.status === "True" ? disruptions[disruption.reason ?? ""] : undefined;
@@ -82,7 +79,6 @@ const disruptions: Readonly<Record<string, string>> = {
   TerminationByKubelet: "its machine ended it",
 };
 
-/** What is said of a run whose machine was taken from under it. */
 const takenWords: readonly string[] = [
   ...["DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC", "TerminationByKubelet"].flatMap(
     (reason) => disruptions[reason] ?? [],
@@ -90,7 +86,7 @@ const takenWords: readonly string[] = [
   shutDownWords,
 ];
 
-/** What those that watch a provider's notices put on a node before it goes, and say with it. */
+/** Taints that watchers of provider notices set before a node goes, and their meaning. */
 const notices: readonly (readonly [RegExp, string])[] = [
   [/^aws-node-termination-handler\/spot-itn/, "its machine was taken back by its provider: a spot interruption"],
   [/^aws-node-termination-handler\/|^karpenter\.sh\/disrupt(ed|ion)$/, "its machine was taken out of service"],
@@ -100,7 +96,7 @@ const notices: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Why its machine was taken, where its node still says so. */
+/** Returns the reason from the node's taints if it lost its machine. */
 export function withNotice(reason: string | null, nodes: readonly Node[]): string | null {
   if (reason === null || !takenWords.includes(reason)) return reason;
   const keys = nodes.flatMap(({ spec }) => spec.taints ?? []).map(({ key }) => key);
@@ -109,7 +105,6 @@ export function withNotice(reason: string | null, nodes: readonly Node[]): strin
 
 const outOfMemory = "command was killed by signal SIGKILL: it used more memory than it may";
 
-/** Why the kubelet or the cluster ended a pod, in words. */
 function endedByCluster(reason: string, message: string | undefined): string {
   if (reason === "DeadlineExceeded") return deadlineExceeded;
   if (reason === "Evicted") return `evicted by its machine: ${describeMessage(message)}`;
@@ -117,7 +112,7 @@ function endedByCluster(reason: string, message: string | undefined): string {
   return `ended by the cluster: ${describeMessage(message ?? reason)}`;
 }
 
-/** ms of a time as Kubernetes writes it; null where there is none. */
+/** Returns ms. */
 export function parseTime(text: string | null | undefined): number | null {
   const at = Date.parse(text ?? "");
   return Number.isNaN(at) ? null : at;

@@ -7,20 +7,19 @@ export interface KubeEvent extends KubeObject {
   readonly reason?: string;
   readonly message?: string;
   readonly lastTimestamp?: string | null;
-  /** How often it happened: the same words are written down once. */
   readonly count?: number | null;
 }
 
 export interface EventListing<Kept> {
-  /** By their fields: `reason=FailedCreate`. */
+  /** Field selector: `reason=FailedCreate`. */
   readonly selector: string;
   readonly keptMs: number;
   keep(event: KubeEvent): readonly Kept[];
 }
 
 /**
- * Events of one kind, listed at most so long ago; none where they may not be read. The API server reads all events of the namespace
- * to find some of them: it is asked once for everybody who wants to know.
+ * Returns a shared, cached list of one kind of event, because the API server scans all events for it. Returns an empty
+ * list without the right to read events.
  */
 export function eventListing<Kept>(
   { client, paths }: ClusterContext,

@@ -2,10 +2,7 @@ import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
 
-/**
- * How often the image of a pod could not be pulled, which only events say: its status shows the last fault also while
- * the next pull goes on, which may take minutes.
- */
+/** Returns the number of failed pulls from events: during a long pull the status still shows the last error. */
 export function failedPulls(place: ClusterContext, now: () => number): (pods: readonly Pod[]) => Promise<number> {
   const list = eventListing(place, now, { selector: "reason=Failed", keptMs: 3_000, keep: pullsIn });
   return async (pods) => {

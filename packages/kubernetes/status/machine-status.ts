@@ -6,26 +6,24 @@ import { type ContainerStatus, findCondition, holds, type Pod } from "../objects
 import { MAIN } from "../runs/run-job.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";
 
-/** How far one machine of a run has come. */
 export interface MachineStatus {
   readonly state: RunState;
   readonly started: boolean;
-  /** In words, why it goes no further or how it ended. */
+  /** Shown to users. */
   readonly reason: string | null;
   readonly end: MachineEnd | undefined;
-  /** Why its image will not come, should a second pull fail as the last one did; null: it may. */
+  /** Reason to give if a second pull fails as the last one did; null if a pull may still succeed. */
   readonly unpulled: string | null;
-  /** Its pod was deleted: how it ended then says how that was done, and not why. */
+  /** An end then shows how, but not why. */
   readonly deleted: boolean;
 }
 
-/** undefined: there is no pod for it. */
 export function toMachineStatus(pod: Pod | undefined): MachineStatus {
   if (!pod) return { ...living("unbound"), deleted: false };
   return { ...seen(pod), deleted: pod.metadata.deletionTimestamp !== undefined };
 }
 
-/** Whether the pod was asked to end (terminate-run.ts): Berth sets this deadline on no other pod. */
+/** Reports whether Berth ended the pod (terminate-run.ts). Berth sets this deadline on no other pod. */
 export function isTerminated({ spec }: Pod): boolean {
   return spec.activeDeadlineSeconds !== undefined;
 }
@@ -51,7 +49,7 @@ function ended(end: MachineEnd): Seen {
   return { state: "ended", started: end.started, reason: end.reason, end, unpulled: null };
 }
 
-/** What the scheduler says, without what it tried for other pods: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
+/** Keeps the reason alone: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
 function unscheduledReason(pod: Pod): string | null {
   const condition = findCondition(pod, "PodScheduled");
   if (condition?.status !== "False" || condition.message === undefined) return null;
@@ -61,7 +59,7 @@ function unscheduledReason(pod: Pod): string | null {
     : words;
 }
 
-/** The kubelet tries again for ever, and the Job says nothing of it. */
+/** Returns the status of a waiting container. The kubelet retries for ever, and the Job shows no error. */
 function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   const { reason = "", message } = main?.state?.waiting ?? {};
   if (reason === "InvalidImageName") return neverStarts("The name of the image is invalid");
@@ -77,10 +75,7 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   return living(reason === "ContainerCreating" || reason === "" ? "image" : "container");
 }
 
-/**
- * What a registry knows nothing of, or gives to nobody without a password, will not come. It says the same while a
- * credential of the machine has run out, so one fault proves nothing.
- */
+/** Returns why an image will not come. An expired credential gives the same answer, so one failure proves nothing. */
 function whyUnpulled(message: string): string | null {
   if (/unauthorized|denied|authentication required|no basic auth credentials/i.test(message)) {
     return "Image not found, or not to be pulled without a password";
@@ -88,7 +83,7 @@ function whyUnpulled(message: string): string | null {
   return /not found|manifest unknown|invalid reference format/i.test(message) ? "Image not found" : null;
 }
 
-/** Of the operator's image, which the container of the run waits for. */
+/** Returns the status of a pod that waits for the operator's tools image. */
 function waitingForTools({ status }: Pod): Seen | undefined {
   const { waiting } = status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
   if (!waiting || !/^(ErrImagePull|ImagePullBackOff|InvalidImageName)$/.test(waiting.reason ?? "")) return undefined;

@@ -11,25 +11,17 @@ import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { AdmissionDenied } from "./refusal.ts";
 
 export interface Surroundings {
-  /** ms since the epoch. */
   readonly now: number;
-  /** The node objects of its pods, as far as they are there. */
   readonly nodes: readonly Node[];
-  /** Why the cluster makes no pod for its Job, where it says so. */
   readonly podRefusal: AdmissionDenied | null;
-  /** Why a pod of it waits for a volume, where the cluster says so. */
   readonly missingVolume: string | null;
-  /** How often an image that may never come could not be pulled. */
   readonly failedPulls: number;
 }
 
-/**
- * What limits a run, as far as Berth knows: nodes differ in their version of control groups, and whether the number of
- * processes is limited is the kubelet's `podPidsLimit` to say.
- */
+/** Known limits of a run. Versions of cgroups differ between nodes, and `podPidsLimit` is the kubelet's. */
 export const podLimits = "container (memory, cpu)";
 
-/** The run as the port shows it; undefined: nothing of it is left, or it is not wholly made yet. */
+/** Returns the run as the port shows it. Returns undefined if nothing is left of it or it is not complete yet. */
 export function toObservation(objects: RunObjects, surroundings: Surroundings): Observation | undefined {
   const {
     jobs: [job],
@@ -54,7 +46,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     address: findAddress(machines[0], surroundings.nodes),
     nodes: nodes.map(({ index: _, ...node }) => node),
     isolation: "pod",
-    // Asked of the run itself, where it is wanted.
+    // The caller adds it: only the run itself can tell.
     jupyter: null,
     ports: portStatuses(of, machines[0]?.pod),
     limits: podLimits,
@@ -68,11 +60,11 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
   };
 }
 
-/** Of what the scheduler says of volumes, that a node has too many of them is the only fault of that node's own. */
+/** Scheduler messages about volumes. Only too many volumes on a node is a fault of that node. */
 const ofVolumes =
   /persistentvolumeclaim|volume node affinity|PersistentVolume's node affinity|persistent volumes to bind/i;
 
-/** Whether each pod that no machine has waits for its volume alone: a full node is at fault whatever else is said. */
+/** Reports whether every unbound pod waits only for its volume. A full node counts as the cause if both are named. */
 function lacksVolume(statuses: readonly MachineStatus[], { missingVolume }: Surroundings): boolean {
   const unbound = statuses.filter(({ state }) => state === "unbound");
   const waitsForVolume = ({ reason }: MachineStatus) =>
@@ -80,16 +72,16 @@ function lacksVolume(statuses: readonly MachineStatus[], { missingVolume }: Surr
   return unbound.length > 0 && unbound.every(waitsForVolume);
 }
 
-/** Whether a machine has no pod only because the cluster makes none now; that a node is full is said in another way. */
+/** Reports whether a machine has no pod only because the cluster creates none now. A full node shows up as a reason. */
 function isRefusedForNow(statuses: readonly MachineStatus[], { missingVolume, podRefusal }: Surroundings): boolean {
   const isSilent = missingVolume === null && statuses.every(({ reason }) => reason === null);
   return isSilent && podRefusal?.passes === true && statuses.some(({ state }) => state === "unbound");
 }
 
-/** Beyond this nobody believes that the fault passes. */
+/** Failed pulls after which the fault counts as permanent. */
 const MOST_PULLS = 2;
 
-/** The cluster goes on asking for a pod that it never gets, and for an image that never comes. */
+/** Returns the end of a run that the cluster would retry for ever: its pod is refused, or its image never comes. */
 function endOfUnstarted(
   statuses: readonly MachineStatus[],
   { podRefusal, failedPulls }: Surroundings,
@@ -100,25 +92,22 @@ function endOfUnstarted(
   return reason === undefined ? undefined : { started: false, exitCode: null, reason, endedAt: null };
 }
 
-/** Longer than a cluster is away as a rule: beyond it nobody goes on with it, and what is there is left over. */
+/** Longer than a usual outage of a cluster. An older draft is a leftover. */
 const DRAFT_MS = 15 * 60_000;
 
-/** Its first Job is made last: before that whoever applies it goes on, or begins again once the cluster is back. */
+/** Reports whether the run is still being created: its first Job comes last. */
 function isDraft({ jobs: [first, ...others] }: RunObjects, now: number): boolean {
   const living = others.flatMap((job) => (job && job.metadata.deletionTimestamp === undefined ? [job] : []));
   return !first && living.some(({ metadata }) => now < (parseTime(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
 }
 
-/**
- * Whether no part of the first machine is there, while the other machines have their Jobs and none of them has ended. A pod
- * of the first machine would outlive its Job only where that was deleted.
- */
+/** Reports whether only the first machine is missing. A pod outlives its Job only if the Job was deleted. */
 function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
   const isLeft = ({ job, status }: SeenMachine) => job?.metadata.deletionTimestamp === undefined && !status.end;
   return !first?.job && !first?.pod && others.some(({ job }) => job) && others.every(isLeft);
 }
 
-/** Each with its newest pod. */
+/** Returns each machine with its newest pod. */
 function listMachines(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, readShares(of).length) }, (_, machine) => {
     const ownPods = pods.filter((pod) => getMachine(pod) === machine);
@@ -131,18 +120,17 @@ function listMachines(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[]
 
 const order: readonly RunState[] = ["unbound", "image", "container", "probe", "ready"];
 
-/** A run is as far as the last of its machines; what has ended was ready. */
 function livingState(statuses: readonly MachineStatus[]): RunState {
   return order.find((state) => statuses.some((status) => status.state === state)) ?? "ready";
 }
 
-/** Of the first machine: where a node has an address for the world, that one. */
+/** Returns the address of the first machine, preferably an external one. */
 function findAddress(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
   const { job, pod, status } = machine ?? {};
   if (!pod || !status?.started) return null;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
   const addresses = node?.status?.addresses ?? [];
-  // Whatever a node says of itself, people put it into a command.
+  // Accept only IP addresses: nodes choose the text, and people paste it into commands.
   const usable = addresses.filter(({ address }) => isIP(address) !== 0);
   const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((address) => address.type === type) ?? []);
   return found[0] ? { ip: found[0].address, ...(job ? getSshPort(job) : { port: null }) } : null;

@@ -4,7 +4,7 @@ import { parseTime } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
 import { type AdmissionDenied, podRefusalIn } from "./refusal.ts";
 
-/** A Job has its first pod long before. */
+/** Age at which a Job should have its pod. */
 const youngMs = 5_000;
 
 interface Said {
@@ -13,7 +13,7 @@ interface Said {
   readonly refusal: AdmissionDenied;
 }
 
-/** Why the cluster makes no pod for a Job (a quota, an admission webhook), which only an event says; null: it does not. */
+/** Returns why the cluster creates no pod for a Job (a quota, an admission webhook), from events, or null. */
 export function podRefusals(place: ClusterContext, now: () => number): (job: Job) => Promise<AdmissionDenied | null> {
   const list = eventListing(place, now, { selector: "reason=FailedCreate", keptMs: 10_000, keep: saidIn });
   return async ({ metadata }) => {

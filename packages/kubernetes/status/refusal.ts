@@ -3,27 +3,23 @@ import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
 
-/** What a cluster said of an object that it did not take. */
 export interface AdmissionDenied {
-  /** In words that may be shown. */
   readonly words: string;
-  /** It will say so again: trying again is of no use. */
   readonly isForGood: boolean;
-  /** It ends once the cluster has room or is healthy again. Neither the run nor a machine is at fault. */
+  /** Whether it ends once the cluster has room or is healthy again. Neither the run nor a machine is at fault. */
   readonly passes: boolean;
 }
 
 /**
- * Errors of an API server that is overloaded or cannot be reached, even by its own controllers (k8s.io/apimachinery:
- * pkg/api/errors, for 429, 500, 503 and 504; etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
+ * Errors of an overloaded or unreachable API server (k8s.io/apimachinery: pkg/api/errors, for 429, 500, 503 and 504;
+ * etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
  */
 const overloaded =
   /too many requests|please try again later|unable to handle the request|unable to return a response in the time allotted|etcdserver: |evaluation timed out|Internal error occurred|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout|connection (?:refused|reset)|http2: /i;
 
 /**
- * As the API server phrases them (k8s.io/apiserver: plugin/webhook/errors/statuserror.go and
- * plugin/policy/validating; k8s.io/pod-security-admission; plugin/pkg/admission/limitranger). A request that waits for
- * room in a quota, or for a webhook that does not answer, is taken once there is some.
+ * Refusals in the API server's words (k8s.io/apiserver: plugin/webhook/errors/statuserror.go and
+ * plugin/policy/validating; k8s.io/pod-security-admission; plugin/pkg/admission/limitranger).
  */
 const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => AdmissionDenied])[] = [
   [/admission webhook "([^"]+)" denied the request(?: without explanation|: (.*))?/s, byPolicy],
@@ -61,7 +57,6 @@ export function podRefusalIn(said: string): AdmissionDenied {
   return { words: describeMessage(said), isForGood: false, passes: false };
 }
 
-/** What these words of the cluster say; undefined: nothing that is known. */
 export function refusalIn(said: string): AdmissionDenied | undefined {
   for (const [pattern, read] of phrases) {
     const found = pattern.exec(said);
@@ -70,7 +65,7 @@ export function refusalIn(said: string): AdmissionDenied | undefined {
   return undefined;
 }
 
-/** Of these the core decides what becomes of the run; any other error stays as it is. */
+/** Converts a refusal into an error that the core handles. Other errors stay unchanged. */
 export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): unknown {
   if (!(error instanceof ApiRefused)) return error;
   const said = withoutSecrets(error.said, run);
@@ -84,7 +79,7 @@ export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): un
   return refusal.isForGood ? new RunRefused(refusal.words) : new RunNotTaken(refusal.words);
 }
 
-/** Who asks, and how often, is no matter of what was asked for. */
+/** Reports whether the error is about the object. Authentication, conflicts and rate limits are not. */
 function isOfTheObject({ status }: ApiRefused): boolean {
   return status >= 400 && status < 500 && ![401, 404, 408, 409, 429].includes(status);
 }
@@ -95,10 +90,10 @@ function invalid(status: number, said: string): AdmissionDenied | undefined {
   return forGood(`The cluster refuses the run: ${said.replace(/^\S+ "[^"]*" is invalid: /, "")}`);
 }
 
-/** A shorter one is part of many a word, and hides nothing. */
+/** Minimum length of a hidden text: a shorter one is part of many words. */
 const shortestSecret = 6;
 
-/** Whoever refuses may repeat what they were asked for, as it is or quoted. */
+/** Hides the user's texts, plain or quoted, because a refusal may repeat its input. */
 function withoutSecrets(said: string, { env, command }: Pick<Run, "env" | "command">): string {
   const texts = [...Object.values(env), command ?? ""].filter(({ length }) => length >= shortestSecret);
   const quoted = texts.map((text) => JSON.stringify(text).slice(1, -1));

@@ -8,27 +8,25 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
 import { claimAnnotation } from "./claim.ts";
 
-/** Under this number no run is ever applied. */
+/** Run number of archives, which no run reaches. */
 const ARCHIVE_RUN = 999_999;
-/** On the Job and its pod: the Job's name. */
 export const archiveLabel = "berth/archive";
-/** The name of the blob that it makes. */
 const blobAnnotation = "berth/blob";
 
-/** As long as a deletion waits for it (docs/apis/session-manager.md#effects-and-times). */
+/** Time that a deletion waits for it (docs/apis/session-manager.md#effects-and-times). */
 const MOST_SECONDS = 60;
-/** In which its log may be read, where nobody took it away. A pod that has ended still keeps a claim from going. */
+/** Time in which the log of an abandoned Job is readable. An ended pod still blocks the deletion of its claim. */
 const KEPT_SECONDS = 300;
 const program = "/tools/archive";
 const directory = "/workspace";
 const key = "to";
 
-/** Of the Job and its Secret; another deployment of the namespace has others. */
+/** Returns the name of the Job and its Secret, which differs between deployments of a namespace. */
 export function archiveName(deployment: string, blob: string): string {
   return `archive-${createHash("sha256").update(`${deployment}\n${blob}`).digest("hex").slice(0, 40)}`;
 }
 
-/** As which run of its owner an archive is kept: what is left of it is found and removed as parts of a run are. */
+/** Returns the run of its owner that an archive belongs to. Leftovers are found and deleted as parts of that run. */
 export function toArchiveRun({ uid, key }: ArchiveOwner): RunRef {
   return { uid, run: ARCHIVE_RUN, key };
 }
@@ -37,7 +35,7 @@ export function isArchiveRun({ run }: RunId): boolean {
   return run === ARCHIVE_RUN;
 }
 
-/** Whose archive a Job makes; undefined: it makes none, whatever its labels say. */
+/** Returns the owner of an archive's Job, or undefined if the labels are false. */
 export function findArchiveOwner({ metadata }: KubeObject, deployment: string): RunRef | undefined {
   const { name, labels, annotations } = metadata;
   const ref = labelledRun(metadata);
@@ -50,13 +48,12 @@ interface WantedArchive {
   readonly image: string;
   readonly volume: string;
   readonly blob: string;
-  /** Of the volume. */
   readonly claim: string;
 }
 
 /**
- * Suspended, until its address is there. The pod may read every file of the volume, write none, and knows nothing of the
- * cluster or of AWS but that address.
+ * Returns a suspended Job, which starts once its upload address exists. The pod reads all files of the volume, writes
+ * none, and has no other credentials.
  */
 export function archiveJob({ deployment }: Pick<ClusterContext, "deployment">, wanted: WantedArchive): object {
   const { volume, blob, claim, owner } = wanted;
@@ -95,7 +92,7 @@ function buildPod(name: string, { image, claim }: WantedArchive): object {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
-    // The zone of a volume may have no other machines.
+    // The volume's zone may have only GPU machines.
     tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
     containers: [
       {
@@ -115,7 +112,7 @@ function buildPod(name: string, { image, claim }: WantedArchive): object {
   };
 }
 
-/** Files belong to whomever the environment ran as, and some let nobody else read them. */
+/** Root that can read all files: they belong to any user of the environment, and some are private. */
 const reader = {
   runAsUser: 0,
   allowPrivilegeEscalation: false,
@@ -123,7 +120,7 @@ const reader = {
   capabilities: { drop: ["ALL"], add: ["DAC_OVERRIDE"] },
 };
 
-/** Its address lets in whoever has it, for some minutes. It goes with the Job. */
+/** Returns the Secret with the upload address, valid for minutes without other credentials. The Job owns it. */
 export function archiveSecret(
   { deployment }: Pick<ClusterContext, "deployment">,
   job: Job,

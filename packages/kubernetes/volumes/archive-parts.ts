@@ -4,12 +4,10 @@ import type { KubeObject, Metadata } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { archiveLabel, findArchiveOwner, isArchiveRun } from "./archive-job.ts";
 
-/** The Jobs of archives, each as a part of its owner's run of them: one that nobody ended is found by it. */
 export async function listArchives(place: ClusterContext): Promise<RunRef[]> {
   return (await listJobs(place)).map(({ ref }) => ref);
 }
 
-/** Takes away what makes the archives of this run, if it is one of archives. */
 export async function removeArchives(place: ClusterContext, id: RunId): Promise<void> {
   if (!isArchiveRun(id)) return;
   const { client, paths } = place;
@@ -17,7 +15,6 @@ export async function removeArchives(place: ClusterContext, id: RunId): Promise<
   await Promise.all(jobs.map(({ job: { name, uid } }) => client.remove(`${paths.jobs}/${name}`, { uid })));
 }
 
-/** Of one uid, where that is given. */
 async function listJobs(
   { client, paths, deployment }: ClusterContext,
   uid?: string,

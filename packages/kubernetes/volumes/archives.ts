@@ -12,21 +12,18 @@ import { releaseFromLostMachine } from "./release-from-lost-machine.ts";
 export type Archives = Pick<Volumes, "startArchive" | "findArchive" | "endArchive">;
 
 export interface ArchiveOptions {
-  /** The image of images/tools. */
   readonly image: string;
-  /** Where a zip goes: a store that has addresses. */
+  /** The store must offer upload addresses. */
   readonly blobs: Pick<Blobs, "urlToPut" | "getSize">;
-  /** The name of the claim by which a pod mounts this volume; throws where there is no such volume. */
+  /** Returns the name of the claim that mounts the volume. Throws if there is no such volume. */
   claimOf(volume: string, owner: ArchiveOwner): Promise<string>;
-  /** Takes away what `claimOf` made, which may be nothing, or gone already. */
   release?(owner: ArchiveOwner): Promise<void>;
-  /** What the provider says of the machine of a pod that does not end. */
   readonly machineOf: Compute["getMachineState"];
 }
 
 /**
- * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
- * (docs/architecture/kubernetes.md). A Job has a minute; whether there is a zip is for Blobs to say.
+ * Makes zips of volumes in Jobs, which mount a volume read-only and upload the zip to Blobs
+ * (docs/architecture/kubernetes.md). Only Blobs decides whether a zip exists.
  */
 export function kubernetesArchives(place: ClusterContext, options: ArchiveOptions): Archives {
   return {
@@ -43,8 +40,7 @@ interface Wanted {
 }
 
 /**
- * The Job is made before its address, which it owns and takes along, and begins once that is there. Each step may be
- * repeated, also at the same moment: what an interrupted call left is finished by the next one.
+ * Creates the Job suspended, so that it can own the Secret with its address, then resumes it. Each step is idempotent.
  */
 async function startArchive(
   place: ClusterContext,
@@ -89,7 +85,7 @@ function isSuspended({ spec }: Job): boolean {
   return spec?.suspend === true;
 }
 
-/** The Job before the blob: one that was seen to be complete has sent all that it ever will. */
+/** Finds an archive. Reads the Job before the blob, so that a complete Job has sent all it ever will. */
 async function findArchive(
   place: ClusterContext,
   { blobs }: Pick<ArchiveOptions, "blobs">,

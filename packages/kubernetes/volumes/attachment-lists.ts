@@ -2,20 +2,18 @@ import type { ApiClient } from "../client/api-client.ts";
 import { batchCalls, type SlowCallHook } from "../client/batch-calls.ts";
 import type { KubeObject, Node } from "../objects.ts";
 
-/** The cluster attaches a volume to a node while there is one of these, and takes it off before the object goes. */
+/** Record of a volume on a node. The cluster detaches the volume before the object goes. */
 export interface Attachment {
   readonly name: string;
   readonly uid: string;
   readonly nodeName: string;
-  /** The name of the persistent volume. */
   readonly volume: string;
 }
 
-/** What is there of volumes, by a list that begins after the question. */
+/** Lists that begin after the question. */
 export interface AttachmentLists {
-  /** Of the persistent volumes of these names. */
   attachments(volumes: readonly string[]): Promise<readonly Attachment[]>;
-  /** Whether a node has a volume by what the node says of itself, where it is `kubernetes.io/csi/<driver>^<handle>`. */
+  /** Reports whether the status of a node lists the volume, named `kubernetes.io/csi/<driver>^<handle>`. */
   isOnNode(volume: string): Promise<boolean>;
 }
 
@@ -26,8 +24,7 @@ interface VolumeAttachment extends KubeObject {
 export const attachmentsPath = "/apis/storage.k8s.io/v1/volumeattachments";
 
 /**
- * Lists for many volumes at once: neither attachments nor nodes can be selected by a volume, so each list is of all in
- * the cluster. Of those only what was asked for is held.
+ * Lists for many volumes at once. Attachments and nodes cannot be selected by volume, so each list covers the cluster.
  */
 export function attachmentLists(client: ApiClient, whenSlow?: SlowCallHook): AttachmentLists {
   return {

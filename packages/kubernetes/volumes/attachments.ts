@@ -6,23 +6,19 @@ import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
 
 /**
- * After its pod is over, or its pod's object gone, a volume stays on the node until the kubelet has written and unmounted
- * it and the cluster has taken it off: until then a snapshot may lack the last of what was written. Of a node whose
- * object is gone the attachment alone says so.
+ * Reports whether the volume is on a node. It stays there until the kubelet has flushed it and the cluster has detached
+ * it; a snapshot before that may lack the latest writes.
  */
 export async function isAttached(place: ClusterContext, volume: PersistentVolume): Promise<boolean> {
   const { csi } = volume.spec;
   if (!csi) return false;
   const lists = getSharedLists(place);
   if ((await lists.attachments([volume.metadata.name])).length > 0) return true;
-  // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
+  // Name that the kubelet and the attach/detach controller use (Kubernetes, NodeStatus of the API reference).
   return lists.isOnNode(`kubernetes.io/csi/${csi.driver}^${csi.volumeHandle}`);
 }
 
-/**
- * What the cluster itself does to a node that does not answer, after six minutes: its attachment is given up, and the
- * driver takes the volume off. A node of that name with another uid is another machine.
- */
+/** Detaches a volume from a lost node, as the cluster does after six minutes. Another uid is another machine. */
 export async function detach(place: ClusterContext, id: string, { name, uid }: NodeRef): Promise<void> {
   const claim = await readClaim(place, id);
   const volume = claim && (await readVolume(place, claim));
@@ -36,8 +32,7 @@ export async function detach(place: ClusterContext, id: string, { name, uid }: N
 }
 
 /**
- * The same for volumes whose pods were taken by force from machines that do not answer. From `held` ones nothing is
- * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
+ * Detaches volumes from silent nodes after a forced deletion. Skips `held` nodes, and missing ones, which may run on.
  */
 export async function detachFromLost(
   place: ClusterContext,

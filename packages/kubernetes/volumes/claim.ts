@@ -2,7 +2,6 @@ import { type ClaimId, parseClaimId, volumeId } from "../names.ts";
 import type { KubeObject, Metadata } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 
-/** What the driver reads of a claim, which is a disk's volume to everybody but the cluster. */
 export interface Claim extends KubeObject {
   readonly spec: {
     readonly volumeName?: string;
@@ -10,7 +9,6 @@ export interface Claim extends KubeObject {
   };
 }
 
-/** What a claim is bound to. */
 export interface PersistentVolume extends KubeObject {
   readonly spec: {
     readonly claimRef?: { readonly uid?: string; readonly name?: string; readonly namespace?: string };
@@ -32,9 +30,8 @@ export interface PersistentVolume extends KubeObject {
 export const claimAnnotation = {
   zone: "berth/zone",
   token: "berth/token",
-  /** The snapshot that it is made of. */
   snapshot: "berth/snapshot",
-  /** The id of its volume, where another claim had that first. */
+  /** Set if an earlier claim gave the id. */
   volume: "berth/volume",
 } as const;
 
@@ -48,19 +45,17 @@ export function volumePath(name: string): string {
   return `${volumesPath}/${encodeURIComponent(name)}`;
 }
 
-/** Of the volume that this id names alone: another one may have the name by now. */
+/** Returns the claim of exactly this volume: another one may have the name by now. */
 export async function readClaim(place: ClusterContext, id: string): Promise<Claim | undefined> {
   const named = parseClaimId(id);
   const claim = named && (await place.client.find<Claim>(claimPath(place, named)));
   return claim && getVolumeId(claim) === id ? claim : undefined;
 }
 
-/** Of its volume. */
 export function getVolumeId({ metadata }: Claim): string {
   return metadata.annotations?.[claimAnnotation.volume] ?? volumeId(metadata);
 }
 
-/** What a claim is bound to; undefined: to nothing yet. */
 export async function readVolume({ client }: ClusterContext, { spec }: Claim): Promise<PersistentVolume | undefined> {
   return spec.volumeName ? client.find<PersistentVolume>(volumePath(spec.volumeName)) : undefined;
 }

@@ -14,7 +14,6 @@ import { releaseVolume, removeRetained } from "./retained-volume.ts";
 import { findReadyName } from "./snapshots.ts";
 import { checkStorageClass, type StorageClass } from "./storage-class.ts";
 
-/** Volumes as claims of a namespace. */
 export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
@@ -23,7 +22,7 @@ const snapshotGroup = "snapshot.storage.k8s.io";
 
 export interface ClaimOptions {
   readonly storageClass?: StorageClass | undefined;
-  /** How long a claim whose name is still being removed is waited for; two seconds unless said. */
+  /** Time to wait for a claim of this name to be removed, ms. Default: two seconds. */
   readonly goneWithinMs?: number | undefined;
 }
 
@@ -47,8 +46,8 @@ interface ClassedPlace extends ClusterContext {
 }
 
 /**
- * Its name comes from the token, so that the API server itself refuses a second one. The volume is made in the zone of
- * the first pod that wants it, where the plan puts it (docs/architecture/admission.md).
+ * Creates a claim named after the token, so that a second one is refused. Its volume is created in the zone of its
+ * first pod (docs/architecture/admission.md).
  */
 async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
   await checkStorageClass(place, place.storageClass);
@@ -67,7 +66,6 @@ async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeR
 
 interface Making {
   readonly wanted: Wanted;
-  /** The object of the snapshot that it is made of. */
   readonly source: string | undefined;
 }
 
@@ -87,14 +85,14 @@ function asSentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
-/** A claim that was made again for its volume does not say whose it is, but only a record asks for that. */
+/** Lists the volumes with their owners. A claim that was created again has no owner. */
 async function listOwned({ client, paths, deployment }: ClusterContext): Promise<OwnedVolume[]> {
   const selector = encodeURIComponent(`${label.deployment}=${deployment}`);
   const { items } = await client.list<Claim, OwnedVolume>(
     `${paths.claims}?labelSelector=${selector}`,
     (claim) => {
       const { annotations = {}, deletionTimestamp } = claim.metadata;
-      // That of a volume of EBS is a run's, and goes with it.
+      // A claim of an EBS volume belongs to a run and goes with it.
       if (!parseClaimId(getVolumeId(claim))) return [];
       const key = annotations[annotation.key] ?? null;
       const isOld = key === null && annotations[claimAnnotation.volume] !== undefined;
@@ -140,7 +138,7 @@ function claimObject({ wanted, source }: Making, { deployment, storageClass }: C
   };
 }
 
-/** Whatever a token is: it reaches names as its hash. */
+/** Returns the name for a token. The hash makes any token a valid name. */
 function nameOfToken(token: string): string {
   return `volume-${createHash("sha256").update(token).digest("hex").slice(0, 40)}`;
 }
@@ -152,7 +150,7 @@ function requireSame(claim: Claim, { sizeGb, zone, snapshotId }: Wanted): Claim 
   throw new Error("That token was used for a volume of another size or zone, or of another snapshot");
 }
 
-/** A claim that is being removed is gone once nobody has it, and one whose volume somebody removed is gone now. */
+/** Returns the volume of a claim. A claim being removed is gone once unused, and one without its volume at once. */
 export async function toVolume(place: ClusterContext, claim: Claim): Promise<Volume | undefined> {
   const volume = await readVolume(place, claim);
   if (!volume && claim.spec.volumeName) return undefined;
@@ -171,7 +169,7 @@ function isOver({ status }: Pod): boolean {
   return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
-/** Its volume goes too, which nobody else's removal of the claim takes along. */
+/** Removes a claim with its volume, which a deletion of the claim alone would keep. */
 async function removeClaim(place: ClusterContext, id: string): Promise<void> {
   const claim = await readClaim(place, id);
   if (!claim) return removeRetained(place, id);

@@ -10,16 +10,15 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import { isTerminated } from "../status/machine-status.ts";
 
-/** It keeps the GPUs of a run that is being ended. */
+/** Short, because the run keeps its GPUs during the call. */
 const answeredWithinMs = 2_000;
 
-/** The last line of a list that is not whole (images/tools/files). */
+/** Last line of an incomplete list (images/tools/files). */
 const leftOut = "The rest is left out\n";
 
 /**
- * Keeps the list of the files of a run's disk before its command is ended, and again before the run is removed. A living
- * container is asked; one that has ended said the list in its last words, as much as those hold. A shortened list does
- * not replace the whole one from before the end. A list that cannot be had holds nothing up.
+ * Stores the list of a disk's files, before the command ends and again before removal. An ended container left it in
+ * its termination message, cut; that does not replace a complete list. Errors are ignored, so that they delay no end.
  */
 export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
   const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
@@ -29,7 +28,7 @@ export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId
     if (listing === undefined || (isTerminated(pod) && listing.endsWith(leftOut))) return;
     await blobs.put(listingBlobName(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
   } catch {
-    // The content of that backup is not known then, and GET content says so.
+    // GET content then reports that the content of the backup is unknown.
   }
 }
 
@@ -42,7 +41,7 @@ async function findListing(place: ClusterContext, pod: Pod): Promise<string | un
   return exitCode === 0 ? shown(stdout) : undefined;
 }
 
-/** undefined: it lists nothing. Whatever runs in a container can write its message. */
+/** Returns undefined if there is no valid list. Any process in the container can forge the message. */
 export function unpacked(files: string | undefined): string | undefined {
   if (files === undefined) return undefined;
   try {
@@ -52,7 +51,7 @@ export function unpacked(files: string | undefined): string | undefined {
   }
 }
 
-/** What would move a terminal's cursor is shown as `?`. */
+/** Replaces control characters by `?`, because they could move a terminal's cursor. */
 function shown(bytes: Buffer): string {
   const text = bytes.subarray(0, MOST_LISTING_BYTES).toString();
   return text.replace(/[^\P{Cc}\n]/gu, "?");

@@ -5,14 +5,10 @@ import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archiv
 import { type EbsMountOwner, makeEbsMounts, removeEbsMounts } from "./ebs-mounts.ts";
 
 export interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "blobs" | "machineOf"> {
-  /** What EC2 says of a volume; undefined: there is none. */
   findVolume(id: string): Promise<Volume | undefined>;
 }
 
-/**
- * Zips of volumes of EBS: each gets what lets a pod mount it from before its Job is made until the archive is ended. What
- * nobody ended is taken away with what runs have left.
- */
+/** Makes zips of EBS volumes, which are mountable from before their Job until the archive ends. */
 export function ebsArchives(place: ClusterContext, { findVolume, ...options }: EbsArchiveOptions): Archives {
   return kubernetesArchives(place, {
     ...options,

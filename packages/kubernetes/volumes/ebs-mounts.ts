@@ -17,29 +17,25 @@ import { type ClusterContext, readRun } from "../runs/read-run.ts";
 import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./claim.ts";
 
 /**
- * Volumes of EBS in a run: the cluster knows none of them by itself, so each gets a PersistentVolume and a claim for as
- * long as one run has it (aws-ebs-csi-driver, "Static Provisioning"). Both are named after the volume and not after
- * the run: of two claims for one volume each would let a pod write to it.
+ * Driver of EBS volumes. The cluster does not know them, so each gets a PersistentVolume and a claim during a run
+ * (aws-ebs-csi-driver, "Static Provisioning"). Both are named after the volume: with two claims, two pods could write
+ * to it.
  */
 const driver = "ebs.csi.aws.com";
 
-/**
- * EBS knows how large a volume is, and the cluster asks nobody: these two have to agree with each other alone, so that
- * the one is bound to the other.
- */
+/** Size in both objects. It only has to be equal so that they bind; the real size is known to EBS alone. */
 const nominalSize = "1Gi";
 
-/** Of a volume's PersistentVolume: one that a provisioner made is never called so. */
+/** Returns the name of a volume's PersistentVolume, which no provisioner would choose. */
 function formatVolumeName(id: string): string {
   return `berth-${id}`;
 }
 
-/** A run, as far as what it mounts needs it. */
 export type EbsMountOwner = Pick<Run, "uid" | "run" | "key" | "name" | "pool" | "mounts">;
 
 /**
- * Lets a run's pod mount its volumes of EBS. Throws `RunNotTaken` while another run has one of them, or its node still
- * does; `RunRefused` where somebody else has made an object of that name.
+ * Makes EBS volumes mountable. Throws `RunNotTaken` while another run or node has one, `RunRefused` if a foreign object
+ * has the name.
  */
 export async function makeEbsMounts(place: ClusterContext, run: EbsMountOwner, deadline: AbortSignal): Promise<void> {
   const volumes = run.mounts.flatMap(({ volume }) => (isEbsVolume(volume.id) ? [volume] : []));
@@ -61,13 +57,13 @@ async function makeMount(
   if (!isMade) throw new RunNotTaken(`its volume ${volume.id} is still on its last machine`);
 }
 
-/** What is in the way: it is being removed, is another run's, or belongs to a claim that somebody deleted by hand. */
+/** Objects that block the mount: they are being removed, belong to another run, or their claim was deleted by hand. */
 interface InTheWay {
   readonly volume: PersistentVolume | undefined;
   readonly claim: Claim | undefined;
 }
 
-/** Undefined: both are there, and this run's. */
+/** Returns undefined if both exist and belong to this run. */
 async function makeOrFindBoth(
   place: ClusterContext,
   run: EbsMountOwner,
@@ -78,7 +74,7 @@ async function makeOrFindBoth(
   const marks = buildMarks(run, deployment);
   const path = `${paths.claims}/${ref.id}`;
   const there = await client.find<Claim>(path, deadline);
-  // Before there is a PersistentVolume for it: the cluster would bind that to whichever claim has the name.
+  // Check the claim first: the cluster would bind a new PersistentVolume to any claim of that name.
   if (there) requireOwnClaim(place, there);
   const volume = await makeOrFind<PersistentVolume>(
     () => client.create(volumesPath, volumeObject(ref, marks, paths.namespace), deadline),
@@ -107,7 +103,7 @@ async function makeOrFind<Item>(make: () => Promise<Item>, find: () => Promise<I
   }
 }
 
-/** Labels alone prove nothing: it is the right one only with what decides which volume is mounted, and by whom. */
+/** Throws unless the object is Berth's. Labels prove nothing, so this compares what decides the mounted volume. */
 function requireOwnVolume(
   { paths, deployment }: ClusterContext,
   { metadata, spec }: PersistentVolume,
@@ -136,7 +132,7 @@ function isLivingPart({ uid, run }: RunId, { metadata }: KubeObject): boolean {
   return ownRun?.uid === uid && ownRun.run === run && metadata.deletionTimestamp === undefined;
 }
 
-/** Whoever had a volume before is over once the core gives it on: what such a run has left goes, and nothing of a living one. */
+/** Removes what an ended run left of the mount. Throws if that run still exists. */
 async function removeLeft(place: ClusterContext, run: RunId, { volume, claim }: InTheWay): Promise<void> {
   const found = [volume, claim].flatMap((object) => object ?? []);
   for (const { metadata } of found) {
@@ -154,8 +150,8 @@ async function isThere(place: ClusterContext, id: RunId): Promise<boolean> {
 }
 
 /**
- * Takes away what lets a run mount volumes of EBS; never the volumes, which are not the cluster's. The claim stays until
- * the pod is gone, and the PersistentVolume until its node has let go of it. Answers the names of the latter.
+ * Removes the mounts of EBS volumes, never the volumes. The claim stays until the pod is gone, the PersistentVolume
+ * until its node released it. Returns the names of the PersistentVolumes.
  */
 export async function removeEbsMounts(
   place: ClusterContext,
@@ -170,20 +166,18 @@ export async function removeEbsMounts(
   return ownMetadatas.map(({ name }) => name);
 }
 
-/** The runs that have any of them. */
 export async function listEbsMounts(place: ClusterContext): Promise<RunRef[]> {
   const { claims, volumes } = await listObjects(place);
   return [...claims, ...volumes].flatMap((metadata) => labelledRun(metadata) ?? []);
 }
 
-/** Of one uid, where that is given. */
 async function listObjects(place: ClusterContext, uid?: string) {
   const { client, paths, deployment } = place;
   const selector = everyRunSelector(deployment, uid);
   const list = async (path: string, isNamed: (name: string) => boolean) => {
     const keep = ({ metadata }: KubeObject) => (isNamed(metadata.name) ? [metadata] : []);
     const found = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
-    // Whoever was never allowed to list them has made none either.
+    // Without the right to list them, this deployment never created any.
     return unlessForbidden(place, `GET ${path}`, found, []);
   };
   const [claims, volumes] = await Promise.all([
@@ -219,7 +213,7 @@ function volumeObject({ id, zone }: Mount["volume"], marks: Marks, namespace: st
     spec: {
       capacity: { storage: nominalSize },
       accessModes: ["ReadWriteOncePod"],
-      // Without a class no provisioner ever takes it, or its claim, for its own.
+      // Without a class no provisioner claims the object.
       storageClassName: "",
       persistentVolumeReclaimPolicy: "Retain",
       csi: { driver, volumeHandle: id, fsType: "ext4" },

@@ -7,25 +7,20 @@ import { eventListing, type KubeEvent } from "../status/event-listing.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
 import { type Claim, claimPath } from "./claim.ts";
 
-/** Most volumes are made before. */
+/** Time in which most volumes are created. */
 const youngMs = 5_000;
-/** Whoever makes volumes tries again within five minutes (external-provisioner, `--retry-interval-max`). */
+/** Age of a current event: a provisioner retries within five minutes (external-provisioner, `--retry-interval-max`). */
 const currentMs = 600_000;
 
 interface Said {
-  /** The name and uid of the claim. */
   readonly claim: string;
   readonly of: string;
   readonly at: number | null;
   readonly words: string;
-  /** Somebody tried to make the volume and could not. */
   readonly hasFailed: boolean;
 }
 
-/**
- * Why a pod that is on no node waits for a volume, which only events of its claim say; null: it waits for none, or nobody
- * says why. A volume that was made since then is waited for no more, whatever was said before.
- */
+/** Returns why an unscheduled pod waits for a volume, from events of its claim, or null. Ignores bound claims. */
 export function missingVolumes(
   place: ClusterContext,
   now: () => number,
@@ -40,7 +35,7 @@ export function missingVolumes(
     const unbound = await Promise.all(named.map((name) => findUnbound(place, name)));
     const ownEvents = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
     const failure = ownEvents.findLast(({ hasFailed }) => hasFailed);
-    // What keeps the pod from every node comes before what would be waited for on one.
+    // A failed volume keeps the pod from every node, so it comes before the scheduler's reason.
     return failure?.words ?? (toMachineStatus(pod).reason === null ? (ownEvents.at(-1)?.words ?? null) : null);
   };
   return async (pods) => {
@@ -60,7 +55,7 @@ function listClaimNames({ spec }: Pod): string[] {
   return (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
 }
 
-/** undefined also where claims may not be read: a run that nobody can look at is ended by nobody. */
+/** Returns undefined also without the right to read claims: a run that cannot be observed never ends. */
 async function findUnbound(place: ClusterContext, name: string): Promise<Claim | undefined> {
   try {
     const claim = await place.client.find<Claim>(claimPath(place, { name }));
@@ -71,7 +66,7 @@ async function findUnbound(place: ClusterContext, name: string): Promise<Claim |
   }
 }
 
-/** That a claim waits for its pod (`WaitForPodScheduled`) says less than the pod does. */
+/** Returns the message of an event. Omits `WaitForPodScheduled`, since the pod tells more. */
 function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimestamp }: KubeEvent): Said[] {
   if (name === undefined || uid === undefined) return [];
   const of = { claim: name, of: uid, at: parseTime(lastTimestamp) };
@@ -83,7 +78,7 @@ function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimes
   return [{ ...of, words: `Its volume is not made yet by the provisioner ${provisioner}`, hasFailed: false }];
 }
 
-/** Without what is another at each try, so that each try is not news, and without what no person can read. */
+/** Removes unreadable parts, and those that differ at each attempt, so that a retry is not a new message. */
 function whyNotMade(message: string): string {
   return describeMessage(
     message

@@ -7,9 +7,8 @@ import { detachFromLost } from "./attachments.ts";
 import type { Claim } from "./claim.ts";
 
 /**
- * The pods of an archive's Job that is deleted go when their kubelet says so, and one whose machine is lost never does. No
- * run is bound to that machine, so nobody else asks: where its node does not answer and its provider says that it is gone,
- * the pod goes by force, and its volume is taken off. Answers a machine of which it is not known that it is gone.
+ * Deletes the pods of an archive Job on a lost machine, where no kubelet confirms their end: its node does not answer
+ * and the cloud provider says that it is gone. Returns a machine that may still exist.
  */
 export async function releaseFromLostMachine(
   place: ClusterContext,
@@ -29,7 +28,7 @@ export async function releaseFromLostMachine(
       continue;
     }
     const lost = pods.filter(({ spec }) => spec.nodeName === nodeName);
-    // Read before the pods go: with the last of them goes a claim that is to be removed.
+    // Read first: a claim that is being removed goes with its last pod.
     const volumes = await listVolumes(place, lost);
     await Promise.all(
       lost.map(({ metadata }) =>

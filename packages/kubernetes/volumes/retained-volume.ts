@@ -13,17 +13,14 @@ import {
   volumesPath,
 } from "./claim.ts";
 
-/** On a volume whose removal was begun: it is neither kept nor claimed again. */
+/** Marks a volume whose removal has begun, so that it is neither kept nor claimed again. */
 const removing = "berth/removing";
-/** On one that is claimed again: the id that it has for the core, which the uid of its first claim is part of. */
+/** Id of a volume that is claimed again, from its first claim's uid. */
 const volume = claimAnnotation.volume;
-/** The label of a kept volume: the uid of its first claim. */
+/** Label of a kept volume: the uid of its first claim. */
 const firstClaim = "berth/claim";
 
-/**
- * The claim of a volume whose own was deleted by hand, made again: the volume outlives it, and so does what was written.
- * Undefined: no such volume is left.
- */
+/** Recreates the claim of a volume after a deletion by hand. Returns undefined if the volume is gone too. */
 export async function recreateClaim(
   place: ClusterContext,
   id: string,
@@ -36,7 +33,7 @@ export async function recreateClaim(
   return found ?? undefined;
 }
 
-/** Null: there is none and will be none. Undefined: one is being removed, or was made just now. */
+/** Returns null if no claim can exist, and undefined while one is being removed or created. */
 async function claimOrMake(place: ClusterContext, named: ClaimId, id: string): Promise<Claim | null | undefined> {
   const left = await leftVolume(place, id);
   if (!left) return null;
@@ -47,7 +44,7 @@ async function claimOrMake(place: ClusterContext, named: ClaimId, id: string): P
   return undefined;
 }
 
-/** The volume of this very claim goes with it: nobody else's removal of the claim takes it along. */
+/** Marks the volume of exactly this claim for deletion. It would otherwise outlive the claim. */
 export function releaseVolume(place: ClusterContext, claim: Claim): Promise<void> {
   const { uid } = claim.metadata;
   const read = async () => {
@@ -59,12 +56,12 @@ export function releaseVolume(place: ClusterContext, claim: Claim): Promise<void
   return changeVolume(read, (found) => markRemoving(place, found, uid));
 }
 
-/** Until the cluster binds a claim that was made again to its volume, that says for which claim it is by the name alone. */
+/** Reports whether the volume waits for a new claim, which it names without a uid. */
 function isReservedFor({ metadata, spec }: PersistentVolume, id: string): boolean {
   return spec.claimRef?.uid === undefined && metadata.annotations?.[volume] === id;
 }
 
-/** Of a volume whose claim was deleted: it goes now, as its claim would have taken it along. */
+/** Marks a volume without its claim for deletion. */
 export async function removeRetained(place: ClusterContext, id: string): Promise<void> {
   const named = parseClaimId(id);
   if (!named) return;
@@ -73,8 +70,8 @@ export async function removeRetained(place: ClusterContext, id: string): Promise
 }
 
 /**
- * What goes by its class needs no change, which a policy of the cluster may refuse. A cluster removes no volume that names
- * a claim without its uid: it waits for one of that name.
+ * Sets the reclaim policy `Delete`, which some volumes already have. The uid is needed: a volume that names a claim
+ * without it waits for one and is never removed.
  */
 async function markRemoving(
   { client }: ClusterContext,
@@ -91,10 +88,7 @@ async function markRemoving(
   });
 }
 
-/**
- * A claim that somebody deletes by hand does not take its volume along from now on, and its volume is found without it.
- * Whoever may not say so does not.
- */
+/** Makes a volume outlive its claim and labels it to be found, if the cluster allows that. */
 export async function retainVolume(place: ClusterContext, claim: Claim): Promise<void> {
   const ofClaim = parseClaimId(getVolumeId(claim))?.uid;
   if (ofClaim === undefined) return;
@@ -124,10 +118,7 @@ async function keep({ client }: ClusterContext, { metadata }: PersistentVolume, 
 /** The cluster itself writes to a volume two or three times as it binds it. */
 const mostTries = 5;
 
-/**
- * A volume is changed as it was read, so that one whose removal was begun is not kept, and read anew where somebody else
- * wrote to it meanwhile. Undefined: there is nothing to change. Throws where it was overtaken each time.
- */
+/** Changes a volume in the version that was read, so that a begun removal is not undone, with retries on conflicts. */
 async function changeVolume(
   read: () => Promise<PersistentVolume | undefined>,
   change: (found: PersistentVolume) => Promise<void>,
@@ -148,10 +139,7 @@ function isRemoving({ metadata }: PersistentVolume): boolean {
   return metadata.annotations?.[removing] !== undefined || metadata.deletionTimestamp !== undefined;
 }
 
-/**
- * Which claim a volume had is said by the volume alone. It is asked for by the name that provisioners give it, then by
- * the label that it has where it is called otherwise: a cluster has the volumes of others by the thousand.
- */
+/** Returns the volume of a deleted claim, by its usual name or its label. Only the volume knows its claim. */
 async function leftVolume({ client }: ClusterContext, id: string): Promise<PersistentVolume | undefined> {
   const uid = parseClaimId(id)?.uid;
   if (uid === undefined) return undefined;
@@ -167,7 +155,7 @@ async function leftVolume({ client }: ClusterContext, id: string): Promise<Persi
   return items[0];
 }
 
-/** So every provisioner names what it makes unless its operator says otherwise (external-provisioner, `--volume-name-prefix`). */
+/** Returns the usual name of a provisioned volume (external-provisioner, `--volume-name-prefix`). */
 function formatProvisionedName(ofClaim: string): string {
   return `pvc-${ofClaim}`;
 }
@@ -176,7 +164,7 @@ function isLeft(volume: PersistentVolume): boolean {
   return volume.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(volume);
 }
 
-/** For a claim of that name to come, whatever its uid; as it was read, so that one that is being removed stays so. */
+/** Reserves a volume for a claim of that name with any uid. A begun removal is not undone. */
 async function reserve(place: ClusterContext, left: PersistentVolume, { name }: ClaimId, id: string): Promise<void> {
   const { uid, resourceVersion } = left.metadata;
   await place.client.patch(volumePath(left.metadata.name), {
@@ -207,7 +195,7 @@ async function makeClaim(place: ClusterContext, left: PersistentVolume, { name }
   });
 }
 
-/** Where its nodes have to be; empty: anywhere. */
+/** Returns the zone of the volume; empty if it has none. */
 function zoneOfVolume({ spec }: PersistentVolume): string {
   const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
   const zones = terms.flatMap(({ matchExpressions = [] }) =>

@@ -1,7 +1,7 @@
 import type { ApiClient } from "../client/api-client.ts";
 import type { KubeObject } from "../objects.ts";
 
-/** The API of snapshots, which a cluster has only where somebody put it there. */
+/** API of snapshots, an optional extension of a cluster. */
 export const snapshotApi = "snapshot.storage.k8s.io/v1";
 
 interface SnapshotClass extends KubeObject {
@@ -15,12 +15,9 @@ interface Groups {
 
 const defaultClass = "snapshot.storage.kubernetes.io/is-default-class";
 
-/**
- * The class by which volumes of this driver are backed up: the default one, and one by which a snapshot goes with its
- * object, where there are several. Undefined: the cluster makes no snapshots of them.
- */
+/** Returns the snapshot class of a driver: the default, or one that deletes snapshots with their object. */
 export async function findSnapshotClass(client: ApiClient, driver: string): Promise<string | undefined> {
-  // A path of an API that is not there is answered by no object of the API server's, as a proxy would answer.
+  // The 404 of a missing API looks like a proxy's, so read the list of APIs.
   const { groups } = await client.get<Groups>("/apis");
   if (!groups.some(({ versions }) => versions.some(({ groupVersion }) => groupVersion === snapshotApi))) {
     return undefined;

@@ -18,9 +18,9 @@ export type Snapshots = Pick<
 
 export interface SnapshotOptions {
   now(): number;
-  /** How long its controller may fail to make one: it tries again and again. */
+  /** Time after which a snapshot that reports errors counts as failed, ms. Its controller retries. */
   readonly patienceMs?: number;
-  /** How long a removal is waited for, whoever began it; two seconds unless said. */
+  /** Time to wait for a removal, ms. Default: two seconds. */
   readonly goneWithinMs?: number;
 }
 
@@ -28,10 +28,9 @@ interface Snapshot extends KubeObject {
   readonly status?: { readonly readyToUse?: boolean; readonly error?: { readonly message?: string } | null };
 }
 
-/** On each, besides those of a run (names.ts). */
 const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attempt" } as const;
 
-/** Backups of claims as VolumeSnapshots of their namespace (docs/architecture/kubernetes.md). */
+/** Stores backups of claims as VolumeSnapshots of their namespace (docs/architecture/kubernetes.md). */
 export function kubernetesSnapshots(place: ClusterContext, options: SnapshotOptions): Snapshots {
   const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
   const shown = (snapshot: Snapshot) => toSnapshot(snapshot, now(), patienceMs);
@@ -49,8 +48,7 @@ export function kubernetesSnapshots(place: ClusterContext, options: SnapshotOpti
 }
 
 /**
- * Shows the creation of the object as the point in time. Nothing writes to the volume of a backup until that is ready. The
- * controller cuts a snapshot on demand a moment later (`status.creationTime`), and holds what was written until then.
+ * Converts a snapshot. Its time is the creation of the object: nothing writes to the volume until the backup is ready.
  */
 function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
   const at = parseTime(metadata.creationTimestamp) ?? now;
@@ -71,7 +69,7 @@ function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: num
   };
 }
 
-/** Its name comes from volume and attempt, so that the API server itself refuses a second one of the same claim. */
+/** Creates a snapshot named after volume and attempt, so that the API server refuses a second one. */
 async function createSnapshot(place: ClusterContext, volumeId: string, tags: SnapshotTags): Promise<Snapshot> {
   const claim = await readClaim(place, volumeId);
   if (!claim) throw new Error(`No volume ${volumeId}`);
@@ -100,7 +98,6 @@ async function createSnapshot(place: ClusterContext, volumeId: string, tags: Sna
   }
 }
 
-/** Every one that is not being removed. */
 async function listSnapshots(place: ClusterContext, volumeId: string): Promise<readonly Snapshot[]> {
   if (!parseClaimId(volumeId)) return [];
   const labels = { ...deploymentLabels(place.deployment), [mark.volume]: formatUid(volumeId) };
@@ -115,7 +112,7 @@ async function listSnapshots(place: ClusterContext, volumeId: string): Promise<r
   }
 }
 
-/** The label of a volume tells them from a VolumeSnapshot that somebody else marked as of this deployment. */
+/** Lists the deployment's snapshots. The volume label excludes foreign VolumeSnapshots with the deployment's labels. */
 async function listOwnedSnapshots(place: ClusterContext): Promise<Owned[]> {
   const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
   const selector = encodeURIComponent([...labels, mark.volume].join(","));
@@ -132,7 +129,7 @@ async function listOwnedSnapshots(place: ClusterContext): Promise<Owned[]> {
   }
 }
 
-/** A cluster without the API has none; a 404 alone may be a proxy's. */
+/** Reports whether the cluster lacks the API. A 404 alone may come from a proxy. */
 async function isWithoutApi({ client }: ClusterContext, error: unknown): Promise<boolean> {
   if (!(error instanceof ApiRefused) || error.status !== 404) return false;
   const { groups } = await client.get<{ groups: readonly { readonly name: string }[] }>("/apis");
@@ -151,14 +148,14 @@ async function readSnapshot(place: ClusterContext, id: string): Promise<Snapshot
   }
 }
 
-/** Of one that is there and complete: the object's name, for a claim that is made of it. */
+/** Returns the object name of a complete snapshot, as the source of a claim. */
 export async function findReadyName(place: ClusterContext, id: string): Promise<string | undefined> {
   const snapshot = await readSnapshot(place, id);
   const isReady = snapshot?.status?.readyToUse === true && snapshot.metadata.deletionTimestamp === undefined;
   return isReady ? snapshot.metadata.name : undefined;
 }
 
-/** Its object stays while a claim waits to be made of it, and until its driver has removed what it holds. */
+/** Removes a snapshot. The object stays while a claim is created from it and until its data is deleted. */
 async function removeSnapshot(place: ClusterContext, id: string, goneWithinMs: number): Promise<void> {
   const found = await readSnapshot(place, id);
   if (!found) return;
@@ -188,7 +185,7 @@ function gone(): VolumeRefused {
   return new VolumeRefused("The snapshot does not exist");
 }
 
-/** Labels are for `kubectl get -l`; annotations hold the words as they are. */
+/** Labels serve `kubectl get -l`; annotations hold the unchanged text. */
 function tagged({ name, disk, key }: Pick<SnapshotTags, "name" | "disk" | "key">) {
   return {
     labels: { [label.name]: labelValue(name), [mark.disk]: labelValue(disk) },

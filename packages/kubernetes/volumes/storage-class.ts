@@ -4,16 +4,15 @@ import type { KubeObject } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { type PersistentVolume, volumesPath } from "./claim.ts";
 
-/** Of deploy/kubernetes/storage-class.yaml; `null`: the default class of the cluster. */
+/** Class in deploy/kubernetes/storage-class.yaml; `null` is the cluster's default class. */
 export type StorageClass = "berth-gp3" | null;
 
 const classesPath = "/apis/storage.k8s.io/v1/storageclasses";
 const defaultClass = "storageclass.kubernetes.io/is-default-class";
 
 /**
- * Throws `VolumeRefused` if the cluster has no storage class for a volume. Otherwise the claim would wait forever, and
- * its pod would try machine after machine. A missing default class is refused for good. Berth's own class is asked for
- * again, because the installation of Berth creates it.
+ * Throws `VolumeRefused` if the cluster has no storage class for a volume, since its pod would try machine after
+ * machine. Berth's own class is retried, because the installation of Berth creates it.
  */
 export async function checkStorageClass(place: ClusterContext, wanted: StorageClass): Promise<void> {
   const listing = place.client.list<KubeObject, KubeObject>(classesPath, (storageClass) => [storageClass], {
@@ -31,7 +30,7 @@ export async function checkStorageClass(place: ClusterContext, wanted: StorageCl
   throw new VolumeRefused("The cluster has no default storage class, so it makes no volumes", { isForGood: true });
 }
 
-/** Whether an administrator made a volume by hand that a claim without a class may get. */
+/** Reports whether there is a volume, made by hand, that a claim without a class may get. */
 async function hasUnclassedVolume({ client }: ClusterContext): Promise<boolean> {
   const { items } = await client.list<PersistentVolume, PersistentVolume>(volumesPath, (volume) =>
     !volume.spec.storageClassName && !volume.spec.claimRef ? [volume] : [],

@@ -10,9 +10,9 @@ import type { KnownPods } from "./known-pods.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
- * Yields each run that changed, until `signal` aborts: first every run, or with `from` only what changed since. It
- * remembers a mark of each object, which holds what an observation would say of it, and emits the run only when the mark
- * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
+ * Yields each run that changed, until `signal` aborts: first all, or with `from` only those that changed since. It
+ * emits a run when the observable fields of an object change, because each emit costs a reconcile. Throws if watching
+ * is forbidden.
  */
 export async function* followRuns(
   place: ClusterContext,
@@ -26,7 +26,7 @@ export async function* followRuns(
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = listVersions(from);
   const podFollower = runFollower<Pod>("Pod", { getMark: podMark, isFresh: isJustMade, known: knownValue }, changed);
-  // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
+  // The pods of a deleted Job are deleted or become orphans. Either change is emitted.
   const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
     "Job",
@@ -46,7 +46,7 @@ export async function* followRuns(
   }
 }
 
-/** Splits `from` into the versions of Jobs and of pods, which are watched separately; empty where it is not of this form. */
+/** Splits `from` into the versions of Jobs and pods. Returns an empty array for other text. */
 function listVersions(from: string | undefined): readonly [jobs?: string, pods?: string] {
   const [, jobs, pods] = /^(\d+)\.(\d+)$/.exec(from ?? "") ?? [];
   return jobs && pods ? [jobs, pods] : [];
@@ -57,16 +57,15 @@ interface Marked {
   readonly name: string;
   readonly ref: RunRef | undefined;
   readonly mark: string;
-  /** It was just created: its creator learns nothing from it. */
+  /** Whether it was just created, so that its creator learns nothing from the event. */
   readonly isFresh: boolean;
 }
 
 interface Marking<Item> {
   getMark(item: Item): string;
   isFresh(item: Item): boolean;
-  /** Whether its deletion is not emitted, since that of something else of its run is. */
+  /** Reports whether a deletion is covered by another object's event. */
   isCovered?(item: Marked): boolean;
-  /** Is told by which names these are there. */
   readonly known?: KnownPods | undefined;
 }
 
@@ -136,8 +135,8 @@ function hasNoVerdict(job: Job): boolean {
 }
 
 /**
- * The scheduler rewrites its message at every retry, so an unschedulable pod is emitted once. The deletion of a pod whose
- * command has ended is not emitted.
+ * Returns the mark of a pod. The scheduler rewrites its message at every retry, so an unschedulable pod is emitted
+ * once.
  */
 function podMark(pod: Pod): string {
   const { state, reason, end, deleted } = toMachineStatus(pod);
@@ -146,7 +145,7 @@ function podMark(pod: Pod): string {
   const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
   const isGoing = deleted && end === undefined;
   const isInterrupted = holds(pod, "DisruptionTarget");
-  // A run of several machines waits to begin until all of its containers run, which is no state of its own.
+  // A multi-machine run opens its gate once all containers run, which no state shows.
   return JSON.stringify([isGoing, isOrphan, nodeName, state, why, end?.exitCode, isInterrupted, isRunning(pod)]);
 }
 

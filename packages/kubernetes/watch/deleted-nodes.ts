@@ -10,8 +10,8 @@ import { follow, type Versioned } from "./watch.ts";
 const nodesPath = "/api/v1/nodes";
 
 /**
- * Emits the runs on each node whose object is deleted, until `signal` aborts. Nothing is written to their pods for 40 s: then
- * the pod garbage collector deletes them (kube-controller-manager, `podgc`). A deletion between two watches is not emitted.
+ * Emits the runs on each deleted node, until `signal` aborts. The cluster deletes their pods only after 40 s
+ * (kube-controller-manager, `podgc`). A deletion between two watches is not emitted.
  */
 export async function followDeletedNodes(
   place: ClusterContext,
@@ -43,10 +43,7 @@ interface NodeMetadata {
   readonly metadata: { readonly name: string; readonly resourceVersion: string };
 }
 
-/**
- * Waits until no process takes the node from what it has kept, since such a look would still see the node. A failure costs
- * only the early look: the deletion of the pods is emitted later.
- */
+/** Waits until no process has the node in its cache. After a failure only the deletion of the pods is emitted. */
 async function emitRuns(
   { client, paths, deployment, log }: ClusterContext,
   node: string,

@@ -1,17 +1,16 @@
 import { nameOfRun, type RunId } from "../names.ts";
 
-/** An entry takes some hundred bytes. A run whose pod is forgotten costs a list in place of a read. */
+/** Limit of entries, some hundred bytes each. A run whose pod is forgotten costs a list instead of a read. */
 const mostKept = 20_000;
 
-/** The names of the pods that a watch has shown of runs, not what they were like then. */
+/** Names of the pods that a watch has shown. */
 export interface KnownPods {
   add(id: RunId, name: string): void;
   remove(id: RunId, name: string): void;
-  /** The only pod of a run that was shown and is not gone again; undefined: none was, or several were. */
+  /** Returns undefined if there is none or several. */
   findOnlyPod(id: RunId): string | undefined;
 }
 
-/** Remembers for looks by which names they can ask for pods. */
 export function knownPods(): KnownPods {
   const podsByRun = new Map<string, readonly string[]>();
   const listOthers = (run: string, name: string) => (podsByRun.get(run) ?? []).filter((podName) => podName !== name);

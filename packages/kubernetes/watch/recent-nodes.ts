@@ -4,17 +4,16 @@ import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Node } from "../objects.ts";
 
 /**
- * What is kept says only that a node answered then: its silence is seen 2 s later at most, and what is decided by that,
- * after 10 s of it at least, comes so much later and never sooner (docs/architecture/failures.md#lost-nodes).
+ * Lifetime of a cached node. Decisions take at least 10 s of silence, so the cache only delays them
+ * (docs/architecture/failures.md#lost-nodes).
  */
 export const nodeKeptMs = 2_000;
 
 export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Promise<Node[]>;
 
 /**
- * Reads nodes of these names, and those that answer at most every 2 s: of all that looks ask for, the node is what the runs
- * of one machine share. One that does not answer, or is not there, is asked for each time. Not for what is done by force.
- * What another one asks for is waited for until the own deadline: throws `ApiUnreachable` then.
+ * Returns a cached reader of nodes, which reads missing and silent ones each time. Do not use it for forced removals.
+ * Concurrent callers share a read; at its own deadline each throws `ApiUnreachable`.
  */
 export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
   const kept = new Map<string, NodeReading>();
@@ -34,7 +33,7 @@ export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
     return (await reading)[0];
   };
   return async (names, deadline) => {
-    // A node object may have its list of images: what is old is not held.
+    // Expired entries are dropped, because a node object with its list of images is large.
     for (const [name, reading] of kept) if (!isFresh(reading)) kept.delete(name);
     const found = await Promise.all(names.map((name) => ask(name, deadline)));
     return found.flatMap((node) => node ?? []);
@@ -50,8 +49,7 @@ function readyInTime(
 }
 
 interface NodeReading {
-  /** When it was asked for. */
   readonly at: number;
-  /** The node once it answered; undefined: it is not there, not ready, or could not be asked for. */
+  /** undefined: missing, silent, or unreadable. */
   readonly ready: Promise<Node | undefined>;
 }

@@ -2,14 +2,14 @@ import type { Observation } from "#core/ports/compute.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 
-/** The longest time between a look's first read and its last call (docs/architecture/consistency.md#paused-workers). */
+/** Longest time of a reconcile from its first read (docs/architecture/consistency.md#paused-workers). */
 const keptMs = 20_000;
-/** The look that removes a run follows at once. Another process may remove it meanwhile, and nobody tells this one. */
+/** Short, because another process may remove the run. The reconcile that removes it follows at once. */
 const endKeptMs = 1_000;
-/** An entry takes a few kB. Never are so many looks in progress at once. */
+/** Limit of entries, a few kB each. Fewer reconciles run at once. */
 const mostKept = 256;
 
-/** An entry takes some hundred bytes. A removal that is forgotten costs one more request at the run's next look. */
+/** Limit of entries, some hundred bytes each. A forgotten removal costs one more request. */
 const mostRemovals = 20_000;
 
 interface Kept {
@@ -18,26 +18,21 @@ interface Kept {
   readonly end?: Observation;
 }
 
-/** What looks have just read of runs, for the further calls of the same look. */
+/** Cache of the objects that a reconcile has read, for its further calls. */
 export interface RecentRuns {
   keep(id: RunId, objects: RunObjects): void;
-  /** What was read of it; undefined: it was not read lately, which does not prove that anything is gone. */
+  /** Returns the objects, or undefined if they were not read recently, which does not mean that the run is gone. */
   find(id: RunId): RunObjects | undefined;
-  /** Keeps for a second how a run was seen whose command is over, unless other objects of it were read meanwhile. */
+  /** Keeps the observation of an ended run for a second, unless other objects of it were read since. */
   keepEnd(id: RunId, objects: RunObjects, seen: Observation): void;
   findEnd(id: RunId): Observation | undefined;
-  /** Drops what was read of the run, since it is out of date. */
   forget(id: RunId): void;
-  /** Notes that the cluster accepted the removal of the run. */
   markRemoved(id: RunId): void;
-  /** Whether the cluster accepted a removal of it from this process. Its objects may still be there for a while. */
+  /** Reports whether this process removed the run. Its objects may still exist for a while. */
   wasRemoved(id: RunId): boolean;
 }
 
-/**
- * Remembers what was read of a run for 20 s. Use it only for calls that stay right when that is out of date: calls that
- * name the uid of an object, or need only fields that never change.
- */
+/** Returns a cache of 20 s. Use it only for calls that name a uid or need only immutable fields. */
 export function recentRuns(now: () => number): RecentRuns {
   const kept = new Map<string, Kept>();
   const removed = new Set<string>();
@@ -57,7 +52,7 @@ export function recentRuns(now: () => number): RecentRuns {
     find: (id) => find(id)?.objects,
     keepEnd(id, objects, end) {
       const [name, found] = [nameOfRun(id), kept.get(nameOfRun(id))];
-      // Another look may have read it anew, or removed it, since this one read it.
+      // Another reconcile may have read or removed the run since.
       if (found?.objects === objects && !removed.has(name)) kept.set(name, { ...found, end });
     },
     findEnd: (id) => find(id, endKeptMs)?.end,

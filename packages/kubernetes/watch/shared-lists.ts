@@ -5,15 +5,14 @@ import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 import { type AttachmentLists, attachmentLists } from "../volumes/attachment-lists.ts";
 
-/** What is there of a run or a volume, each by a list of its kind that begins after the question. */
+/** Lists of objects of a run or volume, which begin after the question. */
 export interface SharedLists extends AttachmentLists {
   jobs(id: RunId): Promise<readonly Job[]>;
   pods(id: RunId): Promise<readonly Pod[]>;
 }
 
 /**
- * Lists for many looks at once. An API server compares a selector with every object of the namespace, so the list of one
- * run costs it as much as that of a hundred.
+ * Shares lists between reconciles: a selector costs the API server a scan of the namespace, for one run or a hundred.
  */
 export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: SlowCallHook): SharedLists {
   return {
@@ -23,7 +22,7 @@ export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: SlowCall
   };
 }
 
-/** The uids of so many runs make an address of 4 kB, which every proxy takes. */
+/** The uids of 100 runs make a URL of 4 kB, which every proxy accepts. */
 const mostRuns = 100;
 
 type ListBy<Item> = (
@@ -45,7 +44,7 @@ function sharedList<Item extends KubeObject>(
     { mostQuestions: mostRuns, whenSlow },
   );
   return async (id) => {
-    // Throws for what is no run, before anybody else would be refused with it.
+    // Throws for an invalid id, which would fail the other questions of the batch.
     nameOfRun(id);
     return listFor(id);
   };

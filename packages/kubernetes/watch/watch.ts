@@ -4,38 +4,36 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused, ApiUnreachable, isExpired, type StatusBody } from "../client/api-error.ts";
 import { withQuery } from "../client/exchange.ts";
 
-/** Whoever is told what is at a list, and what becomes of it. */
+/** Receiver of the objects of a list and their changes. */
 export interface Follower<Item, Kept> {
-  /** What is kept of an object: of ten thousand pods not all of each. */
+  /** Saves memory with thousands of pods. */
   keep(item: Item): Kept;
-  /** All that there is: at the beginning, and where it is not known what was missed. */
+  /** Receives all objects: at the start, and after a gap. */
   listed(items: readonly Kept[]): void;
   changed(type: "ADDED" | "MODIFIED" | "DELETED", item: Kept): void;
-  /** All up to this version was told: whoever follows from there misses nothing. */
+  /** Receives the version up to which all changes were passed on. A watch from there misses nothing. */
   reached(version: string): void;
 }
 
 export interface FollowOptions {
   readonly signal: AbortSignal;
-  /** Goes on from this version, where somebody else left off; nothing is listed unless the server has forgotten it. */
+  /** Version to continue from, without a list unless the server has forgotten it. */
   readonly from?: string;
-  /** A watch on which nothing came for so long, bookmarks included, was cut off unseen. */
+  /** Silence, bookmarks included, after which a watch counts as cut off, ms. */
   readonly silentMs?: number;
-  /** Whether events have only the metadata of their objects. */
   readonly metadataOnly?: true;
 }
 
-/** The server ends a watch after this by itself, and says each minute up to where it has told. */
+/** Duration after which the server ends a watch. It sends a bookmark each minute. */
 const watchSeconds = 300;
 const silentMs = 90_000;
-/** So often in a row it may be refused before that is an answer. */
+/** Refusals in a row that are retried. */
 const mostRefusals = 5;
 const pauseMs = { first: 100, longest: 5_000 };
 
 /**
- * Watches a list until the signal comes, through cut connections, an API server that is away, and versions that it has
- * forgotten (410): then it lists again. Answers the version from which somebody else may go on. Throws where it is not
- * allowed to.
+ * Watches a list until the signal aborts, through outages; after 410 it lists again. Returns the version from which
+ * another watch can continue. Throws if watching is forbidden.
  */
 export async function follow<Item extends Versioned, Kept>(
   client: ApiClient,
@@ -81,10 +79,7 @@ interface WatchEvent<Item> {
   readonly object: Item;
 }
 
-/**
- * Versions are numbers that only grow (Kubernetes, "API concepts", resource versions), until somebody puts a backup of the
- * store back: a watch from a version that is still to come would be silent for as long.
- */
+/** Compares versions, which only grow (Kubernetes, "API concepts") unless etcd is restored from a backup. */
 function isEarlier(left: string, right: string): boolean {
   const areNumbers = /^\d+$/.test(left) && /^\d+$/.test(right);
   return areNumbers && BigInt(left) < BigInt(right);
@@ -94,7 +89,7 @@ function restored(path: string): ApiRefused {
   return new ApiRefused(`watch ${path.split("?")[0]}`, 410, { reason: "Expired" });
 }
 
-/** The version to go on from; undefined where the server is behind it. */
+/** Returns the version to continue from, or undefined if the server is behind it. */
 async function knownVersion(client: ApiClient, path: string, from: string | undefined): Promise<string | undefined> {
   if (from === undefined) return undefined;
   const { metadata } = await client.get<Versioned>(withQuery(path, "limit=1"));
@@ -107,7 +102,7 @@ async function listTo<Item, Kept>(client: ApiClient, path: string, follower: Fol
   return resourceVersion;
 }
 
-/** The events of one watch. A line that was cut off is none. */
+/** Yields the events of one watch. Ignores a line that was cut off. */
 async function* watchOnce<Item>(
   client: ApiClient,
   path: string,
@@ -119,7 +114,7 @@ async function* watchOnce<Item>(
   try {
     for await (const line of listLines(response, options.silentMs ?? silentMs)) {
       const event = toEvent<Item>(line, path);
-      // What came after the signal is left to whoever goes on.
+      // The next watch gets events after the signal.
       if (options.signal.aborted) return;
       yield event;
     }
@@ -128,11 +123,11 @@ async function* watchOnce<Item>(
   }
 }
 
-/** The store takes objects of a few MiB at most. */
+/** Limit of a line. etcd stores objects of a few MiB at most. */
 const longestLine = 16 * 1024 ** 2;
 
 async function* listLines(response: IncomingMessage, mostSilentMs: number): AsyncGenerator<string> {
-  // Joined once, when the line ends: joined at each part, an endless line costs the square of its length.
+  // Parts are joined once per line: joining each part would cost the square of an endless line's length.
   let parts: string[] = [];
   let length = 0;
   response.setEncoding("utf8");
@@ -164,21 +159,18 @@ function toEvent<Item>(line: string, path: string): WatchEvent<Item> {
   throw new ApiRefused(`watch ${path.split("?")[0]}`, status.code ?? 500, status);
 }
 
-/** Without the parser's own error, which repeats what it read: a proxy may put words of its own into the stream. */
+/** Parses a line without the parser's error, which repeats its input, possibly a proxy's text. */
 function parsed(line: string): { readonly type?: string; readonly object?: unknown } {
   try {
     const event: unknown = JSON.parse(line);
     if (typeof event === "object" && event !== null) return event;
   } catch {
-    // Said below.
+    // Falls through to the error below.
   }
   throw new ApiUnreachable("watch", "not JSON");
 }
 
-/**
- * No answer, or an API server in trouble. One that has just started refuses everybody for a moment, since it does not
- * know yet who may do what.
- */
+/** Reports whether a retry may succeed. An API server that has just started refuses all calls for a moment. */
 function isPassing(error: unknown, failures: number): boolean {
   if (error instanceof ApiUnreachable) return true;
   if (!(error instanceof ApiRefused)) return false;
