@@ -1,23 +1,22 @@
 import type { AwsCredentials } from "#core/ports/identity.ts";
 
-/** Where a client finds its service. All absent on Lambda, where the SDK takes them from the environment. */
+/** Address and credentials of a service. Absent on Lambda, where the SDK reads the environment. */
 export interface ServiceAddress {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: AwsCredentials;
 }
 
-/** How long a service may take to accept a connection, and to answer. */
 export interface ServicePatience {
   readonly connectMs?: number;
   readonly answerMs?: number;
-  /** All tries of a call that changes something, and what it has to ask for before. */
+  /** Limit of a change with all its attempts and the reads before it. */
   readonly changeMs?: number;
 }
 
 /**
- * What every SDK client is made with: a service that hangs costs 3 s to connect or 5 s to answer, at most three times. A
- * Lambda of 512 MB has 0.29 of a processor: its first TLS connection takes longer than 1 s.
+ * Returns the options of every SDK client. A Lambda of 512 MB has 0.29 of a processor, so its first TLS connection
+ * takes more than 1 s.
  */
 export function clientOptions(
   address: ServiceAddress | undefined,

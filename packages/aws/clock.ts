@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "#core/ports/clock.ts";
 
-/** The clock of this host. */
 export function systemClock(): Clock {
   return { now: () => Date.now(), monotonic: () => performance.now(), sleep: sleepUntil };
 }

@@ -3,15 +3,12 @@ import type { LookupFunction } from "node:net";
 import type { FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "#core/problem.ts";
 
-/**
- * The answer's body is of no use to anybody: so much of it is read, and for so long, that the other end is not cut off.
- */
+/** Limits of the answer's body, which is read only to end the connection cleanly. */
 const MOST_BODY_BYTES = 64 * 1024;
 const BODY_MS = 1_000;
 
 /**
- * One POST on a connection of its own, whose name is resolved by `lookup`; redirects are not followed. Throws
- * `NoAnswer` with a word for people, or the `AddressRefused` of the lookup.
+ * Sends one POST on its own connection. Throws `NoAnswer` with a reason for users, or the `AddressRefused` of `lookup`.
  */
 export async function exchange(
   url: URL,
@@ -19,7 +16,7 @@ export async function exchange(
   lookup: LookupFunction,
 ): Promise<FetchAnswer> {
   const signal = AbortSignal.timeout(timeoutMs);
-  // Read only here: importing node:http brings a whole client of its own, and most requests on Lambda post nothing.
+  // Imported late: node:http loads a whole client, and most requests on Lambda post nothing.
   const { request: send } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
   const ownHeaders = { "Content-Length": String(Buffer.byteLength(body)), Connection: "close" };
   const request = send(url, { method: "POST", headers: { ...headers, ...ownHeaders }, agent: false, lookup, signal });
@@ -36,7 +33,7 @@ export async function exchange(
   }
 }
 
-/** Seconds or a date (RFC 9110 section 10.2.3), from now on; null for what is neither. */
+/** Parses seconds or a date (RFC 9110 section 10.2.3) into a delay; null if it is neither. */
 export function retryAfterMs(header: string | undefined, now: number): number | null {
   if (header === undefined) return null;
   if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1000;
@@ -47,14 +44,14 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
 function getResponse(request: ClientRequest, body: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on("response", resolve);
-    // Also after the answer has begun: an error that nobody hears would end the process.
+    // Stays for the whole answer: an unhandled error would end the process.
     request.on("error", reject);
     request.on("close", () => reject(new NoAnswer("connection closed")));
     request.end(body);
   });
 }
 
-/** Resolves whatever becomes of the body: the status is known. */
+/** Resolves even if the body fails, since the status is known. */
 function drained(response: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, BODY_MS);
@@ -85,7 +82,7 @@ const words: readonly (readonly [RegExp, string])[] = [
   [/^(?:EPROTO|ERR_SSL|ERR_TLS)/, "TLS failed"],
 ];
 
-/** Never the error's own text: it may hold the URL. */
+/** Describes an error without its text, which may hold the URL. */
 function formatWord(error: unknown): string {
   if (error instanceof NoAnswer) return error.message;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";

@@ -5,7 +5,7 @@ import { exchange } from "./exchange.ts";
 import { allowList, isLoopbackName, isOwnMachine, isPrivateAddress } from "./settings/addresses.ts";
 import { readConfig } from "./settings/config.ts";
 
-/** The receivers of this deployment. Throws where WEBHOOK_ALLOW would open the machine itself. */
+/** Throws if WEBHOOK_ALLOW includes this machine. */
 export const fetch = (): Fetch => {
   const { WEBHOOK_ALLOW: allow } = readConfig(["WEBHOOK_ALLOW"]);
   const ownMachines = allow.filter(isOwnMachine);
@@ -20,18 +20,18 @@ interface Found {
 }
 
 export interface GuardOptions {
-  /** Names, addresses and networks that are dialled although they are private. */
+  /** Names, addresses and networks that are allowed although they are private. */
   readonly allow: readonly string[];
-  /** Every address of a name; throws when it has none. */
+  /** Resolves all addresses of a name. Throws if it has none. */
   readonly resolve?: (hostname: string) => Promise<readonly Found[]>;
 }
 
-/** Posts to receivers over HTTP; the address that is dialled is the very one that was judged. */
+/** Posts to receivers over HTTP. Dials exactly the address that was checked. */
 export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fetch {
   const allowed = allowList(allow);
   const isRefused = (address: string) => isPrivateAddress(address) && !allowed.hasAddress(address);
 
-  /** What may be dialled for a host: itself, or all that its name means. One bad address spoils the name. */
+  /** Returns the addresses of a host. One private address refuses the whole name. */
   async function listAddresses(hostname: string): Promise<readonly Found[]> {
     const family = isIP(hostname);
     if (family !== 0) {
@@ -82,12 +82,12 @@ function formatHostname({ hostname }: URL): string {
 }
 
 async function resolveAll(hostname: string): Promise<readonly Found[]> {
-  // Read only where a name is resolved: it is on the import path of requests that name no receiver.
+  // Imported late, because requests without a receiver load this file too.
   const { lookup } = await import("node:dns/promises");
   return lookup(hostname, { all: true });
 }
 
-/** A request waits no longer for a resolver; it is asked again when the receiver is dialled. */
+/** Limit of a lookup in a request. The name is resolved again when the receiver is dialled. */
 const LOOKUP_MS = 2_000;
 
 async function inTime<Value>(work: Promise<Value>): Promise<Value | undefined> {

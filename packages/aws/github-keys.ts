@@ -1,25 +1,21 @@
 import type { GithubKeys } from "#core/ports/github-keys.ts";
 import { readConfig } from "./settings/config.ts";
 
-/** Creates the port for the address in GITHUB_KEYS_URL. */
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);
 
-// docs/apis/gpu-dev.md#job-actions bounds how long a fetch takes and how much it reads.
+// docs/apis/gpu-dev.md#job-actions bounds the time and size of a fetch.
 const PATIENCE_MS = 5_000;
 /**
- * A process asks at most so often a minute for requests. GitHub limits each address, and the worker, which asks for the
- * keys themselves, shares that address. Beyond the limit a request skips the check, as in an outage of GitHub.
+ * Checks per minute for requests. GitHub limits each address, which the worker shares. Beyond it a request skips the
+ * check, as in an outage of GitHub.
  */
 const MOST_CHECKS = 20;
 const CHECKS_MS = 60_000;
 const maxAnswerBytes = 256 * 1024;
-/** GitHub's own rule for names: nothing in it can end a path or begin a query. */
+/** GitHub's rule for names, which excludes characters that end a path or begin a query. */
 const nameForm = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 
-/**
- * Fetches keys from the address that the pattern gives with `<user>` replaced. Redirects are not followed. Throws at the
- * 21st call with a patience in a minute.
- */
+/** Fetches keys from the pattern with `<user>` replaced. Throws at the 21st call with a patience in a minute. */
 export function httpGithubKeys(pattern: string, now: () => number = Date.now): GithubKeys {
   let checkedAt: readonly number[] = [];
   function countCheck(): void {

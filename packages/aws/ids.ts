@@ -1,13 +1,13 @@
 import { createHmac, hash, randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Ids } from "#core/ports/ids.ts";
 
-/** Ids from the system's random source. UUIDs sort by time, and within one process by the order they were made in. */
+/** Returns ids from the system's random source. UUIDs sort by time, and in one process by order of creation. */
 export function systemIds(now: () => number = Date.now): Ids {
   let lastMs = 0;
   let order = 0;
   const draw = randomDraws();
   const nextOrder = () => {
-    // RFC 9562 section 6.2, method 1: a counter in rand_a, seeded below its middle so that it has room.
+    // RFC 9562 section 6.2, method 1: a counter in rand_a, seeded below its middle to leave room.
     const ms = Math.max(now(), lastMs);
     order = ms > lastMs ? randomInt(0x800) : order + 1;
     lastMs = order > 0xfff ? ms + 1 : ms;
@@ -34,7 +34,7 @@ export function systemIds(now: () => number = Date.now): Ids {
 const UID_BYTES = 16;
 const DRAWN_BYTES = 128 * UID_BYTES;
 
-/** Random bytes that are no secrets, read for many at once: each reading costs ten times what is made of it. */
+/** Returns a buffered source of random bytes for ids, not secrets: one read costs ten times as much as an id. */
 function randomDraws(): (bytes: number) => Buffer {
   let drawn = Buffer.alloc(0);
   let used = 0;

@@ -1,7 +1,7 @@
 import type { Log } from "#core/ports/log.ts";
 import { printableJson } from "./printable-json.ts";
 
-/** One JSON object per line, to stdout unless told otherwise. Fields that could hold a secret are written as "***". */
+/** Writes one JSON object per line, by default to stdout. Fields that may hold a secret become "***". */
 export function jsonLog(write: (line: string) => void = (line) => process.stdout.write(line)): Log {
   const at =
     (level: string) =>
@@ -14,14 +14,12 @@ export function jsonLog(write: (line: string) => void = (line) => process.stdout
 
 const secretName =
   /secret|token|password|authorization|cookie|credential|api[-_]?key|access[-_]?key|env[-_]?vars|sealed/i;
-// A Berth key is 86 characters of base64url; a key id of AWS begins with AKIA or ASIA. What is too short from its first
-// character on is so from each later one: without the look behind it would be read again from each.
-// Clients also write /K/<key> and escape any character of it.
+// A Berth key is 86 characters of base64url; an AWS key id begins with AKIA or ASIA. The lookbehind avoids quadratic
+// time on long texts. Clients also write /K/<key> and escape any character of it.
 const secretText =
   /(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|(?:\/|%2[fF])(?:[kK]|%[46][bB])(?:\/|%2[fF])[^/\s]+/g;
 const maxDepth = 8;
 
-/** The same value with "***" wherever it could hold a secret. */
 export function redacted(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return value.replace(secretText, "***");
   if (typeof value === "bigint") return String(value);

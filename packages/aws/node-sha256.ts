@@ -1,7 +1,7 @@
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import type { SignatureV4 } from "@smithy/signature-v4";
 
-/** The hash that the signer asks for: a constructor, plain or keyed. */
+/** Hash constructor, plain or keyed, in the form that the signer expects. */
 export const NodeSha256 = function sha256(secret?: Uint8Array | string) {
   const fresh = (): Hash | Hmac => (secret === undefined ? createHash("sha256") : createHmac("sha256", secret));
   let hash = fresh();

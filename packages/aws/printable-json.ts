@@ -1,7 +1,6 @@
 /**
- * A value as JSON that a terminal shows and does not obey: JSON itself leaves DEL, the controls from U+0080 on and
- * invisible characters as they are, and U+009B begins the same commands as an escape. They become \uXXXX, which reads
- * back as the same value.
+ * Returns JSON that is safe to print on a terminal. JSON keeps controls from U+007F on and invisible characters, which
+ * become \uXXXX here.
  */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);

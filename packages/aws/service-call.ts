@@ -6,34 +6,30 @@ import { jsonLog } from "./log.ts";
 import { NodeSha256 } from "./node-sha256.ts";
 import { AwsServiceError, isWorthRepeating, toServiceError } from "./service-error.ts";
 
-/**
- * A service of AWS that is called without its SDK client: on a request path that of KMS would add 27 kB to a bundle, that
- * of EKS 29 kB and that of S3 168 kB, of which 450 kB are allowed.
- */
+/** Service of AWS without its SDK client, which would add 27 kB (KMS), 29 kB (EKS) or 168 kB (S3) to a bundle. */
 export interface AwsService {
-  /** As signatures name it: `kms`, `s3`. */
+  /** `kms`, `s3`. */
   readonly name: string;
   readonly region: string;
-  /** Scheme and host, with what comes before every path. */
+  /** Scheme, host and common prefix of all paths. */
   readonly url: string;
-  /** Asked before each try: they may have been renewed meanwhile. */
+  /** Called for each attempt, since credentials are renewed. */
   readonly credentials: () => AwsCredentials;
-  /** Where a call that is sent again is written down, with the reason. */
   readonly log?: Log;
   readonly patience?: CallPatience;
 }
 
-/** How long one try may take, and all of them together, ms. */
+/** ms. */
 export interface CallPatience {
   readonly tryMs: number;
   readonly togetherMs: number;
 }
 
 export interface ServiceCall {
-  /** For people: `Decrypt`. */
+  /** Name for messages: `Decrypt`. */
   readonly name: string;
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
-  /** Below the service's URL, with its first slash; nothing in it needs to be escaped. */
+  /** Path below the service's URL, with its leading slash and nothing to escape. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -41,25 +37,25 @@ export interface ServiceCall {
 }
 
 const maxTries = 3;
-// A small Lambda (0.29 vCPU at 512 MB) needs more than a second for a first TLS connection.
+// A small Lambda (0.29 vCPU at 512 MB) needs more than a second for its first TLS connection.
 const usualPatience: CallPatience = { tryMs: 3_000, togetherMs: 5_000 };
 const pauseMs = { throttled: 400, other: 50 };
 
 /**
- * The body of the answer of a signed call. What is busy or failed by itself is asked up to three times, 5 s together.
- * Throws `AwsServiceError` where the service refuses, else an error whose cause says why nothing answered.
+ * Returns the body of a signed call's answer, with at most three attempts in 5 s. Throws `AwsServiceError` if the
+ * service refuses, else an error whose cause says why there was no answer.
  */
 export async function callService(service: AwsService, call: ServiceCall): Promise<Uint8Array> {
   const { tryMs, togetherMs } = service.patience ?? usualPatience;
   const end = performance.now() + togetherMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      // A whole number, as AbortSignal.timeout asks for.
+      // AbortSignal.timeout requires an integer.
       return await tryCall(service, call, Math.max(1, Math.floor(Math.min(tryMs, end - performance.now()))));
     } catch (error) {
       const isThrottled = error instanceof AwsServiceError && error.$retryable?.throttling === true;
       const base = isThrottled ? pauseMs.throttled : pauseMs.other;
-      // Not at the same moment as all others that were refused.
+      // Jitter spreads the retries of refused callers.
       const waitsMs = Math.round(base * 2 ** attempt * (0.5 + Math.random() / 2));
       const isLast = attempt === maxTries || performance.now() + waitsMs >= end;
       if (isLast || !isWorthRepeating(error)) throw error;
@@ -70,7 +66,7 @@ export async function callService(service: AwsService, call: ServiceCall): Promi
   }
 }
 
-/** An address of this call that anybody may use for so many seconds, at most until the credentials end. */
+/** Returns a signed URL of this call, valid without credentials for these seconds or until the credentials end. */
 export async function presignCall(
   service: AwsService,
   { method, path, query = {}, headers = {} }: ServiceCall,
@@ -82,7 +78,7 @@ export async function presignCall(
   const request = { method, protocol, hostname, path: url.pathname, query: { ...query } };
   const signed = await getSigner(service).presign(
     { ...request, headers: { ...headers, ...unsigned, host } },
-    // The hash goes into the signature and not into the address, as S3's own examples have it.
+    // The hash is part of the signature and not of the URL, as in S3's examples.
     {
       expiresIn: seconds,
       signingDate,
@@ -128,7 +124,7 @@ async function tryCall(
 function getSigner({ name, region, credentials }: AwsService): SignatureV4 {
   const { sessionToken, ...keys } = credentials();
   const signingKeys = sessionToken === undefined ? keys : { ...keys, sessionToken };
-  // S3 signs a path as it is sent, every other service escapes it once more.
+  // S3 signs a path as it is sent; other services escape it again.
   return new SignatureV4({
     service: name,
     region,
@@ -138,12 +134,12 @@ function getSigner({ name, region, credentials }: AwsService): SignatureV4 {
   });
 }
 
-/** fetch says itself which host it asks. */
+/** Removes the host, which fetch sets itself. */
 function withoutHost({ host: _, ...headers }: Record<string, string>): Record<string, string> {
   return headers;
 }
 
-/** Escaped as it was signed (RFC 3986): URLSearchParams would write a space as `+`. */
+/** Encodes a query as it was signed (RFC 3986). URLSearchParams would write a space as `+`. */
 function queryText(query: Readonly<Record<string, string>>): string {
   return Object.entries(query)
     .map(([name, value]) => `${escaped(name)}=${escaped(value)}`)

@@ -5,22 +5,20 @@ import { readConfig } from "./settings/config.ts";
 import { sqsClient } from "./sqs/queue.ts";
 import { environmentCredentials } from "./sts/environment-credentials.ts";
 
-/** The connections that a WebSocket API of API Gateway keeps. */
 export interface Connections {
-  /** Sends a text frame of at most 128 KB; false: the connection is gone, is not there yet, or is not read. */
+  /** Sends a text frame of at most 128 KB. Returns false if the connection is gone, not open yet, or not read. */
   post(connection: string, text: string): Promise<boolean>;
-  /** Ends a connection; nothing happens where it is gone. */
+  /** Ends a connection. Does nothing if it is gone. */
   close(connection: string): Promise<void>;
 }
 
 export interface SocketGateway extends Connections {
-  /** Puts a first message into the connection's group, before all of its frames. */
+  /** Sends the first message of the connection's group, before all its frames. */
   announce(connection: string): Promise<void>;
-  /** Has a message that was received, told by its receipt, come again in a few seconds. */
+  /** Makes a received message visible again in a few seconds. */
   showSoon(receipt: string): Promise<void>;
 }
 
-/** The WebSocket API and the queue of this deployment, as its environment names them. */
 export const socketGateway = (): SocketGateway => {
   const {
     SOCKET_API_URL: url,
@@ -41,9 +39,7 @@ export const socketGateway = (): SocketGateway => {
   };
 };
 
-/**
- * By the Management API of API Gateway, below the URL of a stage ("Use @connections commands in your backend service").
- */
+/** Calls the Management API of API Gateway ("Use @connections commands in your backend service"). */
 export function createConnections(service: AwsService): Connections {
   const call = async (name: string, method: "POST" | "DELETE", connection: string, body?: string): Promise<boolean> => {
     try {
@@ -62,5 +58,5 @@ export function createConnections(service: AwsService): Connections {
 }
 
 const SOON_SECONDS = 5;
-/** Gone, or its client does not read: then what API Gateway would keep for it is too large or too much. */
+/** Statuses of a connection that is gone or whose client does not read. */
 const NOT_READ: ReadonlySet<number> = new Set([410, 413, 429]);

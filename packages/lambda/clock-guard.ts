@@ -4,19 +4,19 @@ import type { Table } from "#core/ports/table.ts";
 import { isTooOld, type ReadAt, readAtNow } from "#core/reconciler/budget.ts";
 import { durationText } from "#core/text/duration-text.ts";
 
-/** Clocks that are synchronized differ by milliseconds. A larger difference is logged for the operator. */
+/** Synchronized clocks differ by milliseconds. A larger difference is logged for the operator. */
 const TOLD_MS = 3_000;
 /**
- * Two workers may be 17 s apart (docs/architecture/consistency.md#paused-workers), so each may be 8 s from the table.
- * The Date header has whole seconds, which is 1 s of that.
+ * Two workers may be 17 s apart (docs/architecture/consistency.md#paused-workers), so each may be 8 s from the table,
+ * less 1 s for the whole seconds of the Date header.
  */
 const REFUSED_MS = 7_000;
 /** A process writes at most one line in this time. */
 const LINE_MS = 60_000;
 
-/** The clock of this process is too far from the store's. The same request may succeed in another process. */
+/** The clock of this process is too far from the store's. Another process may handle the same request. */
 export class ClockWrong extends Error {
-  /** As the SDK marks errors that are worth a retry (packages/http/answers/outage.ts). */
+  /** Mark of the SDK for errors that are worth a retry (packages/http/answers/outage.ts). */
   readonly $retryable = { throttling: false };
 
   constructor(aheadMs: number) {
@@ -25,10 +25,10 @@ export class ClockWrong extends Error {
   }
 }
 
-/** `worker` refuses reads and writes, so that no step begins. `request` refuses writes alone. */
+/** `worker` refuses reads and writes, so that no step begins. `request` refuses only writes. */
 export type ClockUser = "worker" | "request";
 
-/** Returns a table that refuses what a wrong clock would decide, and logs how far the clock is from the store's. */
+/** Returns a table that refuses calls while the clock is wrong, and logs the difference to the store's clock. */
 export function guardClock(
   table: Table,
   user: ClockUser,
@@ -48,7 +48,7 @@ export function guardClock(
       return call(...input);
     };
   };
-  // Each answer to a read compares the clocks again. The read is refused after that, so work resumes once the clock is right.
+  // Each answer to a read measures the clock. The read is refused afterwards, so work resumes once the clock is right.
   const read = <Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) => {
     if (user === "request") return call;
     return async (...input: Input): Promise<Output> => {
@@ -69,7 +69,7 @@ export function guardClock(
   };
 }
 
-/** Reports whether the clock of this process is so wrong that it must not work. */
+/** Reports whether the clock of this process is too wrong to work. */
 export function isClockWrong(table: Pick<Table, "clockAheadMs"> | undefined): boolean {
   return Math.abs(table?.clockAheadMs?.() ?? 0) >= REFUSED_MS;
 }
@@ -78,7 +78,7 @@ function clockText(aheadMs: number): string {
   return `The clock of this worker is ${durationText(Math.abs(aheadMs))} ${aheadMs > 0 ? "ahead" : "behind"}`;
 }
 
-/** By both clocks: the monotonic one stands still while the function is frozen. */
+/** Limits calls to one per minute by both clocks: the monotonic one stops while the function is frozen. */
 function oncePerMinute(clock: Clock, tell: (aheadMs: number) => void): (aheadMs: number) => void {
   let loggedAt: ReadAt | undefined;
   return (aheadMs) => {

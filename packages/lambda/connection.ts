@@ -8,34 +8,32 @@ import { removeRecord, type Writing, writeRecords } from "#core/store/write-reco
 import { MOST_CONNECTIONS, refuseConnection } from "#http/request/connection-limit.ts";
 import type { SocketState, SocketStep } from "#http/socket.ts";
 
-/** One WebSocket that API Gateway keeps. It ends with the connection, or by its `ttl`. */
+/** WebSocket connection that API Gateway keeps. The record goes with the connection, or by its `ttl`. */
 export interface Connection extends Stored {
   readonly kind: "connection";
-  /** The uid of its user, and the hash of the key that it was opened with; the clear key is nowhere. */
+  /** Uid of the user, and below the hash of the key. The clear key is never stored. */
   readonly owner: string;
   readonly keyHash: string;
-  /** The id of the request that opened it. */
   readonly requestId: string;
   readonly state: SocketState;
-  /** Sent once it stands. */
+  /** Frames to send once the connection is open. */
   readonly firstFrames: readonly string[];
-  /** The message that was dealt with last. */
   readonly lastMessage: string | null;
   readonly createdAt: number;
   readonly ttl: number;
 }
 
-/** The gateway's ids of the connections of one user. One of them whose record is gone has ended. */
+/** Gateway ids of a user's connections. An id without a record belongs to a closed connection. */
 interface OpenConnections extends Stored {
   readonly kind: "connections";
   readonly ids: readonly string[];
   readonly ttl: number;
 }
 
-/** API Gateway ends a connection after two hours ("API Gateway quotas"); its last command may take a quarter more. */
+/** API Gateway ends a connection after two hours ("API Gateway quotas"); its last command may run 15 minutes more. */
 const LIFE_SECONDS = 3 * 3600;
 
-/** Throws a Problem in words where its user has too many. */
+/** Adds a connection. Throws a Problem if its user has too many. */
 export async function addConnection(
   ctx: Writing,
   id: string,
@@ -54,7 +52,7 @@ export async function addConnection(
     createdAt: now,
     ttl: Math.ceil(now / 1000) + LIFE_SECONDS,
   };
-  // Each lost write means that another connection was opened, and only so many may be.
+  // A conflict means that another connection was opened, and their number is limited.
   for (let left = MOST_CONNECTIONS; left >= 0; left -= 1) {
     const open = await findOpen(ctx, actor.uid, now);
     refuseConnection(open.ids.length);
@@ -65,7 +63,6 @@ export async function addConnection(
   throw new Problem("unavailable", "Your shells are changing too fast, try again", { retryAfterSeconds: 1 });
 }
 
-/** The connections of this user without those that have ended. */
 async function findOpen({ table }: Writing, owner: string, now: number): Promise<OpenConnections> {
   const key = openConnectionsKey(owner);
   const item = await table.get(key);
@@ -83,13 +80,12 @@ interface NewConnection {
   readonly now: number;
 }
 
-/** Returns undefined for a closed connection. Its remaining frames are then dropped. */
+/** Returns undefined for a closed connection, whose remaining frames are dropped. */
 export async function findConnection({ table }: Writing, id: string): Promise<Connection | undefined> {
   const item = await table.get(connectionKey(id));
   return item && parseConnection(item);
 }
 
-/** Nothing happens where it is gone already. */
 export async function dropConnection(ctx: Writing, id: string): Promise<void> {
   for (let left = TRIES; left > 0; left -= 1) {
     const item = await ctx.table.get(connectionKey(id));
@@ -101,7 +97,7 @@ const TRIES = 5;
 
 const value: Check<string | number> = (input) => text(input) || number(input);
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for a record that this version did not write. */
 const parseConnection: (item: Item) => Connection = createParser("connection", {
   owner: text,
   keyHash: text,

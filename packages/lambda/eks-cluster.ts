@@ -6,12 +6,12 @@ import { buildPaths } from "#kubernetes/paths.ts";
 import type { ClusterContext } from "#kubernetes/runs/read-run.ts";
 import { laterClient } from "./lazy-client.ts";
 
-/** The namespace that deploy/kubernetes makes. */
+/** Namespace that deploy/kubernetes creates. */
 export const namespace = "berth-environments";
-/** The name of the deployment is a label of every run (RFC 1123). */
+/** A label of every run (RFC 1123). */
 const labelForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** The EKS cluster of this deployment, which has the name of its table. Throws for a name that no run could carry. */
+/** Returns this deployment's cluster and namespace. Throws if the name of the table is not a valid label. */
 export function eksPlace(): ClusterContext {
   const config = readConfig(["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"]);
   const { TABLE_NAME: deployment, EKS_CLUSTER: cluster, EKS_ENDPOINT: endpoint, EKS_CA } = config;

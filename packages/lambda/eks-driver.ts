@@ -8,11 +8,10 @@ import { eksPlace, namespace } from "./eks-cluster.ts";
 
 interface EksSurroundings {
   machineOf(node: NodeRef): Promise<MachineState>;
-  /** The store for lists of files of disks. undefined for functions that remove no runs. */
   readonly blobs: Blobs | undefined;
 }
 
-/** The whole driver on the EKS cluster of this deployment. Throws for a deployment whose name no run could carry. */
+/** Returns the full driver for this deployment's EKS cluster. Throws if the deployment's name is not a valid label. */
 export function eksCompute({ machineOf, blobs }: EksSurroundings): Compute {
   const config = readConfig(["NODE_TYPES", "TOOLS_IMAGE", "IDLE_GPU_MINUTES"]);
   const { NODE_TYPES, TOOLS_IMAGE, IDLE_GPU_MINUTES } = config;

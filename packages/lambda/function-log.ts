@@ -5,11 +5,10 @@ import { mapLog } from "#http/log.ts";
 import { countingLog, formatNamespace } from "./metrics.ts";
 
 export interface FunctionLog extends Log {
-  /** Lines from here on are of this invocation: a function has one at a time. */
+  /** Starts an invocation: later lines carry its ids. A function handles one at a time. */
   begin(awsRequestId: string | undefined): void;
 }
 
-/** The log of one function on Lambda, whose lines say by Lambda's own ids whose they are (packages/lambda/metrics.ts). */
 export function functionLog(): FunctionLog {
   const namespace = formatNamespace(process.env.AWS_LAMBDA_LOG_GROUP_NAME);
   const log = countingLog(jsonLog(), namespace, () => systemClock().now());

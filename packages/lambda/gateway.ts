@@ -2,16 +2,16 @@ import * as z from "zod";
 import { formatBody, type PlainHeaders, type PlainRequest, type PlainResponse } from "#http/request/plain-request.ts";
 import { ORIGIN_HEADER } from "./origin.ts";
 
-/** In it the edge says the path as the client sent it, where something in it is escaped. */
+/** Header in which the edge sends the client's original path, if it contains escapes. */
 const PATH_HEADER = "x-berth-path";
 
-/** The header in which the edge says the client's address. */
+/** Header with the client's address, set by the edge. */
 export const VIEWER_HEADER = "x-berth-viewer";
 
-/** The parts of an event of an HTTP API or a function URL (payload format 2.0) that are read here. */
+/** Fields of an HTTP API or function URL event (payload format 2.0) that Berth reads. */
 export type GatewayEvent = z.output<typeof GatewayEvent>;
 
-/** fetch makes no request of these (Fetch standard, "forbidden method"). */
+/** Methods that fetch refuses (Fetch standard, "forbidden method"). */
 const forbiddenMethod = /^(CONNECT|TRACE|TRACK)$/i;
 
 const GatewayEvent = z.object({
@@ -34,15 +34,14 @@ export interface GatewayResult {
   readonly isBase64Encoded: boolean;
 }
 
-/** Undefined for what neither an HTTP API nor a function URL sends. */
+/** Returns undefined if the event is not from an HTTP API or a function URL. */
 export function parseGatewayEvent(event: unknown): GatewayEvent | undefined {
   return GatewayEvent.safeParse(event).data;
 }
 
 /**
- * The event as a request. A header that no Request may hold is left out; its path and query are as the client sent them,
- * and method and URL as a Request has them. Only for an event with the secret of the edge, whose word on the path is
- * taken.
+ * Converts an event into a request. Drops invalid headers. Requires the edge's secret, because it trusts its path
+ * header.
  */
 export function requestOfEvent(event: GatewayEvent): PlainRequest {
   const method = getMethod(event);
@@ -66,12 +65,12 @@ export function resultOfResponse(response: PlainResponse): GatewayResult {
   return { statusCode: response.status, headers, body, isBase64Encoded: !isText };
 }
 
-/** Fetch standard, "normalize a method". */
+/** Normalizes the method (Fetch standard, "normalize a method"). */
 function getMethod({ requestContext: { http } }: GatewayEvent): string {
   return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i.test(http.method) ? http.method.toUpperCase() : http.method;
 }
 
-/** The host plays no part: routing knows paths alone. What would end the path early is escaped. */
+/** Returns a URL with any host, since routing uses only paths. Escapes characters that would end the path. */
 function formatUrl(event: GatewayEvent): string {
   const path = sentPath(event).replace(endOfPath, encodeURIComponent);
   const query = event.rawQueryString.replace(/[#\t\n\r]/g, encodeURIComponent);
@@ -81,8 +80,8 @@ function formatUrl(event: GatewayEvent): string {
 const endOfPath = /[?#\\\t\n\r]/g;
 
 /**
- * A function URL hands over the path of its request, an HTTP API decodes it once: there it is encoded again. Where
- * something was escaped that cannot be told any more, and the edge says it (docs/architecture/edge.md).
+ * Returns the path as sent. An HTTP API decodes it once, which loses the client's escapes, so the edge sends those
+ * separately (docs/architecture/edge.md).
  */
 function sentPath({ rawPath, headers, requestContext }: GatewayEvent): string {
   const sent = headers[PATH_HEADER];
@@ -93,23 +92,20 @@ function sentPath({ rawPath, headers, requestContext }: GatewayEvent): string {
 
 const functionUrlHost = /\.lambda-url\.[a-z0-9-]+\.on\.aws$/;
 
-/**
- * The edge takes `/k/<key>` off the path, since a route of an HTTP API begins where the API's own paths do. An empty key is
- * a slash there.
- */
+/** Restores `/k/<key>`, which the edge removes so that routes match. A slash stands for an empty key. */
 function keyPrefix({ headers }: GatewayEvent): string {
   const key = headers["x-berth-key"];
   if (key === "/") return "/k/";
   return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
-/** In it the edge says the host that the client asked for. The Host header is that of the API behind the edge. */
+/** Header with the host that the client asked for, set by the edge. The Host header names the API behind it. */
 const HOST_HEADER = "x-berth-host";
 
 /** Headers of the edge, which only this adapter reads. */
 const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER, HOST_HEADER];
 
-/** A gateway has taken away the spaces around a value (RFC 9110 section 5.5). */
+/** Returns the valid headers. The gateway has trimmed the values (RFC 9110 section 5.5). */
 function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): PlainHeaders {
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(event.headers)) {

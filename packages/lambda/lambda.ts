@@ -19,22 +19,20 @@ import { ORIGIN_HEADER, originCheck } from "./origin.ts";
 import { refusedOrigins } from "./refused-origins.ts";
 import { allFailed, lagMs, parseSqsEvent, type SqsResult } from "./sqs.ts";
 
-/** Makes a port from the environment: at init on Lambda, elsewhere at the first event. */
+/** Creates a port from the environment: at init on Lambda, elsewhere at the first event. */
 type Factory<Port> = () => Port;
 
-/** One factory for each port that is needed, and none for any other. */
 export type Factories<Needs extends PortName> = { readonly [Name in Needs]: Factory<Ports[Name]> } & {
   readonly [Name in Exclude<PortName, Needs>]?: never;
 };
 
-/** The fields of Lambda's context object that are read here. */
 export interface Invocation {
   readonly awsRequestId?: string;
 }
 
 export type GatewayHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult>;
 
-/** The Lambda handler of one endpoint, behind an HTTP API or a function URL: both send payload format 2.0. */
+/** Returns the Lambda handler of one endpoint, behind an HTTP API or a function URL. Both send payload format 2.0. */
 export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
@@ -42,12 +40,12 @@ export function lambda<Needs extends PortName>(
   return gatewayHandler((log) => buildApp(createRuntime<Needs>(factories, log), [endpoint]));
 }
 
-/** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
+/** Returns the Lambda handler of the gateway's default route, which knows all routes and serves none. */
 export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
   return gatewayHandler((log) => buildApp(createRuntime<never>({}, log), [], readRoutes()));
 }
 
-/** The Lambda handler of a consumer; its event source must report batch item failures. */
+/** Returns the Lambda handler of a consumer. Its event source must report batch item failures. */
 export function consumerLambda<Uses extends PortName>(
   consumer: Consumer<Uses>,
   factories: Factories<NoInfer<Uses>>,
@@ -62,7 +60,7 @@ export function consumerLambda<Uses extends PortName>(
     const bodies = Records.map(({ body }) => body);
     const { clock, table } = context() as Context & Partial<Ports>;
     const startedAt = clock.monotonic();
-    // A FIFO queue delays no message by itself, so that all of its age is waiting.
+    // A FIFO queue delays no message, so its whole age is waiting time.
     const waited = consumer.queue === "pools" ? lagMs(received, clock.now()) : undefined;
     const failed = new Set(await consume(consumer, context(), bodies));
     const failures = Records.filter((_, at) => failed.has(at));
@@ -73,13 +71,10 @@ export function consumerLambda<Uses extends PortName>(
   };
 }
 
-/** A worker that refuses everything at once would take most messages of a queue: so it takes as long as one that works. */
+/** Slows down a worker that refuses everything, which would otherwise take most messages of the queue. */
 const REFUSED_PAUSE_MS = 1_000;
 
-/**
- * The Lambda handler of a schedule. It logs a failure and then throws, since the alarm looks at Lambda's own count of
- * errors.
- */
+/** Returns the Lambda handler of a schedule. It throws after a failure: the alarm reads Lambda's error count. */
 export function scheduleLambda<Uses extends PortName>(
   schedule: Schedule<Uses>,
   factories: Factories<NoInfer<Uses>>,
@@ -104,7 +99,7 @@ function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
     const { app, isFromEdge, noteRefused } = init();
     const event = parseGatewayEvent(rawEvent);
     if (!event) return refuse(log, rawEvent, refusal(400, "Bad Request"));
-    // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
+    // A client that finds the address behind the edge could bypass the firewall and forge the edge's headers.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) {
       noteRefused();
       return refusal(403, "Forbidden");
@@ -113,20 +108,20 @@ function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
   };
 }
 
-/** In the words of API Gateway's own refusals: no dialect is known yet. */
+/** Answers like API Gateway itself, because the dialect is not known yet. */
 export function refusal(statusCode: number, message: string): GatewayResult {
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
   return { statusCode, headers, body: JSON.stringify({ message }), isBase64Encoded: false };
 }
 
-/** Logs the names of the event's fields alone, since their values may be anything, and answers `answer`. */
+/** Logs only the field names of an unknown event, since its values may be secret, and returns `answer`. */
 export function refuse<Answer>(log: Log, event: unknown, answer: Answer): Answer {
   const fields = typeof event === "object" && event !== null ? Object.keys(event).sort().slice(0, 20) : typeof event;
   log.error("unknown event", { fields });
   return answer;
 }
 
-/** Makes it now on Lambda, where the import is a part of the init; elsewhere at the first call. */
+/** Creates a value at init on Lambda, elsewhere at the first call. */
 export function atInit<Made>(make: () => Made): () => Made {
   let made: { readonly it: Made } | undefined = functionName() === undefined ? undefined : { it: make() };
   return () => {
@@ -159,7 +154,7 @@ export function createRuntime<Needs extends PortName>(
   };
 }
 
-/** The casts are sound: `Factories` ties each factory to the name of the port that it makes. */
+/** The casts are sound: `Factories` ties each factory to its port. */
 function getPorts<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
   const made = Object.entries<unknown>(factories).map(([name, make]) => [name, (make as Factory<unknown>)()]);
   return Object.fromEntries(made) as Pick<Ports, Needs>;
@@ -172,12 +167,11 @@ function guarded<Made extends Partial<Pick<Ports, "table">>>(
   return ports.table ? { ...ports, table: guardClock(ports.table, ...options) } : ports;
 }
 
-/** Undefined outside of Lambda, which sets it. */
 function functionName(): string | undefined {
   return process.env.AWS_LAMBDA_FUNCTION_NAME;
 }
 
-/** When this deployment began, in ms since the epoch: DEPLOYED_AT, where stacks/ sets it. */
+/** Returns the start of this deployment in ms, from DEPLOYED_AT, which stacks/ sets. */
 function deployedAt(): number | undefined {
   const at = Date.parse(process.env.DEPLOYED_AT ?? "");
   return Number.isNaN(at) ? undefined : at;

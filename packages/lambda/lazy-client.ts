@@ -1,14 +1,12 @@
 import type { ApiClient } from "#kubernetes/client/api-client.ts";
 import { inTime } from "#kubernetes/client/exchange.ts";
 
-/** As long as a call of the client itself may take (packages/kubernetes/client/api-client.ts). */
+/** Deadline of a call of the client itself (packages/kubernetes/client/api-client.ts). */
 const deadlineMs = 5_000;
 
 /**
- * A client that is made by the first call that needs it, and by the next one where that failed: a factory answers at
- * once, and where the API server is may first have to be asked. Who waited for that as long as a call may take makes no
- * call any more, which would be later than it was decided (docs/architecture/consistency.md#paused-workers); the next
- * one finds it made.
+ * Returns a client that its first call creates, because factories are synchronous. A call that waits past its deadline
+ * is dropped: it could act on an old decision (docs/architecture/consistency.md#paused-workers).
  */
 export function laterClient(
   make: () => Promise<ApiClient>,

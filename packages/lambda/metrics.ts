@@ -7,10 +7,7 @@ interface Counted {
   readonly dimensions?: Readonly<Record<string, string>>;
 }
 
-/**
- * The metrics that a function's log lines count, by the events of the lines. A name that ends with Ms is of
- * milliseconds.
- */
+/** Metrics of a function's log lines, by event. A name that ends with Ms is in milliseconds. */
 const counters: Readonly<Record<string, (fields: Fields) => Counted>> = {
   request: ({ status, ms }) => ({
     values: { Answers: 1, AnswerMs: Number(ms) },
@@ -25,7 +22,7 @@ const counters: Readonly<Record<string, (fields: Fields) => Counted>> = {
   "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),
 };
 
-/** The same for error events. Some are warnings at first: those lines are not counted. */
+/** Metrics of error events. Some events are warnings first, which are not counted. */
 const countedErrors: ReadonlyMap<string, (fields: Fields) => Counted> = new Map(
   [...alarmedErrorEvents()].map(([event, { metric, countField }]) => [
     event,
@@ -33,7 +30,6 @@ const countedErrors: ReadonlyMap<string, (fields: Fields) => Counted> = new Map(
   ]),
 );
 
-/** The metrics that functions may write, by their names, with the names of their dimensions. */
 export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
   const all = [...Object.values(counters), ...countedErrors.values()].map((counted) => counted({ waited: 0 }));
   return new Map(
@@ -41,7 +37,7 @@ export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-/** The same log, whose lines are metrics of CloudWatch too where their events are counted. */
+/** Returns a log whose counted events are CloudWatch metrics too. */
 export function countingLog(log: Log, namespace: string | undefined, now: () => number): Log {
   if (namespace === undefined) return log;
   return mapLog(log, (event, fields, level) => {
@@ -56,8 +52,7 @@ function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string):
 }
 
 /**
- * The namespace of a stage, of the name of a function's log group: `/berth/dev/schedules/auto-stop` counts in `berth/dev`
- * (stacks/compute/functions.ts).
+ * Returns a stage's metric namespace: `/berth/dev/schedules/auto-stop` gives `berth/dev` (stacks/compute/functions.ts).
  */
 export function formatNamespace(logGroup: string | undefined): string | undefined {
   return /^\/(berth\/[a-z0-9-]+)\//.exec(logGroup ?? "")?.[1];

@@ -1,16 +1,12 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 
-/** A process writes at most one line in this time. */
 const LINE_MS = 60_000;
 
 /**
- * Returns a function that counts a request which lacks the edge's secret. The first one is logged at once. Later ones are
- * added up and logged with the first request after a minute, so a flood writes one line a minute for each process: its
- * logs cost the attacked stage nothing worth mentioning. A line holds nothing of the request, whose sender may put
- * anything there.
- *
- * The minute is measured by the time of day, because Lambda stops the monotonic clock of a process between two requests.
+ * Returns a function that counts requests without the edge's secret. It logs the first at once and then a sum each
+ * minute, so a flood stays cheap, and nothing of the request, which its sender controls. It uses the time of day,
+ * because Lambda stops the monotonic clock between requests.
  */
 export function refusedOrigins(log: Log, clock: Pick<Clock, "now">): () => void {
   let count = 0;

@@ -2,7 +2,7 @@ import type { Compute } from "#core/ports/compute.ts";
 import { kubernetesCommands } from "#kubernetes/commands.ts";
 import { eksPlace } from "./eks-cluster.ts";
 
-/** For requests, which only run commands in runs that exist: their bundles hold that part of the driver alone. */
+/** Returns the driver for requests, which only run commands in existing runs, for small bundles. */
 export const compute = (): Compute => ({
   ...kubernetesCommands(eksPlace()),
   apply: notForRequests,

@@ -3,8 +3,5 @@ import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 
-/**
- * The whole driver, for schedules. They force no removal, so they never ask EC2 about a machine, and their roles forbid
- * it.
- */
+/** Returns the driver for schedules. They force no removal, so their roles do not include EC2's states of machines. */
 export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: undefined });

@@ -1,11 +1,9 @@
 import * as z from "zod";
 import { type GatewayEvent, parseGatewayEvent } from "./gateway.ts";
 
-/** The parts of a WebSocket API event that Berth reads. */
 export interface SocketEvent {
   readonly connection: string;
   readonly type: "CONNECT" | "DISCONNECT";
-  /** The request for the connection. */
   readonly request: GatewayEvent;
 }
 
@@ -20,8 +18,8 @@ const Event = z.object({
 });
 
 /**
- * Undefined for what no WebSocket API sends. Its path is the stage's own: where the client asked is what the edge says
- * (packages/lambda/gateway.ts), and the query comes decoded.
+ * Returns undefined for other events. The path is the stage's; the edge sends the client's
+ * (packages/lambda/gateway.ts).
  */
 export function parseSocketEvent(input: unknown): SocketEvent | undefined {
   const event = Event.safeParse(input).data;
@@ -41,7 +39,7 @@ export function parseSocketEvent(input: unknown): SocketEvent | undefined {
   return request && { connection: connectionId, type: eventType, request };
 }
 
-/** A frame of a client's as the integration of `$default` puts it into the queue, or the first message of a connection. */
+/** Frame of a client as the `$default` integration queues it, or the first message of a connection. */
 export type SocketFrame = z.output<typeof Frame>;
 
 const Frame = z
@@ -68,7 +66,7 @@ const Frame = z
 
 const Batch = z.object({ Records: z.array(Frame) });
 
-/** In the order sent; undefined for what the queue of a WebSocket API does not send. */
+/** Returns the frames in the order sent, or undefined if the event is not from the queue of a WebSocket API. */
 export function parseSocketFrames(input: unknown): SocketFrame[] | undefined {
   return Batch.safeParse(input).data?.Records;
 }

@@ -19,8 +19,8 @@ import { allFailed, type SqsResult } from "./sqs.ts";
 export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult | SqsResult>;
 
 /**
- * The Lambda handler of a WebSocket whose connections API Gateway keeps. It takes `$connect` and `$disconnect`, and the
- * frames that `$default` puts into a FIFO queue, one group for each connection (docs/architecture/web-shell.md).
+ * Returns the Lambda handler of a WebSocket that API Gateway keeps. `$default` puts frames into a FIFO queue, grouped
+ * by connection (docs/architecture/web-shell.md).
  */
 export function socketLambda<Needs extends PortName>(
   socket: Socket<Needs>,
@@ -51,9 +51,7 @@ export function socketLambda<Needs extends PortName>(
   };
 }
 
-/**
- * Reports whether this is a batch of a queue. Lambda takes an answer of another form for success and deletes the batch.
- */
+/** Reports whether this is a queue's batch. Lambda deletes a batch after any answer of another form. */
 function hasRecords(event: unknown): boolean {
   return typeof event === "object" && event !== null && "Records" in event;
 }
@@ -77,10 +75,10 @@ async function connect(serving: Serving, { connection, request }: SocketEvent): 
   const hold = async ({ begun, actor, requestId }: Admitted) => {
     await addConnection(getWriting(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
     try {
-      // A client can send nothing before this answer: so the first frames come before every frame of the client.
+      // A client can send nothing before this answer, so the first frames precede all of the client's.
       await gateway.announce(connection);
     } catch (error) {
-      // API Gateway sends no $disconnect for a refused connection: without this its record would count until its `ttl`.
+      // API Gateway sends no $disconnect for a refused connection. Without this its record would count until its `ttl`.
       await dropConnection(getWriting(runtime), connection);
       throw error;
     }
@@ -97,10 +95,7 @@ async function disconnect({ runtime }: Serving, { connection }: SocketEvent): Pr
   return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
 }
 
-/**
- * Deals with frames in their order. A frame that failed stops the batch: it comes again, and so do all frames after it.
- * Only where its connection was closed does the batch go on.
- */
+/** Handles frames in order. A failed one stops the batch, which is delivered again from there. */
 async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promise<SqsResult["batchItemFailures"]> {
   for (const [at, frame] of frames.entries()) {
     try {
@@ -115,14 +110,12 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
 }
 
 /**
- * After so many receives of one frame its connection is closed. It is one less than the queue's own limit
- * (stacks/storage/queues.ts), so that no frame is moved to the dead-letter queue.
+ * Receives after which the connection closes: one below the queue's limit for dead letters (stacks/storage/queues.ts).
  */
 const MOST_RECEIVES = 4;
 
 /**
- * Has a frame that failed come again soon, since all later frames of the connection wait for it. Closes the connection of
- * one that failed too often.
+ * Makes a failed frame visible again soon, because later frames wait for it. Too many failures close the connection.
  */
 async function giveBack({ runtime, gateway }: Serving, frame: SocketFrame): Promise<"closed" | "comes again"> {
   const { connection, receipt, receives } = frame;
@@ -150,7 +143,7 @@ async function take(serving: Serving, frame: SocketFrame): Promise<void> {
   const isThere = await postAll(serving, connection, frames, isFirst ? FIRST_TRIES : 1);
   if (closing || !isThere) await gateway.close(connection);
   if (!isThere || closing) return dropConnection(writing, connection);
-  // Where this write is refused another worker has dropped the connection, or has dealt with this frame as well.
+  // A conflict means that another worker has dropped the connection or handled this frame too.
   await writeRecord(writing, { ...record, state, lastMessage: id });
 }
 
@@ -158,7 +151,7 @@ function getWelcome({ state, firstFrames }: Connection): SocketStep {
   return { state, frames: firstFrames.map((text) => JSON.parse(text)) };
 }
 
-/** Said for every refusal of a key: it was revoked, it has expired, or its user was disabled. */
+/** Close code for every refusal of a key: revoked, expired, or its user disabled. */
 const revoked = { code: 1008, reason: "The key is not valid any more" };
 
 async function stepAfter(
@@ -175,11 +168,11 @@ async function stepAfter(
   }
 }
 
-/** The first message may arrive before the answer that opens its connection: a post is tried so often, for 5 s in all. */
+/** Attempts to post the first message, 5 s in all: it may precede the answer that opens the connection. */
 const FIRST_TRIES = 20;
 const PAUSE_MS = 250;
 
-/** False when the connection is gone. */
+/** Returns false if the connection is gone. */
 async function postAll(
   { runtime: { clock }, gateway }: Serving,
   connection: string,

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** The parts of an SQS event that are read here. */
+/** Fields of an SQS event that Berth reads. */
 export type SqsEvent = z.output<typeof SqsEvent>;
 
 const Attributes = z.object({ SentTimestamp: z.coerce.number() });
@@ -15,18 +15,15 @@ export interface SqsResult {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
 }
 
-/** Undefined for what SQS does not send. */
+/** Returns undefined if the event is not from SQS. */
 export function parseSqsEvent(event: unknown): SqsEvent | undefined {
   return SqsEvent.safeParse(event).data;
 }
 
-/**
- * The whole batch comes again: so Lambda takes an empty identifier (Lambda Developer Guide, "Reporting batch item
- * failures").
- */
+/** Fails the whole batch, by an empty identifier (Lambda Developer Guide, "Reporting batch item failures"). */
 export const allFailed: SqsResult = { batchItemFailures: [{ itemIdentifier: "" }] };
 
-/** How long the oldest of these has waited since it was sent, ms; undefined where none says when that was. */
+/** Returns the age of the oldest message, ms; undefined if no message has a time. */
 export function lagMs({ Records }: SqsEvent, now: number): number | undefined {
   const sent = Records.flatMap(({ attributes }) => attributes?.SentTimestamp ?? []);
   return sent.length > 0 ? now - Math.min(...sent) : undefined;

@@ -11,16 +11,13 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import { ebsArchives } from "#kubernetes/volumes/ebs-archives.ts";
 import { eksPlace } from "./eks-cluster.ts";
 
-/**
- * For looks, which make and remove backups: each has the list of files that its run left. Pods zip volumes where
- * TOOLS_IMAGE says by what, and no zip is made without it.
- */
+/** Returns the volumes for workers, with file lists for backups. Pods of TOOLS_IMAGE zip volumes, if it is set. */
 export const volumes = (): Volumes => {
   const { TOOLS_IMAGE: image } = readConfig(["TOOLS_IMAGE"]);
   const [ebs, store] = [ebsVolumes(), blobs()];
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
-  // The machine of such a pod has no run, so no other code applies the operator's word about it.
+  // An archive's machine has no run, so only this applies the operator's word about it.
   const machineOf = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
   return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
 };

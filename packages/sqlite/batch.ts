@@ -3,7 +3,6 @@ import { Problem } from "#core/problem.ts";
 import { getErrorCode } from "./sqlite-error.ts";
 import type { LogOnDisk } from "./sync.ts";
 
-/** What is written in one turn of the event loop, in one transaction. */
 export interface Batch {
   add<Made>(work: () => Made, isDurable: boolean): Promise<Made>;
   refusal(): string | undefined;
@@ -20,12 +19,11 @@ interface Open {
 interface BatchParts {
   readonly sql: DatabaseSync;
   readonly disk: LogOnDisk;
-  /** The number of the newest one that somebody waits for. */
+  /** Number of the newest commit with a waiting writer. */
   readonly commits: { newest: number };
   readonly problemOf: (error: unknown) => unknown;
 }
 
-/** All that one turn of the event loop writes is one transaction. */
 export function createBatch({ sql, disk, commits, problemOf }: BatchParts): Batch {
   let open: Open[] = [];
   let refusal: Problem | undefined;
@@ -74,7 +72,7 @@ export function createBatch({ sql, disk, commits, problemOf }: BatchParts): Batc
   };
 }
 
-/** Only a start reads again what the disk has of the log: until then nobody knows. */
+/** Returns the error of a failed sync. Only a new start reads which part of the log is on the disk. */
 function notSynced(cause: Error): Problem {
   const isFull = ["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "");
   const [failure, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
@@ -82,7 +80,7 @@ function notSynced(cause: Error): Problem {
   return new Problem("unavailable", text, { cause, retryAfterSeconds: 60, ...(isFull && { errorCode: "capacity" }) });
 }
 
-/** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */
+/** Returns a write of the batch. Its result or error is reported only after the transaction is committed. */
 function getOpen<Made>(
   work: () => Made,
   resolve: (made: Made) => void,

@@ -6,8 +6,8 @@ import { lastSynced, lossOfLog } from "./journal.ts";
 import { isDamagedFile } from "./sqlite-error.ts";
 
 /**
- * Looks at what an earlier process left, and changes nothing of it: whoever is refused may still repair it. Throws, with
- * the path and what to do, where it is damaged or of a later format than `newestFormat`.
+ * Checks an earlier process's file without changing it. Throws, with a remedy, if it is damaged or newer than
+ * `newestFormat`.
  */
 export function requireWholeFile(path: string, newestFormat: number): void {
   let sql: DatabaseSync | undefined;
@@ -34,7 +34,7 @@ function requireFormat(sql: DatabaseSync, path: string, newest: number): void {
 }
 
 class Damage extends Error {
-  /** What else than a copy helps, where it is known. */
+  /** Remedy other than restoring a copy, if there is one. */
   readonly remedy: string | undefined;
 
   constructor(message: string, remedy?: string) {
@@ -43,7 +43,7 @@ class Damage extends Error {
   }
 }
 
-/** One row that is not what was stored; everything else is. */
+/** Returns the error for one damaged row in an otherwise intact file. */
 function damagedRow(path: string, table: "items" | "messages", name: string): Damage {
   const bar = name.lastIndexOf("|");
   const [pk, sk] = [name.slice(0, bar), name.slice(bar + 1)].map((text) => text.replaceAll("'", "''"));
@@ -64,13 +64,13 @@ function requireWhole(sql: DatabaseSync): void {
   if (found !== "ok") throw new Damage(String(found));
 }
 
-/** SQLite takes a file that was emptied for a new one. */
+/** SQLite treats a truncated file as a new one, so check that the table exists. */
 function requireTables(sql: DatabaseSync): void {
   const found = sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'items'").get();
   if (!found) throw new Damage("it has no table of records any more");
 }
 
-/** SQLite takes a database without its log for one that is whole. */
+/** SQLite accepts a database without its log, so compare the number of commits. */
 function requireCommits(sql: DatabaseSync, path: string): void {
   const synced = lastSynced(path) ?? 0;
   const isCounted = sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'commits'").get() !== undefined;
@@ -82,7 +82,7 @@ function requireCommits(sql: DatabaseSync, path: string): void {
   );
 }
 
-/** SQLite finds broken pages, not bytes that changed within a value. */
+/** Compares the checksum of each row. SQLite detects broken pages, but not changed bytes within a value. */
 function requireSums(sql: DatabaseSync, path: string): void {
   for (const [table, name] of [
     ["items", "pk || '|' || sk"],
@@ -115,7 +115,7 @@ function damaged(path: string, error: unknown): Error {
   );
 }
 
-/** What is stored beside the columns of a row, so that bytes which the disk changed are noticed at the next start. */
+/** Returns the checksum of a row, so that the next start detects bytes that the disk has changed. */
 export function computeChecksum(columns: readonly SQLInputValue[], bytes: Uint8Array | string = ""): number {
   return crc32(bytes, crc32(JSON.stringify(columns)));
 }

@@ -6,29 +6,26 @@ import { syncedMark } from "./journal.ts";
 import { createProblemMapper, unopened } from "./sqlite-error.ts";
 import { type LogOnDisk, logOnDisk, type SyncFile } from "./sync.ts";
 
-/** The one file of an embedded stack in which records and messages are kept. */
+/** File of an embedded stack that holds records and messages. */
 export interface Database {
   readonly path: string;
-  /** A statement, compiled once. */
   prepare(sql: string): StatementSync;
   /**
-   * Runs `work` in a transaction together with all that is written in this turn of the event loop, and answers when
-   * the transaction is on the disk. `work` is synchronous; where it throws it must not have written anything yet, and
-   * only its own answer is that error. Throws `unavailable` where nothing could be stored, and then nothing was; where
-   * the disk failed as it was synced nobody knows, and nothing is stored any more until the file is opened again.
+   * Runs `work` in a transaction with all writes of this turn of the event loop, and resolves when it is on the disk.
+   * If `work` throws, it must not have written yet, and only its own call fails. Throws `unavailable` if nothing was
+   * stored. After a failed sync the state is unknown, and all writes fail until the file is opened again.
    */
   write<Made>(work: () => Made): Promise<Made>;
-  /** The same for what may be lost by a power cut, though not by the end of this process: it does not wait for the disk. */
+  /** Like `write`, but does not wait for the disk: a power cut may lose it, the end of this process does not. */
   writeSoon<Made>(work: () => Made): Promise<Made>;
-  /** Runs a read; throws `unavailable` where the file cannot be read. */
+  /** Runs a read. Throws `unavailable` if the file cannot be read. */
   read<Made>(work: () => Made): Made;
-  /** Why the newest transaction could not be stored; undefined where it was, or is on its way. */
+  /** Returns why the newest transaction failed. Returns undefined if it succeeded or is in progress. */
   refusal(): string | undefined;
-  /** Commits what is still open. Later writes are refused. */
   close(): void;
 }
 
-/** Grows with each change of the tables below that an older version could not read. */
+/** Grows with each change of the tables that older versions cannot read. */
 const FORMAT = 1;
 
 const tables = `
@@ -51,7 +48,7 @@ const tables = `
   CREATE INDEX IF NOT EXISTS line ON items (wait_pool, wait_order, pk, sk, waiting) WHERE wait_pool IS NOT NULL;
   DROP INDEX IF EXISTS waiting;
   CREATE TABLE IF NOT EXISTS messages (
-    -- Never used again: a late acknowledgement removes the message that was received and no other.
+    -- Ids are never reused, so a late acknowledgement removes no other message.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL,
     "group" TEXT,
@@ -60,21 +57,18 @@ const tables = `
     sum INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS tried (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
-  -- How many commits were waited for: a log that is gone takes them along, and nothing else would tell.
+  -- Number of acknowledged commits, which shows whether a lost log took some of them along.
   CREATE TABLE IF NOT EXISTS commits (id INTEGER PRIMARY KEY CHECK (id = 1), n INTEGER NOT NULL) STRICT;
   INSERT OR IGNORE INTO commits VALUES (1, 0);
 `;
 
-/**
- * Opens the database in this file, or makes it. Throws, with the path and what to do, where the file is damaged, of
- * a later version, or on a full disk.
- */
+/** Opens or creates the database. Throws, with a remedy, if it is damaged, of a later version, or on a full disk. */
 export function openDatabase(path: string, syncFile?: SyncFile): Database {
   const isNew = !existsSync(path);
   const commits = { newest: 0 };
   const mark = syncedMark(path, () => commits.newest);
   const { sql, disk } = openFiles(path, isNew, () => {
-    // Of records that were moved away.
+    // A left mark belongs to records that were moved away.
     if (isNew) mark.remove();
     return logOnDisk(`${path}-wal`, mark, syncFile);
   });
@@ -110,13 +104,13 @@ export function openDatabase(path: string, syncFile?: SyncFile): Database {
 function openFiles(path: string, isNew: boolean, openLog: () => LogOnDisk): { sql: DatabaseSync; disk: LogOnDisk } {
   try {
     requireWholeFile(path, FORMAT);
-    // Another program may look into the file; nothing waits for it for long, since nothing else goes on meanwhile.
+    // Another program may read the file. Waits are short, because they block the event loop.
     const sql = new DatabaseSync(path, { timeout: 200 });
     return undoneOnError(
       () => ({ sql: withTables(sql), disk: openLog() }),
       () => {
         sql.close();
-        // A new file without its tables would pass for damaged.
+        // A new file without its tables would count as damaged.
         if (isNew) rmSync(path, { force: true });
       },
     );
@@ -126,7 +120,7 @@ function openFiles(path: string, isNew: boolean, openLog: () => LogOnDisk): { sq
 }
 
 function withTables(sql: DatabaseSync): DatabaseSync {
-  // The log is synced here (sync.ts), since SQLite would stop the whole process for each commit to do it.
+  // sync.ts syncs the log: SQLite would block the event loop for each commit.
   sql.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${tables} PRAGMA user_version = ${FORMAT};`);
   return sql;
 }

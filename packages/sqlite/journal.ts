@@ -9,22 +9,21 @@ const SALTS = { at: 16, bytes: 8 };
 const INDEX = { bytes: 48, frames: 16, salts: 32 };
 const MARK = { frames: 8, commit: 12, sum: 20, bytes: 24 };
 
-/** How far the write-ahead log is on the disk. */
+/** Progress of the write-ahead log on the disk. */
 export interface SyncedMark {
   /**
-   * How far SQLite has written the log, and which commit that was: to be asked before a sync, and handed to `note` after.
-   * Undefined where that cannot be read, as where no more files can be opened: the mark stays behind then.
+   * Returns how far SQLite has written the log; pass it to `note` after a sync. Returns undefined if it cannot be read.
    */
   written(): Buffer | undefined;
-  /** Notes that the log is on the disk as far as it was written then. Where that cannot be stored the mark stays behind. */
+  /** Records that the log is on the disk up to that point. On an error the mark lags behind. */
   note(written: Buffer): void;
-  /** To be called before SQLite folds the whole log into the database and removes it. */
+  /** Removes the mark. Call it before SQLite checkpoints and deletes the log. */
   remove(): void;
 }
 
 /**
- * The mark of the database in this file. SQLite itself cuts off its log at the first bytes that it does not understand,
- * without a word: after a power cut that is right for commits nobody was told of, and for others it is lost records.
+ * Returns the mark of a database. SQLite silently cuts its log at the first invalid bytes, which loses acknowledged
+ * commits if the disk has changed them.
  */
 export function syncedMark(path: string, newestCommit: () => number): SyncedMark {
   let index: number | undefined;
@@ -38,7 +37,7 @@ export function syncedMark(path: string, newestCommit: () => number): SyncedMark
       } catch {
         return undefined;
       }
-      // Its numbers are in this machine's order of bytes, the salts as they stand in the log.
+      // The index has this machine's byte order; its salts are as in the log.
       const frames = new DataView(header.buffer, header.byteOffset).getUint32(INDEX.frames, isLittleEndian);
       return getMark(header.subarray(INDEX.salts, INDEX.salts + SALTS.bytes), frames, newestCommit());
     },
@@ -59,19 +58,16 @@ export function syncedMark(path: string, newestCommit: () => number): SyncedMark
   };
 }
 
-/**
- * Says what is lost of the log that an earlier process left, undefined for nothing. To be asked before SQLite opens the
- * database, since that cuts the log off.
- */
+/** Returns what an earlier process's log has lost. Call it before SQLite opens the database and cuts the log. */
 export function lossOfLog(path: string): string | undefined {
   const [log, mark] = [`${path}-wal`, readMark(markPath(path))];
   if (!mark || !existsSync(path) || !existsSync(log)) return undefined;
   const bytes = readFileSync(log);
-  // Without a log all should be folded in, as another program does when it closes the database: `lastSynced` tells.
+  // An empty log was checkpointed, for example when another program closed the database. `lastSynced` checks that.
   return bytes.length === 0 || isWhole(bytes, mark) ? undefined : `commits in ${log} cannot be read`;
 }
 
-/** The number of the newest commit that an earlier process had on the disk; undefined: it stopped in good order. */
+/** Returns the newest commit that an earlier process had synced. Returns undefined after a clean stop. */
 export function lastSynced(path: string): number | undefined {
   return readMark(markPath(path))?.commit;
 }
@@ -88,7 +84,7 @@ function markPath(path: string): string {
   return `${path}-synced`;
 }
 
-/** Small enough that a disk writes it whole or not at all; where it did neither the checksum is wrong. */
+/** Small enough for an atomic write. The checksum detects a torn one. */
 function getMark(salts: Buffer, frames: number, commit: number): Buffer {
   const mark = Buffer.alloc(MARK.bytes);
   salts.copy(mark);
@@ -107,7 +103,7 @@ function readMark(path: string): Mark | undefined {
   return getMark(salts, frames, commit).equals(bytes) ? { salts, frames, commit } : undefined;
 }
 
-/** Whether all that was on the disk is still in this log. One that was begun anew has other salts: all is folded in. */
+/** Reports whether the log has all that was synced. New salts mean that it was checkpointed and restarted. */
 function isWhole(log: Buffer, { salts, frames }: Mark): boolean {
   if (log.length < HEADER_BYTES || (log.readUInt32BE(0) & ~1) !== MAGIC) return false;
   const isBigEndian = (log.readUInt32BE(0) & 1) === 1;
@@ -129,7 +125,7 @@ interface Sum {
   readonly b: number;
 }
 
-/** The running checksum of the format, over pairs of 32-bit words. */
+/** Returns the running checksum of the format, over pairs of 32-bit words. */
 function getSum(bytes: Buffer, { a, b }: Sum, isBigEndian: boolean): Sum {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length; at += 8) {

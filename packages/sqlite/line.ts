@@ -4,35 +4,33 @@ import type { ReconcileRequest } from "#core/ports/queue.ts";
 import { visibleMessages } from "./visible.ts";
 
 export interface Message {
-  /** In the order in which they were sent. */
   readonly id: number;
   readonly look: ReconcileRequest;
-  /** The look as it was sent. */
   readonly text: string;
-  /** Of a group the first ones are out together, and no others meanwhile. */
+  /** Messages of a group are in flight one batch at a time. */
   readonly group: string | undefined;
-  /** On the monotonic clock, which nobody can set. */
+  /** Time on the monotonic clock, which cannot be set. */
   readonly visibleAt: number;
 }
 
-/** The messages of one queue, as this process knows them. */
 export interface Line {
   add(message: Message): void;
-  /** Whether a message of no group that says this waits for its first receiver, who looks later than now. */
+  /**
+   * Reports whether an ungrouped message with this text waits for its first receiver, which will act later than now.
+   */
   holds(text: string): boolean;
   remove(id: number): void;
-  /** Shows a message that is out again after this time. */
+  /** Makes a message in flight visible again after this time. */
   release(id: number, afterMs: number): void;
-  /** Up to `most` batches, as soon as there is one; none when `signal` aborts. */
   receive(most: number, signal: AbortSignal): Promise<Message[][]>;
   depth(): { visible: number; delayed: number };
 }
 
 interface Held {
   readonly message: Message;
-  /** A message moves: what is in the heap under another time is not so any more. */
+  /** Current time; heap entries with another time are stale. */
   visibleAt: number;
-  /** Whoever received it may acknowledge it however late, and looked before whatever was sent meanwhile. */
+  /** Its receiver acts before later messages are sent, so such a message does not stand for a new one. */
   wasReceived: boolean;
 }
 
@@ -41,18 +39,16 @@ interface Moment {
   readonly at: number;
 }
 
-/** The longest time that a timer waits, and more than any delay. */
+/** Longest timer, and more than any delay. */
 const LONGEST_WAIT_MS = 3_600_000;
 
-/** A line of messages, each hidden for so long when it is received. */
 export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line {
   const all = new Map<number, Held>();
-  /** Those that can be received. */
   const visible = visibleMessages<Message>();
-  /** When the others become visible, the next one first. */
+  /** Times at which the others become visible, the next first. */
   const later: Moment[] = [];
   const out = new Set<number>();
-  /** Of those of no group that can be received for the first time, the newest by what it says. */
+  /** Newest ungrouped message by text, among those that were never received. */
   const newest = new Map<string, number>();
   const receivers = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -92,7 +88,6 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
     }
     return taken;
   };
-  /** Lets those who wait look again: now for what is visible, and when the next message becomes so. */
   const wakeReceivers = () => {
     clearTimeout(timer);
     timer = undefined;
@@ -129,7 +124,7 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
     },
     release(id, afterMs) {
       const held = all.get(id);
-      // One that became visible by itself meanwhile is nobody's to give back.
+      // A message that became visible again by timeout is not in flight any more.
       if (held && out.has(id)) showAt(held, clock.monotonic() + afterMs);
       wakeReceivers();
     },

@@ -4,32 +4,30 @@ import { computeChecksum } from "./damage.ts";
 import type { Database } from "./database.ts";
 import { type Message, newLine } from "./line.ts";
 
-/** The receiving side, for the loops that feed the consumers. */
+/** Receiving side of the queues, for the consumers' loops. */
 export interface Receiver {
   /**
-   * Up to `most` batches, at once or as soon as one can be received; none when `signal` aborts. A message of no group is a
-   * batch of its own; of a group the first ones are, up to a hundred, and no others are out meanwhile. Each message is hidden
-   * until it is acknowledged, released, or the visibility timeout is over.
+   * Returns up to `most` batches as soon as there is one; none when `signal` aborts. An ungrouped message is its own
+   * batch. A group's batch has up to 100 messages, and only one is in flight. Messages stay hidden until they are
+   * acknowledged, released, or time out.
    */
   receive(queue: QueueName, most: number, signal: AbortSignal): Promise<Message[][]>;
-  /** Deletes a message that was dealt with. */
   acknowledge(queue: QueueName, id: number): Promise<void>;
-  /** Shows a message again after this time. */
+  /** Makes a message visible again after this time. */
   release(queue: QueueName, id: number, afterMs: number): void;
 }
 
 export interface SqliteQueueOptions {
   readonly database: Database;
   readonly clock: Pick<Clock, "now" | "monotonic">;
-  /** Twice the longest look, so that a message comes again only when its consumer hangs. */
+  /** Twice the longest reconcile, so a message is delivered again only if its consumer hangs. */
   readonly visibilityMs?: number;
 }
 
 /**
- * The queues of the embedded stack. The file holds every message until it is acknowledged. One of no group and without a
- * delay that says the same as one that waits for its first receiver is not kept: behind many jobs that is most of them.
- * Which messages are out is known in this process alone, so that after a crash all of them are visible again. A power cut
- * may lose the newest, which a sweep sends again.
+ * Implements the queues of the embedded stack. The file holds each message until it is acknowledged. An ungrouped
+ * message is dropped if an equal one waits for its first receiver. A crash makes messages in flight visible; a power
+ * cut may lose the newest, which a sweep sends again.
  */
 export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQueueOptions): Queue & Receiver {
   const insert = database.prepare(
@@ -58,7 +56,7 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
     depth: async (queue) => lines[queue].depth(),
     receive: (queue, most, signal) => lines[queue].receive(most, signal),
     async acknowledge(queue, id) {
-      // Where it cannot be stored the message comes again after the next start, which costs a look and nothing else.
+      // If this cannot be stored, the message is delivered again after the next start, which costs one reconcile.
       lines[queue].remove(id);
       await database.writeSoon(() => remove.run(id));
     },
@@ -68,7 +66,7 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
 
 type StoredMessage = Message & { readonly queue: QueueName };
 
-/** Nothing is delayed for longer than it can be, whatever happened to the wall clock meanwhile. */
+/** Reads the stored messages. Limits their delays, because the wall clock may have changed. */
 function storedMessages(database: Database, clock: SqliteQueueOptions["clock"]): StoredMessage[] {
   const [now, start] = [clock.now(), clock.monotonic()];
   const rows = database.read(() => database.prepare("SELECT * FROM messages ORDER BY id").all());
@@ -84,7 +82,7 @@ function storedMessages(database: Database, clock: SqliteQueueOptions["clock"]):
 
 const LONGEST_DELAY_MS = 900_000;
 
-/** Refuses what SQS would refuse. */
+/** Throws for options that SQS would refuse. */
 function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
     throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);

@@ -2,7 +2,7 @@ import { closeSync, openSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { Problem } from "#core/problem.ts";
 
-// https://www.sqlite.org/rescode.html; the low byte is the kind, the rest says more.
+// https://www.sqlite.org/rescode.html; the low byte is the primary code.
 const [BUSY, LOCKED, READ_ONLY, IO_ERROR, CORRUPT, FULL, CANNOT_OPEN, NOT_A_DATABASE] = [5, 6, 8, 10, 11, 13, 14, 26];
 
 const reasons: Readonly<Record<number, string>> = {
@@ -16,7 +16,7 @@ const reasons: Readonly<Record<number, string>> = {
   [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and read what its next start says",
 };
 
-/** What to tell of an error of the database in this file; of any other, itself. */
+/** Returns a mapper of database errors to Problems. Other errors stay unchanged. */
 export function createProblemMapper(path: string): (error: unknown) => unknown {
   return (error) => {
     const code = getErrorCode(error);
@@ -28,8 +28,8 @@ export function createProblemMapper(path: string): (error: unknown) => unknown {
 }
 
 /**
- * Whether the disk became read-only while the file was open, as Linux makes one that has errors: to SQLite that is a write
- * which failed. The log is asked, since closing the database's own file would take SQLite's locks from it (fcntl(2)).
+ * Reports whether the disk became read-only, as Linux does after errors. Opens the log, because closing the database
+ * file would drop SQLite's locks (fcntl(2)).
  */
 function isReadOnly(path: string): boolean {
   try {
@@ -40,13 +40,10 @@ function isReadOnly(path: string): boolean {
   }
 }
 
-/**
- * What to tell of an error of SQLite, or of the file system, while this file and those beside it were opened; any other,
- * itself. Of a read that failed Node says neither file nor directory.
- */
+/** Describes an error while the files were opened. Node's error for a failed read names no path. */
 export function unopened(path: string, error: unknown): unknown {
   if (getErrorCode(error) === undefined && !isOfFileSystem(error)) return error;
-  // What of a full disk it notices first may be its index of the log, which it calls an error of the disk.
+  // On a full disk SQLite may report an I/O error, because it fails on the log's index first.
   const reason = isFull(dirname(path)) ? "its disk is full. Make room on it" : (error as Error).message;
   return new Error(`The records in ${path} cannot be opened: ${reason}.`, { cause: error });
 }
@@ -60,16 +57,15 @@ function isFull(directory: string): boolean {
   return bavail * bsize < LEAST_ROOM;
 }
 
-/** The index of the log alone has so much. */
+/** Size of the log's index alone. */
 const LEAST_ROOM = 32 * 1024;
 
-/** SQLite's kind of error; undefined for an error that is none of SQLite's. */
+/** Returns SQLite's primary result code, or undefined for other errors. */
 export function getErrorCode(error: unknown): number | undefined {
   const { errcode } = error as { errcode?: unknown };
   return typeof errcode === "number" ? errcode & 0xff : undefined;
 }
 
-/** Whether SQLite says by this error that the file itself is damaged. */
 export function isDamagedFile(error: unknown): boolean {
   return [CORRUPT, NOT_A_DATABASE].includes(getErrorCode(error) ?? 0);
 }

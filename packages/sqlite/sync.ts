@@ -2,11 +2,11 @@ import { closeSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from "node:f
 import { dirname } from "node:path";
 import type { SyncedMark } from "./journal.ts";
 
-/** SQLite's write-ahead log, as far as the disk has it. */
+/** SQLite's write-ahead log and its state on the disk. */
 export interface LogOnDisk {
-  /** Calls back once all that was written to the log before this call is on the disk, or with why it is not. */
+  /** Calls back once all earlier writes to the log are on the disk, or with the error. */
   sync(done: (error: Error | null) => void): void;
-  /** Calls everybody back, and syncs no more. */
+  /** Calls back all waiting writers and syncs no more. */
   close(): void;
 }
 
@@ -14,10 +14,9 @@ type Done = (error: Error | null) => void;
 export type SyncFile = (file: number, done: Done) => void;
 
 /**
- * Syncs the log outside the event loop, once for all who wait: whoever comes while one sync runs waits for the next,
- * since that one may have begun before their commit. The mark says afterwards how far it came. Throws where the log
- * cannot be opened: done at once, nothing but a sync itself can fail later. One that failed is the last, since what the
- * kernel could not write it may count as written at the next one (fsync(2)).
+ * Syncs the log outside the event loop. A write during a sync waits for the next one, since the running one may have
+ * begun before its commit. Throws if the log cannot be opened. The first failure is final: the kernel may count the
+ * lost pages as written at the next sync (fsync(2)).
  */
 export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = fdatasync): LogOnDisk {
   const file = openNamed(path);
@@ -60,13 +59,13 @@ export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = f
     close() {
       isClosed = true;
       tellAll(failure ?? findFailure(() => fdatasyncSync(file)));
-      // One that still runs closes it when it is over: its number must not become another file's before.
+      // A running sync closes the file itself: its descriptor must not be reused before.
       if (!isRunning) closeSync(file);
     },
   };
 }
 
-/** SQLite makes the log, and leaves it to whoever syncs it to see that its name is on the disk. */
+/** Opens the log. SQLite creates it, and syncing its directory entry is left to this code. */
 function openNamed(path: string): number {
   const directory = openSync(dirname(path), "r");
   try {

@@ -16,17 +16,14 @@ import { NO_WRITER, newestWriter, withNewestWriter } from "#core/store/writers.t
 import { computeChecksum } from "./damage.ts";
 import type { Database } from "./database.ts";
 
-/** DynamoDB refuses an item over 400 KB. This table counts the bytes of its JSON, which is near enough. */
+/** DynamoDB's item limit. This table counts the bytes of the JSON, which is close enough. */
 const MOST_ITEM_BYTES = 400 * 1024;
 /** DynamoDB ends a page after 1 MB. */
 const MOST_PAGE_BYTES = 1_000_000;
 
 const columns = "pk, sk, writer, due_shard, due_at, wait_pool, wait_order, waiting, brief, sum, item";
 
-/**
- * The Table on SQLite: each item as JSON. Beside it are columns for the conditions, the two indexes and the brief lists,
- * and a checksum that shows damage.
- */
+/** Implements Table on SQLite: items as JSON, with columns for conditions, indexes and brief lists, and a checksum. */
 export function sqliteTable(database: Database): Table {
   // Reads the item as TEXT: a BLOB would be copied once more before it is decoded.
   const selectItem = database.prepare("SELECT CAST(item AS TEXT) AS item FROM items WHERE pk = ? AND sk = ?");
@@ -93,7 +90,7 @@ function parseItem(json: string): Item {
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** Throws where the item is too large, or holds a number that JSON does not have. */
+/** Throws if the item is too large or contains a number that JSON lacks. */
 function toRow(item: Stored): SQLInputValue[] {
   const bytes = encoder.encode(JSON.stringify(item, refuseNonFinite));
   if (bytes.length > MOST_ITEM_BYTES) {
@@ -113,13 +110,13 @@ function isNonEmptyText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
-/** JSON would silently turn NaN and infinities into null. */
+/** Throws for NaN and infinities, which JSON would silently write as null. */
 function refuseNonFinite(name: string, value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`The field ${name} is ${value}`);
   return value;
 }
 
-/** Appended to a prefix, it sorts after every text that begins with that prefix. */
+/** Sorts after every text with a given prefix when appended to it. */
 const LAST = "\u{10ffff}";
 
 function partitionPage(database: Database, query: PartitionQuery): Page {
@@ -137,7 +134,7 @@ function wholePage(database: Database, query: PartitionQuery): Page {
   });
 }
 
-/** Reads the covering index that has the brief fields, and no item. */
+/** Reads only the covering index with the brief fields. */
 function briefPage(database: Database, query: PartitionQuery): Page {
   const { pk, limit } = query;
   return buildPage(briefRows(database, query), limit, {
@@ -147,7 +144,7 @@ function briefPage(database: Database, query: PartitionQuery): Page {
   });
 }
 
-/** So many brief rows are read at once. More would wait in memory, and each garbage collection copies what waits. */
+/** Brief rows per read. More would stay in memory, and each garbage collection would copy them. */
 const BRIEFS_AT_ONCE = 250;
 
 function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArray> {
@@ -163,7 +160,7 @@ function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArra
   }
 }
 
-/** The cursor replaces one bound of the range: with both, SQLite would start at the bound and walk to the cursor. */
+/** Returns the conditions. The cursor replaces one bound: with both, SQLite would scan from the bound to the cursor. */
 function getConditions({ pk, prefix = "", after, newestFirst = false }: PartitionQuery) {
   const cursor = after === undefined ? undefined : String(cursorParts(after)[0]);
   const cursorIsLower = cursor !== undefined && !newestFirst;
@@ -173,10 +170,10 @@ function getConditions({ pk, prefix = "", after, newestFirst = false }: Partitio
   return { where, values: [pk, cursorIsLower ? cursor : prefix, cursorIsUpper ? cursor : prefix + LAST] };
 }
 
-/** What an entry of the `due` index is taken to weigh: it holds only the key, the shard and the time. */
+/** Assumed size of an entry of the `due` index, which has only the key, the shard and the time. */
 const SMALL_ENTRY_BYTES = 150;
 
-// An entry of `due` is made of its key and its two columns, so that no further column is shown.
+// An entry of `due` consists of its key and its two columns, so it shows no further column.
 const indexes = {
   due: { partition: "due_shard", sort: "due_at", shown: "NULL", bytes: `${SMALL_ENTRY_BYTES}` },
   waiting: { partition: "wait_pool", sort: "wait_order", shown: "waiting", bytes: "length(waiting)" },
@@ -200,10 +197,7 @@ function indexPage(database: Database, query: IndexQuery): Page {
   });
 }
 
-/**
- * Counts the whole range in the index and then applies the limit: a count that stops at the limit costs over 50 % more
- * for each entry.
- */
+/** Counts the whole range, then applies the limit: a count that stops at the limit costs over 50 % more per entry. */
 function getCount(database: Database, range: IndexRange): number {
   const { conditions, values } = getRange(range);
   const found = database.prepare(`SELECT COUNT(*) AS count FROM items WHERE ${conditions}`).get(...values);
@@ -224,13 +218,13 @@ function getRange({ index, partition, from, to, after }: Omit<IndexQuery, "limit
   return { conditions: conditions.join(" AND "), values };
 }
 
-/** The columns of a row in the order in which the statement names them. */
+/** Columns of a row in the order of the statement. */
 type RowArray = readonly SQLOutputValue[];
 
-/** About as many of the smallest entries as have room in a page. */
+/** Number of the smallest entries that fit into a page, roughly. */
 const MOST_ENTRIES = Math.ceil(MOST_PAGE_BYTES / SMALL_ENTRY_BYTES);
 
-/** Reads small rows all at once and as arrays, seven times as fast as one by one and as objects. */
+/** Reads small rows at once and as arrays, seven times as fast as one by one and as objects. */
 function listEntries(database: Database, sql: string, values: SQLInputValue[], limit = MOST_ENTRIES): RowArray[] {
   const statement = database.prepare(`${sql} LIMIT ?`);
   statement.setReturnArrays(true);
@@ -242,12 +236,11 @@ function toPartialItem(key: Key, part: unknown): Item {
 }
 
 /**
- * Turns a parsed index entry into an item, in place. Never write this item back: its `writers` are empty, which marks an
- * item that is not stored yet. Entries hold no writers, since in DynamoDB every write of an item would then change its
- * index as well.
+ * Turns an index entry into an item, in place. Never write it back: its `writers` are empty, which marks a new item.
+ * Entries have no writers, as in DynamoDB.
  */
 function asPartialItem({ pk, sk }: Key, part: Row): Item {
-  // Changes the object that was just parsed: thousands of copies would be half of the cost of a list.
+  // Reuses the parsed object: thousands of copies would be half of the cost of a list.
   return Object.assign(part, { pk, sk, writers: [] }) as unknown as Item;
 }
 
@@ -257,7 +250,7 @@ interface RowReader<From> {
   cursor(row: From): unknown[];
 }
 
-/** Ends at the limit, or where DynamoDB would end a page; says `next` where there is more. */
+/** Builds a page that ends at the limit, or where DynamoDB would end it. Sets `next` if there is more. */
 function buildPage<From>(rows: Iterable<From>, wanted: number | undefined, reader: RowReader<From>): Page {
   const { item, bytes, cursor } = reader;
   const limit = Math.min(wanted ?? MOST_ENTRIES, MOST_ENTRIES);

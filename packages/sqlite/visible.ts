@@ -8,30 +8,25 @@ interface Sent {
 }
 
 /**
- * The messages that can be received: those of no group in the order in which they came, hints and others in turn, and of
- * each group those that were sent first while none of it is out. Whatever is waiting, taking one costs about the same.
- *
- * Most hints say that a command is over: behind everything that was submitted before, its GPUs would be held for as long.
- * What a hint led to at once is handed out as one.
+ * Receivable messages: ungrouped ones in the order of arrival, and the first of each group while none of it is in
+ * flight. Hints alternate with others, since most report that a command has ended and its GPUs are free.
  */
 export interface Visible<Message extends Sent> {
   readonly size: number;
   add(message: Message): void;
-  /** For one that is deleted, whether it is visible, out, or neither. */
   remove(message: Message): void;
-  /** Says that a message that was taken is not out any more. */
   putBack(message: Message): void;
   hasNext(): boolean;
-  /** One of no group, or the first ones of a group; nothing where nothing can be received. */
+  /** Returns an ungrouped message or the first ones of a group; empty if nothing can be received. */
   take(): Message[];
 }
 
-/** SQS hands out ten of a FIFO queue at most: here nobody pays for a message, and the fewer plans the better. */
+/** SQS delivers at most ten messages of a FIFO queue. Here messages cost nothing, and fewer plans are better. */
 const MOST_OF_GROUP = 100;
 
 interface Group<Message> {
   readonly ids: Set<number>;
-  /** The one sent first in front; also those that were removed meanwhile. */
+  /** Includes removed messages. */
   readonly heap: Message[];
   readonly out: Set<number>;
 }
@@ -40,7 +35,7 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
   const [hints, others] = [new Map<number, Message>(), new Map<number, Message>()];
   let next = hints;
   const groups = new Map<string, Group<Message>>();
-  /** Names of groups with a message and none out; who was served goes to the end. */
+  /** Names of groups with a message and none in flight, least recently served first. */
   const ready = new Set<string>();
   let grouped = 0;
 

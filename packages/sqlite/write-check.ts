@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Database } from "./database.ts";
 
-/** About what a record and its message take. What finds room where there is none for this is chance. */
+/** Size of a record with its message, roughly, so that a small free space does not count as room. */
 const TRIED_BYTES = 32 * 1024;
 const TRIED_EVERY_MS = 5_000;
 const TRIED_AGAIN_MS = 1_000;
@@ -14,8 +14,7 @@ export interface WriteCheckOptions {
 }
 
 /**
- * Answers why nothing can be stored in the database, undefined where it can: by a write that is made for it now and then
- * while somebody asks, and by those of others that were refused. A disk that takes its time refuses nothing.
+ * Returns a check that reports why nothing can be stored. It makes a test write now and then. A slow disk is no reason.
  */
 export function writeCheck({ database, clock }: WriteCheckOptions): () => Promise<string | undefined> {
   const statement = database.prepare("INSERT OR REPLACE INTO tried VALUES (1, zeroblob(?))");

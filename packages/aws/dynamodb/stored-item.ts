@@ -4,20 +4,19 @@ import { type Item, type Stored, toBrief } from "#core/ports/table.ts";
 import { withNewestWriter } from "#core/store/writers.ts";
 import { indexFields } from "./table-definition.ts";
 
-/** The attributes of an item in DynamoDB, before marshalling. */
+/** Attributes of an item in DynamoDB, before marshalling. */
 export type Attributes = Record<string, unknown>;
 
-// An item is paid for by started KB, and a ledger of 1,000 nodes would not fit uncompressed.
+// DynamoDB bills items per started KB, and a ledger of 1,000 nodes would not fit uncompressed.
 const plainBytes = 8 * 1024;
-// The limit of DynamoDB for one item, names and values together.
+// DynamoDB's limit for an item, names and values together.
 const maxBytes = 400 * 1024;
 
 const compress = promisify(deflateRaw);
 const expand = promisify(inflateRaw);
 
 /**
- * An item as it is stored: plain up to 8 KB of JSON, else compressed into the attribute `packed`, beside which keys,
- * writers, ttl and what the indexes need stay plain. Throws when it would be over 400 KB.
+ * Returns the stored form: up to 8 KB plain, else compressed as `packed` beside keys, writers, ttl and index fields.
  */
 export async function toAttributes(item: Stored): Promise<Attributes> {
   const size = Buffer.byteLength(JSON.stringify(item));
@@ -32,7 +31,7 @@ export async function toAttributes(item: Stored): Promise<Attributes> {
   return attributes;
 }
 
-/** The item as it was before `toAttributes`, its writers as a condition finds them: somebody may have edited those. */
+/** Restores an item. Takes the writers that a condition compares, because they may have been edited. */
 export async function fromAttributes(attributes: Attributes): Promise<Item> {
   const { packed, writers } = attributes;
   if (!(packed instanceof Uint8Array)) return withNewestWriter(attributes as Item);
@@ -50,7 +49,7 @@ function plainPart(item: Stored): Attributes {
   return plain;
 }
 
-/** DynamoDB refuses a whole item when a key field of an index has another type or is empty. */
+/** Reports whether the index fields are valid: DynamoDB refuses an item with an empty key or of another type. */
 function hasFitIndexFields(item: Stored): boolean {
   const fields = item as Stored & Attributes;
   return Object.values(indexFields).every(
@@ -64,7 +63,7 @@ function isFit(value: unknown, type: "S" | "N"): boolean {
   return type === "N" ? typeof value === "number" : typeof value === "string" && value !== "";
 }
 
-/** JSON would write them as null, and nobody would notice. */
+/** Throws for NaN and infinities, which JSON would silently write as null. */
 function refuseNonNumbers(name: string, value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`The field ${name} is ${value}`);
   return value;

@@ -3,11 +3,10 @@ import { BatchGetCommand, type DynamoDBDocumentClient } from "@aws-sdk/lib-dynam
 import type { Item, Key } from "#core/ports/table.ts";
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 
-// The limit of BatchGetItem.
 const keysPerCall = 100;
 const maxRounds = 8;
 
-/** Reads any number of items, consistently, in calls of 100 at once. Throws when DynamoDB leaves some unread for long. */
+/** Throws if DynamoDB keeps leaving items unread. */
 export async function getManyItems(
   documents: DynamoDBDocumentClient,
   tableName: string,
@@ -22,7 +21,7 @@ export async function getManyItems(
   return Promise.all(found.map(fromAttributes));
 }
 
-/** One call, repeated for what DynamoDB did not get to: over 16 MB, or throttled. */
+/** Reads one batch. Repeats the call for keys that DynamoDB skipped, over 16 MB or when throttled. */
 async function getBatch(documents: DynamoDBDocumentClient, tableName: string, keys: Key[]): Promise<Attributes[]> {
   const found: Attributes[] = [];
   let open: Record<string, unknown>[] = keys.map((key) => ({ ...key }));

@@ -1,7 +1,7 @@
 import type { CreateTableCommandInput, GlobalSecondaryIndex } from "@aws-sdk/client-dynamodb";
 import type { IndexName } from "#core/ports/table.ts";
 
-/** The fields of each sparse index: an item is in it exactly when it has both key fields. */
+/** Fields of each sparse index. An item is in it if it has both key fields. */
 export const indexFields = {
   due: { partition: "dueShard", sort: "dueAt", sortType: "N", projected: [] },
   waiting: {
@@ -12,7 +12,7 @@ export const indexFields = {
   },
 } as const satisfies Record<IndexName, object>;
 
-/** What CreateTable is asked for: one table, two indexes, paid per request. `ttl` is switched on beside it. */
+/** Returns the input of CreateTable: one table, two indexes, billed per request. `ttl` is enabled separately. */
 export function tableDefinition(tableName: string): CreateTableCommandInput {
   return {
     TableName: tableName,

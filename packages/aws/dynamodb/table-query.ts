@@ -10,7 +10,7 @@ import {
 import { type Attributes, fromAttributes } from "./stored-item.ts";
 import { indexFields } from "./table-definition.ts";
 
-/** One page of a partition (consistent) or of an index: at most `limit` items, and at most the 1 MB of one call. */
+/** Returns a page of a partition (consistent) or of an index: at most `limit` items and 1 MB. */
 export async function queryItems(
   documents: DynamoDBDocumentClient,
   tableName: string,
@@ -25,7 +25,7 @@ export async function queryItems(
   return LastEvaluatedKey ? { items, next: getCursor(query, LastEvaluatedKey) } : { items };
 }
 
-/** Counts an index range up to its limit. DynamoDB reads the entries, at most 1 MB a call, and sends none of them. */
+/** Counts an index range up to its limit. DynamoDB reads the entries, at most 1 MB per call, and sends none. */
 export async function countEntries(
   documents: DynamoDBDocumentClient,
   tableName: string,
@@ -57,7 +57,7 @@ function partitionInput({ pk, prefix, after, newestFirst = false, brief = false 
   };
 }
 
-/** Behind names of its own, since some of them are reserved words of DynamoDB. */
+/** Uses placeholders, since some of the names are reserved words of DynamoDB. */
 const briefProjection = {
   ProjectionExpression: ["pk", "sk", ...briefPaths.map((path) => path.map((name) => `#${name}`).join("."))].join(", "),
   ExpressionAttributeNames: Object.fromEntries(briefPaths.flat().map((name) => [`#${name}`, name])),
@@ -81,19 +81,19 @@ function indexInput({ index, partition, from, to, after }: IndexQuery): Input {
   };
 }
 
-/** DynamoDB takes one condition on the sort value, so both ends are one. */
+/** Returns one condition for both ends, since DynamoDB accepts only one on the sort key. */
 function getRange(from: IndexQuery["from"], to: IndexQuery["to"]): string {
   if (from !== undefined && to !== undefined) return " AND #sort BETWEEN :from AND :to";
   if (from !== undefined) return " AND #sort >= :from";
   return to === undefined ? "" : " AND #sort <= :to";
 }
 
-/** Writers are not projected. In an index that is since every write would then be a write of the index too. */
+/** Sets empty writers. Indexes do not project them, since every write would then update the index too. */
 async function withoutWriters(attributes: Attributes): Promise<Item> {
   return { ...attributes, writers: [] } as unknown as Item;
 }
 
-/** Holds no partition, so that a cursor cannot lead into another one. */
+/** Returns a cursor without the partition, so that it cannot lead into another one. */
 function getCursor(query: PartitionQuery | IndexQuery, last: Attributes): string {
   const { pk, sk } = last;
   const parts = "index" in query ? [pk, sk, last[indexFields[query.index].sort]] : [sk];

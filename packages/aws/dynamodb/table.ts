@@ -21,20 +21,19 @@ import { countEntries, queryItems } from "./table-query.ts";
 export interface DynamoTableOptions {
   readonly client: DynamoDBClient;
   readonly tableName: string;
-  /** The clock that is compared with the Date header of each answer. The system's unless given. */
+  /** Clock to compare with the Date header of each answer. Default: the system's. */
   readonly clock?: Clock;
 }
 
-/** The table of this deployment, as its environment names it. */
 export const table = (): Table =>
   dynamoTable({ client: dynamoClient(), tableName: readConfig(["TABLE_NAME"]).TABLE_NAME });
 
-/** A DynamoDB client with our time limits; without an address it is the environment's. */
+/** Returns a DynamoDB client with our time limits, by default for the environment. */
 export function dynamoClient(address?: ServiceAddress, patience?: ServicePatience): DynamoDBClient {
   return new DynamoDBClient(clientOptions(address, patience));
 }
 
-/** The Table on DynamoDB (docs/architecture/table.md); items over 8 KB are compressed. */
+/** Implements Table on DynamoDB (docs/architecture/table.md). Compresses items over 8 KB. */
 export function dynamoTable({ client, tableName, clock = systemClock() }: DynamoTableOptions): Table {
   const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
   return {
@@ -72,7 +71,7 @@ async function putOne(
   await documents.send(command).catch(toConflict(item));
 }
 
-/** DynamoDB itself refuses an item that is named twice. */
+/** Writes items in one transaction. DynamoDB refuses an item that is named twice. */
 async function putTogether(
   documents: DynamoDBDocumentClient,
   tableName: string,
@@ -91,10 +90,7 @@ async function putTogether(
   });
 }
 
-/**
- * Returns the index of the put whose condition failed, or whose item another transaction is writing. Returns undefined if
- * the transaction failed for another reason.
- */
+/** Returns the index of the put that lost a race, or undefined if the transaction failed for another reason. */
 function refusedPut(error: unknown): number | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
   const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code);
@@ -110,7 +106,7 @@ function buildCondition(ifWriter: string | null | undefined) {
     const ExpressionAttributeValues = { ":seen": ifWriter };
     return { ConditionExpression: "#writers[0] = :seen", ExpressionAttributeNames, ExpressionAttributeValues };
   }
-  // The newest writer is absent, is no text, or an empty one.
+  // The newest writer is absent, not a text, or empty.
   return {
     ConditionExpression: "attribute_exists(pk) AND NOT (attribute_type(#writers[0], :text) AND #writers[0] > :empty)",
     ExpressionAttributeNames,

@@ -17,7 +17,7 @@ export type EbsSnapshots = Pick<
   "createSnapshot" | "listSnapshots" | "listOwnedSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
 >;
 
-/** Backups as snapshots of EBS. Those that others made of the same volumes, or tagged as ours, are never seen. */
+/** Ignores foreign snapshots, even with our tags. */
 export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
   return {
     createSnapshot: (volumeId, tags) => createSnapshot(options, volumeId, tags),
@@ -29,10 +29,7 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
   };
 }
 
-/**
- * Sent once and never repeated: EC2 takes no token for it, and the first call may have had its effect
- * (docs/architecture/consistency.md#claims).
- */
+/** Creates a snapshot without a retry: EC2 accepts no idempotency token (docs/architecture/consistency.md#claims). */
 async function createSnapshot(
   { once, deployment, changing }: EbsOptions,
   VolumeId: string,
@@ -48,7 +45,7 @@ async function createSnapshot(
   return toSnapshot(await once.send(command, { abortSignal: changing() }).catch(throwDescribed), attempt);
 }
 
-/** A description cannot be changed, so it names the maker of a snapshot even after its tags are gone. */
+/** Returns the description, which is immutable, so it names the creator even after the tags are gone. */
 function formatDescription(deployment: string, attempt: string): string {
   return `Berth ${deployment} ${attempt}`;
 }
@@ -72,7 +69,7 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
   return found;
 }
 
-/** Leaves out snapshots without tags, since those name no record. */
+/** Lists the snapshots with their owners. Omits those without tags, which name no record. */
 async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<OwnedSnapshot[]> {
   const found: OwnedSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
@@ -99,7 +96,7 @@ async function findSnapshot({ client, deployment }: EbsOptions, id: string): Pro
   return found?.Snapshots?.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment))[0];
 }
 
-/** Gives one of the deployment's snapshots its tag back. Reports whether the tag was missing. */
+/** Restores the deployment tag of a snapshot. Reports whether the tag was missing. */
 export async function putTagBack({ client, deployment, changing }: EbsOptions, id: string): Promise<boolean> {
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
   const [found] = (await unlessNotFound(client.send(command)).catch(throwDescribed))?.Snapshots ?? [];

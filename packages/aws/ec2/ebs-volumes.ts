@@ -18,17 +18,17 @@ import { parseInstanceId } from "./ec2-machines.ts";
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
 
-/** The volumes of this deployment, which has the name of its table. */
+/** The deployment is named after its table. */
 export const volumes = (): Volumes => {
   const { TABLE_NAME, EBS_KMS_KEY_ID } = readConfig(["TABLE_NAME", "EBS_KMS_KEY_ID"]);
   return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME, kmsKeyId: EBS_KMS_KEY_ID });
 };
 
-/** Disks as volumes of EBS, their backups as its snapshots (docs/architecture/disks-on-ebs.md). */
+/** Stores disks as EBS volumes, and their backups as snapshots (docs/architecture/disks-on-ebs.md). */
 export function ebsVolumes(options: EbsOptions): Volumes {
   return {
     ...ebsSnapshots(options),
-    // DescribeVolumes and DescribeSnapshots know late of what was made (EC2 API Reference, "Eventual consistency").
+    // DescribeVolumes and DescribeSnapshots show new objects late (EC2 API Reference, "Eventual consistency").
     listedWithinMs: LISTED_MS,
     // "A snapshot holds what was written before the command" (EBS User Guide, "Create Amazon EBS snapshots").
     snapshotsInUse: true,
@@ -38,20 +38,17 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     listOwned: () => listOwned(options),
     removeVolume: (id) => removeVolume(options, id),
     detachVolume: (id, { providerId }) => detachVolume(options, id, parseInstanceId(providerId)),
-    // A volume of EBS has no files that Berth could read.
+    // Berth cannot read the files of an EBS volume here.
     startArchive: async () => undefined,
     findArchive: async () => ({ state: "failed", bytes: 0 }),
     endArchive: async () => undefined,
   };
 }
 
-/** So many volumes are made and removed under one token: the first alone, where nobody removes them by hand. */
+/** Limit of volumes under one token. More than one are needed only if volumes are deleted by hand. */
 const MOST_LIVES = 8;
 
-/**
- * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
- * is asked for.
- */
+/** Creates a volume. For a known token EC2 answers with its first volume even after its deletion; then try the next. */
 async function createVolume(options: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
   const { client, deployment, kmsKeyId, changing } = options;
   const { token, zone, sizeGb, snapshotId, key } = wanted;
@@ -83,8 +80,8 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
 }
 
 /**
- * A role may make volumes only of snapshots with the deployment's tag (stacks/compute/roles.ts). If EC2 refuses one of this
- * deployment's snapshots that lost the tag, puts the tag back and asks once more.
+ * Creates the volume. A role may use only snapshots with the deployment's tag (stacks/compute/roles.ts), so a lost tag
+ * is restored once.
  */
 async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {
   try {
@@ -97,7 +94,7 @@ async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, lim
   }
 }
 
-/** What EC2 repeats of its first answer may be as the volume was then. One that is not found may be listed late. */
+/** Reports whether the volume was deleted, since EC2 repeats its first answer with the old state. */
 async function isRemovedBy(client: Ec2Clients["client"], id: string, limit: Limit): Promise<boolean> {
   const found = await describe(client, id, limit);
   return found !== undefined && isRemoved(found);
@@ -108,7 +105,7 @@ async function findVolume({ client }: EbsOptions, id: string): Promise<Volume | 
   return found && getVolume(found);
 }
 
-/** Of a call that changes something, what it asks for before as well. */
+/** Limit of a change, which also covers the reads before it. */
 interface Limit {
   readonly abortSignal?: AbortSignal;
 }
@@ -143,7 +140,7 @@ function findOwned(volume: Ec2Volume): OwnedVolume | undefined {
   return id === undefined ? undefined : { id, key: findRecordKey(volume.Tags) ?? null, sizeGb: volume.Size };
 }
 
-/** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */
+/** Converts a volume. A failed one has lost its data (EBS User Guide, "Volume states"), so it counts as deleted. */
 function getVolume(volume: Ec2Volume): Volume | undefined {
   const { VolumeId: id, AvailabilityZone: zone, Attachments = [], State } = volume;
   if (id === undefined || zone === undefined || isRemoved(volume) || State === "error") return undefined;

@@ -4,18 +4,16 @@ import { clientOptions, type ServiceAddress, type ServicePatience } from "../cli
 
 export interface Ec2Clients {
   readonly client: EC2Client;
-  /** Never sends a call twice, for those that EC2 takes no token for. */
+  /** Client without retries, for calls that accept no idempotency token. */
   readonly once: EC2Client;
-  /** As late as a call that changes something, and begins now, may end: tried again no more, and never sent later. */
+  /** Returns the deadline of a change that starts now. It is neither retried nor sent later. */
   changing(): AbortSignal;
 }
 
-/**
- * The core reckons with 8 s beyond the step's budget (packages/core/reconciler/pending-creates.ts): one try that connects and answers late.
- */
+/** One late attempt. The core allows 8 s beyond a step's budget (packages/core/reconciler/pending-creates.ts). */
 const CHANGE_MS = 8_000;
 
-/** EC2 clients with our time limits; without an address they are the environment's. */
+/** Returns EC2 clients with our time limits, by default for the environment. */
 export function ec2Clients(address?: ServiceAddress, patience?: ServicePatience): Ec2Clients {
   const options = clientOptions(address, patience);
   return {
@@ -25,12 +23,12 @@ export function ec2Clients(address?: ServiceAddress, patience?: ServicePatience)
   };
 }
 
-/** Codes that end so say that there is no such thing (Amazon EC2 API Reference, error codes). */
+/** Error codes for an object that does not exist (Amazon EC2 API Reference, error codes). */
 const NOT_FOUND = /\.NotFound$|^Invalid(?:Volume|Snapshot|Instance)ID\.Malformed$/;
-/** They come with the status of a fault of the server, and certainly did nothing. */
+/** Codes of calls that had no effect, although their status is a server error. */
 const THROTTLED = /^(?:RequestLimitExceeded|Throttl\w*|RequestThrottled\w*|InsufficientVolumeCapacity)$/;
 
-/** The code by which EC2 refused a call that then certainly had no effect; undefined: it may have had one. */
+/** Returns the code of a refusal without effect. Returns undefined if the call may have had one. */
 export function refusalCode(error: unknown): string | undefined {
   if (!(error instanceof EC2ServiceException)) return undefined;
   const { httpStatusCode: status = 0 } = error.$metadata;
@@ -41,7 +39,7 @@ export function isNotFound(error: unknown): boolean {
   return NOT_FOUND.test(refusalCode(error) ?? "");
 }
 
-/** What a call answers, or undefined where EC2 says that there is no such thing. */
+/** Returns the answer, or undefined if the object does not exist. */
 export async function unlessNotFound<Answer>(call: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await call;
@@ -51,7 +49,7 @@ export async function unlessNotFound<Answer>(call: Promise<Answer>): Promise<Ans
   }
 }
 
-/** What EC2 refused, for people: the code alone, since the text may name the policy that refused, or whoever called. */
+/** Throws EC2's refusal for users. Gives only the code: the text may name the policy or the caller. */
 export function throwDescribed(error: unknown): never {
   const code = refusalCode(error);
   throw code === undefined ? error : new VolumeRefused(`EC2 refused it: ${code}`);

@@ -4,36 +4,30 @@ import { readConfig } from "../settings/config.ts";
 import { environmentCredentials } from "../sts/environment-credentials.ts";
 import { makeEksToken } from "./eks-token.ts";
 
-/** How the API server of a cluster is reached, and as whom: what the driver of clusters asks for. */
 export interface EksAccess {
   readonly url: string;
-  /** The certificate of its authority, PEM. */
   readonly ca: string;
-  /** Asked before each call, and once more with a token that was just refused. */
+  /** Returns the token for a call. `refused` is a token that the server just rejected. */
   token(refused?: string): Promise<string>;
 }
 
 export interface EksAccessOptions {
-  /** EKS in the cluster's region, and as whom it is asked. */
+  /** EKS in the cluster's region, with credentials. */
   readonly eks: AwsService;
   readonly cluster: string;
-  /** As configured; where either is missing the cluster is described, once. */
+  /** Configured address. If either is missing, the cluster is described once. */
   readonly endpoint?: string | undefined;
   readonly ca?: string | undefined;
   readonly clock: Pick<Clock, "now">;
 }
 
-/** EKS as the environment names it. */
 export function eksService(): AwsService {
   const { AWS_REGION: region, AWS_ENDPOINT_URL_EKS } = readConfig(["AWS_REGION", "AWS_ENDPOINT_URL_EKS"]);
   const url = AWS_ENDPOINT_URL_EKS ?? `https://eks.${region}.amazonaws.com`;
   return { name: "eks", region, url, credentials: environmentCredentials };
 }
 
-/**
- * Access to the API server of an EKS cluster by the identity of this process. Throws, in words, for a cluster that has
- * no endpoint yet.
- */
+/** Returns access to an EKS cluster for this process's identity. Throws if the cluster has no endpoint yet. */
 export async function eksAccess({ eks, cluster, endpoint, ca, clock }: EksAccessOptions): Promise<EksAccess> {
   const found = endpoint && ca ? { url: endpoint, ca } : await describe(eks, cluster);
   return { url: endpoint ?? found.url, ca: ca ?? found.ca, token: eksTokens(eks, cluster, clock) };
@@ -55,9 +49,9 @@ async function describe(eks: AwsService, cluster: string): Promise<Pick<EksAcces
   throw new Error(`The EKS cluster ${cluster} has no endpoint: it is ${found?.status ?? "not known"}`);
 }
 
-/** How long a cluster takes a token for, less one minute, as `aws eks get-token` says (its TOKEN_EXPIRATION_MINS). */
+/** Lifetime of a token, less one minute, as in `aws eks get-token` (TOKEN_EXPIRATION_MINS). */
 const GOOD_MS = 14 * 60_000;
-/** A token is made anew so long before it ends. */
+/** Time before a token's end at which a new one is made. */
 const SPARE_MS = 60_000;
 
 interface Kept {
@@ -65,10 +59,7 @@ interface Kept {
   readonly endsAt: number;
 }
 
-/**
- * Makes one token at a time, and another where one was refused: what it is signed with may have ended, or been taken back,
- * and is read anew each time.
- */
+/** Returns a token source. A refused token is replaced, with fresh credentials. */
 function eksTokens(
   { region, credentials }: AwsService,
   cluster: string,

@@ -8,12 +8,11 @@ export interface EksTokenOptions {
   readonly signingDate: Date;
 }
 
-/** Of the signature. The cluster takes the token for longer (eks-access.ts). */
+/** Lifetime of the signature. The cluster accepts the token for longer (eks-access.ts). */
 const SIGNED_SECONDS = 60;
 
 /**
- * Makes the token by which an EKS cluster knows an AWS identity: the address of a signed GetCallerIdentity that names
- * the cluster, byte for byte as `aws eks get-token` of the AWS CLI writes it.
+ * Makes the token of an AWS identity for an EKS cluster: a signed GetCallerIdentity URL, equal to `aws eks get-token`.
  */
 export async function makeEksToken(
   cluster: string,
@@ -41,7 +40,7 @@ export async function makeEksToken(
   return `k8s-aws-v1.${Buffer.from(`https://${host}/?${named.join("&")}`).toString("base64url")}`;
 }
 
-/** Of the CLI. The signature does not depend on it. */
+/** Order of the AWS CLI. The signature does not depend on it. */
 const order = [
   "Action",
   "Version",
@@ -54,7 +53,7 @@ const order = [
   "X-Amz-Signature",
 ];
 
-/** All but letters, digits and `-._~` as bytes of UTF-8 (RFC 3986), which `encodeURIComponent` leaves some of. */
+/** Percent-encodes all but letters, digits and `-._~` (RFC 3986), which `encodeURIComponent` does not. */
 function encoded(value: unknown): string {
   return encodeURIComponent(String(value)).replace(
     /[!'()*]/g,

@@ -2,7 +2,7 @@ import { findInstanceType } from "#core/fleet.ts";
 import type { NodeGroup } from "#core/settings.ts";
 import { list } from "../settings/setting-forms.ts";
 
-/** NODE_GROUPS: which machines there may be. */
+/** Parses NODE_GROUPS: the machines that may run. */
 export function nodeGroups() {
   return list(NODE_GROUP, "node groups like p5.48xlarge=10 or p5.48xlarge=10:600:us-east-2a+us-east-2b")
     .default([])
@@ -10,7 +10,7 @@ export function nodeGroups() {
     .refine(isOfKnownTypes, "must name each known instance type at most once");
 }
 
-/** NODE_TYPES: which labels of a node tell its instance type. */
+/** Parses NODE_TYPES: node labels that imply an instance type. */
 export function nodeTypes() {
   return list(NODE_TYPE, "label selectors with instance types, like gpu.vendor/model=h100=p5.48xlarge")
     .default([])
@@ -21,7 +21,7 @@ export function nodeTypes() {
 const NODE_GROUP = /^[a-z0-9.-]{1,40}=\d{1,5}(:\d{1,4}(:[a-z0-9-]{1,40}(\+[a-z0-9-]{1,40})*)?)?$/;
 const STARTUP_SECONDS = 300;
 
-/** `<instance type>=<most machines>[:<seconds until one is ready>[:<zone>+<zone>]]`. */
+/** Parses `<instance type>=<most machines>[:<seconds until one is ready>[:<zone>+<zone>]]`. */
 function getNodeGroup(text: string): NodeGroup {
   const [name = "", rest = ""] = text.split("=");
   const [most = "", seconds = "", zones = ""] = rest.split(":");
@@ -37,7 +37,7 @@ function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {
 
 const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
 
-/** `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
+/** Parses `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
 function getNodeType(text: string): { label: string; value: string | null; instanceType: string } {
   const [label = "", ...rest] = text.split("=");
   const instanceType = rest.pop() ?? "";

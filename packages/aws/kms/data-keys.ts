@@ -6,25 +6,25 @@ import type { Kms } from "./kms.ts";
 
 export interface DataKey {
   readonly key: KeyObject;
-  /** Encrypted by KMS, base64url: stored with all that is sealed under it. */
+  /** Key encrypted by KMS, base64url; stored with each text that it seals. */
   readonly encrypted: string;
 }
 
 export interface DataKeys {
-  /** The one to seal with. */
+  /** Returns the key to seal with. */
   current(): Promise<DataKey>;
-  /** Throws `WrongSeal` for what KMS never made. */
+  /** Throws `WrongSeal` for a key that KMS did not make. */
   open(encrypted: string): Promise<KeyObject>;
 }
 
-/** How long a key is used. Then KMS is asked again, and refuses whoever lost the right to it. */
+/** Lifetime of a key in memory. KMS then checks the caller's rights again. */
 const keptMs = 5 * 60_000;
-/** Far below the 2^32 after which random nonces of AES-GCM may repeat (NIST SP 800-38D section 8.3). */
+/** Far below the 2^32 uses after which random nonces of AES-GCM may repeat (NIST SP 800-38D section 8.3). */
 const mostUses = 2 ** 20;
 const mostKept = 1_000;
 /**
- * So many Decrypts go on at a time. Each process of the last hours sealed under a key of its own, so a list of 500 jobs
- * may need 500 keys, and the rate that KMS allows (KMS Developer Guide, "Request quotas") is that of the whole account.
+ * Concurrent Decrypt calls. A list of 500 jobs may need 500 keys, and KMS limits the rate of the account (KMS Developer
+ * Guide, "Request quotas").
  */
 const openedAtOnce = 20;
 
@@ -34,7 +34,7 @@ interface Kept<Key> {
   uses: number;
 }
 
-/** Keeps plaintext data keys in this process. Concurrent callers share one call of KMS; a failed call is not kept. */
+/** Caches plaintext data keys in this process. Concurrent callers share a call of KMS; failed calls are not cached. */
 export function dataKeys(kms: Kms, now: () => number): DataKeys {
   let latest: Kept<DataKey> | undefined;
   const opened = new Map<string, Kept<KeyObject>>();
@@ -88,8 +88,8 @@ async function openKey(kms: Kms, encrypted: string): Promise<KeyObject> {
   try {
     return getKey(await kms.openDataKey(Buffer.from(encrypted, "base64url")));
   } catch (error) {
-    // Only this error says that the text is not ours. Denied, disabled and throttled pass: no sealed data is given up
-    // for them.
+    // Only this error means a foreign text. Denied, disabled and throttled calls may succeed later, so no sealed data
+    // is given up for them.
     if (error instanceof AwsServiceError && error.name === "InvalidCiphertextException") throw new WrongSeal();
     throw error;
   }

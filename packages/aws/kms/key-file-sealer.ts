@@ -4,9 +4,9 @@ import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed } from "#core/store/sealed.ts";
 import { decrypt, encrypt } from "./aes-gcm.ts";
 
-/** Seals with the key in a local file, which is read at once. Throws when others may read it or it holds no key. */
+/** Seals with the key in a local file, which is read at once. Throws if others may read the file or it holds no key. */
 export function keyFileSealer(path: string): Sealer {
-  // Given as bytes, each use would make a key object anew.
+  // With raw bytes, each use would create a key object.
   const key = createSecretKey(readKey(path));
   return {
     seal: async (text, context) => asSealed(`v1.${encrypt(key, text, context).toString("base64url")}`),
@@ -14,7 +14,7 @@ export function keyFileSealer(path: string): Sealer {
   };
 }
 
-/** Which key that is, for whoever does not have it: a hash, of which 64 bits are enough to tell it from another. */
+/** Returns an id that identifies the key to processes without it: a hash of 64 bits. */
 export function readKeyId(path: string): string {
   return createHash("sha256").update("which sealing key").update(readKey(path)).digest("hex").slice(0, 16);
 }
@@ -26,7 +26,6 @@ function readKey(path: string): Buffer {
   return key;
 }
 
-/** What a key file holds: a new random key. */
 export function newKeyText(): string {
   return `${randomBytes(keyBytes).toString("base64url")}\n`;
 }

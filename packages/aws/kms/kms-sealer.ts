@@ -6,7 +6,6 @@ import { decrypt, encrypt } from "./aes-gcm.ts";
 import { dataKeys } from "./data-keys.ts";
 import { createKms, type Kms } from "./kms.ts";
 
-/** This deployment's sealer. It uses the KMS key that SEALER_KEY_ID names. */
 export const sealer = (): Sealer => {
   const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);
   const { SEALER_KEY_ID, AWS_REGION: region, AWS_ENDPOINT_URL_KMS } = config;
@@ -15,10 +14,9 @@ export const sealer = (): Sealer => {
 };
 
 /**
- * Seals by envelope encryption: a data key of KMS, which this process uses for 5 minutes, encrypts the text. The sealed
- * text carries that key as KMS encrypted it, so it can be opened for as long as the KMS key exists, however often that
- * was rotated. Throws KMS's own error where KMS refuses or does not answer. Throws `WrongSeal` for a text of another
- * form, for one that was changed or sealed for another context, and for a data key that KMS does not know.
+ * Seals by envelope encryption: a data key of KMS, used for 5 minutes, encrypts the text. The sealed text contains the
+ * encrypted data key, so any rotation of the KMS key opens it. Throws `WrongSeal` for a changed text, another context,
+ * or an unknown data key; passes on errors of KMS.
  */
 export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
   const keys = dataKeys(kms, now);
@@ -35,5 +33,5 @@ export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
   };
 }
 
-/** An encrypted data key has about 180 bytes, 240 characters here. KMS takes ciphertexts of up to 6,144 bytes. */
+/** An encrypted data key has about 180 bytes, 240 characters here. KMS accepts ciphertexts of up to 6,144 bytes. */
 const sealedPattern = /^k1\.([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]+)$/;

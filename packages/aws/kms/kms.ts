@@ -1,14 +1,14 @@
 import { type AwsService, callService } from "../service-call.ts";
 
-/** The two calls of KMS that sealing needs. Keys travel as bytes and are never logged. */
+/** Calls of KMS that sealing needs. Keys travel as bytes and are never logged. */
 export interface Kms {
-  /** A new key of 256 bits, plain and encrypted under the deployment's KMS key. */
+  /** Returns a new key of 256 bits, plain and encrypted under the deployment's KMS key. */
   newDataKey(): Promise<{ readonly plain: Buffer; readonly encrypted: Buffer }>;
-  /** The plain key; KMS finds by itself under which of its keys, and which rotation of that, it was encrypted. */
+  /** Decrypts a key. KMS finds the key and its rotation by itself. */
   openDataKey(encrypted: Uint8Array): Promise<Buffer>;
 }
 
-/** KMS with this key: an id, an ARN or an alias (`alias/berth`). */
+/** Returns KMS with this key: an id, an ARN or an alias (`alias/berth`). */
 export function createKms(service: AwsService, keyId: string): Kms {
   return {
     async newDataKey() {
@@ -23,7 +23,7 @@ export function createKms(service: AwsService, keyId: string): Kms {
   };
 }
 
-/** Shown in CloudTrail, and what the key's policy may ask for (`kms:EncryptionContext:berth`). */
+/** Shown in CloudTrail; the key's policy may require it (`kms:EncryptionContext:berth`). */
 const context = { berth: "data-key" };
 
 async function call(service: AwsService, name: string, input: object): Promise<Record<string, unknown>> {

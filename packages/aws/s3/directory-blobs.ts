@@ -6,7 +6,7 @@ import { requireBlobName } from "#core/store/blob-name.ts";
 
 const patienceMs = 2_000;
 
-/** Blobs as files of a local directory, mode 600; each appears whole, by a rename. */
+/** Stores blobs as files of mode 600 in a local directory. A rename makes each visible as a whole. */
 export function directoryBlobs(directory: string): Blobs {
   return {
     async put(name, bytes) {
@@ -14,7 +14,7 @@ export function directoryBlobs(directory: string): Blobs {
       const draft = join(directory, `.${randomUUID()}`);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       try {
-        // Flushed: what was put is there after a power cut too.
+        // The flush keeps the blob through a power cut.
         await writeFile(draft, bytes, { mode: 0o600, flush: true, signal: AbortSignal.timeout(patienceMs) });
         await rename(draft, path);
         await syncDirectory(dirname(path));
@@ -37,7 +37,7 @@ export function directoryBlobs(directory: string): Blobs {
       await rmdir(dirname(path)).catch(() => undefined);
     },
     removeUnder: async (name) => rm(formatPath(directory, name), { recursive: true, force: true }),
-    // Nobody serves the directory.
+    // No server offers the directory.
     urlToGet: async (name) => requireBlobName(name),
     urlToPut: async (name) => requireBlobName(name),
   };

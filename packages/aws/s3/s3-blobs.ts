@@ -5,7 +5,6 @@ import { AwsServiceError } from "../service-error.ts";
 import { readConfig } from "../settings/config.ts";
 import { environmentCredentials } from "../sts/environment-credentials.ts";
 
-/** The blobs of this deployment: objects of the bucket that BLOBS_BUCKET names. */
 export const blobs = (): Blobs => {
   const config = readConfig(["BLOBS_BUCKET", "AWS_REGION", "AWS_ENDPOINT_URL_S3"]);
   const { BLOBS_BUCKET: bucket, AWS_REGION: region, AWS_ENDPOINT_URL_S3: endpoint } = config;
@@ -13,12 +12,12 @@ export const blobs = (): Blobs => {
   return s3Blobs({ name: "s3", region, url, credentials: environmentCredentials });
 };
 
-/** A signed address outlasts a download that somebody began to look at, and not a day in somebody's history. */
+/** Lifetime of a signed URL: long enough to start a download, short enough for a browser's history. */
 const urlSeconds = 900;
 
 /**
- * Blobs as objects of a bucket, whose address is the service's URL. Its role needs s3:ListBucket too: without it S3
- * answers 403 for an object that is gone, which is taken for what it says. Throws `AwsServiceError` where S3 refuses.
+ * Stores blobs in the bucket at the service's URL. The role needs s3:ListBucket: without it S3 answers 403 for a
+ * missing object. Throws `AwsServiceError` if S3 refuses.
  */
 export function s3Blobs(service: AwsService): Blobs {
   const call = (name: string, method: ServiceCall["method"], blob: string, more: Partial<ServiceCall> = {}) => {
@@ -27,7 +26,7 @@ export function s3Blobs(service: AwsService): Blobs {
   };
   return {
     async put(name, bytes) {
-      // Its hash is signed with it: S3 keeps nothing that was changed on the way.
+      // The signature covers the body's hash, so S3 rejects a changed body.
       await call("PutObject", "PUT", name, { headers: { "content-type": plainBytes }, body: new Uint8Array(bytes) });
     },
     get: async (name) => call("GetObject", "GET", name).catch(unlessMissing),
@@ -64,20 +63,20 @@ export function s3Blobs(service: AwsService): Blobs {
 }
 
 const plainBytes = "application/octet-stream";
-// Of RFC 9110 and RFC 6266, what needs no quoting: neither ends the header or begins another one.
+// Subset of RFC 9110 and RFC 6266 that needs no quoting and cannot end the header.
 const typeForm = /^[a-z]+\/[a-z0-9.+-]+(; charset=utf-8)?$/;
 const fileForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** A bucket that is gone is not a blob that is gone. */
+/** Returns undefined for a missing object. A missing bucket stays an error. */
 function unlessMissing(error: unknown): undefined {
   if (error instanceof AwsServiceError && error.name === "NoSuchKey") return undefined;
   throw error;
 }
 
-/** Removed together, so few enough for one moment. */
+/** Objects that are deleted at once. */
 const pageLength = "20";
 
-/** The names of blobs that begin with this, a page at a time; what is no blob's name is somebody else's. */
+/** Yields pages of blobs with this prefix. Skips objects whose names are no blob names. */
 async function* pagesUnder(service: AwsService, prefix: string): AsyncGenerator<string[]> {
   let after: string | undefined;
   do {
@@ -93,10 +92,7 @@ interface Listed {
   readonly bytes: number;
 }
 
-/**
- * In the order of their names; a list has what was put just before. A bucket that is gone is an error here, and no
- * object.
- */
+/** Lists objects by name, consistently. Throws if the bucket is missing. */
 async function listPage(
   service: AwsService,
   query: Readonly<Record<string, string>>,

@@ -2,13 +2,12 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 
-/** Hosts and networks that may be dialled although they are private. */
 export interface AllowList {
   hasHost(hostname: string): boolean;
   hasAddress(address: string): boolean;
 }
 
-/** Of names, addresses and networks as WEBHOOK_ALLOW lists them. Throws for a network that is none. */
+/** Parses the entries of WEBHOOK_ALLOW. Throws for an invalid network. */
 export function allowList(entries: readonly string[]): AllowList {
   const hosts = new Set(entries.filter((entry) => !isNetwork(entry)).map((entry) => entry.toLowerCase()));
   const networks = entries.filter(isNetwork).map(getNetwork);
@@ -16,19 +15,19 @@ export function allowList(entries: readonly string[]): AllowList {
 }
 
 /**
- * Whether a receiver may never be there (docs/apis/novita.md#webhooks): this machine, a private network, the cloud's
- * own services, or no single machine at all. An IPv6 address that holds an IPv4 one is judged as both.
+ * Reports whether receivers may not use an address (docs/apis/novita.md#webhooks). Checks both addresses of an IPv6 one
+ * that contains IPv4.
  */
 export function isPrivateAddress(address: string): boolean {
   return isIn(privateNetworks(), getAddress(address)) || isIn(privateNetworks(), parse(address));
 }
 
-/** Names that always mean this machine, whether or not the resolver knows them (RFC 6761). */
+/** Reports whether a name always means this machine, even if the resolver does not know it (RFC 6761). */
 export function isLoopbackName(hostname: string): boolean {
   return /(^|\.)localhost$/.test(hostname);
 }
 
-/** The machine itself and what hands out its credentials: not even an allow-list may name them where it is deployed. */
+/** Reports whether an entry covers this machine or its credential service. A deployed allow-list must not. */
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
   const networks = [getNetwork(entry)];
@@ -38,8 +37,8 @@ export function isOwnMachine(entry: string): boolean {
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Network = readonly [Address, number];
 
-// IANA special-purpose registries (RFC 6890 and its updates), without the nets for documentation: nobody is there. A
-// list and not ipaddr.js's own ranges, which count those in and move with its versions: this one is the contract's.
+// IANA special-purpose registries (RFC 6890 and its updates), without the networks for documentation, which have no
+// hosts. ipaddr.js's own ranges include those and change with its versions; this list is part of the API.
 const privateNetworks = parsedLater(() =>
   `
   0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.88.99.0/24
@@ -60,7 +59,7 @@ const ownAddresses = parsedLater(() =>
   ),
 );
 
-/** Parses a list when somebody asks for it first: two milliseconds, which most functions never need. */
+/** Parses a list on first use. It takes two milliseconds, and most functions never need it. */
 function parsedLater<Parsed>(parseList: () => readonly Parsed[]): () => readonly Parsed[] {
   let parsed: readonly Parsed[] | undefined;
   return () => {
@@ -83,7 +82,7 @@ function getNetwork(entry: string): Network {
   return [address, address.kind() === "ipv6" ? 128 : 32];
 }
 
-/** A network of IPv6 holds IPv4 addresses as mapped ones. */
+/** Reports whether a network contains the address. IPv6 networks contain IPv4 addresses as mapped ones. */
 function isIn(networks: readonly Network[], address: Address): boolean {
   const mapped = address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
   return networks.some(([base, bits]) => {
@@ -92,12 +91,11 @@ function isIn(networks: readonly Network[], address: Address): boolean {
   });
 }
 
-/** Without a zone. */
 function parse(text: string): Address {
   return ipaddr.parse(text.replace(/%.*$/, ""));
 }
 
-/** As IPv4 where it holds one. */
+/** Returns the contained IPv4 address, if there is one. */
 function getAddress(text: string): Address {
   const address = parse(text);
   return address instanceof ipaddr.IPv6 ? (innerAddress(address) ?? address) : address;
@@ -105,10 +103,10 @@ function getAddress(text: string): Address {
 
 const sixToFour = parsedLater(() => [getNetwork("2002::/16")]);
 
-/** Of mapped, compatible (so `::` and `::1` too), translated (RFC 2765) and NAT64 (RFC 6052) addresses. */
+/** Prefixes of mapped, compatible (also `::` and `::1`), translated (RFC 2765) and NAT64 (RFC 6052) addresses. */
 const beforeIpv4 = parsedLater(() => ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(getNetwork));
 
-/** Also in 6to4 (RFC 3056) and ISATAP (RFC 5214) addresses. */
+/** Returns the IPv4 address in a 6to4 (RFC 3056), ISATAP (RFC 5214) or prefixed address. */
 function innerAddress(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   const bytes = address.toByteArray();
   if (isIn(sixToFour(), address)) return new ipaddr.IPv4(bytes.slice(2, 6));

@@ -5,7 +5,7 @@ export type Config = { [Name in keyof typeof settingSchemas]: z.output<ReturnTyp
 export type ConfigName = keyof Config;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The named settings; an empty variable counts as absent. Throws one message that names every bad one. */
+/** Returns the named settings. An empty variable counts as absent. Throws one error with every bad setting. */
 export function readConfig<Name extends ConfigName>(
   names: readonly Name[],
   environment: Environment = process.env,
@@ -15,14 +15,13 @@ export function readConfig<Name extends ConfigName>(
   return result.data as Pick<Config, Name>;
 }
 
-/** What functions on Lambda would refuse of the named settings at their init: a line for each, which says no value. */
+/** Returns a line for each setting that a function on Lambda would refuse at its init. Lines contain no values. */
 export function problemsOnLambda(names: readonly ConfigName[], environment: Environment): string[] {
   return parsed(names, { ...environment, AWS_LAMBDA_FUNCTION_NAME: "any" }).lines;
 }
 
 /**
- * Returns the settings that a function on Lambda gets, whether they have a value or not: the deployment lists them in
- * `SETTINGS` (stacks/compute/functions.ts). Returns undefined where every setting may be read.
+ * Returns the settings that a function on Lambda receives (`SETTINGS`, stacks/compute/functions.ts), else undefined.
  */
 export function givenSettings(environment: Environment): readonly string[] | undefined {
   return environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? undefined : environment.SETTINGS?.split(",");
@@ -31,7 +30,7 @@ export function givenSettings(environment: Environment): readonly string[] | und
 function parsed(names: readonly ConfigName[], environment: Environment) {
   const entries = names.map((name) => [name, environment[name] || undefined]);
   const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
-  // zod would compile a schema that parses once: a millisecond of a function's init.
+  // Compiling a schema that parses once would cost a millisecond of a function's init.
   const result = schema.safeParse(Object.fromEntries(entries), { jitless: true });
   const onLambda = environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? [] : badOnLambda(names, environment);
   const knownValue = givenSettings(environment);
@@ -40,10 +39,7 @@ function parsed(names: readonly ConfigName[], environment: Environment) {
   return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(formatLine) ?? [])] };
 }
 
-/**
- * On Lambda what names a resource or an identity has no default: it would be another deployment's, or nobody's. And a
- * command may take no longer than the edge waits for its answer.
- */
+/** Returns the problems on Lambda: names of resources have no default there, since it could be another deployment's. */
 function badOnLambda(names: readonly ConfigName[], environment: Environment): string[] {
   const missing = names.filter((name) => givenOnLambda.includes(name) && !environment[name]);
   const isTooLong = names.includes("EXEC_CAP_SECONDS") && Number(environment.EXEC_CAP_SECONDS) > LONGEST_EXEC_SECONDS;
@@ -51,7 +47,7 @@ function badOnLambda(names: readonly ConfigName[], environment: Environment): st
   return [...missing.map((name) => `  ${name} must be set`), ...(isTooLong ? [tooLong] : [])];
 }
 
-/** Five less than the origin read timeout of CloudFront, 120 unless AWS raises it for an account (stacks/edge/edge.ts). */
+/** Five less than CloudFront's origin read timeout, which is 120 unless AWS raises it (stacks/edge/edge.ts). */
 const LONGEST_EXEC_SECONDS = 115;
 
 const givenOnLambda: readonly ConfigName[] = [

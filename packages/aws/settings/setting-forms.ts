@@ -2,7 +2,6 @@ import * as z from "zod";
 import { imageFault, LONGEST_IMAGE } from "#core/text/image-reference.ts";
 import { regions } from "../sts/regions.ts";
 
-/** A number in decimal, within its bounds. */
 export function number({ min, max, whole = false }: { min: number; max: number; whole?: boolean }) {
   const rule = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
   return z
@@ -20,7 +19,7 @@ export function flag() {
   return z.enum(["0", "1"], { error: "must be 0 or 1" }).transform((value) => value === "1");
 }
 
-/** The name of an image. Every image that `filled` makes of it must have a name that a registry can have. */
+/** Validates an image name. Each image that `filled` makes of it must have a valid name. */
 export function image(filled: (name: string) => string = (name) => name) {
   return z
     .string("must be the name of an image")
@@ -39,7 +38,7 @@ export function list(pattern: RegExp, noun: string) {
     .refine((entries) => entries.every((entry) => pattern.test(entry)), rule);
 }
 
-/** Standard Webhooks: a secret that begins like this is the bytes that follow. */
+/** Reports whether the secret follows Standard Webhooks: base64 follows the prefix `whsec_`. */
 export function isBase64AfterPrefix(secret: string): boolean {
   return (
     !secret.startsWith("whsec_") ||
@@ -47,7 +46,7 @@ export function isBase64AfterPrefix(secret: string): boolean {
   );
 }
 
-/** Without a slash at its end: paths begin with theirs, and signatures are made of one. */
+/** Removes trailing slashes, because paths begin with one and signatures cover the URL. */
 export function endpointUrl() {
   return z
     .url({ protocol: /^https?$/, error: "must be a URL" })
@@ -65,7 +64,7 @@ export function stsOfAllRegions(): string[] {
 
 const annotationKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
-/** Annotations of Kubernetes: a JSON object of texts under their names. */
+/** Parses Kubernetes annotations: a JSON object of texts. */
 export function annotations() {
   const rule = 'must be JSON like {"nginx.ingress.kubernetes.io/auth-url":"https://…"}';
   return z.string().transform((text, ctx) => {

@@ -14,8 +14,7 @@ import {
 } from "./setting-forms.ts";
 
 /**
- * Every setting of Berth by its name in the environment, with default and rule; .env.example explains them. Each is made
- * when it is read: a function on Lambda reads a few of them.
+ * Schemas of all settings, explained in .env.example. Each is created on use: a function on Lambda reads only a few.
  */
 export const settingSchemas = {
   TABLE_NAME: () => text(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name").default("berth"),
@@ -26,10 +25,10 @@ export const settingSchemas = {
   SOCKET_API_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a stage of a WebSocket API" }),
   ORIGIN_SECRETS: () => list(/^[\w-]{32,128}$/, "secrets of 32 to 128 letters, digits, _ and -"),
   SEALER_KEY_ID: () => text(/^[\w/:-]{1,2048}$/, "must be the id, ARN or alias of a KMS key"),
-  // A policy names a key by its ARN alone: an alias may lead to another key tomorrow.
+  // Policies name keys by ARN, and an alias may lead to another key later.
   EBS_KMS_KEY_ID: () =>
     text(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]{1,64}$/, "must be the ARN of a KMS key").optional(),
-  // S3 takes dots too, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
+  // S3 allows dots, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
   BLOBS_BUCKET: () => text(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "must be the name of a bucket without dots"),
   AWS_REGION: () => text(/^[a-z0-9-]+$/, "must be a region").default("us-east-1"),
   EKS_CLUSTER: () => text(/^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$/, "must be the name of an EKS cluster"),

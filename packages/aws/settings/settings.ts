@@ -2,8 +2,7 @@ import type { Settings } from "#core/settings.ts";
 import { type Config, type ConfigName, type Environment, givenSettings, readConfig } from "./config.ts";
 
 /**
- * The name in the environment of each property that verbs read from `context.settings`: those of the core, and those of
- * the dialects (packages/http/dialects/settings.ts).
+ * Environment names of the properties in `context.settings`, also of the dialects (packages/http/dialects/settings.ts).
  */
 export const settingNames = {
   allowedRoles: "ALLOWED_ROLES",
@@ -43,12 +42,12 @@ type ReadSettings = {
   readonly [Property in keyof typeof settingNames]: Config[(typeof settingNames)[Property]];
 } & Pick<Settings, "messagePath">;
 
-/** The path that a session's image serves (docs/apis/session-manager.md#effects-and-times). */
+/** Path that a session's image serves (docs/apis/session-manager.md#effects-and-times). */
 const MESSAGE_PATH = "/chat";
 
 /**
- * Reads every setting together, so that one message names every bad one. A function on Lambda gets only the settings
- * that its code reads. Any other one throws when it is read, because its default could differ from the deployment's.
+ * Reads all settings, so that one error names every bad one. On Lambda, settings that a function does not receive throw
+ * on access, because a default could differ from the deployment's.
  */
 export function readSettings(environment: Environment = process.env): ReadSettings {
   const input = givenSettings(environment);

@@ -9,22 +9,18 @@ export interface SqsQueueOptions {
   readonly urls: Readonly<Record<QueueName, string>>;
 }
 
-/** The queues of this deployment, as its environment names them. */
 export const queue = (): Queue => {
   const config = readConfig(["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"]);
   const { WORK_QUEUE_URL: work, POOLS_QUEUE_URL: pools, WEBHOOKS_QUEUE_URL: webhooks } = config;
   return sqsQueue({ client: sqsClient(), urls: { work, pools, webhooks } });
 };
 
-/** An SQS client with our time limits; without an address it is the environment's. A long poll needs more time. */
+/** Returns an SQS client with our time limits, by default for the environment. A long poll needs more time. */
 export function sqsClient(address?: ServiceAddress, patience?: ServicePatience): SQSClient {
   return new SQSClient(clientOptions(address, patience));
 }
 
-/**
- * The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools
- * (docs/architecture/reconciliation.md).
- */
+/** Implements Queue on SQS. `pools` is a FIFO queue grouped by pool (docs/architecture/reconciliation.md). */
 export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {
     async send(queueName, message, options = {}) {
@@ -65,7 +61,7 @@ function requireDelay(delaySeconds: number): void {
   }
 }
 
-/** In ASCII: SQS refuses some characters (U+FFFE, most controls) that a JSON text may hold as they are. */
+/** Returns ASCII: SQS refuses some characters that JSON leaves unescaped (U+FFFE, most controls). */
 function getBody(message: ReconcileRequest): string {
   return JSON.stringify(message).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,6 +1,6 @@
 import type { AwsCredentials } from "#core/ports/identity.ts";
 
-/** Those of this function's role, which Lambda keeps in its environment. Throws where there are none. */
+/** Returns the credentials of the function's role, which Lambda puts in the environment. Throws if there are none. */
 export function environmentCredentials(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): AwsCredentials {

@@ -6,11 +6,11 @@ export interface SigningOptions {
   readonly endpoint: string;
   readonly region: string;
   readonly signingDate?: Date;
-  /** Signed as well, for example the id of the server that the request is meant for. */
+  /** Headers to sign as well, such as the id of the server that the request is for. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A GetCallerIdentity request signed with SigV4 (AWS Signature Version 4 for API requests). */
+/** Returns a GetCallerIdentity request signed with SigV4 (AWS Signature Version 4 for API requests). */
 export async function signIdentityRequest(
   { accessKeyId, secretAccessKey, sessionToken }: AwsCredentials,
   { endpoint, region, signingDate = new Date(), headers = {} }: SigningOptions,

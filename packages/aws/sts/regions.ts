@@ -1,4 +1,4 @@
-/** Regions whose STS may be named by a login; opt-in regions included (AWS General Reference, STS endpoints). */
+/** Regions whose STS a login may name, opt-in regions included (AWS General Reference, STS endpoints). */
 export const regions = `
   us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 ca-west-1 mx-central-1 sa-east-1
   eu-central-1 eu-central-2 eu-west-1 eu-west-2 eu-west-3 eu-north-1 eu-south-1 eu-south-2

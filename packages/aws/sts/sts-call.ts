@@ -2,13 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CallerIdentity, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
-// docs/apis/gpu-dev.md#log-in: 3 tries of at most 3 s each, 10 s together, answers of at most 64 KiB.
+// docs/apis/gpu-dev.md#log-in: 3 attempts of at most 3 s, 10 s in all, answers of at most 64 KiB.
 const maxTries = 3;
 const tryMs = 3_000;
 const pauseMs = [100, 300];
 const maxAnswerBytes = 64 * 1024;
 
-/** Asks until STS answers. Throws `IdentityRefused` when it says no, another error when it cannot be asked. */
+/** Retries until STS answers. Throws `IdentityRefused` if STS refuses, and another error if it cannot be reached. */
 export async function askSts(makeRequest: () => Promise<SignedIdentityRequest>): Promise<CallerIdentity> {
   for (let attempt = 1; ; attempt += 1) {
     try {
