@@ -11,15 +11,12 @@ import { findChatPort } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
 import { openPart, sealPart } from "./seal.ts";
 
-/** Longer than a worker with a claim can still post: step budget, post time-out and clock skew of two hosts. */
+/** Longer than a claiming worker can still post: step budget, post time-out and clock skew. */
 const CLAIM_MS = 45_000;
 /** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
-/**
- * Maximum bytes of a reply before sealing, which adds a third. An item holds 400 kB
- * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
- */
+/** Bytes before sealing, which adds a third. An item holds 400 kB (DynamoDB Developer Guide, ServiceQuotas). */
 const LONGEST_REPLY = 256 * 1024;
 
 /** Claims a message in the inbox before posting it: a repeated post would be visible to the environment. */
@@ -47,7 +44,6 @@ async function deliver(ctx: WorkerContext, environment: Environment, inbox: Inbo
   await release(ctx, inbox, { settled: message.n, attempts: 0, fault: null, dueAt: ctx.clock.now() });
 }
 
-/** Returns undefined and logs an error if the seal does not open. The caller then drops the message. */
 async function openText(ctx: WorkerContext, message: Message): Promise<string | undefined> {
   if (message.text === null) return undefined;
   try {
@@ -72,7 +68,6 @@ async function postText(
   return settledAs(message, "delivered", ctx.clock.now(), sealed);
 }
 
-/** Returns the JSON of a successful answer; null for other answers and for JSON that is too long to store. */
 function findReply({ status, body }: PortAnswer): string | null {
   if (status < 200 || status > 299) return null;
   try {
@@ -83,7 +78,7 @@ function findReply({ status, body }: PortAnswer): string | null {
   }
 }
 
-/** Gives the claim back, so that the next look need not wait for its end. A failure costs only that time. */
+/** Gives the claim back, so that the next reconcile need not wait for its end. A failure costs only that time. */
 async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbox>): Promise<void> {
   const { record } = await changeRecord(ctx, {
     read: () => findInbox(ctx, claimed.uid),

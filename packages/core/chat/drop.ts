@@ -7,8 +7,8 @@ import { changeInbox, findInbox, isNew, newestNumber } from "./inbox.ts";
 import type { Inbox } from "./record.ts";
 
 /**
- * Drops waiting messages. The caller runs it before stopping the environment, because a waiting message would wake it.
- * Ignores an unreadable inbox, which wakes nothing. Throws `Unreadable` for an inbox of a newer version, which would.
+ * Drops waiting messages, which would wake a stopped environment. Ignores an unreadable inbox, but throws `Unreadable`
+ * for one of a newer version.
  */
 export async function dropMessages(
   ctx: Context<"table" | "queue">,
@@ -31,10 +31,7 @@ async function findUnlessPoisoned(ctx: Context<"table">, uid: string): Promise<I
   }
 }
 
-/**
- * Makes the inbox due now, if there is one: the environment was started or has ended. The caller has already done its
- * part, so an unreadable inbox is left to its own look.
- */
+/** Makes the inbox due now, if there is one. An unreadable inbox is left to its own reconcile. */
 export async function callInbox(
   ctx: Context<"table" | "queue">,
   environment: Pick<Environment, "pk" | "sk" | "uid" | "owner">,

@@ -4,11 +4,9 @@ import { chatKey, chatPartition } from "../store/keys.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
-/** Messages that one step settles or removes. */
 const AT_ONCE = 25;
 const KEPT_SECONDS = 24 * 3600;
 
-/** Settles messages up to `dropTo` as dropped. Messages that were delivered in between stay delivered. */
 export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const settled = Math.min(inbox.settled + AT_ONCE, inbox.dropTo);
   const keys = Array.from({ length: settled - inbox.settled }, (_, at) => chatKey(inbox.uid, settled - at));
@@ -22,7 +20,6 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
   return { record, notify: [], log: "dropped" };
 }
 
-/** Removes all messages, because the environment has ended. */
 export async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const { items } = await ctx.table.query({ pk: chatPartition(inbox.uid), limit: AT_ONCE });
   const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));

@@ -11,7 +11,7 @@ export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inb
   return item && parseInbox(item);
 }
 
-/** Returns the number of the newest message, which may be unreadable; 0 if no message was ever posted. */
+/** Returns the number of the newest message, which may be unreadable; 0 if there was none. */
 export async function newestNumber(ctx: Context<"table">, uid: string, inbox: Inbox | undefined): Promise<number> {
   const { items } = await ctx.table.query({ pk: chatPartition(uid), newestFirst: true, limit: 1 });
   const newest = Number(items[0]?.sk ?? 0);
@@ -19,10 +19,7 @@ export async function newestNumber(ctx: Context<"table">, uid: string, inbox: In
   return Math.max(newest, inbox?.settled ?? 0);
 }
 
-/**
- * Reports whether this message still waits for delivery. Stopping drops messages first, so a wake-up checks this after
- * it has read the environment.
- */
+/** Reports whether this message still waits. Stopping drops messages first, so a wake-up checks this last. */
 export async function stillWaits(
   ctx: Context<"table">,
   { uid }: Pick<Environment, "uid">,
@@ -35,8 +32,8 @@ export async function stillWaits(
 const TRIES = 8;
 
 /**
- * Changes the inbox, or creates it, and makes it due now in the same write; then sends a look. Writes nothing if
- * `change` returns undefined.
+ * Changes or creates the inbox, makes it due now and requests a reconcile. Writes nothing if `change` returns
+ * undefined.
  */
 export async function changeInbox(
   ctx: Context<"table" | "queue">,

@@ -16,8 +16,8 @@ export interface Posted {
 }
 
 /**
- * Stores a message for an environment and wakes it if it is stopped. From the answer on, the message is delivered at
- * least once and in order, unless it is dropped. Throws `notFound`, or `conflict` if no port takes messages.
+ * Stores a message and wakes a stopped environment. Delivery is at least once and in order, unless the message is
+ * dropped. Throws `notFound`, or `conflict` if no port takes messages.
  */
 export async function postMessage(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -31,13 +31,12 @@ export async function postMessage(
   await changeInbox(ctx, environment, (inbox) => inbox);
   if (environment.goal.desired === "stopped") {
     await wake(ctx, environment, n);
-    // An inbox look in between found the environment asleep and would return only in minutes.
+    // A reconcile of the inbox in between found the environment asleep and would return only in minutes.
     await changeInbox(ctx, environment, (inbox) => inbox);
   }
   return { uid: environment.uid, n };
 }
 
-/** Starts the environment. If too many of the caller's environments wait, the inbox retries later (step.ts). */
 async function wake(
   ctx: UserContext<"table" | "queue" | "sealer">,
   { id, uid }: Environment,

@@ -6,12 +6,9 @@ import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
 import { openPart } from "./seal.ts";
 
-/** The state of a message and the environment's reply. */
 export interface MessageStatus {
   readonly state: Message["state"];
-  /** Whether the environment answered with JSON and a success status. */
   readonly isAnswered: boolean;
-  /** The JSON of the reply, or null. */
   readonly reply: unknown;
 }
 
@@ -33,7 +30,6 @@ export async function readMessage(
   };
 }
 
-/** Reports whether a message with this number was ever posted. */
 export async function wasPosted(ctx: Context<"table">, uid: string, n: number): Promise<boolean> {
   return n <= (await newestNumber(ctx, uid, await findInbox(ctx, uid)));
 }
@@ -48,7 +44,6 @@ async function openReply(ctx: Context<"sealer">, message: Message, reply: Sealed
   }
 }
 
-/** Counts the messages that wait for delivery. Logs an unreadable inbox and returns 0. */
 export async function countWaiting(ctx: Context<"table">, { uid }: Pick<Environment, "uid">): Promise<number> {
   const inbox = await unlessUnreadable(ctx, () => findInbox(ctx, uid));
   if (!inbox) return 0;

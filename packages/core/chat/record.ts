@@ -8,10 +8,8 @@ import { createParser, Unreadable } from "../store/unreadable.ts";
 /** The item that decides which chat message of an environment is delivered next. Times are ms. */
 export interface Inbox extends Stored {
   readonly kind: "inbox";
-  /** The uid of the environment. */
   readonly uid: string;
   readonly owner: string;
-  /** Key text of the environment's record. */
   readonly environment: string;
   /** Messages up to this number were delivered or dropped. */
   readonly settled: number;
@@ -21,21 +19,16 @@ export interface Inbox extends Stored {
   readonly claim: { readonly n: number; readonly attempt: number; readonly until: number } | null;
   /** Number of claims so far; identifies the present one. */
   readonly claims: number;
-  /** Looks since a message was last delivered, dropped or posted. */
   readonly looks: number;
-  /** Consecutive failures. */
   readonly attempts: number;
   readonly fault: string | null;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
-  /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
 }
 
-/** One chat message: written once when it is posted and once when it is settled. */
 export interface Message extends Stored {
   readonly kind: "message";
-  /** The uid of the environment. */
   readonly uid: string;
   /** Number from 1, without gaps. */
   readonly n: number;
@@ -43,18 +36,13 @@ export interface Message extends Stored {
   /** Latest requested run of the environment when the message was posted. */
   readonly run: number;
   readonly state: "waiting" | "delivered" | "dropped";
-  /** null once settled. */
   readonly text: Sealed | null;
-  /** The JSON that the environment answered; null for an error or any other content. */
   readonly reply: Sealed | null;
-  /** Seconds since the epoch; set once it is settled. */
   readonly ttl?: number | undefined;
 }
 
-/** How long a settled message can still be read. */
 const KEPT_SECONDS = 24 * 3600;
 
-/** Returns the settled message without its text. */
 export function settledAs(
   message: Message,
   state: "delivered" | "dropped",
@@ -65,7 +53,6 @@ export function settledAs(
   return { ...message, state, text: null, reply, ttl };
 }
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseInbox: (item: Item) => Inbox = createParser(
   "inbox",
   {
@@ -92,7 +79,6 @@ export const parseInbox: (item: Item) => Inbox = createParser(
   },
 );
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseMessage: (item: Item) => Message = createParser(
   "message",
   {
@@ -111,10 +97,7 @@ export const parseMessage: (item: Item) => Message = createParser(
   },
 );
 
-/**
- * Returns the message; logs an unreadable one and returns undefined. Throws `Unreadable` for a message of a newer
- * version, which a newer worker will deliver.
- */
+/** Returns undefined and logs an unreadable message. Throws `Unreadable` for a message of a newer version. */
 export function parseUnlessPoisoned({ log }: Context, item: Item): Message | undefined {
   try {
     return parseMessage(item);
@@ -125,7 +108,6 @@ export function parseUnlessPoisoned({ log }: Context, item: Item): Message | und
   }
 }
 
-/** Returns the message with this number, or undefined. */
 export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {
   const item = await ctx.table.get(chatKey(uid, n));
   return item && parseMessage(item);

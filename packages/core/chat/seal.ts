@@ -10,7 +10,6 @@ export function sealPart({ sealer }: Context<"sealer">, message: Key, part: Part
   return sealer.seal(text, formatContext(message, part));
 }
 
-/** Opens what `sealPart` sealed. Throws `WrongSeal`. */
 export function openPart({ sealer }: Context<"sealer">, message: Key, part: Part, sealed: Sealed): Promise<string> {
   return sealer.open(sealed, formatContext(message, part));
 }

@@ -11,14 +11,16 @@ import { dropWaiting, forget } from "./forget.ts";
 import { newestNumber, stillWaits } from "./inbox.ts";
 import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
 
-/** Delay while the environment starts. Must exceed the early tolerance (reconcile.ts), or duplicate looks never end. */
+/**
+ * Delay while the environment starts. Must exceed the early tolerance (reconcile.ts), or duplicate reconciles never
+ * end.
+ */
 const COMING_MS = 3_000;
 /** Delay while the environment sleeps and must not be woken again; another request may start it. */
 const ASLEEP_MS = 300_000;
-/** Delays after the inbox is empty: a handler that was suspended may have written an unanswered message since. */
+/** Delays after the inbox is empty: a handler that was paused may have written an unanswered message since. */
 const DRAINED_MS = [60_000, DAY_MS];
 
-/** Takes the next step of an inbox: claims the first waiting message, wakes the environment, or waits. */
 export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Promise<Step<Inbox>> {
   const inbox = parseInbox(item);
   const environment = await findHead(ctx, inbox);
@@ -76,7 +78,6 @@ function requeueAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
   return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, notify: [], log };
 }
 
-/** Returns a context that acts for the owner, who asked for the delivery. */
 function asOwner(ctx: WorkerContext, { owner, createdBy }: Environment) {
   const actor: Actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
   return { ...ctx, actor, dialect: createdBy, noun: "environment" };

@@ -5,7 +5,6 @@ import { type MessageStatus, readMessage } from "./read.ts";
 const FIRST_POLL_MS = 25;
 const SLOWEST_POLL_MS = 250;
 
-/** Polls a message until it is settled or the budget is used up, and returns its last known status. */
 export async function waitForDelivery(
   ctx: Context<"table" | "sealer">,
   { uid, n }: Posted,

@@ -5,16 +5,12 @@ import { type Disk, volumeAbsence } from "./record.ts";
 
 const LONGEST_ABSENCE_CHECK_MS = DAY_MS;
 
-/** Returns when to look for missing items again, less often once all count as gone; null if none is missing. */
 export function nextMissingCheckAt(disk: Disk, now: number): number | null {
   const backups = disk.snapshots.filter(({ completed }) => completed);
   return nextAbsenceCheckAt([volumeAbsence(disk), findOrigin(disk) ?? {}, ...backups], now);
 }
 
-/**
- * Returns the next look for these absences. Each look must search for all of them, or they would cause one every
- * minute.
- */
+/** Returns the time of the next check. Each must search for all of these, or they would cause one every minute. */
 export function nextAbsenceCheckAt(absences: readonly Absence[], now: number): number | null {
   const missed = absences.filter(({ missedAt }) => missedAt !== undefined);
   if (missed.length === 0) return null;

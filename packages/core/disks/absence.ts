@@ -1,27 +1,23 @@
 import { LISTED_MS } from "../reconciler/pending-creates.ts";
 
-/** A volume or a snapshot that the latest answered look did not see. Times are ms. */
+/** A volume or a snapshot that the latest answered check did not see. Times are ms. */
 export interface Absence {
-  /** Start of the absence, moved forward by the time that does not count; absent if the latest look saw it. */
+  /** Start of the absence, moved forward by the time that does not count; absent if the latest check saw it. */
   readonly missedAt?: number | undefined;
-  /** The latest recorded look that was answered and missed it again. */
+  /** The latest recorded check that was answered and missed it again. */
   readonly missedAgainAt?: number | undefined;
 }
 
-/** Interval between looks for something that an earlier look missed. */
 export const ABSENCE_CHECK_MS = 60_000;
 /** Absence after which a volume or a completed backup counts as gone. EC2 may list it that late. */
 export const GONE_MS = LISTED_MS;
-/**
- * Maximum that counts between two answered looks: in a longer gap no worker looked, or the provider was unreachable.
- */
+/** A longer gap means that no worker ran, or the provider was unreachable. */
 export const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;
-/** A look sooner than this after the recorded one is not recorded, which saves a write. */
+/** A check sooner than this after the recorded one is not recorded, which saves a write. */
 const NOTED_MS = ABSENCE_CHECK_MS / 2;
 
 export const NOT_MISSED: Absence = { missedAt: undefined, missedAgainAt: undefined };
 
-/** Returns the absence after a look at `now` that the provider answered without it. */
 export function missedAgain(absence: Absence, now: number): Absence {
   const { missedAt, missedAgainAt } = absence;
   if (missedAt === undefined) return { missedAt: now, missedAgainAt: undefined };
@@ -32,12 +28,10 @@ export function missedAgain(absence: Absence, now: number): Absence {
   return noted;
 }
 
-/** Reports whether answered looks missed it long enough for it to count as gone. */
 export function isGone({ missedAt, missedAgainAt }: Absence): boolean {
   return missedAt !== undefined && missedAgainAt !== undefined && missedAgainAt - missedAt >= GONE_MS;
 }
 
-/** Reports whether it is missed but may still appear again. */
 export function isLate(absence: Absence): boolean {
   return absence.missedAt !== undefined && !isGone(absence);
 }

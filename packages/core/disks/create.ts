@@ -13,14 +13,12 @@ import { whyTaken } from "./view.ts";
 export interface NewDisk {
   readonly name: string;
   readonly sizeGb: number;
-  /** Backup of another disk to start from; absent for an empty disk. */
   readonly source?: DiskSource;
 }
 
 /**
- * Makes a disk: first its request and its record, which are invisible, then its name, in the write that decides.
- * Idempotent for the same ids. A deleted disk with the name gets another one. Throws `conflict` if a live disk has the
- * name.
+ * Writes request and record, then the name, which decides. Idempotent for the same ids. A deleted disk gives up the
+ * name. Throws `conflict` if a live disk has it.
  */
 export async function createDisk(
   ctx: UserContext<"table" | "queue">,
@@ -35,13 +33,9 @@ export async function createDisk(
   return operation;
 }
 
-/** Phases in which a disk gives up its name to a new one. */
 export const givingUp: readonly DiskPhase[] = ["deleted", "purging"];
 
-/**
- * Makes the disk of an environment. Returns undefined if another disk has the name, even a deleted one: the environment
- * would silently start with an empty disk.
- */
+/** Returns undefined if another disk has the name, even a deleted one: the environment would silently start empty. */
 export async function createDiskFor(ctx: UserContext<"table">, input: NewDisk): Promise<Disk | undefined> {
   const disk: Disk = { ...newDisk(ctx, ctx.actor.uid, input), phase: "available", dueAt: undefined };
   return (await nameDisk(ctx, disk, ["purging"])) ? disk : undefined;
@@ -62,9 +56,7 @@ async function nameDisk(ctx: Context<"table">, disk: Disk, phases: readonly Disk
   return false;
 }
 
-/**
- * Returns false if another disk has the name. A repeat accepts the disk under any name, since it may have been renamed.
- */
+/** Returns false if another disk has the name. A renamed disk counts as named. */
 async function addName(ctx: Context<"table">, { owner, uid, name }: Disk): Promise<boolean> {
   let isTaken = false;
   await changeDirectory(ctx, owner, (directory) => {

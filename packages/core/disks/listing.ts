@@ -2,17 +2,13 @@ import type { Blobs } from "../ports/blobs.ts";
 import type { Volumes } from "../ports/volumes.ts";
 import { listingBlob } from "./backups/content.ts";
 
-/**
- * Returns the blob in which an ending run leaves its list of a volume's files: UTF-8 text, with the run in the first
- * line.
- */
+/** Returns the blob of an ending run's file list: UTF-8 text, with the run in the first line. */
 export function listingBlobName(volume: string): string {
   return `listings/${volume}`;
 }
 
 /**
- * Adds file lists to Volumes: the backup after a run gets that run's list, and a list is removed with its snapshot or
- * volume. `nameOf` returns the name by which runs know a volume; undefined if no run can use it.
+ * Adds file lists to Volumes: a backup gets its run's list. `findName` returns the name by which runs know a volume.
  */
 export function withListings(
   volumes: Volumes,
@@ -24,7 +20,6 @@ export function withListings(
     async createSnapshot(volumeId, tags) {
       const made = await volumes.createSnapshot(volumeId, tags);
       const volume = findName(volumeId);
-      // A missing list must not fail the backup.
       if (volume !== undefined) await passListing(blobs, volume, made.id, tags.attempt).catch(() => undefined);
       return made;
     },
@@ -40,10 +35,7 @@ export function withListings(
   };
 }
 
-/**
- * Copies the list to a snapshot if the same run left it; `attempt` names the run
- * (docs/architecture/consistency.md#claims).
- */
+/** Copies the list if the same run left it: `attempt` names the run. */
 async function passListing(blobs: Blobs, volume: string, snapshot: string, attempt: string): Promise<void> {
   const bytes = await blobs.get(listingBlobName(volume));
   const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";

@@ -9,14 +9,11 @@ import { unclaimAt } from "./backups/thinning.ts";
 import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
-/** Interval of looks at a disk that waits for its holder. */
 export const LEASE_MS = 60_000;
 const PENDING_MS = 5_000;
-/** Interval at which missing tags are restored. */
 const TAGS_MS = DAY_MS;
 const TAGS_AGAIN_MS = 600_000;
 
-/** Returns when a disk is looked at next, ms; undefined if nothing will change without a request. */
 export function nextDueAt(disk: Disk, now: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (isClaimed(disk) || disk.snapshots.some(isPending)) {

@@ -10,18 +10,15 @@ import { findDiskUid, readDirectory } from "./names/directory.ts";
 import { operationKind } from "./parse.ts";
 import type { Disk, OperationKind } from "./record.ts";
 
-/** A request on a disk, kept for 30 days. Times are ms. */
 export interface Operation extends Stored {
   readonly kind: "operation";
   readonly id: string;
   readonly owner: string;
   readonly disk: string;
-  /** Name of the disk at the time of the request. */
   readonly name: string;
   readonly action: OperationKind;
   readonly status: "pending" | "in_progress" | "completed" | "failed";
   readonly error: string | null;
-  /** The snapshot that the request made. */
   readonly snapshot?: string | undefined;
   readonly deletesAt: number | null;
   readonly createdAt: number;
@@ -63,7 +60,6 @@ export async function putOperation(
   return parseOperation(knownItem);
 }
 
-/** Returns the request that `putOperation` wrote for this uuid. */
 export async function findOperation(
   ctx: Context<"table">,
   owner: string,
@@ -77,7 +73,6 @@ export function isClosed({ status }: Operation): boolean {
   return status === "completed" || status === "failed";
 }
 
-/** Closes a request, unless it is already closed or unreadable. */
 export async function closeOperation(
   ctx: Context<"table">,
   owner: string,
@@ -99,7 +94,6 @@ export async function closeOperation(
   if (!(await writeRecord(ctx, closed))) throw new Conflict(`operation ${id}`);
 }
 
-/** Returns a request by id and by the disk's name, then or now. Throws `notFound`. */
 export async function getOperation(ctx: Context<"table">, owner: string, name: string, id: string): Promise<Operation> {
   const item = await ctx.table.get(operationKey(owner, id));
   const knownOperation = item && parseOperation(item);

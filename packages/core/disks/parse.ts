@@ -64,7 +64,6 @@ const lostBackup = shape<LostBackup>({
   gaveUp: orNull(text),
 });
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseDisk: (item: Item) => Disk = createParser(
   "disk",
   {

@@ -15,22 +15,19 @@ export type OperationKind = "create" | "delete" | "undelete" | "snapshot";
 /** The environment that has the disk, valid only while it lives (docs/architecture/table.md). */
 export interface Holder {
   readonly uid: string;
-  /** Key text of its record. */
   readonly key: string;
-  /** The dialect's id. */
   readonly id: string;
 }
 
 export interface DiskSnapshot extends Absence {
   readonly id: string;
-  /** The time of its content, ms. */
   readonly at: number;
   readonly completed: boolean;
   /** Whether it was seen as failed. From then on, "not found" means that it was removed. */
   readonly failed?: boolean | undefined;
   /** The refused removal of a snapshot that is to go; absent before the first try. No job waits for it. */
   readonly unremoved?: Unremoved | undefined;
-  /** End of the claim on its removal, ms. Until then the claiming worker may remove it, and no disk is made from it. */
+  /** End of the claim on its removal, ms. Until then, no disk is made from it. */
   readonly removingUntil?: number | undefined;
   /** Whether the owner requested it. Retention counts it apart from backups. */
   readonly onDemand?: true | undefined;
@@ -38,59 +35,44 @@ export interface DiskSnapshot extends Absence {
   readonly isFixed?: true | undefined;
 }
 
-/** A snapshot requested by the owner, until it is completed or given up. Times are ms. */
 export interface SnapshotRequest {
   /** The id of its operation, which begins the tag of each attempt. */
   readonly operation: string;
   readonly at: number;
-  /** Number of the latest attempt; 0 before the first. */
   readonly attempt: number;
-  /** End of the claim on the present attempt; null without a claim. */
   readonly until: number | null;
   readonly notBefore?: number | undefined;
   /** The refusal of the latest attempt, which therefore made nothing. */
   readonly refused?: string | undefined;
-  /** The pending snapshot of the latest attempt. */
   readonly snapshot?: string | undefined;
 }
 
-/** A removal that was refused. */
 export interface Unremoved {
-  /** The reason, in at most 120 characters. */
   readonly why: string;
-  /** Number of tries, and the time of the latest, ms. */
   readonly tries: number;
   readonly at: number;
 }
 
-/** Minimum time between the two looks that miss a pending snapshot before it counts as gone. */
+/** Minimum time between the two checks that miss a pending snapshot before it counts as gone. */
 export const MISSED_MS = 10_000;
 
 /** Why a backup without a volume was given up. Cleared if the volume appears again. */
 export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
 
-/** Notice for a provider that cannot make snapshots. */
 export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
 
-/**
- * A snapshot of many terabytes takes hours. After a day it counts as failed and is made again, or its disk would be
- * held for ever (docs/architecture/end-of-life.md).
- */
+/** A large snapshot takes hours. After a day it counts as failed, or its disk would be held for ever. */
 export const LONGEST_PENDING_MS = DAY_MS;
 const PENDING_TOLD_MS = 15 * 60_000;
 
-/** The backup of another disk from which this one was made. */
 export interface DiskSource extends Absence {
-  /** The id of the snapshot. */
   readonly id: string;
-  /** The time of its content, ms. */
   readonly at: number;
 }
 
 /** A snapshot from which another disk starts. It is kept until that disk has its own backup or will never need one. */
 export interface Restore {
   readonly snapshot: string;
-  /** The uid of the other disk. */
   readonly disk: string;
   readonly at: number;
 }
@@ -99,21 +81,18 @@ export interface Restore {
 export interface LostBackup {
   /** Prefix of the attempts' tags: the snapshot that failed first, or the run whose end made none. */
   readonly of: string;
-  /** Number of the present attempt; the failed backup was the first. */
   readonly attempt: number;
   /** Suffix of the latest try's tag, as at an environment's end. Absent: `attempt`. */
   readonly tried?: number | undefined;
   /** Start of the present attempt, moved forward by the time that does not count; absent before it begins. */
   readonly since?: number | undefined;
-  /** The latest answered look in which the attempt could continue. */
+  /** The latest answered check in which the attempt could continue. */
   readonly answeredAt?: number | undefined;
   /** End of the claim on a try. Until then no other worker acts, and a job with this disk waits. */
   readonly until: number | null;
   /** Earliest next try, after a refusal or while a snapshot may be listed late. */
   readonly notBefore?: number | undefined;
-  /** Why the latest try certainly made nothing. */
   readonly refused?: string | undefined;
-  /** Why it is no longer tried. */
   readonly gaveUp: string | null;
 }
 
@@ -122,49 +101,40 @@ export interface Disk extends Stored {
   readonly kind: "disk";
   readonly uid: string;
   readonly owner: string;
-  /** The last known name, for the tags of its snapshots. */
   readonly name: string;
   readonly sizeGb: number;
   readonly phase: DiskPhase;
   /** The volume in use. A restore happens only without one. */
   readonly volume: VolumeRef | null;
-  /** The absence of the volume. */
   readonly volumeMissedAt?: Absence["missedAt"];
   readonly volumeMissedAgainAt?: Absence["missedAgainAt"];
-  /** When the disk was found to have neither volume nor backup, nor a source for a new volume; absent unless lost. */
+  /** Set once neither volume, backup nor source is left. */
   readonly lostAt?: number | undefined;
   /** Missing volumes that a backup replaced, newest first. They are removed only by the purge. */
   readonly supersededVolumes?: readonly string[] | undefined;
   /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
   readonly making: readonly PendingCreate[];
-  /** The environment for which its lost volume was made again, with the time of the content. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
-  /** The other disk's backup from which its first volume is made. */
   readonly source?: DiskSource | undefined;
   /** Whether a run may have written to a volume made from `source`. */
   readonly written?: true | undefined;
-  /** Other disks made from its backups. */
   readonly restores?: readonly Restore[] | undefined;
   /** Snapshots, oldest first. This list decides what belongs to the disk; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;
   readonly snapshotRequest?: SnapshotRequest | undefined;
   readonly heldBy: Holder | null;
-  /** The next holder, once the present one, which is ending, has released the disk. */
   readonly next: Holder | null;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
   readonly deletedAt: number | null;
   readonly purgeAt: number | null;
-  /** The name that all snapshots are known to be tagged with. */
   readonly taggedAs: string | null;
-  /** Operations that are still open. */
   readonly operations: readonly { readonly id: string; readonly kind: OperationKind }[];
   readonly attempts: number;
   readonly fault: string | null;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
-  /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
 }
 
@@ -183,24 +153,20 @@ export function isPending({ completed, unremoved }: DiskSnapshot): boolean {
   return !(completed || unremoved);
 }
 
-/** Returns a snapshot that is pending long enough to report; undefined otherwise. */
 export function longPending(snapshots: readonly DiskSnapshot[], now: number): DiskSnapshot | undefined {
   return snapshots.find((snapshot) => isPending(snapshot) && now - snapshot.at >= PENDING_TOLD_MS);
 }
 
-/** Adds a snapshot that this attempt made, and drops the attempt from `making`. */
 export function withSnapshot(disk: Disk, snapshot: DiskSnapshot, attempt: string | undefined): Disk {
   const others = disk.snapshots.filter(({ id }) => id !== snapshot.id);
   const snapshots = [...others, snapshot].sort((left, right) => left.at - right.at);
   return { ...disk, snapshots, making: disk.making.filter(({ token }) => token !== attempt) };
 }
 
-/** Sets the attempts in progress; the disk is due when the first of them settles. */
 export function withMaking(disk: Disk, making: readonly PendingCreate[]): Disk {
   return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, earliestConfirmableAt(making)) };
 }
 
-/** Returns the tags of its snapshots under this name, except for the attempt. */
 export function snapshotTags({ owner, uid }: Disk, name: string): Required<Omit<SnapshotTags, "attempt">> {
   return { name, disk: uid, key: keyText(diskKey(owner, uid)) };
 }
@@ -215,19 +181,17 @@ export function mayHold(snapshot: DiskSnapshot): boolean {
   return snapshot.completed || isPending(snapshot);
 }
 
-/** Returns the usable backups: completed, and seen by the latest look. */
 export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly DiskSnapshot[] {
   return snapshots.filter(({ completed, missedAt }) => completed && missedAt === undefined);
 }
 
-/** Returns a completed snapshot after a look for it. */
 export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): DiskSnapshot {
   return { ...snapshot, ...(isSeen ? NOT_MISSED : missedAgain(snapshot, now)) };
 }
 
 /**
- * Returns the disk after a look for its volume. A seen volume ends a loss. A missed one is looked for again in a
- * minute, so that two misses days apart never count as one long absence.
+ * A seen volume ends a loss. A missed one is searched for again in a minute, so that two misses days apart never count
+ * as one long absence.
  */
 export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   if (isSeen)
@@ -242,14 +206,12 @@ export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   return { ...withVolumeMissed(disk, now), dueAt };
 }
 
-/** Returns the disk after a look at `now` that the provider answered without its volume, if it has one. */
 export function withVolumeMissed(disk: Disk, now: number): Disk {
   if (!disk.volume) return disk;
   const { missedAt, missedAgainAt } = missedAgain(volumeAbsence(disk), now);
   return { ...disk, volumeMissedAt: missedAt, volumeMissedAgainAt: missedAgainAt };
 }
 
-/** Reports whether answered looks missed the volume long enough for it to count as gone. */
 export function isVolumeGone(disk: Disk): boolean {
   return isGone(volumeAbsence(disk));
 }
@@ -258,12 +220,13 @@ export function volumeAbsence({ volumeMissedAt, volumeMissedAgainAt }: Disk): Ab
   return { missedAt: volumeMissedAt, missedAgainAt: volumeMissedAgainAt };
 }
 
-/** Clears the source's absence: while a disk has a volume, its source is not looked for, so the mark would go stale. */
+/**
+ * Clears the source's absence: while a disk has a volume, its source is not searched for, so the mark would go stale.
+ */
 function unmissedSource({ source }: Disk): Pick<Disk, "source"> | undefined {
   return source && { source: { ...source, ...NOT_MISSED } };
 }
 
-/** Resumes a backup that was given up because the volume was missing. */
 function withVolume(disk: Disk, now: number): Disk {
   const { lost } = disk;
   if (lost?.gaveUp !== VOLUME_GONE_TOO) return disk;

@@ -12,12 +12,10 @@ const TRIES_BEFORE_ALARM = 5;
 /** Limit for the record, reached only if no snapshot can be removed, or another party removes them all. */
 const MOST_LEFT = 40;
 
-/** Returns the pause before a refused removal is retried: 1, 2, 4 … 60 minutes. */
 export function removalPauseMs(tries: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 9), LONGEST_PAUSE_MS);
 }
 
-/** Reports whether its removal was refused and is not retried yet. */
 export function isPutOff({ unremoved }: DiskSnapshot, now: number): boolean {
   return unremoved !== undefined && now < removalAgainAt(unremoved);
 }
@@ -26,7 +24,6 @@ export function removalAgainAt({ tries, at }: Unremoved): number {
   return at + removalPauseMs(tries);
 }
 
-/** Removes a snapshot, or returns it with the reason, so that it delays neither the disk nor other snapshots. */
 export async function removeSnapshot(
   ctx: WorkerContext,
   disk: Disk,
@@ -40,10 +37,7 @@ export async function removeSnapshot(
   return { ...snapshot, unremoved: { why, tries, at: now } };
 }
 
-/**
- * Drops the oldest snapshots that cannot be removed or are gone, if there are too many. The purge finds any that still
- * exist by their volume.
- */
+/** Drops the oldest snapshots that cannot be removed or are gone. The purge finds any that still exist. */
 export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonly DiskSnapshot[]): DiskSnapshot[] {
   const sources = listSources(disk);
   const mayGo = snapshots.filter(
@@ -55,12 +49,10 @@ export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonl
   return snapshots.filter((snapshot) => !forgotten.has(snapshot));
 }
 
-/** Returns the snapshots from which a volume of this or another disk is being made. */
 export function listSources({ making, restores = [] }: Disk): ReadonlySet<string | null> {
   return new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
 }
 
-/** Returns the message of a thrown error, in at most 120 characters; undefined on success. */
 export async function whyNot(call: () => Promise<unknown>): Promise<string | undefined> {
   try {
     await call();
@@ -71,7 +63,6 @@ export async function whyNot(call: () => Promise<unknown>): Promise<string | und
   }
 }
 
-/** Logs a failed removal; as an error after a quarter of an hour. */
 export function reportUnremoved(
   ctx: WorkerContext,
   event: "snapshot not removed" | "disk not purged",

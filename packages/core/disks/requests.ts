@@ -13,7 +13,6 @@ import { type DiskView, findMissing, getDisk } from "./view.ts";
 
 type RequestContext = UserContext<"table" | "queue">;
 
-/** The result for a name without a record. */
 interface Freed {
   readonly operation: Operation;
   readonly disk: undefined;
@@ -75,9 +74,7 @@ async function freeName(
   return operation;
 }
 
-/**
- * Undeletes a disk. Throws `notFound`, or `conflict` if it is not marked for deletion. A purge that has begun is final.
- */
+/** Undeletes a disk. Throws `notFound`, or `conflict` if it is not deleted. A purge that has begun is final. */
 export async function undeleteDisk(
   ctx: RequestContext,
   name: string,
@@ -90,7 +87,6 @@ export async function undeleteDisk(
   });
 }
 
-/** Returns the refusal for a disk that is not deleted, with a hint if an earlier disk of that name can be undeleted. */
 async function whyNotDeleted(ctx: RequestContext, name: string): Promise<Problem> {
   const earlier = await findSetAside(ctx, name);
   const hint =
@@ -104,7 +100,6 @@ interface Wanted {
   readonly asked: OperationRequest | undefined;
 }
 
-/** Finds the operation of an earlier identical request. The disk says whether that request got any further. */
 async function findAsked(
   ctx: RequestContext,
   operationRequest: OperationRequest | undefined,
@@ -116,13 +111,12 @@ function names({ operations, snapshotRequest }: Disk, { id }: Operation): boolea
   return snapshotRequest?.operation === id || operations.some((operation) => operation.id === id);
 }
 
-/** Adds the operation. The next look closes a request that is already in effect; a snapshot has yet to be made. */
+/** Adds the operation. The next reconcile closes a request that is already in effect; a snapshot has yet to be made. */
 function withOperation(disk: Disk, { id, action: kind }: Operation, now: number): Disk {
   if (kind !== "snapshot") return { ...disk, operations: [...disk.operations, { id, kind }], dueAt: now };
   return { ...disk, snapshotRequest: { operation: id, at: now, attempt: 0, until: null }, dueAt: now };
 }
 
-/** Refuses a repeat if the name now belongs to another disk than at the first request. */
 function refuseOther({ disk, name }: DiskView, operation: Operation | undefined): void {
   if (!operation || operation.disk === disk.uid) return;
   throw new Problem("conflict", `Disk '${name}' is another one than when this was first asked for`);
@@ -138,8 +132,8 @@ export async function changeDisk(
   const { record, read: diskView } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
     async decide(view): Promise<Disk | undefined> {
-      // Read after the disk, because a request writes its operation before it changes the disk. The
-      // winner of a conflict may be a repeat of this request, closed by now.
+      // Read after the disk, because a request writes its operation first. The winner may be a closed repeat of this
+      // one.
       operation =
         (await findAsked(
           ctx,

@@ -11,9 +11,8 @@ import { readHolders } from "./names/lease.ts";
 import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
 
 /**
- * Searches for volumes and snapshots that were made but not recorded. A snapshot joins the disk. A volume becomes the
- * disk's if it has none; otherwise it is removed, like everything of a disk being purged. Entries are dropped once
- * their time has come. A failure is postponed and delays nothing else.
+ * Finds volumes and snapshots that were made but not recorded, and adds or removes them. A failure is postponed and
+ * delays nothing else.
  */
 export async function settlePendingCreates(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   let settled = disk;
@@ -29,7 +28,6 @@ export async function settlePendingCreates(ctx: WorkerContext, disk: Disk, now: 
   return settled;
 }
 
-/** Returns undefined to retry later. */
 async function settleEntry(ctx: WorkerContext, disk: Disk, entry: PendingCreate): Promise<Disk | undefined> {
   try {
     return await (entry.kind === "volume" ? settleVolume(ctx, disk, entry) : settleSnapshot(ctx, disk, entry));

@@ -32,13 +32,11 @@ import {
 import { listSources, removalPauseMs, reportUnremoved, whyNot } from "./removal.ts";
 import { settlePendingCreates } from "./settle-creates.ts";
 
-/** Interval of a purge that may not begin, because of a restore or the operator. */
 const KEPT_MS = HOUR_MS;
 const KEPT_SECONDS = 30 * 24 * 3600;
 /** A table restored from a backup may contain deletions that were undone later. */
 const KEPT_BY_OPERATOR = "It is not purged while ORPHANS_DRY_RUN is set";
 
-/** Takes the next step of a disk: closes requests; follows, thins out and tags snapshots; or purges all of it. */
 export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Promise<Step<Disk>> {
   const disk = parseDisk(item);
   if (disk.phase === "purged") return over({ ...disk, dueAt: undefined }, "purged");
@@ -77,7 +75,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   );
 }
 
-/** Looks for the sources of restores from this disk. Begins the purge once all of them count as gone. */
+/** Searches for the sources of restores from this disk. Begins the purge once all of them count as gone. */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const sources = listSources(disk);
   const checkSnapshot = async (snapshot: DiskSnapshot) => {
@@ -94,7 +92,6 @@ async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): P
   return over({ ...checkedDisk, dueAt }, "is still restored from");
 }
 
-/** Notifies the holder, which stood in no line while the disk was held or being backed up. */
 function tellingHolder(step: Step<Disk>): Step<Disk> {
   const { heldBy } = step.record;
   const holder = heldBy && !hasPendingSnapshot(step.record) ? keyOfText(heldBy.key) : undefined;
@@ -111,7 +108,7 @@ function noted(disk: Disk, now: number, log: string): Step<Disk> {
   return over({ ...disk, dueAt: now }, log, describeLostBackup(disk, now));
 }
 
-/** Looks for missing contents, because no other look may come before the next job. */
+/** Searches for missing contents, because no other reconcile may come before the next job. */
 async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { volume, volumeMissedAt, lostAt } = disk;
   const isLost = lostAt !== undefined;
@@ -144,7 +141,6 @@ async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Pro
   return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
 }
 
-/** Updates the name from the directory, and repairs missing or old tags. */
 async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const directory = await readDirectory(ctx, disk.owner);
   const name = findDiskName(directory, disk.uid) ?? disk.name;
@@ -163,10 +159,7 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   return { ...tagged, taggedAs: errors.length === 0 ? name : null };
 }
 
-/**
- * Removes everything, the name last, once nothing more of the disk can appear. Each call is idempotent. A failed
- * removal delays neither the rest nor the name; the record stays until it succeeds.
- */
+/** Removes everything, the name last. Idempotent. A failed removal delays neither the rest nor the name. */
 async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const refused = await removeAll(ctx, disk);
   const settled = await settlePendingCreates(ctx, disk, now);
@@ -184,7 +177,6 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
   );
 }
 
-/** Removes its volumes and all their snapshots, recorded or not, each on its own. Returns the failures with reasons. */
 async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolumes = [] }: Disk): Promise<string[]> {
   const ids = new Set(snapshots.map(({ id }) => id));
   const list = async (id: string) => {

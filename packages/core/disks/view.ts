@@ -8,44 +8,35 @@ import { type Holders, readHolders } from "./names/lease.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
 
-/** A disk as shown to its owner. */
 export interface DiskView {
   readonly disk: Disk;
   readonly name: string;
   readonly inUse: boolean;
-  /** The dialect's id of the environment that has it. */
   readonly holder: string | null;
   readonly backingUp: boolean;
 }
 
-/** Returns the caller's disk with this name, even a deleted one. Throws `notFound`. */
 export async function getDisk(ctx: UserContext<"table">, name: string): Promise<DiskView> {
   const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
   if (view) return view;
   throw await whyNotFound(ctx, name);
 }
 
-/** Returns the refusal for a name without a disk of the caller. */
 export async function whyNotFound(ctx: UserContext<"table">, name: string): Promise<Problem> {
   const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
   return new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
 }
 
-/** Returns the refusal for a name that is taken. */
 export async function whyTaken(ctx: UserContext<"table">, name: string): Promise<Problem> {
   const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
   return new Problem("conflict", isMissing ? recordMissing(name) : `Disk '${name}' already exists`);
 }
 
-/** Returns the text for a name without a record. */
 export function recordMissing(name: string): string {
   return `The record of disk '${name}' is missing: delete the disk to free its name`;
 }
 
-/**
- * Returns the uid behind a name whose record is missing; undefined if there is no such name or its record exists. A
- * create writes the record first, so only a removal by an operator that died half way leaves such a name.
- */
+/** Returns the uid behind a name without a record, which only an operator's interrupted removal leaves. */
 export async function findMissing(ctx: Context<"table">, owner: string, name: string): Promise<string | undefined> {
   const uid = findDiskUid(await readDirectory(ctx, owner), name);
   if (uid === undefined || (await ctx.table.get(diskKey(owner, uid)))) return undefined;
@@ -54,7 +45,6 @@ export async function findMissing(ctx: Context<"table">, owner: string, name: st
   return uid;
 }
 
-/** Finds a disk in a directory that was read before. */
 export async function findDiskIn(
   ctx: Context<"table">,
   directory: Directory,
@@ -73,15 +63,11 @@ export async function findDiskWithDirectory(
   const { items } = await ctx.table.query({ pk: disksPartition(owner) });
   const directory = await directoryAmong(ctx, owner, items);
   const item = items.find(({ sk }) => sk === findDiskUid(directory, name));
-  // The disk may be on another page of the owner's disks.
   if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
   return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
 }
 
-/**
- * Lists the caller's disks, newest first, without deleted ones, or only those (`deleted`). Makes one query and one read
- * of all holders.
- */
+/** Lists the caller's disks, newest first: without deleted ones, or only those (`deleted`). */
 export async function listDisks(ctx: UserContext<"table">, { deleted = false } = {}): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
   const items = await queryAll(ctx, disksPartition(owner));

@@ -5,15 +5,12 @@ import { getUserByName, keyOfUser, type User } from "./record.ts";
 
 type DisableContext = Context<"table" | "queue">;
 
-/**
- * Disables a user: no new key is issued from the answer on. Existing keys follow at the user's next look, and cached
- * keys stop working within 5 s. Running environments go on. Throws `notFound`.
- */
+/** Disables a user at once for new keys, and within 5 s for existing ones. Running environments go on. */
 export async function disableUser(ctx: DisableContext, username: string): Promise<User> {
   return setDisabled(ctx, username, true);
 }
 
-/** Enables a user again, with the keys that have not expired or been revoked. Throws `notFound`. */
+/** Enables a user again, with the keys that are still valid. */
 export async function enableUser(ctx: DisableContext, username: string): Promise<User> {
   return setDisabled(ctx, username, false);
 }

@@ -15,7 +15,6 @@ export interface IssuedKey {
   readonly ttlHours: number;
 }
 
-/** The login and the key that a rotated key continues. */
 export interface KeyChain {
   readonly loginAt: number;
   /** No key of the chain lives longer. */
@@ -27,18 +26,17 @@ const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
 /** docs/apis/common.md#limits. */
 export const MOST_LIVE_KEYS = 10;
-/** Expired keys are kept this long, so that "expired" differs from "unknown" (docs/apis/common.md#keys). */
+/** Keeps "expired" apart from "unknown" (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
-/** Delay of the user's next look: by then the new key is written, and the overlap of a rotated key is over. */
+/** By then the new key is written, and the overlap of a rotated key is over. */
 const SETTLED_MS = 60_000;
 const TRIES = 10;
 /** A key is not rotated twice within this time. Later, the caller may have lost the first answer. */
 const ROTATION_MS = 15_000;
 
 /**
- * Issues a key. The user's record lists it first and marks the oldest of more than 10 for revocation; then the key is
- * written. `role` is the AWS role of the login. A missing `chain` begins a new one. Throws `forbidden` for a disabled
- * user, and `conflict` if another request has just rotated the same key.
+ * Issues a key: first in the user's record, then the key itself. `role` is the AWS role of the login. Throws
+ * `forbidden` for a disabled user, `conflict` right after another rotation of the same key.
  */
 export async function issueKey(
   ctx: Context<"table" | "queue">,
@@ -59,7 +57,6 @@ export async function issueKey(
   return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
 
-/** Returns the item of a key that the user's record already lists. */
 export function toApiKey(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
   return {
     ...apiKeyKey(hash),

@@ -6,18 +6,15 @@ import { changeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
-/** A key as shown to its owner. Times are ms. */
 export interface KeyView {
   readonly prefix: string;
   readonly createdAt: number;
   /** End of the key, or of its overlap after a rotation. */
   readonly worksUntil: number;
   readonly lastUsedAt: number;
-  /** Whether this request used the key. */
   readonly current: boolean;
 }
 
-/** Returns the caller's live keys, oldest first. */
 export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   const user = await findUser(ctx, ctx.actor.uid);
   const items = await ctx.table.getMany((user?.keys ?? []).map(({ hash }) => apiKeyKey(hash)));
@@ -26,11 +23,9 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   return live.sort((left, right) => left.createdAt - right.createdAt).map((key) => toView(key, ctx.actor.keyHash));
 }
 
-/** The key that authenticated the request. Times are ms. */
 export interface OwnKey {
   readonly prefix: string;
   readonly kind: "login" | "rotation";
-  /** End of the key, or of its overlap after a rotation. */
   readonly worksUntil: number;
   /** Latest end of any key of this chain of rotations. */
   readonly chainEndsAt: number;
@@ -82,7 +77,7 @@ export async function endKey(ctx: Context<"table">, hash: string, at: number): P
   return record ? "ended" : "over";
 }
 
-/** If this write is lost, the user's next look removes the lines; until then, no list shows them. */
+/** If this write is lost, the user's next reconcile removes the lines; until then, no list shows them. */
 async function strikeOut(ctx: Context<"table">, first: User | undefined, hashes: readonly string[]): Promise<void> {
   let knownUser = first;
   await changeRecord(ctx, {

@@ -15,10 +15,7 @@ interface Logins extends Stored {
   readonly ttl: number;
 }
 
-/**
- * Counts a login attempt from this address. Throws `tooMany` above the limit of this minute. Simultaneous attempts may
- * count as one, so that counting never blocks a login.
- */
+/** Counts a login attempt. Throws `tooMany` above the limit. Simultaneous attempts may count as one. */
 export async function countLogin(ctx: Context<"table">, address: string): Promise<void> {
   const now = ctx.clock.now();
   const minute = Math.floor(now / MINUTE_MS);

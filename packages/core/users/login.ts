@@ -17,10 +17,7 @@ export interface Login {
   readonly key: IssuedKey;
 }
 
-/**
- * Logs in the caller that STS confirms. Checks role and account, creates the user at the first login, and issues a key
- * (docs/apis/gpu-dev.md#log-in). Throws `unauthenticated`, `forbidden` or `failed` with the documented texts.
- */
+/** Logs in the caller that STS confirms (docs/apis/gpu-dev.md#log-in). Throws the documented texts. */
 export async function login(ctx: Context<"table" | "queue" | "identity">, proof: LoginProof): Promise<Login> {
   const caller = await askSts(ctx, proof);
   const role = allowedRole(ctx, caller);

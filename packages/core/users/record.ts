@@ -11,7 +11,6 @@ export interface UserKey {
   readonly prefix: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** The hash of the key that this one replaced. */
   readonly replaces?: string | undefined;
 }
 
@@ -26,7 +25,6 @@ export interface User extends Stored {
   readonly accessChanges?: number | undefined;
   /** At most 10, oldest first, plus rotated keys during their overlap. */
   readonly keys: readonly UserKey[];
-  /** Hashes of keys that the next look revokes. */
   readonly revoking: readonly string[];
   readonly attempts: number;
   readonly dueShard: string;
@@ -49,14 +47,12 @@ export interface ApiKey extends Stored {
   readonly accessChanges?: number | undefined;
   /** Time of the last use, to the hour, starting with the login. */
   readonly lastUsedAt?: number | undefined;
-  /** Time of the AWS login that began this chain of keys. */
   readonly loginAt: number;
   /** The AWS role of that login; absent in keys of earlier versions. */
   readonly role?: string | undefined;
   readonly ttl: number;
 }
 
-/** The claim of a user on a username. */
 export interface NameClaim extends Stored {
   readonly kind: "username";
   readonly uid: string;
@@ -71,7 +67,6 @@ export async function findUser(ctx: Context<"table">, uid: string): Promise<User
   return item && parseUser(item);
 }
 
-/** Returns the user with this name. Throws `notFound`. */
 export async function getUserByName(ctx: Context<"table">, username: string): Promise<User> {
   const claim = await ctx.table.get(usernameKey(username));
   const user = claim && (await findUser(ctx, parseNameClaim(claim).uid));
@@ -84,7 +79,6 @@ export async function findApiKey(ctx: Context<"table">, hash: string): Promise<A
   return item && parseApiKey(item);
 }
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseUser: (item: Item) => User = createParser(
   "user",
   {
@@ -104,7 +98,6 @@ export const parseUser: (item: Item) => User = createParser(
   { "its key is another's": ({ pk, uid: userUid }) => pk === userKey(userUid).pk },
 );
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseApiKey: (item: Item) => ApiKey = createParser("key", {
   uid,
   username: text,

@@ -19,8 +19,7 @@ interface Counter extends Stored {
 }
 
 /**
- * Returns the user of an AWS identity and creates it at the first login. Writes name, number, user and identity in this
- * order, each only if absent. The next login completes an interrupted one (docs/apis/common.md#keys).
+ * Finds or creates the user of an AWS identity. The next login completes an interrupted one (docs/apis/common.md#keys).
  */
 export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
   const identity = ctx.ids.hash(JSON.stringify([account, session]));
@@ -37,7 +36,7 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
 /** Throws `Unreadable`: treating an unreadable identity as absent would create a second user for one person. */
 const parseIdentityClaim: (item: Item) => IdentityClaim = createParser("identity", { uid: isUid });
 
-/** Suffixes tried by number before the hash is used; more identities with the same spelling are not expected. */
+/** Suffixes tried by number before the hash is used. */
 const SPELLED_ALIKE = 100;
 
 async function claimUsername(

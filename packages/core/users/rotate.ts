@@ -6,9 +6,9 @@ import { endKey, isLive } from "./keys.ts";
 import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
 
 /**
- * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys). The new TTL never exceeds the chain of the
- * AWS login. Writes the user, then the new key, then the old one, so the caller always has a working key. Throws
- * `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
+ * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys). The old key is ended last, so the caller
+ * always has a working one. Throws `unauthenticated` when the chain or the key is over, `forbidden` for a disabled
+ * user.
  */
 export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ user: User; key: IssuedKey }> {
   const { keyHash, uid } = ctx.actor;

@@ -12,9 +12,7 @@ import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./
 const WRITTEN_WITHIN_MS = 60_000;
 
 /**
- * Applies the user's record to its keys: revokes keys, then removes their lines; copies `disabled`; removes lines of
- * keys that are over or were never written (docs/architecture/table.md). Throws `Conflict` when a key changed since
- * it was read; the step is then retried.
+ * Applies the user's record to its keys, revocations first (docs/architecture/table.md). Throws `Conflict` to retry.
  */
 export async function stepUser(ctx: WorkerContext, item: Item, now: number): Promise<Step<User>> {
   const user = parseUser(item);

@@ -1,6 +1,5 @@
 import type { CallerIdentity } from "../ports/identity.ts";
 
-/** The parts of an ARN `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
 export interface AssumedRole {
   readonly account: string;
   readonly role: string;

@@ -13,9 +13,7 @@ interface ReceiverState extends Stored {
   readonly failures: number;
   /** No post before this time, ms. */
   readonly openUntil: number | null;
-  /** Failed probes since the circuit opened. */
   readonly probes: number;
-  /** Seconds since the epoch. */
   readonly ttl: number;
 }
 
@@ -23,29 +21,23 @@ interface ReceiverState extends Stored {
 type Verdict = { readonly may: "dial" | "probe" } | Wait;
 type Wait = { readonly may: "wait"; readonly until: number };
 
-/** A verdict before the probe is claimed. */
 type CircuitCheck = { readonly may: "dial" } | Wait | { readonly may: "probe"; claim(): Promise<Verdict> };
 
 const MOST_FAILURES = 20;
 /** A slow failure keeps a worker busy, so it counts more. */
 const SLOW_MS = 5_000;
 const SLOW_COUNTS = 5;
-/** Doubles with each failed probe. */
 const OPEN_MS = 120_000;
 const LONGEST_OPEN_MS = 600_000;
 /** Longer than an attempt takes on any clock (deliver.ts). */
 const PROBE_MS = 45_000;
 const KEPT_SECONDS = 7 * 24 * 3600;
 
-/** Returns the key of the circuit for this URL's origin. */
 export function receiverStateKey({ ids }: Context, owner: string, url: string): Key {
   return receiverKey(owner, ids.hash(new URL(url).origin));
 }
 
-/**
- * Reports whether the receiver may be called. After the open time, the first caller that claims the probe may post, and
- * all others wait for its result. Writes nothing before the claim.
- */
+/** Reports whether the receiver may be called. After the open time, only the caller that claims the probe may post. */
 export async function checkCircuit(ctx: Context<"table">, key: Key, now: number): Promise<CircuitCheck> {
   const state = await readState(ctx, key);
   if (!state || state === "unreadable" || state.openUntil === null) return { may: "dial" };
@@ -58,7 +50,6 @@ export async function checkCircuit(ctx: Context<"table">, key: Key, now: number)
   return { may: "probe", claim };
 }
 
-/** Closes the circuit after an answer. If another write wins, the next answer closes it. */
 export async function tellAnswered(ctx: Context<"table">, key: Key, now: number): Promise<void> {
   const state = await readState(ctx, key);
   if (!state || state === "unreadable" || state.failures === 0) return;
@@ -66,10 +57,7 @@ export async function tellAnswered(ctx: Context<"table">, key: Key, now: number)
   await writeRecord(ctx, { ...state, ...kept(now), ...calm });
 }
 
-/**
- * Records a failed post. Twenty in a row open the circuit, for longer with every failed probe. Failures that were
- * already under way when the circuit opened are not counted.
- */
+/** Records a failed post. Twenty in a row open the circuit, for longer with every failed probe. */
 export async function tellFailed(
   ctx: Context<"table">,
   key: Key,

@@ -22,9 +22,8 @@ import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
- * Looks at a delivery and makes at most one attempt, claimed first, since a post cannot be undone
- * (docs/architecture/consistency.md#claims). If a write loses, the look starts over, since the decision to post depends
- * on its read. Throws only when the table cannot be reached.
+ * Makes at most one attempt, claimed first (docs/architecture/consistency.md#claims). If a write loses, the reconcile
+ * starts over, since the decision to post depends on its read. Throws only when the table cannot be reached.
  */
 export async function deliver(ctx: DelivererContext, message: ReconcileRequest, findBody: BodyOf): Promise<void> {
   const key = keyOfText(message.look);
@@ -41,9 +40,9 @@ const CLAIM_MS = 45_000;
 const LATEST_POST_MS = 12_000;
 /** The result of a post that began longer ago is not reported to the receiver's circuit. */
 const REPORT_WITHIN_MS = 20_000;
-/** Deliveries that wait for the same receiver are spread over this time. */
+/** Deliveries to one receiver are spread over this time. */
 const SPREAD_MS = 60_000;
-/** How long to wait before a delivery that cannot be opened or rendered is tried again. */
+/** Delay of a delivery that cannot be opened or rendered. */
 const FAULT_MS = 300_000;
 
 async function deliverOnce(ctx: DelivererContext, key: Key, findBody: BodyOf): Promise<Reading> {
@@ -63,7 +62,6 @@ async function deliverOnce(ctx: DelivererContext, key: Key, findBody: BodyOf): P
   }
 }
 
-/** When the delivery was read. */
 interface ReadTimes {
   readonly now: number;
   /** Monotonic. */
@@ -95,7 +93,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, findBody: BodyOf,
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
   const result = await postAttempt(ctx, { id: formatEventId(delivery), url: opened.url, body: opened.body });
-  // The worker may have been suspended, so charge at most the time-out.
+  // The worker may have been paused, so charge at most the time-out.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await keepResult(ctx, claimed, result);
   if (ctx.clock.monotonic() - begun <= REPORT_WITHIN_MS) {
@@ -142,7 +140,6 @@ async function open(
   }
 }
 
-/** Removes a delivery that its dialect does not report, or whose retention is over. */
 function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
   return removeRecord(ctx, delivery);
 }
@@ -186,7 +183,6 @@ async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Resu
   if (record) await sendNext(ctx, record, ctx.clock.now());
 }
 
-/** Writes the delivery and sends the next look. Returns false if another write won. */
 async function write(ctx: DelivererContext, delivery: Delivery, now: number): Promise<boolean> {
   if (!(await writeRecord(ctx, delivery))) return false;
   await sendNext(ctx, delivery, now);

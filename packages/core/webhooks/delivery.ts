@@ -13,9 +13,7 @@ import { type EventSubject, toSubject } from "./event.ts";
 
 export interface DeliveryAttempt {
   readonly n: number;
-  /** When it began, ms. */
   readonly at: number;
-  /** HTTP status of the answer; null if there was none, and `error` says why. */
   readonly status: number | null;
   readonly error: string | null;
 }
@@ -33,21 +31,16 @@ export interface Delivery extends Stored {
   /** The bytes of every attempt, sealed for this record; null before the first attempt. */
   readonly body: Sealed | null;
   readonly state: "waiting" | "delivered" | "given_up";
-  /** The newest 40. */
   readonly attempts: readonly DeliveryAttempt[];
   readonly attemptCount: number;
-  /** Attempts in the present series, and the start of that series. */
   readonly tries: number;
   readonly seriesAt: number;
-  /** The token of the repeatable request that began the series. */
   readonly seriesBy?: string | undefined;
   /** The attempt under way; no other worker makes one before `until`. */
   readonly claim: { readonly attempt: number; readonly at: number; readonly until: number } | null;
   readonly endedAt: number | null;
   readonly dueShard: string;
-  /** Time of the next attempt, or of the removal. */
   readonly dueAt?: number | undefined;
-  /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
 }
 
@@ -85,13 +78,12 @@ export function newDelivery(
 
 const KEPT_ATTEMPTS = 40;
 
-/** Returns the delivery with this attempt recorded and the claim released. */
 export function withAttempt(delivery: Delivery, attempt: DeliveryAttempt): Delivery {
   const attempts = [...delivery.attempts, attempt].slice(-KEPT_ATTEMPTS);
   return { ...delivery, attempts, tries: delivery.tries + 1, claim: null };
 }
 
-/** Retention after the end, for reading and resending. Then a look removes the delivery and its receiver. */
+/** Retention after the end, for reading and resending. Then a reconcile removes the delivery and its receiver. */
 const KEPT_MS = 7 * DAY_MS;
 
 export function ended(delivery: Delivery, state: "delivered" | "given_up", now: number): Delivery {
@@ -112,7 +104,6 @@ const isSubject = shape<Pick<EventSubject, "pk" | "sk" | "uid" | "owner" | "id" 
   size: isSize,
 });
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseDelivery: (item: Item) => Delivery = createParser(
   "delivery",
   {
@@ -139,7 +130,6 @@ export const parseDelivery: (item: Item) => Delivery = createParser(
   { "nobody will look at it": ({ state, dueAt }) => state !== "waiting" || dueAt !== undefined },
 );
 
-/** Returns only the key of a delivery. */
 export function toRecordKey({ pk, sk }: Key): Key {
   return { pk, sk };
 }

@@ -6,24 +6,17 @@ import type { Key } from "../ports/table.ts";
 /** The environment at the time of the event, as far as a body may show it. */
 export type EventSubject = Pick<Environment, (typeof subjectFields)[number]>;
 
-/** A timeline entry on its way to a receiver. */
 export interface DeliveryEvent {
   /** Unique per event and the same in every attempt, so that receivers can drop repeats. */
   readonly id: string;
   readonly entry: TimelineEntry;
-  /** The previous entry; undefined for the first one. */
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
-  /**
-   * The owner's name; null if the owner has no record. Clients choose environment ids, so only this name tells a
-   * receiver whose event it is.
-   */
+  /** null if the owner has no record. Clients choose environment ids, so only this name tells whose event it is. */
   readonly username: string | null;
-  /** URL and token of Jupyter, if it was on at the time of the event. */
   readonly jupyter: OpenJupyter | undefined;
 }
 
-/** Returns the body for an event; undefined if the dialect does not report it. */
 export type BodyOf = (event: DeliveryEvent) => object | undefined;
 
 export function toSubject(environment: Environment): EventSubject {

@@ -6,12 +6,10 @@ import type { Step } from "../reconciler/step.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { newDelivery, toRecordKey } from "./delivery.ts";
 
-/** Reports whether some entries have not become deliveries yet. */
 export function hasEventsToEmit({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
   return emitted < timelineCount;
 }
 
-/** Creates the deliveries above the cursor and moves the cursor. This step precedes every other step. */
 export async function emitOutbox(
   ctx: Context<"table">,
   environment: Environment,
@@ -22,9 +20,8 @@ export async function emitOutbox(
 }
 
 /**
- * Writes the missing deliveries of entries above the cursor. Returns the record with the cursor moved, still to be
- * written, and the deliveries to look at afterwards. Call it before changing a record's receiver: earlier events belong
- * to the earlier receiver.
+ * Writes the missing deliveries. Returns the record with the cursor moved, still to be written, and the new deliveries.
+ * Call it before changing a receiver: earlier events belong to the earlier one.
  */
 export async function emitEvents(
   ctx: Context<"table">,
@@ -42,7 +39,6 @@ export async function emitEvents(
   };
 }
 
-/** Makes the record due now while there are entries above its cursor. */
 export function dueWhileEventsWait(step: Step<Environment>, now: number): Step<Environment> {
   return hasEventsToEmit(step.record) ? { ...step, record: { ...step.record, dueAt: now } } : step;
 }

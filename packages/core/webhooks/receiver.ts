@@ -7,8 +7,7 @@ import type { Sealed } from "../store/sealed.ts";
 const LONGEST_URL = 2048;
 
 /**
- * Refuses a URL that is not plain http(s) or points to a private address (docs/apis/novita.md#webhooks). Throws
- * `invalid` for the body field that the caller names.
+ * Refuses a URL that is not plain http(s) or is private (docs/apis/novita.md#webhooks). Throws `invalid` for `field`.
  */
 export async function checkReceiver(ctx: Context<"fetch">, url: string, field: string): Promise<void> {
   if (!isReceiverUrl(url)) throw refused(field, url, "must be a valid http or https URL");
@@ -25,7 +24,6 @@ export function isReceiverUrl(text: string): boolean {
 /** Rejects slashes, white space and backslashes that URL parsers repair, so that the checked URL is the one called. */
 const form = /^https?:\/\/[^/?#\\@\s\p{Cc}]+(?:[/?#][^\s\p{Cc}]*)?$/iu;
 
-/** Seals a receiver URL for the record with this key: a URL may contain a token. */
 export async function sealReceiver({ sealer }: Context<"sealer">, record: Key, url: string): Promise<Sealed> {
   return sealer.seal(url, receiverContext(record));
 }
@@ -35,7 +33,6 @@ export async function openReceiver({ sealer }: Context<"sealer">, record: Key, r
   return sealer.open(receiver, receiverContext(record));
 }
 
-/** Differs from every other seal context of the same record. */
 function receiverContext(record: Key): string {
   return `${keyText(record)}#receiver`;
 }

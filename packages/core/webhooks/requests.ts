@@ -10,15 +10,12 @@ import { formatEventId } from "./event.ts";
 
 export interface DeliveryFilter {
   readonly limit: number;
-  /** The id of the last delivery on the previous page. */
   readonly after?: string | undefined;
-  /** Wire id of an environment; lists only its deliveries. */
   readonly environment?: string | undefined;
 }
 
 export interface DeliveryPage {
   readonly deliveries: readonly Delivery[];
-  /** The `after` of the next page; null on the last page. */
   readonly next: string | null;
 }
 
@@ -53,9 +50,8 @@ export async function listDeliveries(
 }
 
 /**
- * Starts a new series of attempts with the same id and bytes, even after a delivered one. A repeat with
- * the same `chosen` token starts no further series, unless another request has started one since. Throws `notFound`, or
- * `unavailable` if the record changes too fast.
+ * Starts a new series of attempts with the same id and bytes. A repeat with the same `chosen` token starts none. Throws
+ * `notFound`, or `unavailable` if the record changes too fast.
  */
 export async function requestResend(
   ctx: UserContext<"table" | "queue">,
@@ -95,7 +91,6 @@ function inNewSeries(delivery: Delivery, chosen: string | undefined, now: number
 
 const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;
 
-/** Inverts `formatEventId`. */
 function findSortKey(id: string): string | undefined {
   const parts = idForm.exec(id)?.slice(1);
   if (!parts) return undefined;

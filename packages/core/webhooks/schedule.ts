@@ -7,7 +7,6 @@ const LONGEST_RETRY_AFTER_MS = HOUR_MS;
 /** A series is given up after this, even if the circuit allowed few or no attempts. */
 export const SERIES_MS = 24 * HOUR_MS;
 
-/** The outcome of an attempt. */
 export interface Result {
   readonly status: number | null;
   readonly error: string | null;
@@ -18,12 +17,10 @@ export interface Result {
 
 const WORTH_ANOTHER_TRY = [408, 429];
 
-/** Reports whether an answer, good or bad, is final. Redirects are not followed. */
 export function isFinalStatus(status: number): boolean {
   return status < 500 && !WORTH_ANOTHER_TRY.includes(status);
 }
 
-/** Returns the delivery after an attempt that ended now: delivered, due again, or given up. */
 export function afterAttempt(delivery: Delivery, attempt: DeliveryAttempt, result: Result, now: number): Delivery {
   const tried = withAttempt(delivery, attempt);
   if (result.status !== null && result.status >= 200 && result.status < 300) return ended(tried, "delivered", now);

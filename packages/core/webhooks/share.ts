@@ -7,16 +7,12 @@ import { createParser } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { PATIENCE_MS } from "./attempt.ts";
 
-/**
- * Worker time that the receivers of one owner used, regardless of answers and host names. The item exists only after
- * slow posts.
- */
+/** Worker time that the receivers of one owner used. The item exists only after slow posts. */
 interface Share extends Stored {
   readonly kind: "share";
   /** Value at time `at`, in ms; it decays. */
   readonly heldMs: number;
   readonly at: number;
-  /** Seconds since the epoch. */
   readonly ttl: number;
 }
 
@@ -33,8 +29,8 @@ const KEPT_SECONDS = 24 * 3600;
 const TRIES = 80;
 
 /**
- * Reports whether a receiver of this owner may be called now. After slow posts, each post reserves its time-out in
- * advance, because concurrent posts do not see each other. Reservations that are never returned decay.
+ * Reports whether a receiver of this owner may be called. After slow posts, each post reserves its time-out, because
+ * concurrent posts do not see each other.
  */
 export async function reserveReceiverTime(ctx: Context<"table">, owner: string, now: number): Promise<Taken> {
   const share = await readShare(ctx, ownersReceiversKey(owner));
@@ -46,7 +42,6 @@ export async function reserveReceiverTime(ctx: Context<"table">, owner: string, 
   return isOurs ? { may: "dial", reservedMs: PATIENCE_MS } : { may: "wait", until: now + LEAST_WAIT_MS };
 }
 
-/** Replaces the reservation of a finished post by the time it took. */
 export async function chargeReceiverTime(
   ctx: Context<"table">,
   owner: string,
@@ -71,7 +66,7 @@ function heldAt({ heldMs, at }: Share, now: number): number {
   return Math.max(0, heldMs - Math.max(0, now - at) * WEARS_OFF);
 }
 
-/** `at` never moves back, or a slow clock or a suspended worker would let the same time decay twice. */
+/** `at` never moves back, or a slow clock or a paused worker would let the same time decay twice. */
 function kept(heldMs: number, now: number, knownShare: Share | undefined): Pick<Share, "heldMs" | "at" | "ttl"> {
   const at = Math.max(now, knownShare?.at ?? 0);
   return { heldMs, at, ttl: Math.floor(at / 1000) + KEPT_SECONDS };

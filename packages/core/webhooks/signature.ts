@@ -3,8 +3,8 @@ import type { Context } from "../context.ts";
 const BASE64_SECRET = "whsec_";
 
 /**
- * Returns the headers of one attempt (docs/apis/novita.md#webhooks). Signatures require a secret. `webhook-signature`
- * follows Standard Webhooks, where secrets are base64 after `whsec_`.
+ * Returns the headers of one attempt (docs/apis/novita.md#webhooks), signed if there is a secret. `webhook-signature`
+ * follows Standard Webhooks.
  */
 export function webhookHeaders(ctx: Context, id: string, body: string, now: number): Record<string, string> {
   const timestamp = String(Math.floor(now / 1000));

@@ -323,7 +323,7 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/disk.ts",
-        find: "  // Count absence from the answer, because time without a look does not count.\n  const now = ctx.clock.now();\n",
+        find: "  // Count absence from the answer, because time without a check does not count.\n  const now = ctx.clock.now();\n",
         replace: "",
       },
       {

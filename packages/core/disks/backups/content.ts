@@ -2,25 +2,18 @@ import type { UserContext } from "../../context.ts";
 import type { Disk } from "../record.ts";
 import { getDisk } from "../view.ts";
 
-/** The files of a disk at its latest backup. */
 export interface DiskContent {
-  /** Its files as printed by `ls -R`; null if there is no list. */
   readonly listing: string | null;
-  /** Time of that backup in ms, or null. */
   readonly at: number | null;
-  /** Why its latest backup was not made so far, even if it is retried; null otherwise. */
   readonly problem: string | null;
 }
 
-/** A longer list is cut, and its last line says so. */
 export const MOST_LISTING_BYTES = 1024 * 1024;
 
-/** Returns the blob for the list of a snapshot's files, as UTF-8 text. Blob names contain no dots. */
 export function listingBlob(snapshotId: string): string {
   return `listings/${snapshotId.replaceAll(".", "-")}`;
 }
 
-/** Returns the files of the caller's disk at its newest completed backup. Throws `notFound`. */
 export async function readContent(ctx: UserContext<"table" | "blobs">, name: string): Promise<DiskContent> {
   const { disk } = await getDisk(ctx, name);
   const { newest, bytes } = await readNewest(ctx, disk);

@@ -22,9 +22,8 @@ export interface Restoring {
 }
 
 /**
- * Makes a new disk from a completed backup of another disk. The other disk's record notes the restore first, which
- * keeps the snapshot until the new disk has its own backup, since its volume may be made much later. Idempotent for the
- * same ids. Throws `notFound` or `conflict`.
+ * Makes a new disk from another disk's backup. The record notes the restore first, which keeps the snapshot until the
+ * new disk has its own backup. Idempotent for the same ids. Throws `notFound` or `conflict`.
  */
 export async function restoreDisk(
   ctx: UserContext<"table" | "queue">,
@@ -48,13 +47,11 @@ export async function restoreDisk(
 }
 
 interface Settled {
-  /** The disk without finished restores. */
   readonly disk: Disk;
-  /** Uids of new disks that need no work for now. */
   readonly idle: ReadonlySet<string>;
 }
 
-/** Returns the disk with its finished restores settled, since its own looks do that only once a day. */
+/** Returns the disk with its finished restores settled, since its own reconciles do that only once a day. */
 async function readSettled(ctx: UserContext<"table">, name: string): Promise<Settled> {
   const { disk } = await getDisk(ctx, name);
   return findSettled(ctx, disk, ctx.clock.now());
@@ -70,10 +67,7 @@ function getSource({ snapshots }: Disk, name: string, id: string): DiskSource {
   return { id, at };
 }
 
-/**
- * Returns the disk with this restore noted; undefined if it is noted already and will not count as abandoned during
- * this request.
- */
+/** Notes the restore; undefined if it is already noted and recent. */
 function withRestore(disk: Disk, restore: Restore, idle: ReadonlySet<string>): Disk | undefined {
   const { restores: noted = [] } = disk;
   const restores = noted.filter((note) => note.disk !== restore.disk);
@@ -89,10 +83,7 @@ function tooMany(most: number): Problem {
   return new Problem("conflict", text, { errorCode: "limit" });
 }
 
-/**
- * Drops the restores whose new disk has its own backup or will never need one. A missing snapshot ends no restore: it
- * may appear again and would be thinned out too early.
- */
+/** Drops the restores that no longer need their snapshot. A missing snapshot ends none: it may appear again. */
 export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
   return (await findSettled(ctx, disk, now)).disk;
 }
@@ -119,16 +110,12 @@ async function findNewDisk(ctx: Context<"table">, owner: string, { disk }: Resto
   return (await unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, disk)) ?? "missing")) ?? "unreadable";
 }
 
-/**
- * Reports whether the new disk is deleted, or lost with its snapshot missing. Such a state may last for weeks and must
- * not block other restores.
- */
+/** Reports whether the new disk is deleted, or lost with its snapshot: it must not block other restores for weeks. */
 function hasNothingToMake(found: NewDisk): boolean {
   if (found === "missing" || found === "unreadable") return false;
   return found.phase === "deleted" || (found.lostAt !== undefined && found.source?.missedAt !== undefined);
 }
 
-/** Reports whether the new disk may still need the snapshot. An unreadable disk may. */
 async function mayNeedSnapshot(ctx: Context<"table">, found: NewDisk, { at }: Restore, now: number): Promise<boolean> {
   if (found === "unreadable") return true;
   const isAbandoned = now - at >= ABANDONED_MS;
@@ -139,7 +126,7 @@ async function mayNeedSnapshot(ctx: Context<"table">, found: NewDisk, { at }: Re
   return !isAbandoned || (await hasName(ctx, found));
 }
 
-/** Reports whether the first volume is gone with its data, and the owner had time to start again from the snapshot. */
+/** Reports whether the first volume is lost with its data, and the owner had time to start again. */
 function isLostForLong(disk: Disk, now: number): boolean {
   const until = sourceKeptUntil(disk);
   return until !== undefined && now >= until;

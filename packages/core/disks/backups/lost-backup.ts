@@ -34,13 +34,12 @@ import { isPutOff, removeSnapshot } from "../removal.ts";
 import { findLoss } from "./source.ts";
 
 const CLAIMED_RETRY_MS = 5_000;
-/** Maximum time of an attempt that counts between two answered looks. Pauses after a refusal or a claim are shorter. */
+/** Limits what counts between two answered checks. Pauses after a refusal or a claim are shorter. */
 const MOST_BETWEEN_TRIES_MS = 30 * 60_000;
 
 /**
- * Follows pending snapshots. A snapshot that failed, or is pending for a day, is marked now and removed at the next
- * look: after a direct removal, a crash would leave one that may just be listed late. The newest backup is then made
- * again.
+ * Follows pending snapshots. A failed one is marked first and removed at the next reconcile, so that a crash does not
+ * hide it. The newest backup is then made again.
  */
 export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const isSettled = (snapshot: DiskSnapshot) => snapshot.completed || isPutOff(snapshot, now);
@@ -75,30 +74,23 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
   return { ...disk, snapshots, lost };
 }
 
-/**
- * Reports whether a missing pending snapshot is gone: it would be listed by now, and a recent look missed it too. An
- * older miss counts only after the time in which it could be pending.
- */
+/** Reports whether a pending snapshot is gone: listed by now, and missed by two recent checks. */
 function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
   if (missedAt === undefined || now - at < LISTED_MS || now - missedAt < MISSED_MS) return false;
   return now - missedAt <= MOST_COUNTED_MS || now - at >= LONGEST_PENDING_MS;
 }
 
-/** Returns the start of a pending snapshot's absence. A miss before a gap between looks does not count. */
 function missedSince({ missedAt }: DiskSnapshot, now: number): number {
   return missedAt === undefined || now - missedAt > MOST_COUNTED_MS ? now : missedAt;
 }
 
 /**
- * Takes the next step of a backup that failed after it was recorded: claim, make and record, as at an environment's end
- * (environments/steps/backup.ts). There are three attempts, made only while no environment holds the disk, because each
- * holder makes a backup at its end. Returns undefined if there is nothing to do now.
+ * Makes a failed backup again, as at an environment's end, in three attempts. A holder of the disk backs it up itself.
  */
 export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { volume } = disk;
   if (!disk.lost) return undefined;
   if (disk.lost.until !== null) return resolveClaim(ctx, disk, disk.lost, disk.lost.until, now);
-  // A holder backs up the disk at its own end.
   if (!isBackupWanted(disk) || now < (disk.lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
   const left = await findLeftover(ctx, disk, disk.lost);
   const lost = leavingGapOut(disk.lost, now);
@@ -121,10 +113,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   return claim(seen, { ...open, until: now + CLAIM_MS }, found.id, now);
 }
 
-/**
- * Returns the backup after an answered look. The attempt excludes the rest of a long gap, in which no worker looked,
- * the provider was unreachable, or a job had the disk.
- */
+/** Excludes the rest of a long gap from the attempt: no worker ran, or a job had the disk. */
 function leavingGapOut(lost: LostBackup, now: number): LostBackup {
   const { since, answeredAt } = lost;
   if (since === undefined) return lost;
@@ -132,19 +121,16 @@ function leavingGapOut(lost: LostBackup, now: number): LostBackup {
   return { ...lost, since: since + Math.max(0, gapMs - MOST_BETWEEN_TRIES_MS), answeredAt: now };
 }
 
-/** Returns the reason. If backups were impossible to the end, that says more than the number of attempts. */
 function whyGivenUp({ refused }: LostBackup): string {
   return refused === NO_BACKUPS ? NO_BACKUPS : `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`;
 }
 
-/** Reports whether a failed backup is to be made again, once no environment holds the disk. */
 export function isBackupWanted(disk: Disk): boolean {
   return (
     disk.lost !== undefined && disk.lost.gaveUp === null && disk.phase === "available" && !hasPendingSnapshot(disk)
   );
 }
 
-/** Returns a warning for readers of the record: why the latest backup is not made, or not yet. */
 export function describeLostBackup(disk: Disk, now: number): string | null {
   const { lost, lostAt, snapshots } = disk;
   if (lostAt !== undefined) return lossWarning(disk, now);
@@ -164,7 +150,6 @@ function lossWarning(disk: Disk, now: number): string {
   return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
 }
 
-/** Looks for a missing volume again, and gives the backup up once the volume counts as gone. */
 function missVolume(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number): Step<Disk> {
   const answeredAt = ctx.clock.now();
   const missed = withVolumeSeen(disk, false, answeredAt);
@@ -179,7 +164,6 @@ async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   return current !== undefined || following !== undefined;
 }
 
-/** Resolves a claim by searching the volume for its snapshot (docs/architecture/consistency.md#claims). */
 async function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,
@@ -197,7 +181,6 @@ async function resolveClaim(
   return later({ ...disk, lost: { ...lost, until: null, notBefore } }, now, now, "has no backup of this try yet");
 }
 
-/** Finds the result of earlier tries: a snapshot, a failure of the present attempt, or nothing listed yet. */
 async function findLeftover(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
@@ -211,10 +194,7 @@ async function findLeftover(
   return left.some(({ tags }) => tags.attempt === formatTag(lost)) ? "failed" : "nothing";
 }
 
-/**
- * Records a snapshot that was found. A completed one ends the loss; a pending one may fail, and the next attempt
- * follows.
- */
+/** Records a snapshot. A completed one ends the loss; a pending one may still fail. */
 function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeSnapshot, now: number): Step<Disk> {
   const completed = state === "completed";
   const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
@@ -264,7 +244,6 @@ function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, g
   return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }
 
-/** Returns a step that writes this record, due at `dueAt`. */
 export function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
   return { record: { ...disk, attempts: 0, fault: describeLostBackup(disk, now), dueAt }, notify: [], log };
 }

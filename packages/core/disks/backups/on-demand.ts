@@ -11,14 +11,10 @@ const MOST_REQUESTED = 20;
 
 export interface SnapshotRequested {
   readonly operation: Operation;
-  /** The snapshot that is removed once the new one is completed. */
   readonly replaces: DiskSnapshot | undefined;
 }
 
-/**
- * Requests a snapshot of a disk, which may be in use; a look makes it (take-snapshot.ts). A disk has at most one such
- * request at a time. Throws `notFound`, `gone` or `conflict`.
- */
+/** Requests a snapshot, which a reconcile makes (take-snapshot.ts). Throws `notFound`, `gone` or `conflict`. */
 export async function requestSnapshot(
   ctx: UserContext<"table" | "queue">,
   name: string,
@@ -45,7 +41,6 @@ async function refuseTooMany(ctx: UserContext<"table">): Promise<void> {
   throw new Problem("conflict", text, { errorCode: "limit" });
 }
 
-/** Returns the oldest on-demand snapshot if the disk has as many as it keeps. */
 function replacedBy({ snapshots }: Disk): DiskSnapshot | undefined {
   const kept = snapshots.filter(({ completed, onDemand }) => completed && onDemand);
   return kept.length >= KEPT_ON_DEMAND ? kept.at(-KEPT_ON_DEMAND) : undefined;

@@ -29,11 +29,7 @@ const NO_VOLUME = "Its volume was not found";
 const FAILED = `It failed ${MOST_ATTEMPTS} times`;
 const DISK_DELETED = "The disk was marked for deletion";
 
-/**
- * Takes the next step of a requested snapshot, which is claimed, made and recorded like a backup
- * (docs/architecture/consistency.md#claims), even while a job has the disk. Returns undefined if there is nothing to do
- * now.
- */
+/** Takes the next step of a requested snapshot, claimed like a backup (docs/architecture/consistency.md#claims). */
 export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { snapshotRequest: request } = disk;
   if (!request) return undefined;
@@ -51,7 +47,6 @@ export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number):
   return attempt(ctx, disk, request, now);
 }
 
-/** Returns when a request is looked at next, ms; null if its pending snapshot decides that. */
 export function nextRequestAt({ snapshotRequest: request }: Disk, now: number): number | null {
   return request && request.snapshot === undefined ? (request.notBefore ?? now) : null;
 }
@@ -73,7 +68,6 @@ async function followRequested(
   return later({ ...disk, snapshotRequest: again }, now, now, "has a snapshot that failed");
 }
 
-/** Finds the results of earlier attempts on the volume. */
 async function findLeftover(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
@@ -133,15 +127,13 @@ async function attempt(
   if (!ctx.volumes.snapshotsInUse) {
     const { current, following } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
     if ([current, following].some((holder) => holder && !holder.isEnding)) return fail(ctx, seen, request, IN_USE, now);
-    // An ending job releases the disk soon.
     if (current || following) return later(disk, now + CLAIMED_RETRY_MS, now, "waits until its job has ended");
   }
   return claim(seen, request, found.id, now);
 }
 
 function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: number): Step<Disk> {
-  // A refused attempt keeps its number. The first claim also needs one, or the next look would not search for its
-  // snapshot.
+  // A refused attempt keeps its number. The first claim needs one, too, or no reconcile would search for its snapshot.
   const number = Math.max(1, request.attempt + (request.refused === undefined ? 1 : 0));
   const claimed = { ...request, attempt: number, until: now + CLAIM_MS, notBefore: undefined, refused: undefined };
   const tags = { ...snapshotTags(disk, disk.name), attempt: formatTag(claimed) };
@@ -160,7 +152,6 @@ function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: numb
   };
 }
 
-/** Records the refusal, only under this worker's own claim. */
 async function noteRefusal(
   ctx: WorkerContext,
   { owner, uid }: Disk,

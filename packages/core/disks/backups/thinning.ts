@@ -4,22 +4,18 @@ import { changeRecord } from "../../store/write-record.ts";
 import { type Disk, type DiskSnapshot, findDisk } from "../record.ts";
 import { isPutOff, listSources, removeSnapshot, withoutOldest } from "../removal.ts";
 
-/** Number of completed backups that are kept; the last one is never removed. */
 const KEPT_SNAPSHOTS = 3;
-/** Number of completed on-demand snapshots that are kept apart from backups. */
 export const KEPT_ON_DEMAND = 5;
 
-/** A disk with its removals claimed, and the function that makes them after the write. */
 interface Thinned {
   readonly disk: Disk;
   readonly after?: (ctx: WorkerContext) => Promise<void>;
 }
 
 /**
- * Keeps the newest three backups, the newest five on-demand snapshots, and every source of a running restore. Counts
- * only snapshots that the provider still has. Claims the older ones in the record and removes them afterwards, so the
- * record decides between removal and restore (docs/architecture/consistency.md#claims). One look does both, because the
- * claim may expire before the next look. A snapshot that is kept again loses its failed removal.
+ * Keeps the newest three backups, five on-demand snapshots, and all sources of restores. Claims the others in the
+ * record before removing them, so the record decides between removal and restore
+ * (docs/architecture/consistency.md#claims).
  */
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);
@@ -36,9 +32,7 @@ export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Prom
   return { disk: thinned, after: (guarded) => removeClaimed(guarded, thinned, claimed, until, now) };
 }
 
-/**
- * Removes claimed snapshots and records the results. If the worker dies, the next look claims and removes them again.
- */
+/** Removes claimed snapshots. If the worker dies, the next reconcile claims and removes them again. */
 async function removeClaimed(
   ctx: WorkerContext,
   disk: Disk,
@@ -63,7 +57,6 @@ async function removeClaimed(
   });
 }
 
-/** Returns when the first unused claim expires, or null. */
 export function unclaimAt({ snapshots }: Disk): number | null {
   const claims = snapshots.flatMap(({ removingUntil, unremoved }) => (unremoved ? [] : (removingUntil ?? [])));
   return claims.length > 0 ? Math.min(...claims) : null;
@@ -76,7 +69,6 @@ function kept(snapshot: DiskSnapshot, now: number): DiskSnapshot {
   return { ...snapshot, unremoved: undefined, removingUntil: now < removingUntil ? removingUntil : undefined };
 }
 
-/** Finds the snapshots to remove, separately for backups and on-demand snapshots. */
 async function superseded(ctx: WorkerContext, disk: Disk): Promise<ReadonlySet<DiskSnapshot>> {
   const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
   const backups = completed.filter(({ onDemand }) => !onDemand);
@@ -85,7 +77,6 @@ async function superseded(ctx: WorkerContext, disk: Disk): Promise<ReadonlySet<D
   return new Set((await Promise.all(old)).flat());
 }
 
-/** Returns the snapshots that are older than the kept ones. */
 async function findOld(
   ctx: WorkerContext,
   disk: Disk,

@@ -6,13 +6,9 @@ import { writeRecord } from "../../store/write-record.ts";
 import { nextDueAt } from "../next-due.ts";
 import { parseDisk } from "../parse.ts";
 
-/** Limit per comparison; the next one dates the others. */
 const MOST_DATED = 100;
 
-/**
- * Sets the next look of each disk that needs one but lacks it: no sweep finds such records of earlier versions. If
- * another write wins, it has set the next look as well.
- */
+/** Sets the next reconcile of disks that lack one, as records of earlier versions may: no sweep finds them. */
 export async function dateDisks(ctx: Context<"table">, items: readonly Item[], now: number): Promise<void> {
   const undated = items.filter((item) => item.dueAt === undefined && kindOfKey(item) === "disk");
   const dated = readable(ctx, undated, parseDisk).flatMap((disk) => {

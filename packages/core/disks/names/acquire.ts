@@ -10,20 +10,14 @@ import { findDiskIn, findMissing, recordMissing } from "../view.ts";
 import { readDirectory, refuseTooMany } from "./directory.ts";
 import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
 
-/** A lease to be written once the environment exists. */
 export interface ProposedLease {
   readonly disk: Disk;
   readonly holder: Holder;
-  /** Whether the environment must wait outside the line, because the disk is held or being backed up. */
   readonly waits: boolean;
-  /** Dialect's id of the ending environment that holds the disk. */
   readonly after: string | undefined;
 }
 
-/**
- * Finds the disk with this name, or makes it, and checks whether this environment may have it. Writes no lease. Throws
- * `gone` for a deleted disk, `conflict` for a disk in use.
- */
+/** Finds or makes the disk and checks the lease, without writing it. Throws `gone` if deleted, `conflict` if in use. */
 export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, holder: Holder): Promise<ProposedLease> {
   const disk =
     (await diskNamed(ctx, input.name)) ?? (await createDiskFor(ctx, input)) ?? (await diskNamed(ctx, input.name));
@@ -35,10 +29,7 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
   return { disk, holder, waits: after !== undefined || hasPendingSnapshot(disk), after };
 }
 
-/**
- * Returns the zone required by the disk with this name; null for any zone or a missing disk. Writes nothing. Throws the
- * same errors as a submit.
- */
+/** Returns the zone that the disk requires; null for any. Writes nothing. Throws the same errors as a submit. */
 export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {
   const directory = await readDirectory(ctx, ctx.actor.uid);
   const found = await findDiskIn(ctx, directory, name);
@@ -53,7 +44,6 @@ export async function zoneWith(ctx: UserContext<"table">, name: string): Promise
 }
 
 const nobody: Holders = { current: undefined, following: undefined };
-/** A holder without a disk. */
 const newcomer: Holder = { uid: "", key: "", id: "" };
 
 async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {
@@ -69,8 +59,8 @@ async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk 
 const TRIES = 3;
 
 /**
- * Writes the lease of a submit. If another environment has it, hides this one and throws `conflict`. Does not use
- * `changeRecord`, because it starts from the proposed disk and may change another record.
+ * Writes the lease of a submit. If another environment has it, hides this one and throws `conflict`. Not by
+ * `changeRecord`, because it may change another record.
  */
 export async function writeLease(
   ctx: Context<"table">,
@@ -101,8 +91,8 @@ export async function writeLease(
 }
 
 /**
- * Makes the last write of a submit with a disk. A worker that read the disk without this lease could otherwise declare
- * the environment's disk lost. Throws `conflict` if that happened.
+ * Confirms the lease in the record: without it, a late reader of the disk could call it lost. Throws `conflict` if one
+ * did.
  */
 export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
   const confirm = (head: Environment | undefined): Environment | undefined => {

@@ -7,10 +7,7 @@ import { createParser } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { makeDirectoryAgain } from "./lost-directory.ts";
 
-/**
- * The owner's disks by name: the item that decides which names exist
- * (docs/architecture/consistency.md#the-directory-of-disk-names).
- */
+/** The item that decides which names exist (docs/architecture/consistency.md#the-directory-of-disk-names). */
 export interface Directory extends Stored {
   readonly kind: "directory";
   /** Name and uid of each disk. Pairs, because `__proto__` is a valid name. */
@@ -19,10 +16,7 @@ export interface Directory extends Stored {
 
 const MOST_DISKS = 500;
 
-/**
- * Returns the directory, with empty `writers` if the owner never had a disk. Throws `Unreadable`, because the names in
- * an unreadable directory are taken.
- */
+/** Throws `Unreadable`, because the names in an unreadable directory are taken. */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
   const item = await ctx.table.get(directoryKey(owner));
   if (item) return parseDirectory(item);
@@ -40,9 +34,8 @@ export function findDiskName(directory: Directory, uid: string): string | undefi
 }
 
 /**
- * Changes the names in one conditional write, starting from `known` if given. Calls `change` again after a conflict; it
- * may throw, or return undefined to write nothing. `token` identifies a change that an earlier request may have made.
- * Throws `conflict` for more than 500 disks.
+ * Changes the names in one conditional write. `change` may run again, throw, or return undefined to write nothing.
+ * `token` identifies a change that an earlier request may have made. Throws `conflict` for too many disks.
  */
 export async function changeDirectory(
   ctx: Context<"table">,
@@ -68,7 +61,6 @@ export async function changeDirectory(
   });
 }
 
-/** Throws `conflict` for more than 500 disks. */
 export function refuseTooMany(names: Directory["names"]): void {
   if (names.length <= MOST_DISKS) return;
   throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`, {

@@ -7,15 +7,11 @@ import type { Disk, Holder } from "../record.ts";
 
 /** A live holder. A holder with an unreadable record counts as live, since its end is unknown. */
 export interface LivingHolder {
-  /** The dialect's id. */
   readonly id: string;
-  /** Whether it will release the disk as soon as possible. */
   readonly isEnding: boolean;
-  /** Whether its end makes a backup. */
   readonly isAttached: boolean;
 }
 
-/** The live environments among a disk's holder and the next one. */
 export interface Holders {
   readonly current: LivingHolder | undefined;
   readonly following: LivingHolder | undefined;
@@ -49,7 +45,6 @@ function livingHolder({ id, end: { outcome }, disk }: Environment): LivingHolder
   return { id, isEnding: outcome !== null, isAttached: disk !== null && mayHaveWritten(disk) };
 }
 
-/** Decides whether this environment may have the disk, at once or after one that is ending. */
 export function decideLease(disk: Disk, holder: Holder, { current, following }: Holders): Lease {
   if (disk.heldBy?.uid === holder.uid) return { kind: "has" };
   if (disk.next?.uid === holder.uid && current) return { kind: "has" };
@@ -61,7 +56,6 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };
 }
 
-/** Returns the disk after its holder has released it to the next one. */
 export function handOver(disk: Disk): Disk {
   return { ...disk, heldBy: disk.next, next: null };
 }

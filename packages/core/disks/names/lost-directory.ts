@@ -11,10 +11,8 @@ import type { Directory } from "./directory.ts";
 import { namedById } from "./named-by-id.ts";
 
 /**
- * Restores a missing directory from the owner's disk records, or returns an empty one if the owner never had a disk. If
- * two disks had one name, the live disk keeps it, then the disk with data. Returns undefined if another writer created
- * one, as with an owner's very first disk. Throws `Unreadable` if a record lacks its name or needs a newer version,
- * because the directory would omit that disk.
+ * Restores a missing directory from the disk records; a live disk keeps its name over another. Returns undefined if
+ * another writer was first. Throws `Unreadable` if a record lacks its name, because the directory would omit that disk.
  */
 export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): Promise<Directory | undefined> {
   const none: Directory = { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
@@ -47,14 +45,12 @@ function hadName({ phase, volume, snapshots, lastUsedAt, taggedAs }: Disk): bool
   return volume !== null || snapshots.length > 0 || lastUsedAt !== null || taggedAs !== null;
 }
 
-/** The fields of a disk record that decide about its name. */
 interface Said {
   readonly uid: string;
   readonly name: string;
   readonly createdAt: number;
   /** A deleted disk may have given up its name already. */
   readonly isLiving: boolean;
-  /** False while the disk is being purged. */
   readonly hasContents: boolean;
 }
 

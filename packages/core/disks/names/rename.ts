@@ -11,15 +11,12 @@ import { setAside } from "./set-aside.ts";
 export interface Renamed {
   readonly snapshots: number;
   readonly updated: number;
-  /** `<snapshot id>: <text>` for each snapshot that could not be tagged; a later look repairs the tag. */
   readonly errors: readonly string[];
 }
 
 /**
- * Renames a disk in one conditional write of the directory, then tags its snapshots. A deleted disk gives up the new
- * name. `giveUpTags` is called before tagging; tags not written when it aborts count as failed. A repeat with the same
- * `token` continues the first request. Throws `notFound`, `gone`, or `conflict` if the disk is in use or a live disk
- * has the new name (docs/apis/gpu-dev.md#disks).
+ * Renames a disk in one write of the directory, then tags its snapshots until `giveUpTags` aborts. A repeat with the
+ * same `token` continues. Throws `notFound`, `gone`, or `conflict` (docs/apis/gpu-dev.md#disks).
  */
 export async function renameDisk(
   ctx: UserContext<"table" | "queue" | "volumes">,
@@ -64,7 +61,7 @@ async function tagRenamed(
     taggedAs: errors.length === 0 ? newName : null,
     dueAt: ctx.clock.now(),
   };
-  // If another write wins, the disk's next look reads the name from the directory.
+  // If another write wins, the disk's next reconcile reads the name from the directory.
   if (await writeRecord(ctx, named)) await requestReconcile(ctx, disk);
   const { length } = disk.snapshots;
   return { snapshots: length, updated: length - errors.length, errors };
@@ -77,7 +74,6 @@ function requireRenamable({ disk, inUse, holder }: DiskView, name: string): void
   }
 }
 
-/** Tags all snapshots until `giveUp` aborts. Returns the failures as texts for the user. */
 export async function tagSnapshots(
   ctx: Context<"volumes">,
   disk: Disk,

@@ -9,9 +9,8 @@ import { namedById } from "./named-by-id.ts";
 const TRIES = 5;
 
 /**
- * Frees the name of this disk: another disk that has it, in one of these phases, gets a name made from its id. Reports
- * whether the name is free. Throws `conflict` if the owner has too many disks. Writes directory and record together, so
- * a simultaneous undelete either keeps the name or finds it gone
+ * Frees the name: a disk that has it, in one of these phases, gets a name made from its id. Writes directory and record
+ * together, so a simultaneous undelete keeps the name or finds it gone
  * (docs/architecture/consistency.md#the-directory-of-disk-names).
  */
 export async function setAside(
@@ -35,17 +34,15 @@ export async function setAside(
   throw new Problem("unavailable", "Your disks are changing too fast, try again", { retryAfterSeconds: 1 });
 }
 
-/** Returns the renamed disk. Its next look tags the snapshots; a purge keeps its time, since it removes them. */
+/** Returns the renamed disk. Its next reconcile tags the snapshots; a purge keeps its time, since it removes them. */
 function renamed(ctx: Context, disk: Disk, name: string): Disk {
   return { ...disk, name, ...(disk.phase === "deleted" && { taggedAs: null, dueAt: ctx.clock.now() }) };
 }
 
-/** Returns the first free name made from the id; undefined if both are taken. */
 function nameAside(directory: Directory, name: string, uid: string): string | undefined {
   return [namedById(name, uid), uid].find((candidate) => findDiskUid(directory, candidate) === undefined);
 }
 
-/** Returns the deleted disk that gave up this name last, with its present name. */
 export async function findSetAside(
   ctx: UserContext<"table">,
   name: string,

@@ -13,7 +13,7 @@ import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.t
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 
-/** Fast retries; later ones follow only with the looks at a run without hints. */
+/** Fast retries; later ones follow only with the checks of a run without hints. */
 const MOST_TRIES = 5;
 const LATER_MS = 300_000;
 const REFUSED = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
@@ -21,8 +21,8 @@ const WRONG_SEAL = "Its SSH keys or Jupyter's token cannot be opened: they were 
 const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
 
 /**
- * Takes the next step towards the wanted access. Returns undefined if the run has it, or the next try is later. A
- * failure never fails the look: after five tries the requests fail, but the access stays wanted.
+ * Takes the next step towards the wanted access. A failure never fails the reconcile: after five tries the requests
+ * fail, but the access stays wanted.
  */
 export async function stepAccess(
   ctx: WorkerContext,
@@ -42,10 +42,7 @@ export async function stepAccess(
   }
 }
 
-/**
- * Takes the same step for a run that is ready but not active: the run waits for its keys, regardless of hints, until
- * they were refused five times.
- */
+/** Does the same before a run is active: the run waits for its keys until they were refused five times. */
 export async function awaitAccess(
   ctx: WorkerContext,
   environment: Environment,
@@ -87,19 +84,16 @@ function isNews({ access, requests }: Environment, before: Environment): boolean
   return access !== before.access || requests !== before.requests;
 }
 
-/** Reports whether the run has the wanted access. */
 export function isApplied({ access: { applied, revision }, run: { n: run } }: Environment): boolean {
   return (applied?.run === run ? applied.revision : 0) === revision;
 }
 
-/** Returns when the next step of its access is due without a hint. */
 export function nextAccessAt(environment: Environment): number {
   const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
   const at = Math.min(...wanted, isApplied(environment) ? Number.POSITIVE_INFINITY : 0);
   return Math.max(at, findRefusal(environment)?.nextAt ?? 0);
 }
 
-/** Returns the refusals of this run and its newest request; a new run or request is tried at once. */
 function findRefusal({ access: { refused }, run, requests }: Environment): Refusal | undefined {
   return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
 }
@@ -113,13 +107,11 @@ function putOff(environment: Environment, now: number, why: string): Step<Enviro
   return requeueAt(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
-/** Closes the open actions as failed, or else notes the failure in the timeline. */
 function sayRefused(environment: Environment, now: number, why: string): Environment {
   const isAsked = ACTIONS.some((kind) => hasOpenAction(environment, kind));
   return isAsked ? closeActions(environment, ACTIONS, now, why) : addEntry(environment, now, why);
 }
 
-/** Sends all access to the run: the keys of its specification, the fetched keys, and Jupyter. */
 async function applyAccess(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     access,
@@ -135,7 +127,7 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
   const applied = {
     ...environment,
     access: { ...access, guests, applied: { run, revision: access.revision }, refused: undefined },
-    // The new access may change its addresses, so the next look observes.
+    // The new access may change its addresses, so the next reconcile observes.
     run: { ...environment.run, mark: undefined },
   };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
@@ -156,7 +148,6 @@ function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined,
 
 const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
 
-/** Closes the Jupyter requests once the run shows the result; a failure switches Jupyter off. */
 function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
   const { access } = environment;
   const isJupyterWanted = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));

@@ -24,10 +24,7 @@ const curves: Readonly<Record<string, Curve>> = {
   },
 };
 
-/**
- * Reports whether these bytes are an uncompressed point of the curve (SEC 1, 2.3.4). No signature verifies with any
- * other.
- */
+/** Reports whether these bytes are an uncompressed point of the curve (SEC 1, 2.3.4). */
 export function isPoint(curveName: string, bytes: Uint8Array): boolean {
   const curve = curves[curveName];
   if (!curve || bytes[0] !== 4 || bytes.length !== 1 + 2 * curve.bytes) return false;
@@ -40,8 +37,8 @@ const ED25519_PRIME = 2n ** 255n - 19n;
 const ED25519_D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 
 /**
- * Reports whether these little-endian bytes are a point of edwards25519 (RFC 8032, 5.1.3): there is an x with x² = (y²
- * - 1) / (d·y² + 1), which must be a square by Euler's criterion.
+ * Reports whether these bytes are a point of edwards25519 (RFC 8032, 5.1.3): x² = (y² - 1) / (d·y² + 1) must be a
+ * square, by Euler's criterion.
  */
 export function isEd25519Point(bytes: Uint8Array): boolean {
   const y = toNumber(bytes.toReversed()) & (2n ** 255n - 1n);

@@ -17,10 +17,7 @@ import { usableKeys } from "./ssh-keys.ts";
 const MOST_KEY_BYTES = 128 * 1024;
 const MOST_TRIES = 5;
 
-/**
- * Fetches the keys of a guest from GitHub and stores them in the environment's access item. The action fails if GitHub
- * does not know the user, or does not answer five times.
- */
+/** Fetches a guest's keys from GitHub. The action fails if GitHub has none, or does not answer five times. */
 export async function fetchKeys(
   ctx: WorkerContext,
   environment: Environment,
@@ -63,10 +60,7 @@ function tryLater(environment: Environment, guest: Guest, now: number): Step<Env
   return changed({ ...environment, access: { ...environment.access, guests } }, now, "GitHub did not answer");
 }
 
-/**
- * Removes the guest, or restores its previous state. The open action shows the reason. For the guest of a submit, the
- * timeline shows it and the record keeps it.
- */
+/** Removes the guest, or restores its previous state. The action or the timeline shows the reason. */
 function dismiss(environment: Environment, guest: Guest, reason: string, now: number): Step<Environment> {
   const { access } = environment;
   const others = access.guests.filter(({ name }) => name !== guest.name);
@@ -85,7 +79,6 @@ function withGuest({ access }: Environment, changedGuest: Guest): Guest[] {
 interface FetchedKeys extends Stored {
   readonly kind: "access";
   readonly uid: string;
-  /** Keys by GitHub user. */
   readonly guests: Readonly<Record<string, readonly string[]>>;
 }
 

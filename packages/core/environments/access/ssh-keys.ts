@@ -15,8 +15,8 @@ const MOST_KEYS = 64;
 const LONGEST_KEY = 4096;
 
 /**
- * Returns the public keys in a text, one per line, as `<type> <base64>` without comments. A line must begin with a
- * known type, which excludes authorized_keys options (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+ * Returns the public keys in a text, one per line. A line must begin with a known type, which excludes options
+ * (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
  */
 export function usableKeys(text: string): string[] {
   const keys = text.split("\n").flatMap((line) => getKey(line.replace(/\r$/, "")));
@@ -26,10 +26,7 @@ export function usableKeys(text: string): string[] {
 /** Timeline entry for any rejected key. It never repeats the key. */
 export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line, or too weak";
 
-/**
- * Picks the texts that hold exactly one key. A trailing line break is ignored; one inside makes the text more than one
- * key.
- */
+/** Picks the texts that hold exactly one key each. A trailing line break is ignored. */
 export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {
   const lines = texts.map((text) => text.replace(/\s+$/, ""));
   const usable = lines.map(getKey);
@@ -37,10 +34,7 @@ export function ownKeys(texts: readonly string[] = []): { readonly keys: string[
   return { keys, areAllUsable: usable.every((found) => found.length > 0) };
 }
 
-/**
- * Returns the key in a text of one line. Returns undefined for any other text, including one with options before the
- * key.
- */
+/** Returns the key in a text of one line; undefined for any other text, even for options before a key. */
 export function parsePublicKey(text: string): string | undefined {
   return getKey(text.replace(/\r?\n$/, "")).find(isWholeKey);
 }
@@ -57,10 +51,7 @@ function getKey(line: string): string[] {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/**
- * Returns the base64 prefix of a key of this type: its bytes begin with the type after a length of four bytes (RFC
- * 4253, 6.6).
- */
+/** Returns the base64 prefix of this type: a length of four bytes and the type (RFC 4253, 6.6). */
 function getHead(type: string): string {
   const bytes = [0, 0, 0, type.length, ...[...type].map((character) => character.charCodeAt(0))];
   const bits = bytes.map((byte) => byte.toString(2).padStart(8, "0")).join("");

@@ -1,9 +1,7 @@
 import { isEd25519Point, isPoint, toNumber } from "./curve-point.ts";
 
-/** Checks the parts of a key after its type. */
 type KeyCheck = (parts: readonly Uint8Array[]) => boolean;
 
-/** Checks the application of a security key: `ssh:`, or a name that its owner chose. */
 const isApplication = ({ length }: Uint8Array) => length >= 1 && length <= 256;
 
 const ecdsa = (wanted: string, applications = 0): KeyCheck => {
@@ -16,10 +14,7 @@ const ed25519 = (applications = 0): KeyCheck => {
     isEd25519Point(point) && more.length === applications && more.every(isApplication);
 };
 
-/**
- * The check for each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, with uncompressed points; OpenSSH's
- * PROTOCOL.u2f.
- */
+/** RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, with uncompressed points; OpenSSH's PROTOCOL.u2f. */
 const checks: Readonly<Record<string, KeyCheck>> = {
   "ssh-rsa": isRsa,
   "ssh-ed25519": ed25519(),
@@ -34,10 +29,7 @@ const none = new Uint8Array();
 /** Shorter moduli can be factored (NIST SP 800-131A); a longer key exceeds the line limit. */
 const RSA_BITS = { least: 2_048, most: 16_384 };
 
-/**
- * Reports whether `<type> <base64>` has exactly the parts of such a key with valid values. A cut key, a point off its
- * curve or an even RSA exponent would let no client in.
- */
+/** Reports whether `<type> <base64>` is a complete key with valid values: any other would let no client in. */
 export function isWholeKey(key: string): boolean {
   const [type = "", blob = ""] = key.split(" ");
   const bytes = findBytes(blob);
@@ -45,7 +37,7 @@ export function isWholeKey(key: string): boolean {
   return formatText(name) === type && checks[type]?.(parts) === true;
 }
 
-/** Returns the bits of an RSA key, `<type> <base64>`, that is too short to be safe; undefined for any other text. */
+/** Returns the bits of an RSA key that is too short to be safe; undefined for any other text. */
 export function weakRsaBits(key: string): number | undefined {
   const [type, blob = ""] = key.split(" ");
   const bytes = type === "ssh-rsa" ? findBytes(blob) : undefined;
@@ -55,7 +47,6 @@ export function weakRsaBits(key: string): number | undefined {
   return bits < RSA_BITS.least ? bits : undefined;
 }
 
-/** Returns the refusal of a weak key for the user. */
 export function tooWeak(bits: number): string {
   return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are needed: make another one with ssh-keygen -t ed25519`;
 }
@@ -86,10 +77,7 @@ function findBytes(base64: string): Uint8Array | undefined {
   }
 }
 
-/**
- * Splits bytes into parts, each after a length of four bytes. Returns undefined if the last part does not end with the
- * bytes.
- */
+/** Splits bytes into parts, each after a length of four bytes; undefined if the lengths do not add up. */
 function partsIn(bytes: Uint8Array): Uint8Array[] | undefined {
   const view = new DataView(bytes.buffer);
   const parts: Uint8Array[] = [];

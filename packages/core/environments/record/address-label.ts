@@ -9,11 +9,9 @@ import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
 
-/** A global claim on a label in a host name. */
 interface HostClaim extends Stored {
   readonly kind: "host";
   readonly uid: string;
-  /** Key text of the environment's record. */
   readonly key: string;
   readonly at: number;
 }
@@ -27,8 +25,8 @@ const IN_TIME_MS = 30_000;
 const TRIES = 3;
 
 /**
- * Claims the label before the head is written. A repeated create renews the claim, which could otherwise expire before
- * its head exists. Throws `Conflict` if another environment has the label or the claim is unreadable.
+ * Claims the label before the head is written; a repeated create renews the claim. Throws `Conflict` if another
+ * environment has it or the claim is unreadable.
  */
 export async function claimLabel(ctx: Context<"table">, label: string, uid: string, environment: Key): Promise<void> {
   const at = ctx.clock.now();
@@ -46,10 +44,7 @@ export async function claimLabel(ctx: Context<"table">, label: string, uid: stri
   throw new Conflict("host label");
 }
 
-/**
- * Renews the claim of a slow create after its head is written; with a head, no other create can take it over. Throws
- * `Conflict` if another environment has the label.
- */
+/** Renews the claim of a slow create once its head exists. Throws `Conflict` if another environment has the label. */
 export async function confirmLabel(
   ctx: Context<"table">,
   label: string,
@@ -59,16 +54,13 @@ export async function confirmLabel(
   if (ctx.clock.now() - claimedAt > IN_TIME_MS) await claimLabel(ctx, label, uid, key);
 }
 
-/** Releases the label at the end of its environment. Does nothing if another environment has it. */
+/** Releases the label unless another environment has it. */
 export async function releaseLabel(ctx: Context<"table">, label: string, uid: string): Promise<void> {
   const item = await ctx.table.get(hostKey(label));
   if (item?.uid === uid && !(await removeRecord(ctx, item))) throw new Conflict("host label");
 }
 
-/**
- * Returns this owner's environment under a label. Another owner's environment takes the same single read as a missing
- * one, since the claim's key names the owner.
- */
+/** Returns this owner's environment under a label. Another owner's costs the same single read as a missing one. */
 export async function findAddressed(
   ctx: Context<"table">,
   owner: string,
@@ -77,17 +69,13 @@ export async function findAddressed(
   return findClaimed(ctx, label, `owner#${owner}#`);
 }
 
-/**
- * Returns the active environment of any owner under a label if its page has a login. Every visitor who knows the name
- * may open such a page.
- */
+/** Returns any owner's active environment under a label if its page has a login, and is thus open to every visitor. */
 export async function findPageWithLogin(ctx: Context<"table">, label: string): Promise<Environment | undefined> {
   const environment = await findClaimed(ctx, label, "owner#");
   const page = environment?.run.ports.find(({ kind }) => kind === "http");
   return environment?.phase === "active" && page?.hasLogin ? environment : undefined;
 }
 
-/** Returns the environment under a label if its partition key has this prefix. */
 async function findClaimed(ctx: Context<"table">, label: string, partition: string): Promise<Environment | undefined> {
   const claim = await ctx.table.get(hostKey(label));
   const key = keyOfText(String(claim?.key));
@@ -108,10 +96,7 @@ const parseClaim: (item: Item) => HostClaim = createParser(
   { "it names no environment": ({ key }) => keyOfText(key) !== undefined },
 );
 
-/**
- * Reports whether a create died before writing its head. An unreadable head still counts as alive; only a missing head
- * or one with another uid does not.
- */
+/** Reports whether a create died before writing its head. An unreadable head counts as alive. */
 async function isLeft(ctx: Context<"table">, claim: HostClaim, now: number): Promise<boolean> {
   const key = keyOfText(claim.key);
   if (!key || now - claim.at <= CREATING_MS) return false;

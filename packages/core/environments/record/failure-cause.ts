@@ -11,12 +11,10 @@ export type FailureCause =
   | "stack"
   | "other";
 
-/** Returns the cause for the reason of a failed environment. */
 export function failureCause(reason: string | null): FailureCause {
   return causes.find(([pattern]) => pattern.test(reason ?? ""))?.[1] ?? "other";
 }
 
-/** Patterns in order; the first match decides. */
 const causes: readonly (readonly [RegExp, FailureCause])[] = [
   [/^Refused by the cluster|^The cluster refuses/, "refused"],
   [/^command exited|^(The )?command could not be started/, "command"],

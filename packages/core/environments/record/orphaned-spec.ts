@@ -9,12 +9,11 @@ import { parseEnvironment } from "./parse.ts";
 import { type EnvironmentSpec, isEnded } from "./record.ts";
 import { parseSpec } from "./spec.ts";
 
-/** Delay of the next check while a record is unreadable. */
 const UNREADABLE_MS = HOUR_MS;
 
 /**
- * Checks a specification after its writer has finished. Keeps it if a live head names it. Otherwise the create or start
- * died in between, or was suspended past the end, and the specification is removed with its secrets.
+ * Keeps a specification that a live head names. Otherwise its create or start died or was paused, and its secrets
+ * are removed.
  */
 export async function stepSpec(
   ctx: WorkerContext,

@@ -54,7 +54,6 @@ const end = literal(...endPhases);
 const phase = literal(...phases);
 const step = literal("disk", "pod", "image", "container", "probe");
 
-/** Checks a size, whose numbers a plan calculates with. */
 export const isSize = shape<Size>({
   pool: text,
   instanceType: text,
@@ -145,7 +144,6 @@ const machine = shape<Machine>({
 
 type Groups = Pick<Environment, "goal" | "run" | "placement" | "end" | "times" | "use" | "requests" | "events">;
 
-/** Every field of each group of an environment's head. */
 export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } = {
   goal: {
     desired: literal("active", "stopped", "deleted"),
@@ -241,7 +239,6 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   },
 };
 
-/** Every field of an environment's head. */
 export const environmentTable: Table<Omit<Environment, Common>> = {
   uid,
   owner: text,
@@ -305,7 +302,6 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
 
 const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
 
-/** Throws `Unreadable` for any item that this version did not write. */
 export const parseEnvironment: (item: Item) => Environment = createParser("environment", environmentTable, {
   "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsPartition(owner, createdBy),
   "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>

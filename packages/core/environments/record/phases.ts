@@ -1,4 +1,3 @@
-/** The phases of an ended environment. */
 export const endPhases = ["completed", "expired", "cancelled", "failed", "deleted"] as const;
 export type EndPhase = (typeof endPhases)[number];
 

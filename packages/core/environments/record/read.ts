@@ -6,14 +6,13 @@ import { readable } from "../../store/readable.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type Environment, isEnded } from "./record.ts";
 
-/** Returns the caller's environment with this id. Throws `notFound`. */
 export async function getEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = await findEnvironment(ctx, id);
   if (!found) throw new Problem("notFound", `${capitalized(ctx.noun)} ${id} not found`);
   return found;
 }
 
-/** Returns the caller's environment with this id, or undefined. Another owner's environment is treated as missing. */
+/** Returns undefined for a missing environment, or one of another owner. */
 export async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
   if (!item) return undefined;
@@ -35,14 +34,11 @@ function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number
 /** Ended environments listed per owner and dialect (docs/architecture/table.md). */
 export const MOST_KEPT = 1_000;
 
-/** The unparsed fields of a head that lists sort and filter by. */
 export interface Brief extends Key, Pick<Environment, "uid" | "phase" | "step" | "createdAt" | "ttl"> {
-  /** Absent if an earlier version wrote the record last. */
   readonly name?: string | undefined;
   readonly end: Pick<Environment["end"], "at" | "outcome">;
 }
 
-/** A filter and a page; no limit means all matches. */
 export interface ListQuery {
   readonly matches?: (brief: Brief) => boolean;
   readonly offset?: number;
@@ -51,13 +47,12 @@ export interface ListQuery {
 
 export interface Listed<Head = Environment> {
   readonly shown: Head[];
-  /** Number of all matches. */
   readonly total: number;
 }
 
 /**
- * Lists the caller's matching environments, newest first. Reads all of them in brief, and full heads only for the page.
- * Unreadable heads are counted but not shown.
+ * Lists matching environments, newest first. Reads full heads only for the page. Unreadable ones count but are not
+ * shown.
  */
 export async function listEnvironments(ctx: UserContext<"table">, query: ListQuery = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
@@ -69,7 +64,6 @@ export async function listEnvironments(ctx: UserContext<"table">, query: ListQue
   return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []).filter(isShownStill), total };
 }
 
-/** Returns the requested page of the matching heads, newest first. */
 export function pickFields<Head extends Brief>(
   all: readonly Head[],
   { matches = () => true, offset = 0, limit = all.length }: ListQuery,
@@ -92,7 +86,6 @@ async function readBriefs(ctx: UserContext<"table">, prefix?: string): Promise<I
   return found;
 }
 
-/** Returns the visible heads, with only the newest 1,000 ended ones. */
 function kept<Head extends Pick<Brief, "phase" | "ttl" | "end">>(heads: readonly Head[], now: number): Head[] {
   const shown = heads.filter((head) => isShown(head, now));
   const ends = shown.filter(isEnded).map(({ end }) => end.at ?? 0);

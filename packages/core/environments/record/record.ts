@@ -21,7 +21,6 @@ export interface Size {
   readonly machines: number;
   /** Units of the pool per machine: GPUs, or 1 on a CPU machine. */
   readonly units: number;
-  /** GPUs over all machines; 0 on CPU machines. */
   readonly gpus: number;
   /** Wanted time in ms, including extensions. */
   readonly wantedMs: number;
@@ -32,25 +31,20 @@ export interface QueuedStart {
   readonly receiver: Sealed | null;
 }
 
-/** The state that the owner wants. */
 export interface DesiredState {
   readonly desired: "active" | "stopped" | "deleted";
   /** A start requested while stopping; it takes effect once stopped. */
   readonly start: QueuedStart | null;
-  /** The token of the latest start, if its request may be repeated. */
   readonly startedBy?: string | undefined;
-  /** The token of the latest stop, if its request may be repeated. */
   readonly stoppedBy?: string | undefined;
 }
 
-/** The public parts of a specification. */
 export interface About {
   readonly image: string;
   /** Names of environment variables, without their values. At most 4,096 characters in all. */
   readonly envNames: readonly string[];
 }
 
-/** Times over all runs. */
 export interface Times {
   readonly firstActiveAt: number | null;
   readonly endsAt: number | null;
@@ -62,7 +56,6 @@ export interface Times {
   readonly warnedOf?: number | undefined;
 }
 
-/** The timeline, which is also the outbox of events. */
 export interface Events {
   /** Receivers of events, sealed with `receiverContext`; `run` overrides `always` for the present run. */
   readonly receiver: { readonly always: Sealed | null; readonly run: Sealed | null };
@@ -72,21 +65,16 @@ export interface Events {
   readonly emitted: number;
 }
 
-/** Signals of use. */
 export interface Use {
   /** Latest reported use, ms. Moves only by more than 60 s. */
   readonly lastUsedAt: number | null;
-  /** An exec or a shell may run until this time, ms. */
   readonly busyUntil: number | null;
-  /** The latest decision on idleness and its signal. */
   readonly idle: RecordedIdle | null;
-  /** GPU use of the present run, if the deployment stops environments with idle GPUs. */
   readonly gpus?: GpuUse | undefined;
 }
 
 /** The history of grants that led to no start. */
 export interface Placement {
-  /** The latest withdrawn grant, whose nodes can be avoided. */
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
   /** Grants withdrawn without another cause (revocation-cause.ts). The third fails the environment. */
   readonly withdrawals: number;
@@ -98,7 +86,6 @@ export interface Placement {
   readonly ledgers: readonly string[];
 }
 
-/** The newest 20 requests. */
 export interface Requests {
   readonly list: readonly Action[];
   /** Number of the newest request; the create is 1. */
@@ -110,7 +97,6 @@ export interface Environment extends Stored {
   readonly kind: "environment";
   readonly uid: string;
   readonly owner: string;
-  /** The dialect's id, unique only per owner and dialect. */
   readonly id: string;
   readonly createdBy: string;
   readonly name: string;
@@ -123,7 +109,6 @@ export interface Environment extends Stored {
   readonly reason: string | null;
   readonly run: RunState;
   readonly size: Size;
-  /** The zone that its disk requires. */
   readonly zone: string | null;
   readonly hasCommand: boolean;
   /** Public parts of the specification, kept after its removal. Absent in records of earlier versions. */
@@ -137,25 +122,19 @@ export interface Environment extends Stored {
   readonly volumes: readonly OwnVolume[];
   /** Own volumes that may exist but are not in `volumes` yet: each is listed here before it is made. */
   readonly making: readonly PendingVolume[];
-  /** Its claimed label in a host name (docs/apis/common.md#ids-and-times). */
   readonly addressLabel: string | null;
-  /** Number of restarts; 0 during the first run. */
   readonly starts: number;
   readonly times: Times;
   readonly events: Events;
   readonly use: Use;
   readonly createdAt: number;
-  /** Time of the request for the present run. */
   readonly queuedAt: number;
   readonly placement: Placement;
   readonly access: AccessState;
   readonly requests: Requests;
   readonly log?: KeptLog | undefined;
-  /** A client reads its log until this time, ms. */
   readonly logWantedUntil?: number | undefined;
-  /** Time in which no look could observe its runs; absent: none. */
   readonly unseen?: Unseen | undefined;
-  /** Looks since the last change. */
   readonly looks: number;
   readonly attempts: number;
   readonly fault: string | null;
@@ -163,11 +142,9 @@ export interface Environment extends Stored {
   readonly dueAt?: number | undefined;
   readonly waitPool?: string | undefined;
   readonly waitOrder?: string | undefined;
-  /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
 }
 
-/** The specification of runs, written once, before the head. */
 export interface EnvironmentSpec extends Stored {
   readonly kind: "spec";
   readonly uid: string;
@@ -185,10 +162,7 @@ export function isEnded({ phase }: Pick<Environment, "phase">): boolean {
   return endPhases.some((end) => end === phase);
 }
 
-/**
- * Reports whether it is deleted, or will be without having run: another environment got its disk, or it was deleted
- * while queued.
- */
+/** Reports whether it is deleted, or will be without having run: it lost its disk, or was deleted while queued. */
 export function isUndone({ phase, end: { outcome } }: Pick<Environment, "phase" | "end">): boolean {
   return phase === "deleted" || (phase === "queued" && outcome?.phase === "deleted");
 }
@@ -209,7 +183,6 @@ export function holdsCapacity(environment: Environment, run: number): boolean {
   return environment.run.n === run && environment.run.grant !== null;
 }
 
-/** Returns the fields that put a record into the `waiting` index. */
 export function waitingFields(environment: Pick<Environment, "size" | keyof Standing>): {
   waitPool: string;
   waitOrder: string;
@@ -217,7 +190,6 @@ export function waitingFields(environment: Pick<Environment, "size" | keyof Stan
   return { waitPool: environment.size.pool, waitOrder: formatWaitOrder(environment) };
 }
 
-/** Returns only the key of an environment's record. */
 export function toKey({ pk, sk }: Key): Key {
   return { pk, sk };
 }

@@ -22,7 +22,6 @@ export interface OpenSpec {
 
 const MOST_NAMED = 4_096;
 
-/** Returns the public parts of a specification. Omits variables after 4,096 characters of names. */
 export function summarizeSpec({ image, env }: Pick<OpenSpec, "image" | "env">): About {
   let length = 0;
   const envNames = Object.keys(env).filter((name) => {
@@ -32,7 +31,6 @@ export function summarizeSpec({ image, env }: Pick<OpenSpec, "image" | "env">): 
   return { image, envNames };
 }
 
-/** Opens a specification. Throws if the record was changed or belongs to another key. */
 export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
   const { image, sealed } = parseSpec(item);
   const { command, env, sshKeys } = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
@@ -49,12 +47,9 @@ export const parseSpec: (item: Item) => EnvironmentSpec = createParser("spec", {
   dueAt: optional(number),
 });
 
-/**
- * Longer than a create may be repeated with an Idempotency-Key, and than its writer may be suspended before the head.
- */
+/** Longer than an Idempotency-Key is valid, and than a writer may be paused before the head. */
 const UNNAMED_MS = 25 * HOUR_MS;
 
-/** Returns the specification, or undefined if it is missing. */
 export async function readSpec(
   ctx: Context<"table" | "sealer">,
   environment: Key,
@@ -64,7 +59,7 @@ export async function readSpec(
   return item && decryptSpec(ctx.sealer, item);
 }
 
-/** Returns the command of an environment; undefined once it has ended, or if the specification cannot be read. */
+/** Returns undefined once the environment has ended, or if its specification cannot be read. */
 export async function findCommand(
   ctx: Context<"table" | "sealer">,
   { hasCommand, spec, ...key }: Environment,
@@ -78,10 +73,7 @@ export async function findCommand(
   }
 }
 
-/**
- * Writes the specification before the head that names it; keeps an existing one. It is due later, because the writer
- * may die before the head (orphaned-spec.ts).
- */
+/** Writes the specification before its head. It is due later: the writer may die in between (orphaned-spec.ts). */
 export async function writeSpec(
   ctx: Context<"table" | "sealer">,
   environment: Key,
@@ -97,7 +89,6 @@ export async function writeSpec(
   await writeRecord(ctx, written);
 }
 
-/** Removes the specification with its secrets, if it exists. */
 export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
   for (let isLeft = true; isLeft; ) {
     const item = await ctx.table.get(specKey(environment, spec));
@@ -106,9 +97,8 @@ export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: 
 }
 
 /**
- * Removes all specifications of an ended environment, including those of abandoned starts, and the keys of its guests.
- * Returns the record without its sealed token. Idempotent, so it precedes the write of that record. Throws `Conflict`
- * if an item changed since it was read.
+ * Removes all specifications of an ended environment and the keys of its guests. Returns the record without its token.
+ * Idempotent; throws `Conflict` to retry.
  */
 export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
   const { uid, access } = environment;

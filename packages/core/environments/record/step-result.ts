@@ -3,35 +3,30 @@ import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { diskKey, keyText, poolKey } from "../../store/keys.ts";
 import { type Environment, toKey } from "./record.ts";
 
-/** Returns a step that changed something, so the next look follows at once. */
+/** Returns a step that changed something, so the next reconcile follows at once. */
 export function changed(environment: Environment, now: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt: now, looks: 0 }, notify: [], log };
 }
 
 const WAITS_MS = [1000, 2000, 5000];
 
-/** Returns the wait after a look without a change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
+/** Returns the wait after a reconcile without a change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
 export function waitMs({ looks: passes }: Pick<Environment, "looks">): number {
   return WAITS_MS[Math.min(passes, WAITS_MS.length - 1)] ?? 5000;
 }
 
 const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
 
-/**
- * Returns a step that waits for the run to start. A change of the run sends a hint earlier
- * (docs/architecture/reconciliation.md).
- */
+/** Returns a step that waits for the run; a hint may come earlier (docs/architecture/reconciliation.md). */
 export function waitedForStart(environment: Environment, now: number, log: string): Step<Environment> {
   const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;
   return requeueAt(environment, now + waitMs, log);
 }
 
-/** Returns a step without a change, with the next look after 1, 2, then every 5 s. */
 export function waited(environment: Environment, now: number, log: string): Step<Environment> {
   return requeueAt(environment, now + waitMs(environment), log);
 }
 
-/** Returns a waiting step while stopping, which may take hours, and records the obstacle. */
 export function waitedFor(environment: Environment, now: number, subject: string): Step<Environment> {
   const waits = { ...environment, end: { ...environment.end, waitsFor: subject } };
   return waitedSince(waits, environment.end.stoppingAt, now, subject);
@@ -47,7 +42,6 @@ export function waitedSince(
   return requeueAt(environment, now + Math.max(waitMs(environment), pollBackoffMs(now - (since ?? now))), log);
 }
 
-/** Returns a step with nothing to do before this time. */
 export function requeueAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
 }
@@ -68,19 +62,16 @@ export function alsoAfter(step: Step<Environment>, more: (ctx: WorkerContext) =>
   };
 }
 
-/** Returns the step with the next look at this time at the latest. */
 export function noLaterThan(step: Step<Environment>, at: number): Step<Environment> {
   return { ...step, record: { ...step.record, dueAt: Math.min(step.record.dueAt ?? at, at) } };
 }
 
-/** Adds a look at the pool: the environment took, changed or returned capacity, or still waits. */
 export function notifyPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
   const send = { key: poolKey(record.size.pool), for: [keyText(toKey(record))] };
   return { ...step, notify: [...step.notify, send] };
 }
 
-/** Adds a look at the disk, whose record was written with this step. */
 export function notifyDisk(step: Step<Environment>): Step<Environment> {
   const { owner, disk } = step.record;
   return disk ? { ...step, notify: [...step.notify, { key: diskKey(owner, disk.uid) }] } : step;

@@ -14,10 +14,7 @@ export interface TimelineEntry {
 const KEPT_ENTRIES = 40;
 const LONGEST_REASON = 120;
 
-/**
- * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped
- * (docs/architecture/events.md). If there is no receiver, the cursor moves in the same write.
- */
+/** Adds an entry. Entries above `emitted` are never dropped (docs/architecture/events.md). */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
   const n = environment.events.count + 1;
   const { phase, step } = environment;
@@ -29,12 +26,10 @@ export function addEntry(environment: Environment, at: number, reason: string | 
   return { ...environment, events: { ...environment.events, timeline: [...kept, entry], count: n, emitted } };
 }
 
-/** Returns the receiver of events: that of the present run, or else that of the environment. */
 export function getReceiver({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
   return receiver.run ?? receiver.always;
 }
 
-/** Cuts a reason to its maximum length in a head. */
 export function shorten(reason: string | null): string | null {
   if (reason === null || reason.length <= LONGEST_REASON) return reason;
   return `${reason.slice(0, LONGEST_REASON - 1)}…`;

@@ -17,7 +17,6 @@ const transitions = {
   deleted: [],
 } as const satisfies Record<Phase, readonly Phase[]>;
 
-/** Moves an environment to a phase and adds a timeline entry. Throws if the table does not allow the transition. */
 export function enter(environment: Environment, phase: Phase, at: number, reason: string | null): Environment {
   const allowed: readonly Phase[] = transitions[environment.phase];
   if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
@@ -33,7 +32,6 @@ export function enter(environment: Environment, phase: Phase, at: number, reason
   return addEntry(moved, at, reason);
 }
 
-/** Decides the end unless it is already decided. */
 export function decideEnd(environment: Environment, outcome: Outcome): Environment {
   if (environment.end.outcome) return environment;
   const desired = "deleted";

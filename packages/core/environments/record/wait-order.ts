@@ -1,4 +1,3 @@
-/** The place of an environment in the `waiting` index of a pool. */
 export interface Standing {
   readonly owner: string;
   readonly queuedAt: number;
@@ -10,7 +9,6 @@ export function formatWaitOrder({ owner, queuedAt, uid }: Standing): string {
   return `${owner}#${String(queuedAt).padStart(13, "0")}#${uid}`;
 }
 
-/** Parses such an order; undefined for any other text. */
 export function readWaitOrder(order: unknown): Standing | undefined {
   if (typeof order !== "string") return undefined;
   const [owner = "", time = "", uid = "", ...rest] = order.split("#");
@@ -18,7 +16,6 @@ export function readWaitOrder(order: unknown): Standing | undefined {
   return { owner, queuedAt: Number(time), uid };
 }
 
-/** Returns the range of the index with exactly this owner's environments. */
 export function ownerRange(owner: string): { readonly from: string; readonly to: string } {
   return { from: `${owner}#`, to: endOfLine(owner) };
 }

@@ -7,10 +7,7 @@ export const WAIT_BUDGET_MS = 25_000;
 const FIRST_MS = 100;
 const LONGEST_MS = 250;
 
-/**
- * Polls the caller's environment until `until` holds or the budget is spent. Returns its present state; undefined if it
- * is gone. The work continues if the caller stops waiting.
- */
+/** Polls the caller's environment until `until` holds or the budget is spent; undefined if it is gone. */
 export async function waitForEnvironment(
   ctx: UserContext<"table">,
   id: string,

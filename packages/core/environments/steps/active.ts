@@ -21,13 +21,12 @@ import { extendRun, nextExtendAt } from "./start/make-run.ts";
 import { clearMissing, markRunMissing, noteGoing } from "./start/run-not-found.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
-/** Interval of looks at a run that is being deleted, in case its end sends no hint. */
+/** Reconcile interval at a run that is being deleted, in case its end sends no hint. */
 const GOING_MS = 30_000;
-/** Interval of looks at a run without hints (docs/architecture/reconciliation.md). */
+/** Reconcile interval at a run without hints (docs/architecture/reconciliation.md). */
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Ends an active environment when its time or command is over; warns before, closes extensions, applies access. */
 export async function stepActive(
   ctx: WorkerContext,
   environment: Environment,
@@ -51,7 +50,7 @@ async function reconcileActive(
   const isSignal = message.hint === true || message.for !== undefined;
   if (!isSignal && (await canSkipObservation(ctx, knownEnvironment, now)))
     return goOn(await keepUp(ctx, knownEnvironment, now), now);
-  // Until this look has handled all that it sees, the next one must observe.
+  // Until this reconcile has handled all that it sees, the next one must observe.
   const unmarked = { ...knownEnvironment, run: { ...knownEnvironment.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
   const answered = noteAnswer(unmarked, now);
@@ -75,7 +74,7 @@ async function reconcileActive(
   return toDo ? noLaterThan(toDo, nextCheckAt(kept, now)) : goOn(kept, now);
 }
 
-/** Updates warnings and log, which need no look at the run. */
+/** Updates warnings and log, which need no observation. */
 function keepUp(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   return followLog(ctx, warn(environment, now), now);
 }
@@ -84,7 +83,6 @@ function goOn(environment: Environment, now: number): Step<Environment> {
   return requeueAt(environment, Math.min(nextCheckAt(environment, now), nextAccessAt(environment)), "active");
 }
 
-/** Returns when the next look is due for anything but access. */
 function nextCheckAt(environment: Environment, now: number): number {
   const { run } = environment;
   const goneAt = run.going ? now + GOING_MS : NEVER;
@@ -95,7 +93,7 @@ function nextCheckAt(environment: Environment, now: number): number {
 function withObservation(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
   const { run } = environment;
   const { address, ports, limits, isolation, nodes } = observed;
-  // A terminating run gets no mark, so that each look observes it: its last change may send no hint.
+  // A terminating run gets no mark, so that each reconcile observes it: its last change may send no hint.
   const mark = observed.terminating ? undefined : computeDigest(ctx, run.n, nodes);
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
 }

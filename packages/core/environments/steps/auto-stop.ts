@@ -8,12 +8,11 @@ import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-/** Beginning of the auto-stop warning. */
 export const IDLE_WARNING = "Nobody uses it:";
 
 /**
- * Checks at the policy's interval whether the environment is used, and stops it if not. The step's write is
- * conditional, so a heartbeat or an exec in between causes a new decision.
+ * Checks use at the policy's interval. The step's write is conditional, so a heartbeat in between causes a new
+ * decision.
  */
 export async function checkUse(
   ctx: WorkerContext,
@@ -70,7 +69,6 @@ async function countSessions(
   }
 }
 
-/** Returns when use is checked next; Infinity without an idle policy. */
 export function nextUseCheckAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
   if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
   return lastUseCheckAt(startedAt, idle) + policy.idle.everyMs;

@@ -8,11 +8,8 @@ import type { Environment } from "../record/record.ts";
 import { nextUseCheckAt } from "./auto-stop.ts";
 import { nextGpuCheckAt } from "./gpu-idle.ts";
 
-/**
- * Limit of the unseen time that a limit excludes. Otherwise a run would wait forever for a cluster that never answers.
- */
+/** Limit of excluded unseen time, or a run would wait forever for a cluster that never answers. */
 const MOST_UNSEEN_MS = 24 * HOUR_MS;
-/** Stopping for longer than this raises an alarm. */
 export const ALARM_MS = 15 * MINUTE_MS;
 
 export interface Deadline {
@@ -40,8 +37,8 @@ const limits = {
 } as const satisfies Record<Phase, readonly LimitOf[]>;
 
 /**
- * Returns the earliest limit of the present phase (docs/architecture/deadlines.md); undefined if it has no
- * limit or its end is decided. `keepsPlace` exempts it from the queue limit.
+ * Returns the earliest limit of the phase (docs/architecture/deadlines.md). `keepsPlace` exempts it from the queue
+ * limit.
  */
 export function findDeadline(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
   const {
@@ -56,8 +53,8 @@ export function findDeadline(environment: Environment, settings: Limits, keepsPl
 }
 
 /**
- * Returns when a run that is not ready yet is given up. After the first request to the cluster, only a look that the
- * cluster answered decides this: the run may have become ready during an outage.
+ * Returns when a run is given up as not ready. Once the cluster was asked, only an answered check decides this: the run
+ * may have become ready in an outage.
  */
 export function readyLimit(environment: Environment, settings: Limits): Deadline | undefined {
   return earliest([readyBy(environment), preparingLimit(environment, settings)]);
@@ -72,7 +69,6 @@ function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | unde
     );
 }
 
-/** Returns when the next look is due at the latest; Infinity if there is no such time. */
 export function latestCheckAt(environment: Environment, settings: Limits, now: number): number {
   const {
     phase,
@@ -118,7 +114,6 @@ function limitBeforeRun(environment: Environment, settings: Limits): Deadline | 
   return environment.run.applyingAt === null ? readyLimit(environment, settings) : undefined;
 }
 
-/** Ends a run whose cluster does not answer for too long. */
 function limitWithoutAnswer(environment: Environment, settings: Limits): Deadline | undefined {
   const { unseen, run } = environment;
   if (unseen?.since === undefined || run.applyingAt === null) return undefined;

@@ -9,15 +9,11 @@ import { addEntry } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-/** Beginning of the warning of idle GPUs. */
 export const GPU_WARNING = "Its GPUs are idle:";
 
 type Limit = Pick<Settings, "idleGpuMinutes">;
 
-/**
- * Warns and then stops (or ends, without restarts) an environment with idle GPUs, if the deployment says so. Open
- * sessions do not prevent this (docs/architecture/idle.md).
- */
+/** Warns, then stops or ends an environment with idle GPUs, despite open sessions (docs/architecture/idle.md). */
 export function checkGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
   const afterMs = findLimit(environment, ctx.settings);
   if (afterMs === null || now < nextGpuCheckAt(environment, ctx.settings)) return environment;
@@ -33,10 +29,7 @@ export function checkGpus(ctx: Context, environment: Environment, observed: Obse
   return dryRun ? decided : end(decided, afterMs, now);
 }
 
-/**
- * Returns when GPU use is checked next; Infinity if the limit does not apply. GPUs in use recently cannot be idle for
- * long enough earlier.
- */
+/** Returns when GPU use is checked next. GPUs in use recently cannot be idle for long enough earlier. */
 export function nextGpuCheckAt(environment: Environment, settings: Limit): number {
   const afterMs = findLimit(environment, settings);
   const { startedAt } = environment.run;

@@ -7,26 +7,18 @@ import { changed, requeueAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { endRun } from "./end/end-run.ts";
 
-/** The result of a look at the machines of a run. */
 export interface MachineCheck {
   readonly machines: readonly Machine[];
-  /**
-   * A machine that is certainly gone, so that its objects are removed by force. One lost machine ends the whole run.
-   */
+  /** A machine that is certainly gone, so that its objects are removed by force. */
   readonly lost: Machine | undefined;
-  /** The reason to show while that is uncertain; null if all machines answer, or one is lost. */
   readonly waitsFor: string | null;
 }
 
-/**
- * How long a machine must be silent before the provider is asked about it (docs/architecture/failures.md#lost-nodes).
- */
+/** Silence before the provider is asked (docs/architecture/failures.md#lost-nodes). */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
-/** A shorter silence is not noted in the timeline. */
 const NOTED_MS = { missing: SILENT_MS.missing, notReady: 60_000 } as const;
 const NEXT_CHECK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
-/** Checks whether the machines of a run answer, and whether a silent one is lost. */
 export async function checkMachines(
   ctx: WorkerContext,
   { run: { machines: previous } }: Pick<Environment, "run">,
@@ -56,7 +48,6 @@ export async function checkMachines(
   };
 }
 
-/** Waits while a machine is silent, and ends the run once it is lost. Returns undefined if all machines answer. */
 export async function stepLostMachine(
   ctx: WorkerContext,
   environment: Environment,
@@ -82,15 +73,11 @@ export async function stepLostMachine(
   return changed(noted, now, "its machine is back");
 }
 
-/** Reports whether the latest timeline entry already notes this outage. */
 function isNoted({ events: { timeline } }: Environment): boolean {
   return /^Its machine .* does not answer/.test(timeline.at(-1)?.reason ?? "");
 }
 
-/**
- * Waits until these volumes of a removed run are detached. A live machine detaches them itself; from a lost machine
- * they are detached by force. Returns undefined once no volume is attached.
- */
+/** Waits until a removed run's volumes are detached, by force from a lost machine. Undefined once none is attached. */
 export async function detachVolumes(
   ctx: WorkerContext,
   environment: Environment,
@@ -110,7 +97,6 @@ export async function detachVolumes(
   return waitedFor(waiting, now, waitsFor ?? "Waits until its volumes are detached");
 }
 
-/** Returns the machines of a run, assuming that they answer. */
 export function listMachines({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
@@ -150,13 +136,11 @@ const reasons = {
   unknown: (name) => `Its machine ${name} does not answer; waiting for it or the operator's word`,
 } satisfies Record<ProviderState, (name: string) => string>;
 
-/** Returns when silent machines are looked at again. */
 export function nextMachineCheckAt(machines: readonly Machine[], now: number): number {
   const pauses = machines.flatMap(({ silent }) => (silent ? [getPause(silent, now)] : []));
   return now + Math.min(...pauses);
 }
 
-/** Returns the pause until the next look. Past `SILENT_MS`, only the provider's answer is missing. */
 function getPause({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
   const left = since + SILENT_MS[how] - now;
   return left > 0 ? Math.min(left, NEXT_CHECK_MS[how]) : NEXT_CHECK_MS.notReady;

@@ -8,7 +8,6 @@ import { IDLE_WARNING } from "./auto-stop.ts";
 import { GPU_WARNING } from "./gpu-idle.ts";
 import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
 
-/** Returns the notice that follows from a look at an active run: a warning, or its withdrawal. */
 export function noticeBetween(before: Environment, after: Environment, now: number): Notice | undefined {
   const said = (...begins: readonly string[]) => findReason(before, after, begins);
   if (isWarned(after) && !isSameWarning(before, after)) {
@@ -25,7 +24,6 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   return undefined;
 }
 
-/** Finds the reason that a look added to the timeline. */
 function findReason(before: Environment, { events }: Environment, begins: readonly string[]): string {
   const news = events.timeline.filter(({ n }) => n > before.events.count);
   const reasons = news.flatMap(({ reason }) => reason ?? []);
@@ -36,16 +34,13 @@ function isSameWarning({ times: before }: Environment, { times: after }: Environ
   return before.warnedMinutes === after.warnedMinutes && before.warnedOf === after.warnedOf;
 }
 
-/** Returns the latest warning about an idle environment or idle GPUs. */
 function findWarnedAt({ use: { gpus, idle } }: Environment): number | null {
   const times = [gpus?.warnedAt, idle?.warnedAt].filter((at) => typeof at === "number");
   return times.length > 0 ? Math.max(...times) : null;
 }
 
-/** Beginnings of the timeline entries that terminals show. */
 const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING];
 
-/** Returns the newest notice in the timeline, with the number of its entry. */
 export function findNewestNotice({ events }: Pick<Environment, "events">): { n: number; words: string } | undefined {
   const entry = events.timeline.findLast(({ reason }) => NOTICES.some((begin) => reason?.startsWith(begin)));
   return entry && { n: entry.n, words: printableText(entry.reason ?? "") };
@@ -70,7 +65,6 @@ const verbs = {
   deleted: "was deleted",
 } as const satisfies Record<EndPhase, string>;
 
-/** Returns a sentence on how an environment ended, or that it was stopped. */
 export function endMessage({ end: { outcome }, run, reason }: Environment, noun = "environment"): string {
   const verb = outcome ? verbs[outcome.phase] : run.error === null ? "was stopped" : "has failed";
   const why = outcome ? outcome.reason : (run.error ?? reason);

@@ -3,7 +3,6 @@ import { ClusterAway } from "../../problem.ts";
 import type { WorkerContext } from "../../reconciler/step.ts";
 import type { Environment } from "../record/record.ts";
 
-/** Observes the present run. Throws `ClusterAway` if the cluster does not answer. */
 export async function observeRun(
   ctx: WorkerContext,
   { uid, run }: Pick<Environment, "uid" | "run">,

@@ -14,10 +14,7 @@ import { endAttempt } from "./end/backup.ts";
 import { endByLimit } from "./end/end-run.ts";
 import { endInQueue, giveUp } from "./start/queued.ts";
 
-/**
- * Returns the step for a limit that has passed, if any. Runs before any call to the world, so that no failure can delay
- * an end.
- */
+/** Returns the step for a passed limit. Runs before any outside call, so that no failure can delay an end. */
 export async function stepOverdue(
   ctx: WorkerContext,
   environment: Environment,
@@ -48,9 +45,8 @@ async function passedDeadline(
 }
 
 /**
- * Returns why an environment may stay in the queue past its limit: `closed` while the operator has closed the pool or
- * its ledger is unreadable, `first` for a reserved or granted start. The first in line has a separate, later limit,
- * because its start may move for ever.
+ * Returns why it stays past the queue limit: the pool is `closed` or unreadable, or it is `first` with a reserved
+ * start, which may move for ever.
  */
 async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
@@ -64,7 +60,6 @@ async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promis
   }
 }
 
-/** Reports whether the pool plans nothing, because the waiters for machines still to be made are unreadable. */
 async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<boolean> {
   if (summary.unreadableItems === 0) return false;
   return (await unlessUnreadable(ctx, () => readMakeable(ctx, type))) === undefined;

@@ -8,8 +8,7 @@ import { nextUseCheckAt } from "./auto-stop.ts";
 import { nextGpuCheckAt } from "./gpu-idle.ts";
 
 /**
- * Reports whether a look at an active environment can skip the cluster: no request is open, and a fresh listing shows
- * the run unchanged. Looks for a hint always observe.
+ * Reports whether a reconcile can skip the cluster: no request is open, and a fresh listing shows the run unchanged.
  */
 export async function canSkipObservation(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
   const useCheckAt = Math.min(nextUseCheckAt(environment), nextGpuCheckAt(environment, ctx.settings));
@@ -26,7 +25,7 @@ function isSettled(environment: Environment): boolean {
   const isAllDone = requests.list.every(({ status }) => status !== "requested");
   const isSeen = run.missedAt === null && run.machines.every(({ silent }) => silent === null);
   const isOpen = isApplied(environment) && guests.every(({ state }) => state === "in") && jupyter?.origin !== null;
-  // A look retries an address that could not be opened.
+  // A reconcile retries an address that could not be opened.
   const isReached = run.address?.problem === undefined;
   const isSized = resources === null || sameResources(resources, run.resized);
   return attempts === 0 && isAllDone && isSeen && isOpen && isReached && isSized;

@@ -42,7 +42,6 @@ const steps = {
   deleted: stepEnded,
 } satisfies Record<Phase, StepOf>;
 
-/** Takes the next step of an environment. Returns undefined if there is nothing to do or to write. */
 export async function stepEnvironment(
   ctx: WorkerContext,
   item: Item,
@@ -58,7 +57,6 @@ export async function stepEnvironment(
   return dueWhileEventsWait(droppingOldCopy(environment, over), now);
 }
 
-/** Reports the end of an outage after the first look that the cluster answers again. */
 function withOutageEnd(before: Environment, step: EnvironmentStep): EnvironmentStep {
   if (!isClusterSilent(before) || isClusterSilent(step.record)) return step;
   return {
@@ -89,12 +87,10 @@ function isUnderWay({ phase }: Environment): boolean {
   return phase === "queued" || phase === "preparing" || phase === "active";
 }
 
-/** Reports whether a run may have news. A queued or ended environment has no run. */
 function hasRun({ phase, dueAt }: Item): boolean {
   return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
 }
 
-/** The fields that a failed step sets in a record. */
 export interface Failure {
   readonly attempts: number;
   readonly fault: string;
@@ -115,11 +111,7 @@ export function afterFailure(
   return { ...environment, ...failure, dueAt };
 }
 
-/**
- * Reports whether a message justifies a look before the record is due: a hint for a live run; an operator's word on a
- * node, for environments with capacity; a grant or a free disk, for queued environments
- * (docs/architecture/admission.md).
- */
+/** Reports whether a message justifies a reconcile before the record is due (docs/architecture/admission.md). */
 export function shouldProcessEarly(item: Item, message: ReconcileRequest): boolean {
   if (message.hint) return item.kind === "environment" && hasRun(item);
   const named = message.for ?? [];

@@ -5,17 +5,14 @@ import { hiddenMs } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 
-/** Beginnings of the warning before the end, and of its withdrawal. */
 export const END_WARNING = "Expires in";
 export const EXTENDED = "Extended:";
-/** Times of the warnings before the end, earliest first. */
 const WARNINGS_MS = [30, 15, 5].map((minutes) => minutes * MINUTE_MS);
 /** A shorter time has one more warning, a minute before its end or after four fifths of it. */
 const SHORT_MS = 10 * MINUTE_MS;
 
 type Timed = Pick<Environment, "times" | "run">;
 
-/** Adds the latest warning that is due and not given yet: at most one entry per look. */
 export function warn(environment: Environment, now: number): Environment {
   const { times } = environment;
   const { endsAt } = times;
@@ -27,12 +24,10 @@ export function warn(environment: Environment, now: number): Environment {
   return addEntry({ ...environment, times: warned }, now, `${END_WARNING} ${durationText(endsAt - now)}`);
 }
 
-/** Reports whether the present end was warned of. */
 export function isWarned({ times: { endsAt, warnedMinutes, warnedOf } }: Pick<Environment, "times">): boolean {
   return warnedMinutes !== null && (warnedOf ?? endsAt) === endsAt;
 }
 
-/** Returns the remaining time in words after a warning of the shown end; null otherwise. */
 export function endWarning(environment: Environment, now: number): string | null {
   const { endsAt, warnedMinutes, warnedOf } = environment.times;
   if (endsAt === null || warnedMinutes === null) return null;
@@ -41,7 +36,6 @@ export function endWarning(environment: Environment, now: number): string | null
   return (warnedOf ?? endsAt) === shownEnd ? `${END_WARNING} ${durationText(shownEnd - now)}` : null;
 }
 
-/** Withdraws the warning of an end that has moved. The next warnings count from the new end. */
 export function takeBackWarning(environment: Environment, now: number): Environment {
   const { times } = environment;
   if (times.endsAt === null || times.warnedMinutes === null || isWarned(environment)) return environment;
@@ -49,7 +43,6 @@ export function takeBackWarning(environment: Environment, now: number): Environm
   return addEntry({ ...environment, times: calm }, now, `${EXTENDED} expires at ${utcText(times.endsAt)}`);
 }
 
-/** Returns when the next warning is due, or else the end itself. */
 export function nextWarningAt(environment: Timed, now: number): number {
   const { endsAt } = environment.times;
   if (endsAt === null) return Number.POSITIVE_INFINITY;
@@ -57,7 +50,6 @@ export function nextWarningAt(environment: Timed, now: number): number {
   return Math.min(...coming.filter((at) => at > now), endsAt);
 }
 
-/** Returns the warning times before the end that lie after the time at which that end was set. */
 function listWarnings({ times: { endsAt, endSetAt }, run: { startedAt } }: Timed): number[] {
   const wholeMs = Number(endsAt) - (endSetAt ?? startedAt ?? Number.NEGATIVE_INFINITY);
   const last = wholeMs < SHORT_MS ? [Math.min(MINUTE_MS, wholeMs / 5)] : [];

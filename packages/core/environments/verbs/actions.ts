@@ -14,8 +14,8 @@ import { decideEnd } from "../record/transitions.ts";
 type RequestContext = UserContext<"table" | "queue">;
 
 /**
- * Requests the end of an environment; reconcile carries it out. A repeat changes nothing and returns the first request.
- * Throws `notFound`, or `conflict` if it is stopped (delete it instead) or ended in another way.
+ * Cancels an environment. A repeat returns the first request. Throws `notFound`, or `conflict` if it is stopped or
+ * ended.
  */
 export async function requestCancel(
   ctx: RequestContext,
@@ -36,9 +36,8 @@ export async function requestCancel(
 }
 
 /**
- * Extends the environment by `extraMs`. The new end is valid from the answer on and shown a little later. A repeat with
- * the same `chosen` token adds nothing. Throws `notFound`, `invalid` above the limit of total time, or `conflict` if
- * the environment is over.
+ * Extends an environment; shown a little later. A repeat with the same `chosen` token adds nothing. Throws `notFound`,
+ * `invalid` above the limit, or `conflict` if it is over.
  */
 export async function requestExtension(
   ctx: RequestContext,
@@ -71,12 +70,11 @@ export async function requestExtension(
   return requestAction(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }
 
-/** Returns the dialect's word for the state of an environment, for a refusal. */
 type WordOf = (environment: Environment) => string;
 
 /**
- * Requests Jupyter with a fresh token, or its end. A request for the present state is done at once; an open request for
- * the opposite fails as superseded. Throws `notFound`, or `conflict` if the environment is not active.
+ * Switches Jupyter on or off. An open request for the opposite fails as superseded. Throws `notFound`, or `conflict` if
+ * it is not active.
  */
 export async function requestJupyter(
   ctx: RequestContext & UserContext<"sealer">,
@@ -108,8 +106,8 @@ export async function requestJupyter(
 const MOST_GUESTS = 50;
 
 /**
- * Lets in the SSH keys of a GitHub user, fetching them again for a known user. A repeat with the same `chosen` token
- * adds nothing. Throws `notFound`, or `conflict` if the environment is not active or has 50 users already.
+ * Lets in the SSH keys of a GitHub user. A repeat with the same `chosen` token adds nothing. Throws `notFound`, or
+ * `conflict` if it is not active or has 50 users.
  */
 export async function addCollaborator(
   ctx: RequestContext,
@@ -141,8 +139,7 @@ export async function addCollaborator(
 }
 
 /**
- * Lets in a public key, `<type> <base64>`. A repeat with the same `chosen` token adds nothing. Throws `notFound`, or
- * `conflict` if the environment is not active or has too many users already.
+ * Lets in a public key. A repeat with the same `chosen` token adds nothing. Throws `notFound`, or `conflict` as above.
  */
 export async function requestKey(
   ctx: RequestContext,
@@ -151,7 +148,6 @@ export async function requestKey(
   formatWord: WordOf,
   chosen?: string,
 ): Promise<Action> {
-  // A colon cannot occur in a GitHub name.
   const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
   const decide = async (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", formatWord);
@@ -178,8 +174,8 @@ function refuseUnlessActive(ctx: RequestContext, environment: Environment, words
 }
 
 /**
- * Decides on the current record, writes it conditionally and sends one look, now or after `delayMs`. A decision that is
- * an `Action` is returned without a write.
+ * Writes a decision conditionally and requests one reconcile, now or after `delayMs`. An `Action` is returned without a
+ * write.
  */
 async function requestAction(
   ctx: RequestContext,

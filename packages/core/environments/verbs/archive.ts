@@ -2,7 +2,6 @@ import { utcStamp } from "../../text/utc.ts";
 import type { ArchiveUse } from "../record/end.ts";
 import type { Environment } from "../record/record.ts";
 
-/** Returns the zip that a deletion shall leave; null if the policy keeps none or the volume does not exist yet. */
 export function findArchive(environment: Environment, now: number): ArchiveUse | null {
   const { id, owner, policy, volumes } = environment;
   if (!volumes.some((ownVolume) => ownVolume.name === policy.archives && ownVolume.volume)) return null;

@@ -35,36 +35,26 @@ export interface NewEnvironment {
   readonly image: string;
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** The SSH user name; defaults to the id. */
   readonly login?: string | undefined;
-  /** The GitHub user whose SSH keys are let in once the environment is active. */
   readonly guest?: string | undefined;
   /** Public SSH keys for its runs. Invalid keys are dropped and noted in the timeline. */
   readonly sshKeys?: readonly string[] | undefined;
-  /** Whether Jupyter starts with the environment. */
   readonly jupyter?: boolean | undefined;
-  /** A named disk, created with the environment if it does not exist. */
   readonly disk?: NewDisk | undefined;
-  /** Defaults to a reservation. */
   readonly policy?: Policy | undefined;
-  /** The environment's own volumes, created with its first run and removed with it. */
   readonly volumes?: readonly Omit<OwnVolume, "volume">[] | undefined;
   readonly ports?: readonly RunPort[] | undefined;
-  /** Share of a shared machine, at most the size. */
   readonly resources?: Resources | undefined;
   /** A checked URL for its events. */
   readonly receiver?: string | undefined;
-  /** Reason in the first timeline entry. */
   readonly note?: string | undefined;
-  /** Label in its host name, which no other environment has at the same time. */
   readonly addressLabel?: string | undefined;
 }
 
 /**
- * Writes the specification, then the head (or replaces a deleted one with this id), then the lease of the disk, and
- * sends a look to the pool (docs/architecture/consistency.md). Throws `Conflict` if the id or host label is
- * taken, `conflict` if the disk is in use, `gone` if it is marked for deletion, and `quota` if too many of the caller's
- * environments wait for the pool.
+ * Writes the specification, the head and the lease, in this order, and requests a reconcile of the pool
+ * (docs/architecture/consistency.md). Throws `Conflict` if the id or host label is taken, `conflict` if the disk is in
+ * use, `gone` if it is deleted, and `quota` if too many of the caller's environments wait.
  */
 export async function createEnvironment(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -96,9 +86,8 @@ export async function createEnvironment(
 }
 
 /**
- * Sends the first events with the create, because no look may follow before the sweep. The next look moves the cursor
- * and finds these deliveries, or makes them after a failure here. A failure is only logged: the environment exists, and
- * an error would make the caller create a second one.
+ * Sends the first events, because no reconcile may follow before the sweep. A failure is only logged: an error would
+ * make the caller create a second environment.
  */
 async function emitInitialEvents(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
   try {
@@ -128,10 +117,7 @@ async function keepLabel(
   }
 }
 
-/**
- * Returns the item if it is this environment. Otherwise removes the label and the specification of the create, and
- * throws `Conflict` for another environment or `Unreadable` for an unreadable one.
- */
+/** Returns the item if it is this environment. Otherwise cleans up and throws `Conflict` or `Unreadable`. */
 async function requireOwn(
   ctx: UserContext<"table">,
   key: Key,
@@ -154,11 +140,10 @@ async function madeBefore(
   uid: string,
 ): Promise<Environment> {
   const made = parseEnvironment(await requireOwn(ctx, key, input, uid));
-  // A suspended request wrote the specification again, after the environment had ended or started with another one.
+  // A paused request wrote the specification again, after the environment had ended or started with another one.
   if (made.spec !== uid) await forgetSpec(ctx, key, uid);
   if (isUndone(made)) {
     if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted meanwhile`);
-    // It never ran, because another environment had its disk.
     throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });
   }
   await requestReconcile(ctx, poolKey(input.size.pool), { for: [keyText(key)] });

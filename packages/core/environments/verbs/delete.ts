@@ -10,8 +10,7 @@ interface Deletion {
 }
 
 /**
- * Requests the deletion of compute, own volumes (with a zip of one if its policy says so) and the record. Works on
- * stopped environments too. Returns an ended environment unchanged. Throws `notFound`.
+ * Deletes compute, own volumes (with a zip if its policy says so) and the record. Ended environments stay as they are.
  */
 export async function requestDelete(
   ctx: UserContext<"table" | "queue">,

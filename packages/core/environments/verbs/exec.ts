@@ -7,17 +7,14 @@ import { waitForEnvironment } from "../record/wait.ts";
 import { markBusy } from "./touch.ts";
 
 export interface ExecRequest {
-  /** Passed to the process without a shell; `shellWords` converts a shell command. */
+  /** Passed to the process without a shell; `splitShellCommand` converts a shell command. */
   readonly words: readonly string[];
   readonly stdin?: string;
-  /** Path inside the environment; defaults to the working directory of the run. */
   readonly directory?: string | undefined;
   readonly timeoutSeconds: number;
   /** Requests with the same id run the command once and share its result. */
   readonly execId?: string;
-  /** Limit of the whole call; defaults to the exec cap of the deployment. */
   readonly capSeconds?: number;
-  /** How long to wait for an environment that is not ready; defaults to what the cap allows. */
   readonly readyWithinMs?: number;
 }
 
@@ -26,9 +23,7 @@ export interface ExecResult {
   readonly stderr: string;
   readonly returncode: number;
   readonly timedOut: boolean;
-  /** The time-out that was applied. */
   readonly timeoutSeconds: number;
-  /** Final working directory of the shell, as a path inside; null if unknown. */
   readonly directory: string | null;
 }
 
@@ -36,7 +31,6 @@ type ExecContext = UserContext<"table" | "queue" | "compute">;
 
 /** Allowed delay of a command, and of the idle check that must see its mark. */
 const BUSY_MARGIN_MS = 60_000;
-/** How long one read may wait for the end of a command. */
 const READ_MS = 4_000;
 /** How long to wait for a result after the time-out of a command. */
 const LATE_MS = 10_000;
@@ -44,9 +38,8 @@ const PAUSE_MS = 50;
 const RETRY_SECONDS = 5;
 
 /**
- * Waits until the caller's environment is active, runs a command and returns its result. The time-out is cut to the
- * rest of the cap (docs/apis/common.md#calls-that-wait). Throws `notFound` if the environment is over, `failed` if it
- * did not start or is not ready in time, and `invalid` for text with a NUL character.
+ * Waits until the environment is active, then runs a command within the cap (docs/apis/common.md#calls-that-wait).
+ * Throws `notFound` if it is over, `failed` if it is not ready in time, `invalid` for a NUL character.
  */
 export async function executeIn(ctx: ExecContext, id: string, request: ExecRequest): Promise<ExecResult> {
   refuseNul(request);
@@ -70,7 +63,6 @@ async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): 
   else refuseUnlessActive(ctx, environment);
 }
 
-/** Throws, in the words of the dialect, unless the environment is active. */
 function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environment {
   if (isUsable(environment)) return environment;
   const noun = `${ctx.noun.slice(0, 1).toUpperCase()}${ctx.noun.slice(1)}`;
@@ -92,7 +84,6 @@ function isUsable({ phase, goal: { desired }, end: { outcome } }: Environment): 
   return phase === "active" && desired === "active" && outcome === null;
 }
 
-/** Reports whether the environment cannot become active by itself. */
 function isOver(environment: Environment): boolean {
   return environment.end.outcome !== null || environment.goal.desired !== "active" || isEnded(environment);
 }
@@ -124,7 +115,7 @@ async function readUntilEnded(
   const deadline = ctx.clock.monotonic() + timeoutSeconds * 1000 + LATE_MS;
   for (;;) {
     const askedAt = ctx.clock.monotonic();
-    // Read once more past the deadline: a suspended caller has not yet seen how the command ended.
+    // Read once more past the deadline: a paused caller has not yet seen how the command ended.
     const isLast = askedAt > deadline;
     const status = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
     if (status?.state !== "running") return status;
@@ -172,7 +163,6 @@ function toResult(status: ExecStatus | undefined, timeoutSeconds: number, end: s
   };
 }
 
-/** Appends lines to the text, each on a separate line. */
 function withLines(text: string, lines: readonly string[]): string {
   return lines.reduce((all, line) => `${all}${all === "" || all.endsWith("\n") ? "" : "\n"}${line}`, text);
 }

@@ -6,9 +6,7 @@ import type { Environment } from "../record/record.ts";
 
 const TRIES = 3;
 
-/** A part of an environment's output. */
 export interface Window extends LogPart {
-  /** Whether the output is complete up to here. */
   readonly isComplete: boolean;
 }
 
@@ -28,7 +26,6 @@ export async function readLive(
   return log?.blob && endOffset(window) < endOfCopy(log) ? undefined : window;
 }
 
-/** Reads the latest copy if `isWanted`; the record says where it begins and ends. */
 export async function readCopy(
   ctx: UserContext<"table" | "blobs">,
   id: string,

@@ -18,11 +18,9 @@ export const SAFETY_TIMEOUT_MS = 5_000;
 
 type HeadParts = Pick<Environment, "uid" | "access"> & {
   readonly receiver: Sealed | null;
-  /** Reason in the first timeline entry. */
   readonly note: string | null;
 };
 
-/** Returns the record of a new environment that waits for its pool or its disk. */
 export function newHead(
   ctx: UserContext,
   key: Key,

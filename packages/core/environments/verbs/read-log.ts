@@ -17,11 +17,8 @@ type LogContext = UserContext<"table" | "queue" | "blobs">;
 
 export interface LogText {
   readonly text: string;
-  /** Whether earlier output is missing. */
   readonly cut: boolean;
-  /** Position after the text, where the next read continues. */
   readonly next: number;
-  /** Whether the output is complete. */
   readonly ended: boolean;
 }
 
@@ -29,15 +26,13 @@ export interface LogRequest {
   readonly after: number;
   readonly mostBytes: number;
   readonly waitMs: number;
-  /** Whether to wait up to 2 s for a fresh copy if the log is read from copies. */
   readonly wantsFresh: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Returns the output of the caller's environment; "" before it began and 7 days after its end. Reading from copies
- * keeps a running environment copied for two minutes. Waits up to 2 s for a fresh copy, or for the last copy after an
- * end. Throws `notFound`.
+ * Returns the output; "" before it began and 7 days after its end. Keeps a running environment copied for two minutes,
+ * and waits up to 2 s for a copy. Throws `notFound`.
  */
 export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Promise<LogText> {
   const environment = await getEnvironment(ctx, id);
@@ -47,15 +42,11 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
   return readKeptLog(ctx, id);
 }
 
-/** How often a waiting request reads the record. */
 const POLL_MS = 1_000;
 /** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
 
-/**
- * Returns output from a position on, in whole characters. Waits until there is some, the log is complete, or the time
- * is over. `cut` reports that output at the position is no longer kept. Throws `notFound`.
- */
+/** Returns output from a position on, once there is some, it is complete or the time is over. Throws `notFound`. */
 export async function followLog(ctx: LogContext, id: string, request: LogRequest, live?: LiveLogs): Promise<LogText> {
   const { after, waitMs, wantsFresh, signal } = request;
   const startedAt = ctx.clock.monotonic();
@@ -81,7 +72,6 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
 }
 
 interface Pause {
-  /** undefined if the output was read from a copy. */
   readonly live: LiveLogs | undefined;
   readonly end: number;
   readonly pauseMs: number;
@@ -106,7 +96,6 @@ async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, envi
   }
 }
 
-/** Requests copies of a printing environment's log for the next two minutes. */
 async function wantCopies(ctx: UserContext<"table" | "queue">, id: string, environment: Environment): Promise<void> {
   const now = ctx.clock.now();
   if (!isPrinting(environment) || isLogWanted(environment, now + WANTED_AGAIN_MS)) return;
@@ -118,7 +107,6 @@ function unlessBusy(error: unknown): void {
   if (!(error instanceof Problem && error.kind === "unavailable")) throw error;
 }
 
-/** Reports whether the copy is newer than `since`, or complete once the environment has ended. */
 function isCopied(environment: Environment, since: number): boolean {
   if (isPrinting(environment)) return (environment.log?.at ?? 0) >= since;
   const { phase, end, run } = environment;
@@ -130,7 +118,6 @@ function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boole
   return hasCommand && phase === "active" && outcome === null;
 }
 
-/** Returns the output of the latest copy. Throws `notFound`. */
 export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {
   const copy = await readCopy(ctx, id, () => true);
   return getText(copy, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, copy.isCut);

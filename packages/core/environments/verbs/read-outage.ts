@@ -3,7 +3,6 @@ import { readClusterState } from "../../reconciler/cluster-state.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import type { Environment } from "../record/record.ts";
 
-/** Shorter outages are not reported: most are over by then. */
 const QUIET_MS = 60_000;
 
 /** Returns when (ms) the cluster stopped answering, if that was a minute ago and one of the environments is active. */

@@ -18,10 +18,7 @@ import { newHead } from "./new-head.ts";
 
 export const ENDED_UNREADABLE = "Ended by the operator: its record could not be read";
 
-/**
- * Rebuilds a stopping record from an unreadable one: keeps each valid field and takes the others from a new record.
- * `named` is the ledger's entry. Assumes the worst where it cannot know: that a run exists and wrote to its disk.
- */
+/** Rebuilds a stopping record from an unreadable one. Assumes the worst: that a run exists and wrote to its disk. */
 export async function salvage(ctx: Context<"table">, item: Item, named: Grant | undefined): Promise<Environment> {
   const now = ctx.clock.now();
   const blank = createBlank(ctx, item, named);
@@ -51,7 +48,6 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
   return parseEnvironment(addEntry(stopping, now, ENDED_UNREADABLE) as unknown as Item);
 }
 
-/** Picks the valid ones of the fields in the table. */
 function wholeIn(table: object, value: unknown): Readonly<Record<string, unknown>> {
   const fields = (typeof value === "object" && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
   const checks = Object.entries(table) as [string, Check<unknown>][];
@@ -89,7 +85,6 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
   return { ...stopping, end: { ...end, outcome, archive, at: null, stoppingAt: now, cleanSince: null, cleanLooks: 0 } };
 }
 
-/** Returns a new record for this key, as the source of the unreadable fields. */
 function createBlank(ctx: Context, item: Item, entry: Grant | undefined): Environment {
   const [, owner = "", , createdBy = ""] = item.pk.split("#");
   const [id = "", supersededUid] = item.sk.split("~");
@@ -104,10 +99,8 @@ function createBlank(ctx: Context, item: Item, entry: Grant | undefined): Enviro
   return newHead(asOwner, key, input, { uid, access, receiver: null, note: null }, undefined);
 }
 
-/** Placeholder size of an environment without a ledger entry. */
 const unknownSize: Size = { pool: "cpu-x86", instanceType: "c7i.8xlarge", machines: 1, units: 1, gpus: 0, wantedMs: 0 };
 
-/** Finds the disk whose lease names this environment. */
 async function findDisk(ctx: Context<"table">, environment: Environment): Promise<DiskUse | null> {
   let after: string | undefined;
   do {

@@ -8,7 +8,6 @@ import { changed, requeueAt } from "../record/step-result.ts";
 /** Counted apart from other failures, so that neither those nor a hint exhaust these tries early. */
 const MOST_TRIES = 4;
 
-/** Applies the wanted limits to a live run. Returns undefined if it has them, or until the next try. */
 export async function resizeRun(
   ctx: WorkerContext,
   environment: Environment,

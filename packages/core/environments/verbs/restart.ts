@@ -5,27 +5,21 @@ import type { Environment, Size } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";
 import { enter } from "../record/transitions.ts";
 
-/**
- * Delays after a start before the cluster is searched for objects that a suspended worker made for an earlier run. The
- * first search is early, since such a run would hold the volumes; the second is as late as the one after an end.
- */
+/** Searches for late objects of earlier runs: early, since they would hold the volumes, and as late as after an end. */
 export const LEFTOVERS_MS = { first: 30_000, second: 600_000 } as const;
 
-/** Changes of a start that are not part of the specification. */
 export interface NewRun {
   readonly size: Size | null;
-  /** Sealed receiver for the events of this run; null for the usual one. */
   readonly receiver: Sealed | null;
 }
 
-/** Starts a stopped environment, or remembers the start while it stops. Other phases run already. */
 export function requestRestart(environment: Environment, now: number, run: NewRun): Environment {
   const { phase } = environment;
   if (phase === "stopping") return { ...environment, goal: { ...environment.goal, desired: "active", start: run } };
   return phase === "stopped" ? restart(environment, now, run) : environment;
 }
 
-/** Returns a stopped environment queued for a new run, without any trace of the previous run, which was seen gone. */
+/** Returns a stopped environment queued for a new run; the previous run was seen gone. */
 export function restart(environment: Environment, now: number, run: NewRun): Environment {
   const { access, resources } = environment;
   const size = run.size ?? environment.size;

@@ -15,7 +15,6 @@ import { forgetSpec, type OpenSpec, readSpec, summarizeSpec, writeSpec } from ".
 import { addEntry } from "../record/timeline.ts";
 import { requestRestart } from "./restart.ts";
 
-/** The values that a start may change; missing ones stay. */
 export interface StartChanges {
   readonly name?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
@@ -26,23 +25,19 @@ export interface StartChanges {
   readonly image?: string | undefined;
   readonly command?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Replaces all keys. Invalid keys are dropped and noted in the timeline. */
   readonly sshKeys?: readonly string[] | undefined;
-  /** URL that receives the events of this run instead of the usual one. */
   readonly receiver?: string | undefined;
 }
 
 interface Start {
   /** Stored in the record, so that a repeat recognizes its own start (`isStartedBy`). */
   readonly token?: string | undefined;
-  /** Checked against the record that is about to be changed; nothing is started if it returns false. */
   readonly onlyIf?: (environment: Environment) => boolean | Promise<boolean>;
 }
 
 /**
- * Starts the environment again on its own volumes; remembers the start while it stops. Ignores all changes if it
- * already runs or is starting. Throws `notFound`, `conflict` if there is nothing to start, or `quota` if too many of
- * the caller's environments wait for the pool.
+ * Starts a stopped environment, or remembers the start while it stops. Ignored if it already runs. Throws `notFound`,
+ * `conflict` if there is nothing to start, or `quota` if too many wait.
  */
 export async function requestStart(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -83,7 +78,7 @@ async function forgetSpecs(ctx: UserContext<"table">, id: string, specs: Readonl
   await Promise.all([...specs].map((spec) => forgetSpec(ctx, key, spec)));
 }
 
-/** Reports whether this token's start was the latest. A later stop does not matter, so a repeat does not undo it. */
+/** Reports whether this token's start was the latest, even if a stop followed: a repeat must not undo that. */
 export function isStartedBy({ goal: { startedBy } }: Environment, token: string): boolean {
   return startedBy === token;
 }
@@ -98,7 +93,6 @@ function saysAnything(changes: StartChanges): boolean {
   return Object.values(changes).some((change) => change !== undefined);
 }
 
-/** Returns the changes that the head itself stores. */
 function selectPlainChanges(changes: StartChanges, before: Environment): Partial<Environment> {
   const { name = before.name, labels = before.labels, resources = before.resources } = changes;
   const { policy = before.policy, ports = before.ports } = changes;
@@ -109,7 +103,6 @@ function noted(environment: Environment, { sshKeys }: StartChanges, now: number)
   return ownKeys(sshKeys).areAllUsable ? environment : addEntry(environment, now, KEY_REFUSED);
 }
 
-/** Writes the new specification before the head that names it. */
 async function withSpec(
   ctx: UserContext<"table" | "sealer">,
   environment: Environment,
@@ -150,7 +143,6 @@ async function knownSpec(
   }
 }
 
-/** Raises the revision, so that the next run applies all keys. */
 function withKeys(access: AccessState, { sshKeys = [] }: OpenSpec): AccessState {
   const keyed = sshKeys.length > 0;
   return { ...access, keyed, revision: keyed ? access.revision + 1 : access.revision };

@@ -8,14 +8,10 @@ import { enter } from "../record/transitions.ts";
 interface Stop {
   readonly reason?: string | undefined;
   readonly receiver?: string | undefined;
-  /** Stored in the record, so that a repeat recognizes its own stop (`isStoppedBy`). */
   readonly token?: string | undefined;
 }
 
-/**
- * Stops the environment: its compute goes, its own volumes stay. Drops a remembered start; a repeat changes nothing.
- * Throws `notFound`, or `conflict` if the environment could not be started again.
- */
+/** Stops compute and keeps own volumes. Throws `notFound`, or `conflict` if it could not be started again. */
 export async function requestStop(
   ctx: UserContext<"table" | "queue" | "sealer">,
   id: string,
@@ -36,12 +32,11 @@ export async function requestStop(
   });
 }
 
-/** Reports whether this token's stop was the latest. A later start does not matter, so a repeat does not undo it. */
+/** Reports whether this token's stop was the latest, even if a start followed: a repeat must not undo that. */
 export function isStoppedBy({ goal: { stoppedBy } }: Environment, token: string): boolean {
   return stoppedBy === token;
 }
 
-/** Returns the environment with its stop decided at `now`, or the same record if it was already decided. */
 export function stopNow(environment: Environment, now: number, reason: string | null): Environment {
   const {
     goal: { desired },
@@ -53,7 +48,6 @@ export function stopNow(environment: Environment, now: number, reason: string | 
   return phase === "queued" ? asStopped(wanted, now, reason) : wanted;
 }
 
-/** Returns the stopped record of an environment whose compute is gone or was never made. */
 export function asStopped(environment: Environment, now: number, reason: string | null): Environment {
   const stopped = closeActions(enter(environment, "stopped", now, reason), ["resize"], now);
   return {

@@ -12,8 +12,8 @@ import { decideEnd, enter } from "../record/transitions.ts";
 import { holdsNothing } from "./start.ts";
 
 /**
- * Replaces a deleted environment with this id, or one that holds nothing, by a new head. The old head moves to another
- * key, so that its looks after the end still happen. Returns undefined if the item is another one or unreadable.
+ * Replaces a deleted environment with this id by a new head. The old head moves to another key for its last reconciles.
+ * Returns undefined if the item is another one or unreadable.
  */
 export async function replaceSuperseded(
   ctx: Context<"table" | "sealer">,
@@ -32,7 +32,7 @@ export async function replaceSuperseded(
   return undefined;
 }
 
-/** A write may lose to looks after the end, which leave the id free. */
+/** A write may lose to reconciles after the end, which leave the id free. */
 const TRIES = 3;
 
 async function asSuperseded(ctx: Context<"table" | "sealer">, superseded: Environment): Promise<Environment> {
@@ -52,7 +52,6 @@ async function asSuperseded(ctx: Context<"table" | "sealer">, superseded: Enviro
   return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };
 }
 
-/** Seals the receiver again for the new key, since a seal opens only for its own key. */
 async function resealed(
   ctx: Context<"sealer">,
   superseded: Environment,

@@ -6,10 +6,7 @@ import { type Environment, isEnded } from "../record/record.ts";
 /** A smaller change is not written, because heartbeats are frequent. */
 const MOVES_MS = 60_000;
 
-/**
- * Records use at this time (ms), but never a future or an earlier time than stored. Returns the stored record. Throws
- * `notFound`.
- */
+/** Records use, but never a future or an earlier time than stored. Throws `notFound`. */
 export async function touchEnvironment(ctx: UserContext<"table">, id: string, at: number): Promise<Environment> {
   return mark(ctx, id, (environment, now) => {
     const lastUsedAt = Math.min(at, now);
@@ -19,7 +16,6 @@ export async function touchEnvironment(ctx: UserContext<"table">, id: string, at
   });
 }
 
-/** Protects the environment from the idle stop until this time (ms). Throws `notFound`. */
 export async function markBusy(ctx: UserContext<"table">, id: string, until: number): Promise<Environment> {
   return mark(ctx, id, (environment) =>
     until - (environment.use.busyUntil ?? Number.NEGATIVE_INFINITY) > MOVES_MS
@@ -28,7 +24,6 @@ export async function markBusy(ctx: UserContext<"table">, id: string, until: num
   );
 }
 
-/** Changes the record without changing when it is due. */
 async function mark(
   ctx: UserContext<"table">,
   id: string,

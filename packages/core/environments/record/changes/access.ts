@@ -6,36 +6,28 @@ import type { Environment } from "../record.ts";
 
 /** A user whose SSH keys open an environment: `wanted` until the keys are fetched, `in` once the run has them. */
 export interface Guest {
-  /** GitHub user name. */
   readonly name: string;
   readonly state: "wanted" | "fetched" | "in";
   /** Whether keys of an earlier request are stored. They stay even if this request fails. */
   readonly known: boolean;
   /** Set if an action asked for the user, not only the submit. */
   readonly asked?: true | undefined;
-  /** Failed requests to GitHub, and the time of the next one. */
   readonly tries: number;
   readonly nextAt: number;
 }
 
-/** The access that users shall have to an environment, and what its run was last given. */
 export interface AccessState {
-  /** SSH user name of the environment. */
   readonly login: string;
   readonly guests: readonly Guest[];
-  /** null unless Jupyter is wanted. `origin` is its address once it answers. */
   readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
   /** Why Jupyter failed; kept until it is requested or disabled again. */
   readonly jupyterFault?: string | undefined;
   /** The reason why the GitHub user of the submit was refused. A new request for that user clears it. */
   readonly guestFault?: { readonly name: string; readonly reason: string } | undefined;
-  /** Whether the specification has SSH keys, which work beside those of the guests. */
   readonly keyed: boolean;
   /** Grows with each change of keys or Jupyter; 0 if there was never one. */
   readonly revision: number;
-  /** The run and revision that were last applied. */
   readonly applied: { readonly run: number; readonly revision: number } | null;
-  /** Failures since then, for this run and its newest request. */
   readonly refused?: Refusal | undefined;
 }
 
@@ -53,7 +45,6 @@ export interface NewAccess {
   readonly keyed: boolean;
 }
 
-/** Returns the initial access of a new environment. */
 export async function newAccess(
   ctx: Context<"sealer">,
   environment: Key,
@@ -69,17 +60,14 @@ export async function newAccess(
   };
 }
 
-/** Returns the guests that an action let in. */
 export function secondaryGuests({ guests }: AccessState): string[] {
   return guests.filter((guest) => guest.asked && isIn(guest)).map(({ name }) => name);
 }
 
-/** Reports whether this run was given any SSH key. */
 export function letsSomebodyIn({ guests, keyed, applied }: AccessState, run: number): boolean {
   return applied?.run === run && (keyed || guests.some(isIn));
 }
 
-/** Returns the guests whose keys will be requested from GitHub again after a failure. */
 export function retriedGuests({ guests }: AccessState): string[] {
   return guests.filter(({ state, tries }) => state === "wanted" && tries > 0).map(({ name }) => name);
 }
@@ -94,7 +82,6 @@ export function newGuest(name: string, nextAt: number): Guest {
 
 const TOKEN_BYTES = 32;
 
-/** Creates a Jupyter token, sealed for this record only. */
 export async function sealToken({ sealer, ids }: Context<"sealer">, environment: Key): Promise<Sealed> {
   return sealer.seal(ids.secret(TOKEN_BYTES), tokenContext(environment));
 }
@@ -103,7 +90,6 @@ export async function openToken({ sealer }: Context<"sealer">, environment: Key,
   return sealer.open(asSealed(token), tokenContext(environment));
 }
 
-/** Returns the environment with a new token, which its run has yet to get. */
 export async function wantJupyter(ctx: Context<"sealer">, environment: Environment): Promise<Environment> {
   const { access } = environment;
   const jupyter = { token: await sealToken(ctx, environment), origin: null };
@@ -116,18 +102,16 @@ export interface OpenJupyter {
   readonly token: string | null;
 }
 
-/** Text shown in place of a token whose seal does not open. */
 export const LOST_TOKEN =
   "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one";
 
-/** Returns the URL of the Jupyter page, without a token that cannot be opened: the page then asks for one. */
 export function jupyterUrl({ origin, token }: OpenJupyter): string {
   return token === null ? `${origin}/lab` : `${origin}/lab?token=${token}`;
 }
 
 /**
- * Returns address and token of Jupyter while the environment is active and Jupyter answers. A token with a wrong seal
- * becomes null, so that a list still shows the other environments. Throws if the sealer fails.
+ * Returns address and token while Jupyter answers. A token with a wrong seal becomes null, so that a list still shows
+ * the other environments.
  */
 export async function openJupyter(
   ctx: Context<"sealer">,
@@ -148,7 +132,6 @@ export async function openJupyter(
   }
 }
 
-/** Differs from the context of the specification, which is sealed for the same key. */
 function tokenContext(environment: Key): string {
   return `${keyText(environment)}#jupyter`;
 }

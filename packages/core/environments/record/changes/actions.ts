@@ -4,15 +4,12 @@ import { shorten } from "../timeline.ts";
 
 export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user" | "resize";
 
-/** A request on an environment and what became of it. Times are ms. */
 export interface Action {
   readonly id: number;
   readonly kind: ActionKind;
   /** The token of the change that added the action; a retry finds its own action by it (write-record.ts). */
   readonly writer: string;
-  /** The GitHub user of `add_user`. */
   readonly subject?: string | undefined;
-  /** Time that an `extend` adds, ms. */
   readonly extraMs?: number | undefined;
   readonly status: "requested" | "done" | "failed";
   readonly reason: string | null;
@@ -27,14 +24,10 @@ const KEPT_ACTIONS = 20;
 
 interface NewAction extends Pick<Action, "kind" | "writer" | "subject" | "extraMs"> {
   readonly at: number;
-  /** The dialect's noun for an environment. */
   readonly noun: string;
 }
 
-/**
- * Adds a request as `requested`. Throws `conflict` if 20 are open, except for a cancel: requests may stay open as long
- * as the cluster is unreachable.
- */
+/** Adds a request. Throws `conflict` if 20 are open, except for a cancel, which must work while the cluster is away. */
 export function addAction(
   environment: Environment,
   { kind, at, noun, writer, subject, extraMs }: NewAction,

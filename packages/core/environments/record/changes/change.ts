@@ -12,8 +12,8 @@ import { type Environment, isWaiting, toKey } from "../record.ts";
 type Decide = (environment: Environment, now: number, token: string) => Environment | Promise<Environment>;
 
 /**
- * Changes the caller's environment in one conditional write, makes it due and sends a look; also one to its pool if it
- * starts or stops waiting. Returns the stored record. Throws `notFound`, or `unavailable` if other writers always win.
+ * Changes the caller's environment in one conditional write and requests reconciles of it and its pool. Returns the
+ * stored record. Throws `notFound`, or `unavailable` if other writers always win.
  */
 export async function changeEnvironment(
   ctx: UserContext<"table" | "queue">,

@@ -3,8 +3,8 @@ import { shorten } from "../timeline.ts";
 import { type Action, closeActions } from "./actions.ts";
 
 /**
- * An extension is effective at once but shown only after this time: old clients expect to read the earlier state right
- * after their request (docs/apis/gpu-dev.md#job-actions).
+ * An extension shows after this time: old clients expect the earlier state in between
+ * (docs/apis/gpu-dev.md#job-actions).
  */
 export const SHOWN_AFTER_MS = 2_000;
 
@@ -14,17 +14,14 @@ function openExtensions({ requests }: Requested): Action[] {
   return requests.list.filter(isOpenExtension);
 }
 
-/** Returns when the next extension is to be shown; Infinity without any. */
 export function nextExtensionAt(environment: Requested): number {
   return Math.min(...openExtensions(environment).map(({ requestedAt }) => requestedAt + SHOWN_AFTER_MS));
 }
 
-/** Closes the extensions that may be shown by now. */
 export function showExtensions(environment: Environment, now: number): Environment {
   return closeActions(environment, ["extend"], now, null, (action) => isShown(action, now));
 }
 
-/** Records why the cluster has not accepted the extensions that may be shown by now. They stay open. */
 export function noteRefusedExtensions(environment: Environment, why: string, now: number): Environment {
   const reason = shorten(`The cluster did not take it and is asked again: ${why}`);
   const isNews = (action: Action) => isOpenExtension(action) && isShown(action, now) && action.reason !== reason;
@@ -34,7 +31,6 @@ export function noteRefusedExtensions(environment: Environment, why: string, now
   return { ...environment, requests: { ...requests, list } };
 }
 
-/** Reports whether the cluster last refused an open extension. */
 export function hasRefusedExtension({ requests }: Requested): boolean {
   return requests.list.some(isRefused);
 }
@@ -60,7 +56,7 @@ function isShown({ requestedAt }: Action, now: number): boolean {
   return requestedAt + SHOWN_AFTER_MS <= now;
 }
 
-/** Returns the ms of extensions that are not shown: not yet, or never because the cluster did not accept them. */
+/** Returns the ms of extensions that are not shown: not yet, or never. */
 export function hiddenMs(environment: Requested): number {
   const hidden = environment.requests.list.filter(({ kind, status }) => kind === "extend" && status !== "done");
   return hidden.reduce((sum, { extraMs = 0 }) => sum + extraMs, 0);

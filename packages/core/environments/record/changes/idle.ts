@@ -1,43 +1,35 @@
 import type { IdlePolicy } from "../policy.ts";
 
-/** The signals of use of an environment. Times are ms. */
 export interface IdleSignals {
   readonly startedAt: number;
   readonly lastUsedAt: number | null;
-  /** A running exec counts as use until this time. */
   readonly busyUntil: number | null;
   /** Open terminals, running execs, busy Jupyter kernels and programs in terminals; null if unknown. */
   readonly sessions: number | null;
-  /** Last look that saw sessions; null if none in this run. */
+  /** Last reconcile that saw sessions; null if none in this run. */
   readonly seenAt: number | null;
-  /** Time of the last decision, or the start of the run. */
   readonly decidedAt: number;
 }
 
-/** The signal behind a decision. `unknown sessions`: the look failed, or there was none for too long. */
+/** The signal behind a decision. `unknown sessions`: the reconcile failed, or there was none for too long. */
 export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions" | "gpus";
 
 export interface IdleDecision {
   readonly verdict: "keep" | "stop";
   readonly signal: IdleSignal;
-  /** Start of the idle time. */
   readonly since: number;
 }
 
-/** A decision as stored in the record. */
 export interface RecordedIdle extends IdleDecision {
   readonly at: number;
   /** Whether only a dry run kept the environment from being stopped. */
   readonly dryRun: boolean;
-  /** Last look that saw sessions; absent if none in this run. */
   readonly seenAt?: number | undefined;
   /** Time of the warning in this idle time; absent before it. */
   readonly warnedAt?: number | undefined;
 }
 
-/**
- * Decides whether an unused environment is stopped. Pure; a missing signal counts as use (docs/architecture/idle.md).
- */
+/** Decides whether to stop. Pure; a missing signal counts as use (docs/architecture/idle.md). */
 export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolicy, now: number): IdleDecision {
   const { startedAt, lastUsedAt, busyUntil, sessions, seenAt, decidedAt } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;
@@ -45,19 +37,17 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
   if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
   if (sessions > 0) return { verdict: "keep", signal: "sessions", since: now };
   if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
-  // No look for two intervals: heartbeats may have been lost, so give users time to send one.
+  // No reconcile for two intervals: heartbeats may have been lost, so give users time to send one.
   if (now - decidedAt > 2 * everyMs) return { verdict: "keep", signal: "unknown sessions", since: now };
   const used = Math.max(since, busyUntil ?? 0, seenAt ?? 0);
   const signal = used === since ? (isHeartbeat ? "heartbeat" : "start") : used === seenAt ? "sessions" : "exec";
   return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
 }
 
-/** GPU use of a run at one look. Times are ms. */
 export interface GpuUse {
-  /** Start of the idle time; the time of the look itself if the GPUs were used or their use is unknown. */
+  /** Start of the idle time; the time of the reconcile itself if the GPUs were used or their use is unknown. */
   readonly since: number;
   readonly at: number;
-  /** Time of the warning in this idle time; null before it. */
   readonly warnedAt: number | null;
 }
 
@@ -74,10 +64,7 @@ export function idleWarningMs(afterMs: number): number {
   return Math.min(WARNING_MS, afterMs / 2);
 }
 
-/**
- * Keeps, warns or stops an environment whose GPUs are idle since `idleSince`. Never stops before the full warning time
- * has passed. Pure; null means unknown and counts as use.
- */
+/** Keeps, warns or stops. Never stops before the full warning time. Pure; null means unknown and counts as use. */
 export function decideGpuIdle(
   { idleSince, warnedAt }: { readonly idleSince: number | null; readonly warnedAt: number | null },
   afterMs: number,

@@ -6,10 +6,7 @@ import type { Environment } from "../record.ts";
 import { addAction, closeActions } from "./actions.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
 
-/**
- * Changes the limits of an environment within its grant. A live run gets them in place, otherwise the next run does.
- * Throws `notFound`, or `invalid` for more than its share of the machine.
- */
+/** Changes the limits within the grant: in place for a live run. Throws `notFound`, or `invalid` above its share. */
 export async function requestResize(
   ctx: UserContext<"table" | "queue">,
   id: string,
@@ -35,7 +32,6 @@ export function sameResources(left: Resources | null, right: Resources | null): 
   return left?.cpus === right?.cpus && left?.memoryMb === right?.memoryMb;
 }
 
-/** Reports whether a run may exist with the earlier limits. */
 function isMade({ phase }: Environment): boolean {
   return phase === "preparing" || phase === "active";
 }

@@ -10,17 +10,14 @@ import { createParser } from "../../../store/unreadable.ts";
 export interface StoredArchive extends Stored {
   readonly kind: "archive";
   readonly uid: string;
-  /** The former wire id. */
   readonly environment: string;
   readonly blob: string;
   /** `late`: unfinished when its volume had to go. */
   readonly state: "completed" | "failed" | "late";
   readonly bytes: number;
-  /** ms. */
   readonly at: number;
 }
 
-/** Lists the archives of the caller's environments, newest first, including failed ones. */
 export async function listArchives(ctx: UserContext<"table">): Promise<StoredArchive[]> {
   const found: StoredArchive[] = [];
   let after: string | undefined;
@@ -36,10 +33,7 @@ export async function listArchives(ctx: UserContext<"table">): Promise<StoredArc
 /** Lambda limits an answer to 6 MB. Base64 makes that 4.5 MB, less the rest of the answer. */
 const MOST_ANSWERED_BYTES = 4_400_000;
 
-/**
- * Returns the bytes of the caller's zip with this name, or a URL if it is too large for an answer. Throws `notFound`,
- * also for an archive that was not completed.
- */
+/** Returns the bytes of the caller's zip, or a URL if it is too large for an answer. Throws `notFound`. */
 export async function readArchive(
   ctx: UserContext<"table" | "blobs">,
   name: string,
@@ -55,7 +49,6 @@ export async function readArchive(
   return { bytes };
 }
 
-/** Returns the archive under this key, or undefined. */
 export async function findStored(ctx: Context<"table">, { pk, sk }: Key): Promise<StoredArchive | undefined> {
   const item = await ctx.table.get({ pk, sk });
   return item && parseArchive(item);

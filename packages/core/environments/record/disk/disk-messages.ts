@@ -1,24 +1,20 @@
 import type { DiskSnapshot } from "../../../disks/record.ts";
 import { utcText } from "../../../text/utc.ts";
 
-/** Returns the notice for an environment without a disk, where `$WORKSPACE` exists all the same. */
 export function noDiskMessage(noun: string): string {
   return `No disk: files in $WORKSPACE and the home are lost when the ${noun} ends`;
 }
 
-/** Returns why an environment waits for its disk: `holder` is ending and still holds it, or a backup is pending. */
 export function waitsForDisk(name: string, holder: string | undefined, pending?: DiskSnapshot): string {
   if (holder !== undefined) return `Waits until ${holder}, which is ending, lets go of disk '${name}'`;
   const since = pending ? `; its snapshot is pending since ${utcText(pending.at)}` : "";
   return `Waits until disk '${name}' is backed up${since}`;
 }
 
-/** Returns why an environment waits while the record of its disk is unreadable. */
 export function unreadableDisk(name: string): string {
   return `The record of disk '${name}' cannot be read; waiting until it can be`;
 }
 
-/** Returns why an environment waits for a volume; `refusal` is the text of the volume service. */
 export function refusedVolume(volume: string, refusal: string): string {
   return `${refusal}; ${volume} is asked for again`.slice(0, LONGEST_REASON);
 }

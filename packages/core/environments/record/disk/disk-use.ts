@@ -1,18 +1,13 @@
 import type { VolumeRef } from "../../../ports/volumes.ts";
 
-/** The named disk of an environment. */
 export interface DiskUse {
   readonly uid: string;
   /** Name of the disk at the time of the create. */
   readonly name: string;
-  /**
-   * Set after the submit has written the lease. From then on, no reader of an older disk record may call the lease
-   * lost.
-   */
+  /** Set once the lease is written. From then on, no reader of an older disk record may call it lost. */
   readonly leased: boolean;
   /** Set before a run is made with the volume. From then on, the end is backed up. */
   readonly attached: boolean;
-  /** Whether the lease was given back. */
   readonly released: boolean;
   /** Set if a withdrawn earlier run may have written to the disk, so that the end is backed up in any case. */
   readonly written?: true | undefined;
@@ -25,9 +20,7 @@ export function mayHaveWritten(use: DiskUse): boolean {
 
 /** A volume that lives as long as its environment. */
 export interface OwnVolume {
-  /** Name within the environment: `workspace`, `home`. */
   readonly name: string;
-  /** Mount path: `/workspace`. */
   readonly path: string;
   readonly sizeGb: number;
   readonly volume: VolumeRef | null;

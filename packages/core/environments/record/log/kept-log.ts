@@ -1,26 +1,21 @@
 import { DAY_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
-/** Interval of copies while a client reads the log. */
 export const COPIED_EVERY_MS = 2_000;
 /** docs/apis/gpu-dev.md#read-jobs. */
 const KEPT_AFTER_END_MS = 7 * DAY_MS;
 
-/** The stored copy of a command's output. */
 export interface KeptLog {
-  /** Unique per copy, so that a suspended worker overwrites nothing; null before the first copy. */
+  /** Unique per copy, so that a paused worker overwrites nothing; null before the first copy. */
   readonly blob: string | null;
   /** Only earlier versions read it. */
   readonly hash: string;
-  /** Whether older output was cut away. */
   readonly cut: boolean;
   /** Position of the first byte in the whole output; absent: 0. */
   readonly start?: number | undefined;
   /** Length in bytes; absent in records of earlier versions. */
   readonly bytes?: number | undefined;
-  /** Time of the latest comparison with the run's output, ms. */
   readonly at: number;
-  /** Whether the latest attempt failed. */
   readonly failed: boolean;
   /** The run whose final output this is, if any. */
   readonly lastOf?: number | undefined;
@@ -32,18 +27,15 @@ export interface KeptLog {
   readonly mark?: string | undefined;
 }
 
-/** Returns the position after the last byte of a copy. */
 export function endOfLog({ start = 0, bytes = 0 }: Pick<KeptLog, "start" | "bytes">): number {
   return start + bytes;
 }
 
-/** Returns where the output of the present run begins in the whole output. */
 export function baseOfRun({ log, run }: Pick<Environment, "log" | "run">): number {
   if (!log?.blob) return 0;
   return (log.run ?? run.n) === run.n ? (log.base ?? 0) : endOfLog(log);
 }
 
-/** Reports whether a client has read the log recently. */
 export function isLogWanted({ logWantedUntil }: Environment, now: number): boolean {
   return (logWantedUntil ?? 0) > now;
 }
@@ -53,7 +45,6 @@ export function lacksLastLog({ hasCommand, run, log }: Environment): boolean {
   return hasCommand && run.appliedAt !== null && log?.lastOf !== run.n;
 }
 
-/** Reports whether the log is final. */
 export function isLogComplete(environment: Environment): boolean {
   const { phase, end, run } = environment;
   if (end.outcome === null) return false;
@@ -61,7 +52,6 @@ export function isLogComplete(environment: Environment): boolean {
   return !isCopying || run.removedAt !== null || run.appliedAt === null || !lacksLastLog(environment);
 }
 
-/** Returns when the log of an ended environment is removed; undefined without a log. */
 export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
   return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;
 }

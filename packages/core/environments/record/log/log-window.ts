@@ -1,17 +1,13 @@
 import type { LogPart } from "../../../ports/run-log.ts";
 
 export interface PartOptions {
-  /** The position from which a reader continues. */
   readonly after: number;
   readonly mostBytes: number;
   /** Whether the window ends the output, so that an incomplete character at its end stays incomplete. */
   readonly isComplete: boolean;
 }
 
-/**
- * Returns the bytes from a position on, in whole characters: the last bytes may belong to a character that is not fully
- * printed yet. If the position lies before the window, skips the rest of a character at the window's start.
- */
+/** Returns whole characters from a position on. Skips the rest of a character at the window's start. */
 export function partOfWindow({ start, bytes }: LogPart, { after, mostBytes, isComplete }: PartOptions): LogPart {
   const from = after >= start ? Math.min(after - start, bytes.length) : wholeFrom(bytes);
   const to = Math.min(from + mostBytes, bytes.length);
@@ -21,13 +17,11 @@ export function partOfWindow({ start, bytes }: LogPart, { after, mostBytes, isCo
 
 const isContinuation = (byte = 0) => (byte & 0xc0) === 0x80;
 
-/** Returns where the first whole character begins. A character has at most three continuation bytes. */
 function wholeFrom(bytes: Uint8Array): number {
   const at = bytes.subarray(0, 4).findIndex((byte) => !isContinuation(byte));
   return Math.max(0, at);
 }
 
-/** Returns the number of bytes of an unfinished character at the end. */
 function halfCharacterBefore(bytes: Uint8Array): number {
   for (let length = 1; length <= Math.min(3, bytes.length); length++) {
     const byte = bytes[bytes.length - length];

@@ -6,13 +6,11 @@ import { FORMAT, isNewer } from "../../../store/unreadable.ts";
 import type { Environment } from "../record.ts";
 
 /**
- * Marks that the latest listing showed, in one of 16 items by the first hex digit of the environment's uid. An item
- * that would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Writes are
- * unconditional, because `at` says when an item was true.
+ * Marks of the latest listing, in 16 items by the first hex digit of the uid. An item over `MOST_MARKS` is written
+ * empty, and 16 items by two digits replace it. Writes are unconditional: `at` says when an item was true.
  */
 export interface RunMarks extends Stored {
   readonly kind: "run-marks";
-  /** A higher format is readable only by a newer version. */
   readonly format: number;
   /** Start of the listing, ms. Later changes are not in it. */
   readonly at: number;
@@ -26,13 +24,12 @@ type RunId = { readonly uid: string; readonly run: number };
 const MOST_OLD_MS = 75_000;
 /** Maximum clock skew of two hosts. Marks from further in the future are ignored. */
 const CLOCKS_MS = 17_000;
-/** Marks per item, which each look reads as a whole. Two digits make room for 512,000 runs; the rest are observed. */
+/**
+ * Marks per item, which each reconcile reads as a whole. Two digits make room for 512,000 runs; the rest are observed.
+ */
 const MOST_MARKS = 2_000;
 
-/**
- * Returns a text that changes whenever `observe` would show a change of the run, and differs from that of any other
- * run. Returns undefined if the compute marks one of its machines as observable only by `observe`.
- */
+/** Returns a text that changes whenever `observe` would show a change. Undefined if only `observe` can tell. */
 export function computeDigest(
   { ids }: Context,
   run: number,
@@ -45,20 +42,19 @@ export function computeDigest(
 
 const MARK_LENGTH = 12;
 
-/** Writes the marks of a listing that began at `at`. Only logs a failure: looks then observe. */
+/** Writes the marks of a listing that began at `at`. Only logs a failure: reconciles then observe. */
 export async function writeRunMarks(ctx: Context<"table">, listed: readonly ComputeNode[], at: number): Promise<void> {
   const runs = Map.groupBy(marksIn(ctx, listed), ([{ uid }]) => uid.slice(0, 1));
   try {
     const before = await ctx.table.getMany(digits.map(runMarksKey));
-    // Write an item even after its last run is gone, or its old marks stay valid for a minute. Skip items of a newer
-    // version.
+    // Write empty items too, or their old marks stay valid for a minute. Skip items of a newer version.
     const present = (digit: string) => before.find(({ pk }) => pk === runMarksKey(digit).pk);
     const wanted = digits.filter((digit) => {
       const item = present(digit);
       return item ? !isNewer(item) : runs.has(digit);
     });
     const marked = wanted.map((digit) => [digit, runs.get(digit) ?? []] as const);
-    // Write the split items before the empty ones: a look in between finds no mark, and observes.
+    // Write the split items before the empty ones: a reconcile in between finds no mark, and observes.
     await writeEach(
       ctx,
       marked.flatMap(([, some]) => splitItems(some, at)),
@@ -73,7 +69,6 @@ export async function writeRunMarks(ctx: Context<"table">, listed: readonly Comp
 }
 
 const digits = [..."0123456789abcdef"];
-/** Concurrent writes. */
 const AT_ONCE = 50;
 
 type MarkedRun = readonly [RunId, string];
@@ -87,7 +82,6 @@ function isSplit(runs: readonly MarkedRun[]): boolean {
   return runs.length > MOST_MARKS;
 }
 
-/** Returns the items by two digits; none if a single item holds all marks. */
 function splitItems(runs: readonly MarkedRun[], at: number): RunMarks[] {
   if (!isSplit(runs)) return [];
   return [...Map.groupBy(runs, ([{ uid }]) => uid.slice(0, 2))].map(([twoDigits, some]) => toItem(twoDigits, some, at));
@@ -98,7 +92,9 @@ function toItem(digits: string, runs: readonly MarkedRun[], at: number): RunMark
   return { ...runMarksKey(digits), writers: [], kind: "run-marks", format: FORMAT, at, marks };
 }
 
-/** Reports whether a fresh listing shows the run as it was when a look last observed it and had nothing left to do. */
+/**
+ * Reports whether a fresh listing shows the run as it was when a reconcile last observed it and had nothing left to do.
+ */
 export async function matchesDigest(
   ctx: Context<"table">,
   { uid, run: { n: run, mark } }: { readonly uid: string; readonly run: Pick<Environment["run"], "n" | "mark"> },
@@ -120,14 +116,12 @@ async function readMarks(ctx: Context<"table">, digits: string): Promise<Pick<Ru
   return item && seenIn(item);
 }
 
-/** Returns undefined for an item of another kind or of a newer version. */
 function seenIn(item: Item): Pick<RunMarks, "at" | "marks"> | undefined {
   const { kind, at, marks } = item;
   const isReadable = kind === "run-marks" && !isNewer(item) && typeof at === "number";
   return isReadable && typeof marks === "object" && marks !== null ? { at, marks: { ...marks } } : undefined;
 }
 
-/** Returns each run once, with the marks of all its listed machines. */
 function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][] {
   const parts = listed.flatMap((node) => (node.runs ?? []).map((part) => ({ ...part, node: node.uid })));
   const runs = Map.groupBy(parts, formatName);

@@ -2,7 +2,7 @@ import type { Item } from "../../../ports/table.ts";
 import { HOUR_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
-/** Time in which no look could observe a run. Limits exclude it (docs/architecture/deadlines.md). */
+/** Time in which no reconcile could observe a run. Limits exclude it (docs/architecture/deadlines.md). */
 export interface Unseen {
   /** Since the request for the run, ms. */
   readonly ms: number;
@@ -10,16 +10,14 @@ export interface Unseen {
   readonly runMs: number;
   /** When the cluster, or a machine of the run, first failed to answer; absent once both have answered. */
   readonly since?: number | undefined;
-  /** Name of the silent machine; absent if the cluster itself is silent. */
   readonly machine?: string | undefined;
 }
 
-/** Tolerated lateness of a look: messages get lost, and queues are deep. */
+/** Tolerated lateness of a reconcile: messages get lost, and queues are deep. */
 const LATE_MS = 30_000;
-/** Tolerated lateness during a backup, whose attempts take hours. */
 const LATE_BACKUP_MS = HOUR_MS;
 
-/** Excludes the time in which a look was due but no worker looked. */
+/** Excludes the time in which a reconcile was due but no worker ran. */
 export function noteLatePass(environment: Environment, now: number): Environment {
   const { phase, unseen, end, dueAt } = environment;
   const lateMs = now - (dueAt ?? now);
@@ -31,29 +29,24 @@ export function noteLatePass(environment: Environment, now: number): Environment
   return leaveOut(environment, lateMs - LATE_MS);
 }
 
-/** Notes that the cluster did not answer a look, or that this machine of the run does not answer the cluster. */
 export function noteNoAnswer(environment: Environment, now: number, machine?: string): Environment {
   const { ms = 0, runMs = 0, since = now } = environment.unseen ?? {};
   return { ...environment, unseen: { ms, runMs, since, machine } };
 }
 
-/** Reports whether the latest look could observe the run. */
 export function isAnswered({ unseen }: Pick<Environment, "unseen">): boolean {
   return unseen?.since === undefined;
 }
 
-/** Reports whether the look between these two records ended an outage. */
 export function isOutageOver(before: Environment, after: Environment): boolean {
   return !isAnswered(before) && isAnswered(after);
 }
 
-/** Reports whether the cluster did not answer the latest look. */
 export function isClusterSilent(record: Item | Environment): boolean {
   const { since, machine } = (record.unseen ?? {}) as Partial<Unseen>;
   return since !== undefined && machine === undefined;
 }
 
-/** Notes that a look could observe the run, which ends an outage. */
 export function noteAnswer(environment: Environment, now: number): Environment {
   const { unseen, phase } = environment;
   if (unseen?.since === undefined) return environment;

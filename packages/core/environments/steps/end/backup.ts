@@ -27,13 +27,11 @@ const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself 
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
 const NONE_SEEN = "Its disk's volume is gone, and no backup of it is to be seen";
 const ALL_GONE = "Its disk's volume is gone, and there is no backup";
-/** Notices written before the disk is released without a backup. */
 const LAST_WORDS = [NOT_BACKED_UP, NO_BACKUPS, VOLUME_GONE, NONE_SEEN, ALL_GONE];
 
 /**
- * Backs up the disk of an ended environment with one snapshot, recorded as the lease is given back. CreateSnapshot is
- * not idempotent, so each try is claimed first, and later looks search the volume for its snapshot
- * (docs/architecture/consistency.md#claims).
+ * Backs up the disk with one snapshot. CreateSnapshot is not idempotent, so each try is claimed first, and later
+ * reconciles search for its result (docs/architecture/consistency.md#claims).
  */
 export async function backUp(
   ctx: WorkerContext,
@@ -55,7 +53,7 @@ export async function backUp(
   if (volume === "gone") {
     return release(ctx, environment, use, now, whatIsLeft(disk));
   }
-  // A suspended worker may have made the run again, which then uses the volume; no other step searches for it.
+  // A paused worker may have made the run again, which then uses the volume; no other step searches for it.
   if (volume.attached) await removeLeftoverRuns(ctx, environment, "all");
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
@@ -71,7 +69,6 @@ export async function backUp(
   return claimSnapshot(ctx, environment, disk, volume.id, next, now);
 }
 
-/** Returns a notice about the backups of a disk whose volume is gone. */
 function whatIsLeft(disk: Disk): string {
   if (seenBackups(disk).length > 0) return VOLUME_GONE;
   return disk.snapshots.some(({ completed }) => completed) ? NONE_SEEN : ALL_GONE;
@@ -81,9 +78,7 @@ function missing({ name }: DiskUse): string {
   return `The record of disk '${name}' is missing: it was not backed up`;
 }
 
-/**
- * Notes that the disk was not backed up, unless this end itself released it and the worker died before recording that.
- */
+/** Notes that the disk was not backed up, unless this end itself released it. */
 function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): Environment {
   const { end, events } = environment;
   const isGivenOn = end.backup !== null || LAST_WORDS.some((word) => word === events.timeline.at(-1)?.reason);
@@ -92,10 +87,7 @@ function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): En
     : addEntry(environment, now, `Disk '${name}' is not its own any more: it was not backed up`);
 }
 
-/**
- * Ends an attempt whose time is over: begins the next one, or after the last one keeps the volume itself. An attempt's
- * time stands still while the disk's record is unreadable.
- */
+/** Ends an attempt whose time is over. Its time stands still while the disk's record is unreadable. */
 export async function endAttempt(
   ctx: WorkerContext,
   environment: Environment,
@@ -112,7 +104,6 @@ export async function endAttempt(
   return changed(withAttempt(environment, now, backup.attempt + 1), now, "its backup took too long");
 }
 
-/** Restarts the time of an attempt: of the present one if no number is given. */
 function withAttempt(environment: Environment, now: number, attempt?: number): Environment {
   const { end } = environment;
   if (!end.backup) return environment;
@@ -122,14 +113,13 @@ function withAttempt(environment: Environment, now: number, attempt?: number): E
   };
 }
 
-/** Returns undefined if the record is unreadable. */
 function readDisk(ctx: WorkerContext, { owner }: Environment, { uid }: DiskUse): Promise<Disk | "missing" | undefined> {
   return unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, uid)) ?? "missing");
 }
 
 /**
- * Records the snapshot of an earlier claim, or waits for it, since a call that was not refused may appear in listings
- * late. Returns a word once there is nothing to wait for.
+ * Records the snapshot of an earlier claim, or waits for one that may be listed late. A word means: nothing to wait
+ * for.
  */
 async function resolveClaim(
   ctx: WorkerContext,
@@ -190,7 +180,7 @@ async function claimSnapshot(
   };
 }
 
-/** Records a refusal, only under this worker's own claim: then no look waits for a snapshot that may be listed late. */
+/** Records a refusal under this worker's own claim, so that no reconcile waits for a snapshot. */
 async function noteRefusal(
   ctx: WorkerContext,
   environment: Environment,
@@ -223,15 +213,11 @@ function formatTag(environment: Environment, claim: BackupClaim): string {
   return `${prefix(environment)}-${countTries(claim)}`;
 }
 
-/** Returns the common tag prefix of all tries at the end of this run. */
 function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 
-/**
- * Releases the disk, whose own looks keep checking whether a backup is possible, for the time of three attempts
- * (lost-backup.ts).
- */
+/** Releases the disk, whose own reconciles keep trying for the time of three attempts (lost-backup.ts). */
 async function leaveToDisk(
   ctx: WorkerContext,
   environment: Environment,
@@ -255,9 +241,8 @@ async function release(
   now: number,
   note: string,
 ): Promise<Step<Environment>> {
-  // Write the notice before releasing the disk: a look that finds it released does not know why.
+  // Write the notice before releasing the disk: a reconcile that finds it released does not know why.
   if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
-  // The disk's record shows this until a later end makes a backup.
   const gaveUp = note === NOT_BACKED_UP ? LATEST_NOT_MADE : undefined;
   ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
   const lost = gaveUp && { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp };

@@ -5,10 +5,7 @@ import { keyText } from "../../../store/keys.ts";
 import { mayBeBegun } from "../../record/disk/archive-use.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 
-/**
- * Ends an archive, which a suspended worker may have begun again. Returns the silent machine that holds the volume, if
- * any. Throws if the archive's state is unknown, so that the volume stays.
- */
+/** Ends an archive. Returns the silent machine that holds the volume, if any. Throws if its state is unknown. */
 export async function endArchive(ctx: WorkerContext, environment: Environment): Promise<NodeRef | undefined> {
   const { archive } = environment.end;
   return archive && mayBeBegun(archive)
@@ -16,7 +13,6 @@ export async function endArchive(ctx: WorkerContext, environment: Environment): 
     : undefined;
 }
 
-/** Returns the owner under which the archive can be found again. */
 export function toArchiveOwner(environment: Environment): ArchiveOwner {
   return { uid: environment.uid, key: keyText(toKey(environment)) };
 }

@@ -6,15 +6,11 @@ import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitMs } from "../../record/step-result.ts";
 import { copyLastLog } from "./log.ts";
 
-/** Time from SIGTERM to SIGKILL for a command. */
 export const GRACE_SECONDS = 10;
 /** Time that a cluster may take after the grace period to report the end of the command. */
 const SEEN_WITHIN_MS = 5_000;
 
-/**
- * Ends the command and then copies its log, before `remove` deletes it: output after SIGTERM ("checkpoint saved") often
- * matters most. Returns undefined if there is no command or the log is already copied.
- */
+/** Ends the command, then copies its log: output after SIGTERM ("checkpoint saved") often matters most. */
 export async function keepLastLog(
   ctx: WorkerContext,
   environment: Environment,
@@ -26,10 +22,7 @@ export async function keepLastLog(
   return waits ?? changed(await copyLastLog(ctx, environment, now), now, "kept its log");
 }
 
-/**
- * Asks the command to end, at each look until the end is seen; a failed call is repeated. After the grace period the
- * run is removed anyway. Returns undefined if there is nothing to wait for.
- */
+/** Asks the command to end until that is seen. After the grace period the run is removed anyway. */
 async function endCommand(
   ctx: WorkerContext,
   environment: Environment,

@@ -7,24 +7,20 @@ import { changed } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 
-/** Ends an environment whose end is decided, with the reason of its outcome. */
 export function stopping(environment: Environment, now: number): Step<Environment> {
   return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
 }
 
-/** Ends an environment at its limit, regardless of its run's state. */
 export function endByLimit(environment: Environment, outcome: Outcome, now: number): Step<Environment> {
   const { phase, reason } = outcome;
   if (phase !== "expired" && environment.policy.restarts) return endRun(environment, now, reason ?? "");
   return stopping(decideEnd(environment, { ...outcome, isLimit: true }), now);
 }
 
-/** Returns the outcome for the exit code of a command. */
 export function outcomeForExitCode(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
   return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}`, exitCode };
 }
 
-/** Ends a run that ended by itself: its command exited, it was killed, or it never began. */
 export function endItself(environment: Environment, observed: Observation, now: number): Step<Environment> {
   const { policy } = environment;
   const { exitCode, reason, started } = observed;
@@ -44,7 +40,7 @@ export function endItself(environment: Environment, observed: Observation, now: 
   );
 }
 
-/** Reports whether the cluster's own deadline ended the run. It is a safety net behind every limit of the record. */
+/** Reports whether the cluster's own deadline, a net behind every limit of the record, ended the run. */
 export function isSafetyTimeout({ exitCode, reason }: Observation): boolean {
   return exitCode === null && (reason?.startsWith("DeadlineExceeded") ?? false);
 }

@@ -28,8 +28,8 @@ import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release
 import { removeAllButNewest, retainedUntil } from "./retention.ts";
 
 /**
- * Takes the next step of the end, in this order (docs/architecture/end-of-life.md): end the command, keep the log,
- * remove the compute and see it gone, free the GPUs, back up and release the disk, finish.
+ * Takes the next step of the end: command, log, compute, capacity, disk, final phase
+ * (docs/architecture/end-of-life.md).
  */
 export async function stepStopping(
   ctx: WorkerContext,
@@ -42,7 +42,6 @@ export async function stepStopping(
   const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
   if (environment.run.grant) return release(environment, now);
-  // An archive uses its volume until it is settled.
   const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
@@ -52,16 +51,15 @@ export async function stepStopping(
     return notifyDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   const step = await finalize(ctx, environment, now);
-  // The worker that released the capacity may have died before telling the pool, and the next look is a minute away.
+  // The worker that released the capacity may have died before telling the pool, and the next reconcile is a minute away.
   return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? notifyPool(step) : step;
 }
 
-/** Reports whether the run is not yet known to be gone. Looks after the end find a run that comes back later. */
+/** Reports whether the run is not yet known to be gone. Reconciles after the end find a run that comes back later. */
 function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boolean {
   return applyingAt !== null && released !== run;
 }
 
-/** Reports whether an earlier look decided to wait until the capacity of a removed run may be released. */
 function isPutOff(environment: Environment, now: number): boolean {
   const { run, dueAt = 0 } = environment;
   const freeAt = releasableAt(environment, now);
@@ -85,7 +83,7 @@ async function removeRun(
     const ownOutcome = left && endedByItself(environment, left);
     if (ownOutcome) return changed(ownOutcome, now, "had ended by itself");
     if (left && removedAt === null && environment.run.terminatedAt === undefined) await tellEnd(ctx, environment, now);
-    // Keep the log before any removal: a concurrent look may find the run gone before this one has written.
+    // Keep the log before any removal: a concurrent reconcile may find the run gone before this one has written.
     const kept = left && (await keepLastLog(ctx, environment, left, now));
     if (kept) return kept;
     const { machines, lost, waitsFor } = await checkMachines(ctx, environment, left?.nodes ?? [], now);
@@ -103,8 +101,7 @@ async function removeRun(
       end: { ...observed.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
     const freeAt = releasableAt(stopping, now);
-    // A run that was seen goes by itself, and its units stay held until `freeAt`, so wait. A run that was not seen may
-    // still be on its way from a worker that applied it just before the end.
+    // A run that was seen goes by itself, and its units stay held until `freeAt`. One that was not seen may still come.
     if (left && !lost && now < freeAt && waitsFor === null)
       return waitsUntilFree(stopping, freeAt, "removes its compute");
     const isAtOnce = passes === 0 && now >= freeAt;
@@ -139,8 +136,8 @@ function release(environment: Environment, now: number): Step<Environment> {
 }
 
 /**
- * Replaces a limit's outcome by that of the command if it had exited before the limit
- * (docs/architecture/deadlines.md). Runs before the removal, after which the exit code is lost.
+ * Replaces a limit's outcome if the command had exited before (docs/architecture/deadlines.md). The exit code is lost
+ * with the removal.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
   const {
@@ -150,7 +147,6 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
 }
 
-/** Reports whether to force the removal. Machines that are not lost first have their grace period. */
 function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
   return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
 }
@@ -166,7 +162,7 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   const check = await checkAfterEnd(ctx, bare, now);
   if (check !== "done") return check;
   if (cleanLooks >= CHECKS_AFTER_END_MS.length) return forget(ctx, bare, now);
-  // A suspended start may have written another specification since. No receiver needs it any more.
+  // A paused start may have written another specification since. No receiver needs it any more.
   const forgotten = await forgetSecrets(ctx, bare);
   const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
   const over: Environment = {
@@ -178,7 +174,6 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   return forget(ctx, over, now);
 }
 
-/** Takes one of the looks after an end or a stop. Returns `done` after the last one. */
 export async function checkAfterEnd(
   ctx: WorkerContext,
   environment: Environment,
@@ -208,7 +203,6 @@ export async function checkAfterEnd(
   return requeueAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
 }
 
-/** Reports whether a ledger item still lists it. */
 async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
   const { records, unreadable } = await readLedgerItems(ctx, listLedgerItems(ctx, environment));
   const [first] = unreadable;

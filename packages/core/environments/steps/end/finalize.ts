@@ -12,15 +12,11 @@ import { asStopped } from "../../verbs/stop.ts";
 import { removeVolumes } from "../start/own-volumes.ts";
 import { keepArchive } from "./keep-archive.ts";
 
-/**
- * Delays after the end of looks for objects that a suspended worker made
- * (docs/architecture/consistency.md#paused-workers).
- */
+/** Searches for late objects after the end (docs/architecture/consistency.md#paused-workers). */
 export const CHECKS_AFTER_END_MS = [60_000, 600_000];
 const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";
 
-/** Takes the last steps after the compute is gone and the disk released: to the final phase, or to `stopped`. */
 export async function finalize(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     end: { outcome },

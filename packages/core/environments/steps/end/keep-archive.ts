@@ -30,10 +30,9 @@ export async function keepArchive(
   if (!archive || archive.settled || !ownVolume?.volume) return undefined;
   const noting = (use: ArchiveUse) => ({ ...environment, end: { ...environment.end, archive: use } });
   if (archive.startedAt === null) {
-    // Name the archive first: if the worker dies, or its machine is lost, the record still says that it may use the
-    // volume.
+    // Name the archive first: if the worker or its machine is lost, the record still says what may use the volume.
     if (!archive.named) return changed(noting({ ...archive, named: true }), now, "names its archive");
-    // Begin before the minute starts, so that a late next look does not find that no try was made.
+    // Begin before the minute starts, so that a late reconcile does not find that no try was made.
     await begin(ctx, environment, ownVolume.volume.id, archive.blob);
     return changed(noting({ ...archive, startedAt: now }), now, "keeps an archive");
   }
@@ -65,7 +64,6 @@ async function isUnderWay(ctx: WorkerContext, volume: string, status: Archive | 
   return status?.state !== "completed";
 }
 
-/** Begins the archive; both calls are idempotent. Returns undefined on a failure, which is retried until it is late. */
 async function begin(
   ctx: WorkerContext,
   environment: Environment,
@@ -82,7 +80,7 @@ async function begin(
   }
 }
 
-/** Writes the archive's record. Only a complete zip replaces an earlier record, of a look that saw it unfinished. */
+/** Writes the archive's record. Only a complete zip replaces an earlier one. */
 async function record(
   ctx: WorkerContext,
   { id, uid, owner }: Environment,

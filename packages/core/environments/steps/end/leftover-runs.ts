@@ -6,14 +6,10 @@ import { changed } from "../../record/step-result.ts";
 import { LEFTOVERS_MS } from "../../verbs/restart.ts";
 import type { EnvironmentStep } from "../step.ts";
 
-/** Number of earlier runs to search: from the newest run n back to n - 9. */
 const RUNS_BACK = 9;
 const AGAIN_MS = 5_000;
 
-/**
- * Removes runs that a suspended worker made late: "earlier" ones than the present run, or "all" for an environment that
- * shall have none. Reports whether the cluster had any.
- */
+/** Removes runs that a paused worker made late. "all" includes the present run. Reports whether there were any. */
 export async function removeLeftoverRuns(
   ctx: WorkerContext,
   { uid, run: { n: run } }: Environment,
@@ -29,8 +25,7 @@ export async function removeLeftoverRuns(
 }
 
 /**
- * Searches for leftover runs after a start. A stop schedules two such searches, and a start replaces them. A failed
- * removal is retried, and the new run does not wait for it.
+ * Searches for leftover runs after a start, which cuts off the searches of the stop. The new run does not wait for it.
  */
 export async function removeLeftoversOfRuns(
   ctx: WorkerContext,
@@ -46,7 +41,6 @@ export async function removeLeftoversOfRuns(
   return { ...step, record: { ...step.record, looks: environment.looks } };
 }
 
-/** The result of a search for earlier runs. */
 type Search = "none" | "removed" | "failed";
 
 const searchWords = {
@@ -55,7 +49,6 @@ const searchWords = {
   failed: "an earlier run may be left",
 } satisfies Record<Search, string>;
 
-/** Removes earlier runs. "failed": the cluster did not answer or refused a removal, so some may be left. */
 async function removeEarlier(ctx: WorkerContext, environment: Environment): Promise<Search> {
   try {
     return (await removeLeftoverRuns(ctx, environment, "earlier")) ? "removed" : "none";

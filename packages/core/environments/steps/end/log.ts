@@ -17,14 +17,13 @@ export async function followLog(ctx: LogContext, environment: Environment, now: 
   return isNews || isLogWanted(environment, now) ? copied : environment;
 }
 
-/** Returns when the log is copied next for a reader. */
 export function nextCopyAt(environment: Environment, now: number): number {
   return environment.hasCommand && isLogWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
 }
 
 /**
- * Copies the log of a run that is being removed, while the run is seen: the log goes with its pod or run directory.
- * Delays the release of GPUs by at most one read and one write, 5 s together. A failure is noted in the timeline.
+ * Copies the log while the run is seen, since it goes with the run. Delays the GPUs by at most 5 s. A failure is noted
+ * in the timeline.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
@@ -71,7 +70,6 @@ async function copyLog(
   }
 }
 
-/** Returns the end of the last copy as the present run counts it; undefined for a copy of another run. */
 function knownEnd(environment: Environment): LogEnd | undefined {
   const { log, run } = environment;
   if (!log?.blob || log.run !== run.n) return undefined;
@@ -89,7 +87,6 @@ export async function removeCopies(ctx: Context<"blobs">, environment: Environme
 
 const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };
 
-/** Adds the removal of the old copy after the write of a record that names a new one. */
 export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
   const [old, next] = [environment.log?.blob, step.record.log?.blob];
   if (!old || !next || old === next) return step;

@@ -7,9 +7,7 @@ const LATE_START_MS = 26_000;
 /** Maximum clock skew of two hosts: one records when the run left `preparing`, another releases it. */
 const CLOCKS_MS = 17_000;
 
-/**
- * Notes when a run left `preparing` or gave its grant back. Workers that read the record from now on do not start it.
- */
+/** Workers that read the record from now on do not start the run. */
 export function noStartFrom(environment: Environment, now: number): Environment {
   return environment.run.noStartSince === null
     ? { ...environment, run: { ...environment.run, noStartSince: now } }
@@ -17,20 +15,18 @@ export function noStartFrom(environment: Environment, now: number): Environment 
 }
 
 /**
- * Returns when units and disk of a run that is gone may be given back. Until then a suspended worker may start the run
- * again, unless the cluster has tombstones that refuse it.
+ * Returns when units and disk may be given back. Until then a paused worker may start the run, unless tombstones
+ * refuse it.
  */
 export function releasableAt(environment: Environment, now: number): number {
   return environment.run.startsRefused ? now : lastStartAt(environment, now);
 }
 
-/** Returns the tombstones that a removal still needs; none once no worker can start the run any more. */
 export function tombstonesFor(environment: Environment, now: number): Pick<Removal, "tombstones"> {
   const isNeeded = releasableAt(environment, now) > now;
   return isNeeded ? { tombstones: environment.size.machines } : {};
 }
 
-/** Notes that the cluster accepted the removal of a run, and whether tombstones refuse its late start. */
 export function noteRemoval(run: RunState, hasTombstones: boolean, now: number): RunState {
   const startsRefused = hasTombstones || run.startsRefused;
   return { ...run, removedAt: run.removedAt ?? now, ...(startsRefused && { startsRefused }) };

@@ -10,20 +10,15 @@ import { type Environment, isEnded } from "../../record/record.ts";
 import { CHECKS_AFTER_END_MS } from "./finalize.ts";
 import { removeCopies } from "./log.ts";
 
-/** Retention of an ended environment (docs/architecture/table.md). */
 const KEPT_SECONDS = 90 * 24 * 3600;
-/** Removals per look. Usually one environment ends and one is removed; more remain only after the limit was lowered. */
+/** Removals per reconcile. Usually one environment ends and one is removed. */
 const MOST_REMOVED = 25;
 
-/** Returns when an ended record expires, in seconds since the epoch. */
 export function retainedUntil({ end: { at: endedAt }, createdAt }: Environment): number {
   return Math.floor((endedAt ?? createdAt) / 1000) + KEPT_SECONDS;
 }
 
-/**
- * Adds an environment to its owner's and dialect's ended ones, ordered by end, since ids are not ordered by time.
- * Removes those older than the newest 1,000. Idempotent.
- */
+/** Lists ended environments by end, since ids have no order in time. Removes those older than the newest 1,000. */
 export async function removeAllButNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
   const {
     owner,
@@ -49,7 +44,6 @@ export async function removeAllButNewest(ctx: Context<"table" | "blobs">, enviro
   for (const item of older.items) await removeEnded(ctx, environment.pk, item);
 }
 
-/** Removes an ended environment and its place in the list, unless it is unreadable or not done. */
 async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: Item): Promise<void> {
   const head: Key = { pk, sk: String(listed.head) };
   const items = await ctx.table.getMany([head, supersededKey(head, String(listed.uid))]);

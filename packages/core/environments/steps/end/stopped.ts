@@ -7,7 +7,6 @@ import { finalize, withoutSecrets } from "./finalize.ts";
 
 const AS_BEFORE = { size: null, receiver: null };
 
-/** Starts the environment if requested, deletes it if its end is decided, and otherwise looks twice for leftovers. */
 export async function stepStopped(
   ctx: WorkerContext,
   environment: Environment,

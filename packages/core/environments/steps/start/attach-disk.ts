@@ -8,9 +8,7 @@ import { addEntry } from "../../record/timeline.ts";
 import { endRun } from "../end/end-run.ts";
 import { openDisk } from "./disk.ts";
 
-/**
- * Opens the disk and marks it as attached before a run can write to it. From then on, its end is backed up in any case.
- */
+/** Marks the disk as attached before a run can write to it. From then on, its end is backed up in any case. */
 export async function attachDisk(
   ctx: WorkerContext,
   environment: Environment,
@@ -33,7 +31,6 @@ export async function attachDisk(
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
-/** Returns a note with the time of the latest backup if the last end made none. */
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
   if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
   const latest = snapshots.findLast(({ completed }) => completed);

@@ -33,7 +33,6 @@ import { type Environment, toKey } from "../../record/record.ts";
 /** Limit of kept volume ids, reached only if the volume service loses one volume after another. */
 const MOST_SUPERSEDED = 10;
 
-/** Whether an environment may wait in line: it holds its disk, and no backup of the disk is pending. */
 export type DiskReadiness =
   | { readonly kind: "ready"; readonly zone: string | null }
   | { readonly kind: "waits"; readonly reason: string }
@@ -41,9 +40,8 @@ export type DiskReadiness =
   | { readonly kind: "missing"; readonly reason: string };
 
 /**
- * Repairs a lease that was never written, or reports that another environment has the disk
- * (docs/architecture/consistency.md). Throws `Unreadable` if a newer version wrote the disk; the environment
- * then keeps its place.
+ * Repairs a missing lease (docs/architecture/consistency.md). Throws `Unreadable` if a newer version wrote the disk;
+ * the environment then keeps its place.
  */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
   if (!environment.disk) return { kind: "ready", zone: null };
@@ -66,7 +64,6 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }
 
-/** The result of opening a disk, with the reason if it is not open. */
 export type Opened =
   | { readonly kind: "open"; readonly disk: Disk }
   | { readonly kind: "waits"; readonly reason: string }
@@ -74,10 +71,9 @@ export type Opened =
   | { readonly kind: "lost"; readonly reason: string };
 
 /**
- * Opens the disk with its volume. An empty volume is made only if there never was one. A missing volume is restored
- * from the newest backup. If no backup is visible either, the disk waits, since backups may appear later
- * (docs/architecture/failures.md#missing-disks). Returns undefined if the environment does not hold the disk. Throws
- * `Conflict` if the record changed in between.
+ * Opens the disk. An empty volume is made only if there never was one; a missing volume is restored from the newest
+ * backup, and waits while none is visible (docs/architecture/failures.md#missing-disks). Undefined if the environment
+ * does not hold the disk.
  */
 export async function openDisk(
   ctx: WorkerContext,
@@ -119,10 +115,10 @@ export async function openDisk(
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
 
-/** Looks for the volume and, if it is missing, for all backups; writes what it sees. */
+/** Searches for the volume and, if it is missing, for all backups; writes what it sees. */
 async function findSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
-  // Count absence from the answer, because time without a look does not count.
+  // Count absence from the answer, because time without a check does not count.
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
@@ -135,7 +131,6 @@ async function findSnapshots(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   return sameData({ ...checkedDisk, dueAt: disk.dueAt }, disk) ? disk : written(ctx, checkedDisk);
 }
 
-/** Returns why the volume is neither used nor replaced yet; undefined if nothing in the record is missing. */
 function whyItWaits(
   record: Disk,
   backup: DiskSnapshot | undefined,
@@ -153,10 +148,7 @@ function whyItWaits(
     volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
 }
 
-/**
- * Waits for a missing source, which may appear later, or for a first volume that is listed late; otherwise loses the
- * disk.
- */
+/** Waits for a source or a first volume that may be listed late; otherwise loses the disk. */
 async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name: string, now: number): Promise<Opened> {
   const mayCome = isLate(source) || disk.making.some(({ kind }) => kind === "volume");
   if (!mayCome) return loseDisk(ctx, disk, name, now);
@@ -164,9 +156,7 @@ async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name:
   return { kind: "waits", reason };
 }
 
-/**
- * Declares the disk lost, since an empty volume would pass for its content. It recovers if its content is seen again.
- */
+/** Declares the disk lost: an empty volume would pass for its content. It recovers if its content is seen again. */
 async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
   const { uid, volume, source } = disk;
   if (disk.lostAt === undefined) {
@@ -192,7 +182,7 @@ function replaced(ctx: WorkerContext, disk: Disk): Disk {
   return { ...seen, lost: disk.lost, supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED) };
 }
 
-/** Looks for the volume. It counts as gone only after the time in which a new volume is certain to be listed. */
+/** Searches for the volume. It counts as gone only after the time in which a new volume is certain to be listed. */
 export async function findVolume(
   ctx: WorkerContext,
   disk: Disk,
@@ -205,7 +195,6 @@ export async function findVolume(
   return volume ?? "missed";
 }
 
-/** Records the attempt to make a snapshot before the snapshot exists. */
 export async function listSnapshotMaking(
   ctx: WorkerContext,
   disk: Disk,
@@ -222,15 +211,11 @@ async function written(ctx: Writing, disk: Disk): Promise<Disk> {
   return record;
 }
 
-/**
- * Gives back the lease on a disk without a run. If the disk's record is unreadable, the lease stays; it is valid only
- * while its environment lives.
- */
+/** Gives back the lease on a disk without a run. If the disk is unreadable, the lease ends with its environment. */
 export async function releaseUnused(ctx: Context<"table">, environment: Environment): Promise<void> {
   await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
 }
 
-/** Gives the lease back together with the results of the end, in one write. Does nothing if it is not held. */
 export async function releaseDisk(
   ctx: Context<"table">,
   environment: Environment,

@@ -8,7 +8,7 @@ import { endRun } from "../end/end-run.ts";
 
 /**
  * Applies access before the run is ready, because a port that Jupyter serves answers only afterwards. Ends the run if
- * Jupyter fails and has no placeholder: the port would never answer. Each run tries again, even after a failed one.
+ * Jupyter fails and the port would never answer.
  */
 export async function openJupyterPort(
   ctx: WorkerContext,
@@ -25,13 +25,9 @@ export async function openJupyterPort(
   return endRun(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
 }
 
-/** Maximum wait of a ready run for Jupyter. */
 const JUPYTER_PATIENCE_MS = 60_000;
 
-/**
- * Applies access before the run is shown as active, because clients connect at once. Asks GitHub once before; retries
- * follow afterwards.
- */
+/** Applies access before the run is shown as active, because clients connect at once. */
 export async function giveAccess(
   ctx: WorkerContext,
   environment: Environment,

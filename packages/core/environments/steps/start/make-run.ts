@@ -19,16 +19,12 @@ import { endRun } from "../end/end-run.ts";
 import { takeBackWarning } from "../warnings.ts";
 import { bindMs } from "./revoke-grant.ts";
 
-/** Mount path of the disk. */
 const WORKSPACE = "/workspace";
 /** Margin of the cluster's own deadline, a safety net for a dead control plane and never the timer. */
 const SAFETY_TIMEOUT_MS = 15 * MINUTE_MS;
-/** Retry interval of an extension, well within that margin. */
 const EXTENDED_AGAIN_MS = 30_000;
-/** The cluster's deadline for an environment without an end. */
 const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
 
-/** Makes the run of an environment whose volumes exist. Idempotent. */
 export async function makeRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const key = toKey(environment);
   const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
@@ -79,15 +75,14 @@ function ownMounts({ volumes }: Environment): Mount[] {
   return volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
 }
 
-/** Returns the volume if the environment holds the disk. */
 async function findVolume(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
   const disk = await findDisk(ctx, environment.owner, use.uid);
   return disk?.heldBy?.uid === environment.uid ? (disk.volume ?? undefined) : undefined;
 }
 
 /**
- * Applies the run. Returns a refusal whose text may be shown; undefined on success. Other errors may repeat the run,
- * secrets included, so only their kind is passed on.
+ * Returns a refusal whose text may be shown. Other errors may repeat the run, secrets included, so only their kind is
+ * passed on.
  */
 async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunNotTaken | undefined> {
   try {
@@ -113,8 +108,8 @@ function notTaken(ctx: WorkerContext, environment: Environment, now: number, why
 }
 
 /**
- * Moves the cluster's own deadline after an extension and closes the request. If the cluster fails, the request stays
- * open with the reason and the step continues: the record's own end has already moved.
+ * Moves the cluster's own deadline and closes the request. On a failure the request stays open and the step continues:
+ * the record's end has already moved.
  */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (nextExtensionAt(environment) > now) return environment;
@@ -130,8 +125,8 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
 }
 
 /**
- * Moves the cluster's own deadline of a run that became ready after an outage, since its time starts now. If the
- * cluster refuses, that deadline may end the run early.
+ * Moves the cluster's deadline of a run that became ready after an outage. On a failure, that deadline may end it
+ * early.
  */
 export async function keepNetBehind(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   if (!environment.unseen?.runMs) return;
@@ -144,15 +139,12 @@ export async function keepNetBehind(ctx: WorkerContext, environment: Environment
   }
 }
 
-/** Returns when the next extension is due or retried. */
 export function nextExtendAt(environment: Environment, now: number): number {
   const at = nextExtensionAt(environment);
   return at > now ? at : now + EXTENDED_AGAIN_MS;
 }
 
-/**
- * Returns the deadline at which the cluster ends the run by itself: a net for a dead control plane, never the timer.
- */
+/** Returns the cluster's own deadline: a net for a dead control plane, never the timer. */
 function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
   if (environment.policy.time === "none") return now + FAR_MS;
   const end = environment.times.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;

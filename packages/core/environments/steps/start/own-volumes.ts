@@ -23,14 +23,13 @@ import { endRun } from "../end/end-run.ts";
 import { removeLeftoverRuns } from "../end/leftover-runs.ts";
 import { detachVolumes } from "../lost-node.ts";
 
-/** Reports whether an own volume must be made before the run. */
 export function lacksVolumes({ volumes }: Environment): boolean {
   return volumes.some(({ volume }) => volume === null);
 }
 
 /**
- * Makes all missing volumes; each attempt is recorded before, and each volume before a run uses it. A refusal is
- * shown as the reason and retried for all of them with growing pauses.
+ * Makes all missing volumes. Attempts are recorded before, and volumes before a run uses them. After a refusal, retries
+ * with growing pauses.
  */
 export async function makeVolumes(
   ctx: WorkerContext,
@@ -74,8 +73,8 @@ function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, si
 }
 
 /**
- * Removes volumes that were made but not recorded, once no call can make more of them: no run ever used them. Returns
- * undefined if it is too early. A failure is postponed and delays nothing else.
+ * Removes volumes that were made but not recorded: no run ever used them. A failure is postponed and delays nothing
+ * else.
  */
 export async function settleVolumes(
   ctx: WorkerContext,
@@ -111,8 +110,7 @@ async function removeLate(
 }
 
 /**
- * Removes the known volumes, each on its own, once they are detached. Returns undefined if there are none. A volume
- * that cannot be removed stays in the record and is retried with growing pauses.
+ * Removes the recorded volumes once they are detached. A volume that cannot be removed is retried with growing pauses.
  */
 export async function removeVolumes(
   ctx: WorkerContext,
@@ -144,10 +142,7 @@ async function removeOwn(ctx: WorkerContext, ownVolume: OwnVolume): Promise<{ ow
   return { own: ownVolume, refusal: `${volume.id} cannot be removed: ${why}` };
 }
 
-/**
- * Waits until the volumes of a removed run are detached, even if the machine looked healthy. Otherwise the next run
- * could not start anywhere. Returns undefined once no volume is attached.
- */
+/** Waits until a removed run's volumes are detached, since the next run could not start without them. */
 export async function detachOwn(
   ctx: WorkerContext,
   environment: Environment,
@@ -155,7 +150,7 @@ export async function detachOwn(
 ): Promise<Step<Environment> | undefined> {
   const ids = listIds(environment);
   if (!(await areAttached(ctx, ids))) return undefined;
-  // A suspended worker may have made a run again that uses them; no other step searches for it.
+  // A paused worker may have made a run again that uses them; no other step searches for it.
   await removeLeftoverRuns(ctx, environment, "all");
   const silent = await endArchive(ctx, environment);
   const step = await detachVolumes(ctx, environment, ids, now);
@@ -172,7 +167,6 @@ function listIds({ volumes }: Environment): string[] {
   return volumes.flatMap(({ volume }) => volume?.id ?? []);
 }
 
-/** Reports whether one of these volumes is attached. */
 export async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   return found.some((volume) => volume?.attached);

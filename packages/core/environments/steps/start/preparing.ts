@@ -17,7 +17,6 @@ import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { bindMs, withdraw } from "./revoke-grant.ts";
 import { clearMissing, markRunMissing, noteGoing } from "./run-not-found.ts";
 
-/** Makes the run, follows it until it is ready, and gives the grant back if the run is not bound in time. */
 export async function stepPreparing(
   ctx: WorkerContext,
   environment: Environment,
@@ -38,8 +37,7 @@ export async function stepPreparing(
   const observed = await observeRun(ctx, environment);
   const seen = isHalfMade(environment, observed) ? undefined : observed;
   const noted = noteObservation(environment, seen, now);
-  // Close the outage in a separate write, or a failing call would leave it open. Not for an end, which the next look
-  // may not see.
+  // Close the outage in a separate write, or a failing call would leave it open. Not for an end: see below.
   if (isOutageOver(environment, noted) && seen?.state !== "ended") return changed(noted, now, "is answered again");
   return stepObserved(ctx, noted, seen, now);
 }
@@ -58,7 +56,7 @@ async function stepObserved(
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
     return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : markRunMissing(ctx, environment, now);
-  // Handle an end before any other write, because the next look may not see it.
+  // Handle an end before any other write, because the next reconcile may not see it.
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return clearMissing(environment, now);
   if (observed.state === "ready") {
@@ -73,7 +71,6 @@ async function stepObserved(
   return follow(ctx, { ...knownEnvironment, run: { ...knownEnvironment.run, appliedAt } }, observed, now);
 }
 
-/** Reports whether there was no attempt to make the run, or its worker died before writing anything. */
 function isFirstTry({ run: { appliedAt, withdrawing }, looks: passes, attempts }: Environment): boolean {
   return appliedAt === null && !withdrawing && passes === 0 && attempts === 0;
 }
@@ -85,15 +82,12 @@ function noteObservation(environment: Environment, observed: Observation | undef
   return silent ? noteNoAnswer(environment, now, silent.name) : noteAnswer(environment, now);
 }
 
-/**
- * Reports whether an outage interrupted the creation of the run, which is then applied again. A withdrawal removes the
- * half-made run instead.
- */
+/** Reports whether an outage interrupted the creation of the run, which is then applied again. */
 function isHalfMade({ run }: Environment, observed: Observation | undefined): boolean {
   return observed?.halfMade === true && run.appliedAt === null && !run.withdrawing;
 }
 
-/** Records a run that began and ended between two looks as active. */
+/** Records a run that began and ended between two reconciles as active. */
 function begun(environment: Environment, observed: Observation, now: number): Environment {
   return observed.started && !isSafetyTimeout(observed) ? activated(environment, observed, now) : environment;
 }
@@ -159,7 +153,7 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
-  // Begin only here: looks at an end, or at leftovers of an earlier run, must not start the command.
+  // Begin only here: a reconcile of an end, or of leftovers of an earlier run, must not start the command.
   if (observed.waitsToBegin) await ctx.compute.begin(environment.uid, environment.run.n);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {

@@ -19,14 +19,9 @@ import { listMachines } from "../lost-node.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 
-/**
- * Interval for an environment that the pool knows: each minute, the pool reads its waiters and repeats their grants.
- */
+/** The pool itself reads its waiters each minute and repeats their grants. */
 const KNOWN_MS = 300_000;
-/**
- * Minimum interval during a backup of the disk. Must exceed the early tolerance (reconcile.ts), or duplicate looks
- * never end.
- */
+/** Must exceed the early tolerance (reconcile.ts), or duplicate reconciles never end. */
 const DISK_MS = 5_000;
 /** Delay of the second message to the pool: the first one may be lost, and the index may lag. */
 const UNKNOWN_MS = 5_000;
@@ -34,7 +29,6 @@ const FIRST_PASSES = 0;
 /** More than the machines of several runs. An older item has released the environment since. */
 const MOST_LEDGERS = 40;
 
-/** Takes the grant if there is one, otherwise tells the pool that it waits; ends if its end is decided. */
 export async function stepQueued(
   ctx: WorkerContext,
   environment: Environment,
@@ -44,8 +38,7 @@ export async function stepQueued(
   if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
   if (ready.kind === "lost" || ready.kind === "missing") {
-    // The submit itself refuses a disk that another environment holds; a later loss is shown to the environment that
-    // waited.
+    // The submit refuses a disk in use, so the loss of one is shown only to an environment that waited.
     const phase = ready.kind === "lost" ? "deleted" : "failed";
     return endInQueue(ctx, environment, { phase, reason: ready.reason, at: now }, now);
   }
@@ -72,7 +65,6 @@ export async function stepQueued(
   return notifyPool(requeueAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
-/** A grant with its machines, if all of them exist already, and the zone of the first one. */
 interface Offer {
   readonly grant: Grant;
   readonly machines: readonly Machine[];
@@ -80,8 +72,8 @@ interface Offer {
 }
 
 /**
- * Returns the grant from the ledger items in the message, or from the pool's head if the record is due without any.
- * Reads the head after the items, so that a grant is not taken once the operator has closed the pool.
+ * Returns the grant from the items in the message, or from the pool's head. Reads the head last, so that no grant is
+ * taken from a closed pool.
  */
 async function findGrant(
   ctx: WorkerContext,
@@ -98,15 +90,14 @@ async function findGrant(
   if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
   const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
   const pinned = granted.filter((item) => item?.kind === "node");
-  // An unpinned grant moves to its machines once all of them are known.
   const nodes = pinned.length === granted.length ? pinned : [];
   const zone = granted[0]?.kind === "node" ? granted[0].zone : zoneOfNewMachine(ctx, size.pool);
   return { grant, machines: listMachines({ nodes }), zone };
 }
 
 /**
- * Ends a queued environment, which holds no capacity. With a disk, the end is written first: the deciding worker may
- * have missed a grant, and only a conditional write prevents giving away the disk of a running job.
+ * Ends a queued environment. With a disk, the end is written first: only a conditional write shows a missed grant
+ * before a running job's disk is given away.
  */
 export async function endInQueue(
   ctx: WorkerContext,
@@ -127,20 +118,18 @@ export async function endInQueue(
 }
 
 /**
- * Leaves the line while its disk is being backed up or unreadable. It comes back with another run number: a planner
- * that saw it outside may drop its grant at any time, so that grant must not be taken any more.
+ * Leaves the line, and comes back with another run number: a planner that saw it outside may drop its grant at any
+ * time.
  */
 function outOfLine(environment: Environment, reason: string): Environment {
   const run = environment.waitPool === undefined ? environment.run.n : environment.run.n + 1;
   return { ...environment, run: { ...environment.run, n: run }, waitPool: undefined, waitOrder: undefined, reason };
 }
 
-/** Reports whether it has anything to archive, back up, remove or give back, so that it ends like a run. */
 function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment): boolean {
   return volumes.length > 0 || addressLabel !== null || policy.restarts || (disk !== null && mayHaveWritten(disk));
 }
 
-/** Stops an environment that may be started again, with the reason. */
 export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
   return notifyPool(endRun(environment, now, reason));
 }

@@ -1,9 +1,7 @@
 import type { RevocationCause } from "../../../pools/plan/revocation-cause.ts";
 import { MINUTE_MS } from "../../../units.ts";
 
-/**
- * Returns why a run goes back to the queue. `nodes` are those of its grant, and `withinMs` is the time that they had.
- */
+/** `nodes` are those of its grant, which had `withinMs`. */
 export function reasonOfReturn(
   excuse: RevocationCause | undefined,
   nodes: readonly string[],
@@ -32,7 +30,6 @@ const words = {
   closed: (name) => `Nothing could start on ${name}, which takes nothing new now`,
 } satisfies Record<Named, (name: string) => string>;
 
-/** Reports whether another run could start on that machine at once, so that it is not set aside. */
 export function isUsable({ why }: RevocationCause): boolean {
   return why === "full" || why === "unseen" || why === "refused";
 }

@@ -13,20 +13,15 @@ import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/re
 import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
-/**
- * Counted withdrawals after which the next one ends the run. Otherwise a run that never binds would block one machine
- * after another.
- */
+/** More would let a run that never binds block one machine after another. */
 const MOST_WITHDRAWALS = 2;
 const REMOVAL_GRACE_SECONDS = 10;
-/** How long a temporarily refused run stays out of the line. */
 const LEAST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 600_000;
 
 /**
- * Takes the next step of a withdrawal: removes the unbound run, waits until no worker can start it any more, then
- * returns the environment to its old place in the queue. Ends the run after too many tries, and stops withdrawing if it
- * was bound in between. The next run gets a number only after all of this one is gone.
+ * Removes the unbound run, waits until no worker can start it, then returns it to its place in the queue. Ends it after
+ * too many tries; stops if it was bound in between.
  */
 export async function withdraw(
   ctx: WorkerContext,
@@ -77,8 +72,7 @@ export async function withdraw(
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  // Do not set nodes aside if the run lacked a volume, if other runs fill them, or if the cluster reported nothing:
-  // another run could start there.
+  // Do not set nodes aside if another run could start there.
   const setsNodesAside = environment.run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
   const back: Environment = {
     ...environment,
@@ -111,14 +105,13 @@ function pause(environment: Environment, now: number): Step<Environment> {
   return requeueAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
 }
 
-/** Returns the time in which a run must be bound to machines, ms. */
 export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
   return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
 }
 
 /**
- * Returns the disk without this run. A withdrawn run on one machine wrote nothing. Of several machines, the first may
- * have started alone with the disk mounted, so the disk counts as written.
+ * Returns the disk without this run. Of several machines, the first may have started alone, so the disk counts as
+ * written.
  */
 function withoutRun(use: DiskUse, machines: number): DiskUse {
   return { ...use, attached: false, ...(machines > 1 && { written: true }) };
@@ -129,10 +122,7 @@ function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boole
   return nodes.length >= (grant?.shares.length ?? 1);
 }
 
-/**
- * Removes the run unless it is bound, and returns the record with that. Returns undefined if it was bound after the
- * observation: its command may be running and must not run twice.
- */
+/** Returns undefined if the run was bound after the observation: its command may be running and must not run twice. */
 async function removeUnbound(
   ctx: WorkerContext,
   environment: Environment,

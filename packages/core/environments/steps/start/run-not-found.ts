@@ -4,13 +4,12 @@ import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";
 import { endRun } from "../end/end-run.ts";
 
-/** Time before the second look for a missed run: ten seconds on clocks that are 17 s apart. */
+/** Time before the second check for a missed run: ten seconds on clocks that are 17 s apart. */
 const AGAIN_MS = 27_000;
 
 /**
- * Handles a run that a look missed (docs/architecture/failures.md#missing-runs). The first miss marks the run as of the
- * answer, which may come long after the look's read. A second miss ends it, unless the list of this uid's runs shows
- * it; listing all runs for each of thousands would cost too much. A run seen being deleted needs no second miss.
+ * Marks a missed run as of the answer; a second miss ends it (docs/architecture/failures.md#missing-runs). Lists only
+ * this uid's runs, because thousands may be missed at once. A deletion that was seen needs no second miss.
  */
 export async function markRunMissing(
   ctx: WorkerContext,
@@ -40,7 +39,6 @@ async function endUnlessListed(ctx: WorkerContext, environment: Environment, now
   return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
 }
 
-/** Notes whether a wanted run is being deleted, which is then not Berth's doing. */
 export function noteGoing(environment: Environment, { terminating }: Observation): Environment {
   const going = terminating || undefined;
   return environment.run.going === going ? environment : { ...environment, run: { ...environment.run, going } };
