@@ -7,7 +7,7 @@ import { audited, type Deed, listAudit, operatorActions } from "./audit.ts";
 const deed = { action: "drain_pool", target: "h100", requestId: "req-1" } as const;
 const DAY = 86_400_000;
 
-test("an action is on record before it is done, and its result after", async () => {
+test("records an action before it runs, and its result afterwards", async () => {
   const world = await memoryWorld();
   const during: unknown[] = [];
 
@@ -18,7 +18,7 @@ test("an action is on record before it is done, and its result after", async () 
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ ...who, result: "done", reason: null }]);
 });
 
-test("nothing is done that could not be put on record", async () => {
+test("does nothing that could not be recorded", async () => {
   const world = await memoryWorld();
   const broken: Table = {
     ...world.table,
@@ -36,7 +36,7 @@ test("nothing is done that could not be put on record", async () => {
   expect(done).toBe(false);
 });
 
-test("a failure is on record with what may be shown of it, and is thrown on", async () => {
+test("records a failure with a text that may be shown, and rethrows it", async () => {
   const world = await memoryWorld();
   const refuse = (error: Error) =>
     audited(world.as("op"), deed, async () => {
@@ -53,7 +53,7 @@ test("a failure is on record with what may be shown of it, and is thrown on", as
   ]);
 });
 
-test("what was done stays done when its result cannot be noted, and the record says started", async () => {
+test("keeps the result of an action whose completion could not be recorded as started", async () => {
   const world = await memoryWorld();
   const once: Table = {
     ...world.table,
@@ -69,7 +69,7 @@ test("what was done stays done when its result cannot be noted, and the record s
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ result: "started" }]);
 });
 
-test("the list goes back over months, newest first, as far as it is asked to and not beyond 13 months", async () => {
+test("lists months back, newest first, up to the requested number and 13 months", async () => {
   const world = await memoryWorld();
   for (let n = 0; n < 16; n++) {
     world.clock.advance(31 * DAY);
@@ -92,7 +92,7 @@ const midnight = 1_768_867_200_000;
 const poll = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = content) =>
   audited(ctx, deed, async () => undefined);
 
-test("repeated reads of one kind by one operator are one entry per ten minutes, with their count", async () => {
+test("counts repeated reads of one kind by one operator in one entry per ten minutes", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const op = world.as("op");
   for (let n = 0; n < 5; n++) {
@@ -110,7 +110,7 @@ test("repeated reads of one kind by one operator are one entry per ten minutes, 
   ]);
 });
 
-test("a read in the last millisecond of ten minutes counts there, and the next begins another entry", async () => {
+test("counts a read in the last millisecond of ten minutes there, and begins a new entry with the next", async () => {
   const lastMs = 10 * MINUTE - 1;
   // Both the end of a month and the end of a year fall on such an edge.
   for (const edge of [midnight + 10 * MINUTE, 1_769_904_000_000, 1_798_761_600_000]) {
@@ -128,7 +128,7 @@ test("a read in the last millisecond of ten minutes counts there, and the next b
   }
 });
 
-test("readers at the same moment are counted in one entry, none twice and none forgotten", async () => {
+test("counts concurrent reads in one entry, each exactly once", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const readers = 30;
 
@@ -137,7 +137,7 @@ test("readers at the same moment are counted in one entry, none twice and none f
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: readers, result: "done" }]);
 });
 
-test("reads by another operator, with another key or of another user's jobs have entries of their own", async () => {
+test("keeps separate entries for another operator, another key and another user's jobs", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const op = world.as("op");
   const otherKey = { ...op, actor: { ...op.actor, keyPrefix: "otherkey" } };
@@ -159,7 +159,7 @@ test("reads by another operator, with another key or of another user's jobs have
   ]);
 });
 
-test("writes are never merged, however often and fast they are repeated", async () => {
+test("never merges writes, however often and fast they are repeated", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const writes = operatorActions.filter((action) => !/^(list|show)_/.test(action));
   for (const action of writes) {
@@ -172,7 +172,7 @@ test("writes are never merged, however often and fast they are repeated", async 
   expect(new Set(entries.map(({ sk }) => sk)).size).toBe(entries.length);
 });
 
-test("a repeated read that fails leaves its reason, and the next one that works takes it away", async () => {
+test("records the reason of a failed repeated read, and clears it when the next one succeeds", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const fails = audited(world.as("op"), content, async () => {
     throw new Problem("unavailable", "Try again");
@@ -185,7 +185,7 @@ test("a repeated read that fails leaves its reason, and the next one that works 
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 2, result: "done", reason: null }]);
 });
 
-test("no read is answered that could not be counted", async () => {
+test("answers no read that could not be counted", async () => {
   const world = await memoryWorld({ startAt: midnight });
   await poll(world.as("op"));
   const broken: Table = {
@@ -199,7 +199,7 @@ test("no read is answered that could not be counted", async () => {
   expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 1 }]);
 });
 
-test("entries stay in the order of their first call, whatever part of the list is asked for", async () => {
+test("keeps entries in the order of their first call in every part of the list", async () => {
   const world = await memoryWorld({ startAt: midnight });
   const calls = 150;
   for (let n = 0; n < calls; n++) {
@@ -216,7 +216,7 @@ test("entries stay in the order of their first call, whatever part of the list i
   }
 });
 
-test("an entry of a version that did not count is read as one call", async () => {
+test("reads an entry of a version that did not count as one call", async () => {
   const world = await memoryWorld({ startAt: midnight });
   await poll(world.as("op"));
   const [item] = world.table.all().filter(({ kind }) => kind === "audit");

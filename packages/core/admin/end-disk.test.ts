@@ -30,7 +30,7 @@ async function brokenDisk() {
   return { world, disk, end: () => endRecord(world.ctx, keyText(disk)) };
 }
 
-test("a disk whose record cannot be read is ended: its name is free, and its volume and snapshots are kept", async () => {
+test("ends a disk with an unreadable record: the name is free, and volume and snapshots are kept", async () => {
   const { world, disk, end } = await brokenDisk();
   const { volume, snapshots } = disk as Item & { volume: { id: string }; snapshots: readonly { id: string }[] };
   await requestCancel(world.as("alice"), "one");
@@ -52,7 +52,7 @@ test("a disk whose record cannot be read is ended: its name is free, and its vol
   expect(world.table.all().find(({ kind }) => kind === "ended-disk")?.record).toMatchObject({ uid: disk.uid });
 });
 
-test("what an ended disk leaves is listed as such, not as of a disk that nobody knows", async () => {
+test("lists the volume of an ended disk as such, not as that of an unknown disk", async () => {
   const { world, end } = await brokenDisk();
   await requestCancel(world.as("alice"), "one");
   const { volume, snapshots } = (await end()) ?? { volume: undefined, snapshots: [] };
@@ -66,7 +66,7 @@ test("what an ended disk leaves is listed as such, not as of a disk that nobody 
   expect(snapshots).toHaveLength(1);
 });
 
-test("who repeats the end of a disk is answered the same", async () => {
+test("gives the same answer when the end of a disk is repeated", async () => {
   const { world, end } = await brokenDisk();
   await requestCancel(world.as("alice"), "one");
 
@@ -75,7 +75,7 @@ test("who repeats the end of a disk is answered the same", async () => {
   expect(await end()).toEqual(first);
 });
 
-test("a disk that a job uses is not ended, nor one that can be read, nor one that is not there", async () => {
+test("ends no disk that a job uses, that is readable or that does not exist", async () => {
   const { world, disk, end } = await brokenDisk();
 
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
@@ -89,7 +89,7 @@ test("a disk that a job uses is not ended, nor one that can be read, nor one tha
 test.each([
   ["missing", undefined],
   ["without the uid of a life", { uid: "somebody", key: "owner#1#env#gpu-dev|one", id: "one" }],
-])("a disk whose holder is %s is not ended while any job of its owner uses it", async (_, heldBy) => {
+])("ends no disk whose holder is %s while any job of its owner uses it", async (_, heldBy) => {
   const { world, disk, end } = await brokenDisk();
   await world.table.put({ ...disk, heldBy } as Item);
   await createEnvironment(world.as("bob"), newEnvironment("other", { disk: "data" }));
@@ -106,7 +106,7 @@ test.each([
   expect(await end()).toMatchObject({ volume: expect.any(String) });
 });
 
-test("a disk whose record somebody mends while it is ended keeps its name", async () => {
+test("keeps the name of a disk whose record is repaired while it is being ended", async () => {
   const { world, disk } = await brokenDisk();
   await requestCancel(world.as("alice"), "one");
   const put: typeof world.table.put = async (item, options) => {

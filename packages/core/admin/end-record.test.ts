@@ -38,7 +38,7 @@ test.each([
     "of which next to nothing is left",
     { ...Object.fromEntries(["run", "phase", "policy", "timeline"].map((name) => [name, 0])) },
   ],
-])("a record %s is ended: compute first, then its GPUs and its disk are free", async (_, fields) => {
+])("ends a record %s: compute first, then its GPUs and its disk are free", async (_, fields) => {
   const world = await running({}, "data");
   await edit(world, fields);
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -59,7 +59,7 @@ test.each([
   expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
 });
 
-test("units of a record that is ended by force are held until its run is seen gone", async () => {
+test("holds the units of a record ended by force until its run is seen gone", async () => {
   const world = await running();
   await edit(world, { phase: "hibernating" });
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -77,7 +77,7 @@ test("units of a record that is ended by force are held until its run is seen go
   expect(world.compute.peakUnits("h100-1")).toBe(8);
 });
 
-test("a record that says which run it is at is ended as that one, although a ledger still names the run before", async () => {
+test("ends a record at the run that it names, although a ledger still names the run before", async () => {
   const world = await running();
   const { run } = await world.read("alice", "one");
   await edit(world, { phase: "hibernating", run: { ...run, n: 2, grant: null } });
@@ -90,7 +90,7 @@ test("a record that says which run it is at is ended as that one, although a led
   expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
 });
 
-test("its own volumes, its host label and its secrets go as at every end, and of a volume a zip is kept", async () => {
+test("removes own volumes, host label and secrets as at every end, and keeps a zip of a volume", async () => {
   const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 1 }];
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const world = await running({ volumes, policy, addressLabel: "box" });
@@ -106,7 +106,7 @@ test("its own volumes, its host label and its secrets go as at every end, and of
   expect(kinds).not.toContain("spec");
 });
 
-test("a record that can be read, one that is not there and a text that is no environment's key are refused", async () => {
+test("refuses a readable record, a missing one and a text that is not the key of an environment", async () => {
   const world = await running();
   const gone = keyText({ ...keyOfOne(world), sk: "other" });
   const end = (text: string) => endRecord(world.ctx, text);
@@ -118,7 +118,7 @@ test("a record that can be read, one that is not there and a text that is no env
   }
 });
 
-test("of two operators who end a record at once, both succeed, and so does a repeat", async () => {
+test("two operators who end a record at once both succeed, and so does a repeat", async () => {
   const world = await running();
   await edit(world, { phase: "hibernating" });
   const end = () => endRecord(world.ctx, keyText(keyOfOne(world)));
@@ -131,7 +131,7 @@ test("of two operators who end a record at once, both succeed, and so does a rep
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed" });
 });
 
-test("a ledger is not ended, and the answer says what to do", async () => {
+test("refuses to end a ledger, and says what to do", async () => {
   const world = await running();
 
   await expect(endRecord(world.ctx, keyText(poolKey("h100")))).rejects.toMatchObject({
@@ -140,7 +140,7 @@ test("a ledger is not ended, and the answer says what to do", async () => {
   });
 });
 
-test("nothing is ended while a ledger item of its pool cannot be read", async () => {
+test("ends nothing while a ledger item of its pool is unreadable", async () => {
   const world = await running();
   await edit(world, { phase: "hibernating" });
   for (const node of (await viewPool(world.ctx, "h100"))?.nodes ?? []) {
@@ -158,7 +158,7 @@ test.each([
     "whose grant names no machine",
     (item: Item) => ({ ...item, run: { ...(item.run as object), grant: { shares: [], at: 1 } } }),
   ],
-])("a record %s can be ended", async (_, spoil) => {
+])("ends a record %s", async (_, spoil) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
@@ -171,7 +171,7 @@ test.each([
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { grant: null } });
 });
 
-test("the secrets of a record that lost its uid go with it", async () => {
+test("deletes the secrets of a record that lost its uid", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const key = keyOfOne(world);
@@ -184,7 +184,7 @@ test("the secrets of a record that lost its uid go with it", async () => {
   expect(world.table.all().filter(({ kind }) => kind === "spec")).toEqual([]);
 });
 
-test("what a ledger says of another life of the key is not believed", async () => {
+test("ignores a ledger entry of another environment with the same key", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);

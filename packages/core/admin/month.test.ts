@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { formatMonth, monthBefore } from "./month.ts";
 
-test("a month is what the calendar says, in UTC, through leap years and turns of the year", () => {
+test("monthOf follows the UTC calendar through leap years and turns of the year", () => {
   const moments = [];
   for (let day = 0; day < 366 * 140; day += 1) moments.push(day * 86_400_000, (day + 1) * 86_400_000 - 1);
 

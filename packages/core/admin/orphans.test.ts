@@ -27,7 +27,7 @@ function formatKeyText(environment: Environment): string {
   return keyText(environment);
 }
 
-test("what runs and is wanted is no orphan, at any time of its life", async () => {
+test("reports no orphan for a wanted run at any time of its life", async () => {
   const world = await memoryWorld({ delays: { bindMs: 2000, imageMs: 3000, removeMs: 4000 } });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 0.5 }));
 
@@ -39,7 +39,7 @@ test("what runs and is wanted is no orphan, at any time of its life", async () =
   expect((await world.read("alice", "one")).phase).toBe("expired");
 });
 
-test("compute without a record, of another life, of another run or of an ended record is listed with its reason", async () => {
+test("lists runs without a record, with another uid or run, or with an ended record, with the reason", async () => {
   const world = await memoryWorld({ leavesTombstones: false });
   const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
   const ended = await createEnvironment(world.as("bob"), newEnvironment("ended"));
@@ -67,7 +67,7 @@ test("compute without a record, of another life, of another run or of an ended r
   expect(report?.records).toEqual([]);
 });
 
-test("a record whose compute is not there is listed the other way round, and its record is not changed", async () => {
+test("lists a record whose run is missing, and does not change the record", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(2 * 60_000);
@@ -91,7 +91,7 @@ test("a record whose compute is not there is listed the other way round, and its
   expect(await world.read("alice", "one")).toEqual(before);
 });
 
-test("a volume without a record is listed and stays, and those of disks and environments are not", async () => {
+test("lists and keeps a volume without a record, and does not list volumes of disks and environments", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(2 * 60_000);
@@ -113,7 +113,7 @@ test("a volume without a record is listed and stays, and those of disks and envi
   expect(world.volumes.volumeIds()).toHaveLength(4);
 });
 
-test("volumes without a record count their GB-hours from the comparison that found them first", async () => {
+test("counts GB-hours of volumes without a record from the first comparison that found them", async () => {
   const world = await memoryWorld();
   await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
   const hours: unknown[] = [];
@@ -127,7 +127,7 @@ test("volumes without a record count their GB-hours from the comparison that fou
   expect(hours).toEqual([0, 20, 30]);
 });
 
-test("volumes that the report does not list count their GB-hours too, and none of those before the comparison", async () => {
+test("counts GB-hours of unlisted volumes too, and none before the comparison", async () => {
   const world = await memoryWorld();
   const make = async (token: string) =>
     world.volumes.createVolume({ token, sizeGb: 20, zone: "z", snapshotId: undefined });
@@ -143,7 +143,7 @@ test("volumes that the report does not list count their GB-hours too, and none o
   expect(report?.volumes).toHaveLength(50);
 });
 
-test("volumes that are listed stay so while they are there, whatever order the next list has", async () => {
+test("keeps listed volumes listed while they exist, whatever the order of the next listing", async () => {
   const world = await memoryWorld();
   for (let made = 0; made < 150; made += 1) {
     await world.volumes.createVolume({ token: `${made}`, sizeGb: 20, zone: "z", snapshotId: undefined });
@@ -160,7 +160,7 @@ test("volumes that are listed stay so while they are there, whatever order the n
   expect(new Set(after?.volumes?.map(({ sightings }) => sightings))).toEqual(new Set([2]));
 });
 
-test("volumes that cannot be listed keep no run from being compared", async () => {
+test("compares runs even if volumes cannot be listed", async () => {
   const world = await memoryWorld();
   await getRun(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
   const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("forbidden")) };
@@ -170,7 +170,7 @@ test("volumes that cannot be listed keep no run from being compared", async () =
   expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 1, volumeCount: 0 });
 });
 
-test("volumes that cannot be listed for a while stay in the report as they were, and their GB-hours are counted later", async () => {
+test("keeps volumes in the report while they cannot be listed, and counts their GB-hours later", async () => {
   const world = await memoryWorld();
   const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
   const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("away")) };
@@ -196,7 +196,7 @@ test("volumes that cannot be listed for a while stay in the report as they were,
   ]);
 });
 
-test("a snapshot whose disk has no record is listed and stays, one that names none is not, nor those of disks", async () => {
+test("lists and keeps a snapshot whose disk has no record, but not one without a key or of a disk", async () => {
   const world = await memoryWorld({ snapshotMs: 60_000 });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(2 * 60_000);
@@ -228,7 +228,7 @@ test("a snapshot whose disk has no record is listed and stays, one that names no
   expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({ id: backup, key: keyText(diskKey(owner, uid)) });
 });
 
-test("what a disk that was purged has left is listed, and so is what a restored record does not know of its disk", async () => {
+test("lists leftovers of a purged disk, and resources that a restored record does not name", async () => {
   const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("one", { disk: "purged" }));
@@ -262,7 +262,7 @@ test("what a disk that was purged has left is listed, and so is what a restored 
   expect([report?.volumeCount, report?.snapshotCount]).toEqual([2, 2]);
 });
 
-test("snapshots that cannot be listed stay in the report as they were, and keep nothing else from being compared", async () => {
+test("keeps snapshots in the report when they cannot be listed, and compares everything else", async () => {
   const world = await memoryWorld();
   const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
   const tags = { name: "gone", disk: "y", attempt: "a-r1-1", key: "owner#x#disk|y" };
@@ -294,7 +294,7 @@ async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnap
   await Promise.race([input.promise, compared]);
 }
 
-test("a list of volumes that hangs keeps nothing from being removed and noted, and loses no sighting of before", async () => {
+test("removes and reports runs while the listing of volumes hangs, and keeps earlier sightings", async () => {
   const { world, uids, living } = await leftoverWorld(1);
   await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
   await compareOrphans(world.ctx);
@@ -325,7 +325,7 @@ test("a list of volumes that hangs keeps nothing from being removed and noted, a
   expect(after?.gbHours).toBeCloseTo((20 * (HOUR + TEN_MINUTES)) / HOUR);
 });
 
-test("a list of snapshots that hangs keeps the volumes from nothing", async () => {
+test("compares volumes while the listing of snapshots hangs", async () => {
   const world = await memoryWorld();
   const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
 
@@ -334,7 +334,7 @@ test("a list of snapshots that hangs keeps the volumes from nothing", async () =
   expect(await readOrphans(world.ctx)).toMatchObject({ volumes: [{ volume: id }], volumeCount: 1, snapshotCount: 0 });
 });
 
-test("a comparison writes its report three times: before the volumes, before the snapshots and at its end", async () => {
+test("writes the report three times: before the volumes, before the snapshots and at the end", async () => {
   const world = await memoryWorld();
   let writes = 0;
   const put: typeof world.table.put = (item, ...condition) => {
@@ -347,7 +347,7 @@ test("a comparison writes its report three times: before the volumes, before the
   expect(writes).toBe(3);
 });
 
-test("GPU-hours of compute without a record are those that it has on the machines", async () => {
+test("takes GPU-hours of runs without a record from their machines", async () => {
   const world = await memoryWorld();
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
   const uid = "9".repeat(32);
@@ -365,7 +365,7 @@ test("GPU-hours of compute without a record are those that it has on the machine
   expect(await readOrphans(world.ctx)).toMatchObject({ gpuHours: 0.8 });
 });
 
-test("GPU-hours count from the first sighting to the last, and stay when the orphan is gone", async () => {
+test("counts GPU-hours from the first sighting to the last, and keeps them once the orphan is gone", async () => {
   const world = await memoryWorld({ leavesTombstones: false });
   const ended = await createEnvironment(world.as("alice"), newEnvironment("ended"));
   await world.advance(60_000);
@@ -404,8 +404,8 @@ async function leftoverWorld(count: number) {
   return { world, uids, living };
 }
 
-describe("what is removed", () => {
-  test("compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later", async () => {
+describe("removal of orphans", () => {
+  test("removes runs whose record is missing or ended at the second reading, at least ten minutes later", async () => {
     const { world, living } = await leftoverWorld(1);
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES - 1);
@@ -422,7 +422,7 @@ describe("what is removed", () => {
     expect(await readOrphans(world.ctx)).toMatchObject({ removedCount: 1, removed: [{ at: report?.checkedAt }] });
   });
 
-  test("nothing is while it is only to be reported, and all of it at the next comparison after that", async () => {
+  test("removes nothing in a dry run, and everything at the next comparison after it", async () => {
     const { world, living } = await leftoverWorld(2);
     const ctx = { ...world.ctx, settings: { ...world.ctx.settings, orphansDryRun: true } };
     await compareOrphans(ctx);
@@ -438,7 +438,7 @@ describe("what is removed", () => {
     expect(living()).toBe(0);
   });
 
-  test("one whose record could be read once only is not: the two readings are in a row", async () => {
+  test("requires two consecutive readings of the record", async () => {
     const { world, uids, living } = await leftoverWorld(1);
     const key = environmentKey("0".repeat(32), "gpu-dev", "gone-0");
     const unreadable = {
@@ -463,7 +463,7 @@ describe("what is removed", () => {
     expect(living()).toBe(1);
   });
 
-  test("what shows of a stopped environment after its last look is removed too, and its next start goes on beside it", async () => {
+  test("removes a late run of a stopped environment, and lets its next start go on", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
@@ -484,7 +484,7 @@ describe("what is removed", () => {
     expect([1, 2].map((run) => world.compute.isLive(made.uid, run))).toEqual([false, true]);
   });
 
-  test("what shows of an earlier run of a living environment is removed, and the present one goes on", async () => {
+  test("removes an earlier run of a living environment, and keeps the present one", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
@@ -504,7 +504,7 @@ describe("what is removed", () => {
     expect([1, 2].map((run) => world.compute.isLive(made.uid, run))).toEqual([false, true]);
   });
 
-  test("what cannot be read, is of a run that its record has not come to or of another life, or has a strange key, never is", async () => {
+  test("never removes a run with an unreadable record, a later run number, another uid or a strange key", async () => {
     const { world } = await leftoverWorld(4);
     const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
     await world.table.put({ ...environmentKey("0".repeat(32), "gpu-dev", "bad"), writers: [], kind: "?" } as Item);
@@ -536,21 +536,18 @@ describe("what is removed", () => {
   test.each([
     [20, 0],
     [21, 21],
-  ])(
-    "of %s at once %s are left: more than twenty are no leak but a table that lost its records",
-    async (count, left) => {
-      const { world, living } = await leftoverWorld(count);
-      await compareOrphans(world.ctx);
-      world.clock.advance(TEN_MINUTES);
+  ])("of %s at once %s are left: more than twenty mean lost records, not a leak", async (count, left) => {
+    const { world, living } = await leftoverWorld(count);
+    await compareOrphans(world.ctx);
+    world.clock.advance(TEN_MINUTES);
 
-      await compareOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
-      expect(living()).toBe(left);
-      expect(await readOrphans(world.ctx)).toMatchObject({ runCount: left, removedCount: count - left });
-    },
-  );
+    expect(living()).toBe(left);
+    expect(await readOrphans(world.ctx)).toMatchObject({ runCount: left, removedCount: count - left });
+  });
 
-  test("a listing or a reading that failed is no answer: nothing is noted and nothing removed", async () => {
+  test("reports and removes nothing after a failed listing or reading", async () => {
     const { world, living } = await leftoverWorld(1);
     const away = () => Promise.reject(new Error("the cluster is away"));
     await compareOrphans(world.ctx);
@@ -566,7 +563,7 @@ describe("what is removed", () => {
     expect(await readOrphans(world.ctx)).toEqual(first);
   });
 
-  test("nothing is removed on records that were read before a sleep", async () => {
+  test("removes nothing on the basis of records that were read before a suspension", async () => {
     const { world, living } = await leftoverWorld(1);
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
@@ -583,7 +580,7 @@ describe("what is removed", () => {
     expect([slept, living()]).toEqual([1, 0]);
   });
 
-  test("a removal that failed is tried again, and keeps no other from being removed", async () => {
+  test("retries a failed removal, and removes the others", async () => {
     const { world, uids, living } = await leftoverWorld(3);
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
@@ -599,7 +596,7 @@ describe("what is removed", () => {
   });
 });
 
-test("compute with a key that is as long as the cluster takes is listed by its beginning, and hides no other", async () => {
+test("lists a run with the longest possible key by its beginning, and hides no others", async () => {
   const world = await memoryWorld();
   const unknown = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));
 
@@ -612,7 +609,7 @@ test("compute with a key that is as long as the cluster takes is listed by its b
   expect(report?.runs).toMatchObject([long, long, { key: unknown, why: "it has no record" }]);
 });
 
-test("a report whose names are long in bytes lists what fits an item, counts all, and the log says how many it leaves out", async () => {
+test("lists as many long names as fit an item, counts all, and logs how many are left out", async () => {
   const world = await memoryWorld();
   const log = recordingLog();
   const named = (n: number) => `${"漢".repeat(190)}-${n}`;
@@ -634,7 +631,7 @@ test("a report whose names are long in bytes lists what fits an item, counts all
   expect(log.lines.find(({ event }) => event === "orphans")?.fields).toEqual({ ...counts, unlisted });
 });
 
-describe("what is left beside a run", () => {
+describe("leftovers of a run", () => {
   /** A job that has variables, in this phase, and parts of this run of it. */
   async function getParts(world: MemoryWorld, run: number): Promise<Environment> {
     const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -643,7 +640,7 @@ describe("what is left beside a run", () => {
     return made;
   }
 
-  test("is removed once its record was read twice as ended, ten minutes apart, and counts no GPU-hours", async () => {
+  test("are removed once the record was read twice as ended, ten minutes apart, and count no GPU-hours", async () => {
     const world = await memoryWorld();
     const { uid } = await getParts(world, 1);
     await requestCancel(world.as("alice"), "one");
@@ -666,7 +663,7 @@ describe("what is left beside a run", () => {
     expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
   });
 
-  test("keeps no run from being removed, however much there is of it, and goes 20 at a time", async () => {
+  test("do not block the removal of runs, and are removed 20 at a time", async () => {
     const { world, living } = await leftoverWorld(1);
     for (let n = 0; n < 25; n += 1) {
       const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
@@ -683,7 +680,7 @@ describe("what is left beside a run", () => {
     expect(await world.compute.listParts()).toEqual([]);
   });
 
-  test("stays listed where the cluster refuses to delete it, and keeps no other from being removed", async () => {
+  test("stay listed if the cluster refuses to delete them, and do not block others", async () => {
     const { world } = await leftoverWorld(1);
     for (let n = 0; n < 25; n += 1) {
       const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
@@ -708,7 +705,7 @@ describe("what is left beside a run", () => {
     expect(report?.removedCount).toBe(4);
   });
 
-  test("keeps nobody from comparing the rest where the cluster does not list it", async () => {
+  test("are skipped if the cluster does not list them, while the rest is compared", async () => {
     const { world, living } = await leftoverWorld(1);
     const listParts = () => Promise.reject(new Error("forbidden"));
     const ctx = { ...world.ctx, compute: { ...world.ctx.compute, listParts } };
@@ -720,7 +717,7 @@ describe("what is left beside a run", () => {
     expect(living()).toBe(0);
   });
 
-  test("stays with a living run, whose it is, and is removed where it is of an earlier run", async () => {
+  test("stay with their living run, and are removed for an earlier run", async () => {
     const world = await memoryWorld();
     const { uid, ...key } = await getParts(world, 1);
     const of = (run: number) => ({ uid, run, key: keyText(key) });
@@ -747,7 +744,7 @@ describe("what is left beside a run", () => {
     expect(await world.compute.listParts()).toEqual([of(2)]);
   });
 
-  test("is not reported while an archive of its record is made, which is of a run above all others", async () => {
+  test("are not reported while an archive of their record is made, which has the highest run number", async () => {
     const world = await memoryWorld();
     const { uid, ...key } = await getParts(world, 1);
     world.compute.applyParts({ uid, run: 999_999, key: keyText(key) });

@@ -17,7 +17,7 @@ test("docs/operate.md explains every error event, and no other event as an error
   expect(documentedErrors().toSorted()).toEqual(Object.keys(errorEvents).toSorted());
 });
 
-test("every error event is logged somewhere, and those without an alarm by the local stack alone", () => {
+test("every error event is logged, and only the local stack logs those without an alarm", () => {
   const files = globSync("{packages,functions}/**/*.ts", { cwd: root })
     .filter((file) => !/\.test\.ts$|^packages\/testing\/|\/error-events\.ts$/.test(file))
     .map((file) => ({ file, text: readFileSync(`${root}${file}`, "utf8") }));

@@ -11,7 +11,7 @@ const HOUR = 60 * MINUTE;
 /** One every 30 s for an hour, and those that come sooner at first. */
 const PASSES_AN_HOUR = 150;
 
-test("compute that goes after an hour is looked at at most every 30 s by then, and its end is found", async () => {
+test("a run that ends after an hour is checked at most every 30 s by then, and its end is found", async () => {
   const { world, submit, cancel, countPasses } = await getWorld({ delays: { removeMs: HOUR } });
   await submit("one");
   await cancel("one");
@@ -22,7 +22,7 @@ test("compute that goes after an hour is looked at at most every 30 s by then, a
   expect(countPasses("one")).toBeLessThan(PASSES_AN_HOUR);
 });
 
-test("a backup of an hour is followed in few looks, as is the environment that waits for it, which starts then", async () => {
+test("a backup of an hour takes few reconciles, as does the environment that waits for it and starts then", async () => {
   const { world, submit, cancel, countPasses, disk } = await getWorld({ snapshotMs: HOUR });
   await submit("one");
   await cancel("one");
@@ -36,7 +36,7 @@ test("a backup of an hour is followed in few looks, as is the environment that w
   expect(countPasses((await disk()).uid)).toBeLessThan(PASSES_AN_HOUR);
 });
 
-test("a volume that may only be listed late is looked for in few looks, at the end and before the next start", async () => {
+test("a volume that may be listed late is searched in few reconciles, at the end and before the next start", async () => {
   const { world, submit, cancel, countPasses, disk } = await getWorld();
   await submit("backed-up");
   await cancel("backed-up");

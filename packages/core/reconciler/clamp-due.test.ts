@@ -100,7 +100,7 @@ test("a disk in the shard of an earlier version whose message was lost is purged
   expect(alarms()).toEqual([]);
 });
 
-test("a disk and a delivery that are due in the year 2300 are found within the hour, and what is rightly far ahead is not", async () => {
+test("finds a disk and a delivery due in the year 2300 within the hour, and ignores records that are rightly far ahead", async () => {
   const { world, alarms } = await activeWorld();
   world.fetch.answer(receiver, () => ({ status: 500, retryAfterMs: null }));
   await world.advance(HOUR + MINUTE);

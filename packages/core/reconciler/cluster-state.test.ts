@@ -22,7 +22,7 @@ async function started() {
 const list = (world: MemoryWorld) => refreshCapacity(world.ctx).catch((error: unknown) => error);
 const listWrites = (world: MemoryWorld) => world.table.all().filter(({ pk }) => pk === clusterKey.pk);
 
-test("a cluster that always answered is noted nowhere", async () => {
+test("records nothing for a cluster that always answered", async () => {
   const { world } = await started();
 
   await list(world);
@@ -31,7 +31,7 @@ test("a cluster that always answered is noted nowhere", async () => {
   expect(listWrites(world)).toEqual([]);
 });
 
-test("an outage is noted once, with its beginning, and its end with that, without addresses of the cluster", async () => {
+test("records an outage once with its beginning, then its end, without addresses of the cluster", async () => {
   const { world, log, answer } = await started();
   answer(false);
   const beganAt = world.clock.now();
@@ -53,7 +53,7 @@ test("an outage is noted once, with its beginning, and its end with that, withou
   expect(events).toEqual(["cluster unreachable", "cluster reachable"]);
 });
 
-test("a table that does not take the note costs no listing", async () => {
+test("a listing succeeds although the table rejects the record of the state", async () => {
   const { world, answer } = await started();
   answer(false);
   const put = async () => Promise.reject(new Error("away"));

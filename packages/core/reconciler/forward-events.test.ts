@@ -50,7 +50,7 @@ function* times(count: number, formatKey: (n: number) => string, afterMs = 0): G
 
 const never = (n: number) => `owner#nobody#env#gpu-dev|${n}`;
 
-test("a hundred thousand signals of one job at once are ten messages, and one that is late", async () => {
+test("a hundred thousand signals of one job at once become ten messages, and a late one", async () => {
   const { world, key } = await listening();
 
   const sent = await sentFor(
@@ -65,7 +65,7 @@ test("a hundred thousand signals of one job at once are ten messages, and one th
   expect(world.log.lines).toEqual([]);
 });
 
-test("a hundred thousand signals for environments that never were are no more messages than a large fleet has jobs", async () => {
+test("a hundred thousand signals for unknown environments become no more messages than a large fleet has jobs", async () => {
   const { world } = await listening();
 
   const sent = await sentFor(world, times(FLOOD, never));
@@ -74,7 +74,7 @@ test("a hundred thousand signals for environments that never were are no more me
   expect(world.log.lines.map(({ event, fields }) => [event, fields])).toEqual([["signals dropped", { most: 10_000 }]]);
 });
 
-test("those of ten thousand living runs, as after a cluster forgot where a watch was, are all passed on at once", async () => {
+test("passes on all signals of ten thousand living runs at once, as after a cluster lost a watch position", async () => {
   const { world } = await listening();
 
   const sent = await sentFor(world, times(10_000, never));
@@ -84,7 +84,7 @@ test("those of ten thousand living runs, as after a cluster forgot where a watch
   expect(world.log.lines).toEqual([]);
 });
 
-test("one that never stops to change is looked at every two seconds, and once more after its last change", async () => {
+test("a run that changes constantly is reconciled every two seconds, and once more after its last change", async () => {
   const { world, key } = await listening();
   const begun = world.clock.now();
 
@@ -103,7 +103,7 @@ test("one that never stops to change is looked at every two seconds, and once mo
 test.each([
   ["a second of a short life", 8, 100],
   ["an hour with one every two seconds", 1_800, 2_000],
-])("the signals of %s are passed on at once, each of them", async (_, count, afterMs) => {
+])("passes on each signal of %s at once", async (_, count, afterMs) => {
   const { world, key } = await listening();
 
   const sent = await sentFor(
@@ -115,7 +115,7 @@ test.each([
   expect(sent.every(({ delaySeconds }) => delaySeconds === undefined)).toBe(true);
 });
 
-test("a flood of one job's signals costs no other job's a moment", async () => {
+test("a flood of one job's signals delays no other job", async () => {
   const { world, key } = await listening();
 
   const sent = await sentFor(world, [...times(1_000, () => key), [never(1), 0], ...times(1_000, () => key)]);
@@ -125,7 +125,7 @@ test("a flood of one job's signals costs no other job's a moment", async () => {
   ]);
 });
 
-test("no more records are remembered than are passed on at once", async () => {
+test("remembers no more records than it passes on at once", async () => {
   const { world, key } = await listening();
   const flood = [...times(11, () => key)];
 
@@ -136,7 +136,7 @@ test("no more records are remembered than are passed on at once", async () => {
 });
 
 test.each(["", "|", "nonsense", "pool#h100|-", "user#x|-", "owner#a#env#gpu-dev", "key#x|-"])(
-  "a signal that names no environment (%j) is nobody's message",
+  "a signal that names no environment (%j) sends no message",
   async (key) => {
     const { world } = await listening();
 

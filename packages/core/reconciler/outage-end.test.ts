@@ -38,7 +38,7 @@ async function untilFirst(world: MemoryWorld, ids: readonly string[], phase: str
   throw new Error("No look was answered");
 }
 
-test("jobs that were submitted during an outage of the cluster start together once one look is answered", async () => {
+test("jobs submitted during an outage of the cluster start together once one reconcile is answered", async () => {
   const { world, ids, back } = await submitInOutage(12);
   back();
 
@@ -48,7 +48,7 @@ test("jobs that were submitted during an outage of the cluster start together on
   expect(new Set(await listPhases(world, ids))).toEqual(new Set(["active"]));
 });
 
-test("jobs that were cancelled during an outage give their GPUs back together", async () => {
+test("jobs cancelled during an outage return their GPUs together", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 6 }) });
   const ids = ["a", "b", "c", "d", "e", "f"];
   for (const id of ids) await createEnvironment(world.as("alice"), newEnvironment(id));
@@ -67,7 +67,7 @@ test("jobs that were cancelled during an outage give their GPUs back together", 
   expect(new Set(await listPhases(world, ids))).toEqual(new Set(["cancelled"]));
 });
 
-test("the end of an outage is passed on by one look for all", async () => {
+test("one reconcile sends the hints at the end of an outage for all", async () => {
   const { world, ids, back } = await submitInOutage(12);
   const hinted: string[] = [];
   const { send } = world.queue;
@@ -87,7 +87,7 @@ test("the end of an outage is passed on by one look for all", async () => {
   expect(new Set(hinted).size).toBe(hinted.length);
 });
 
-test("the next listing of the machines makes every record due that the outage put off", async () => {
+test("the next listing of machines makes every record due that the outage delayed", async () => {
   const { world, ids, back } = await submitInOutage(3);
   const listingBack = takeAway(world.compute, "listNodes");
   await expect(refreshCapacity(world.ctx)).rejects.toThrow("connect ETIMEDOUT");
@@ -100,7 +100,7 @@ test("the next listing of the machines makes every record due that the outage pu
   expect(await listPhases(world, ids)).toEqual(["active", "active", "active"]);
 });
 
-test("an end that cannot be passed on costs the look that saw it nothing", async () => {
+test("a failure to send the hints does not affect the reconcile that saw the end", async () => {
   const { world, ids, back } = await submitInOutage(2);
   const { get } = world.table;
   Object.assign(world.table, {
@@ -113,7 +113,7 @@ test("an end that cannot be passed on costs the look that saw it nothing", async
   expect(await listPhases(world, ids)).toEqual(["active", "active"]);
 });
 
-test("the hints of a great outage's end are bounded, and go out a few at a time and spread over seconds", async () => {
+test("limits the hints at the end of a large outage, and spreads them over seconds", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 230 }) });
   const back = takeAway(world.compute, ...CLUSTER);
   for (let n = 0; n < 230; n++) await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`));
@@ -144,7 +144,7 @@ test("the hints of a great outage's end are bounded, and go out a few at a time 
   expect(mostSending).toBeLessThanOrEqual(20);
 });
 
-test("a look that the cluster answers ends the outage that a listing noted, and the next listing passes nothing on", async () => {
+test("an answered reconcile ends the outage that a listing recorded, and the next listing sends no hints", async () => {
   const { world, ids, back } = await submitInOutage(3);
   const listingBack = takeAway(world.compute, "listNodes");
   await expect(refreshCapacity(world.ctx)).rejects.toThrow("connect ETIMEDOUT");
@@ -161,7 +161,7 @@ test("a look that the cluster answers ends the outage that a listing noted, and 
   expect(await readClusterState(world.ctx)).toEqual(after);
 });
 
-test("a record that waits for something else than the cluster is left alone", async () => {
+test("leaves a record alone that waits for something other than the cluster", async () => {
   const { world, ids, back } = await submitInOutage(2);
   await createEnvironment(world.as("alice"), newEnvironment("behind"));
   await world.advance(MINUTE);

@@ -15,7 +15,7 @@ function listed() {
   return { ctx, clock, entry, making, later: () => volumeMaking(ctx, making, "disk-uid", wanted) };
 }
 
-test("what may have been made under a token is asked for under it again, listed anew once its calls are over", () => {
+test("uses the same token again for a possible volume, and lists it again once its calls are over", () => {
   const { clock, entry, later } = listed();
 
   clock.advance(119_000);
@@ -27,7 +27,7 @@ test("what may have been made under a token is asked for under it again, listed 
   expect(renewed).toEqual({ entry: { ...entry, at: clock.now() }, isListed: false });
 });
 
-test("what is made under a token is listed long enough before it is looked for, also by the clock of a host 17 s ahead", () => {
+test("lists a volume long enough before the search for it, also by the clock of a host 17 s ahead", () => {
   const { clock, entry, later } = listed();
 
   clock.advance(120_000 - 1);
@@ -38,7 +38,7 @@ test("what is made under a token is listed long enough before it is looked for, 
   expect(settlesAt(entry) - LISTED_MS).toBeGreaterThan(clock.now() + budget + timeOut + clocks);
 });
 
-test("nobody makes anything under a token that a host 17 s ahead may be looking for", () => {
+test("creates nothing under a token that a host 17 s ahead may be searching for", () => {
   const { clock, entry, later } = listed();
   const [budget, timeOut, clocks] = [20_000, 5_000, 17_000];
 
@@ -47,7 +47,7 @@ test("nobody makes anything under a token that a host 17 s ahead may be looking 
   expect(later().entry.token).not.toBe(entry.token);
 });
 
-test("a token under which somebody may be removing what was never used makes nothing any more", () => {
+test("creates nothing under a token whose leftovers may be being removed", () => {
   const { clock, entry, later } = listed();
 
   clock.advance(settlesAt(entry) - clock.now() - 20_000);

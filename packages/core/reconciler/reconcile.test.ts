@@ -18,7 +18,7 @@ async function preparing() {
   return { world, environment: await world.read("alice", "one") };
 }
 
-test("a look at what is not due ends after its one read", async () => {
+test("a reconcile of a record that is not due ends after one read", async () => {
   const { world, environment } = await preparing();
   await world.table.put({
     ...environment,
@@ -32,7 +32,7 @@ test("a look at what is not due ends after its one read", async () => {
   expect(world.queue.sent()).toBe(before);
 });
 
-test("a look that is up to two seconds early comes back after one", async () => {
+test("a message up to two seconds early is sent again after one", async () => {
   const { world, environment } = await preparing();
   await world.table.put({
     ...environment,
@@ -46,7 +46,7 @@ test("a look that is up to two seconds early comes back after one", async () => 
   expect((await world.read("alice", "one")).writers).toEqual(environment.writers);
 });
 
-test("somebody else's write in between is read and not overwritten", async () => {
+test("reads and keeps a concurrent write", async () => {
   const { world } = await preparing();
   let raced = false;
   const observe: typeof world.compute.observe = async (uid, run) => {
@@ -64,7 +64,7 @@ test("somebody else's write in between is read and not overwritten", async () =>
   expect(after.requests.list).toMatchObject([{ kind: "extend", status: "requested", extraMs: 3_600_000 }]);
 });
 
-test("a signal whose look lost every write is looked at again a second later", async () => {
+test("a hint whose reconcile lost every write is retried a second later", async () => {
   const world = await memoryWorld();
   const { uid, pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "exits", code: 0, afterMs: 60_000 });
@@ -82,7 +82,7 @@ test("a signal whose look lost every write is looked at again a second later", a
   expect((await world.read("alice", "one")).phase).toBe("completed");
 });
 
-test("what a signal leads to at once says so, and nothing else does", async () => {
+test("marks an immediate message after a hint, and no others", async () => {
   const { world, environment } = await preparing();
   const recordKey = keyText(environment);
   const sent: object[] = [];
@@ -108,7 +108,7 @@ test("what a signal leads to at once says so, and nothing else does", async () =
   ]);
 });
 
-test("what a signal led to comes back where it is a little early, as any look does", async () => {
+test("a message after a hint is sent again if slightly early, as any message is", async () => {
   const { world, environment } = await preparing();
   await world.table.put({ ...environment, dueAt: world.clock.now() + 1_500 } as Environment);
   const send = vi.spyOn(world.queue, "send");
@@ -118,7 +118,7 @@ test("what a signal led to comes back where it is a little early, as any look do
   expect(send.mock.calls).toEqual([["work", { look: keyText(environment) }, { delaySeconds: 1 }]]);
 });
 
-test("a run is first asked for once it was made, and before that by whoever does not know whether it was", async () => {
+test("observes a run only once it was created, or before if that is unknown", async () => {
   const world = await memoryWorld();
   const calls: string[] = [];
   const { observe, apply } = world.compute;
@@ -176,7 +176,7 @@ test.each([
   expect((await world.read("alice", "one")).phase).toBe("preparing");
 });
 
-test("a worker that slept for more than 40 s after its read writes nothing of what it saw, and looks again", async () => {
+test("a worker suspended for more than 40 s after its read writes nothing that it saw, and tries again", async () => {
   const world = await memoryWorld();
   const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
@@ -194,7 +194,7 @@ test("a worker that slept for more than 40 s after its read writes nothing of wh
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
-test("a step that fails leaves its reason and comes back later and later", async () => {
+test("a failed step records its reason and is retried with a growing backoff", async () => {
   const { world } = await preparing();
   const observe = async () => {
     throw new Error("connect ECONNREFUSED");
@@ -214,7 +214,7 @@ test("a step that fails leaves its reason and comes back later and later", async
   expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1000));
 });
 
-test("a step that is stuck for 18 minutes is an alarm, again each hour, and none once it works", async () => {
+test("a step that is stuck for 18 minutes raises an alarm, again each hour, and none once it succeeds", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 8 }));
@@ -245,7 +245,7 @@ test("a step that is stuck for 18 minutes is an alarm, again each hour, and none
   expect(alarms()).toHaveLength(after);
 });
 
-test("signals while the cluster is away add no attempt to the one that is waited after", async () => {
+test("hints while the cluster is away do not lengthen the backoff", async () => {
   const { world, environment } = await preparing();
   const observe = async () => {
     throw new Error("connect ECONNREFUSED");
@@ -261,7 +261,7 @@ test("signals while the cluster is away add no attempt to the one that is waited
   expect(world.queue.sent()).toBe(sent);
 });
 
-test("once it works again the reason is gone", async () => {
+test("clears the reason once the step succeeds again", async () => {
   const { world, environment } = await preparing();
   const due = { ...environment, attempts: 4, fault: "was down", dueAt: 0 };
   await world.table.put(due);
@@ -271,7 +271,7 @@ test("once it works again the reason is gone", async () => {
   expect(await world.read("alice", "one")).toMatchObject({ attempts: 0, fault: null });
 });
 
-test("a record that cannot be read is put off by an hour and marked", async () => {
+test("postpones an unreadable record by an hour and marks it", async () => {
   const { world, environment } = await preparing();
   const broken = { ...environment, phase: 7, dueAt: 0 };
   await world.table.put(broken);
@@ -282,7 +282,7 @@ test("a record that cannot be read is put off by an hour and marked", async () =
   expect(item).toMatchObject({ poisoned: true, phase: 7, dueAt: world.clock.now() + 3_600_000 });
 });
 
-test("looks at nothing, or at what is no record, are over at once", async () => {
+test("ends messages for unknown keys and missing records at once", async () => {
   const { world } = await preparing();
 
   for (const recordKey of [
@@ -297,7 +297,7 @@ test("looks at nothing, or at what is no record, are over at once", async () => 
   }
 });
 
-test("a cluster that is too slow for a step counts as a failure, so that looks never multiply", async () => {
+test("a cluster that is too slow for a step counts as a failure, so that messages never multiply", async () => {
   const { world } = await preparing();
   let lateMs = 0;
   let passes = 0;
@@ -321,7 +321,7 @@ test("a cluster that is too slow for a step counts as a failure, so that looks n
   expect(await world.read("alice", "one")).toMatchObject({ fault: "The step's read is too old to act on" });
 });
 
-test("a step that meets a conflict time and again counts as a failure, so that looks never multiply", async () => {
+test("a step that conflicts repeatedly counts as a failure, so that messages never multiply", async () => {
   const { world } = await preparing();
   let passes = 0;
   Object.assign(world.compute, {
@@ -339,7 +339,7 @@ test("a step that meets a conflict time and again counts as a failure, so that l
   expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed meanwhile: another record" });
 });
 
-test("a whole life keeps a field that nobody knows, in an environment and in its disk", async () => {
+test("a whole life keeps an unknown field, in an environment and in its disk", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   const { pk, sk } = await createEnvironment(alice, newEnvironment("one", { hours: 1, disk: "data" }));

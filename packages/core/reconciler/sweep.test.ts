@@ -54,8 +54,8 @@ async function putDue(world: MemoryWorld, dueAts: readonly number[]): Promise<st
   return records.map(keyText);
 }
 
-describe("what a sweep sends", () => {
-  it("sends what falls due within three minutes once, delayed to its second rounded up", async () => {
+describe("the messages of a sweep", () => {
+  it("are sent once for records due within three minutes, delayed to the second, rounded up", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
     const messages = await putDue(world, [start + 100, start + 90_500, start + 3 * MINUTE, start + 3 * MINUTE + 1]);
@@ -69,7 +69,7 @@ describe("what a sweep sends", () => {
     ]);
   });
 
-  it("sends again what is overdue by more than 30 s, every minute until it was looked at", async () => {
+  it("are sent again every minute for records overdue by more than 30 s until they are reconciled", async () => {
     const world = await sweptWorld();
     const [recordKey] = await putDue(world, [world.clock.now()]);
     const sentAt: number[] = [];
@@ -85,7 +85,7 @@ describe("what a sweep sends", () => {
     expect(sentAt).toEqual([0, 1, 2, 3]);
   });
 
-  it("goes on where the last one ended after runs that were skipped, and after one that died before its cursor", async () => {
+  it("continue after the last sweep if runs were skipped, or one died before its cursor", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
     const messages = await putDue(world, [start + MINUTE, start + 4 * MINUTE, start + 9 * MINUTE + 40_000]);
@@ -105,7 +105,7 @@ describe("what a sweep sends", () => {
     ]);
   });
 
-  it("has two sweeps at once send a moment twice at most, and the next one not again", async () => {
+  it("are sent at most twice by two concurrent sweeps, and not again by the next", async () => {
     const world = await sweptWorld();
     await putDue(world, [world.clock.now() + 2 * MINUTE]);
 
@@ -115,7 +115,7 @@ describe("what a sweep sends", () => {
     expect(world.sent).toHaveLength(2);
   });
 
-  it("does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does", async () => {
+  it("ignore a cursor from a clock a day ahead, and accept one from a clock a second ahead", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
     const cursor = { ...sweepKey("environments"), writers: ["other"], kind: "sweep" };
@@ -131,7 +131,7 @@ describe("what a sweep sends", () => {
     expect(await world.table.get(sweepKey("environments"))).toMatchObject({ sentUpTo: start + 3 * MINUTE });
   });
 
-  it("sends what the other shards hold when one does not answer, and repeats it", async () => {
+  it("are sent for the other shards if one does not answer, and repeated", async () => {
     const world = await sweptWorld();
     const [kept = "", broken = ""] = await putDue(world, [world.clock.now(), world.clock.now()]);
     const shard = due(world, 1, 0).dueShard;
@@ -212,7 +212,7 @@ describe("each kind of record has a sweep of its own", () => {
 });
 
 describe("while more than 5,000 messages are visible", () => {
-  it("sends only what is overdue by more than three minutes, oldest first, at most 1,000 a run", async () => {
+  it("sends only records overdue by more than three minutes, oldest first, at most 1,000 a run", async () => {
     const world = await sweptWorld(5_001);
     const now = world.clock.now();
     const long = Array.from({ length: 3_000 }, (_, n) => now - 3 * MINUTE - ((n * 7_919) % 3_000));
@@ -233,7 +233,7 @@ describe("while more than 5,000 messages are visible", () => {
     ["deep", 5_001, 62],
     ["short", 0, 2_000],
   ])(
-    "goes on behind what stays due for ever in a shard, and comes back to it, while the queue is %s",
+    "continues after records in a shard that stay due forever, and returns to them, while the queue is %s",
     async (_, visible, most) => {
       const world = await sweptWorld(visible);
       const start = world.clock.now();
@@ -256,7 +256,7 @@ describe("while more than 5,000 messages are visible", () => {
     },
   );
 
-  it("begins with the oldest again where the place that it noted is not one, or lies ahead of its clock", async () => {
+  it("begins with the oldest again if the stored place is invalid or ahead of the clock", async () => {
     const world = await sweptWorld(5_001);
     const [recordKey] = await putDue(world, [world.clock.now() - HOUR]);
     const note = async (places: unknown) =>
@@ -277,7 +277,7 @@ describe("while more than 5,000 messages are visible", () => {
     expect(world.sent.map((sent) => sent.look)).toEqual([recordKey, recordKey, recordKey, recordKey]);
   });
 
-  it("goes on as before once the queue is shorter, with what fell due meanwhile", async () => {
+  it("continues as before once the queue is shorter, with the records that fell due meanwhile", async () => {
     const deep = await sweptWorld(5_001);
     const messages = await putDue(deep, [deep.clock.now() + MINUTE, deep.clock.now() + 6 * MINUTE]);
     const shallow = { ...deep.ctx, queue: { ...deep.ctx.queue, depth: async () => ({ visible: 5_000, delayed: 0 }) } };
@@ -300,7 +300,7 @@ function loseMessages(world: MemoryWorld, recordKey: string): number {
 }
 
 describe("with more living environments than the queue may be deep", () => {
-  it("every job whose message was lost is looked at within two minutes and ends in time", async () => {
+  it("every job whose message was lost is reconciled within two minutes and ends in time", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 60 }), deepestQueue: 3 });
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
@@ -339,7 +339,7 @@ describe("with 10,000 living environments", () => {
   const EVERY = 5 * MINUTE;
 
   // Only counts: on a busy machine the hundred thousand index entries take their time.
-  it("each moment is sent once, a lost message again within 90 s, and a run reads what is due alone", async () => {
+  it("each time is sent once, a lost message again within 90 s, and a run reads only due records", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
     const records = Array.from({ length: COUNT }, (_, n) => due(world, n, start + MINUTE + ((n * 7_919) % EVERY)));

@@ -137,7 +137,7 @@ function sleepers() {
   return { clock, advance, settled, wake };
 }
 
-test("the first one begins with every living run, and the next one goes on where it ended: nobody is hinted twice", async () => {
+test("the first follower begins with every living run, and the next continues from there: no run is hinted twice", async () => {
   const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["a", "b", "c"];
   const first = host();
@@ -161,7 +161,7 @@ test("the first one begins with every living run, and the next one goes on where
   await second.stop();
 });
 
-test("what changes between the end of one and the beginning of the next is hinted once", async () => {
+test("a change between two followers is hinted once", async () => {
   const { time, change, hinted, host } = fixture();
   const first = host();
   await time.advance(MINUTE);
@@ -176,7 +176,7 @@ test("what changes between the end of one and the beginning of the next is hinte
   await second.stop();
 });
 
-test("every living run is hinted where the cluster no longer knows where the last one was", async () => {
+test("every living run is hinted if the cluster no longer knows the last position", async () => {
   const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["a", "b"];
   const first = host();
@@ -193,7 +193,7 @@ test("every living run is hinted where the cluster no longer knows where the las
   await second.stop();
 });
 
-test("a holder that was killed is replaced once it has not written for 90 s, from where it last noted", async () => {
+test("a killed holder is replaced once it has not written for 90 s, from its last position", async () => {
   const { time, cluster, change, hinted, host, table } = fixture();
   let isDead = false;
   const put: typeof table.put = (item, options) => (isDead ? new Promise(() => {}) : table.put(item, options));
@@ -220,7 +220,7 @@ test("a holder that was killed is replaced once it has not written for 90 s, fro
 test.each([
   ["an hour ahead", 3_600_000],
   ["an hour behind", -3_600_000],
-])("a holder whose clock is %s hands over all the same, and nothing is missed", async (_, aheadMs) => {
+])("a holder whose clock is %s hands over without missing a change", async (_, aheadMs) => {
   const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["z"];
   const first = host(aheadMs);
@@ -250,7 +250,7 @@ test("of several that begin at once one follows, and the others end", async () =
   await Promise.all(hosts.map((host) => host.stop()));
 });
 
-test("a holder that slept while another one took its place ends as it wakes", async () => {
+test("a suspended holder that was replaced ends when it resumes", async () => {
   const { time, change, hinted, host, table, item } = fixture();
   const first = host();
   await time.advance(1_000);
@@ -265,7 +265,7 @@ test("a holder that slept while another one took its place ends as it wakes", as
   expect(await item()).toMatchObject({ holder: "other" });
 });
 
-test("a cluster and a table that are away end nobody, and nothing is missed", async () => {
+test("an unavailable cluster and table end no follower, and no change is missed", async () => {
   const { time, cluster, change, hinted, host, table, log } = fixture();
   let isAway = false;
   const put: typeof table.put = (item, options) =>
@@ -288,7 +288,7 @@ test("a cluster and a table that are away end nobody, and nothing is missed", as
   await entry.stop();
 });
 
-test("a quiet hour of the watch costs a write each half minute and a few reads", async () => {
+test("a quiet hour of the watch costs a write every half minute and a few reads", async () => {
   const { time, host, table } = fixture();
   const calls = { get: 0, put: 0 };
   const counted: typeof table = {
@@ -312,7 +312,7 @@ test("a quiet hour of the watch costs a write each half minute and a few reads",
   expect(calls.get).toBeLessThanOrEqual(6 * 62);
 });
 
-test("what a hand wrote into the item keeps nobody from following; what a newer version wrote does", async () => {
+test("an item edited by hand blocks no follower; one of a newer version does", async () => {
   const { time, hinted, host, table, cluster } = fixture();
   cluster.living = ["a"];
   await table.put({ ...watchKey, writers: ["w"], kind: "watch", holder: 7, until: "never", version: {} } as never);
@@ -328,7 +328,7 @@ test("what a hand wrote into the item keeps nobody from following; what a newer 
   expect([hinted(), otherEntry.isOver()]).toEqual([[], true]);
 });
 
-test("what a newer version wrote keeps nobody from beginning, stays as it is, and is said once", async () => {
+test("an item of a newer version blocks no start, stays unchanged, and is logged once", async () => {
   const { time, hinted, host, table, log } = fixture();
   const newer = { ...watchKey, writers: ["w"], kind: "watch", format: 99, place: "somewhere" };
   await table.put(newer as never);
@@ -344,7 +344,7 @@ test("what a newer version wrote keeps nobody from beginning, stays as it is, an
   ]);
 });
 
-test("changes that end without an error are asked for again no more often than each second", async () => {
+test("a stream that ends without an error is reopened at most every second", async () => {
   const { time, cluster, host } = fixture();
   let input = 0;
   const compute = {
@@ -363,7 +363,7 @@ test("changes that end without an error are asked for again no more often than e
   expect([cluster.asked, input <= 32]).toEqual([[], true]);
 });
 
-test("where it is known that nobody follows, a killed one is not waited for", async () => {
+test("does not wait for a killed follower if none is known to follow", async () => {
   const { time, cluster, host } = fixture();
   const killed = host(0);
   await time.advance(1_000);

@@ -30,7 +30,7 @@ function going(begun: Begun) {
   return begun.create;
 }
 
-test("who comes while the first is at work goes on with its ids", async () => {
+test("a repeat while the first request runs continues with its ids", async () => {
   const { begin } = await keyedWorld();
 
   const [first, next] = [await begin(), await begin()];
@@ -40,7 +40,7 @@ test("who comes while the first is at work goes on with its ids", async () => {
   expect(await begin("other")).toEqual({ kind: "otherRequest" });
 });
 
-test("who brings the ids of the first, chosen by the client, goes on with them as a repeat too", async () => {
+test("a request with the first one's ids, chosen by the client, continues as a repeat too", async () => {
   const world = await memoryWorld({ nodes: [] });
   const request = { method: "POST", path: "/p", key: "k", body: "{}" };
   const begin = () => beginCreate(world.as("alice"), request, { id: "own", uid: "0".repeat(32) });
@@ -50,7 +50,7 @@ test("who brings the ids of the first, chosen by the client, goes on with them a
   expect(begun).toMatchObject([{ isRepeat: false }, { isRepeat: true }, { isRepeat: true }]);
 });
 
-test("an answer outlasts a failure of another at work on the same thing, in either order", async () => {
+test("a response outlasts a failure of a concurrent request for the same resource, in either order", async () => {
   for (const failure of [refusal, fault]) {
     const { ctx, begin } = await keyedWorld();
     const [create, two] = [going(await begin()), going(await begin())];
@@ -63,7 +63,7 @@ test("an answer outlasts a failure of another at work on the same thing, in eith
   }
 });
 
-test("a failure that may have made something outlasts a refusal, in either order", async () => {
+test("a failure that may have created something outlasts a refusal, in either order", async () => {
   for (const order of [
     [refusal, fault],
     [fault, refusal],
@@ -77,7 +77,7 @@ test("a failure that may have made something outlasts a refusal, in either order
   }
 });
 
-test("a refusal of who went on after a failure that may have made something frees no key for a second thing", async () => {
+test("a refused repeat of a failure that may have created something does not free the key", async () => {
   const { ctx, begin } = await keyedWorld();
   await keepFailure(ctx, going(await begin()), fault);
 
@@ -95,7 +95,7 @@ test("after a refusal the key is free for any request, with new ids", async () =
   }
 });
 
-test("a refusal of one of two at work on the same thing lets nobody make a second thing", async () => {
+test("a refusal of one of two concurrent requests does not allow a second resource", async () => {
   for (const refused of [0, 1]) {
     const { ctx, begin } = await keyedWorld();
     const working = [going(await begin()), going(await begin())];
@@ -106,14 +106,14 @@ test("a refusal of one of two at work on the same thing lets nobody make a secon
   }
 });
 
-test("after two at work on the same thing were both refused, the key is free for another request", async () => {
+test("the key is free for another request after both of two concurrent requests were refused", async () => {
   const { ctx, begin } = await keyedWorld();
   for (const create of [going(await begin()), going(await begin())]) await keepFailure(ctx, create, refusal);
 
   expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
 });
 
-test("after a fault it is free for another request, and the same one goes on with the same ids", async () => {
+test("after an internal failure the key is free for another request, and the same one continues with the same ids", async () => {
   const { ctx, begin } = await keyedWorld();
   await keepFailure(ctx, going(await begin()), fault);
 
@@ -121,7 +121,7 @@ test("after a fault it is free for another request, and the same one goes on wit
   expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
 });
 
-test("what a newer version adds while a request is at work stays beside its answer", async () => {
+test("keeps a field that a newer version adds while a request runs beside its response", async () => {
   const { world, ctx, begin } = await keyedWorld();
   const [create, two] = [going(await begin()), going(await begin())];
   const added = { by: "a newer version" };
@@ -132,7 +132,7 @@ test("what a newer version adds while a request is at work stays beside its answ
   expect(await world.table.get(two)).toMatchObject({ state: "done", reply, added });
 });
 
-test("the answer of one whose key was given to another request since then is not kept", async () => {
+test("does not store the response of a request whose key was given to another request since", async () => {
   const { ctx, begin } = await keyedWorld();
   const create = going(await begin());
   await keepFailure(ctx, create, refusal);
@@ -143,7 +143,7 @@ test("the answer of one whose key was given to another request since then is not
   expect(await begin("other")).toMatchObject({ kind: "goOn", create: { resource: two.resource } });
 });
 
-test("after a day the key is as good as new, whatever became of it", async () => {
+test("after a day the key is as good as new, whatever its outcome", async () => {
   const { world, ctx, begin } = await keyedWorld();
   await keepReply(ctx, going(await begin()), reply);
 
@@ -152,7 +152,7 @@ test("after a day the key is as good as new, whatever became of it", async () =>
   expect(await begin("other")).toMatchObject({ kind: "goOn", isRepeat: false });
 });
 
-test("a create whose environment was hidden again is refused to a repeat, not shown as made", async () => {
+test("refuses a repeat of a create whose environment was hidden again instead of showing it as created", async () => {
   const world = await memoryWorld({ nodes: [] });
   const uid = world.ctx.ids.uid();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
@@ -169,7 +169,7 @@ test("a create whose environment was hidden again is refused to a repeat, not sh
   await expect(again).rejects.toMatchObject({ kind: "conflict" });
 });
 
-test("an id that another environment has is no repeat of it", async () => {
+test("an id that another environment has is not a repeat", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 

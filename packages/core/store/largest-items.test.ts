@@ -29,7 +29,7 @@ test.each(kinds)("the largest %s is one that the table takes, within its bound a
   expect(Buffer.byteLength(JSON.stringify(stored))).toBeGreaterThan(bounds[kind] / 8);
 });
 
-test("the largest records are ones that can be read", () => {
+test("the largest records are readable", () => {
   const parsers = {
     environment: parseEnvironment,
     spec: parseSpec,
@@ -50,7 +50,7 @@ test("the largest records are ones that can be read", () => {
   for (const [kind, parse] of Object.entries(parsers)) expect(parse(toItem(kind as ItemKind)).kind, kind).toBe(kind);
 });
 
-test("what is said of those who wait with one first digit is no larger than what is said of the pool", () => {
+test("the forecast for one first digit is no larger than the forecast for the pool", () => {
   expect(beyondBound(forecastOfDigit)).toBeUndefined();
 });
 

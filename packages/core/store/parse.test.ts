@@ -127,7 +127,7 @@ const free: Readonly<Record<string, RegExp>> = {
 };
 
 for (const kind of Object.keys(parsers)) {
-  test(`a ${kind} record is read as it was written, and not with any of its fields spoiled`, async () => {
+  test(`a ${kind} record is read as it was written, and rejected with any field spoiled`, async () => {
     for (const item of listRecords(kind)) {
       expect(await isRead(kind, item), item.sk).toBe(true);
       const fields = Object.fromEntries(Object.entries(item).filter(([name]) => !common.includes(name)));
@@ -138,7 +138,7 @@ for (const kind of Object.keys(parsers)) {
     }
   });
 
-  test(`a ${kind} record of another kind or of a newer format is not read`, async () => {
+  test(`a ${kind} record of another kind or of a newer format is rejected`, async () => {
     const [item] = listRecords(kind) as [Item];
 
     expect(await isRead(kind, { ...item, kind: "nonsense" })).toBe(false);
@@ -147,7 +147,7 @@ for (const kind of Object.keys(parsers)) {
   });
 }
 
-test("an audit record that cannot be read is left out of the list", async () => {
+test("an unreadable audit record is left out of the list", async () => {
   const [item] = listRecords("audit") as [Item];
   await world.table.put({ ...item, sk: `${item.sk}x`, at: "yesterday" } as never);
 
@@ -162,7 +162,7 @@ test.each([
   ["that nobody will look at", { dueAt: undefined }],
   ["of another owner than its key says", { owner: "f".repeat(32) }],
   ["that waits while it runs", { waitPool: "h100", waitOrder: "0#0" }],
-])("an environment %s is not read", async (_, fields) => {
+])("rejects an environment %s", async (_, fields) => {
   const item = listRecords("environment").find(({ phase }) => phase === "active");
 
   const run = { ...(item?.run as object), ...("run" in fields ? fields.run : {}) };

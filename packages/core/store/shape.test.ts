@@ -27,6 +27,6 @@ test.each([
   undefined,
   32,
   ["a".repeat(32)],
-])("%j is no uid", (value) => {
+])("%j is not a uid", (value) => {
   expect(uid(value)).toBe(false);
 });

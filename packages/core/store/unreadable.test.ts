@@ -33,7 +33,7 @@ async function oneNode(options: Parameters<typeof memoryWorld>[0] = {}): Promise
   return world;
 }
 
-test("a job whose record cannot be read keeps its GPUs: nobody else is started on them", async () => {
+test("a job with an unreadable record keeps its GPUs: no other job is started on them", async () => {
   const world = await oneNode();
   await edit(world, "alice", "one", { phase: "hibernating" });
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -45,7 +45,7 @@ test("a job whose record cannot be read keeps its GPUs: nobody else is started o
   expect(pool?.held.map(({ key }) => key.split("|")[1])).toEqual(["one"]);
 });
 
-test("a grant whose record cannot be read is kept until it can be", async () => {
+test("a grant with an unreadable record is kept until it is readable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -62,7 +62,7 @@ test("a grant whose record cannot be read is kept until it can be", async () => 
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("a job whose record is not answered for keeps its GPUs: a batch that failed is no batch of nothing", async () => {
+test("a job keeps its GPUs after a failed batch read of its record: a failure is not absence", async () => {
   const world = await oneNode();
   await createEnvironment(world.as("bob"), newEnvironment("two"));
   const getMany: typeof world.table.getMany = async (keys) => {
@@ -81,7 +81,7 @@ test("a job whose record is not answered for keeps its GPUs: a batch that failed
   expect(again).toEqual([message]);
 });
 
-test("units that an unreadable record holds are counted in the pool, and an alarm after ten minutes", async () => {
+test("counts the units of an unreadable record in the pool, and raises an alarm after ten minutes", async () => {
   const log = recordingLog();
   const world = await oneNode({ log });
   await edit(world, "alice", "one", { phase: "hibernating" });
@@ -99,7 +99,7 @@ test("units that an unreadable record holds are counted in the pool, and an alar
   expect((await viewPool(world.ctx, "h100"))?.summary.unreadable).toBe(0);
 });
 
-test("waiting jobs whose records cannot be read keep no others from starting", async () => {
+test("waiting jobs with unreadable records do not block others", async () => {
   const world = await memoryWorld({ nodes: [] });
   for (let n = 0; n < 20; n++) {
     await createEnvironment(world.as("alice"), newEnvironment(`broken-${n}`));
@@ -114,7 +114,7 @@ test("waiting jobs whose records cannot be read keep no others from starting", a
   expect((await world.read("bob", "whole")).phase).toBe("active");
 });
 
-test("a worker that meets a record of a newer format leaves it as it is, and sends nothing that could multiply", async () => {
+test("a worker leaves a record of a newer format alone, and sends nothing that could multiply", async () => {
   const world = await oneNode();
   await edit(world, "alice", "one", { phase: "hibernating", format: FORMAT + 1, dueAt: world.clock.now() });
   const key = environmentKey(world.as("alice").actor.uid, "gpu-dev", "one");
@@ -129,7 +129,7 @@ test("a worker that meets a record of a newer format leaves it as it is, and sen
   expect(await world.table.get(key)).toEqual(before);
 });
 
-test("a ledger of a newer format is left as it is", async () => {
+test("a ledger of a newer format is left alone", async () => {
   const world = await oneNode();
   const pool = await world.table.get(poolKey("h100"));
   const newer = { ...pool, format: FORMAT + 1, held: "elsewhere", dueAt: 0 } as unknown as Item;
@@ -140,7 +140,7 @@ test("a ledger of a newer format is left as it is", async () => {
   expect(await world.table.get(poolKey("h100"))).toEqual(newer);
 });
 
-test("counts of all pools of which one is of a newer format are left to a newer worker to answer", async () => {
+test("leaves counts with a pool of a newer format to a newer worker", async () => {
   const world = await oneNode();
   const pool = await world.table.get(poolKey("h100"));
   await world.table.put({ ...pool, format: FORMAT + 1 } as Item);
@@ -149,7 +149,7 @@ test("counts of all pools of which one is of a newer format are left to a newer 
   await expect(readClusterStatus(world.ctx)).rejects.toMatchObject({ name: "Unreadable", isNewer: true });
 });
 
-test("a pause that an older worker cannot write into a newer ledger is not called done", async () => {
+test("a pause that an older worker cannot write into a newer ledger is not reported as done", async () => {
   const world = await oneNode();
   const pool = await world.table.get(poolKey("h100"));
   await world.table.put({ ...pool, format: FORMAT + 1, dueAt: 0 } as unknown as Item);
@@ -159,7 +159,7 @@ test("a pause that an older worker cannot write into a newer ledger is not calle
   expect(await readAdmission(world.ctx)).toMatchObject({ paused: true });
 });
 
-test("a job whose ledger is of a newer format waits beyond its limit: only a newer worker knows whether it may", async () => {
+test("a job with a ledger of a newer format waits beyond its limit, because only a newer worker can judge it", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 4 } });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(MINUTE);
@@ -174,7 +174,7 @@ test("a job whose ledger is of a newer format waits beyond its limit: only a new
   expect([waited, (await world.read("alice", "one")).phase]).toEqual(["queued", "cancelled"]);
 });
 
-test("a record that is put off keeps every field that nobody knows, and loses its mark once it can be read", async () => {
+test("a postponed record keeps unknown fields, and loses its mark once it is readable", async () => {
   const world = await oneNode();
   const unknown = { weather: { rain: [1, { deep: true }] }, phase: 7, dueAt: world.clock.now() };
   await edit(world, "alice", "one", unknown);
@@ -189,7 +189,7 @@ test("a record that is put off keeps every field that nobody knows, and loses it
   expect((await world.table.get(key))?.poisoned).toBeUndefined();
 });
 
-test("a disk whose holder cannot be read stays that holder's", async () => {
+test("a disk with an unreadable holder stays with that holder", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -205,7 +205,7 @@ test("a disk whose holder cannot be read stays that holder's", async () => {
 test.each([
   ["is no key", () => "one"],
   ["is another kind of record's", (key: string) => key.replace("#env#gpu-dev", "#op")],
-])("a disk whose holder's key %s stays that holder's, who runs on and gives it back", async (_, edited) => {
+])("a disk whose holder's key %s stays with that holder, who runs on and returns it", async (_, edited) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -224,7 +224,7 @@ test.each([
   expect((await world.read("alice", "three")).phase).toBe("active");
 });
 
-test("a host label whose environment cannot be read stays that environment's", async () => {
+test("a host label with an unreadable environment stays with that environment", async () => {
   const world = await memoryWorld();
   const labelled = { ...newEnvironment("one"), addressLabel: "box" };
   await createEnvironment(world.as("alice"), labelled);
@@ -237,7 +237,7 @@ test("a host label whose environment cannot be read stays that environment's", a
 });
 
 test.each([{ format: FORMAT + 1 }, { at: "yesterday" }])(
-  "a host label whose claim cannot be read (%o) is not taken over",
+  "a host label with an unreadable claim (%o) is not taken over",
   async (how) => {
     const world = await memoryWorld();
     const label = (id: string) => ({ ...newEnvironment(id), addressLabel: "box" });
@@ -256,7 +256,7 @@ test.each([{ format: FORMAT + 1 }, { at: "yesterday" }])(
   },
 );
 
-test("an id whose record cannot be read is not given to another life, which leaves nothing behind", async () => {
+test("an id with an unreadable record is not reused, and the attempt leaves nothing behind", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await edit(world, "alice", "one", { phase: "hibernating" });
@@ -269,7 +269,7 @@ test("an id whose record cannot be read is not given to another life, which leav
   expect(specs()).toBe(before);
 });
 
-test("compute whose record cannot be read is no orphan that may be removed", async () => {
+test("a run with an unreadable record is no orphan that may be removed", async () => {
   const world = await oneNode();
   await edit(world, "alice", "one", { phase: "hibernating" });
 
@@ -282,7 +282,7 @@ test("compute whose record cannot be read is no orphan that may be removed", asy
   expect(world.compute.liveUnits("h100-1")).toBe(8);
 });
 
-test("chat messages are kept while the record of their environment cannot be read", async () => {
+test("keeps chat messages while the record of their environment is unreadable", async () => {
   const world = await oneNode();
   const environment = await world.read("alice", "one");
   await changeInbox(world.ctx, environment, (inbox) => inbox);
@@ -294,7 +294,7 @@ test("chat messages are kept while the record of their environment cannot be rea
   expect(await world.table.get(chatKey(environment.uid, 1))).toMatchObject({ text: "hello" });
 });
 
-test("nothing new is started while what the operator wants of admission cannot be read", async () => {
+test("starts nothing new while the operator's admission setting is unreadable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await pauseAdmission(world.ctx, true);
   await world.advance(MINUTE);
@@ -307,7 +307,7 @@ test("nothing new is started while what the operator wants of admission cannot b
   expect((await world.read("alice", "one")).phase).toBe("queued");
 });
 
-test("a job that needs what only a newer worker can read is left to that one as it is", async () => {
+test("leaves a job that needs a record of a newer format to a newer worker unchanged", async () => {
   const world = await memoryWorld();
   const { uid, ...key } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const spec = (await world.table.get(specKey(key, uid))) as Item;

@@ -48,8 +48,8 @@ async function repeatingWorld() {
   return { world, as };
 }
 
-describe("a write whose answer was lost", () => {
-  test("is a success although its repeat meets a conflict", async () => {
+describe("a write whose response was lost", () => {
+  test("is a success although its repeat conflicts", async () => {
     const { world, as } = await repeatingWorld();
     const ctx = as("alice");
 
@@ -60,7 +60,7 @@ describe("a write whose answer was lost", () => {
     expect(await world.table.get(key)).toEqual(second);
   });
 
-  test("is a success for several records at once, also where one of them was written again before its repeat", async () => {
+  test("is a success for several records at once, also if one was written again before the repeat", async () => {
     const { world, as } = await repeatingWorld();
     const [first, second] = [
       { ...key, writers: [], n: 1 },
@@ -90,7 +90,7 @@ describe("a write whose answer was lost", () => {
     expect(await world.table.get({ ...key, sk: "third" })).toBeUndefined();
   });
 
-  test("is a success although others wrote before its repeat", async () => {
+  test("is a success although others wrote before the repeat", async () => {
     const { world } = await repeatingWorld();
     const { ids } = world.ctx;
     let others = 7;
@@ -112,7 +112,7 @@ describe("a write whose answer was lost", () => {
     expect(await world.table.get(key)).toMatchObject({ n: 99 });
   });
 
-  test("that somebody else was faster than is no success", async () => {
+  test("is no success if another writer was faster", async () => {
     const { world } = await repeatingWorld();
     const result = await writeRecord(world.ctx, { ...key, writers: [], n: 1 });
     if (!result) throw new Error("not written");
@@ -149,7 +149,7 @@ describe("a write whose answer was lost", () => {
     expect(items.map(({ n }) => n)).toEqual([1]);
   });
 
-  test("renames a disk, and answers so", async () => {
+  test("renames a disk and answers with the new name", async () => {
     const { world, as } = await repeatingWorld();
     await createDisk(as("alice"), { name: "data", sizeGb: 10 });
     await world.advance(2_000);
@@ -187,8 +187,8 @@ describe("a write whose answer was lost", () => {
   });
 });
 
-describe("removing", () => {
-  test("what is gone already is done", async () => {
+describe("removing a record", () => {
+  test("succeeds if it is already gone", async () => {
     const { as } = await repeatingWorld();
     const written = await writeRecord(as("alice"), { ...key, writers: [], uid: "a" });
     if (!written) throw new Error("not written");
@@ -197,7 +197,7 @@ describe("removing", () => {
     expect(await removeRecord(as("alice"), written)).toBe(true);
   });
 
-  test("what another life has taken the key of is done, and leaves that as it is", async () => {
+  test("succeeds if another life uses its key, and keeps that record", async () => {
     const { world } = await repeatingWorld();
     const entry = await writeRecord(world.ctx, { ...key, writers: [], uid: "one" });
     if (!entry) throw new Error("not written");
@@ -207,7 +207,7 @@ describe("removing", () => {
     expect(await world.table.get(key)).toMatchObject({ uid: "two" });
   });
 
-  test("what somebody changed meanwhile is refused", async () => {
+  test("is refused if it was changed meanwhile", async () => {
     const { world } = await repeatingWorld();
     const entry = await writeRecord(world.ctx, { ...key, writers: [], uid: "one", n: 1 });
     if (!entry) throw new Error("not written");
@@ -222,7 +222,7 @@ describe("changing a record", () => {
   const counting = (ctx: Context<"table">, decide: (item: Item | undefined) => Item | undefined) =>
     changeRecord(ctx, { read: () => ctx.table.get(key), decide, what: "The counter is" });
 
-  test("reads and decides again where somebody was faster", async () => {
+  test("reads and decides again after a conflict", async () => {
     const { world } = await repeatingWorld();
     await writeRecord(world.ctx, { ...key, writers: [], n: 0 } as Item);
     let raced = false;
@@ -236,7 +236,7 @@ describe("changing a record", () => {
     expect(record).toMatchObject({ n: 11 });
   });
 
-  test("asks again where the decision rests on what changed meanwhile", async () => {
+  test("reads again if the decision throws a conflict", async () => {
     const { world } = await repeatingWorld();
     let input = 0;
 
@@ -249,7 +249,7 @@ describe("changing a record", () => {
     expect(record).toMatchObject({ n: 3 });
   });
 
-  test("keeps fields that it does not know", async () => {
+  test("keeps unknown fields", async () => {
     const { world } = await repeatingWorld();
     await writeRecord(world.ctx, { ...key, writers: [], n: 0, later: { x: 1 } } as Item);
 
@@ -258,7 +258,7 @@ describe("changing a record", () => {
     expect(await world.table.get(key)).toMatchObject({ n: 1, later: { x: 1 } });
   });
 
-  test("says that it is changing too fast when others are always faster", async () => {
+  test("fails with a retryable error when others are always faster", async () => {
     const { world } = await repeatingWorld();
     let n = 0;
     const put: Table["put"] = async (item, options) => {

@@ -92,13 +92,13 @@ const refused: [text: string, fault: string][] = [
   ["x\u200b", space],
 ];
 
-describe("what no registry can have is told in words", () => {
+describe("says why a reference is invalid that no registry can have", () => {
   test.each(refused)("%j", (text, fault) => {
     expect(imageFault(text)?.slice(0, fault.length)).toBe(fault);
   });
 });
 
-test("the published pattern lets through little more than the rule", () => {
+test("the published pattern accepts little more than the rule", () => {
   const looser = refused.flatMap(([text]) => (new RegExp(imagePattern).test(text) ? [text] : []));
 
   expect(looser).toEqual(["registry.test:65536/x", "a".repeat(256), hex]);

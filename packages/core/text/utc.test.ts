@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { utcText } from "./utc.ts";
 
-test("a moment is written as the platform writes it, in every month, leap years and centuries too", () => {
+test("formats a time like the platform in every month, leap year and century", () => {
   const day = 24 * 3_600_000;
 
   for (let ms = 0; ms < Date.UTC(2110, 0, 1); ms += 13.7 * day) {

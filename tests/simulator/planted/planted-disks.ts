@@ -67,7 +67,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk ended under its job where its holder cannot be read",
     caughtBy: {
       file: "admin/end-disk.test.ts",
-      title: "a disk whose holder is missing is not ended while any job of its owner uses it",
+      title: "ends no disk whose holder is missing while any job of its owner uses it",
     },
     edits: [
       {
@@ -290,7 +290,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk let go while its holder cannot be read",
     caughtBy: {
       file: "store/unreadable.test.ts",
-      title: "a disk whose holder cannot be read stays that holder's",
+      title: "a disk with an unreadable holder stays with that holder",
     },
     edits: [
       {

@@ -290,8 +290,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "an orphan removed at first sight",
     caughtBy: {
       file: "admin/orphans.test.ts",
-      title:
-        "compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later",
+      title: "removes runs whose record is missing or ended at the second reading, at least ten minutes later",
     },
     edits: [{ file: "admin/remove-orphans.ts", find: "const USELESS_MS = 600_000;", replace: "const USELESS_MS = 0;" }],
   },
@@ -299,7 +298,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "an unreadable orphan removed",
     caughtBy: {
       file: "store/unreadable.test.ts",
-      title: "compute whose record cannot be read is no orphan that may be removed",
+      title: "a run with an unreadable record is no orphan that may be removed",
     },
     edits: [
       {
@@ -313,7 +312,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "what a cluster refuses to delete of a run taken for removed",
     caughtBy: {
       file: "admin/orphans.test.ts",
-      title: "stays listed where the cluster refuses to delete it, and keeps no other from being removed",
+      title: "stay listed if the cluster refuses to delete them, and do not block others",
     },
     edits: [
       {
@@ -327,7 +326,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "any number of orphans removed",
     caughtBy: {
       file: "admin/orphans.test.ts",
-      title: "of 21 at once 21 are left: more than twenty are no leak but a table that lost its records",
+      title: "of 21 at once 21 are left: more than twenty mean lost records, not a leak",
     },
     edits: [
       { file: "admin/remove-orphans.ts", find: "const MOST_REMOVED = 20;", replace: "const MOST_REMOVED = 20_000;" },

@@ -70,7 +70,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "the end of an outage that each record finds by itself",
     caughtBy: {
       file: "reconciler/outage-end.test.ts",
-      title: "jobs that were submitted during an outage of the cluster start together once one look is answered",
+      title: "jobs submitted during an outage of the cluster start together once one reconcile is answered",
     },
     edits: [
       {

@@ -80,8 +80,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "a node's name reused",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title:
-        "what was held on a node is not given again when its name comes back with another uid, until its record lets go",
+      title: "does not grant a node's units again under a new uid before the record releases them",
     },
     edits: [{ file: "pools/capacity/pool-nodes.ts", find: " || node.uid !== mine.node.uid", replace: "" }],
   },
@@ -89,7 +88,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "a machine with another label is another machine",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title: "a machine that is listed twice under two names is counted once",
+      title: "counts a machine that is listed twice under two names once",
     },
     edits: [
       {

@@ -55,7 +55,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a holder whose key is no key taken for a gone one",
     caughtBy: {
       file: "store/unreadable.test.ts",
-      title: "a disk whose holder's key is no key stays that holder's, who runs on and gives it back",
+      title: "a disk whose holder's key is no key stays with that holder, who runs on and returns it",
     },
     edits: [
       {
@@ -69,7 +69,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the run compared instead of the grant",
     caughtBy: {
       file: "pools/capacity/groups.test.ts",
-      title: "a run that two planners granted takes one of the grants, and the other is dropped",
+      title: "a run that two planners granted takes one grant, and the other is dropped",
     },
     edits: [
       {
@@ -83,7 +83,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a new pool's ledger read after the cluster was listed",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title: "a listing that is older than a new pool takes no machine from it that came meanwhile",
+      title: "a listing older than a new pool removes no machine that arrived meanwhile",
     },
     edits: [
       {
@@ -97,7 +97,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a node removed although somebody was given some of it meanwhile",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title: "a machine that is granted while a listing without it is written stays until its record lets go",
+      title: "keeps a machine that is granted while a listing without it is written until its record ends",
     },
     edits: [
       {
@@ -112,7 +112,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "unpinned units forgotten when the node comes",
     caughtBy: {
       file: "pools/capacity/groups.test.ts",
-      title: "a machine that comes is not given to somebody else before who waits for it is bound",
+      title: "does not grant a new machine to another job before the job that waits for it is bound",
     },
     edits: [
       {
@@ -127,7 +127,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a machine that comes unknown to who gives one still to be made",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "a planner that has not seen the machine that came gives no second one beside it",
+      title: "a planner that has not seen the new machine grants no second one beside it",
     },
     edits: [
       {
@@ -141,7 +141,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a machine added beside those to be made that a newer worker counts",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "an older worker adds no machine beside machines to be made that only a newer one can count",
+      title: "an older worker adds no machine if `makeable` has a newer format",
     },
     edits: [
       {
@@ -155,7 +155,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "who waits for a machine read before the machines",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "a planner that has not seen who waits for the machine that came does not give it to another",
+      title: "a planner that has not seen the job that waits for the new machine does not grant it to another",
     },
     edits: [
       {
@@ -169,7 +169,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an unpinned run held nowhere until it is ready",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "who waited for a new machine holds the one that it is bound to before it is ready",
+      title: "a job that waited for a new machine holds the one that it is bound to before it is ready",
     },
     edits: [
       {
@@ -183,7 +183,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a run blamed for a machine that the cluster gave to another",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed",
+      title: "a job whose machine the cluster gave to another starts elsewhere, and neither is blamed",
     },
     edits: [
       {
@@ -226,7 +226,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
       title:
-        "nobody is charged for what was tried: units given back because nothing bound it is no use and no duration",
+        "an uncounted try charges no owner: units given back because nothing bound it is no use and no duration",
     },
     edits: [
       {
@@ -240,7 +240,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "who stays past its end promised to be gone at once",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "one whose time is just over is expected to be gone soon, one that stays for long as much later again",
+      title: "an expired job is expected to end soon, and one that stays long to take as long again",
     },
     edits: [
       {
@@ -266,7 +266,7 @@ export const poolBugs: readonly PlantedBug[] = [
   },
   {
     name: "a grant of several machines written item by item",
-    caughtBy: { file: "pools/ledger/write-ledger.test.ts", title: "grants several machines all or none" },
+    caughtBy: { file: "pools/ledger/write-ledger.test.ts", title: "grants all or none of several machines" },
     edits: [
       {
         file: "pools/ledger/write-ledger.ts",
@@ -279,7 +279,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an owner is charged for what was tried",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "an owner is charged for what was given and not for what was tried",
+      title: "charges an owner for grants, not for tries",
     },
     edits: [
       {
@@ -294,7 +294,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "one owner's line hides those behind it",
     caughtBy: {
       file: "pools/plan/long-lines.test.ts",
-      title: "somebody's first job starts before the second of somebody who has 2,100 waiting",
+      title: "an owner's first job starts before the second of an owner with 2,100 waiting jobs",
     },
     edits: [
       {
@@ -308,7 +308,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "every plan begins with the same owner",
     caughtBy: {
       file: "pools/plan/waiting.test.ts",
-      title: "a plan begins behind the owner with whom the one before ended",
+      title: "a plan begins after the last owner of the plan before",
     },
     edits: [{ file: "pools/plan/waiting.ts", find: "pool.reach.last, occupied", replace: "null, occupied" }],
   },
@@ -316,7 +316,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "recent use ignored",
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
-      title: "who used less lately starts first, although the other has waited longer and both hold nothing",
+      title: "the owner with less recent use starts first, although the other has waited longer and both hold nothing",
     },
     edits: [{ file: "pools/plan/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
   },
@@ -324,7 +324,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the limit of those who wait not checked",
     caughtBy: {
       file: "pools/plan/long-lines.test.ts",
-      title: "a submit above the limit is refused and leaves nothing; other pools and other users are not concerned",
+      title: "refuses a submit above the limit and leaves nothing; other pools and users are unaffected",
     },
     edits: [
       { file: "environments/verbs/create.ts", find: "  await refuseFullLine(ctx, input.size.pool);\n", replace: "" },
@@ -383,7 +383,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "recent use never forgotten",
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
-      title: "what was used halves in a day, and is nobody's after a month",
+      title: "use halves in a day, and is gone after a month",
     },
     edits: [
       {
@@ -397,7 +397,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an old listing of machines written",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title: "a listing that is too old when it comes to be written changes nothing",
+      title: "a listing that is too old when it is written changes nothing",
     },
     edits: [
       {
@@ -411,7 +411,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a lost ledger item made anew without who runs there",
     caughtBy: {
       file: "pools/ledger/lost-items.test.ts",
-      title: "a machine whose ledger item was lost is not given a second time while somebody runs there",
+      title: "does not grant a machine with a lost ledger item again while a job runs there",
     },
     edits: [
       {
@@ -425,7 +425,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "units granted as the index shows them",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "who was started again with more units gets all of them while the index shows the start before",
+      title: "an environment restarted with more units gets all of them while the index shows the start before",
     },
     edits: [
       {
@@ -439,7 +439,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "any number of grants in the item of machines still to be made",
     caughtBy: {
       file: "pools/capacity/groups.test.ts",
-      title: "no more wait for new machines than their ledger item has room for, and who comes then is told why",
+      title: "limits jobs that wait for new machines to the size of their ledger item, and tells later ones why",
     },
     edits: [{ file: "pools/plan/plan-input.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
   },
@@ -447,7 +447,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an item that the table does not take stops the plan",
     caughtBy: {
       file: "pools/ledger/write-ledger.test.ts",
-      title: "costs only what was granted on a node whose item the table does not take",
+      title: "loses only the grants on a node whose item the table rejects",
     },
     edits: [
       {
@@ -461,7 +461,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a pool whose plan fails stops the rest of its batch",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
+      title: "a pool whose plan fails blocks no other pool of its batch, and is retried alone",
     },
     edits: [{ file: "pools/plan/planner.ts", find: "failed.add(recordKey);", replace: "throw error;" }],
   },
@@ -469,7 +469,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a pool whose plan failed waits for the sweep",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
+      title: "a pool whose plan fails blocks no other pool of its batch, and is retried alone",
     },
     edits: [{ file: "pools/plan/planner.ts", find: "failed.has(recordKey) || left", replace: "left" }],
   },
@@ -478,20 +478,20 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/plan/planner.test.ts",
       title:
-        "a look at a pool that is a little early comes back, also where it came together with one that names somebody",
+        "a slightly early message for a pool is sent again, also if it was merged with one that names environments",
     },
     edits: [{ file: "pools/plan/planner.ts", find: "if (isTimed)", replace: "if (named.length === 0)" }],
   },
   {
     name: "advice waits for the moment of a clock that was ahead",
-    caughtBy: { file: "pools/plan/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
+    caughtBy: { file: "pools/plan/planner.test.ts", title: "a plan by a clock that was ahead delays no later plan" },
     edits: [{ file: "pools/plan/head-after-plan.ts", find: " || advisedAt > now;", replace: ";" }],
   },
   {
     name: "a pool believed to be due in an hour",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "a look at a pool that a clock ahead of all others put off for an hour plans",
+      title: "plans a pool that a fast clock postponed by an hour",
     },
     edits: [{ file: "reconciler/clamp-due.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
   },
@@ -499,7 +499,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "whatever is there of a uid that the ledger names counted as named",
     caughtBy: {
       file: "pools/capacity/bad-nodes.test.ts",
-      title: "an earlier run that is on a machine beside the present one of its environment takes units as well",
+      title: "counts the units of an earlier run on a machine beside the present run of its environment",
     },
     edits: [
       {
@@ -513,7 +513,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "capacity given while nobody knows who waits for new machines",
     caughtBy: {
       file: "pools/capacity/groups.test.ts",
-      title: "while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why",
+      title: "grants nothing in a pool whose item of new machines is unreadable, and says why",
     },
     edits: [{ file: "pools/plan/plan-input.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
   },
@@ -521,7 +521,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a lost ledger item made anew although nobody can read who runs there",
     caughtBy: {
       file: "pools/ledger/lost-items.test.ts",
-      title: "a machine whose ledger item was lost is given to nobody while a record that names it cannot be read",
+      title: "grants a machine with a lost ledger item to no job while a record that names it is unreadable",
     },
     edits: [
       { file: "pools/capacity/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" },
@@ -532,7 +532,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/ledger/lost-items.test.ts",
       title:
-        "the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read",
+        "does not recreate the lost ledger item of a machine while the record of the run placed there is unreadable",
     },
     edits: [
       { file: "pools/ledger/allocations-from-records.ts", find: " || text.includes(quotedUid(item))", replace: "" },
@@ -543,7 +543,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
       title:
-        "a run that moved to its machine while another one came, and whose machine's ledger item cannot be read, is not held a second time",
+        "a run that moved to its machine while another one came, and whose machine's ledger item cannot be read, is not held twice",
     },
     edits: [
       {
@@ -557,7 +557,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a machine that comes while the item of who waits for it is lost given to another",
     caughtBy: {
       file: "pools/ledger/lost-items.test.ts",
-      title: "a machine that comes while the ledger item of who waits for it is lost is still theirs",
+      title: "keeps a new machine for the job that waits for it although its ledger item was lost",
     },
     edits: [{ file: "pools/capacity/capacity.ts", find: "!grantIds.has(grant)", replace: "grantIds.has(grant)" }],
   },
@@ -565,8 +565,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "known machines written after the records were read for a new one",
     caughtBy: {
       file: "pools/capacity/new-machines.test.ts",
-      title:
-        "where the records cannot be read for a machine that came, the others are written and the failure is known",
+      title: "writes the known machines if the records for a new one cannot be read, and reports the failure",
     },
     edits: [
       {
@@ -586,7 +585,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "all records read at once for a machine that came",
     caughtBy: {
       file: "pools/capacity/new-machines.test.ts",
-      title: "the records are read some hundreds at a time for a machine that came",
+      title: "reads the records for a new machine a few hundred at a time",
     },
     edits: [
       {
@@ -600,7 +599,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "what was held when the records were read added although it has moved since",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "a run that moved to its machine while another one came, and can be read, is not held a second time",
+      title: "a run that moved to its machine while another one came, and can be read, is not held twice",
     },
     edits: [{ file: "pools/ledger/allocations-from-records.ts", find: " && !named.has(grant)", replace: "" }],
   },
@@ -608,7 +607,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a machine that cannot be read taken for one still to be made",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "a machine whose ledger item cannot be read is not taken for one that may still be made",
+      title: "does not take a machine with an unreadable ledger item for one that can still be created",
     },
     edits: [
       {
@@ -622,7 +621,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the first in line starved of machines still to be made",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "nobody takes them from the first in line, who needs more of them than are left",
+      title: "no job takes them from the first in line, which needs more than are left",
     },
     edits: [
       { file: "pools/plan/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" },
@@ -632,7 +631,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "machines still to be made kept for who waits for others",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "others take them while the first in line waits for machines that somebody has",
+      title: "others take them while the first in line waits for occupied machines",
     },
     edits: [{ file: "pools/plan/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
   },
@@ -649,7 +648,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/plan/unverified.test.ts",
       title:
-        "where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still",
+        "the first in line keeps its place, and others pass it, although the index proposes hundreds of ended jobs",
     },
     edits: [
       { file: "pools/admission/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" },
@@ -659,7 +658,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "who cannot be read taken for one that waits for a machine still to be made",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
-      title: "a run that moved to its machine while another one came, and cannot be read, is not held a second time",
+      title: "a run that moved to its machine while another one came, and cannot be read, is not held twice",
     },
     edits: [
       {

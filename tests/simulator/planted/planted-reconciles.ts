@@ -6,7 +6,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a hint that lost its writes is sent as an ordinary look",
     caughtBy: {
       file: "reconciler/reconcile.test.ts",
-      title: "a signal whose look lost every write is looked at again a second later",
+      title: "a hint whose reconcile lost every write is retried a second later",
     },
     edits: [{ file: "reconciler/reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
   },
@@ -14,7 +14,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "what a hint led to sent as a hint, which does not come back where it is early",
     caughtBy: {
       file: "reconciler/reconcile.test.ts",
-      title: "what a signal leads to at once says so, and nothing else does",
+      title: "marks an immediate message after a hint, and no others",
     },
     edits: [
       {
@@ -208,7 +208,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a message that names nothing taken for a failure",
     caughtBy: {
       file: "reconciler/reconcile.test.ts",
-      title: "looks at nothing, or at what is no record, are over at once",
+      title: "ends messages for unknown keys and missing records at once",
     },
     edits: [
       {
@@ -314,7 +314,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "the gate of the sweep counts delayed messages",
     caughtBy: {
       file: "reconciler/sweep.test.ts",
-      title: "sends what falls due within three minutes once, delayed to its second rounded up",
+      title: "are sent once for records due within three minutes, delayed to the second, rounded up",
     },
     edits: [
       {
@@ -328,7 +328,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a sweep that stops while the queue is deep",
     caughtBy: {
       file: "reconciler/sweep.test.ts",
-      title: "sends only what is overdue by more than three minutes, oldest first, at most 1,000 a run",
+      title: "sends only records overdue by more than three minutes, oldest first, at most 1,000 a run",
     },
     edits: [
       {
@@ -342,7 +342,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a cursor from a wrong clock believed",
     caughtBy: {
       file: "reconciler/sweep.test.ts",
-      title: "does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does",
+      title: "ignore a cursor from a clock a day ahead, and accept one from a clock a second ahead",
     },
     edits: [
       {
@@ -356,7 +356,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "each signal one more attempt of a step that fails",
     caughtBy: {
       file: "reconciler/reconcile.test.ts",
-      title: "signals while the cluster is away add no attempt to the one that is waited after",
+      title: "hints while the cluster is away do not lengthen the backoff",
     },
     edits: [
       {
@@ -370,7 +370,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "the last signal of a flood dropped",
     caughtBy: {
       file: "reconciler/forward-events.test.ts",
-      title: "one that never stops to change is looked at every two seconds, and once more after its last change",
+      title: "a run that changes constantly is reconciled every two seconds, and once more after its last change",
     },
     edits: [{ file: "reconciler/hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
   },
@@ -378,7 +378,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "what was offered to a former run taken for what its owner waits for",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "who was stopped before it took its grant is granted anew as soon as it is started again",
+      title: "an environment stopped before it took its grant is granted again as soon as it restarts",
     },
     edits: [{ file: "pools/plan/planner.ts", find: ", ...(pool.offered[record.uid] ?? [])]", replace: "]" }],
   },

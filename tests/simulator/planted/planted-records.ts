@@ -6,7 +6,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an own repeated write taken for a foreign one",
     caughtBy: {
       file: "store/write-record.test.ts",
-      title: "is a success although its repeat meets a conflict",
+      title: "is a success although its repeat conflicts",
     },
     edits: [
       {
@@ -63,7 +63,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "a grant dropped while its record cannot be read",
     caughtBy: {
       file: "store/unreadable.test.ts",
-      title: "a grant whose record cannot be read is kept until it can be",
+      title: "a grant with an unreadable record is kept until it is readable",
     },
     edits: [
       {
@@ -87,7 +87,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an Idempotency-Key freed by a refusal while another is at work under it",
     caughtBy: {
       file: "store/idempotency.test.ts",
-      title: "a refusal of one of two at work on the same thing lets nobody make a second thing",
+      title: "a refusal of one of two concurrent requests does not allow a second resource",
     },
     edits: [
       {
@@ -101,7 +101,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "a refusal forgets that an earlier request of its key may have made something",
     caughtBy: {
       file: "store/idempotency.test.ts",
-      title: "a refusal of who went on after a failure that may have made something frees no key for a second thing",
+      title: "a refused repeat of a failure that may have created something does not free the key",
     },
     edits: [{ file: "store/idempotency.ts", find: 'create.state === "open"', replace: 'create.state !== "done"' }],
   },

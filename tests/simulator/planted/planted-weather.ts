@@ -74,7 +74,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a volume made under a token whose leftovers are being removed",
     caughtBy: {
       file: "reconciler/pending-creates.test.ts",
-      title: "a token under which somebody may be removing what was never used makes nothing any more",
+      title: "creates nothing under a token whose leftovers may be being removed",
     },
     edits: [{ file: "reconciler/pending-creates.ts", find: "now < settlesAt(making) - REMOVING_MS &&", replace: "" }],
   },
@@ -131,7 +131,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "admin/end-record.test.ts",
-      title: "units of a record that is ended by force are held until its run is seen gone",
+      title: "holds the units of a record ended by force until its run is seen gone",
     },
   },
   {
@@ -187,7 +187,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a ledger made open",
     caughtBy: {
       file: "pools/admission/admission.test.ts",
-      title: "a type that is drained while its ledger is first made starts nothing",
+      title: "a type drained while its ledger is created starts nothing",
     },
     edits: [
       {

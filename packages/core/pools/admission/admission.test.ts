@@ -31,7 +31,7 @@ async function findAvailable(world: MemoryWorld, pool: string): Promise<number |
   return (await readCapacity(world.ctx)).pools.find((capacity) => capacity.pool === pool)?.available;
 }
 
-test("a drained type starts nothing new, says so to those who wait, and shows nothing as available", async () => {
+test("a drained type starts nothing, says so to waiting jobs, and shows nothing as available", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2, t4: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs"));
   await world.advance(MINUTE);
@@ -52,7 +52,7 @@ test("a drained type starts nothing new, says so to those who wait, and shows no
   );
 });
 
-test("what ends on a drained type goes to nobody, and all start in their order when it is opened again", async () => {
+test("capacity returned on a drained type is granted to no job, and all start in order after it reopens", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs"));
   await world.advance(MINUTE);
@@ -74,7 +74,7 @@ test("what ends on a drained type goes to nobody, and all start in their order w
   expect(await findPlacement(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
 });
 
-test("a pause closes every pool, and its end opens those that are not drained", async () => {
+test("a pause closes every pool, and its end reopens those that are not drained", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }) });
   await drainPool(world.ctx, "t4", true);
 
@@ -111,7 +111,7 @@ async function grantedWhileDrained(): Promise<{ world: MemoryWorld; environment:
   return { world, environment };
 }
 
-test("what a planner that read the head before the drain grants after it is not taken before the pool is open", async () => {
+test("a grant by a planner that read the head before the drain is not taken before the pool reopens", async () => {
   const { world, environment } = await grantedWhileDrained();
 
   await world.advance(2 * MINUTE);
@@ -123,7 +123,7 @@ test("what a planner that read the head before the drain grants after it is not 
   expect(await getPhase(world, "alice", "one")).toBe("active");
 });
 
-test("a drained type of which something is granted is planned once a minute, and nobody is told to take it", async () => {
+test("a drained type with open grants is planned once a minute, and sends no messages", async () => {
   const { world, environment } = await grantedWhileDrained();
   await world.advance(10_000);
   const before = await viewPool(world.ctx, "h100");
@@ -143,7 +143,7 @@ test("a drained type of which something is granted is planned once a minute, and
   expect(messages).not.toContain(keyText(environment));
 });
 
-test("who was granted something that a drain keeps it from taking is told so, before those who wait behind", async () => {
+test("a job whose grant a drain blocks is told so, before the jobs that wait behind it", async () => {
   const { world } = await grantedWhileDrained();
   await createEnvironment(world.as("bob"), newEnvironment("two"));
 
@@ -154,7 +154,7 @@ test("who was granted something that a drain keeps it from taking is told so, be
   expect(await findPlacement(world, "bob", "two")).toBe(`${drained} - position #2`);
 });
 
-test("what was granted while its type was drained is taken at once when it is opened a second later", async () => {
+test("a grant blocked by a drain is taken at once when the type reopens a second later", async () => {
   const { world } = await grantedWhileDrained();
   await world.advance(1000);
   const drained = await getPhase(world, "alice", "one");
@@ -165,7 +165,7 @@ test("what was granted while its type was drained is taken at once when it is op
   expect([drained, await getPhase(world, "alice", "one")]).toEqual(["queued", "active"]);
 });
 
-test("who waits starts at once after an undrain, although a plan that began before it is written after it", async () => {
+test("a waiting job starts at once after an undrain, although an earlier plan is written later", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await drainPool(world.ctx, "h100", true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -190,7 +190,7 @@ test("who waits starts at once after an undrain, although a plan that began befo
   expect(await getPhase(world, "alice", "one")).toBe("active");
 });
 
-test("a pause that died before it reached the ledgers is completed by the capacity schedule", async () => {
+test("the capacity schedule completes a pause that died before it reached the ledgers", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const dying: Table = {
     ...world.table,
@@ -206,7 +206,7 @@ test("a pause that died before it reached the ledgers is completed by the capaci
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ closed: "paused" });
 });
 
-test("a pool whose first machine comes during a pause is born closed", async () => {
+test("a pool whose first machine arrives during a pause is created closed", async () => {
   const world = await memoryWorld({ nodes: [] });
   await pauseAdmission(world.ctx, true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -219,7 +219,7 @@ test("a pool whose first machine comes during a pause is born closed", async () 
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ closed: "paused", granted: [] });
 });
 
-test("a type that is drained while its ledger is first made starts nothing", async () => {
+test("a type drained while its ledger is created starts nothing", async () => {
   const world = await memoryWorld({ nodes: [] });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
@@ -270,7 +270,7 @@ test.each(["drained", "paused"] as const)(
   },
 );
 
-test("a ledger that was made while nothing is closed is open at once", async () => {
+test("a ledger created while nothing is closed opens at once", async () => {
   const world = await memoryWorld({ nodes: [] });
   for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
 
@@ -279,7 +279,7 @@ test("a ledger that was made while nothing is closed is open at once", async () 
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ closed: null, nodes: [{ name: "h100-1" }] });
 });
 
-test("two operators at once: no wish is lost", async () => {
+test("keeps the settings of two concurrent operators", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1, a100: 1 }) });
 
   await Promise.all([
@@ -293,7 +293,7 @@ test("two operators at once: no wish is lost", async () => {
   }
 });
 
-test("a wish that cannot be written for somebody else's writes is answered with a try-again", async () => {
+test("answers try again if other writers keep a setting from being written", async () => {
   const world = await memoryWorld();
   const contended: Table = {
     ...world.table,

@@ -48,7 +48,7 @@ test.each([
   ["under two names, of two types", { name: "h100-0", instanceType: "p4d.24xlarge" }],
   ["with two node objects for one instance", { name: "h100-2", uid: "other" }],
   ["on two pages of the list", {}],
-])("a machine that is listed twice %s is counted once", async (_, changes) => {
+])("counts a machine that is listed twice %s once", async (_, changes) => {
   const { world } = await badWorld([entry]);
 
   await refreshWith(world, [{ ...entry, ...changes }, entry]);
@@ -57,7 +57,7 @@ test.each([
   expect([...(await namesIn(world, "h100")), ...(await namesIn(world, "a100"))]).toEqual(["h100-1"]);
 });
 
-test("of two new nodes that say that they are one machine only one is taken", async () => {
+test("takes only one of two new nodes that claim to be the same machine", async () => {
   const { world, leftOut } = await badWorld([]);
 
   await refreshWith(world, [{ ...entry, name: "h100-9", instanceType: "p4d.24xlarge" }, entry]);
@@ -66,7 +66,7 @@ test("of two new nodes that say that they are one machine only one is taken", as
   expect(leftOut).toEqual([{ name: "h100-9", why: "it says that it is the machine of h100-1" }]);
 });
 
-test("a machine that was renamed while somebody runs on it is not given again before they let it go", async () => {
+test("does not grant a renamed machine again before the job on it ends", async () => {
   const { world, leftOut } = await badWorld([entry]);
   await submit(world, "runs");
 
@@ -81,7 +81,7 @@ test("a machine that was renamed while somebody runs on it is not given again be
   expect([await getPhase(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", ["renamed"]]);
 });
 
-test("a machine that got another type while somebody runs on it is not given again before they let it go", async () => {
+test("does not grant a machine whose type changed again before the job on it ends", async () => {
   const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
@@ -99,7 +99,7 @@ test.each([
   ["says another zone", { zone: "zone-b" }],
   ["says half its GPUs", { units: 4 }],
   ["says half its GPUs and another zone", { units: 4, zone: "zone-b" }],
-])("a machine that %s while somebody runs on it is not given again before they let it go", async (_, changes) => {
+])("does not grant a machine that %s again before the job on it ends", async (_, changes) => {
   const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
@@ -115,7 +115,7 @@ test.each([
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ...changes }]);
 });
 
-test("what was held on a node is not given again when its name comes back with another uid, until its record lets go", async () => {
+test("does not grant a node's units again under a new uid before the record releases them", async () => {
   const { world } = await badWorld([entry]);
   await submit(world, "runs");
 
@@ -132,7 +132,7 @@ test("what was held on a node is not given again when its name comes back with a
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
 });
 
-test("the units of a node that is gone are counted neither as free nor as there", async () => {
+test("counts the units of a gone node neither as free nor as present", async () => {
   const { world } = await badWorld(newNodes({ h100: 2 }));
   await submit(world, "runs");
   const on = (await world.read("alice", "runs")).run.grant?.shares[0]?.node ?? "";
@@ -157,7 +157,7 @@ test.each([
   ["no zone", { zone: "" }],
   ["no name", { name: "" }],
   ["no uid", { uid: "" }],
-])("a machine with %s is left out with a log line, and the others are given", async (_, changes) => {
+])("leaves out a machine with %s, logs it, and grants the others", async (_, changes) => {
   const { world, leftOut } = await badWorld([]);
   const [good, otherNode] = newNodes({ h100: 2 });
   if (!good || !otherNode) throw new Error("There are no nodes");
@@ -173,7 +173,7 @@ test.each([
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, waiting: 1 });
 });
 
-test("a machine of a type that nobody can ask for is passed over", async () => {
+test("skips a machine of a type that cannot be requested", async () => {
   const { world, leftOut } = await badWorld(newNodes({ h100: 1 }));
 
   world.compute.setNode({ ...entry, name: "system", uid: "system", providerId: null, instanceType: "t3.medium" });
@@ -183,7 +183,7 @@ test("a machine of a type that nobody can ask for is passed over", async () => {
   expect(leftOut).toEqual([]);
 });
 
-test("a machine that lost some of its GPUs is given with what it has left", async () => {
+test("grants the remaining GPUs of a machine that lost some", async () => {
   const { world } = await badWorld([]);
 
   world.compute.setNode({ ...entry, units: 7 });
@@ -193,7 +193,7 @@ test("a machine that lost some of its GPUs is given with what it has left", asyn
   expect((await world.read("alice", "too-big")).phase).toBe("queued");
 });
 
-test("a machine that turns bad while somebody runs on it stays theirs and is given to nobody else", async () => {
+test("keeps a machine that turns invalid for its present job, and grants it to no other", async () => {
   const { world } = await badWorld([entry]);
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
@@ -207,7 +207,7 @@ test("a machine that turns bad while somebody runs on it stays theirs and is giv
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
 });
 
-test("a cordoned machine is not called cordoned once what it says of itself cannot be believed, or it is open again", async () => {
+test("stops calling a machine cordoned once its data is invalid or it is uncordoned", async () => {
   const { world } = await badWorld([entry]);
   await submit(world, "runs");
   const refreshed = async (changes: Partial<ComputeNode>) => {
@@ -228,7 +228,7 @@ test("a cordoned machine is not called cordoned once what it says of itself cann
   ]);
 });
 
-test("a listing that is too old when it comes to be written changes nothing", async () => {
+test("a listing that is too old when it is written changes nothing", async () => {
   const { world } = await badWorld([entry]);
   const slow = async () => {
     world.clock.advance(40_001);
@@ -240,7 +240,7 @@ test("a listing that is too old when it comes to be written changes nothing", as
   expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
 });
 
-test("a machine that is granted while a listing without it is written stays until its record lets go", async () => {
+test("keeps a machine that is granted while a listing without it is written until its record ends", async () => {
   const { world } = await badWorld([entry]);
   const listNodes = async () => {
     // After the ledger was read, and before anything is written.
@@ -255,7 +255,7 @@ test("a machine that is granted while a listing without it is written stays unti
   expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(1);
 });
 
-test("a listing that is older than a new pool takes no machine from it that came meanwhile", async () => {
+test("a listing older than a new pool removes no machine that arrived meanwhile", async () => {
   const { world } = await badWorld([]);
   const [first, second] = newNodes({ h100: 2 });
   if (!first || !second) throw new Error("There are no nodes");
@@ -280,7 +280,7 @@ test("a listing that is older than a new pool takes no machine from it that came
   expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(2);
 });
 
-test("of two ledger items of one name, as a machine is replaced under it, nothing is given until a listing tells", async () => {
+test("grants nothing on two ledger items of one name until a listing shows which machine exists", async () => {
   const { world } = await badWorld([entry]);
   const [first] = (await viewPool(world.ctx, "h100"))?.nodes ?? [];
   if (!first) throw new Error("There is no ledger item");
@@ -302,7 +302,7 @@ test("of two ledger items of one name, as a machine is replaced under it, nothin
   expect([await getPhase(world, "two"), await getPhase(world, "one")]).toEqual(["queued", "active"]);
 });
 
-test("an earlier run that is on a machine beside the present one of its environment takes units as well", async () => {
+test("counts the units of an earlier run on a machine beside the present run of its environment", async () => {
   const { world } = await badWorld([entry]);
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 2, hours: 24 }));
   await world.advance(2 * MINUTE);

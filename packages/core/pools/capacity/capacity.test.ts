@@ -29,7 +29,7 @@ async function nodeNamed({ ctx }: MemoryWorld, name: string) {
   return (await viewPool(ctx, "h100"))?.nodes.find((node) => node.name === name);
 }
 
-test("a machine that one listing missed is given again when the next listing shows it", async () => {
+test("grants a machine that one listing missed once the next listing shows it", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
   await refreshWith(
@@ -49,7 +49,7 @@ test("a machine that one listing missed is given again when the next listing sho
   expect((await world.read("carol", "half")).phase).toBe("active");
 });
 
-test("a machine that was not ready for a while is shown without the reason when it is ready again", async () => {
+test("drops the reason of an unready machine once it is ready again", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
   await refreshWith(
@@ -65,7 +65,7 @@ test("a machine that was not ready for a while is shown without the reason when 
   expect((await nodeNamed(world, "h100-1"))?.unready).toBeUndefined();
 });
 
-test("a machine that the operator called gone stays gone for a day although it is listed, and is then given again", async () => {
+test("keeps a listed machine gone for a day after the operator declared it, then grants it again", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
   await declareNodeGone(world.as("admin"), "h100-2");
@@ -82,7 +82,7 @@ test("a machine that the operator called gone stays gone for a day although it i
   expect(await nodeNamed(world, "h100-2")).not.toHaveProperty("gone");
 });
 
-test("a machine on which nothing is held loses its item when a listing misses it, and has the pool planned", async () => {
+test("removes the item of an unused machine that a listing misses, and plans the pool", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
 
@@ -96,7 +96,7 @@ test("a machine on which nothing is held loses its item when a listing misses it
   expect(due).toBe(world.clock.now());
 });
 
-test("a listing that shows what the ledger has writes nothing and has nothing planned", async () => {
+test("a listing without changes writes nothing and plans nothing", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
   await refreshWith(world, all);
@@ -113,7 +113,7 @@ function unread({ runs: _runs, ...node }: ComputeNode): ComputeNode {
   return { ...node, foreignUnits: node.units, unread: true };
 }
 
-test("a machine whose pods were not read keeps what others had of it, and its readiness is that of now", async () => {
+test("a machine whose pods were not read keeps its foreign units, and updates its readiness", async () => {
   const world = await halfHeld();
   const all = await world.compute.listNodes();
   const nodes = all.map((node) => (node.name === "h100-2" ? { ...node, foreignUnits: 3 } : node));
@@ -133,7 +133,7 @@ test("a machine whose pods were not read keeps what others had of it, and its re
   expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true, foreignUnits: 3 });
 });
 
-test("a machine that came is given to no run until its pods are read", async () => {
+test("grants nothing on a new machine until its pods are read", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await world.advance(MINUTE);
@@ -153,7 +153,7 @@ test("a machine that came is given to no run until its pods are read", async () 
   ]);
 });
 
-test("a machine that went leaves the pool though the pods of no other machine were read", async () => {
+test("removes a lost machine although the pods of no other machine were read", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await world.advance(MINUTE);
   const [first] = await world.compute.listNodes();
@@ -166,7 +166,7 @@ test("a machine that went leaves the pool though the pods of no other machine we
   ]);
 });
 
-test("units that a machine lost are not free though its pods were not read", async () => {
+test("does not count lost units as free although the machine's pods were not read", async () => {
   const world = await halfHeld();
   const nodes = (await world.compute.listNodes()).map((node) =>
     node.name === "h100-2" ? { ...node, foreignUnits: 6 } : node,
@@ -197,7 +197,7 @@ async function slowlyListed(ms: number) {
   return { world, log, slow: { ...world.ctx, compute: { ...world.ctx.compute, listNodes } } };
 }
 
-test("a listing that takes 40 s is taken, and the machine that came is in the pool", async () => {
+test("accepts a listing that takes 40 s, and adds the new machine", async () => {
   const { world, log, slow } = await slowlyListed(40_000);
 
   await refreshCapacity(slow);
@@ -206,7 +206,7 @@ test("a listing that takes 40 s is taken, and the machine that came is in the po
   expect(log.lines.filter(({ level }) => level === "error")).toEqual([]);
 });
 
-test("a listing that takes longer is an alarm, and still says how runs are and what the operator wants", async () => {
+test("raises an alarm for a slower listing, and still writes run marks and the operator's setting", async () => {
   const { world, log, slow } = await slowlyListed(40_001);
   const { uid } = await world.read("alice", "runs");
   const before = await world.table.get(runMarksKey(uid.slice(0, 1)));

@@ -30,7 +30,7 @@ function joins(world: MemoryWorld, name: string): void {
 const namesIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.held ?? []).map(({ shares }) => shares.map(({ node }) => node));
 
-test("a pool scaled to zero starts who waits on a machine that comes for it, and holds it there", async () => {
+test("a pool scaled to zero starts a waiting job on a machine created for it, and holds it there", async () => {
   const world = await scaledToZero();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(4 * MINUTE);
@@ -50,7 +50,7 @@ test("a pool scaled to zero starts who waits on a machine that comes for it, and
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [], summary: { total: 8, free: 8 } });
 });
 
-test("a pool whose group has made no machine yet is counted before a job asks for it", async () => {
+test("counts a pool whose group has created no machine before a job asks for it", async () => {
   const world = await scaledToZero(3);
 
   const { pools } = await readCapacity(world.ctx);
@@ -60,7 +60,7 @@ test("a pool whose group has made no machine yet is counted before a job asks fo
   ]);
 });
 
-test("a pool of a group is created once, and closed where the operator paused admission before it", async () => {
+test("creates the pool of a group once, and closed if the operator paused admission before", async () => {
   const world = await memoryWorld({ nodes: [], settings: {} });
   await pauseAdmission(world.ctx, true);
   const ctx = { ...world.ctx, settings: { ...world.ctx.settings, nodeGroups: [group] } };
@@ -74,7 +74,7 @@ test("a pool of a group is created once, and closed where the operator paused ad
   ]);
 });
 
-test("a pool item of a newer format is not begun again for its group", async () => {
+test("does not recreate a group's pool whose item has a newer format", async () => {
   const world = await memoryWorld({ nodes: [], settings: {} });
   const ctx = { ...world.ctx, settings: { ...world.ctx.settings, nodeGroups: [group] } };
   const newer: Item = { ...poolKey("h100"), kind: "pool", format: 1_000_000, writers: [] };
@@ -86,7 +86,7 @@ test("a pool item of a newer format is not begun again for its group", async () 
   expect(await world.table.get(poolKey("h100"))).toEqual(before);
 });
 
-test("a machine that comes is not given to somebody else before who waits for it is bound", async () => {
+test("does not grant a new machine to another job before the job that waits for it is bound", async () => {
   const world = await scaledToZero();
   const first = await createEnvironment(world.as("alice"), newEnvironment("first"));
   await world.advance(MINUTE);
@@ -104,7 +104,7 @@ test("a machine that comes is not given to somebody else before who waits for it
   expect(first.uid).toBe((await viewPool(world.ctx, "h100"))?.held[0]?.uid);
 });
 
-test("no more is granted than the group may make, and several machines of it are granted at once", async () => {
+test("grants at most as many machines as the group may create, several of them at once", async () => {
   const world = await scaledToZero(3);
   await createEnvironment(world.as("alice"), newEnvironment("two", { gpus: 16 }));
   await createEnvironment(world.as("bob"), newEnvironment("one"));
@@ -128,7 +128,7 @@ async function getPhase(world: MemoryWorld, name: string): Promise<string> {
   return (await world.read(owner, id)).phase;
 }
 
-test("whoever is bound to no machine in twice the time that one takes goes back to its place", async () => {
+test("a job that is not bound in twice a machine's start-up time returns to its place", async () => {
   const world = await scaledToZero();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(9 * MINUTE);
@@ -143,7 +143,7 @@ test("whoever is bound to no machine in twice the time that one takes goes back 
   );
 });
 
-test("whose disk lies in another zone than the group's is told that no machine can have it, and others start", async () => {
+test("tells a job whose disk is in another zone that no machine fits, and starts others", async () => {
   const settings = { nodeGroups: [{ ...group, mostNodes: 3, zones: ["zone-b"] }] };
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings });
   await createEnvironment(world.as("alice"), newEnvironment("before", { disk: "data" }));
@@ -163,7 +163,7 @@ test("whose disk lies in another zone than the group's is told that no machine c
   expect(await getPhase(world, "bob/free")).toBe("preparing");
 });
 
-test("a pool that nobody has asked for before is paused with the others", async () => {
+test("pauses a pool that no job has asked for with the others", async () => {
   const world = await scaledToZero();
   await pauseAdmission(world.ctx, true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -176,7 +176,7 @@ test("a pool that nobody has asked for before is paused with the others", async 
   expect([paused, await getPhase(world, "alice/one")]).toEqual(["queued", "preparing"]);
 });
 
-test("a run that two planners granted takes one of the grants, and the other is dropped", async () => {
+test("a run that two planners granted takes one grant, and the other is dropped", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
@@ -212,7 +212,7 @@ test.each([
   ["of one zone", ["zone-a"], "h100-1"],
   ["of two zones", ["zone-a", "zone-b"], "h100-1"],
 ])(
-  "a disk that was first used on a machine made by a group %s can be used on a machine that is there",
+  "a disk that was first used on a machine made by a group %s can be used on an existing machine",
   async (_, zones, on) => {
     const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, zones }] } });
     await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
@@ -235,7 +235,7 @@ test.each([
   },
 );
 
-test("no more wait for new machines than their ledger item has room for, and who comes then is told why", async () => {
+test("limits jobs that wait for new machines to the size of their ledger item, and tells later ones why", async () => {
   const shared: NodeGroup = { pool: "cpu-shared", mostNodes: 60, startupMs: 5 * MINUTE, zones: ["zone-a"] };
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [shared] } });
   const submit = (owner: string, id: string) =>
@@ -262,7 +262,7 @@ test("no more wait for new machines than their ledger item has room for, and who
   expect(after?.held.map(({ uid }) => uid)).toContain(environment.uid);
 });
 
-test("while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why", async () => {
+test("grants nothing in a pool whose item of new machines is unreadable, and says why", async () => {
   const world = await scaledToZero(2);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(MINUTE);

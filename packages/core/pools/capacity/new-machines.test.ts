@@ -40,7 +40,7 @@ function beforeRecords(table: Table, work: (keys: readonly Key[]) => Promise<unk
 const nodesIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.nodes ?? []).map(({ name, ready, gone = false }) => ({ name, ready, gone }));
 
-test("a machine that is listed while a plan without it is being written is given to who waits at once", async () => {
+test("grants a machine that is listed while a plan without it is written to the waiting job at once", async () => {
   const world = await runningWorld();
   await createEnvironment(world.as("bob"), newEnvironment("waits"));
   await world.advance(10_000);
@@ -65,7 +65,7 @@ test("a machine that is listed while a plan without it is being written is given
   expect((await world.read("bob", "waits")).phase).toBe("active");
 });
 
-test("where the records cannot be read for a machine that came, the others are written and the failure is known", async () => {
+test("writes the known machines if the records for a new one cannot be read, and reports the failure", async () => {
   const world = await runningWorld();
   change(world);
   const table = beforeRecords(world.table, () => Promise.reject(new Error("throttled")));
@@ -78,7 +78,7 @@ test("where the records cannot be read for a machine that came, the others are w
   expect(await nodesIn(world)).toMatchObject([{ name: "h100-1" }, { name: "h100-2", ready: true }]);
 });
 
-test("the records are read some hundreds at a time for a machine that came", async () => {
+test("reads the records for a new machine a few hundred at a time", async () => {
   const world = await runningWorld();
   const runs = await world.read("alice", "runs");
   for (let n = 0; n < 700; n++) await world.table.put({ ...runs, sk: `${runs.sk}-${n}` });
@@ -97,7 +97,7 @@ test("the records are read some hundreds at a time for a machine that came", asy
   expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
 });
 
-test("a machine that the operator calls gone while the records are read comes as one that is gone", async () => {
+test("adds a machine that the operator declares gone while the records are read as gone", async () => {
   const world = await runningWorld();
   change(world);
   const at = world.clock.now();

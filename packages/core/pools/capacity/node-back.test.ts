@@ -24,8 +24,8 @@ async function refreshed(world: MemoryWorld): Promise<void> {
 const getPhase = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
 const listed = async (world: MemoryWorld) => (await listNodes(world.ctx))[0];
 
-describe("a word that is taken back", () => {
-  test("before anybody looked costs nothing: the job goes on", async () => {
+describe("a withdrawn declaration", () => {
+  test("costs nothing before it was acted on: the job goes on", async () => {
     const world = await running();
 
     await declareNodeGone(world.as("admin"), "h100-1");
@@ -36,7 +36,7 @@ describe("a word that is taken back", () => {
     expect(await listed(world)).toMatchObject({ state: "ready", goneUntil: null, unitsInUse: 8 });
   });
 
-  test("leaves lost what was lost, and gives its units once, when they are free", async () => {
+  test("leaves lost runs lost, and returns their units once, when they are free", async () => {
     const world = await running();
     await declareNodeGone(world.as("admin"), "h100-1");
     await world.advance(1_000);
@@ -53,7 +53,7 @@ describe("a word that is taken back", () => {
     expect(world.compute.peakUnits("h100-1")).toBe(8);
   });
 
-  test("counts for looks and for the provider's word at once, and for grants from the next listing on", async () => {
+  test("counts at once for reconciles and the provider's answer, and for grants from the next listing", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const getMachine = withOperatorWord(world.ctx, async () => "running");
     const machine = await declareNodeGone(world.as("admin"), "h100-1");
@@ -68,7 +68,7 @@ describe("a word that is taken back", () => {
     expect(await listed(world)).toMatchObject({ state: "ready", goneUntil: null });
   });
 
-  test("may be taken back again, also where nothing was said", async () => {
+  test("may be repeated, and is allowed without a declaration", async () => {
     const world = await running();
 
     await returnNode(world.as("admin"), "h100-1");
@@ -80,7 +80,7 @@ describe("a word that is taken back", () => {
     expect(await getPhase(world, "one")).toBe("active");
   });
 
-  test("is taken back by the next call where the first one died in between", async () => {
+  test("is completed by the next call if the first one died half way", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await declareNodeGone(world.as("admin"), "h100-1");
     const { put } = world.ctx.table;
@@ -97,7 +97,7 @@ describe("a word that is taken back", () => {
     expect(await listed(world)).toMatchObject({ state: "ready", goneUntil: null });
   });
 
-  test("stays the newest one: a machine can be called dead again", async () => {
+  test("can be followed by a new declaration for the same machine", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await declareNodeGone(world.as("admin"), "h100-1");
     await returnNode(world.as("admin"), "h100-1");
@@ -109,7 +109,7 @@ describe("a word that is taken back", () => {
     expect(await listed(world)).toMatchObject({ state: "gone", goneUntil: expect.any(Number) });
   });
 
-  test("needs a machine that some pool has", async () => {
+  test("requires a machine that a pool has", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
 
     await expect(returnNode(world.as("admin"), "h100-9")).rejects.toThrow("Node 'h100-9' not found");

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { memoryWorld, newNodes } from "#tests/worlds/memory-world.ts";
 import { declareNodeGone, WORD_MS, withOperatorWord } from "./node-gone.ts";
 
-test("a machine that the operator called gone is gone whatever its provider says, for a day", async () => {
+test("a machine that the operator declared gone is gone for a day, whatever its provider says", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const names: string[] = [];
   const getMachine = withOperatorWord(world.ctx, async ({ name }) => {

@@ -66,7 +66,7 @@ const givenUnits = async ({ ctx }: MemoryWorld) =>
     .flatMap(({ shares }) => shares)
     .reduce((sum, { units }) => sum + units, 0);
 
-test("a planner that has not seen the machine that came gives no second one beside it", async () => {
+test("a planner that has not seen the new machine grants no second one beside it", async () => {
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
   const [environment, two] = [await submit(world, "alice"), await submit(world, "bob")];
 
@@ -79,7 +79,7 @@ test("a planner that has not seen the machine that came gives no second one besi
   expect(await givenUnits(world)).toBe(8);
 });
 
-test("a planner that has not seen who waits for the machine that came does not give it to another", async () => {
+test("a planner that has not seen the job that waits for the new machine does not grant it to another", async () => {
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
   const [environment, two] = [await submit(world, "alice"), await submit(world, "bob")];
   const before = onceBefore(world.table, "query", async () => {
@@ -112,7 +112,7 @@ const slowImages = {
   delays: { imageMs: 40_000 },
 };
 
-test("who waited for a new machine holds the one that it is bound to before it is ready", async () => {
+test("a job that waited for a new machine holds the one that it is bound to before it is ready", async () => {
   const world = await memoryWorld(slowImages);
 
   await bothFree(world);
@@ -125,7 +125,7 @@ test("who waited for a new machine holds the one that it is bound to before it i
   expect((await world.read("behind", "job")).run.grant?.shares[0]?.node).toBe("made-1");
 });
 
-test("whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed", async () => {
+test("a job whose machine the cluster gave to another starts elsewhere, and neither is blamed", async () => {
   const world = await memoryWorld({ ...slowImages, signals: false });
 
   await bothFree(world);
@@ -142,7 +142,7 @@ test("whose machine the cluster gave to one that waited for a new one starts els
   expect((await viewPool(world.ctx, "h100"))?.setAside).toEqual([]);
 });
 
-test("who gets no start on a machine whose ledger item cannot be read is not blamed: others may be there", async () => {
+test("does not blame a job without a start on a machine with an unreadable ledger item", async () => {
   const world = await memoryWorld({ ...slowImages, signals: false });
   await bothFree(world);
   await world.advance(MINUTE);
@@ -164,7 +164,7 @@ test.each([
   ["can be read", undefined],
   ["cannot be read", "environment"],
   ["whose machine's ledger item cannot be read", "node"],
-])("a run that moved to its machine while another one came, and %s, is not held a second time", async (_, spoilt) => {
+])("a run that moved to its machine while another one came, and %s, is not held twice", async (_, spoilt) => {
   const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3 }] } });
   await createEnvironment(world.as("bob"), newEnvironment("job", { hours: 24 }));
@@ -212,7 +212,7 @@ test.each([
   expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name)).toContain("made-2");
 });
 
-test("a machine whose ledger item cannot be read is not taken for one that may still be made", async () => {
+test("does not take a machine with an unreadable ledger item for one that can still be created", async () => {
   const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, settings: { nodeGroups: [group] } });
   await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
@@ -227,7 +227,7 @@ test("a machine whose ledger item cannot be read is not taken for one that may s
   expect((await viewPool(world.ctx, "h100"))?.granted).toEqual([]);
 });
 
-test("an older worker adds no machine beside machines to be made that only a newer one can count", async () => {
+test("an older worker adds no machine if `makeable` has a newer format", async () => {
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
   await plan(world, await submit(world, "alice"));
   const makeable = (await world.table.get(makeableKey("h100"))) as Item;

@@ -9,7 +9,7 @@ function came(minutesAgo: number, owner = "o", units = 1): Arrival {
   return { at: NOW - minutesAgo * MINUTE, owner, zone: null, size: { machines: 1, units, wantedMs: 60 * MINUTE } };
 }
 
-test("others come at the rate of the last ones, and like them", () => {
+test("draws arrivals that resemble the last ones, at their rate", () => {
   const lately = Array.from({ length: 40 }, (_, n) => came(10 * (40 - n), n % 4 ? "often" : "rare", n % 4 ? 1 : 8));
 
   const drawn = drawArrivals(lately, NOW, seededRandom(1));
@@ -23,7 +23,7 @@ test("others come at the rate of the last ones, and like them", () => {
   expect(rare.length / drawn.length).toBeCloseTo(0.25, 1);
 });
 
-test("nobody is expected after fewer than five, nor where they came all at once", () => {
+test("expects no arrivals after fewer than five, or after five at the same time", () => {
   expect(
     drawArrivals(
       [4, 3, 2, 1].map((n) => came(n)),
@@ -40,7 +40,7 @@ test("nobody is expected after fewer than five, nor where they came all at once"
   ).toEqual([]);
 });
 
-test("the longer nobody came, the fewer are expected", () => {
+test("expects fewer arrivals the longer none came", () => {
   const lately = [9, 8, 7, 6, 5].map((n) => came(n));
 
   const [soon] = drawArrivals(lately, NOW, seededRandom(1));
@@ -49,7 +49,7 @@ test("the longer nobody came, the fewer are expected", () => {
   expect((late?.at ?? 0) - NOW - 600 * MINUTE).toBeGreaterThan(20 * ((soon?.at ?? 0) - NOW));
 });
 
-test("the largest record is of the last hundred and below 16 KB", () => {
+test("the largest record has the last hundred arrivals and is below 16 KB", () => {
   const name = (n: number) => `owner#${String(n).padStart(32, "0")}`;
   const many = Array.from({ length: 300 }, (_, n) => ({ ...came(300 - n, name(n)), zone: "eu-central-1-lhr-1a" }));
 
@@ -60,7 +60,7 @@ test("the largest record is of the last hundred and below 16 KB", () => {
   expect(readArrivals(JSON.parse(JSON.stringify(toStored(arrivals))))).toEqual(arrivals);
 });
 
-test("what is nobody is read as none", () => {
+test("reads invalid arrivals as none", () => {
   expect(readArrivals({})).toEqual([]);
   expect(readArrivals([null, [NOW, "o", null, 1, 0, 1], ["now", "o", null, 1, 1, 1], [NOW, "o", 7, 1, 1, 1]])).toEqual(
     [],

@@ -23,12 +23,12 @@ function draws(odds: Odds, spent = 0): number[] {
   return Array.from({ length: 100 }, (_, n) => drawShare(odds, n / 100, spent));
 }
 
-describe("what jobs take of the time they asked for", () => {
-  test("is the whole while nothing is known", () => {
+describe("the fraction of the requested time that a job uses", () => {
+  test("is 1 while nothing is known", () => {
     expect(draws(oddsFor(noDurations, "o"))).toEqual(Array.from({ length: 100 }, () => 1));
   });
 
-  test("is drawn as often as it was seen", () => {
+  test("is drawn as often as it was observed", () => {
     const durations = ran(60, "b", 1.01, ran(40, "a", 0.12));
 
     const shares = draws(oddsFor(durations, "new"));
@@ -37,13 +37,13 @@ describe("what jobs take of the time they asked for", () => {
     expect(shares.filter((share) => share >= 0.1 && share < 0.15)).toHaveLength(40);
   });
 
-  test("is counted as the whole for the runs that are missing to twenty", () => {
+  test("counts runs missing to twenty as full-time", () => {
     const shares = draws(oddsFor(ran(5, "a", 0.5), "new"));
 
     expect(shares.filter((share) => share === 1)).toHaveLength(75);
   });
 
-  test("is an owner's own once there are twenty runs of it", () => {
+  test("uses an owner's runs once there are twenty", () => {
     const nineteen = ran(19, "a", 0.3, ran(200, "b", 1));
     const twenty = ran(1, "a", 0.3, nineteen);
 
@@ -51,7 +51,7 @@ describe("what jobs take of the time they asked for", () => {
     expect(Math.max(...draws(oddsFor(twenty, "a")))).toBeLessThan(0.35);
   });
 
-  test("is more than what a running job has spent", () => {
+  test("is more than a running job has already used", () => {
     const durations = ran(30, "b", 1, ran(70, "a", 0.42));
     const odds = oddsFor(durations, "new");
 
@@ -61,14 +61,14 @@ describe("what jobs take of the time they asked for", () => {
     expect(draws(odds, 7)).toEqual(Array.from({ length: 100 }, () => 1));
   });
 
-  test("says on average how long capacity is kept beyond the end", () => {
+  test("includes the mean time that capacity is kept beyond the end", () => {
     const durations = ran(200, "a", 1.1);
 
     expect(durations.overMs).toBeGreaterThan(0.09 * HOUR);
     expect(durations.overMs).toBeLessThanOrEqual(0.1 * HOUR);
   });
 
-  test("fades: what was long ago counts less than what was lately", () => {
+  test("fades: old runs count less than recent ones", () => {
     const durations = ran(400, "a", 1, ran(400, "a", 0.1));
 
     const shares = draws(oddsFor(durations, "a"));
@@ -77,7 +77,7 @@ describe("what jobs take of the time they asked for", () => {
   });
 });
 
-test("records of several items say together what each says", () => {
+test("merges the records of several items", () => {
   const both = addDurations([ran(30, "a", 0.2), ran(90, "b", 1.1)]);
 
   expect(draws(oddsFor(both, "new")).filter((share) => share === 1)).toHaveLength(75);
@@ -85,7 +85,7 @@ test("records of several items say together what each says", () => {
   expect(addDurations([]).overMs).toBe(0);
 });
 
-test("the largest record has 64 owners and 16 KB, and a newcomer replaces who ran least", () => {
+test("the largest record has 64 owners and 16 KB, and a new owner replaces the one with the fewest runs", () => {
   let durations = noDurations;
   for (let owner = 0; owner < 100; owner++) {
     const name = `owner#${String(owner).padStart(32, "0")}`;
@@ -104,11 +104,11 @@ test.each([
   ["counts that are none", { all: [-1], overMs: 0, owners: {} }],
   ["a time that is none", { all: [1], overMs: Number.NaN, owners: {} }],
   ["no owners", { all: [1], overMs: 0 }],
-])("%s is read as no record", (_, value) => {
+])("reads %s as no record", (_, value) => {
   expect(readDurations(value)).toEqual(noDurations);
 });
 
-test("what cannot be a run is not counted", () => {
+test("does not count an impossible run", () => {
   for (const [tookMs, wantedMs] of [
     [1, 0],
     [-1, 5],

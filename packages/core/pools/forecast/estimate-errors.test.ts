@@ -17,7 +17,7 @@ const late = [3_600, 7_200, 7_200, 14_400];
 const early = [3_600, 7_200, 7_200, 1_800];
 const exact = [3_600, 7_200, 7_200, 3_600];
 
-test("errors are those of the last starts of each type, sorted by type", () => {
+test("returns the errors of the last starts of each type, sorted by type", () => {
   const items = [getForecast("h100", [exact, late, early, exact]), getForecast("a100", [late])];
 
   expect(readEstimateErrors(items, ["h100", "a100", "t4"])).toEqual([
@@ -26,7 +26,7 @@ test("errors are those of the last starts of each type, sorted by type", () => {
   ]);
 });
 
-test("a type without starts has none, and neither has one whose forecast cannot be read", () => {
+test("leaves out types without starts or with an unreadable forecast", () => {
   const broken = [undefined, null, 7, "starts", {}, [], [late.slice(1)], [[...late.slice(1), -1]], [null]];
 
   for (const starts of broken) expect(readEstimateErrors([getForecast("h100", starts)], ["h100"])).toEqual([]);
@@ -34,13 +34,13 @@ test("a type without starts has none, and neither has one whose forecast cannot 
   expect(readEstimateErrors([], ["h100"])).toEqual([]);
 });
 
-test("only the item of the starts counts, and only of the types that are asked for", () => {
+test("reads only the item of the starts, and only for the requested types", () => {
   const others = [null, "0"].map((digit) => ({ ...getForecast("h100", [late]), ...forecastKey("h100", digit) }));
 
   expect(readEstimateErrors([...others, getForecast("a100", [late])], ["h100"])).toEqual([]);
 });
 
-test("they are read with the ledgers in one batch, and a forecast that cannot be read hides no numbers", async () => {
+test("reads the errors with the ledgers in one batch, and shows other numbers if a forecast is unreadable", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   await world.advance(60_000);
@@ -61,7 +61,7 @@ test("they are read with the ledgers in one batch, and a forecast that cannot be
   expect(estimateErrors).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.75 }]);
 });
 
-test("they add at most 8 KB of each type to what a status reads, however many wait", async () => {
+test("adds at most 8 KB per type to a status, however many jobs wait", async () => {
   const weight = { heads: 0, bytes: 0 };
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   for (let n = 0; n < 2_000; n++) await createEnvironment(world.as(`owner${n % 20}`), newEnvironment(`job${n}`));

@@ -48,7 +48,7 @@ function findStart({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hou
 }
 
 describe("a question about a job not yet submitted", () => {
-  test("is answered by now where there is room", () => {
+  test("is answered with now if there is room", () => {
     const now = standing({ occupied: [held("n-a", 4, 3)] });
 
     expect(estimateFor(now, ask(8))).toEqual({
@@ -63,7 +63,7 @@ describe("a question about a job not yet submitted", () => {
     expect(estimateFor(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
   });
 
-  test("is answered by the room behind all who wait, for who has no better turn", () => {
+  test("is answered with the room behind all waiting jobs if no earlier turn fits", () => {
     const input = { occupied: [held("n-a", 8, 3), held("n-b", 8, 5)], waiting: [waiting("w", 8)] };
 
     const answer = estimateFor(standing(input), ask(8));
@@ -94,14 +94,14 @@ describe("a question about a job not yet submitted", () => {
     expect(estimateFor(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
   });
 
-  test("is not told that too little is free where as much is free on several machines", () => {
+  test("is not told that too little is free if enough is free on several machines", () => {
     const parts = standing({ occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
 
     expect(estimateFor(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
     expect(estimateFor(parts, ask(8, { machines: 2 }))).toMatchObject({ code: "short", needed: 16, available: 8 });
   });
 
-  test("counts what its owner holds although more than 400 owners hold something", () => {
+  test("counts its owner's units although more than 400 owners hold some", () => {
     const nodes = Array.from({ length: 500 }, (_, n) => ({ name: `m${n}`, zone: "a", units: 8 }));
     const occupied = nodes.map(({ name }, n) => held(name, n === 499 ? 8 : 4, 5, n === 499 ? "me" : `o${n}`));
     const all = [waiting("w", 8, "o1")];
@@ -112,7 +112,7 @@ describe("a question about a job not yet submitted", () => {
     expect(owners).toMatchObject({ me: 8 });
   });
 
-  test("is promised no start of a job whose owner holds as much or less", () => {
+  test("is not promised the start of a job whose owner holds as much or less", () => {
     const occupied = [held("n-a", 8, 1, "x"), held("n-b", 8, 5, "me")];
     const equal = standing({ occupied, waiting: [waiting("theirs", 8, "x")] });
 
@@ -122,13 +122,13 @@ describe("a question about a job not yet submitted", () => {
     expect(answer).toMatchObject({ position: 2, p50: NOW + 2 * HOUR });
   });
 
-  test("widens the latest start as those of who waits", () => {
+  test("widens the latest start like those of waiting jobs", () => {
     const answer = estimateFor(standing({ occupied: [held("n-a", 8, 2), held("n-b", 8, 2)] }, 1.5), ask(8));
 
     expect(answer).toMatchObject({ p50: NOW + 2 * HOUR, p90: NOW + 3 * HOUR });
   });
 
-  test("is told what never fits, that nothing is there, and that nothing is started", () => {
+  test("says if it never fits, if there are no machines, and if nothing is started", () => {
     expect(estimateFor(standing({}), ask(8, { machines: 3 }))).toMatchObject({
       p50: null,
       code: "never",
@@ -142,14 +142,14 @@ describe("a question about a job not yet submitted", () => {
     });
   });
 
-  test("is told that the pods of others leave no room where only those are in its way", () => {
+  test("says that foreign pods leave no room if only they are in its way", () => {
     const theirs = standing({ nodes: [{ name: "n-a", zone: "a", units: 2, foreign: 6 }], occupied: [] });
 
     expect(estimateFor(theirs, ask(8))).toMatchObject({ p50: null, code: "foreign", needed: 8, available: 6 });
     expect(estimateFor(theirs, ask(8, { machines: 2 }))).toMatchObject({ p50: null, code: "never", available: 1 });
   });
 
-  test("is told that what is pinned elsewhere never fits the machines that may still be made", () => {
+  test("says that a job bound to another zone never fits machines that can still be created", () => {
     const made = standing({ nodes: [], makeable: 1, makeableZone: "a", startupMs: HOUR });
 
     expect(estimateFor(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
@@ -161,7 +161,7 @@ describe("a question about a job not yet submitted", () => {
     ["once enough is free beside the first in line", 2, 1, 65, []],
     ["and not where it would delay that", 2, 9, 11 * 60, []],
     ["after those who passed with it", 2, 7, 125, ["E", "F", "G"]],
-  ])("passes the reserved start later on, as who waits does: %s", (_, units, hours, minutes, names) => {
+  ])("is backfilled later, like waiting jobs: %s", (_, units, hours, minutes, names) => {
     const nodes = [{ name: "n-a", zone: "a", units: 8 }];
     const occupied = [held("n-a", 4, 10, "A"), held("n-a", 4, 1 / 12, "B")];
     const before = { ...waiting("C", 8), queuedAt: NOW - 9_000 };
@@ -180,7 +180,7 @@ describe("a question about a job not yet submitted", () => {
     expect(submitted).toBe(answer.p50);
   });
 
-  test("is told how far the forecast reaches when it stands behind that", () => {
+  test("says how far the forecast reaches if its start is later", () => {
     const days = 9 * 24;
     const input = { occupied: [held("n-a", 8, days), held("n-b", 8, days)] };
 
@@ -190,10 +190,10 @@ describe("a question about a job not yet submitted", () => {
   });
 });
 
-describe("what would start earlier", () => {
+describe("alternatives to a size", () => {
   const smaller = [1, 2, 4].map((units) => ask(units));
 
-  test("is the largest that starts now, and nothing smaller that starts no earlier", () => {
+  test("contain the largest that starts now, and no smaller one that starts no earlier", () => {
     const now = standing({ occupied: [held("n-a", 4, 3), held("n-b", 8, 5)] });
 
     const found = alternativesTo(now, ask(8), smaller);
@@ -201,7 +201,7 @@ describe("what would start earlier", () => {
     expect(found.map(({ question, answer }) => [question.units, answer.p50])).toEqual([[4, NOW]]);
   });
 
-  test("begins with the soonest", () => {
+  test("begin with the soonest", () => {
     const now = standing({ occupied: [held("n-a", 4, 3), held("n-a", 3, 1), held("n-b", 8, 5)] });
 
     const found = alternativesTo(now, ask(8), smaller);
@@ -212,12 +212,12 @@ describe("what would start earlier", () => {
     ]);
   });
 
-  test("is nothing where the whole starts now", () => {
+  test("are empty if the whole size starts now", () => {
     expect(alternativesTo(standing({}), ask(8), smaller)).toEqual([]);
   });
 });
 
-test("what is kept of 10,000 nodes and 2,000 waiting is below 64 KB", () => {
+test("stores less than 64 KB for 10,000 nodes and 2,000 waiting jobs", () => {
   const nodes = Array.from({ length: 10_000 }, (_, n) => ({ name: `n${n}`, zone: `zone-${n % 6}`, units: 8 }));
   const name = (n: number) => `owner#${String(n).padStart(32, "0")}`;
   const occupied = nodes.map((node, n) => held(node.name, 8, 1 + (n % 9), name(n)));

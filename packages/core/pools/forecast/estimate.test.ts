@@ -30,7 +30,7 @@ function seededPool(seed: number, now: number): PlanInput {
   return { nodes, occupied, waiting, ...group, head: null, now };
 }
 
-test("whoever may pass the head by the forecast is given its capacity by the next plan", async () => {
+test("a job that may pass the head by the forecast gets its capacity in the next plan", async () => {
   const { ctx, clock } = await memoryWorld();
   const [passed, refused] = [new Set<number>(), new Set<number>()];
   for (let seed = 1; seed <= 150; seed++) {
@@ -75,7 +75,7 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   ["a type that has machines in another zone alone", 5, { nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
   ["a type whose machines can be made only elsewhere", null, { makeableZone: "zone-z" }],
   ["a type that makes none", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
-])("who has a disk is told when there is a machine in its zone: %s, %j minutes", async (_, minutes, options) => {
+])("tells the owner of a disk when there is a machine in its zone: %s, %j minutes", async (_, minutes, options) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
@@ -102,7 +102,7 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   });
 });
 
-test("who would start now is told so where an earlier version wrote the plan, without what is free on most machines", async () => {
+test("promises a start now although an earlier version wrote the plan, without the free units per machine", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first"));

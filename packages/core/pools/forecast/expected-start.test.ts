@@ -18,7 +18,7 @@ async function worldWithOneMore() {
   return { ...world, environment };
 }
 
-test("of one that no plan has seen it is where it would stand in the last forecast, in one read", async () => {
+test("places a job that no plan has seen in the last forecast, with one read", async () => {
   const { ctx, table, clock, environment } = await worldWithOneMore();
   const { owner, size, zone } = environment;
   const standing = await viewForecast(ctx, "h100");
@@ -36,7 +36,7 @@ test("of one that no plan has seen it is where it would stand in the last foreca
   expect(reads).toEqual([3]);
 });
 
-test("of one that was told a start it is that, and not where one more would stand", async () => {
+test("returns the estimate of a job that has one", async () => {
   const { ctx, table, clock, environment } = await worldWithOneMore();
   const { at } = (await table.get(forecastKey("h100", null))) as Item;
   const startsAt = clock.now() + 7_000;
@@ -47,7 +47,7 @@ test("of one that was told a start it is that, and not where one more would stan
   expect(await readExpectedStart(ctx, environment)).toBe(startsAt);
 });
 
-test("of one that was told that nobody knows it is not where one more would stand", async () => {
+test("returns null for a job whose start the forecast calls unknown", async () => {
   const { ctx, table, environment } = await worldWithOneMore();
   const { at } = (await table.get(forecastKey("h100", null))) as Item;
   const entries = { [environment.uid]: [null, null, "none", 0] };
@@ -57,7 +57,7 @@ test("of one that was told that nobody knows it is not where one more would stan
   expect(await readExpectedStart(ctx, environment)).toBeNull();
 });
 
-test("beyond what the forecast reaches it is the earliest that can be said", async () => {
+test("returns the earliest possible time beyond the reach of the forecast", async () => {
   const { ctx, table, clock, environment } = await worldWithOneMore();
   const whole = (await table.get(forecastKey("h100", null))) as Item;
   const later = clock.now() + 9_000;
@@ -70,7 +70,7 @@ test("beyond what the forecast reaches it is the earliest that can be said", asy
   expect(await readExpectedStart(ctx, environment)).toBe(later + 11_000);
 });
 
-test("nobody knows it without a forecast, or with one that cannot be read", async () => {
+test("returns null without a forecast, or with an unreadable one", async () => {
   const { ctx, table, environment } = await worldWithOneMore();
   const whole = (await table.get(forecastKey("h100", null))) as Item;
   const items: Item[] = [
@@ -84,7 +84,7 @@ test("nobody knows it without a forecast, or with one that cannot be read", asyn
   }
 });
 
-test("nobody knows it from a forecast that is old", async () => {
+test("returns null for an old forecast", async () => {
   const { ctx, clock, environment } = await worldWithOneMore();
 
   clock.advance(11 * 60_000);

@@ -61,7 +61,7 @@ async function worldWithOneWaiting() {
 }
 
 describe("a stored forecast", () => {
-  test("says to who waits when it starts and what may move that, and answers questions", async () => {
+  test("gives waiting jobs their start and what may move it, and answers questions", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
 
@@ -77,7 +77,7 @@ describe("a stored forecast", () => {
     expect(await viewForecast(ctx, "a100")).toBeUndefined();
   });
 
-  test("says when the reserved start is, where it does not reach that", async () => {
+  test("contains the reserved start even beyond its reach", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const startsAt = now + 9 * 24 * HOUR;
@@ -88,7 +88,7 @@ describe("a stored forecast", () => {
     expect(start).toMatchObject({ p50: startsAt, p90: startsAt, later: now + 7 * 24 * HOUR });
   });
 
-  test("knows of the first machine of its type at once", async () => {
+  test("contains the first machine of its type at once", async () => {
     const { ctx, clock } = await memoryWorld({ nodes: [] });
     await refreshForecast(ctx, outset(clock.now(), { nodes: [] }));
     clock.advance(100);
@@ -97,7 +97,7 @@ describe("a stored forecast", () => {
     expect(await viewForecast(ctx, "h100")).toMatchObject({ at: clock.now(), freeUnits: 8 });
   });
 
-  test("says nothing once it is old", async () => {
+  test("is ignored once it is old", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     await refreshForecast(ctx, outset(now, { occupied: [held(now + HOUR)], waiting: [waiting(record.uid, now)] }));
@@ -111,7 +111,7 @@ describe("a stored forecast", () => {
   test.each([
     ["a forecast", 5, 5 * 60_000],
     ["a plan, once the forecast is old", 11, 11 * 60_000],
-  ])("and a plan say no start that is over, and since when one is late: %s", async (_, minutes, away) => {
+  ])("and a plan give no start in the past, and say since when a job is late: %s", async (_, minutes, away) => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const entries = { [record.uid]: [1, now + 90_000, "short", 8, 0] };
@@ -132,7 +132,7 @@ describe("a stored forecast", () => {
     expect(late?.start?.p50).toBe(minutes > 10 ? undefined : now + away);
   });
 
-  test("that did not go far says no end of its reach that is over", async () => {
+  test("that did not reach far gives no limit in the past", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const [now, digit] = [clock.now(), record.uid.slice(0, 1)];
     const entries = { [record.uid]: [null, null, "none", 0] };
@@ -147,7 +147,7 @@ describe("a stored forecast", () => {
     expect(await answer()).toBe(now + 50_000);
   });
 
-  test("is made at most every ten seconds, and after a clock that ran ahead", async () => {
+  test("is made at most every ten seconds, and also after a clock that ran ahead", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const at = async (now: number) => {
       await refreshForecast(ctx, outset(now, { waiting: [waiting(record.uid, now)] }));
@@ -190,7 +190,7 @@ describe("a stored forecast", () => {
     expect([first, second]).toEqual([undefined, again ? begin + 10_000 : undefined]);
   });
 
-  test("forgets who started, and counts the start against what was told first", async () => {
+  test("forgets jobs that started, and counts the start against the first estimate", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const { uid } = record;
@@ -217,7 +217,7 @@ describe("a stored forecast", () => {
     ["is open again", { closed: "paused" }, {}],
     ["is one that cannot be read", {}, { closed: "unreadable" }],
     ["has other machines, as many units free", {}, { nodes: [{ name: "n2", zone: "zone-b", units: 8 }] }],
-  ])("of a pool where nobody waits is not left for five minutes once that %s", async (_, first, then) => {
+  ])("of a pool without waiting jobs is renewed within five minutes once that %s", async (_, first, then) => {
     const { ctx, clock } = await worldWithOneWaiting();
     const begin = clock.now();
 
@@ -234,7 +234,7 @@ describe("a stored forecast", () => {
     ["its machine is away", true, { nodes: [], occupied: [] }],
     ["nobody can tell who has capacity", true, { closed: "unreadable" }],
     ["the operator pauses", false, { closed: "paused" }],
-  ])("that says nothing while %s counts the start against what was told before: %s", async (_, counts, away) => {
+  ])("without a time while %s counts the start against the earlier estimate: %s", async (_, counts, away) => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const { uid } = record;
@@ -252,7 +252,7 @@ describe("a stored forecast", () => {
     expect(await listErrors(ctx, "h100")).toEqual([{ type: "h100", starts: 1, ...errors }]);
   });
 
-  test("places nobody before the head, whose start is reserved however much its owner holds", async () => {
+  test("places no question before the head, whose start is reserved however much its owner holds", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const pool = { occupied: [{ ...held(now + HOUR), owner: "o" }], waiting: [waiting(record.uid, now)] };
@@ -273,7 +273,7 @@ describe("a stored forecast", () => {
     expect(standing && estimateFor(standing, mine)).toMatchObject({ position: 2, p50: now + 2 * HOUR });
   });
 
-  test("knows of what the plan grants that it is in use", async () => {
+  test("counts the plan's grants as in use", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
 
@@ -283,7 +283,7 @@ describe("a stored forecast", () => {
     expect(await viewForecast(ctx, "h100")).toMatchObject({ freeUnits: 0, owners: { o: 16 } });
   });
 
-  test("knows who came lately, each once, whether they had to wait or not", async () => {
+  test("contains each recent arrival once, whether it had to wait or not", async () => {
     const world = await memoryWorld();
     await forgetForecasts(world);
     const { ctx, clock } = world;
@@ -313,7 +313,7 @@ describe("a stored forecast", () => {
     ]);
   });
 
-  test("that cannot be read is none", async () => {
+  test("that is unreadable counts as missing", async () => {
     const { ctx, record } = await worldWithOneWaiting();
     for (const digit of [null, record.uid.slice(0, 1)]) {
       const item = { ...forecastKey("h100", digit), writers: [], kind: "forecast" };
@@ -334,7 +334,7 @@ describe("a stored forecast", () => {
     expect(await listErrors(ctx, "h100")).toEqual([]);
   });
 
-  test("of 2,000 who wait with one first digit fits its item", async () => {
+  test("of 2,000 waiting jobs with one first digit fits its item", async () => {
     const world = await memoryWorld();
     await forgetForecasts(world);
     const { ctx, clock } = world;

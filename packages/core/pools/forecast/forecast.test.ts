@@ -93,8 +93,8 @@ function seededPool(seed: number): PlanInput {
   });
 }
 
-describe("where everybody takes the whole time", () => {
-  test("starts are those that plans after every end would give", () => {
+describe("jobs that use their whole time", () => {
+  test("start when plans after every end would start them", () => {
     let starts = 0;
     for (let seed = 1; seed <= 600; seed++) {
       const pool = seededPool(seed);
@@ -110,7 +110,7 @@ describe("where everybody takes the whole time", () => {
 });
 
 describe("an estimate", () => {
-  test("is a range where jobs end early, and one moment where they take the whole time", () => {
+  test("is a range if jobs end early, and one time if they use their whole time", () => {
     const pool = poolWith({
       occupied: [held("n1", 8, NOW + 2 * HOUR)],
       waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 2 })),
@@ -126,7 +126,7 @@ describe("an estimate", () => {
     }
   });
 
-  test("draws the same for the same plan, and anew for the next", () => {
+  test("draws the same for the same plan, and differently for the next", () => {
     const pool = poolWith({ occupied: [held("n1", 8, NOW + 2 * HOUR)], waiting: [waiting("a", 8)] });
     const durations = endsAt(0.1, 0.5, 0.9);
 
@@ -136,7 +136,7 @@ describe("an estimate", () => {
     expect(getForecast(pool, { durations, seed: 8 })).not.toEqual(first);
   });
 
-  test("knows that who has run for long does not end before now", () => {
+  test("expects no end in the past for a job that has run for long", () => {
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR, 10 * HOUR)], waiting: [waiting("a", 8)] });
 
     const [a] = getForecast(pool, { durations: endsAt(0.1, 0.5, 0.92) }).waiting;
@@ -145,7 +145,7 @@ describe("an estimate", () => {
     expect(a?.p90).toBeLessThanOrEqual(NOW + HOUR / 2);
   });
 
-  test("counts how long capacity is kept beyond the end, but not for who has it no longer", () => {
+  test("includes the time that capacity is kept beyond the end, except for jobs that no longer have it", () => {
     const durations = { ...endsAt(1), overMs: 5 * MINUTE };
     const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("a", 8)] });
     const over = poolWith({ occupied: [held("n1", 8, NOW - 10_000)], waiting: [waiting("a", 8)] });
@@ -156,7 +156,7 @@ describe("an estimate", () => {
     expect(listStarts(long, { durations }).get("a")).toBe(NOW + HOUR);
   });
 
-  test("lets nobody pass who would delay the head by what it wants, though it may end earlier", () => {
+  test("backfills no job whose wanted time would delay the head, though it may end earlier", () => {
     const nodes = [1, 2].map((n) => ({ name: `n${n}`, zone: "a", units: 8 }));
     const occupied = [held("n1", 8, NOW + 2 * HOUR), held("n2", 4, NOW + HOUR)];
     const big = waiting("big", 8, { queuedAt: NOW - 2 });
@@ -179,7 +179,7 @@ describe("an estimate", () => {
     expect(two.get("two")).toBe(NOW + 3 * HOUR);
   });
 
-  test("counts the time until a machine is made, once for each, and the one on its way", () => {
+  test("includes the start-up time of a new machine once, also for the one on its way", () => {
     const granted: Occupied = {
       ...held(null, 4, 0),
       endsAt: null,
@@ -201,14 +201,14 @@ describe("an estimate", () => {
     expect(starts.get("after")).toBe(NOW + 3 * MINUTE + HOUR);
   });
 
-  test("is none for what never fits, nor while nothing is started", () => {
+  test("is missing for jobs that never fit, and while nothing is started", () => {
     const pool = poolWith({ waiting: [waiting("huge", 8, { machines: 3 }), waiting("a", 1)] });
 
     expect([...listStarts(pool).keys()]).toEqual(["a"]);
     expect(getForecast({ ...pool, closed: "paused" })).toMatchObject({ waiting: [], later: NOW });
   });
 
-  test("is never for who waits for what nothing known frees", () => {
+  test("is never for a job that no known end makes room for", () => {
     const nodes = [{ name: "n1", zone: "a", units: 8 }];
 
     const { waiting: found, later } = getForecast(
@@ -219,7 +219,7 @@ describe("an estimate", () => {
     expect(later).toBe(NOW + 7 * 24 * HOUR);
   });
 
-  test("goes as far as so many starts, and says how far", () => {
+  test("stops after a number of starts, and says how far it went", () => {
     const all = Array.from({ length: 40 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n }));
 
     const { waiting: found, later } = getForecast(poolWith({ waiting: all }), { mostStarts: 10 });
@@ -228,7 +228,7 @@ describe("an estimate", () => {
     expect(later).toBe(NOW + 9 * HOUR);
   });
 
-  test("stops when its time is over, each run after its part of it", () => {
+  test("stops at its time limit, each run after its part of it", () => {
     const all = Array.from({ length: 800 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 0.1 }));
     let reads = 0;
     const clock = { monotonic: () => reads++ * 10 };
@@ -242,7 +242,7 @@ describe("an estimate", () => {
     expect(reads).toBeLessThan(150);
   });
 
-  test("is kept for everybody on a machine so slow that no time is left for those who come", () => {
+  test("exists for every job even on a machine too slow to simulate arrivals", () => {
     const arrivals = Array.from({ length: 5 }, (_, n) => {
       return { at: NOW - (5 - n) * 1_000, owner: "new", zone: null, size: { machines: 1, units: 1, wantedMs: HOUR } };
     });
@@ -261,7 +261,7 @@ describe("an estimate", () => {
     expect(cut.later).toBeNull();
   });
 
-  test("is later for who holds more than those who come, and not for who has the reserved start", () => {
+  test("is later for an owner who holds more than the arrivals, except for the reserved start", () => {
     const size = { machines: 1, units: 8, wantedMs: HOUR };
     const arrivals = Array.from({ length: 30 }, (_, n) => {
       return { at: NOW - (30 - n) * 10 * MINUTE, owner: `new${n % 3}`, zone: null, size };
@@ -279,7 +279,7 @@ describe("an estimate", () => {
     expect([...crowded.keys()]).toEqual(["w1", "w2", "w3"]);
   });
 
-  test("is not moved by others who come and could never fit", () => {
+  test("is not moved by arrivals that never fit", () => {
     const arrivals = Array.from({ length: 9 }, (_, n) => {
       return { at: NOW - n * HOUR, owner: "new", zone: "b", size: { machines: 1, units: 8, wantedMs: 1 } };
     });
@@ -288,7 +288,7 @@ describe("an estimate", () => {
     expect(getForecast(pool, { arrivals }).waiting).toEqual(getForecast(pool).waiting);
   });
 
-  test("finds room behind all who wait, for each usual size and zone", () => {
+  test("finds room behind all waiting jobs, for each common size and zone", () => {
     const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
     const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
 
@@ -330,15 +330,15 @@ describe("the budget of a forecast", () => {
     return { runs: drawn / owners, known: found.waiting.filter(({ p90 }) => p90 !== null).length };
   }
 
-  test("is enough for four runs in which nobody comes and sixteen others while no time passes", () => {
+  test("allows four runs without arrivals and sixteen others if no time passes", () => {
     expect(runsWithin(1_000, () => false)).toEqual({ runs: 20, known: 1 });
   });
 
-  test("lets one run begin where it is spent before the first, and tells what that found", () => {
+  test("allows one run if it is spent before the first, and returns its result", () => {
     expect(runsWithin(1_000, (input) => input > 0)).toEqual({ runs: 1, known: 1 });
   });
 
-  test("lets no further run begin once it is spent in the middle", () => {
+  test("starts no further run once it is spent in the middle", () => {
     const { runs } = runsWithin(1_000, (input) => input > 8);
 
     expect(runs).toBeGreaterThan(1);

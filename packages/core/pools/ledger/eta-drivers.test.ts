@@ -13,7 +13,7 @@ function held(owner: string, units: number): Occupied {
   return { owner, shares: [{ node: "n1", units }], endsAt: NOW + HOUR, at: NOW, size: { wantedMs: HOUR } };
 }
 
-test("the head waits for ends alone, the others also for owners who hold less than theirs will", () => {
+test("only ends move the head, and also owners who hold less move the others", () => {
   const input: PlanInput = {
     nodes: [{ name: "n1", zone: "a", units: 8 }],
     makeable: 0,
@@ -44,7 +44,7 @@ test("the head waits for ends alone, the others also for owners who hold less th
   ]);
 });
 
-test("words say what may move a start", () => {
+test("describes what may move a start", () => {
   expect(moveText({ code: "owners", count: 1 })).toBe("1 owner holds less: new jobs of theirs would start before it");
   expect(moveText({ code: "owners", count: 3 })).toBe("3 owners hold less: new jobs of theirs would start before it");
   expect(moveText({ code: "ends", count: 8 })).toContain("reserved");

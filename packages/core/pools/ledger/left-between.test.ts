@@ -12,11 +12,11 @@ test.each([
   ["abcd", "dcba", ""],
   ["abcd", "xda", "bc"],
   ["abcd", "acxb", "d"],
-])("of %o the list %o has all but %o, in whatever order", (before, after, left) => {
+])("of %o the list %o has all but %o, in any order", (before, after, left) => {
   expect(leftBetween(listFor(before), listFor(after))).toEqual(listFor(left));
 });
 
-test("compares no ids of entries that are the same objects, which are nearly all of a large pool", () => {
+test("compares no ids of identical objects, which are nearly all of a large pool", () => {
   let reads = 0;
   const before = [..."abcd"].map((id) => ({
     get id() {

@@ -21,7 +21,7 @@ async function loseItems({ table }: MemoryWorld, ...names: string[]): Promise<vo
 const heldIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.held ?? []).map(({ uid, shares, phase }) => [uid, shares, phase]);
 
-test("a machine whose ledger item was lost is not given a second time while somebody runs there", async () => {
+test("does not grant a machine with a lost ledger item again while a job runs there", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
@@ -44,7 +44,7 @@ test("a machine whose ledger item was lost is not given a second time while some
 test.each([
   ["one of its machines", ["h100-2"]],
   ["all its machines", ["h100-1", "h100-2"]],
-])("a run of several machines holds them still after the ledger items of %s were lost", async (_, names) => {
+])("a run of several machines still holds them after the ledger items of %s were lost", async (_, names) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 16, hours: 24 }));
   await world.advance(MINUTE);
@@ -58,7 +58,7 @@ test.each([
   expect((await world.read("bob", "waits")).phase).toBe("queued");
 });
 
-test("a machine whose ledger item was lost is given to nobody while a record that names it cannot be read", async () => {
+test("grants a machine with a lost ledger item to no job while a record that names it is unreadable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
@@ -82,7 +82,7 @@ test("a machine whose ledger item was lost is given to nobody while a record tha
   expect((await world.read("bob", "waits")).phase).toBe("queued");
 });
 
-test("the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read", async () => {
+test("does not recreate the lost ledger item of a machine while the record of the run placed there is unreadable", async () => {
   const group = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
@@ -99,7 +99,7 @@ test("the lost ledger item of a machine that a run was put on is not made anew w
   expect((await viewPool(world.ctx, "h100"))?.nodes).toEqual([]);
 });
 
-test("a machine that comes while the ledger item of who waits for it is lost is still theirs", async () => {
+test("keeps a new machine for the job that waits for it although its ledger item was lost", async () => {
   const group = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] }, delays: { bindMs: 3 * MINUTE } });
   await createEnvironment(world.as("alice"), newEnvironment("first"));

@@ -15,7 +15,7 @@ function waitsUpTo(waits: readonly number[] | undefined, bound: (typeof waitBoun
   return waits?.[waitBounds.indexOf(bound)];
 }
 
-test("each grant taken counts its wait once, and each life that returned capacity its end", async () => {
+test("counts each taken grant's wait once, and each life that returned capacity by its end", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const failing = await createEnvironment(world.as("alice"), newEnvironment("fails", { command: "exit 3" }));
   world.compute.program(failing.uid, { kind: "exits", afterMs: 10 * MINUTE, code: 3 });
@@ -35,7 +35,7 @@ test("each grant taken counts its wait once, and each life that returned capacit
   expect(tally?.waitedSeconds).toBeGreaterThan(9.5 * 60);
 });
 
-test("who leaves the queue without a grant counts neither a wait nor an end", async () => {
+test("counts neither a wait nor an end for a job that leaves the queue without a grant", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(MINUTE);
@@ -46,7 +46,7 @@ test("who leaves the queue without a grant counts neither a wait nor an end", as
   expect((await viewPool(world.ctx, "h100"))?.tally).toBeUndefined();
 });
 
-test("reasons are counted in a few words, whatever names and numbers they hold", () => {
+test("counts reasons in a few words, whatever names and numbers they contain", () => {
   const causes = {
     "command exited with code 137": "command",
     "command could not be started: ENOENT": "command",

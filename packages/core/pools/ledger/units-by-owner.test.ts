@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Occupied } from "../plan/plan.ts";
 import { unitsByOwner } from "./units-by-owner.ts";
 
-test("adds the units of all machines of each owner, and visits a list once however often it is asked", () => {
+test("adds the units of all machines of each owner, and visits a list only once", () => {
   let reads = 0;
   const held = (owner: string, ...units: number[]): Occupied => ({
     owner,

@@ -26,7 +26,7 @@ async function worldAfterAnHourOfAlice() {
   return world;
 }
 
-test("who used less lately starts first, although the other has waited longer and both hold nothing", async () => {
+test("the owner with less recent use starts first, although the other has waited longer and both hold nothing", async () => {
   const world = await worldAfterAnHourOfAlice();
   await createEnvironment(world.as("alice"), newEnvironment("again"));
   world.clock.advance(1);
@@ -38,7 +38,7 @@ test("who used less lately starts first, although the other has waited longer an
   expect((await world.read("alice", "again")).phase).toBe("queued");
 });
 
-test("what was used halves in a day, and is nobody's after a month", async () => {
+test("use halves in a day, and is gone after a month", async () => {
   const { ctx, clock } = await memoryWorld();
   const [alice, now] = [newActor("alice").uid, clock.now()];
   await writeUsed(ctx, await readUsed(ctx, "h100", [], [holding(alice, 8, now - 2 * HOUR)], now));
@@ -54,7 +54,7 @@ test("what was used halves in a day, and is nobody's after a month", async () =>
 test.each([
   ["given back because nothing bound it is", 80_000, "active"],
   ["whose job failed because nothing ever bound it are", 6 * MINUTE, "failed"],
-])("nobody is charged for what was tried: units %s no use and no duration", async (_, ms, phase) => {
+])("an uncounted try charges no owner: units %s no use and no duration", async (_, ms, phase) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 4 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/4 nodes are available" });
@@ -67,7 +67,7 @@ test.each([
   expect(world.table.all().filter(({ kind }) => kind === "used")).toEqual([]);
 });
 
-test("several holdings that come back at once are added to what was used before", async () => {
+test("adds several holdings that return at once to the earlier use", async () => {
   const { ctx, clock } = await memoryWorld();
   const [alice, now] = [newActor("alice").uid, clock.now()];
   await writeUsed(ctx, await readUsed(ctx, "h100", [], [holding(alice, 8, now - HOUR)], now));
@@ -95,7 +95,7 @@ test("an item keeps the 512 largest and stays below 32 KB", async () => {
   }
 });
 
-test("a plan reads what was used once when several owners wait, and not at all when it decides nothing", async () => {
+test("a plan reads the use once if several owners wait, and not at all if it decides nothing", async () => {
   const world = await memoryWorld({ nodes: [] });
   const reads: string[][] = [];
   const getMany: typeof world.table.getMany = async (keys) => {
@@ -119,7 +119,7 @@ test("a plan reads what was used once when several owners wait, and not at all w
   expect(ofUse().every((keys) => keys.every((pk) => pk.startsWith("used#h100#")))).toBe(true);
 });
 
-test("an item that cannot be read counts as none, and is written anew", async () => {
+test("an unreadable item counts as empty, and is rewritten", async () => {
   const { ctx, table, clock } = await memoryWorld();
   const [alice, now] = [newActor("alice").uid, clock.now()];
   const digit = ctx.ids.hash(alice).slice(0, 1);

@@ -59,8 +59,8 @@ function interrupted(world: MemoryWorld, happens: () => Promise<void>): Table {
   };
 }
 
-describe("a plan that is written", () => {
-  test("costs only what was granted on a node that somebody else wrote meanwhile", async () => {
+describe("writing a plan", () => {
+  test("loses only the grants on a node that another process wrote", async () => {
     const { world } = await getPool(3);
     const jobs = await Promise.all(
       ["a", "b", "c"].map((id) => createEnvironment(world.as("alice"), newEnvironment(id))),
@@ -77,7 +77,7 @@ describe("a plan that is written", () => {
     expect((pool?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(1_000);
   });
 
-  test("costs only what was granted on a node whose item the table does not take", async () => {
+  test("loses only the grants on a node whose item the table rejects", async () => {
     const { world } = await getPool(3);
     const jobs = await Promise.all(
       ["a", "b", "c"].map((id) => createEnvironment(world.as("alice"), newEnvironment(id))),
@@ -95,7 +95,7 @@ describe("a plan that is written", () => {
     expect((pool?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(1_000);
   });
 
-  test("grants several machines all or none", async () => {
+  test("grants all or none of several machines", async () => {
     const { world } = await getPool(2);
     const both = await createEnvironment(world.as("alice"), newEnvironment("both", { gpus: 16 }));
     const table = interrupted(world, async () => {
@@ -112,7 +112,7 @@ describe("a plan that is written", () => {
     expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ held }) => held.length)).toEqual([1, 1]);
   });
 
-  test("leaves to the next one what would make more than 25 items of one transaction", async () => {
+  test("leaves changes that would exceed a transaction of 25 items to the next plan", async () => {
     const { world, ledger } = await getPool(40);
     const before = await ledger();
     // A chain: each shares a machine with the one before.
@@ -131,7 +131,7 @@ describe("a plan that is written", () => {
     }
   });
 
-  test("writes nothing where it changes nothing", async () => {
+  test("writes nothing if nothing changes", async () => {
     const { world, ledger } = await getPool(5);
     const empty = await ledger();
     await writeLedger(world.ctx, empty, { ...empty, granted: [grant("one", [empty.nodes[0] as NodeLedger])] });
@@ -149,7 +149,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
   const uid = "0f8fad5b-d9cb-469f-a165-70867728950e";
   const KB = 1024;
 
-  test("a node that 32 sessions share has less than 16 KB", async () => {
+  test("a node that 32 sessions share is below 16 KB", async () => {
     const { ctx } = await memoryWorld();
     const key = nodeLedgerKey(ctx, "cpu-shared", { name, uid });
     const entry = {
@@ -182,7 +182,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
     expect(bytes).toBeLessThan(16 * KB);
   });
 
-  test("a node that 32 sessions with the longest ids really hold has less than 16 KB", async () => {
+  test("a node that 32 sessions with the longest possible ids hold is below 16 KB", async () => {
     const world = await memoryWorld({ nodes: newNodes({ "cpu-shared": 1 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
     const ledger = () => world.table.all().find(({ kind, type }) => kind === "node" && type === "cpu-shared");
@@ -198,7 +198,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
     expect(Buffer.byteLength(JSON.stringify(ledger()))).toBeLessThan(16 * KB);
   });
 
-  test("a head that saw 2,000 who wait and offers to 1,000 has less than 384 KB", async () => {
+  test("a head that saw 2,000 waiting jobs and offers to 1,000 is below 384 KB", async () => {
     const { world } = await getPool(1);
     const items = [keyText(nodeLedgerKey(world.ctx, "cpu-shared", { name, uid }))];
     const seen = Array.from({ length: 2_000 }, (_, n) => String(n).padStart(32, "0"));
@@ -210,7 +210,7 @@ describe("the largest items (docs/architecture/table.md says how large)", () => 
     expect(Buffer.byteLength(JSON.stringify(head))).toBeLessThan(384 * KB);
   });
 
-  test("a head offers what lies in 1,000 items, however many machines each was given", async () => {
+  test("a head offers the grants of 1,000 items, however many machines each has", async () => {
     const { world, ledger } = await getPool(4);
     const whole = await ledger();
     const granted = Array.from({ length: 1_000 }, (_, n) => ({ ...grant(`g${n}`, whole.nodes), at: n }));
@@ -261,7 +261,7 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   expect(written).toBeLessThan(9_900 - (pool?.held.length ?? 0) + 10);
 });
 
-test("a ledger whose partitions have several pages is planned with as a whole", async () => {
+test("plans with a ledger whose partitions have several pages as a whole", async () => {
   const { world } = await getPool(400);
   const waits = await createEnvironment(world.as("bob"), newEnvironment("waits"));
   let pages = 0;
@@ -281,7 +281,7 @@ test("a ledger whose partitions have several pages is planned with as a whole", 
   expect(pages).toBeGreaterThan(16);
 });
 
-test("what was granted on machines still to be made is in an item of its own", async () => {
+test("stores grants on machines still to be created in a separate item", async () => {
   const { world } = await getPool(1);
 
   expect(keyText((await readLedger(world.ctx, emptyPool(world.ctx, "h100"))).makeable)).toBe(
@@ -289,7 +289,7 @@ test("what was granted on machines still to be made is in an item of its own", a
   );
 });
 
-test("of 1,000 machines a plan that changes one compares the entries of that one alone", async () => {
+test("compares only the entries of the changed machine out of 1,000", async () => {
   const { world } = await getPool(0);
   const names: string[] = [];
   const nodes = Array.from({ length: 1_000 }, (_, n): NodeLedger => {
@@ -351,7 +351,7 @@ test.each<[string, (entry: HeldEntry) => Pick<NodeLedger, "granted" | "held">[]]
       { granted: [], held: [entry] },
     ],
   ],
-])("a holding that %s is the same in all of them after a plan that changes nothing", async (_, listEntries) => {
+])("a holding that %s is the same in all of its items after a plan without changes", async (_, listEntries) => {
   const { world, ledger } = await getPool(2);
   const { nodes } = await ledger();
   const entry: HeldEntry = { ...toEntry(grant("torn", nodes)), phase: "active", endsAt: 9 };

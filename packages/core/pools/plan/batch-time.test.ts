@@ -15,7 +15,7 @@ test.each([
   { forecastMs: 100, made: 4 },
   { forecastMs: 2_000, made: 4 },
   { forecastMs: 4_000, made: 3 },
-])("where a forecast takes $forecastMs ms, a batch of four plans makes $made behind all grants", async (row) => {
+])("makes $made of four forecasts after all grants of a batch if each takes $forecastMs ms", async (row) => {
   const world = await memoryWorld({ nodes: newNodes(Object.fromEntries(pools.map((pool) => [pool, 1]))) });
   world.clock.advance(60_000);
   const messages: ReconcileRequest[] = [];

@@ -20,7 +20,7 @@ test.each<[string, string, (Share | undefined)[], number]>([
   ["on both kinds, the new one first", "h100", [made, there], 10 * MINUTE],
   ["on a machine that is made within a few seconds", "a100", [made], MINUTE],
   ["on a new machine of a pool without a group", "b200", [made], MINUTE],
-])("a run %s has so long to be bound", (_, type, shares, ms) => {
+])("a run %s has this long to be bound", (_, type, shares, ms) => {
   expect(
     longestToBindMs(
       ctx,
@@ -30,7 +30,7 @@ test.each<[string, string, (Share | undefined)[], number]>([
   ).toBe(ms);
 });
 
-test("each pool has its own group, and a new machine's zone is the first of it", () => {
+test("each pool has a group, and a new machine is in the group's first zone", () => {
   expect(findGroup(ctx, "a100")?.startupMs).toBe(10_000);
   expect(findGroup(ctx, "b200")).toBeUndefined();
   expect(["h100", "a100", "b200"].map((type) => zoneOfNewMachine(ctx, type))).toEqual(["zone-b", null, null]);

@@ -104,7 +104,7 @@ const arrivals = fc
       .sort((a, b) => a.at - b.at);
   });
 
-test("a plan is the one that a planner without any shortcut makes", () => {
+test("a plan equals that of a planner without shortcuts", () => {
   const codes = new Set<string>();
   let passed = 0;
   fc.assert(
@@ -121,7 +121,7 @@ test("a plan is the one that a planner without any shortcut makes", () => {
   expect(passed).toBeGreaterThan(1_000);
 });
 
-test("a forecast is the one that runs without any shortcut make", () => {
+test("a forecast equals that of runs without shortcuts", () => {
   let [starts, gaps] = [0, 0];
   fc.assert(
     fc.property(pools, durations, arrivals, fc.nat({ max: 99 }), (pool, knownDurations, came, seed) => {

@@ -41,7 +41,7 @@ async function fillLine(world: MemoryWorld, owner: string, count: number): Promi
   for (let n = 0; n < count; n++) await world.table.put(getCopy(template, n));
 }
 
-test("somebody's first job starts before the second of somebody who has 2,100 waiting", async () => {
+test("an owner's first job starts before the second of an owner with 2,100 waiting jobs", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxWaitingPerUser: 0 } });
   await createEnvironment(world.as("carol"), newEnvironment("now", { hours: 0.1 }));
   await world.deliver();
@@ -57,7 +57,7 @@ test("somebody's first job starts before the second of somebody who has 2,100 wa
   expect(started).toBe(3);
 });
 
-test("beyond the first 50 of a line nobody is planned for, they are told so, and their asking makes no plans", async () => {
+test("jobs beyond the first 50 of a line are not planned, are told so, and cause no plans", async () => {
   const world = await memoryWorld({ nodes: [] });
   await fillLine(world, "alice", 2_100);
   await world.advance(5_000);
@@ -73,7 +73,7 @@ test("beyond the first 50 of a line nobody is planned for, they are told so, and
   expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
 });
 
-test("cancelling one that stands far back makes no plan", async () => {
+test("cancelling a job far back in its line causes no plan", async () => {
   const world = await memoryWorld({ nodes: [] });
   await fillLine(world, "alice", 100);
   await world.advance(5_000);
@@ -86,7 +86,7 @@ test("cancelling one that stands far back makes no plan", async () => {
   expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
 
-test("20,000 submits of one owner leave a plan, its reads and the ledger small", async () => {
+test("20,000 submits of one owner keep a plan, its reads and the ledger small", async () => {
   const world = await memoryWorld({ nodes: [] });
   const template = await createEnvironment(world.as("alice"), newEnvironment("template"));
   const bob = await createEnvironment(world.as("bob"), newEnvironment("first"));
@@ -142,7 +142,7 @@ async function plansOver(owners: number, each: number, plans: number) {
   return { most: Math.max(...reads), ownersSeen: ownersSeen.size, pool: await viewPool(world.ctx, "h100") };
 }
 
-test("of 30,000 who wait, of 3,000 owners, a plan reads a small part and stays small", async () => {
+test("a plan reads a small part of 30,000 waiting jobs of 3,000 owners, and stays small", async () => {
   const { most, ownersSeen, pool } = await plansOver(3_000, 10, 2);
 
   expect(ownersSeen).toBe(400);
@@ -151,11 +151,11 @@ test("of 30,000 who wait, of 3,000 owners, a plan reads a small part and stays s
   expect(Buffer.byteLength(JSON.stringify(pool))).toBeLessThan(400 * 1024);
 });
 
-test("where more owners wait than a plan reads, every one of them has its turn some plans later", async () => {
+test("each owner gets a turn after some plans if more owners wait than one plan reads", async () => {
   expect((await plansOver(1_000, 3, 5)).ownersSeen).toBe(1_000);
 });
 
-test("one owner's jobs fill all that is free, some plans later", async () => {
+test("one owner's jobs fill all free units after some plans", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 15 }) });
   for (let n = 0; n < 120; n++) await createEnvironment(world.as("alice"), newEnvironment(`one-${n}`, { gpus: 1 }));
 
@@ -164,7 +164,7 @@ test("one owner's jobs fill all that is free, some plans later", async () => {
   expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(120);
 });
 
-test("a submit above the limit is refused and leaves nothing; other pools and other users are not concerned", async () => {
+test("refuses a submit above the limit and leaves nothing; other pools and users are unaffected", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 3 } });
   for (const id of ["one", "two", "three"]) await createEnvironment(world.as("alice"), newEnvironment(id));
   const before = world.table.all().length;
@@ -183,7 +183,7 @@ test("a submit above the limit is refused and leaves nothing; other pools and ot
   await createEnvironment(world.as("alice"), newEnvironment("four"));
 });
 
-test("a create that is repeated finds what it made, although the line is full by then", async () => {
+test("a repeated create finds its environment although the line is full by then", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 1 } });
   const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -192,7 +192,7 @@ test("a create that is repeated finds what it made, although the line is full by
   expect(again.uid).toBe(made.uid);
 });
 
-test("a limit of 0 is none, and asks nothing of the table", async () => {
+test("a limit of 0 means no limit, and reads nothing from the table", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 0 } });
   const alice = world.as("alice");
   const query = async () => Promise.reject(new Error("asked"));
@@ -218,7 +218,7 @@ describe("a start into a full line", () => {
     return { world, alice };
   }
 
-  test("is refused and changes nothing; elsewhere, and where there is room, it is not", async () => {
+  test("is refused and changes nothing, but is accepted in other pools and when there is room", async () => {
     const { world, alice } = await fullLine();
     const before = world.table.all();
 
@@ -233,7 +233,7 @@ describe("a start into a full line", () => {
     expect((await requestStart(alice, "one", { size })).phase).toBe("queued");
   });
 
-  test("leaves what was said to the environment waiting until there is room", async () => {
+  test("keeps messages to the environment until there is room", async () => {
     const { world, alice } = await fullLine();
 
     const { n, uid } = await postMessage(alice, "one", "hello");

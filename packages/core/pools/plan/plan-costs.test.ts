@@ -26,6 +26,6 @@ async function hashesOfPlan(jobs: number): Promise<number> {
   return hashes;
 }
 
-test("comparing what is held with its records takes no hash for each of them", async () => {
+test("comparing holdings with their records takes no hash for each of them", async () => {
   expect(await hashesOfPlan(12)).toBe(await hashesOfPlan(3));
 });

@@ -31,8 +31,8 @@ function node(name: string, zone = "a", units = 8) {
   return { name, zone, units };
 }
 
-describe("who is given what", () => {
-  test("eight free on two nodes are not one machine of eight", () => {
+describe("grants", () => {
+  test("eight free units on two nodes are not one machine of eight", () => {
     const occupied = [held("x", "n1", 4, 1), held("x", "n2", 4, 1)];
 
     const { grants, places } = getPlan({ occupied, waiting: [waiting("a", 8)] });
@@ -41,7 +41,7 @@ describe("who is given what", () => {
     expect(places[0]).toMatchObject({ position: 1, code: "split", needed: 8, available: 4, startsAt: NOW + HOUR });
   });
 
-  test("a small one goes where least is left over", () => {
+  test("a small job goes where the least is left over", () => {
     const { grants } = getPlan({ occupied: [held("x", "n2", 5, 1)], waiting: [waiting("a", 2)] });
 
     expect(grants).toEqual([{ uid: "a", shares: [{ node: "n2", units: 2 }] }]);
@@ -53,7 +53,7 @@ describe("who is given what", () => {
     expect(grants[0]?.shares.map((share) => share.node).sort()).toEqual(["n1", "n2"]);
   });
 
-  test("a disk pins its zone", () => {
+  test("a disk binds its job to its zone", () => {
     const nodes = [node("n1", "a"), node("n2", "b")];
 
     const { grants } = getPlan({ nodes, waiting: [waiting("a", 1, { zone: "b" })] });
@@ -61,7 +61,7 @@ describe("who is given what", () => {
     expect(grants[0]?.shares).toEqual([{ node: "n2", units: 1 }]);
   });
 
-  test("who holds least comes first, then who has waited longest, then the smaller uid", () => {
+  test("the owner who holds least comes first, then the longest wait, then the smaller uid", () => {
     const occupied = [held("rich", "n1", 4, 1)];
     const all = [
       waiting("r", 8, { owner: "rich", queuedAt: NOW - 9000 }),
@@ -76,7 +76,7 @@ describe("who is given what", () => {
     expect(places.map((place) => place.uid)).toEqual(["old-b", "young", "r"]);
   });
 
-  test("what this plan gives an owner counts for the owner's next one", () => {
+  test("a grant of this plan counts for its owner's next job", () => {
     const all = [
       waiting("a1", 8, { owner: "a", queuedAt: NOW - 30 }),
       waiting("a2", 8, { owner: "a", queuedAt: NOW - 20 }),
@@ -88,7 +88,7 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["a1", "b1"]);
   });
 
-  test("an owner is charged for what was given and not for what was tried", () => {
+  test("charges an owner for grants, not for tries", () => {
     const occupied = [held("c", "n1", 4, 5)];
     const big = waiting("b-big", 8, { owner: "b", queuedAt: NOW - 100 });
     const small = ["b", "c"].flatMap((owner) =>
@@ -101,7 +101,7 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["b1", "b2", "b3", "b4"]);
   });
 
-  test("the units of the reserved start are not charged before they are given", () => {
+  test("does not charge the units of the reserved start before they are granted", () => {
     const occupied = [held("x", "n1", 8, 5), held("x", "n2", 6, 5)];
     const big = waiting("b-big", 8, { owner: "b", queuedAt: NOW - 100 });
     const small = waiting("b-small", 2, { owner: "b", queuedAt: NOW - 60 });
@@ -112,7 +112,7 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["b-small"]);
   });
 
-  test("one that never fits is charged to nobody, however often it is planned for", () => {
+  test("a job that never fits is charged to no owner, however often it is planned", () => {
     const never = waiting("b-never", 8, { owner: "b", machines: 3, queuedAt: NOW - 100 });
     const all = [
       never,
@@ -127,7 +127,7 @@ describe("who is given what", () => {
     }
   });
 
-  test("of owners who hold the same, who used less lately comes first, and then who has waited longest", () => {
+  test("of owners who hold the same, the least recent use comes first, then the longest wait", () => {
     const all = [
       waiting("heavy", 8, { queuedAt: NOW - 90 }),
       waiting("light", 8, { queuedAt: NOW - 20 }),
@@ -144,7 +144,7 @@ describe("who is given what", () => {
     expect(places.map((place) => place.uid)).toEqual(["heavy"]);
   });
 
-  test("what somebody holds goes before what others used lately", () => {
+  test("held units count before recent use", () => {
     const occupied = [held("holds", "n1", 1, 1)];
     const all = [waiting("holds-2", 8, { owner: "holds", queuedAt: NOW - 90 }), waiting("heavy", 8)];
 
@@ -153,7 +153,7 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["heavy"]);
   });
 
-  test("foreign pods and nodes that are missing leave less", () => {
+  test("foreign pods and missing nodes leave less", () => {
     const nodes = [node("n1", "a", 3)];
 
     const { grants, places } = getPlan({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { queuedAt: NOW + 1 })] });
@@ -162,7 +162,7 @@ describe("who is given what", () => {
     expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
   });
 
-  test("a job that fits nowhere because of the pods of others is told so, and how many units those hold", () => {
+  test("a job that fits nowhere because of foreign pods is told so, and how many units they hold", () => {
     const nodes = [
       { ...node("n1", "a", 3), foreign: 5 },
       { ...node("n2", "a", 0), foreign: 8 },
@@ -181,7 +181,7 @@ describe("who is given what", () => {
     ]);
   });
 
-  test("pods of others on machines of another zone are no reason", () => {
+  test("foreign pods on machines of another zone are no reason", () => {
     const nodes = [node("n1", "a", 3), { ...node("n2", "b", 0), foreign: 8 }];
 
     const { places } = getPlan({ nodes, waiting: [waiting("pinned", 8, { zone: "a" })] });
@@ -189,7 +189,7 @@ describe("who is given what", () => {
     expect(places).toMatchObject([{ code: "never" }]);
   });
 
-  test("nodes that a group may still make are granted unpinned, existing ones first", () => {
+  test("grants nodes that a group can still create unpinned, existing ones first", () => {
     const two = [waiting("a", 8), waiting("b", 8, { queuedAt: NOW + 1 })];
 
     const { grants } = getPlan({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
@@ -197,7 +197,7 @@ describe("who is given what", () => {
     expect(grants.map((grant) => grant.shares)).toEqual([[{ node: "n1", units: 8 }], [{ node: null, units: 8 }]]);
   });
 
-  test("no more is granted unpinned than the group may make", () => {
+  test("grants no more unpinned than the group may create", () => {
     const granted: Occupied = {
       owner: "x",
       shares: [{ node: null, units: 8 }],
@@ -219,7 +219,7 @@ describe("who is given what", () => {
   });
 });
 
-test("what is held on two nodes still to be made comes free on both", () => {
+test("a holding on two nodes still to be created is released on both", () => {
   const size = { wantedMs: HOUR };
   const on = (endsAt: number): Occupied => ({ owner: "x", shares: [{ node: null, units: 8 }], endsAt, at: NOW, size });
 
@@ -234,7 +234,7 @@ test("what is held on two nodes still to be made comes free on both", () => {
   expect(places[0]).toMatchObject({ startsAt: NOW + 2 * HOUR });
 });
 
-test("of nodes with the same free, the first is given, whichever came to it last", () => {
+test("takes the first of several nodes with the same free units", () => {
   const nodes = [node("n1", "a", 8), node("n2", "a", 3)];
 
   const { grants } = getPlan({ nodes, waiting: [waiting("a", 5), waiting("b", 3, { queuedAt: NOW + 1 })] });
@@ -246,7 +246,7 @@ describe("the head of the queue", () => {
   const occupied = [held("x", "n1", 8, 2), held("x", "n2", 4, 1)];
   const big = waiting("big", 8, { queuedAt: NOW - 100 });
 
-  test("gets a reserved start, and others pass only where they do not delay it", () => {
+  test("gets a reserved start, and others are backfilled only where they do not delay it", () => {
     const short = waiting("short", 4, { hours: 1, queuedAt: NOW - 50 });
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
@@ -258,7 +258,7 @@ describe("the head of the queue", () => {
     expect(places[1]).toMatchObject({ uid: "long", position: 2 });
   });
 
-  test("who must not pass is told that what is free is kept for those before it", () => {
+  test("a job that must not pass is told that the free units are kept for those before it", () => {
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
     const { grants, places } = getPlan({ occupied, waiting: [big, long] });
@@ -267,7 +267,7 @@ describe("the head of the queue", () => {
     expect(places[1]).toMatchObject({ uid: "long", position: 2, code: "behind", needed: 4, available: 4 });
   });
 
-  test("keeps its place before somebody who holds less and came later", () => {
+  test("keeps its place before a later job whose owner holds less", () => {
     const newcomer = waiting("newcomer", 8, { queuedAt: NOW - 200 });
 
     const { head, places } = getPlan({ occupied, waiting: [newcomer, big], head: "big" });
@@ -276,7 +276,7 @@ describe("the head of the queue", () => {
     expect(places.map((place) => place.uid)).toEqual(["big", "newcomer"]);
   });
 
-  test("one that could never fit holds nobody up", () => {
+  test("a job that never fits blocks no others", () => {
     const { grants, head } = getPlan({
       waiting: [waiting("huge", 8, { machines: 3, queuedAt: NOW - 1 }), waiting("a", 8)],
     });
@@ -286,7 +286,7 @@ describe("the head of the queue", () => {
   });
 });
 
-describe("what somebody is told who has nobody before it", () => {
+describe("the reason of a job that is first in line", () => {
   test.each<[string, Partial<PlanInput>, Waiting]>([
     [
       "in the full zone of its disk",
@@ -294,14 +294,14 @@ describe("what somebody is told who has nobody before it", () => {
       waiting("a", 8, { zone: "a" }),
     ],
     ["with all that is free on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
-  ])("%s, is that what is free is elsewhere, and not that it is kept for others", (_, input, entry) => {
+  ])("%s, is that free units are elsewhere, not that they are kept for others", (_, input, entry) => {
     const { grants, places } = getPlan({ ...input, waiting: [entry] });
 
     expect(grants).toEqual([]);
     expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", needed: 8, available: 8 });
   });
 
-  test("is in no pool that anything is kept for those before it", () => {
+  test("never is that units are kept for those before it", () => {
     const answer = new Map<string, number>();
     for (let seed = 1; seed <= 300; seed++) {
       const random = seededRandom(seed);
@@ -324,7 +324,7 @@ describe("what somebody is told who has nobody before it", () => {
   });
 });
 
-describe("what those who wait are told", () => {
+describe("places of waiting jobs", () => {
   test("positions and starts follow from each other", () => {
     const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 3)];
     const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 1 }));
@@ -350,7 +350,7 @@ describe("what those who wait are told", () => {
     expect(places.map((place) => place.uid)).toEqual(["a1", "b1", "a2", "a3"]);
   });
 
-  test("one whose time is just over is expected to be gone soon, one that stays for long as much later again", () => {
+  test("an expired job is expected to end soon, and one that stays long to take as long again", () => {
     const startAfter = (hoursOver: number) => {
       const occupied = [held("x", "n1", 8, -hoursOver)];
       return getPlan({ nodes: [node("n1")], occupied, waiting: [waiting("a", 8)] }).places[0]?.startsAt;
@@ -367,7 +367,7 @@ describe("what those who wait are told", () => {
   });
 });
 
-test("no plan gives a node more than it has, whoever waits", () => {
+test("no plan exceeds the units of a node, whatever waits", () => {
   let state = 1;
   const random = (n: number) => {
     state = (state * 48_271) % 2_147_483_647;
@@ -398,18 +398,18 @@ test("no plan gives a node more than it has, whoever waits", () => {
   }
 });
 
-describe("where only so many machines still to be made may be given", () => {
+describe("with a limit on machines still to be created", () => {
   const mostUnpinned = 3;
   const big = waiting("big", 8, { machines: 4, queuedAt: NOW - HOUR });
   const small = waiting("small", 8, { hours: 0.5 });
 
-  test("nobody takes them from the first in line, who needs more of them than are left", () => {
+  test("no job takes them from the first in line, which needs more than are left", () => {
     const { grants, head } = getPlan({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
 
     expect([grants, head]).toEqual([[], "big"]);
   });
 
-  test("others take them while the first in line waits for machines that somebody has", () => {
+  test("others take them while the first in line waits for occupied machines", () => {
     const occupied = [held("x", "n1", 8, 1)];
 
     const { grants, head } = getPlan({

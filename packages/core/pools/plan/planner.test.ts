@@ -17,7 +17,7 @@ import { planPools } from "./planner.ts";
 
 const poolRequest = keyText(poolKey("h100"));
 
-test("an environment that the index does not show yet is planned for because the message names it", async () => {
+test("plans an environment that the index does not show yet because the message names it", async () => {
   const world = await memoryWorld();
   const query: Table["query"] = async (input) => ("index" in input ? { items: [] } : world.table.query(input));
   const blind = { ...world.ctx, table: { ...world.table, query } };
@@ -29,7 +29,7 @@ test("an environment that the index does not show yet is planned for because the
   expect(pool?.granted.map((grant) => grant.uid)).toEqual([environment.uid]);
 });
 
-test("an environment that the index still shows is granted nothing once its record has ended", async () => {
+test("grants nothing to an environment that the index still shows once its record has ended", async () => {
   const world = await memoryWorld();
   const stale = await world.table.query({ index: "waiting", partition: "h100" });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -47,7 +47,7 @@ test("an environment that the index still shows is granted nothing once its reco
   expect(pool?.granted).toEqual([]);
 });
 
-test("who was stopped before it took its grant is granted anew as soon as it is started again", async () => {
+test("an environment stopped before it took its grant is granted again as soon as it restarts", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -63,7 +63,7 @@ test("who was stopped before it took its grant is granted anew as soon as it is 
   expect(granted).toEqual([[environment.uid, 2]]);
 });
 
-test("who is stopped and started again with a smaller size before the pool looks is granted it at once", async () => {
+test("an environment restarted with a smaller size before the plan is granted that size at once", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const bob = world.as("bob");
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -83,7 +83,7 @@ test("who is stopped and started again with a smaller size before the pool looks
 test.each([
   ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
   ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],
-])("who was started again %s while the index shows the start before", async (_, input, granted) => {
+])("an environment restarted %s while the index shows the start before", async (_, input, granted) => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -105,7 +105,7 @@ test.each([
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ shares }) => shares)).toEqual(granted);
 });
 
-test("a life that the index still shows is granted nothing once its id has another one, which is granted once", async () => {
+test("a stale index entry is granted nothing once its id has a new environment, which is granted once", async () => {
   const world = await memoryWorld();
   const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
   const session = { ...newEnvironment("s-1"), policy: { ...reservation, time: "none", restarts: true } as const };
@@ -129,7 +129,7 @@ test("a life that the index still shows is granted nothing once its id has anoth
   expect(await granted()).toEqual([second.uid]);
 });
 
-test("a look that names only what was considered already makes no plan", async () => {
+test("a message that names only known environments makes no plan", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -141,7 +141,7 @@ test("a look that names only what was considered already makes no plan", async (
   expect((await viewPool(world.ctx, "h100"))?.plans).toBe(before);
 });
 
-test("many submits in one batch are one plan", async () => {
+test("many submits in one batch make one plan", async () => {
   const world = await memoryWorld({ nodes: [] });
   const messages = [];
   for (let n = 0; n < 50; n++) {
@@ -154,7 +154,7 @@ test("many submits in one batch are one plan", async () => {
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
 
-test("a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone", async () => {
+test("a pool whose plan fails blocks no other pool of its batch, and is retried alone", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }), log });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -177,7 +177,7 @@ test("a pool whose plan fails keeps no other pool of its batch from its plan, an
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
 });
 
-test("a batch that took long hands back the pools that it did not begin, with all of their messages", async () => {
+test("a slow batch returns the pools that it did not start, with all of their messages", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, t4: 1 }) });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const query: Table["query"] = async (input) => {
@@ -201,7 +201,7 @@ test("a batch that took long hands back the pools that it did not begin, with al
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
 });
 
-test("a plan by a clock that was ahead puts no later plan off", async () => {
+test("a plan by a clock that was ahead delays no later plan", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -220,7 +220,7 @@ test("a plan by a clock that was ahead puts no later plan off", async () => {
   expect(pool?.advisedAt).toBe(world.clock.now());
 });
 
-test("a look at a pool that a clock ahead of all others put off for an hour plans", async () => {
+test("plans a pool that a fast clock postponed by an hour", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const first = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -238,7 +238,7 @@ test("a look at a pool that a clock ahead of all others put off for an hour plan
   expect((after?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(60_000);
 });
 
-test("a look at a pool that is a little early comes back, also where it came together with one that names somebody", async () => {
+test("a slightly early message for a pool is sent again, also if it was merged with one that names environments", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
@@ -255,7 +255,7 @@ test("a look at a pool that is a little early comes back, also where it came tog
   expect(sent).toEqual([[{ look: poolRequest }, { delaySeconds: 1 }]]);
 });
 
-test("a grant whose look was lost is told again, and taken", async () => {
+test("a grant whose message was lost is announced again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -267,7 +267,7 @@ test("a grant whose look was lost is told again, and taken", async () => {
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("an open grant is announced after 4 s, when its age has doubled, and each minute, however often is planned", async () => {
+test("announces an open grant after 4 s, at each doubling of its age, and each minute, however often it plans", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await planPools(world.ctx, [{ look: poolRequest }]);
@@ -290,7 +290,7 @@ test("an open grant is announced after 4 s, when its age has doubled, and each m
   expect(announced).toEqual([0, 4, 8, 16, 32, 60, 120, 180]);
 });
 
-test("those who wait read their place, start and reason from the plan", async () => {
+test("waiting jobs read their place, start and reason from the plan", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 2 }));
   await world.deliver();
@@ -311,7 +311,7 @@ test("those who wait read their place, start and reason from the plan", async ()
   });
 });
 
-test("the first who waits is told at once, the next within two seconds", async () => {
+test("the first waiting job is told at once, the next within two seconds", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -330,7 +330,7 @@ test("the first who waits is told at once, the next within two seconds", async (
   }
 });
 
-test("a ledger that cannot be read is put off and marked, and stops nobody else", async () => {
+test("postpones and marks an unreadable ledger, and plans the others", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   await world.table.put({ ...poolKey("h100"), writers: ["w1"], kind: "nonsense", dueAt: 0, dueShard: "0" } as never);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -349,7 +349,7 @@ test("a ledger that cannot be read is put off and marked, and stops nobody else"
   expect(waits).not.toHaveProperty("poisoned");
 });
 
-test("plans of those who no longer wait are wiped", async () => {
+test("wipes the places of jobs that no longer wait", async () => {
   const world = await memoryWorld({ nodes: [] });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -362,7 +362,7 @@ test("plans of those who no longer wait are wiped", async () => {
   expect((await world.table.get(key))?.entries).toEqual({});
 });
 
-test("a machine that was set aside is given to who waits as soon as that is over, and not at the next minute", async () => {
+test("grants a machine that was set aside as soon as that is over, not at the next minute", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const bad = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(bad.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
@@ -390,7 +390,7 @@ async function worldJustFree() {
   return world;
 }
 
-test("a grant while the forecast is fresh is in the next one, ten seconds after it", async () => {
+test("a grant while the forecast is fresh is in the next one, ten seconds later", async () => {
   const world = await worldJustFree();
   const before = await viewForecast(world.ctx, "h100");
   await createEnvironment(world.as("bob"), newEnvironment("two"));
@@ -400,7 +400,7 @@ test("a grant while the forecast is fresh is in the next one, ten seconds after 
   expect([before, after]).toMatchObject([{ freeUnits: 8 }, { freeUnits: 0 }]);
 });
 
-test("who comes to wait, or leaves, while the forecast is fresh is in the next one", async () => {
+test("a job that arrives or leaves while the forecast is fresh is in the next one", async () => {
   const world = await worldJustFree();
   for (const id of ["two", "three"]) await createEnvironment(world.as("bob"), newEnvironment(id));
   await world.advance(10_000);
@@ -420,7 +420,7 @@ test("who comes to wait, or leaves, while the forecast is fresh is in the next o
 test.each([
   ["nobody waits", ["two"]],
   ["the same one waits", ["two", "three"]],
-])("a pool where %s is planned once a minute, whatever its forecast", async (_, ids) => {
+])("plans a pool where %s once a minute, whatever its forecast", async (_, ids) => {
   const world = await worldJustFree();
   for (const id of ids) await createEnvironment(world.as("bob"), newEnvironment(id, { hours: 4 }));
   await world.advance(60_000);
@@ -431,7 +431,7 @@ test.each([
   expect(((await viewPool(world.ctx, "h100"))?.plans ?? 0) - before).toBe(10);
 });
 
-test("no grant of a batch waits for a forecast, also not that of another pool", async () => {
+test("no grant of a batch waits for a forecast, not even for that of another pool", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   world.clock.advance(60_000);
   const order: string[] = [];

@@ -60,7 +60,7 @@ async function wasGranted(world: MemoryWorld, { pk, sk }: Environment): Promise<
 }
 
 for (const owners of [190, 210, 1_000]) {
-  test(`a pool in which ${owners} owners wait for more than is free is planned each minute after one round`, async () => {
+  test(`plans a pool in which ${owners} owners wait for more than is free each minute after one round`, async () => {
     const { world, calls } = await partlyFreePool(owners);
     const plansOfRound = Math.ceil(owners / 200);
 
@@ -71,7 +71,7 @@ for (const owners of [190, 210, 1_000]) {
   });
 }
 
-test("the only job that fits is found in the first round although its owner is the last of 500", async () => {
+test("finds the only job that fits in the first round although its owner is the last of 500", async () => {
   const { world, template } = await partlyFreePool(499);
   const last = waitingCopy(template, 9_999, 1);
   await world.table.put(last);
@@ -81,7 +81,7 @@ test("the only job that fits is found in the first round although its owner is t
   expect(await wasGranted(world, last)).toBe(true);
 });
 
-test("a job that fits starts at once when its owner comes after a round of 500 owners found none that fits", async () => {
+test("starts a job that fits at once when its owner arrives after a round of 500 owners without a fit", async () => {
   const { world } = await partlyFreePool(500);
   await world.advance(5 * MINUTE);
 
@@ -91,7 +91,7 @@ test("a job that fits starts at once when its owner comes after a round of 500 o
   expect((await world.read("late", "fits")).phase).toBe("active");
 });
 
-test("a job that fits and that no message named is found by the plans of each minute", async () => {
+test("finds a job that fits and that no message named in the plans of each minute", async () => {
   const { world, template } = await partlyFreePool(500);
   await world.advance(5 * MINUTE);
   const unnamed = waitingCopy(template, 9_999, 1);
@@ -102,7 +102,7 @@ test("a job that fits and that no message named is found by the plans of each mi
   expect(await wasGranted(world, unnamed)).toBe(true);
 });
 
-test("what is given back after a round begins another one", async () => {
+test("capacity returned after a round begins a new one", async () => {
   const { world, template } = await partlyFreePool(500);
   await createEnvironment(world.as("holder"), newEnvironment("holds-two", { gpus: 2, hours: 1 }));
   await world.advance(5_000);

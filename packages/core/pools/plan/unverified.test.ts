@@ -37,7 +37,7 @@ async function oneOfTwoFree() {
   return { world, first };
 }
 
-test("where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still", async () => {
+test("the first in line keeps its place, and others pass it, although the index proposes hundreds of ended jobs", async () => {
   const { world, first } = await oneOfTwoFree();
   const next = await createEnvironment(world.as("carol"), newEnvironment("short", { hours: 1 }));
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
@@ -59,7 +59,7 @@ test("where the index proposes hundreds who do not wait any more, the first in l
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([next.uid]);
 });
 
-test("the first in line stays it while the ledger item of a machine that it needs cannot be read, and others pass", async () => {
+test("the first in line keeps its place while the ledger item of a machine that it needs is unreadable, and others pass", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
@@ -84,7 +84,7 @@ test("the first in line stays it while the ledger item of a machine that it need
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
 
-test("who was granted a machine whose ledger item only a newer worker reads is not cancelled as one that waits", async () => {
+test("an environment granted a machine whose ledger item has a newer format is not cancelled as waiting", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxQueueHours: 1 } });
   const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
   const message = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
@@ -101,7 +101,7 @@ test("who was granted a machine whose ledger item only a newer worker reads is n
   expect((await world.read("bob", "job")).phase).toBe("active");
 });
 
-test("the first in line whose record a newer worker has written stays it, and keeps nothing from others meanwhile", async () => {
+test("the first in line keeps its place with a record of a newer format, and blocks no others", async () => {
   const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);
@@ -117,7 +117,7 @@ test("the first in line whose record a newer worker has written stays it, and ke
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
 
-test("one machine that is free is kept for nobody while the record of the first in line, who needs two, cannot be read", async () => {
+test("keeps no single machine for a first in line that needs two while its record is unreadable", async () => {
   const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);

@@ -46,7 +46,7 @@ function ownersNamed(count: number): string[] {
   return Array.from({ length: count }, (_, n) => `owner${String(n).padStart(4, "0")}`);
 }
 
-test("of each owner the oldest 50 are read, whoever has the longest line", async () => {
+test("reads the oldest 50 of each owner, whatever the longest line", async () => {
   const { ctx, asked: input } = await poolWith({ alice: 2_100, bob: 1, carol: 50, dave: 51 });
 
   const { candidates, reach } = await readLines(ctx, "h100", null, new Set());
@@ -57,7 +57,7 @@ test("of each owner the oldest 50 are read, whoever has the longest line", async
   expect(input.length).toBeLessThanOrEqual(5);
 });
 
-test("many owners share 2,000 places in equal parts", async () => {
+test("many owners share 2,000 places equally", async () => {
   const owners = ownersNamed(100);
   const { ctx } = await poolWith(Object.fromEntries(owners.map((owner) => [owner, 60])));
 
@@ -67,7 +67,7 @@ test("many owners share 2,000 places in equal parts", async () => {
   expect(reach.cut).toEqual(Object.fromEntries(owners.map((owner) => [owner, START + 20])));
 });
 
-test("those who are passed over are counted, as far as 2,000 entries reach", async () => {
+test("counts the skipped jobs as far as 2,000 entries reach", async () => {
   const { ctx, asked: input } = await poolWith({ alice: 400, bob: 60, carol: 3 });
   const long = await poolWith({ alice: 100_000, bob: 1 });
 
@@ -79,7 +79,7 @@ test("those who are passed over are counted, as far as 2,000 entries reach", asy
   expect(counted).toEqual({ count: 1_950, units: 15_600 });
 });
 
-test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each line after it", async () => {
+test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each further line", async () => {
   const { ctx, asked: input } = await poolWith({ alice: 100_000, bob: 1_000, carol: 1 });
 
   const { candidates } = await readLines(ctx, "h100", null, new Set());
@@ -88,7 +88,7 @@ test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each lin
   expect(input.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
 });
 
-test("who has capacity already takes no place from the others of the line", async () => {
+test("jobs with capacity take no place from others in their line", async () => {
   const { ctx } = await poolWith({ alice: 300 });
   const occupied = new Set(Array.from({ length: 200 }, (_, n) => `alice-${n}`));
 
@@ -99,7 +99,7 @@ test("who has capacity already takes no place from the others of the line", asyn
   expect(reach.cut).toEqual({ alice: START + 250 });
 });
 
-test("with more than 200 owners each plan goes on where the one before ended, until it was everybody's turn", async () => {
+test("with more than 200 owners each plan continues after the one before, until all had a turn", async () => {
   const owners = ownersNamed(450);
   const { ctx } = await poolWith(Object.fromEntries(owners.map((owner) => [owner, 3])));
   const turns: string[][] = [];
@@ -120,7 +120,7 @@ test("with more than 200 owners each plan goes on where the one before ended, un
   expect(turns[2]).toContain("owner0149");
 });
 
-test("once at most 200 owners wait, every plan reads them all", async () => {
+test("every plan reads all owners once at most 200 wait", async () => {
   const { ctx } = await poolWith(Object.fromEntries(ownersNamed(200).map((owner) => [owner, 1])));
 
   const { candidates, reach } = await readLines(ctx, "h100", "owner0150", new Set());
@@ -129,7 +129,7 @@ test("once at most 200 owners wait, every plan reads them all", async () => {
   expect(reach).toEqual({ begin: null, last: null, cut: {} });
 });
 
-test("entries that say nothing are passed over, however many there are", async () => {
+test("skips invalid entries, however many there are", async () => {
   const { ctx, index } = await poolWith({ bob: 1 });
   const spoilt = ["", "#", "alice", "alice#soon#u", "alice#1#u#x", `${START}#u`, "~"];
   for (let n = 0; n < 700; n++) {
@@ -148,7 +148,7 @@ function ledger(ctx: Context, head: Partial<Pool> = {}) {
   return { pool: { ...emptyPool(ctx, "h100"), ...head }, granted: [], held: [] };
 }
 
-test("a record that is named is considered unless it stands behind what was read of its owner's line", async () => {
+test("considers a named record unless it is behind the part of its owner's line that was read", async () => {
   const world = await poolWith({});
   const named = await createEnvironment(world.as("alice"), newEnvironment("named"));
   for (let n = 0; n < 60; n++) world.index.record(`a${n}`, entry(named.owner, n));
@@ -162,7 +162,7 @@ test("a record that is named is considered unless it stands behind what was read
   expect(isBehind(far.reach, named.waitOrder)).toBe(true);
 });
 
-test("a plan begins behind the owner with whom the one before ended", async () => {
+test("a plan begins after the last owner of the plan before", async () => {
   const { ctx } = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [owner, 1])));
   const before = { begin: null, last: "owner0199", cut: {} };
 
@@ -172,7 +172,7 @@ test("a plan begins behind the owner with whom the one before ended", async () =
   expect(reach).toEqual({ begin: "owner0199", last: "owner0149", cut: {} });
 });
 
-test("whoever is first in line stays in every plan, although it is not its owner's turn", async () => {
+test("the first in line is in every plan, although it is not its owner's turn", async () => {
   const world = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [`z${owner}`, 1])));
   const head = await createEnvironment(world.as("~last"), newEnvironment("head"));
   const key = `${head.pk}|${head.sk}`;
