@@ -18,11 +18,13 @@ export const exitCodes = {
 export class CliError extends Error {
   readonly exitCode: number;
   readonly hint: string;
+  readonly requestId: string | undefined;
 
-  constructor(message: string, exitCode: number, hint: string) {
+  constructor(message: string, exitCode: number, hint: string, requestId?: string) {
     super(message);
     this.exitCode = exitCode;
     this.hint = hint;
+    this.requestId = requestId;
   }
 }
 
@@ -90,8 +92,8 @@ export function describeError(error: unknown): string {
   const lines = [`error: ${printable(isOdd ? `An answer of the deployment is not understood: ${message}` : message)}`];
   const hint = isOdd ? "It may be of another version: see berth doctor" : formatHint(error);
   lines.push(`hint: ${printable(hint)}`);
-  if (error instanceof BerthError && error.requestId !== undefined)
-    lines.push(`request id: ${printable(error.requestId)}`);
+  const hasRequest = error instanceof BerthError || error instanceof CliError;
+  if (hasRequest && error.requestId !== undefined) lines.push(`request id: ${printable(error.requestId)}`);
   return lines.join("\n");
 }
 

@@ -65,9 +65,6 @@ test.each([
   ["disabled", "admin user enable developer"],
   ["paused", "admin resume"],
   ["is_operator", "me"],
-  ["in_use", "disks"],
-  ["is_backing_up", "disks"],
-  ["is_deleted", "disks"],
 ])("a missing field %s of an answer is not read as a no by berth %s", async (field, words) => {
   missing = field;
   const env = { BERTH_URL: odd.url, BERTH_API_KEY: key };
@@ -76,6 +73,22 @@ test.each([
 
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toContain("An answer of the deployment is not understood: a field is missing");
+});
+
+test.each([
+  ["in_use", "disks", /^kept +\d+ GB +unknown /m],
+  ["is_backing_up", "disks", /^kept +\d+ GB +used by \w{8} /m],
+  ["is_deleted", "disks", /^kept +\d+ GB +used by \w{8} /m],
+  ["in_use", "disks ls --watch", /^kept +\d+ GB +unknown /m],
+])("a list of disks without the field %s of an older deployment is shown by berth %s", async (field, words, row) => {
+  missing = field;
+  const env = { BERTH_URL: odd.url, BERTH_API_KEY: key };
+
+  const listing = cli.start({ env }, ...words.split(" "));
+  await listing.says("kept");
+  listing.child.kill("SIGINT");
+
+  expect((await listing.ended).stdout).toMatch(row);
 });
 
 test("a sentence takes each field as printable text, and none that is missing", () => {

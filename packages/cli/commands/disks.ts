@@ -6,7 +6,7 @@ import { connect } from "../login/connect.ts";
 import { collect } from "../terminal/collect.ts";
 import { table } from "../terminal/layout.ts";
 import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal/terminal.ts";
-import { booleanField, printable, printableLog, told } from "../terminal/text.ts";
+import { printable, printableLog, told } from "../terminal/text.ts";
 import { showView, type ViewFlags } from "../terminal/view.ts";
 
 interface JsonFlags {
@@ -24,24 +24,25 @@ export function list({ deleted, ...flags }: ViewFlags & { readonly deleted: bool
 
 function describeDisks(disks: readonly Disk[]): string {
   if (disks.length === 0) return "";
-  const rows = disks.map(({ disk_name, size_gb, snapshot_count, last_used, ...disk }) => {
-    const busy = booleanField(disk.is_backing_up) ? "backing up" : "free";
-    const state = booleanField(disk.in_use) ? told`used by ${disk.reservation_id?.slice(0, 8) ?? "a job"}` : busy;
-    const shown = booleanField(disk.is_deleted)
-      ? told`deleted, gone on ${disk.delete_date ?? "an unknown day"}`
-      : state;
-    return [
-      disk_name,
-      told`${size_gb} GB`,
-      shown,
-      told`${snapshot_count}`,
-      last_used === null ? "never" : shownTime(last_used),
-    ];
-  });
+  const rows = disks.map((disk) => [
+    disk.disk_name,
+    told`${disk.size_gb} GB`,
+    describeState(disk),
+    told`${disk.snapshot_count}`,
+    disk.last_used === null ? "never" : shownTime(disk.last_used),
+  ]);
   return table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns(), {
     cut: ["NAME", "STATE"],
     leaveOut: ["SNAPSHOTS"],
   });
+}
+
+/** Returns "unknown" instead of "free" if an older deployment left out whether a job uses the disk. */
+function describeState({ is_deleted, in_use, is_backing_up, reservation_id, delete_date }: Partial<Disk>): string {
+  if (is_deleted) return told`deleted, gone on ${delete_date ?? "an unknown day"}`;
+  if (in_use) return told`used by ${reservation_id?.slice(0, 8) ?? "a job"}`;
+  if (is_backing_up) return "backing up";
+  return in_use === undefined ? "unknown" : "free";
 }
 
 /** Makes a disk. */
@@ -76,15 +77,11 @@ async function confirmName(name: string, snapshots: number): Promise<void> {
 export async function undelete({ json }: JsonFlags, name: string): Promise<void> {
   const berth = await connect();
   const requested = await berth.disks.undelete(name).catch((error: unknown) => {
-    throw error instanceof NotFoundError
-      ? withHint(error, "List your deleted disks with: berth disks ls --deleted")
-      : error;
+    if (!(error instanceof NotFoundError)) throw error;
+    const hint = "List your deleted disks with: berth disks ls --deleted";
+    throw new CliError(error.message, exitCodes.notFound, hint, error.requestId);
   });
   await settle(berth, requested, json, `Disk ${printable(name)} is back.`);
-}
-
-function withHint({ message, ...details }: NotFoundError, hint: string): NotFoundError {
-  return new NotFoundError(message, { ...details, hint });
 }
 
 /** Gives a disk another name. */

@@ -4,7 +4,7 @@ import { parseHours } from "../definitions/parameters.ts";
 import { collect } from "../terminal/collect.ts";
 import type { Choice, Questions } from "../terminal/questions.ts";
 import { noMachine, startTime } from "../terminal/start-time.ts";
-import { booleanField, printable, told } from "../terminal/text.ts";
+import { printable, told } from "../terminal/text.ts";
 import { usualHours, usualImage } from "./defaults.ts";
 import { liveStatuses } from "./find-job.ts";
 import { machineOfType, machineTypes } from "./machines.ts";
@@ -98,9 +98,7 @@ async function askDisk({ berth, questions, signal }: Asking): Promise<DiskSettin
   ]);
   const names = new Map(jobs.map(({ job_id, name }) => [job_id, name]));
   const choices = disks.map((disk, at): Choice => {
-    const user = booleanField(disk.in_use)
-      ? `in use by ${printable(names.get(disk.reservation_id ?? "") ?? "a job")}`
-      : undefined;
+    const user = disk.in_use ? `in use by ${printable(names.get(disk.reservation_id ?? "") ?? "a job")}` : undefined;
     return { value: String(at), label: diskLabel(disk), disabledBecause: user };
   });
   const choice = await questions.choose("Disk for your files", [
@@ -114,7 +112,7 @@ async function askDisk({ berth, questions, signal }: Asking): Promise<DiskSettin
 }
 
 function diskLabel({ disk_name, size_gb, is_backing_up }: Disk): string {
-  return told`${disk_name}  ${size_gb} GB${booleanField(is_backing_up) ? ", its backup is being made" : ""}`;
+  return told`${disk_name}  ${size_gb} GB${is_backing_up ? ", its backup is being made" : ""}`;
 }
 
 async function askNewDisk(questions: Questions, disks: readonly Disk[]): Promise<DiskSettings> {
