@@ -11,7 +11,7 @@ const route = createRoute({
   operationId: "getLiveness",
   tags: ["Health"],
   summary: "Whether the process answers",
-  description: "Looks at nothing outside the process.",
+  description: "Checks nothing outside the process.",
   responses: {
     200: jsonReply(
       z.object({ status: z.literal("alive").describe("The state in one word.") }).meta({ id: "Liveness" }),

@@ -27,7 +27,7 @@ export const Discovery = z
         path: z.string().describe("The path of the login."),
         server_id: z.string().describe("The value of the signed `x-berth-server-id` header."),
         sts_origins: z.array(z.string()).describe("The STS addresses that a signed request may be made for."),
-        region: z.string().nullable().describe("The AWS region of the deployment. Null where it is not known."),
+        region: z.string().nullable().describe("The AWS region of the deployment. Null if unknown."),
       })
       .meta({ id: "DiscoveryLogin" })
       .describe("How to log in."),
@@ -35,15 +35,15 @@ export const Discovery = z
       .object({
         docs: z.string().describe("The interactive documentation."),
         openapi: z.string().describe("The OpenAPI document."),
-        console: z.string().nullable().describe("The web console. Null where the deployment has none."),
+        console: z.string().nullable().describe("The web console. Null if the deployment has none."),
       })
       .meta({ id: "DiscoveryPaths" })
       .describe("Paths for people and for generators."),
     ssh: z
       .object({ host: z.string().describe("The host name or address."), port: z.int().describe("The port.") })
       .nullable()
-      .describe("The SSH server that leads into all jobs. Null where each job has an address of its own."),
-    cli: DiscoveryCli.nullable().describe("The command line that this deployment serves. Null where it serves none."),
+      .describe("The SSH server for all jobs. Null if each job has its own address."),
+    cli: DiscoveryCli.nullable().describe("The command line that this deployment serves. Null if it serves none."),
   })
   .meta({ id: "Discovery" });
 
@@ -51,7 +51,7 @@ export const Discovery = z
 export const Health = z
   .object({
     status: Healthy.describe("`healthy`, or `unhealthy` with status 503."),
-    reason: z.string().optional().describe("What is wrong, in words; absent while all is well."),
+    reason: z.string().optional().describe("The reason for 503; absent otherwise."),
     timestamp: Timestamp.describe("When these values were read."),
     uptime: z.string().describe("Time since the deployment or the start of the server, as Go prints durations."),
     uptimeSeconds: z.int().describe("The same in whole seconds."),
@@ -62,7 +62,7 @@ export const Health = z
     cluster: z
       .object({
         reachable: z.boolean().describe("Whether it answered."),
-        since: Timestamp.nullable().describe("When that changed last; null where it never did."),
+        since: Timestamp.nullable().describe("When that changed last; null if never."),
       })
       .describe("The cluster that environments run on, as its latest listing found it."),
     isolation: z.string().describe("How environments are isolated from the machine, on a local stack."),

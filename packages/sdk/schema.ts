@@ -44,7 +44,7 @@ export interface components {
             node_ip: string | null;
             /** @description The port of SSH; null unless the job is active. */
             node_port: number | null;
-            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled: boolean;
             /** @description The GitHub user whose SSH keys open the job once it is active. */
             github_user: string | null;
@@ -54,12 +54,12 @@ export interface components {
             queue_position: number | null;
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /**
              * Format: date-time
-             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.
              */
             estimated_start_latest: string | null;
             /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
@@ -79,13 +79,13 @@ export interface components {
             jupyter_error: string | null;
             /** @description Same as `status_reason`, for existing clients. */
             current_detailed_status: string | null;
-            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            /** @description Problems of an active job: that it expires soon, or why requests failed or are retried, the newest first. Null if there is none. */
             warning: string | null;
             /** @description The image that the submit named. Null for a job from before this was noted. */
             image: string | null;
             /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
             env_names: string[];
-            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            /** @description The exit code of the command that ended the job. Null until then, and if the job ended in another way. */
             exit_code: number | null;
             /**
              * Format: date-time
@@ -94,7 +94,7 @@ export interface components {
             ended_at: string | null;
             /** @description GPUs times the hours since the job became active, up to its end. */
             gpu_hours: number;
-            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
         AdminJobList: {
@@ -127,7 +127,7 @@ export interface components {
             units_in_use: number;
             /**
              * Format: date-time
-             * @description Until when an operator's word that it is dead counts; null where there is none.
+             * @description Until when an operator's declaration that it is dead counts; null if there is none.
              */
             gone_until: string | null;
         };
@@ -194,7 +194,7 @@ export interface components {
              * @enum {string}
              */
             action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes" | "show_state";
-            /** @description What the operator acted on; null where the action concerns everything. */
+            /** @description The target of the action; null if the action concerns everything. */
             target: string | null;
             /** @description The `X-Request-ID` of the operator's request. */
             request_id: string;
@@ -280,14 +280,14 @@ export interface components {
             login: components["schemas"]["DiscoveryLogin"];
             /** @description Paths for people and for generators. */
             paths: components["schemas"]["DiscoveryPaths"];
-            /** @description The SSH server that leads into all jobs. Null where each job has an address of its own. */
+            /** @description The SSH server for all jobs. Null if each job has its own address. */
             ssh: {
                 /** @description The host name or address. */
                 host: string;
                 /** @description The port. */
                 port: number;
             } | null;
-            /** @description The command line that this deployment serves. Null where it serves none. */
+            /** @description The command line that this deployment serves. Null if it serves none. */
             cli: components["schemas"]["DiscoveryCli"] | null;
         };
         DiscoveryCli: {
@@ -307,7 +307,7 @@ export interface components {
             server_id: string;
             /** @description The STS addresses that a signed request may be made for. */
             sts_origins: string[];
-            /** @description The AWS region of the deployment. Null where it is not known. */
+            /** @description The AWS region of the deployment. Null if unknown. */
             region: string | null;
         };
         DiscoveryPaths: {
@@ -315,7 +315,7 @@ export interface components {
             docs: string;
             /** @description The OpenAPI document. */
             openapi: string;
-            /** @description The web console. Null where the deployment has none. */
+            /** @description The web console. Null if the deployment has none. */
             console: string | null;
         };
         Disk: {
@@ -360,10 +360,10 @@ export interface components {
             s3_path: null;
             /**
              * Format: date-time
-             * @description When that snapshot was taken; null where there is none.
+             * @description When that snapshot was taken; null if there is none.
              */
             snapshot_date: string | null;
-            /** @description Why there is no `content`; null where there is. */
+            /** @description Why `content` is null; null if there is content. */
             message: string | null;
         };
         DiskList: {
@@ -404,7 +404,7 @@ export interface components {
             /** @description Whether the request is finished, successfully or not. */
             completed: boolean;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "create" | "delete" | "undelete" | "snapshot";
@@ -429,7 +429,7 @@ export interface components {
             /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
             disk_name: string;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "create" | "delete" | "undelete" | "snapshot";
@@ -447,7 +447,7 @@ export interface components {
             /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
             disk_name: string;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "create" | "delete" | "undelete" | "snapshot";
@@ -482,7 +482,7 @@ export interface components {
             /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
             disk_name: string;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "create" | "delete" | "undelete" | "snapshot";
@@ -585,7 +585,7 @@ export interface components {
              * @enum {string}
              */
             status: "healthy" | "unhealthy";
-            /** @description What is wrong, in words; absent while all is well. */
+            /** @description The reason for 503; absent otherwise. */
             reason?: string;
             /**
              * Format: date-time
@@ -619,7 +619,7 @@ export interface components {
                 reachable: boolean;
                 /**
                  * Format: date-time
-                 * @description When that changed last; null where it never did.
+                 * @description When that changed last; null if never.
                  */
                 since: string | null;
             };
@@ -684,7 +684,7 @@ export interface components {
             node_port: number | null;
             /** @description A command that connects to the job; null unless the job is active and some key would get in. */
             ssh_command: string | null;
-            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled: boolean;
             /** @description The address of Jupyter; null until it answers. */
             jupyter_url: string | null;
@@ -698,12 +698,12 @@ export interface components {
             queue_position: number | null;
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /**
              * Format: date-time
-             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.
              */
             estimated_start_latest: string | null;
             /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
@@ -727,13 +727,13 @@ export interface components {
             jupyter_error: string | null;
             /** @description Same as `status_reason`, for existing clients. */
             current_detailed_status: string | null;
-            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            /** @description Problems of an active job: that it expires soon, or why requests failed or are retried, the newest first. Null if there is none. */
             warning: string | null;
             /** @description The image that the submit named. Null for a job from before this was noted. */
             image: string | null;
             /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
             env_names: string[];
-            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            /** @description The exit code of the command that ended the job. Null until then, and if the job ended in another way. */
             exit_code: number | null;
             /**
              * Format: date-time
@@ -742,7 +742,7 @@ export interface components {
             ended_at: string | null;
             /** @description GPUs times the hours since the job became active, up to its end. */
             gpu_hours: number;
-            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
             /** @description The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended. */
             command: string | null;
@@ -755,7 +755,7 @@ export interface components {
             /** @description The number of the request on this job, the "message ID" of its answer. */
             id: number;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
@@ -781,7 +781,7 @@ export interface components {
             /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
             job_id: string;
             /**
-             * @description What was requested.
+             * @description The requested action.
              * @enum {string}
              */
             action: "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
@@ -798,24 +798,24 @@ export interface components {
             gpu_count: number;
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /**
              * Format: date-time
-             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.
              */
             estimated_start_latest: string | null;
         };
         JobEstimate: {
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /**
              * Format: date-time
-             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.
              */
             estimated_start_latest: string | null;
             /** @description Place in the queue, 1 is first; null unless the job is queued. */
@@ -826,7 +826,7 @@ export interface components {
             alternatives: components["schemas"]["JobAlternative"][];
             /** @description GPUs times the hours that the job asks for: what it uses if it runs to its end. */
             gpu_hours: number;
-            /** @description Names that the request sent in vain: no field or parameter has them. Left out where there are none. */
+            /** @description Unknown fields and parameters of the request. Omitted if there are none. */
             ignored?: string[];
         };
         JobList: {
@@ -850,7 +850,7 @@ export interface components {
             next: string;
             /** @description Whether nothing follows any more: the job has ended, and this was the end of its log. */
             ended: boolean;
-            /** @description Names that the request sent in vain: no field or parameter has them. Left out where there are none. */
+            /** @description Unknown fields and parameters of the request. Omitted if there are none. */
             ignored?: string[];
         };
         /** @enum {string} */
@@ -892,7 +892,7 @@ export interface components {
             node_port: number | null;
             /** @description A command that connects to the job; null unless the job is active and some key would get in. */
             ssh_command: string | null;
-            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled: boolean;
             /** @description The address of Jupyter; null until it answers. */
             jupyter_url: string | null;
@@ -906,12 +906,12 @@ export interface components {
             queue_position: number | null;
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /**
              * Format: date-time
-             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.
              */
             estimated_start_latest: string | null;
             /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
@@ -935,13 +935,13 @@ export interface components {
             jupyter_error: string | null;
             /** @description Same as `status_reason`, for existing clients. */
             current_detailed_status: string | null;
-            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            /** @description Problems of an active job: that it expires soon, or why requests failed or are retried, the newest first. Null if there is none. */
             warning: string | null;
             /** @description The image that the submit named. Null for a job from before this was noted. */
             image: string | null;
             /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
             env_names: string[];
-            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            /** @description The exit code of the command that ended the job. Null until then, and if the job ended in another way. */
             exit_code: number | null;
             /**
              * Format: date-time
@@ -950,7 +950,7 @@ export interface components {
             ended_at: string | null;
             /** @description GPUs times the hours since the job became active, up to its end. */
             gpu_hours: number;
-            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
         JobTimelineEntry: {
@@ -961,7 +961,7 @@ export interface components {
             at: string;
             /** @description The job's state from then on. */
             status: components["schemas"]["JobStatus"];
-            /** @description Why the state changed, in words; null where there is nothing to add. */
+            /** @description Why the state changed; null without a reason. */
             reason: string | null;
         };
         Key: {
@@ -1102,7 +1102,7 @@ export interface components {
             uid: string;
             /** @description Number of the environment's start, counted from 1. */
             run: number;
-            /** @description What is wrong, in words. */
+            /** @description The reason as text. */
             why: string;
             /**
              * Format: date-time
@@ -1119,7 +1119,7 @@ export interface components {
             uid: string;
             /** @description Number of the environment's start, counted from 1. */
             run: number;
-            /** @description What is wrong, in words. */
+            /** @description The reason as text. */
             why: string;
             /**
              * Format: date-time
@@ -1138,7 +1138,7 @@ export interface components {
             record: string | null;
             /** @description The snapshot's id. */
             snapshot: string;
-            /** @description What is wrong, in words. */
+            /** @description The reason as text. */
             why: string;
             /**
              * Format: date-time
@@ -1153,7 +1153,7 @@ export interface components {
             record: string | null;
             /** @description The volume's id. */
             volume: string;
-            /** @description What is wrong, in words. */
+            /** @description The reason as text. */
             why: string;
             /**
              * Format: date-time
@@ -1239,7 +1239,7 @@ export interface components {
             uid: string;
             /** @description Number of the environment's start, counted from 1. */
             run: number;
-            /** @description What is wrong, in words. */
+            /** @description The reason as text. */
             why: string;
             /**
              * Format: date-time
@@ -1314,7 +1314,7 @@ export interface components {
             /** @description The snapshot. */
             snapshot_id: string;
             /**
-             * @description Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen.
+             * @description `completed` snapshots can be restored; a `missing` one was complete and is not visible now.
              * @enum {string}
              */
             status: "pending" | "completed" | "failed" | "missing";
@@ -1364,7 +1364,7 @@ export interface components {
             ssh_public_keys?: string[] | null;
             /** @description The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it. */
             webhook_url?: string | null;
-            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled?: boolean | null;
         };
         SubmittedJob: {
@@ -1379,7 +1379,7 @@ export interface components {
             message: string;
             /**
              * Format: date-time
-             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             * @description Estimated start: half of such jobs start no later. Null if there is no estimate.
              */
             estimated_start_time: string | null;
             /** @description GPUs times the hours that the job asks for: what it uses if it runs to its end. */
@@ -1453,17 +1453,17 @@ export interface components {
             next: string | null;
         };
         GpuDevProblem: {
-            /** @description What is wrong in words or, of bad fields, a list of all of them. */
+            /** @description The reason as text, or a list of all bad fields. */
             detail: string | components["schemas"]["GpuDevProblemField"][];
         };
         GpuDevProblemField: {
             /** @description The kind of mistake, for programs. */
             type: string;
-            /** @description Where it is: `body` or `query`, then the names that lead to the field. */
+            /** @description The place: `body` or `query`, then the path to the field. */
             loc: (string | number)[];
-            /** @description What is wrong with the field, in words. */
+            /** @description The problem of the field as text. */
             msg: string;
-            /** @description What was sent there; secrets are `***`. */
+            /** @description The sent value; secrets are `***`. */
             input: unknown;
         };
     };

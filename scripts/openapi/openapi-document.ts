@@ -61,7 +61,7 @@ const securitySchemes = {
     scheme: "bearer",
     description: "An API key, as `Authorization: Bearer <key>`. This field alone is enough.",
   },
-  apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "The same key in a header of its own." },
+  apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "The same key in a separate header." },
 };
 
 interface Call {

@@ -14,7 +14,7 @@ export const problemSchemas: Readonly<Record<DialectName, (name: string) => Reco
     [name]: getObject({
       detail: {
         anyOf: [{ type: "string" }, { type: "array", items: referenceTo(`${name}Field`) }],
-        description: "What is wrong in words or, of bad fields, a list of all of them.",
+        description: "The reason as text, or a list of all bad fields.",
       },
     }),
     [`${name}Field`]: getObject({
@@ -22,25 +22,22 @@ export const problemSchemas: Readonly<Record<DialectName, (name: string) => Reco
       loc: {
         type: "array",
         items: { type: ["string", "integer"] },
-        description: "Where it is: `body` or `query`, then the names that lead to the field.",
+        description: "The place: `body` or `query`, then the path to the field.",
       },
-      msg: text("What is wrong with the field, in words."),
-      input: { description: "What was sent there; secrets are `***`." },
+      msg: text("The problem of the field as text."),
+      input: { description: "The sent value; secrets are `***`." },
     }),
   }),
   "session-manager": (name) => ({
-    [name]: getObject(
-      { error: text("What is wrong, in words.") },
-      { message: text("What to do about it, where there is more to say.") },
-    ),
+    [name]: getObject({ error: text("The reason as text.") }, { message: text("Advice, if there is any.") }),
   }),
-  onmemos: (name) => ({ [name]: getObject({ detail: text("What is wrong, in words.") }) }),
+  onmemos: (name) => ({ [name]: getObject({ detail: text("The reason as text.") }) }),
   novita: (name) => ({
-    [name]: getObject({ error: { ...referenceTo(`${name}Error`), description: "What is wrong." } }),
+    [name]: getObject({ error: { ...referenceTo(`${name}Error`), description: "The problem." } }),
     [`${name}Error`]: getObject(
       {
         code: text("The kind of problem, for programs."),
-        message: text("What is wrong, in words."),
+        message: text("The reason as text."),
         timestamp: { ...text("When it was answered."), format: "date-time" },
         requestId: text("The `X-Request-ID` of the answer, by which operators find it."),
       },
@@ -48,21 +45,21 @@ export const problemSchemas: Readonly<Record<DialectName, (name: string) => Reco
         details: {
           type: "array",
           items: referenceTo(`${name}Detail`),
-          description: "All bad fields, where it is about fields.",
+          description: "All bad fields, if the problem concerns fields.",
         },
         correlationId: text("The `X-Correlation-ID` of the request, if it had one."),
       },
     ),
     [`${name}Detail`]: getObject(
-      { field: text("The field's name."), message: text("What is wrong, in words.") },
-      { value: { description: "What was sent there; secrets are redacted." } },
+      { field: text("The field's name."), message: text("The reason as text.") },
+      { value: { description: "The sent value; secrets are redacted." } },
     ),
   }),
   dev8: (name) => ({
     [name]: getObject({
       success: { type: "boolean", const: false, description: "Always false." },
       error: text("The kind of problem, in words."),
-      message: text("What is wrong, in words."),
+      message: text("The reason as text."),
       code: text("The kind of problem, for programs."),
     }),
   }),

@@ -188,7 +188,7 @@ function usualProblems(
     ...((hasBody || query || creates) && { 400: "A field is missing or has the wrong form" }),
     ...(!isPublic && { 401: "The key is missing, unknown, expired or revoked" }),
     ...(!isPublic && { 403: "The user of this key is disabled" }),
-    ...(params && { 404: "There is no such thing, or it is somebody else's" }),
+    ...(params && { 404: "It does not exist, or another user owns it" }),
     ...(creates && { 409: "The Idempotency-Key was used with another request" }),
     ...(hasBody && { 413: "The body is over 1 MiB", 415: "The body has a Content-Encoding" }),
   };

@@ -5,7 +5,7 @@ interface TagParts {
 
 /** Groups of operations and their operation ids, both in reading order for a newcomer. */
 export const tags = {
-  Login: { description: "Exchange the AWS identity that you already have for an API key.", operations: ["login"] },
+  Login: { description: "Exchange your AWS identity for an API key.", operations: ["login"] },
   Jobs: {
     description: "Submit a job, watch it, reach it, extend it, cancel it.",
     operations: [
@@ -38,12 +38,12 @@ export const tags = {
     ],
   },
   Capacity: {
-    description: "What GPUs there are, and how many of them are free.",
+    description: "All GPUs, and the free ones.",
     operations: ["getClusterStatus", "getAvailability"],
   },
-  Keys: { description: "The API keys that you have.", operations: ["listKeys", "rotateKey", "revokeKey", "getMe"] },
+  Keys: { description: "Your API keys.", operations: ["listKeys", "rotateKey", "revokeKey", "getMe"] },
   Webhooks: {
-    description: "What your receivers were told, and how they took it.",
+    description: "Deliveries to your receivers, with their results.",
     operations: ["listWebhookDeliveries", "resendWebhookDelivery"],
   },
   Sessions: {
@@ -71,7 +71,7 @@ export const tags = {
     ],
   },
   "IDE sessions": {
-    description: "VS Code sessions (session-manager): created, put to sleep, woken, talked to.",
+    description: "VS Code sessions (session-manager): create, sleep, wake, chat.",
     operations: [
       "createIdeSession",
       "listIdeSessions",
@@ -86,11 +86,11 @@ export const tags = {
     ],
   },
   "IDE backups": {
-    description: "What is kept of deleted VS Code sessions.",
+    description: "The archives of deleted VS Code sessions.",
     operations: ["listIdeBackups", "downloadIdeBackup"],
   },
   Instances: {
-    description: "GPU instances (novita) of a product and a template, which stop when nobody uses them.",
+    description: "GPU instances (novita) of a product and a template, which stop when they are idle.",
     operations: [
       "createInstance",
       "listInstances",
@@ -109,7 +109,7 @@ export const tags = {
     operations: ["getMetrics", "getCacheStats"],
   },
   Environments: {
-    description: "Development environments (dev8) under ids of your own choice, which keep their volumes.",
+    description: "Development environments (dev8) under ids that you choose. They keep their volumes.",
     operations: [
       "createEnvironment",
       "listEnvironments",
@@ -121,7 +121,7 @@ export const tags = {
     ],
   },
   Admin: {
-    description: "For operators alone: to everybody else these paths are 404.",
+    description: "Only for operators; for other users these paths are 404.",
     operations: [
       "listAllJobs",
       "cancelAnyJob",
@@ -141,7 +141,7 @@ export const tags = {
     ],
   },
   Health: {
-    description: "Whether Berth is well, and these pages.",
+    description: "The health of Berth, and its documentation.",
     operations: ["getInfo", "getHealth", "getReadiness", "getLiveness", "getDiscovery"],
   },
 } as const satisfies Record<string, TagParts>;

@@ -29,7 +29,7 @@ const route = createRoute({
   operationId: "createEnvironment",
   tags: ["Environments"],
   summary: "Create a workspace under an id of your choice, and wait for it",
-  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  description: "Waits at most 25 seconds until it runs, and answers with its current state.",
   request: { body: jsonBody(perDeployment(CreateWorkspace), createExamples.requests) },
   responses: {
     201: jsonReply(Created, createExamples[201], "Created"),

@@ -14,7 +14,7 @@ const route = createRoute({
   path: "/v1/admin/nodes/{name}/back",
   operationId: "returnNode",
   tags: ["Admin"],
-  summary: "Take back that a machine is dead; what was lost stays lost",
+  summary: "Withdraw the declaration that a machine is dead; lost jobs stay lost",
   request: { params: NodePath },
   responses: { 200: jsonReply(NodeBack, returnNodeExamples[200]) },
 });

@@ -64,7 +64,7 @@ export const AdminNode = z
     units: z.int().describe("What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine."),
     units_in_use: z.int().describe("How much of that environments have."),
     gone_until: Timestamp.nullable().describe(
-      "Until when an operator's word that it is dead counts; null where there is none.",
+      "Until when an operator's declaration that it is dead counts; null if there is none.",
     ),
   })
   .meta({ id: "AdminNode" });
@@ -159,7 +159,7 @@ export const AuditEntry = z
     operator: z.string().describe("The operator who acted."),
     key_prefix: z.string().describe("The first 8 characters of the operator's API key."),
     action: z.enum(operatorActions).describe("What the operator did."),
-    target: z.string().nullable().describe("What the operator acted on; null where the action concerns everything."),
+    target: z.string().nullable().describe("The target of the action; null if the action concerns everything."),
     request_id: z.string().describe("The `X-Request-ID` of the operator's request."),
     result: z.enum(["started", "done", "failed"]).describe("`started` before the action, then its outcome."),
     reason: z
@@ -185,7 +185,7 @@ const sighting = {
   record: z.string().describe("The record's key."),
   uid: z.string().describe("The id that the environment keeps for its whole life."),
   run: z.int().describe("Number of the environment's start, counted from 1."),
-  why: z.string().describe("What is wrong, in words."),
+  why: z.string().describe("The reason as text."),
   first_seen_at: Timestamp.describe("When this was first seen."),
   sightings: z.int().describe("Number of times this was seen."),
 };
@@ -223,7 +223,7 @@ export const Orphans = z
           .object({
             record: z.string().nullable().describe("The record that it was made for; null where nothing says it."),
             volume: z.string().describe("The volume's id."),
-            why: z.string().describe("What is wrong, in words."),
+            why: z.string().describe("The reason as text."),
             first_seen_at: Timestamp.describe("When this was first seen."),
             sightings: z.int().describe("Number of times this was seen."),
           })
@@ -237,7 +237,7 @@ export const Orphans = z
           .object({
             record: z.string().nullable().describe("The record of its disk, as its tags name it."),
             snapshot: z.string().describe("The snapshot's id."),
-            why: z.string().describe("What is wrong, in words."),
+            why: z.string().describe("The reason as text."),
             first_seen_at: Timestamp.describe("When this was first seen."),
             sightings: z.int().describe("Number of times this was seen."),
           })
@@ -252,7 +252,7 @@ export const Orphans = z
             record: z.string().describe("The record's key."),
             uid: z.string().describe("The id that the environment keeps for its whole life."),
             run: z.int().describe("Number of the environment's start, counted from 1."),
-            why: z.string().describe("What is wrong, in words."),
+            why: z.string().describe("The reason as text."),
             removed_at: Timestamp.describe("When the run was removed."),
           })
           .meta({ id: "RemovedOrphan" }),

@@ -20,8 +20,8 @@ const Content = z
         "The files of the disk at its last completed snapshot that was listed, as `ls -R` prints them, at most 1 MiB; null without them.",
       ),
     s3_path: z.null().describe("Always null."),
-    snapshot_date: Timestamp.nullable().describe("When that snapshot was taken; null where there is none."),
-    message: z.string().nullable().describe("Why there is no `content`; null where there is."),
+    snapshot_date: Timestamp.nullable().describe("When that snapshot was taken; null if there is none."),
+    message: z.string().nullable().describe("Why `content` is null; null if there is content."),
   })
   .meta({ id: "DiskContent" });
 

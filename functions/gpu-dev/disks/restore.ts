@@ -22,7 +22,7 @@ const route = createRoute({
   operationId: "restoreDisk",
   tags: ["Disks"],
   summary: "Make a new disk of a snapshot",
-  description: "The disk that the snapshot is of stays as it is. The new one has its volume with its first job.",
+  description: "The original disk does not change. The first job of the new disk creates its volume.",
   request: { params: DiskRef, body: jsonBody(RestoreDisk, restoreExamples.requests) },
   responses: {
     200: jsonReply(DiskRestored, restoreExamples[200]),

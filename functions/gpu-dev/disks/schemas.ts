@@ -52,7 +52,7 @@ export const Snapshot = z
     snapshot_id: z.string().describe("The snapshot."),
     status: z
       .enum(["pending", "completed", "failed", "missing"])
-      .describe("Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen."),
+      .describe("`completed` snapshots can be restored; a `missing` one was complete and is not visible now."),
     snapshot_date: Timestamp.describe("The point in time that the snapshot holds."),
     kind: z
       .enum(["backup", "on_demand"])
@@ -67,7 +67,7 @@ export const DiskRequested = z
       .string()
       .describe("The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`."),
     disk_name: z.string().describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
-    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("What was requested."),
+    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("The requested action."),
     message: z.string().describe("What happened, in words."),
     requested_at: Timestamp.describe("When it was requested."),
   })
@@ -103,7 +103,7 @@ export const DiskOperation = z
     created_at: Timestamp.describe("When it was created."),
     last_updated: Timestamp.describe("When the request last changed state."),
     completed: z.boolean().describe("Whether the request is finished, successfully or not."),
-    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("What was requested."),
+    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("The requested action."),
     snapshot_id: z.string().optional().describe("The snapshot that the request made; absent unless it made one."),
   })
   .meta({ id: "DiskOperation" });

@@ -15,7 +15,7 @@ const route = createRoute({
   tags: ["Disks"],
   summary: "Make a snapshot of a disk",
   description:
-    "The disk may be in use: EBS and CSI drivers then hold what was written up to that moment, as after a power cut. On the embedded stack the request fails while a job has the disk. A disk keeps the newest five snapshots on demand, apart from its backups.",
+    "The disk may be in use: EBS and CSI drivers then keep the data written so far, as after a power cut. On the embedded stack the request fails while a job has the disk. A disk keeps the newest five snapshots on demand, apart from its backups.",
   request: { params: DiskRef },
   responses: {
     200: jsonReply(DiskSnapshotRequested, snapshotExamples[200]),

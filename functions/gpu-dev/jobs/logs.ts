@@ -41,9 +41,9 @@ const route = createRoute({
   tags: ["Jobs"],
   summary: "Read what a job's command printed",
   description:
-    "The newest MiB at most, kept for 7 days after the end. A client that accepts `text/plain` and not JSON gets the text " +
-    "alone. One that accepts `text/event-stream` gets events as they are printed, where the deployment streams: `log` " +
-    "with a cursor as id, `ended`, `closed`.",
+    "The newest MiB at most, kept for 7 days after the end. A client that accepts `text/plain` and not JSON gets only the " +
+    "text. A client that accepts `text/event-stream` gets events, if the deployment streams: `log` with a cursor as id, " +
+    "`ended`, `closed`.",
   request: { params: JobRef, query: ReadLogs },
   responses: {
     200: {

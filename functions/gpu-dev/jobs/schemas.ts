@@ -61,19 +61,17 @@ export const JobSummary = z
       .describe("A command that connects to the job; null unless the job is active and some key would get in."),
     jupyter_enabled: z
       .boolean()
-      .describe(
-        "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
-      ),
+      .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
     jupyter_url: z.string().nullable().describe("The address of Jupyter; null until it answers."),
     jupyter_token: z.string().nullable().describe("The token that opens Jupyter; null until it answers."),
     github_user: z.string().nullable().describe("The GitHub user whose SSH keys open the job once it is active."),
     status_reason: z.string().nullable().describe("Why the job waits or how it ended, in words."),
     queue_position: z.int().nullable().describe("Place in the queue, 1 is first; null unless the job is queued."),
     estimated_start_time: Timestamp.nullable().describe(
-      "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+      "Estimated start: half of such jobs start no later. Null if there is no estimate.",
     ),
     estimated_start_latest: Timestamp.nullable().describe(
-      "Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.",
+      "Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.",
     ),
     disk_name: z
       .string()
@@ -101,7 +99,7 @@ export const JobSummary = z
       .string()
       .nullable()
       .describe(
-        "What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say.",
+        "Problems of an active job: that it expires soon, or why requests failed or are retried, the newest first. Null if there is none.",
       ),
     image: z
       .string()
@@ -114,7 +112,7 @@ export const JobSummary = z
       .int()
       .nullable()
       .describe(
-        "The exit code of the command that ended the job. Null until then, and where the job ended in another way.",
+        "The exit code of the command that ended the job. Null until then, and if the job ended in another way.",
       ),
     ended_at: Timestamp.nullable().describe("When the job ended. Null until its end is decided."),
     gpu_hours: z.number().describe("GPUs times the hours since the job became active, up to its end."),
@@ -122,7 +120,7 @@ export const JobSummary = z
     estimated_wait_minutes: z
       .int()
       .optional()
-      .describe("Whole minutes until `estimated_start_time`; left out where there is no estimate."),
+      .describe("Whole minutes until `estimated_start_time`; omitted if there is no estimate."),
   })
   .meta({ id: "JobSummary" });
 
@@ -143,10 +141,7 @@ export const Job = JobSummary.extend({
         .object({
           at: Timestamp.describe("When the state changed."),
           status: Status.describe("The job's state from then on."),
-          reason: z
-            .string()
-            .nullable()
-            .describe("Why the state changed, in words; null where there is nothing to add."),
+          reason: z.string().nullable().describe("Why the state changed; null without a reason."),
         })
         .meta({ id: "JobTimelineEntry" }),
     )
@@ -155,10 +150,10 @@ export const Job = JobSummary.extend({
 
 export const EstimatedTimes = z.object({
   estimated_start_time: Timestamp.nullable().describe(
-    "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+    "Estimated start: half of such jobs start no later. Null if there is no estimate.",
   ),
   estimated_start_latest: Timestamp.nullable().describe(
-    "Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.",
+    "Late estimate of the start: nine of ten such jobs start no later. Null if there is no estimate.",
   ),
 });
 export const Estimated = EstimatedTimes.extend({
@@ -182,7 +177,7 @@ export const Estimated = EstimatedTimes.extend({
   ignored: z
     .array(z.string())
     .optional()
-    .describe("Names that the request sent in vain: no field or parameter has them. Left out where there are none."),
+    .describe("Unknown fields and parameters of the request. Omitted if there are none."),
 }).meta({ id: "JobEstimate" });
 
 export const Logs = z
@@ -203,7 +198,7 @@ export const Logs = z
     ignored: z
       .array(z.string())
       .optional()
-      .describe("Names that the request sent in vain: no field or parameter has them. Left out where there are none."),
+      .describe("Unknown fields and parameters of the request. Omitted if there are none."),
   })
   .meta({ id: "JobLogs" });
 
@@ -214,7 +209,7 @@ export const ActionRequested = z
       .describe(
         "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
       ),
-    action: z.enum(actionNames).describe("What was requested."),
+    action: z.enum(actionNames).describe("The requested action."),
     status: z.literal("requested").describe("The request is recorded; `actions` of the job shows its outcome."),
     message: z.string().describe("A confirmation with the number of the request."),
   })

@@ -40,7 +40,7 @@ const Submitted = z
     status: z.literal("queued").describe("The job is in the queue."),
     message: z.string().describe("A confirmation with the number of the request."),
     estimated_start_time: Timestamp.nullable().describe(
-      "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+      "Estimated start: half of such jobs start no later. Null if there is no estimate.",
     ),
     gpu_hours: z.number().describe("GPUs times the hours that the job asks for: what it uses if it runs to its end."),
     warning: z

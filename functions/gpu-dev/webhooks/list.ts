@@ -32,7 +32,7 @@ const route = createRoute({
   operationId: "listWebhookDeliveries",
   tags: ["Webhooks"],
   summary: "List webhook deliveries, newest first",
-  description: "Through whichever API the things were made. Kept for 7 days after their end; the URL is never shown.",
+  description: "Deliveries of all APIs. Kept for 7 days after their end; the URL is never shown.",
   request: { query: ListDeliveries },
   responses: { 200: jsonReply(Deliveries, listExamples[200]) },
 });

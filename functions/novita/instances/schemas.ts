@@ -28,7 +28,7 @@ const ConnectionDetails = z
   .object({
     ssh: z.string().nullable().describe("A command that works."),
     jupyter: z.string().nullable().describe("The address of Jupyter."),
-    webTerminal: z.null().describe("Always null: there is none."),
+    webTerminal: z.null().describe("Always null."),
   })
   .meta({ id: "ConnectionDetails" });
 
@@ -46,12 +46,11 @@ export const Instance = z
     instanceId: z.string().describe("The instance's id."),
     name: z.string().describe("The instance's name. Two instances may have the same one."),
     status: Status.describe("The instance's current state."),
-    statusReason: z
-      .string()
-      .nullable()
-      .describe("Why the instance is in this state, in words; null where there is nothing to add."),
+    statusReason: z.string().nullable().describe("Why the instance is in this state; null without a reason."),
     productName: z.string().describe("The product of the catalogue: the kind of machine."),
-    templateId: z.string().describe("The template of the catalogue: what is installed. A number is taken as text."),
+    templateId: z
+      .string()
+      .describe("The template of the catalogue, with the installed software. A number is read as text."),
     gpuNum: z.int().describe("Number of GPUs."),
     rootfsSize: z.int().describe("Size in GB of the storage at `/workspace`."),
     region: z.string().describe("The region of the catalogue, a label."),

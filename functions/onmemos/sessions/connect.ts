@@ -11,7 +11,7 @@ const route = createRoute({
   path: "/v1/sessions/{session_id}/connect",
   operationId: "getSessionConnection",
   tags: ["Sessions"],
-  summary: "Tell where a session is reached",
+  summary: "Get the address of a session",
   request: { params: SessionRef },
   responses: { 200: jsonReply(Connection, connectExamples[200]) },
 });

@@ -16,7 +16,7 @@ const route = createRoute({
   operationId: "createSession",
   tags: ["Sessions"],
   summary: "Create a session",
-  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  description: "Waits at most 25 seconds until it runs, and answers with its current state.",
   request: { body: jsonBody(CreateSession, createExamples.requests) },
   responses: { 201: jsonReply(Session, createExamples[201], "Created") },
 });

@@ -20,7 +20,7 @@ const route = createRoute({
   request: { params: SessionRef, body: jsonBody(ExecuteSession, executeExamples.requests) },
   responses: {
     200: jsonReply(CommandResult, executeExamples[200]),
-    404: problemReply("There is no such thing, or it is somebody else's", executeExamples[404]),
+    404: problemReply("It does not exist, or another user owns it", executeExamples[404]),
     500: problemReply("It failed to start, or was not ready in time"),
   },
 });

@@ -15,7 +15,7 @@ const route = createRoute({
   request: { params: SessionRef },
   responses: {
     200: jsonReply(Session, getExamples[200]),
-    404: problemReply("There is no such thing, or it is somebody else's", getExamples[404]),
+    404: problemReply("It does not exist, or another user owns it", getExamples[404]),
   },
 });
 

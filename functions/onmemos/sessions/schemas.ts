@@ -41,7 +41,7 @@ export const Session = z
         bucket_name: z.string().describe("A name made of namespace, user and the number of the id."),
       })
       .describe("Names that existing clients read."),
-    template: z.string().describe("What is installed in the session."),
+    template: z.string().describe("The software of the session."),
     created_at: Timestamp.describe("When it was created."),
     expires_at: Timestamp.nullable().describe("When its time is over."),
     ttl_minutes: z.int().describe("Lifetime in minutes, counted from the creation."),

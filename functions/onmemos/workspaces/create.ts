@@ -16,7 +16,7 @@ const route = createRoute({
   operationId: "createWorkspace",
   tags: ["Workspaces"],
   summary: "Create a workspace",
-  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  description: "Waits at most 25 seconds until it runs, and answers with its current state.",
   request: { body: jsonBody(CreateWorkspace, createExamples.requests) },
   responses: { 201: jsonReply(Workspace, createExamples[201], "Created") },
 });

@@ -13,11 +13,11 @@ const route = createRoute({
   tags: ["Workspaces"],
   summary: "Refuse a request for the web shell that is no WebSocket's",
   description:
-    "The web shell is a WebSocket at this path, with the key as `?api_key=`. Whoever asks for no WebSocket is told so.",
+    "The web shell is a WebSocket at this path, with the key as `?api_key=`. A request without an upgrade gets 426.",
   request: { params: z.object({ workspace_id: z.string().describe("The workspace's id.") }) },
   responses: {
     426: jsonReply(
-      z.object({ detail: z.string().describe("What is wrong, in words.") }),
+      z.object({ detail: z.string().describe("The reason as text.") }),
       shellExamples[426],
       "Upgrade Required",
     ),

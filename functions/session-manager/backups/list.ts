@@ -20,7 +20,7 @@ const route = createRoute({
   path: "/session/backups",
   operationId: "listIdeBackups",
   tags: ["IDE backups"],
-  summary: "List what was kept of your deleted sessions, the newest first",
+  summary: "List the archives of your deleted sessions, the newest first",
   responses: { 200: jsonReply(Backups, listExamples[200]) },
 });
 

@@ -19,7 +19,7 @@ export const Backup = z
     uuid: z.string().describe("The id of the deleted session."),
     status: z
       .enum(["completed", "failed", "late"])
-      .describe("`completed`; `late` where the deletion did not wait for it; `failed` where there is no file."),
+      .describe("`completed`; `late` if the deletion did not wait for it; `failed` if there is no file."),
     size_bytes: z.int().describe("Size of the zip in bytes."),
     created_at: Timestamp.describe("When it was created."),
   })

@@ -20,7 +20,7 @@ const Scale = z
 const Scaled = z
   .object({
     uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    action: z.enum(["scale_up", "scale_down"]).describe("What was done."),
+    action: z.enum(["scale_up", "scale_down"]).describe("The action."),
     status: z.literal("success").describe("The session's current state."),
   })
   .meta({ id: "IdeSessionScaled" });

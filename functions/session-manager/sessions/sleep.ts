@@ -14,7 +14,7 @@ import { getSession, SessionRef } from "./schemas.ts";
 const Asleep = z
   .object({
     uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    action: z.literal("sleep").describe("What was done."),
+    action: z.literal("sleep").describe("The action."),
     status: z.literal("sleeping").describe("The session's current state."),
   })
   .meta({ id: "IdeSessionAsleep" });

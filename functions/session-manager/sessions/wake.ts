@@ -14,7 +14,7 @@ import { getSession, SessionRef } from "./schemas.ts";
 const Waking = z
   .object({
     uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    action: z.literal("wake").describe("What was done."),
+    action: z.literal("wake").describe("The action."),
     status: z.literal("waking").describe("The session's current state."),
   })
   .meta({ id: "IdeSessionWaking" });

@@ -19,7 +19,7 @@ export type JobActionKind = Exclude<ActionKind, "resize">;
 export const JobAction = z
   .object({
     id: z.int().describe('The number of the request on this job, the "message ID" of its answer.'),
-    action: z.enum(actionNames).describe("What was requested."),
+    action: z.enum(actionNames).describe("The requested action."),
     status: z.enum(["requested", "done", "failed"]).describe("`requested` at first, then `done` or `failed`."),
     error: z.string().nullable().describe("Why the request failed, or why it is being tried again; null otherwise."),
     requested_at: Timestamp.describe("When it was requested."),

@@ -126,9 +126,7 @@ export function Submission(settings: Settings) {
       jupyter_enabled: z
         .boolean()
         .nullish()
-        .describe(
-          "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
-        ),
+        .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
     })
     .superRefine(
       (body, ctx) => {

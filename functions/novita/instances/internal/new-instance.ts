@@ -53,7 +53,7 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
             "Template is not in the catalogue",
           ),
         )
-        .describe("The template of the catalogue: what is installed. A number is taken as text."),
+        .describe("The template of the catalogue, with the installed software. A number is read as text."),
       webhookUrl: WebhookUrl.describe(
         "The URL that receives each step of the instance, in the order of `sequence`. No answer ever shows it.",
       ),

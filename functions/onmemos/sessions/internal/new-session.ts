@@ -35,7 +35,7 @@ const shared = {
   template: z
     .enum(templates, `template must be one of: ${templates.join(", ")}`)
     .meta({ example: "python" })
-    .describe("What is installed in the session."),
+    .describe("The software of the session."),
   namespace: name("namespace")
     .meta({ example: "my-project" })
     .describe("A label of your choice, kept in lower case. It is not an identity."),
