@@ -225,8 +225,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an owner is charged for a machine on which nothing could start",
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
-      title:
-        "an uncounted try charges no owner: units given back because nothing bound it is no use and no duration",
+      title: "an uncounted try charges no owner: units given back because nothing bound it is no use and no duration",
     },
     edits: [
       {
