@@ -149,6 +149,7 @@ const sentTo: Readonly<Record<string, readonly ConsumerEntry["queue"][]>> = {
   EndpointBlobsQueueTable: ["work"],
   EndpointIdentityQueueTable: ["work"],
   EndpointQueueTableVolumes: ["work"],
+  ScheduleQueueTableVolumes: ["work"],
 };
 
 /**
@@ -166,6 +167,7 @@ const queryIndexes: readonly string[] = [
   "ScheduleComputeQueueTable",
   "ScheduleComputeTableVolumes",
   "ScheduleQueueTable",
+  "ScheduleQueueTableVolumes",
 ];
 
 const interfaces = [

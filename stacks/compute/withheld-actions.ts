@@ -29,5 +29,9 @@ export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   ScheduleComputeQueueTable: ["sqs:GetQueueAttributes"],
   ScheduleComputeTableVolumes: ["dynamodb:DeleteItem"],
   ScheduleQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"],
+  ScheduleQueueTableVolumes: [
+    ...["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+    ...["ec2:DescribeVolumes", "sqs:GetQueueAttributes"],
+  ],
   SocketComputeQueueTable: ["dynamodb:Query", "sqs:GetQueueAttributes", "sqs:SendMessage"],
 };

@@ -328,10 +328,14 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       await volumes.tagSnapshot(untagged, { name: "data", disk, key: "owner#é b#disk|y" });
       await volumes.removeSnapshot(snapshot);
 
-      const rows = [snapshot, untagged].map((name) => ({ id: name, key: name === snapshot ? key : null }));
+      const rows = [
+        { id: snapshot, key, tags },
+        { id: untagged, key: null, tags: before },
+      ];
       expect(listed).toHaveLength(2);
       expect(listed).toEqual(expect.arrayContaining(rows));
-      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: "owner#é b#disk|y" }]);
+      const changed = { ...before, name: "data", disk, key: "owner#é b#disk|y" };
+      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: changed.key, tags: changed }]);
     });
 
     it("are not made of a volume that does not exist", async () => {
@@ -398,7 +402,9 @@ function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string):
       expect(await volumes.listVolumes(`${old.uid}-1`)).toEqual([]);
       expect(await volumes.listVolumes(`${next.uid}-1`)).toMatchObject([{ id: next.id }]);
       expect(await volumes.listOwned()).toMatchObject([{ id: next.id, key: next.key }]);
-      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: next.snapshot, key: next.key }]);
+      expect(await volumes.listOwnedSnapshots()).toEqual([
+        { id: next.snapshot, key: next.key, tags: expect.objectContaining({ disk: next.uid }) },
+      ]);
       expect((await ended(next.snapshot)).tags).toMatchObject({ name: "data", disk: next.uid });
       expect(await content.read(next.id)).toBe(next.uid);
     });

@@ -189,7 +189,7 @@ export function memoryVolumes(options: {
       [...snapshots.values()].filter((snapshot) => snapshot.volume === volume && isShown(snapshot)).map(shown),
     listOwnedSnapshots: async () =>
       [...snapshots.values()].filter(isShown).map((snapshot) => {
-        const owned = { id: snapshot.id, key: snapshot.tags.key ?? null };
+        const owned = { id: snapshot.id, key: snapshot.tags.key ?? null, tags: { ...snapshot.tags } };
         return shown(snapshot).state === "pending" ? { ...owned, isPending: true as const } : owned;
       }),
     async findSnapshot(id) {

@@ -188,11 +188,12 @@ function scopeProblems(
   const [table] = ofType(resources, "aws:dynamodb/table:Table");
   const tableArn = `arn:aws:dynamodb:${home}:table/${table?.inputs.name}`;
   const indexes = on("dynamodb:Query").filter((arn) => arn !== tableArn);
+  const reads = [...on("dynamodb:GetItem"), ...on("dynamodb:BatchGetItem")];
   const onTable = ["BatchGetItem", "DeleteItem", "PutItem"].flatMap((action) => on(`dynamodb:${action}`));
   return [
     ...different(`what ${name} sends to`, on("sqs:SendMessage"), listArns(queuesSentTo(entry))),
     ...different(`what ${name} receives from`, on("sqs:ReceiveMessage"), listArns(queuesReceivedFrom(entry))),
-    ...different(`what ${name} reads`, on("dynamodb:GetItem"), uses.includes("table") ? [tableArn] : []),
+    ...different(`what ${name} reads`, [...new Set(reads)], uses.includes("table") ? [tableArn] : []),
     ...different(`the indexes that ${name} queries`, indexes, roleQueriesIndex ? [`${tableArn}/index/*`] : []),
     ...onTable.filter((arn) => arn !== tableArn).map((arn) => `${name} asks or writes ${arn}`),
   ];
@@ -218,6 +219,7 @@ const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],
   "gpu-dev/jobs/logs": ["work"],
+  "schedules/snapshot-tags": ["work"],
   "consumers/deliver": ["webhooks"],
 };
 

@@ -75,13 +75,13 @@ async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<O
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
     const ownSnapshots = Snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment));
-    found.push(...ownSnapshots.map(({ id, tags, state }) => toOwnedSnapshot(id, tags.key, state === "pending")));
+    found.push(...ownSnapshots.map(toOwnedSnapshot));
   }
   return found;
 }
 
-function toOwnedSnapshot(id: string, key: string | undefined, isPending: boolean): OwnedSnapshot {
-  return { id, key: key ?? null, ...(isPending && { isPending }) };
+function toOwnedSnapshot({ id, tags, state }: VolumeSnapshot): OwnedSnapshot {
+  return { id, key: tags.key ?? null, tags, ...(state === "pending" && { isPending: true }) };
 }
 
 function toOwnSnapshots(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {

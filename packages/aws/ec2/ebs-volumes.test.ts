@@ -106,8 +106,10 @@ describe("EBS", () => {
 
     const listed = await volumes.listOwnedSnapshots();
 
-    expect(listed).toEqual([{ id: ownSnapshot.id, key, isPending: true }]);
-    expect(await others.listOwnedSnapshots()).toEqual([{ id: theirs.id, key, isPending: true }]);
+    expect(listed).toEqual([{ id: ownSnapshot.id, key, tags: { ...tags, key }, isPending: true }]);
+    expect(await others.listOwnedSnapshots()).toEqual([
+      { id: theirs.id, key, tags: { ...tags, key }, isPending: true },
+    ]);
   });
 
   it("knows the attempt of a snapshot whose tags somebody removed, and tags it again", async () => {

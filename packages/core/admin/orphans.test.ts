@@ -225,7 +225,11 @@ test("lists and keeps a snapshot whose disk has no record, but not one without a
   expect(world.volumes.snapshotIds()).toHaveLength(4);
   const uid = (await world.volumes.findSnapshot(backup ?? ""))?.tags.disk ?? "";
   const owner = world.as("alice").actor.uid;
-  expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({ id: backup, key: keyText(diskKey(owner, uid)) });
+  expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({
+    id: backup,
+    key: keyText(diskKey(owner, uid)),
+    tags: expect.objectContaining({ disk: uid }),
+  });
 });
 
 test("lists leftovers of a purged disk, and resources that a restored record does not name", async () => {
@@ -617,7 +621,8 @@ test("lists as many long names as fit an item, counts all, and logs how many are
   const runs = Array.from({ length: 500 }, (_, n) => ({ uid: String(n).padStart(32, "f"), run: 1, key: named(n) }));
   const endless = { uid: "漢".repeat(100_000), run: 1, key: "k" };
   const compute = { ...world.compute, listRuns: async () => [endless, ...runs] };
-  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => owned };
+  const snapshots = owned.map(({ id, key }) => ({ id, key, tags: { key } }));
+  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => snapshots };
 
   await compareOrphans({ ...world.ctx, compute, volumes, log });
 

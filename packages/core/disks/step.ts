@@ -1,5 +1,4 @@
 import type { Item } from "../ports/table.ts";
-import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
 import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
 import type { Step, WorkerContext } from "../reconciler/step.ts";
 import { diskKey, keyOfText, keyText } from "../store/keys.ts";
@@ -9,6 +8,7 @@ import { isGone } from "./absence.ts";
 import { nextAbsenceCheckAt } from "./absence-checks.ts";
 import { settleRestores } from "./backups/from-snapshot.ts";
 import { describeLostBackup, followSnapshots, makeAgain } from "./backups/lost-backup.ts";
+import { isTagged } from "./backups/snapshot-tags.ts";
 import { findOrigin, hasOnlyVolume, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
@@ -146,10 +146,8 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const name = findDiskName(directory, disk.uid) ?? disk.name;
   if (disk.snapshots.length === 0) return { ...disk, name, taggedAs: name };
   const found = await Promise.all(disk.snapshots.map(({ id }) => ctx.volumes.findSnapshot(id)));
-  const wanted = Object.entries(snapshotTags(disk, name));
-  const isTagged = ({ tags }: VolumeSnapshot) =>
-    wanted.every(([tag, value]) => tags[tag as keyof SnapshotTags] === value);
-  const wrong = found.some((snapshot) => snapshot && !isTagged(snapshot));
+  const wanted = snapshotTags(disk, name);
+  const wrong = found.some((snapshot) => snapshot && !isTagged(snapshot.tags, wanted));
   const snapshots = disk.snapshots.map((snapshot, index) =>
     snapshot.completed ? sighted(snapshot, found[index] !== undefined, ctx.clock.now()) : snapshot,
   );

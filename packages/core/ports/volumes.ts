@@ -24,6 +24,7 @@ export interface OwnedVolume extends Owned {
 }
 
 export interface OwnedSnapshot extends Owned {
+  readonly tags: Partial<SnapshotTags>;
   /** True while it is being created. Absent otherwise, or if a listing does not contain it. */
   readonly isPending?: true;
 }
@@ -83,7 +84,7 @@ export interface Volumes {
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Lists every snapshot of this volume made through this port, regardless of its tags. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
-  /** Lists every snapshot of this deployment with its disk's key from the tags. Throws instead of returning a part. */
+  /** Lists every snapshot of this deployment with its tags, and its disk's key from them. Throws instead of returning a part. */
   listOwnedSnapshots(): Promise<OwnedSnapshot[]>;
   findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
   /** Does nothing if the snapshot is gone. */

@@ -139,7 +139,7 @@ describe("a backup of a claim", () => {
 
     const listed = await volumes.listOwnedSnapshots();
 
-    expect(listed).toEqual([{ id: ownSnapshot.id, key }]);
+    expect(listed).toEqual([{ id: ownSnapshot.id, key, tags: { ...tags, key } }]);
     expect(await others.listOwnedSnapshots()).toEqual([]);
     await clear();
   });

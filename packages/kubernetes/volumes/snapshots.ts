@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
@@ -54,18 +54,21 @@ function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: num
   const at = parseTime(metadata.creationTimestamp) ?? now;
   const hasFailed = status?.error != null && now - at >= patienceMs;
   const open = hasFailed ? "failed" : "pending";
-  const { [annotation.name]: name, [mark.disk]: disk, [mark.attempt]: attempt } = metadata.annotations ?? {};
-  const key = metadata.annotations?.[annotation.key];
-  const tags = {
-    ...(name !== undefined && { name }),
-    ...(disk !== undefined && { disk }),
-    ...(key !== undefined && { key }),
-  };
   return {
     id: formatId(metadata),
     state: status?.readyToUse === true ? "completed" : open,
     at,
-    tags: { ...tags, ...(attempt !== undefined && { attempt }) },
+    tags: readTags(metadata),
+  };
+}
+
+function readTags({ annotations = {} }: Snapshot["metadata"]): Partial<SnapshotTags> {
+  const { [annotation.name]: name, [mark.disk]: disk, [annotation.key]: key, [mark.attempt]: attempt } = annotations;
+  return {
+    ...(name !== undefined && { name }),
+    ...(disk !== undefined && { disk }),
+    ...(key !== undefined && { key }),
+    ...(attempt !== undefined && { attempt }),
   };
 }
 
@@ -113,16 +116,17 @@ async function listSnapshots(place: ClusterContext, volumeId: string): Promise<r
 }
 
 /** Lists the deployment's snapshots. The volume label excludes foreign VolumeSnapshots with the deployment's labels. */
-async function listOwnedSnapshots(place: ClusterContext): Promise<Owned[]> {
+async function listOwnedSnapshots(place: ClusterContext): Promise<OwnedSnapshot[]> {
   const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
   const selector = encodeURIComponent([...labels, mark.volume].join(","));
-  const keep = ({ metadata }: Snapshot): Owned[] => {
+  const keep = ({ metadata }: Snapshot): OwnedSnapshot[] => {
     if (metadata.deletionTimestamp !== undefined) return [];
-    return [{ id: formatId(metadata), key: metadata.annotations?.[annotation.key] ?? null }];
+    const tags = readTags(metadata);
+    return [{ id: formatId(metadata), key: tags.key ?? null, tags }];
   };
   try {
     const path = `${place.paths.snapshots}?labelSelector=${selector}`;
-    return [...(await place.client.list<Snapshot, Owned>(path, keep, { part: "metadata" })).items];
+    return [...(await place.client.list<Snapshot, OwnedSnapshot>(path, keep, { part: "metadata" })).items];
   } catch (error) {
     if (await isWithoutApi(place, error)) return [];
     throw error;

@@ -108,7 +108,7 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
       requirePlaces(home);
       return listSnapshotIds(home).flatMap((id) => {
         const found = readSnapshot(home, id);
-        return found ? [{ id, key: found.tags.key ?? null }] : [];
+        return found ? [{ id, key: found.tags.key ?? null, tags: found.tags }] : [];
       });
     },
     findSnapshot: async (id) => {

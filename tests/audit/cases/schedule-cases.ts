@@ -8,6 +8,7 @@ import { openCaseWorld } from "./case-world.ts";
 
 /** A run of the schedule beside a job that waits and one that runs, both overdue. */
 export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
+  if (entry.name === SNAPSHOT_TAGS) return [backupWithoutTags(place, entry)];
   return [
     {
       name: "some records are overdue",
@@ -28,6 +29,25 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
 }
 
 const WATCH = "schedules/watch";
+const SNAPSHOT_TAGS = "schedules/snapshot-tags";
+
+/** EC2 lists no snapshot, as where somebody removed all of its tags. */
+function backupWithoutTags(place: AuditPlace, entry: FunctionEntry): Case {
+  return {
+    name: "a backup has lost its tags",
+    entry,
+    async arrange() {
+      const { world, key, scene } = await openCaseWorld(place);
+      const id = await submitJob(world, key, { ...smallJob, disk_name: "data" });
+      await world.advance(60_000);
+      await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+      await world.advance(3_600_000);
+      return scene([{}]);
+    },
+    problems: () => [],
+    mayLog: ["snapshot tags wrong"],
+  };
+}
 
 /** It follows the cluster to the end of its eleven minutes, and says then up to where. */
 async function unlessWatched(_: unknown, { table }: Left): Promise<string[]> {

@@ -227,7 +227,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/step.ts",
-        find: 'if (message.hint) return item.kind === "environment" && hasRun(item);',
+        find: 'if (message.hint) return item.kind === "disk" || (item.kind === "environment" && hasRun(item));',
         replace: "if (message.hint) return false;",
       },
     ],

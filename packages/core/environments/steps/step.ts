@@ -113,7 +113,7 @@ export function afterFailure(
 
 /** Reports whether a message justifies a reconcile before the record is due (docs/architecture/admission.md). */
 export function shouldProcessEarly(item: Item, message: ReconcileRequest): boolean {
-  if (message.hint) return item.kind === "environment" && hasRun(item);
+  if (message.hint) return item.kind === "disk" || (item.kind === "environment" && hasRun(item));
   const named = message.for ?? [];
   if (named.some((key) => key.startsWith(nodeGoneKey("").pk)))
     return (item.run as { readonly grant?: unknown } | undefined)?.grant != null;
