@@ -180,7 +180,7 @@ test("an endpoint without a route is refused, and a route with a tag that is not
     openApiDocument({ endpoints: [entry("gpu-dev/x/show", endpoint)] });
 
   expect(() => generate(bare)).toThrow("functions/gpu-dev/x/show.ts has no createRoute");
-  expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is no tag of scripts/openapi/openapi-tags.ts');
+  expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is not a tag in scripts/openapi/openapi-tags.ts');
 });
 
 test("a hidden route is not published, and one that its tag does not list comes after those that it lists", () => {
@@ -238,8 +238,8 @@ test("an endpoint that stays for a command has an address of its own, on a path 
   );
   const listed = (...things: (typeof exec | typeof beside | typeof long)[]) =>
     functionRows({ ...catalog, endpoints: things.map((declaration, at) => entry(`gpu-dev/x/y${at}`, declaration)) });
-  expect(() => listed(exec, beside)).toThrow("POST /v1/x/{id}/run cannot take 175 s where it is");
-  expect(() => listed(long)).toThrow("GET /v1/y cannot take 30 s where it is");
+  expect(() => listed(exec, beside)).toThrow("POST /v1/x/{id}/run cannot take 175 s without its own address and path");
+  expect(() => listed(long)).toThrow("GET /v1/y cannot take 30 s without its own address and path");
 });
 
 test("the fields of a form endpoint are described in the query, as a form and as JSON, and none is required in one", () => {

@@ -9,11 +9,11 @@ try {
   const options = { set: { type: "string", multiple: true, default: [] as string[] } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const [name] = positionals;
-  if (name === undefined) throw new Error("Say which: npm run record -- <key or id> [--set <field>=<JSON>]");
+  if (name === undefined) throw new Error("Usage: npm run record -- <key or id> [--set <field>=<JSON>]");
   const { BERTH_HOME } = readConfig(["BERTH_HOME"]);
   const fields = Object.fromEntries(values.set.map(getField));
   const found = values.set.length > 0 ? [await setStored(BERTH_HOME, name, fields)] : findStored(BERTH_HOME, name);
-  if (found.length === 0) throw new Error(`No record is called ${name}`);
+  if (found.length === 0) throw new Error(`There is no record ${name}`);
   for (const item of found) console.log(printableJson(item, 2));
 } catch (error) {
   console.error(printableError(error));

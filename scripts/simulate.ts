@@ -68,15 +68,15 @@ async function replay(seed: number): Promise<void> {
 async function tell(seed: number, without: Omitted): Promise<void> {
   const print = (line: string) => console.log(line);
   const { violations } = await simulate(seed, { without, story: print, ...(values.calls && { trace: print }) });
-  console.log(`seed ${seed}: ${violations[0] ?? "nothing is violated"}`);
+  console.log(`seed ${seed}: ${violations[0] ?? "no violation"}`);
   process.exitCode = violations.length > 0 ? 1 : 0;
 }
 
 async function shrunkStory(seed: number): Promise<void> {
   const shrunk = await shrink(seed);
-  if (!shrunk) return console.log(`seed ${seed}: nothing is violated`);
+  if (!shrunk) return console.log(`seed ${seed}: no violation`);
   const { actions, faults } = shrunk.left;
-  console.log(`seed ${seed} needs ${actions} things that users did and the faults ${faults.join(", ") || "none"}:`);
+  console.log(`seed ${seed} needs ${actions} user actions and the faults ${faults.join(", ") || "none"}:`);
   await tell(seed, shrunk);
   console.log(`replay: ${replayCommand(seed, shrunk)}`);
 }
@@ -99,7 +99,7 @@ async function planted(): Promise<void> {
   const tried = new Set<string>();
   let missed = 0;
   process.once("SIGTERM", () => {
-    console.log(`Ended while it tried ${[...tried].join(", ")}; ${left.length} were left`);
+    console.log(`Stopped during ${[...tried].join(", ")}; ${left.length} are left`);
     process.exit(1);
   });
   async function work(): Promise<void> {
@@ -122,7 +122,8 @@ async function planted(): Promise<void> {
   console.log(`${bugs.length - missed} caught, ${missed} missed, in ${seconds} s`);
   const others = [...found].filter(([name, seed]) => seeds.get(name) !== seed);
   if (values.remember) await writeSeeds(new Map([...seeds, ...found]));
-  else if (others.length > 0) console.log(`${others.length} took a search, which --remember spares the next time`);
+  else if (others.length > 0)
+    console.log(`${others.length} needed a search; --remember saves their seeds for the next run`);
   process.exitCode = missed > 0 || bugs.length === 0 ? 1 : 0;
 }
 

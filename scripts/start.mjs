@@ -40,7 +40,7 @@ function currentBundle() {
 function makeBundle() {
   const directory = bundleDirectory();
   if (!isWritable(directory)) return undefined;
-  if (process.stderr.isTTY) console.error("Bundling Berth, as at the first start and after an update …");
+  if (process.stderr.isTTY) console.error("Bundling Berth (at the first start and after an update) …");
   const words = [...process.execArgv, join(import.meta.dirname, "bundling/bundle-stack.ts"), directory];
   const cache = getCompileCacheDir();
   // Node adds a directory of its version below the configured one.

@@ -10,7 +10,7 @@ if (reason === undefined) await runTests();
 else console.log(`skipped: the tests on a Kubernetes control plane need Go to build it: ${reason}`);
 
 async function runTests(): Promise<void> {
-  console.log(`Kubernetes ${KUBERNETES_VERSION} in ${await binaryPath(process.env)} (built if it is not there)`);
+  console.log(`Kubernetes ${KUBERNETES_VERSION} in ${await binaryPath(process.env)} (built if missing)`);
   await buildBinary(process.env);
   await buildTools(process.env);
   const args = ["run", "--project", "cluster", ...process.argv.slice(2)];

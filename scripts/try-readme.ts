@@ -27,7 +27,7 @@ try {
     console.log(`${seconds.toFixed(1).padStart(6)} s  ${shown.command}`);
     // The output of npm depends on its version and on Node.
     if (shown.command === "npm ci" || comparable(printed) === comparable(shown.output)) continue;
-    console.error(`The README shows another output than:\n${printed}`);
+    console.error(`The output differs from the README:\n${printed}`);
     process.exitCode = 1;
   }
   console.log(`${(totalSeconds / 60).toFixed(1)} minutes`);

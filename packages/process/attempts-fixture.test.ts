@@ -46,7 +46,7 @@ describe("an attempt", () => {
   });
 
   test.each(["", "what it said\n--- 1\n"])("with which its shell ended was not made (%j)", (output) => {
-    expect(got(output)).toMatchObject({ unmade: "the script ended before it was through" });
+    expect(got(output)).toMatchObject({ unmade: "the script ended too early" });
   });
 });
 

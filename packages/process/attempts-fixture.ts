@@ -68,7 +68,7 @@ export function gotBy(
 ): Map<string, Got> {
   const [, ...parts] = seen.output.split("### ");
   const texts = new Map(parts.map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
-  const missing = isUnderWay(seen) ? tooSlow : "the script ended before it was through";
+  const missing = isUnderWay(seen) ? tooSlow : "the script ended too early";
   return new Map(
     Object.entries(attempts).map(([name, attempt]) => {
       const [tried, control] = listSteps(texts.get(name) ?? "");

@@ -22,7 +22,7 @@ const gently = { graceSeconds: 10, force: false };
 describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
   const options = { isolation, locking };
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

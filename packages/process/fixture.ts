@@ -118,11 +118,9 @@ export function openFixture(
 
 /** Returns what this machine lacks for sandboxes with such a network, or undefined. */
 export function lacks(network: Network): string | undefined {
-  if (!canSandbox()) return "this machine has no bubblewrap that works";
+  if (!canSandbox()) return "this machine has no working bubblewrap";
   const isFound = network === "shared" || findNetwork() === "own";
-  return isFound
-    ? undefined
-    : "this machine has no slirp4netns and ip that work, or none of its name servers is reached";
+  return isFound ? undefined : "this machine lacks a working slirp4netns or ip, or a reachable name server";
 }
 
 export async function eventually<Value>(read: () => Value | Promise<Value>, holds: (value: Value) => boolean) {
@@ -130,7 +128,8 @@ export async function eventually<Value>(read: () => Value | Promise<Value>, hold
   for (;;) {
     const value = await read();
     if (holds(value)) return value;
-    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition did not become true: ${holds}, but ${JSON.stringify(value)}`);
     await sleep(10);
   }
 }

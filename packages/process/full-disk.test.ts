@@ -53,7 +53,7 @@ const program = `
 it("a full disk fails a backup and says so; nothing half copied counts, the volume stays, and with room it works again", {
   retry: 0,
 }, async ({ skip }) => {
-  if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
+  if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");
   const disk = ["--size", String(SMALL_DISK_BYTES), "--tmpfs", "/mnt"];
   const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", ...disk];
 
@@ -120,7 +120,7 @@ const execProgram = `
 it("a full disk refuses a command with the reason; the environment lives, and with room commands run again", {
   retry: 0,
 }, async ({ skip }) => {
-  if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
+  if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");
   const disk = ["--size", String(6 * MIB), "--tmpfs", "/mnt"];
   const places = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", ...disk];
 

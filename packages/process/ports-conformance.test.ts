@@ -13,7 +13,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 
 describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, locking) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -5,7 +5,7 @@ import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 describe("a sandbox whose processes claim to be of another run", () => {
   if (!canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

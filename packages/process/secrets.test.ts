@@ -10,7 +10,7 @@ const secret = "open-sesame-7f3a";
 
 describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %s", { retry: 0 }, (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
   let fixture: Fixture | undefined;

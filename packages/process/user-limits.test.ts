@@ -99,7 +99,7 @@ describe("a run that holds as many descriptors in flight as it may", () => {
 
 describe("a sandbox that is killed", () => {
   if (!canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 
@@ -127,7 +127,7 @@ const opensTerminals = `perl -e 'my ($n, @held) = 0; $n++ while open $held[$n], 
 
 describe("a sandbox that opens terminals without end", () => {
   if (!canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -229,6 +229,6 @@ test("what only tests are made of is never bundled", async () => {
     mapsdir: join(outdir, "fixture-maps"),
   });
 
-  await expect(bundling).rejects.toThrow("what is never shipped: packages/local/fixture-catalog.ts");
+  await expect(bundling).rejects.toThrow("code that must not ship: packages/local/fixture-catalog.ts");
   await expect(bundleFunction(world, join(outdir, "world"))).rejects.toThrow(world);
 });

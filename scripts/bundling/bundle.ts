@@ -218,7 +218,7 @@ function checkShipped(metafile: Metafile): void {
   const wrong = Object.keys(metafile.inputs).filter((input) => {
     return input.includes("node_modules/") ? input.includes("/zod-to-openapi/") : isForTests(input);
   });
-  if (wrong.length > 0) throw new Error(`A bundle would hold what is never shipped: ${wrong.join(", ")}`);
+  if (wrong.length > 0) throw new Error(`A bundle would contain code that must not ship: ${wrong.join(", ")}`);
 }
 
 async function makeAssets({ inputs }: Metafile): Promise<void> {

@@ -55,7 +55,10 @@ function requireServable(endpoints: readonly Endpoint[]): void {
   for (const { functionUrl, timeoutSeconds, method, path } of endpoints) {
     const others = endpoints.filter((otherEndpoint) => otherEndpoint.path === path && otherEndpoint.method !== method);
     const isServable = functionUrl ? others.length === 0 : timeoutSeconds < EDGE_SECONDS;
-    if (!isServable) throw new Error(`${method.toUpperCase()} ${path} cannot take ${timeoutSeconds} s where it is`);
+    if (!isServable)
+      throw new Error(
+        `${method.toUpperCase()} ${path} cannot take ${timeoutSeconds} s without its own address and path`,
+      );
   }
 }
 

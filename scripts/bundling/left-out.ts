@@ -20,7 +20,7 @@ const awsPorts = {
 export function leftOut(): ReadonlyMap<string, string> {
   const clients = Object.entries(awsPorts).map(([module, port]): [string, string] => [
     fileURLToPath(import.meta.resolve(module)),
-    `export const ${port} = () => { throw new Error("The local stack has a ${port} of its own"); };`,
+    `export const ${port} = () => { throw new Error("The local stack has its own ${port}"); };`,
   ]);
   const locales = fileURLToPath(new URL("v4/locales/index.js", import.meta.resolve("zod")));
   const routes = fileURLToPath(import.meta.resolve("@hono/zod-openapi"));

@@ -68,7 +68,7 @@ export function wrongImports(file: string, text: string): string[] {
       ),
     ...(isShipped(file) ? sources : [])
       .filter((source) => mayImport(source) && isForTests(formatPath(file, source)))
-      .map((source) => `${file} imports ${source}, which is for tests alone`),
+      .map((source) => `${file} imports ${source}, which is only for tests`),
   ];
 }
 

@@ -85,7 +85,7 @@ function byPlace({ place: a }: Call, { place: b }: Call): number {
 /** Sorts operations that their tag does not list after those that it lists. */
 function getPlace({ tags: [name = ""] = [], operationId = "", path, method }: RouteConfig): (number | string)[] {
   const tag = tags[name as Tag] as (typeof tags)[Tag] | undefined;
-  if (!tag) throw new Error(`"${name}" of ${method} ${path} is no tag of scripts/openapi/openapi-tags.ts`);
+  if (!tag) throw new Error(`"${name}" of ${method} ${path} is not a tag in scripts/openapi/openapi-tags.ts`);
   const listed: readonly string[] = tag.operations;
   const at = listed.indexOf(operationId);
   return [Object.keys(tags).indexOf(name), at === -1 ? listed.length : at, path, method];

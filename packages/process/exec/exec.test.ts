@@ -22,7 +22,7 @@ const ways: readonly (readonly [Isolation, Locking])[] = [
 
 describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -75,7 +75,7 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
   const [code] = await once(route, "exit");
   if (code === 0 && isReady) return { lost };
   held.destroy();
-  throw new Error("The network of the sandbox could not be joined to the machine's");
+  throw new Error("The sandbox's network could not be connected to the machine's");
 }
 
 const joinPausesMs = [250, 500, 1_000, 2_000, 4_000, 8_000];

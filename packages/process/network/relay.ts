@@ -44,7 +44,7 @@ export function openRelay(
   });
   // A busy machine is slow, but callers must not wait forever.
   const late = setTimeout(() => {
-    address.reject(new Error("Nothing answers there"));
+    address.reject(new Error("No program listens there"));
     hangUp(child);
   }, HELLO_WITHIN_MS);
   // A hostile process could send endless frames, which take time of the process that serves all runs.
@@ -60,7 +60,7 @@ export function openRelay(
   });
   const end = () => {
     clearTimeout(late);
-    address.reject(new Error("Nothing can listen or answer there"));
+    address.reject(new Error("The relay could not listen or connect"));
     streams.close();
     ended.resolve();
   };

@@ -16,7 +16,7 @@ test.each([
   [[], "missing here: slirp4netns, iproute2, util-linux"],
   [["ip", "nsenter"], "missing here: slirp4netns"],
   [["slirp4netns", "nsenter"], "missing here: iproute2"],
-  [["slirp4netns", "ip", "nsenter"], "the attempt to make one of their own failed"],
+  [["slirp4netns", "ip", "nsenter"], "the test of a separate network failed"],
 ])("of the programs that a network takes, those that are missing are named: with %j", (programs, why) => {
   expect(whyNetworkIsShared(directoryWith(...programs), true)).toBe(why);
 });
@@ -24,5 +24,5 @@ test.each([
 test("programs of several directories count, and then the name servers", () => {
   const path = `${directoryWith("slirp4netns")}:${directoryWith("ip", "nsenter")}:/nowhere`;
 
-  expect(whyNetworkIsShared(path, false)).toBe("no name server of this machine is reached");
+  expect(whyNetworkIsShared(path, false)).toBe("no name server of this machine is reachable from a separate network");
 });

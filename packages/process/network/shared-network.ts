@@ -9,7 +9,9 @@ const programs = { slirp4netns: "slirp4netns", ip: "iproute2", nsenter: "util-li
 export function whyNetworkIsShared(path = systemPath, hasResolver = resolverSettings() !== undefined): string {
   const missing = Object.entries(programs).filter(([program]) => !isInstalled(program, path));
   if (missing.length > 0) return `missing here: ${missing.map(([, name]) => name).join(", ")}`;
-  return hasResolver ? "the attempt to make one of their own failed" : "no name server of this machine is reached";
+  return hasResolver
+    ? "the test of a separate network failed"
+    : "no name server of this machine is reachable from a separate network";
 }
 
 function isInstalled(program: string, path: string): boolean {

@@ -12,7 +12,7 @@ const password = "s3cret & 'quoted'";
 
 describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

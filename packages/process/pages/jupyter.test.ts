@@ -16,7 +16,7 @@ const token = "token-0123456789-abcdefghij-0123456789-xyz";
 
 describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

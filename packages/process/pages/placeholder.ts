@@ -149,7 +149,7 @@ function getPage(image: string, port: string, more: string): string {
   const subject = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
 <h1>A placeholder</h1>
-<p>This page stands for ${subject}: images are recorded here and not pulled, so nothing of it runs.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
+<p>This page replaces ${subject}: the local stack records images but does not pull them, so the image does not run.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
 </html>\n`;
 }
 

@@ -20,7 +20,7 @@ const longestMs = 5_000;
 /** Returns at most 1 MiB of the answer. Throws on a timeout, for an invalid path, and for a body above 1 MiB. */
 export async function postToLocal(port: number, { path, body, timeoutMs }: PortRequest): Promise<PortAnswer> {
   const bytes = Buffer.from(body);
-  if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
+  if (bytes.length > mostBytes) throw new Error("The request body is larger than 1 MiB");
   if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
   const headers = { "content-type": "application/json", "content-length": bytes.length };
   const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));

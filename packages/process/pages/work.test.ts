@@ -11,7 +11,7 @@ const hasJupyter = spawnSync("/bin/sh", ["-c", "jupyter lab --version"], { env: 
 
 describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -121,7 +121,9 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const info = child.stdio[4] as Readable;
   tell(child, 3, options.map((word) => `${word}\0`).join(""));
   tell(child, 7, gitConfigFor(plan.env));
-  const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
+  const failure = exit
+    .then(() => sleep(deafMs))
+    .then(() => Promise.reject(new Error("the sandbox could not be created")));
   const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
   await Promise.race([begun, failure]);
   await limitTerminals(pid);

@@ -14,7 +14,7 @@ const resources = { cpus: 1, memoryMb: 512 };
 
 describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation %s", { retry: 0 }, (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 
@@ -108,7 +108,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     for (const path of ["/", "/etc", "/usr/lib", "/proc/x", "workspace", "/a/../etc", "/a//b", "/a\0", ""]) {
       const applying = fixture.compute.apply(fixture.runOf({ mounts: mount ? [{ ...mount, path }] : [] }));
 
-      await expect(applying, path).rejects.toThrow("The place of the volume is not valid");
+      await expect(applying, path).rejects.toThrow("The mount path of the volume is not valid");
     }
     expect(await fixture.compute.listRuns()).toEqual([]);
   });

@@ -45,7 +45,7 @@ export function buildLaunchPlan(
   if (run.command?.includes("\0")) throw new RunRefused("The command holds a NUL character");
   if (run.image.includes("\0")) throw new RunRefused("The name of the image holds a NUL character");
   if (run.mounts.some(({ volume }) => !isVolumeId(volume.id))) throw new Error("The id of the volume is not valid");
-  if (!run.mounts.every(({ path }) => isMountPath(path))) throw new Error("The place of the volume is not valid");
+  if (!run.mounts.every(({ path }) => isMountPath(path))) throw new Error("The mount path of the volume is not valid");
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");
   return {
     name,

@@ -15,7 +15,7 @@ export async function connectToRun(home: string, name: string, destination: Dest
   socket.write(`${JSON.stringify(destination)}\n`);
   if (await isConnected(socket)) return socket;
   socket.destroy();
-  throw new Error("Nothing answers there");
+  throw new Error("No program listens there");
 }
 
 /** Reads the first byte and leaves the rest in the stream. */

@@ -21,7 +21,7 @@ const tags = { name: "data", disk: "d", attempt: "a-r1-1" };
 
 describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isolation, locking) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -275,7 +275,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
 describe.each(isolations)("a run whose groups are plain directories, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

@@ -66,7 +66,7 @@ export async function giveAllToRun(directory: string, isolation: Isolation): Pro
   const words = ["-R", "-h", "-P", `${ownId}:${ownId}`, "--", directory];
   const child = spawn("chown", words, { env: { PATH: systemPath }, stdio: "ignore" });
   const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Error("The volume could not be given to the run");
+  if (code !== 0) throw new Error("The owner of the volume's files could not be changed");
 }
 
 export const sandboxUser = "berth";

@@ -15,7 +15,7 @@ describe("what a machine is tried for", () => {
   it("is not known of a machine that is too slow, which is no no", async () => {
     const never = shell("sleep 600");
 
-    expect(() => worksHere("It", never, 50)).toThrow("It could not be tried within 0.05 s");
+    expect(() => worksHere("It", never, 50)).toThrow("It could not be tested within 0.05 s");
     await expect(tryHere("It", never, 50)).rejects.toThrow(TooSlow);
   });
 });

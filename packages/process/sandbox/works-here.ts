@@ -10,7 +10,7 @@ export interface Attempted {
 export class TooSlow extends Error {
   constructor(subject: string, withinMs: number) {
     super(
-      `${subject} could not be tried within ${withinMs / 1_000} s: this machine has too much to do. Start again later.`,
+      `${subject} could not be tested within ${withinMs / 1_000} s because this machine is overloaded. Start again later.`,
     );
   }
 }

@@ -82,7 +82,7 @@ export const extensions: Readonly<Record<string, Extension>> = {
 function copy(reader: PacketReader, { find }: Handles): Reply {
   const [from, at, length] = [find(reader), reader.u64(), reader.u64()];
   const [to, position] = [find(reader), reader.u64()];
-  if (from === to) throw new Failure(codes.failure, "A file is not copied onto itself");
+  if (from === to) throw new Failure(codes.failure, "A file cannot be copied onto itself");
   const isAppending = to.kind === "file" && to.isAppending;
   copyBytes(
     { descriptor: getDescriptor(from), at },

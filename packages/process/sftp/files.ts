@@ -65,7 +65,7 @@ export function setAttributes(target: string | number, { size, owner, mode, time
 /** Sets attributes of a path without following a link. A link has no size and, on Linux, no mode. */
 export function setLinkAttributes(path: string, { size, owner, mode, times }: Attributes): void {
   if (size !== undefined || (mode !== undefined && lstatSync(path).isSymbolicLink())) {
-    throw Object.assign(new Error("Not for a link"), { code: "EOPNOTSUPP" });
+    throw Object.assign(new Error("Not supported for a symbolic link"), { code: "EOPNOTSUPP" });
   }
   if (owner) lchownSync(path, owner.uid, owner.gid);
   if (mode !== undefined) chmodSync(path, mode);

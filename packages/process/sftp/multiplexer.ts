@@ -43,7 +43,8 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
     return line.stream;
   };
   const begin = (id: number): void => {
-    if (!onOpen || lines.has(id) || lines.size >= MOST_STREAMS) throw new Error("No stream may be opened");
+    if (!onOpen || lines.has(id) || lines.size >= MOST_STREAMS)
+      throw new Error("This side may not open another stream");
     onOpen(add(id));
   };
   const take = (frame: Frame): number => {
@@ -113,7 +114,7 @@ function sender(id: number, send: (bytes: Buffer) => void) {
     },
     allow: (bytes: number) => {
       mayStillSend += bytes;
-      if (mayStillSend > WINDOW_BYTES) throw new Error("More than the window");
+      if (mayStillSend > WINDOW_BYTES) throw new Error("More data than the window allows");
       flush();
     },
     end: () => {
@@ -149,9 +150,9 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
     },
     take: (part: Buffer | null) => {
       waitingBytes += part?.length ?? 0;
-      if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More than the window");
+      if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More data than the window allows");
       // No correct peer sends empty parts, and any number of them would fit into the window.
-      if (part?.length === 0) throw new Error("A part of nothing");
+      if (part?.length === 0) throw new Error("Empty data frame");
       isEnded ||= part === null;
       waiting.push(part);
       pass();

@@ -143,7 +143,7 @@ function list(openFile: Opened): Reply {
 
 /** The draft forbids replacing. */
 function rename(from: string, to: string): Reply {
-  if (existsSync(to)) throw new Failure(codes.failure, "The new name exists");
+  if (existsSync(to)) throw new Failure(codes.failure, "The new name already exists");
   renameSync(from, to);
   return done();
 }
@@ -155,8 +155,8 @@ const codesOfErrors: Readonly<Record<string, readonly [code: number, words: stri
   EPERM: [codes.permissionDenied, "Permission denied"],
   EROFS: [codes.permissionDenied, "Read-only file system"],
   ENOSPC: [codes.failure, "No space left on device"],
-  EEXIST: [codes.failure, "It exists already"],
-  EISDIR: [codes.failure, "It is a directory"],
+  EEXIST: [codes.failure, "The file already exists"],
+  EISDIR: [codes.failure, "The path is a directory"],
   ENOTEMPTY: [codes.failure, "The directory is not empty"],
 };
 

@@ -65,7 +65,7 @@ export async function askControlSocket<Answer>(
   onGiven?: () => void,
 ): Promise<Answer> {
   const socket = dialSocket(directory, controlSocketFile);
-  socket.setTimeout(withinMs, () => socket.destroy(new Error("The run is silent")));
+  socket.setTimeout(withinMs, () => socket.destroy(new Error("The run does not answer")));
   socket.once("finish", () => onGiven?.()).end(JSON.stringify(question));
   return JSON.parse(await readText(socket)) as Answer;
 }

@@ -13,7 +13,7 @@ import { killTree } from "./process-tree.ts";
 
 describe("a sandbox in which somebody outside started something", () => {
   if (!canSandbox()) {
-    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 

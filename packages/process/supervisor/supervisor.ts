@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   let leaving = setTimeout(() => leave(), idleMs);
   let isLeaving = false;
   const start = (plan: LaunchPlan): Promise<LaunchReply> => {
-    if (isLeaving) throw new Error("It is ending");
+    if (isLeaving) throw new Error("The supervisor is ending");
     if (plan.home !== home || !runOfName(plan.name)) throw new Error("Not a run of this home");
     clearTimeout(leaving);
     const context: { run?: SupervisedRun } = {};

@@ -42,7 +42,7 @@ describe.each([
   ["by Node", copyByNode],
 ] as const)("a copy %s", (way, copy) => {
   if (way === "by program" && findCopy() !== copyByProgram) {
-    it("needs coreutils", ({ skip }) => skip("the cp of this machine is another"));
+    it("needs coreutils", ({ skip }) => skip("this machine's cp is not that of coreutils"));
     return;
   }
 
@@ -101,7 +101,7 @@ function getKind(entry: Dirent): string {
 
 describe("a copy of directories that are deeper than any path (limits.h, PATH_MAX)", () => {
   if (findCopy() !== copyByProgram) {
-    it("needs coreutils", ({ skip }) => skip("the cp of this machine is another"));
+    it("needs coreutils", ({ skip }) => skip("this machine's cp is not that of coreutils"));
     return;
   }
   const inShell = (script: string, directory: string) => {
@@ -167,7 +167,7 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
 
 describe("a copy to a disk that is full", () => {
   it("is refused in clear words", ({ skip }) => {
-    if (!canSandbox()) skip("this machine has no bubblewrap that works, which makes the small disk");
+    if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");
     writeFileSync(from("large"), Buffer.alloc(1024 * 1024, 1));
     const module = fileURLToPath(new URL("./copy.ts", import.meta.url));
     const script = `

@@ -32,9 +32,9 @@ export function requirePlaces(home: string, word = readFileSync(join(home, MARK)
   const lost = places.map((place) => join(home, place)).find((directory) => findMark(directory) !== word);
   if (lost === undefined) return;
   throw new Error(
-    `${lost} is not the directory in which this stack has kept its disks: ${join(lost, MARK)} is missing or another's.\n` +
-      "Mount it, or put it back, and start again. If what was in it is given up for good: " +
-      `rm ${join(home, MARK)}; jobs whose disks are gone then say so.`,
+    `${lost} is not the directory with this stack's disks: ${join(lost, MARK)} is missing or belongs to another stack.\n` +
+      "Mount or restore the directory and start again. To give up its contents for good, run: " +
+      `rm ${join(home, MARK)}\nJobs then report that their disks are gone.`,
   );
 }
 

@@ -284,7 +284,7 @@ describe("a directory that another one took the place of, as where a mount is mi
     const volume = await newVolume(openVolumes());
     away(place);
 
-    const said = `${join(home, place)} is not the directory in which this stack has kept its disks`;
+    const said = `${join(home, place)} is not the directory with this stack's disks`;
     expect(() => openVolumes()).toThrow(said);
     mkdirSync(join(home, place));
     expect(() => openVolumes()).toThrow(said);
