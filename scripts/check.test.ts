@@ -22,7 +22,7 @@ describe("a step of the check", () => {
     return spawnSync("bash", ["-c", line, "check", place, formatFile("steps.sh"), ...step], { encoding: "utf8" });
   };
 
-  it("that its limit ended is too slow to judge, and has not passed", () => {
+  it("is too slow to judge, and has not passed, if its time limit ended it", () => {
     const { stdout, status } = check("waits", "1", "sleep", "600");
 
     expect(stdout).toMatch(/^=== waits: too slow to judge, ended at its limit of 1 s, \d+ s$/m);
@@ -30,14 +30,14 @@ describe("a step of the check", () => {
     expect([stdout.includes("FAILED"), status]).toEqual([false, 1]);
   });
 
-  it.each(["exit 1", "exit 124", "kill -9 $$"])("that ended by itself with `%s` has failed", (line) => {
+  it.each(["exit 1", "exit 124", "kill -9 $$"])("has failed if it ended by itself with `%s`", (line) => {
     const { stdout, status } = check("ends", "600", "sh", "-c", line);
 
     expect(stdout).toMatch(/^=== ends: FAILED, \d+ s$/m);
     expect([stdout.includes("0 passed, 1 failed"), status]).toEqual([true, 1]);
   });
 
-  it("that succeeded has passed", () => {
+  it("has passed if it succeeded", () => {
     const { stdout, status } = check("ends", "600", "true");
 
     expect(stdout).toMatch(/^=== ends: ok, \d+ s$/m);
@@ -72,7 +72,7 @@ describe("the count of tests", () => {
     expect(count(report, userId).stdout).toBe(`${counts}\n`);
   });
 
-  it("names a test that failed, and begins to say why", () => {
+  it("names a failed test with the start of its message", () => {
     const messages = [`\u001b[31mError: ${"x".repeat(5000)}\u001b[39m\n    at here`, ...Array(100).fill("more")];
     const failed = { fullName: "a test", status: "failed", failureMessages: messages };
     const report = join(place, "report.json");
@@ -84,7 +84,7 @@ describe("the count of tests", () => {
     expect(lines).toHaveLength(13);
   });
 
-  it("says so where there is no report", () => {
+  it("reports a missing report", () => {
     const { stderr, status } = count(join(place, "none.json"), 0);
 
     expect([stderr, status]).toEqual(["No report: the tests were ended before they were through\n", 1]);

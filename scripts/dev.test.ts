@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => fixture.close());
 
 describe("npm run dev", () => {
-  it("starts the stack again when a file that it loaded has changed", async () => {
+  it("restarts the stack when a loaded file has changed", async () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const words = String(scripts.dev).split(" && exec node ")[1]?.split(" ") ?? ["--version"];
     // A changed file in this checkout would make the stacks of other tests compile everything again.

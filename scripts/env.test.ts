@@ -9,7 +9,7 @@ beforeEach(() => {
 afterEach(() => fixture.close());
 
 describe("npm run env", () => {
-  it("prints nothing for a shell to run when no stack runs", () => {
+  it("prints no shell code without a running stack", () => {
     const options = { cwd: root, env: fixture.environment(), encoding: "utf8" } as const;
 
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", "--wait", "0"], options);
@@ -22,7 +22,7 @@ describe("npm run env", () => {
     [["--help"], 0, /--user NAME[\s\S]*--fresh[\s\S]*--wait SECONDS/],
     [["--wait", "soon"], 1, /^--wait must be a number of seconds\n$/],
     [["--lots"], 1, /Unknown option '--lots'/],
-  ] as const)("says with %j what it takes, and prints nothing for a shell to run", (words, code, saying) => {
+  ] as const)("explains %j, and prints no shell code", (words, code, saying) => {
     const options = { cwd: root, env: fixture.environment(), encoding: "utf8" } as const;
 
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", ...words], options);

@@ -171,7 +171,7 @@ test("the document says how each endpoint is called and answered", () => {
   expect(document.tags.map(({ name }: { name: string }) => name)).toEqual(["Jobs", "Instances"]);
 });
 
-test("an endpoint without a route is refused, and a route with a tag that is not in the list", () => {
+test("an endpoint without a route, or with an unlisted tag, is refused", () => {
   const bare = gpuDev.get("/v1/x", { summary: "X", uses: [], reply }, async () => ({ id: "1" }));
   const tagged = createRoute({ ...showRoute, tags: ["Things"] });
   const unknown = gpuDev.endpoint(tagged, { uses: [] }, async () => ({ id: "1" }));
@@ -183,7 +183,7 @@ test("an endpoint without a route is refused, and a route with a tag that is not
   expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is not a tag in scripts/openapi/openapi-tags.ts');
 });
 
-test("a hidden route is not published, and one that its tag does not list comes after those that it lists", () => {
+test("a hidden route is not published, and an operation outside its tag's list comes last", () => {
   const hidden = gpuDev.endpoint(createRoute({ ...showRoute, hide: true }), { uses: [] }, async () => ({ id: "1" }));
   const listed = createRoute({ ...showRoute, path: "/v1/y/{id}", operationId: "cancelJob" });
   const last = gpuDev.endpoint(listed, { uses: [] }, async () => ({ id: "1" }));
@@ -216,7 +216,7 @@ test("a body that depends on the deployment is published under the settings of a
   expect(schema.properties.region).toMatchObject({ type: "string", enum: [expect.any(String)] });
 });
 
-test("a path whose parameters are not those of its schema is refused", () => {
+test("a path whose parameters differ from its schema is refused", () => {
   const route = createRoute({ ...showRoute, path: "/v1/x/{other}" });
   const lost = gpuDev.endpoint(route, { uses: [] }, async () => ({ id: "1" }));
 
@@ -228,7 +228,7 @@ test("a path whose parameters are not those of its schema is refused", () => {
 const slow = { summary: "Run", uses: [], params, reply, pace: "execs" } as const;
 const exec = gpuDev.post("/v1/x/{id}/run", slow, async () => ({ id: "1" }));
 
-test("an endpoint that stays for a command has an address of its own, on a path that no other method has", () => {
+test("a slow endpoint has its own address, on a path without other methods", () => {
   const rows = functionRows({ ...catalog, endpoints: [entry("gpu-dev/x/run", exec)] });
   const beside = gpuDev.get("/v1/x/{id}/run", { summary: "Show", uses: [], params, reply }, async () => ({ id: "1" }));
   const long = gpuDev.get("/v1/y", { summary: "Slow", uses: [], reply, timeoutSeconds: 30 }, async () => ({ id: "1" }));

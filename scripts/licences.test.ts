@@ -34,7 +34,7 @@ function read(file: string): unknown {
   return JSON.parse(readFileSync(new URL(`../${file}`, import.meta.url), "utf8"));
 }
 
-test("every package that is installed has a licence that we accept, and what may be shipped a permissive one", () => {
+test("every installed package has an accepted licence, and every shipped one a permissive licence", () => {
   const packages = Object.entries(Lock.parse(read("package-lock.json")).packages);
   const refused = packages.flatMap(([place, { license, dev = false, link = false }]) => {
     const name = place.slice(place.lastIndexOf("node_modules/") + "node_modules/".length);
@@ -47,7 +47,7 @@ test("every package that is installed has a licence that we accept, and what may
   expect(refused).toEqual([]);
 });
 
-test("every dependency is named in one exact version", () => {
+test("every dependency has one exact version", () => {
   const versions = [
     "package.json",
     "packages/cli/package.json",

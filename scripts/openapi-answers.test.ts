@@ -42,7 +42,7 @@ test("every endpoint answers a good request as the document says", async () => {
   expect(faults).toEqual([]);
 });
 
-test("every endpoint refuses a request without a key, with an unknown id or a body that is none as the document says", async () => {
+test("every endpoint refuses a request without a key, with an unknown id or with an invalid body as the document says", async () => {
   const world = await catalogWorld();
   const key = await world.login();
   const faults: string[] = [];
@@ -99,7 +99,7 @@ test("health, readiness, a sleeping session's chat and logs as text have the sta
   });
 });
 
-test("no example of a request is refused for its form, and what makes something makes it", async () => {
+test("every example of a request is valid, and creates what its endpoint creates", async () => {
   const world = await catalogWorld({ settings: { stsOrigins: ["https://sts.us-east-1.amazonaws.com"] } });
   const key = await world.login();
   const refused: string[] = [];

@@ -52,7 +52,7 @@ function within(at: string, schema: JsonSchema): SchemaLocation[] {
 /** Syntax of JavaScript or RE2 that Python's `re` lacks. */
 const unknownToPython = /\\[pPzQE]|\(\?<[^=!]|\[\[:|\\x\{|\\u\{/;
 
-test("every pattern compiles as it is written, in ECMAScript with and without the u flag, in RE2 and in Python", () => {
+test("every pattern compiles unchanged in ECMAScript with and without the u flag, in RE2 and in Python", () => {
   const patterns = schemas.flatMap(({ at, schema: { pattern } }) => (pattern === undefined ? [] : [{ at, pattern }]));
 
   expect(patterns.length).toBeGreaterThan(20);
@@ -65,7 +65,7 @@ test("every pattern compiles as it is written, in ECMAScript with and without th
   }
 });
 
-test("a published pattern lets through what its rule lets through, and no control character", () => {
+test("a published pattern accepts what its rule accepts, and no control character", () => {
   const { SubmitJob, AddJobUser } = document.components.schemas;
   const image = new RegExp(SubmitJob?.properties?.image?.pattern ?? "", "u");
   const github = AddJobUser?.properties?.github_username;
@@ -78,7 +78,7 @@ test("a published pattern lets through what its rule lets through, and no contro
   expect(["", "-a", "a-", "a--b", "a_b", "x".repeat(40)].some(isGithubName)).toBe(false);
 });
 
-test("what is always whole is an integer: these alone may be fractions", () => {
+test("whole numbers are integers, and only these fields may be fractions", () => {
   const names = schemas.flatMap(({ at, schema: { type } }) => (type === "number" ? [at.split(".").at(-1)] : []));
 
   expect([...new Set(names)].toSorted()).toEqual([
@@ -139,7 +139,7 @@ function resolved(schema: JsonSchema): JsonSchema {
   return $ref === undefined ? schema : (document.components.schemas[$ref.slice($ref.lastIndexOf("/") + 1)] ?? {});
 }
 
-test("the parts of every anyOf are told apart by their JSON types, or by a literal that both must hold", () => {
+test("the parts of every anyOf differ in JSON type, or in a required literal", () => {
   const unions = schemas.flatMap(({ at, schema: { anyOf } }) => (anyOf ? [{ at, anyOf }] : []));
   const alike = unions.filter(({ anyOf }) =>
     anyOf.some((schema, index) => anyOf.slice(index + 1).some((otherSchema) => !areToldApart(schema, otherSchema))),
@@ -153,7 +153,7 @@ test("the parts of every anyOf are told apart by their JSON types, or by a liter
   expect(alike.map(({ at }) => at)).toEqual([]);
 });
 
-test("every operation, parameter and property says what it is", () => {
+test("every operation, parameter and property has a description", () => {
   const silent = schemas.flatMap(({ at, schema: { properties = {} } }) =>
     Object.entries(properties).flatMap(([name, property]) => (property.description ? [] : [`${at}.${name}`])),
   );
@@ -188,7 +188,7 @@ function timesIn(at: string, schema: JsonSchema, value: unknown): SchemaLocation
   return [...inner, ...parts.flatMap((part) => timesIn(at, part, value))];
 }
 
-test("every time is a date-time, by what the examples show and by its name", () => {
+test("every time, by its examples or its name, is a date-time", () => {
   const shown = examples.flatMap(({ at, schema, value }) => timesIn(at, schema, value));
   const named = schemas.flatMap(({ at, schema: { properties = {} } }) =>
     Object.entries(properties).flatMap(([name, schema]) =>
@@ -200,7 +200,7 @@ test("every time is a date-time, by what the examples show and by its name", () 
   expect([...shown, ...named].flatMap(({ at, schema }) => (isDateTime(schema) ? [] : [at]))).toEqual([]);
 });
 
-test("the pages of the server are no operations of it", () => {
+test("the pages of the server are not operations", () => {
   const pages = catalog.endpoints
     .map(({ declaration }) => declaration.path)
     .filter((path) => /^\/(cli|docs|openapi)/.test(path));
@@ -209,7 +209,7 @@ test("the pages of the server are no operations of it", () => {
   expect(pages.filter((path) => path in document.paths)).toEqual([]);
 });
 
-test("tags come in the order in which a newcomer needs them, each with a description", () => {
+test("tags are in a newcomer's reading order, each with a description", () => {
   const names = document.tags.map(({ name }) => name);
   const used = operations.map(({ tags }) => tags[0] ?? "");
 
@@ -222,7 +222,7 @@ test("tags come in the order in which a newcomer needs them, each with a descrip
   expect(operations.slice(0, 2).map(({ route }) => route)).toEqual(["POST /v1/auth/aws-login", "POST /v1/jobs/submit"]);
 });
 
-test("every operation has an id of its own, in one style", () => {
+test("every operation has a unique id, in one style", () => {
   const ids = operations.map(({ operationId }) => operationId);
 
   expect(new Set(ids).size).toBe(ids.length);
@@ -252,7 +252,7 @@ test("every example fits its schema, and every body has one", () => {
   expect(bare.map(({ route }) => route)).toEqual([]);
 });
 
-test("an estimate is refused with each status with which a submit is", () => {
+test("an estimate documents each error status of a submit", () => {
   const listStatuses = (path: string) => {
     return Object.keys(operations.find(({ route }) => route === `POST ${path}`)?.responses ?? {});
   };
@@ -263,7 +263,7 @@ test("an estimate is refused with each status with which a submit is", () => {
   expect(listStatuses("/v1/jobs/estimate")).toEqual(expect.arrayContaining(submit));
 });
 
-test("every success that is JSON has an example", () => {
+test("every successful JSON response has an example", () => {
   const successes = operations.flatMap(({ route, responses }) =>
     Object.entries(responses).flatMap(([status, { content }]) => {
       const json = content["application/json"];
@@ -277,7 +277,7 @@ test("every success that is JSON has an example", () => {
   expect(successes.flatMap(({ at, shown }) => (shown.length > 0 ? [] : [at]))).toEqual([]);
 });
 
-test("every reference leads somewhere, and every named schema is used", () => {
+test("every reference resolves, and every named schema is used", () => {
   const text = JSON.stringify(document);
   const references = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name = ""]) => name));
 

@@ -49,7 +49,7 @@ function release(...words: string[]) {
   return spawnSync(process.execPath, ["scripts/release.ts", ...words], { cwd: clone, encoding: "utf8", env });
 }
 
-test("a release of a wrong version, of a dirty checkout or after a failed check changes nothing", () => {
+test("a release with a wrong version, a dirty checkout or a failed check changes nothing", () => {
   const commit = git("rev-parse", "HEAD");
 
   expect(release()).toMatchObject({ status: 1, stderr: expect.stringContaining("is not a version") });
@@ -65,7 +65,7 @@ test("a release of a wrong version, of a dirty checkout or after a failed check 
   git("reset", "--quiet", "--hard", commit);
 });
 
-test("a release writes the version everywhere, packs both packages, commits and tags, and the next one has to be newer", () => {
+test("a release writes the version, packs both packages, commits and tags, and the next one must be newer", () => {
   const { status, stdout, stderr } = release("1.2.0-rc.1");
 
   expect([status, stderr]).toEqual([0, ""]);
@@ -97,7 +97,7 @@ test.each([
   ["1.0.0-1", "1.0.0-alpha", -1],
   ["2.0.0", "1.10.0", 1],
   ["1.10.0", "1.9.0", 1],
-])("of the versions %s and %s the order is %i", (left, right, sign) => {
+])("the versions %s and %s compare as %i", (left, right, sign) => {
   expect([Math.sign(compareVersions(left, right)), Math.sign(compareVersions(right, left))]).toEqual([sign, 0 - sign]);
 });
 

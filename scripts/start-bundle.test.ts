@@ -18,7 +18,7 @@ const tellsParts =
   '--import=data:text/javascript,process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
 
 describe("npm start", () => {
-  it("loads a few modules with the endpoints, and without the clients of AWS and the texts of zod, which it never asks", async () => {
+  it("loads a few modules with the endpoints, and without AWS clients and zod's texts", async () => {
     const directory = fixture.beside;
     const { process: running } = await fixture.start({ NODE_V8_COVERAGE: directory });
 
@@ -34,7 +34,7 @@ describe("npm start", () => {
     expect(sources.map((source) => texts.includes(source))).toEqual([true, false, false]);
   });
 
-  it("names our own files and lines where an error says where it was thrown", async () => {
+  it("shows our own files and lines in stack traces", async () => {
     const cwd = freshCheckout(fixture.beside);
     const file = join(cwd, "functions/shared/live.ts");
     const source = readFileSync(file, "utf8");
@@ -48,7 +48,7 @@ describe("npm start", () => {
     expect(said).toContain(`functions/shared/live.ts:${line}:`);
   });
 
-  it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
+  it("does not load Node's type stripper (20 MB), even with an empty compile cache", async () => {
     const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: fixture.beside }, [tellsParts]);
 
     running.kill("SIGTERM");
@@ -79,7 +79,7 @@ describe("npm start", () => {
     },
   );
 
-  it("serves a function whose file came after the last start", async () => {
+  it("serves a function that was added after the last start", async () => {
     const cwd = freshCheckout(fixture.beside);
     const first = await fixture.start({}, [], cwd);
     first.process.kill("SIGTERM");
@@ -92,7 +92,7 @@ describe("npm start", () => {
     expect((await fetch(`${url}/alive`)).status).toBe(200);
   });
 
-  it("starts from the source where no bundle can be made", async () => {
+  it("starts from the source if no bundle can be made", async () => {
     const cwd = freshCheckout(fixture.beside);
     rmSync(join(cwd, "node_modules/esbuild"));
 

@@ -66,7 +66,7 @@ const events = (text: string) =>
     .filter((line) => /^\d\d:\d\d:\d\d {2}/.test(line));
 
 describe("npm start on a terminal", () => {
-  it("shows a short block, one plain line for each thing that happens, and what Ctrl-C ends", async () => {
+  it("shows a short block, one plain line per event, and what Ctrl-C ends", async () => {
     const { pty, text, ended } = await startOnTerminal();
     const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600", name: "my-train" };
 
@@ -93,7 +93,7 @@ describe("npm start on a terminal", () => {
     expect(code).toBe(0);
   });
 
-  it("leaves environments running on a second Ctrl-C, which npm's own repetition is not", async () => {
+  it("leaves environments running on a second Ctrl-C, and ignores npm's repeated signal", async () => {
     const { pty, text, ended } = await startOnTerminal();
     const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600", name: "goes-on" };
     await api("POST", "/v1/jobs/submit", job);
@@ -114,7 +114,7 @@ describe("npm start on a terminal", () => {
     expect(again.text()).toMatch(/Stopped: every environment that ran has ended\./);
   });
 
-  it("says once why a job waits and when it is expected to start, as its answer does", async () => {
+  it("prints once why a job waits and when it should start, like its API answer", async () => {
     const { pty, text, ended } = await startOnTerminal();
     const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600" };
     await api("POST", "/v1/jobs/submit", { ...job, name: "first" });
@@ -136,7 +136,7 @@ describe("npm start on a terminal", () => {
     expect(answers[0]).toContain(`: ${status_reason}`);
   });
 
-  it.each(["text", "json"])("is silent in %s while nothing happens", async (format) => {
+  it.each(["text", "json"])("prints nothing in %s without events", async (format) => {
     const { text } = await startOnTerminal({ LOG_FORMAT: format });
     await sweeps(1);
     const atStart = text();
@@ -146,14 +146,14 @@ describe("npm start on a terminal", () => {
     expect(text()).toBe(atStart);
   });
 
-  it("shows JSON where LOG_FORMAT says so, and all of it where LOG_LEVEL does", async () => {
+  it("prints JSON with LOG_FORMAT, and all of it with LOG_LEVEL", async () => {
     const { text } = await startOnTerminal({ LOG_FORMAT: "json", LOG_LEVEL: "debug" });
 
     await expect.poll(text, patience).toMatch(/^\{"time":.*"event":"started","url":"http.*\}$/m);
     await expect.poll(text, patience).toMatch(/^\{"time":.*"level":"debug","event":"sweep".*"sent":0,.*\}$/m);
   });
 
-  it("says in one line which of its settings is wrong", async () => {
+  it("names an invalid setting in one line", async () => {
     const { text, ended } = await openTerminal({ LOG_FORMAT: "xml", LOG_LEVEL: "loud" });
 
     expect(await ended).toBe(1);

@@ -16,7 +16,7 @@ describe("npm start", () => {
   it.each([
     ["--help", 0],
     ["--port=80", 2],
-  ])("%s starts nothing, and says where settings are", (argument, code) => {
+  ])("starts nothing with %s, and says where settings are", (argument, code) => {
     const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs", argument], {
       cwd: root,
       env: fixture.environment(),
@@ -26,7 +26,7 @@ describe("npm start", () => {
     expect(readdirSync(fixture.home)).toEqual([]);
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("is healthy, and ends on %s in good order", async (signal) => {
+  it.each(["SIGTERM", "SIGINT"] as const)("is healthy, and ends cleanly on %s", async (signal) => {
     const { process: running, url } = await fixture.start();
     const response = await fetch(`${url}/live`);
 
@@ -37,7 +37,7 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  it("refuses damaged records: it names the file, says what to do, and leaves it as it is", async () => {
+  it("refuses damaged records with the file and instructions, and keeps the file", async () => {
     const { process: running } = await fixture.start();
     running.kill("SIGTERM");
     await once(running, "exit");
@@ -58,7 +58,7 @@ describe("npm start", () => {
     expect(readFileSync(path)).toEqual(damaged);
   });
 
-  it("writes nothing but JSON to a pipe, and the words for people beside it", async () => {
+  it("writes only JSON to a pipe, and messages to standard error", async () => {
     const running = fixture.run(["scripts/start.mjs"]);
     let [output, notes] = ["", ""];
     running.stdout.on("data", (chunk) => {
@@ -82,7 +82,7 @@ describe("npm start", () => {
     );
   });
 
-  it("says in one line what is wrong and fails", () => {
+  it("fails with a message of one line", () => {
     const env = fixture.environment({ KEY_TTL_HOURS: "soon" });
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], {
       cwd: root,
@@ -94,7 +94,7 @@ describe("npm start", () => {
     expect(stderr).toBe("Bad settings:\n  KEY_TTL_HOURS must be a whole number from 1 to 168\n");
   });
 
-  it("says it without a command to the terminal, whatever a setting holds", () => {
+  it("prints no terminal commands from settings", () => {
     const file = join(fixture.home, "\u001b]0;title\u0007\u009b2J");
     writeFileSync(file, "");
     const env = fixture.environment({ BERTH_HOME: file });
@@ -109,7 +109,7 @@ describe("npm start", () => {
     ["PORT", "or to 0 for any free one"],
     ["METRICS_PORT", "or to 0 for any free one"],
     ["SSH_PORT", "or leave it empty for any free one"],
-  ] as const)("says of a %s that its user may not listen on it", ([setting, otherwise], { skip }) => {
+  ] as const)("reports that its user may not listen on a %s", ([setting, otherwise], { skip }) => {
     if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
     // Root can read this checkout anywhere, but here lacks the right to such ports.
     const powerless = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service"] : [];

@@ -15,18 +15,18 @@ function printed(code: number, control = 0): string {
 }
 
 describe("an attempt", () => {
-  test("that failed was kept out, and one that succeeded was not", () => {
+  test("counts as kept out if it fails, and not if it succeeds", () => {
     expect([got(printed(1) + ended), got(printed(0) + ended)]).toMatchObject([
       { isHeld: true, unmade: undefined },
       { isHeld: false, unmade: undefined },
     ]);
   });
 
-  test("whose control failed counts for nothing", () => {
+  test("counts for nothing if its control fails", () => {
     expect(got(printed(1, 2) + ended)).toMatchObject({ unmade: expect.stringContaining("its control failed") });
   });
 
-  test("that was too slow counts neither as kept out nor as let through", () => {
+  test("counts neither as kept out nor as let through if it times out", () => {
     const text = expect.stringContaining("said");
 
     expect(got(printed(TOO_SLOW) + ended)).toEqual({ text, isHeld: false, unmade: "too slow to judge" });
@@ -37,20 +37,20 @@ describe("an attempt", () => {
     ["whose control is run outside and was cut", { output: printed(1) + ended, of: outside("true", "sleep 600") }],
     ["that still runs", { output: "what it said\n", isRunning: true }],
     ["whose control still runs", { output: "what it said\n--- 1\n", isRunning: true }],
-  ])("%s is too slow to judge", (_, { output, ...seen }) => {
+  ])("reports %s as too slow to judge", (_, { output, ...seen }) => {
     expect(got(output, seen)).toMatchObject({ unmade: "too slow to judge" });
   });
 
-  test("that let something through did, however slow its control is", () => {
+  test("counts as let through, even if its control is slow", () => {
     expect(got(printed(0, TOO_SLOW) + ended)).toMatchObject({ isHeld: false });
   });
 
-  test.each(["", "what it said\n--- 1\n"])("with which its shell ended was not made (%j)", (output) => {
+  test.each(["", "what it said\n--- 1\n"])("counts as not made if the shell ended first (%j)", (output) => {
     expect(got(output)).toMatchObject({ unmade: "the script ended too early" });
   });
 });
 
-describe("what is seen of a script", () => {
+describe("the output of a script", () => {
   const seenAs = (
     messages: readonly { readonly output: string; readonly isRunning?: boolean }[],
     silentMs?: number,
@@ -60,17 +60,17 @@ describe("what is seen of a script", () => {
     return seenAtEnd(poll, silentMs);
   };
 
-  test("is all of it once it printed its end, though its shell runs on", async () => {
+  test("is complete after its end marker, even if its shell still runs", async () => {
     expect(await seenAs([{ output: "" }, { output: "a" }, { output: `a${ended}` }])).toMatchObject({
       output: `a${ended}`,
     });
   });
 
-  test("is what there is once its shell has ended", async () => {
+  test("is taken when its shell has ended", async () => {
     expect(await seenAs([{ output: "a" }, { output: "ab", isRunning: false }])).toMatchObject({ output: "ab" });
   });
 
-  test("is what there is once it printed nothing more for as long as somebody waits", async () => {
+  test("is taken after a time without new output", async () => {
     expect(await seenAs([{ output: "a" }], 60)).toEqual({ output: "a", isRunning: true });
   });
 });

@@ -37,7 +37,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   /** On a busy machine `apply` returns before the run is ready. */
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
 
-  it("says when it is ready how it is isolated, and that no image was pulled", async () => {
+  it("reports its isolation, and that no image was pulled, when it is ready", async () => {
     await fixture.compute.apply(fixture.runOf());
 
     expect(await ready()).toMatchObject({
@@ -80,7 +80,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.observe()).toMatchObject({ state: "ended", reason, endedAt: null });
   });
 
-  it("ends the command when the supervisor is asked to end", async () => {
+  it("ends the command when the supervisor gets SIGTERM", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
 
@@ -89,7 +89,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.ended()).toMatchObject({ reason: "the environment's process was killed from outside" });
   });
 
-  it("is seen and removed by a later owner of the same home, which starts nothing twice", async () => {
+  it("lets a later process of the same home see and remove runs, without starting them again", async () => {
     const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
     await fixture.compute.apply(run);
     const later = processCompute(fixture.options);
@@ -115,7 +115,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.observe()).toMatchObject({ state: "ready" });
   });
 
-  it("gives the machines of a run their ranks and an address to meet at", async () => {
+  it("gives the machines of a run their ranks and a common address", async () => {
     const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
 
@@ -127,7 +127,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(lines.toSorted()).toEqual([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8`));
   });
 
-  it("ends with the failure of any of its machines", async () => {
+  it("ends a run when any of its machines fails", async () => {
     const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; sleep 3600';
 
@@ -136,7 +136,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.ended()).toMatchObject({ exitCode: 7, reason: null });
   });
 
-  it("takes along whatever the command has put in the background by the time it ends", async () => {
+  it("ends background processes with their command", async () => {
     const elsewhere = `cd /; setsid sleep 3600 & env -i sh -c 'sleep 3600; : ${fixture.uid}' &`;
     const command = `setsid sleep 3600 & setsid env -i sleep 3600 & (${elsewhere}); sleep 0.1; exit 4`;
     await fixture.compute.apply(
@@ -152,7 +152,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     );
   });
 
-  it("removes what forks, changes its session, clears its environment and ignores SIGTERM", async () => {
+  it("removes processes that fork, change session, clear their environment and ignore SIGTERM", async () => {
     const stubborn = `trap "" TERM; while :; do sleep 1; done`;
     const command = `${stubborn} & setsid sh -c '${stubborn}' & (setsid env -i sh -c '${stubborn}' &); ${stubborn}`;
     await fixture.compute.apply(fixture.runOf({ command }));
@@ -169,7 +169,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(listProcesses(fixture.home, fixture.uid).filter((pid) => pid !== supervisor)).toEqual([]);
   });
 
-  it("lets a command finish its work on SIGTERM within the grace", async () => {
+  it("lets a command finish its work within the grace period", async () => {
     const [saved, result] = ["saved", "read"].map((name) => join(fixture.directory, "0/work", name)) as [
       string,
       string,
@@ -201,7 +201,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await eventually(fixture.observe, (seen) => seen === undefined);
   });
 
-  it("finishes at the next start a removal that nobody is left to finish", async () => {
+  it("finishes an interrupted removal at the next start", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
     process.kill(fixture.supervisorPid(), "SIGSTOP");
@@ -225,7 +225,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(left).toEqual([]);
   });
 
-  it("begins anew, at the next start, what was made and never begun", async () => {
+  it("deletes runs that never began at the next start, so that they can start again", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
     process.kill(fixture.supervisorPid(), "SIGKILL");
@@ -243,7 +243,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await ready()).toMatchObject({ started: true });
   });
 
-  it("does not say that a run is made before its supervisor has begun it, since the next start would forget it", async () => {
+  it("reports a run only after its supervisor has begun it", async () => {
     await fixture.compute.apply(fixture.runOf());
     process.kill(fixture.supervisorPid(), "SIGSTOP");
 
@@ -260,7 +260,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     );
   });
 
-  it("kills by name what has lost its directory", async () => {
+  it("kills the processes of a run that lost its directory", async () => {
     await fixture.compute.apply(fixture.runOf());
     rmSync(fixture.directory, { recursive: true });
 
@@ -272,7 +272,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     );
   });
 
-  it("ends every run when the stack stops, whatever it ignores, and tells the next one why", async () => {
+  it("ends every run when the stack stops, and records why", async () => {
     const otherRun = fixture.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
     await Promise.all([fixture.compute.apply(fixture.runOf()), fixture.compute.apply(otherRun)]);
 
@@ -288,7 +288,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await expect(fixture.compute.apply(fixture.runOf({ run: 3 }))).rejects.toThrow("being stopped");
   });
 
-  it("does not change how a run ended that had ended before the stack stopped", async () => {
+  it("keeps the reason of a run that ended before the stack stopped", async () => {
     await fixture.compute.apply(fixture.runOf({ command: "exit 5" }));
     await fixture.ended();
 

@@ -270,7 +270,7 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
   });
 
   describe.each(["first", "later"] as const)("started %s", (when) => {
-    it.each(Object.keys(tried))("lets out no command that %s", (name) => {
+    it.each(Object.keys(tried))("keeps in a command that %s", (name) => {
       const entry = got[when].get(name);
 
       expect(entry).toMatchObject({ unmade: undefined, isHeld: true });
@@ -278,7 +278,7 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     });
   });
 
-  it("leaves the machine as it was", () => {
+  it("leaves the machine unchanged", () => {
     expect(statSync("/dev/null").mode).toBe(nullMode);
     expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
     expect(existsSync("/usr/bin/berth-copy")).toBe(false);

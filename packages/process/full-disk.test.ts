@@ -50,7 +50,7 @@ const program = `
   console.log(JSON.stringify({ full: full.state, copied, received, restored, kept, isThere: mounted !== undefined, after: after.state }));
 `;
 
-it("a full disk fails a backup and says so; nothing half copied counts, the volume stays, and with room it works again", {
+it("a full disk fails a backup with the reason, keeps the volume and no partial copy, and backups work again with free space", {
   retry: 0,
 }, async ({ skip }) => {
   if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");
@@ -117,7 +117,7 @@ const execProgram = `
   process.exit(0);
 `;
 
-it("a full disk refuses a command with the reason; the environment lives, and with room commands run again", {
+it("a full disk refuses a command with the reason but keeps the environment, and commands run again with free space", {
   retry: 0,
 }, async ({ skip }) => {
   if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");

@@ -15,7 +15,7 @@ describe.each([
 ] as const)("code-server behind a placeholder, isolation %s, %s network", (isolation, network) => {
   const lacking = isolation === "bubblewrap" && lacks(network);
   if (lacking) {
-    it("needs bubblewrap, and for a network slirp4netns", ({ skip }) => skip(lacking));
+    it("needs bubblewrap, and slirp4netns for a network", ({ skip }) => skip(lacking));
     return;
   }
 
@@ -63,7 +63,7 @@ describe.each([
     expect(seen?.notes).toContain("code-server of this machine serves port 8080, and a placeholder answers its chats");
   });
 
-  it("passes requests on as they are, behind its own login", async () => {
+  it("gets unchanged requests with its own login", async () => {
     const url = await begin();
     await untilSays(url, " from /");
     const headers = { cookie: "code-server-session=other; mine=1" };
@@ -80,7 +80,7 @@ describe.each([
     });
   });
 
-  it("passes a WebSocket on, byte by byte both ways", async () => {
+  it("gets WebSockets unchanged in both directions", async () => {
     const url = await begin();
     await untilSays(url, " from /");
     const headers = { connection: "Upgrade", upgrade: "websocket" };
@@ -94,7 +94,7 @@ describe.each([
     expect([answer.statusCode, String(bytes)]).toEqual([101, "ping"]);
   });
 
-  it("asks for a password at its own port, which other runs may reach", async () => {
+  it("asks for a password at its own port, which other runs can reach", async () => {
     const url = await begin();
     await untilSays(url, " from /");
 
@@ -105,7 +105,7 @@ describe.each([
     expect(await textAt(`${direct}?password=`)).toBe("Enter the password");
   });
 
-  it("comes back with another login when its process dies, and chats are answered meanwhile", async () => {
+  it("restarts with a new login when its process dies, while chats are still answered", async () => {
     const url = await begin();
     await untilSays(url, " from /");
     const pids = () => findPids(fixture, `${node()} ${join(bin(), "code-server.cjs")}`);
@@ -119,7 +119,7 @@ describe.each([
     await untilSays(url, " from /");
   });
 
-  it("is replaced by a page that says why, where it ends at once", async () => {
+  it("is replaced by a page with the reason if it ends at once", async () => {
     const url = await begin("process.exit(9)");
 
     await untilSays(url, "code-server ended at once (exit code 9)");
@@ -131,7 +131,7 @@ describe.each([
     );
   });
 
-  it("shows that it is starting until it lets the placeholder in", async () => {
+  it("shows that it is starting until the placeholder has logged in", async () => {
     const url = await begin("setInterval(() => {}, 1_000)");
 
     const response = await fetch(url);
@@ -140,7 +140,7 @@ describe.each([
     expect(await chat(url)).toEqual({ reply: "hello" });
   });
 
-  it("is advised where the machine has none", async () => {
+  it("is advised on the page if the machine lacks it", async () => {
     const url = await begin("none");
 
     expect(await textAt(url)).toContain("install code-server, put its directory on LOCAL_PATH");

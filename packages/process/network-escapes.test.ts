@@ -91,9 +91,9 @@ const attempts: Attempts = {
 
 const lacking = lacks("own") ?? (outer ? undefined : "this machine has no address but the loopback's");
 
-describe("a command in a network of its own", { retry: 0 }, () => {
+describe("a command in its own network", { retry: 0 }, () => {
   if (lacking) {
-    it("needs slirp4netns, and an address that it may reach", ({ skip }) => skip(lacking));
+    it("needs slirp4netns and a reachable address", ({ skip }) => skip(lacking));
     return;
   }
 
@@ -172,7 +172,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     expect(got.get(name)).toMatchObject({ unmade: undefined, isHeld: true });
   });
 
-  it("lets nobody come to the machine's own listeners, heard or not, and these hear who comes", async () => {
+  it("does not reach the machine's own listeners, which do see other visitors", async () => {
     expect(came).toEqual([]);
 
     const hosts = ["127.0.0.1", "::1", "127.1.2.3"];

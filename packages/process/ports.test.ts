@@ -23,7 +23,7 @@ describe.each([
 ] as const)("the ports of a run, isolation %s, %s network", (isolation, network) => {
   const lacking = isolation === "bubblewrap" && lacks(network);
   if (lacking) {
-    it("needs bubblewrap, and for a network slirp4netns", ({ skip }) => skip(lacking));
+    it("needs bubblewrap, and slirp4netns for a network", ({ skip }) => skip(lacking));
     return;
   }
 
@@ -45,7 +45,7 @@ describe.each([
     return `exec ${node()} ${join(fixture.shown, "server.cjs")}`;
   };
 
-  it("are told to the command, which serves them under the addresses shown", async () => {
+  it("are passed to the command, which serves them at the shown addresses", async () => {
     const command = serving(`
       const { createServer } = require("node:http");
       const { PORT, PORT_8080, PORT_9000, PORT_22 } = process.env;
@@ -61,7 +61,7 @@ describe.each([
   });
 
   if (network === "own") {
-    it("pass small packets on without delay, on both connections", async ({ skip }) => {
+    it("forward small packets without delay, on both connections", async ({ skip }) => {
       const lacking = await lacksTcpEnds();
       if (lacking) return skip(lacking);
       await apply({
@@ -81,7 +81,7 @@ describe.each([
     });
   }
 
-  it("keep a run that answered once ready, and show which of them has fallen silent", async () => {
+  it("keep a run ready that answered once, and show which port is silent", async () => {
     const command = serving(`
       const server = require("node:http").createServer((_, response) => response.end());
       server.listen(Number(process.env.PORT), "127.0.0.1");
@@ -96,7 +96,7 @@ describe.each([
     expect(await processCompute(fixture.options).observe(fixture.uid, 1)).toMatchObject({ state: "ready" });
   });
 
-  it("are served by a placeholder where there is no command, which says so and is no process of the run", async () => {
+  it("are served by a placeholder without a command, which says so and is not a process of the run", async () => {
     await apply({ image: `<script>"x"</script>`, ports: [http] });
     const address = await getAddress();
 
@@ -112,7 +112,7 @@ describe.each([
 
   // Only root can become another user.
   if (process.getuid?.() === 0) {
-    it("answer nobody of another user of this machine, whether a placeholder serves them or the run itself", async () => {
+    it("refuse other users of this machine, with a placeholder as well as with the run", async () => {
       const served = serving(`
         const server = require("node:http").createServer((_, response) => response.end());
         server.listen(Number(process.env.PORT), "127.0.0.1");`);
@@ -144,7 +144,7 @@ describe.each([
     await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
   });
 
-  it("keep a placeholder that goes on while its clients do strange things", async () => {
+  it("keep a placeholder that survives misbehaving clients", async () => {
     await apply({ ports: [http] });
     const address = await getAddress();
     const clients = ["\0\r\n\r\n", "GET", "POST /chat HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"].map((text) => {
@@ -158,7 +158,7 @@ describe.each([
     expect(await fixture.observe()).toMatchObject({ state: "ready" });
   });
 
-  it("answer a chat from the placeholder, and refuse what is none", async () => {
+  it("answer a chat from the placeholder, and refuse other requests", async () => {
     await apply({ ports: [http] });
     const address = await getAddress();
     const say = async (body: string, method = "POST") => {
@@ -174,7 +174,7 @@ describe.each([
     expect(await say("", "GET")).toEqual([405, { error: "Method not allowed" }]);
   });
 
-  it("are as ready as the access they stand for: SSH where the stack has it, Jupyter once it is on", async () => {
+  it("are ready when their access is: SSH if the stack has it, Jupyter once it is on", async () => {
     const compute = processCompute({ ...fixture.options, sshPort: 2222 });
     const ports: RunPort[] = [
       { port: 22, kind: "ssh" },
@@ -201,7 +201,7 @@ describe.each([
     expect((await fixture.observe())?.ports[0]).toMatchObject({ address: null, answers: false });
   });
 
-  it("have a placeholder for a Jupyter that the machine has not got, beside a command", async () => {
+  it("have a placeholder for a missing Jupyter, beside a command", async () => {
     const env = { PATH: "/nowhere:relative" };
     await apply({ command: "/bin/sleep 3600", env, ports: [{ port: 8888, kind: "jupyter" }] });
 
@@ -213,7 +213,7 @@ describe.each([
     );
   });
 
-  it("are asked in the first machine alone, and end with the run", async () => {
+  it("are probed only in the first machine, and end with the run", async () => {
     const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
     await apply({ shares, ports: [http] });
     const address = await getAddress();
@@ -238,13 +238,13 @@ describe("a post to a port of this machine", () => {
     return { port, [Symbol.dispose]: close };
   };
 
-  it("says what came back, also an error, and follows nothing", async () => {
+  it("returns the answer, even an error, and follows no redirect", async () => {
     using server = await serve((_, response) => response.writeHead(302, { location: "http://127.0.0.1:1/" }).end("no"));
 
     expect(await postToLocal(server.port, request)).toEqual({ status: 302, body: "no" });
   });
 
-  it("hears the first MiB of an answer that does not end", async () => {
+  it("returns the first MiB of an endless answer", async () => {
     using server = await serve((_, response) => {
       const more = () => {
         while (response.write("x".repeat(65_536)));
@@ -258,7 +258,7 @@ describe("a post to a port of this machine", () => {
     expect(answer.body).toBe("x".repeat(1024 * 1024));
   });
 
-  it("is given up at its time limit, whether nothing comes or a byte now and then", async () => {
+  it("times out without an answer and with a slow one", async () => {
     using silent = await serve(() => undefined);
     using slow = await serve((_, response) => {
       const drip = setInterval(() => response.write("x"), 20);
@@ -270,7 +270,7 @@ describe("a post to a port of this machine", () => {
     }
   });
 
-  it("is refused when it is too large, leads elsewhere, or nobody listens", async () => {
+  it("fails if it is too large, its path is invalid, or no program listens", async () => {
     using server = await serve((_, response) => response.end());
 
     const large = postToLocal(server.port, { ...request, body: "x".repeat(1024 * 1024 + 1) });

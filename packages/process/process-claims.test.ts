@@ -27,7 +27,7 @@ describe("a sandbox whose processes claim to be of another run", () => {
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
   }
 
-  it("is not ended with it", async () => {
+  it("does not end with that run", async () => {
     await begin(`${claim("sleep 3655")} & exec sleep 3600`);
     await eventually(
       () => findPids(fixture, "sleep 3655").length,
@@ -40,7 +40,7 @@ describe("a sandbox whose processes claim to be of another run", () => {
     expect(findPids(fixture, "sleep 3655")).toHaveLength(1);
   });
 
-  it("neither ends with it nor keeps it from ending, however often it starts others", async () => {
+  it("neither ends with that run nor delays its end, however often it forks", async () => {
     await begin(`exec ${claim("sh -c 'while :; do sleep 0.05 & sleep 0.03; done'")}`);
 
     await fixture.compute.remove(fixture.uid, 2, { graceSeconds: 0, force: true });

@@ -24,11 +24,11 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
   };
   const lacking = has("python3") ? isolation === "bubblewrap" && lacks("shared") : "this machine has no python3";
   if (lacking) {
-    it("need python3, and the sandbox that they are to be in", ({ skip }) => skip(lacking));
+    it("need python3 and the sandbox", ({ skip }) => skip(lacking));
     return;
   }
 
-  it("have python where the machine has python3", async () => {
+  it("include python if the machine has python3", async () => {
     const seen = await getOutput(
       `printf 'print("a b", *__import__("sys").argv)' | python - 'x  y' "'"; python -c 'exit(7)'; echo $?`,
     );
@@ -36,7 +36,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     expect(seen).toBe("a b - x  y '\n7\n");
   });
 
-  it("have the python of a virtual environment in LOCAL_PATH, and no note of another", async () => {
+  it("include the python of a virtual environment in LOCAL_PATH, without a note", async () => {
     const bin = join(fixture.shown, "venv/bin");
     mkdirSync(bin, { recursive: true });
     writeFileSync(join(bin, "python"), "#!/bin/sh\necho own\n", { mode: 0o755 });
@@ -51,7 +51,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
     expect(seen?.notes.join()).not.toContain("python3");
   });
 
-  it("are said to be so in its notes, where it is not the machine's own", async () => {
+  it("are explained in a note if python is not the machine's own", async () => {
     await getOutput("true");
 
     const notes = (await fixture.observe())?.notes ?? [];

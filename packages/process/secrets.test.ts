@@ -8,7 +8,7 @@ import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 const secret = "open-sesame-7f3a";
 
-describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %s", { retry: 0 }, (isolation) => {
+describe.each(["bubblewrap", "none"] as const)("the input of a run, isolation %s", { retry: 0 }, (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
@@ -23,7 +23,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     await fixture?.close();
   });
 
-  it("is in no file of the home and in no argument: values of the environment", async () => {
+  it("appears in no file of the home and no argument: values of the environment", async () => {
     const { compute, runOf, home, uid } = open();
 
     await compute.apply(runOf({ env: { TOKEN: secret }, command: '[ "$TOKEN" ] && echo given; sleep 3600' }));
@@ -36,7 +36,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     expect(pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(secret))).toEqual([]);
   });
 
-  it("is in no file of the home: the command", async () => {
+  it("appears in no file of the home: the command", async () => {
     const { compute, runOf, home } = open();
 
     await compute.apply(runOf({ command: `: ${secret}; sleep 3600` }));
@@ -45,7 +45,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     expect(filesUnder(home).filter((file) => readFileSync(file, "latin1").includes(secret))).toEqual([]);
   });
 
-  it("is all that it gets: nothing of this program's own environment", async () => {
+  it("contains nothing of this program's own environment", async () => {
     const { compute, runOf, ended, uid } = open();
     await compute.apply(runOf({ env: { TOKEN: secret, PATH: "/bin:/usr/bin" }, command: "env" }));
     await ended();
@@ -58,7 +58,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     expect(names.filter((name) => !["", "SHLVL", "_"].includes(name)).sort()).toEqual(expected);
   });
 
-  it("cannot be used to say who it is", async () => {
+  it("cannot override its identity", async () => {
     const { compute, runOf, ended, uid } = open();
     await compute.apply(runOf({ env: { BERTH_RUN: "x", BERTH_GPUS: "64" }, command: "echo $BERTH_RUN $BERTH_GPUS" }));
     await ended();
@@ -66,7 +66,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     expect(await logText(compute.readLog(uid, 1))).toBe(`${uid}-r1 2\n`);
   });
 
-  it("is one argument of the shell, whatever it looks like", async () => {
+  it("is one argument of the shell, even with shell syntax", async () => {
     const { compute, runOf, ended, uid } = open();
 
     await compute.apply(runOf({ command: "-x; echo \"$(echo 'a b')\" `echo c` é🙂" }));
@@ -98,7 +98,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     expect(await compute.listRuns()).toEqual([]);
   });
 
-  it("ends as not started, without being repeated, when it is more than a process can be given", async () => {
+  it("ends as not started, without being repeated, if it is too long for a process", async () => {
     const { compute, runOf, ended } = open();
 
     await compute.apply(runOf({ env: { BIG: secret.repeat(20_000) } }));

@@ -13,7 +13,7 @@ import { killTree } from "./supervisor/process-tree.ts";
 
 const isolations = ["bubblewrap", "none"] as const;
 
-describe.each(isolations)("what Linux counts for each user, isolation %s", (isolation) => {
+describe.each(isolations)("the per-user resources of Linux, isolation %s", (isolation) => {
   const user = findUserLimits();
   const lacking = isolation === "bubblewrap" && !canSandbox() ? "bubblewrap that works" : !user && "prlimit";
   if (lacking || !user) {
@@ -27,7 +27,7 @@ describe.each(isolations)("what Linux counts for each user, isolation %s", (isol
   });
   afterEach(() => fixture.close());
 
-  it("is limited to a part of it for the command of a run and for what enters later", async () => {
+  it("are limited for the command of a run and for later commands", async () => {
     const niceness = Math.min(getPriority() + 5, 19);
     const shows = "ulimit -Hn; ulimit -Hi; ulimit -Hq; nice";
     const limits = `${[user.files, user.signals, user.messageBytes, niceness].join("\n")}\n`;
@@ -46,7 +46,7 @@ describe.each(isolations)("what Linux counts for each user, isolation %s", (isol
     expect([first, later?.stdout]).toEqual([limits, limits]);
   });
 
-  it("is refused to a run whose PATH leads to other programs all the same", async () => {
+  it("are limited even if the run's PATH leads to other programs", async () => {
     await fixture.compute.apply(fixture.runOf({ env: { PATH: "/nowhere" }, command: "ulimit -Hn" }));
     await fixture.ended();
 
@@ -64,7 +64,7 @@ const sendsDescriptors = `exec perl -e 'use Socket; $| = 1; my ($n, @held) = 0;
     last if $! == 109 }
   print "$n in flight\\n"; sleep 3600'`;
 
-describe("a run that holds as many descriptors in flight as it may", () => {
+describe("a run with its maximum of descriptors in flight", () => {
   const lacking = lacks("own");
   if (lacking) {
     it("needs a network of its own", ({ skip }) => skip(lacking));
@@ -77,7 +77,7 @@ describe("a run that holds as many descriptors in flight as it may", () => {
   });
   afterEach(() => fixture.close());
 
-  it("keeps no other run from starting", async () => {
+  it("does not keep other runs from starting", async () => {
     await fixture.compute.apply(fixture.runOf({ command: sendsDescriptors }));
     const log = await eventually(
       () => logText(fixture.compute.readLog(fixture.uid, 1)),
@@ -103,7 +103,7 @@ describe("a sandbox that is killed", () => {
     return;
   }
 
-  it("loses its first process, and so all others, before the first look at /proc", async () => {
+  it("loses its first process, and so all others, before the first scan of /proc", async () => {
     const fixture = openFixture({ isolation: "bubblewrap" });
     await fixture.compute.apply(fixture.runOf({ command: "sleep 3600 & sleep 3600 & wait" }));
     await eventually(fixture.observe, (run) => run?.state === "ready");
@@ -125,13 +125,13 @@ describe("a sandbox that is killed", () => {
 /** Opens terminals until none is left, and prints their number. */
 const opensTerminals = `perl -e 'my ($n, @held) = 0; $n++ while open $held[$n], "+<", "/dev/ptmx"; print "$n terminals\\n"'`;
 
-describe("a sandbox that opens terminals without end", () => {
+describe("a sandbox that opens terminals endlessly", () => {
   if (!canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
   }
 
-  it.each(["own", "shared"] as const)("gets as many as one sandbox may have, network %s", async (network) => {
+  it.each(["own", "shared"] as const)("gets the limit of one sandbox, network %s", async (network) => {
     const fixture = openFixture({ isolation: "bubblewrap", network });
     await fixture.compute.apply(fixture.runOf({ command: `${opensTerminals}` }));
     await fixture.ended();

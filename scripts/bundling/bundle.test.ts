@@ -89,13 +89,13 @@ test.each([
   "functions/onmemos/sessions/execute.ts",
   "functions/onmemos/workspaces/runpython.ts",
   "functions/onmemos/workspaces/runsh.ts",
-])("%s, one of the largest, is at most 450 kB too", async (largest) => {
+])("%s, one of the largest, is at most 450 kB", async (largest) => {
   const { bytes } = await bundleFunction(largest, join(outdir, "largest"));
 
   expect(bytes).toBeLessThanOrEqual(450_000);
 });
 
-test("a bundle's client of WebSockets sends and reads as the whole library does", async () => {
+test("a bundle's WebSocket client sends and reads like the whole library", async () => {
   const sockets = new WebSocketServer({ noServer: true });
   const server = await loopbackServer(
     (_, response) => response.end(),
@@ -119,7 +119,7 @@ test("a bundle's client of WebSockets sends and reads as the whole library does"
   await server.close();
 });
 
-test("a function still checks what it is sent, without what zod makes documents with", async () => {
+test("a function validates requests without zod's document generator", async () => {
   const { file } = await bundleFunction("functions/gpu-dev/auth/aws-login.ts", join(outdir, "login"));
 
   const result = await invoke(file, "POST", "/v1/auth/aws-login");
@@ -135,7 +135,7 @@ test.each([
   ["functions/gpu-dev/jobs/submit.ts", ["submitJob", "/v1/jobs/submit"]],
   ["functions/dev8/environments/create.ts", ["createEnvironment", "/api/v1/environments"]],
   ["functions/onmemos/workspaces/runsh.ts", ["runShellInWorkspace", "/runsh"]],
-])("the bundle of %s has its route, and nothing else that only openapi.json is made of", async (file, route) => {
+])("the bundle of %s has its route, and nothing that only openapi.json needs", async (file, route) => {
   const bundle = await bundleFunction(file, join(outdir, "route"));
   const text = await readFile(bundle.file, "utf8");
   const { components, paths } = JSON.parse(await readFile("openapi.json", "utf8"));
@@ -158,7 +158,7 @@ test("no bundle can hold the generator of openapi.json", async () => {
   await expect(bundling).rejects.toThrow('"OpenAPIHono"');
 });
 
-test("a function imports none of Node's modules as a whole, and carries no schema of another one's events", async () => {
+test("a function imports no whole Node module, and contains no schema of other events", async () => {
   const { file } = await bundleFunction("functions/gpu-dev/jobs/cancel.ts", join(outdir, "cancel"));
   const text = await readFile(file, "utf8");
 
@@ -178,7 +178,7 @@ test("a function that reads assets finds them beside its bundle", async () => {
   expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET"]);
 });
 
-test("the functions of the command line carry its tarball, and name the same SHA-256", async () => {
+test("the functions of the command line contain its tarball, and report the same SHA-256", async () => {
   const cli = await bundleFunction("functions/shared/cli.ts", join(outdir, "cli"));
   const discovery = await bundleFunction("functions/shared/discovery.ts", join(outdir, "discovery"));
 
@@ -191,7 +191,7 @@ test("the functions of the command line carry its tarball, and name the same SHA
   expect(tarball.body.length).toBeLessThan(6_000_000);
 });
 
-test("only a function that reads assets carries them", async () => {
+test("only a function that reads assets contains them", async () => {
   const { file, bytes } = await bundleFunction("functions/shared/live.ts", join(outdir, "live"));
 
   expect(bytes).toBeLessThan(200_000);
@@ -199,7 +199,7 @@ test("only a function that reads assets carries them", async () => {
   expect((await stat(`${file}.map`)).size).toBeGreaterThan(bytes);
 });
 
-test("in one run each function has a directory of its own, and the source maps are not beside it", async () => {
+test("one run gives each function its own directory, without source maps", async () => {
   const [dist, maps] = [join(outdir, "dist"), join(outdir, "dist-maps")];
   const functions = ["shared/live", "shared/fallback"].map((name) => ({ name, file: `functions/${name}.ts` }));
 
@@ -212,7 +212,7 @@ test("in one run each function has a directory of its own, and the source maps a
   expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET"]);
 });
 
-test("a function without a handler is not bundled for a deployment", async () => {
+test("bundling for a deployment refuses a function without a handler", async () => {
   const wire = { name: "socket/wire", file: "functions/socket/schemas.ts" };
 
   const bundling = bundleFunctions([wire], { outdir: join(outdir, "wire"), mapsdir: join(outdir, "wire-maps") });
@@ -220,7 +220,7 @@ test("a function without a handler is not bundled for a deployment", async () =>
   await expect(bundling).rejects.toThrow("functions/socket/schemas.ts exports no handler");
 });
 
-test("what only tests are made of is never bundled", async () => {
+test("test machinery is never bundled", async () => {
   const catalog = { name: "fixture", file: "packages/local/fixture-catalog.ts" };
   const world = "tests/worlds/http-world.ts";
 

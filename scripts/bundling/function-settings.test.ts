@@ -47,7 +47,7 @@ test.each([
   expect(await findSettings({ "one.ts": text })).toEqual(settings);
 });
 
-test("a setting counts that a used function of another file reads, and not one that an unused function reads", async () => {
+test("a setting counts if a used function of another file reads it, and not if an unused one does", async () => {
   const otherName =
     "export const used = ({ settings }) => settings.maxQueueHours;\nexport const unused = ({ settings }) => settings.domain;";
   const name = 'import { used } from "./internal/other.ts";\nexport const handler = used;';
@@ -55,7 +55,7 @@ test("a setting counts that a used function of another file reads, and not one t
   expect(await findSettings({ "internal/other.ts": otherName, "one.ts": name })).toEqual(["MAX_QUEUE_HOURS"]);
 });
 
-test("the readers of settings name each of them and count for none", async () => {
+test("the readers of settings name each setting but do not count", async () => {
   const name =
     'import { readSettings } from "#aws/settings/settings.ts";\nexport const handler = () => readSettings();';
 

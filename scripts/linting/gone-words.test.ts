@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { goneWords } from "./gone-words.ts";
 
-test("a word that is gone is named with its line and the word for it, in names and in comments", () => {
+test("a retired word is reported with its line and its replacement, in names and in comments", () => {
   const text = "interface ExecKeeper {}\n\n/** A stand-in. */";
 
   expect(goneWords("packages/process/x.ts", text)).toEqual([

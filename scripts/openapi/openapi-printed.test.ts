@@ -104,7 +104,7 @@ test("every body that a document prints is an example of its operation", async (
   expect(missing).toEqual(["doc-examples.sh /v1/auth/aws-login"]);
 });
 
-test("every answer that a document prints is an example of its operation, or one with keys that are Berth's besides", () => {
+test("every answer that a document prints is an example of its operation, except for Berth's additional keys", () => {
   const printed = Object.entries(answerFiles).flatMap(listAnswers);
   const isShown = ({ route: call, dialect, body }: PrintedAnswer) =>
     operations.some(({ route, responses }) => {

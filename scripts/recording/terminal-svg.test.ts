@@ -4,7 +4,7 @@ import { terminalSvg } from "./terminal-svg.ts";
 
 const options = { columns: 80, label: "A session" };
 
-test("a line appears at its time, a rewritten line gives way, and the last frame is what shows without animation", () => {
+test("a line appears at its time, a rewritten line disappears, and the last frame shows without animation", () => {
   const svg = terminalSvg(
     [
       { atMs: 0, lines: ["$ berth up"] },
@@ -21,13 +21,13 @@ test("a line appears at its time, a rewritten line gives way, and the last frame
   expect(svg).toContain("@keyframes k2{0%{visibility:hidden}50.00%{visibility:visible}}");
 });
 
-test("text of a terminal stays text: markup and control characters are none in the picture", () => {
+test("markup and control characters of a terminal stay text in the picture", () => {
   const svg = terminalSvg([{ atMs: 0, lines: ['<script>alert("1")</script>&\u001B[31m\u202E'] }], options);
 
   expect(svg).toContain("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;[31m</text>");
 });
 
-test("the picture of the README loads nothing from elsewhere, and is smaller than 40 kB", () => {
+test("the picture of the README loads no other resource, and is smaller than 40 kB", () => {
   const svg = readFileSync(new URL("../../docs/pictures/session.svg", import.meta.url), "utf8");
 
   expect(svg).not.toMatch(/<script|<image|<use|href|url\(|@import|@font-face/);

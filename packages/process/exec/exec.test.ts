@@ -66,7 +66,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     return sh(script, { timeoutMs: PATIENCE_MS });
   };
 
-  it("has the run's environment and place, and variables and input of its own", async () => {
+  it("has the run's environment and directory, and its own variables and input", async () => {
     const status = await sh('echo "$GREETING $WHOM"; cat; cat /dev/stdin >/dev/null; pwd', {
       stdin: "from stdin\n",
       env: { WHOM: "world" },
@@ -75,7 +75,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status.stdout).toBe(`hello world\nfrom stdin\n${join(fixture.directory, "0/work")}\n`);
   });
 
-  it("has no variables but the run's, those of its own and where it is, as the run's command has", async () => {
+  it("has only the variables of the run, its own, and its directory", async () => {
     const ofShells = ["SHLVL", "_"];
     const namesIn = (text: string) => [...text.matchAll(/^(\w+)=/gm)].map(([, name = ""]) => name);
     const ownIn = (text: string) =>
@@ -99,29 +99,29 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect([ownIn(plain), ownIn(wrapped)]).toEqual([[...names, "WHOM"].toSorted(), [...names, "WHOM"].toSorted()]);
   });
 
-  it("may be any words, text that looks like options and shell included", async () => {
+  it("may contain any text, including options and shell syntax", async () => {
     const words = ["printf", "%s|", "-c", "$(id)", "a b", "'", "", "\n"];
 
     expect((await ended(await start(words))).stdout).toBe("-c|$(id)|a b|'||\n|");
   });
 
-  it("that does not exist, or whose directory does not, is told as a shell would", async () => {
+  it("gets a shell's exit code if it or its directory does not exist", async () => {
     expect(await ended(await start(["no-such-program"]))).toMatchObject({ exitCode: 127, stdout: "" });
     expect(await sh("echo never", { directory: "/no/such/place" })).toMatchObject({ exitCode: 2, stdout: "" });
   });
 
-  it("may write bytes that are no text, and open its streams again", async () => {
+  it("may write invalid UTF-8, and open its streams again", async () => {
     const status = await sh("printf 'a\\377\\000b'; echo again >/dev/stdout; echo error >/dev/stderr");
 
     expect(status).toMatchObject({ stdout: "a\uFFFD\0bagain\n", stderr: "error\n", exitCode: 0 });
   });
 
-  it("that a signal ended is told as 128 + the signal", async () => {
+  it("has exit code 128 + the number of the signal that ended it", async () => {
     expect(await sh("kill -9 $$")).toMatchObject({ exitCode: 137 });
     expect(await sh("kill -TERM $$")).toMatchObject({ exitCode: 143 });
   });
 
-  it("is not held up by what it leaves in the background, of which nothing survives the deadline", async () => {
+  it("does not wait for its background processes, which the deadline ends", async () => {
     const status = await shUntil("sleep 3651 & (sleep 3651 >/dev/null 2>&1 &); echo done", ({ timedOut }) => !timedOut);
 
     expect(status).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
@@ -138,7 +138,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ).toEqual([]);
   });
 
-  it("is killed at its deadline with all of its session, whatever it ignores", async () => {
+  it("is killed at its deadline with its whole session, even if it ignores SIGTERM", async () => {
     const script = 'trap "" TERM; set -m; sleep 3652 & echo before; while :; do sleep 1; done';
     const status = await shUntil(script, ({ stdout }) => stdout === "before\n");
 
@@ -146,7 +146,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(findPids(fixture, "sleep 3652")).toEqual([]);
   });
 
-  it("may write for ever in the background, and ends all the same", async () => {
+  it("ends although its background process writes forever", async () => {
     const status = await shUntil("yes & echo started >&2", ({ timedOut }) => !timedOut);
 
     expect(status).toMatchObject({ stderr: "started\n", exitCode: 0 });
@@ -158,7 +158,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ).toEqual([]);
   });
 
-  it("ends with its run though it left its session", async () => {
+  it("ends with its run even if it left its session", async () => {
     await sh("setsid sleep 3653 & echo x");
     await eventually(
       () => findPids(fixture, "sleep 3653"),
@@ -175,7 +175,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ).toEqual([]);
   });
 
-  it("survives the process that asked for it, and is told to another one", async () => {
+  it("survives its caller, and another process can read its result", async () => {
     const id = await start(["/bin/sh", "-c", "sleep 1; echo survived"]);
     const otherProcessCompute = processCompute(fixture.options);
     await otherProcessCompute.adopt();
@@ -188,7 +188,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
   });
 
-  it("is told as killed when the run's supervisor was, with what it had written", async () => {
+  it("is reported as killed, with its output, after the run's supervisor was killed", async () => {
     const id = await start(["/bin/sh", "-c", "echo partial; sleep 3654"]);
     await eventually(
       () => fixture.compute.readExec(fixture.uid, 1, id, 0),
@@ -200,7 +200,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(await ended(id)).toMatchObject({ exitCode: 137, timedOut: false, stdout: "partial\n" });
   });
 
-  it("leaves no file with what it was given", async () => {
+  it("leaves no file with its input", async () => {
     const id = await start(["cat"], { stdin: "s3cret-input", env: { TOKEN: "s3cret-value" } });
     await ended(id);
     rmSync(join(fixture.directory, "execs", id, "stdout"));
@@ -214,12 +214,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       expect(readFileSync(join(parentPath, name), "utf8")).not.toContain("s3cret");
   });
 
-  it("refuses ids and text that no process can be given, naming no value", async () => {
+  it("refuses invalid ids and NUL characters without repeating a value", async () => {
     await expect(start(["true"], { id: "../up" })).rejects.toThrow("The id of the exec is not valid");
     await expect(start(["echo", "s3cret\0"])).rejects.toThrow(/^The command holds a NUL character$/);
   });
 
-  it("tells where its shell was left, as seen inside, however it ended", async () => {
+  it("reports the last directory of its shell, as seen inside, however it ended", async () => {
     const shell = async (text: string, directory?: string) =>
       ended(await start(splitShellCommand(text), { directory }));
 
@@ -235,7 +235,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(gone).toMatchObject({ exitCode: 0, directory: "/workspace" });
   });
 
-  it("sees a volume at its place, also where that is only a link", async () => {
+  it("sees a volume at its path, even through a link", async () => {
     const volumes = processVolumes({ home: fixture.home });
     const volume = await volumes.createVolume({ token: "v", sizeGb: 1, zone: "local", snapshotId: undefined });
     await fixture.compute.apply(fixture.runOf({ run: 2, mounts: [{ volume, path: "/workspace" }] }));
@@ -256,7 +256,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status).toMatchObject({ exitCode: 137, stderr: "", directory: "/workspace/deep" });
   });
 
-  it("that says nonsense about its place is not believed", async () => {
+  it("has no directory if it reports an invalid one", async () => {
     const said = async (script: string) => (await sh(script)).directory;
     const saidByShell = async (script: string) =>
       (await ended(await start(splitShellCommand(`trap - EXIT; ${script}`)))).directory;
@@ -266,7 +266,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(await said("exec 3>mine; echo mine >&3; cat mine >/dev/null")).toBeNull();
   });
 
-  it("is one session of its run among others, and no longer than its process lives", async () => {
+  it("counts as a session of its run while its process lives", async () => {
     const close = openSession(fixture.directory, process.pid);
     openSession(fixture.directory, 2 ** 22 + 1);
     const go = join(fixture.directory, "0/work/go");
@@ -280,7 +280,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect([during, after, (await fixture.observe())?.sessions]).toEqual([2, 1, 0]);
   });
 
-  it("is forgotten after ten minutes, the newest 200 and those that somebody may still read excepted", async () => {
+  it("is deleted after ten minutes, or beyond the newest 200 once clients have had time to read it", async () => {
     const place = join(fixture.directory, "execs");
     const ids = await Promise.all(Array.from({ length: 3 }, () => start(["true"])));
     await Promise.all(ids.map(ended));

@@ -31,7 +31,7 @@ describe("the runs of an SSH user name", () => {
   };
   const found = (login: string) => findSshRuns(home, login).map(({ name }) => name);
 
-  it("are found among many of which nothing is read", () => {
+  it("are found without reading other runs", () => {
     const [first, second] = [begin("both"), begin("both")];
     const otherName = begin("other");
     for (let n = 0; n < 100; n += 1) {
@@ -46,14 +46,14 @@ describe("the runs of an SSH user name", () => {
     expect(["", ".", "..", "../..", `${first}`, "\0", "x".repeat(100_000)].flatMap(found)).toEqual([]);
   });
 
-  it("are those that live", () => {
+  it("are the living ones", () => {
     const name = begin("one");
     writeEnd(getDirectory(name), { started: true, exitCode: 0, reason: null });
 
     expect(found("one")).toEqual([]);
   });
 
-  it("leave nothing behind, also where their end was cut short", () => {
+  it("leave no entry, even after an interrupted removal", () => {
     const [first, second] = [begin("one"), begin("two")];
 
     forgetAccess(getDirectory(first));
@@ -63,7 +63,7 @@ describe("the runs of an SSH user name", () => {
     expect(readdirSync(join(home, "runs", ".logins"))).toEqual([]);
   });
 
-  it("are found again in a home of earlier code once it was looked through", () => {
+  it("are found in a home of an earlier release after adoption", () => {
     const name = begin("one");
     rmSync(join(home, "runs", ".logins"), { recursive: true });
     const before = found("one");

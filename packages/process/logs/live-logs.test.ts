@@ -19,7 +19,7 @@ afterEach(() => rmSync(home, { recursive: true }));
 const print = (text: string) => appendFileSync(join(directory, "log-0"), text);
 const findText = (part: { readonly bytes: Uint8Array } | undefined) => part && Buffer.from(part.bytes).toString();
 
-test("a reader is woken by the line that it waits for, and not by its patience", async () => {
+test("a reader wakes on the line that it waits for, not on its timeout", async () => {
   const live = processLiveLogs(home);
   print("first\n");
   const waiting = live.waitFor(uid, 1, 6, 100 * PATIENCE_MS);
@@ -30,7 +30,7 @@ test("a reader is woken by the line that it waits for, and not by its patience",
   expect(findText(await live.read(uid, 1, 6))).toBe("second\n");
 });
 
-test("what was printed before a reader waits is not waited for", async () => {
+test("a reader does not wait for output that is already there", async () => {
   const live = processLiveLogs(home);
   print("first\n");
 
@@ -39,7 +39,7 @@ test("what was printed before a reader waits is not waited for", async () => {
   expect(findText(await live.read(uid, 1, 0))).toBe("first\n");
 });
 
-test("a reader who leaves, and one whose time is over, wait no longer", async () => {
+test("a reader stops waiting when it leaves and when its time is over", async () => {
   const live = processLiveLogs(home);
   const leaving = new AbortController();
   const waiting = live.waitFor(uid, 1, 0, 100 * PATIENCE_MS, leaving.signal);
@@ -51,18 +51,15 @@ test("a reader who leaves, and one whose time is over, wait no longer", async ()
   expect(findText(await live.read(uid, 1, 0))).toBe("");
 });
 
-test.each([0.25, 1.5])(
-  "a reader waits what is left of its time, a fraction of a millisecond too: %d ms",
-  async (ms) => {
-    const live = processLiveLogs(home);
+test.each([0.25, 1.5])("a reader can wait for a fraction of a millisecond: %d ms", async (ms) => {
+  const live = processLiveLogs(home);
 
-    await live.waitFor(uid, 1, 0, ms);
+  await live.waitFor(uid, 1, 0, ms);
 
-    expect(findText(await live.read(uid, 1, 0))).toBe("");
-  },
-);
+  expect(findText(await live.read(uid, 1, 0))).toBe("");
+});
 
-test("a run that is not there has no output, and waits for none", async () => {
+test("a missing run has no output, and reading it does not wait", async () => {
   const live = processLiveLogs(home);
 
   await live.waitFor("b".repeat(32), 1, 0, 1);

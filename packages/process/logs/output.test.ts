@@ -35,14 +35,14 @@ describe("the output of a run", () => {
     expect(text).toContain("\n0123456789abcdef\n");
   });
 
-  it("is one text of both streams, in which what is no UTF-8 is replaced", async () => {
+  it("combines both streams, with invalid UTF-8 replaced", async () => {
     await fixture.compute.apply(fixture.runOf({ command: String.raw`echo out; echo err >&2; printf 'a\377b\n'` }));
     await fixture.ended();
 
     expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe("out\nerr\na\uFFFDb\n");
   });
 
-  it("can be opened again by its name, as programs do that log to /dev/stdout", async () => {
+  it("can be opened again as /dev/stdout", async () => {
     await fixture.compute.apply(
       fixture.runOf({ command: "echo first; echo again > /dev/stdout; echo more > /dev/stderr" }),
     );
@@ -51,7 +51,7 @@ describe("the output of a run", () => {
     expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe("first\nagain\nmore\n");
   });
 
-  it("starts with a whole character where it was cut", async () => {
+  it("starts with a whole character after a cut", async () => {
     await fixture.compute.apply(fixture.runOf({ command: `head -c 700000 /dev/zero | sed 's/\\x00/🙂/g'` }));
     await fixture.ended();
 
@@ -61,7 +61,7 @@ describe("the output of a run", () => {
     expect(Buffer.byteLength(text)).toBeGreaterThan(1024 * 1024 - 4);
   });
 
-  it("is kept to its end by a supervisor that is late, though somebody else still has it open", async () => {
+  it("is complete even if the supervisor is late and another process has it open", async () => {
     const fifo = join(fixture.root, "fifo");
     execFileSync("mkfifo", [fifo]);
     const directory = join(fixture.root, "run");
@@ -77,7 +77,7 @@ describe("the output of a run", () => {
     expect(readOutput(directory)).toEqual({ start: 0, bytes: Buffer.from("the end\n") });
   });
 
-  it("has each byte at one position, however often its oldest part is dropped and whoever goes on writing", () => {
+  it("keeps each byte at its position when its oldest part is dropped", () => {
     const directory = join(fixture.root, "run");
     mkdirSync(directory);
     const line = (n: number) => `${n} again and again\n`;
@@ -105,7 +105,7 @@ describe("the output of a run", () => {
     expect(readOutput(directory, printed.length + 99)).toEqual({ start: printed.length, bytes: Buffer.alloc(0) });
   });
 
-  it("of a run that an earlier version started is read from the files of that version", () => {
+  it("includes the files of an earlier release", () => {
     writeFileSync(join(fixture.root, "log.1"), "older\n");
     writeFileSync(join(fixture.root, "log"), "newer\n");
 

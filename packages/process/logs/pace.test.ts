@@ -4,7 +4,7 @@ import { frame } from "../sftp/frames.ts";
 import { multiplexer } from "../sftp/multiplexer.ts";
 import { limitPace } from "./pace.ts";
 
-it("a pipe of small frames is held back, as one of many bytes is, and goes on after that", async () => {
+it("a pipe pauses for many small frames as for many bytes, and then continues", async () => {
   const pipe = new PassThrough();
   const streams = multiplexer({ send: () => undefined, onOpen: (stream) => void stream.destroy() });
   const pace = limitPace(pipe);

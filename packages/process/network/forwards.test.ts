@@ -9,7 +9,7 @@ import { dialSocket } from "../supervisor/control-socket.ts";
 import { createForwards, type Forwards, portsSocket } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
 
-describe("what passes connections on into a network of its own", () => {
+describe("the forwards into a run's own network", () => {
   let directory: string;
   let forwards: Forwards;
 
@@ -22,7 +22,7 @@ describe("what passes connections on into a network of its own", () => {
     rmSync(directory, { recursive: true });
   });
 
-  it("refuses a port that somebody else has taken, whose visitors would be led to them", async () => {
+  it("refuse a port that another program has taken", async () => {
     const otherServer = createServer().listen(0, "127.0.0.1");
     await once(otherServer, "listening");
     const { port } = otherServer.address() as { readonly port: number };
@@ -35,14 +35,14 @@ describe("what passes connections on into a network of its own", () => {
     await forwards.open(port);
   });
 
-  it("keeps a port that it has already", async () => {
+  it("keep a port that is already open", async () => {
     const port = await findFreePort();
     await forwards.open(port);
 
     await expect(forwards.open(port)).resolves.toBeUndefined();
   });
 
-  it("leaves a port that is shut to whoever takes it", async () => {
+  it("release a port that is shut", async () => {
     const port = await findFreePort();
     await forwards.open(port);
 
@@ -56,7 +56,7 @@ describe("what passes connections on into a network of its own", () => {
     otherServer.close();
   });
 
-  it("holds so many connections of one run and no more, whoever is let in", async () => {
+  it("limit the connections of one run", async () => {
     forwards.begin();
     const guests: Socket[] = [];
     const open = () => guests.filter(({ closed, readableEnded }) => !closed && !readableEnded).length;

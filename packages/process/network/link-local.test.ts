@@ -19,7 +19,7 @@ function runInNetwork(...words: readonly string[]) {
   return spawnSync(program, rest, { encoding: "utf8" });
 }
 
-it("keeps a command from the link-local address where clouds hand out a machine's credentials", {
+it("keeps a command from the link-local address of cloud credentials", {
   retry: 0,
 }, ({ skip }) => {
   const lacking = lacks("own");

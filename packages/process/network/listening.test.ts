@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listensInside } from "./listening.ts";
 
-describe("who listens in a network", () => {
+describe("a listener in a network", () => {
   const server = createServer((socket) => socket.on("error", () => undefined));
   const sockets: Socket[] = [];
   const getPort = () => (server.address() as AddressInfo).port;
@@ -16,7 +16,7 @@ describe("who listens in a network", () => {
     server.close();
   });
 
-  it("is found before all connections, of which a command may make any number", async () => {
+  it("is found before all connections, whose number is not limited", async () => {
     const port = getPort();
     for (let n = 0; n < 400; n += 1) sockets.push(connect({ host: "127.0.0.1", port }));
     await Promise.all(sockets.map((socket) => once(socket, "connect")));
@@ -26,7 +26,7 @@ describe("who listens in a network", () => {
     expect(await listensInside(process.pid, sockets[0]?.localPort ?? 0)).toBe(false);
   });
 
-  it("is looked for while this process does other things", async () => {
+  it("is searched without blocking this process", async () => {
     let turns = 0;
     const counting = setInterval(() => {
       turns += 1;
@@ -42,7 +42,7 @@ describe("who listens in a network", () => {
     expect(new Set(await Promise.all(messages))).toEqual(new Set([true]));
   });
 
-  it("is nobody where nothing can be read", async () => {
+  it("is not found if the table cannot be read", async () => {
     expect(await listensInside(2 ** 30, getPort())).toBe(false);
     // Less than the heading of the table.
     expect(await listensInside(process.pid, getPort(), 100)).toBe(false);

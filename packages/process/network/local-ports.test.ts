@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openPorts, servesIde } from "./local-ports.ts";
 
-test("a Jupyter that runs find by LOCAL_PATH is their own, and one that this machine has not got has a placeholder", async () => {
+test("runs use the Jupyter on LOCAL_PATH, and get a placeholder without one", async () => {
   const place = mkdtempSync(join(tmpdir(), "berth-ports-"));
   const bin = join(place, "venv/bin");
   mkdirSync(bin, { recursive: true });

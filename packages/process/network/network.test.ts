@@ -20,7 +20,7 @@ const outer = Object.values(networkInterfaces())
 
 const lacking = lacks("own");
 
-describe("a network of its own", { retry: 0 }, () => {
+describe("a run's own network", { retry: 0 }, () => {
   if (lacking) {
     it("needs slirp4netns", ({ skip }) => skip(lacking));
     return;
@@ -69,7 +69,7 @@ describe("a network of its own", { retry: 0 }, () => {
   };
   const cables = () => listProcesses(fixture.home, fixture.uid).filter((pid) => formatName(pid) === "slirp4netns");
 
-  it("is said of the run, and has an interface, a way out and a name server that is not the loopback's", async () => {
+  it("is reported, and has an interface, a route and a name server outside the loopback", async () => {
     const output = await getOutput("cat /proc/net/dev /etc/resolv.conf");
 
     expect(await fixture.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
@@ -77,7 +77,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(output).not.toMatch(/^nameserver 127\./m);
   });
 
-  it("reaches what listens on another address of the machine, and nothing on its loopback", async ({ skip }) => {
+  it("reaches other addresses of the machine, but not its loopback", async ({ skip }) => {
     if (outer === undefined) return skip("this machine has no address but the loopback's");
     const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
 
@@ -87,7 +87,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(await heard()).toEqual([outer]);
   });
 
-  it("is one for the machines of a job", async () => {
+  it("is shared by the machines of a job", async () => {
     writeFileSync(join(fixture.shown, "meet.cjs"), meeting);
     const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
 
@@ -97,7 +97,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toContain("met 1");
   });
 
-  it("stays for what a command has still to do when it is asked to end, and goes with it", async () => {
+  it("stays during a command's grace period, and ends with it", async () => {
     const command = "trap 'grep -c tap0 /proc/net/dev; exit 3' TERM; echo on; while :; do sleep 0.1; done";
     await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(
@@ -112,7 +112,7 @@ describe("a network of its own", { retry: 0 }, () => {
     await eventually(cables, (pids) => pids.length === 0);
   });
 
-  it("goes with its sandbox, also when the supervisor was killed", async () => {
+  it("ends with its sandbox, even after the supervisor was killed", async () => {
     await fixture.compute.apply(fixture.runOf());
     const before = cables();
 
@@ -122,7 +122,7 @@ describe("a network of its own", { retry: 0 }, () => {
     await eventually(cables, (pids) => pids.length === 0);
   });
 
-  it("is joined again when what joins it was killed, and reaches no more than before", async ({ skip }) => {
+  it("is reconnected after slirp4netns was killed, with the same limits", async ({ skip }) => {
     if (outer === undefined) return skip("this machine has no address but the loopback's");
     const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
     await fixture.compute.apply(fixture.runOf());
@@ -139,7 +139,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(output).toMatch(/^unreachable 127\.0\.0\.0\/8/m);
   });
 
-  it("says that it is cut off for as long as it cannot be joined again", async () => {
+  it("is reported as cut off until it can be reconnected", async () => {
     await fixture.compute.apply(fixture.runOf());
     const inNetwork = (...words: readonly string[]) => {
       const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
@@ -160,7 +160,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(cables()).toHaveLength(1);
   });
 
-  it("reaches a name server at a link-local address by its port alone, also when it is joined again", async () => {
+  it("reaches a link-local name server only at port 53, even after a reconnect", async () => {
     const server = "169.254.169.254";
     await fixture.compute.apply(fixture.runOf());
     const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
@@ -175,7 +175,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(output).toBe(`${server}:53 udp\n${server}:53 tcp\n192.0.2.1:80 udp\n192.0.2.1:80 tcp\n000`);
   });
 
-  it("does not reach the addresses at which clouds hand out credentials", async () => {
+  it("does not reach the addresses of cloud credentials", async () => {
     writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
     const names = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
 
@@ -184,7 +184,7 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(output).toBe("192.0.2.1:80 udp\n192.0.2.1:80 tcp\n");
   });
 
-  it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {
+  it("is entered on demand by a temporary process, for many connections at once", async () => {
     writeFileSync(join(fixture.shown, "serve.cjs"), serving);
     const ports = [{ port: 8080, kind: "http" }] as const;
     await fixture.compute.apply(fixture.runOf({ command: node("serve.cjs"), ports }));
@@ -239,10 +239,10 @@ function getPort(server: Server, host: string): Promise<number> {
   });
 }
 
-describe("a network that cannot be joined", () => {
+describe("a network that cannot be connected", () => {
   const joining = (join: typeof joinToMachine) => joinPatiently("1", "berth", AbortSignal.timeout(PATIENCE_MS), join);
 
-  it("is given up at once where a program is missing", async () => {
+  it("is given up at once if a program is missing", async () => {
     let tries = 0;
     const joined = joining(async () => {
       tries += 1;
@@ -254,7 +254,7 @@ describe("a network that cannot be joined", () => {
     expect(tries).toBe(1);
   });
 
-  it("is tried again where the machine refuses", async () => {
+  it("is tried again if the machine refuses", async () => {
     let tries = 0;
     await joining(async () => {
       tries += 1;

@@ -35,7 +35,7 @@ it.each([
   ],
   ["of nobody where another address ends alike", [line(`AAAAAAAAAAAAAAAAAAAAAAAA${from}`, to)], undefined],
   ["of nobody in an empty table", [], undefined],
-])("the user is that %s", (_, lines, user) => {
+])("finds the user %s", (_, lines, user) => {
   expect(userIn([head, ...lines, ""].join("\n"), ends)).toBe(user);
 });
 
@@ -45,7 +45,7 @@ it.each([
   [0, 0, true],
   [1000, 1001, false],
   [0, 65_534, false],
-])("what user %i serves is let to user %i: %s", (ownValue, user, isLet) => {
+])("a server of user %i admits user %i: %s", (ownValue, user, isLet) => {
   expect(mayUse(ownValue, user)).toBe(isLet);
 });
 
@@ -65,18 +65,18 @@ async function input(connect: (port: number) => unknown, ownValue?: number): Pro
   return isOwn;
 }
 
-it.each(["127.0.0.1", "::ffff:127.0.0.1"])("our own processes are let in, by %s", async (host) => {
+it.each(["127.0.0.1", "::ffff:127.0.0.1"])("our own processes are admitted, by %s", async (host) => {
   expect(await input((port) => createConnection({ port, host }).on("error", () => undefined))).toBe(true);
 });
 
-it("our own processes are not let in to what another user serves, but root's are", async () => {
+it("our own processes are not admitted by another user's server, but root's are", async () => {
   const isLet = await input((port) => createConnection({ port, host: "127.0.0.1" }).on("error", () => undefined), 4711);
 
   // Only Linux reports the user of a connection.
   expect(isLet).toBe(process.platform !== "linux" || process.getuid?.() === 0);
 });
 
-it("who has sent all before we accept is let in", async () => {
+it("a client that has sent everything before the accept is admitted", async () => {
   const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const accepted = once(server, "connection") as Promise<[Socket]>;
@@ -92,7 +92,7 @@ it("who has sent all before we accept is let in", async () => {
   server.close();
 });
 
-it("who asks while a reading is under way shares the next one, which begins after that", async () => {
+it("callers during a read share the next one", async () => {
   const readings: ((text: string) => void)[] = [];
   const read = sharedRead(() => new Promise((resolve) => readings.push(resolve)));
   const first = read();
@@ -111,7 +111,7 @@ it("who asks while a reading is under way shares the next one, which begins afte
 
 // Only root can become another user. For a plain user, the test above uses another user.
 if (process.platform === "linux" && process.getuid?.() === 0) {
-  it("processes of another user are not", async () => {
+  it("processes of another user are not admitted", async () => {
     const connect = (port: number) =>
       spawn("/bin/bash", ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; read -r <&3`], {
         uid: 65_534,

@@ -17,11 +17,11 @@ test.each([
   [["ip", "nsenter"], "missing here: slirp4netns"],
   [["slirp4netns", "nsenter"], "missing here: iproute2"],
   [["slirp4netns", "ip", "nsenter"], "the test of a separate network failed"],
-])("of the programs that a network takes, those that are missing are named: with %j", (programs, why) => {
+])("missing programs of a network are named: with %j", (programs, why) => {
   expect(whyNetworkIsShared(directoryWith(...programs), true)).toBe(why);
 });
 
-test("programs of several directories count, and then the name servers", () => {
+test("programs may be in several directories, and name servers are checked after them", () => {
   const path = `${directoryWith("slirp4netns")}:${directoryWith("ip", "nsenter")}:/nowhere`;
 
   expect(whyNetworkIsShared(path, false)).toBe("no name server of this machine is reachable from a separate network");

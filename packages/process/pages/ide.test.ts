@@ -39,7 +39,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     return response.text();
   };
 
-  it("serves its first HTTP port, and opens with the password of the run alone", async () => {
+  it("serves the first HTTP port, and opens only with the run's password", async () => {
     const page = await begin();
 
     const [stranger, wrong, ownName] = [await ask(), await ask("other"), await ask(password)];
@@ -49,7 +49,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     expect(ownName).toMatch(/ from \//);
   });
 
-  it("opens the workspace, and works in the home", async () => {
+  it("opens the workspace and runs in the home", async () => {
     const volumes = processVolumes({ home: fixture.home });
     const paths = ["/home/dev8/workspace", "/home/dev8"];
     const wanted = { sizeGb: 1, zone: "z", snapshotId: undefined };
@@ -64,7 +64,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     else expect(place).toContain(" from ");
   });
 
-  it("keeps its password from other users: it is in no argument", async () => {
+  it("keeps its password out of arguments, which other users can read", async () => {
     await begin();
 
     const lines = listProcesses(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
@@ -73,7 +73,7 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     expect(lines.filter((line) => line.includes(password))).toEqual([]);
   });
 
-  it("comes back when its process dies", async () => {
+  it("restarts when its process dies", async () => {
     await begin();
     const pids = () => findPids(fixture, `${node()} ${join(fixture.shown, "bin/code-server.cjs")}`);
     const before = pids();
@@ -87,14 +87,14 @@ describe.each(["bubblewrap", "none"] as const)("code-server in a run, isolation 
     );
   });
 
-  it("is replaced by a page that says why, where it ends at once", async () => {
+  it("is replaced by a page with the reason if it ends at once", async () => {
     const page = await begin({ source: "process.exit(9)" });
 
     expect(page?.answers).toBe(true);
     expect(await ask()).toContain("code-server ended at once (exit code 9)");
   });
 
-  it("is replaced by a page that says what to do, where the machine has none", async () => {
+  it("is replaced by a page with advice if the machine lacks it", async () => {
     const page = await begin({ hasNone: true });
 
     expect(page).not.toHaveProperty("hasLogin");

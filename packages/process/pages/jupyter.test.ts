@@ -38,7 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     return findPids(fixture, `${node} ${join(fixture.shown, "bin/jupyter.cjs")}`);
   };
 
-  it("is there when it is wanted, opens with the token alone, and goes when it is not wanted", async () => {
+  it("starts when wanted, opens only with the token, and ends when unwanted", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     expect(await seen()).toBeNull();
 
@@ -54,7 +54,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect(stubs()).toEqual([]);
   });
 
-  it("works where the run works", async () => {
+  it("starts in the directory of the run", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const on = await inState("on");
@@ -63,7 +63,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it.each(["/workspace", "/home/dev8"])(
-    "works in the home of a run with a disk at %s, and leaves its token elsewhere",
+    "starts in the home of a run with a disk at %s, and keeps its token elsewhere",
     async (path) => {
       const volumes = processVolumes({ home: fixture.home });
       const volume = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
@@ -88,7 +88,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     },
   );
 
-  it("comes back at its address when its process dies", async () => {
+  it("restarts at its address when its process dies", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const before = await inState("on");
@@ -102,7 +102,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect(await inState("on")).toEqual(before);
   });
 
-  it("outlives the stack, and a later one can turn it off", async () => {
+  it("outlives the stack, and a later one can end it", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const before = await inState("on");
@@ -131,7 +131,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   it.each([
     ["the whole of it", "/nowhere:/usr/bin/nowhere", "/nowhere:/usr/bin/nowhere"],
     ["the beginning of a long one", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
-  ])("says on which PATH there is none: %s", async (_, path, shown) => {
+  ])("reports the PATH without Jupyter: %s", async (_, path, shown) => {
     await fixture.close();
     fixture = openFixture({ isolation, programs: { path, shown: [] } });
     await fixture.compute.apply(fixture.runOf({ command: "/bin/sleep 3600" }));
@@ -141,7 +141,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect((await inState("failed"))?.reason).toBe(`Jupyter is not on the PATH of this environment: ${shown}`);
   });
 
-  it("says that there is none on the PATH that the run was given, and shows no value of its variables", async () => {
+  it("reports a missing Jupyter without showing the PATH that the run sets", async () => {
     await fixture.compute.apply(
       fixture.runOf({ env: { PATH: "/nowhere:/usr/bin/nowhere" }, command: "/bin/sleep 3600" }),
     );
@@ -151,7 +151,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect((await inState("failed"))?.reason).toBe("Jupyter is not on the PATH of this environment");
   });
 
-  it("is given up when it ends at once, again and again", async () => {
+  it("is given up after it repeatedly ends at once", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture, "process.exit(9)") }));
 
     await want({ token });
@@ -159,7 +159,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     expect((await inState("failed"))?.reason).toBe("Jupyter ended at once (exit code 9)");
   });
 
-  it("ends with the run and leaves nothing, whatever it ignores", async () => {
+  it("ends with the run without leftovers, even if it ignores SIGTERM", async () => {
     const stubborn = `process.on("SIGTERM", () => {}); process.on("SIGHUP", () => {});
       require("node:http").createServer((_, response) => response.end()).listen(
         Number(process.argv.find((word) => word.startsWith("--port=")).slice(7)), "127.0.0.1");`;
@@ -176,7 +176,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     );
   });
 
-  it("keeps its token from other users: in no argument, and in a file of mode 600 alone", async () => {
+  it("keeps its token out of arguments, and in files of mode 600 only", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     await inState("on");

@@ -32,7 +32,7 @@ it.each([
   expect(await count(JSON.stringify([kernel]))).toBe(counted);
 });
 
-it("counts the working ones among several", async () => {
+it("counts the working kernels among several", async () => {
   const states = ["idle", "busy", "busy", "dead"].map((state) => ({ execution_state: state, last_activity: ago(5) }));
 
   expect([await count(JSON.stringify(states)), await count("[]")]).toEqual([2, 0]);
@@ -44,11 +44,11 @@ it.each([
   ["that answers something else", '{"kernels":[]}', 200],
   ["that answers with no JSON", "<html>", 200],
   ["that answers without end", `["${"x".repeat(2 * 1024 * 1024)}"]`, 200],
-])("cannot tell of a Jupyter %s", async (_, body, status) => {
+])("is unknown for a Jupyter %s", async (_, body, status) => {
   expect(await count(body, status)).toBeNull();
 });
 
-it("cannot tell of a Jupyter that does not listen, nor follows one that leads elsewhere", async () => {
+it("is unknown for a Jupyter that does not listen or that redirects", async () => {
   const server = createServer((_, response) => response.writeHead(302, { location: "/other" }).end());
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));

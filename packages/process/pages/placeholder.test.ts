@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { createPlaceholders } from "./placeholder.ts";
 
-it("refuses a port that somebody else has taken, whose visitors would be led to them", async () => {
+it("a placeholder refuses a port that another program has taken", async () => {
   const otherServer = createServer().listen(0, "127.0.0.1");
   await once(otherServer, "listening");
   const { port: local } = otherServer.address() as { readonly port: number };

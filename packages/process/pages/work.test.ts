@@ -84,7 +84,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     expect(after).toBe(1);
   });
 
-  it("is a program in a terminal that its user has left, and no shell that waits there", async ({ skip }) => {
+  it("includes a program in a detached terminal, but not an idle shell", async ({ skip }) => {
     const screen = spawnSync("/bin/sh", ["-c", "command -v screen"], { env: { PATH: systemPath } }).status === 0;
     if (!screen) skip("this machine has no screen");
     await fixture.compute.apply(fixture.runOf());
@@ -114,7 +114,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     expect(waiting).toBe(0);
   });
 
-  it("cannot be told of a Jupyter that does not say what its kernels do", async () => {
+  it("is unknown if Jupyter does not report its kernels", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
 
     await turnOn();
@@ -122,7 +122,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     expect(await work()).toBeNull();
   });
 
-  it("is nothing once Jupyter is off, or the run is over", async () => {
+  it("is zero once Jupyter is off or the run is over", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await turnOn();
 

@@ -44,7 +44,7 @@ const ready = (run = 1) =>
     (seen) => seen?.state === "ready",
   );
 
-it("signals all runs that there are to whoever begins to follow them", async () => {
+it("signals all runs at the start", async () => {
   await Promise.all([1, 2].map((run) => fixture.compute.apply(fixture.runOf({ run }))));
   await Promise.all([ready(1), ready(2)]);
 
@@ -66,7 +66,7 @@ it("signals every run of a supervisor that was killed", async () => {
   await Promise.all([signalled(1, before[0]), signalled(2, before[1])]);
 });
 
-it("signals every run of a supervisor that was killed when it had only just begun", async () => {
+it("signals every run of a supervisor that was killed right after its start", async () => {
   const any: RunRef = { uid: "f".repeat(32), run: 1, key: "k|1" };
   const runs = join(fixture.home, "runs");
   const followed = { home: fixture.home, runs, all: () => [any], isStarting: async () => true };
@@ -81,7 +81,7 @@ it("signals every run of a supervisor that was killed when it had only just begu
   await eventually(getCount(any.uid), (found) => found > 1);
 });
 
-it("signals that a run is ready once its ports answer, however long after it began", async () => {
+it("signals a run once its ports answer, however late", async () => {
   const go = join(fixture.shown, "go");
   const server = join(fixture.shown, "server.cjs");
   writeFileSync(server, 'require("node:http").createServer().listen(Number(process.env.PORT), "127.0.0.1");');
@@ -101,7 +101,7 @@ it("signals that a run is ready once its ports answer, however long after it beg
   expect([begun?.state, seen?.state]).toEqual(["probe", "ready"]);
 });
 
-it("passes over what is no note, and goes on", async () => {
+it("ignores files that are not notes", async () => {
   const notes = join(fixture.home, "runs", ".changed");
   mkdirSync(join(notes, `${"0".repeat(32)}-r1`), { recursive: true });
   writeFileSync(join(notes, "no run"), "k|1");
@@ -115,7 +115,7 @@ it("passes over what is no note, and goes on", async () => {
   expect(readdirSync(notes)).not.toContain(`${"1".repeat(32)}-r1`);
 });
 
-it("passes a hundred notes of a run on as one, and runs that never were twice at most", async () => {
+it("signals a hundred notes of a run as one, and unknown runs at most twice", async () => {
   const notes = join(fixture.home, "runs", ".changed");
   mkdirSync(notes, { recursive: true });
   const never = Array.from({ length: 100 }, (_, n) => String(n).padStart(32, "0"));
@@ -139,7 +139,7 @@ it("passes a hundred notes of a run on as one, and runs that never were twice at
   expect(others.find(({ uid }) => uid === never[0])?.key).toBe("k|99");
 });
 
-it("leaves a note whole or not at all, since a note that is taken while it is empty is lost", async () => {
+it("writes a note atomically", async () => {
   const runs = join(fixture.home, "runs");
   const name = `${"2".repeat(32)}-r1`;
   const note = join(runs, ".changed", name);

@@ -39,7 +39,7 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   };
 
-  it("starts a run once, of many callers at the same moment", async () => {
+  it("starts a run once for many concurrent callers", async () => {
     const replies = await Promise.all([start(), start(), start(), start(), start()]);
 
     expect(replies.filter((reply) => reply === "started")).toHaveLength(1);
@@ -47,7 +47,7 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
     expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
   });
 
-  it("starts nothing that an earlier supervisor began, although that one is dead", async () => {
+  it("does not start a run that a dead supervisor began", async () => {
     await start();
     process.kill(fixture.supervisorPid(), "SIGKILL");
     await fixture.ended();
@@ -55,7 +55,7 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
     expect(await start()).toBe("known");
   });
 
-  it("starts a run although whoever asked for it died as soon as that was answered, with no supervisor there yet", async () => {
+  it("starts a run even if its caller dies right after the reply, without a supervisor before", async () => {
     const file = fileURLToPath(new URL("./launch.ts", import.meta.url));
     const text = `const { launch } = await import(process.argv[1]);
       await launch(JSON.parse(process.argv[2]), 0);
@@ -67,13 +67,13 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
     expect(await eventually(begun, (written) => written !== "")).toBe("begun\n");
   });
 
-  it("starts nothing in a directory that is gone", async () => {
+  it("starts nothing in a missing directory", async () => {
     rmSync(fixture.directory, { recursive: true });
 
     expect(await start()).toBe("gone");
   });
 
-  it.each(["removal", "stopped"] as const)("starts nothing once there is word of its %s", async (mark) => {
+  it.each(["removal", "stopped"] as const)("starts nothing after a mark of its %s", async (mark) => {
     writeMark(fixture.directory, mark, Date.now());
 
     expect(await start()).toBe("ended");

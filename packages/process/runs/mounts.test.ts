@@ -45,7 +45,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     return logText(fixture.compute.readLog(fixture.uid, 1));
   };
 
-  it("are each at their place, one inside another too, and the first is where it works", async () => {
+  it("appear at their paths, even nested ones, and the first is the workspace", async () => {
     const mounts = await mountsAt("/home/dev8/workspace", "/home/dev8");
     const command = `pwd; echo "$WORKSPACE"; echo "$BERTH_VOLUME_1"; echo in-first > file;
       echo in-second > "$BERTH_VOLUME_2/file"; cat "$WORKSPACE/file"`;
@@ -61,7 +61,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(readFileSync(onDisk(mounts[1], "file"), "utf8")).toBe("in-second\n");
   });
 
-  it("hold what it writes into its home where one of them is at a home, and what comes in later finds that", async () => {
+  it("keep the files of a home that is on one of them, and later commands see these", async () => {
     const mounts = await mountsAt("/home/dev8/workspace", "/home/dev8", "/home/dev8/workspace/more");
     await fixture.compute.apply(
       fixture.runOf({ mounts, resources, command: 'echo kept > "$HOME/.profile"; exec sleep 3600' }),
@@ -87,7 +87,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(existsSync(onDisk(mounts[1], ".profile"))).toBe(true);
   });
 
-  it("are all attached while it lives, and none is given to another run", async () => {
+  it("are attached while it lives, and no other run gets them", async () => {
     const [free, ...mounts] = await mountsAt("/free", "/workspace", "/data");
     await fixture.compute.apply(fixture.runOf({ mounts }));
     const attached = async () =>
@@ -103,7 +103,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     await eventually(attached, (now) => now.every((entry) => entry === false));
   });
 
-  it("are refused at a place that the machine itself needs, or that is none", async () => {
+  it("are refused at a system path or an invalid path", async () => {
     const [mount] = await mountsAt("/workspace");
     for (const path of ["/", "/etc", "/usr/lib", "/proc/x", "workspace", "/a/../etc", "/a//b", "/a\0", ""]) {
       const applying = fixture.compute.apply(fixture.runOf({ mounts: mount ? [{ ...mount, path }] : [] }));
@@ -113,7 +113,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(await fixture.compute.listRuns()).toEqual([]);
   });
 
-  it("hold nobody who hides in them when the run ends, and the next one of them is left alone", async () => {
+  it("hide no process when the run ends, and keep the next run's processes", async () => {
     const mounts = await mountsAt("/workspace");
     const hides = `(setsid env -i /bin/sleep 3617 &); sleep 0.3; exit 3`;
     await fixture.compute.apply(fixture.runOf({ mounts, resources, command: hides }));
@@ -133,7 +133,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     ["a directory of the machine", "/workspace"],
     ["a directory above the place", "/workspace/deeper"],
     ["the sandbox's own programs", "/workspace"],
-  ])("lead nowhere else when one inside another has become a link: %s", async (subject, inner) => {
+  ])("stay in place when a nested mount point has become a link: %s", async (subject, inner) => {
     const mounts = await mountsAt(`/home/dev8${inner}`, "/home/dev8");
     const outside = join(fixture.root, "outside");
     mkdirSync(outside);
@@ -154,7 +154,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(existsSync(onDisk(mounts[0], "file"))).toBe(true);
   });
 
-  it("do not move the stack's home when one of them holds that, and has become a link there", async () => {
+  it("do not move the stack's home when one contains it through a link", async () => {
     const mounts = await mountsAt(fixture.root);
     symlinkSync("/oldroot/usr", onDisk(mounts[0], "home"));
 
@@ -163,7 +163,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     expect(seen).toBe("home\nran\n");
   });
 
-  it("stand in a directory of their own for a run that has none", async () => {
+  it("are replaced by a temporary directory for a run without one", async () => {
     const seen = await run({ resources, command: 'echo x > file; cat "$WORKSPACE/file"' });
 
     expect(seen).toBe("x\n");
@@ -171,8 +171,8 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
   });
 });
 
-describe("what a sandbox shows beside its volumes", () => {
-  it("is the system's own programs, and of /opt all but what a volume lies in", () => {
+describe("the rest of a sandbox with volumes", () => {
+  it("shows system programs, and /opt except where a volume is mounted", () => {
     const fixture = openFixture({ isolation: "none" });
     const [first = "none"] = readdirSync("/opt");
 
@@ -198,7 +198,7 @@ describe("what a sandbox shows beside its volumes", () => {
     return fixture.close();
   });
 
-  it("has volumes that hold others first", () => {
+  it("mounts outer volumes first", () => {
     const fixture = openFixture({ isolation: "none" });
 
     const words = sandboxOptions({

@@ -65,7 +65,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     );
   };
 
-  it("is its disk, which outlives it and is what the next run sees", async () => {
+  it("is its disk, which the next run sees", async () => {
     const named = await run({
       mounts: onVolume(),
       command: 'echo one > $WORKSPACE/file; echo two >> ~/file; echo "$WORKSPACE"',
@@ -78,7 +78,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(seen).toBe("one\ntwo\n");
   });
 
-  it("is the home of a run that has a disk, so that settings and histories are there in the next run", async () => {
+  it("is the home of a run with a disk, so that settings and histories survive", async () => {
     const input = 'mkdir -p ~/.local/bin; echo text > "$HOME/.local/bin/file"; echo text > .bash_history; pwd';
     const place = (await run({ mounts: onVolume(), command: input })).trim();
     await gone();
@@ -89,7 +89,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(readdirSync(onDisk("")).toSorted()).toEqual([".bash_history", ".local"]);
   });
 
-  it("keeps what an older run left on the disk beside its home", async () => {
+  it("keeps files of older runs beside its home", async () => {
     writeFileSync(onDisk("model.bin"), "weights");
     writeFileSync(onDisk(".profile"), "exit 9");
 
@@ -99,7 +99,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect((await fixture.observe())?.exitCode).toBe(0);
   });
 
-  it("is a directory that ends with the run where it has no disk", async () => {
+  it("is a temporary directory without a disk", async () => {
     const seen = await run({ command: "echo x > $WORKSPACE/file && cat workspace/file" });
     const scratch = join(fixture.directory, "0/work/workspace/file");
 
@@ -110,7 +110,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(existsSync(onDisk("file"))).toBe(false);
   });
 
-  it("is the disk in the first machine alone", async () => {
+  it("is the disk only in the first machine", async () => {
     const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
 
     await run({
@@ -123,7 +123,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(readFileSync(onDisk("rank"), "utf8")).toBe("0\n");
   });
 
-  it("is told by WORKSPACE whatever the job says, and the timeline tells that no size is enforced", async () => {
+  it("is named by WORKSPACE regardless of the job, and the timeline says that no size is enforced", async () => {
     const seen = await run({ mounts: onVolume(), env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
 
     expect(seen).not.toContain("elsewhere");
@@ -132,7 +132,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(notes?.filter((note) => note.startsWith("no disk"))).toEqual([]);
   });
 
-  it("makes its volume attached while anything of the run lives: no backup and no removal then", async () => {
+  it("keeps its volume attached while a process of the run lives, without backup or removal", async () => {
     const before = await attached();
     await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
 
@@ -148,7 +148,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect((await volumes.createSnapshot(volume.id, tags)).state).toBe("pending");
   });
 
-  it("stays attached when its supervisor was killed, until nothing of the run lives", async () => {
+  it("stays attached after its supervisor was killed, until no process of the run lives", async () => {
     await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
     await ready();
 
@@ -162,7 +162,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     await eventually(attachedAfterCheck, (is) => is === false);
   });
 
-  it("is never one volume for two runs, also when both are applied at the same moment", async () => {
+  it("is never shared by two runs, even if both start at once", async () => {
     const uids = [1, 2, 3].map(() => randomBytes(16).toString("hex"));
     const computes = uids.map(() => processCompute(fixture.options));
 
@@ -189,7 +189,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(await ready(uid)).toMatchObject({ state: "ready" });
   });
 
-  it("is refused for a volume that is not there, or whose id would be a path", async () => {
+  it("is refused for a missing volume, or an id that is a path", async () => {
     for (const id of ["vol-0123456789abcdef", "..", "../../runs", "vol-\0", ""]) {
       const applying = fixture.compute.apply(
         fixture.runOf({ mounts: [{ volume: { id, zone: "z" }, path: "/workspace" }] }),

@@ -39,7 +39,7 @@ describe("control groups of version 2 are found", () => {
   const find = (ownName: string, seen?: string) =>
     findControlGroups({ own: `0::${ownName}\n`, mounts: mounts(seen) }, all);
 
-  it("in the process's own, with those controllers that it hands on", () => {
+  it("in the process's own group, with the controllers that it delegates", () => {
     groupAt("own", { "cgroup.controllers": "cpu io memory pids", "cgroup.subtree_control": "cpu memory pids" });
 
     const found = find("/own");
@@ -48,7 +48,7 @@ describe("control groups of version 2 are found", () => {
     expect(found).toEqual({ version: 2, places: { memory: ownName, cpu: ownName, pids: ownName } });
   });
 
-  it("in its own as a container sees it", () => {
+  it("in the own group as a container sees it", () => {
     groupAt("own", { "cgroup.controllers": "pids", "cgroup.subtree_control": "pids" });
 
     const found = find("/machine/box/own", "/machine/box");
@@ -56,7 +56,7 @@ describe("control groups of version 2 are found", () => {
     expect(found).toEqual({ version: 2, places: { pids: join(root, "own") } });
   });
 
-  it("beside its own, where the one above hands on what its own does not have", () => {
+  it("beside the own group, if its parent delegates more controllers", () => {
     groupAt("slice", { "cgroup.controllers": "memory pids", "cgroup.subtree_control": "memory pids" });
     groupAt("slice/own", { "cgroup.controllers": "", "memory.max": "max", "cpu.max": "max 100000" });
 
@@ -66,14 +66,14 @@ describe("control groups of version 2 are found", () => {
     expect(found).toEqual({ version: 2, places: { memory: slice, pids: slice } });
   });
 
-  it("never beside its own where that is limited, nor outside of what is mounted", () => {
+  it("never beside a limited own group, nor outside of the mount", () => {
     groupAt("slice", { "cgroup.controllers": "memory pids", "cgroup.subtree_control": "memory pids" });
     groupAt("slice/own", { "cgroup.controllers": "", "memory.max": "1048576" });
 
     expect([find("/slice/own"), find("/../other"), find("/elsewhere/own", "/machine")]).toEqual([null, null, null]);
   });
 
-  it("nowhere, where they do not limit what they say", () => {
+  it("nowhere, if they do not limit in fact", () => {
     groupAt("own", { "cgroup.controllers": "cpu memory pids", "cgroup.subtree_control": "cpu memory pids" });
     const sources = { own: "0::/own\n", mounts: mounts() };
 
@@ -85,7 +85,7 @@ describe("control groups of version 2 are found", () => {
 });
 
 describe("control groups of version 1 are found", () => {
-  it("below the process's own of each controller, where version 2 has none", () => {
+  it("below the own group of each controller, if version 2 has none", () => {
     for (const name of ["memory/box", "cpu,cpuacct", "pids", "unified"]) groupAt(name, { "cgroup.controllers": "" });
     const mount = (name: string, type = "cgroup", options = name) =>
       `31 23 0:27 / ${join(root, name)} rw,relatime - ${type} ${type} rw,${options}\n`;
@@ -98,7 +98,7 @@ describe("control groups of version 1 are found", () => {
     expect(found?.places).toEqual({ memory: join(root, "memory/box"), cpu: `${join(root, "cpu,cpuacct")}/` });
   });
 
-  it("nowhere on a system that has no groups at all", () => {
+  it("nowhere on a system without groups", () => {
     expect(findControlGroups({ own: "", mounts: "" }, all)).toBeNull();
   });
 });
@@ -115,7 +115,7 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
   };
   const group = () => groupIn(parent(), "run");
 
-  it("holds a run to its memory, its share of time and its number of processes, as they are moved", () => {
+  it("limits a run's memory, processor time and processes, even after a change", () => {
     const made = makeGroup(group(), bounds);
     const first = [read(place("memory"), files.memory), read(place("cpu"), files.cpu), read(place("pids"), "pids.max")];
     const held = readLimits(made);
@@ -132,7 +132,7 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
     ]).toEqual([String(512 * 1024 * 1024), formatWords("25000"), "7"]);
   });
 
-  it("takes no swap in place of memory", () => {
+  it("allows no swap in place of memory", () => {
     groupAt(place("memory"), { "memory.swap.max": "max", "memory.memsw.limit_in_bytes": "9223372036854771712" });
 
     makeGroup(group(), bounds);
@@ -141,13 +141,13 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
     expect(read(place("memory"), file)).toBe(version === 2 ? "0" : twoGb);
   });
 
-  it("says of what is not limited that it is all there is", () => {
+  it("reports unlimited controllers as `all`", () => {
     const made = makeGroup(group(), { cpus: null, memoryMb: null, processes: 100 });
 
     expect(readLimits(made)).toEqual({ memory: "all", cpu: "all", pids: "held" });
   });
 
-  it("goes without a limit that cannot be written, and keeps the others", () => {
+  it("skips a limit that cannot be written, and keeps the others", () => {
     mkdirSync(join(root, place("pids"), "pids.max"), { recursive: true });
 
     const made = makeGroup(group(), bounds);
@@ -156,7 +156,7 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
     expect(readLimits(made)).toEqual({ memory: "held", cpu: "held" });
   });
 
-  it("has no places where it cannot be made, and is not moved where it is gone", () => {
+  it("has no directories if it cannot be created, and ignores changes after its removal", () => {
     writeFileSync(join(root, "file"), "");
     const places = { memory: join(root, "file/run"), pids: join(root, "gone/run") };
 
@@ -167,7 +167,7 @@ describe.each([1, 2] as const)("a control group of version %i", (version) => {
     expect(inGroup(made, ["true"])).toEqual(["true"]);
   });
 
-  it("counts what was killed at its limit, and is removed once it is empty", () => {
+  it("counts kills at its memory limit, and is removed once it is empty", () => {
     groupAt(place("memory"), { [files.kills]: "under_oom 0\noom 2\noom_kill 2" });
     const killed = countGroupOomKills(group());
     rmSync(join(root, place("memory"), files.kills));

@@ -30,13 +30,13 @@ describe("the user of git in a sandbox", () => {
     ["as it is", "John Doe", "john@example.com"],
     ["with quotes, a backslash and a line end", 'J "D" \\ Doe\n[core]\nfsmonitor = touch x', "j@x; #"],
     ["that looks like a setting", "]x[include] path = /etc/passwd", " leading and trailing "],
-  ])("is the one that its variables name: %s", async (_, name, email) => {
+  ])("is the one in its variables: %s", async (_, name, email) => {
     const seen = await getOutput(`${asks}; git config core.fsmonitor`, { GIT_USER_NAME: name, GIT_USER_EMAIL: email });
 
     expect(seen).toBe(`${name}\n${email}\n`);
   });
 
-  it("gives way to settings of the home and of a repository, and is unset without variables", async () => {
+  it("yields to settings of the home and of a repository, and is unset without variables", async () => {
     const ownName = "git config --global user.name Global; git init -q r; git -C r config user.name Local";
     const seen = await getOutput(`${ownName}; git config user.name; git -C r config user.name; ${asks}`, {
       GIT_USER_EMAIL: "john@example.com",

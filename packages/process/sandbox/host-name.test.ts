@@ -21,7 +21,7 @@ describe("the host name for a name", () => {
     expect(hostNameFor(name)).toBe(label);
   });
 
-  it("is another one for each machine of a run, however long it is", () => {
+  it("differs for each machine of a run, even if the name is long", () => {
     const long = "x".repeat(63);
 
     expect([0, 1, 12].map((rank) => machineHostName(long, rank))).toEqual([
@@ -45,7 +45,7 @@ describe("the host name inside a sandbox", () => {
   });
   afterEach(() => fixture.close());
 
-  it("is the environment's name, which leads to its own loopback, and nothing names the machine", async () => {
+  it("is the environment's name, which resolves to its own loopback, without the machine's name", async () => {
     const input = 'hostname; uname -n; cat /etc/hostname; echo "$HOSTNAME"; getent ahostsv4 "$(hostname)" | head -1';
     await fixture.compute.apply(fixture.runOf({ name: "My Run; $(id)", command: input }));
     await fixture.ended();
@@ -57,7 +57,7 @@ describe("the host name inside a sandbox", () => {
     expect(lines).not.toContain(hostname());
   });
 
-  it("is one for each machine of a run, and each finds the others", async () => {
+  it("differs for each machine of a run, and each resolves the others", async () => {
     const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = "hostname; getent ahostsv4 two-1 two | grep -c 127.0.0.1.*STREAM";
     await fixture.compute.apply(fixture.runOf({ name: "two", shares, gpusPerMachine: 8, command }));

@@ -18,7 +18,7 @@ const read = (...parts: readonly string[]) => readFileSync(join(...parts), "utf8
 const processes = 64;
 const noWay: LimitWay = { processes, groups: null, rlimits: null };
 
-describe("what a run may use", () => {
+describe("the limits of a run", () => {
   const run = (changes: Partial<Run>): Run => ({
     uid: "0".repeat(32),
     run: 1,
@@ -39,7 +39,7 @@ describe("what a run may use", () => {
   });
   const getBounds = (changes: Partial<Run>) => computeLimits(run(changes), "run", noWay).bounds;
 
-  it("is what it asked for, never more than this machine has, and a number of processes", () => {
+  it("are the requested ones within this machine's, and a number of processes", () => {
     const small = getBounds({ resources });
     const large = getBounds({ resources: { cpus: 100_000, memoryMb: 1e9 } });
 
@@ -47,7 +47,7 @@ describe("what a run may use", () => {
     expect(large).toEqual({ cpus: null, memoryMb: null, processes: 64 });
   });
 
-  it("is else its part of its machines", () => {
+  it("default to its share of its machines", () => {
     const part = (changes: Partial<Run>) => getBounds({ instanceType: "g4dn.2xlarge", pool: "t4-small", ...changes });
 
     const whole = part({ gpusPerMachine: 1, shares: [{ node: "one", units: 1 }] });
@@ -59,7 +59,7 @@ describe("what a run may use", () => {
     expect(two).toEqual({ cpus: 0.016, memoryMb: 65, processes: 128 });
   });
 
-  it("is of each process what its share has, whatever it is resized to", () => {
+  it("give each process its share, regardless of a resize", () => {
     const way = { processes, groups: null, rlimits: { memory: true, processes: true } };
 
     const { rlimits } = computeLimits(run({ resources }), "run", way);
@@ -69,7 +69,7 @@ describe("what a run may use", () => {
     expect(without).toEqual({ memoryMb: null, processes: null });
   });
 
-  it("is said in words, and only what holds", () => {
+  it("are described only as far as they hold", () => {
     const places = { memory: "/m", cpu: "/c", pids: "/p" };
     const ways: Omit<LimitWay, "processes">[] = [
       { groups: { version: 2, places }, rlimits: null },
@@ -94,7 +94,7 @@ describe("what a run may use", () => {
     expect([each, gone].map(describeRunLimits)).toEqual(["rlimit (memory of each process, processes)", "none"]);
   });
 
-  it("is named in the end of a command that used too much", () => {
+  it("appear in the reason of a command that exceeded them", () => {
     const options = { hasCommand: true, oomKills: 1, isOverLimit: true };
 
     const ends = [137, 143].map((code) => describeEnd({ code, signal: null }, options).reason);
@@ -106,13 +106,13 @@ describe("what a run may use", () => {
   });
 });
 
-describe("limits that a process hands on", () => {
+describe("inherited limits of a process", () => {
   const under = (memoryMb: number, words: readonly string[]) => {
     const [file = "", ...args] = [...rlimitCommand({ memoryMb, processes: null }), ...words];
     return spawnSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   };
 
-  it("refuse memory beyond them, and not what is only reserved", ({ skip }) => {
+  it("refuse memory beyond them, but not reserved address space", ({ skip }) => {
     if (!findRlimits("none").memory) skip("this machine has no prlimit, or no such limits");
     const most = "new WebAssembly.Memory({ initial: 1, maximum: 65536 }).grow(16)";
 
@@ -123,7 +123,7 @@ describe("limits that a process hands on", () => {
     expect([reserving.status, reserving.stdout]).toEqual([0, "1"]);
   });
 
-  it("count no processes where those of others would count too", () => {
+  it("do not count processes if those of others would count too", () => {
     expect(findRlimits("none").processes).toBe(false);
     expect(findRlimits("bubblewrap").processes && process.getuid?.() === 0).toBe(false);
   });
@@ -174,26 +174,23 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   const groups = () => Object.values(way.groups?.places ?? {}).flatMap((place) => readdirSync(place));
   const ownGroups = () => groups().filter((name) => name.includes(fixture.uid));
 
-  inGroups(
-    "says what holds, is moved while it lives, never to what was wanted earlier, and leaves nothing",
-    async () => {
-      await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
-      const seen = await ready();
-      const made = ownGroups().length;
+  inGroups("reports its limits, follows only newer changes, and leaves no group", async () => {
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
+    const seen = await ready();
+    const made = ownGroups().length;
 
-      await fixture.compute.resize(fixture.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
-      await fixture.compute.resize(fixture.uid, 1, resources, 1);
-      const raised = await fixture.observe();
-      await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
-      await eventually(fixture.observe, (now) => now === undefined);
+    await fixture.compute.resize(fixture.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
+    await fixture.compute.resize(fixture.uid, 1, resources, 1);
+    const raised = await fixture.observe();
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (now) => now === undefined);
 
-      expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
-      expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
-      expect([made > 0, ownGroups()]).toEqual([true, []]);
-    },
-  );
+    expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
+    expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
+    expect([made > 0, ownGroups()]).toEqual([true, []]);
+  });
 
-  inGroups("is killed when it takes more memory than it may, and says so", async () => {
+  inGroups("is killed beyond its memory limit, with that reason", async () => {
     await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: hog }));
 
     const seen = await fixture.ended();
@@ -201,7 +198,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 
-  inGroups("may have files in memory, and is killed when they take more than it may have", async () => {
+  inGroups("counts files in memory towards its memory limit", async () => {
     const command = `${memoryFile(1)} && exec ${memoryFile(200)}`;
     await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
 
@@ -211,7 +208,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 
-  inGroups("may take more once it may have more", async () => {
+  inGroups("may use more after its limit was raised", async () => {
     const command =
       'until [ -e "$WORKSPACE/more" ]; do sleep 0.05; done; head -c 150000000 /dev/zero | tail -c 149000000 | wc -c';
     await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
@@ -225,7 +222,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     expect([seen?.exitCode, await logText(fixture.compute.readLog(fixture.uid, 1))]).toEqual([0, "149000000\n"]);
   });
 
-  inGroups("leaves no group of a supervisor that was killed, once the stack starts again", async () => {
+  inGroups("leaves no group after its supervisor was killed and the stack has restarted", async () => {
     await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
     await ready();
     process.kill(fixture.supervisorPid(), "SIGKILL");
@@ -293,7 +290,7 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
   const place = (controller: string) => join(root, controller, `berth-${fixture.uid}-r1`);
 
-  it("joins each of them before it runs", async () => {
+  it("joins each group before it runs", async () => {
     await fixture.compute.apply(fixture.runOf({ resources }));
     const seen = await ready();
 
@@ -307,7 +304,7 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
     expect(seen?.limits).toBe("cgroup-v1 (memory, cpu, processes)");
   });
 
-  it("runs with what limits can be written, and says those", async () => {
+  it("runs with the limits that can be written, and reports those", async () => {
     mkdirSync(join(place("cpu"), "cpu.cfs_period_us"), { recursive: true });
 
     await fixture.compute.apply(fixture.runOf({ resources }));

@@ -28,12 +28,12 @@ function file(path: string): void {
 const home = () => join(root, ".berth");
 const found = (...entries: string[]) => findPrograms(entries.join(":"), home());
 
-describe("where runs look for programs", () => {
-  it("is the system's own places where nothing is given", () => {
+describe("the PATH of runs", () => {
+  it("contains the system's directories by default", () => {
     expect(found("")).toEqual({ path: systemPath, shown: [] });
   });
 
-  it("is what was given, in its order and once, before the system's", () => {
+  it("contains the given entries once, in order, before the system's", () => {
     const [name, two] = [directory("one"), directory("two")];
 
     const { path, shown } = found(two, "/usr/bin", name, two);
@@ -43,7 +43,7 @@ describe("where runs look for programs", () => {
     expect(shown).toEqual([two, name]);
   });
 
-  it("leaves out what is not there, is relative, of a Node project, of the stack's home, or a whole home", () => {
+  it("leaves out missing and relative entries, Node projects, the stack's home and whole homes", () => {
     const names = [join(root, "absent"), "bin", directory("project/node_modules/.bin"), directory(".berth/tools")];
 
     expect(found(...names, homedir(), "/")).toEqual({ path: systemPath, shown: [] });
@@ -67,7 +67,7 @@ describe("where runs look for programs", () => {
     expect(found(conda, shims, node).shown).toEqual(["conda", "pyenv", "node/v24"].map((name) => join(root, name)));
   });
 
-  it("leaves out a whole home also where links lead to it", () => {
+  it("leaves out a whole home even through links", () => {
     directory("users/me/bin");
     directory("users/me/include/node");
     directory("users/me/stack");
@@ -81,7 +81,7 @@ describe("where runs look for programs", () => {
     expect(findPrograms(join(me, "bin"), home, [me]).shown).toEqual([join(me, "bin")]);
   });
 
-  it("shows of ~/.local and of a home with a bin nothing but the bin", () => {
+  it("shows only the bin of ~/.local and of a home", () => {
     const [local, ownName] = [directory("me/.local/bin"), directory("me/bin")];
     for (const otherName of ["me/.local/share/keyrings", "me/.local/lib/python3.11", "me/.ssh"]) directory(otherName);
 
@@ -92,7 +92,7 @@ describe("where runs look for programs", () => {
     ["headers of what pip installed for its user", "include/python3.11/greenlet/greenlet.h"],
     ["a Node that was unpacked there", "include/node/node.h"],
     ["a Python that was installed there", "include/python3.11/Python.h"],
-  ])("shows of ~/.local no more than programs and their libraries, with %s", (_, sign) => {
+  ])("shows only programs and libraries of ~/.local, with %s", (_, sign) => {
     const local = directory("me/.local/bin");
     file(`me/.local/${sign}`);
     file("me/.local/share/keyrings/login.keyring");
@@ -108,7 +108,7 @@ describe("where runs look for programs", () => {
     expect(places).toEqual([]);
   });
 
-  it("shows no whole home of another user, whose bin is in the PATH of who starts the stack", () => {
+  it("shows no whole home of another user whose bin is on the PATH", () => {
     const bin = directory("other/bin");
     directory("other/versions");
     const users = [join(root, "me"), join(root, "other")];
@@ -118,7 +118,7 @@ describe("where runs look for programs", () => {
     expect(shown).toEqual([bin]);
   });
 
-  it("takes the homes of this machine's users from where it lists them", () => {
+  it("reads the homes of users from /etc/passwd", () => {
     const text =
       "root:x:0:0::/root:/bin/sh\nbin:x:2:2::/bin:/bin\nme:x:1000:1000::/srv/me:/bin/sh\nx:x:1001:1001::/:/bin/sh\n";
 

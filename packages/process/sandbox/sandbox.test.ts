@@ -10,7 +10,7 @@ import { findRlimits } from "./rlimits.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
-it("shows what a linked entry of a PATH leads to", () => {
+it("a sandbox shows the target of a linked PATH entry", () => {
   const place = mkdtempSync(join(tmpdir(), "berth-sandbox-"));
   const linked = join(place, "bin");
   mkdirSync(join(place, "dotfiles"));
@@ -61,7 +61,7 @@ describe("the sandbox", { retry: 0 }, () => {
     expect(seen).not.toContain("run.json");
   });
 
-  it("lets it write to its work directory and /tmp, and to nothing else that lasts", async () => {
+  it("lets a run write only to its work directory and /tmp", async () => {
     const inTmp = `/tmp/berth-${fixture.uid}`;
 
     const seen = await getOutput(
@@ -73,7 +73,7 @@ describe("the sandbox", { retry: 0 }, () => {
     expect([inTmp, join(fixture.home, "more")].filter(existsSync)).toEqual([]);
   });
 
-  it("sees no process of the machine, and keeps no capability", async () => {
+  it("shows no process of the machine, and keeps no capability", async () => {
     const seen = await getOutput("ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status; kill -9 -1; echo on");
 
     const [processes, capabilities] = seen.split("\n");
@@ -82,7 +82,7 @@ describe("the sandbox", { retry: 0 }, () => {
     expect(await fixture.ended()).toMatchObject({ state: "ended" });
   });
 
-  it("is not undone by what the environment asks of the loader", async () => {
+  it("resists loader variables of the environment", async () => {
     const seen = await getOutput("echo $LD_LIBRARY_PATH; echo > /usr/more && echo wrote", {
       LD_LIBRARY_PATH: "/nowhere",
       BERTH_RUN: "another",

@@ -4,15 +4,15 @@ import { TooSlow, tryHere, worksHere } from "./works-here.ts";
 
 const shell = (text: string) => ({ program: "/bin/sh", words: ["-c", text], env: { PATH: systemPath } });
 
-describe("what a machine is tried for", () => {
-  it("works, or does not", async () => {
+describe("a probe of the machine", () => {
+  it("succeeds or fails", async () => {
     const tried = [shell("exit 0"), shell("exit 1"), { ...shell(""), program: "/no/such/program" }];
 
     expect(tried.map((entry) => worksHere("It", entry))).toEqual([true, false, false]);
     expect(await Promise.all(tried.map((entry) => tryHere("It", entry)))).toEqual([true, false, false]);
   });
 
-  it("is not known of a machine that is too slow, which is no no", async () => {
+  it("throws on a machine that is too slow, instead of failing", async () => {
     const never = shell("sleep 600");
 
     expect(() => worksHere("It", never, 50)).toThrow("It could not be tested within 0.05 s");

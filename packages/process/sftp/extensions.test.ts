@@ -25,7 +25,7 @@ const open = (name: string) => {
   return ask(3, text(path(name)), u32(READ_WRITE_CREATE), u32(0)).subarray(5);
 };
 
-it("changes the times of a link and not of what it leads to, and no mode of a link", () => {
+it("changes the times of a link but not of its target, and no mode of a link", () => {
   writeFileSync(path("file"), "");
   symlinkSync("file", path("link"));
   const [TIMES, MODE] = [8, 4];
@@ -56,7 +56,7 @@ it.each([
   expect([statusIn(reply), readFileSync(path("to"), "latin1")]).toEqual([0, expected]);
 });
 
-it("says what a packet, a read and a write may hold, and tells the room by a handle as by a path", () => {
+it("reports the limits of packets, reads and writes, and free space by handle and by path", () => {
   const limits = extended("limits@openssh.com").subarray(5);
   const [byPath, byHandle] = [
     extended("statvfs@openssh.com", text(directory)),

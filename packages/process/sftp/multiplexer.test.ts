@@ -6,7 +6,7 @@ import { frame } from "./frames.ts";
 import { MOST_STREAMS, multiplexer, WINDOW_BYTES } from "./multiplexer.ts";
 
 describe("many streams over one pipe", () => {
-  it("pass what is said in both directions, whole and in order, and end each by itself", async () => {
+  it("carry data in both directions, in order, and end each direction separately", async () => {
     const { near, opened } = pair();
     const stream = near.open();
     const [otherStream] = opened;
@@ -20,7 +20,7 @@ describe("many streams over one pipe", () => {
     expect(stream && String(await buffer(stream))).toBe("answered");
   });
 
-  it("hold one up that nobody reads, at a window, and no other one", async () => {
+  it("stop only an unread stream, at one window", async () => {
     const { near, opened, sent } = pair();
     const [slow, quick] = [near.open(), near.open()];
 
@@ -33,7 +33,7 @@ describe("many streams over one pipe", () => {
     expect(sent()).toBeLessThan(2 * WINDOW_BYTES);
   });
 
-  it("end with the pipe, and one whose other side goes", async () => {
+  it("end with the pipe, or with their other side", async () => {
     const { near, far, opened } = pair();
     const [stream, two] = [near.open(), near.open()];
 
@@ -44,7 +44,7 @@ describe("many streams over one pipe", () => {
     expect([isOneGone, isTwoGone, opened[1]?.destroyed]).toEqual([true, false, true]);
   });
 
-  it("are bounded in number on either side", () => {
+  it("are limited in number on both sides", () => {
     const { near, far, opened } = pair();
     const streams = Array.from({ length: MOST_STREAMS + 1 }, () => near.open());
 
@@ -69,7 +69,7 @@ describe("many streams over one pipe", () => {
     }).toThrow();
   });
 
-  it("are opened by nobody whom nobody asked", () => {
+  it("cannot be opened by a side without permission", () => {
     const near = multiplexer({ send: () => undefined });
 
     expect(() => near.take(frame("open", 1))).toThrow("This side may not open another stream");

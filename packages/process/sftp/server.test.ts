@@ -25,7 +25,7 @@ async function answersTo(parts: readonly Buffer[]): Promise<Buffer> {
   return Buffer.concat(await answers);
 }
 
-it("answers the same to requests that come at once, byte by byte and with borders within a length", async () => {
+it("gives the same answers to requests at once, byte by byte, and split within a length", async () => {
   const open = packet(3, u32(1), text(join(directory, "file")), u32(1 | 2), u32(0));
   const write = packet(6, u32(2), text("1"), u64(0n), text("CONTENT".repeat(30_000)));
   const bytes = packet(5, u32(3), text("1"), u64(0n), u32(250_000));

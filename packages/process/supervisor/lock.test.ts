@@ -30,7 +30,7 @@ describe.each<Locking>(["flock", "file"])("the lock of a run's directory, by %s"
     return lock;
   };
 
-  it("is held by one at a time", () => {
+  it("has one holder at a time", () => {
     const lock = held();
 
     expect(takeLock(directory, locking)).toBe("busy");
@@ -48,13 +48,13 @@ describe.each<Locking>(["flock", "file"])("the lock of a run's directory, by %s"
     held().release();
   });
 
-  it("is not to be had of a directory that is gone", () => {
+  it("cannot be taken in a missing directory", () => {
     rmSync(directory, { recursive: true });
 
     expect(takeLock(directory, locking)).toBe("gone");
   });
 
-  it("is not taken along when the directory is made anew under its old name", () => {
+  it("does not carry over to a new directory of the same name", () => {
     const old = held();
     renameSync(directory, join(root, "grave"));
     make();
@@ -83,19 +83,19 @@ describe("a lock file that names its holder", () => {
     ["another boot", { ...self, boot: "an earlier one" }],
     ["a pid that nobody has", { ...self, pid: 2 ** 22 + 1 }],
     ["nothing that can be read", undefined],
-  ])("is not believed with %s", (_, holder) => {
+  ])("is ignored with %s", (_, holder) => {
     writeFileSync(join(directory, "lock.1"), holder ? JSON.stringify(holder) : "{");
 
     expect(takeLock(directory, "file")).toBeTypeOf("object");
   });
 
-  it("is believed while pid, start time and boot are those of a living process", () => {
+  it("counts while pid, start time and boot match a living process", () => {
     writeFileSync(join(directory, "lock.7"), JSON.stringify(self));
 
     expect(takeLock(directory, "file")).toBe("busy");
   });
 
-  it("goes to one of two who find its holder dead", () => {
+  it("goes to one of two processes that find its holder dead", () => {
     writeFileSync(join(directory, "lock.1"), JSON.stringify({ ...self, startedAt: "1" }));
     writeFileSync(join(directory, "rival"), JSON.stringify(self));
 

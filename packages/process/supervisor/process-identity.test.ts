@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { findChild, findProcess, isAlive, signalProcess } from "./process-identity.ts";
 
 describe("the identity of a process", () => {
-  it("is no longer found once the process has ended, not even as a zombie", async () => {
+  it("is not found after the process has ended, not even as a zombie", async () => {
     const child = spawn("sleep", ["3600"]);
     const identity = findProcess(child.pid ?? 0);
     if (!identity) throw new Error("It did not start");
@@ -15,7 +15,7 @@ describe("the identity of a process", () => {
     expect([before, isAlive(identity), findProcess(identity.pid)]).toEqual([true, false, undefined]);
   });
 
-  it("is known of a child that ended before anybody asked", async () => {
+  it("is known of a child that has already ended", async () => {
     const child = spawn("true");
     const pid = child.pid ?? 0;
     // Node reaps the child in a later turn of the event loop.
@@ -28,7 +28,7 @@ describe("the identity of a process", () => {
     expect(findChild(pid)).toBeUndefined();
   });
 
-  it("is not that of a later process of the same pid, which is never signalled", () => {
+  it("does not match a later process of the same pid, which is never signalled", () => {
     const self = findProcess(process.pid);
     if (!self) throw new Error("This process was not found");
     const earlier = [

@@ -11,7 +11,7 @@ import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { findProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
 
-describe("a sandbox in which somebody outside started something", () => {
+describe("a sandbox with a process from outside", () => {
   if (!canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
@@ -27,7 +27,7 @@ describe("a sandbox in which somebody outside started something", () => {
     await fixture.close();
   });
 
-  it("is at its end although that is never reaped, and nothing in it lives", async () => {
+  it("ends although that process is never reaped", async () => {
     await fixture.compute.apply(fixture.runOf());
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
@@ -43,8 +43,8 @@ describe("a sandbox in which somebody outside started something", () => {
   });
 });
 
-describe("a tree that is killed by somebody who has no time", () => {
-  it("is killed all the same", async () => {
+describe("a tree that is killed without any time", () => {
+  it("is still killed", async () => {
     const name = runName(randomBytes(16).toString("hex"), 1);
     const child = spawn("sleep", ["3666"], { env: { BERTH_RUN: name }, stdio: "ignore" });
     const ended = once(child, "exit");

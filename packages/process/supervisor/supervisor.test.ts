@@ -64,7 +64,7 @@ describe("the supervisor of a home", () => {
     return { child, word: state === "T" ? "held" : "left" };
   };
 
-  it("is one process for all runs, whoever applies them at the same moment", async () => {
+  it("is one process for all runs, even with concurrent callers", async () => {
     const others = [1, 2].map(() => processCompute(fixture.options));
     const runs = [1, 2, 3, 4, 5, 6].map((run) => fixture.runOf({ run }));
 
@@ -75,7 +75,7 @@ describe("the supervisor of a home", () => {
     expect(supervisors()).toEqual([findSupervisor(1)?.pid]);
   });
 
-  it.each(["flock", "file"] as const)("has its place alone, of many that are started (%s)", async (locking) => {
+  it.each(["flock", "file"] as const)("is the only one of many that start at once (%s)", async (locking) => {
     const place = openSupervisorPlace(fixture.home);
 
     const all = await Promise.all([1, 2, 3, 4].map(() => startHeld(place, locking)));
@@ -87,7 +87,7 @@ describe("the supervisor of a home", () => {
     expect(words.filter((word) => word !== "busy").length).toBeGreaterThanOrEqual(1);
   });
 
-  it("ends by itself when it has no run any more, and the next run has another", async () => {
+  it("ends without runs, and the next run gets another", async () => {
     await applyAll(["exit 3"]);
     await ended(1);
     const first = findSupervisor(1);
@@ -100,7 +100,7 @@ describe("the supervisor of a home", () => {
     expect(await seen(1)).toMatchObject({ state: "ended", exitCode: 3 });
   });
 
-  it("leaves nothing alive when it is killed: every run of it is found ended, and none is started again", async () => {
+  it("leaves no process alive when it is killed, and its runs have ended and do not restart", async () => {
     const command = "echo begun >> begun; sleep 3600";
     await applyAll([command, command, command]);
     const begun = (run: number) => read(join(getDirectory(run), "0/work/begun"));
@@ -120,7 +120,7 @@ describe("the supervisor of a home", () => {
     expect(await ready(4)).toMatchObject({ state: "ready" });
   });
 
-  it("goes on with its runs beside one of newer code, which is asked for all others", async () => {
+  it("keeps its runs beside a supervisor of newer code, which gets all new ones", async () => {
     const older = join(fixture.home, "supervisors", "older");
     mkdirSync(older, { recursive: true });
     writeFileSync(join(older, lockFile), "");
@@ -151,7 +151,7 @@ describe("the supervisor of a home", () => {
     expect(existsSync(older)).toBe(false);
   });
 
-  it("notes the end of an exec later where it cannot now, and ends nothing for it", async () => {
+  it("retries to record the end of an exec, and ends nothing else", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
     const exec = { words: ["/bin/true"], stdin: "", env: {}, directory: undefined, timeoutMs: 600_000 };
@@ -186,7 +186,7 @@ describe("the supervisor of a home", () => {
     expect(noted).not.toContain(fixture.home);
   });
 
-  it("ends a run that cannot be started, and takes no harm from what is no plan", async () => {
+  it("ends a run that cannot start, and survives invalid plans", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
 
@@ -200,7 +200,7 @@ describe("the supervisor of a home", () => {
     expect(supervisors()).toHaveLength(1);
   });
 
-  it("is ended, and another begun, when it does not answer one who wants a run started", async () => {
+  it("is replaced if it does not answer a start", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
     process.kill(findSupervisor(1)?.pid ?? 0, "SIGSTOP");
@@ -212,7 +212,7 @@ describe("the supervisor of a home", () => {
     expect(await ended(1)).toMatchObject({ reason: "the environment's process was killed from outside" });
   });
 
-  it("serves the others while one run prints without end", async () => {
+  it("serves other runs while one prints endlessly", async () => {
     await applyAll(["yes", "yes", "sleep 3600"]);
     await Promise.all([1, 2, 3].map(ready));
 
@@ -229,7 +229,7 @@ describe("the supervisor of a home", () => {
     expect(await seen(2)).toMatchObject({ state: "ready" });
   });
 
-  it("obeys a mark that nobody told it of", async () => {
+  it("obeys a mark without a signal", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
 
@@ -238,7 +238,7 @@ describe("the supervisor of a home", () => {
     expect((await ended(1))?.reason).toContain("DeadlineExceeded");
   });
 
-  it("keeps what is secret out of every file and argument", async () => {
+  it("keeps secrets out of every file and argument", async () => {
     const secret = "s3cret-of-the-run";
     await fixture.compute.apply(fixture.runOf({ env: { TOKEN: secret }, command: "sleep 3600" }));
     await ready(1);

@@ -63,7 +63,7 @@ describe("an archive of a volume", () => {
     return () => process.kill(pid, "SIGCONT");
   };
 
-  it("is in the directory of Blobs under its name, readable to its owner alone", async () => {
+  it("appears in the directory of Blobs under its name, readable only by its owner", async () => {
     put("file", "kept");
 
     await volumes.startArchive(volume, blob, owner);
@@ -77,7 +77,7 @@ describe("an archive of a volume", () => {
     expect(drafts()).toEqual([]);
   });
 
-  it("is made after its first archiver was killed, though the end of that one is heard of while the second one works", async () => {
+  it("completes after its first archiver was killed, even if that exit arrives while the second one works", async () => {
     fill(8);
     await volumes.startArchive(volume, blob, owner);
     const first = archiverPid();
@@ -93,7 +93,7 @@ describe("an archive of a volume", () => {
     expect(made?.state).toBe("completed");
   });
 
-  it("is not made of what a run can still change", async () => {
+  it("is refused while a run can change the volume", async () => {
     const run = join(home, "runs", `${"0".repeat(32)}-r1`);
     const record = { key: "k", image: "i", nodes: [], volumes: [volume] };
     makeRunDirectory(run, 1, { "run.json": JSON.stringify(record) });
@@ -105,7 +105,7 @@ describe("an archive of a volume", () => {
     expect(await over()).toMatchObject({ state: "completed" });
   });
 
-  it("is made by another process, so that this one is free for others meanwhile", async () => {
+  it("is made by another process, so that this one stays responsive", async () => {
     fill(1);
 
     await volumes.startArchive(volume, blob, owner);
@@ -124,7 +124,7 @@ describe("an archive of a volume", () => {
     expect(made?.bytes).toBeGreaterThan(1024 * 1024);
   });
 
-  it("that is being made when the stack stops has failed, is not made again and leaves nothing", async () => {
+  it("fails if the stack stops, without a retry or leftovers", async () => {
     fill(40);
     await volumes.startArchive(volume, blob, owner);
 
@@ -138,7 +138,7 @@ describe("an archive of a volume", () => {
     await expect(volumes.startArchive(volume, "archives/other", owner)).rejects.toThrow("being stopped");
   });
 
-  it("goes on when the stack is killed, and is followed by the next one", async () => {
+  it("continues when the stack is killed, and the next stack follows it", async () => {
     fill(1);
     await volumes.startArchive(volume, blob, owner);
     const goOn = pause();
@@ -153,7 +153,7 @@ describe("an archive of a volume", () => {
     expect(await over()).toMatchObject({ state: "completed" });
   });
 
-  it("whose archiver was killed has failed, and the next start frees its space", async () => {
+  it("fails if its archiver is killed, and the next start frees its space", async () => {
     fill(40);
     await volumes.startArchive(volume, blob, owner);
     const [draft = ""] = await eventually(drafts, (found) => found.length > 0);
@@ -167,7 +167,7 @@ describe("an archive of a volume", () => {
     expect([drafts(), existsSync(join(blobs, blob))]).toEqual([[], false]);
   });
 
-  it("that is ended in the middle is not known any more, and another of the same volume goes on", async () => {
+  it("is forgotten if it is ended early, while another of the same volume continues", async () => {
     fill(40);
     await volumes.startArchive(volume, blob, owner);
     await volumes.startArchive(volume, "archives/other", owner);
@@ -180,7 +180,7 @@ describe("an archive of a volume", () => {
     expect(drafts()).toEqual([]);
   });
 
-  it("is never made of half a volume: a removal in the middle ends it", async () => {
+  it("ends when its volume is removed", async () => {
     fill(40);
     await volumes.startArchive(volume, blob, owner);
 

@@ -46,7 +46,7 @@ describe.each([
     return;
   }
 
-  it("keeps contents, hidden files, modes, times and where links lead", async () => {
+  it("keeps contents, hidden files, modes, times and link targets", async () => {
     mkdirSync(from("deep/er"), { recursive: true });
     writeFileSync(from("deep/er/.hidden"), "text");
     writeFileSync(from("-rf\n*"), "odd", { mode: 0o751 });
@@ -61,7 +61,7 @@ describe.each([
     expect([readlinkSync(to("relative")), readlinkSync(to("absolute"))]).toEqual(["../../outside", "/etc/passwd"]);
   });
 
-  it("does not stumble over a pipe", async () => {
+  it("does not block on a pipe", async () => {
     spawnSync("mkfifo", [from("pipe")]);
     writeFileSync(from("file"), "text");
 
@@ -88,7 +88,7 @@ describe.each([
     expect(kept.sort()).toEqual(way === "by program" ? [file, ...others] : [file]);
   });
 
-  it("fails when it is aborted, and when there is nothing to copy", async () => {
+  it("fails on an abort, and without a source", async () => {
     await expect(copy(from(), to(), AbortSignal.abort())).rejects.toThrow();
     await expect(copy(from("nothing"), to(), never)).rejects.toThrow();
   });
@@ -110,7 +110,7 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
   };
   const down = (count: number) => `for n in $(seq ${count}); do cd -P $0 || exit 1; done`;
 
-  it("holds what is at the bottom and on the way, and may be copied again", async () => {
+  it("contains all levels, and can be copied again", async () => {
     const nest = "for n in $(seq 60); do echo $n >file; ln -s file link; mkdir $0 && cd -P $0 || exit 1; done";
     expect(inShell(`${nest}; echo bottom >file; chmod 400 file`, from()).status).toBe(0);
     mkdirSync(join(root, "again"));
@@ -141,7 +141,7 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
   const nest = 'down(process.argv[1], fs.mkdirSync); fs.writeFileSync("file", "bottom");';
   const readBottom = 'down(process.argv[1], () => {}); console.log(fs.readFileSync("file", "utf8"));';
 
-  it("starts two programs for each path of full length at most", async () => {
+  it("starts at most two programs per path of full length", async () => {
     const [name, levels] = ["d".repeat(200), 400];
     expect(atBottom(from(), name, levels, nest)).toBe("");
     let programs = 0;
@@ -157,7 +157,7 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
     expect(programs).toBeLessThan(2 * fullPaths * 1.25);
   });
 
-  it("fails all the same where something else goes wrong", async () => {
+  it("still fails on other errors", async () => {
     inShell("echo x >taken; for n in $(seq 30); do mkdir $0 && cd -P $0; done", from());
     mkdirSync(to("taken"));
 
@@ -165,8 +165,8 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
   });
 });
 
-describe("a copy to a disk that is full", () => {
-  it("is refused in clear words", ({ skip }) => {
+describe("a copy to a full disk", () => {
+  it("is refused with a clear message", ({ skip }) => {
     if (!canSandbox()) skip("this machine has no working bubblewrap, which makes the small disk");
     writeFileSync(from("large"), Buffer.alloc(1024 * 1024, 1));
     const module = fileURLToPath(new URL("./copy.ts", import.meta.url));

@@ -8,7 +8,7 @@ import { discard } from "./discard.ts";
 /** Deeper than PATH_MAX (limits.h). */
 const deep = "for n in $(seq 30); do mkdir $0 && cd -P $0 || exit 1; done; echo x >file";
 
-describe("what a run leaves", () => {
+describe("the leftovers of a run", () => {
   let place: string;
   beforeEach(() => {
     place = mkdtempSync(join(tmpdir(), "berth-discard-"));
@@ -22,7 +22,7 @@ describe("what a run leaves", () => {
     ["directories deeper than any path", deep],
     ["a name that is no UTF-8", "touch \"$(printf 'a\\377b')\""],
     ["a directory that nobody may list", "mkdir closed closed/more && chmod 0 closed/more closed"],
-  ])("is all removed: %s", async (_, script) => {
+  ])("are all removed: %s", async (_, script) => {
     const { status } = spawnSync("/bin/sh", ["-c", script, "d".repeat(200)], { cwd: join(place, "left") });
 
     await discard(join(place, "left"));
@@ -31,7 +31,7 @@ describe("what a run leaves", () => {
     expect(existsSync(join(place, "left"))).toBe(false);
   });
 
-  it("leads nowhere else: a link is removed and not what it names", async () => {
+  it("are removed without following links", async () => {
     const kept = join(place, "kept");
     mkdirSync(kept);
     writeFileSync(join(kept, "file"), "x", { mode: 0o400 });

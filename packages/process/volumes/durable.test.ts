@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(place, { recursive: true });
 });
 
-test("files, directories and whole trees are synced, and what is not there is said", async () => {
+test("files, directories and whole trees are synced, and a missing one is an error", async () => {
   mkdirSync(join(place, "a/b"), { recursive: true });
   writeFileSync(join(place, "a/b/file"), "text");
 

@@ -17,7 +17,7 @@ beforeEach(() => {
 // Removes even paths that are too long for Node.
 afterEach(() => execFileSync("rm", ["-rf", home]));
 
-test("lists as ls -R does, links as themselves, and names no terminal would stumble over", async () => {
+test("lists like ls -R, without following links, and with printable names", async () => {
   mkdirSync(join(home, "b", "deep"), { recursive: true });
   mkdirSync(join(home, "a"));
   writeFileSync(join(home, "a", "one"), "");
@@ -29,7 +29,7 @@ test("lists as ls -R does, links as themselves, and names no terminal would stum
   expect(await listFiles(home)).toBe(".:\na\nb\nlink\nz\n\n./a:\none\n\n./b:\ndeep\ntwo?lines?[2J\n\n./b/deep:\n");
 });
 
-test("names turn no text around and break no line", async () => {
+test("names do not reverse text or break lines", async () => {
   for (const name of ["a\u202egpj.exe", "b\u2028c", "d\u2066e", "e\u0301", "\u{1f469}\u200d\u{1f4bb}"]) {
     writeFileSync(join(home, name), "");
   }
@@ -37,7 +37,7 @@ test("names turn no text around and break no line", async () => {
   expect(await listFiles(home)).toBe(".:\na?gpj.exe\nb?c\nd?e\ne\u0301\n\u{1f469}\u200d\u{1f4bb}\n");
 });
 
-test("lists what has no UTF-8 name, and beside it", async () => {
+test("lists names outside UTF-8 and their neighbours", async () => {
   const odd = Buffer.concat([Buffer.from(join(home, "b")), Buffer.from([0xff, 0xfe])]);
   mkdirSync(odd);
   writeFileSync(Buffer.concat([odd, Buffer.from("/in\u00e9")]), "");
@@ -46,7 +46,7 @@ test("lists what has no UTF-8 name, and beside it", async () => {
   expect(await listFiles(home)).toBe(".:\nb??\n\u00e9\n\n./b??:\nin\u00e9\n");
 });
 
-test("says of a directory that cannot be read why, and lists the rest", async () => {
+test("gives the reason for an unreadable directory, and lists the rest", async () => {
   // Deeper than PATH_MAX, so not even root can open it.
   const name = "d".repeat(200);
   mkdirSync(join(home, "a"));
@@ -62,7 +62,7 @@ test("says of a directory that cannot be read why, and lists the rest", async ()
   await expect(listFiles(join(home, "nowhere"))).rejects.toThrow("ENOENT");
 });
 
-test("cuts what is longer than 1 MiB, and says so in the last line", async () => {
+test("cuts a list at 1 MiB, and says so in the last line", async () => {
   for (let n = 0; n < 40; n++) mkdirSync(join(home, `${n}`.padStart(200, "d")));
   for (let n = 0; n < 5_600; n++) writeFileSync(join(home, `${n}`.padStart(200, "f")), "");
 
@@ -73,7 +73,7 @@ test("cuts what is longer than 1 MiB, and says so in the last line", async () =>
   expect(listing.endsWith("\nThe rest is left out: at most 1 MiB is listed\n")).toBe(true);
 });
 
-test("of a snapshot is a blob as long as the snapshot is there", async () => {
+test("a snapshot's list is a blob while the snapshot exists", async () => {
   const volumes = processVolumes({ home });
   const { id: volume } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
   writeFileSync(join(volumeData(home, volume), "file"), "kept");

@@ -80,7 +80,7 @@ const filesNamed = (name: string) =>
   readdirSync(home, { recursive: true }).filter((file) => String(file).endsWith(`/${name}`));
 
 describe("volumes listed by a token", () => {
-  it("are listed only once a restore that is under way is over, since none yet is no answer", async () => {
+  it("are listed only after a running restore", async () => {
     const volumes = openVolumes();
     const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const { copy, letGo, copies } = heldCopy();
@@ -98,7 +98,7 @@ describe("volumes listed by a token", () => {
 });
 
 describe("a snapshot", () => {
-  it("is answered at once and pending until the last of it is copied; nothing restores it before", async () => {
+  it("is pending until its copy is complete, and cannot be restored before", async () => {
     const { copy, letGo } = heldCopy();
     const volumes = openVolumes(copy);
     const { id } = await volumes.createSnapshot(await newVolume(volumes), tags);
@@ -115,7 +115,7 @@ describe("a snapshot", () => {
     );
   });
 
-  it("whose copy goes wrong has failed, holds no space and cannot be restored", async () => {
+  it("fails with its copy, frees its space and cannot be restored", async () => {
     const volumes = openVolumes(failing(new Error("no")));
 
     const { id } = await volumes.createSnapshot(await newVolume(volumes), tags);
@@ -131,7 +131,7 @@ describe("a snapshot", () => {
     await expect(volumes.createVolume({ ...empty, token: "r", snapshotId: id })).rejects.toThrow("no such completed");
   });
 
-  it("has failed when the disk is full, which the log tells, and leaves the volume as it was", async () => {
+  it("fails on a full disk with a log line, and keeps the volume", async () => {
     const seen: unknown[] = [];
     const log = { info() {}, error() {}, warn: (event: string, fields = {}) => void seen.push({ event, ...fields }) };
     const full: Copy = async (_, to) => {
@@ -158,7 +158,7 @@ describe("a snapshot", () => {
     expect(readFileSync(join(volumeData(home, volume), "file"), "utf8")).toBe("kept");
   });
 
-  it("has failed once the process that copied it was killed, and its space is freed at the next start", async () => {
+  it("fails if its copier is killed, and the next start frees its space", async () => {
     const volumes = openVolumes();
     const volume = await newVolume(volumes);
     const id = await snapshotElsewhere(volume, async () => {
@@ -175,7 +175,7 @@ describe("a snapshot", () => {
     await getSnapshot(volumes, volume);
   });
 
-  it("that is being copied has failed when the stack is stopped, and no copy goes on", async () => {
+  it("fails if the stack stops, and its copy ends", async () => {
     const volumes = openVolumes(heldCopy().copy);
     const { id } = await volumes.createSnapshot(await newVolume(volumes), tags);
 
@@ -187,7 +187,7 @@ describe("a snapshot", () => {
 });
 
 describe("a restored volume", () => {
-  it("is not there until all of it is, and a repeat waits for the same copy", async () => {
+  it("appears only when complete, and a repeated call waits for the same copy", async () => {
     const volumes = openVolumes();
     const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const { copy, letGo, copies } = heldCopy();
@@ -207,7 +207,7 @@ describe("a restored volume", () => {
     expect([copies(), filesNamed("half").length]).toEqual([1, 1]);
   });
 
-  it("is refused in clear words when the disk is full, leaves nothing, and can be tried again", async () => {
+  it("is refused on a full disk with a clear message, and can be retried", async () => {
     const volumes = openVolumes();
     const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const wanted = { ...empty, token: "r", snapshotId };
@@ -224,7 +224,7 @@ describe("a restored volume", () => {
     expect(readFileSync(join(volumeData(home, id), "file"), "utf8")).toBe("kept");
   });
 
-  it("that was only half made is forgotten at the next start", async () => {
+  it("is deleted at the next start if incomplete", async () => {
     const volumes = openVolumes();
     const snapshotId = await getSnapshot(volumes, await newVolume(volumes));
     const held = openVolumes(heldCopy().copy);
@@ -277,26 +277,29 @@ async function snapshotElsewhere(volume: string, meanwhile: () => Promise<void>)
   return id.trim();
 }
 
-describe("a directory that another one took the place of, as where a mount is missing", () => {
+describe("a replaced directory, for example with a missing mount", () => {
   const away = (place: string) => renameSync(join(home, place), join(home, `${place}.off`));
 
-  it.each(["volumes", "snapshots"])("is refused at the start, for %s, until it is back or given up", async (place) => {
-    const volume = await newVolume(openVolumes());
-    away(place);
+  it.each(["volumes", "snapshots"])(
+    "is refused at the start, for %s, until it is restored or given up",
+    async (place) => {
+      const volume = await newVolume(openVolumes());
+      away(place);
 
-    const said = `${join(home, place)} is not the directory with this stack's disks`;
-    expect(() => openVolumes()).toThrow(said);
-    mkdirSync(join(home, place));
-    expect(() => openVolumes()).toThrow(said);
-    rmSync(join(home, place), { recursive: true });
-    renameSync(join(home, `${place}.off`), join(home, place));
-    expect(await openVolumes().findVolume(volume)).toBeDefined();
-    away(place);
-    rmSync(join(home, "mark"));
-    expect(await openVolumes().listVolumes("other")).toEqual([]);
-  });
+      const said = `${join(home, place)} is not the directory with this stack's disks`;
+      expect(() => openVolumes()).toThrow(said);
+      mkdirSync(join(home, place));
+      expect(() => openVolumes()).toThrow(said);
+      rmSync(join(home, place), { recursive: true });
+      renameSync(join(home, `${place}.off`), join(home, place));
+      expect(await openVolumes().findVolume(volume)).toBeDefined();
+      away(place);
+      rmSync(join(home, "mark"));
+      expect(await openVolumes().listVolumes("other")).toEqual([]);
+    },
+  );
 
-  it("is no answer while the stack runs: what is not found in it is not gone", async () => {
+  it("is an error while the stack runs, not a sign of deletion", async () => {
     const volumes = openVolumes();
     const volume = await newVolume(volumes);
     const snapshot = await getSnapshot(volumes, volume);

@@ -28,7 +28,7 @@ const hasUnpacker = spawnSync("unzip", ["-v"], { env: { PATH: systemPath } }).st
 
 describe("a zip of a directory", () => {
   if (!hasUnpacker) {
-    it("needs a program that unpacks it", ({ skip }) => skip("this machine has no unzip"));
+    it("needs unzip", ({ skip }) => skip("this machine has no unzip"));
     return;
   }
 
@@ -52,7 +52,7 @@ describe("a zip of a directory", () => {
     return join(root, "out");
   };
 
-  it("holds a thousand files in folders as they are, empty folders, names of any script and modes", async () => {
+  it("contains a thousand files in folders, empty folders, names of any script, and modes", async () => {
     for (let n = 0; n < 1_000; n += 1) {
       mkdirSync(join(source, `folder ${n % 10}`), { recursive: true });
       writeFileSync(join(source, `folder ${n % 10}`, `${n}.txt`), `text ${n}\n`);
@@ -70,7 +70,7 @@ describe("a zip of a directory", () => {
     expect(statSync(join(out, "run.sh")).mode & 0o777).toBe(0o755);
   });
 
-  it("keeps links as links, also those that lead outside or nowhere", async () => {
+  it("keeps links as links, even broken ones and ones that leave the directory", async () => {
     writeFileSync(join(root, "secret"), "of the machine");
     symlinkSync(join(root, "secret"), join(source, "outside"));
     symlinkSync("nowhere", join(source, "dangling"));
@@ -87,7 +87,7 @@ describe("a zip of a directory", () => {
     ]);
   });
 
-  it("leaves pipes and sockets out without waiting for anybody, and names them", async () => {
+  it("skips pipes and sockets without blocking, and names them", async () => {
     execFileSync("mkfifo", [join(source, "pipe")]);
     mkdirSync(join(source, "run"));
     const listener = createServer().listen(join(source, "run", "socket"));
@@ -102,7 +102,7 @@ describe("a zip of a directory", () => {
     expect(comment).toContain("2 are left out:\npipe (a pipe)\nrun/socket (a socket)");
   });
 
-  it("writes names that mean something else elsewhere as in an address", async () => {
+  it("percent-encodes names that other systems would misread", async () => {
     mkdirSync(join(source, "c:folder"));
     for (const name of ["c:drive", "back\\slash", "c:folder/\\"]) writeFileSync(join(source, name), name);
 
@@ -111,7 +111,7 @@ describe("a zip of a directory", () => {
     expect([...getContent(unzip()).keys()]).toEqual(["back%5Cslash", "c%3Adrive", "c%3Afolder", "c%3Afolder/%5C"]);
   });
 
-  it("holds every file of a folder, whatever bytes its name has, under a name of its own", async () => {
+  it("contains every file of a folder under a unique name, whatever bytes the name has", async () => {
     const names = ["gr\xf6\xdfe", "gr\xf6\xdff", "gr%F6%DFe", "back\\slash", "back%5Cslash"];
     mkdirSync(join(source, "\u00e9"));
     for (const name of names) writeFileSync(Buffer.from(join(source, name), "latin1"), name);
@@ -127,7 +127,7 @@ describe("a zip of a directory", () => {
     expect([...found.values()].flatMap((text) => text ?? []).sort()).toEqual([...names, "of UTF-8"].sort());
   });
 
-  it("leaves out what cannot be read, and names it", async () => {
+  it("skips unreadable entries, and names them", async () => {
     writeFileSync(join(source, "file"), "here");
     writeFileSync(join(source, "closed \n é"), "closed");
     chmodSync(join(source, "closed \n é"), 0);
@@ -140,7 +140,7 @@ describe("a zip of a directory", () => {
     expect(comment.includes("1 are left out:\nclosed ? é (could not be read)")).toBe(!isReadable);
   });
 
-  it("leaves out what is far larger than what it takes on the disk, beyond a measure, and names it", async () => {
+  it("skips sparse files beyond a limit, and names them", async () => {
     writeFileSync(join(source, "terabytes"), "begins");
     truncateSync(join(source, "terabytes"), 2_000_000_000_000);
     writeFileSync(join(source, "some"), "begins");
@@ -153,7 +153,7 @@ describe("a zip of a directory", () => {
     expect(readFileSync(join(root, "made.zip")).toString()).toContain("terabytes (takes far less on the disk)");
   });
 
-  it("holds a file that has several names under each of them, within the same measure", async () => {
+  it("contains a file under each of its hard links, within the same limit", async () => {
     writeFileSync(join(source, "0"), randomBytes(600_000));
     for (const name of ["1", "2", "3"]) linkSync(join(source, "0"), join(source, name));
 
@@ -164,7 +164,7 @@ describe("a zip of a directory", () => {
     for (const name of readdirSync(out)) expect(statSync(join(out, name)).size).toBe(600_000);
   });
 
-  it("holds files of any time", async () => {
+  it("contains files of any time", async () => {
     for (const year of [1901, 1970, 1979, 2026, 2150]) {
       writeFileSync(join(source, String(year)), "x");
       utimesSync(join(source, String(year)), new Date(`${year}-06-01T00:00:00Z`), new Date(`${year}-06-01T00:00:00Z`));
@@ -174,7 +174,7 @@ describe("a zip of a directory", () => {
     expect(readdirSync(unzip())).toHaveLength(5);
   });
 
-  it("is whole although files grow, shrink and go while they are read", async () => {
+  it("is valid although files grow, shrink and disappear during the read", async () => {
     const files = Array.from({ length: 40 }, (_, n) => join(source, `file-${n}`));
     for (const file of files) writeFileSync(file, "x".repeat(400_000));
     let turns = 0;
@@ -191,7 +191,7 @@ describe("a zip of a directory", () => {
     expect(lstatSync(unzip()).isDirectory()).toBe(true);
   });
 
-  it("fails where it cannot be written", async () => {
+  it("fails if it cannot be written", async () => {
     writeFileSync(join(source, "file"), "x".repeat(1_000_000));
 
     await expect(zipDirectory(source, "/dev/full")).rejects.toThrow("ENOSPC");
