@@ -88,7 +88,8 @@ export function openDocSession(cli: CliFixture, isElsewhere: boolean): DocSessio
 export function runShown({ command, output: pasted }: ShownCommand, cwd: string, env: NodeJS.ProcessEnv) {
   const isInterrupted = pasted.includes("^C\n");
   const script = isInterrupted ? `exec 2>&1; exec ${command}` : `exec 2>&1; ${command}`;
-  const child = spawn("bash", ["-c", script], { cwd, env, stdio: ["ignore", "pipe", "ignore"] });
+  // A terminal interrupts the whole process group, and npm exec passes no signal on to the command that it runs.
+  const child = spawn("bash", ["-c", script], { cwd, env, stdio: ["ignore", "pipe", "ignore"], detached: true });
   let output = "";
   let isAsked = false;
   child.stdout.on("data", (part) => {
@@ -96,7 +97,7 @@ export function runShown({ command, output: pasted }: ShownCommand, cwd: string,
     if (!isInterrupted || isAsked || !output.includes("\n")) return;
     isAsked = true;
     output += "^C\n";
-    child.kill("SIGINT");
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGINT");
   });
   return new Promise<string>((resolve, reject) => {
     child.once("error", reject).once("close", () => resolve(output));
