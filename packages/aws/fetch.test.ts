@@ -12,12 +12,12 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A receiver on 127.0.0.1 and the port it has. */
+/** Receiver on 127.0.0.1 with its port. */
 async function receiver(answer: RequestListener): Promise<number> {
   return listen(createServer(answer));
 }
 
-/** One that writes what it likes to the socket. */
+/** Receiver that writes raw text to the socket. */
 async function rawReceiver(answer: (socket: Socket) => void): Promise<number> {
   return listen(
     createTcpServer((socket) => {
@@ -48,7 +48,7 @@ function resolving(...answers: string[][]) {
 }
 
 describe("a post", () => {
-  test("sends headers and the very bytes of the body, and answers the status", async () => {
+  test("sends headers and body unchanged, and returns the status", async () => {
     const seen: { headers: unknown; body: string; method: string | undefined; url: string | undefined }[] = [];
     const port = await receiver(async (request, response) => {
       let body = "";
@@ -83,7 +83,7 @@ describe("a post", () => {
     expect(paths).toEqual(["/hook"]);
   });
 
-  test("answers the Retry-After of the receiver", async () => {
+  test("returns the receiver's Retry-After", async () => {
     const port = await receiver((_, response) => void response.writeHead(429, { "Retry-After": "7" }).end());
 
     const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`));
@@ -91,7 +91,7 @@ describe("a post", () => {
     expect(answer).toEqual({ status: 429, retryAfterMs: 7_000 });
   });
 
-  test("reads no body that does not end", async () => {
+  test("stops reading an endless body", async () => {
     let written = 0;
     const port = await receiver((_, response) => {
       const more = () => {
@@ -107,7 +107,7 @@ describe("a post", () => {
     expect(written).toBeLessThan(16 * 1024 * 1024);
   });
 
-  test("waits hardly for a body that comes byte by byte, since the status is known", async () => {
+  test("hardly waits for a slow body, since the status is known", async () => {
     let written = 0;
     const port = await receiver((_, response) => {
       response.writeHead(200);
@@ -121,7 +121,7 @@ describe("a post", () => {
     const answer = await guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 60_000));
 
     expect(answer.status).toBe(200);
-    // Until its time is over it would be 600.
+    // Its timeout would make it 600.
     expect(written).toBeLessThan(200);
   });
 
@@ -157,7 +157,7 @@ describe("a post", () => {
     await expect(post).rejects.toThrow(word);
   });
 
-  test("says that nobody listens, or that there is no such name", async () => {
+  test("reports a refused connection and an unknown name", async () => {
     const { resolve } = resolving([]);
     const unknown = async () => {
       throw Object.assign(new Error("getaddrinfo ENOTFOUND hooks.example"), { code: "ENOTFOUND" });
@@ -175,7 +175,6 @@ describe("a post", () => {
   });
 });
 
-/** One character after the other, over and over. */
 function trickle(socket: Socket, text: string): void {
   let at = 0;
   const timer = setInterval(() => socket.write(text[at++ % text.length] ?? ""), 20);
@@ -204,7 +203,7 @@ describe("the guard", () => {
     "http://localhost/",
     "http://LOCALHOST./",
     "http://a.localhost/",
-  ])("authorizes no private address %s, and dials it neither", async (url) => {
+  ])("neither authorizes nor dials the private address %s", async (url) => {
     const { resolve } = resolving(["8.8.8.8"]);
     const guarded = guardedFetch({ allow: [], resolve });
 
@@ -212,7 +211,7 @@ describe("the guard", () => {
     await expect(guarded.post(posting(url))).rejects.toThrow(AddressRefused);
   });
 
-  test("a name is authorized by all of its addresses", async () => {
+  test("authorizes a name only if all of its addresses are allowed", async () => {
     const authorize = (...addresses: string[]) =>
       guardedFetch({ allow: [], ...resolving(addresses) }).authorize("https://hooks.example/");
 
@@ -221,7 +220,7 @@ describe("the guard", () => {
     expect(await authorize("2606:4700::1111", "::ffff:169.254.169.254")).toBe("private");
   });
 
-  test("accepts a name that does not resolve yet, and one whose resolver is silent", async () => {
+  test("accepts a name that does not resolve yet, or whose resolver is silent", async () => {
     const failing = async () => {
       throw new Error("ENOTFOUND");
     };
@@ -234,7 +233,7 @@ describe("the guard", () => {
     expect(await Promise.all(answers)).toEqual(["allowed", "allowed"]);
   });
 
-  test("a name that means a private address when it is dialled is not dialled, whatever it meant before", async () => {
+  test("refuses a name that resolves to a private address when it is dialled", async () => {
     let connections = 0;
     const port = await rawReceiver((socket) => {
       connections += 1;
@@ -253,7 +252,7 @@ describe("the guard", () => {
     expect(connections).toBe(0);
   });
 
-  test("dials the very address that was judged: the name is not asked for again", async () => {
+  test("dials exactly the checked address, without a second lookup", async () => {
     const port = await receiver((_, response) => void response.end());
     const { resolve, asked: names } = resolving(["127.0.0.1"], ["203.0.113.7"]);
 
@@ -263,7 +262,7 @@ describe("the guard", () => {
     expect(names).toEqual(["hooks.example"]);
   });
 
-  test("a host on the allow-list is dialled wherever it is", async () => {
+  test("dials an allow-listed host at any address", async () => {
     const port = await receiver((_, response) => void response.end());
     const { resolve } = resolving(["127.0.0.1"]);
     const guarded = guardedFetch({ allow: ["receiver.internal"], resolve });
@@ -278,7 +277,7 @@ describe("the guard", () => {
   });
 });
 
-test("where it is deployed, no allow-list opens the machine itself", () => {
+test("refuses an allow-list that opens the deployed machine itself", () => {
   const before = process.env.WEBHOOK_ALLOW;
   try {
     process.env.WEBHOOK_ALLOW = "10.0.0.0/8,127.0.0.0/8";

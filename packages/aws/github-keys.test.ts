@@ -24,14 +24,14 @@ describe("the keys of a GitHub user", () => {
     return httpGithubKeys(`http://127.0.0.1:${(server.address() as AddressInfo).port}/<user>.keys`, () => now);
   }
 
-  it("are what answers at the user's address", async () => {
+  it("are the answer at the user's address", async () => {
     const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
 
     expect(await keys.fetchKeys("octo-cat")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
     expect(names).toEqual(["/octo-cat.keys"]);
   });
 
-  it("are none when the user has published none, and nobody's when there is no such user", async () => {
+  it("are empty for a user without keys, and undefined for an unknown user", async () => {
     const keys = await served((request, response) => {
       response.writeHead(request.url === "/nobody.keys" ? 404 : 200).end("");
     });
@@ -40,13 +40,13 @@ describe("the keys of a GitHub user", () => {
     expect(await keys.fetchKeys("nobody")).toBeUndefined();
   });
 
-  it("are given up after a time of silence", async () => {
+  it("time out after a silence", async () => {
     const keys = await served(() => undefined);
 
     await expect(keys.fetchKeys("slow")).rejects.toThrow(/timeout/i);
   });
 
-  it("are given up sooner where the caller says so", async () => {
+  it("time out sooner if the caller says so", async () => {
     const keys = await served(() => undefined);
 
     const first = await Promise.race([
@@ -79,7 +79,7 @@ describe("the keys of a GitHub user", () => {
     expect(await keys.fetchKeys("octo-cat", 1_500)).toBe("");
   });
 
-  it("are given up when they drip", async () => {
+  it("time out if they arrive too slowly", async () => {
     const keys = await served((_, response) => {
       const timer = setInterval(() => response.write("ssh-rsa "), 200);
       response.once("close", () => clearInterval(timer));
@@ -88,7 +88,7 @@ describe("the keys of a GitHub user", () => {
     await expect(keys.fetchKeys("slow")).rejects.toThrow(/timeout/i);
   });
 
-  it("are read up to 256 KiB and no further", async () => {
+  it("are read up to 256 KiB", async () => {
     let sent = 0;
     const keys = await served((_, response) => {
       const more = () => {
@@ -103,7 +103,7 @@ describe("the keys of a GitHub user", () => {
     expect(sent).toBeLessThan(20_000_000);
   });
 
-  it("are not looked for elsewhere", async () => {
+  it("are not fetched from a redirect", async () => {
     const keys = await served((request, response) => {
       if (request.url === "/moved.keys") response.writeHead(302, { location: "/other.keys" }).end();
       else response.end("ssh-ed25519 STOLEN\n");
@@ -114,7 +114,7 @@ describe("the keys of a GitHub user", () => {
   });
 
   it.each(["../x", "a/b", "a?b", "a#b", "a%2e", "", "-a", "a--b", "a".repeat(40), "a@evil.example", "a\n"])(
-    "are not asked for when the name is %j",
+    "are not fetched for the name %j",
     async (name) => {
       const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\n"));
 
@@ -123,7 +123,7 @@ describe("the keys of a GitHub user", () => {
     },
   );
 
-  it("say so when GitHub is broken", async () => {
+  it("fail with an error when GitHub is broken", async () => {
     const keys = await served((_, response) => response.writeHead(500).end());
 
     await expect(keys.fetchKeys("octocat")).rejects.toThrow("GitHub answered 500");

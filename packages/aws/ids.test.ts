@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { systemIds } from "./ids.ts";
 
 describe("the system's ids", () => {
-  it("have their forms", () => {
+  it("have the documented forms", () => {
     const ids = systemIds();
 
     expect(ids.uid()).toMatch(/^[0-9a-f]{32}$/);
@@ -11,7 +11,7 @@ describe("the system's ids", () => {
     expect(ids.hash("abc")).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   });
 
-  it("are new each time", () => {
+  it("differ each time", () => {
     const ids = systemIds();
 
     const made = Array.from({ length: 2_000 }, () => [ids.uid(), ids.secret(16), ids.uuid7()]).flat();
@@ -19,8 +19,8 @@ describe("the system's ids", () => {
     expect(new Set(made).size).toBe(6_000);
   });
 
-  it("begin at random as gpu-dev's, whose first 8 characters stand for all of them", () => {
-    // Of ids that begin with the time, those of a moment would share their beginning.
+  it("have random first 8 characters, which gpu-dev shows for the whole id", () => {
+    // Ids that begin with the time would share their beginning.
     const ids = systemIds(() => 1_000);
 
     const beginnings = Array.from({ length: 200 }, () => ids.uuid4().slice(0, 8));
@@ -29,7 +29,7 @@ describe("the system's ids", () => {
     expect(new Set(beginnings).size).toBeGreaterThan(190);
   });
 
-  it("sort by time as UUIDs, in the order they were made in and when the clock steps back", () => {
+  it("sort by time as UUIDs, in order of creation and when the clock steps back", () => {
     const times = [1_000, 1_000, 1_001, 990];
     let at = 0;
     const ids = systemIds(() => times[Math.floor(at++ / 5_000)] ?? 2_000);

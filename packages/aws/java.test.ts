@@ -12,7 +12,7 @@ import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
 import { sqsClient, sqsQueue } from "./sqs/queue.ts";
 
 const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
-// One after the other: they share Maven's own cache.
+// Sequential, because both share Maven's cache.
 const dynamo = await startJava(dynamoDbLocal, "TEST_DYNAMODB_URL");
 const sqs = await startJava(elasticMq, "TEST_SQS_URL");
 

@@ -17,7 +17,7 @@ describe("the JSON log", () => {
     expect(Date.parse(String(line.time))).not.toBeNaN();
   });
 
-  it("hides fields that could hold a secret, at every depth", () => {
+  it("hides fields that may hold a secret, at every depth", () => {
     const names = [
       "aws_secret_access_key",
       "sessionToken",
@@ -49,7 +49,7 @@ describe("the JSON log", () => {
     expect(logged({ text: `GET ${prefix}short/v1/jobs` }).text).toMatch(/^GET \/?\*\*\*\/v1\/jobs$/);
   });
 
-  it("hides a key wherever it begins, and no text that is shorter than one", () => {
+  it("hides a key wherever it begins, and no shorter text", () => {
     const key = `${"k".repeat(43)}-${"k".repeat(42)}`;
     const [short] = /.{85}/.exec(key) ?? [];
 
@@ -60,7 +60,7 @@ describe("the JSON log", () => {
     expect(line.texts).toEqual(["key=***", '"***"', "***.***", "é***", "***", short]);
   });
 
-  it("survives what JSON cannot hold", () => {
+  it("accepts values that JSON cannot hold", () => {
     const loop: Record<string, unknown> = { big: 10n };
     loop.self = loop;
 

@@ -16,11 +16,11 @@ import { ec2Clients } from "./ec2/ec2-client.ts";
 import { ec2Machines } from "./ec2/ec2-machines.ts";
 
 const moto = await startMoto();
-/** Those of the suite, for which moto wants ones of a region. */
+/** The suite's zones; moto wants zones of a region. */
 const zones = ["zone-a", "zone-b", "z", "elsewhere"];
 
-// What moto leaves out (client tokens, snapshots that take time, pages) the fake EC2 of ebs-volumes.test.ts has.
-describe("volumes and machines on the EC2 of moto, which nobody of us wrote", () => {
+// The fake EC2 of ebs-volumes.test.ts covers what moto lacks: client tokens, slow snapshots, pages.
+describe("volumes and machines on moto's EC2", () => {
   if (!moto) {
     it("needs moto", ({ skip }) => skip(MOTO_MISSING));
     return;
@@ -46,7 +46,7 @@ describe("volumes and machines on the EC2 of moto, which nobody of us wrote", ()
         async createSnapshot(volumeId, tags) {
           const made = await volumes.createSnapshot(volumeId, tags);
           contents.keep(made.id, volumeId);
-          // Of moto it is complete at once, which no snapshot of EBS is.
+          // Moto completes a snapshot at once, unlike EBS.
           return { ...made, state: "pending" };
         },
       },
@@ -86,7 +86,7 @@ async function startMachines(client: EC2Client): Promise<[string, string]> {
   return [first, second];
 }
 
-/** The suite's zones on the way in, and again on the way out. */
+/** Translates the suite's zones in requests and answers. */
 function nameZones(client: EC2Client): void {
   type Zoned = { readonly AvailabilityZone?: string };
   const ofMoto = (zone = "") => `us-east-1${"abcd"[zones.indexOf(zone)]}`;
@@ -108,7 +108,7 @@ function nameZones(client: EC2Client): void {
   );
 }
 
-/** Moto's volumes hold nothing. What they were made of it says, and the rest is kept here. */
+/** Moto's volumes hold nothing, so the contents are kept here. It does report their source. */
 function getContents(client: EC2Client) {
   const written = new Map<string, string>();
   return {

@@ -11,7 +11,7 @@ import { stsIdentity } from "./sts/identity.ts";
 import { signIdentityRequest } from "./sts/identity-signature.ts";
 
 const region = "us-east-1";
-// Made fresh: a server that runs already may have had these tests before.
+// Created for this test: a running server may have had these tests before.
 const fresh = randomBytes(4).toString("hex");
 const [developer, otherName] = [`SSOCloudDevGpuReservation-${fresh}`, `Other-${fresh}`];
 const roles = [developer, otherName];
@@ -21,7 +21,7 @@ const describing = JSON.stringify({ Version: "2012-10-17", Statement });
 const nobody = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
 const moto = await startMoto("TEST_STS_URL");
 
-describe("who somebody is, and where a cluster is, against moto", () => {
+describe("identities and clusters on moto", () => {
   if (!moto) {
     it("needs moto", ({ skip }) => skip(MOTO_MISSING));
     return;
@@ -61,20 +61,20 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     const getAccess = (name: string, credentials: AwsCredentials) =>
       eksAccess({ eks: buildService("eks", credentials), cluster: name, clock: systemClock() });
 
-    it("is what EKS says to whoever may ask, with its authority", async () => {
+    it("is EKS's answer to an allowed caller, with its authority", async () => {
       const { url, ca } = await getAccess(cluster, assumed.developer);
 
       expect(url).toMatch(/^https:\/\/\w+\.\w+\.us-east-1\.eks\.amazonaws\.com\/?$/);
       expect(ca).not.toBe("");
     });
 
-    it("is not known of a cluster that is not there", async () => {
+    it("is unknown for a missing cluster", async () => {
       await expect(getAccess(`berth-2-${fresh}`, assumed.developer)).rejects.toMatchObject({
         name: "ResourceNotFoundException",
       });
     });
 
-    it("is refused to a role that may not ask, and to who signs with another secret", async () => {
+    it("is refused to a role without the right, and to a wrong signature", async () => {
       const forged = { ...assumed.developer, secretAccessKey: "w".repeat(40) };
 
       await expect(getAccess(cluster, assumed.other)).rejects.toMatchObject({
@@ -85,10 +85,7 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     });
   });
 
-  /**
-   * Moto checks what is signed, and by whom, once it is told to ("IAM-like Access Control"); others have no such
-   * address.
-   */
+  /** Moto checks signatures once it is told to ("IAM-like Access Control"). Other servers have no such address. */
   async function checkSignatures(doCheck: boolean): Promise<void> {
     await fetch(`${endpoint}/moto-api/reset-auth`, { method: "POST", body: doCheck ? "0" : "inf" });
   }

@@ -18,7 +18,7 @@ import { sqsClient, sqsQueue } from "./sqs/queue.ts";
 
 const moto = await startMoto();
 
-describe("against moto, which nobody of us wrote", () => {
+describe("the adapters on moto", () => {
   if (!moto) {
     it("needs moto", ({ skip }) => skip(MOTO_MISSING));
     return;
@@ -36,15 +36,14 @@ describe("against moto, which nobody of us wrote", () => {
     await stop();
   });
 
-  // moto (5.2.5) has no lock: of two conditional puts at once both may win, and where one transaction fails, it puts the
-  // whole table back as it was before it, with what others wrote meanwhile. DynamoDB Local is held to writes that overlap
-  // (java.test.ts).
+  // moto (5.2.5) has no lock: two concurrent conditional puts may both win, and a failed transaction restores the whole
+  // table, without concurrent writes. DynamoDB Local tests overlapping writes (java.test.ts).
   describe("the table on DynamoDB", () =>
     tableConformance(async () => dynamoTable({ client: dynamo, tableName }), { isolatesWrites: false }));
 
   describe("the queue on SQS", () => {
     queueConformance(async () => {
-      // As SQS it empties a queue once a minute at most: new ones each time.
+      // Like SQS, it empties a queue at most once a minute, so each test has new ones.
       const urls = await createQueues(sqs, { endpoint, account: MOTO_ACCOUNT, prefix: randomUUID() });
       return {
         queue: sqsQueue({ client: sqs, urls }),
@@ -73,8 +72,8 @@ describe("against moto, which nobody of us wrote", () => {
 
     sealerConformance(async () => kmsSealer(createKms(getPlace("kms"), keyId)));
 
-    // That moto's keys can be disabled it says alone: kms-sealer.test.ts has a stricter KMS.
-    it("says that there is no such key", async () => {
+    // Only moto can disable its keys; kms-sealer.test.ts has a stricter KMS.
+    it("reports a missing key", async () => {
       const sealing = kmsSealer(createKms(getPlace("kms"), "alias/nowhere")).seal("secret", "a|1");
 
       await expect(sealing).rejects.toMatchObject({ name: "NotFoundException" });
@@ -91,7 +90,7 @@ describe("against moto, which nobody of us wrote", () => {
       { hasUrls: true },
     );
 
-    it("are not gone where the bucket is", async () => {
+    it("stay an error if the bucket is missing", async () => {
       const blobs = s3Blobs(getPlace("s3", "/berth-nowhere"));
 
       await expect(blobs.get("logs/a")).rejects.toMatchObject({ name: "NoSuchBucket" });

@@ -4,7 +4,7 @@ import { printableJson } from "./printable-json.ts";
 
 const odd = "a\u001b[2Jb\u009b2Jc\u007fd\u202ee\u2028f\u{e0041}g";
 
-test("no character of a value reaches a terminal as a command, and all of it can be read back", () => {
+test("no character of a value acts on a terminal, and each can be read back", () => {
   const text = printableJson({ [odd]: odd, lines: "1\n2" }, 2);
 
   expect(text.replaceAll("\n", "")).toMatch(/^[ -~]*$/);
@@ -13,7 +13,7 @@ test("no character of a value reaches a terminal as a command, and all of it can
   expect(printableJson("\u00e9\u{1f600}")).toBe('"\u00e9\u{1f600}"');
 });
 
-test("a line of the log is one line, whatever is in it", () => {
+test("a log entry is one line, whatever it contains", () => {
   const lines: string[] = [];
 
   jsonLog((line) => lines.push(line)).info("event", { name: odd });

@@ -7,7 +7,7 @@ import { type SocketGateway, socketGateway } from "./socket-gateway.ts";
 import { sqsClient } from "./sqs/queue.ts";
 
 const before = { ...process.env };
-/** Ids of API Gateway hold what a path does not. */
+/** Ids of API Gateway contain characters that a path must escape. */
 const id = "L0SM9cOFvHcCIhw=";
 let sqs: TestServer;
 let api: FakeService;
@@ -38,7 +38,7 @@ afterEach(async () => {
   await Promise.all([sqs.stop(), api.stop()]);
 });
 
-test("frames and the end of a connection are signed calls of the Management API, whatever its id holds", async () => {
+test("frames and closed connections are signed calls of the Management API, for any connection id", async () => {
   const sent = await gateway.post(id, '{"type":"pong"}');
   await gateway.close(id);
 
@@ -49,7 +49,7 @@ test("frames and the end of a connection are signed calls of the Management API,
   ]);
 });
 
-test("a connection that is gone is told, and any other refusal is an error", async () => {
+test("a gone connection is reported, and any other refusal is an error", async () => {
   const gone = { status: 410, body: "{}", headers: { "x-amzn-errortype": "GoneException" } };
   api.trouble([gone, gone, { status: 403, body: "{}", headers: { "x-amzn-errortype": "ForbiddenException" } }]);
 
@@ -58,7 +58,7 @@ test("a connection that is gone is told, and any other refusal is an error", asy
   await expect(gateway.post(id, "{}")).rejects.toThrow("PostToConnection: ForbiddenException");
 });
 
-test("a client that does not read is told as one that is gone", async () => {
+test("a client that does not read counts as gone", async () => {
   api.trouble([{ status: 413, body: "{}" }]);
 
   expect(await gateway.post(id, "{}")).toBe(false);
@@ -77,7 +77,7 @@ test("the first message of a connection is in its group, under its own id", asyn
   ]);
 });
 
-test("a message that is to be shown soon comes again long before its time", async () => {
+test("a message shown soon returns long before its visibility timeout", async () => {
   const client = sqsClient();
   const Attributes = { FifoQueue: "true", VisibilityTimeout: "43200" };
   await client.send(new CreateQueueCommand({ QueueName: "shell.fifo", Attributes }));

@@ -6,7 +6,7 @@ import { WebSocketServer } from "ws";
 import { apiClient } from "./client/api-client.ts";
 import { answerJson, loopbackServer, selfSigned } from "./fixtures/loopback-fixture.ts";
 
-it("an API server is called and its streams are opened by a client certificate alone, below the path of its URL", async () => {
+it("a client certificate alone authenticates calls and streams, below the path of the URL", async () => {
   const { key, cert } = selfSigned();
   const seen: unknown[] = [];
   const see = ({ url, headers, socket }: IncomingMessage) => {

@@ -16,7 +16,7 @@ import { answerJson } from "./fixtures/loopback-fixture.ts";
 
 const { opened, asked: input, requests } = answeringCluster();
 
-describe("what a look asks for", () => {
+describe("the calls of a reconcile", () => {
   const ready = { ...node, status: { conditions: [{ type: "Ready", status: "True" }] } };
   const answers = (seen: object) => ({
     "GET jobs": object(job),
@@ -25,7 +25,7 @@ describe("what a look asks for", () => {
     "PATCH jobs": object(job),
   });
 
-  it("reads a node that answers at most every two seconds, for all of its runs", async () => {
+  it("read a node that answers at most every two seconds, for all of its runs", async () => {
     let at = now;
     const compute = await opened(answers(ready), () => at);
 
@@ -66,7 +66,7 @@ describe("what a look asks for", () => {
     containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }],
   };
 
-  it("reads a run whose command ended by itself no more until it is removed, and then anew", async () => {
+  it("do not read a run whose command ended until it is removed, and then read it again", async () => {
     const compute = await opened({ ...answers(ready), "GET pods": list({ ...pod, status: completed }) });
     const reads = () => [input("GET", "jobs"), input("GET", "pods")];
 
@@ -111,7 +111,7 @@ describe("what a look asks for", () => {
     expect(input("PATCH", "jobs")).toBe(times);
   });
 
-  it("reads a run that is being removed again, since the next look may find it gone", async () => {
+  it("read a run that is being removed again, since the next reconcile may find it gone", async () => {
     const going = { ...job, metadata: { ...job.metadata, deletionTimestamp: deletedAt } };
     const there = { ...answers(ready), "GET jobs": object(going), "GET pods": list({ ...pod, status: completed }) };
     const compute = await opened(there);
@@ -121,7 +121,7 @@ describe("what a look asks for", () => {
     expect([input("GET", "jobs"), input("GET", "pods")]).toEqual([2, 2]);
   });
 
-  it("reads a node that does not answer each time", async () => {
+  it("read a silent node each time", async () => {
     const compute = await opened(answers(node));
 
     for (const _ of ["once", "twice"]) await compute.observe(uid, 1);
@@ -129,7 +129,7 @@ describe("what a look asks for", () => {
     expect(input("GET", "nodes")).toBe(2);
   });
 
-  it("does not ask for the Job of a removed run by its name", async () => {
+  it("do not read the Job of a removed run by its name", async () => {
     const empty = { metadata: { resourceVersion: "1" }, items: [] };
     const compute = await opened({
       "GET jobs": (response, { url = "" }) => answerJson(response, url.includes("/jobs/") ? job : empty),

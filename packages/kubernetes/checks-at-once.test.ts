@@ -43,7 +43,7 @@ const node = {
 const getLists = ({ requests }: MemoryApi, kind: string) =>
   requests.filter((request) => request.startsWith("list ") && request.endsWith(`/${kind}`)).length;
 
-it("16 looks at once cost two lists of pods, and each sees its own run", async () => {
+it("16 concurrent reconciles cost two lists of pods, and each sees its own run", async () => {
   const { api, compute } = opened();
   for (const run of runs) await compute.apply(run);
   api.requests.length = 0;
@@ -54,7 +54,7 @@ it("16 looks at once cost two lists of pods, and each sees its own run", async (
   expect([getLists(api, "pods"), getLists(api, "jobs")]).toEqual([2, 0]);
 });
 
-it("16 looks at once at runs that are gone cost five lists", async () => {
+it("16 concurrent reconciles of gone runs cost five lists", async () => {
   const { api, compute } = opened();
 
   const seen = await Promise.all(runs.map(({ uid, run }) => compute.observe(uid, run)));

@@ -26,7 +26,7 @@ const jobOfTwo = {
   },
 };
 
-/** The pod of one of several machines: its supervisor runs, and holds the command back. */
+/** Pod of one of several machines, whose supervisor holds the command back. */
 function gatedPod(jobName: string) {
   return {
     metadata: {
@@ -39,10 +39,10 @@ function gatedPod(jobName: string) {
   };
 }
 
-describe("a look at a run", () => {
+describe("an observation of a run", () => {
   const bound = { "GET jobs": object(job), "GET pods": list(pod), "GET nodes": object(node) };
 
-  it.each([403, 422])("shows it though what is written beside it is refused for good: %d", async (status) => {
+  it.each([403, 422])("succeeds although the annotation is refused permanently: %d", async (status) => {
     const compute = await opened({ ...bound, "PATCH jobs": refused(status, "Refused") });
 
     const seen = await compute.observe(uid, 1);
@@ -51,13 +51,13 @@ describe("a look at a run", () => {
     expect(input("PATCH", "jobs")).toBe(1);
   });
 
-  it("is repeated where it could not be written which machine it is on", async () => {
+  it("is retried if its machine could not be recorded", async () => {
     const compute = await opened({ ...bound, "PATCH jobs": refused(500, "InternalError") });
 
     await expect(compute.observe(uid, 1)).rejects.toMatchObject({ status: 500 });
   });
 
-  it("writes down which machine it is on though its Job is changed just then", async () => {
+  it("records its machine despite a concurrent change of its Job", async () => {
     const conflict = refused(409, "Conflict");
     const compute = await opened({
       ...bound,
@@ -68,7 +68,7 @@ describe("a look at a run", () => {
     expect(input("PATCH", "jobs")).toBe(2);
   });
 
-  it("writes nothing on the Job of another that has its name by now", async () => {
+  it("writes nothing on another Job of the same name", async () => {
     const another = object({ ...job, metadata: { ...job.metadata, uid: "job-2" } });
     const compute = await opened({
       ...bound,
@@ -80,13 +80,13 @@ describe("a look at a run", () => {
     expect(input("PATCH", "jobs")).toBe(1);
   });
 
-  it("shows it though nobody may read why it has no pod", async () => {
+  it("succeeds without the right to read why it has no pod", async () => {
     const compute = await opened({ ...bound, "GET pods": list(), "GET events": refused(403, "Forbidden") });
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
   });
 
-  it("lets no command begin that waits for all machines of its run, and says that it waits", async () => {
+  it("starts no command that waits for all machines of its run, and reports that it waits", async () => {
     const pods = ["", "-m1"].map((machine) => gatedPod(`${uid}-r1${machine}`));
     const compute = await opened({
       "GET jobs": object(jobOfTwo),
@@ -104,7 +104,7 @@ describe("a look at a run", () => {
     );
   });
 
-  it("lets the command of a machine begin also where that of another one is over already", async () => {
+  it("starts the command of a machine although that of another one has ended", async () => {
     const [first, second] = [gatedPod(`${uid}-r1`), gatedPod(`${uid}-r1-m1`)];
     const status = {
       phase: "Succeeded",
@@ -122,7 +122,7 @@ describe("a look at a run", () => {
     expect(begun.map(({ url }) => /pods\/([^/]*)\//.exec(url)?.[1])).toEqual([`${uid}-r1-m1-x`]);
   });
 
-  it("lets no command begin of a run that is being removed", async () => {
+  it("starts no command of a run that is being removed", async () => {
     const pods = ["", "-m1"].map((machine) => gatedPod(`${uid}-r1${machine}`));
     const going = { ...jobOfTwo, metadata: { ...jobOfTwo.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } };
     const compute = await opened({ "GET jobs": object(going), "GET pods": list(...pods), "GET nodes": object(node) });
@@ -135,7 +135,7 @@ describe("a look at a run", () => {
   const refusal = { reason: "FailedCreate", involvedObject: { uid: "job-1" }, message: "exceeded quota" };
   const podless = { ...bound, "GET pods": list(), "GET events": list(refusal) };
 
-  it("says why it has no pod, and asks that no more often than for all runs in 10 s", async () => {
+  it("says why it has no pod, with one list of events in 10 s for all runs", async () => {
     let time = now;
     const compute = await opened(podless, () => time);
 
@@ -148,7 +148,7 @@ describe("a look at a run", () => {
     expect([before, input("GET", "events")]).toEqual([1, 2]);
   });
 
-  it("takes two listings where nothing is there: each waits for what others wrote meanwhile", async () => {
+  it("takes two lists for a missing run, each as of now", async () => {
     const listed = ({ url = "" }: IncomingMessage) => url.includes("labelSelector=");
     const jobs: Answer = (response, request) =>
       (listed(request) ? list() : refused(404, "NotFound"))(response, request);
@@ -159,7 +159,7 @@ describe("a look at a run", () => {
     expect(kinds).toEqual(["/jobs/", "/jobs?", "/pods?"]);
   });
 
-  it("does not ask why a run has no pod that was only just made", async () => {
+  it("does not ask why a new run has no pod", async () => {
     const compute = await opened(podless, () => Date.parse(job.metadata.creationTimestamp) + 4_000);
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
@@ -167,7 +167,7 @@ describe("a look at a run", () => {
   });
 });
 
-describe("a look that ends a run", () => {
+describe("a reconcile that ends a run", () => {
   const there = {
     "GET jobs": object(job),
     "GET pods": (response, { url = "" }) =>
@@ -178,7 +178,7 @@ describe("a look that ends a run", () => {
   } satisfies Record<string, Answer>;
   const removal = { graceSeconds: 10, force: false };
 
-  it("reads it once for all that it does, and the next one again", async () => {
+  it("reads it once for all its calls, and the next one again", async () => {
     const compute = await opened(there);
 
     await compute.observe(uid, 1);
@@ -191,7 +191,7 @@ describe("a look that ends a run", () => {
     expect([input("GET", "jobs"), input("GET", "pods?")]).toEqual([2, 2]);
   });
 
-  it("reads it again before anything is taken away by force", async () => {
+  it("reads it again before a forced removal", async () => {
     const compute = await opened({ ...there, "DELETE pods": object({}) });
 
     await compute.observe(uid, 1);
@@ -201,10 +201,10 @@ describe("a look that ends a run", () => {
   });
 });
 
-describe("a run that is given more time", () => {
+describe("an extension of a run", () => {
   const living = { "GET jobs": object(job), "GET pods": list(pod) };
 
-  it("has it also where somebody else changed its Job at that moment", async () => {
+  it("succeeds despite a concurrent change of its Job", async () => {
     const conflict = refused(409, "Conflict");
     const compute = await opened({
       ...living,
@@ -216,7 +216,7 @@ describe("a run that is given more time", () => {
     expect(input("PATCH", "jobs")).toBe(2);
   });
 
-  it("throws where that goes on", async () => {
+  it("throws if the conflict goes on", async () => {
     const compute = await opened({ ...living, "PATCH jobs": refused(409, "Conflict") });
 
     await expect(compute.extend(uid, 1, now)).rejects.toMatchObject({ code: "Conflict" });
@@ -225,7 +225,7 @@ describe("a run that is given more time", () => {
 });
 
 describe("the list of runs", () => {
-  it("is of their metadata: a Job may have a command of 16 KiB", async () => {
+  it("reads only metadata: a Job may have a command of 16 KiB", async () => {
     const accepted: unknown[] = [];
     const listing =
       (item: object): Answer =>

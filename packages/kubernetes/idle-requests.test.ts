@@ -11,12 +11,12 @@ const MINUTE = 60_000;
 const namespace = "environments";
 const ENVIRONMENTS = 1_000;
 const NODES = 1_000;
-/** Network, proxy, disks, GPUs and logs: a cluster on EKS has about as many on each node. */
+/** Network, proxy, disks, GPUs and logs: about as many as a cluster on EKS has per node. */
 const DAEMONS = 5;
-/** About what `kubectl get pod -o json` shows of one, with who wrote which field. */
+/** About the size of `kubectl get pod -o json`, with managed fields. */
 const BYTES_OF_OBJECT = 8 * 1024;
 
-/** It computes for twenty seconds, which on a machine that does twenty other things are more than a test has. */
+/** It computes for twenty seconds, longer than a test may take on a busy machine. */
 const LONGEST_MS = 20 * MINUTE;
 
 it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API server at most 500 requests`, {
@@ -24,7 +24,7 @@ it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API 
 }, async () => {
   const { world, api } = await cluster();
   await createAll(world);
-  // The first one who follows hints every run, which is looked at then.
+  // The first follower hints every run, which is reconciled then.
   await followForTenMinutes(world, api);
   const before = await active(world);
   api.requests.length = 0;
@@ -44,14 +44,14 @@ it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API 
   expect(api.requests.length).toBeLessThanOrEqual(500);
   const after = await active(world);
   expect([before.length, after.length]).toEqual([ENVIRONMENTS, ENVIRONMENTS]);
-  // Each was looked at every five minutes all the same.
+  // Each was reconciled every five minutes all the same.
   expect(Math.min(...after)).toBeGreaterThan(world.clock.now());
 });
 
 async function cluster(): Promise<{ readonly world: MemoryWorld; readonly api: MemoryApi }> {
   const world = await memoryWorld({ nodes: [] });
   const { now } = world.clock;
-  // Berth knows nothing of the other types: other people's pods run there.
+  // Berth does not know the other types, which run foreign pods.
   const nodes = Array.from({ length: NODES }, (_, at) =>
     nodeAt(at, at < ENVIRONMENTS / 8 ? "p5.48xlarge" : "r9.large"),
   );
@@ -73,7 +73,7 @@ async function createAll(world: MemoryWorld): Promise<void> {
   await world.advance(MINUTE);
 }
 
-/** One holder of the watch, from its beginning until the next one has it, with both schedules beside it. */
+/** One holder of the watch until the next one has it, with both schedules. */
 async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<void> {
   const ending = new AbortController();
   const beganAt = world.clock.now();
@@ -93,7 +93,7 @@ function getCount({ requests }: MemoryApi, subject: string): number {
     .length;
 }
 
-/** When each active environment is looked at next. */
+/** Due times of active environments. */
 async function active({ table }: MemoryWorld): Promise<number[]> {
   const items = await table.all();
   return items.flatMap(({ phase, dueAt }) => (phase === "active" ? [Number(dueAt ?? 0)] : []));

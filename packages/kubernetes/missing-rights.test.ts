@@ -5,8 +5,8 @@ import { answerJson, refuse } from "./fixtures/loopback-fixture.ts";
 
 const { opened, requests, logged } = answeringCluster();
 
-describe("a control plane with old rights", () => {
-  /** Of an upgraded control plane, before deploy/kubernetes is applied anew. */
+describe("a control plane with outdated rights", () => {
+  /** Rights of an upgraded control plane, before deploy/kubernetes is applied again. */
   const lacking = /\/(persistentvolumeclaims|persistentvolumes|secrets|services|networkpolicies|ingresses)/;
   const nothing = object({ metadata: { resourceVersion: "1" }, items: [] });
   const noRight = 'secrets is forbidden: User "berth" cannot list resource "secrets" in API group ""';
@@ -23,7 +23,7 @@ describe("a control plane with old rights", () => {
   };
   const noItems = { metadata: { resourceVersion: "1" }, items: [] };
 
-  it("ends a run all the same, and the log says which rights are missing", async () => {
+  it("ends a run all the same, and logs the missing rights", async () => {
     const compute = await openWithFew();
 
     await compute.remove(uid, 1, { graceSeconds: 1, force: false });
@@ -34,7 +34,7 @@ describe("a control plane with old rights", () => {
     ]);
   });
 
-  it("does not let what is left of a run pass for removed, once the rest of it is asked to go", async () => {
+  it("does not report a run as removed while parts of it are left", async () => {
     const compute = await openWithFew();
 
     const removal = compute.remove(uid, 1, { graceSeconds: 0, force: false, leftovers: true });
@@ -46,7 +46,7 @@ describe("a control plane with old rights", () => {
     expect(deleted).toEqual(expect.arrayContaining(["secrets", "services", "networkpolicies", "ingresses"]));
   });
 
-  it("tells once of each kind of call that is refused, however many runs are removed", async () => {
+  it("logs each refused kind of call once, however many runs are removed", async () => {
     const compute = await openWithFew();
 
     for (const run of [1, 2, 3]) await compute.remove(uid, run, { graceSeconds: 1, force: false });
@@ -56,7 +56,7 @@ describe("a control plane with old rights", () => {
     expect(refused.filter((call) => call.includes("/persistentvolumes"))).toHaveLength(1);
   });
 
-  it("tells again of a right that was given and is missing again", async () => {
+  it("logs a right again that was granted and is missing again", async () => {
     let isGiven = false;
     const answer: Answer = (response, { url = "" }) =>
       isGiven || !lacking.test(url)
@@ -75,7 +75,7 @@ describe("a control plane with old rights", () => {
     expect(counts).toEqual([1, 1, 1, 2, 2]);
   });
 
-  it("tells once of a policy that refuses one object and lets others go, and again once it let that one go", async () => {
+  it("logs a policy that refuses one object once, and again after it let that one go", async () => {
     const said = 'admission webhook "keep.example" denied the request: keep it';
     let keeps: string | undefined = "-r1";
     const policy: Answer = (response, { method, url = "" }) =>
@@ -106,7 +106,7 @@ describe("a control plane with old rights", () => {
     expect(counts).toEqual([1, 1, 1, 1, 2]);
   });
 
-  it("tells in the server's words what an admission policy refuses, and of no missing right", async () => {
+  it("logs an admission policy's refusal with the server's text, and no missing right", async () => {
     const said = `admission webhook "keep.example" denied the request: ${"keep it ".repeat(100)}`;
     const compute = await openWithFew(said);
 
@@ -118,7 +118,7 @@ describe("a control plane with old rights", () => {
     }
   });
 
-  it("lists what is left of runs, as far as its rights go", async () => {
+  it("lists the leftovers of runs, as far as its rights go", async () => {
     const compute = await openWithFew();
 
     const parts = await compute.listParts();

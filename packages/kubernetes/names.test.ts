@@ -46,7 +46,7 @@ describe("a deployment", () => {
     expect(() => everyRunSelector(name)).toThrow("no name of a deployment");
   });
 
-  it("is part of what selects its runs", () => {
+  it("is part of the selector of its runs", () => {
     expect(decodeURIComponent(everyRunSelector("one"))).toContain("berth/deployment=one,");
   });
 });
@@ -65,27 +65,27 @@ describe("a label", () => {
   });
 });
 
-describe("whose an object is", () => {
+describe("the run of an object", () => {
   const run = { uid, run: 3, key: 'owner#o|"j"', name: "n", pool: "h100", shares: [], ports: [] } as unknown as Run;
   const getObject = (metadata: object) =>
     ({ metadata: { ...buildMetadata(run, "one"), ...metadata } }) as unknown as KubeObject;
   const owner = { kind: "Job", name: `${uid}-r3`, uid: "u" };
 
-  it("is read from the labels of a Job of that name, and of a pod that such a Job made", () => {
+  it("is read from the labels of a Job of that name, and of a pod of such a Job", () => {
     const ref = { uid, run: 3, key: 'owner#o|"j"' };
 
     expect(findRun(getObject({ name: `${uid}-r3` }), "Job")).toEqual(ref);
     expect(findRun(getObject({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
   });
 
-  it("is read from the name of a pod whose Job somebody deleted alone", () => {
+  it("is read from the name of a pod whose Job was deleted alone", () => {
     const orphan = getObject({ name: `${uid}-r3-m1-x2b4c`, generateName: `${uid}-r3-m1-` });
 
     expect(findRun(orphan, "Pod")).toEqual({ uid, run: 3, key: 'owner#o|"j"' });
     expect(getMachine(orphan)).toBe(1);
   });
 
-  it("is read from the names of the other machines' Jobs too, and which machine it is", () => {
+  it("is read from the names of the other machines' Jobs too, with the machine", () => {
     const second = getObject({ name: `${uid}-r3-m1` });
     const pod = getObject({ name: "any", ownerReferences: [{ ...owner, name: `${uid}-r3-m12` }] });
 
@@ -115,7 +115,7 @@ describe("whose an object is", () => {
 });
 
 describe("an annotation", () => {
-  it.each(["", "{", "{}", "null", '"text"'])("that holds no list is none: %s", (text) => {
+  it.each(["", "{", "{}", "null", '"text"'])("without a list is ignored: %s", (text) => {
     const { metadata } = { metadata: { annotations: { a: text } } } as unknown as KubeObject;
 
     expect(parseAnnotation(metadata, "a")).toBeUndefined();

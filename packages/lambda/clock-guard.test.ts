@@ -30,13 +30,13 @@ afterEach(() => {
   process.env = { ...before };
 });
 
-/** Returns the table with a store's clock that this process is so far ahead of, for as long as that stays. */
+/** Returns the table with a store's clock that differs from this process's by that much, for as long as that stays. */
 function clocked(table: Table, aheadMs: number | undefined) {
   const store = { aheadMs };
   return { store, table: { ...table, clockAheadMs: () => store.aheadMs } };
 }
 
-/** Keeps what is written to standard output. */
+/** Captures standard output. */
 function recordOutput() {
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
@@ -77,7 +77,7 @@ test.each(wrong)("a worker whose clock is %s neither reads nor writes, and says 
   expect(await table.get(key)).toBeUndefined();
 });
 
-test("a worker whose clock is wrong by three seconds says so and works", async () => {
+test("a worker whose clock is off by three seconds says so and works", async () => {
   const log = recordingLog();
   const { table, store } = clocked(memoryTable(), 2_999);
   const clock = manualClock();
@@ -96,7 +96,7 @@ test("a worker whose clock is wrong by three seconds says so and works", async (
   ]);
 });
 
-test("a wrong clock is told once a minute, however much it refuses", async () => {
+test("a wrong clock is logged once a minute, however much it refuses", async () => {
   const log = recordingLog();
   const { table } = clocked(memoryTable(), 5 * MINUTE_MS);
   const clock = manualClock();
@@ -141,7 +141,7 @@ test("a worker goes on with the first answer that shows its clock right", async 
   expect(await table.get(key)).toEqual(item);
 });
 
-test("a table without a clock of its own refuses nothing", async () => {
+test("a table without its own clock refuses nothing", async () => {
   const log = recordingLog();
   const guarded = guardClock(memoryTable(), "worker", { log, clock: manualClock() });
 
@@ -151,7 +151,7 @@ test("a table without a clock of its own refuses nothing", async () => {
   expect(log.lines).toEqual([]);
 });
 
-test("messages that a worker with a wrong clock receives come again, and no job fails by it", async () => {
+test("messages of a worker with a wrong clock are delivered again, and no job fails", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   const records = world.table.all();
@@ -185,7 +185,7 @@ test("messages that a worker with a wrong clock receives come again, and no job 
   expect(lines.filter(({ event }) => event === "due where no sweep looks")).toEqual([]);
 });
 
-test("a schedule with a wrong clock ends with an error, before it wrote anything", async () => {
+test("a schedule with a wrong clock ends with an error before it writes anything", async () => {
   const { table } = clocked(memoryTable(), 15 * MINUTE_MS);
   const schedule = cron.every({ minutes: 1, uses: ["table"] }, async (ctx) => ctx.table.put(item));
   const output = recordOutput();
@@ -196,7 +196,7 @@ test("a schedule with a wrong clock ends with an error, before it wrote anything
   expect(await table.get(key)).toBeUndefined();
 });
 
-test("requests are answered by a function with a wrong clock as long as they write nothing", async () => {
+test("a function with a wrong clock answers requests as long as they write nothing", async () => {
   const { ports } = await fixtureRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
   const { table } = clocked(ports.table, 15 * MINUTE_MS);
   const reply = z.object({ user: z.string() });

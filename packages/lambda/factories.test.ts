@@ -16,7 +16,7 @@ const make = {
   },
 };
 
-test("the compiler wants exactly the adapters that an endpoint needs", () => {
+test("the compiler requires exactly the adapters that an endpoint needs", () => {
   const withQueue = gpuDev.get("/v1/a", { summary: "A", uses: ["queue"], reply: Status }, async () => ({
     status: "on" as const,
   }));

@@ -19,7 +19,7 @@ afterEach(() => {
   process.env = { ...before };
 });
 
-/** Makes this process a function of a deployment, as far as settings go. */
+/** Sets the environment of a deployed function. */
 function deploy(settings: Record<string, string> = {}): void {
   const identities = { LOGIN_SERVER_ID: "berth", DOMAIN: "berth.dev", ALLOWED_ACCOUNTS: "111111111111" };
   Object.assign(process.env, identities, { ALLOWED_ROLES: "Dev", AWS_LAMBDA_FUNCTION_NAME: "berth-me" }, settings);
@@ -37,14 +37,14 @@ function toEvent(method: string, rawPath: string, headers: Record<string, string
   };
 }
 
-/** Keeps what is written to standard output. */
+/** Captures standard output. */
 function recordOutput() {
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
   return { lines, stop: () => write.mockRestore() };
 }
 
-/** An endpoint, and a factory that counts how often it made its port. */
+/** Endpoint, and a factory that counts how often it creates its port. */
 async function fixture() {
   const { ports, clock } = await fixtureRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
   const made: string[] = [];
@@ -59,7 +59,7 @@ async function fixture() {
   return { endpoint, table, made, clock };
 }
 
-test("an event is answered by the endpoint, its port made once", async () => {
+test("an endpoint answers an event, with its port created once", async () => {
   const { endpoint, table, made } = await fixture();
   const handler = lambda(endpoint, { table });
 
@@ -72,7 +72,7 @@ test("an event is answered by the endpoint, its port made once", async () => {
   expect(made).toEqual(["table"]);
 });
 
-test("HEAD is answered as GET is, without a body", async () => {
+test("HEAD is answered like GET, without a body", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
   const headers = { ...asAlice, "x-request-id": "r1" };
@@ -83,7 +83,7 @@ test("HEAD is answered as GET is, without a body", async () => {
   expect(head).toEqual({ ...get, body: "" });
 });
 
-test("what did not come through the edge is refused before anything is looked up", async () => {
+test("a request that bypassed the edge is refused before any lookup", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
@@ -96,7 +96,7 @@ test("what did not come through the edge is refused before anything is looked up
   expect(headers["x-berth-origin"]).toBe(secret);
 });
 
-test("requests without the origin secret leave one line, which holds nothing of them", async () => {
+test("requests without the origin secret leave one line, which contains nothing of them", async () => {
   const { endpoint, table } = await fixture();
   const { lines, stop } = recordOutput();
   const handler = lambda(endpoint, { table });
@@ -111,7 +111,7 @@ test("requests without the origin secret leave one line, which holds nothing of 
   ]);
 });
 
-test("the log line of a request holds the client's address as the edge says it, and no forwarded one", async () => {
+test("the log line of a request has the edge's client address, and no forwarded one", async () => {
   const { endpoint, table } = await fixture();
   const { lines, stop } = recordOutput();
   const handler = lambda(endpoint, { table });
@@ -127,7 +127,7 @@ test("the log line of a request holds the client's address as the edge says it, 
   expect(lines.join("")).not.toContain("198.51.100");
 });
 
-test("the path that the edge says counts, and nobody else can say one", async () => {
+test("the edge's path header counts, and clients cannot set it", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
   const event = toEvent("GET", "/v1/else", { ...asAlice, "x-berth-path": "/v1/m%65" });
@@ -137,7 +137,7 @@ test("the path that the edge says counts, and nobody else can say one", async ()
   expect(await handler(event)).toMatchObject({ statusCode: 403 });
 });
 
-test("the client's address is the one that the edge says, and a header of it is not the request's", async () => {
+test("the client's address comes from the edge, and its header is removed from the request", async () => {
   const seen: unknown[] = [];
   const reply = z.object({});
   const verb = gpuDev.get("/v1/me", { summary: "Me", uses: [], public: true, reply }, async ({ viewer }) => {
@@ -154,7 +154,7 @@ test("the client's address is the one that the edge says, and a header of it is 
   expect(seen).toEqual(["203.0.113.7", undefined, undefined]);
 });
 
-test("an event of an unknown shape is refused, and its log line has names of fields alone", async () => {
+test("an event of an unknown shape is refused, and its log line has only names of fields", async () => {
   const { endpoint, table } = await fixture();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
@@ -170,7 +170,7 @@ test("an event of an unknown shape is refused, and its log line has names of fie
   ]);
 });
 
-test("every line says whose invocation it is of, and answers and batches are counted", async () => {
+test("every line carries its invocation's ids, and answers and batches are counted", async () => {
   process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/me";
   process.env._X_AMZN_TRACE_ID = "Root=1-a-b";
   const { endpoint, table } = await fixture();
@@ -196,7 +196,7 @@ test("every line says whose invocation it is of, and answers and batches are cou
   expect(counted).toEqual(["berth/dev", "berth/dev", "berth/dev", "berth/dev"]);
 });
 
-test("a key in the base URL is taken off the event's path", async () => {
+test("a key in the base URL is removed from the event's path", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
@@ -209,7 +209,7 @@ test("a key in the base URL is taken off the event's path", async () => {
   expect(fallback).toMatchObject({ statusCode: 405, headers: { allow: "GET" } });
 });
 
-test("a deployed function refuses to start where requests would need no key", async () => {
+test("a deployed function refuses to start if requests would need no key", async () => {
   const { endpoint, table, made } = await fixture();
   deploy({ BERTH_OPEN: "1" });
 
@@ -218,7 +218,7 @@ test("a deployed function refuses to start where requests would need no key", as
   expect(made).toEqual([]);
 });
 
-test("ports are made at init on Lambda, and elsewhere not before the first event", async () => {
+test("ports are created at init on Lambda, and elsewhere not before the first event", async () => {
   const { endpoint, table, made } = await fixture();
 
   lambda(endpoint, { table });
@@ -229,7 +229,7 @@ test("ports are made at init on Lambda, and elsewhere not before the first event
   expect(made).toEqual(["table"]);
 });
 
-test("the init of a deployed function ends with the names of the settings that it lacks", async () => {
+test("the init of a deployed function fails with the names of missing settings", async () => {
   const { endpoint, table } = await fixture();
   deploy({ ORIGIN_SECRETS: "", LOGIN_SERVER_ID: "" });
 
@@ -238,7 +238,7 @@ test("the init of a deployed function ends with the names of the settings that i
   expect(() => lambda(endpoint, { table })).toThrow("ORIGIN_SECRETS must be secrets of 32");
 });
 
-test("the fallback does not know a path that comes to a route of the same method", async () => {
+test("the fallback answers 404 for a path that resolves to a route of the same method", async () => {
   const handler = fallbackLambda(() => [{ method: "get", path: "/v1/me" }]);
 
   const answers = await Promise.all(["GET", "HEAD"].map((method) => handler(toEvent(method, "/v1/x/../me"))));
@@ -275,7 +275,7 @@ test("a consumer reports the messages that failed, and no others", async () => {
   expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "m1" }] });
 });
 
-test("how long a look at a pool has waited is counted, and of no queue whose messages may be delayed", async () => {
+test("the waiting time of a pool's message is counted, and none of a queue with delays", async () => {
   process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/consumers/plan";
   const { table } = await fixture();
   const lines: string[] = [];
@@ -297,7 +297,7 @@ test("how long a look at a pool has waited is counted, and of no queue whose mes
   expect([ofWork.queue, ofWork.LagMs]).toEqual(["work", undefined]);
 });
 
-test("a batch that is none of SQS comes again whole", async () => {
+test("a batch that is not from SQS is delivered again as a whole", async () => {
   const { table } = await fixture();
   const consumer = work.consume({ uses: ["table"] }, async () => {});
 
@@ -306,7 +306,7 @@ test("a batch that is none of SQS comes again whole", async () => {
   expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "" }] });
 });
 
-test("a schedule is run with its ports", async () => {
+test("a schedule runs with its ports", async () => {
   const { table } = await fixture();
   const seen: unknown[] = [];
   const schedule = cron.every({ minutes: 1, uses: ["table"] }, async (ctx) => {
@@ -318,7 +318,7 @@ test("a schedule is run with its ports", async () => {
   expect(seen).toEqual([undefined]);
 });
 
-test("a schedule that fails is an error to Lambda, whose alarms count those", async () => {
+test("a failed schedule is an error to Lambda, which its alarms count", async () => {
   const { table } = await fixture();
   const schedule = cron.every({ minutes: 1, uses: ["table"] }, async () => {
     throw new Error("no cluster");

@@ -4,7 +4,7 @@ import { laterClient } from "./lazy-client.ts";
 
 const client = { get: async (path: string) => `read ${path}` } as unknown as ApiClient;
 
-test("a client is made by the first call, once for all that are made at the same moment", async () => {
+test("the first call creates a client, once for all concurrent calls", async () => {
   let makings = 0;
   const later = laterClient(async () => {
     makings += 1;
@@ -17,7 +17,7 @@ test("a client is made by the first call, once for all that are made at the same
   expect([answers, makings]).toEqual([["read /a", "read /b"], 1]);
 });
 
-test("a client that could not be made is made by the next call", async () => {
+test("the next call creates a client after a failure", async () => {
   const errors = [new Error("EKS did not answer")];
   const later = laterClient(async () => {
     const error = errors.pop();
@@ -29,7 +29,7 @@ test("a client that could not be made is made by the next call", async () => {
   expect(await later.get("/a")).toBe("read /a");
 });
 
-test("a changing call that waited too long for its client is not made when that comes", async () => {
+test("a changing call that waited past its deadline is not made", async () => {
   const calls: string[] = [];
   const late = Promise.withResolvers<ApiClient>();
   const limit = new AbortController();

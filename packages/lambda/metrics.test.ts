@@ -3,7 +3,7 @@ import { alarmedErrorEvents } from "#core/ports/error-events.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { countingLog, formatNamespace, writtenMetrics } from "./metrics.ts";
 
-test("lines of counted events are metrics of their stage, and other lines stay as they were", () => {
+test("lines of counted events are metrics of their stage, and other lines stay unchanged", () => {
   const lines: unknown[] = [];
   const note = (event: string, fields: object = {}) => void lines.push([event, fields]);
   const log = countingLog(
@@ -43,7 +43,7 @@ test("lines of counted events are metrics of their stage, and other lines stay a
   ]);
 });
 
-test("all metrics that may be written are listed, each with the names of its dimensions", () => {
+test("all metrics that may be written are listed, each with its dimensions", () => {
   const errors = [...alarmedErrorEvents().values()].map(({ metric }) => [metric, []]);
 
   expect(Object.fromEntries(writtenMetrics())).toEqual({
@@ -58,7 +58,7 @@ test("all metrics that may be written are listed, each with the names of its dim
   });
 });
 
-test("whoever has no log group of a stage counts nothing", () => {
+test("a process without a stage's log group counts nothing", () => {
   const log = recordingLog();
 
   expect(["/aws/lambda/berth-dev-X", "", undefined].map(formatNamespace)).toEqual([undefined, undefined, undefined]);

@@ -5,7 +5,7 @@ import { originCheck } from "./origin.ts";
 
 const [newest, oldest] = ["n".repeat(32), "o".repeat(32)];
 
-test("either secret is good while they are rotated, and nothing else", () => {
+test("both secrets are valid during a rotation, and nothing else", () => {
   const isFromEdge = originCheck([newest, oldest]);
 
   expect([newest, oldest].map(isFromEdge)).toEqual([true, true]);
@@ -14,11 +14,11 @@ test("either secret is good while they are rotated, and nothing else", () => {
   );
 });
 
-test("without a secret nothing is good, an empty one least of all", () => {
+test("without a secret nothing is valid, not even an empty one", () => {
   expect(["", undefined].map(originCheck([]))).toEqual([false, false]);
 });
 
-test("what is given is compared with every secret, in a time that does not depend on where they differ", () => {
+test("a secret is compared with each known one, in constant time", () => {
   const compare = vi.spyOn(crypto, "timingSafeEqual");
   syncBuiltinESMExports();
   onTestFinished(() => {

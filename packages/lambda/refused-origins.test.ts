@@ -33,7 +33,7 @@ test("a process that Lambda freezes between two requests still writes a line a m
   expect(log.lines.map(({ fields }) => fields)).toEqual([{ count: 1 }, ...Array(4).fill({ count: 12 })]);
 });
 
-test("a clock that is set back silences no line", () => {
+test("a clock that is set back suppresses no line", () => {
   const log = recordingLog();
   let now = 3_600_000;
   const note = refusedOrigins(log, { now: () => now });

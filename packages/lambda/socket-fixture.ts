@@ -5,25 +5,25 @@ import { type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-ser
 import type { MemoryWorld } from "#tests/worlds/memory-world.ts";
 import { type SocketHandler, socketLambda } from "./socket.ts";
 
-/** The web shell as on AWS: its handler on memory ports, a queue, and a fake of the Management API behind HTTP. */
+/** Web shell as on AWS: its handler on memory ports, a queue, and a fake Management API behind HTTP. */
 export interface GatewayFixture {
   readonly handler: SocketHandler;
   readonly api: FakeService;
-  /** What a client was sent, and how often it was closed from here. */
+  /** Frames sent to a client, and the number of closes from here. */
   readonly sent: Map<string, Readonly<Record<string, unknown>>[]>;
   readonly closed: string[];
-  /** Receipts of messages that were to come again soon. */
+  /** Receipts of messages that were made visible soon. */
   readonly shownSoon: readonly string[];
-  /** Has no message get into the queue from here. */
+  /** Makes the queue refuse messages from now on. */
   breakQueue(): void;
-  /** Asks for a connection as API Gateway does; it stands once that was answered with 200. */
+  /** Requests a connection as API Gateway does; it opens after an answer of 200. */
   connect(id: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Result>;
   disconnect(id: string): Promise<void>;
-  /** As the integration of `$default` does. */
+  /** Like the integration of `$default`. */
   send(id: string, frame: object | string): Waiting;
-  /** Hands out all that waits, in its order; answers how many have to come again. */
+  /** Delivers all messages in order. Returns how many are delivered again. */
   deliver(): Promise<number>;
-  /** Hands out one message, as SQS may do twice. */
+  /** Delivers one message, as SQS may do twice. */
   hand(message: Waiting): Promise<number>;
   close(): Promise<void>;
 }

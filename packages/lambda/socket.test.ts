@@ -5,7 +5,7 @@ import { openSocketFixture, type SocketFixture } from "#local/server/socket-fixt
 import { edgeSecret, type GatewayFixture, openGatewayFixture } from "./socket-fixture.ts";
 
 const ID = "ws-demo-alice-1756062811";
-/** Ids of API Gateway hold what a path does not. */
+/** Ids of API Gateway contain characters that a path must escape. */
 const name = "L0SM9cOFvHcCIhw=";
 const before = { ...process.env };
 const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
@@ -22,7 +22,7 @@ describe("the web shell behind API Gateway", () => {
     fixture = await openSocketFixture();
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
-    // The handler goes by the time of day.
+    // The handler uses the time of day.
     key = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
     gateway = await openGatewayFixture(fixture.world);
   });
@@ -81,7 +81,7 @@ describe("the web shell behind API Gateway", () => {
     expect(await record()).toBeUndefined();
   });
 
-  it("keeps in a record where a connection is, whose it is, and no key", async () => {
+  it("stores a connection's state and owner, and no key", async () => {
     program("cd deep", { directory: "/workspace/deep" });
     await connected();
 
@@ -93,7 +93,7 @@ describe("the web shell behind API Gateway", () => {
     expect(JSON.stringify(found)).not.toContain(key);
   });
 
-  it("runs a command once whose message comes twice, before and after its answer was kept", async () => {
+  it("runs a command once although its message is delivered twice, before and after its answer was stored", async () => {
     await connected();
     gateway.api.trouble([{ status: 400, body: "{}" }]);
     const message = gateway.send(name, command("once"));
@@ -105,7 +105,7 @@ describe("the web shell behind API Gateway", () => {
     expect(fixture.world.compute.execs()).toHaveLength(1);
   });
 
-  it("has a frame that fails come again soon, and closes its connection after the fourth time", async () => {
+  it("makes a failed frame visible soon, and closes its connection after the fourth time", async () => {
     await connected();
     const message = gateway.send(name, command("once"));
     const fourth = { ...message, attributes: { ...message.attributes, ApproximateReceiveCount: "4" } };
@@ -123,7 +123,7 @@ describe("the web shell behind API Gateway", () => {
   it.each([
     ["413", 1, 413],
     ["429, however often it is asked", 3, 429],
-  ])("closes the connection of a client that does not read, which is told by %s", async (_, times, status) => {
+  ])("closes the connection of a client that does not read, as %s shows", async (_, times, status) => {
     await connected();
     gateway.api.trouble(Array.from({ length: times }, () => ({ status, body: "{}" })));
 
@@ -132,7 +132,7 @@ describe("the web shell behind API Gateway", () => {
     expect([again, await record(), gateway.closed]).toEqual([0, undefined, [name]]);
   });
 
-  it("does not take a connection for quiet whose frame waited behind a long command", async () => {
+  it("does not treat a connection as idle whose frame waited behind a long command", async () => {
     await connected();
     const found = await record();
     const usedAt = Date.now() - 700_000;
@@ -145,7 +145,7 @@ describe("the web shell behind API Gateway", () => {
     expect([gateway.closed, fixture.world.compute.execs().length]).toEqual([[], 1]);
   });
 
-  it("sends a long result in frames of at most 32 KB, which make up the whole", async () => {
+  it("splits a long result into frames of at most 32 KB", async () => {
     const stdout = `${"\u0001".repeat(50_000)}${"😀".repeat(50_000)}`;
     program("long", { stdout, stderr: "é".repeat(50_000) });
     await connected();
@@ -170,7 +170,7 @@ describe("the web shell behind API Gateway", () => {
     expect(frames.at(-1)).toEqual({ type: "error", message: "The frame is over 98304 bytes" });
   });
 
-  it("has no command take longer than a Lambda may", async () => {
+  it("limits a command to the time of a Lambda", async () => {
     await connected();
 
     await answers(command("long", { timeout: 3_600 }));
@@ -178,7 +178,7 @@ describe("the web shell behind API Gateway", () => {
     expect(fixture.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([840_000]);
   });
 
-  it("is refused in the words of its dialect, and keeps nothing then", async () => {
+  it("is refused in its dialect's format, and stores nothing then", async () => {
     const refused = async (input: string, headers: Readonly<Record<string, string>> = {}) => {
       const { statusCode, body } = await gateway.connect(name, input, headers);
       return [statusCode, body];
@@ -193,7 +193,7 @@ describe("the web shell behind API Gateway", () => {
     expect([await record(), await gateway.deliver(), gateway.sent.size]).toEqual([undefined, 0, 0]);
   });
 
-  it("lets a user have 32 connections, and another once one of them has ended, is over or hung up", async () => {
+  it("allows a user 32 connections, and another once one of them has ended, expired or hung up", async () => {
     const connect = async (id: string, as = key) => {
       const { statusCode, body } = await gateway.connect(id, path(as));
       return statusCode === 200 ? 200 : [statusCode, body];
@@ -209,13 +209,13 @@ describe("the web shell behind API Gateway", () => {
     await gateway.disconnect("connection-0");
     expect([await connect("connection-0"), await connect(name)]).toEqual([200, full]);
 
-    // Nobody said that it is gone, and DynamoDB has not removed it yet.
+    // API Gateway has not reported its end, and DynamoDB has not removed it yet.
     const late = await fixture.world.table.get(connectionKey("connection-1"));
     if (late) await fixture.world.table.put({ ...late, ttl: Math.floor(Date.now() / 1000) - 1 } as never);
     expect([await connect(name), await connect("connection-32")]).toEqual([200, full]);
   });
 
-  it("counts connections that are asked for at once", async () => {
+  it("counts concurrent connections", async () => {
     const results = await Promise.all(
       Array.from({ length: 40 }, (_, n) => gateway.connect(`connection-${n}`, path(key))),
     );
@@ -224,7 +224,7 @@ describe("the web shell behind API Gateway", () => {
     expect([answered(200), answered(409)]).toEqual([32, 8]);
   });
 
-  it("counts no connection whose first message got into no queue", async () => {
+  it("does not count a connection whose first message was not queued", async () => {
     gateway.breakQueue();
 
     expect(await gateway.connect(name, path(key))).toMatchObject({ statusCode: 500 });
@@ -244,7 +244,7 @@ describe("the web shell behind API Gateway", () => {
     }
   });
 
-  it("tells of a coming end and of the end before the answer to the next frame, each once", async () => {
+  it("reports a coming end and the end before the answer to the next frame, each once", async () => {
     await connected();
     await fixture.world.advance(31 * 60_000);
 
@@ -258,14 +258,14 @@ describe("the web shell behind API Gateway", () => {
     expect(gateway.closed).toEqual([name]);
   });
 
-  it("closes once the key was revoked, and runs nothing of it any more", async () => {
+  it("closes after the key was revoked, and runs nothing of it any more", async () => {
     await connected();
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
     const revoked = { revokedAt: 1 };
     if (item) await fixture.world.table.put({ ...item, ...revoked });
     const fresh = await openGatewayFixture(fixture.world);
 
-    // Another instance, which has not read the key lately.
+    // Another instance, with an empty cache of keys.
     await fresh.hand(gateway.send(name, command("late")));
 
     expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
@@ -295,7 +295,7 @@ describe("the web shell behind API Gateway", () => {
     expect([gateway.closed, await record(), fixture.world.compute.execs()]).toEqual([[name], undefined, []]);
   });
 
-  it("runs nothing of a client that hung up", async () => {
+  it("runs nothing for a client that hung up", async () => {
     await connected();
     gateway.send(name, command("late"));
 
@@ -305,7 +305,7 @@ describe("the web shell behind API Gateway", () => {
     expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
   });
 
-  it("welcomes a client whose connection stands later than its message is there", async () => {
+  it("welcomes a client whose connection opens after its first message arrived", async () => {
     const gone = { status: 410, body: "{}" };
     await gateway.connect(name, path(key));
     gateway.api.trouble([gone, gone]);
@@ -315,11 +315,11 @@ describe("the web shell behind API Gateway", () => {
     expect(gateway.sent.get(name)).toMatchObject([{ type: "welcome", workspace_id: ID }]);
   });
 
-  it("refuses an event that is none of API Gateway's", async () => {
+  it("refuses an event that is not from API Gateway", async () => {
     expect(await gateway.handler({ requestContext: { eventType: "MESSAGE" } })).toMatchObject({ statusCode: 400 });
   });
 
-  it("has a batch come again that is none of its queue's, where Lambda would take any other answer for its end", async () => {
+  it("delivers a batch from an unknown queue again, because Lambda would delete it after another answer", async () => {
     const answered = await gateway.handler({ Records: [{ messageId: "one", body: "{}" }] });
 
     expect(answered).toEqual({ batchItemFailures: [{ itemIdentifier: "" }] });

@@ -11,7 +11,7 @@ const uid = "a".repeat(32);
 let kubernetes: LoopbackServer;
 let ec2: Awaited<ReturnType<typeof startEc2>>;
 let s3: Awaited<ReturnType<typeof startS3>>;
-/** The volume that the cluster's one run has, and the list that its supervisor left. */
+/** Volume of the cluster's only run, and the list that its supervisor left. */
 let volume = "";
 
 beforeEach(async () => {
@@ -59,7 +59,7 @@ const getSpec = () => ({
 });
 const job = () => ({ metadata, spec: { template: { spec: getSpec() } } });
 
-/** Its command has ended, and with its last words lists what its disk holds. */
+/** Its command has ended, with the list of its disk's files in the termination message. */
 function pod() {
   const message = JSON.stringify({ started: true, exitCode: 0, files: gzipSync(".:\nmodel.pt\n").toString("base64") });
   const ended = { exitCode: 0, message, finishedAt: "2026-01-01T00:01:00Z" };
@@ -70,7 +70,7 @@ function pod() {
   };
 }
 
-it("a look that ends a run keeps the list of its disk's files, which the backup after it has", async () => {
+it("a reconcile that ends a run keeps the list of its disk's files for the backup after it", async () => {
   const disks = volumes();
   const wanted = { token: "t", sizeGb: 10, zone: "us-east-2a", snapshotId: undefined };
   ({ id: volume } = await disks.createVolume(wanted));

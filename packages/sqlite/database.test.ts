@@ -34,7 +34,7 @@ afterEach(() => {
 
 const item = (sk: string, text = ""): Stored => Object.assign({ pk: "p", sk, writers: ["w1"] }, { text });
 
-/** A file of a stack that was stopped in good order, with 40 items of 4 KB. */
+/** File of a cleanly stopped stack, with 40 items of 4 KB. */
 async function fill(): Promise<void> {
   const database = openDatabase(path);
   const table = sqliteTable(database);
@@ -52,7 +52,7 @@ function getError(work: () => unknown): string {
 }
 
 describe("another program that writes to the file", () => {
-  it("makes writes wait a little and then refuses them in words; they are taken again after", async () => {
+  it("delays writes a little, then refuses them with a reason; they succeed again afterwards", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
     const otherSync = new DatabaseSync(path);
@@ -72,8 +72,8 @@ describe("another program that writes to the file", () => {
   });
 });
 
-describe("a disk that fails while the log is synced", () => {
-  it("takes no writes any more until the next start, since nobody knows what it kept, and says so", async () => {
+describe("a disk that fails during a sync of the log", () => {
+  it("refuses all writes until the next start, since their state is unknown, and says so", async () => {
     let fails = true;
     const sync = (_: number, done: (error: Error | null) => void) => done(fails ? new Error("EIO") : null);
     const database = openDatabase(path, sync);
@@ -89,7 +89,7 @@ describe("a disk that fails while the log is synced", () => {
     database.close();
   });
 
-  it("says of one that had no room for what it had taken to make room first", async () => {
+  it("asks to make room if the disk was full", async () => {
     const full = Object.assign(new Error("no space"), { code: "ENOSPC" });
     const database = openDatabase(path, (_, done) => done(full));
 
@@ -103,8 +103,8 @@ describe("a disk that fails while the log is synced", () => {
   });
 });
 
-describe("a process that may open no more files", () => {
-  it("stores all the same, from its first write on, and after", () => {
+describe("a process without free file handles", () => {
+  it("stores all the same, from its first write on, and afterwards", () => {
     const program = `
       import { closeSync, openSync } from "node:fs";
       import { openDatabase } from "#sqlite/database.ts";
@@ -128,7 +128,7 @@ describe("a process that may open no more files", () => {
 });
 
 describe("writes of one turn", () => {
-  it("decide one after the other, each on what the one before it wrote", async () => {
+  it("run one after the other, each on the result of the one before", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
 
@@ -144,7 +144,7 @@ describe("writes of one turn", () => {
     database.close();
   });
 
-  it("are not to be read before their commit, and are there once they are answered", async () => {
+  it("are invisible before their commit, and visible once they are answered", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
 
@@ -158,7 +158,7 @@ describe("writes of one turn", () => {
     for (const each of [otherDatabase, database]) each.close();
   });
 
-  it("are stored by a close that comes before their commit; later ones are refused", async () => {
+  it("are committed by a close before their commit; later ones are refused", async () => {
     const database = openDatabase(path);
     const put = sqliteTable(database).put(item("a"));
 
@@ -172,12 +172,12 @@ describe("writes of one turn", () => {
   });
 });
 
-describe("a disk without room", () => {
-  it("refuses all writes of the turn with the reason, keeps what was there, and takes writes again after", async () => {
+describe("a full disk", () => {
+  it("refuses all writes of the turn with the reason, keeps the records, and accepts writes again afterwards", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
     await table.put(item("kept"));
-    // SQLite's own limit answers as a disk does that has no room for one page more.
+    // SQLite's own limit acts like a full disk.
     const pages = Number(database.prepare("PRAGMA page_count").get()?.page_count);
     database.prepare(`PRAGMA max_page_count = ${pages}`).get();
 
@@ -200,7 +200,7 @@ describe("a disk without room", () => {
     database.close();
   });
 
-  it("says of a file that is read-only that it is", async () => {
+  it("reports that a file is read-only", async () => {
     const database = openDatabase(path);
     database.prepare("PRAGMA query_only = ON").get();
 
@@ -232,7 +232,7 @@ describe("a damaged file", () => {
   });
 
   it.each([0, 4096, 20_000])(
-    "that was cut off after %i bytes is refused, and never taken for a new one",
+    "that was truncated to %i bytes is refused, and never taken for a new one",
     async (left) => {
       await fill();
 
@@ -248,7 +248,7 @@ describe("a damaged file", () => {
     ["UPDATE items SET due_at = 7, due_shard = '1' WHERE sk = 'n8'", "p|n8 of items"],
     [`UPDATE messages SET look = '{"look":"b|-"}'`, "1 of messages"],
     ["UPDATE messages SET queue = 'none'", "1 of messages"],
-  ])("is refused by the row in which a byte has changed: %s", async (change, row) => {
+  ])("names the row in which a byte has changed: %s", async (change, row) => {
     await fill();
     const database = openDatabase(path);
     await sqliteQueue({ database, clock: manualClock() }).send("work", { look: "a|-" });
@@ -266,12 +266,12 @@ describe("a damaged file", () => {
     openDatabase(path).close();
   });
 
-  describe("with a log that nobody folded in", () => {
+  describe("with a log that was not checkpointed", () => {
     const files = () => ({ log: `${path}-wal`, mark: `${path}-synced` });
 
     /**
-     * What a stack leaves whose machine lost its power: its log holds one commit for each of 40 items, and it had told
-     * the writers of the first `acknowledged` that these are on the disk.
+     * Files of a stack after a power cut: the log holds a commit for each of 40 items, of which the first
+     * `acknowledged` were acknowledged.
      */
     async function crash(acknowledged: number): Promise<void> {
       const database = openDatabase(path);
@@ -285,7 +285,7 @@ describe("a damaged file", () => {
       database.close();
       for (const [file, bytes] of [...copies, [mark, marked] as const]) writeFileSync(file, bytes);
     }
-    /** Zeros in a part of the log, as of blocks that were not written yet. */
+    /** Zeros in a part of the log, like blocks that were not written yet. */
     const holeIn = (file: string, from: number, to: number) => {
       const bytes = readFileSync(file);
       writeFileSync(file, bytes.fill(0, Math.floor(bytes.length * from), Math.floor(bytes.length * to)));
@@ -297,13 +297,13 @@ describe("a damaged file", () => {
       return items.length;
     };
 
-    it("is opened with all that the log holds", async () => {
+    it("opens with everything in the log", async () => {
       await crash(40);
 
       expect(await itemsLeft()).toBe(40);
     });
 
-    it("is opened where a power cut left holes in commits of which nobody had been told", async () => {
+    it("opens although a power cut left holes in unacknowledged commits", async () => {
       await crash(20);
       holeIn(files().log, 0.6, 0.8);
 
@@ -314,7 +314,7 @@ describe("a damaged file", () => {
       ["in the middle of what was on the disk", 0.2, 0.21],
       ["in the last commit that was on the disk", 0.97, 0.99],
       ["in its header", 0, 0.0001],
-    ])("is refused where bytes %s have changed", async (_, from, to) => {
+    ])("is refused if bytes %s have changed", async (_, from, to) => {
       await crash(40);
       holeIn(files().log, from, to);
 
@@ -322,7 +322,7 @@ describe("a damaged file", () => {
       expect(() => openDatabase(path)).toThrow("Put back a copy of it");
     });
 
-    it("is refused where that log is gone with what was told to be stored, and left as it was", async () => {
+    it("is refused if that log is gone with acknowledged commits, and stays unchanged", async () => {
       await crash(40);
       rmSync(files().log);
       const before = [path, files().mark].map((file) => readFileSync(file));
@@ -338,7 +338,7 @@ describe("a damaged file", () => {
       );
     });
 
-    it("is opened where another program folded the log in and removed it, though it changed records too", async () => {
+    it("opens after another program checkpointed and removed the log, though it changed records too", async () => {
       await crash(40);
       const otherSync = new DatabaseSync(path);
       otherSync.exec("DELETE FROM items WHERE sk = 'n39'");
@@ -348,7 +348,7 @@ describe("a damaged file", () => {
       expect(await itemsLeft()).toBe(39);
     });
 
-    it("is left as it was by a start that refuses it", async () => {
+    it("stays unchanged after a start that refuses it", async () => {
       await crash(40);
       holeIn(files().log, 0.2, 0.21);
       const before = [path, files().log, files().mark].map((file) => readFileSync(file));
@@ -358,7 +358,7 @@ describe("a damaged file", () => {
       expect([path, files().log, files().mark].map((file) => readFileSync(file))).toEqual(before);
     });
 
-    it("is left as it was by an older version that refuses it", async () => {
+    it("stays unchanged after a start of an older version that refuses it", async () => {
       const database = openDatabase(path);
       await sqliteTable(database).put(item("a"));
       database.prepare("PRAGMA user_version = 9").get();
@@ -371,7 +371,7 @@ describe("a damaged file", () => {
       for (const [file, bytes] of left) expect(readFileSync(file).equals(bytes), file).toBe(true);
     });
 
-    it("is opened where a copy of the records was put back as it is said", async () => {
+    it("opens after a copy of the records was restored as described", async () => {
       await fill();
       const copy = readFileSync(path);
       await crash(40);
@@ -385,7 +385,7 @@ describe("a damaged file", () => {
       expect(await itemsLeft()).toBe(40);
     });
 
-    it("is opened after the log was begun anew", async () => {
+    it("opens after the log was restarted", async () => {
       const database = openDatabase(path);
       const table = sqliteTable(database);
       await table.put(item("a"));
@@ -399,7 +399,7 @@ describe("a damaged file", () => {
       expect(await itemsLeft()).toBe(2);
     });
 
-    it.each(["-wal", "-synced"])("is named where the file beside it that ends in %s cannot be read", async (suffix) => {
+    it.each(["-wal", "-synced"])("is named if the file beside it that ends in %s cannot be read", async (suffix) => {
       await crash(1);
       rmSync(path + suffix);
       mkdirSync(path + suffix);
@@ -409,7 +409,7 @@ describe("a damaged file", () => {
       );
     });
 
-    it("is a new one where the records were moved away and the rest was left", async () => {
+    it("is a new one if the records were moved away and the rest was left", async () => {
       await crash(40);
       rmSync(path);
 
@@ -417,7 +417,7 @@ describe("a damaged file", () => {
     });
   });
 
-  it("is told apart from one of a later version", async () => {
+  it("is distinguished from one of a later version", async () => {
     const database = openDatabase(path);
     database.prepare("PRAGMA user_version = 9").get();
     database.close();
@@ -427,7 +427,7 @@ describe("a damaged file", () => {
     );
   });
 
-  it("is opened when nothing is wrong with it", async () => {
+  it("opens when nothing is wrong with it", async () => {
     await fill();
 
     const database = openDatabase(path);

@@ -12,7 +12,7 @@ const suffixes = ["", "-wal", "-synced"];
 let home: string;
 let path: string;
 let database: Database;
-/** The files as they were when the log was synced the last time: a disk holds so much of them and need hold no more. */
+/** Files at the last sync of the log: a disk need not hold more. */
 let onDisk: Map<string, Buffer>;
 
 beforeEach(() => {
@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-it("costs no record that was answered, though it may cost the messages that were sent after it", async () => {
+it("costs no acknowledged record, though it may cost messages sent after it", async () => {
   await sqliteTable(database).put(item("a"));
   const atAnswer = onDisk;
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
@@ -43,7 +43,7 @@ it("costs no record that was answered, though it may cost the messages that were
   expect(found).toEqual([1, 2].map(() => ({ items: ["a"], messages: 0 })));
 });
 
-it("costs no message that was sent before a record that was answered", async () => {
+it("costs no message sent before an acknowledged record", async () => {
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
   await sqliteTable(database).put(item("b"));
 
@@ -62,7 +62,7 @@ it("costs neither where only the stack was killed, and not the machine", async (
 const clock = manualClock();
 const item = (sk: string): Stored => ({ pk: "p", sk, writers: [sk] });
 
-/** What the next stack finds in these files. */
+/** Returns what the next stack finds in these files. */
 async function seeAgain(files: ReadonlyMap<string, Buffer>) {
   const copy = join(mkdtempSync(join(home, "next-")), "records.db");
   for (const [suffix, bytes] of files) if (bytes.length > 0) writeFileSync(copy + suffix, bytes);

@@ -21,7 +21,7 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-/** What can be received now. */
+/** Returns the messages that can be received now. */
 async function receiveNow(queue: Receiver, name: QueueName, most = 10) {
   const stop = new AbortController();
   const received = queue.receive(name, most, stop.signal);

@@ -77,7 +77,7 @@ test("has nothing of a group of which any is out, until all of them are put back
   expect([whileAreOut, whileOneIsOut, visible.size]).toEqual([false, false, 0]);
 });
 
-/** What may happen to one of a few messages, half of them of two groups. */
+/** Actions on a few messages, half of them in two groups. */
 const happenings = fc.array(
   fc.record({ what: fc.constantFrom("add", "remove", "take", "putBack"), id: fc.integer({ min: 1, max: 8 }) }),
   { maxLength: 60 },

@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-/** A database, the check of it, and how often it was written to. */
+/** Database, its check, and the number of writes. */
 function open(syncFile?: SyncFile) {
   const database = openDatabase(join(home, "records.db"), syncFile);
   databases.push(database);

@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-/** Returns a table on a real server, and the clock of its client, which is so far from this machine's. */
+/** Returns a table on a real server, and its client's clock, which differs from this machine's by that much. */
 async function tableWithClock(offsetMs: number) {
   const emulator = await startDynamoDb();
   closers.push(emulator.stop);
@@ -49,8 +49,8 @@ async function tableWithDate(date: string | undefined, clock: Clock = systemCloc
 
 const ahead = (table: Table) => table.clockAheadMs?.();
 
-describe("the clock of a process beside that of its table", () => {
-  it("is not known before the first answer, and not wrong on a machine that has one clock", async () => {
+describe("the difference between a process's clock and its table's", () => {
+  it("is unknown before the first answer, and zero on a machine with one clock", async () => {
     const { table } = await tableWithClock(0);
     const before = ahead(table);
 
@@ -59,7 +59,7 @@ describe("the clock of a process beside that of its table", () => {
     expect([before, ahead(table)]).toEqual([undefined, 0]);
   });
 
-  it.each([15, -15, 2, -2])("is %i minutes from it by the first answer", async (minutes) => {
+  it.each([15, -15, 2, -2])("is %i minutes after the first answer", async (minutes) => {
     const { table } = await tableWithClock(minutes * MINUTE_MS);
 
     await table.get(key);
@@ -69,7 +69,7 @@ describe("the clock of a process beside that of its table", () => {
     expect(Math.abs(differs)).toBeLessThan(MINUTE_MS);
   });
 
-  it("is right again by the next answer once it was set", async () => {
+  it("is zero again after the next answer once the clock was set right", async () => {
     const { table, setOffset } = await tableWithClock(15 * MINUTE_MS);
     await table.get(key);
     setOffset(0);
@@ -79,7 +79,7 @@ describe("the clock of a process beside that of its table", () => {
     expect(ahead(table)).toBe(0);
   });
 
-  it("is compared by a write that is refused as well", async () => {
+  it("is measured by a refused write too", async () => {
     const { table, setOffset } = await tableWithClock(0);
     await table.put({ ...key, writers: ["w1"] });
     setOffset(15 * MINUTE_MS);
@@ -89,7 +89,7 @@ describe("the clock of a process beside that of its table", () => {
     expect(ahead(table)).toBeGreaterThan(14 * MINUTE_MS);
   });
 
-  it("is unknown 10 s after the last answer, so that one wrong date is not believed for ever", async () => {
+  it("is unknown 10 s after the last answer, so that a wrong date is not believed for ever", async () => {
     const start = Date.UTC(2026, 0, 20, 18);
     const clock = manualClock(start + 15 * MINUTE_MS);
     const table = await tableWithDate(new Date(start).toUTCString(), clock);
@@ -108,7 +108,7 @@ describe("the clock of a process beside that of its table", () => {
     "Thu, 01 Jan 1970 00:00:00 GMT",
     "2026-01-20T18:00:00Z",
     "Wed, 99 Foo 2026 18:00:00 GMT",
-  ])("is unknown where the server's date is %j", async (date) => {
+  ])("is unknown if the server's date is %j", async (date) => {
     const table = await tableWithDate(date);
 
     await table.get(key);
@@ -117,16 +117,16 @@ describe("the clock of a process beside that of its table", () => {
   });
 });
 
-describe("what one answer proves", () => {
+describe("the difference that one answer proves", () => {
   const date = "Tue, 20 Jan 2026 18:00:00 GMT";
   const at = Date.parse(date);
 
-  it("is nothing for a clock that agrees within the second that a date has", () => {
+  it("is zero for a clock that agrees within the second of the date", () => {
     expect(leastAheadMs(date, { sentAt: at + 999, receivedAt: at + 1_020 })).toBe(0);
     expect(leastAheadMs(date, { sentAt: at - 20, receivedAt: at })).toBe(0);
   });
 
-  it("is the least by which a clock is ahead, whatever the answer took", () => {
+  it("is the least by which a clock is ahead, however slow the answer", () => {
     const sentAt = at + 15 * MINUTE_MS;
 
     expect(leastAheadMs(date, { sentAt, receivedAt: sentAt + 20 })).toBe(15 * MINUTE_MS - 999);
@@ -139,12 +139,12 @@ describe("what one answer proves", () => {
     expect(leastAheadMs(date, { sentAt: receivedAt - 20, receivedAt })).toBe(-15 * MINUTE_MS);
   });
 
-  it("is nothing if the process was frozen between the request and its answer", () => {
+  it("is zero if the process was frozen between request and answer", () => {
     expect(leastAheadMs(date, { sentAt: at, receivedAt: at + 60 * MINUTE_MS })).toBe(0);
     expect(leastAheadMs(date, { sentAt: at - 60 * MINUTE_MS, receivedAt: at + 20 })).toBe(0);
   });
 
-  it("is nothing if the clock was set between the request and its answer", () => {
+  it("is never too large if the clock was set between request and answer", () => {
     expect(leastAheadMs(date, { sentAt: at + 15 * MINUTE_MS, receivedAt: at })).toBeUndefined();
     expect(leastAheadMs(date, { sentAt: at, receivedAt: at + 15 * MINUTE_MS })).toBe(0);
   });

@@ -25,7 +25,7 @@ afterAll(async () => {
 describe("the table on DynamoDB", () => {
   tableConformance(async () => dynamoTable({ client, tableName }));
 
-  it("compresses what is over 8 KB and leaves keys, writers, ttl and indexed fields plain", async () => {
+  it("compresses an item over 8 KB and leaves keys, writers, ttl and indexed fields plain", async () => {
     const table = dynamoTable({ client, tableName });
     const item = {
       pk: "big",
@@ -48,7 +48,7 @@ describe("the table on DynamoDB", () => {
     expect(await table.get(item)).toEqual(item);
   });
 
-  it("leaves a small item plain", async () => {
+  it("stores a small item plain", async () => {
     const table = dynamoTable({ client, tableName });
     await table.put(Object.assign({ pk: "small", sk: "-", writers: ["w1"] }, { a: { b: [1] } }));
 
@@ -59,7 +59,7 @@ describe("the table on DynamoDB", () => {
     expect(Item).toEqual({ pk: "small", sk: "-", writers: ["w1"], a: { b: [1] } });
   });
 
-  it("says clearly that an item is too large", async () => {
+  it("reports that an item is too large", async () => {
     const table = dynamoTable({ client, tableName });
     const noise = Array.from({ length: 60_000 }, () => Math.random());
     const item = Object.assign({ pk: "huge", sk: "-", writers: ["w1"] }, { noise });
@@ -69,7 +69,7 @@ describe("the table on DynamoDB", () => {
     );
   });
 
-  it("reads 250 large items at once, more than one answer holds", async () => {
+  it("reads 250 large items at once, more than one answer can hold", async () => {
     const table = dynamoTable({ client, tableName });
     const keys = Array.from({ length: 250 }, (_, n) => ({ pk: "many", sk: String(n) }));
     await Promise.all(keys.map((key) => table.put(Object.assign({ writers: ["w1"], text: "y".repeat(7_000) }, key))));
@@ -79,7 +79,7 @@ describe("the table on DynamoDB", () => {
     expect(items).toHaveLength(250);
   });
 
-  it("refuses a cursor that it did not make", async () => {
+  it("refuses a foreign cursor", async () => {
     const table = dynamoTable({ client, tableName });
 
     await expect(table.query({ pk: "many", after: "garbage" })).rejects.toThrow();

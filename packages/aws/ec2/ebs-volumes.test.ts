@@ -44,7 +44,7 @@ describe("EBS", () => {
   });
   afterEach(() => opened.close());
 
-  it("is asked once for a snapshot whose answer is lost, and what was made is found by its volume", async () => {
+  it("is asked once for a snapshot whose answer is lost, and the snapshot is found by its volume", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.next("CreateSnapshot", { effect: true, status: 500, code: "InternalError" });
 
@@ -58,7 +58,7 @@ describe("EBS", () => {
     { status: 400, code: "SnapshotCreationPerVolumeRateExceeded" },
     { status: 403, code: "UnauthorizedOperation" },
     { status: 503, code: "RequestLimitExceeded" },
-  ])("says that $code made no snapshot", async ({ status, code }) => {
+  ])("created no snapshot if it answers $code", async ({ status, code }) => {
     const { id } = await volumes.createVolume(wanted);
     ec2.next("CreateSnapshot", { effect: false, status, code });
 
@@ -67,7 +67,7 @@ describe("EBS", () => {
     await expect(asking).rejects.toMatchObject({ name: "VolumeRefused", message: `EC2 refused it: ${code}` });
   });
 
-  it("is asked page after page for the snapshots of a volume", async () => {
+  it("lists the snapshots of a volume page by page", async () => {
     ec2.settings.pageSize = 5;
     const { id } = await volumes.createVolume(wanted);
     const attempts = Array.from({ length: 12 }, (_, at) => `a-r1-${at}`);
@@ -79,7 +79,7 @@ describe("EBS", () => {
     expect(ec2.calls.filter((call) => call === "DescribeSnapshots")).toHaveLength(3);
   });
 
-  it("shows no snapshot that others made of the volume or share with us, whatever its tags say", async () => {
+  it("shows no foreign or shared snapshot of the volume, whatever its tags say", async () => {
     const { id } = await volumes.createVolume(wanted);
     const ownSnapshot = await volumes.createSnapshot(id, tags);
     const marks = { description: "Berth berth a-r1-1", tags: ec2.snapshots.get(ownSnapshot.id)?.tags ?? {} };
@@ -95,7 +95,7 @@ describe("EBS", () => {
     expect(await volumes.findSnapshot(elsewhere)).toMatchObject({ id: elsewhere });
   });
 
-  it("lists with their records no snapshots of another control plane, and none whose tags somebody removed", async () => {
+  it("lists snapshots with their records, without those of another control plane or without tags", async () => {
     const others = ebsVolumes({ ...opened.clients, deployment: "other" });
     const key = `owner#x#disk|${tags.disk}`;
     const { id } = await volumes.createVolume(wanted);
@@ -112,7 +112,7 @@ describe("EBS", () => {
     ]);
   });
 
-  it("knows the attempt of a snapshot whose tags somebody removed, and tags it again", async () => {
+  it("identifies the attempt of a snapshot without tags, and tags it again", async () => {
     const { id } = await volumes.createVolume(wanted);
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     Object.assign(ec2.snapshots.get(snapshot) ?? {}, { tags: {} });
@@ -125,7 +125,7 @@ describe("EBS", () => {
     expect(ec2.snapshots.get(snapshot)?.tags).toMatchObject({ Name: "data", "berth:deployment": "berth" });
   });
 
-  it("tells a snapshot that failed from one that is pending", async () => {
+  it("distinguishes a failed snapshot from a pending one", async () => {
     const { id } = await volumes.createVolume(wanted);
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     ec2.settings.failSnapshots = true;
@@ -137,7 +137,7 @@ describe("EBS", () => {
     expect((await volumes.findSnapshot(snapshot))?.state).toBe("failed");
   });
 
-  it("makes one volume for one token while what was made is described late", async () => {
+  it("creates one volume per token even while it describes new volumes late", async () => {
     ec2.settings.describedAfterMs = 60_000;
 
     const made = [await volumes.createVolume(wanted), await volumes.createVolume(wanted)];
@@ -149,7 +149,7 @@ describe("EBS", () => {
     expect(await volumes.listVolumes("t")).toMatchObject([{ id: made[0]?.id, attached: false }]);
   });
 
-  it("says of a volume that failed that it is gone, and removes it all the same", async () => {
+  it("reports a failed volume as gone, and removes it all the same", async () => {
     const { id } = await volumes.createVolume(wanted);
     Object.assign(ec2.volumes.get(id) ?? {}, { state: "error" });
 
@@ -160,7 +160,7 @@ describe("EBS", () => {
     expect(ec2.volumes.get(id)?.state).toBe("deleted");
   });
 
-  it("encrypts empty volumes and volumes of snapshots with the key that is set, and else with the account's", async () => {
+  it("encrypts empty volumes and volumes of snapshots with the configured key, by default the account's", async () => {
     const kmsKeyId = "arn:aws:kms:us-east-2:111111111111:key/0a1b2c3d";
     const keyed = ebsVolumes({ ...opened.clients, deployment: "berth", kmsKeyId });
     const snapshotId = ec2.addSnapshot({ volume: "vol-0123456789abcdef0" });
@@ -188,7 +188,7 @@ describe("EBS", () => {
       return { made, snapshot: ec2.snapshots.get(snapshotId) };
     };
 
-    it("and makes the volume once the removed tag is back", async () => {
+    it("and creates the volume once the removed tag is back", async () => {
       const { made, snapshot } = await restore(ownValue);
 
       expect(made).toMatchObject({ zone: wanted.zone });
@@ -210,7 +210,7 @@ describe("EBS", () => {
     });
   });
 
-  it("takes a volume off the machine that is named, and off no other", async () => {
+  it("detaches a volume from the named machine only", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.attach(id, "i-0123456789abcdef0");
     const machine = (instance: string) => ({ name: "n", uid: "u", providerId: `aws:///us-east-2a/${instance}` });
@@ -224,7 +224,7 @@ describe("EBS", () => {
     expect((await volumes.findVolume(id))?.attached).toBe(false);
   });
 
-  it("is not asked to take a volume off once the time of that call is over", async () => {
+  it("is not asked to detach a volume after the deadline of the call", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.attach(id, "i-0123456789abcdef0");
     const released = Promise.withResolvers<void>();
@@ -259,7 +259,7 @@ describe("EBS", () => {
     });
   });
 
-  it("sees no volume of another control plane under the same token", async () => {
+  it("shows no volume of another control plane under the same token", async () => {
     const others = ebsVolumes({ ...opened.clients, deployment: "other" });
     const theirs = await others.createVolume(wanted);
 
@@ -269,7 +269,7 @@ describe("EBS", () => {
     expect((await volumes.listVolumes("t")).map((volume) => volume.id)).toEqual([ownRef.id]);
   });
 
-  it("refuses, in words, to remove a snapshot that an image is made of", async () => {
+  it("refuses to remove a snapshot that an image uses, and says why", async () => {
     const { id } = await volumes.createVolume(wanted);
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     ec2.next("DeleteSnapshot", { effect: false, status: 400, code: "InvalidSnapshot.InUse" });

@@ -39,14 +39,14 @@ it("an instance that EC2 does not know is gone", async () => {
   expect(await getState("aws:///us-east-2a/i-0fedcba9876543210")).toBe("gone");
 });
 
-it("nobody knows of a machine that is not EC2's, and EC2 is not asked", async () => {
+it("a machine outside EC2 is unknown, without a call of EC2", async () => {
   const before = ec2.calls.length;
 
   expect(await getState("gce://project/zone/name")).toBe("unknown");
   expect(ec2.calls).toHaveLength(before);
 });
 
-it("an EC2 that refuses says nothing of the machine", async () => {
+it("a refusal of EC2 leaves the machine unknown", async () => {
   ec2.next("DescribeInstances", { effect: false, status: 403, code: "UnauthorizedOperation" });
 
   await expect(getState(`aws:///us-east-2a/${id}`)).rejects.toThrow();

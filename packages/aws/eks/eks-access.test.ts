@@ -35,7 +35,7 @@ const golden = [
 
 describe("the token of an EKS cluster", () => {
   it.each(golden)(
-    "is what the AWS CLI prints at that instant in $region",
+    "equals the output of the AWS CLI at that instant in $region",
     async ({ region, sessionToken, at, token }) => {
       const made = await makeEksToken("berth-1", {
         region,
@@ -47,7 +47,7 @@ describe("the token of an EKS cluster", () => {
     },
   );
 
-  it("is kept until a minute before its end, and made anew where it was refused", async () => {
+  it("is kept until a minute before its end, and replaced after a refusal", async () => {
     const { access, clock } = await opened();
 
     const first = await access.token();
@@ -62,7 +62,7 @@ describe("the token of an EKS cluster", () => {
     expect(later).not.toBe(renewed);
   });
 
-  it("is made once for all who ask, and with the credentials of then where it was refused", async () => {
+  it("is made once for concurrent callers, and with fresh credentials after a refusal", async () => {
     const { access, asked: input } = await opened();
 
     const both = await Promise.all([access.token(), access.token()]);
@@ -79,7 +79,7 @@ describe("the address of an EKS cluster", () => {
     for (const server of servers.splice(0)) await server.stop();
   });
 
-  /** EKS with one cluster, `berth-1`, which checks how it is asked. */
+  /** EKS with one cluster, `berth-1`, which records its requests. */
   async function startEks(cluster: object) {
     const says = (type: string, message: string): FakeAnswer => ({
       status: 404,
@@ -103,7 +103,7 @@ describe("the address of an EKS cluster", () => {
 
   const clock = { now: () => Date.parse("2026-01-20T18:30:00Z") };
 
-  it("is asked of EKS where it is not configured", async () => {
+  it("is read from EKS if it is not configured", async () => {
     const data = Buffer.from("-----BEGIN CERTIFICATE-----").toString("base64");
     const { eks, paths } = await startEks({
       status: "ACTIVE",
@@ -117,7 +117,7 @@ describe("the address of an EKS cluster", () => {
     expect(paths()).toEqual(["/clusters/berth-1"]);
   });
 
-  it("is asked of nobody where it is configured", async () => {
+  it("is not read from EKS if it is configured", async () => {
     const { eks, paths } = await startEks({});
 
     const access = await eksAccess({ eks, cluster: "berth-1", endpoint: "https://a.test", ca: "PEM", clock });
@@ -126,7 +126,7 @@ describe("the address of an EKS cluster", () => {
     expect(paths()).toEqual([]);
   });
 
-  it("is not known, in the words of EKS, where there is no such cluster", async () => {
+  it("is unknown, with EKS's message, if there is no such cluster", async () => {
     const { eks } = await startEks({});
 
     await expect(eksAccess({ eks, cluster: "berth-2", clock })).rejects.toThrow(
@@ -134,7 +134,7 @@ describe("the address of an EKS cluster", () => {
     );
   });
 
-  it("is missing, in words, while the cluster is being made", async () => {
+  it("is missing, with a message, while the cluster is being created", async () => {
     const { eks } = await startEks({ status: "CREATING" });
 
     await expect(eksAccess({ eks, cluster: "berth-1", clock })).rejects.toThrow(
@@ -143,7 +143,7 @@ describe("the address of an EKS cluster", () => {
   });
 });
 
-/** Access by other credentials each time they are asked for, with a clock of its own. */
+/** Access with new credentials at each read, and its own clock. */
 async function opened() {
   const clock = { at: Date.parse("2026-01-20T18:30:00Z"), now: () => clock.at };
   let input = 0;

@@ -23,7 +23,7 @@ afterEach(() => {
 describe("the sealer with a key file", () => {
   sealerConformance(async () => keyFileSealer(path));
 
-  it("opens with the same file what an earlier process sealed, and with no other", async () => {
+  it("opens what an earlier process sealed with the same file, and only with it", async () => {
     const sealed = await keyFileSealer(path).seal("secret", "a|1");
     const otherPath = join(directory, "other");
     writeKey(otherPath);
@@ -38,7 +38,7 @@ describe("the sealer with a key file", () => {
     expect(await sealer.seal("secret", "a|1")).not.toBe(await sealer.seal("secret", "a|1"));
   });
 
-  it("refuses a key that others may read, and a file without one", () => {
+  it("refuses a key that others may read, and a file without a key", () => {
     chmodSync(path, 0o640);
     expect(() => keyFileSealer(path)).toThrow("must have mode 600");
 

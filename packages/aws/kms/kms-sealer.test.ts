@@ -33,7 +33,6 @@ beforeEach(() => {
 
 afterAll(() => kms.stop());
 
-/** Of a process of its own. */
 function newSealer(patience = patientCalls) {
   const place = { name: "kms", region: "us-east-2", url: kms.endpoint, credentials: () => fakeKey };
   return kmsSealer(createKms({ ...place, log, patience }, "alias/berth"), () => now);
@@ -47,7 +46,7 @@ function randomKey() {
 describe("the sealer on KMS", () => {
   sealerConformance(async () => newSealer());
 
-  it("opens in another process what one sealed, also after the key was rotated", async () => {
+  it("opens in one process what another sealed, also after a rotation of the key", async () => {
     const sealed = await newSealer().seal("secret", "a|1");
     kms.rotate();
     const otherSealer = newSealer();
@@ -56,7 +55,7 @@ describe("the sealer on KMS", () => {
     expect(await otherSealer.open(sealed, "a|1")).toBe("secret");
   });
 
-  it("asks again with what is left of the time for all tries, however little that is", async () => {
+  it("retries with the remaining time, however short it is", async () => {
     kms.trouble(["hang up"]);
 
     const sealed = await newSealer({ tryMs: 60_000, togetherMs: 60_000 }).seal("secret", "a|1");
@@ -65,7 +64,7 @@ describe("the sealer on KMS", () => {
     expect(await newSealer().open(sealed, "a|1")).toBe("secret");
   });
 
-  it("asks for one data key in 5 minutes, however much is sealed and opened at once", async () => {
+  it("requests one data key in 5 minutes, however much is sealed and opened at once", async () => {
     const sealer = newSealer();
 
     const sealed = await Promise.all(Array.from({ length: 50 }, (_, n) => sealer.seal(`${n}`, "a|1")));
@@ -79,7 +78,7 @@ describe("the sealer on KMS", () => {
     expect(kms.names()).toEqual(["GenerateDataKey", "GenerateDataKey"]);
   });
 
-  it("asks once for the key of many that are opened at once, and again after 5 minutes", async () => {
+  it("decrypts the key of many texts once, and again after 5 minutes", async () => {
     const writer = newSealer();
     const sealed = await Promise.all(["1", "2", "3"].map((text) => writer.seal(text, "a|1")));
     const reader = newSealer();
@@ -92,10 +91,10 @@ describe("the sealer on KMS", () => {
     expect(kms.names()).toEqual(["GenerateDataKey", "Decrypt", "Decrypt"]);
   });
 
-  it("opens many keys at once by 20 calls at a time, and each key once", async () => {
+  it("decrypts many keys with 20 calls at a time, each key once", async () => {
     let [input, going, most] = [0, 0, 0];
     const kms: Kms = {
-      // As good as encrypted: nobody looks.
+      // A stand-in for encryption, which no test inspects.
       newDataKey: async () => randomKey(),
       async openDataKey(encrypted) {
         input += 1;
@@ -116,7 +115,7 @@ describe("the sealer on KMS", () => {
     expect([input, most]).toEqual([500, 20]);
   });
 
-  it("says that the key is disabled, gives nothing up for it, and goes on when it is enabled", async () => {
+  it("reports a disabled key, gives up no data, and goes on once it is enabled", async () => {
     const sealed = await newSealer().seal("secret", "a|1");
     const sealer = newSealer();
     kms.disable();
@@ -135,7 +134,7 @@ describe("the sealer on KMS", () => {
     expect(await sealer.open(await sealer.seal("more", "a|1"), "a|1")).toBe("more");
   });
 
-  it("does not ask again where it is denied", async () => {
+  it("does not retry when it is denied", async () => {
     const denied = { __type: "com.amazonaws.kms#AccessDeniedException", Message: "User: x is not authorized" };
     kms.trouble([{ status: 400, body: JSON.stringify(denied) }]);
 
@@ -147,7 +146,7 @@ describe("the sealer on KMS", () => {
     expect(kms.calls).toHaveLength(1);
   });
 
-  it("backs off where it is throttled, writes down why, and is an outage where that does not end", async () => {
+  it("backs off when throttled, logs the reason, and reports an outage if throttling goes on", async () => {
     const sealer = newSealer();
     kms.trouble([throttled]);
     const sealed = await sealer.seal("secret", "a|1");
@@ -168,7 +167,7 @@ describe("the sealer on KMS", () => {
     expect(await newSealer().open(sealed, "a|1")).toBe("secret");
   });
 
-  it("asks again where the connection is cut, and is an outage where nothing answers", async () => {
+  it("retries a cut connection, and reports an outage without an answer", async () => {
     kms.trouble(["hang up"]);
     expect(await newSealer().seal("secret", "a|1")).toMatch(/^k1\./);
 
@@ -181,7 +180,7 @@ describe("the sealer on KMS", () => {
     expect(error).toMatchObject({ message: "KMS GenerateDataKey: no answer" });
   });
 
-  it("goes on with renewed credentials, and is an outage with expired ones", async () => {
+  it("uses renewed credentials, and reports an outage with expired ones", async () => {
     const expired = { status: 400, body: JSON.stringify({ __type: "ExpiredTokenException", message: "expired" }) };
     kms.trouble([expired]);
     expect(await newSealer().seal("secret", "a|1")).toMatch(/^k1\./);
@@ -194,7 +193,7 @@ describe("the sealer on KMS", () => {
     expect([isOutage(error), (error as Error).name]).toEqual([true, "ExpiredTokenException"]);
   });
 
-  it("writes down no key and no text, whatever fails", async () => {
+  it("logs no key and no text, whatever fails", async () => {
     kms.trouble([throttled, throttled, throttled]);
     const error = await newSealer()
       .seal("hunter2", "a|1")

@@ -27,7 +27,7 @@ describe("blobs in a directory", () => {
     expect(readdirSync(directory)).toEqual(["logs"]);
   });
 
-  it("say so when they cannot be written, and leave no drafts", async () => {
+  it("report a failed write, and leave no drafts", async () => {
     const directory = mkdtempSync(join(root, "fixture-"));
     const blobs = directoryBlobs(directory);
     await blobs.put("logs/a", Uint8Array.of(1));

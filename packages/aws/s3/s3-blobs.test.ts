@@ -40,7 +40,7 @@ const failure = (work: Promise<unknown>) => work.catch((reason: unknown) => reas
 describe("blobs in S3", () => {
   blobsConformance(async () => blobsIn("berth-blobs"), { hasUrls: true });
 
-  it("are gone only where S3 says of the object that it is", async () => {
+  it("are gone only if S3 says that the object does not exist", async () => {
     const denied = refusal("AccessDenied");
     s3.trouble([denied, denied, denied]);
     const blobs = blobsIn("berth-blobs");
@@ -58,7 +58,7 @@ describe("blobs in S3", () => {
     expect(s3.calls).toHaveLength(5);
   });
 
-  it("are written with credentials that were renewed in the middle, and are out of reach with expired ones", async () => {
+  it("are written with credentials renewed in between, and are an outage with expired ones", async () => {
     const blobs = blobsIn("berth-blobs");
     s3.trouble([refusal("ExpiredToken")]);
     s3.knowKeys([renewed]);
@@ -72,7 +72,7 @@ describe("blobs in S3", () => {
     expect([(error as Error).name, isOutage(error)]).toEqual(["ExpiredToken", true]);
   });
 
-  it("wait where S3 is busy, and say so", async () => {
+  it("wait while S3 is busy, and say so", async () => {
     s3.trouble([refusal("SlowDown")]);
 
     await blobsIn("berth-blobs").put("logs/a", Uint8Array.of(1));
@@ -80,7 +80,7 @@ describe("blobs in S3", () => {
     expect(log.lines).toMatchObject([{ level: "warn", fields: { why: "S3 PutObject: SlowDown: Why: SlowDown" } }]);
   });
 
-  it("remove nothing under a name but blobs", async () => {
+  it("delete only blobs under a name", async () => {
     for (const key of ["logs/a/1", "logs/a/2", "logs/a/3", "logs/a/4", "logs/a/x.TXT"])
       s3.objects.set(key, new Uint8Array());
 
@@ -99,7 +99,7 @@ describe("blobs in S3", () => {
     expect(headers.get("content-disposition")).toBe(`attachment; filename="${zip.fileName}"`);
   });
 
-  it("have no address with a type or name that ends its header", async () => {
+  it("refuse a type or name that would end its header", async () => {
     const blobs = blobsIn("berth-blobs");
     const bad = [
       { ...zip, fileName: 'a"; filename="b.html' },
@@ -110,7 +110,7 @@ describe("blobs in S3", () => {
     for (const kind of bad) await expect(blobs.urlToGet("archives/a", kind)).rejects.toThrow("Not a content type");
   });
 
-  it("have addresses that are good for one blob, one method and one type", async () => {
+  it("have URLs for one blob, one method and one type", async () => {
     const blobs = blobsIn("berth-blobs");
     await blobs.put("archives/a", Uint8Array.of(1));
     const url = (await blobs.urlToGet("archives/a", zip)) ?? "";
@@ -129,7 +129,7 @@ describe("blobs in S3", () => {
     expect([...s3.objects.keys()]).toEqual(["archives/a"]);
   });
 
-  it("have the address of AWS's own example", async () => {
+  it("have the URL of AWS's own example", async () => {
     // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     const example = {
       accessKeyId: "AKIAIOSFODNN7EXAMPLE",

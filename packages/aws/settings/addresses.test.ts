@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { allowList, isOwnMachine, isPrivateAddress } from "./addresses.ts";
 
-describe("addresses that are never dialled", () => {
+describe("forbidden addresses", () => {
   test.each([
     ["unspecified", ["0.0.0.0", "0.1.2.3", "::", "0:0:0:0:0:0:0:0"]],
     ["loopback", ["127.0.0.1", "127.255.255.254", "::1"]],
@@ -24,7 +24,7 @@ describe("addresses that are never dialled", () => {
     expect(addresses.filter((address) => !isPrivateAddress(address))).toEqual([]);
   });
 
-  test("public ones are, in whatever form", () => {
+  test("exclude public addresses in every form", () => {
     const addresses = [
       ...["8.8.8.8", "1.1.1.1", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1", "203.0.113.7"],
       ...["2606:4700::1111", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"],
@@ -35,7 +35,7 @@ describe("addresses that are never dialled", () => {
 });
 
 describe("the allow-list", () => {
-  test("knows names, addresses and networks of both families", () => {
+  test("matches names, addresses and networks of both families", () => {
     const allowed = allowList(["Receiver.internal", "10.1.2.3", "192.168.0.0/24", "fd00::/8"]);
 
     expect(allowed.hasHost("receiver.internal")).toBe(true);
@@ -45,12 +45,12 @@ describe("the allow-list", () => {
     expect(["10.1.2.4", "192.168.1.9", "fe80::1"].filter(allowed.hasAddress)).toEqual([]);
   });
 
-  test("refuses a network that is none", () => {
+  test("refuses an invalid network", () => {
     expect(() => allowList(["10.0.0.0/33"])).toThrow();
   });
 });
 
-test("the machine itself is recognised behind every name and network that would open it", () => {
+test("recognises every name and network that would open the machine itself", () => {
   const ownNames = [
     ...["localhost", "a.localhost", "127.0.0.1", "127.0.1.0/24", "::1", "0.0.0.0/0", "::/0", "126.0.0.0/7"],
     ...["169.254.169.254", "169.254.0.0/16", "169.254.170.0/24", "fd00::/8", "::ffff:127.0.0.1", "fe80::/10"],

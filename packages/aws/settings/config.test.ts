@@ -5,7 +5,7 @@ import { settingSchemas } from "./setting-schemas.ts";
 import { readSettings } from "./settings.ts";
 
 describe("the configuration", () => {
-  it("has a default for everything but the addresses of a deployment", () => {
+  it("has defaults for everything but the addresses of a deployment", () => {
     const settings = readSettings({});
 
     expect(settings).toMatchObject({
@@ -25,7 +25,7 @@ describe("the configuration", () => {
     expect(() => readConfig(["WORK_QUEUE_URL"], {})).toThrow("WORK_QUEUE_URL must be the URL of a queue");
   });
 
-  it("reads lists, numbers and texts, and takes an empty variable for an absent one", () => {
+  it("reads lists, numbers and texts, and treats an empty variable as absent", () => {
     const environment = {
       ALLOWED_ACCOUNTS: "111111111111, 222222222222",
       MIN_DURATION_HOURS: "0.001",
@@ -62,26 +62,26 @@ describe("the configuration", () => {
     expect(() => readSettings({ [name]: value })).toThrow(`Bad settings:\n  ${name} must be`);
   });
 
-  it("takes the base of a dev8 workspace anywhere in the name of its image", () => {
+  it("accepts the base of a dev8 workspace anywhere in the image name", () => {
     for (const DEV8_IMAGE of ["registry.test:5000/dev8/<base>:1", "dev8/ide:<base>", "<base>"]) {
       expect(readSettings({ DEV8_IMAGE }).workspaceImage).toBe(DEV8_IMAGE);
     }
   });
 
-  it("names every bad setting at once, and never its value", () => {
+  it("names every bad setting at once, and never a value", () => {
     const read = () => readSettings({ KEY_TTL_HOURS: "soon", SWEEP_SECONDS: "often" });
 
     expect(read).toThrow(/KEY_TTL_HOURS[\s\S]*SWEEP_SECONDS/);
     expect(read).not.toThrow(/soon|often/);
   });
 
-  it("takes an endpoint of AWS with a slash at its end as the same without", () => {
+  it("ignores a slash at the end of an AWS endpoint", () => {
     const settings = readConfig(["AWS_ENDPOINT_URL_S3"], { AWS_ENDPOINT_URL_S3: "http://127.0.0.1:4566/" });
 
     expect(settings).toEqual({ AWS_ENDPOINT_URL_S3: "http://127.0.0.1:4566" });
   });
 
-  it("has no default on Lambda for what names a resource or an identity", () => {
+  it("has no default on Lambda for the name of a resource or an identity", () => {
     const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me" };
 
     expect(() => readSettings(deployed)).toThrow(
@@ -91,7 +91,7 @@ describe("the configuration", () => {
     expect(readConfig(["TABLE_NAME"], { ...deployed, TABLE_NAME: "stage" })).toEqual({ TABLE_NAME: "stage" });
   });
 
-  it("refuses a setting that a function on Lambda does not get, when it is read", () => {
+  it("refuses to read a setting that a function on Lambda does not receive", () => {
     const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me", SETTINGS: "NODE_GROUPS,MAX_QUEUE_HOURS" };
 
     const settings = readSettings({ ...deployed, MAX_QUEUE_HOURS: "7" });
@@ -101,17 +101,17 @@ describe("the configuration", () => {
     expect(() => readConfig(["TOOLS_IMAGE"], deployed)).toThrow("TOOLS_IMAGE is not passed to this function");
   });
 
-  it("still names what must be set on Lambda among the settings that a function gets", () => {
+  it("names missing settings on Lambda among those that a function receives", () => {
     const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me", SETTINGS: "DOMAIN,NODE_GROUPS" };
 
     expect(() => readSettings(deployed)).toThrow("Bad settings:\n  DOMAIN must be set");
   });
 
-  it("takes no notice of a variable called SETTINGS outside of Lambda", () => {
+  it("ignores a variable named SETTINGS outside Lambda", () => {
     expect(readSettings({ SETTINGS: "DOMAIN" }).maxQueueHours).toBe(48);
   });
 
-  it("refuses on Lambda a command that outlasts the edge", () => {
+  it("refuses on Lambda a command limit beyond the edge's timeout", () => {
     const lambda = { AWS_LAMBDA_FUNCTION_NAME: "berth-me" };
     const read = (seconds: string, more = {}) =>
       readConfig(["EXEC_CAP_SECONDS"], { EXEC_CAP_SECONDS: seconds, ...more });
@@ -121,7 +121,7 @@ describe("the configuration", () => {
     expect([read("115", lambda), read("170")]).toEqual([{ EXEC_CAP_SECONDS: 115 }, { EXEC_CAP_SECONDS: 170 }]);
   });
 
-  it("reads only what it is asked for", () => {
+  it("reads only the requested settings", () => {
     expect(readConfig(["TABLE_NAME"], { KEY_TTL_HOURS: "bad" })).toEqual({ TABLE_NAME: "berth" });
   });
 });
@@ -135,12 +135,12 @@ describe(".env.example", () => {
     }),
   );
 
-  it("lists exactly the settings that exist, each with its meaning", () => {
+  it("lists exactly the existing settings, each with its meaning", () => {
     expect([...example.keys()].sort()).toEqual(Object.keys(settingSchemas).sort());
     expect([...example.values()].every(({ meaning }) => /^# \S/.test(meaning))).toBe(true);
   });
 
-  it("gives the true defaults", () => {
+  it("gives the actual defaults", () => {
     const input = Object.fromEntries([...example].map(([name, { value }]) => [name, value]));
     const names = ["TABLE_NAME", "AWS_REGION", "PORT", "BERTH_HOME", "LOCAL_NODES"] as const;
 

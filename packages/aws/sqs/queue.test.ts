@@ -39,7 +39,7 @@ describe("the queue on SQS", () => {
   });
 });
 
-it("gives up on a queue that takes a message and says nothing", async () => {
+it("gives up on a queue that takes a message and does not answer", async () => {
   const silent = createServer(() => undefined).listen(0, "127.0.0.1");
   await once(silent, "listening");
   const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;

@@ -36,7 +36,7 @@ describe("the identity on STS", () => {
   }));
 });
 
-describe("an STS that misbehaves", () => {
+describe("a misbehaving STS", () => {
   let server: Server;
   let calls: { headers: Record<string, unknown>; body: string }[];
 
@@ -60,7 +60,7 @@ describe("an STS that misbehaves", () => {
 
   const xml = "<Account>000000000000</Account><Arn>arn:aws:sts::000000000000:assumed-role/R/s</Arn>";
 
-  it("is asked again after a fault, and throttling is one", async () => {
+  it("is retried after a fault, and throttling is one", async () => {
     const endpoint = await serve((_, response) => {
       if (calls.length === 1) response.writeHead(503).end();
       if (calls.length === 2) response.writeHead(400).end("<Code>Throttling</Code>");
@@ -73,7 +73,7 @@ describe("an STS that misbehaves", () => {
     expect(calls).toHaveLength(3);
   });
 
-  it("is asked three times at most, and its failure is no refusal", async () => {
+  it("is asked three times at most, and its failure is not a refusal", async () => {
     const endpoint = await serve((_, response) => response.writeHead(500).end("<Code>InternalFailure</Code>"));
 
     const error = await stsIdentity({ endpoint, region })
@@ -93,7 +93,7 @@ describe("an STS that misbehaves", () => {
     expect(calls).toHaveLength(1);
   });
 
-  it("is not followed elsewhere", async () => {
+  it("cannot redirect", async () => {
     const endpoint = await serve((_, response) => response.writeHead(307, { location: sts.endpoint }).end());
 
     await expect(stsIdentity({ endpoint, region }).callerOfCredentials(developer)).rejects.toThrow("answered 307");
@@ -115,7 +115,7 @@ describe("an STS that misbehaves", () => {
     expect(caller).toEqual({ account: result.Account, arn: result.Arn });
   });
 
-  it("gets only the headers that a signed request needs, and the host of the URL", async () => {
+  it("receives only the headers that a signed request needs, and the host of the URL", async () => {
     const endpoint = await serve((_, response) => response.end(xml));
     const signed = await signIdentityRequest(developer, { endpoint, region, headers: { "x-berth-server-id": "b" } });
     const headers = {

@@ -17,12 +17,12 @@ it.each(["warning", "news"] as const)("a %s is written to the terminals of the r
   expect(others).toEqual([]);
 });
 
-it("what it says is an argument, and no part of the script", async () => {
+it("the notice is an argument, not a part of the script", async () => {
   const [[, , exec] = []] = await told("news", "$(reboot); '`\"");
 
   expect(exec?.words.slice(0, -1).join(" ")).not.toContain("reboot");
 });
 
-it("an end is not told", async () => {
+it("the notice of an end is skipped", async () => {
   expect(await told("end", "This environment has expired")).toEqual([]);
 });

@@ -31,7 +31,7 @@ const findMain = (changes: Partial<Run> = {}, machine = 0) => buildPod(changes, 
 const http = (port: number) => ({ port, kind: "http" as const });
 
 describe("a run with the tools image", () => {
-  it("is started by the supervisor, which an init container copies into it", () => {
+  it("starts through the supervisor, which an init container copies into it", () => {
     const mount = { name: "berth", mountPath: "/.berth" };
 
     expect(buildPod()).toMatchObject({
@@ -51,11 +51,11 @@ describe("a run with the tools image", () => {
     });
   });
 
-  it("needs no shell to live on without a command", () => {
+  it("needs no shell to stay alive without a command", () => {
     expect(findMain({ command: undefined })).toMatchObject({ args: [] });
   });
 
-  it("waits for its other machines, and is asked for all of its ports", () => {
+  it("waits for its other machines, and is probed on all of its ports", () => {
     const shares = [run.shares[0], run.shares[0]] as Run["shares"];
     const ports = [http(8000), { port: 22, kind: "ssh" as const }, http(8001), http(8002)];
 
@@ -97,22 +97,19 @@ describe("the end of a command", () => {
       '{"started":false,"problem":"train: not found"}',
       { started: false, exitCode: null, reason: "The command could not be started: train: not found" },
     ],
-  ])("is %s, by the words of the supervisor", (_, message, end) => {
+  ])("is %s, as the supervisor reports it", (_, message, end) => {
     expect(seen(message)).toMatchObject(end);
   });
 
-  it.each([undefined, "", "null", "[]", "killed", '{"started":"no"}'])(
-    "is what the cluster saw, without: %s",
-    (message) => {
-      expect(seen(message)).toMatchObject({ started: true, exitCode: null, reason: killed });
-    },
-  );
+  it.each([undefined, "", "null", "[]", "killed", '{"started":"no"}'])("is the cluster's, without: %s", (message) => {
+    expect(seen(message)).toMatchObject({ started: true, exitCode: null, reason: killed });
+  });
 
-  it.each(["1", "[]", "{}", "null", "true"])("is told although the problem that is named is %s", (problem) => {
+  it.each(["1", "[]", "{}", "null", "true"])("is reported although the problem is %s", (problem) => {
     expect(seen(`{"started":false,"problem":${problem}}`)).toMatchObject({ started: false, exitCode: null });
   });
 
-  it("is what the cluster saw where it knows more, and where there is no supervisor", () => {
+  it("is the cluster's if it knows more, or if there is no supervisor", () => {
     expect(seen('{"started":true,"exitCode":137}', { reason: "OOMKilled" })?.reason).toContain("more memory");
     expect(seen('{"started":false,"problem":"no"}', {}, buildPod({}, 0, ""))).toMatchObject({ started: true });
   });
@@ -132,7 +129,7 @@ describe("a machine that waits", () => {
     expect(seen(false, {})).toMatchObject({ state: "probe", started: true });
   });
 
-  it("for the tools image says so", () => {
+  it("names the tools image that it waits for", () => {
     const waiting = { reason: "ImagePullBackOff", message: "Back-off pulling image" };
     const status = {
       phase: "Pending",

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 describe("a call", () => {
-  it("carries the token and answers the object", async () => {
+  it("carries the token and returns the object", async () => {
     await open((_, response) => answerJson(response, { kind: "Job" }));
 
     expect(await client.get("/apis/batch/v1/jobs/a")).toEqual({ kind: "Job" });
@@ -35,7 +35,7 @@ describe("a call", () => {
     ]);
   });
 
-  it("that is refused says which call and how, and neither the server's words, the query nor the token", async () => {
+  it("that is refused names the call and the code, and neither the server's text, the query nor the token", async () => {
     await open((_, response) => refuse(response, 422, "Invalid", "spec.env: secret-value"));
 
     const error = await client.create("/api/v1/pods?command=secret-word", {}).catch((thrown: unknown) => thrown);
@@ -46,7 +46,7 @@ describe("a call", () => {
     expect(`${(error as Error).stack}`).not.toMatch(/secret-(token|word|value)/);
   });
 
-  it("is given up at its deadline, whether nothing is answered or half", async () => {
+  it("ends at its deadline, with no answer or half of one", async () => {
     await open(
       (_, response, count) => {
         if (count === 2) response.writeHead(200, { "content-length": 100 }).write("{");
@@ -62,7 +62,7 @@ describe("a call", () => {
     }
   });
 
-  it("whose connection is cut is no answer", async () => {
+  it("with a cut connection has no answer", async () => {
     await open((_, response, count) => {
       if (count === 1) return response.destroy();
       response.writeHead(200, { "content-length": 100 }).write("{");
@@ -73,7 +73,7 @@ describe("a call", () => {
     await expect(client.get("/half")).rejects.toBeInstanceOf(ApiUnreachable);
   });
 
-  it("whose answer has no end is no answer, and a refusal's endless words are left out", async () => {
+  it("fails on an endless answer, and ignores the endless text of a refusal", async () => {
     const mebibyte = "x".repeat(1024 ** 2);
     await open(
       (request, response) => {
@@ -91,7 +91,7 @@ describe("a call", () => {
     await expect(client.get("/refused")).rejects.toMatchObject({ name: "ApiRefused", status: 403, said: "" });
   });
 
-  it("is sent again where the server had just closed the connection that was kept for it", async () => {
+  it("is retried if the server had just closed the kept connection", async () => {
     await open((request, response, count) => {
       if (count === 2) return request.socket.destroy();
       answerJson(response, { count });
@@ -101,7 +101,7 @@ describe("a call", () => {
     expect(await client.get("/second")).toEqual({ count: 3 });
   });
 
-  it("is sent again once the server says that it may be, and no longer than its deadline", async () => {
+  it("is retried once the server allows it, until its deadline", async () => {
     await open(
       (_, response, count) => {
         if (count === 2) return answerJson(response, { count });
@@ -111,12 +111,12 @@ describe("a call", () => {
       { deadlineMs: 1_500 },
     );
 
-    // The first call makes the connection, which takes as long as the machine is busy.
+    // The first call opens the connection, which takes long on a busy machine.
     expect(await client.find("/busy", AbortSignal.timeout(120_000))).toEqual({ count: 2 });
     await expect(client.get("/busier")).rejects.toMatchObject({ status: 429, code: "TooManyRequests" });
   });
 
-  it("is made once more with a fresh token where the first has expired, and not a third time", async () => {
+  it("is retried once with a fresh token, and not a third time", async () => {
     const input: (string | undefined)[] = [];
     const token = async (refused?: string) => {
       input.push(refused);
@@ -137,13 +137,13 @@ describe("a call", () => {
     expect(server.requests).toHaveLength(4);
   });
 
-  it("is given up at its deadline where there is no token", async () => {
+  it("ends at its deadline without a token", async () => {
     await open(() => undefined, { deadlineMs: 50, token: () => new Promise(() => undefined) });
 
     await expect(client.get("/")).rejects.toMatchObject({ message: "GET /: timed out" });
   });
 
-  it("never trusts another certificate", async () => {
+  it("trusts no other certificate", async () => {
     const otherServer = await loopbackServer((_, response) => answerJson(response, {}));
     await open((_, response) => answerJson(response, {}), { ca: otherServer.access.ca });
 
@@ -154,7 +154,7 @@ describe("a call", () => {
 });
 
 describe("an object", () => {
-  it("is not there only where the API server says so itself", async () => {
+  it("is missing only if the API server itself says so", async () => {
     await open((_, response, count) => {
       if (count === 1) return refuse(response, 404, "NotFound");
       if (count === 2) return void response.writeHead(404).end("404 page not found");
@@ -169,33 +169,30 @@ describe("an object", () => {
   it.each([
     [404, "NotFound"],
     [409, "Conflict"],
-  ])("is removed where the answer is %i %s", async (status, reason) => {
+  ])("is deleted if the answer is %i %s", async (status, reason) => {
     await open((_, response) => refuse(response, status, reason));
 
     await expect(client.remove("/api/v1/pods/a", { uid: "u" })).resolves.toBeUndefined();
   });
 
-  it("is not removed where the answer is another", async () => {
+  it("is not deleted if the answer is another", async () => {
     await open((_, response) => refuse(response, 403, "Forbidden"));
 
     await expect(client.remove("/api/v1/pods/a", { uid: "u" })).rejects.toMatchObject({ status: 403 });
   });
 });
 
-describe("an object that is made while others are", () => {
-  it.each(["create", "apply"] as const)(
-    "is made again where the count of a quota was written meanwhile: %s",
-    async (verb) => {
-      await open((_, response, count) => {
-        if (count < 4) return refuse(response, 409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "x"');
-        answerJson(response, { count });
-      });
+describe("an object that is created concurrently", () => {
+  it.each(["create", "apply"] as const)("is created again after a conflict over a quota: %s", async (verb) => {
+    await open((_, response, count) => {
+      if (count < 4) return refuse(response, 409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "x"');
+      answerJson(response, { count });
+    });
 
-      expect(await client[verb]("/apis/batch/v1/jobs", {})).toEqual({ count: 4 });
-    },
-  );
+    expect(await client[verb]("/apis/batch/v1/jobs", {})).toEqual({ count: 4 });
+  });
 
-  it("is not made again where it is there, and not for ever", async () => {
+  it("is not created again if it exists, nor retried for ever", async () => {
     await open(
       (request, response) => refuse(response, 409, request.url?.startsWith("/there") ? "AlreadyExists" : "Conflict"),
       {
@@ -210,7 +207,7 @@ describe("an object that is made while others are", () => {
     await expect(client.create("/busy", {})).rejects.toMatchObject({ message: expect.stringContaining("POST /busy") });
   });
 
-  it("is not made after the moment that it shares with other calls", async () => {
+  it("is not created after the deadline that it shares with other calls", async () => {
     const ending = new AbortController();
     await open((_, response, count) => {
       if (count === 3) ending.abort();
@@ -231,7 +228,7 @@ describe("a list", () => {
     items,
   });
 
-  it("is all of its pages", async () => {
+  it("has the items of all its pages", async () => {
     await open((request, response) => {
       const next = new URL(request.url ?? "", server.access.url).searchParams.get("continue");
       answerJson(response, next === null ? page(["a", "b"], "x&y") : page(["c"]));
@@ -246,7 +243,7 @@ describe("a list", () => {
     ]);
   });
 
-  it("is begun again where its next page has expired, with nothing twice", async () => {
+  it("is read again if its next page has expired, without duplicates", async () => {
     await open((_, response, count) => {
       if (count === 2) return refuse(response, 410, "Expired");
       answerJson(response, count === 1 ? page(["a"], "next") : page(["a", "b"]));
@@ -255,7 +252,7 @@ describe("a list", () => {
     expect((await client.list("/api/v1/pods", (item: string) => [item])).items).toEqual(["a", "b"]);
   });
 
-  it("is none where a page is missing", async () => {
+  it("fails if a page is missing", async () => {
     await open((_, response, count) => {
       if (count === 1) return answerJson(response, page(["a"], "next"));
       refuse(response, 500, "InternalError");
@@ -265,7 +262,7 @@ describe("a list", () => {
   });
 });
 
-describe("a reply that is read as it comes", () => {
+describe("a streamed reply", () => {
   it("goes on past the deadline of its beginning, and ends with its signal", async () => {
     const ending = new AbortController();
     await open((_, response) => void response.writeHead(200).write("first"), { deadlineMs: 2_000 });

@@ -12,7 +12,7 @@ const waitingFor = (reason: string, image: string, message: string): Pod =>
   }) as unknown as Pod;
 const unpulled = (image: string, message: string) => toMachineStatus(waitingFor("ErrImagePull", image, message)).reason;
 
-/** What containerd says of an image of this registry. */
+/** containerd's message for an image of this registry. */
 const pulling = (reference: string, url: string, why: string) =>
   `failed to pull and unpack image "${reference}": failed to resolve reference "${reference}": ` +
   `failed to do request: Head "${url}": ${why}`;
@@ -20,8 +20,8 @@ const shown = (reference: string, why: string) =>
   `The image could not be pulled yet: failed to pull and unpack image "${reference}": ` +
   `failed to resolve reference "${reference}": failed to do request: ${why}`;
 
-describe("what users read of a cluster's message", () => {
-  it("keeps the registry of an image, and hides the name server that was asked for it", () => {
+describe("a message of the cluster for users", () => {
+  it("keeps the registry of an image, and hides the name server", () => {
     const image = "images.example.com/team/app:1";
     const url = "https://images.example.com/v2/team/app/manifests/1";
     const why = "dial tcp: lookup images.example.com on 10.96.0.10:53: no such host";
@@ -44,7 +44,7 @@ describe("what users read of a cluster's message", () => {
   });
 
   it.each(["at 12:30:45 sha256:abcdef0123", "std::bad_alloc of arn:aws:iam::123456789012:role/x", "app:1.2.3 is busy"])(
-    "keeps what only resembles an address: %s",
+    "keeps what only looks like an address: %s",
     (message) => {
       expect(unpulled("app:1", message)).toBe(`The image could not be pulled yet: ${message}`);
     },
@@ -54,7 +54,7 @@ describe("what users read of a cluster's message", () => {
     ["10.0.12.7:5000/team/app:1.2.3.4", "dial tcp 10.0.12.7:5000: refused"],
     ["registry.tools.svc:5000/app:1", "lookup registry.tools.svc: no such host"],
     ["[fd00::7]:5000/app:1", "dial tcp [fd00::7]:5000: refused"],
-  ])("keeps the registry that the user wrote, even where it is an address: %s", (image, why) => {
+  ])("keeps the registry that the user wrote, even if it is an address: %s", (image, why) => {
     const url = `https://${image.split("/")[0]}/v2/app`;
 
     expect(unpulled(image, pulling(image, url, why))).toBe(shown(image, why));
@@ -68,7 +68,7 @@ describe("what users read of a cluster's message", () => {
     );
   });
 
-  it("hides addresses in what a runtime says of a container, but not those of the user's command", () => {
+  it("hides addresses in a runtime's message, but not those of the user's command", () => {
     const pod = waitingFor("CreateContainerError", "app:1", "10.0.0.9:1 could not run sync 10.4.4.4");
 
     expect(toMachineStatus(pod).reason).toBe("… could not run sync 10.4.4.4");
@@ -86,13 +86,13 @@ describe("what users read of a cluster's message", () => {
     );
   });
 
-  it("hides the Service that a webhook is named after", () => {
+  it("hides the Service that names a webhook", () => {
     expect(podRefusalIn('failed calling webhook "admit.hooks.svc": EOF').words).toBe(
       "the cluster's webhook … does not answer",
     );
   });
 
-  it("reads a registry's endless words in a bounded time and shows 300 characters", () => {
+  it("reads a registry's endless text in a bounded time and shows 300 characters", () => {
     const words = unpulled("app:1", "a-".repeat(500_000));
 
     expect(words?.length).toBe("The image could not be pulled yet: ".length + 300);

@@ -21,7 +21,7 @@ async function close(): Promise<void> {
   await server.close();
 }
 
-/** A server that sends its answer to the upgrade, these messages and the end of the stream in one write. */
+/** Server that sends its answer to the upgrade, these messages and the end of the stream in one write. */
 async function answering(messages: readonly Buffer[]): Promise<void> {
   await serving((request, socket, head) => {
     socket.cork();
@@ -50,14 +50,14 @@ async function readText(stream: AsyncIterable<unknown>): Promise<string> {
 
 const port = Buffer.from([0x90, 0x1f]);
 
-describe("what a pod says together with the answer to the upgrade", () => {
-  it("reaches the reader of a port", async () => {
+describe("bytes that a pod sends together with the answer to the upgrade", () => {
+  it("reach the reader of a port", async () => {
     await answering([message(0, port), message(1, port), message(0, "SSH-2.0-server\r\n")]);
 
     expect(await readText(await dialPod(client, "/pods/a", 8080))).toBe("SSH-2.0-server\r\n");
   });
 
-  it("reaches the caller of a command", async () => {
+  it("reach the caller of a command", async () => {
     await answering([message(1, "first "), message(2, "problem"), message(1, "last"), message(3, status.success)]);
     const command = { pod: "/pods/a", container: "main", words: ["true"], stdin: Buffer.alloc(0) };
 
@@ -66,7 +66,7 @@ describe("what a pod says together with the answer to the upgrade", () => {
     expect(result).toMatchObject({ exitCode: 0, stdout: Buffer.from("first last"), stderr: Buffer.from("problem") });
   });
 
-  it("reaches an open session", async () => {
+  it("reach an open session", async () => {
     await answering([message(1, "42\nfirst "), message(2, "problem"), message(1, "last"), message(3, status.success)]);
 
     const session = await openPodSession(client, { pod: "/pods/a", container: "main" }, { words: ["true"], env: {} });
@@ -76,7 +76,7 @@ describe("what a pod says together with the answer to the upgrade", () => {
     expect(await session.ended).toBe(0);
   });
 
-  it("says that nothing listens on a port", async () => {
+  it("report that nothing listens on a port", async () => {
     await answering([message(0, port), message(1, port), message(1, "connection refused")]);
 
     const stream = await dialPod(client, "/pods/a", 8080);
@@ -88,7 +88,7 @@ describe("what a pod says together with the answer to the upgrade", () => {
 describe("the port before the bytes of a channel", () => {
   const bytes = Buffer.concat([port, Buffer.from("data")]);
 
-  it("is left out wherever messages end", async () => {
+  it("is removed wherever messages end", async () => {
     for (const [first, second] of splits(bytes.length)) {
       const parts = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
       await answering([message(1, port), ...parts.map((part) => message(0, part))]);
@@ -98,14 +98,14 @@ describe("the port before the bytes of a channel", () => {
     }
   });
 
-  it("is no error where it comes in two messages, nor where nothing follows it", async () => {
+  it("is no error if it arrives in two messages or nothing follows it", async () => {
     const [low, high] = [port.subarray(0, 1), port.subarray(1)];
     await answering([message(1, low), message(0, low), message(1, high), message(0, high), message(1), message(0)]);
 
     expect(await readText(await dialPod(client, "/pods/a", 8080))).toBe("");
   });
 
-  it("is left out of an error that comes in the same message", async () => {
+  it("is removed from an error in the same message", async () => {
     await answering([message(0, port), message(1, port, "connection refused")]);
 
     await expect(readText(await dialPod(client, "/pods/a", 8080))).rejects.toThrow("Nothing answered on that port");
@@ -134,7 +134,7 @@ describe("the bytes of a port", () => {
   });
 });
 
-/** Where two cuts can be, in their order. */
+/** Positions of two cuts, in order. */
 function splits(length: number): [number, number][] {
   const cuts = Array.from({ length: length + 1 }, (_, at) => at);
   return cuts.flatMap((first) =>
@@ -142,12 +142,12 @@ function splits(length: number): [number, number][] {
   );
 }
 
-/** A whole binary message of fewer than 126 bytes, as a server sends it (RFC 6455, 5.2). */
+/** Unfragmented binary message of fewer than 126 bytes (RFC 6455, 5.2). */
 function frame(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x82, payload.length]), payload]);
 }
 
-/** The answer to an upgrade (RFC 6455, 4.2.2). */
+/** Answer to an upgrade (RFC 6455, 4.2.2). */
 function acceptance({ headers }: IncomingMessage): Buffer {
   const accepted = createHash("sha1").update(`${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
   const lines = [
@@ -160,5 +160,5 @@ function acceptance({ headers }: IncomingMessage): Buffer {
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
-/** A close frame with code 1000. */
+/** Close frame with code 1000. */
 const closing = Buffer.from([0x88, 2, 0x03, 0xe8]);

@@ -22,7 +22,7 @@ function read(text: string, context?: string) {
   return readKubeconfig({ file, context, environment });
 }
 
-/** As kubectl writes one, with these lines of its cluster and user. */
+/** A kubeconfig as kubectl writes it, with these lines of its cluster and user. */
 function getConfig(cluster: readonly string[], user: readonly string[], current = "current-context: dev"): string {
   const lines = (all: readonly string[]) => all.map((line) => `      ${line}`);
   return [
@@ -38,7 +38,7 @@ function getConfig(cluster: readonly string[], user: readonly string[], current 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 describe("a kubeconfig", () => {
-  it("names a server, its authority and a client certificate, as data", async () => {
+  it("gives a server, its authority and a client certificate, as data", async () => {
     const { access, context } = await read(
       getConfig(
         [`server: ${server}`, `certificate-authority-data: ${base64("the ca")}`, "tls-server-name: api"],
@@ -51,7 +51,7 @@ describe("a kubeconfig", () => {
     expect(await access.token()).toBeUndefined();
   });
 
-  it("names files beside it, and a file of tokens that is read each time", async () => {
+  it("gives files beside it, and a token file that is read each time", async () => {
     for (const name of ["ca.crt", "token"]) writeFileSync(join(directory, name), `first ${name}\n`);
     const { access } = await read(
       getConfig([`server: ${server}`, "certificate-authority: ca.crt"], ["tokenFile: token"]),
@@ -63,7 +63,7 @@ describe("a kubeconfig", () => {
     expect([access.ca, first, await access.token()]).toEqual(["first ca.crt\n", "first token", "renewed"]);
   });
 
-  it("is read for another context than its current one", async () => {
+  it("is read for a context other than its current one", async () => {
     const text = getConfig([`server: ${server}`], ["token: abc"], "current-context: gone");
 
     expect(await (await read(text, "dev")).access.token()).toBe("abc");
@@ -78,7 +78,7 @@ describe("a kubeconfig", () => {
     ["impersonation (as) is not supported", [], ["as: root"]],
     ["cannot be read from", ["certificate-authority: missing.crt"], []],
     ["see users.0.user.token", [], ["token: {hidden: 1}"]],
-  ])("is refused in words: %s", async (words, cluster, user) => {
+  ])("is refused with a message: %s", async (words, cluster, user) => {
     const failed = await read(getConfig([`server: ${server}`, ...cluster], user)).catch(
       (error: Error) => error.message,
     );
@@ -99,7 +99,7 @@ describe("a kubeconfig", () => {
     expect(failed).not.toContain("hidden");
   });
 
-  it("that is not there is named", async () => {
+  it("that is missing is named", async () => {
     const reading = readKubeconfig({ file: join(directory, "none"), environment });
 
     await expect(reading).rejects.toThrow("none: it cannot be read (ENOENT)");
@@ -117,7 +117,7 @@ describe("a credential plugin", () => {
   const timesAsked = () => readFileSync(join(directory, "asked"), "utf8").split("\n").length - 1;
   const answer = `echo '{"status":{"token":"'$T'","expirationTimestamp":"2026-01-01T00:10:00Z"}}'`;
 
-  it("is asked once for a token that lasts, and again before it ends and when it was refused", async () => {
+  it("is asked once for a lasting token, and again before its end and after a refusal", async () => {
     let now = Date.parse("2026-01-01T00:00:00Z");
     const token = execTokens(getPlugin(answer), place(), () => now);
 
@@ -136,7 +136,7 @@ describe("a credential plugin", () => {
   it.each([
     ["it ended with 3", "echo hidden; echo hidden >&2; exit 3"],
     ["gave no token", "echo hidden"],
-  ])("that fails is named without what it printed: %s", async (words, script) => {
+  ])("that fails is named without its output: %s", async (words, script) => {
     const failed = await Promise.resolve(execTokens(getPlugin(script), place())()).catch(
       (error: Error) => error.message,
     );

@@ -8,13 +8,13 @@ import type { ApiAccess } from "./exchange.ts";
 import { type Answer, listPages } from "./list-pages.ts";
 
 const KIB = 1024;
-/** A client of this test reads no longer answer. */
+/** Limit of an answer for the client of this test. */
 const MOST = 64 * KIB;
 
 let server: LoopbackServer;
 let client: ApiClient;
 
-/** A server that answers so, and a client of it, until the test is over. */
+/** Starts a server with these answers, and a client of it, for the test. */
 async function open(answer: Answering, options: Partial<ApiAccess>): Promise<void> {
   server = await loopbackServer(answer, options);
   client = apiClient(server.access);
@@ -24,7 +24,7 @@ async function open(answer: Answering, options: Partial<ApiAccess>): Promise<voi
   });
 }
 
-/** Serves pods of these sizes, as an API server does: whole, or as their metadata alone. */
+/** Serves pods of these sizes as an API server does: whole, or only their metadata. */
 async function serve(sizes: readonly number[]): Promise<void> {
   const part = (request: IncomingMessage) => request.headers.accept?.includes("PartialObjectMetadataList") ?? false;
   await open(
@@ -47,7 +47,7 @@ const getName = ({ metadata }: KubeObject): string[] => [metadata.name];
 const limits = () =>
   server.requests.map(({ url }) => Number(new URL(url, server.access.url).searchParams.get("limit")));
 
-it("a page that is too long is asked for in smaller ones, which grow again behind it", async () => {
+it("a page that is too long is split, and later pages grow again", async () => {
   const pods = Array.from({ length: 900 }, (_, at) => (at < 500 ? 100 : 0));
   await serve(pods);
 
@@ -60,11 +60,10 @@ it("a page that is too long is asked for in smaller ones, which grow again behin
 
 interface Pods {
   readonly count?: number;
-  /** Of each. */
   readonly bytes?: number;
 }
 
-/** Pods of a server that finds so many of them in time: a page of more is late. */
+/** Pods of a server that finds this many in time; a larger page is late. */
 function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
   const numbers: number[] = [];
   const pods = Array.from({ length: count }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
@@ -81,13 +80,13 @@ function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
   return { asked: numbers, list };
 }
 
-/** Of a server that answers somebody all the time. */
+/** Pods of a server that always answers someone. */
 function living(): () => number {
   let answers = 0;
   return () => ++answers;
 }
 
-it("a page that comes too late is asked for in smaller ones, which stay as small", async () => {
+it("a late page is split, and later pages stay small", async () => {
   const { asked: numbers, list } = slowPages(250);
 
   const { items } = await list(living());
@@ -96,7 +95,7 @@ it("a page that comes too late is asked for in smaller ones, which stay as small
   expect(numbers).toEqual([1_000, 250, 250]);
 });
 
-it("pages that come too late however small they are end the list soon", async () => {
+it("a list fails soon if its pages are late at any size", async () => {
   const { asked: numbers, list } = slowPages(0);
 
   await expect(list(living())).rejects.toThrow("GET /api/v1/pods: timed out");
@@ -104,7 +103,7 @@ it("pages that come too late however small they are end the list soon", async ()
   expect(numbers).toEqual([1_000, 250, 63]);
 });
 
-it("a server that accepted nothing since the list began, not even a page of one, is asked for no smaller page", async () => {
+it("a list fails at once if the server has accepted nothing since it began, not even a page of one item", async () => {
   const { asked: numbers, list } = slowPages(0);
 
   await expect(list(() => 7)).rejects.toThrow("GET /api/v1/pods: timed out");
@@ -112,7 +111,7 @@ it("a server that accepted nothing since the list began, not even a page of one,
   expect(numbers).toEqual([1_000, 1]);
 });
 
-it("a server that accepted nothing since the list began is asked for smaller pages where one of one item comes", async () => {
+it("a list goes on with smaller pages if a page of one item arrives", async () => {
   const { asked: numbers, list } = slowPages(250);
 
   const { items } = await list(() => 7);
@@ -132,7 +131,7 @@ it.each([
   expect(numbers).toEqual(limits);
 });
 
-/** Two pods of a server, which the call of this number, counted from 1, does not come to in time. */
+/** Two pods of a server that is late for one call, counted from 1. */
 async function openLate(late: number): Promise<void> {
   const answer: Answering = (request, response) => {
     const { searchParams } = new URL(request.url ?? "", server.access.url);
@@ -145,7 +144,7 @@ async function openLate(late: number): Promise<void> {
   await open(answer, { token, deadlineMs: 3_000 });
 }
 
-it("a page that came shows that the server lives: the one behind it may be late", async () => {
+it("a list tolerates a late page after one that arrived", async () => {
   await openLate(2);
 
   const { items } = await client.list("/api/v1/pods", getName);
@@ -156,7 +155,7 @@ it("a page that came shows that the server lives: the one behind it may be late"
   ]);
 });
 
-it("the first call of a client may be a page that comes too late", async () => {
+it("a client's first call may be a page that is late", async () => {
   await openLate(1);
 
   const { items } = await client.list("/api/v1/pods", getName);
@@ -167,7 +166,7 @@ it("the first call of a client may be a page that comes too late", async () => {
   ]);
 });
 
-it("an object that is too large by itself is named, and the others are listed", async () => {
+it("a list names an object that is too large, and goes on without it", async () => {
   await serve([1, MOST, 1]);
   const leftOut: string[] = [];
 
@@ -176,7 +175,7 @@ it("an object that is too large by itself is named, and the others are listed", 
   expect([items, leftOut]).toEqual([["pod-0", "pod-2"], ["team/pod-1"]]);
 });
 
-it("a list that may lack nothing is none then, and its error names the object", async () => {
+it("a list that must be complete fails on an object that is too large, and names it", async () => {
   await serve([MOST, 1]);
 
   await expect(client.list("/api/v1/pods?labelSelector=a", getName)).rejects.toMatchObject({

@@ -28,7 +28,7 @@ const container = (requests?: Record<string, string>, more: object = {}) => ({
 });
 const buildPod = (spec: object) => ({ spec }) as unknown as Pod;
 
-it("counts the containers of a pod together with the sidecars beside them", () => {
+it("counts the containers of a pod together with their sidecars", () => {
   const pod = buildPod({
     containers: [
       container({ cpu: "1", memory: "1Gi", "nvidia.com/gpu": "2" }),
@@ -41,7 +41,7 @@ it("counts the containers of a pod together with the sidecars beside them", () =
   expect(sumRequests(pod)).toEqual({ gpus: 2, cpus: 1.75, memoryMb: 2048 });
 });
 
-it("counts an init container by itself where it asks for more than all others", () => {
+it("counts an init container alone if it requests more than all others", () => {
   const pod = buildPod({
     containers: [container({ cpu: "1", memory: "1Gi" })],
     initContainers: [container({ cpu: "4", memory: "512Mi" }), container({ cpu: "2" })],
@@ -50,7 +50,7 @@ it("counts an init container by itself where it asks for more than all others", 
   expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 4, memoryMb: 1024 });
 });
 
-it("counts an init container with the sidecars that were started before it, and no others", () => {
+it("counts an init container with only the sidecars started before it", () => {
   const sidecar = container({ cpu: "1" }, { restartPolicy: "Always" });
   const pod = buildPod({
     containers: [container({ cpu: "1" })],
@@ -60,7 +60,7 @@ it("counts an init container with the sidecars that were started before it, and 
   expect(sumRequests(pod)).toMatchObject({ cpus: 5 });
 });
 
-it("counts what a pod asks for as a whole in place of what its containers do, and those where it asks for nothing", () => {
+it("counts the pod-level request, and the containers' without one", () => {
   const pod = buildPod({
     resources: { requests: { cpu: "6" } },
     containers: [container({ cpu: "1", memory: "1Gi" }), container()],
@@ -69,12 +69,12 @@ it("counts what a pod asks for as a whole in place of what its containers do, an
   expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 6, memoryMb: 1024 });
 });
 
-it("counts what the runtime of a pod takes beside its containers", () => {
+it("adds the overhead of the pod's runtime class", () => {
   const pod = buildPod({ overhead: { cpu: "250m", memory: "120Mi" }, containers: [container({ cpu: "1" })] });
 
   expect(sumRequests(pod)).toEqual({ gpus: 0, cpus: 1.25, memoryMb: 120 });
 });
 
-it("counts a pod that asks for nothing as nothing", () => {
+it("counts a pod without requests as nothing", () => {
   expect(sumRequests(buildPod({ containers: [container()] }))).toEqual({ gpus: 0, cpus: 0, memoryMb: 0 });
 });

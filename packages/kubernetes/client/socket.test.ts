@@ -31,7 +31,7 @@ function refuse(socket: Duplex, status: string, reason: string): void {
 }
 
 describe("a stream of a pod", () => {
-  it("that is refused says how, and neither its query nor the server's words", async () => {
+  it("that is refused names the code, and neither its query nor the server's text", async () => {
     await open((_, socket) => refuse(socket, "403 Forbidden", "Forbidden"));
 
     await expect(client.socket("/pods/a/exec?command=secret-word", "v5.channel.k8s.io")).rejects.toMatchObject({
@@ -40,7 +40,7 @@ describe("a stream of a pod", () => {
     });
   });
 
-  it("is opened with a fresh token where the first has expired", async () => {
+  it("opens with a fresh token after the first has expired", async () => {
     const tokens: unknown[] = [];
     await open(
       (request, socket, head) => {
@@ -57,7 +57,7 @@ describe("a stream of a pod", () => {
     expect(tokens).toEqual(["Bearer old", "Bearer new"]);
   });
 
-  it("is given up where nobody answers, and where the connection is cut", async () => {
+  it("fails without an answer, and with a cut connection", async () => {
     let count = 0;
     await open(
       (_, socket) => {
@@ -88,13 +88,13 @@ describe("a command in a pod", () => {
   const message = (channel: number, text: string) => Buffer.concat([Buffer.from([channel]), Buffer.from(text)]);
   const success = message(3, '{"status":"Success"}');
 
-  it("is answered whatever messages without a channel come between", async () => {
+  it("is answered despite messages without a channel", async () => {
     const said = [message(1, "out"), Buffer.alloc(0), message(2, "err"), success];
 
     expect(await ran(said)).toMatchObject({ exitCode: 0, stdout: Buffer.from("out"), stderr: Buffer.from("err") });
   });
 
-  it("is not listened to any longer than it may write", async () => {
+  it("fails once it has written more than its limit", async () => {
     const much = message(1, "x".repeat(30_000));
 
     await expect(ran([much, much, much, success])).rejects.toMatchObject({ name: "ApiUnreachable", code: "too much" });
@@ -113,7 +113,7 @@ describe("a post to a port of a pod", () => {
       });
     });
 
-  it("is answered with what came back", async () => {
+  it("returns the answer", async () => {
     await opened((send) => {
       send(0, "HTTP/1.1 201 Created\r\ncontent-le");
       send(0, "ngth: 4\r\n\r\ndone");
@@ -122,7 +122,7 @@ describe("a post to a port of a pod", () => {
     expect(await postToPod(client, "/pods/a", input)).toEqual({ status: 201, body: "done" });
   });
 
-  it("is answered although a message without a channel came first", async () => {
+  it("returns the answer after a message without a channel", async () => {
     await open((request, socket, head) => {
       sockets.handleUpgrade(request, socket, head, (stream) => {
         stream.send(Buffer.alloc(0));
@@ -144,13 +144,13 @@ describe("a post to a port of a pod", () => {
     await expect(postToPod(client, "/pods/a", input)).rejects.toThrow(message);
   });
 
-  it("fails where nothing comes", async () => {
+  it("fails without an answer", async () => {
     await opened(() => undefined);
 
     await expect(postToPod(client, "/pods/a", { ...input, timeoutMs: 200 })).rejects.toThrow(/abort|timeout/i);
   });
 
-  it("is not made to what is no path, nor with more than a MiB", async () => {
+  it("refuses an invalid path, and more than 1 MiB", async () => {
     await opened(() => undefined);
 
     await expect(postToPod(client, "/pods/a", { ...input, path: "chat\r\nx: y" })).rejects.toThrow("Not a path");

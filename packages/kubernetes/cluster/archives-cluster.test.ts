@@ -30,9 +30,9 @@ const isArchive = "labelSelector=berth/archive";
 let fixture: ClusterFixture;
 let s3: FakeS3;
 let volumes: Volumes;
-/** Of the next pod: long enough that a Job that was begun is seen before its end. */
+/** Duration of the next pod, long enough to see its Job before the end. */
 let startMs = 500;
-/** What the provider says of every machine. */
+/** State that the provider reports of every machine. */
 let machine: MachineState = "running";
 
 beforeAll(async () => {
@@ -57,7 +57,7 @@ function options() {
   return { image: "berth.test/tools:1", blobs: s3Blobs(service), machineOf: async () => machine };
 }
 
-/** The zips of one volume of EBS, which is there. */
+/** The zips of one existing EBS volume. */
 async function openEbs(volume: VolumeRef, client = fixture.client): Promise<Archives> {
   await fixture.cluster.kubelet.disks.make(volume.id, undefined);
   return ebsArchives(
@@ -66,7 +66,7 @@ async function openEbs(volume: VolumeRef, client = fixture.client): Promise<Arch
   );
 }
 
-/** Compares cluster and records four times, five minutes apart, where no record is. */
+/** Compares cluster and records four times, five minutes apart, without any record. */
 async function sweep(): Promise<void> {
   const { ctx } = await memoryWorld();
   for (let times = 0; times < 4; times += 1) {
@@ -86,7 +86,6 @@ async function clear(): Promise<void> {
   for (const path of [paths.jobs, paths.claims]) {
     const selector = path === paths.jobs ? `?${isArchive}` : "";
     const { items } = must(await admin.get<{ items: KubeObject[] }>(`${path}${selector}`));
-    // Whatever its status is by now.
     const remove = ({ metadata: { name, uid } }: KubeObject) => fixture.client.remove(`${path}/${name}`, { uid });
     await Promise.all(items.map(remove));
     await Promise.all(items.map(({ metadata }) => removed(admin, `${path}/${metadata.name}`)));
@@ -103,18 +102,17 @@ const ended = (blob: string) =>
     (archive) => archive !== undefined && archive.state !== "pending",
   );
 
-describe("claims zipped by Jobs as every Volumes", () => {
+describe("zips of claims by Jobs, as every Volumes", () => {
   archivesConformance(async () => ({
     volumes,
-    // The cluster takes a moment for each pod.
     pass: () => sleep(500),
     content: { write: async () => undefined, read: async () => "" },
     close: clear,
   }));
 });
 
-describe("the zip of a volume of EBS", () => {
-  it("is made by a pod that mounts it until it is ended, which takes away all that it needed", async () => {
+describe("the zip of an EBS volume", () => {
+  it("is made by a pod that mounts it until the archive ends, which removes its objects", async () => {
     const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
     const archives = await openEbs(volume);
     await writeFile(join(fixture.cluster.kubelet.disks.findDirectory(volume.id), "notes"), "what was written");
@@ -142,7 +140,7 @@ describe("the zip of a volume of EBS", () => {
     await clear();
   });
 
-  it("is whole although what it needed cannot be taken away, which is said", async () => {
+  it("is complete although its objects cannot be removed, which is logged", async () => {
     const volume = { id: "vol-0123456789abcdef1", zone: "us-east-1a" };
     const archives = await openEbs(volume);
     await archives.startArchive(volume.id, "archives/o/kept", owner);
@@ -158,7 +156,7 @@ describe("the zip of a volume of EBS", () => {
     await clear();
   });
 
-  it("that nobody ended is removed as what else is left of an environment without a record", async () => {
+  it("that was abandoned is removed like other leftovers without a record", async () => {
     const volume = { id: "vol-0123456789abcdef2", zone: "us-east-1a" };
     const interrupted = await openEbs(volume, { ...fixture.client, apply: () => Promise.reject(new Error("died")) });
     await expect(interrupted.startArchive(volume.id, "archives/o/left", owner)).rejects.toThrow("died");
@@ -175,7 +173,7 @@ describe("the zip of a volume of EBS", () => {
 });
 
 describe("the zip of a claim", () => {
-  it("holds what is in the volume, and is sent by a pod that may read that and write nothing", async () => {
+  it("contains the volume, sent by a pod that can read it and write nothing", async () => {
     const { id } = await newVolume("read");
     await volumes.startArchive(id, "archives/first", owner);
     await ended("archives/first");
@@ -200,12 +198,12 @@ describe("the zip of a claim", () => {
         },
       ],
     });
-    // Whoever makes room on machines would end it as it is made.
+    // An autoscaler would end it during the archive.
     expect(pod?.metadata.annotations).toMatchObject({
       "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
       "karpenter.sh/do-not-disrupt": "true",
     });
-    // The zip is whole a moment before its pod says so.
+    // The zip is complete a moment before its pod reports it.
     const log = await fixture.eventually(
       async () => must(await fixture.cluster.admin.get<string>(`${paths.pods}/${pod?.metadata.name}/log`)),
       (text) => text.includes('"bytes":'),
@@ -215,7 +213,7 @@ describe("the zip of a claim", () => {
     await clear();
   });
 
-  it("has failed where S3 refuses it, and its pod says why", async () => {
+  it("has failed if S3 refuses it, and its pod says why", async () => {
     const { id } = await newVolume("refused");
     const { blobs, ...more } = options();
     const urlToPut = async (name: string) => {
@@ -234,7 +232,7 @@ describe("the zip of a claim", () => {
     await clear();
   });
 
-  it("is finished by the next call where one was interrupted, and its address goes with the Job", async () => {
+  it("is finished by the next call after an interruption, and its address goes with the Job", async () => {
     const { id } = await newVolume("interrupted");
     const broken = getVolumes({ ...fixture.client, apply: () => Promise.reject(new Error("died")) });
     const late = getVolumes({ ...fixture.client, patch: () => Promise.reject(new Error("died later")) });
@@ -253,7 +251,7 @@ describe("the zip of a claim", () => {
     await removed(fixture.cluster.admin, secret);
   });
 
-  it("is known however long ago it was made, and is not made once more", async () => {
+  it("is known however old it is, and is not made twice", async () => {
     const { id } = await newVolume("forgotten");
     await volumes.startArchive(id, "archives/forgotten", owner);
     const whole = await ended("archives/forgotten");
@@ -267,7 +265,7 @@ describe("the zip of a claim", () => {
     await clear();
   });
 
-  it("ends by itself after a minute, so that it holds its volume no longer, and is forgotten five minutes later", async () => {
+  it("ends after a minute to release its volume, and is deleted five minutes later", async () => {
     const { id } = await newVolume("bounded");
 
     await volumes.startArchive(id, "archives/bounded", owner);
@@ -289,7 +287,7 @@ describe("the zip of a claim", () => {
     await clear();
   });
 
-  it("lets go of its volume although its machine is lost, once the provider says so", async () => {
+  it("releases its volume from a lost machine once the provider confirms that", async () => {
     const { id } = await newVolume("lost");
     startMs = 3_600_000;
     await volumes.startArchive(id, "archives/lost", owner);

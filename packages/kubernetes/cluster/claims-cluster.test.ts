@@ -48,7 +48,7 @@ describe("a claim", { retry: 0 }, () => {
   const runWith = (id: string): Run =>
     fixtureRun({ mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }] });
   let made = 0;
-  /** Of a name of its own: a scheduler that lags behind takes a claim for the one that had its name before. */
+  /** Unique name: a scheduler that lags behind confuses a claim with an earlier one of the same name. */
   const newClaim = (volumes = claims) =>
     volumes.createVolume({ token: `disk-${++made}`, sizeGb: 10, zone: "us-east-1b", snapshotId: undefined });
   const ready = ({ uid }: Run) =>
@@ -63,7 +63,7 @@ describe("a claim", { retry: 0 }, () => {
     );
   const remove = ({ uid }: Run) => fixture.compute.remove(uid, 1, { graceSeconds: 1, force: false });
 
-  it("is attached while a run has it, outlives the run, and is had by one run at a time", async () => {
+  it("is attached while a run uses it, outlives the run, and serves one run at a time", async () => {
     const { id } = await newClaim();
     const [first, second] = [runWith(id), runWith(id)];
 
@@ -86,7 +86,7 @@ describe("a claim", { retry: 0 }, () => {
     expect(await claims.findVolume(id)).toEqual({ ...during, attached: false, noBackup: "impossible" });
   });
 
-  it("is attached until its node has let go of it, whatever became of its run", async () => {
+  it("is attached until its node has released it, whatever became of its run", async () => {
     const { id } = await newClaim();
     const run = runWith(id);
     await fixture.compute.apply(run);
@@ -112,7 +112,7 @@ describe("a claim", { retry: 0 }, () => {
     expect([unmounting, detaching, detached]).toEqual([true, true, false]);
   });
 
-  /** Of its volume to the node `one`, which the cluster gives up only once the driver has taken the volume off. */
+  /** Attachment of its volume to node `one`, which the cluster drops only after the driver has detached it. */
   async function attach(id: string): Promise<string> {
     const name = `csi-${id.split(".")[1]}`;
     const source = { persistentVolumeName: await findVolumeName(id) };
@@ -125,7 +125,7 @@ describe("a claim", { retry: 0 }, () => {
     return `/apis/storage.k8s.io/v1/volumeattachments/${name}`;
   }
 
-  it("is taken by force off the machine that is named, and attached until that is done", async () => {
+  it("is detached by force from the named machine, and attached until that is done", async () => {
     const { id } = await newClaim();
     await use(id);
     const path = await attach(id);
@@ -145,7 +145,7 @@ describe("a claim", { retry: 0 }, () => {
     expect((await claims.findVolume(id))?.attached).toBe(false);
   });
 
-  it("is had by the first of several machines alone", async () => {
+  it("is mounted on the first of several machines only", async () => {
     const { id } = await newClaim();
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const run = { ...runWith(id), shares, gpusPerMachine: 8 };
@@ -157,7 +157,7 @@ describe("a claim", { retry: 0 }, () => {
     await gone(run);
   });
 
-  it("takes its volume along when it is removed, and leaves it when somebody deletes it by hand", async () => {
+  it("takes its volume along when it is removed, and leaves it after a deletion by hand", async () => {
     const [ours, theirs] = await Promise.all([newClaim(), newClaim()]);
     const runs = [ours, theirs].map(({ id }) => runWith(id));
     await Promise.all(runs.map((run) => fixture.compute.apply(run)));
@@ -176,7 +176,7 @@ describe("a claim", { retry: 0 }, () => {
     await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${theirsName}`);
   });
 
-  /** A volume that a run had, whose claim somebody deleted as often as is said. */
+  /** A volume of a run, whose claim was deleted that many times. */
   async function deletedByHand(volumes: Volumes, times: number) {
     const { id } = await newClaim(volumes);
     await use(id);
@@ -197,7 +197,7 @@ describe("a claim", { retry: 0 }, () => {
     await gone(run);
   }
 
-  it("is made again for its volume when somebody deleted it by hand, and again, and goes with it in the end", async () => {
+  it("is created again for its volume after each deletion by hand, and takes it along in the end", async () => {
     const { id, before } = await deletedByHand(claims, 2);
 
     const found = await claims.findVolume(id);
@@ -235,7 +235,7 @@ describe("a claim", { retry: 0 }, () => {
     await removed(fixture.cluster.admin, path);
   });
 
-  describe("of a class whose volumes go with their claims", () => {
+  describe("of a class that deletes volumes with their claims", () => {
     beforeAll(async () => {
       must(
         await fixture.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
@@ -247,7 +247,7 @@ describe("a claim", { retry: 0 }, () => {
       );
     });
 
-    /** Of that class, which is the default one. */
+    /** Class that is also the default. */
     const volumesBy = (client: ApiClient) =>
       kubernetesVolumes(
         { client, paths: buildPaths(namespace), deployment: "fixture" },
@@ -265,7 +265,7 @@ describe("a claim", { retry: 0 }, () => {
 
     it("leaves its volume all the same", () => expectLeft(volumesBy(fixture.client)));
 
-    it("leaves it, and takes it along in the end, also where somebody else writes to it meanwhile", async () => {
+    it("leaves it, and takes it along in the end, despite concurrent writes", async () => {
       const overtaken: Record<string, number> = { Retain: 0, Delete: 0 };
       const patch: ApiClient["patch"] = async (path, body, kind) => {
         const policy = (body as Partial<PersistentVolume>).spec?.persistentVolumeReclaimPolicy ?? "";
@@ -283,7 +283,7 @@ describe("a claim", { retry: 0 }, () => {
     });
   });
 
-  it("goes where nobody may change its volume, which goes with it by its class", async () => {
+  it("goes with its volume by its class if patches of volumes are forbidden", async () => {
     const { admin } = fixture.cluster;
     const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");
@@ -299,7 +299,7 @@ describe("a claim", { retry: 0 }, () => {
     await removed(admin, path);
   });
 
-  it("is made again for a volume that no provisioner named, among the volumes of others", async () => {
+  it("is created again for a volume with another name, among foreign volumes", async () => {
     const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");
     await bindTo("theirs", { name, uid, policy: "Retain" });
@@ -318,7 +318,7 @@ describe("a claim", { retry: 0 }, () => {
     expect(after).toBe("theirs");
   });
 
-  /** To a volume that somebody made by hand, of a driver that nobody runs. */
+  /** Binds to a volume made by hand, of a driver that does not run. */
   async function bindTo(volume: string, { policy, ...claim }: Record<"name" | "uid" | "policy", string>) {
     must(
       await fixture.cluster.admin.post("/api/v1/persistentvolumes", {
@@ -350,7 +350,7 @@ describe("a claim", { retry: 0 }, () => {
     expect(await claims.findVolume(id)).toBeUndefined();
   });
 
-  /** By a policy, as a cluster may have one of its own; from when it holds until what is answered was called. */
+  /** Policy of the cluster, from when it holds until the returned function is called. */
   async function forbidChanges(volume: string, by: "Berth" | "everybody else"): Promise<() => Promise<void>> {
     const { admin } = fixture.cluster;
     const admission = "/apis/admissionregistration.k8s.io/v1";

@@ -8,12 +8,12 @@ import { root } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
 /**
- * The documents' own programs and requests, as they are run against the stack on this machine. Those of session-manager
- * and Novita want the servers of their images, which the pretend kubelet has not.
+ * Runs the documents' own programs and requests as for the stack on this machine. Those of session-manager and Novita
+ * need their images' servers, which the fake kubelet lacks.
  */
 const files = ["quick-start", "doc-examples", "onmemos", "dev8"];
 
-/** By the reason, the tests of these files that cannot hold here. */
+/** Tests of these files that cannot hold here, by reason. */
 const leftOut = {
   "the pretend kubelet mounts no volume, so that nothing is at /workspace": [
     "make, show, use and delete a session",
@@ -45,7 +45,7 @@ const leftOut = {
   ],
 } as const;
 
-/** Those of the stack on a machine of its own. */
+/** Tests of a stack on its own machine. */
 const nodes = {
   "p5.48xlarge": 2,
   "p4d.24xlarge": 1,
@@ -54,7 +54,7 @@ const nodes = {
   "c7i.8xlarge": 1,
   "m7i.8xlarge": 3,
 };
-/** One file after the other, since a stack sees a minute late what another one took; on a machine that does ten other things. */
+/** Files run one after the other, since a stack notices another one's use a minute late. */
 const LONGEST_MS = 600_000;
 
 let cluster: ClusterFixture;
@@ -88,7 +88,7 @@ interface Report {
   }[];
 }
 
-it("holds what the documents print on a cluster too, but for what is listed here", {
+it("keeps what the documents print on a cluster too, except for the listed differences", {
   timeout: LONGEST_MS,
 }, async () => {
   const titles = Object.values(leftOut).flat();

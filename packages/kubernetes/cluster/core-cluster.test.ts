@@ -15,17 +15,16 @@ import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import { type CountedClient, countedClient } from "../fixtures/counted-client-fixture.ts";
 import type { KubeObject } from "../objects.ts";
 
-/** On a busy machine. */
 const LONGEST_MS = 300_000;
 
-/** Each object is made once and its removal asked for once. The note says on which node it is, the second Job is a tombstone. */
+/** Each object is created once and deleted once. The note names the node; the second Job is a tombstone. */
 const oneLife = ["apply secrets", "create jobs", "patch jobs", "remove jobs", "create jobs", "remove secrets"];
 
 let fixture: ClusterFixture;
 let counted: CountedClient;
 let core: CoreFixture;
 let home: string;
-/** What was read, in its order. */
+/** Reads in their order. */
 let reads: string[];
 let calls: readonly AskingCall[];
 
@@ -59,7 +58,7 @@ afterEach(async () => {
   await rm(home, { recursive: true });
 });
 
-it("runs jobs to their ends, with log, exit code and words, and leaves nothing of them", {
+it("runs jobs to their ends, with log, exit code and reason, and leaves nothing of them", {
   timeout: LONGEST_MS,
 }, async () => {
   const gate = getGate();
@@ -81,11 +80,11 @@ it("runs jobs to their ends, with log, exit code and words, and leaves nothing o
   expect(await fixture.compute.listRuns()).toEqual([]);
   const changes = counted.changesOf(done.uid);
   expect(changes.slice(0, oneLife.length)).toEqual(oneLife);
-  // A slow cluster still has its pod when the next look comes, which asks for its removal again.
+  // A slow cluster still has its pod at the next reconcile, which deletes it again.
   expect(changes.slice(oneLife.length).filter((change) => !change.startsWith("remove "))).toEqual([]);
 });
 
-it("asks of a job, from its start to its end, what its looks need and nothing twice", {
+it("makes only the calls that the reconciles of a job need, and none twice", {
   timeout: LONGEST_MS,
 }, async () => {
   const gate = getGate();
@@ -98,26 +97,25 @@ it("asks of a job, from its start to its end, what its looks need and nothing tw
   const listAsks = (name: string, isThere = true) =>
     others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked: names }) => names.join(", "));
 
-  // The node was read for its size, and counts as read for what looks at the run within 2 s.
+  // The node was read for its size, and counts as read for 2 s.
   expect(first).toMatchObject({ name: "apply", asked: ["find nodes", "create jobs"] });
   expect(listAsks("apply")).toEqual([]);
-  // What is unbound is on no node; on which one it is, is written down once.
-  // A pod is listed until the watch has shown its name.
+  // An unbound run has no node, and the node is recorded once. A pod is listed until the watch has shown its name.
   const messages = ["find jobs, find pods", "find jobs, list pods"];
   const more = ["", ", find nodes", ", patch jobs", ", find nodes, patch jobs"];
-  // A removed run whose pod still goes is looked for by lists.
+  // A removed run whose pod still exists is read by lists.
   const going = ["list jobs, list pods", "list jobs, list pods, find nodes"];
   const seen = [...messages.flatMap((recordKey) => more.map((name) => `${recordKey}${name}`)), ...going];
   const fromMemory = listAsks("observe").filter((input) => input === "");
   expect(listAsks("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
   const ofLiving = listAsks("observe").filter((input) => input !== "" && !going.includes(input));
   expect(ofLiving.at(-1)).toMatch(/^find jobs, find pods/);
-  // Its end was seen once: the looks that keep its log and remove it take that.
+  // The end was observed once; the reconciles that keep the log and remove the run reuse it.
   expect(fromMemory).toHaveLength(2);
   expect(listAsks("observe").filter((input) => input.includes("patch"))).toHaveLength(1);
   expect(listAsks("observe", false)).toEqual(["list jobs, list pods"]);
   expect(listAsks("readLog")).toEqual(listAsks("readLog").map(() => "open log"));
-  // Asked again only where the look before saw something left, which goes by itself on a cluster that is not slow.
+  // Repeated only if the reconcile before saw leftovers, which go by themselves on a fast cluster.
   const removals = others.flatMap(({ name, asked: names }, at) =>
     name === "remove" ? [{ asked: names.join(", "), at }] : [],
   );
@@ -146,7 +144,7 @@ it("extends, then cancels a job, and starts the one that waited for its GPUs", {
   expect(await fixture.compute.listRuns()).toMatchObject([{ uid: second.uid }]);
 });
 
-it("asks nothing of a job that goes on as the listing of the machines shows it", { timeout: LONGEST_MS }, async () => {
+it("makes no call for a job that matches the listing of the machines", { timeout: LONGEST_MS }, async () => {
   await core.create("idle", { gpus: 1 });
   const { uid, pk, sk } = await core.until("idle", ({ phase, run }) => phase === "active" && run.mark !== undefined);
   const recordKey = keyText({ pk, sk });
@@ -180,7 +178,7 @@ async function getPod(uid: string): Promise<string> {
   return items[0] ?? "";
 }
 
-/** What a command waits for until the test says so. */
+/** Gate of a command, which the test opens. */
 function getGate(): { readonly opened: string; open(): Promise<void> } {
   const file = join(home, "opened");
   return { opened: `until [ -e '${file}' ]; do sleep 0.02; done`, open: () => writeFile(file, "") };

@@ -39,7 +39,7 @@ async function objects(path: string): Promise<KubeObject[]> {
   return must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
 }
 
-/** What it said until its end, and what is said of it. */
+/** Output until its end, and the reported state. */
 async function over(id: string): Promise<{ readonly printed: string; readonly notes: readonly (string | null)[] }> {
   await core.begun(id);
   const { log, events } = await core.until(id, ({ phase }) => phase === "completed" || phase === "failed");
@@ -47,7 +47,7 @@ async function over(id: string): Promise<{ readonly printed: string; readonly no
   return { printed, notes: events.timeline.map(({ reason }) => reason) };
 }
 
-it("lives through jobs, backups, a new name, a loss and an undelete, and leaves nothing", {
+it("survives jobs, backups, a rename, a loss and an undelete, and leaves nothing", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {
@@ -94,7 +94,7 @@ it("lives through jobs, backups, a new name, a loss and an undelete, and leaves 
   await fixture.eventually(left, (objects) => objects.length === 0);
 });
 
-/** Lets time pass as it counts for a volume that is missed: at most two minutes between two looks. */
+/** Advances the time that counts for a missing volume: at most two minutes between two reconciles. */
 async function missUntilReplaced(lost: string | undefined): Promise<void> {
   for (;;) {
     const { volume, volumeMissedAgainAt: noted } = await core.untilDisk("work", () => true);
@@ -104,7 +104,7 @@ async function missUntilReplaced(lost: string | undefined): Promise<void> {
   }
 }
 
-/** The claim and what it is bound to, as with a console. */
+/** Deletes the claim and its volume, as from a console. */
 async function loseVolume(id: string): Promise<void> {
   const { admin } = fixture.cluster;
   const claim = `${paths.claims}/${id.split(".")[0]}`;

@@ -34,7 +34,7 @@ async function objects(path: string): Promise<KubeObject[]> {
   return must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
 }
 
-/** Runs a job that reads and writes a file of the disk; answers what it read, and the disk once it is backed up. */
+/** Runs a job that reads and writes a file of the disk. Returns what it read, and the disk after its backup. */
 async function useDisk(id: string, word: string) {
   const command = `echo found $(cat "$WORKSPACE/file" 2>/dev/null); echo ${word} > "$WORKSPACE/file"`;
   await core.create(id, { command, disk: "data", gpus: 1 });
@@ -44,7 +44,7 @@ async function useDisk(id: string, word: string) {
   return { printed, disk: await core.untilDisk("data", (disk) => backups(disk) === 1) };
 }
 
-it("a disk keeps its claim and its backup when the deleted disk is purged that had its name before", {
+it("a disk keeps its claim and its backup when the deleted disk of the same name is purged", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {

@@ -31,15 +31,12 @@ const address = {
   region: "us-east-1",
   credentials: { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined },
 };
-/**
- * Each call of Berth to EC2: its name, and what it made or changed. One that is repeated because its answer came late is
- * the same one: `CreateVolume vol-…`.
- */
+/** Berth's calls of EC2, with their results: `CreateVolume vol-…`. A retry after a late answer counts once. */
 const calls = new Set<string>();
-/** Which copy of the pretend kubelet's a snapshot of moto is. */
+/** Copies of the fake kubelet by moto's snapshots. */
 const copies = new Map<string, string>();
 let clients: Ec2Clients;
-/** Of whoever looks from outside. */
+/** Client of an outside observer. */
 let observer: EC2Client;
 let fixture: ClusterFixture;
 let core: CoreFixture;
@@ -47,7 +44,7 @@ let core: CoreFixture;
 beforeAll(async () => {
   if (!moto) return;
   fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
-  // A snapshot whose answer comes late is looked for ten minutes later.
+  // A snapshot with a late answer is searched ten minutes later.
   clients = ec2Clients(address, patient);
   observer = ec2Clients(address, patient).client;
   honourTokens(clients.client);
@@ -86,7 +83,7 @@ interface Subject {
   readonly Resources?: readonly string[];
 }
 
-/** Volumes of moto hold nothing: what they hold is kept by the pretend kubelet, by their ids. */
+/** Moto's volumes hold nothing, so the fake kubelet keeps their contents by id. */
 function keepContents(client: EC2Client, disks: PretendDisks): void {
   client.middlewareStack.add(
     (next, { commandName }) =>
@@ -107,7 +104,7 @@ function keepContents(client: EC2Client, disks: PretendDisks): void {
   );
 }
 
-/** What a job with that disk printed until its end. */
+/** Output of a job with that disk until its end. */
 async function printed(id: string, disk: string, command: string): Promise<string> {
   await core.create(id, { command, disk, gpus: 1 });
   await core.begun(id);
@@ -115,7 +112,7 @@ async function printed(id: string, disk: string, command: string): Promise<strin
   return new TextDecoder().decode(await core.ctx.blobs.get(log?.blob ?? ""));
 }
 
-/** Waits until the only volume has it: a job has begun before the first line of its command has run. */
+/** Waits for the only volume's content: a job begins before its first line has run. */
 async function written(name: string, text: string): Promise<void> {
   const { disks } = fixture.cluster.kubelet;
   await fixture.eventually(
@@ -135,7 +132,7 @@ async function purged({ uid }: Disk): Promise<void> {
   );
 }
 
-/** The names of snapshots, as the console shows them. */
+/** Names of snapshots, as the console shows them. */
 async function snapshotNames(): Promise<(string | undefined)[]> {
   const { Snapshots = [] } = await observer.send(new DescribeSnapshotsCommand({ OwnerIds: ["self"] }));
   const ownSnapshots = Snapshots.filter(({ Description = "" }) => Description.startsWith("Berth "));
@@ -151,7 +148,7 @@ async function left(): Promise<unknown[]> {
   return [...Volumes, ...(await snapshotNames()), ...objects];
 }
 
-it("a disk lives on EBS through jobs, backups, a new name, a restore and an undelete, and leaves nothing", {
+it("a disk on EBS survives jobs, backups, a rename, a restore and an undelete, and leaves nothing", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async ({ skip }) => {
@@ -197,7 +194,6 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
     CreateTags: 1,
     DeleteSnapshot: 4,
     DeleteVolume: 2,
-    // However often it asks.
     DescribeVolumes: 1,
     DescribeSnapshots: 1,
   });

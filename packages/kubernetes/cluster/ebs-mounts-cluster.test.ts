@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
-/** A volume of EBS of its own for each test, and where the cluster has its objects. */
+/** A new EBS volume for each test, and its objects in the cluster. */
 function newVolume() {
   count += 1;
   const id = `vol-${count.toString(16).padStart(17, "0")}`;
@@ -45,7 +45,7 @@ const until = ({ uid }: Run, holds: (seen: Observation | undefined) => boolean) 
 const statuses = ({ path, claimPath }: Ebs) =>
   Promise.all([path, claimPath].map(async (name) => (await fixture.cluster.admin.get(name)).status));
 
-/** As the core does it: what the run before has left may take longer to go than one try waits. */
+/** Retries like the core: leftovers of the last run may outlive one attempt. */
 async function applied(run: Run): Promise<void> {
   const tried = () =>
     fixture.compute.apply(run).then(
@@ -71,7 +71,7 @@ async function gone(ebs: Ebs): Promise<void> {
   for (const path of [ebs.claimPath, ebs.path]) await removed(fixture.cluster.admin, path);
 }
 
-/** Ends before its Job is made, as a worker that dies: what a pod would mount is there by then. */
+/** Stops before the Job is created, as a dying worker does; the mounts exist by then. */
 async function interrupted(run: Run): Promise<void> {
   const create = ((path: string, ...rest: [object]) =>
     path === paths.jobs ? Promise.reject(new Error("interrupted")) : fixture.client.create(path, ...rest)) as (
@@ -81,7 +81,7 @@ async function interrupted(run: Run): Promise<void> {
   await expect(compute.apply(run)).rejects.toThrow("interrupted");
 }
 
-it("keeps what a run wrote for the next one on another machine, and has no objects in between", async () => {
+it("keeps a run's data for the next one on another machine, without objects in between", async () => {
   const ebs = newVolume();
 
   const first = await finished(runWith(ebs, { command: 'echo one > "$WORKSPACE/file"' }));
@@ -94,7 +94,7 @@ it("keeps what a run wrote for the next one on another machine, and has no objec
   expect(await fixture.cluster.kubelet.disks.handles("volumes")).toContain(ebs.id);
 });
 
-it("is mounted by one pod at a time, where it is, and stays when its claim goes", async () => {
+it("is mounted by one pod at a time, in its zone, and stays when its claim goes", async () => {
   const ebs = newVolume();
   const run = runWith(ebs, { shares: [{ node: null, units: 1 }] });
 
@@ -117,12 +117,12 @@ it("is mounted by one pod at a time, where it is, and stays when its claim goes"
     },
   });
   expect(seen?.nodes[0]?.name).toMatch(/^(one|two)$/);
-  // It is EC2's, and no volume of the cluster.
+  // It belongs to EC2, not to the cluster.
   const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "fixture" }, { now: Date.now });
   expect(await volumes.listOwned()).toEqual([]);
 });
 
-it("waits in words on a machine of another zone", async () => {
+it("waits with a reason on a machine of another zone", async () => {
   const ebs = newVolume();
   const run = runWith(ebs, { shares: [{ node: "three", units: 1 }] });
 
@@ -132,7 +132,7 @@ it("waits in words on a machine of another zone", async () => {
   expect(seen).toMatchObject({ state: "unbound", nodes: [] });
 });
 
-it("is had by one run at a time, also where both are told to have it", async () => {
+it("serves one run at a time, even if two are told to use it", async () => {
   const ebs = newVolume();
   const [first, second] = [runWith(ebs), runWith(ebs)];
   await fixture.compute.apply(first);
@@ -146,11 +146,11 @@ it("is had by one run at a time, also where both are told to have it", async () 
   expect(await statuses(ebs)).toEqual([200, 200]);
 });
 
-it("goes on to the next run where the one before was interrupted, whose late removal takes nothing away", async () => {
+it("passes to the next run after an interrupted one, whose late removal takes nothing away", async () => {
   const ebs = newVolume();
   const [first, second] = [runWith(ebs), runWith(ebs)];
   await interrupted(first);
-  // What the cluster has not removed yet of the tests before is there too.
+  // Objects of earlier tests may still be there.
   const parts = (await fixture.compute.listParts()).filter(({ uid }) => uid === first.uid);
 
   await applied(second);
@@ -168,7 +168,7 @@ it("goes on to the next run where the one before was interrupted, whose late rem
   expect(objects.map((answer) => must(answer).metadata.deletionTimestamp)).toEqual([undefined, undefined]);
 });
 
-it("is let go with what an interrupted run has left, though no Job says that it had one", async () => {
+it("is released with the leftovers of an interrupted run, without a Job that names it", async () => {
   const ebs = newVolume();
   const run = runWith(ebs);
   await interrupted(run);
@@ -179,7 +179,7 @@ it("is let go with what an interrupted run has left, though no Job says that it 
   expect(await fixture.compute.listParts()).toEqual([]);
 });
 
-it("is claimed anew where somebody deleted the claim before its run was made", async () => {
+it("is claimed again if its claim was deleted before its run was created", async () => {
   const ebs = newVolume();
   const run = runWith(ebs);
   await interrupted(run);
@@ -236,7 +236,7 @@ it.each([
   expect([metadata.uid, metadata.deletionTimestamp]).toEqual([made.metadata.uid, undefined]);
 });
 
-it("is not taken by a claim of its name that somebody else made", async () => {
+it("is not bound to a foreign claim of its name", async () => {
   const ebs = newVolume();
   const spec = { storageClassName: "", accessModes: ["ReadWriteOncePod"], resources: { requests: { storage: "1Gi" } } };
   const made = must(await fixture.cluster.admin.post(paths.claims, { metadata: { name: ebs.id, labels: ours }, spec }));

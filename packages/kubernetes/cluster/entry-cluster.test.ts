@@ -9,7 +9,7 @@ import { type RunEntry, runEntry } from "../access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "../exec/pod-session.ts";
 import { type ClusterFixture, fixtureRun, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
-/** What a pod's port 8080 is here. */
+/** Local port that stands for a pod's port 8080. */
 const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
 let fixture: ClusterFixture;
 let entry: RunEntry;
@@ -70,13 +70,13 @@ function shownBy({ output }: PodSession) {
 const isThere = (file: string) => fixture.eventually(async () => existsSync(file), Boolean);
 
 describe("a session in a pod", () => {
-  it("has three streams apart, the run's variables and those given, and an exit code", async () => {
+  it("has three separate streams, the run's and its own variables, and an exit code", async () => {
     const session = await sh('cat; echo "$GREETING $LANG" >&2; exit 7', { env: { LANG: "C.UTF-8" } });
 
     expect(await said(session, "good")).toEqual({ out: "good", err: "hello C.UTF-8\n", code: 7 });
   });
 
-  it("takes a command of many lines as it is, with what the command reads right behind it", async () => {
+  it("takes a command of many lines unchanged, followed by its input", async () => {
     const odd = `back\\slash 'single' "double" $(no) \`no\` ünï ${"x".repeat(16_384)}`;
     const script = `cat <<'END'\n${odd}\nEND\n\nwc -c\n`;
 
@@ -85,7 +85,7 @@ describe("a session in a pod", () => {
     expect(await said(session, "12345\n\n")).toEqual({ out: `${odd}\n7\n`, err: "", code: 0 });
   });
 
-  it("is a terminal of the wanted size, which can be changed, and passes interrupts on", async () => {
+  it("is a terminal of the requested size, which can change, and passes interrupts on", async () => {
     const session = await open({ words: ["/bin/sh"], env: { TERM: "vt100" }, terminal: { columns: 91, rows: 17 } });
     const shown = shownBy(session);
     session.input.write("stty size; test -t 0 && echo is-a-$TERM\n");
@@ -107,7 +107,7 @@ describe("a session in a pod", () => {
   it.each([
     ["without a terminal", undefined],
     ["in a terminal", { columns: 80, rows: 24 }],
-  ])("hangs up on what runs %s when its client goes, and on nothing that was to stay", async (name, terminal) => {
+  ])("hangs up on processes %s when its client leaves, and on no detached one", async (name, terminal) => {
     const file = (subject: string) => join(fixture.files, `${name}-${subject}`.replaceAll(" ", "-"));
     const script = `trap 'echo > ${file("hung-up")}; exit' HUP
       nohup sh -c 'echo > ${file("kept")}; while [ ! -e ${file("hung-up")} ]; do sleep 0.05; done; echo > ${file("stayed")}' >/dev/null 2>&1 &
@@ -121,7 +121,7 @@ describe("a session in a pod", () => {
     expect(await isThere(file("stayed"))).toBe(true);
   });
 
-  it("holds its command up while nobody reads, and loses nothing", async () => {
+  it("blocks its command while nothing reads, and loses nothing", async () => {
     const file = join(fixture.files, "written");
     const bytes = 32 * 1024 * 1024;
     const session = await sh(`head -c ${bytes} /dev/zero; echo > ${file}`);
@@ -136,7 +136,7 @@ describe("a session in a pod", () => {
     expect([early, kept < 4 * 1024 * 1024, all.length, await session.ended]).toEqual([false, true, bytes, 0]);
   });
 
-  it("says that it could not be started", async () => {
+  it("reports that it could not be started", async () => {
     const session = await open({ words: ["/no/such/program"] });
 
     expect(await session.ended).toBe(127);
@@ -144,7 +144,7 @@ describe("a session in a pod", () => {
 });
 
 describe("a port of a pod", () => {
-  it("is a connection, for as many bytes as there are", async () => {
+  it("is a connection for any number of bytes", async () => {
     const bytes = Buffer.alloc(8 * 1024 * 1024, "berth");
     const stream = await entry.dial(run, 8080);
     stream.write(bytes);
@@ -161,14 +161,14 @@ describe("a port of a pod", () => {
     expect(stream.destroyed).toBe(true);
   });
 
-  it("ends where nothing listens", async () => {
+  it("ends if nothing listens", async () => {
     const stream = await entry.dial(run, 9);
 
     await expect(text(stream)).rejects.toThrow("Nothing answered on that port");
   });
 });
 
-it("what a user wrote is in no address that the API server logs", async () => {
+it("users' text is in no URL that the API server logs", async () => {
   const paths: string[] = [];
   const { client } = fixture.options;
   const seen = {
@@ -190,7 +190,7 @@ it("what a user wrote is in no address that the API server logs", async () => {
   expect(paths.join()).not.toContain("top-secret");
 });
 
-it("there is a way into a living run alone", async () => {
+it("only a living run can be entered", async () => {
   const otherRun = await begun();
   const request = { words: ["/bin/true"], env: {} };
   await said(await entry.open(otherRun, request));

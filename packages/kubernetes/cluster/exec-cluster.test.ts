@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.stop());
 
-/** A new run that is ready. */
+/** Starts a run and waits until it is ready. */
 async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: number }> {
   const run = fixtureRun({ command: undefined, env });
   const { uid } = run;
@@ -33,16 +33,14 @@ async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: numbe
   return { uid, run: 1 };
 }
 
-/** Here a container is no more than its processes: what outlives them is ended, as its end would on a node. */
+/** A container here is only its processes, so leftover ones are ended as on a node. */
 async function close({ uid }: { readonly uid: string }): Promise<void> {
   await fixture.clear();
   const base = `/tmp/.berth-${uid}-r1`;
   for (const file of globSync(`${base}/*/pid`)) {
     try {
       process.kill(-Number(readFileSync(file, "utf8")), "SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
+    } catch {}
   }
   while (globSync(`${base}/*/pid`).some((file) => !existsSync(join(file, "../ended")))) await sleep(20);
   rmSync(base, { recursive: true, force: true });
@@ -61,7 +59,7 @@ describe("kubernetes compute", () => {
   });
 });
 
-describe("a command beside the run's own", () => {
+describe("a further command", () => {
   const ran = async (changes: Partial<Exec>, env: Run["env"] = {}) => {
     const applied = await readyRun(env);
     const id = randomBytes(8).toString("hex");
@@ -75,7 +73,7 @@ describe("a command beside the run's own", () => {
     return status;
   };
 
-  it("has its words, its input, its variables and those of the run to the letter", async () => {
+  it("has its exact words, input and variables, and those of the run", async () => {
     const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
     const script =
       "let s = ''; process.stdin.on('data', (d) => (s += d)).on('end', () => console.log(JSON.stringify([process.argv.slice(1), s, process.env.A, process.env.B])))";
@@ -90,7 +88,7 @@ describe("a command beside the run's own", () => {
     expect(variables).toEqual([odd, odd]);
   });
 
-  it("works where it is told to, and says where a shell was left", async () => {
+  it("runs in the requested directory, and reports where a shell was left", async () => {
     const script = 'pwd; cd /usr; pwd >"$BERTH_DIRECTORY_FILE"';
 
     const status = await ran({ words: ["sh", "-c", script], directory: "/var" });
@@ -98,12 +96,12 @@ describe("a command beside the run's own", () => {
     expect(status).toMatchObject({ stdout: "/var\n", directory: "/usr", exitCode: 0 });
   });
 
-  it("that is not there, or ends by a signal, says so as a shell would", async () => {
+  it("that is missing, or ends by a signal, reports it as a shell would", async () => {
     expect(await ran({ words: ["/no/such/program"] })).toMatchObject({ exitCode: 127 });
     expect(await ran({ words: ["sh", "-c", "kill -KILL $$"] })).toMatchObject({ exitCode: 137, timedOut: false });
   });
 
-  it("makes nobody read more than it may say, whatever it leaves behind", async () => {
+  it("returns no more than the limit, whatever it leaves behind", async () => {
     let bytes = 0;
     const socket = (async (...args: Parameters<typeof fixture.client.socket>) => {
       const opened = await fixture.client.socket(...args);
@@ -128,7 +126,7 @@ describe("a command beside the run's own", () => {
     expect(bytes).toBeLessThan(100_000);
   });
 
-  it("is not listened to any longer where the shell of its image says more than was asked", async () => {
+  it("fails if the shell of its image returns more than the limit", async () => {
     const applied = await readyRun();
     const paths = buildPaths(namespace);
     const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "fixture" }, applied);
@@ -148,7 +146,7 @@ describe("a command beside the run's own", () => {
     await close(applied);
   });
 
-  it("is not held up by what it leaves behind with its output open", async () => {
+  it("is not blocked by a leftover process with its output open", async () => {
     const words = ["sh", "-c", "sleep 600 & echo $!"];
 
     const status = await ran({ words });

@@ -58,7 +58,7 @@ describe("a log that its node does not find", () => {
     expect(text).toBe("one\n");
   });
 
-  it("is a reason, and not the node's words as its text", async () => {
+  it("is an error, not the node's message as its text", async () => {
     const { run } = await applied({ command, image: "berth.test/lost-log:1" }, ({ state }) => state === "ready");
 
     await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow(
@@ -68,21 +68,21 @@ describe("a log that its node does not find", () => {
 });
 
 describe("an image", () => {
-  it("that could not be pulled once may come all the same", async () => {
+  it("may still come after one failed pull", async () => {
     const { run, seen } = await applied({ image: "berth.test/late:1" }, ({ reason }) => reason !== null);
 
     expect(seen).toMatchObject({ state: "image", reason: expect.stringMatching(/^Image not found; it is asked for/) });
     expect(await until(run, ({ state }) => state === "ready")).toMatchObject({ started: true, reason: null });
   });
 
-  it("that could not be pulled twice ends the run", async () => {
+  it("ends the run after two failed pulls", async () => {
     const { seen } = await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
 
     expect(seen).toMatchObject({ started: false, exitCode: null, reason: "Image not found" });
   });
 
   it.each(["Upper-Case:1", "with space/x:1", "registry.test:port/x", "x@sha256:short"])(
-    "whose name is none ends the run, which never starts: %s",
+    "with an invalid name ends the run, which never starts: %s",
     async (image) => {
       const { seen } = await applied({ image }, ({ state }) => state === "ended");
 
@@ -90,7 +90,7 @@ describe("an image", () => {
     },
   );
 
-  it("without a shell says so", async () => {
+  it("without a shell is reported", async () => {
     const { seen } = await applied({ image: "berth.test/shell-less:1" }, ({ state }) => state === "ended");
 
     expect(seen).toMatchObject({
@@ -102,7 +102,7 @@ describe("an image", () => {
 });
 
 describe("a run that fits nowhere says why", () => {
-  it("of machines that nobody has", async () => {
+  it("if no machine has enough", async () => {
     const wanted = { instanceType: "g5.12xlarge", shares: [{ node: null, units: 1 }] };
 
     const { seen } = await applied(wanted, ({ reason }) => reason !== null);
@@ -113,7 +113,7 @@ describe("a run that fits nowhere says why", () => {
     });
   });
 
-  it("of a disk in another zone", async () => {
+  it("if its disk is in another zone", async () => {
     const claims = kubernetesClaims({ client: fixture.client, paths: buildPaths(namespace), deployment: "fixture" });
     const { id } = await claims.createVolume({
       token: "zones",
@@ -137,7 +137,7 @@ describe("a run that fits nowhere says why", () => {
 });
 
 describe("a run whose machine", () => {
-  it("has no memory left for it says so", async () => {
+  it("has no memory left says so", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };
     const { name } = (await getPod(run)).metadata;
@@ -149,7 +149,7 @@ describe("a run whose machine", () => {
     });
   });
 
-  it("is a spot machine that is taken back says so", async () => {
+  it("is a reclaimed spot machine says so", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
     must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
@@ -190,7 +190,7 @@ describe("a machine", () => {
     expect(await fixture.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
   });
 
-  it("whose labels lie is offered as what it has, and a run that went there by them says why it does not begin", async () => {
+  it("with false labels is offered as what it has, and a run that it attracted says why it does not begin", async () => {
     const [typeLabel, zoneLabel] = ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
     const types = { "says-gpus": "p5.48xlarge", "says-less": "g5.12xlarge", "says-odd": "constructor" };
     const liars = await fixture.cluster.addNodes(
@@ -220,28 +220,25 @@ describe("a machine", () => {
   it.each([
     ["by its containers", { ofPod: {}, ofContainer: input }],
     ["as a whole", { ofPod: input, ofContainer: {} }],
-  ])(
-    "is offered as far as what another pod asks of its processors %s leaves room, and no further",
-    async (_, theirs) => {
-      const spec = {
-        nodeName: "two",
-        tolerations: [{ operator: "Exists" }],
-        containers: [{ name: "main", image: "berth.test/any:1", ...theirs.ofContainer }],
-        ...theirs.ofPod,
-      };
-      must(await fixture.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
-      const offered = await node();
-      const fits = { shares: [{ node: "two", units: 1 }] };
-      const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
+  ])("is offered minus the processors that another pod requests %s, and no more", async (_, theirs) => {
+    const spec = {
+      nodeName: "two",
+      tolerations: [{ operator: "Exists" }],
+      containers: [{ name: "main", image: "berth.test/any:1", ...theirs.ofContainer }],
+      ...theirs.ofPod,
+    };
+    must(await fixture.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
+    const offered = await node();
+    const fits = { shares: [{ node: "two", units: 1 }] };
+    const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
 
-      const { seen } = await applied(fits, ({ state }) => state === "ready");
-      const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
-      must(await fixture.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
-      await removed(fixture.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
+    const { seen } = await applied(fits, ({ state }) => state === "ready");
+    const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
+    must(await fixture.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
+    await removed(fixture.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
 
-      expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
-      expect(seen).toMatchObject({ nodes: [{ name: "two" }] });
-      expect(refused).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient cpu") });
-    },
-  );
+    expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
+    expect(seen).toMatchObject({ nodes: [{ name: "two" }] });
+    expect(refused).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient cpu") });
+  });
 });

@@ -10,9 +10,9 @@ import { leftovers } from "../fixtures/soak-leftovers-fixture.ts";
 import { buildPaths } from "../paths.ts";
 
 const LONGEST_MS = 300_000;
-/** Longer than what a run may have started waits until it is given back. */
+/** Longer than units of a possible start are held back. */
 const GIVEN_BACK_MS = 60_000;
-/** Longer than until a run that a look did not see is looked for again. */
+/** Longer than until an unseen run is read again. */
 const MISSED_AGAIN_MS = 30_000;
 const { pods, jobs } = buildPaths(namespace);
 let fixture: ClusterFixture;
@@ -28,7 +28,7 @@ afterAll(async () => {
   await fixture.stop();
 });
 
-/** Of a job of one GPU with variables, which is active. */
+/** Uid of an active job with one GPU and variables. */
 interface Objects {
   readonly job: string;
   readonly pod: string;
@@ -39,7 +39,7 @@ const patch = async (path: string, body: object, kind?: PatchKind) =>
   must(await fixture.cluster.admin.patch(path, body, kind));
 const remove = async (path: string, options = {}) => must(await fixture.cluster.admin.remove(path, options));
 
-/** Only the pod tells that it was evicted. A pretend one is gone after 20 ms, one in earnest after up to 30 s. */
+/** Only the pod shows its eviction. A fake pod is gone after 20 ms, a real one after up to 30 s. */
 const keepVisible = (pod: string) => patch(pod, { metadata: { finalizers: [finalizer] } }, "strategic-merge");
 const letGo = (pod: string) =>
   patch(pod, { metadata: { "$deleteFromPrimitiveList/finalizers": [finalizer] } }, "strategic-merge");
@@ -48,7 +48,7 @@ const finalizer = "berth.test/visible";
 const podDeleted = "the environment's pod was deleted from outside";
 const jobDeleted = "the environment's Job was deleted from outside";
 
-/** What a person does with kubectl, and what the owner of the job then sees. */
+/** Edit with kubectl, and its effect for the job's owner. */
 const deeds: readonly {
   readonly title: string;
   readonly does: (objects: Objects) => Promise<unknown>;
@@ -77,7 +77,7 @@ const deeds: readonly {
     title: "job-deleted",
     does: ({ job }) => remove(job, { propagationPolicy: "Background" }),
     phase: "failed",
-    // As it is seen first: its pod alone, then its command's end, then nothing.
+    // First observation: its pod alone, then its command's end, then nothing.
     reason: /Job was deleted from outside|killed by signal SIGTERM|deleted in the cluster, and not by Berth/,
   },
   {
@@ -110,7 +110,7 @@ async function active(id: string): Promise<Objects> {
   return { job: `${jobs}/${uid}-r1`, pod: `${pods}/${items[0]?.metadata.name}`, node };
 }
 
-it("says of each job that a hand on the cluster has ended how it ended, and leaves nothing of any", {
+it("reports how each hand-edited job ended, and leaves nothing of any", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {
@@ -118,7 +118,7 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
     deeds.map(async ({ title, does }) => {
       const objects = await active(title);
       await does(objects);
-      // What is seen at once is seen now; what is missing is looked for again, which the clock need not wait for.
+      // A reconcile sees an edit at once; a missing run is read again later, without advancing the clock.
       await core.until(title, ({ phase, run }) => phase !== "active" || run.missedAt !== null);
       if (title === "drained") await letGo(objects.pod);
       return objects.node;
@@ -146,12 +146,12 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
       reason instanceof RegExp ? expect.stringMatching(reason) : expect.stringContaining(reason),
     ]),
   );
-  // Nobody is sent to a machine that was cordoned to be drained.
+  // Cordoned machines get no runs.
   expect(next.node).not.toBe(nodes[deeds.findIndex(({ title }) => title === "drained")]);
   expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
 });
 
-it("goes on with a job whose labels a hand took away, and removes it like any other", {
+it("goes on with a job whose labels were removed by hand, and removes it like any other", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {

@@ -23,13 +23,13 @@ beforeAll(async () => {
 
 afterAll(() => fixture.stop());
 
-/** A control plane that has no record of anything, on this cluster. */
+/** Control plane without any record on this cluster. */
 async function strangerTo(deployment: string): Promise<MemoryWorld["ctx"]> {
   const { ctx } = await memoryWorld();
   return { ...ctx, compute: kubernetesCompute({ ...fixture.options, deployment }) };
 }
 
-/** Compares four times, five minutes apart: what is useless is gone then. */
+/** Compares four times, five minutes apart, which removes all leftovers. */
 async function compareOften(ctx: MemoryWorld["ctx"]): Promise<void> {
   for (let times = 0; times < 4; times += 1) {
     await compareOrphans(ctx);
@@ -41,13 +41,13 @@ async function partsThere(): Promise<string[]> {
   const kinds = [paths.secrets, paths.services, paths.networkPolicies];
   const lists = await Promise.all(kinds.map((path) => fixture.cluster.admin.get<{ items: KubeObject[] }>(path)));
   const names = lists.flatMap((list) => must(list).items.map(({ metadata }) => metadata.name));
-  // The policy of deploy/kubernetes is no run's.
+  // The policy of deploy/kubernetes belongs to no run.
   return names.filter((name) => name !== "environments").sort();
 }
 
 const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
 
-it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", {
+it("finds what a paused worker wrote after the removal, and removes it as an orphan", {
   retry: 0,
 }, async () => {
   const ctx = await strangerTo("fixture");
@@ -66,7 +66,7 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
 });
 
-it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", {
+it("releases an EBS volume that such a worker took for an abandoned run, and keeps the volume", {
   retry: 0,
 }, async () => {
   const ctx = await strangerTo("fixture");
@@ -88,7 +88,7 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
   expect(report?.removed).toContainEqual(expect.objectContaining({ uid: run.uid, key: run.key }));
 });
 
-it("leaves no port of the nodes open whose Job a hand deleted without what it owns", { retry: 0 }, async () => {
+it("closes the node port of a Job that was deleted without its dependents", { retry: 0 }, async () => {
   const run = fixtureRun();
   const place = { client: fixture.client, paths, deployment: "fixture" };
   await fixture.compute.apply(run);
@@ -113,7 +113,7 @@ it("leaves no port of the nodes open whose Job a hand deleted without what it ow
   expect(await partsThere()).toEqual([]);
 });
 
-it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", {
+it("leaves the objects of another control plane alone, and removes its own by their GPUs", {
   retry: 0,
 }, async () => {
   const [ours, theirs] = [await strangerTo("fixture"), kubernetesCompute({ ...fixture.options, deployment: "other" })];

@@ -5,14 +5,14 @@ import type { ApiClient } from "../client/api-client.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
-/** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
+/** If all nodes of a zone are lost, controllers hold back, since they suspect themselves. */
 const names = ["one", "two", "three"];
 const gently = { graceSeconds: 10, force: false };
 let fixture: ClusterFixture;
 
 afterEach(() => fixture.stop());
 
-/** A run that is ready on the first node. */
+/** Run that is ready on the first node. */
 async function open() {
   fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
   const run = fixtureRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 });
@@ -26,7 +26,7 @@ async function open() {
   return { run, ready, until, bound, isSilent: (seen?: Observation) => (seen?.nodes[0]?.silent ?? null) !== null };
 }
 
-describe("a node that does not answer", { retry: 0 }, () => {
+describe("a silent node", { retry: 0 }, () => {
   it("keeps its run, which goes on once the node is back", async () => {
     const { ready, until, bound, isSilent } = await open();
     const [lost] = fixture.pretendNodes;
@@ -45,7 +45,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(silence).toBe("notReady");
   });
 
-  it("lets go of its run by force alone", async () => {
+  it("releases its run only by force", async () => {
     const { run, until, isSilent } = await open();
     const [lost] = fixture.pretendNodes;
     lost?.lose();
@@ -64,7 +64,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
-  it("gives up the run's volume of EBS with its pod, where its driver has it, and not before", async () => {
+  it("releases the run's EBS volume with its pod, where its driver has it, and not before", async () => {
     const zone = "us-east-1b";
     fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
     const { admin } = fixture.cluster;
@@ -100,7 +100,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
-  it("keeps what runs there where another machine of its run is lost", async () => {
+  it("keeps its run if another machine of it is lost", async () => {
     fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
     const { options, cluster } = fixture;
     const compute = kubernetesCompute({
@@ -132,7 +132,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
-  it("has its run looked at once its object is deleted, before the pod is", async () => {
+  it("triggers a reconcile of its run once its object is deleted, before the pod is", async () => {
     const { run, until } = await open();
     const ending = new AbortController();
     const job = `/apis/batch/v1/namespaces/${namespace}/jobs/${run.uid}-r1`;
@@ -147,7 +147,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     };
     const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, open: openNoted } });
     const changes = compute.changes(ending.signal)[Symbol.asyncIterator]();
-    // First each run that there is, then the version up to which the watch has come.
+    // First every existing run, then the version that the watch has reached.
     while (!("upTo" in (await changes.next()).value));
     await watching.promise;
 
@@ -161,7 +161,7 @@ describe("a node that does not answer", { retry: 0 }, () => {
     expect(seen).toMatchObject({ state: "ready", terminating: false, nodes: [{ silent: "missing" }] });
   });
 
-  it("is known by its uid when its name comes back with another machine", async () => {
+  it("is identified by its uid when its name returns with another machine", async () => {
     const { until, bound, isSilent } = await open();
     const [lost] = fixture.pretendNodes;
     await lost?.remove();

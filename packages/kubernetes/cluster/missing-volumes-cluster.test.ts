@@ -35,7 +35,7 @@ describe("a job whose new disk gets no volume", () => {
   const findReason = async (id: string, holds: RegExp) =>
     (await jobs.until(id, ({ reason }) => holds.test(reason ?? ""))).reason;
 
-  it("says so while its storage class is not there, and begins once it is", { timeout: LONGEST_MS }, async () => {
+  it("says so while its storage class is missing, and begins once it exists", { timeout: LONGEST_MS }, async () => {
     const path = `${classes}/berth-gp3`;
     const { metadata, ...rest } = must(await fixture.cluster.admin.get(path));
     must(await fixture.cluster.admin.remove(path));
@@ -50,7 +50,7 @@ describe("a job whose new disk gets no volume", () => {
     expect(active.reason).toBeNull();
   });
 
-  it("says so while a quota is used up, and begins once there is room", { timeout: LONGEST_MS }, async () => {
+  it("says so while a quota is full, and begins once there is room", { timeout: LONGEST_MS }, async () => {
     const path = `${core}/resourcequotas/disks`;
     const spec = { hard: { persistentvolumeclaims: "0" } };
     must(await fixture.cluster.admin.post(`${core}/resourcequotas`, { metadata: { name: "disks" }, spec }));
@@ -79,7 +79,7 @@ describe("a cluster without a default storage class", () => {
 
   afterAll(() => jobs.stop());
 
-  it("ends a job with a new disk with that reason, without a try on any machine", { timeout: LONGEST_MS }, async () => {
+  it("ends a job with a new disk for that reason, without a try on any machine", { timeout: LONGEST_MS }, async () => {
     await jobs.create("unmade", { command: "true", disk: "none", gpus: 1 });
 
     const ended = await jobs.until("unmade", ({ phase }) => phase === "failed");
@@ -89,7 +89,7 @@ describe("a cluster without a default storage class", () => {
     expect(ended.run.applyingAt).toBeNull();
   });
 
-  it("makes a volume once a class is the default, in both modes of volume binding", async () => {
+  it("creates a volume once a class is the default, in both binding modes", async () => {
     const claims = kubernetesClaims(place, { storageClass: null });
     const make = (token: string) =>
       claims.createVolume({ token, sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
@@ -107,7 +107,7 @@ describe("a cluster without a default storage class", () => {
     }
   });
 
-  it("uses a volume without a class that its administrator made", async () => {
+  it("uses a volume without a class that its administrator created", async () => {
     const claims = kubernetesClaims(place, { storageClass: null });
     const spec = {
       capacity: { storage: "1Gi" },
@@ -124,7 +124,7 @@ describe("a cluster without a default storage class", () => {
   });
 });
 
-describe("a run whose volume is another program's to make", () => {
+describe("a run whose volume comes from an external provisioner", () => {
   const provisioner = "nobody.test";
   let claim: { name: string; uid: string };
   let run: Run;
@@ -151,7 +151,7 @@ describe("a run whose volume is another program's to make", () => {
       (seen) => seen !== undefined && holds(seen.reason, seen.state),
     );
 
-  /** As a provisioner does that is refused by EC2. */
+  /** Imitates a provisioner that EC2 refuses. */
   async function sayFailed(message: string): Promise<void> {
     const at = `${new Date().toISOString().slice(0, 19)}Z`;
     must(
@@ -185,7 +185,7 @@ describe("a run whose volume is another program's to make", () => {
     );
   }
 
-  it("says whom it waits for, then why that failed, and nothing once the volume is there", async () => {
+  it("names the provisioner, then the failure, and nothing once the volume exists", async () => {
     const waits = await until((reason) => reason !== null);
     await sayFailed(
       'failed to provision volume with StorageClass "unserved": rpc error: code = Internal desc = Could not create ' +

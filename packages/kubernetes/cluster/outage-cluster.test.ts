@@ -9,13 +9,13 @@ import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "
 import { buildPaths } from "../paths.ts";
 
 const RUNS = 12;
-/** Three restarts of a control plane, on a machine that does ten other things. */
+/** Three restarts of a control plane on a busy machine. */
 const LONGEST_MS = 400_000;
 let fixture: ClusterFixture;
 
 afterEach(() => fixture.stop());
 
-it("loses and doubles nothing while the API server and its store are killed", {
+it("loses and doubles nothing while the API server and etcd are killed", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {
@@ -80,7 +80,7 @@ function getRun(at: number): Run {
   });
 }
 
-/** As the core would have it: each call again until it was answered, and applied only while nothing is seen. */
+/** Like the core: repeats each call until it is answered, and applies only while it sees nothing. */
 async function live(run: Run): Promise<void> {
   const { compute } = fixture;
   const observe = () => again(() => compute.observe(run.uid, 1));

@@ -12,7 +12,7 @@ import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "../fix
 const admission = "/apis/admissionregistration.k8s.io/v1";
 let fixture: ClusterFixture;
 let webhook: Awaited<ReturnType<typeof openAdmissionWebhook>>;
-/** What the webhook says of a run of this name. */
+/** The webhook's answer for a run of this name. */
 const denials = new Map<string, (kind: string) => Denial | undefined>();
 
 beforeAll(async () => {
@@ -26,7 +26,7 @@ beforeAll(async () => {
       webhook.configuration("runs", namespace),
     ),
   );
-  // A configuration holds some time after it was made.
+  // A configuration takes effect some time after its creation.
   denials.set("probe", () => ({ message: "it holds" }));
   const probe = { metadata: { name: "probe", annotations: { "berth/name": "probe" } }, spec: podSpec };
   await fixture.eventually(
@@ -55,7 +55,7 @@ const until = ({ uid, run }: Run, state: string) =>
   );
 
 describe("a run that the cluster's admission refuses", () => {
-  it("by a webhook is refused for good, in the webhook's words", async () => {
+  it("by a webhook is refused permanently, with the webhook's message", async () => {
     denials.set("unwanted", (kind) => (kind === "Job" ? { code: 403, message: "no jobs on Sundays" } : undefined));
 
     const refusal = await getRefusal(fixtureRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
@@ -66,7 +66,7 @@ describe("a run that the cluster's admission refuses", () => {
     });
   });
 
-  it("by a policy is refused for good, without its variables and its command", async () => {
+  it("by a policy is refused permanently, without its variables and its command", async () => {
     const expression = "object.metadata.annotations['berth/name'] != 'secretive'";
     const policy = {
       metadata: { name: "images" },
@@ -99,7 +99,7 @@ describe("a run that the cluster's admission refuses", () => {
     });
   });
 
-  it("is not refused where it was taken before", async () => {
+  it("is not refused if it was accepted before", async () => {
     const run = fixtureRun({ name: "taken" });
     await fixture.compute.apply(run);
     denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
@@ -108,7 +108,7 @@ describe("a run that the cluster's admission refuses", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("as its pod ends before it began, in words that only an event has", async () => {
+  it("ends before it began if its pod is refused, with a message from events", async () => {
     denials.set("podless", (kind) => (kind === "Pod" ? { message: "no such team" } : undefined));
     const run = fixtureRun({ name: "podless" });
 
@@ -121,7 +121,7 @@ describe("a run that the cluster's admission refuses", () => {
     });
   });
 
-  it("for what no object may hold is refused for good, in the API server's words", async () => {
+  it("with an invalid object is refused permanently, with the API server's message", async () => {
     const refusal = await getRefusal(fixtureRun({ env: { "no name": "s3cret-value" } }));
 
     expect(refusal).toMatchObject({
@@ -130,7 +130,7 @@ describe("a run that the cluster's admission refuses", () => {
     });
   });
 
-  it("for what no pod may be ends before it began, in the API server's words", async () => {
+  it("with an invalid pod ends before it began, with the API server's message", async () => {
     const run = fixtureRun({ image: " berth.test/any:1" });
 
     await fixture.compute.apply(run);
@@ -142,8 +142,8 @@ describe("a run that the cluster's admission refuses", () => {
   });
 });
 
-describe("a run that is refused for now", () => {
-  it("by a webhook with 429 is taken a moment later by the same call", async () => {
+describe("a run that is refused temporarily", () => {
+  it("by a webhook with 429 is accepted a moment later by the same call", async () => {
     let input = 0;
     denials.set("hurried", (kind) => {
       if (kind !== "Job") return undefined;
@@ -157,7 +157,7 @@ describe("a run that is refused for now", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("by a quota of Jobs says so, and is taken once there is room", async () => {
+  it("by a quota of Jobs says so, and is accepted once there is room", async () => {
     const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
     const run = fixtureRun();
     must(
@@ -182,7 +182,7 @@ describe("a run that is refused for now", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("as the count of a quota that was written at the same moment (409) is taken by the same call", async () => {
+  it("by a conflict over a quota (409) is accepted by the same call", async () => {
     let input = 0;
     denials.set("crowded", (kind) => {
       if (kind !== "Job") return undefined;
@@ -197,7 +197,7 @@ describe("a run that is refused for now", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("by a webhook that does not answer says so", async () => {
+  it("by a silent webhook says so", async () => {
     const otherAdmissionWebhook = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
     must(await fixture.cluster.admin.post(path, otherAdmissionWebhook.configuration("away", namespace)));
@@ -218,7 +218,7 @@ describe("a run that is refused for now", () => {
       name: "RunNotTaken",
       message: "the cluster's webhook away.berth.test does not answer",
     });
-    // Whoever comes next waits until it is gone for everybody.
+    // The next test waits until the webhook is gone everywhere.
     await fixture.eventually(
       () => getRefusal(run),
       (found) => found === "taken",
@@ -226,7 +226,7 @@ describe("a run that is refused for now", () => {
   });
 });
 
-describe("a pod that is refused for now", () => {
+describe("a pod that is refused temporarily", () => {
   const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
   const fillQuota = async () => {
     must(
@@ -242,7 +242,7 @@ describe("a pod that is refused for now", () => {
   };
   const emptyQuota = async () => must(await fixture.cluster.admin.remove(`${quotas}/gpus`));
 
-  it("by a full quota is unbound through no fault of a machine, and says which quota", async () => {
+  it("by a full quota is unbound through no fault of a machine, and names the quota", async () => {
     await fillQuota();
     const run = fixtureRun();
     await fixture.compute.apply(run);
@@ -261,7 +261,7 @@ describe("a pod that is refused for now", () => {
     });
   });
 
-  it("by a webhook that does not answer is unbound through no fault of a machine, without the webhook's address", async () => {
+  it("by a silent webhook is unbound through no fault of a machine, without the webhook's address", async () => {
     const otherAdmissionWebhook = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
     const { webhooks, ...configuration } = otherAdmissionWebhook.configuration("podless", namespace);
@@ -295,11 +295,11 @@ describe("a pod that is refused for now", () => {
     );
   });
 
-  it("lets its job wait in the queue, counts no try, and starts the job once there is room", async () => {
+  it("keeps its job queued, counts no try, and starts the job once there is room", async () => {
     await fillQuota();
     const core = await startCore(fixture.compute);
     const isRefused = ({ reason }: Environment) => reason === "The quota gpus of the cluster is used up";
-    // A second at a time: a longer one would be left out as an outage.
+    // Steps of a second: a longer one would be discounted as an outage.
     const pass = (holds: (environment: Environment) => boolean) =>
       core.until("one", (environment) => {
         if (holds(environment)) return true;
@@ -327,8 +327,8 @@ describe("a pod that is refused for now", () => {
   }, 240_000);
 });
 
-describe("who asks", () => {
-  it("with a token that has run out asks with a new one, and nothing is lost or doubled", async () => {
+describe("a caller", () => {
+  it("with an expired token gets a new one, and nothing is lost or doubled", async () => {
     const { url, ca, token } = fixture.cluster.controlPlane.getAccess("berth");
     const refused: (string | undefined)[] = [];
     const client = apiClient({
@@ -354,7 +354,7 @@ describe("who asks", () => {
     expect((await fixture.compute.listRuns()).length).toBe(1);
   });
 
-  it("five times at once makes one run of it", async () => {
+  it("that applies a run five times at once creates it once", async () => {
     const run = fixtureRun({ env: { A: "b" } });
 
     const answers = await Promise.all(Array.from({ length: 5 }, () => getRefusal(run)));

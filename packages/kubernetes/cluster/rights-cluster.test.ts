@@ -27,7 +27,7 @@ import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 let fixture: ClusterFixture;
-/** What the driver, and that part of it which requests have, asked for so far, as the rules of a role name it. */
+/** Rights that the driver, and its part for requests, have used so far, as rules of a role. */
 const used = new Set<string>();
 const usedByCommands = new Set<string>();
 
@@ -53,7 +53,7 @@ afterAll(async () => {
   await fixture.stop();
 });
 
-/** `get pods/log berth-environments`: of a request to the API server, what somebody must be allowed to send it. */
+/** Returns the right that a request needs: `get pods/log berth-environments`. */
 function listRights({ method, path }: ClientRequest): string[] {
   const [address = "", query = ""] = path.split("?");
   const [, rest = ""] = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/(.+)$/.exec(address) ?? [];
@@ -73,7 +73,7 @@ interface CheckedRight {
 }
 
 function listVerbs({ method, query, isOne, subresource }: CheckedRight): string[] {
-  // A WebSocket is opened with a GET, and since 1.35 takes the right to create too.
+  // A WebSocket opens with a GET, and needs the right to create since 1.35.
   if (subresource === "exec" || subresource === "portforward") return ["get", "create"];
   if (method === "POST") return ["create"];
   if (method === "DELETE") return ["delete"];
@@ -116,7 +116,7 @@ async function watched(changes: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of changes);
 }
 
-it("one right less would not be enough: the driver uses each of them", { retry: 0 }, async () => {
+it("the driver uses each of its rights, and fails without it", { retry: 0 }, async () => {
   const { compute, client } = fixture;
   const gently = { graceSeconds: 0, force: false };
 
@@ -158,7 +158,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await compute.extend(two.uid, 1, Date.now() + 7_200_000);
   const ports = [{ port: 8080, kind: "http" as const }];
   const serves = await applied({ ports, image: "berth.test/serves:1" }, ({ state }) => state === "ready");
-  // Once the watch has shown its pod, a look reads it by its name.
+  // A reconcile reads a pod by name once the watch has shown it.
   await fixture.eventually(
     async () => (await compute.observe(serves.uid, 1)) && used.has(`get pods ${namespace}`),
     (isRead) => isRead === true,
@@ -206,7 +206,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await volumes.tagSnapshot(snapshot.id, tags);
   await volumes.removeSnapshot(snapshot.id);
   await volumes.removeVolume(id);
-  // Its claim is looked for among all volumes once it is gone.
+  // A claim that is gone is searched among all volumes.
   await fixture.eventually(
     () => volumes.findVolume(id),
     (found) => found === undefined && used.has("list persistentvolumes"),

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
-/** Applies it and waits until it looks so. */
+/** Applies a run and waits until it is observed so. */
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
   const run = fixtureRun(changes);
   await fixture.compute.apply(run);
@@ -59,7 +59,7 @@ interface PodSeen {
 }
 
 describe("a command", () => {
-  it("has the environment that it was given, to the letter, and is run as it was written", async () => {
+  it("has exactly its environment, and runs as it was written", async () => {
     const env = { A: "line 1\nline 2\n", B: "\"$(C)\" $C `id` \\ 'x' é🚀", C: "=", EMPTY: "" };
     const command = `node -e 'process.stdout.write(JSON.stringify(process.env))'; echo " $(echo $C) \\$(C)"; exit 5`;
 
@@ -85,7 +85,7 @@ describe("a command", () => {
     expect([there, await status()]).toEqual([200, 404]);
   });
 
-  it.each(["apply", "create"])("has its environment although whoever applied it could not %s", async (call) => {
+  it.each(["apply", "create"])("has its environment although an earlier apply could not %s", async (call) => {
     const run = fixtureRun({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
     const interrupted = kubernetesCompute({
       ...fixture.options,
@@ -100,7 +100,7 @@ describe("a command", () => {
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({ exitCode: 0 });
   });
 
-  it("may use more once it was given more", async () => {
+  it("may use more after a resize", async () => {
     const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "shared", units: 1 }], gpusPerMachine: 0 };
     const resources = { cpus: 1, memoryMb: 1024 };
     const { run } = await applied({ ...shared, resources }, ({ state }) => state === "ready");
@@ -123,7 +123,7 @@ describe("a command", () => {
 });
 
 describe("the listing of a large cluster", () => {
-  it("reads the pods node by node, as fresh as one list of all and with the same answer", async () => {
+  it("reads the pods node by node, as fresh as one list and with the same answer", async () => {
     const { client, options } = fixture;
     const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "shared", units: 1 }], gpusPerMachine: 0 };
     const first = await applied({}, ({ state }) => state === "ready");
@@ -167,7 +167,7 @@ describe("the life of a run", () => {
     });
   });
 
-  it("does not begin where its parts took all the time that one call has", async () => {
+  it("does not begin if its parts took the whole deadline of a call", async () => {
     const { url, ca, token } = fixture.cluster.controlPlane.getAccess("berth");
     const deadlineMs = 1_000;
     const client = apiClient({ url, ca, token: async () => token, deadlineMs });
@@ -185,7 +185,7 @@ describe("the life of a run", () => {
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
   });
 
-  it("ends with no pod left that could go on with nobody to see it", async () => {
+  it("ends without a pod that could go on unobserved", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
@@ -195,7 +195,7 @@ describe("the life of a run", () => {
     expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items).toEqual([]);
   });
 
-  it("costs one request for each object that is made, one for each that is removed, and few others", async () => {
+  it("costs one request for each created and each removed object, and few others", async () => {
     const made: string[] = [];
     const { create, apply, patch, remove } = fixture.client;
     const counted =
@@ -225,7 +225,7 @@ describe("the life of a run", () => {
     expect(made).toEqual([
       "apply secrets",
       `create ${namespace}`,
-      // The node that it is bound to.
+      // Returns the node of its pod.
       "patch jobs",
       "remove jobs",
       "remove secrets",
@@ -242,7 +242,7 @@ describe("a run of two machines", () => {
   const statuses = (run: Run) =>
     Promise.all(parts(run).map(async (path) => (await fixture.cluster.admin.get(path)).status));
 
-  it("tells each of them which it is and where the first one is, and takes its network along", async () => {
+  it("gives each its rank and the address of the first, and takes its network along", async () => {
     const file = `${fixture.files}/ranks`;
     const command = `echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS" >>${file}; sleep 3600`;
     const { run, seen } = await applied({ shares, gpusPerMachine: 8, command }, ({ state }) => state === "ready");
@@ -263,7 +263,7 @@ describe("a run of two machines", () => {
     ]);
   });
 
-  it("is not seen before its first Job is made, unless nobody goes on with it", async () => {
+  it("is hidden before its first Job exists, unless it was abandoned", async () => {
     const run = fixtureRun({ shares, gpusPerMachine: 8 });
     const create = ((path: string, job: { metadata: { name: string } }) =>
       job.metadata.name.endsWith("-m1")
@@ -283,7 +283,7 @@ describe("a run of two machines", () => {
     expect(made).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }], terminating: false });
   });
 
-  it("leaves nothing of what nobody finished making", async () => {
+  it("leaves nothing of an unfinished creation", async () => {
     const run = fixtureRun({ shares, gpusPerMachine: 8, env: { A: "b" } });
     await fixture.compute.apply(run);
     await until(run, (seen) => seen?.state === "ready");
@@ -302,7 +302,7 @@ describe("a run of two machines", () => {
     expect((await fixture.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
   });
 
-  it("is removed as an unbound one while one of them has no machine, though the other began", async () => {
+  it("is removed as unbound while one machine is missing, though the other began", async () => {
     const halves = ["one", "no-such-node"].map((node) => ({ node, units: 8 }));
     const { run, seen } = await applied({ shares: halves, gpusPerMachine: 8 }, ({ started }) => started);
 
@@ -312,7 +312,7 @@ describe("a run of two machines", () => {
     expect(seen).toMatchObject({ state: "unbound", nodes: [{ name: "one" }], terminating: false });
   });
 
-  it("ends with the first of them that fails, and with all of them", async () => {
+  it("ends with the first failed machine, and with all of them", async () => {
     const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; while :; do sleep 1; done';
 
     const { seen } = await applied({ shares, gpusPerMachine: 8, command }, ({ state }) => state === "ended");
@@ -320,7 +320,7 @@ describe("a run of two machines", () => {
     expect(seen).toMatchObject({ exitCode: 7, started: true });
   });
 
-  it("is unbound while it has one of them, and says why", async () => {
+  it("is unbound while one machine is missing, and says why", async () => {
     await applied({ shares: [{ node: "two", units: 1 }] }, ({ state }) => state === "ready");
 
     const { run, seen } = await applied({ shares, gpusPerMachine: 8 }, ({ reason }) => reason !== null);
@@ -330,10 +330,10 @@ describe("a run of two machines", () => {
   });
 });
 
-describe("a run that is removed only unless it is bound", () => {
+describe("a run that is removed unless it is bound", () => {
   const whole = (node: string): Partial<Run> => ({ shares: [{ node, units: 8 }], gpusPerMachine: 8 });
   const unlessBound = { graceSeconds: 10, force: false, unlessBound: true } as const;
-  /** What the first listing of pods answers becomes what `seen` makes of it. */
+  /** Replaces the answer of the first list of pods by the result of `seen`. */
   const listing = (seen: <Listed>(listed: Listed) => Promise<Listed>) => {
     let isFirst = true;
     const list = (async (path: string, keep: (item: object) => readonly object[]) => {
@@ -345,7 +345,7 @@ describe("a run that is removed only unless it is bound", () => {
     return kubernetesCompute({ ...fixture.options, client: { ...fixture.client, list } });
   };
 
-  it("goes on where it was bound just after it was seen unbound", async () => {
+  it("goes on if it was bound just after it was seen unbound", async () => {
     const { run: neighbour } = await applied(whole("one"), ({ state }) => state === "ready");
     const { run } = await applied({}, ({ reason }) => reason !== null);
     const late = listing(async (listed) => {
@@ -359,14 +359,14 @@ describe("a run that is removed only unless it is bound", () => {
     expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ state: "ready", terminating: false });
   });
 
-  it("is said to be bound where its pod came after it was seen to have none", async () => {
+  it("counts as bound if its pod came after it was seen without one", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const late = listing(async (listed) => ({ ...listed, items: [] }));
 
     await expect(late.remove(run.uid, 1, unlessBound)).rejects.toThrow(RunBound);
   });
 
-  it("goes while it is bound to one of its machines alone and nothing of it began", async () => {
+  it("goes while only one of its machines is bound and nothing began", async () => {
     await applied(whole("two"), ({ state }) => state === "ready");
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const half = { shares, gpusPerMachine: 8, image: "berth.test/endless-pull:1" };
@@ -380,7 +380,7 @@ describe("a run that is removed only unless it is bound", () => {
 });
 
 describe("a run that is removed by force", () => {
-  it("has a moment to end, and is seen as long, where its node answers", async () => {
+  it("has a moment to end, and stays visible, if its node answers", async () => {
     const command = "trap '' TERM; echo deaf; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
     await fixture.eventually(
@@ -395,20 +395,20 @@ describe("a run that is removed by force", () => {
   });
 });
 
-describe("what goes wrong is said in words", () => {
-  it("of an image that is nowhere", async () => {
+describe("the reason of a failure", () => {
+  it("names a missing image", async () => {
     const { seen } = await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
 
     expect(seen).toMatchObject({ started: false, exitCode: null, reason: "Image not found", terminating: false });
   });
 
-  it("of too much memory", async () => {
+  it("names too much memory", async () => {
     const { seen } = await applied({ image: "berth.test/greedy:1" }, ({ state }) => state === "ended");
 
     expect(seen).toMatchObject({ started: true, exitCode: null, reason: expect.stringContaining("more memory") });
   });
 
-  it("of a node that is not there", async () => {
+  it("names a missing node", async () => {
     const { seen } = await applied({ shares: [{ node: "none", units: 1 }] }, ({ reason }) => reason !== null);
 
     expect(seen).toMatchObject({
@@ -418,7 +418,7 @@ describe("what goes wrong is said in words", () => {
     });
   });
 
-  it("of GPUs that others have", async () => {
+  it("names occupied GPUs", async () => {
     await applied({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 }, ({ state }) => state === "ready");
 
     const { seen } = await applied({}, ({ reason }) => reason !== null);
@@ -426,14 +426,14 @@ describe("what goes wrong is said in words", () => {
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
   });
 
-  it("of a quota, which only an event tells", async () => {
+  it("names a quota, which only an event shows", async () => {
     const { admin } = fixture.cluster;
     const quotas = `${core}/resourcequotas`;
     const hard = { "requests.nvidia.com/gpu": "1" };
     must(await admin.post(quotas, { metadata: { name: "gpus" }, spec: { hard } }));
     onTestFinished(async () => void (await admin.remove(`${quotas}/gpus`)));
     const two = { shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 };
-    // The API server holds pods to a quota some time after it was made.
+    // The API server enforces a quota some time after its creation.
     await fixture.eventually(
       () => admin.post(`${core}/pods?dryRun=All`, { metadata: { name: "two" }, spec: { containers: [ofTwoGpus] } }),
       ({ status, body }) => status === 403 && JSON.stringify(body).includes("exceeded quota"),
@@ -444,7 +444,7 @@ describe("what goes wrong is said in words", () => {
     expect(seen).toMatchObject({ state: "unbound", reason: "The quota gpus of the cluster is used up" });
   });
 
-  it("of a pod that somebody deleted", async () => {
+  it("names a deleted pod", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
     await fixture.cluster.admin.remove(`${core}/pods/${(await getPod(run)).metadata.name}`);
@@ -455,7 +455,7 @@ describe("what goes wrong is said in words", () => {
     });
   });
 
-  it("of a pod that was evicted", async () => {
+  it("names an evicted pod", async () => {
     const command = "trap '' TERM; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
     const { name } = (await getPod(run)).metadata;
@@ -471,7 +471,7 @@ describe("what goes wrong is said in words", () => {
 });
 
 describe("two control planes in one namespace", () => {
-  it("see and count their own runs alone", async () => {
+  it("see and count only their own runs", async () => {
     const otherCompute = kubernetesCompute({ ...fixture.options, deployment: "other" });
     const { run } = await applied({ env: { A: "b" } }, ({ state }) => state === "ready");
     const entry = async () => (await otherCompute.listNodes()).find(({ name }) => name === "one");
@@ -495,7 +495,7 @@ describe("two control planes in one namespace", () => {
   });
 });
 
-describe("objects of others that carry a run's labels", () => {
+describe("foreign objects with a run's labels", () => {
   it("are neither listed nor removed", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const labels = { "app.kubernetes.io/managed-by": "berth", "berth/uid": run.uid, "berth/run": "1" };
@@ -523,7 +523,7 @@ describe("objects of others that carry a run's labels", () => {
 });
 
 describe("signals", () => {
-  it("go on through an API server that was away, with what changed meanwhile", async () => {
+  it("survive an outage of the API server, with the changes meanwhile", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const ending = new AbortController();
     const changes = fixture.compute.changes(ending.signal)[Symbol.asyncIterator]();

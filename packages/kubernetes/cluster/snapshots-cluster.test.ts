@@ -67,7 +67,7 @@ async function clear(): Promise<void> {
   }
 }
 
-/** What becomes of snapshots from now on. */
+/** Fate of snapshots from now on. */
 async function become(parameters: Record<string, string> | null): Promise<void> {
   must(await fixture.cluster.admin.patch(`${classes}/ebs`, { parameters: null }));
   must(await fixture.cluster.admin.patch(`${classes}/ebs`, { parameters }));
@@ -88,7 +88,7 @@ const content = {
 };
 
 describe("claims and VolumeSnapshots as all Volumes", () => {
-  /** Bound a moment later, and only then has it anything to be backed up. */
+  /** Bound a moment later; until then there is nothing to back up. */
   const createVolume: Volumes["createVolume"] = async (wanted) => {
     const made = await volumes.createVolume(wanted);
     await getDirectory(made.id);
@@ -114,7 +114,7 @@ describe("a backup of a claim", () => {
       (await of.findSnapshot(id))?.state;
   const completed = (id: string) => fixture.eventually(state(id), (now) => now === "completed");
 
-  it("is one for each attempt, whoever asks again, and carries its words", async () => {
+  it("is created once per attempt, and carries its tags", async () => {
     const id = await newVolume("one");
 
     const made = await Promise.all([1, 2, 3].map(() => volumes.createSnapshot(id, tags)));
@@ -155,7 +155,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("is pending while its controller fails, and has failed once that lasts", async () => {
+  it("is pending while its controller fails, and fails once that lasts", async () => {
     await become({ fails: "rpc error: code = ResourceExhausted" });
     const id = await newVolume("one");
 
@@ -171,7 +171,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("that is not ready is restored by nobody", async () => {
+  it("that is not ready cannot be restored", async () => {
     await become({ pends: "yes" });
     const { id: snapshotId } = await volumes.createSnapshot(await newVolume("one"), tags);
     const restoring = () => volumes.createVolume({ token: "r", sizeGb: 10, zone: "z", snapshotId });
@@ -185,7 +185,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("stays named while the cluster does not remove it, and vanishes when somebody else removes it", async () => {
+  it("stays listed while the cluster does not remove it, and vanishes when it is removed elsewhere", async () => {
     const id = await newVolume("one");
     const { id: kept } = await volumes.createSnapshot(id, tags);
     const { id: taken } = await volumes.createSnapshot(id, { ...tags, attempt: "a-r1-2" });
@@ -209,7 +209,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("takes what was cut for it along where the API server lost its finalizer as it removed it", async () => {
+  it("removes its data if the API server lost its finalizer during the removal", async () => {
     const { id } = await volumes.createSnapshot(await newVolume("one"), tags);
     await completed(id);
     const path = `${paths.snapshots}/${id.split(".")[0]}`;
@@ -225,7 +225,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("is impossible where no class is its driver's", async () => {
+  it("is impossible without a class of its driver", async () => {
     const id = await newVolume("one");
     must(await fixture.cluster.admin.patch(`${classes}/ebs`, { driver: "yet.another.example" }));
 

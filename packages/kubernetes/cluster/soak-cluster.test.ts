@@ -18,17 +18,17 @@ const seed = Number(process.env.SOAK_SEED ?? randomInt(1_000_000));
 const minutes = Number(process.env.SOAK_MINUTES ?? 1);
 const soakMs = minutes * 60_000;
 /**
- * What a job had is given back only 43 s after it began (docs/architecture/consistency.md#paused-workers): no job
- * begins so late that it would have to be waited for after the last kill.
+ * Units of a job are held back for 43 s after its start (docs/architecture/consistency.md#paused-workers), so no job
+ * begins too late for the last kill.
  */
 const submittingMs = Math.max(soakMs / 4, soakMs - 60_000);
-/** In a short soak as many as have room at once: nobody waits for what another one had. */
+/** A short soak runs only as many as fit at once, so none waits for another. */
 const mostJobs = minutes > 1 ? 200 : 18;
 const users = 3;
 const disks = ["disk-a", "disk-b"];
 const nodes = Array.from({ length: minutes > 1 ? 6 : 12 }, (_, at) => `node-${at}`);
 const gpus = 8 * nodes.length;
-/** What is still to come to its end after the last kill may wait for others before it. */
+/** Jobs that are left after the last kill may wait for others. */
 const longestEndMs = 300_000;
 
 let cluster: ClusterFixture;
@@ -89,7 +89,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
   ];
   const soaked = (async () => {
     await sleep(soakMs);
-    // On a busy machine a stack takes long to start, and so do the kills.
+    // On a busy machine starts and kills of a stack take long.
     while (Object.values(killed).includes(0)) await sleep(100);
     isSoaking = false;
   })();
@@ -107,7 +107,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
     (found) => found.length === 0,
     30_000,
   ).catch(String);
-  // A node that could not say that it is ready while the API server was away is listed again after a minute.
+  // A node that could not report during the outage is listed again after a minute.
   const poolNow = async () => (await stack.answered((client) => client.availability())).h100;
   const pool = await eventually(poolNow, (seen) => seen?.available === gpus, longestEndMs).catch(poolNow);
   const lost = await stack.answered((client) => answers.lost(client));
@@ -139,7 +139,7 @@ function ends(jobs: readonly Job[]): Record<string, number> {
   return Object.fromEntries([...groups].map(([status, all]) => [status, all.length]));
 }
 
-/** Each machine of a job writes to a file of its own when its command begins. */
+/** Each machine of a job writes to its own file when its command begins. */
 async function begunTwice(files: string): Promise<string[]> {
   const names = await readdir(files);
   const texts = await Promise.all(names.map((name) => readFile(join(files, name), "utf8")));

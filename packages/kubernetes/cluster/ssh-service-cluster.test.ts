@@ -5,7 +5,6 @@ import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";
 
-/** All that there are on this cluster. */
 const ports = [30_200, 30_201];
 const sshPort = 2222;
 let fixture: ClusterFixture;
@@ -50,7 +49,7 @@ async function begun(changes: Partial<Run> = {}): Promise<Run> {
   return run;
 }
 
-it("a node has a port for SSH while a key would get in, and never another one for the same run", async () => {
+it("a node has a port for SSH while the run has a key, and never another one for the same run", async () => {
   const run = await begun({ ports: [{ port: sshPort, kind: "ssh" }] });
   await compute.setAccess(run.uid, 1, access(1, []));
   const [before, atFirst] = [await servicesThere(), await findAddress(run)];
@@ -77,7 +76,7 @@ it("a node has a port for SSH while a key would get in, and never another one fo
   expect(await findAddress(run)).toEqual({ ip: "127.0.0.1", port: null });
 });
 
-it("lets a run live for which no port is free, says so, and opens one once there is one", async () => {
+it("keeps a run without a free port alive, says so, and opens one once it is free", async () => {
   const [first, second, third] = await Promise.all([begun(), begun(), begun()]);
   for (const run of [first, second, third]) await compute.setAccess(run.uid, 1, access(1, key));
 
@@ -94,7 +93,7 @@ it("lets a run live for which no port is free, says so, and opens one once there
   expect([state, freed?.port, freed?.problem]).toEqual(["ready", full[0]?.port, undefined]);
 });
 
-it("leaves no port behind when the run ends, not even one that was opened too late", async () => {
+it("leaves no port behind when the run ends, not even one that was opened late", async () => {
   const run = await begun();
   await compute.setAccess(run.uid, 1, access(1, key));
   const [service] = await servicesThere();

@@ -22,7 +22,7 @@ import {
 } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
-/** What every pod serves at its port 8080. */
+/** Answer of every pod at its port 8080. */
 const page = createServer((request, response) => response.end(`the page at ${request.url}`));
 const key = newSshKey();
 const clients = new Set<Client>();
@@ -57,7 +57,7 @@ afterEach(async () => {
   await fixture.close();
 });
 
-/** The stack leaves environments to the cluster, and here they are processes of this machine. */
+/** The stack leaves environments to the cluster, which here runs them as processes. */
 async function endAll(): Promise<void> {
   const { admin } = cluster.cluster;
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
@@ -69,7 +69,6 @@ async function endAll(): Promise<void> {
   );
 }
 
-/** On a machine that does ten other things. */
 const PATIENCE_MS = 180_000;
 const settings = () => ({
   COMPUTE: "kubernetes",
@@ -94,7 +93,7 @@ async function connect(job: Job): Promise<Client> {
   return client;
 }
 
-/** The programs that people have: what a command and three copies ended with, and whether all of the bytes came back. */
+/** The usual clients: exit codes of a command and three copies, and whether all bytes came back. */
 async function copyByOpenSsh(job: Job): Promise<unknown[]> {
   expect(missingPrograms("ssh", "scp", "rsync")).toEqual([]);
   const [, port = "", address = ""] = /^ssh -p (\d+) (\S+)$/.exec((job as SshJob).ssh_command ?? "") ?? [];
@@ -114,7 +113,7 @@ async function copyByOpenSsh(job: Job): Promise<unknown[]> {
 }
 
 describe("an environment on a cluster, from this machine", { timeout: 3 * PATIENCE_MS }, () => {
-  it("is entered by SSH with a key of its own until it ends, also after the stack was started anew", async () => {
+  it("is entered by SSH with its own key until it ends, also after a restart of the stack", async () => {
     const first = await fixture.start(settings());
     const before = await getApi(first);
     const lives = "while :; do sleep 1; done";
@@ -190,7 +189,7 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
     expect(stranger.status).toBe(401);
   });
 
-  it("has the first session of docs/embedded-stack.md", async () => {
+  it("runs the first session of docs/embedded-stack.md", async () => {
     expect(missingPrograms("curl", "jq", "npm")).toEqual([]);
     await fixture.start(settings());
     const [session = "", enter = ""] = readBlocks("docs/embedded-stack.md", "## A first session", "sh");

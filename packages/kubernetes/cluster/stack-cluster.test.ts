@@ -31,7 +31,7 @@ async function getClient(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
-/** The names of the environments of all Jobs but tombstones, which have no label of a run. */
+/** Names of the environments of all Jobs but tombstones, which lack the labels of a run. */
 async function jobsThere(): Promise<string[]> {
   const path = `/apis/batch/v1/namespaces/${namespace}/jobs?labelSelector=berth/uid`;
   const { items } = must(await cluster.cluster.admin.get<{ items: KubeObject[] }>(path));
@@ -44,14 +44,14 @@ async function claimPhases() {
   return items.map(({ status }) => status.phase);
 }
 
-/** A node that was not ready at one moment, on a busy machine, is listed again after a minute. */
+/** A node that was briefly not ready is listed again after a minute. */
 const PATIENCE_MS = 180_000;
 
 const lives = "echo in a pod; while :; do sleep 1; done";
 const wanted = { instance_type: "p5.48xlarge", gpu_count: 2, name: "train", command: lives };
 
 describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => {
-  it("runs a job there, shows its log, and leaves nothing of it when it is cancelled", async () => {
+  it("runs a job there, shows its log, and leaves nothing after a cancel", async () => {
     const stack = await start();
     const { API_KEY = "" } = await stack.env();
     const client = jobClient(stack.url, API_KEY);
@@ -81,7 +81,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect(stack.output()).toContain("Ctrl-C ends it; environments go on");
   });
 
-  it("leaves environments to the cluster when it is stopped, finds them again, and keeps their disks", async () => {
+  it("leaves environments to the cluster when it stops, finds them again, and keeps their disks", async () => {
     const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
     must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
     const first = await start();
@@ -103,7 +103,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect([(await after.findDisk("data"))?.disk_name, await claimPhases()]).toEqual(["data", ["Bound"]]);
   });
 
-  it("drives the environments of a home once: a copy of it is refused until the first one has stopped", async () => {
+  it("drives a home once: a copy of it is refused until the first one has stopped", async () => {
     const first = await start();
     const copy = openStackFixture("berth-copy-");
     cpSync(fixture.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
@@ -123,7 +123,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect(refused).toContain("set BERTH_HOME to an empty directory");
   });
 
-  it("says what no policy of the namespace limits, once there is none", async () => {
+  it("reports the missing limits of a namespace without policies", async () => {
     const policy = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/environments`;
     const before = await describeNetwork(cluster.client, namespace);
     must(await cluster.cluster.admin.remove(policy));
@@ -135,7 +135,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect(stack.output()).toContain("network: no policy limits what environments reach, each other and the cluster");
   });
 
-  it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {
+  it("refuses to start without rights or without a kubeconfig, and says why", async () => {
     await expect(start("nobody")).rejects.toThrow(/may not get namespaces in berth-environments, .*kubectl apply -k/s);
     await expect(fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow(
       "KUBECONFIG must name a file",

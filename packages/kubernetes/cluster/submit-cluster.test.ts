@@ -7,7 +7,7 @@ import { openStackFixture, type StackFixture, type StackProcess } from "#tests/e
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { findCondition, type Pod } from "../objects.ts";
 
-/** A job waits for capacity that is listed each minute, on a machine that does ten other things. */
+/** A job waits for capacity that is listed each minute. */
 const PATIENCE_MS = 180_000;
 let cluster: ClusterFixture;
 let fixture: StackFixture;
@@ -43,7 +43,7 @@ async function getLog(id: string): Promise<string> {
   return (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
 }
 
-/** As an autoscaler does: nothing, until a pod fits nowhere. */
+/** Imitates an autoscaler, which does nothing until a pod fits nowhere. */
 async function untilSomebodyWaits(): Promise<void> {
   for (;;) {
     const path = `/api/v1/namespaces/${namespace}/pods`;
@@ -62,7 +62,7 @@ const env_vars = {
 };
 const padding = `: ${"x".repeat(16_000)}`;
 const digest = `sha256:${"0".repeat(64)}`;
-/** All at once: what may have been started is given back 43 s after it began, and each would wait for that. */
+/** Concurrent, because each would wait 43 s until held units are free. */
 const jobs = {
   letters: {
     name: `$(id) "'\`; é`,
@@ -75,7 +75,7 @@ const jobs = {
 };
 
 describe("jobs of the stack on a cluster", { timeout: 2 * PATIENCE_MS }, () => {
-  it("wait for a group at zero, whose first node has neither type nor zone of a cloud", async () => {
+  it("wait for an empty group, whose first node has neither type nor zone of a cloud", async () => {
     const id = await client.submit({ ...wanted, command: lives });
     await untilSomebodyWaits();
     const before = await client.get(id);
@@ -91,7 +91,7 @@ describe("jobs of the stack on a cluster", { timeout: 2 * PATIENCE_MS }, () => {
     expect(active.timeline.flatMap(({ reason }) => reason ?? []).join("\n")).toContain("a node still to be made");
   });
 
-  it("have what was sent to the letter, and come from any registry", async () => {
+  it("have exactly their input, and images from any registry", async () => {
     const submitted = Object.entries(jobs).map(async ([name, job]) => {
       const id = await client.submit({ ...wanted, ...job });
       return [name, await client.until(id, isOver, PATIENCE_MS)] as const;

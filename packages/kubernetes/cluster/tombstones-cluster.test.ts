@@ -40,7 +40,7 @@ const getPods = async ({ uid }: Run) => {
   return items.length;
 };
 
-it("a job that ended young gives its GPUs to the next one without a wait, and a late start of it is refused", {
+it("an early end passes its GPUs to the next job at once, and a late start is refused", {
   timeout: 300_000,
 }, async () => {
   const applied: Run[] = [];
@@ -104,7 +104,7 @@ it("a tombstone has no pods, is no run, takes no room, and is deleted by the clu
   expect(await fixture.compute.listNodes()).toEqual(before);
 });
 
-it("a Job that a late worker makes between the removal and the tombstone goes, and the tombstone comes", async () => {
+it("a Job that a late worker creates before the tombstone is deleted, and the tombstone follows", async () => {
   const run = whole();
   await fixture.compute.apply(run);
   await untilReady(run);
@@ -129,7 +129,7 @@ it("a Job that a late worker makes between the removal and the tombstone goes, a
   expect(await getPods(run)).toBe(0);
 });
 
-it("a run whose Job stays, because somebody else's finalizer holds it, gets no tombstone, and its removal says so", async () => {
+it("a run whose Job a foreign finalizer holds gets no tombstone, and its removal says so", async () => {
   const run = whole();
   await fixture.compute.apply(run);
   const path = `${paths.jobs}/${formatJobName(run, 0)}`;
@@ -143,7 +143,7 @@ it("a run whose Job stays, because somebody else's finalizer holds it, gets no t
   expect(await fixture.compute.remove(run.uid, 1, removal)).toBe(true);
 });
 
-it("a run is removed all the same where a quota refuses its tombstone", async () => {
+it("a run is removed although a quota refuses its tombstone", async () => {
   const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
   const run = whole();
   await fixture.compute.apply(run);
@@ -168,7 +168,7 @@ it("a run is removed all the same where a quota refuses its tombstone", async ()
 });
 
 it.each([403, 409, 422, 429, 500])(
-  "a run is removed all the same where the API server answers %i to its tombstone",
+  "a run is removed although the API server answers %i to its tombstone",
   async (status) => {
     const run = whole();
     await fixture.compute.apply(run);
@@ -179,7 +179,7 @@ it.each([403, 409, 422, 429, 500])(
   },
 );
 
-it("tells no watch of runs that a tombstone came or went", async () => {
+it("tombstones appear in no watch of runs", async () => {
   const run = whole();
   const ending = new AbortController();
   const seen: string[] = [];

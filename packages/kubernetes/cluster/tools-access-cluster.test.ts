@@ -16,7 +16,7 @@ afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
 describe("Jupyter", () => {
-  /** Answers with the token that it was given, where it was told to listen. */
+  /** Answers with its token at its address. */
   const server = `#!${process.execPath}
     const port = Number(process.argv.find((word) => word.startsWith("--port=")).slice(7));
     require("node:http").createServer((_, response) => response.end(process.env.JUPYTER_TOKEN)).listen(port, "127.0.0.1");`;
@@ -37,7 +37,7 @@ describe("Jupyter", () => {
     return { run, port, wanted, answers };
   };
 
-  it("is started with its token, and with another one, and ended", async () => {
+  it("is started with its token, with another one, and ended", async () => {
     writeFileSync(join(fixture.files, "jupyter"), server, { mode: 0o755 });
     const { run, port, wanted, answers } = await withJupyter(`${fixture.files}:/bin`);
 
@@ -61,7 +61,7 @@ describe("Jupyter", () => {
     );
   });
 
-  it("is asked by its supervisor what its kernels do, and is unknown where it does not say so", async () => {
+  it("reports its kernels through the supervisor, and is unknown if it does not answer", async () => {
     const kernels = join(fixture.files, "kernels");
     const asking = server.replace("response.end(", `response.end(require("node:fs").readFileSync("${kernels}") || `);
     writeFileSync(join(fixture.files, "jupyter"), asking, { mode: 0o755 });
@@ -97,7 +97,7 @@ describe("Jupyter", () => {
   });
 });
 
-it("keeps the keys of those who may enter, serves SSH while there are any, and counts who is there", async () => {
+it("keeps the current keys, serves SSH while there are any, and counts sessions", async () => {
   const server = await listening();
   const compute = kubernetesCompute({ ...fixture.options, sshPort: server.port });
   const run = await fixture.applied({ command: undefined });

@@ -30,7 +30,7 @@ describe("kubernetes compute with the tools image", () => {
   });
 });
 
-describe("a command beside it", () => {
+describe("a further command", () => {
   const plain = { id: "a", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
   const ran = async (run: Run, changes: Partial<Exec>) => {
     await fixture.compute.startExec(run.uid, 1, { ...plain, ...changes });
@@ -40,7 +40,7 @@ describe("a command beside it", () => {
     );
   };
 
-  it("needs nothing of its image, and has what it was given to the letter", async () => {
+  it("needs nothing of its image, and has exactly its input", async () => {
     const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
     const run = await fixture.applied({ command: undefined, env: { PATH: "/nowhere", FROM_RUN: odd } });
     await fixture.ready(run);
@@ -54,7 +54,7 @@ describe("a command beside it", () => {
     expect(await ran(run, { id: "b", words: ["no-such-program"] })).toMatchObject({ exitCode: 127 });
   });
 
-  it("leaves nothing of it behind when its run is gone", async () => {
+  it("leaves nothing behind when its run is gone", async () => {
     const run = await fixture.applied({ command: undefined });
     await fixture.ready(run);
     const words = ["/bin/sh", "-c", "echo $$; (trap '' TERM; while :; do sleep 0.1; done) & wait"];

@@ -15,7 +15,7 @@ afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
 describe("the command of a run", () => {
-  it("reaches its shell to the letter, and is seen to end as it did", async () => {
+  it("reaches its shell unchanged, and its end is reported", async () => {
     const odd = `a\n'"$(id) \`id\` \\ $HOME * é🚀 ${"x".repeat(16 * 1024)}`;
 
     const run = await fixture.applied({ command: `cat <<'END'\n${odd}\nEND\nexit 137`, env: { ODD: odd } });
@@ -24,7 +24,7 @@ describe("the command of a run", () => {
     expect(await fixture.log(run)).toBe(`${odd}\n`);
   });
 
-  it("hears that it is to end, and has its time for it", async () => {
+  it("receives SIGTERM, and has its grace period", async () => {
     const file = join(fixture.files, randomBytes(4).toString("hex"));
     const command = `trap "echo saved >${file}; exit 0" TERM; echo began; while :; do sleep 0.05; done`;
     const run = await fixture.applied({ command });
@@ -39,13 +39,13 @@ describe("the command of a run", () => {
     expect(readFileSync(file, "utf8")).toBe("saved\n");
   });
 
-  it("that a signal ended is told so", async () => {
+  it("that a signal ended says so", async () => {
     const run = await fixture.applied({ command: "kill -SEGV $$" });
 
     expect(await fixture.ended(run)).toMatchObject({ exitCode: null, reason: "command was killed by signal SIGSEGV" });
   });
 
-  it("is ready once every port that it serves answers, the third one too", async () => {
+  it("is ready once all of its ports answer, the third one too", async () => {
     const servers = await Promise.all([1, 2, 3].map(listening));
     const ports = servers.map(({ port }) => ({ port, kind: "tcp" as const }));
     await servers[2]?.close();
@@ -64,10 +64,10 @@ describe("the command of a run", () => {
 describe("a run of two machines", () => {
   const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
 
-  it("begins on none of them before both are there", async () => {
+  it("begins on no machine before both are up", async () => {
     const file = join(fixture.files, randomBytes(4).toString("hex"));
     const command = `echo "$NODE_RANK" >>${file}; while :; do sleep 0.05; done`;
-    // The other machine's pod has no room: it waits for as long as this one is there.
+    // The other machine's pod has no room while this one exists.
     const otherRun = await fixture.applied({
       shares: [{ node: "one", units: 8 }],
       gpusPerMachine: 8,

@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 afterAll(() => fixture.stop());
 
-/** A directory with an nvidia-smi that says this. */
+/** Directory with an nvidia-smi that prints this. */
 function withTool(says: string): string {
   const programs = join(fixture.files, "programs");
   mkdirSync(programs, { recursive: true });
@@ -31,7 +31,7 @@ function withTool(says: string): string {
 
 const watching = () => kubernetesCompute({ ...fixture.options, watchesGpus: true });
 
-it("is told since when no GPU of any machine was used, where it is wanted", async () => {
+it("reports when a GPU of any machine was last used, if that is requested", async () => {
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
   const env = { PATH: withTool("0") };
   const run = await fixture.applied({ command: undefined, shares, gpusPerMachine: 8, env });
@@ -49,7 +49,7 @@ it("is told since when no GPU of any machine was used, where it is wanted", asyn
   expect((await fixture.compute.observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
 });
 
-it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () => {
+it("asks a supervisor once, whether GPUs, Jupyter or both are requested", async () => {
   const run = await fixture.applied({ command: undefined, gpusPerMachine: 8, env: { PATH: withTool("0") } });
   await fixture.ready(run);
   const answer = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
@@ -67,7 +67,7 @@ it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () 
   expect(names.filter((path) => path.includes("command=status"))).toHaveLength(1);
 });
 
-it("is not told of a run without such a tool, or without GPUs", async () => {
+it("reports nothing for a run without such a tool, or without GPUs", async () => {
   const [bare, cpu] = await Promise.all([
     fixture.applied({ command: undefined, env: { PATH: "/bin" } }),
     fixture.applied({ command: undefined, gpusPerMachine: 0, env: { PATH: withTool("0") } }),
@@ -79,9 +79,9 @@ it("is not told of a run without such a tool, or without GPUs", async () => {
   }
 });
 
-it("a job whose GPUs do nothing is warned, in its record and at its terminals, and ended with the reason", async () => {
+it("a job with idle GPUs is warned, in its record and at its terminals, and ended with the reason", async () => {
   const said: (string | undefined)[] = [];
-  // The terminals of a container are here those of this machine.
+  // Terminals of a container are this machine's here.
   const tell: Compute["tell"] = async (_uid, _run, { words }) => void said.push(words);
   core = await startCore({ ...watching(), tell }, undefined, { idleGpuMinutes: 0.2 });
   const command = "while :; do sleep 0.2; done";

@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
-/** A run with a disk, which here is a directory of this machine with a file of an odd name. */
+/** Run with a disk: a directory of this machine with a file of an odd name. */
 async function withDisk(changes: Partial<Run>): Promise<{ run: Run; volume: string; path: string }> {
   disks += 1;
   const path = join(fixture.files, `disk-${disks} $(HOME)`);
@@ -64,7 +64,7 @@ const listed = ".:\ndeep\ntwo?lines?[2J\n\n./deep:\n";
 const backedUp = (volume: string, { uid }: Run) =>
   volumes.createSnapshot(volume, { name: "data", disk: "d".repeat(32), attempt: `${uid}-r1-1` });
 
-it("lists the files of a disk whose run is ended, as they were then, for as long as its backup is there", async () => {
+it("lists the files of a disk at the end of its run, for as long as its backup exists", async () => {
   const { run, volume } = await withDisk({ command: undefined });
   await fixture.ready(run);
 
@@ -85,7 +85,7 @@ it("lists those of a run whose command ended by itself", async () => {
   expect(await findContent((await backedUp(volume, run)).id)).toBe(listed);
 });
 
-it("lists what a command that is asked to end writes before it ends", async () => {
+it("lists what a command writes before it ends after SIGTERM", async () => {
   const disk = join(fixture.files, `disk-${disks + 1} $(HOME)`);
   const saves = `disk='${disk}'; trap 'touch "$disk/saved"; exit 0' TERM; touch "$disk/begun"`;
   const { run, volume } = await withDisk({ command: `${saves}; while :; do sleep 0.1; done` });
@@ -100,7 +100,7 @@ it("lists what a command that is asked to end writes before it ends", async () =
   );
 });
 
-it("keeps the whole list from before a command was asked to end where its last words hold a part of it", async () => {
+it("keeps the complete list from before the end if the termination message holds a part of it", async () => {
   const { run, volume, path } = await withDisk({ command: "while :; do sleep 0.1; done" });
   const names = Array.from({ length: 1_000 }, () => randomBytes(8).toString("hex"));
   for (const name of names) writeFileSync(join(path, name), "");
@@ -115,7 +115,7 @@ it("keeps the whole list from before a command was asked to end where its last w
   expect(content).not.toContain("The rest is left out");
 });
 
-it("gives no backup the list of an earlier run, and keeps none of a volume that is gone", async () => {
+it("gives no backup the list of an earlier run, and keeps none of a deleted volume", async () => {
   const { run, volume } = await withDisk({ command: undefined });
   await fixture.ready(run);
   await removed(run);

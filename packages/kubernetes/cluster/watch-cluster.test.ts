@@ -12,7 +12,7 @@ afterEach(() => fixture.clear());
 
 afterAll(() => fixture.stop());
 
-/** Applies a run and waits until the Job, too, counts its pod as ready: then nothing more is written to either. */
+/** Applies a run and waits until its Job counts the pod as ready; after that neither changes. */
 async function rested(run: Run = fixtureRun()): Promise<Run> {
   await fixture.compute.apply(run);
   const job = `/apis/batch/v1/namespaces/berth-environments/jobs/${run.uid}-r1`;
@@ -31,7 +31,7 @@ async function removed({ uid }: Run): Promise<void> {
   );
 }
 
-/** Whoever follows, until they were told of all of these runs and of a place after that. */
+/** Follows until all of these runs and a position after them have arrived. */
 async function following(from: string | undefined, wanted: readonly Run[], meanwhile = async () => {}) {
   const ending = new AbortController();
   const received: string[] = [];
@@ -52,7 +52,7 @@ async function following(from: string | undefined, wanted: readonly Run[], meanw
 
 const listUids = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
 
-it("hands the watch over: what changes while nobody follows is told once, and nothing else", async () => {
+it("hands the watch over: changes in between are emitted once, and nothing else", async () => {
   const [kept, gone] = await Promise.all([rested(), rested()]);
   const first = await following(undefined, [kept, gone]);
 
@@ -64,12 +64,12 @@ it("hands the watch over: what changes while nobody follows is told once, and no
 
   expect(first.received).toEqual(listUids(kept, gone));
   expect(next.received).toEqual(listUids(gone, made));
-  // A pod's end may be told after its Job's, to the next one then.
+  // A pod's end may arrive after its Job's, at the next follower.
   expect(last.received).toContain(later.uid);
   expect(last.received).not.toContain(kept.uid);
 });
 
-it("goes on from a place in front of a restart of the API server", async () => {
+it("goes on from a position before a restart of the API server", async () => {
   const kept = await rested();
   const { upTo } = await following(undefined, [kept]);
   const made = await rested();
@@ -81,11 +81,11 @@ it("goes on from a place in front of a restart of the API server", async () => {
 });
 
 it.each([
-  // A server that has just started knows nothing from before.
+  // A server that has just started has no history.
   ["the server has forgotten", "1.1"],
   ["is still to come, as after a backup of the store was put back", "999999999.999999999"],
   ["never was any", "nowhere"],
-])("tells of every living run to whoever goes on from what %s", async (_, from) => {
+])("emits every living run after a start from what %s", async (_, from) => {
   const [first, second] = await Promise.all([rested(), rested()]);
 
   const { received } = await following(from, [first, second]);

@@ -41,7 +41,7 @@ const page: Partial<Run> = {
   ],
 };
 
-it("a run that serves a page is at its own name, by the class and with the annotations of the setting", async () => {
+it("a run that serves a page has its own name, with the class and annotations of the settings", async () => {
   const run = fixtureRun(page);
 
   await compute.apply(run);
@@ -73,7 +73,7 @@ it("a run that serves a page is at its own name, by the class and with the annot
   });
 });
 
-it("what serves no page, or has no name that a host can have, has neither", async () => {
+it("a run without a page or a valid host name has neither", async () => {
   await compute.apply(fixtureRun({ ...page, ports: [{ port: 22, kind: "ssh" }] }));
   await compute.apply(fixtureRun({ ports: page.ports ?? [] }));
   await compute.apply(fixtureRun({ ...page, addressLabel: "*.demo" }));
@@ -82,7 +82,7 @@ it("what serves no page, or has no name that a host can have, has neither", asyn
   expect(await there()).toEqual([[], []]);
 });
 
-it("both go with the run, also where its Job was deleted by hand or was never made", async () => {
+it("both go with the run, also if its Job was deleted by hand or never created", async () => {
   const [ended, byHand, half] = [fixtureRun(page), fixtureRun(page), fixtureRun(page)];
   const otherEntry = (label: string) => ({ addressLabel: label });
   await compute.apply(ended);

@@ -8,7 +8,7 @@ import { recentRuns } from "../watch/recent-runs.ts";
 import { readLog } from "./read-log.ts";
 import { stampedLog } from "./stamped-log.ts";
 
-it("a log is given up in time also where the cluster does not even say which pod has it", async () => {
+it("a log times out also if the cluster does not say which pod has it", async () => {
   const never = () => new Promise<never>(() => undefined);
   const client = { find: never, list: never, open: never } as Partial<ApiClient> as ApiClient;
 
@@ -21,7 +21,7 @@ it("a log is given up in time also where the cluster does not even say which pod
   await expect(reading).rejects.toMatchObject({ name: "ApiUnreachable", code: "timed out" });
 });
 
-/** Reads a log whose node answers with these texts, one after the other; says how often it was asked, and for what. */
+/** Reads a log from a node that answers with these texts in order. Returns the requests. */
 async function readFrom(answers: readonly string[], knownLogEnd?: LogEnd) {
   const names: string[] = [];
   const labels = { "berth/uid": "a".repeat(32) };
@@ -46,7 +46,7 @@ async function readFrom(answers: readonly string[], knownLogEnd?: LogEnd) {
   }
 }
 
-/** A line as the kubelet sends it, printed so many ns after the minute. */
+/** Line of the kubelet, printed this many ns after the minute. */
 const at = (ns: number, line: string) => `2026-01-01T00:00:00.${String(ns).padStart(9, "0")}Z ${line}`;
 
 const container = `containerd://${"0a".repeat(32)}`;
@@ -56,12 +56,12 @@ const errors = [
   'failed to open log file "/var/log/pods/a_b_c/main/0.log": open /var/log/pods: too many open files',
 ];
 
-describe("a kubelet's error that comes as text with status 200", () => {
-  it.each(errors)("is no log, and the log is asked for once more: %s", async (error) => {
+describe("a kubelet's error that arrives as text with status 200", () => {
+  it.each(errors)("is no log, and the log is read once more: %s", async (error) => {
     expect(await readFrom([error, at(1, "epoch 1\n")])).toMatchObject({ text: "epoch 1\n", asked: 2 });
   });
 
-  it.each(errors)("is a reason where it comes again: %s", async (error) => {
+  it.each(errors)("is an error if it comes again: %s", async (error) => {
     await expect(readFrom([error])).rejects.toThrow("The node of the container does not find its log");
   });
 
@@ -71,11 +71,11 @@ describe("a kubelet's error that comes as text with status 200", () => {
     `${errors[0]} said the node`,
     "unable to retrieve container logs for me",
     "",
-  ])("is not mistaken for what a command prints: %j", async (text) => {
+  ])("is distinguished from a command's output: %j", async (text) => {
     expect(await readFrom([text])).toMatchObject({ text, asked: 1 });
   });
 
-  it.each(errors)("is a log where a command printed it: %s", async (error) => {
+  it.each(errors)("is a log if a command printed it: %s", async (error) => {
     expect(await readFrom([at(1, error)])).toMatchObject({ text: error, asked: 1 });
   });
 });
@@ -85,14 +85,14 @@ describe("the position of a log", () => {
   const again = Array.from({ length: 100_000 }, (_, n) => at(n, "the same line\n"));
   const size = "the same line\n".length;
 
-  it("is that of its bytes without the times", async () => {
+  it("counts its bytes without the times", async () => {
     const { log } = await readFrom([again.join("")]);
 
     expect(log.bytes.length).toBe(1024 * 1024);
     expect(log.start).toBe(again.length * size - log.bytes.length);
   });
 
-  it("goes on where output that repeats itself was read last, also in a new file", async () => {
+  it("continues after repeated output, also in a new file", async () => {
     const { log: early } = await readFrom([again.slice(0, 60_000).join("")]);
     const { log: whole } = await readFrom([again.join("")], end(early));
     const { log: late } = await readFrom([again.slice(50_000).join("")], end(early));
@@ -101,7 +101,7 @@ describe("the position of a log", () => {
     expect(late.start).toBe(50_000 * size);
   });
 
-  it("goes on in a line that was not at its end, and among lines of one time", async () => {
+  it("continues in an incomplete line, and among lines of one time", async () => {
     const { log: early } = await readFrom([at(1, "a\n") + at(7, "a\n") + at(7, "a\n") + at(7, "10%\r")]);
     const { log: late } = await readFrom(
       [at(7, "a\n") + at(7, "a\n") + at(7, "10%\r20%\n") + at(7, "a\n")],
@@ -112,14 +112,14 @@ describe("the position of a log", () => {
     expect([late.start, end(late).position]).toEqual([2, "a\na\na\n10%\r20%\na\n".length]);
   });
 
-  it("is behind the end that was read last where that line is not there any more", async () => {
+  it("is past the end of the last answer if that line is gone", async () => {
     const { log: early } = await readFrom([at(1, "a\n") + at(2, "b\n")]);
     const { log: late } = await readFrom([at(5, "e\n")], end(early));
 
     expect(late.start).toBe(5);
   });
 
-  it("is found whatever the parts in which a log comes", () => {
+  it("is found however the log is split into parts", () => {
     const sent = Buffer.from(at(1, "é\n") + at(2, "\n") + at(3, "x".repeat(60)) + at(4, "looks like a time"));
     for (let step = 1; step < 50; step++) {
       const log = stampedLog(undefined);

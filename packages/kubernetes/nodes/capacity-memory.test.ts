@@ -5,7 +5,7 @@ import { answerJson, type LoopbackServer, loopbackServer } from "../fixtures/loo
 
 const NODES = 1_000;
 const PODS = 10_000;
-/** Of the 512 that the function has: the rest is for the ledgers, and for the clients of table and queue. */
+/** Share of the function's 512 MB; the rest is for the ledgers and the clients of table and queue. */
 const MOST_MB = 320;
 
 let server: LoopbackServer;
@@ -30,20 +30,20 @@ it(`reads the capacity of ${NODES} nodes and ${PODS} pods within ${MOST_MB} MB`,
   expect(result.mostMb).toBeLessThanOrEqual(MOST_MB);
 });
 
-/** In a process of its own, whose memory is that of nothing else. */
+/** Runs in its own process, to measure only its memory. */
 const reading = `
   import { apiClient } from "#kubernetes/client/api-client.ts";
   import { listNodes } from "#kubernetes/nodes/capacity.ts";
-  import { pathsOf } from "#kubernetes/paths.ts";
+  import { buildPaths } from "#kubernetes/paths.ts";
   const [, url, ca] = process.argv;
   const client = apiClient({ url, ca, token: async () => "token", deadlineMs: 60_000 });
-  const nodes = await listNodes({ client, paths: pathsOf("environments"), deployment: "one" });
+  const nodes = await listNodes({ client, paths: buildPaths("environments"), deployment: "one" });
   client.close();
   const mostMb = process.resourceUsage().maxRSS / 1024;
   console.log(JSON.stringify({ nodes: nodes.length, runs: nodes.flatMap(({ runs }) => runs).length, mostMb }));
 `;
 
-/** A kubelet tells of fifty images; the API server of who wrote which field. */
+/** A kubelet reports fifty images, and the API server adds managed fields. */
 const images = Array.from({ length: 50 }, (_, at) => ({
   names: [`registry.example/image-${at}@sha256:${"a".repeat(64)}`, `registry.example/image-${at}:1`],
   sizeBytes: 1_000_000_000,

@@ -9,7 +9,7 @@ import type { NodeTypeRule } from "./node-type.ts";
 const uid = "a".repeat(32);
 let server: LoopbackServer;
 let client: ApiClient;
-/** What is kept of all that was listed. */
+/** Returns the kept part of all listed pods. */
 let kept: unknown[];
 
 afterEach(async () => {
@@ -17,7 +17,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** What is listed of a cluster with these nodes and pods. */
+/** Returns the listing of a cluster with these nodes and pods. */
 async function listed(
   nodes: readonly object[],
   pods: readonly object[] = [],
@@ -82,7 +82,7 @@ const ours = {
 };
 
 describe("the nodes of a cluster", () => {
-  it("are read without all that a kubelet says of them, which is tens of kB each", async () => {
+  it("are read without most of the kubelet's status, which is tens of kB each", async () => {
     const images = Array.from({ length: 50 }, (_, at) => ({ names: [`registry.example/image-${at}`], sizeBytes: at }));
     const node = getNode("a");
 
@@ -93,7 +93,7 @@ describe("the nodes of a cluster", () => {
     expect(JSON.stringify(kept)).not.toContain("registry.example");
   });
 
-  it("have runs of another control plane as they have what others take", async () => {
+  it("count runs of another control plane as foreign", async () => {
     const theirs = { ...ours, labels: { ...ours.labels, "berth/deployment": "two" } };
 
     const [node] = await listed([getNode("a")], [podOn("a", { "nvidia.com/gpu": "2" }, theirs)]);
@@ -101,7 +101,7 @@ describe("the nodes of a cluster", () => {
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });
 
-  it("have pods of another namespace as what others take, whatever labels and owner those name", async () => {
+  it("count pods of another namespace as foreign, whatever labels and owner they have", async () => {
     const [node] = await listed(
       [getNode("a")],
       [podOn("a", { "nvidia.com/gpu": "2" }, { ...ours, namespace: "team" })],
@@ -110,7 +110,7 @@ describe("the nodes of a cluster", () => {
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });
 
-  it("are told with what they offer, what others take of it and which runs are there", async () => {
+  it("are listed with their units, the foreign ones and their runs", async () => {
     const pods = [
       podOn("a", { "nvidia.com/gpu": "2" }, ours),
       podOn("a", { "nvidia.com/gpu": "3", cpu: "4" }),
@@ -133,7 +133,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("take three requests each minute for a thousand environments and as many pods of others", async () => {
+  it("take three requests each minute for a thousand environments and as many foreign pods", async () => {
     const nodes = Array.from({ length: 125 }, (_, at) => getNode(`n${at}`));
     const pods = nodes.flatMap(({ metadata: { name } }) =>
       Array.from({ length: 16 }, (_, at) => podOn(name, { "nvidia.com/gpu": "1" }, at < 8 ? ours : {})),
@@ -144,7 +144,7 @@ describe("the nodes of a cluster", () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  it("keep one sum for each node of what the pods of others take, however many those are and in whichever page", async () => {
+  it("keep one sum of foreign pods for each node, across any number of pages", async () => {
     const nodes = [getNode("a"), getNode("b")];
     const pods = Array.from({ length: 9_000 }, (_, at) =>
       podOn(at % 3 === 0 ? "a" : "b", { cpu: "10m", memory: "10Mi" }),
@@ -162,7 +162,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("count no pod twice where a list is begun again because its pages expired", async () => {
+  it("count no pod twice if a list starts over because its pages expired", async () => {
     let expired = 0;
     const expire = (query: URLSearchParams) => query.has("continue") && expired++ === 0;
     const pods = Array.from({ length: 1_500 }, () => podOn("a", { cpu: "100m" }));
@@ -172,7 +172,7 @@ describe("the nodes of a cluster", () => {
     expect(expired).toBeGreaterThan(1);
   });
 
-  it("asks for pods that are on a node and not over, of all namespaces", async () => {
+  it("are read from pods of all namespaces that are on a node and not over", async () => {
     await listed([]);
 
     const [pods] = server.requests.filter(({ url }) => url.startsWith("/api/v1/pods?"));
@@ -181,7 +181,7 @@ describe("the nodes of a cluster", () => {
     );
   });
 
-  it("leave out what is of no type that Berth knows", async () => {
+  it("omit nodes of a type that Berth does not know", async () => {
     expect(await listed([getNode("a", { type: "t3.micro" }), { metadata: { name: "b", uid: "b" }, spec: {} }])).toEqual(
       [],
     );
@@ -208,7 +208,7 @@ describe("the nodes of a cluster", () => {
     expect(await listed([getNode("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
   });
 
-  it("are offered with the taint that GPUs have, and with one that only advises", async () => {
+  it("are offered with the GPU taint, and with one that only advises", async () => {
     const taints = [
       { key: "nvidia.com/gpu", effect: "NoSchedule" },
       { key: "x", effect: "PreferNoSchedule" },
@@ -217,7 +217,7 @@ describe("the nodes of a cluster", () => {
     expect(await listed([getNode("a", { spec: { taints } })])).toMatchObject([{ ready: true }]);
   });
 
-  it("offer the GPUs that the kubelet does, and never more than a machine of their type has", async () => {
+  it("offer the kubelet's GPUs, at most those of a machine of their type", async () => {
     const withGpus = (count: string) => ({ allocatable: { cpu: "192", memory: "2000Gi", "nvidia.com/gpu": count } });
 
     const nodes = await listed([
@@ -229,7 +229,7 @@ describe("the nodes of a cluster", () => {
     expect(nodes.map(({ units }) => units)).toEqual([7, 8, 0]);
   });
 
-  it("offer no more GPUs than runs with their share of processors and memory fit beside those of others", async () => {
+  it("offer no more GPUs than fit with their share of processors and memory beside foreign pods", async () => {
     const small = { allocatable: { cpu: "64", memory: "2000Gi", "nvidia.com/gpu": "8" } };
     const pods = [podOn("b", { cpu: "100" }), podOn("c", { memory: "1200Gi" }), podOn("d", { cpu: "300m" })];
 
@@ -244,7 +244,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("have the type that the first fitting rule says where their own label names none", async () => {
+  it("have the type of the first matching rule if their own label has none", async () => {
     const labelled = (name: string, labels: object) => ({
       ...getNode(name),
       metadata: { name, uid: `uid-${name}`, labels },
@@ -267,7 +267,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("share what is left of a shared machine by vCPU, each with 4 GB", async () => {
+  it("share the rest of a shared machine by vCPU, each with 4 GB", async () => {
     const shared = { type: "m7i.8xlarge", allocatable: { cpu: "31850m", memory: "121Gi" } };
     const pods = [
       podOn("a", { cpu: "300m", memory: "500Mi" }),
@@ -282,7 +282,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("give a machine without GPUs whole, and not while others leave too little of it", async () => {
+  it("offer a machine without GPUs whole, and not while foreign pods leave too little of it", async () => {
     const whole = { type: "c7i.8xlarge", allocatable: { cpu: "31850m", memory: "58Gi" } };
     const pods = [
       podOn("a", { cpu: "300m", memory: "300Mi" }),
@@ -301,7 +301,7 @@ describe("the nodes of a cluster", () => {
 describe("the nodes of a cluster of more than a thousand", () => {
   const others = Array.from({ length: 1_000 }, (_, at) => getNode(`other-${at}`, { type: "t3.micro" }));
 
-  it("are told as in a smaller one, from lists of the pods of each node of a known type alone", async () => {
+  it("are listed as in a smaller one, from lists of the pods of each node of a known type", async () => {
     const nodes = [getNode("a"), getNode("b")];
     const pods = [
       podOn("a", { "nvidia.com/gpu": "3" }),
@@ -320,7 +320,7 @@ describe("the nodes of a cluster of more than a thousand", () => {
       "spec.nodeName=a",
       "spec.nodeName=b",
     ]);
-    // No older than the list of the nodes, and without a limit, which older API servers answer from their store.
+    // At least as new as the list of nodes, and without a limit, which older API servers answer from etcd.
     expect(queries.slice(2).map((query) => [query.get("resourceVersion"), query.has("limit")])).toEqual([
       ["1", false],
       ["1", false],
@@ -330,7 +330,7 @@ describe("the nodes of a cluster of more than a thousand", () => {
     expect(await listed(nodes, pods)).toEqual(large);
   });
 
-  it("are given whole to others where their pods are not read in time", async () => {
+  it("count as foreign if their pods are not read in time", async () => {
     const enough = AbortSignal.abort();
 
     const nodes = await listed([...others, getNode("a")], [podOn("a", {}, ours)], [], undefined, enough);
@@ -339,7 +339,7 @@ describe("the nodes of a cluster of more than a thousand", () => {
     expect(nodes[0]).not.toHaveProperty("runs");
   });
 
-  it("are not told where no list of pods is answered", async () => {
+  it("fail if no list of pods is answered", async () => {
     const refused = listed([...others, getNode("a")], [], [], (query) => query.has("resourceVersion"));
 
     await expect(refused).rejects.toMatchObject({ status: 410 });

@@ -3,7 +3,7 @@ import { machineStates } from "./machine-state.ts";
 
 const node = { name: "n", uid: "u", providerId: null };
 
-test("a machine is what its provider says, and unknown where the provider throws, however it does", async () => {
+test("a machine has the provider's state, and is unknown if the provider throws", async () => {
   const gone = machineStates(async () => "gone");
   const rejects = machineStates(() => Promise.reject(new Error("timeout")));
   const throws = machineStates(() => {

@@ -3,7 +3,7 @@ import { nodeSlices } from "./node-slices.ts";
 
 const names = Array.from({ length: 100 }, (_, at) => `node-${String(at).padStart(3, "0")}`);
 
-/** Calls that each have time for so many nodes, and the nodes that a call read. */
+/** Makes calls with time for this many nodes. Returns the nodes that each read. */
 function getCalls(mostNodes: number) {
   const slices = nodeSlices();
   return async (all: readonly string[] = names) => {
@@ -25,7 +25,7 @@ it("reads every node in a call that has the time", async () => {
   expect((await call()).sort()).toEqual(names);
 });
 
-it("goes on in the next call where the last one stopped, until every node was read once", async () => {
+it("continues in the next call until every node was read once", async () => {
   const call = getCalls(30);
 
   const result = [await call(), await call(), await call()].flat();
@@ -35,7 +35,7 @@ it("goes on in the next call where the last one stopped, until every node was re
   expect(new Set([...result, ...last])).toEqual(new Set(names));
 });
 
-it("reads every other node where nodes come and go between the calls", async () => {
+it("reads every other node although nodes come and go between calls", async () => {
   const call = getCalls(30);
   const result = new Set(await call());
   const next = names[(names.indexOf([...result].at(-1) ?? "") + 1) % names.length];
@@ -46,13 +46,13 @@ it("reads every other node where nodes come and go between the calls", async () 
   expect(changed.filter((name) => !result.has(name))).toEqual([]);
 });
 
-it("begins somewhere else in each new process", async () => {
+it("begins at a different node in each new process", async () => {
   const firsts = await Promise.all(Array.from({ length: 50 }, () => getCalls(1)()));
 
   expect(new Set(firsts.flat()).size).toBeGreaterThan(1);
 });
 
-it("leaves out a node that cannot be read, and reads it again in the next round", async () => {
+it("omits a node that cannot be read, and reads it again in the next round", async () => {
   const slices = nodeSlices();
   const { signal } = new AbortController();
   const fails = async (name: string) => (name === "node-007" ? Promise.reject(new Error("timed out")) : name);
@@ -63,7 +63,7 @@ it("leaves out a node that cannot be read, and reads it again in the next round"
   expect([found.size, found.has("node-007"), again.size]).toEqual([99, false, 100]);
 });
 
-it("throws where no node can be read, and reads nothing of no node", async () => {
+it("throws if no node can be read, and reads nothing without nodes", async () => {
   const slices = nodeSlices();
   const { signal } = new AbortController();
 

@@ -9,7 +9,7 @@ const rules = [
   { label: "box", value: null, instanceType: "m7i.8xlarge" },
 ];
 
-it("takes nodes by the label of AWS, and those that the rules name", () => {
+it("matches nodes by AWS's label, and by the rules", () => {
   expect(termsOfType("p5.48xlarge", ["a"], rules)).toEqual([
     {
       matchExpressions: [ofType("p5.48xlarge"), { key: "topology.kubernetes.io/zone", operator: "In", values: ["a"] }],
@@ -24,7 +24,7 @@ it("takes nodes by the label of AWS, and those that the rules name", () => {
   ]);
 });
 
-it("takes no node that an earlier rule gives another type", () => {
+it("does not match a node that an earlier rule gives another type", () => {
   expect(termsOfType("m7i.8xlarge", [], rules)).toEqual([
     { matchExpressions: [ofType("m7i.8xlarge")] },
     {
@@ -37,7 +37,7 @@ it("takes no node that an earlier rule gives another type", () => {
   ]);
 });
 
-it("takes nodes without a zone for what was made on one", () => {
+it("matches nodes without a zone for volumes of such a node", () => {
   expect(termsOfType("p5.48xlarge", [noZone], [])).toEqual([
     { matchExpressions: [ofType("p5.48xlarge"), { key: "topology.kubernetes.io/zone", operator: "DoesNotExist" }] },
   ]);

@@ -22,8 +22,8 @@ const buildPod = (index: number, nodeName?: string): Pod =>
 const getJob = (bound?: string): Job =>
   ({ metadata: { annotations: bound === undefined ? {} : { "berth/bound": bound } } }) as unknown as Job;
 
-describe("the nodes that a run is bound to", () => {
-  it("are those of its pods, by their machines, with what the node objects say", () => {
+describe("the nodes of a run", () => {
+  it("are those of its pods, by machine, with the fields of the node objects", () => {
     const pods = [buildPod(1, "b"), buildPod(0, "a"), buildPod(2)];
     const nodes = [getNode("a", "u-a"), getNode("b", "u-b", "Unknown")];
 
@@ -33,7 +33,7 @@ describe("the nodes that a run is bound to", () => {
     ]);
   });
 
-  it("stay those of the time of binding when a name comes back with another machine", () => {
+  it("stay those of the binding when a name returns with another machine", () => {
     const kept = unkeptNodes(
       getJob(),
       boundNodes({ jobs: [getJob()], pods: [buildPod(0, "a")] }, [getNode("a", "old")]),
@@ -48,7 +48,7 @@ describe("the nodes that a run is bound to", () => {
     expect(listNodeNames({ jobs: [job], pods: [] })).toEqual(["a"]);
   });
 
-  it("are of an unknown uid where the first look finds the node gone, or a younger one in its place", () => {
+  it("have an unknown uid if the first reconcile finds the node gone, or a younger one in its place", () => {
     const unknown = [{ index: 0, name: "a", uid: "unknown-pod-0", providerId: null, silent: "missing" }];
     const younger = getNode("a", "new", "True", "2026-01-01T12:00:01Z");
 
@@ -56,7 +56,7 @@ describe("the nodes that a run is bound to", () => {
     expect(boundNodes({ jobs: [getJob()], pods: [buildPod(0, "a")] }, [younger])).toEqual(unknown);
   });
 
-  it.each(["{}", "[1, null]"])("are looked up anew where somebody wrote %s into the annotation", (written) => {
+  it.each(["{}", "[1, null]"])("are read again if the annotation was overwritten with %s", (written) => {
     const pods = [buildPod(0, "a")];
 
     expect(boundNodes({ jobs: [getJob(written)], pods }, [getNode("a", "u-a")])).toMatchObject([{ uid: "u-a" }]);

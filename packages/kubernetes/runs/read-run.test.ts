@@ -21,7 +21,7 @@ function getJob(conditions: readonly object[], metadata = {}): Job {
   } as unknown as Job;
 }
 
-/** Answers the run's Job as it is each time it is read, the last one from then on, and lists these pods. */
+/** Serves these versions of the run's Job, the last one repeatedly, and lists these pods. */
 function opened(jobs: readonly (Job | undefined)[], pods: readonly Pod[]) {
   let reads = 0;
   const client: Pick<ApiClient, "find" | "list" | "deadline"> = {
@@ -35,7 +35,7 @@ function opened(jobs: readonly (Job | undefined)[], pods: readonly Pod[]) {
   return { place: { client: client as ApiClient, paths, deployment: "one" }, reads: () => reads };
 }
 
-it("reads a Job again whose pod went after the Job was read, since it tells why", async () => {
+it("reads a Job again whose pod went in between, because the Job says why", async () => {
   const { place } = opened([getJob([]), getJob([late])], []);
 
   const { jobs } = await readRun(place, id);
@@ -43,13 +43,13 @@ it("reads a Job again whose pod went after the Job was read, since it tells why"
   expect(jobs.map((job) => job?.status?.conditions)).toEqual([[late]]);
 });
 
-it("sees that a Job is gone which was deleted with its pod after it was read", async () => {
+it("notices that a Job is gone which was deleted with its pod after it was read", async () => {
   const { place } = opened([getJob([]), undefined], []);
 
   expect(await readRun(place, id)).toEqual({ jobs: [undefined], pods: [] });
 });
 
-it("reads a Job once whose pod is there, whose pod was never bound, or which says why its pod is gone", async () => {
+it("reads a Job once if its pod exists, was never bound, or if it says why its pod is gone", async () => {
   const labels = { [label.uid]: id.uid, [label.run]: "1" };
   const ownerReferences = [{ kind: "Job", name: nameOfRun(id) }];
   const metadata = { name: `${nameOfRun(id)}-x7x7x`, labels, ownerReferences };
@@ -64,7 +64,7 @@ it("reads a Job once whose pod is there, whose pod was never bound, or which say
   expect(seen.map(({ reads }) => reads())).toEqual([1, 1, 1]);
 });
 
-describe("a brief reading of a run whose pod a watch has shown", () => {
+describe("a brief read of a run with a known pod", () => {
   const name = `${nameOfRun(id)}-x7x7x`;
   const ownerReferences = [{ kind: "Job", name: nameOfRun(id), uid: "job-1" }];
   const labels = { [label.uid]: id.uid, [label.run]: "1" };
@@ -75,7 +75,7 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
   const listed = buildPod({ phase: "Running", podIP: "10.0.0.1" });
   const job = getJob([], { uid: "job-1" });
 
-  /** What is read, and how, where the pod is answered by its name as given. */
+  /** Returns the result and the calls, with this answer to the pod's name. */
   async function read(pod: Pod | Error | undefined, { names = [name], of = job, isProbablyGone = false } = {}) {
     const input: string[] = [];
     const client: Pick<ApiClient, "find" | "list"> = {
@@ -128,7 +128,7 @@ describe("a brief reading of a run whose pod a watch has shown", () => {
     expect(await read(running, seen)).toEqual({ asked: names, pods: [listed] });
   });
 
-  it("fails where the API server does not say whether the pod is there", async () => {
+  it("fails if the API server does not say whether the pod exists", async () => {
     await expect(read(new ApiRefused("GET", 500, {}))).rejects.toMatchObject({ status: 500 });
   });
 });

@@ -22,14 +22,14 @@ const findEnd = (job: Job | undefined, pod: Pod | undefined) => endOfAll([job, p
 const failed = { type: "Failed", reason: "BackoffLimitExceeded" };
 
 describe("a run", () => {
-  it("has ended with its command, before its Job says so", () => {
+  it("ends with its command, before its Job says so", () => {
     expect(findEnd(getJob(), buildPod(3))).toMatchObject({ exitCode: 3, reason: null });
     expect(findEnd(getJob(failed), buildPod(3))).toMatchObject({ exitCode: 3, reason: null });
     expect(findEnd(getJob(), buildPod("lives"))).toBeUndefined();
     expect(findEnd(getJob(), undefined)).toBeUndefined();
   });
 
-  it("on several machines has ended with the first that failed, or with the last of them", () => {
+  it("on several machines ends with the first failure, or with the last machine", () => {
     const lives = [getJob(), buildPod("lives")] as const;
     const isDone = [getJob({ type: "Complete" }), buildPod(0)] as const;
 
@@ -39,7 +39,7 @@ describe("a run", () => {
     expect(endOfAll(isDone, isDone)).toMatchObject({ exitCode: 0 });
   });
 
-  it("on several machines that were asked to end has ended with the last of them", () => {
+  it("on several machines that were told to end ends with the last of them", () => {
     const input = (pod: Pod) => ({ ...pod, spec: { ...pod.spec, activeDeadlineSeconds: 1 } });
     const lives = [getJob(), input(buildPod("lives"))] as const;
     const isOver = [getJob(failed), input(buildPod(143, { reason: "DeadlineExceeded" }))] as const;
@@ -49,7 +49,7 @@ describe("a run", () => {
     expect(endOfAll(isOver, isOver)).toMatchObject({ started: true, exitCode: null });
   });
 
-  it("on several machines has ended once somebody deleted the Job of the first", () => {
+  it("on several machines ends once the Job of the first was deleted", () => {
     const lives = [getJob(), buildPod("lives")] as const;
 
     expect(endOfAll([undefined, buildPod("lives", {}, deleted)], lives)).toBeUndefined();
@@ -59,7 +59,7 @@ describe("a run", () => {
     });
   });
 
-  it("was ended by its net once all of it is over, whatever signal did it", () => {
+  it("reports its deadline once all of it is over, whatever signal ended it", () => {
     const late = (type: string) => getJob({ type, reason: "DeadlineExceeded" });
     const reason = "DeadlineExceeded: the time limit of the environment was reached";
 
@@ -86,7 +86,7 @@ describe("a run", () => {
     ["EvictionByEvictionAPI", "it was evicted from its machine"],
     ["DeletionByPodGC", "its machine is gone"],
     ["SomethingNew", "the environment's pod was deleted from outside"],
-  ])("whose pod was pushed out says so: %s", (reason, words) => {
+  ])("whose pod was evicted says so: %s", (reason, words) => {
     const conditions = [{ type: "DisruptionTarget", status: "True", reason }];
 
     expect(findEnd(getJob(), buildPod("lives", { conditions }, deleted))).toMatchObject({
@@ -99,20 +99,20 @@ describe("a run", () => {
     });
   });
 
-  it("has ended once its Job was deleted without its pod, which goes on", () => {
+  it("ends once its Job was deleted without its pod, which goes on", () => {
     const end = { exitCode: null, endedAt: null, reason: "the environment's Job was deleted from outside" };
 
     expect(findEnd(undefined, buildPod("lives"))).toMatchObject({ ...end, started: true });
     expect(endOfAll([getJob(), buildPod("lives")], [undefined, buildPod("lives")])).toMatchObject(end);
   });
 
-  it("of several machines has ended once its first Job and the pod of that are gone: somebody deleted the Job", () => {
+  it("on several machines ends once its first Job and that pod are gone", () => {
     const end = { exitCode: null, endedAt: null, reason: "the environment's Job was deleted from outside" };
 
     expect(endOfAll([undefined, undefined], [getJob(), buildPod("lives")])).toMatchObject(end);
   });
 
-  it("has ended once its Job lives without the pod that was on a node: it is to make no other", () => {
+  it("ends if its Job lives without the pod that was on a node: it creates no other", () => {
     const end = { started: true, exitCode: null, reason: "the environment's pod was deleted from outside" };
 
     expect(endOfAll([getJob(), undefined, true])).toMatchObject(end);
@@ -120,7 +120,7 @@ describe("a run", () => {
     expect(endOfAll([getJob(undefined, deleted), undefined, true])).toBeUndefined();
   });
 
-  it("that is being removed tells how its command ended", () => {
+  it("that is being removed reports how its command ended", () => {
     expect(findEnd(undefined, buildPod(143, {}, deleted))).toMatchObject({
       exitCode: null,
       reason: "command was killed by signal SIGTERM",
@@ -129,7 +129,7 @@ describe("a run", () => {
     expect(findEnd(undefined, buildPod("lives", {}, deleted))).toBeUndefined();
   });
 
-  it("whose pods somebody took away after their end has still ended", () => {
+  it("whose pods were deleted after their end has still ended", () => {
     expect(findEnd(getJob({ type: "Complete" }), undefined)).toMatchObject({ exitCode: 0, started: true });
   });
 });

@@ -53,14 +53,14 @@ const name = (node: string) => ({ matchFields: [{ key: "metadata.name", operator
 const nodeWith = (storage: string) =>
   ({ metadata: { name: "one" }, status: { allocatable: { "ephemeral-storage": storage } } }) as unknown as Node;
 
-describe("the disk that a node keeps containers on", () => {
+describe("the disk of a node", () => {
   const resourcesOn = (nodes: readonly Node[], changes: Partial<Run> = {}) => {
     const { spec } = (jobOfRun(getRun(changes), 0, { deployment: "fixture", now, nodes }) as Made).spec.template;
     const [main] = spec.containers as { resources: Record<"limits" | "requests", Record<string, string>> }[];
     return [main?.resources.limits["ephemeral-storage"], main?.resources.requests["ephemeral-storage"]];
   };
 
-  it("is shared as its GPUs are, and a whole machine has nine tenths of it", () => {
+  it("is shared like its GPUs, and a whole machine has nine tenths of it", () => {
     const shared = { instanceType: "m7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 8 }] };
     const whole = { instanceType: "c7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 1 }] };
 
@@ -69,7 +69,7 @@ describe("the disk that a node keeps containers on", () => {
     expect(resourcesOn([nodeWith("1000Gi")], whole)).toEqual(["921600Mi", "921600Mi"]);
   });
 
-  it("is not shared where nobody knows how large it is", () => {
+  it("is not limited if its size is unknown", () => {
     expect(resourcesOn([])).toEqual([undefined, undefined]);
     expect(resourcesOn([nodeWith("none")])).toEqual([undefined, undefined]);
     expect(resourcesOn([nodeWith("1Ti")], { shares: [{ node: null, units: 4 }] })).toEqual([undefined, undefined]);
@@ -77,7 +77,7 @@ describe("the disk that a node keeps containers on", () => {
 });
 
 describe("a disk", () => {
-  it("can be written to by an image that has a user of its own, and is not walked through at each start", () => {
+  it("is writable for an image with its own user, and is not traversed at each start", () => {
     const mounts = [{ volume: toVolume("1"), path: "/workspace" }];
 
     expect(buildPod({ mounts }).securityContext).toMatchObject({
@@ -89,7 +89,7 @@ describe("a disk", () => {
 });
 
 describe("the Job of a run", () => {
-  it("names the port of its SSH server, in its first machine, once", () => {
+  it("names the SSH port once, in its first machine", () => {
     const shares = [
       { node: "one", units: 8 },
       { node: "two", units: 8 },
@@ -111,7 +111,7 @@ describe("the Job of a run", () => {
     expect(listPorts(1, 22)).toEqual([]);
   });
 
-  it("is never run again or moved by the cluster", () => {
+  it("is never restarted or moved by the cluster", () => {
     expect(made()).toMatchObject({
       metadata: { name: `${uid}-r1` },
       spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completions: 1, activeDeadlineSeconds: 3600 },
@@ -119,7 +119,7 @@ describe("the Job of a run", () => {
     expect(buildPod()).toMatchObject({ restartPolicy: "Never" });
   });
 
-  it("is one of several where it has several machines, each of one pod, and only the first has its disk", () => {
+  it("is one of several on several machines, each with one pod, and only the first has its disk", () => {
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const ports = [{ port: 8080, kind: "http" }] as const;
     const changes: Partial<Run> = { shares, gpusPerMachine: 8, ports, mounts: [{ volume: toVolume("a"), path: "/w" }] };
@@ -166,7 +166,7 @@ describe("the Job of a run", () => {
     });
   });
 
-  it("says on itself and on its pods whose it is", () => {
+  it("identifies the run on itself and on its pods", () => {
     const { metadata, spec } = made() as unknown as Made & { metadata: { labels: object; annotations: object } };
 
     expect(spec.template.metadata).toMatchObject({ labels: metadata.labels, annotations: metadata.annotations });
@@ -176,7 +176,7 @@ describe("the Job of a run", () => {
     });
   });
 
-  it("gives nobody inside what belongs to the cluster", () => {
+  it("gives processes nothing of the cluster", () => {
     expect(buildPod()).toMatchObject({
       automountServiceAccountToken: false,
       enableServiceLinks: false,
@@ -186,7 +186,7 @@ describe("the Job of a run", () => {
     expect(buildMain()).toMatchObject({ securityContext: { allowPrivilegeEscalation: false } });
   });
 
-  it("stays on a node that does not answer", () => {
+  it("stays on a silent node", () => {
     expect(buildPod().tolerations).toEqual(
       expect.arrayContaining(
         ["not-ready", "unreachable"].map((subject) => ({
@@ -198,7 +198,7 @@ describe("the Job of a run", () => {
     );
   });
 
-  it("goes to the granted node, and where it is still to be made to any of the type", () => {
+  it("goes to the granted node, or to any node of its type before one starts", () => {
     const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
     const mounts = [{ volume: toVolume("a", "us-east-1b"), path: "/workspace" }];
     const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
@@ -208,7 +208,7 @@ describe("the Job of a run", () => {
     expect(getNodes({ mounts })).toEqual([name("one")]);
   });
 
-  it("hands a command to the shell as it was written, whatever Kubernetes would make of it", () => {
+  it("passes a command to the shell unchanged, with Kubernetes's own syntax escaped", () => {
     const command = "echo $HOME $(date) $$ '$(HOSTNAME)'\nexit 3";
 
     const { command: shell, args } = buildMain({ command });
@@ -217,7 +217,7 @@ describe("the Job of a run", () => {
     expect(args).toEqual(["echo $$HOME $$(date) $$$$ '$$(HOSTNAME)'\nexit 3"]);
   });
 
-  it("lives on without a command, or runs what the image does where that serves a port", () => {
+  it("stays alive without a command, or runs the image's if that serves a port", () => {
     const ports = [
       { port: 22, kind: "ssh" },
       { port: 8080, kind: "http" },
@@ -229,7 +229,7 @@ describe("the Job of a run", () => {
     expect(buildMain({ command: "serve", ports })).toMatchObject({ args: ["serve"] });
   });
 
-  it("is ready once the first two ports answer that it serves itself", () => {
+  it("is ready once the first two ports of its own answer", () => {
     const ports = [
       { port: 22, kind: "ssh" },
       { port: 5432, kind: "tcp" },
@@ -244,7 +244,7 @@ describe("the Job of a run", () => {
     expect(buildMain({ ports: [ports[1]] })).not.toHaveProperty("startupProbe");
   });
 
-  it("holds no value of the environment, which is in a Secret", () => {
+  it("contains no value of the environment, which is in a Secret", () => {
     const env = { TOKEN: 'a "b"\n$(c)' };
 
     expect(JSON.stringify(made({ env }))).not.toContain("TOKEN");
@@ -252,7 +252,7 @@ describe("the Job of a run", () => {
     expect(buildMain().envFrom).toBeUndefined();
   });
 
-  it("has no variable by which it would see the GPUs of others", () => {
+  it("has no variable that would show foreign GPUs", () => {
     const gpus = { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_MIG_CONFIG_DEVICES: "all" };
     const place = { paths: buildPaths("jobs"), deployment: "one" };
 
@@ -263,7 +263,7 @@ describe("the Job of a run", () => {
     expect(JSON.stringify(buildRunParts(getRun({ env: { ...gpus, A: "1" } }), place))).not.toContain("NVIDIA");
   });
 
-  it("is told what it has, in values that it cannot be given others for", () => {
+  it("has Berth's variables, which users cannot override", () => {
     const mounts = [{ volume: toVolume("a"), path: "/workspace" }];
     const ports = [
       { port: 22, kind: "ssh" },
@@ -283,7 +283,7 @@ describe("the Job of a run", () => {
     });
   });
 
-  it("mounts each volume where it is wanted, by the name of its claim", () => {
+  it("mounts each volume at its path, by the name of its claim", () => {
     const mounts = ["a", "b"].map((id) => ({ volume: toVolume(id), path: `/${id}` }));
 
     expect(buildPod({ mounts }).volumes).toEqual([
@@ -301,7 +301,7 @@ describe("the Job of a run", () => {
     ]);
   });
 
-  it("is refused where a volume is no claim", () => {
+  it("is refused if a volume is not a claim", () => {
     const mounts = [{ volume: { id: "../secrets", zone: "z" }, path: "/a" }];
 
     expect(() => made({ mounts })).toThrow("no volume of this cluster");
@@ -312,12 +312,12 @@ describe("the Job of a run", () => {
     [1_000, 1],
     [1_001, 2],
     [-5_000, 1],
-  ])("that may run for %d ms more has a deadline of %d s, never none", (ms, seconds) => {
+  ])("that may run for %d ms more has a deadline of %d s, always positive", (ms, seconds) => {
     expect(secondsUntil(now + ms, now)).toBe(seconds);
   });
 });
 
-describe("what a run has beside its Job", () => {
+describe("the further objects of a run", () => {
   const paths = buildPaths("environments");
   const place = { paths, deployment: "one" };
   const core = "/api/v1/namespaces/environments";
@@ -328,7 +328,7 @@ describe("what a run has beside its Job", () => {
   ];
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
 
-  it("is a Secret where it has an environment, and a network where it has several machines", () => {
+  it("are a Secret for an environment, and a network for several machines", () => {
     const pathsFor = (changes: Partial<Run>) => buildRunParts(getRun(changes), place).map(({ path }) => path);
 
     expect(pathsFor({})).toEqual([]);
@@ -339,7 +339,7 @@ describe("what a run has beside its Job", () => {
 
   const ssh = `${paths.services}/ssh-${uid}-r1`;
   const getJob = (changes: Partial<Run>) => made(changes) as unknown as Job;
-  /** As the cluster makes it of its Job. */
+  /** The pod that the cluster creates for its Job. */
   const madePod = (changes: Partial<Run>) => {
     const { template } = getJob(changes).spec as unknown as { template: Pick<Pod, "metadata" | "spec"> };
     const owner = { kind: "Job", name: `${uid}-r1`, uid: "job" };
@@ -348,7 +348,7 @@ describe("what a run has beside its Job", () => {
 
   it.each([
     ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [getJob(changes)], pods: [] }), []],
-    // A hand may have deleted the Job and left what it owns.
+    // The Job may have been deleted without its dependents.
     ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] }), [ssh]],
   ])("is removed as its %s", (_, getObjects, owned) => {
     const removed = (changes: Partial<Run>) => listPartPaths({ uid, run: 1 }, getObjects(changes), paths);
@@ -358,7 +358,7 @@ describe("what a run has beside its Job", () => {
     expect(removed({ shares, gpusPerMachine: 8 })).toEqual([...network, ...owned]);
   });
 
-  it("is removed with all that it may have had where both are gone", () => {
+  it("are all removed if Job and pod are gone", () => {
     const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
     expect(listPartPaths({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
   });

@@ -96,13 +96,13 @@ describe("the mark of a run", () => {
     );
   });
 
-  it("stays the same when only what nobody observes is written to the pod", () => {
+  it("stays the same when only unobserved fields of the pod change", () => {
     const conditions = [...(pod.status?.conditions ?? []), { type: "Initialized", status: "True" }];
 
     expect(seen({ pod: { conditions } })).toEqual(seen({}));
   });
 
-  it("is none where there are two pods of one machine", () => {
+  it("is missing if a machine has two pods", () => {
     const pods = [pod, { ...pod, metadata: { ...pod.metadata, uid: "u-other" } }];
 
     const observed = toObservation(

@@ -29,7 +29,7 @@ it.each([
     [],
     true,
   ],
-])("says whether nothing starts any more of a run whose Job %s", async (_, there, pods, isSure) => {
+])("reports whether nothing of a run can start any more whose Job %s", async (_, there, pods, isSure) => {
   const compute = await opened({ ...answers, "GET jobs": object(there), "GET pods": list(...pods) });
 
   expect(await compute.remove(uid, 1, removal)).toBe(isSure);

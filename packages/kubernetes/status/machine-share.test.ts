@@ -15,19 +15,19 @@ describe("a machine's share", () => {
     expect(memory).toBe(`${Math.floor(type.memoryGb * 1024 * 0.9)}Mi`);
   });
 
-  it("of one of eight GPUs is an eighth of the rest too", () => {
+  it("with one of eight GPUs is an eighth of the rest too", () => {
     const entry = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
 
     expect(computeQuantities(entry)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
   });
 
-  it("of a machine without GPUs is all that it offers", () => {
+  it("without GPUs is all that it offers", () => {
     const whole = { instanceType: "c7i.8xlarge", shares: [share(1)], gpusPerMachine: 0, resources: null };
 
     expect(computeQuantities(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });
   });
 
-  it("of a shared machine is what was asked for, and by default 4 GB for each vCPU", () => {
+  it("of a shared machine is the request, by default 4 GB for each vCPU", () => {
     const shared = { instanceType: sharedType.name, shares: [share(2)], gpusPerMachine: 0 };
 
     expect(computeQuantities({ ...shared, resources: null })).toEqual({ cpu: "2000m", memory: "8192Mi" });

@@ -19,7 +19,7 @@ const over = (terminated: object, more: object = {}) =>
   });
 
 describe("a machine that lives", () => {
-  it("is unbound while it has no pod, or its pod no node", () => {
+  it("is unbound without a pod, or without a node of its pod", () => {
     expect(toMachineStatus(undefined)).toMatchObject({ state: "unbound", reason: null, started: false });
     expect(toMachineStatus(buildPod({ phase: "Pending" }, ""))).toMatchObject({ state: "image" });
     expect(toMachineStatus({ ...buildPod({ phase: "Pending" }), spec: {} })).toMatchObject({
@@ -28,7 +28,7 @@ describe("a machine that lives", () => {
     });
   });
 
-  it("says why it fits nowhere, in the scheduler's words and without what it tried for others", () => {
+  it("says why it fits nowhere, in the scheduler's words without those about other pods", () => {
     const message =
       "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient nvidia.com/gpu. " +
       "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
@@ -61,7 +61,7 @@ describe("a machine that lives", () => {
     });
   });
 
-  it("says nothing that moves a terminal's cursor, whatever a registry or a runtime says", () => {
+  it("shows no control characters, whatever a registry or a runtime says", () => {
     const [unpulled, unstarted] = [
       waiting("ErrImagePull", "try\u001b[2J again\u202e\u0085later"),
       over({ exitCode: 128, reason: "StartError", message: 'exec: "a\u001b[2Jb": executable file not found' }),
@@ -73,7 +73,7 @@ describe("a machine that lives", () => {
 });
 
 describe("a machine that never starts", () => {
-  it("ends for a name that is none", () => {
+  it("ends because of an invalid image name", () => {
     expect(toMachineStatus(waiting("InvalidImageName"))).toMatchObject({
       state: "ended",
       started: false,
@@ -88,7 +88,7 @@ describe("a machine that never starts", () => {
     ["ErrImagePull", "pull access denied", "Image not found, or not to be pulled without a password"],
     ["ErrImagePull", "401 Unauthorized", "Image not found, or not to be pulled without a password"],
     ["ErrImagePull", "no basic auth credentials", "Image not found, or not to be pulled without a password"],
-  ])("may end for %s %s, and says that it is tried again", (reason, message, words) => {
+  ])("may end for %s %s, and says that the node tries again", (reason, message, words) => {
     expect(toMachineStatus(waiting(reason, message))).toMatchObject({
       state: "image",
       end: undefined,
@@ -97,7 +97,7 @@ describe("a machine that never starts", () => {
     });
   });
 
-  it("has no shell, which is no exit code of its command", () => {
+  it("without a shell ends without an exit code", () => {
     const message = 'exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown';
 
     expect(toMachineStatus(over({ exitCode: 128, reason: "StartError", message }))).toMatchObject({
@@ -108,7 +108,7 @@ describe("a machine that never starts", () => {
     });
   });
 
-  it("says what the runtime says last of another reason", () => {
+  it("gives the runtime's last words for another reason", () => {
     const message =
       "failed to create containerd task: OCI runtime create failed: runc create failed: " +
       'unable to start container process: error during container init: exec: "/x": permission denied';
@@ -134,7 +134,7 @@ describe("a machine that has ended", () => {
       null,
       "command was killed by signal SIGKILL: it used more memory than it may",
     ],
-  ])("tells how: %o", (terminated, exitCode, reason) => {
+  ])("reports how: %o", (terminated, exitCode, reason) => {
     expect(toMachineStatus(over(terminated))).toMatchObject({
       state: "ended",
       started: true,
@@ -151,7 +151,7 @@ describe("a machine that has ended", () => {
     ["DeadlineExceeded", "too long", "DeadlineExceeded: the time limit of the environment was reached"],
     ["Terminated", "Pod was terminated in response to imminent node shutdown.", "its machine was shut down"],
     ["UnexpectedAdmissionError", "no GPUs", "ended by the cluster: no GPUs"],
-  ])("tells that the cluster ended it: %s", (reason, message, words) => {
+  ])("reports that the cluster ended it: %s", (reason, message, words) => {
     expect(toMachineStatus(over({ exitCode: 137 }, { reason, message }))).toMatchObject({
       reason: words,
       end: { exitCode: null },
@@ -162,7 +162,7 @@ describe("a machine that has ended", () => {
     });
   });
 
-  it("has ended although a helper beside it has not", () => {
+  it("has ended although a sidecar has not", () => {
     const pod = buildPod({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
 
     expect(toMachineStatus(pod)).toMatchObject({ state: "ended", end: { exitCode: 0, endedAt: null } });

@@ -75,7 +75,7 @@ it.each<[string, string | null, string | null, true | undefined]>([
   expect(seen?.lacksVolume).toBe(lacksVolume);
 });
 
-it("claims no limit of processes and no version of control groups, which only the node knows", () => {
+it("claims no limit of processes and no version of cgroups, which only the node knows", () => {
   const surroundings = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
 
   expect(toObservation({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");

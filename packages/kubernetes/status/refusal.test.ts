@@ -9,7 +9,7 @@ function refused(status: number, message: string, reason = ""): unknown {
   return asRefused(new ApiRefused("POST /jobs", status, { message, reason }), run);
 }
 
-describe("a refusal that stays", () => {
+describe("a permanent refusal", () => {
   it.each([
     [
       422,
@@ -37,14 +37,14 @@ describe("a refusal that stays", () => {
       "Refused by the cluster's policy images.example.com",
     ],
     [413, "etcdserver: request is too large", "Its environment variables are too large for the cluster"],
-  ])("is one for the run: %i %s", (status, message, words) => {
+  ])("concerns the run: %i %s", (status, message, words) => {
     const error = refused(status, message);
 
     expect(error).toBeInstanceOf(RunRefused);
     expect((error as Error).message).toBe(words);
   });
 
-  it("repeats neither variables nor the command, as they are or quoted", () => {
+  it("repeats neither variables nor the command, plain or quoted", () => {
     const value = JSON.stringify(run.env.TOKEN);
 
     const error = refused(422, `spec.x: Invalid value: ${value}: and ${run.env.TOKEN} of ${run.command}`);
@@ -53,11 +53,11 @@ describe("a refusal that stays", () => {
   });
 });
 
-describe("a refusal that passes", () => {
+describe("a temporary refusal", () => {
   it.each([
     [403, 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1', "jobs of the cluster is"],
     [500, 'Internal error occurred: failed calling webhook "a.example.com": connection refused', "does not answer"],
-  ])("is said in words: %i %s", (status, message, words) => {
+  ])("has a reason: %i %s", (status, message, words) => {
     const error = refused(status, message);
 
     expect(error).toBeInstanceOf(RunNotTaken);
@@ -70,18 +70,18 @@ describe("a refusal that passes", () => {
     [409, 'jobs.batch "x" already exists'],
     [429, 'admission webhook "a.example.com" denied the request: later'],
     [500, "etcdserver: leader changed"],
-  ])("stays what it is, and is no word on the run: %i %s", (status, message) => {
+  ])("stays an error that does not concern the run: %i %s", (status, message) => {
     expect(refused(status, message)).toBeInstanceOf(ApiRefused);
   });
 
-  it("is none where nobody answered", () => {
+  it("is missing without an answer", () => {
     const error = new ApiUnreachable("POST /jobs", "ECONNREFUSED");
 
     expect(asRefused(error, run)).toBe(error);
   });
 });
 
-describe("what an event says of a pod that is refused", () => {
+describe("an event about a refused pod", () => {
   it.each([
     [
       "exceeded quota: gpus, requested: requests.nvidia.com/gpu=8, used: requests.nvidia.com/gpu=0, limited: requests.nvidia.com/gpu=0",
@@ -110,7 +110,7 @@ describe("what an event says of a pod that is refused", () => {
       'Post "https://10.96.0.1:443/api/v1/namespaces/berth/pods": dial tcp 10.96.0.1:443: i/o timeout',
       "the cluster's API server is overloaded or cannot be reached",
     ],
-  ])("passes: %s", (said, words) => {
+  ])("is temporary: %s", (said, words) => {
     expect(podRefusalIn(said)).toEqual({ words, isForGood: false, passes: true });
   });
 
@@ -118,7 +118,7 @@ describe("what an event says of a pod that is refused", () => {
     'admission webhook "images.example.com" denied the request: only ours',
     'violates PodSecurity "restricted:latest": privileged',
     'Pod "x-r1-abcde" is invalid: spec.containers[0].image: Invalid value',
-  ])("is for good: %s", (said) => {
+  ])("is permanent: %s", (said) => {
     expect(podRefusalIn(said)).toMatchObject({ isForGood: true, passes: false });
   });
 
@@ -126,11 +126,11 @@ describe("what an event says of a pod that is refused", () => {
     ["failed quota: gpus: must specify limits.cpu for: main", "failed quota: gpus: must specify limits.cpu for: main"],
     ["asked https://10.0.0.7:8443/check?key=1 and hook.team-a.svc.cluster.local:9443 in vain", "asked … and … in vain"],
     ["dial tcp [fd00:10:96::1]:443 or 192.168.3.4:80\u001b[2J\nnothing", "dial tcp … or … [2J nothing"],
-  ])("counts as a try in every other case, without addresses inside the cluster: %s", (said, words) => {
+  ])("counts as a try otherwise, without addresses inside the cluster: %s", (said, words) => {
     expect(podRefusalIn(said)).toEqual({ words, isForGood: false, passes: false });
   });
 
-  it("has no address in the words of a webhook that denies", () => {
+  it("hides the address in the message of a webhook that denies", () => {
     const said =
       'admission webhook "a.example.com" denied the request: https://10.1.2.3/why of policy.kyverno.svc says no';
 

@@ -26,7 +26,7 @@ const nodeNamed = (name: string, status: object = {}) => ({
   status,
 });
 
-/** An API server with a volume for each disk, that answers the lists of a kind from what is there when it is asked. */
+/** API server with a volume for each disk, which answers lists with the state at the request. */
 function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: object[] }) {
   const [lists, removed]: [string[], string[]] = [[], []];
   const objects = [...claims, ...volumes, ...(nodes as typeof volumes)];
@@ -35,7 +35,7 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
     const kind = path.split("?")[0]?.split("/").at(-1) ?? "";
     lists.push(kind);
     const items = [...(there[kind] ?? [])];
-    // As an answer that comes from elsewhere: never within the turn of the loop in which it was asked for.
+    // Answers later, as a network does: never in the same turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     return { items: items.flatMap(keep), resourceVersion: "1" };
   };
@@ -50,7 +50,7 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
   const place = { client, paths, deployment: "one", lists: sharedLists(client, paths) };
   return {
     place,
-    // As whoever opens the stores of a cluster gives it: without lists of its own.
+    // Without shared lists, as the stores of a cluster are opened.
     volumes: kubernetesVolumes({ client, paths, deployment: "one" }, { now: () => 0 }),
     removed,
     countOf: (kind: string) => lists.filter((list) => list === kind).length,
@@ -60,7 +60,7 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
 const getAttached = async (of: ReturnType<typeof clusterWith>, names: readonly string[]) =>
   Promise.all(names.map(async (id) => (await of.volumes.findVolume(id))?.attached));
 
-it("16 disks at once cost two lists of attachments and three of nodes, and each is told of its own volume", async () => {
+it("16 disks at once cost two lists of attachments and three of nodes, and each gets its own answer", async () => {
   const name = (n: number) => `kubernetes.io/csi/csi.example^handle-${n}`;
   const cluster = clusterWith({
     attachments: [getAttachment("pv-5"), getAttachment("pv-of-somebody")],
@@ -73,7 +73,7 @@ it("16 disks at once cost two lists of attachments and three of nodes, and each 
   expect([cluster.countOf("volumeattachments"), cluster.countOf("nodes")]).toEqual([2, 3]);
 });
 
-it("what was attached after a list of attachments began is seen by whoever asks then", async () => {
+it("a question after a list of attachments began gets a newer list", async () => {
   const attachments: object[] = [];
   const cluster = clusterWith({ attachments, nodes: [] });
   const { lists } = cluster.place;
@@ -85,7 +85,7 @@ it("what was attached after a list of attachments began is seen by whoever asks 
   expect([await before, (await after).map(({ volume }) => volume)]).toEqual([[], ["pv-1"]]);
 });
 
-it("what came into use after a list of nodes began is seen by whoever asks then", async () => {
+it("a question after a list of nodes began gets a newer list", async () => {
   const nodes: object[] = [];
   const { place } = clusterWith({ attachments: [], nodes });
   const before = place.lists.isOnNode("kubernetes.io/csi/csi.example^handle-1");
@@ -96,7 +96,7 @@ it("what came into use after a list of nodes began is seen by whoever asks then"
   expect([await before, await after]).toEqual([false, true]);
 });
 
-it("16 disks are taken off one machine by two lists of attachments, and those on another one stay", async () => {
+it("16 disks are detached from one machine with two lists of attachments, and others stay", async () => {
   const attachments = volumes.map(({ metadata }, n) => getAttachment(metadata.name, n === 5 ? "two" : "one"));
   const cluster = clusterWith({ attachments, nodes: [nodeNamed("one"), nodeNamed("two")] });
 
@@ -107,7 +107,7 @@ it("16 disks are taken off one machine by two lists of attachments, and those on
   expect(cluster.countOf("volumeattachments")).toBe(2);
 });
 
-it("all volumes of a run are taken off lost machines by one list of attachments", async () => {
+it("all volumes of a run are detached from lost machines with one list of attachments", async () => {
   const ready = { conditions: [{ type: "Ready", status: "True" }] };
   const cluster = clusterWith({
     attachments: [

@@ -23,7 +23,7 @@ beforeEach(() => {
   events = [said("ProvisioningFailed", "no more volumes")];
 });
 
-/** What an event says of the claim that the pod mounts. */
+/** Event about the claim that the pod mounts. */
 function said(reason: string, message: string, more: Partial<KubeEvent> = {}): KubeEvent {
   const metadata = { name: "event", uid: "event", resourceVersion: "1", creationTimestamp: at };
   return {
@@ -68,24 +68,24 @@ function findMissing(...pods: readonly Pod[]): Promise<string | null> {
 const words = "Its volume could not be made: no more volumes";
 
 describe("a pod that waits for a volume", () => {
-  it("says why it could not be made, at two questions", async () => {
+  it("says why it could not be created, with two calls", async () => {
     expect(await findMissing(pod())).toBe(words);
     expect(names).toEqual(["list events", "find claim"]);
   });
 
-  it("says so before what the scheduler makes of it", async () => {
+  it("says so before the scheduler's reason", async () => {
     const status = scheduled("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.");
 
     expect(await findMissing(pod({ status }))).toBe(words);
   });
 
-  it("says so where no storage class would make it", async () => {
+  it("says so if no storage class would create it", async () => {
     events = [said("FailedBinding", "no persistent volumes available for this claim and no storage class is set")];
 
     expect(await findMissing(pod())).toMatch(/^Its volume could not be made: no persistent volumes available/);
   });
 
-  it("says the same at each try, though each has an id of its own", async () => {
+  it("says the same at each attempt, though each has its own id", async () => {
     events = [
       said("ProvisioningFailed", "rpc error: code = Internal desc = StatusCode: 403, RequestID: 1f-2a, api error X"),
     ];
@@ -93,7 +93,7 @@ describe("a pod that waits for a volume", () => {
     expect(await findMissing(pod())).toBe("Its volume could not be made: StatusCode: 403, api error X");
   });
 
-  it("says whom it waits for, where nothing keeps it from every node", async () => {
+  it("names the provisioner if nothing keeps it from every node", async () => {
     events = [said("ExternalProvisioning", "Waiting for a volume ... the external provisioner 'ebs.csi.aws.com' or")];
     const full = scheduled("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.");
 
@@ -101,7 +101,7 @@ describe("a pod that waits for a volume", () => {
     expect(await findMissing(pod({ status: full }))).toBeNull();
   });
 
-  it("says why a try failed also where the cluster said meanwhile that it waits", async () => {
+  it("says why an attempt failed also if the cluster has reported a wait since", async () => {
     const later = { lastTimestamp: "2026-01-01T00:10:01Z" };
     events = [...events, said("ExternalProvisioning", "by the external provisioner 'ebs.csi.aws.com'", later)];
 
@@ -109,26 +109,26 @@ describe("a pod that waits for a volume", () => {
   });
 });
 
-describe("nothing is said of a volume", () => {
-  it("that was made since", async () => {
+describe("no reason is given for a volume", () => {
+  it("that was created since", async () => {
     claim = { ...unbound, spec: { volumeName: "pvc-1" } };
 
     expect(await findMissing(pod())).toBeNull();
   });
 
-  it("whose claim may not be read", async () => {
+  it("whose claim cannot be read", async () => {
     claim = new ApiRefused("GET /persistentvolumeclaims/volume-a", 403, { reason: "Forbidden" });
 
     expect(await findMissing(pod())).toBeNull();
   });
 
-  it("for what became of another claim of that name", async () => {
+  it("because of another claim of that name", async () => {
     events = [said("ProvisioningFailed", "no", { involvedObject: { name: "volume-a", uid: "claim-0" } })];
 
     expect(await findMissing(pod())).toBeNull();
   });
 
-  it("for what was said too long ago to hold", async () => {
+  it("because of an outdated event", async () => {
     events = [said("ProvisioningFailed", "no", { lastTimestamp: "2026-01-01T00:00:00Z" })];
 
     expect(await findMissing(pod())).toBeNull();
@@ -139,7 +139,7 @@ describe("nothing is said of a volume", () => {
     ["that its pod has", { spec: { nodeName: "one" } }],
     ["whose pod was made just now", { createdAt: at }],
     ["where the pod mounts none", { spec: { volumes: [] } }],
-  ])("%s, and nobody is asked", async (_, shape) => {
+  ])("%s, without a call", async (_, shape) => {
     expect(await findMissing(pod(shape))).toBeNull();
     expect(names).toEqual([]);
   });

@@ -18,7 +18,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** A cluster with this volume among a thousand of others, whose claim somebody deleted by hand unless it is given. */
+/** Cluster with this volume among a thousand foreign ones. Its claim was deleted by hand unless it is given. */
 async function clusterWith(ownVolume: PersistentVolume | undefined, claim?: Claim) {
   const others = Array.from({ length: 1_000 }, (_, at) => volumeNamed(`pvc-other-${at}`, `claim-${at}`));
   const all = ownVolume ? [...others, ownVolume] : others;
@@ -45,7 +45,7 @@ async function clusterWith(ownVolume: PersistentVolume | undefined, claim?: Clai
     place: { client, paths: buildPaths("environments"), deployment: "one" },
     patches,
     warnings: () => answer,
-    /** What was asked of volumes, without its query. */
+    /** Returns the requests for volumes, without queries. */
     asked: () =>
       server.requests
         .map(({ method, url }) => `${method} ${url.split("?")[0]}`)
@@ -65,7 +65,7 @@ function volumeNamed(
 }
 
 describe("the volume of a claim that is gone", () => {
-  it("is asked for by the name that its provisioner gave it, among a thousand of others", async () => {
+  it("is read by its provisioner's name, among a thousand foreign ones", async () => {
     const { place, asked: input, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
 
     await expect(recreateClaim(place, id, 0)).rejects.toThrow("being removed");
@@ -75,7 +75,7 @@ describe("the volume of a claim that is gone", () => {
     expect(warnings()).toBe(0);
   });
 
-  it("is asked for by its label where it is called otherwise", async () => {
+  it("is found by its label if it has another name", async () => {
     const {
       place,
       asked: input,
@@ -89,7 +89,7 @@ describe("the volume of a claim that is gone", () => {
     expect(warnings()).toBe(2);
   });
 
-  it("is gone where it has neither, at two questions that no other volume answers", async () => {
+  it("is gone without either, after two calls that show no foreign volume", async () => {
     const { place, asked: input, warnings } = await clusterWith(undefined);
 
     expect(await recreateClaim(place, id, 0)).toBeUndefined();
@@ -98,7 +98,7 @@ describe("the volume of a claim that is gone", () => {
     expect(warnings()).toBe(0);
   });
 
-  it("is not one that merely has its name or its label", async () => {
+  it("is not one with merely its name or its label", async () => {
     const named = volumeNamed(`pvc-${uid}`, "another", { labels: { "berth/claim": uid } });
     const { place, patches } = await clusterWith(named);
 
@@ -107,7 +107,7 @@ describe("the volume of a claim that is gone", () => {
   });
 });
 
-describe("a volume that is kept", () => {
+describe("a kept volume", () => {
   const claim = (volumeName: string): Claim => ({
     metadata: { name, uid, resourceVersion: "1", creationTimestamp: "" },
     spec: { volumeName },

@@ -22,7 +22,7 @@ async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): Async
   for await (const change of changes) if ("uid" in change) yield change;
 }
 
-/** A server with these pods and no Jobs, that tells of pods what it is given. */
+/** Server with these pods and no Jobs, which emits the given events of pods. */
 async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
   const [watch, jobWatch] = [Promise.withResolvers<ServerResponse>(), Promise.withResolvers<ServerResponse>()];
   const nodeWatch = Promise.withResolvers<ServerResponse>();
@@ -46,7 +46,6 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
     seen,
     known: knownValue,
     ending,
-    /** Until all up to there was told. */
     async upTo(wanted: string) {
       while (!reached.includes(wanted)) await new Promise((resolve) => setTimeout(resolve, 5));
     },
@@ -94,7 +93,7 @@ const buildPod = (digit: string, status: object = conditions(), metadata: object
 });
 
 describe("the changes of runs", () => {
-  it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
+  it("begin with all runs, then include each change of an observation and nothing else", async () => {
     const { seen, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
     const ready = conditions("Initialized", "Ready");
 
@@ -113,7 +112,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("abbbbc");
   });
 
-  it("show by which names pods are there, and are not any more", async () => {
+  it("record the names of existing pods", async () => {
     const { known: knownValue, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
     const findName = (digit: string) => knownValue.findOnlyPod({ uid: digits(digit), run: 1 });
 
@@ -130,7 +129,7 @@ describe("the changes of runs", () => {
     expect(["a", "b", "c"].map(findName)).toEqual([a, undefined, c]);
   });
 
-  it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {
+  it("include once that a pod fits nowhere, however often the scheduler rewrites its message", async () => {
     const unbound = (message: string) => {
       const why = { type: "PodScheduled", status: "False", message };
       return { ...buildPod("a", { phase: "Pending", conditions: [why] }), spec: {} };
@@ -149,7 +148,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("aab");
   });
 
-  it("tell that the container of a pod runs, whose command waits for the other machines of its run", async () => {
+  it("include that a container runs whose command waits for the other machines of its run", async () => {
     const spec = { nodeName: "one", containers: [{ command: ["/.berth/supervisor", "run", "--gated"] }] };
     const gated = (state: object) => {
       const containerStatuses = [{ name: "main", state, started: false }];
@@ -166,7 +165,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("aab");
   });
 
-  it("tell nothing of a pod that was only just made, nor that one goes whose command is over, but that it is gone", async () => {
+  it("omit a new pod and the deletion of a pod whose command has ended, but not its removal", async () => {
     const { seen, tell, until, ending, ended } = await opened([]);
     const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };
     const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
@@ -185,7 +184,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("baba");
   });
 
-  it("tell that a Job is gone only where no pod of it is there, that will be told of itself", async () => {
+  it("include a deleted Job only if it has no pod, which would be reported itself", async () => {
     const job = (digit: string, status: object = {}) => ({
       ...buildPod(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
       spec: {},
@@ -213,7 +212,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("abaa");
   });
 
-  it("tell of the runs on a node whose object is deleted, and of no other change of a node", async () => {
+  it("include the runs on a deleted node, and no other change of a node", async () => {
     const { seen, tellNodes, until, ending, ended } = await opened([buildPod("a")]);
     const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
     await until(1);
@@ -229,7 +228,7 @@ describe("the changes of runs", () => {
     expect(server.requests.filter(({ url }) => url.includes("fieldSelector"))).toHaveLength(1);
   });
 
-  it("go on with a warning where nodes may not be watched", async () => {
+  it("go on with a warning if nodes may not be watched", async () => {
     const watch = Promise.withResolvers<ServerResponse>();
     const refused = Promise.withResolvers<string>();
     server = await loopbackServer((request, response) => {
@@ -256,7 +255,7 @@ describe("the changes of runs", () => {
     expect(value).toMatchObject({ uid: digits("a") });
   });
 
-  it("tell of nothing that only carries the labels of a run", async () => {
+  it("omit foreign objects with the labels of a run", async () => {
     const { seen, tell, until, ending, ended } = await opened([buildPod("a", {}, { ownerReferences: [] })]);
 
     await tell(["ADDED", buildPod("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", buildPod("e")]);
@@ -267,7 +266,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("e");
   });
 
-  it("wait once for each run while nobody takes them, however often it changes", async () => {
+  it("hold each run once while they are not read, however often it changes", async () => {
     const watched = Array.from({ length: 2 }, () => Promise.withResolvers<ServerResponse>());
     let watches = 0;
     server = await loopbackServer((request, response) => {
@@ -303,7 +302,7 @@ describe("the changes of runs", () => {
     expect(await next).toMatchObject({ done: true });
   });
 
-  it("say up to where all was told, and go on from there without a list, or with all where that is forgotten", async () => {
+  it("give a position to continue from without a list, or with all runs if it is forgotten", async () => {
     const { seen, upTo, tell, until, ending, ended } = await opened([buildPod("a")]);
     await until(1);
     await tell(
@@ -332,7 +331,7 @@ describe("the changes of runs", () => {
     expect(restored.seen.join("")).toBe("ab");
   });
 
-  it("end with an error where the cluster may not be watched", async () => {
+  it("end with an error if the cluster may not be watched", async () => {
     server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
     client = apiClient(server.access);
     const seen: RunRef[] = [];

@@ -3,7 +3,7 @@ import { knownPods } from "./known-pods.ts";
 
 const getId = (n: number) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 });
 
-it("names the pod of a run for as long as it is the only one that was shown", () => {
+it("names the pod of a run while it is the only one that was shown", () => {
   const knownValue = knownPods();
   const seen = [knownValue.findOnlyPod(getId(1))];
 
@@ -19,7 +19,7 @@ it("names the pod of a run for as long as it is the only one that was shown", ()
   expect(seen).toEqual([undefined, "a", "a", undefined, "b", undefined]);
 });
 
-it("keeps the runs whose pods were shown last, 20,000 of them", () => {
+it("keeps the newest 20,000 runs", () => {
   const knownValue = knownPods();
   for (let n = 0; n < 20_000; n += 1) knownValue.add(getId(n), `pod-${n}`);
 

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { recentNodes } from "./recent-nodes.ts";
 
-/** An API server that answers each question when the test says so. */
+/** API server that answers each request when the test says so. */
 function asking(now: () => number) {
   const input: { readonly name: string; answer(isReady?: boolean): void; fail(): void }[] = [];
   const find = (path: string) =>
@@ -17,7 +17,7 @@ function asking(now: () => number) {
   return { asked: input, nodesOf: recentNodes({ find } as unknown as Parameters<typeof recentNodes>[0], now) };
 }
 
-it("a node is given out for no more than two seconds after it was asked for, however late it answered", async () => {
+it("a node is cached for at most two seconds after it was requested, however late it answered", async () => {
   let time = 0;
   const { asked: input, nodesOf } = asking(() => time);
   const slow = nodesOf(["n1"]);
@@ -37,7 +37,7 @@ it("a node is given out for no more than two seconds after it was asked for, how
   expect(input.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
 });
 
-it("a node that answers is asked for once by all who ask within two seconds, those of other nodes with it", async () => {
+it("a node that answers is read once for all callers within two seconds, whichever other nodes they read", async () => {
   let time = 0;
   const { asked: input, nodesOf } = asking(() => time);
   const first = nodesOf(["n1"]);
@@ -75,7 +75,7 @@ it.each<[string, (entry: { answer(isReady: boolean): void; fail(): void }) => vo
   expect([before, input.length]).toEqual([1, 3]);
 });
 
-it("a node that another one asks for is waited for until the own deadline, and those after it still share it", async () => {
+it("a shared read of a node ends at the caller's own deadline, and later callers still share it", async () => {
   const { asked: input, nodesOf } = asking(() => 0);
   const deadline = new AbortController();
   const hanging = nodesOf(["n1"]);

@@ -15,7 +15,7 @@ function opened() {
   return { recent: recentRuns(() => now), pass };
 }
 
-it("keeps an end for less than a second, and what was read of the run for 20 s", () => {
+it("keeps an end for less than a second, and the objects of a run for 20 s", () => {
   const { recent, pass } = opened();
   recent.keep(run, objects);
   recent.keepEnd(run, objects, seen);
@@ -28,7 +28,7 @@ it("keeps an end for less than a second, and what was read of the run for 20 s",
   expect([recent.find(run), recent.findEnd(run)]).toEqual([objects, undefined]);
 });
 
-it("keeps no end that was seen in other objects than those read last", () => {
+it("keeps no end from older objects than the last ones read", () => {
   const { recent } = opened();
   recent.keep(run, objects);
   recent.keep(run, { jobs: [], pods: [] });
@@ -38,7 +38,7 @@ it("keeps no end that was seen in other objects than those read last", () => {
   expect(recent.findEnd(run)).toBeUndefined();
 });
 
-it("keeps no end of a run whose removal was accepted while it was looked at", () => {
+it("keeps no end of a run that was removed during the observation", () => {
   const { recent } = opened();
   recent.markRemoved(run);
   recent.keep(run, objects);

@@ -26,7 +26,7 @@ interface List {
   fail(error: Error): void;
 }
 
-/** An API server that answers each list when the test says so, and a time after which a list is slow likewise. */
+/** API server whose lists answer, and become slow, when the test says so. */
 function listing() {
   const lists: List[] = [];
   const timers = new Set<() => void>();
@@ -49,7 +49,7 @@ function listing() {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-it("asks once for all that is asked while a list is under way, and gives each question its own", async () => {
+it("answers all questions of a running list with one more list, each separately", async () => {
   const { lists, shared } = listing();
 
   const answers = runs.map((run) => shared.pods(run));
@@ -79,7 +79,7 @@ it("answers no question from a list that began before it", async () => {
   expect(await after).toEqual([getObjects(first).job]);
 });
 
-it("tells the runs of one environment apart", async () => {
+it("separates the runs of one environment", async () => {
   const { lists, shared } = listing();
   const next = { ...second, run: 2 };
   void shared.jobs(first);
@@ -93,7 +93,7 @@ it("tells the runs of one environment apart", async () => {
   expect(lists[1]?.selector).toBe(`berth/uid in (${second.uid})`);
 });
 
-it("fails those that shared a list that failed, and nobody after them", async () => {
+it("fails the questions of a failed list, and no later ones", async () => {
   const { lists, shared } = listing();
   void shared.jobs(third);
   const sharing = [first, second].map((run) => shared.jobs(run));
@@ -110,7 +110,7 @@ it("fails those that shared a list that failed, and nobody after them", async ()
   expect(await after).toEqual([getObjects(first).job]);
 });
 
-it("asks for no more than 100 runs at once", async () => {
+it("lists at most 100 runs at once", async () => {
   const { lists, shared } = listing();
   const many = Array.from({ length: 151 }, (_, n) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 }));
 
@@ -124,7 +124,7 @@ it("asks for no more than 100 runs at once", async () => {
   expect(lists.map(({ selector }) => selector.split(",").length)).toEqual([2, 100, 50]);
 });
 
-it("goes on without a list that is slow, by one that begins after the question", async () => {
+it("goes on after a slow list with one that begins after the question", async () => {
   const { lists, pass, shared } = listing();
   void shared.pods(first);
   const waiting = shared.pods(second);
@@ -140,7 +140,7 @@ it("goes on without a list that is slow, by one that begins after the question",
   expect([before, lists.length]).toEqual([1, 3]);
 });
 
-it("has no more than three lists under way, and goes on as soon as one of them ends", async () => {
+it("runs at most three lists at once, and continues as soon as one of them ends", async () => {
   const { lists, pass, shared } = listing();
   const slow = shared.jobs(first);
   for (const run of [second, third]) {
@@ -160,7 +160,7 @@ it("has no more than three lists under way, and goes on as soon as one of them e
   expect([before, lists.length]).toEqual([3, 4]);
 });
 
-it("counts a list that was slow and has ended no more", async () => {
+it("stops counting a slow list that has ended", async () => {
   const { lists, timers, pass, shared } = listing();
   const slow = shared.jobs(first);
   pass();
@@ -179,7 +179,7 @@ it("counts a list that was slow and has ended no more", async () => {
   expect(timers.size).toBe(0);
 });
 
-it("is held by an API server that never answers a list for no longer than until that list is slow", async () => {
+it("waits for an API server that never answers only until the list counts as slow", async () => {
   const { lists, client } = listing();
   const shared = sharedLists(client, buildPaths("environments"));
   void shared.pods(first);
@@ -191,7 +191,7 @@ it("is held by an API server that never answers a list for no longer than until 
   expect(await Promise.all(others)).toEqual([[getObjects(second).pod], []]);
 });
 
-it("refuses what is no run before it asks anybody", async () => {
+it("refuses an invalid run before any call", async () => {
   const { lists, shared } = listing();
 
   await expect(shared.jobs({ uid: "a) or (b", run: 1 })).rejects.toThrow("32 hexadecimal digits");

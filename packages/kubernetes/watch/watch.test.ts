@@ -18,13 +18,13 @@ afterEach(async () => {
 
 type Answer = (response: ServerResponse, query: URLSearchParams) => void;
 
-/** Follows what a server says that gives these answers one after the other, the last one again and again. */
+/** Follows a server with these answers in order, the last one repeatedly. */
 async function following(answers: readonly Answer[], options: Partial<FollowOptions> = {}) {
   server = await loopbackServer((request, response, count) => {
     const query = new URL(request.url ?? "", "https://localhost").searchParams;
     (answers[count - 1] ?? answers.at(-1))?.(response, query);
   });
-  // Longer than any machine needs for an answer: one that is late is asked for again, and these tests count what is asked.
+  // Longer than any answer takes: a retry would change the count of requests.
   client = apiClient({ ...server.access, deadlineMs: 120_000 });
   const ending = new AbortController();
   const received: string[] = [];
@@ -49,9 +49,9 @@ async function following(answers: readonly Answer[], options: Partial<FollowOpti
   return {
     ended,
     reached,
-    /** Resolves once this was told. */
+    /** Resolves once this event arrived. */
     seen,
-    /** Everything up to this, and the version it ended with. */
+    /** Returns the events up to this one, and the last version. */
     async until(text: string) {
       await seen(text);
       ending.abort();
@@ -80,7 +80,7 @@ const eventsAndEnd =
     void response.writeHead(200).end(lines.join(""));
 
 describe("follow", () => {
-  it("tells what is there, then what comes, changes and goes", async () => {
+  it("emits the existing objects, then each change", async () => {
     const { until, versions } = await following([
       list("5", "a", "b"),
       events(line("ADDED", thing("c", "6")), line("MODIFIED", thing("a", "7")), line("DELETED", thing("b", "8"))),
@@ -94,7 +94,7 @@ describe("follow", () => {
     expect(server.requests[1]?.url).toMatch(/^\/things\?x=1&watch=1&allowWatchBookmarks=true&timeoutSeconds=300&/);
   });
 
-  it("goes on after an end and after a cut from the last version that it was told, a bookmark's too", async () => {
+  it("continues after an end and after a cut from the last version, a bookmark's too", async () => {
     const begun = Promise.withResolvers<ServerResponse>();
     const { until, seen, versions } = await following([
       list("5", "a"),
@@ -118,7 +118,7 @@ describe("follow", () => {
     ["no JSON", "<html>gateway</html>\n"],
     ["no object", "7\n"],
     ["endless", "x".repeat(17 * 1024 ** 2)],
-  ])("goes on after what a proxy put into the stream: %s", async (_, odd) => {
+  ])("continues after a proxy's text in the stream: %s", async (_, odd) => {
     const { until, versions } = await following([
       list("5", "a"),
       eventsAndEnd(line("ADDED", thing("b", "6")), odd),
@@ -131,7 +131,7 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "5", "6"]);
   });
 
-  it("goes on where somebody else left off, without a list", async () => {
+  it("continues where another watch ended, without a list", async () => {
     const { until, versions } = await following([list("50"), events(line("ADDED", thing("b", "53")))], { from: "42" });
 
     expect(await until("ADDED b")).toEqual({ received: ["ADDED b"], version: "53" });
@@ -139,7 +139,7 @@ describe("follow", () => {
     expect(server.requests[0]?.url).toBe("/things?x=1&limit=1");
   });
 
-  it("lists where the server is behind who left off, as after a backup of its store was put back", async () => {
+  it("lists if the server is behind that version, as after a restored backup", async () => {
     const { until, versions } = await following(
       [list("41"), list("41", "a"), events(line("ADDED", thing("b", "42")))],
       { from: "4200" },
@@ -149,7 +149,7 @@ describe("follow", () => {
     expect(versions()).toEqual([null, null, "41"]);
   });
 
-  it("lists again where what the server tells is older than what it told", async () => {
+  it("lists again if the server's versions go back", async () => {
     const { until, versions } = await following([
       list("50"),
       eventsAndEnd(line("BOOKMARK", thing("", "49"))),
@@ -161,7 +161,7 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "50", null, "49"]);
   });
 
-  it("says up to which version it has told, at lists and bookmarks too", async () => {
+  it("reports the reached version, at lists and bookmarks too", async () => {
     const { until, reached } = await following([
       list("5", "a"),
       events(line("BOOKMARK", thing("", "7")), line("ADDED", thing("b", "9"))),
@@ -187,7 +187,7 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "5", null, "50"]);
   });
 
-  it("waits for a server that is away or in trouble, without a list of its own", async () => {
+  it("waits out an outage of the server, without another list", async () => {
     const { until, versions } = await following([
       list("5"),
       (response) => response.destroy(),
@@ -199,7 +199,7 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "5", "5", "5"]);
   });
 
-  it("takes a watch on which nothing comes any more for one that was cut off", async () => {
+  it("treats a silent watch as cut off", async () => {
     const { until, versions } = await following(
       [list("5"), (response) => response.writeHead(200).flushHeaders(), events(line("ADDED", thing("a", "6")))],
       { silentMs: 50 },
@@ -210,7 +210,7 @@ describe("follow", () => {
     expect(versions().slice(0, 3)).toEqual([null, "5", "5"]);
   });
 
-  it("goes on where it is refused for a moment, as by a server that has just started", async () => {
+  it("continues after a temporary refusal, as by a server that has just started", async () => {
     const { until } = await following([
       (response) => refuse(response, 403, "Forbidden"),
       list("5"),
@@ -222,7 +222,7 @@ describe("follow", () => {
     expect((await until("ADDED a")).received).toEqual(["listed ", "ADDED a"]);
   });
 
-  it("says so where it is not allowed to", async () => {
+  it("throws if watching is forbidden", async () => {
     const { ended } = await following([list("5"), (response) => refuse(response, 403, "Forbidden")]);
 
     await expect(ended).rejects.toMatchObject({ status: 403 });
