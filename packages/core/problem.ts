@@ -82,7 +82,7 @@ export class Problem extends Error {
 /** The condition of a write failed, because another writer was faster. Read and decide again. */
 export class Conflict extends Error {
   constructor(subject: string) {
-    super(`Changed meanwhile: ${subject}`);
+    super(`Changed by another writer: ${subject}`);
     this.name = "Conflict";
   }
 }

@@ -27,16 +27,16 @@ const sighting = {
   uid,
   run: 1_000_000,
   key: homeText,
-  why: "it is preparing and nothing of it runs",
+  why: "it is preparing but has no run",
   firstSeenAt: at,
   sightings: 1_000_000,
 };
 
-const longestWhy = "only parts of it are left: its key is that of no environment";
+const longestWhy = "only leftovers exist: its key is not the key of an environment";
 
 const unowned = {
   key: "k".repeat(200),
-  why: "its key is that of no disk or environment",
+  why: "its key is not the key of a disk or environment",
   firstSeenAt: at,
   sightings: 1_000_000,
 };

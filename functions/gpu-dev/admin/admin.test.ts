@@ -358,7 +358,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
     removed_count: 0,
     removed: [],
     record_count: 1,
-    records: [{ record: lost.key, uid: lost.uid, run: 1, why: "it is active and nothing of it runs" }],
+    records: [{ record: lost.key, uid: lost.uid, run: 1, why: "it is active but has no run" }],
   });
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
 

@@ -123,7 +123,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect(body).toMatchObject({
       estimated_start_time: null,
       estimated_start_latest: null,
-      reason: "Need 16 H100 GPUs, more than the present nodes can give - position #1 in queue",
+      reason: "Need 16 H100 GPUs, more than the existing nodes have - position #1 in queue",
     });
   });
 
@@ -138,7 +138,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect(body).toMatchObject({
       estimated_start_time: expect.any(String),
       queue_position: 1,
-      reason: "Need 8 H100 GPUs, and no machines that it could start on have them free - position #1",
+      reason: "Need 8 H100 GPUs, but they are not free on machines where it can start - position #1",
     });
   });
 
@@ -150,7 +150,7 @@ describe("an estimate for a job not yet submitted", () => {
 
     const { body } = await ask(world, key, { gpu_count: 4, duration_hours: 4 });
 
-    expect(body).toMatchObject({ queue_position: 2, reason: expect.stringContaining("kept for those before it") });
+    expect(body).toMatchObject({ queue_position: 2, reason: expect.stringContaining("kept for jobs before it") });
   });
 
   test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
@@ -315,7 +315,7 @@ describe("an estimate for a job not yet submitted", () => {
         estimated_start_latest: null,
         queue_position: null,
         reason:
-          "Need 8 H100 GPUs, only 1 available; others came since the last estimate, the next one follows in seconds",
+          "Need 8 H100 GPUs, only 1 available; other jobs came since the last estimate, and the next one follows in seconds",
         alternatives: [
           { gpu_count: 1, estimated_start_time: expect.any(String), estimated_start_latest: expect.any(String) },
         ],
@@ -353,7 +353,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key)).body).toMatchObject({
       estimated_start_time: null,
       reason:
-        "Need 8 H100 GPUs, and as many are free only on machines that it could not start on; others came since the last estimate, the next one follows in seconds",
+        "Need 8 H100 GPUs, but they are not free on machines where it can start; other jobs came since the last estimate, and the next one follows in seconds",
       alternatives: [{ gpu_count: 4 }],
     });
   });

@@ -21,9 +21,7 @@ test("a job that waits because another deployment's pods hold the GPUs says so, 
 
   expect(behind).toMatchObject({
     status: "queued",
-    status_reason: expect.stringMatching(
-      /^Need \d+ H100 GPUs?, and pods that are not this deployment's hold 8 of the present GPUs/,
-    ),
+    status_reason: expect.stringMatching(/^Need \d+ H100 GPUs?, but pods of others hold 8 of the existing GPUs/),
   });
   expect(await shown()).toMatchObject({ status: "active" });
 });

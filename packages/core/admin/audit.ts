@@ -135,7 +135,7 @@ async function countCall(ctx: UserContext<"table">, call: AuditRecord): Promise<
   const { record } = await changeRecord(ctx, {
     read: () => findAudit(ctx, call),
     decide: (found) => (found ? { ...found, count: (found.count ?? 1) + 1 } : call),
-    what: "The audit is",
+    what: "The audit record is",
     tries: COUNT_TRIES,
   });
   return record ?? call;
@@ -148,7 +148,7 @@ async function complete(ctx: UserContext<"table">, { result, reason, ...call }: 
       read: () => findAudit(ctx, call),
       decide: (found) =>
         found && (found.result !== result || found.reason !== reason) ? { ...found, result, reason } : undefined,
-      what: "The audit is",
+      what: "The audit record is",
       tries: COUNT_TRIES,
     });
   } catch (error) {

@@ -40,7 +40,7 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
     return toRetained(before?.record ?? {});
   }
   if (readEach(ctx, [item], parseDisk).unreadable.size === 0) {
-    throw new Problem("conflict", "The record can be read: delete the disk by the ordinary request");
+    throw new Problem("conflict", "The record is readable: delete the disk by the ordinary request");
   }
   await refuseInUse(ctx, item);
   const ended: EndedDisk = {

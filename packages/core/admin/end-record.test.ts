@@ -136,7 +136,7 @@ test("refuses to end a ledger, and says what to do", async () => {
 
   await expect(endRecord(world.ctx, keyText(poolKey("h100")))).rejects.toMatchObject({
     kind: "conflict",
-    message: expect.stringContaining("repair the field"),
+    message: expect.stringContaining("Repair the field"),
   });
 });
 

@@ -30,7 +30,7 @@ export async function endRecord(ctx: Context<"table" | "queue">, text: string): 
 }
 
 const LEDGER =
-  "A ledger cannot be ended, since it says who holds capacity: repair the field that the log names, or put the item back from a backup of the table";
+  "A ledger cannot be ended, because it decides who holds capacity. Repair the field that the log names, or restore the item from a backup of the table";
 
 /**
  * Ends an environment whose record is unreadable or of a newer format. The record becomes a stopping one with all
@@ -48,7 +48,7 @@ async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promis
       const [knownEnvironment] = readEach(ctx, [item], parseEnvironment).records;
       if (knownEnvironment?.events.timeline.some(({ reason }) => reason === ENDED_UNREADABLE)) return undefined;
       if (knownEnvironment) {
-        throw new Problem("conflict", "The record can be read: end what it describes by the ordinary requests");
+        throw new Problem("conflict", "The record is readable: use the ordinary requests");
       }
       return salvage(ctx, item, await findEntry(ctx, item));
     },
@@ -63,7 +63,7 @@ async function findEntry(ctx: Context<"table">, item: Item): Promise<Grant | und
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
   const mayName = isSize(item.size) ? ledgers.filter(({ type }) => type === (item.size as Size).pool) : ledgers;
   if (mayName.some(({ unreadable }) => unreadable.size > 0)) {
-    throw new Problem("conflict", "A ledger item of its pool cannot be read, so nobody knows what the record holds");
+    throw new Problem("conflict", "A ledger item of its pool cannot be read, so the capacity of the record is unknown");
   }
   const entries = ledgers.flatMap(({ granted, held }) => [...held, ...granted]);
   // Another environment may have used this key.

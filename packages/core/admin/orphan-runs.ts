@@ -43,7 +43,7 @@ export async function orphanRuns(
   const compare = (ref: RunRef): Found[] => {
     const { uid, run, key } = ref;
     const unknown = { uid, run, key: key.slice(0, LONGEST_KEY), pool: null, gpus: null, isUseless: false };
-    if (!findEnvironmentKey(ref)) return [{ ...unknown, why: "its key is that of no environment" }];
+    if (!findEnvironmentKey(ref)) return [{ ...unknown, why: "its key is not the key of an environment" }];
     if (unreadable.has(key)) return [{ ...unknown, why: "its record cannot be read" }];
     const record = records.get(key);
     if (!record) return [{ ...unknown, why: "it has no record", isUseless: true }];
@@ -86,7 +86,7 @@ function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
 
 /** Returns the orphan of leftovers. They hold no GPUs, but may hold variables and addresses. */
 function leftover(found: Found): Found {
-  return { ...found, gpus: 0, why: `only parts of it are left: ${found.why}` };
+  return { ...found, gpus: 0, why: `only leftovers exist: ${found.why}` };
 }
 
 function findEnvironmentKey({ key }: RunRef) {
@@ -95,6 +95,6 @@ function findEnvironmentKey({ key }: RunRef) {
 }
 
 function whyNot(record: Environment, uid: string, run: number): string {
-  if (record.uid !== uid) return "its record is of another life";
+  if (record.uid !== uid) return "its record belongs to another environment";
   return record.run.n === run ? `its record is ${record.phase}` : `its record is at run ${record.run.n}`;
 }

@@ -59,7 +59,7 @@ test("lists runs without a record, with another uid or run, or with an ended rec
     Object.fromEntries((report?.runs ?? []).map(({ uid, run, why }) => [`${uid.slice(0, 3)}-r${run}`, why])),
   ).toEqual({
     "111-r1": "it has no record",
-    "222-r1": "its record is of another life",
+    "222-r1": "its record belongs to another environment",
     [`${living.uid.slice(0, 3)}-r7`]: "its record is at run 1",
     [`${ended.uid.slice(0, 3)}-r1`]: "its record is cancelled",
   });
@@ -83,7 +83,7 @@ test("lists a record whose run is missing, and does not change the record", asyn
       uid: environment.uid,
       run: 1,
       key: formatKeyText(environment),
-      why: "it is active and nothing of it runs",
+      why: "it is active but has no run",
       sightings: 3,
     },
   ]);
@@ -106,8 +106,8 @@ test("lists and keeps a volume without a record, and does not list volumes of di
   const report = await readOrphans(world.ctx);
   expect(report?.volumes).toMatchObject([
     { volume: gone.id, key, why: "it has no record", sightings: 2 },
-    { volume: nobodys.id, key: null, why: "nothing says whose it is" },
-    { volume: odd.id, key: "user#x|-", why: "its key is that of no disk or environment" },
+    { volume: nobodys.id, key: null, why: "its owner is unknown" },
+    { volume: odd.id, key: "user#x|-", why: "its key is not the key of a disk or environment" },
   ]);
   expect(report?.volumeCount).toBe(3);
   expect(world.volumes.volumeIds()).toHaveLength(4);
@@ -185,9 +185,7 @@ test("keeps volumes in the report while they cannot be listed, and counts their 
     reports.push({ listed, volumeCount, gbHours });
   }
 
-  const seen = (sightings: number) => [
-    { volume: id, key: null, why: "nothing says whose it is", firstSeenAt, sightings },
-  ];
+  const seen = (sightings: number) => [{ volume: id, key: null, why: "its owner is unknown", firstSeenAt, sightings }];
   expect(reports).toEqual([
     { listed: seen(1), volumeCount: 1, gbHours: 0 },
     { listed: seen(1), volumeCount: 1, gbHours: 0 },
@@ -216,7 +214,7 @@ test("lists and keeps a snapshot whose disk has no record, but not one without a
   const report = await readOrphans(world.ctx);
   expect(report?.snapshots).toMatchObject([
     { snapshot: gone.id, key, why: "it has no record", sightings: 2 },
-    { snapshot: odd.id, key: "user#x|-", why: "its key is that of no disk or environment" },
+    { snapshot: odd.id, key: "user#x|-", why: "its key is not the key of a disk or environment" },
   ]);
   expect(report?.snapshotCount).toBe(2);
   // Beside the backup, which was completed.
@@ -528,8 +526,8 @@ describe("removal of orphans", () => {
     expect(runs.map(({ uid, why }) => [uid.slice(0, 1), why])).toEqual(
       expect.arrayContaining([
         ["a", "its record cannot be read"],
-        ["b", "its record is of another life"],
-        ["c", "its key is that of no environment"],
+        ["b", "its record belongs to another environment"],
+        ["c", "its key is not the key of an environment"],
         [living.uid.slice(0, 1), "its record is at run 1"],
       ]),
     );
@@ -609,7 +607,7 @@ test("lists a run with the longest possible key by its beginning, and hides no o
   await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
-  const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is that of no environment" };
+  const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is not the key of an environment" };
   expect(report?.runs).toMatchObject([long, long, { key: unknown, why: "it has no record" }]);
 });
 
@@ -660,9 +658,7 @@ describe("leftovers of a run", () => {
 
     await compareOrphans(world.ctx);
 
-    expect(first?.runs).toMatchObject([
-      { uid, run: 1, why: "only parts of it are left: its record is cancelled", gpus: 0 },
-    ]);
+    expect(first?.runs).toMatchObject([{ uid, run: 1, why: "only leftovers exist: its record is cancelled", gpus: 0 }]);
     expect(early).toHaveLength(1);
     expect(await world.compute.listParts()).toEqual([]);
     expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });

@@ -161,7 +161,7 @@ async function lostRecords(
         run: { n: run },
         phase,
       } = record;
-      return { uid, run, key: keyText(toKey(record)), why: `it is ${phase} and nothing of it runs` };
+      return { uid, run, key: keyText(toKey(record)), why: `it is ${phase} but has no run` };
     });
 }
 

@@ -92,8 +92,8 @@ function whyNot(
   there: ReadonlyMap<string, ReadonlySet<string> | undefined>,
   ended: ReadonlySet<string>,
 ): string | undefined {
-  if (owned.key === null) return "nothing says whose it is";
-  if (!findRecordKey(owned)) return "its key is that of no disk or environment";
+  if (owned.key === null) return "its owner is unknown";
+  if (!findRecordKey(owned)) return "its key is not the key of a disk or environment";
   if (there.has(owned.key)) {
     const names = there.get(owned.key);
     return !names || names.has(owned.id) ? undefined : "its record does not name it";

@@ -71,7 +71,7 @@ export const parseInbox: (item: Item) => Inbox = createParser(
     ttl: optional(number),
   },
   {
-    "its key is another's": ({ pk, uid: inboxUid }) => pk === inboxKey(inboxUid).pk,
+    "its key does not match its fields": ({ pk, uid: inboxUid }) => pk === inboxKey(inboxUid).pk,
     "it belongs to no environment": ({ environment }) => {
       const key = keyOfText(environment);
       return key !== undefined && kindOfKey(key) === "environment";
@@ -92,7 +92,7 @@ export const parseMessage: (item: Item) => Message = createParser(
     ttl: optional(number),
   },
   {
-    "its key is another's": ({ sk, uid: of, n }) => sk === chatKey(of, n).sk,
+    "its key does not match its fields": ({ sk, uid: of, n }) => sk === chatKey(of, n).sk,
     "there is nothing to deliver": ({ state, text: said }) => state !== "waiting" || said !== null,
   },
 );

@@ -102,7 +102,7 @@ export const parseDisk: (item: Item) => Disk = createParser(
     ttl: optional(number),
   },
   {
-    "its key is another's": ({ pk, sk, owner, uid: diskUid }) => {
+    "its key does not match its fields": ({ pk, sk, owner, uid: diskUid }) => {
       const key = diskKey(owner, diskUid);
       return pk === key.pk && sk === key.sk;
     },

@@ -62,7 +62,8 @@ export function earliestConfirmableAt(making: readonly PendingCreate[]): number 
 /** Returns the list with the entry added or renewed. Throws if there are too many. */
 export function listMaking<Entry extends PendingCreate>(making: readonly Entry[], entry: Entry): readonly Entry[] {
   const others = making.filter(({ token }) => token !== entry.token);
-  if (others.length >= MOST) throw new Problem("unavailable", "Too much that may have been made is still looked for");
+  if (others.length >= MOST)
+    throw new Problem("unavailable", "Too many possible leftovers of failed attempts are still being searched for");
   return [...others, entry];
 }
 

@@ -336,7 +336,7 @@ test("a step that conflicts repeatedly counts as a failure, so that messages nev
   await world.advance(5 * 60_000);
 
   expect(passes - before).toBeLessThan(before);
-  expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed meanwhile: another record" });
+  expect(await world.read("alice", "one")).toMatchObject({ fault: "Changed by another writer: another record" });
 });
 
 test("a whole life keeps an unknown field, in an environment and in its disk", async () => {

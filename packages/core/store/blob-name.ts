@@ -7,5 +7,5 @@ export function isBlobName(name: string): boolean {
 }
 
 export function requireBlobName(name: string): undefined {
-  if (!isBlobName(name)) throw new Error("Not the name of a blob");
+  if (!isBlobName(name)) throw new Error("Invalid name of a blob");
 }

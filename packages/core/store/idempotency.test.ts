@@ -175,5 +175,5 @@ test("an id that another environment has is not a repeat", async () => {
 
   const otherEnvironment = createEnvironment(world.as("alice"), newEnvironment("one"));
 
-  await expect(otherEnvironment).rejects.toThrow("Changed meanwhile");
+  await expect(otherEnvironment).rejects.toThrow("Changed by another writer");
 });

@@ -70,7 +70,7 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
       if (!knownCreate || mayBegin(knownCreate, fresh)) return { ...fresh, writers: knownCreate?.writers ?? [] };
       return mustShare(knownCreate, fresh) ? { ...knownCreate, shared: true } : undefined;
     },
-    what: "What this Idempotency-Key stands for is",
+    what: "The request with this Idempotency-Key is",
   });
   if (record) return { kind: "goOn", create: record, isRepeat: record.shared === true };
   return follow(create as KeyedCreate, fresh);
@@ -138,7 +138,7 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
       // Changes the record as found, which may have fields that a newer version added.
       return rank[knownCreate.state] >= rank[state] ? undefined : { ...knownCreate, state, reply: settled.reply };
     },
-    what: "What this Idempotency-Key stands for is",
+    what: "The request with this Idempotency-Key is",
   });
 }
 

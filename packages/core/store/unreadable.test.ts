@@ -154,7 +154,7 @@ test("a pause that an older worker cannot write into a newer ledger is not repor
   const pool = await world.table.get(poolKey("h100"));
   await world.table.put({ ...pool, format: FORMAT + 1, dueAt: 0 } as unknown as Item);
 
-  await expect(pauseAdmission(world.ctx, true)).rejects.toThrow("The ledger of pool h100 is of a newer version");
+  await expect(pauseAdmission(world.ctx, true)).rejects.toThrow("The ledger of pool h100 has a newer version");
 
   expect(await readAdmission(world.ctx)).toMatchObject({ paused: true });
 });

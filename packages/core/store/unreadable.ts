@@ -46,7 +46,7 @@ export function createParser<Record extends Stored>(
       throw new Unreadable(kind, item, `its kind is ${found}`);
     }
     for (const [name, check] of fields) {
-      if (!check(item[name])) throw new Unreadable(kind, item, `${name} is not what it should be`);
+      if (!check(item[name])) throw new Unreadable(kind, item, `${name} is invalid`);
     }
     const record = item as unknown as Record;
     for (const [words, holds] of rules) if (!holds(record)) throw new Unreadable(kind, item, words);

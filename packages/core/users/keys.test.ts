@@ -330,7 +330,7 @@ describe("a key that was listed and never written", () => {
     expect(await findUser(world.ctx, uid)).not.toHaveProperty("dueAt", expect.anything());
     const [late] = held;
     if (!late) throw new Error("nothing was held back");
-    await expect(world.table.put(...late)).rejects.toThrow("Changed meanwhile");
+    await expect(world.table.put(...late)).rejects.toThrow("Changed by another writer");
   });
 });
 
@@ -371,7 +371,7 @@ describe("a disabled user", () => {
       (error: unknown) => String(error),
     );
 
-    expect(outcome).toContain("Changed meanwhile");
+    expect(outcome).toContain("Changed by another writer");
     const keys = world.table.all().filter(({ kind, uid: owner }) => kind === "key" && owner === uid);
     expect(keys.every(({ revokedAt, disabled }) => revokedAt !== null && disabled === true)).toBe(true);
   });

@@ -95,7 +95,7 @@ export const parseUser: (item: Item) => User = createParser(
     dueShard: text,
     dueAt: optional(number),
   },
-  { "its key is another's": ({ pk, uid: userUid }) => pk === userKey(userUid).pk },
+  { "its key does not match its fields": ({ pk, uid: userUid }) => pk === userKey(userUid).pk },
 );
 
 export const parseApiKey: (item: Item) => ApiKey = createParser("key", {

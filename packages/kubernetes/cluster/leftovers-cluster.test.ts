@@ -61,7 +61,7 @@ it("finds what a paused worker wrote after the removal, and removes it as an orp
   await compareOften(ctx);
 
   expect(written).toEqual([`${run.uid}-r1`, `run-${run.uid}-r1`, `run-${run.uid}-r1`]);
-  expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only parts of it are left: it has no record" }]);
+  expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only leftovers exist: it has no record" }]);
   expect(await partsThere()).toEqual([]);
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
 });

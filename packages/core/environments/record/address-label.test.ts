@@ -29,7 +29,7 @@ test("a host label whose claim cannot be read is had by nobody else", async () =
 
   const claimed = claimLabel(ctx, "box", ctx.ids.uid(), key);
 
-  await expect(claimed).rejects.toThrow("Changed meanwhile: host label");
+  await expect(claimed).rejects.toThrow("Changed by another writer: host label");
   expect(await ctx.table.get(hostKey("box"))).toMatchObject(claim);
 });
 

@@ -141,7 +141,7 @@ test("secrets that somebody writes again while they are removed are not taken fo
 
   const forgotten = forgetSecrets({ ...alice, table: { ...world.table, remove } }, head);
 
-  await expect(forgotten).rejects.toThrow("Changed meanwhile");
+  await expect(forgotten).rejects.toThrow("Changed by another writer");
   expect(specsIn(world)).toEqual([uid]);
 });
 

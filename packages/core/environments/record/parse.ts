@@ -303,7 +303,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
 const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
 
 export const parseEnvironment: (item: Item) => Environment = createParser("environment", environmentTable, {
-  "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsPartition(owner, createdBy),
+  "its key does not match its fields": ({ pk, owner, createdBy }) => pk === environmentsPartition(owner, createdBy),
   "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>
     !runs.has(phase) || (grant !== null && preparingAt !== null),
   "it is active since never": ({ phase, run: { startedAt } }) => phase !== "active" || startedAt !== null,

@@ -116,7 +116,7 @@ async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool 
     return await findPool(ctx, type);
   } catch (error) {
     if (!(error instanceof Unreadable && error.isNewer)) throw error;
-    const text = `The ledger of pool ${type} is of a newer version; try again`;
+    const text = `The ledger of pool ${type} has a newer version; try again`;
     throw new Problem("unavailable", text, { retryAfterSeconds: 60 });
   }
 }

@@ -247,7 +247,7 @@ function changedItem(
     const key = nodeLedgerKey(ctx, type, node);
     const since = ctx.clock.now();
     if (taken.isUnsure(keyText(key))) {
-      ctx.log.error("ledger item lost", { item: keyText(key), why: "a record that cannot be read may hold it" });
+      ctx.log.error("ledger item lost", { item: keyText(key), why: "an unreadable record may hold it" });
       return [];
     }
     const held = taken.of(keyText(key));

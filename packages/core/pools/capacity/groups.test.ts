@@ -256,7 +256,7 @@ test("limits jobs that wait for new machines to the size of their ledger item, a
 
   expect([full?.held.length, full?.granted.length, full?.summary.waiting]).toEqual([500, 0, 11]);
   expect(answer && reasonText(answer, "cpu-shared")).toBe(
-    "Need 1 CPU-SHARED machines, and as many as possible wait for new machines already - position #2",
+    "Need 1 CPU-SHARED machines, but no more jobs may wait for new machines - position #2",
   );
   const after = await viewPool(world.ctx, "cpu-shared");
   expect(after?.held.map(({ uid }) => uid)).toContain(environment.uid);
@@ -282,7 +282,7 @@ test("grants nothing in a pool whose item of new machines is unreadable, and say
 
   expect([blind?.granted, blind?.summary.free, blind?.summary.unreadableItems]).toEqual([[], 0, 1]);
   expect(answer && reasonText(answer, "h100")).toBe(
-    "No new H100 jobs are started at the moment: a record of who has H100 capacity cannot be read - position #1",
+    "No new H100 jobs are started at the moment: a record of H100 capacity is unreadable - position #1",
   );
   const after = await Promise.all([world.read("alice", "one"), world.read("bob", "two")]);
   expect(after.map(({ phase, placement }) => [phase, placement.withdrawals])).toEqual([

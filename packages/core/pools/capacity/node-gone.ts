@@ -127,7 +127,7 @@ export function unknownNode(name: string, unreadable: readonly string[]): Proble
   const text = `Node '${name.slice(0, 100)}' not found`;
   if (unreadable.length === 0) return new Problem("notFound", text);
   const records = unreadable.slice(0, 10).join(", ");
-  return new Problem("conflict", `${text}, but it may be in a record that cannot be read: ${records}`);
+  return new Problem("conflict", `${text}, but an unreadable record may name it: ${records}`);
 }
 
 /** Returns which of these nodes, by uid, the operator declared gone within the last 24 h, and when. */

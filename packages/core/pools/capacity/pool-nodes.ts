@@ -117,7 +117,7 @@ function findClash(owners: ReadonlyMap<string, Owner>, mine: Owner): string | un
   const otherOther = others.find(
     ({ pool, node }) => pool !== mine.pool || node.name !== mine.node.name || node.uid !== mine.node.uid,
   );
-  return otherOther && `it says that it is the machine of ${otherOther.node.name}`;
+  return otherOther && `it claims to be the machine of ${otherOther.node.name}`;
 }
 
 function listIdentities({ node: { name, uid, providerId } }: Owner): string[] {
@@ -125,12 +125,12 @@ function listIdentities({ node: { name, uid, providerId } }: Owner): string[] {
 }
 
 function findFault({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
-  if (!isName(name) || !isName(uid)) return "its name or uid is no name";
-  if (!zone) return "its zone is no text";
+  if (!isName(name) || !isName(uid)) return "its name or uid is invalid";
+  if (!zone) return "its zone is missing";
   const most = unitsPerNode(type);
-  if (!Number.isInteger(units) || units < 1 || units > most) return `its units are no number of 1 to ${most}`;
+  if (!Number.isInteger(units) || units < 1 || units > most) return `its units are not from 1 to ${most}`;
   const isPart = Number.isInteger(foreignUnits) && foreignUnits >= 0 && foreignUnits <= units;
-  return isPart ? undefined : "its units in other hands are no part of what it has";
+  return isPart ? undefined : "its foreign units are not from 0 to its units";
 }
 
 /** Reports whether this is a Kubernetes name. It excludes the separators of keys. */

@@ -180,7 +180,7 @@ function longestFor({ pool, free, now }: State, reserved: Reservation, index: nu
 
 function getNeed({ pool }: State, waiter: number): Need {
   const need = pool.needs[pool.waiters[waiter]?.need ?? -1];
-  if (!need) throw new Error("Everybody who waits has a need");
+  if (!need) throw new Error("Every waiting job has a need");
   return need;
 }
 

@@ -77,7 +77,7 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
   "node",
   { ...entries, ...node, since: number, asideUntil: optional(number) },
   {
-    "its key is another's": ({ pk, sk, type, name, uid: nodeUid }) =>
+    "its key does not match its fields": ({ pk, sk, type, name, uid: nodeUid }) =>
       pk.startsWith(`pool#${type}#`) && sk === nodeIdentity({ name, uid: nodeUid }),
     ...allNamed,
   },
@@ -85,7 +85,7 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
 
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = createParser("makeable", entries, {
-  "its key is another's": ({ pk, type }) => pk === makeableKey(type).pk,
+  "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,
   ...allNamed,
 });
 
@@ -130,8 +130,8 @@ export const parsePool: (item: Item) => Pool = createParser(
     dueAt: optional(number),
   },
   {
-    "its key is another's": ({ pk, type }) => pk === poolKey(type).pk,
-    "its tally counts other waits": ({ tally: counted }) =>
+    "its key does not match its fields": ({ pk, type }) => pk === poolKey(type).pk,
+    "its tally has other buckets": ({ tally: counted }) =>
       counted === undefined || counted.waits.length === waitBounds.length + 1,
   },
 );

@@ -15,7 +15,7 @@ export async function readByKey(ctx: Context<"table">, named: readonly string[])
   const items = knownKeys.length > 0 ? await ctx.table.getMany(knownKeys) : [];
   const { records, unreadable } = readEach(ctx, items, parseEnvironment);
   const noKeys = [...keys].flatMap(([text, key]) => (key ? [] : [text]));
-  for (const text of noKeys) ctx.log.error("unreadable record", { look: text.slice(0, 200), why: "it is no key" });
+  for (const text of noKeys) ctx.log.error("unreadable record", { look: text.slice(0, 200), why: "it is not a key" });
   return { records, unreadable: new Set([...unreadable, ...noKeys]) };
 }
 

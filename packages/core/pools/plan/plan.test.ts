@@ -176,8 +176,8 @@ describe("grants", () => {
       { uid: "never fits", code: "never", needed: 24, available: 2 },
     ]);
     expect(places.map((place) => reasonText(place, "h100"))).toEqual([
-      "Need 8 H100 GPUs, and pods that are not this deployment's hold 13 of the present GPUs - position #1 in queue",
-      "Need 24 H100 GPUs, more than the present nodes can give - position #2 in queue",
+      "Need 8 H100 GPUs, but pods of others hold 13 of the existing GPUs - position #1 in queue",
+      "Need 24 H100 GPUs, more than the existing nodes have - position #2 in queue",
     ]);
   });
 

@@ -5,25 +5,25 @@ type ReasonText = (place: Pick<QueuePlace, "position" | "needed" | "available">,
 const words = {
   none: ({ position }, kind) => `No ${kind} nodes available - position #${position} in queue`,
   never: ({ position, needed }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, more than the present nodes can give - position #${position} in queue`,
+    `Need ${needed} ${kind} ${unit}, more than the existing nodes have - position #${position} in queue`,
   foreign: ({ position, needed, available }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, and pods that are not this deployment's hold ${available} of the present ${unit} - position #${position} in queue`,
+    `Need ${needed} ${kind} ${unit}, but pods of others hold ${available} of the existing ${unit} - position #${position} in queue`,
   short: ({ position, needed, available }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, only ${available} available - position #${position}`,
   split: ({ position, needed, available }, kind, unit) =>
     `Need ${needed} ${kind} ${unit} on one machine, at most ${available} are free on one - position #${position}`,
   making: ({ position, needed }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, and as many as possible wait for new machines already - position #${position}`,
+    `Need ${needed} ${kind} ${unit}, but no more jobs may wait for new machines - position #${position}`,
   elsewhere: ({ position, needed }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, and no machines that it could start on have them free - position #${position}`,
+    `Need ${needed} ${kind} ${unit}, but they are not free on machines where it can start - position #${position}`,
   behind: ({ position, needed }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, which are kept for those before it - position #${position}`,
+    `Need ${needed} ${kind} ${unit}, but the free ones are kept for jobs before it - position #${position}`,
   drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
   paused: ({ position }, kind) => `${closedText("paused", kind)} - position #${position}`,
   unreadable: ({ position, needed, available }, kind, unit) =>
     available > 0
-      ? `Need ${needed} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
-      : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
+      ? `Need ${needed} ${kind} ${unit}, more than the nodes with readable records have - position #${position}`
+      : `No new ${kind} jobs are started at the moment: a record of ${kind} capacity is unreadable - position #${position}`,
 } satisfies Record<ReasonCode, ReasonText>;
 
 export function closedText(closed: Closure, pool: string): string {
@@ -63,10 +63,8 @@ export function endsFirst(startsAt: number | null | undefined, { at, when, isFir
 export function takenText({ needed, available }: Pick<QueuePlace, "needed" | "available">, pool: string): string {
   const need = `Need ${needed} ${pool.toUpperCase()} ${getUnit(pool)}`;
   const left =
-    available < needed
-      ? `only ${available} available`
-      : "and as many are free only on machines that it could not start on";
-  return `${need}, ${left}; others came since the last estimate, the next one follows in seconds`;
+    available < needed ? `only ${available} available` : "but they are not free on machines where it can start";
+  return `${need}, ${left}; other jobs came since the last estimate, and the next one follows in seconds`;
 }
 
 function getUnit(pool: string): string {

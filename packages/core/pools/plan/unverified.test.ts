@@ -79,7 +79,7 @@ test("the first in line keeps its place while the ledger item of a machine that 
   expect([meanwhile?.head?.uid, meanwhile?.summary.total]).toEqual([first.uid, 24]);
   expect(meanwhile?.held.map(({ uid }) => uid)).toContain(small.uid);
   expect(answer && reasonText(answer, "h100")).toBe(
-    "Need 24 H100 GPUs, more than those nodes can give whose records can be read - position #1",
+    "Need 24 H100 GPUs, more than the nodes with readable records have - position #1",
   );
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
