@@ -1,7 +1,7 @@
 import { popHeap, pushHeap } from "#core/heap.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { ReconcileRequest } from "#core/ports/queue.ts";
-import { visibleMessages } from "./visible.ts";
+import { type Visible, visibleMessages } from "./visible.ts";
 
 export interface Message {
   readonly id: number;
@@ -42,122 +42,143 @@ interface Moment {
 /** Longest timer, and more than any delay. */
 const LONGEST_WAIT_MS = 3_600_000;
 
-export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line {
-  const all = new Map<number, Held>();
-  const visible = visibleMessages<Message>();
+interface LineState {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly hiddenMs: number;
+  readonly all: Map<number, Held>;
+  readonly visible: Visible<Message>;
   /** Times at which the others become visible, the next first. */
-  const later: Moment[] = [];
-  const out = new Set<number>();
+  readonly later: Moment[];
+  /** Ids of the messages in flight. */
+  readonly out: Set<number>;
   /** Newest ungrouped message by text, among those that were never received. */
-  const newest = new Map<string, number>();
-  const receivers = new Set<() => void>();
-  let timer: NodeJS.Timeout | undefined;
+  readonly newest: Map<string, number>;
+  readonly receivers: Set<() => void>;
+  timer: NodeJS.Timeout | undefined;
+}
 
-  const showAt = (held: Held, at: number) => {
-    held.visibleAt = at;
-    pushHeap(later, { held, at }, isSooner);
+export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line {
+  const line: LineState = {
+    clock,
+    hiddenMs,
+    all: new Map(),
+    visible: visibleMessages(),
+    later: [],
+    out: new Set(),
+    newest: new Map(),
+    receivers: new Set(),
+    timer: undefined,
   };
-  const showWhatIsDue = () => {
-    for (let next = later[0]; next && next.at <= clock.monotonic(); next = later[0]) {
-      popHeap(later, isSooner);
-      const { message, visibleAt, wasReceived } = next.held;
-      if (next.at !== visibleAt || !all.has(message.id)) continue;
-      out.delete(message.id);
-      visible.putBack(message);
-      visible.add(message);
-      if (message.group === undefined && !wasReceived) newest.set(message.text, message.id);
-    }
-  };
-  const forget = ({ text, id }: Message) => {
-    if (newest.get(text) === id) newest.delete(text);
-  };
-  const takeOut = (most: number): Message[][] => {
-    showWhatIsDue();
-    const taken: Message[][] = [];
-    while (taken.length < most) {
-      const batch = visible.take();
-      if (batch.length === 0) break;
-      taken.push(batch);
-      for (const message of batch) {
-        const held = all.get(message.id) as Held;
-        forget(message);
-        out.add(message.id);
-        held.wasReceived = true;
-        showAt(held, clock.monotonic() + hiddenMs);
-      }
-    }
-    return taken;
-  };
-  const wakeReceivers = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (receivers.size === 0) return;
-    const next = visible.hasNext() ? 0 : (later[0]?.at ?? Number.POSITIVE_INFINITY) - clock.monotonic();
-    timer = setTimeout(
-      () => {
-        for (const poll of [...receivers]) poll();
-      },
-      Math.min(Math.max(next, 0), LONGEST_WAIT_MS),
-    );
-  };
-
+  const { all, visible, newest, out } = line;
   return {
     add(message) {
       const held: Held = { message, visibleAt: message.visibleAt, wasReceived: false };
       all.set(message.id, held);
-      showAt(held, message.visibleAt);
-      wakeReceivers();
+      showAt(line, held, message.visibleAt);
+      wakeReceivers(line);
     },
     holds(text) {
-      showWhatIsDue();
+      showWhatIsDue(line);
       return newest.has(text);
     },
     remove(id) {
-      const held = all.get(id);
-      if (held) {
-        visible.remove(held.message);
-        forget(held.message);
-      }
-      all.delete(id);
-      out.delete(id);
-      wakeReceivers();
+      removeMessage(line, id);
+      wakeReceivers(line);
     },
     release(id, afterMs) {
       const held = all.get(id);
       // A message that became visible again by timeout is not in flight any more.
-      if (held && out.has(id)) showAt(held, clock.monotonic() + afterMs);
-      wakeReceivers();
+      if (held && out.has(id)) showAt(line, held, clock.monotonic() + afterMs);
+      wakeReceivers(line);
     },
-    receive: (most, signal) => receiveFrom(() => takeOut(most), { signal, receivers, wakeReceivers }),
+    receive: (most, signal) => receiveFrom(line, most, signal),
     depth() {
-      showWhatIsDue();
+      showWhatIsDue(line);
       return { visible: visible.size, delayed: all.size - visible.size - out.size };
     },
   };
 }
 
-interface Waiting {
-  readonly signal: AbortSignal;
-  readonly receivers: Set<() => void>;
-  wakeReceivers(): void;
+function showAt({ later }: LineState, held: Held, at: number): void {
+  held.visibleAt = at;
+  pushHeap(later, { held, at }, isSooner);
 }
 
-function receiveFrom(take: () => Message[][], { signal, receivers, wakeReceivers }: Waiting): Promise<Message[][]> {
+function showWhatIsDue({ clock, all, visible, later, out, newest }: LineState): void {
+  for (let next = later[0]; next && next.at <= clock.monotonic(); next = later[0]) {
+    popHeap(later, isSooner);
+    const { message, visibleAt, wasReceived } = next.held;
+    if (next.at !== visibleAt || !all.has(message.id)) continue;
+    out.delete(message.id);
+    visible.putBack(message);
+    visible.add(message);
+    if (message.group === undefined && !wasReceived) newest.set(message.text, message.id);
+  }
+}
+
+function takeOut(line: LineState, most: number): Message[][] {
+  showWhatIsDue(line);
+  const taken: Message[][] = [];
+  while (taken.length < most) {
+    const batch = line.visible.take();
+    if (batch.length === 0) break;
+    taken.push(batch);
+    for (const message of batch) {
+      const held = line.all.get(message.id) as Held;
+      forgetText(line, message);
+      line.out.add(message.id);
+      held.wasReceived = true;
+      showAt(line, held, line.clock.monotonic() + line.hiddenMs);
+    }
+  }
+  return taken;
+}
+
+function removeMessage(line: LineState, id: number): void {
+  const held = line.all.get(id);
+  if (held) {
+    line.visible.remove(held.message);
+    forgetText(line, held.message);
+  }
+  line.all.delete(id);
+  line.out.delete(id);
+}
+
+function forgetText({ newest }: LineState, { text, id }: Message): void {
+  if (newest.get(text) === id) newest.delete(text);
+}
+
+/** Lets the receivers poll when the next message becomes visible. */
+function wakeReceivers(line: LineState): void {
+  const { clock, visible, later, receivers } = line;
+  clearTimeout(line.timer);
+  line.timer = undefined;
+  if (receivers.size === 0) return;
+  const next = visible.hasNext() ? 0 : (later[0]?.at ?? Number.POSITIVE_INFINITY) - clock.monotonic();
+  line.timer = setTimeout(
+    () => {
+      for (const poll of [...receivers]) poll();
+    },
+    Math.min(Math.max(next, 0), LONGEST_WAIT_MS),
+  );
+}
+
+function receiveFrom(line: LineState, most: number, signal: AbortSignal): Promise<Message[][]> {
   return new Promise((resolve) => {
     const end = (batches: Message[][]) => {
-      receivers.delete(poll);
+      line.receivers.delete(poll);
       signal.removeEventListener("abort", stop);
       resolve(batches);
-      wakeReceivers();
+      wakeReceivers(line);
     };
     const stop = () => end([]);
     const poll = () => {
-      const batches = signal.aborted ? [] : take();
+      const batches = signal.aborted ? [] : takeOut(line, most);
       if (batches.length > 0 || signal.aborted) end(batches);
-      else wakeReceivers();
+      else wakeReceivers(line);
     };
     signal.addEventListener("abort", stop);
-    receivers.add(poll);
+    line.receivers.add(poll);
     poll();
   });
 }
