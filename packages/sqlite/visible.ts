@@ -31,86 +31,115 @@ interface Group<Message> {
   readonly out: Set<number>;
 }
 
-export function visibleMessages<Message extends Sent>(): Visible<Message> {
-  const [hints, others] = [new Map<number, Message>(), new Map<number, Message>()];
-  let next = hints;
-  const groups = new Map<string, Group<Message>>();
+interface VisibleState<Message> {
+  readonly hints: Map<number, Message>;
+  readonly others: Map<number, Message>;
+  /** Which of the two has its turn. */
+  turn: "hints" | "others";
+  readonly groups: Map<string, Group<Message>>;
   /** Names of groups with a message and none in flight, least recently served first. */
-  const ready = new Set<string>();
-  let grouped = 0;
+  readonly ready: Set<string>;
+  /** Number of visible messages in all groups. */
+  grouped: number;
+}
 
-  const getGroup = (name: string): Group<Message> => {
-    const group = groups.get(name) ?? { ids: new Set(), heap: [], out: new Set() };
-    groups.set(name, group);
-    return group;
+export function visibleMessages<Message extends Sent>(): Visible<Message> {
+  const state: VisibleState<Message> = {
+    hints: new Map(),
+    others: new Map(),
+    turn: "hints",
+    groups: new Map(),
+    ready: new Set(),
+    grouped: 0,
   };
-  const settle = (name: string, { ids, out }: Group<Message>) => {
-    if (ids.size > 0 && out.size === 0) ready.add(name);
-    else ready.delete(name);
-    if (ids.size === 0 && out.size === 0) groups.delete(name);
-  };
-  const takeSingle = (): Message | undefined => {
-    const line = next.size > 0 ? next : otherThan(next);
-    next = otherThan(line);
-    for (const [id, message] of line) {
-      line.delete(id);
-      return message;
-    }
-    return undefined;
-  };
-  const otherThan = (line: Map<number, Message>) => (line === hints ? others : hints);
-  const getTake = (name: string): Message[] => {
-    const group = getGroup(name);
-    const taken: Message[] = [];
-    while (taken.length < MOST_OF_GROUP) {
-      const first = popHeap(group.heap, isEarlier);
-      if (!first) break;
-      if (!group.ids.delete(first.id)) continue;
-      taken.push(first);
-      group.out.add(first.id);
-    }
-    grouped -= taken.length;
-    settle(name, group);
-    return taken;
-  };
-  const putBack = ({ id, group: name }: Message) => {
-    const group = name === undefined ? undefined : groups.get(name);
-    if (name !== undefined && group?.out.delete(id)) settle(name, group);
-  };
-
+  const { hints, others, ready } = state;
   return {
     get size() {
-      return hints.size + others.size + grouped;
+      return hints.size + others.size + state.grouped;
     },
-    add(message) {
-      const { id, group: name, look: request } = message;
-      if (name === undefined) return void (request.hint || request.fromHint ? hints : others).set(id, message);
-      const group = getGroup(name);
-      if (group.ids.has(id)) return;
-      group.ids.add(id);
-      grouped += 1;
-      pushHeap(group.heap, message, isEarlier);
-      settle(name, group);
-    },
-    remove(message) {
-      const { id, group: name } = message;
-      hints.delete(id);
-      others.delete(id);
-      putBack(message);
-      const group = name === undefined ? undefined : groups.get(name);
-      if (name === undefined || !group?.ids.delete(id)) return;
-      grouped -= 1;
-      settle(name, group);
-    },
-    putBack,
+    add: (message) => addMessage(state, message),
+    remove: (message) => removeMessage(state, message),
+    putBack: (message) => putBack(state, message),
     hasNext: () => hints.size > 0 || others.size > 0 || ready.size > 0,
     take() {
-      const single = takeSingle();
+      const single = takeSingle(state);
       if (single) return [single];
-      for (const name of ready) return getTake(name);
+      for (const name of ready) return takeGroup(state, name);
       return [];
     },
   };
+}
+
+function addMessage<Message extends Sent>(state: VisibleState<Message>, message: Message): void {
+  const { id, group: name, look: request } = message;
+  if (name === undefined) {
+    state[request.hint || request.fromHint ? "hints" : "others"].set(id, message);
+    return;
+  }
+  const group = getGroup(state, name);
+  if (group.ids.has(id)) return;
+  group.ids.add(id);
+  state.grouped += 1;
+  pushHeap(group.heap, message, isEarlier);
+  settle(state, name, group);
+}
+
+function removeMessage<Message extends Sent>(state: VisibleState<Message>, message: Message): void {
+  const { id, group: name } = message;
+  state.hints.delete(id);
+  state.others.delete(id);
+  putBack(state, message);
+  const group = name === undefined ? undefined : state.groups.get(name);
+  if (name === undefined || !group?.ids.delete(id)) return;
+  state.grouped -= 1;
+  settle(state, name, group);
+}
+
+function putBack<Message extends Sent>(state: VisibleState<Message>, { id, group: name }: Message): void {
+  const group = name === undefined ? undefined : state.groups.get(name);
+  if (name !== undefined && group?.out.delete(id)) settle(state, name, group);
+}
+
+function takeSingle<Message>(state: VisibleState<Message>): Message | undefined {
+  const line = state[state.turn].size > 0 ? state.turn : otherThan(state.turn);
+  state.turn = otherThan(line);
+  for (const [id, message] of state[line]) {
+    state[line].delete(id);
+    return message;
+  }
+  return undefined;
+}
+
+function otherThan(line: "hints" | "others"): "hints" | "others" {
+  return line === "hints" ? "others" : "hints";
+}
+
+function takeGroup<Message extends Sent>(state: VisibleState<Message>, name: string): Message[] {
+  const group = getGroup(state, name);
+  const taken: Message[] = [];
+  while (taken.length < MOST_OF_GROUP) {
+    const first = popHeap(group.heap, isEarlier);
+    if (!first) break;
+    if (!group.ids.delete(first.id)) continue;
+    taken.push(first);
+    group.out.add(first.id);
+  }
+  state.grouped -= taken.length;
+  settle(state, name, group);
+  return taken;
+}
+
+function getGroup<Message>({ groups }: VisibleState<Message>, name: string): Group<Message> {
+  const group = groups.get(name) ?? { ids: new Set(), heap: [], out: new Set() };
+  groups.set(name, group);
+  return group;
+}
+
+/** Updates whether a group can be received, and forgets an empty one. */
+function settle<Message>({ groups, ready }: VisibleState<Message>, name: string, { ids, out }: Group<Message>): void {
+  if (ids.size > 0 && out.size === 0) ready.add(name);
+  else ready.delete(name);
+  if (ids.size === 0 && out.size === 0) groups.delete(name);
 }
 
 function isEarlier(left: Sent, right: Sent): boolean {
