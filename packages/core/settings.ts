@@ -50,7 +50,9 @@ export interface Settings {
   readonly idleGpuMinutes: number | undefined;
   /** Idle environments are only notified, not stopped. */
   readonly idleDryRun: boolean;
-  /** Reports runs without a living record instead of removing them, and purges no disks. For a restored table. */
+  /**
+   * Reports runs without a living record instead of removing them, and purges no disks. Set it for a restored table.
+   */
   readonly orphansDryRun: boolean;
   /** Requests from the local machine need no key in dialects that have no place for one. */
   readonly open: boolean;

@@ -86,7 +86,7 @@ test("lists months back, newest first, up to the requested number and 13 months"
 
 const content = { action: "show_state", target: null, requestId: "req-1" } as const;
 const MINUTE = 60_000;
-/** 20 January 2026, 00:00 UTC, where a window of ten minutes begins. */
+/** 20 January 2026, 00:00 UTC, the start of a window of ten minutes. */
 const midnight = 1_768_867_200_000;
 
 const poll = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = content) =>
@@ -112,7 +112,7 @@ test("counts repeated reads of one kind by one operator in one entry per ten min
 
 test("counts a read in the last millisecond of ten minutes there, and begins a new entry with the next", async () => {
   const lastMs = 10 * MINUTE - 1;
-  // Both the end of a month and the end of a year fall on such an edge.
+  // The boundary is also the end of a month and of a year.
   for (const edge of [midnight + 10 * MINUTE, 1_769_904_000_000, 1_798_761_600_000]) {
     const world = await memoryWorld({ startAt: edge - 10 * MINUTE });
     await poll(world.as("op"));

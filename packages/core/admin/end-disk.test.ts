@@ -16,7 +16,7 @@ function getDisk(world: MemoryWorld): Item {
   return disk;
 }
 
-/** Alice's job runs with a disk that was backed up once; then its record is broken by hand. */
+/** Starts a job of alice with a disk that has a backup, then damages the disk's record. */
 async function brokenDisk() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));

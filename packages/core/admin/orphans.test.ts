@@ -18,7 +18,7 @@ import { compareOrphans, readOrphans } from "./orphans.ts";
 
 const HOUR = 3_600_000;
 
-/** Compute of this life in the cluster, whatever its record says. */
+/** Creates a run of this environment in the cluster, regardless of its record. */
 async function getRun(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
   await world.compute.apply(leftoverRun({ uid, run, key, node: "h100-1", now: world.clock.now() }));
 }
@@ -217,7 +217,7 @@ test("lists and keeps a snapshot whose disk has no record, but not one without a
     { snapshot: odd.id, key: "user#x|-", why: "its key is not the key of a disk or environment" },
   ]);
   expect(report?.snapshotCount).toBe(2);
-  // Beside the backup, which was completed.
+  // In addition to the completed backup.
   const pending = log.lines.filter(({ event }) => event === "snapshots pending").map(({ fields }) => fields);
   expect(pending).toEqual([{ count: 3 }, { count: 3 }]);
   expect(world.volumes.snapshotIds()).toHaveLength(4);
@@ -285,7 +285,7 @@ test("keeps snapshots in the report when they cannot be listed, and compares eve
   });
 });
 
-/** A comparison as far as this list, which never answers: on Lambda its time ends there. */
+/** Runs a comparison up to this listing, which never returns, as when a Lambda times out there. */
 async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnapshots"): Promise<void> {
   const input = Promise.withResolvers<void>();
   const hang = () => {
@@ -395,7 +395,7 @@ test("counts GPU-hours from the first sighting to the last, and keeps them once 
 const MINUTE = 60_000;
 const TEN_MINUTES = 10 * MINUTE;
 
-/** So many runs whose keys name records that are not there. */
+/** Creates runs whose keys name missing records. */
 async function leftoverWorld(count: number) {
   const world = await memoryWorld({ nodes: newNodes({ h100: count }) });
   const uids = Array.from({ length: count }, (_, n) => String(n).padStart(32, "f"));
@@ -635,7 +635,7 @@ test("lists as many long names as fit an item, counts all, and logs how many are
 });
 
 describe("leftovers of a run", () => {
-  /** A job that has variables, in this phase, and parts of this run of it. */
+  /** Creates a job with variables in this phase, and leftovers of this run. */
   async function getParts(world: MemoryWorld, run: number): Promise<Environment> {
     const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
     await world.advance(60_000);

@@ -8,7 +8,7 @@ import { createEnvironment } from "../environments/verbs/create.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-/** One every 30 s for an hour, and those that come sooner at first. */
+/** One check every 30 s for an hour, and the more frequent ones at first. */
 const PASSES_AN_HOUR = 150;
 
 test("a run that ends after an hour is checked at most every 30 s by then, and its end is found", async () => {
@@ -57,7 +57,7 @@ test("a volume that may be listed late is searched in few reconciles, at the end
   expect(countPasses("three")).toBeLessThan(PASSES_AN_HOUR / 3);
 });
 
-/** Jobs of one user with one disk, and how often each record was looked at. */
+/** Jobs of one user with one disk, and the number of reconciles per record. */
 async function getWorld(options: WorldOptions = {}) {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log, ...options });

@@ -7,7 +7,7 @@ import { readClusterState } from "./cluster-state.ts";
 
 const MINUTE = 60_000;
 
-/** A world whose cluster answers or not, and the log of its listings. */
+/** Returns a world with a cluster that can be switched off, and the log of its listings. */
 async function started() {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });

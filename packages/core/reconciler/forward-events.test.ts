@@ -10,7 +10,7 @@ const FLOOD = 100_000;
 
 interface Sent extends SendOptions {
   readonly look: string;
-  /** When it can be received, ms. */
+  /** When it becomes visible, ms. */
   readonly at: number;
 }
 
@@ -23,7 +23,7 @@ async function listening() {
   return { world, key: `${pk}|${sk}` };
 }
 
-/** What is sent because of these signals, of the keys and so many ms after the one before. */
+/** Returns the messages for signals of these keys, each this many ms after the one before. */
 async function sentFor(
   world: MemoryWorld,
   signals: Iterable<readonly [key: string, afterMs: number]>,

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 /** The burst of signals per record, then one per pause. An ordinary life has about five. */
 const MOST_OF_ONE = 10;
 const PAUSE_MS = 2_000;
-/** The burst of signals of all records, then one per ms. After a lost watch position, every living run signals. */
+/** The burst of signals of all records, then one per ms. Every living run signals after a lost watch position. */
 const MOST_AT_ONCE = 10_000;
 const PACE_MS = 1;
 const SAID_EVERY_MS = 60_000;

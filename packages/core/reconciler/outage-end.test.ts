@@ -9,7 +9,7 @@ import { readClusterState } from "./cluster-state.ts";
 
 const MINUTE = 60_000;
 const CLUSTER = ["apply", "observe", "remove", "listRuns", "extend", "begin", "setAccess"] as const;
-/** Far beyond the time after which looks come five minutes apart. */
+/** Long after the backoff has reached five minutes. */
 const OUTAGE = 40 * MINUTE;
 
 async function listPhases(world: MemoryWorld, ids: readonly string[]): Promise<string[]> {
@@ -28,7 +28,7 @@ async function submitInOutage(count: number) {
   return { world, ids, back };
 }
 
-/** Goes on in seconds until the first of them is no longer what it was. */
+/** Advances by seconds until the state of the first job changes. */
 async function untilFirst(world: MemoryWorld, ids: readonly string[], phase: string): Promise<string[]> {
   for (let seconds = 0; seconds < 600; seconds++) {
     const phases = await listPhases(world, ids);

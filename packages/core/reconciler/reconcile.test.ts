@@ -148,7 +148,7 @@ test.each([
   const applied: Run[] = [];
   let naps = 0;
   const apply = async (run: Run) => void applied.push(run);
-  // What is read last before the call.
+  // The last read before the call.
   const get: typeof world.table.get = async (key) => {
     if (key.pk.endsWith("#spec")) {
       naps += 1;
@@ -166,7 +166,7 @@ test.each([
   const [grant] = (await viewPool(world.ctx, "h100"))?.granted ?? [];
   await reconcile(world.ctx, { look: `${pk}|${sk}`, for: grant?.items ?? [] });
 
-  // Says that it is about to make the run.
+  // Records that it is about to create the run.
   await reconcile(world.ctx, { look: `${pk}|${sk}` });
 
   await reconcile(sleepy, { look: `${pk}|${sk}` });

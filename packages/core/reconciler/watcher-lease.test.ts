@@ -14,7 +14,9 @@ import { releaseWatcherLease, runWatcher } from "./watcher-lease.ts";
 
 const MINUTE = 60_000;
 
-/** A cluster that remembers its changes from `oldest` on, and hosts that follow them, each by its own clock. */
+/**
+ * Returns a cluster that remembers its changes from `oldest` on, and hosts that follow them, each with its own clock.
+ */
 function fixture() {
   const time = sleepers();
   const [table, queue, log] = [memoryTable(), memoryQueue({ clock: time.clock }), recordingLog()];
@@ -36,13 +38,13 @@ function fixture() {
       for (const wake of wakes) wake();
       await time.settled();
     },
-    /** The names that hints were sent for since this was asked last. */
+    /** Returns the names that were hinted since the last call. */
     hinted: () =>
       queue.receive("work", 10_000).map(({ id, look: message }) => {
         queue.acknowledge("work", id);
         return message.look.split("|")[1];
       }),
-    /** `aheadMs`: so far is its clock from the true time. */
+    /** `aheadMs`: the error of its clock. */
     host: (aheadMs = 0, overrides: Partial<Context<"table">> = {}) => {
       const ending = new AbortController();
       const clock: Clock = { ...time.clock, now: () => time.clock.now() + aheadMs };
@@ -98,7 +100,7 @@ async function* followed(
   }
 }
 
-/** A clock whose sleepers wake as it is moved on, in their order. */
+/** Returns a clock that wakes its sleepers in order as it is advanced. */
 function sleepers() {
   const manual: ManualClock = manualClock();
   const sleeping = new Set<{ readonly at: number; wake(): void }>();
@@ -350,7 +352,7 @@ test("a stream that ends without an error is reopened at most every second", asy
   const compute = {
     async *changes(): AsyncGenerator<SignalledUpTo> {
       input += 1;
-      // A loop without a pause would never come back to this test.
+      // A loop without a pause would never return to this test.
       if (input > 1_000) throw new Error("asked too often");
       yield { upTo: String(input) };
     },

@@ -11,7 +11,7 @@ import type { Stored } from "../ports/table.ts";
 const MINUTE = 60_000;
 const receiver = "https://hooks.example.com/a";
 
-/** What a hand leaves of the writers of every record that there is. */
+/** Values that an edit by hand leaves in the writers of every record. */
 async function editAll(world: MemoryWorld, writers: unknown): Promise<void> {
   for (const { writers: _, ...item } of world.table.all()) {
     await world.table.put({ ...item, ...(writers !== undefined && { writers }) } as unknown as Stored);

@@ -24,7 +24,7 @@ async function keyedWorld() {
   return { world, ctx, begin };
 }
 
-/** The thing that somebody was told to go on with. */
+/** Returns the resource that the request must continue with. */
 function going(begun: Begun) {
   if (begun.kind !== "goOn") throw new Error(`Told to ${begun.kind}`);
   return begun.create;

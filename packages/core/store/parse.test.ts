@@ -27,7 +27,7 @@ type World = Awaited<ReturnType<typeof memoryWorld>>;
 
 const alice = { role: "r", account: "1", session: "alice" };
 
-/** Records of every kind, as the core itself wrote them, and how each is read. */
+/** Records of every kind as the core wrote them, with their parsers. */
 let world: World;
 const parsers: Readonly<Record<string, (item: Item) => unknown>> = {
   environment: parseEnvironment,
@@ -48,7 +48,7 @@ const parsers: Readonly<Record<string, (item: Item) => unknown>> = {
   identity: (item) => findOrCreateUser(getTable(item, String(item.pk)), alice),
 };
 
-/** The table with this item wherever anything is asked for, or in its own place alone. */
+/** Wraps the table to return this item for every read, or only at its key. */
 function getTable(item: Item, pk?: string): World["ctx"] {
   const get: typeof world.table.get = async (key) => (pk === undefined || key.pk === pk ? item : world.table.get(key));
   return { ...world.ctx, table: { ...world.table, get, put: async () => {} } };
@@ -107,7 +107,7 @@ async function isRead(kind: string, item: Item): Promise<boolean> {
 
 const common = ["pk", "sk", "writers", "format", "kind"];
 
-/** Every copy of a value with one thing in it replaced by what it cannot be. */
+/** Returns every copy of a value with one field replaced by an invalid value. */
 function* spoiled(value: unknown, path = ""): Generator<{ path: string; copy: unknown }> {
   if (typeof value === "object" && value !== null) {
     for (const [name, inner] of Object.entries(value)) {
@@ -119,9 +119,9 @@ function* spoiled(value: unknown, path = ""): Generator<{ path: string; copy: un
   yield { path, copy: [7] };
 }
 
-/** What its dialect wrote into a delivery is its own, and in the copy of its environment only the base is relied on. */
+/** A delivery's body belongs to its dialect, and only the base of its environment's copy is checked. */
 const free: Readonly<Record<string, RegExp>> = {
-  // A list of counts, of which [7] is one.
+  // A list of counts, so [7] is valid.
   pool: /^\.summary\.mostFree$/,
   delivery: /^\.environment\.(?!(pk|sk|uid|owner|id|createdBy|phase|size)\b)/,
 };

@@ -19,7 +19,7 @@ import { FORMAT } from "./unreadable.ts";
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
 
-/** Overwrites fields of somebody's record, as a newer version, a half-done copy or a hand would. */
+/** Overwrites fields of a record, as a newer version, an incomplete copy or an edit by hand would. */
 async function edit(world: MemoryWorld, owner: string, id: string, fields: Record<string, unknown>): Promise<void> {
   const item = await world.table.get(environmentKey(world.as(owner).actor.uid, "gpu-dev", id));
   if (!item) throw new Error(`No record ${id}`);

@@ -23,7 +23,7 @@ import { changeRecord, removeRecord, writeRecord, writeRecords } from "./write-r
 const HOUR = 3_600_000;
 const key = { pk: "p", sk: "-" };
 
-/** A table whose client repeats every put and remove, as an SDK does when the first answer was lost. */
+/** Returns a table whose client repeats every put and remove, as an SDK does after a lost response. */
 function repeating(table: Table): Table {
   return {
     ...table,

@@ -92,7 +92,7 @@ test("a pause closes every pool, and its end reopens those that are not drained"
   expect(await getPhase(world, "alice", "two")).toBe("queued");
 });
 
-/** A type that was drained while the first job for it was granted: by a planner that had read the head before. */
+/** Drains a type while a planner that read the head earlier grants its first job. */
 async function grantedWhileDrained(): Promise<{ world: MemoryWorld; environment: Environment }> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));

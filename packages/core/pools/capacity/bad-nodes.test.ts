@@ -11,7 +11,7 @@ import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 
-/** A world whose log lines about machines are kept. */
+/** Returns a world that keeps log lines about machines. */
 async function badWorld(nodes: readonly ComputeNode[]): Promise<{ world: MemoryWorld; leftOut: unknown[] }> {
   const leftOut: unknown[] = [];
   const keep: Log["warn"] = (event, fields) => {
@@ -30,7 +30,7 @@ const getPhase = async (world: MemoryWorld, id: string) => (await world.read("al
 const namesIn = async (world: MemoryWorld, pool: string) =>
   (await viewPool(world.ctx, pool))?.nodes.map(({ name }) => name) ?? [];
 
-/** What the cluster lists, when it does not list what there is. */
+/** Replaces the cluster's listing. */
 async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
   await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes: async () => [...nodes] } });
 }
@@ -243,7 +243,7 @@ test("a listing that is too old when it is written changes nothing", async () =>
 test("keeps a machine that is granted while a listing without it is written until its record ends", async () => {
   const { world } = await badWorld([entry]);
   const listNodes = async () => {
-    // After the ledger was read, and before anything is written.
+    // Between the read of the ledger and the first write.
     await createEnvironment(world.as("alice"), newEnvironment("granted"));
     await world.deliver();
     return [];
@@ -265,7 +265,7 @@ test("a listing older than a new pool removes no machine that arrived meanwhile"
     const isOpened = "kind" in item && item.kind === "pool" && "closed" in item && item.closed === null;
     if (!isOpened || isOpen) return isWritten;
     isOpen = true;
-    // The pool is new and open: somebody else lists both machines, and both are given.
+    // The pool is new and open: another process lists both machines, and both are granted.
     await refreshWith(world, [first, second]);
     for (const id of ["one", "another"]) await createEnvironment(world.as("alice"), newEnvironment(id, { gpus: 8 }));
     await world.deliver();

@@ -12,7 +12,7 @@ import { declareNodeGone, WORD_MS } from "./node-gone.ts";
 
 const MINUTE = 60_000;
 
-/** A job holds half of the first of two machines. */
+/** Returns a world in which a job holds half of the first of two machines. */
 async function halfHeld(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 240 }));
@@ -20,7 +20,7 @@ async function halfHeld(): Promise<MemoryWorld> {
   return world;
 }
 
-/** Compares the ledger with a cluster that lists just these machines. */
+/** Refreshes the ledger from a cluster with only these machines. */
 async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
   await refreshCapacity({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: async () => [...nodes] } });
 }
@@ -108,7 +108,7 @@ test("a listing without changes writes nothing and plans nothing", async () => {
   expect(await viewPool(world.ctx, "h100")).toEqual(before);
 });
 
-/** As a listing shows a machine whose pods it had no time to read. */
+/** Returns a machine as listed without time to read its pods. */
 function unread({ runs: _runs, ...node }: ComputeNode): ComputeNode {
   return { ...node, foreignUnits: node.units, unread: true };
 }
@@ -181,7 +181,7 @@ test("does not count lost units as free although the machine's pods were not rea
   expect(await nodeNamed(world, "h100-2")).toMatchObject({ units: 4, foreignUnits: 4 });
 });
 
-/** A world in which the listing of the machines takes so long, with what it logs. */
+/** Returns a world in which the listing takes this long, and its log. */
 async function slowlyListed(ms: number) {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });

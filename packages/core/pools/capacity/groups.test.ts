@@ -17,7 +17,7 @@ const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
 const recordKey = keyText(poolKey("h100"));
 
-/** A pool that has no machine, and may make so many. */
+/** Returns a pool without machines that may create this many. */
 async function scaledToZero(mostNodes = 1): Promise<MemoryWorld> {
   return memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes }] } });
 }
@@ -181,7 +181,7 @@ test("a run that two planners granted takes one grant, and the other is dropped"
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
-  // Each has read the ledger before the other wrote its grant: the second sees a machine less.
+  // Each read the ledger before the other wrote its grant, so the second sees one machine less.
   const blind = {
     ...deaf,
     table: {
@@ -242,7 +242,7 @@ test("limits jobs that wait for new machines to the size of their ledger item, a
     createEnvironment(world.as(owner), newEnvironment(id, { pool: "cpu-shared", gpus: 0, hours: 24 }));
   await submit("alice", "first");
   await world.deliver();
-  // Each plan in the very millisecond in which its pool was opened announces every open grant once more.
+  // A plan in the same millisecond in which its pool reopened announces every open grant again.
   world.clock.advance(1);
   for (let n = 1; n < 510; n++) await submit("alice", `job-${n}`);
   await world.advance(5_000);

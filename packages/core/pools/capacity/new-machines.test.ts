@@ -10,7 +10,7 @@ import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 
-/** Somebody runs on the pool's one machine. */
+/** Returns a world with a job on the pool's only machine. */
 async function runningWorld(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
@@ -18,7 +18,7 @@ async function runningWorld(): Promise<MemoryWorld> {
   return world;
 }
 
-/** The second machine joins, and the first says that it is not ready. */
+/** Adds a second machine, and marks the first unready. */
 function change({ compute }: MemoryWorld): void {
   const [first, second] = newNodes({ h100: 2 });
   if (!first || !second) throw new Error("There are no nodes");
@@ -26,7 +26,7 @@ function change({ compute }: MemoryWorld): void {
   compute.setNode(second);
 }
 
-/** Does this before environments are read, however few. */
+/** Runs this before environments are read. */
 function beforeRecords(table: Table, work: (keys: readonly Key[]) => Promise<unknown> | undefined): Table {
   return {
     ...table,

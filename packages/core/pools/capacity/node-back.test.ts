@@ -8,7 +8,7 @@ import { declareNodeGone, withOperatorWord } from "./node-gone.ts";
 
 const MINUTE = 60_000;
 
-/** One machine, and a job of alice that has all of it. */
+/** Returns a world with one machine and a job of alice that has all of it. */
 async function running(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -20,27 +20,27 @@ function joins(world: MemoryWorld, name: string): void {
   if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
 }
 
-/** A submit of which no planner was told. */
+/** Submits a job without a message to a planner. */
 async function submit(world: MemoryWorld, owner: string): Promise<Environment> {
   const submitted = await createEnvironment(world.as(owner), newEnvironment("job"));
   for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
   return submitted;
 }
 
-/** Has this planner plan for that job alone; its messages are lost. */
+/** Plans for that job only, and loses the plan's messages. */
 async function plan(world: MemoryWorld, { pk, sk }: Environment, table: Table = world.table): Promise<void> {
   const queue = { ...world.queue, send: async () => {} };
   await planPools({ ...world.ctx, table, queue }, [{ look: recordKey, for: [keyText({ pk, sk })] }]);
 }
 
-/** The group's one machine joins, and a planner that has seen it gives it to that job. */
+/** Adds the group's only machine, and lets a planner that has seen it grant it to that job. */
 async function joinsFor(world: MemoryWorld, job: Environment): Promise<void> {
   joins(world, "made-1");
   await refreshCapacity(world.ctx);
   await plan(world, job);
 }
 
-/** A table that does this once: before the first put that is of this key, or the first read of a node's items. */
+/** Wraps the table to do this once, before the first put of this key or the first read of a node's items. */
 function onceBefore(table: Table, at: "put" | "query", work: () => Promise<void>): Table {
   let begun: Promise<void> | undefined;
   const begin = (isIt: boolean) => {
@@ -93,7 +93,7 @@ test("a planner that has not seen the job that waits for the new machine does no
   expect(await givenUnits(world)).toBe(8);
 });
 
-/** Two machines come free at once, for one job that waits for a third and for one behind it. */
+/** Frees two machines at once, for a job that waits for a third and for one behind it. */
 async function bothFree(world: MemoryWorld): Promise<void> {
   await world.advance(MINUTE);
   joins(world, "made-1");

@@ -12,7 +12,7 @@ import {
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
 
-/** Starts that were promised for an hour later, two at the latest, and came after so many hours. */
+/** Returns starts that were estimated for an hour later, two at most, and came after these hours. */
 function started(...hours: number[]): Calibration {
   return hours.reduce((knownHour, hour) => addStart(knownHour, promise(NOW), NOW + hour * HOUR), noCalibration);
 }

@@ -18,7 +18,7 @@ function ran(runs: number, owner: string, share: number, before = noDurations): 
   return durations;
 }
 
-/** The shares at a hundred even draws. */
+/** Returns the fractions at a hundred evenly spaced draws. */
 function draws(odds: Odds, spent = 0): number[] {
   return Array.from({ length: 100 }, (_, n) => drawShare(odds, n / 100, spent));
 }

@@ -8,7 +8,7 @@ import { forecastKey } from "../../store/keys.ts";
 import { readCapacity, readClusterStatus } from "../admission/availability.ts";
 import { estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
 
-/** The item that knows these starts: the promised p50, p90 and latest, and the real wait, in seconds. */
+/** Returns the item with these starts: the estimated p50, p90 and latest, and the actual wait, in seconds. */
 function getForecast(type: string, starts: unknown): Item {
   return { ...estimateErrorsKey(type), writers: [], kind: "forecast", at: 0, later: null, starts };
 }

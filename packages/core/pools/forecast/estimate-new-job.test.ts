@@ -30,14 +30,14 @@ function ask(units: number, options: Partial<EstimateRequest> = {}): EstimateReq
   return { owner: "me", machines: 1, units, zone: null, wantedMs: HOUR, ...options };
 }
 
-/** The start that a plan run forward gives one that really waits as well. */
+/** Returns the start that a simulated plan gives to a job that really waits. */
 function realStart(input: Partial<PlanInput>, question: EstimateRequest): number | null | undefined {
   const entry = { ...waiting("mine", question.units, question.owner), zone: question.zone, queuedAt: NOW };
   const all = standing({ ...input, waiting: [...(input.waiting ?? []), entry] });
   return all.turns.find(({ need, position }) => need.units === question.units && position === all.waiting)?.p50;
 }
 
-/** The start that the forecast gives one of those who wait, for so many hours. */
+/** Returns the forecast start of a waiting job that wants this many hours. */
 function findStart({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hours: number): number | null | undefined {
   const input = { nodes, ...empty, ...rest };
   const all = input.waiting.map((waiting) => {

@@ -12,7 +12,7 @@ import { passesAt, passingIn } from "./stored-forecast.ts";
 
 const MINUTE = 60_000;
 
-/** Two to five machines in two zones, most of it in use, one that may be made, and some who wait. */
+/** Returns two to five machines in two zones, mostly in use, one that can be created, and waiting jobs. */
 function seededPool(seed: number, now: number): PlanInput {
   const random = seededRandom(seed);
   const upTo = (n: number) => Math.floor(random() * n);
@@ -58,7 +58,7 @@ test("a job that may pass the head by the forecast gets its capacity in the next
   expect(refused.size).toBeGreaterThan(20);
 });
 
-/** What the next plan grants, once the grants of the one before are in use. */
+/** Returns the grants of the next plan, once the last plan's grants are in use. */
 function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["grants"] {
   const { grants, head } = plan(input);
   const value = new Map(grants.map(({ uid, shares }) => [uid, shares]));

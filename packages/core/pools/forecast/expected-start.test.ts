@@ -9,7 +9,7 @@ import { readExpectedStart } from "./expected-start.ts";
 
 const HOUR = 3_600_000;
 
-/** One machine that is in use for four hours, with a forecast of it, and one more that no plan has seen yet. */
+/** Returns a machine in use for four hours, its forecast, and a job that no plan has seen. */
 async function worldWithOneMore() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { hours: 4 }));

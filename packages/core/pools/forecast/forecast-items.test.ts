@@ -43,13 +43,13 @@ async function listErrors({ table }: MemoryWorld["ctx"], type: string): Promise<
   return readEstimateErrors(await table.getMany([estimateErrorsKey(type)]), [type]);
 }
 
-/** As if the planner had made none. */
+/** Deletes the forecast that the planner made. */
 async function forgetForecasts({ table }: MemoryWorld): Promise<void> {
   const forecasts = table.all().filter(({ pk }) => pk.startsWith("forecast#"));
   await Promise.all(forecasts.map((item) => table.remove(item, { ifWriter: NO_WRITER })));
 }
 
-/** One machine in use, and somebody who waits for it. */
+/** Returns one machine in use, and a job that waits for it. */
 async function worldWithOneWaiting() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("first", { hours: 4 }));

@@ -188,7 +188,10 @@ function headFirst(standing: QueueSnapshot, head: string | null): QueueSnapshot 
   return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };
 }
 
-/** Returns the requests since the last forecast, also those granted at once. Without a last one: the waiting jobs. */
+/**
+ * Returns the requests since the last forecast, also those granted at once. Without a last one it returns the waiting
+ * jobs.
+ */
 function cameSince(
   since: number | null,
   { plan, started }: ForecastOutset,

@@ -31,7 +31,7 @@ function listStarts(pool: PlanInput, options?: Partial<ForecastInput>): Map<stri
   return new Map(getForecast(pool, options).waiting.map(({ uid, p50 }) => [uid, p50]));
 }
 
-/** What repeated plans give: a full one after every end, everybody taking the whole of the wanted time. */
+/** Returns the starts of repeated plans, one after every end, if each job uses its whole time. */
 function startsByPlans(pool: PlanInput): Map<string, number> {
   const starts = new Map<string, number>();
   const used = new Map(pool.used);
@@ -61,7 +61,7 @@ function startsByPlans(pool: PlanInput): Map<string, number> {
   }
 }
 
-/** A pool as it may stand: some of it in use, some waiting, all times in whole minutes. */
+/** Returns a partly used pool with waiting jobs. All times are whole minutes. */
 function seededPool(seed: number): PlanInput {
   const random = seededRandom(seed);
   const upTo = (n: number) => Math.floor(random() * n);
@@ -303,7 +303,7 @@ describe("an estimate", () => {
   });
 });
 
-/** Jobs that took these shares of their time, each as often. */
+/** Returns durations with these fractions, equally often. */
 function endsAt(...shares: number[]): Durations {
   let durations = noDurations;
   for (let n = 0; n < 20 * shares.length; n++) {
@@ -313,7 +313,7 @@ function endsAt(...shares: number[]): Durations {
 }
 
 describe("the budget of a forecast", () => {
-  /** How many runs begin: each asks once for the durations of each owner. */
+  /** Counts the runs: each asks once for the durations of each owner. */
   function runsWithin(budgetMs: number, isOver: (input: number) => boolean): { runs: number; known: number } {
     let [request, drawn] = [0, 0];
     const durations: Durations = {

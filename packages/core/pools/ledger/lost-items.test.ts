@@ -10,7 +10,7 @@ import { refreshCapacity } from "../capacity/capacity.ts";
 
 const MINUTE = 60_000;
 
-/** By hand, as a restore of an old table may leave it: the items of those machines are not there any more. */
+/** Deletes the items of those machines, as a restore of an old table may. */
 async function loseItems({ table }: MemoryWorld, ...names: string[]): Promise<void> {
   const pages = await Promise.all(nodePartitions("h100").map((pk) => table.query({ pk })));
   const lost = pages.flatMap(({ items }) => items).filter(({ name }) => names.includes(String(name)));

@@ -10,7 +10,7 @@ import { waitBounds } from "./run-outcomes.ts";
 
 const MINUTE = 60_000;
 
-/** How many waited at most so many seconds, and longer than the bound before. */
+/** Returns how many waits fall into this bucket. */
 function waitsUpTo(waits: readonly number[] | undefined, bound: (typeof waitBounds)[number]): number | undefined {
   return waits?.[waitBounds.indexOf(bound)];
 }

@@ -16,7 +16,7 @@ function holding(owner: string, units: number, at: number): Holding {
   return { ...entry, phase: "stopping", endsAt: null };
 }
 
-/** A machine on which alice ran something for an hour, and which carol has now. */
+/** Returns a machine that alice used for an hour and carol has now. */
 async function worldAfterAnHourOfAlice() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("before", { hours: 1 }));

@@ -14,7 +14,7 @@ import { writeLedger } from "./write-ledger.ts";
 const recordKey = keyText(poolKey("h100"));
 const owner = "616c6963650000000000000000000000";
 
-/** A pool of so many machines of 8 units, as the cluster was listed. */
+/** Returns a listed pool of machines with 8 units. */
 async function getPool(count: number, type = "h100"): Promise<{ world: MemoryWorld; ledger: () => Promise<Ledger> }> {
   const world = await memoryWorld({ nodes: newNodes({ [type]: count }) });
   return { world, ledger: () => readLedger(world.ctx, emptyPool(world.ctx, type)) };
@@ -38,7 +38,7 @@ function grant(id: string, nodes: readonly NodeLedger[], units = 8): Grant {
   };
 }
 
-/** The same table; this happens once, before the first write of a ledger item. */
+/** Wraps the table to do this once, before the first write of a ledger item. */
 function interrupted(world: MemoryWorld, happens: () => Promise<void>): Table {
   let isOver = false;
   const first = async (items: readonly Stored[]) => {
@@ -115,7 +115,7 @@ describe("writing a plan", () => {
   test("leaves changes that would exceed a transaction of 25 items to the next plan", async () => {
     const { world, ledger } = await getPool(40);
     const before = await ledger();
-    // A chain: each shares a machine with the one before.
+    // A chain: each grant shares a machine with the one before.
     const chain = before.nodes.slice(1).map((node, n) => grant(`g${n}`, [before.nodes[n] as NodeLedger, node], 4));
 
     const { ledger: after, isPart } = await writeLedger(world.ctx, before, { ...before, granted: chain });
@@ -254,7 +254,7 @@ test("a pool of 10,000 nodes and 80,000 units plans, grants and answers what is 
   const pool = await viewPool(world.ctx, "h100");
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([waits.uid]);
   expect(largest).toBeLessThan(16 * 1024);
-  // Of those held, whose records are not there, the turn that comes first is dropped: a sixteenth of them.
+  // The first sixteenth of the holdings is dropped, because its records are missing.
   expect(pool?.held.length).toBeLessThan(9_900);
   expect(pool?.held.length).toBeGreaterThan(9_900 - 700);
   expect(pool?.summary).toMatchObject({ total: 80_000, waiting: 1 });

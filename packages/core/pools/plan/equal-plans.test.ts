@@ -13,12 +13,12 @@ import { plainRun } from "./plain-run-fixture.ts";
 import { halts, type Occupied, type PlanInput, plan, reasonCodes } from "./plan.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
-/** The pools of a failure are large as it is, and smaller ones would take minutes to find. */
+/** Skips shrinking: finding a smaller pool that fails would take minutes. */
 const whole = { endOnFailure: true };
 const RUNS = 3;
 const ROOM_RUNS = 4;
 
-/** Times in seconds, so that some of them are equal and others not. */
+/** In seconds, so that some times are equal. */
 const wantedMs = fc.integer({ min: 1, max: 900 }).map((seconds) => seconds * 40_000);
 const owner = fc.constantFrom("a", "b", "c", "d", "e", "f", "g");
 const zone = fc.constantFrom("a", "b", null);
@@ -70,7 +70,7 @@ const pools = fc
     };
   });
 
-/** What fits of these on machines, drained ones among them; the others hold machines that are still to be made. */
+/** Returns the shares that fit on machines, drained ones included. The others are on machines still to be created. */
 function occupiedOn(nodes: readonly { name: string; units: number }[], holdings: readonly HeldValue[]): Occupied[] {
   const free = new Map(nodes.map(({ name, units }) => [name, units]));
   return holdings.flatMap((holding): Occupied[] => {

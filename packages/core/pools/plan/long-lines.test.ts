@@ -17,10 +17,10 @@ import { planPools } from "./planner.ts";
 const poolRequest = keyText(poolKey("h100"));
 const MINUTE = 60_000;
 
-/** Later than any test goes. */
+/** Later than any test runs. */
 const NEVER = 8_640_000_000_000_000;
 
-/** The n-th copy of one that waits, as if it had been submitted n ms later; nothing looks at it by itself. */
+/** Returns the nth copy of a waiting job, submitted n ms later and never due. */
 function getCopy(template: Environment, n: number): Environment {
   const [uid, queuedAt] = [n.toString(16).padStart(32, "0"), template.queuedAt + 1 + n];
   const key = environmentKey(template.owner, "gpu-dev", `many-${n}`);
@@ -115,7 +115,7 @@ test("20,000 submits of one owner keep a plan, its reads and the ledger small", 
   expect(JSON.stringify(pool).length).toBeLessThan(5_000);
 });
 
-/** What plans read and saw of so many owners, each with so many who wait. */
+/** Returns what plans read and saw of these owners and their waiting jobs. */
 async function plansOver(owners: number, each: number, plans: number) {
   const world = await memoryWorld({ nodes: [] });
   const { size, queuedAt } = await createEnvironment(world.as("alice"), newEnvironment("template"));

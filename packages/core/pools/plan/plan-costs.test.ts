@@ -5,7 +5,7 @@ import { keyText, poolKey } from "../../store/keys.ts";
 import { findPool } from "../ledger/record.ts";
 import { planPools } from "./planner.ts";
 
-/** Counts the hashes of a plan that compares so many holdings with their records. */
+/** Counts the hashes of a plan that compares this many holdings with their records. */
 async function hashesOfPlan(jobs: number): Promise<number> {
   const world = await memoryWorld({ nodes: newNodes({ h100: jobs }) });
   for (let n = 0; n < jobs; n++) await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { gpus: 8 }));

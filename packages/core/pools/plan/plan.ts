@@ -84,7 +84,7 @@ export interface QueuePlace {
   readonly code: ReasonCode;
   /** Units that it asks for: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
-  /** Free units. For "never" and "unreadable": machines. For "foreign": units that foreign pods hold. */
+  /** Free units, machines ("never", "unreadable"), or units that foreign pods hold ("foreign"). */
   readonly available: number;
 }
 

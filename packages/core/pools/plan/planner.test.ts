@@ -368,7 +368,7 @@ test("grants a machine that was set aside as soon as that is over, not at the ne
   world.compute.program(bad.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
   await world.advance(90_000);
   await requestCancel(world.as("alice"), "one");
-  // Not at a full minute after the machine was set aside, in which the pool looks at itself anyway.
+  // Not a full minute after the machine was set aside, when the pool plans anyway.
   await world.advance(47_000);
   await createEnvironment(world.as("bob"), newEnvironment("two"));
   await world.deliver();
@@ -380,7 +380,7 @@ test("grants a machine that was set aside as soon as that is over, not at the ne
   expect((await world.read("bob", "two")).phase).not.toBe("queued");
 });
 
-/** A world whose only machine was given back, right after the forecast that shows it free. */
+/** Returns a world whose only machine became free right after the forecast. */
 async function worldJustFree() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -10,12 +10,12 @@ import { findPool } from "../ledger/record.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** One plan with its 16 items of advice, its forecast in 17, its head and what the node's listing writes. */
+/** Writes of one plan: 16 items of advice, a forecast in 17, its head, and those of the node's listing. */
 const MOST_WRITES_A_MINUTE = 65;
-/** Later than any test goes: no look comes for these records by itself. */
+/** Later than any test runs, so these records never become due. */
 const NEVER = 8_640_000_000_000_000;
 
-/** A machine with 8 GPUs, of which one job holds 4. Each of so many owners has a job that waits for all 8. */
+/** Returns a machine with 8 GPUs, of which a job holds 4, and owners with a job each that waits for all 8. */
 async function partlyFreePool(owners: number) {
   const calls: string[] = [];
   const table = countedPort("table", memoryTable(), calls);
@@ -27,7 +27,7 @@ async function partlyFreePool(owners: number) {
   return { world, template, calls };
 }
 
-/** The job of another owner that waits for 8 GPUs, or for fewer for one hour: it ends before the holder does. */
+/** Submits another owner's job for 8 GPUs, or for fewer for one hour, which ends before the holder does. */
 function waitingCopy(template: Environment, n: number, units = template.size.units): Environment {
   const [uid, owner] = [n.toString(16).padStart(32, "0"), n.toString(16).padStart(32, "0")];
   const id = `waits-${n}`;
@@ -54,7 +54,7 @@ async function plansIn(world: MemoryWorld, ms: number): Promise<number> {
   return ((await findPool(world.ctx, "h100"))?.plans ?? 0) - before;
 }
 
-/** Whether this job left the line. It fails after that, since nobody wrote its specification. */
+/** Reports whether this job left the line. It fails afterwards, because it has no spec. */
 async function wasGranted(world: MemoryWorld, { pk, sk }: Environment): Promise<boolean> {
   return (await world.table.get({ pk, sk }))?.phase !== "queued";
 }

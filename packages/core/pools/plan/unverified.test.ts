@@ -14,7 +14,7 @@ import { reasonText } from "./reasons.ts";
 
 const MINUTE = 60_000;
 
-/** As a newer version writes it; answers what puts it back as it was. */
+/** Rewrites the record as a newer version would. Returns a function that restores it. */
 async function makeNewer({ table }: MemoryWorld, { pk, sk }: Key): Promise<() => Promise<void>> {
   const whole = (await table.get({ pk, sk })) as Item;
   await table.put({ ...whole, format: FORMAT + 1 } as Item);
@@ -27,7 +27,7 @@ function toItem({ table }: MemoryWorld, node: string): Item {
   return item;
 }
 
-/** Two machines of which `runs` has one; `first` in line needs both. */
+/** Returns two machines, one of them used by `runs`. `first` in line needs both. */
 async function oneOfTwoFree() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));

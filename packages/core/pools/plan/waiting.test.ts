@@ -13,7 +13,7 @@ import { readWaiting } from "./waiting.ts";
 const size = { pool: "h100", instanceType: "p5.48xlarge", machines: 1, units: 8, gpus: 8, wantedMs: 3_600_000 };
 const START = Date.UTC(2026, 0, 20);
 
-/** A pool in whose index so many of each owner wait, one each ms, with the queries that were made. */
+/** Returns a pool whose index has this many waiting jobs per owner, one each ms, and the queries made. */
 async function poolWith(lines: Readonly<Record<string, number>>) {
   const world = await memoryWorld({ nodes: [] });
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
@@ -143,7 +143,7 @@ test("skips invalid entries, however many there are", async () => {
   expect(reach).toEqual({ begin: null, last: null, cut: {} });
 });
 
-/** A pool that nobody has capacity in. */
+/** Returns a pool without grants and holdings. */
 function ledger(ctx: Context, head: Partial<Pool> = {}) {
   return { pool: { ...emptyPool(ctx, "h100"), ...head }, granted: [], held: [] };
 }
