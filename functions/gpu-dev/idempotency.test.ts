@@ -168,7 +168,7 @@ test("the repeat of a delete that reached nothing does not delete the disk that 
 
   expect([again.status, await again.json()]).toMatchObject([
     409,
-    { detail: "Disk 'data' is another one than when this was first asked for" },
+    { detail: "Disk 'data' is not the disk of the first request" },
   ]);
   const phases = world.table.all().flatMap(({ kind, phase }) => (kind === "disk" ? [phase] : []));
   expect(phases).toEqual(["available", "available"]);

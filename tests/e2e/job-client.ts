@@ -112,7 +112,7 @@ const ends: readonly Job["status"][] = ["completed", "expired", "cancelled", "fa
 
 /** Whether it has come to an end and nothing of it is left: of one that was never given a machine there never was. */
 export function isOver({ status, timeline }: Job): boolean {
-  const gone = timeline.at(-1)?.reason === "Everything of it is removed";
+  const gone = timeline.at(-1)?.reason === "All of it is removed";
   return ends.includes(status) && (gone || timeline.slice(0, -1).every((entry) => entry.status === "queued"));
 }
 

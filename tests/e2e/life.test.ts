@@ -29,7 +29,7 @@ describe.concurrent("a job on the local stack", () => {
     const job = await jobs.until(id, isOver);
 
     const late = getSecond(entry(job, "expired")) - getSecond({ at: job.expires_at ?? "" });
-    expect([job.status, job.status_reason]).toEqual(["expired", "Its time was over"]);
+    expect([job.status, job.status_reason]).toEqual(["expired", "Its time is over"]);
     expect(late).toBeGreaterThanOrEqual(0);
     expect([...new Set(statuses(job))].filter((status) => status !== "preparing")).toEqual([
       "queued",

@@ -357,7 +357,7 @@ describe("GET /v1/disks/{disk_name}/content", () => {
     expect(after.body).toMatchObject({
       content: null,
       snapshot_date: null,
-      message: "Disk 'data' has no backup. No backups are made where it runs; the volume itself is kept",
+      message: "Disk 'data' has no backup. No backups can be made where it runs; the volume is kept",
     });
   });
 });
@@ -626,7 +626,7 @@ describe("a job with a disk", () => {
     const submitted = await shown(second);
     await world.advance(1_000);
 
-    const reason = `Waits until ${first}, which is ending, lets go of disk 'data'`;
+    const reason = `Waits until ${first}, which is ending, releases disk 'data'`;
     expect([submitted, await shown(second)]).toEqual([
       ["queued", reason, "data"],
       ["queued", reason, "data"],
@@ -667,7 +667,7 @@ describe("a job with a disk", () => {
     expect((await shown(id))[0]).toBe("active");
   });
 
-  test("says that the volume of its disk is not to be seen while it is looked for", async () => {
+  test("says that the volume of its disk is missing while it is searched for", async () => {
     const first = await world.submit();
     await world.advance(10_000);
     await world.call("POST", `/v1/jobs/${first}/cancel`);
@@ -680,11 +680,7 @@ describe("a job with a disk", () => {
     Object.assign(world.volumes, { findVolume });
     await world.advance(60_000);
 
-    expect(fields).toEqual([
-      "preparing",
-      "The volume of disk 'data' is not to be seen; it is looked for again",
-      "data",
-    ]);
+    expect(fields).toEqual(["preparing", "The volume of disk 'data' is missing; searching for it", "data"]);
     expect((await shown(id))[0]).toBe("active");
   });
 });

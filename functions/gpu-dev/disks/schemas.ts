@@ -209,7 +209,7 @@ function formatDate(at: number): string {
   return wholeSeconds(at).slice(0, 10);
 }
 
-/** One that was removed is not listed; `missing` is one that was there and is not to be seen now. */
+/** One that was removed is not listed; `missing` is one that was there and cannot be found now. */
 export function toSnapshot(snapshot: DiskSnapshot): z.infer<typeof Snapshot> {
   const { id, at, completed, missedAt, failed, unremoved, onDemand } = snapshot;
   const kind = onDemand ? "on_demand" : "backup";

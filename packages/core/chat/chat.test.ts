@@ -53,7 +53,7 @@ const anInbox = async (world: MemoryWorld, uid: string) => {
   return parseInbox(item);
 };
 
-test("a message for who is awake is delivered at once, and its answer can be read", async () => {
+test("a message to an active environment is delivered at once, and its reply can be read", async () => {
   const { alice, made, say, waiting, heard } = await chatWorld();
 
   const posted = await say("hello");
@@ -66,7 +66,7 @@ test("a message for who is awake is delivered at once, and its answer can be rea
   expect([heard(), await waiting()]).toEqual([["hello"], 0]);
 });
 
-test("messages have numbers without gaps and arrive in their order, once each, however many are posted at a time", async () => {
+test("messages have numbers without gaps and arrive once each, in order, even if many are posted at once", async () => {
   const { world, say, heard, waiting } = await chatWorld();
 
   const posted = await Promise.all(["a", "b", "c", "d"].map(say));
@@ -96,7 +96,7 @@ test("two deliverers at once post a message once", async () => {
   expect(heard()).toEqual(["once"]);
 });
 
-test("while somebody has the claim nobody else posts, and when that one died the message is posted again", async () => {
+test("only the claiming worker posts, and if it dies the message is posted again", async () => {
   const { world, alice, made, say, heard, waiting } = await chatWorld();
   world.compute.answerPosts(made.uid, () => new Promise(() => undefined));
   await say("slow");
@@ -120,7 +120,7 @@ test("while somebody has the claim nobody else posts, and when that one died the
   expect(died).toBeInstanceOf(Promise);
 });
 
-test("who begins to post as late as is allowed is alone to the end, also by the clock of a host 17 s ahead", async () => {
+test("a post that begins as late as allowed has no competitor, even on a clock 17 s ahead", async () => {
   const { world, alice, made, heard } = await chatWorld();
   const deaf = { ...alice, queue: { ...alice.queue, send: async () => {} } };
   await postMessage(deaf, "talks", "once");
@@ -147,7 +147,7 @@ test("who begins to post as late as is allowed is alone to the end, also by the 
   expect([isClaimed, heard()]).toEqual([true, ["once"]]);
 });
 
-test("who does not answer is asked again, more and more rarely, and what comes later waits for that", async () => {
+test("a message without an answer is retried with growing pauses, and later messages wait", async () => {
   const { world, made, say, heard, waiting } = await chatWorld();
   world.compute.answerPosts(made.uid, () => {
     throw new Error("connect ECONNREFUSED");
@@ -193,7 +193,7 @@ test.each([
   expect(heard()).toEqual(["hello"]);
 });
 
-test("64 KiB arrive whole, whatever characters they are", async () => {
+test("64 KiB of any characters arrive complete", async () => {
   const { world, say, heard } = await chatWorld();
   const texts = ["x".repeat(65_536), "\u0000".repeat(65_536), 'ä😀\n"\\'.repeat(6_000)];
 
@@ -203,7 +203,7 @@ test("64 KiB arrive whole, whatever characters they are", async () => {
   expect(heard()).toEqual(texts);
 });
 
-test("a message for who is not active yet waits until then", async () => {
+test("a message waits until its environment is active", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: 20_000 } });
   const alice = world.as("alice");
   const made = await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), ports });
@@ -217,7 +217,7 @@ test("a message for who is not active yet waits until then", async () => {
   expect(heardBy(world, made.uid)).toEqual(["early"]);
 });
 
-test("a message for who sleeps wakes it, and all that was kept arrives in order", async () => {
+test("a message wakes a stopped environment, and all waiting messages arrive in order", async () => {
   const fixture = await chatWorld();
   const { world, made, say, heard, waiting } = fixture;
   await sleep(fixture);
@@ -235,7 +235,7 @@ test("a message for who sleeps wakes it, and all that was kept arrives in order"
   expect(world.compute.posts(made.uid).map(({ run }) => run)).toEqual([2, 2]);
 });
 
-test("a message whose inbox is looked at before its handler wakes who sleeps arrives once it is awake", async () => {
+test("a message arrives after the wake-up even if its inbox is looked at before", async () => {
   const fixture = await chatWorld();
   const { world, alice, made, heard } = fixture;
   await sleep(fixture);
@@ -346,7 +346,7 @@ describe("a wake that comes late", () => {
   }
 });
 
-test("where the handler that kept the message dies before it wakes its environment, the inbox wakes it", async () => {
+test("the inbox wakes the environment if the handler dies after storing the message", async () => {
   const fixture = await chatWorld();
   const { world, alice, heard } = fixture;
   await sleep(fixture);
@@ -359,7 +359,7 @@ test("where the handler that kept the message dies before it wakes its environme
   expect(heard()).toEqual(["left behind"]);
 });
 
-test("what cannot be started is woken once for a message, not for ever", async () => {
+test("an environment that cannot start is woken once per message, not for ever", async () => {
   const fixture = await chatWorld();
   const { world, made, say, waiting, heard } = fixture;
   await sleep(fixture);
@@ -376,7 +376,7 @@ test("what cannot be started is woken once for a message, not for ever", async (
   expect([await waiting(), heard()]).toEqual([1, []]);
 });
 
-test("sleep drops what waits, and forgets its text", async () => {
+test("a stop drops waiting messages and removes their text", async () => {
   const fixture = await chatWorld();
   const { world, alice, made, say, waiting, heard } = fixture;
   world.compute.answerPosts(made.uid, () => {
@@ -400,7 +400,7 @@ test("sleep drops what waits, and forgets its text", async () => {
   expect(await say("after")).toEqual({ uid: made.uid, n: 31 });
 });
 
-test("asleep it stays asleep, although messages were dropped", async () => {
+test("a stopped environment stays stopped after messages were dropped", async () => {
   const fixture = await chatWorld();
   const { world, made, say } = fixture;
   world.compute.answerPosts(made.uid, () => {
@@ -418,7 +418,7 @@ test("asleep it stays asleep, although messages were dropped", async () => {
   });
 });
 
-test("when it is deleted nothing of what was said is kept", async () => {
+test("a deletion removes all messages", async () => {
   const fixture = await chatWorld();
   const { world, alice, made, say } = fixture;
   for (let n = 0; n < 30; n++) await say(`told ${n}`);
@@ -436,7 +436,7 @@ test("when it is deleted nothing of what was said is kept", async () => {
   expect({ kept, dueAt, isLeft: ttl === undefined }).toEqual({ kept: [], dueAt: undefined, isLeft: false });
 });
 
-test("who deletes takes no messages any more, and who has no HTTP port never did", async () => {
+test("a deleted environment, or one without an HTTP port, takes no messages", async () => {
   const fixture = await chatWorld();
   const mute = await chatWorld({ ports: [] });
 
@@ -455,7 +455,7 @@ function failsFor({ table }: MemoryWorld, part: string): MemoryWorld["table"]["p
   };
 }
 
-test("a newest message that cannot be read keeps nobody from posting, and is counted as one that waits", async () => {
+test("an unreadable newest message blocks no post and counts as waiting", async () => {
   const { world, made, say, waiting } = await chatWorld();
   await say("a");
   await world.advance(5_000);
@@ -467,7 +467,7 @@ test("a newest message that cannot be read keeps nobody from posting, and is cou
   expect(await waiting()).toBe(2);
 });
 
-test("a message that cannot be read is passed over with an alarm, and those after it are delivered", async () => {
+test("an unreadable message is skipped with an alarm, and later ones are delivered", async () => {
   const { world, made, say, heard, waiting } = await chatWorld();
   const { lines, ...log } = recordingLog();
   Object.assign(world.ctx.log, log);
@@ -481,7 +481,7 @@ test("a message that cannot be read is passed over with an alarm, and those afte
   expect(alarms).toMatchObject([{ event: "poisoned record", fields: { look: keyText(chatKey(made.uid, 1)) } }]);
 });
 
-test("sleep drops what waits behind a message that cannot be read", async () => {
+test("a stop drops messages after an unreadable one", async () => {
   const fixture = await chatWorld();
   const { world, made, say, waiting } = fixture;
   world.compute.answerPosts(made.uid, () => {
@@ -497,7 +497,7 @@ test("sleep drops what waits behind a message that cannot be read", async () => 
   expect(await readMessage(fixture.alice, made.uid, n)).toEqual({ state: "dropped", isAnswered: false, reply: null });
 });
 
-test("settled messages that the store removed before the inbox knew of them hold up nobody", async () => {
+test("settled messages that expired before the inbox noted them delay nothing", async () => {
   const { world, alice, made, say, heard } = await chatWorld();
   const deaf = { ...alice, queue: { ...alice.queue, send: async () => {} } };
   for (const text of ["one", "two", "three"]) await postMessage(deaf, "talks", text);
@@ -512,7 +512,7 @@ test("settled messages that the store removed before the inbox knew of them hold
   expect(heard()).toEqual(["three", "four"]);
 });
 
-test("a message that is put while the inbox looks for it is not passed over", async () => {
+test("a message that is written while the inbox looks for it is not skipped", async () => {
   const { world, alice, made, heard } = await chatWorld();
   // Their handlers die before the inbox hears of them.
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
@@ -533,7 +533,7 @@ test("a message that is put while the inbox looks for it is not passed over", as
   expect(heard()).toEqual(["first", "second", "third"]);
 });
 
-test("a message of a newer version waits for that, and those after it with it", async () => {
+test("a message of a newer version waits for a newer worker, and later ones wait with it", async () => {
   const { world, made, say, heard } = await chatWorld();
   await spoil(world, made.uid, 1, { format: 2 });
 
@@ -548,7 +548,7 @@ async function spoil({ table }: MemoryWorld, uid: string, n: number, how: object
   await table.put({ ...chatKey(uid, n), writers: ["hand"], kind: "message", uid, n: "one", ...how } as Stored);
 }
 
-test("a message that no reader opens any more is passed over, and those after it arrive", async () => {
+test("a message whose seal does not open is skipped, and later ones arrive", async () => {
   const { world, alice, made, say } = await chatWorld();
   world.compute.answerPosts(made.uid, () => {
     throw new Error("not now");
@@ -566,7 +566,7 @@ test("a message that no reader opens any more is passed over, and those after it
   expect(states).toEqual(["dropped", "delivered"]);
 });
 
-test("an answer that no reader opens any more is shown as none", async () => {
+test("a reply whose seal does not open is shown as no reply", async () => {
   const { world, alice, made, say } = await chatWorld();
   await say("hello");
   await world.advance(10_000);

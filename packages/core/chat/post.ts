@@ -25,7 +25,7 @@ export async function postMessage(
   text: string,
 ): Promise<Posted> {
   const environment = await getEnvironment(ctx, id);
-  if (environment.end.outcome) throw new Problem("notFound", `No ${ctx.noun} ${id} takes messages any more`);
+  if (environment.end.outcome) throw new Problem("notFound", `The ${ctx.noun} ${id} no longer takes messages`);
   if (findChatPort(environment) === undefined) throw new Problem("conflict", `The ${ctx.noun} ${id} takes no messages`);
   const n = await putMessage(ctx, environment, text);
   await changeInbox(ctx, environment, (inbox) => inbox);

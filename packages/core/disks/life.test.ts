@@ -88,7 +88,7 @@ describe("a disk of an environment", () => {
     expect((await world.read("alice", "three")).phase).toBe("active");
   });
 
-  test("makes who stood in line leave it, and never take what was granted to him before", async () => {
+  test("makes an environment leave the line, and never take an earlier grant", async () => {
     const world = await memoryWorld({ snapshotMs: 30_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -134,13 +134,13 @@ describe("a disk of an environment", () => {
     } = await world.read("alice", "one");
     expect(phase).toBe("cancelled");
     expect(timeline.map((entry) => entry.reason)).toContain(
-      "Its disk could not be backed up, 3 times; the volume itself is kept",
+      "Its disk could not be backed up in 3 attempts; the volume is kept",
     );
     const { disk, inUse } = await getDisk(world.as("alice"), "data");
     expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
   });
 
-  test("that was let go without a backup by a worker who then died says so all the same", async () => {
+  test("says that it was released without a backup, even if the worker died then", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -162,7 +162,7 @@ describe("a disk of an environment", () => {
     const { events, phase } = await world.read("alice", "one");
     expect({ died: died > 0, phase }).toEqual({ died: true, phase: "cancelled" });
     expect(events.timeline.map(({ reason }) => reason)).toContain(
-      "Its disk could not be backed up, 3 times; the volume itself is kept",
+      "Its disk could not be backed up in 3 attempts; the volume is kept",
     );
   });
 });
@@ -222,7 +222,7 @@ describe("names", () => {
     expect(await refusal(getDisk(world.as("alice"), "data"))).toBe("notFound: Disk 'data' not found");
   });
 
-  test("tags that somebody removed are back within a day", async () => {
+  test("removed tags are back within a day", async () => {
     const world = await memoryWorld();
     await usedOnce(world, "one");
     const [id] = world.volumes.snapshotIds();

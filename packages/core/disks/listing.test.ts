@@ -36,7 +36,7 @@ describe("volumes with lists of their files", () => {
     expect(await findText(listingBlob(snapshot.id))).toBe(listed);
   });
 
-  it("make the backup though nobody answers who has the list", async () => {
+  it("make the backup although the list cannot be read", async () => {
     blobs.breakWith(new Error("away"));
 
     expect(await volumes.createSnapshot(id, tags(`${run}-1`))).toMatchObject({ tags: { attempt: `${run}-1` } });

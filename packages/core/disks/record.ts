@@ -59,7 +59,7 @@ export const MISSED_MS = 10_000;
 /** Why a backup without a volume was given up. Cleared if the volume appears again. */
 export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
 
-export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
+export const NO_BACKUPS = "No backups can be made where it runs; the volume is kept";
 
 /** A large snapshot takes hours. After a day it counts as failed, or its disk would be held for ever. */
 export const LONGEST_PENDING_MS = DAY_MS;

@@ -4,7 +4,7 @@ import { createEnvironment } from "../environments/verbs/create.ts";
 import { VolumeRefused } from "../problem.ts";
 
 const MINUTE = 60_000;
-const reason = "EC2 refused it: RequestLimitExceeded; the volume of disk 'data' is asked for again";
+const reason = "EC2 refused it: RequestLimitExceeded; the volume of disk 'data' is requested again";
 
 /** A job with a new disk whose volume is refused, and how that is allowed again. */
 async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {

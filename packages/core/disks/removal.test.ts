@@ -195,7 +195,7 @@ describe("a removal that is refused again", () => {
 
     expect(before).toMatchObject([{ unremoved: { why: IN_USE } }, { completed: true }]);
     expect(computeDisk(world).snapshots[0]?.unremoved?.tries).toBeGreaterThan(before[0]?.unremoved?.tries ?? 0);
-    expect(warned).toBe("Its latest backup could not be made; the volume itself is kept");
+    expect(warned).toBe("Its latest backup could not be made; the volume is kept");
     expect(computeDisk(world).fault).toBe(warned);
   });
 

@@ -119,7 +119,7 @@ function withOperation(disk: Disk, { id, action: kind }: Operation, now: number)
 
 function refuseOther({ disk, name }: DiskView, operation: Operation | undefined): void {
   if (!operation || operation.disk === disk.uid) return;
-  throw new Problem("conflict", `Disk '${name}' is another one than when this was first asked for`);
+  throw new Problem("conflict", `Disk '${name}' is not the disk of the first request`);
 }
 
 /** Changes a disk by one conditional write, which decides between delete, lease, undelete, snapshot and purge. */

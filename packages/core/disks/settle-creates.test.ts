@@ -204,7 +204,7 @@ test("a job in another zone has its volume made under another token; the first o
   expect([world.volumes.volumeIds(), (await computeDisk(world)).making]).toEqual([["vol-2"], []]);
 });
 
-test("a volume that nobody recorded and some machine has is reported and never removed", async () => {
+test("an unrecorded volume that is attached is reported and never removed", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: twoZones, log });
   loseAnswers(world);
@@ -228,7 +228,7 @@ test("a volume that nobody recorded and some machine has is reported and never r
   expect(reported.length).toBeGreaterThan(1);
 });
 
-test("what cannot be looked for keeps no other step of its disk waiting, and is forgotten once it was looked for", async () => {
+test("a failed search delays no other step of its disk, and is dropped once it succeeds", async () => {
   const world = await worldWithUnrecorded();
   const { listVolumes } = world.volumes;
   Object.assign(world.volumes, { listVolumes: () => Promise.reject(new Error("AccessDenied")) });

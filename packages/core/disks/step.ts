@@ -43,7 +43,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.operations.length > 0) return closeOperations(ctx, disk, now);
   if (disk.phase === "purging") return purge(ctx, disk, now);
   const awaited = await settleRestores(ctx, disk, now);
-  if (!sameData(awaited, disk)) return noted(awaited, now, "looked after those that are made of it");
+  if (!sameData(awaited, disk)) return noted(awaited, now, "settled restores from it");
   // The purge would leave the request open.
   const ended = disk.phase === "deleted" ? await takeSnapshot(ctx, disk, now) : undefined;
   if (ended) return ended;

@@ -37,7 +37,7 @@ test("a job whose disk cannot be read is given no GPUs that it could not take", 
   expect(await world.read("bob", "two")).toMatchObject({ phase: "active" });
   expect(await world.read("alice", "one")).toMatchObject({
     phase: "queued",
-    reason: "The record of disk 'data' cannot be read; waiting until it can be",
+    reason: "The record of disk 'data' cannot be read; waiting",
   });
 });
 
@@ -94,7 +94,7 @@ test("a job whose disk cannot be read ends at the limit of the queue", async () 
 
   await world.advance(5 * HOUR);
 
-  const reason = "Waited in the queue for 4 hours: The record of disk 'data' cannot be read; waiting until it can be";
+  const reason = "Waited in the queue for 4 hours: The record of disk 'data' cannot be read; waiting";
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", reason });
 });
 
@@ -121,7 +121,7 @@ test("a job that used a disk whose record cannot be read says so while it stops,
   await requestCancel(world.as("alice"), "one");
   await world.advance(20 * MINUTE);
 
-  const reason = "The record of disk 'data' cannot be read; waiting until it can be";
+  const reason = "The record of disk 'data' cannot be read; waiting";
   const stopping = await world.read("alice", "one");
   expect(stopping).toMatchObject({ phase: "stopping", end: { waitsFor: reason } });
   expect(stopping.events.timeline.at(-1)?.reason).toBe(reason);

@@ -103,7 +103,7 @@ async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promis
     what: `User '${first.username}' is`,
     tries: TRIES,
   });
-  if (!record) throw new Error(`User ${first.uid} came and went`);
+  if (!record) throw new Error(`User ${first.uid} disappeared`);
   return record;
 }
 

@@ -95,7 +95,7 @@ describe("a rotation", () => {
     expect([await state(old), await state(key.secret)]).toEqual(["revoked", "good"]);
   });
 
-  test("by a worker that slept before it ended the old key leaves that its time to the full", async () => {
+  test("leaves the old key its full overlap when the worker was suspended before it ended that key", async () => {
     const { world, login, as, state } = await keyWorld();
     const old = await login();
     let isFirst = true;
@@ -111,7 +111,7 @@ describe("a rotation", () => {
     expect([await state(old), await state(key.secret)]).toEqual(["good", "good"]);
   });
 
-  test("of a key that was rotated already gives it no more time", async () => {
+  test("does not prolong the overlap of a key that is already rotated", async () => {
     const { world, login, as, state } = await keyWorld();
     const old = await login();
     await rotateKey(as(old));
@@ -123,7 +123,7 @@ describe("a rotation", () => {
     expect(await state(old)).toBe("revoked");
   });
 
-  test("never reaches beyond twelve hours after the login, and ends with the chain", async () => {
+  test("never lasts beyond twelve hours after the login, the end of the chain", async () => {
     const { world, login, as } = await keyWorld();
     let secret = await login();
     const endsAt = world.clock.now() + 12 * HOUR;
@@ -149,7 +149,7 @@ describe("a rotation", () => {
     expect(said).toBe("unauthenticated: API key can no longer be rotated. Log in with AWS again");
   });
 
-  test("is refused to a key that was revoked after the request was let in", async () => {
+  test("is refused for a key that is revoked after the request is authenticated", async () => {
     const { login, as, current } = await keyWorld();
     const [secret, otherName] = [await login(), await login()];
     await revokeKey(as(otherName), secret.slice(0, 8));
@@ -160,7 +160,7 @@ describe("a rotation", () => {
     expect((await current()).keys).toHaveLength(1);
   });
 
-  test("that races a revocation of the same key leaves none that works", async () => {
+  test("leaves no working key when it races a revocation of the same key", async () => {
     for (let turn = 1; turn <= 6; turn++) {
       const { world, login, as, current, state } = await keyWorld();
       const [secret, otherName] = [await login(), await login()];
@@ -188,7 +188,7 @@ describe("a rotation", () => {
     }
   });
 
-  test("that died after any of its writes leaves a key that works, and nothing that nobody can end", async () => {
+  test("leaves a working key, and no unlisted one, when it dies after any write", async () => {
     for (const effect of [false, true]) {
       for (let died = 1; died <= 3; died++) {
         const { world, login, as, current, state } = await keyWorld();
@@ -210,7 +210,7 @@ describe("a rotation", () => {
     }
   });
 
-  test("of one key by 50 requests at once wins once, and the others are told to wait", async () => {
+  test("succeeds once for 50 simultaneous requests with one key; the others are asked to wait", async () => {
     const { world, login, as, current, state } = await keyWorld();
     const secret = await login();
 
@@ -228,7 +228,7 @@ describe("a rotation", () => {
     expect((await current()).keys).toHaveLength(1);
   });
 
-  test("of two keys at once wins twice, and the same key may be rotated again once the answer may be lost", async () => {
+  test("succeeds for two keys at once, and again for one key once its answer may be lost", async () => {
     const { world, login, as } = await keyWorld();
     const [first, second] = [await login(), await login()];
 
@@ -242,7 +242,7 @@ describe("a rotation", () => {
     expect((await rotateKey(as(first))).key.secret).not.toBe(first);
   });
 
-  test("takes no other key's place among the ten", async () => {
+  test("removes none of the other ten keys", async () => {
     const { world, login, as, current, state } = await keyWorld();
     const secrets: string[] = [];
     for (let n = 0; n < 10; n++) secrets.push(await login());
@@ -258,7 +258,7 @@ describe("a rotation", () => {
 });
 
 describe("a list of keys", () => {
-  test("shows those that work, which one asks, and until when", async () => {
+  test("shows the live keys, their ends, and the one in use", async () => {
     const { world, login, as } = await keyWorld();
     const [first, second, third] = [await login(), await login(), await login()];
     await revokeKey(as(first), second.slice(0, 8));
@@ -278,7 +278,7 @@ describe("a list of keys", () => {
 });
 
 describe("a revocation", () => {
-  test("ends the key at once, also the one in use, and a second time finds nothing", async () => {
+  test("ends a key at once, even the one in use, and finds nothing the second time", async () => {
     const { login, as, current, state } = await keyWorld();
     const secret = await login();
 
@@ -290,7 +290,7 @@ describe("a revocation", () => {
     expect(again).toBe(`notFound: API key '${secret.slice(0, 8)}' not found`);
   });
 
-  test("that died after any of its writes has ended the key or not begun, and is finished by the next look", async () => {
+  test("has ended the key or not begun when it dies after any write; the next look completes it", async () => {
     for (const [died, effect, expected] of [
       [1, false, "good"],
       [1, true, "revoked"],
@@ -310,7 +310,7 @@ describe("a revocation", () => {
 });
 
 describe("a key that was listed and never written", () => {
-  test("is struck out after a minute, and who writes it then is refused", async () => {
+  test("is removed after a minute, and a later write of it fails", async () => {
     const { world, uid, login, current } = await keyWorld();
     const held: Parameters<Table["put"]>[] = [];
     const slow: Table = {
@@ -335,7 +335,7 @@ describe("a key that was listed and never written", () => {
 });
 
 describe("a disabled user", () => {
-  test("keeps no key that works, gets none, and is let in again with those that have not ended", async () => {
+  test("has no working key and gets none, and is let in again with unexpired keys", async () => {
     const { world, login, as, current, state } = await keyWorld();
     const [kept, ended] = [await login(), await login()];
     await revokeKey(as(kept), ended.slice(0, 8));
@@ -352,7 +352,7 @@ describe("a disabled user", () => {
     expect([await state(kept), await state(ended)]).toEqual(["good", "revoked"]);
   });
 
-  test("gets no key by a login that had begun before", async () => {
+  test("gets no key from a login that began earlier", async () => {
     const { world, current, uid } = await keyWorld();
     const before = await current();
     const racing: Table = {
@@ -376,7 +376,7 @@ describe("a disabled user", () => {
     expect(keys.every(({ revokedAt, disabled }) => revokedAt !== null && disabled === true)).toBe(true);
   });
 
-  test("stays out when a worker that slept since an earlier enabling wakes up", async () => {
+  test("stays disabled when a worker resumes that was suspended during an earlier enable", async () => {
     const { world, uid, login, state } = await keyWorld();
     const secret = await login();
     await disableUser(world.ctx, "alice");
@@ -406,7 +406,7 @@ describe("a disabled user", () => {
     expect(await state(secret)).toBe("disabled");
   });
 
-  test("nobody is nobody", async () => {
+  test("an unknown user is not found", async () => {
     const { world } = await keyWorld();
 
     expect(await refusal(disableUser(world.ctx, "nobody"))).toBe("notFound: User 'nobody' not found");

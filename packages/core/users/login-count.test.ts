@@ -8,7 +8,7 @@ async function countMany(ctx: Parameters<typeof countLogin>[0], address: string)
   for (let n = 0; n < MOST_LOGINS; n += 1) await countLogin(ctx, address);
 }
 
-test("an address has had enough of a minute after 60 attempts, and is told when the next begins", async () => {
+test("an address is refused after 60 attempts in a minute, with the time of the next minute", async () => {
   const { ctx, advance } = await memoryWorld();
   await advance(60_000 - (ctx.clock.now() % 60_000) + 15_000);
   await countMany(ctx, "203.0.113.7");
@@ -22,7 +22,7 @@ test("an address has had enough of a minute after 60 attempts, and is told when 
   await countLogin(ctx, "203.0.113.7");
 });
 
-test("what is counted goes by itself, and what stands in the record holds nobody up", async () => {
+test("the login counter expires by itself, and an unreadable one blocks no login", async () => {
   const { ctx, table } = await memoryWorld();
   const counts = () => table.all().filter(({ kind }) => kind === "logins");
 
@@ -35,7 +35,7 @@ test("what is counted goes by itself, and what stands in the record holds nobody
   expect(counts()).toMatchObject([{ count: 1 }]);
 });
 
-test("of attempts at the same instant each goes on, and at least one counts", async () => {
+test("simultaneous attempts all proceed, and at least one counts", async () => {
   const { ctx, table } = await memoryWorld();
 
   await Promise.all(Array.from({ length: 20 }, () => countLogin(ctx, "203.0.113.7")));

@@ -56,7 +56,7 @@ test("the first login makes the user, the next finds it, and only hashes are sto
   expect(JSON.stringify(table.all())).not.toContain(first.key.secret);
 });
 
-test("the number of users keeps fields that it does not know", async () => {
+test("the user counter keeps unknown fields", async () => {
   const { table, as } = getWorld();
   await login(as("alice"), proof);
   const counter = table.all().find(({ kind }) => kind === "counter");
@@ -68,7 +68,7 @@ test("the number of users keeps fields that it does not know", async () => {
   expect(await table.get(counter)).toMatchObject({ last: 2, added: "by a newer version" });
 });
 
-test("another identity of the same spelling gets the next name", async () => {
+test("another identity with the same spelling gets the next name", async () => {
   const { ctx, as } = getWorld("a+b");
 
   const entry = await login(ctx, proof);
@@ -79,7 +79,7 @@ test("another identity of the same spelling gets the next name", async () => {
   expect(two.user.number).toBe(2);
 });
 
-test("whoever takes every name that is spelled like another keeps nobody from their first login", async () => {
+test("a user who takes every similar name blocks no other first login", async () => {
   const { ctx, as } = getWorld("bob@x");
   for (const name of ["bob-x", ...Array.from({ length: 120 }, (_, n) => `bob-x-${n + 2}`)])
     await login(as(name), proof);
@@ -138,7 +138,7 @@ test("the eleventh live key ends the oldest", async () => {
   expect(await findUser(ctx, uid)).toMatchObject({ revoking: [] });
 });
 
-test("who has another role, another account, or no role at all is refused with the reason", async () => {
+test("a caller with another role, another account or no role is refused with the reason", async () => {
   const refused = async (world: ReturnType<typeof getWorld>) =>
     login(world.ctx, proof).then(
       () => "in",
@@ -170,7 +170,7 @@ test("a role must equal the allowed one: neither its beginning nor a path will d
   expect(roles).toEqual(["SSOCloudDevGpuReservation", undefined, undefined, undefined]);
 });
 
-test("names keep what is allowed, and long ones leave room for their number", () => {
+test("names keep allowed characters, and long ones leave room for a number", () => {
   expect(usernameFor("al.ice_1-x", "")).toBe("al.ice_1-x");
   expect(usernameFor("jo=h@n", "-3")).toBe("jo-h-n-3");
   expect(usernameFor("x".repeat(300), "-12")).toHaveLength(255);

@@ -52,7 +52,7 @@ async function claimUsername(
     const holder = item && parseNameClaim(item);
     if (holder?.identity === identity) return { uid: holder.uid, name };
   }
-  throw new Error("Another identity has the username that ends in the hash of this one");
+  throw new Error("Another identity has the username with the hash of this one");
 }
 
 /**
@@ -81,7 +81,7 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
     dueShard: getDueShard(ctx.ids, key),
   };
   const winner = (await writeRecord(ctx, user)) ?? (await findUser(ctx, uid));
-  if (!winner) throw new Error(`User ${uid} came and went`);
+  if (!winner) throw new Error(`User ${uid} disappeared`);
   return winner;
 }
 
@@ -101,6 +101,6 @@ async function nextNumber(ctx: Context<"table">): Promise<number> {
     what: "The number of users is",
     tries: COUNTER_TRIES,
   });
-  if (!record) throw new Error("The number of users was not counted");
+  if (!record) throw new Error("The user counter was not increased");
   return record.last;
 }

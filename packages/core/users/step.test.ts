@@ -9,7 +9,7 @@ import { findOrCreateUser } from "./register.ts";
 
 const HOUR = 3_600_000;
 
-test("a key that cannot be read keeps no other key of a disabled user working", async () => {
+test("an unreadable key keeps no other key of a disabled user working", async () => {
   const world = await memoryWorld();
   const ctx = { ...world.as("eve"), actor: newActor("eve") };
   const user = await findOrCreateUser(ctx, { account: "000000000000", role: "r", session: "eve" });

@@ -24,7 +24,7 @@ export async function stepUser(ctx: WorkerContext, item: Item, now: number): Pro
   const lines = await Promise.all(mine.map((line) => settleLine(ctx, user, line, keyOfHash(line.hash), now)));
   // Fail after the others are settled, so that an unreadable key does not keep another one alive. The step is retried.
   if (revoking.length + mine.length < user.revoking.length + user.keys.length) {
-    throw new Error("One of the user's API keys cannot be read");
+    throw new Error("An API key of the user cannot be read");
   }
   const kept = lines.filter((line) => line !== undefined);
   const dueAts = kept.flatMap(({ dueAt }) => dueAt ?? []);

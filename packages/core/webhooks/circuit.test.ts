@@ -20,7 +20,7 @@ async function pass(...input: Parameters<typeof checkCircuit>) {
   return found.may === "probe" ? found.claim() : found;
 }
 
-test("all that an owner has at one origin is one receiver", async () => {
+test("all URLs of an owner at one origin are one receiver", async () => {
   const { ctx, key } = await failing(0);
 
   expect(receiverStateKey(ctx, "owner", "https://HOOKS.example:443/b?c")).toEqual(key);
@@ -28,7 +28,7 @@ test("all that an owner has at one origin is one receiver", async () => {
   expect(receiverStateKey(ctx, "other", "https://hooks.example/a")).not.toEqual(key);
 });
 
-test("twenty failures in a row close it, four are enough where they took long", async () => {
+test("twenty failures in a row open the circuit, and four slow ones are enough", async () => {
   const [almost, often, slow] = [await failing(19), await failing(20), await failing(4, { ...quick, tookMs: 10_000 })];
 
   const input = [almost, often, slow].map(({ ctx, key, now }) => checkCircuit(ctx, key, now));
@@ -36,7 +36,7 @@ test("twenty failures in a row close it, four are enough where they took long", 
   expect((await Promise.all(input)).map(({ may }) => may)).toEqual(["dial", "wait", "wait"]);
 });
 
-test("of those who ask at the same time one is let through to find out", async () => {
+test("one of several simultaneous callers may probe", async () => {
   const { ctx, key, now } = await failing(20);
   const later = now + 3 * MINUTE;
 
@@ -45,7 +45,7 @@ test("of those who ask at the same time one is let through to find out", async (
   expect(input.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
 });
 
-test("the one who is let through is alone until an attempt is over on any clock", async () => {
+test("the probe has no competitor until an attempt is over on any clock", async () => {
   const { ctx, key, now } = await failing(20);
   const later = now + 3 * MINUTE;
 
@@ -55,7 +55,7 @@ test("the one who is let through is alone until an attempt is over on any clock"
   expect(await pass(ctx, key, later + begunLate + patience + clocks)).toMatchObject({ may: "wait" });
 });
 
-test("each probe that fails doubles the time up to ten minutes, what was begun before it does not", async () => {
+test("each failed probe doubles the open time up to ten minutes, but earlier posts do not", async () => {
   const { ctx, key, now } = await failing(20);
   const waits: number[] = [];
   let at = now + 2 * MINUTE;
@@ -72,7 +72,7 @@ test("each probe that fails doubles the time up to ten minutes, what was begun b
   expect(waits).toEqual([4 * MINUTE, 8 * MINUTE, 10 * MINUTE, 10 * MINUTE]);
 });
 
-test("a failure keeps fields of the item that it does not know", async () => {
+test("a failure keeps unknown fields of the item", async () => {
   const { ctx, key, now } = await failing(1);
   const item = await ctx.table.get(key);
   if (!item) throw new Error("Nothing is known of it");
@@ -83,7 +83,7 @@ test("a failure keeps fields of the item that it does not know", async () => {
   expect(await ctx.table.get(key)).toMatchObject({ failures: 2, added: "by a newer version" });
 });
 
-test("one answer opens it for everybody", async () => {
+test("one answer closes the circuit for all callers", async () => {
   const { ctx, key, now } = await failing(40);
 
   await tellAnswered(ctx, key, now);
@@ -91,7 +91,7 @@ test("one answer opens it for everybody", async () => {
   expect(await checkCircuit(ctx, key, now)).toEqual({ may: "dial" });
 });
 
-test("of failures that end at the same moment as many are counted as close it, and none of the others is an error", async () => {
+test("simultaneous failures count until the circuit opens, and the others raise no error", async () => {
   const { ctx, key, now } = await failing(0);
 
   await Promise.all(Array.from({ length: 64 }, () => tellFailed(ctx, key, quick, now)));

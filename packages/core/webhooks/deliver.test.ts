@@ -52,7 +52,7 @@ function gaps(times: readonly number[]): number[] {
 }
 
 describe("the schedule of attempts", () => {
-  test("an event that is taken is posted once and kept for seven days, then it goes with its receiver", async () => {
+  test("a delivered event is posted once, kept for seven days, and removed with its receiver", async () => {
     const world = await oneEvent(() => ok);
 
     const delivery = await world.delivery();
@@ -111,7 +111,7 @@ describe("the schedule of attempts", () => {
     expect((await world.delivery()).state).toBe("delivered");
   });
 
-  test("what went wrong is written down in words that hold no address", async () => {
+  test("failures are recorded in words without an address", async () => {
     const answers = [new NoAnswer("timed out"), new Error(`refused by ${url}`), broken];
     const world = await oneEvent(() => answers.shift() ?? ok);
 
@@ -122,7 +122,7 @@ describe("the schedule of attempts", () => {
   });
 });
 
-describe("what cannot be repeated is claimed first", () => {
+describe("a post is claimed before it is made", () => {
   test("a look that comes twice at the same time posts once", async () => {
     const world = await oneEvent(() => broken);
     await world.advance(30 * SECOND);
@@ -167,7 +167,7 @@ describe("what cannot be repeated is claimed first", () => {
     expect(state).toBe("delivered");
   });
 
-  test("a worker that slept after its claim does not post any more", async () => {
+  test("a worker that was suspended after its claim does not post", async () => {
     const world = await oneEvent(() => broken);
     await world.advance(30 * SECOND);
     const delivery = await world.delivery();
@@ -191,7 +191,7 @@ describe("what cannot be repeated is claimed first", () => {
 /** The clock of a host that is ahead of the world's by as much as hosts may be apart. */
 const ahead = ({ clock }: MemoryWorld) => ({ ...clock, now: () => clock.now() + 17 * SECOND });
 
-test("who begins to post as late as is allowed is alone to the end, also by the clock of a host 17 s ahead", async () => {
+test("a post that begins as late as allowed has no competitor, even on a clock 17 s ahead", async () => {
   const world = await oneEvent(() => broken);
   world.clock.advance(6 * MINUTE);
   const delivery = await world.delivery();
@@ -219,7 +219,7 @@ test("who begins to post as late as is allowed is alone to the end, also by the 
 });
 
 describe("a receiver that fails", () => {
-  test("is left alone once it failed often, while another one is told at once", async () => {
+  test("is not called after many failures, while another receiver gets its events at once", async () => {
     const bad = "https://down.example/";
     const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
     world.fetch.answer(bad, () => broken);
@@ -239,7 +239,7 @@ describe("a receiver that fails", () => {
     expect(world.fetch.posts.some((post) => post.url === url)).toBe(true);
   });
 
-  test("is tried by one delivery when its time is over, and once it answers everything arrives", async () => {
+  test("is probed by one delivery after the open time, and gets everything once it answers", async () => {
     const answer = { how: broken };
     const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
     world.fetch.answer(url, () => answer.how);
@@ -272,7 +272,7 @@ describe("a receiver that fails", () => {
     expect(first.events.emitted).toBe(first.events.count);
   });
 
-  test("is given up after a day although it was hardly dialled", async () => {
+  test("is given up after a day, although it was hardly called", async () => {
     const world = await oneEvent(() => broken);
     const delivery = await world.delivery();
     await world.table.put({ ...delivery, seriesAt: delivery.seriesAt - 25 * HOUR } as never);
@@ -310,7 +310,7 @@ describe("receivers of one owner that keep workers waiting", () => {
     expect(world.fetch.posts.some((post) => post.url === url)).toBe(true);
   });
 
-  test("are all told in the end", async () => {
+  test("all get their events in the end", async () => {
     const world = await memoryWorld({ bodyOf: ({ entry }) => (entry.phase === "active" ? { n: entry.n } : undefined) });
     world.fetch.answer(url, slowly(world, ok));
     for (let n = 0; n < 20; n++) {
@@ -326,7 +326,7 @@ describe("receivers of one owner that keep workers waiting", () => {
 });
 
 describe("resend", () => {
-  test("sends what was given up again, in a series of its own, with the same id and bytes", async () => {
+  test("sends a given-up delivery again, in a new series with the same id and bytes", async () => {
     const answers: FetchAnswer[] = [{ status: 404, retryAfterMs: null }, broken, broken];
     const world = await oneEvent(() => answers.shift() ?? ok);
     const first = await world.delivery();
@@ -356,7 +356,7 @@ describe("resend", () => {
     expect(await world.delivery()).toMatchObject({ state: "delivered", attemptCount: 8 });
   });
 
-  test("is nobody else's", async () => {
+  test("is refused for another owner", async () => {
     const world = await oneEvent(() => ok);
     const id = String(world.fetch.posts[0]?.headers["webhook-id"]);
 
@@ -403,7 +403,7 @@ describe("secrets", () => {
   });
 });
 
-test("a post during which its worker slept is charged to the owner as the longest that a post takes", async () => {
+test("a post with a suspended worker is charged as its time-out", async () => {
   const world = await oneEvent(() => broken);
   const { owner } = await world.delivery();
   const { post } = world.ctx.fetch;
@@ -426,7 +426,7 @@ test("a post during which its worker slept is charged to the owner as the longes
 test.each([
   ["an answer", ok, 20],
   ["a failure", broken, 0],
-])("%s after which its worker slept says nothing of the receiver as it is now", async (_, answer, failures) => {
+])("%s before its worker was suspended does not change the circuit", async (_, answer, failures) => {
   const world = await oneEvent(() => broken);
   world.clock.advance(6 * MINUTE);
   const delivery = await world.delivery();
@@ -463,7 +463,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     return { world, owner, receiver, fail, look: poll, wait };
   }
 
-  test("is left to others to try again while this delivery waits for its owner's share", async () => {
+  test("is probed by other deliveries while this one waits for its owner's share", async () => {
     const { world, receiver, fail, look: poll, wait } = await dueAgain(100_000);
     await fail();
     await wait();
@@ -474,7 +474,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     expect(await checkCircuit(world.ctx, receiver, world.clock.now())).toMatchObject({ may: "probe" });
   });
 
-  test("keeps no other receiver of its owner waiting for that share", async () => {
+  test("delays no other receiver of its owner", async () => {
     const { world, owner, receiver, fail, wait } = await dueAgain(30_000);
     await wait();
     await fail();
@@ -499,7 +499,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     expect(written).not.toContain(keyText(ownersReceiversKey(owner)));
   });
 
-  test("costs its owner nothing of that share, also where another one was let through first", async () => {
+  test("costs nothing of its owner's share, even if another delivery probes first", async () => {
     const { world, owner, receiver, fail, wait } = await dueAgain(20_000);
     await fail();
     await wait();

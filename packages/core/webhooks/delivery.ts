@@ -127,7 +127,7 @@ export const parseDelivery: (item: Item) => Delivery = createParser(
     dueAt: optional(number),
     ttl: optional(number),
   },
-  { "nobody will look at it": ({ state, dueAt }) => state !== "waiting" || dueAt !== undefined },
+  { "it is never due": ({ state, dueAt }) => state !== "waiting" || dueAt !== undefined },
 );
 
 export function toRecordKey({ pk, sk }: Key): Key {

@@ -26,7 +26,7 @@ function emittedBy({ fetch }: MemoryWorld): Emitted[] {
   return posts.toSorted((left, right) => left.n - right.n);
 }
 
-test("every entry of a timeline is told once, with its number, from the first to the last", async () => {
+test("every timeline entry is reported once, in order, with its number", async () => {
   const world = await memoryWorld();
 
   await createEnvironment(world.as("alice"), { ...newEnvironment("a", { hours: 0.05 }), receiver: always });
@@ -40,7 +40,7 @@ test("every entry of a timeline is told once, with its number, from the first to
   expect(emittedBy(world).map(({ phase }) => phase)).toEqual(environment.events.timeline.map(({ phase }) => phase));
 });
 
-test("what happened is told at once, whenever the record would have been looked at next", async () => {
+test("an event is reported at once, independent of the record's next look", async () => {
   const world = await memoryWorld();
   const emittedAt = new Map<string, number>();
   world.fetch.answer(always, ({ body }) => {
@@ -61,7 +61,7 @@ test("what happened is told at once, whenever the record would have been looked 
   expect(Number(emittedAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
 });
 
-test("a job that has to wait tells so with its submit, for one message, and without a receiver for none", async () => {
+test("a waiting job reports its first event with the submit, by one message, or none without a receiver", async () => {
   const sentFor = async (id: string, receiver: string | undefined) => {
     const world = await memoryWorld({ nodes: [] });
     await createEnvironment(world.as("alice"), { ...newEnvironment(id), receiver });
@@ -77,7 +77,7 @@ test("a job that has to wait tells so with its submit, for one message, and with
   expect(without).toEqual({ sent: 1, answers: [] });
 });
 
-test("a submit is no error where only what its receiver hears first could not be written: its next look tells that", async () => {
+test("a submit succeeds if only its first event could not be written, and the next look reports it", async () => {
   const world = await memoryWorld({ nodes: [] });
   const { put } = world.table;
   const throttled: typeof put = async (item, options) => {
@@ -93,7 +93,7 @@ test("a submit is no error where only what its receiver hears first could not be
   expect([phase, emittedBy(world).map((answers) => answers.phase)]).toEqual(["queued", ["queued"]]);
 });
 
-test("without a receiver nothing is told and nothing more is written", async () => {
+test("without a receiver nothing is reported and nothing more is written", async () => {
   const world = await memoryWorld();
 
   await createEnvironment(world.as("alice"), newEnvironment("a"));
@@ -106,7 +106,7 @@ test("without a receiver nothing is told and nothing more is written", async () 
   expect((await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) })).items).toEqual([]);
 });
 
-test("a record is due while there are entries above its cursor, and a delivery there already is left as it is", async () => {
+test("a record is due while entries are above its cursor, and an existing delivery stays unchanged", async () => {
   const world = await memoryWorld();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
   await world.advance(10_000);
@@ -123,7 +123,7 @@ test("a record is due while there are entries above its cursor, and a delivery t
   expect((await world.read("alice", "a")).events.emitted).toBe(environment.events.count);
 });
 
-test("a receiver of a start or a stop is for that run, and what happened before it goes to whom it was meant for", async () => {
+test("a receiver of a start or a stop applies to that run, and earlier events go to the earlier receiver", async () => {
   const world = await memoryWorld();
   const as = world.as("alice");
   await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
@@ -145,7 +145,7 @@ test("a receiver of a start or a stop is for that run, and what happened before 
   );
 });
 
-test("an event that a request found untold goes to the receiver it was made for", async () => {
+test("an unreported event goes to the receiver of its time", async () => {
   const world = await memoryWorld();
   const as = world.as("alice");
   await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
@@ -160,7 +160,7 @@ test("an event that a request found untold goes to the receiver it was made for"
   ]);
 });
 
-test("more entries than a head keeps stay in it until each is told, and then the newest forty are left", async () => {
+test("unreported entries stay in the head beyond forty, until they are reported", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
   await world.advance(10_000);

@@ -20,7 +20,7 @@ test("posts that end at once are free and leave nothing behind", async () => {
   expect(table.all().filter(({ kind }) => kind === "share")).toEqual([]);
 });
 
-test("of posts that begin together no more are let through than may take their longest", async () => {
+test("simultaneous posts proceed only as far as their time-outs fit the share", async () => {
   const { take } = await charged(10_000);
 
   const taken: string[] = [];
@@ -30,7 +30,7 @@ test("of posts that begin together no more are let through than may take their l
   expect(await take("other")).toEqual(free);
 });
 
-test("what a post did not take of its reservation is given back", async () => {
+test("the unused part of a reservation is returned", async () => {
   const { ctx, now, take } = await charged(10_000);
 
   for (let n = 0; n < 10; n++) {
@@ -41,7 +41,7 @@ test("what a post did not take of its reservation is given back", async () => {
   expect(await take()).toMatchObject({ may: "dial" });
 });
 
-test("who is over their share waits until it wore off by half a second in a second", async () => {
+test("an owner above the share waits until it has decayed by half a second per second", async () => {
   const { now, take } = await charged(100_000);
 
   const waits = await take();
@@ -51,7 +51,7 @@ test("who is over their share waits until it wore off by half a second in a seco
   expect(await take("owner", 250_000)).toEqual(free);
 });
 
-test("a charge by who slept, or whose clock is behind, lets nothing wear off twice", async () => {
+test("a late charge, or one by a slow clock, lets no time decay twice", async () => {
   const { ctx, now, take } = await charged(60_000);
 
   await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now - 120_000);
@@ -59,7 +59,7 @@ test("a charge by who slept, or whose clock is behind, lets nothing wear off twi
   expect(await take()).toMatchObject({ may: "wait" });
 });
 
-test("what is taken by a host whose clock is behind lets nothing wear off twice either", async () => {
+test("a reservation by a slow clock lets no time decay twice either", async () => {
   const { now, table, take } = await charged(30_000);
   await take("owner", 17_000);
 
@@ -68,7 +68,7 @@ test("what is taken by a host whose clock is behind lets nothing wear off twice 
   expect(await table.get(ownersReceiversKey("owner"))).toMatchObject({ at: now + 17_000, heldMs: 41_500 });
 });
 
-test("a share that cannot be read holds nobody up", async () => {
+test("an unreadable share delays nothing", async () => {
   const { ctx, now, table, take } = await charged(100_000);
   const item = (await table.get(ownersReceiversKey("owner"))) as Item;
   await table.put({ ...item, heldMs: "much" } as Item);
@@ -77,7 +77,7 @@ test("a share that cannot be read holds nobody up", async () => {
   await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 5_000 }, now);
 });
 
-test("posts that end at the same moment are all charged, as many as workers make at once", async () => {
+test("posts that end at the same moment are all charged, even 64", async () => {
   const { ctx, now, table } = await charged();
 
   await Promise.all(

@@ -71,7 +71,7 @@ const deeds: readonly {
     title: "a-deadline",
     does: ({ job }) => patch(job, { spec: { activeDeadlineSeconds: 1 } }),
     phase: "expired",
-    reason: "Its time was over",
+    reason: "Its time is over",
   },
   {
     title: "job-deleted",

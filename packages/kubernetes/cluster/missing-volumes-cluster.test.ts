@@ -46,7 +46,7 @@ describe("a job whose new disk gets no volume", () => {
     must(await fixture.cluster.admin.post(classes, { ...rest, metadata: { name: metadata.name } }));
     const active = await jobs.until("classless", ({ phase }) => phase === "active");
 
-    expect(reason).toBe("The cluster has no storage class \"berth-gp3\"; the volume of disk 'data' is asked for again");
+    expect(reason).toBe("The cluster has no storage class \"berth-gp3\"; the volume of disk 'data' is requested again");
     expect(active.reason).toBeNull();
   });
 
@@ -64,7 +64,7 @@ describe("a job whose new disk gets no volume", () => {
     must(await fixture.cluster.admin.remove(path));
     const active = await jobs.until("quota", ({ phase }) => phase === "active");
 
-    expect(reason).toBe("The quota disks of the cluster is used up; the volume of disk 'more' is asked for again");
+    expect(reason).toBe("The quota disks of the cluster is used up; the volume of disk 'more' is requested again");
     expect(active.reason).toBeNull();
   });
 });

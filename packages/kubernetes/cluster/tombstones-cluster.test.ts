@@ -69,7 +69,7 @@ it("an early end passes its GPUs to the next job at once, and a late start is re
   await core.stop();
 
   expect(ended.run).toMatchObject({ startsRefused: true, grant: null });
-  expect([...waits]).not.toContain("Waits until nobody can start it any more");
+  expect([...waits]).not.toContain("Waits until no worker can start it again");
   expect(refused).toMatchObject([{ reason: { message: "The run was removed" } }]);
   expect(late).toMatchObject({ uid: first.uid, run: 1 });
   expect(await fixture.compute.listRuns()).toMatchObject([{ uid: second.uid }]);

@@ -22,15 +22,14 @@ test("what happened to an environment is one plain line", () => {
 test("its reason is read to the end, over several rows of a terminal, and its id is there", () => {
   const { lines, log } = getLog({ columns: () => 80 });
   const words =
-    "failed: Disk 'data' is lost: the snapshot that it was to be made of is gone; delete or rename it, then submit again";
+    "failed: Disk 'data' is lost: the snapshot that it starts from is gone; delete or rename it, then submit again";
 
   log.tell({ at, name: "developer/train", id: "9e41c7d3", words, tone: "bad" });
 
   expect(lines).toEqual([
     [
       "17:52:03  developer/train 9e41c7d3    failed: Disk 'data' is lost: the snapshot",
-      "            that it was to be made of is gone; delete or rename it, then submit",
-      "            again",
+      "            that it starts from is gone; delete or rename it, then submit again",
       "",
     ].join("\n"),
   ]);

@@ -60,7 +60,7 @@ describe("a web shell is told", () => {
 
     await fixture.world.advance(4 * MINUTE);
 
-    expect(await client.next()).toEqual(notice("This workspace has expired: Its time was over"));
+    expect(await client.next()).toEqual(notice("This workspace has expired: Its time is over"));
     expect(await client.closed).toBe(1001);
   });
 

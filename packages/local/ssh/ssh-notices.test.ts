@@ -89,23 +89,23 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     await fixture.begin();
     const terminal = await open();
 
-    await tell("end", "This environment has expired: Its time was over");
+    await tell("end", "This environment has expired: Its time is over");
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: false });
     await terminal.closed;
 
-    expect(terminal.text().split("[berth] This environment has expired: Its time was over")).toHaveLength(2);
+    expect(terminal.text().split("[berth] This environment has expired: Its time is over")).toHaveLength(2);
   });
 
   it("say why a terminal is cut, when the files of its run are removed first", async () => {
     await fixture.begin();
     const terminal = await open();
 
-    await tell("end", "This environment has expired: Its time was over");
+    await tell("end", "This environment has expired: Its time is over");
     rmSync(join(fixture.directory, "notice.json"));
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await terminal.closed;
 
-    expect(terminal.text().split("[berth] This environment has expired: Its time was over")).toHaveLength(2);
+    expect(terminal.text().split("[berth] This environment has expired: Its time is over")).toHaveLength(2);
   });
 
   it("say why a terminal is cut, when the command of its run has ended", async () => {

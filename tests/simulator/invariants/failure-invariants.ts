@@ -23,7 +23,7 @@ const CAME_LATE = /^Its machine came while/;
 
 const DISK_LOST = /^Disk '.*' is lost: its volume is gone/;
 
-const SOURCE_LOST = /^Disk '.*' is lost: the snapshot that it was to be made of is gone/;
+const SOURCE_LOST = /^Disk '.*' is lost: the snapshot that it starts from is gone/;
 
 export function failureWatch(options: {
   readonly compute: MemoryCompute;

@@ -70,7 +70,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "an attempt to back up counted that was never made",
     caughtBy: {
       file: "environments/steps/deadlines.test.ts",
-      title: "a backup whose first two attempts nobody answered for is made in the third",
+      title: "a backup is made in the third attempt if the first two got no answer",
     },
     edits: [
       {
@@ -170,7 +170,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a disk let go before its environment says why",
     caughtBy: {
       file: "disks/life.test.ts",
-      title: "that was let go without a backup by a worker who then died says so all the same",
+      title: "says that it was released without a backup, even if the worker died then",
     },
     edits: [
       {

@@ -37,7 +37,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a lease confirmed to a job whose end is decided",
     caughtBy: {
       file: "disks/names/hand-over.test.ts",
-      title: "whose end was decided before the lease is confirmed, as one that has no disk, is refused",
+      title: "a job whose end is decided before its lease is confirmed is refused",
     },
     edits: [{ file: "disks/names/acquire.ts", find: " || isUndone(head)", replace: "" }],
   },
@@ -45,7 +45,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk given away before the end of its job is written",
     caughtBy: {
       file: "environments/steps/start/queue-limit.test.ts",
-      title: "whoever is given a machine while a slow worker ends their wait keeps their disk",
+      title: "an environment that gets a machine while a slow worker ends its wait keeps its disk",
     },
     edits: [
       {
@@ -261,8 +261,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "one list that cannot be read holds up all of its disk",
     caughtBy: {
       file: "disks/settle-creates.test.ts",
-      title:
-        "what cannot be looked for keeps no other step of its disk waiting, and is forgotten once it was looked for",
+      title: "a failed search delays no other step of its disk, and is dropped once it succeeds",
     },
     edits: [
       {
@@ -406,7 +405,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a name whose record is missing taken for ever",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",
-      title: "says so to whoever asks, and is free once it was deleted",
+      title: "is reported by every request, and is free once it was deleted",
     },
     edits: [
       {
@@ -417,10 +416,10 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "a backup that is not to be seen counted",
+    name: "a missing backup counted",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "a backup that is not to be seen does not count, and does again once it is",
+      title: "a missing backup does not count until it is seen again",
     },
     edits: [
       {

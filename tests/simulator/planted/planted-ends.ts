@@ -63,7 +63,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/steps/end/log.test.ts",
-      title: "by a worker that slept is not set back: what it writes late has another name",
+      title: "is not overwritten by a suspended worker, whose late copy has another name",
     },
   },
   {
@@ -98,7 +98,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title: "an archive is not late because nobody answers: its volume waits until it is known",
+      title: "an archive without an answer is not late, and its volume waits until its state is known",
     },
   },
   {
@@ -156,7 +156,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title: "an archive that sends the last of itself while it is ended is whole, that of what was stopped too",
+      title: "an archive that completes while it is ended is kept, even of a stopped environment",
     },
   },
   {
@@ -233,7 +233,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "release by a clock that is ahead",
     caughtBy: {
       file: "environments/steps/end/release.test.ts",
-      title: "are given back no earlier where the clock of who looks next is 17 s ahead of the one before",
+      title: "are given back no earlier if the next worker's clock is 17 s ahead",
     },
     edits: [{ file: "environments/steps/end/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
   },

@@ -6,7 +6,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a resize measured by the run that is being stopped",
     caughtBy: {
       file: "environments/record/changes/resize.test.ts",
-      title: "while it is being stopped, what a remembered start will be granted is the most it can have",
+      title: "during a stop, the size of a remembered start is the limit",
     },
     edits: [
       {
@@ -116,7 +116,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         file: "environments/steps/start/run-not-found.ts",
         find: "if (missedAt === null)\n    return requeueAt(",
         replace:
-          'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return requeueAt(',
+          'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, but not by Berth");\n  if (missedAt === 0)\n    return requeueAt(',
       },
     ],
   },
@@ -174,7 +174,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "an earlier run not looked for after a start",
     caughtBy: {
       file: "environments/verbs/restart.test.ts",
-      title: "what a sleeping worker made of an earlier run is removed although a later one runs",
+      title: "late objects of an earlier run are removed although a later one runs",
     },
     edits: [
       {
@@ -243,7 +243,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "idle decided by the signals of an outage",
     caughtBy: {
       file: "environments/steps/auto-stop.test.ts",
-      title: "who works through an outage is not stopped by the first look after it, and who has left is by the next",
+      title:
+        "an environment used during an outage is not stopped by the first look after it, and an unused one is by the next",
     },
     edits: [
       {

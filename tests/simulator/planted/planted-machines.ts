@@ -44,7 +44,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "units of a lost machine given again",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "nobody is given the units of a lost machine, however old the last listing of machines is",
+      title: "the units of a lost machine are never granted, however old the last listing is",
     },
     edits: [
       {
@@ -131,7 +131,7 @@ export const machineBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
       title:
-        "what may be started again stops only once its volume is off a machine that vanished with its pod at one moment",
+        "a restartable environment stops only once its volume is detached from a machine that vanished with its pod",
     },
     edits: [
       {
@@ -160,7 +160,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "the operator's word refused for a machine that only has a volume",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "the operator's word counts for a machine that nothing runs on any more and that still has a volume",
+      title: "the operator's word counts for a machine without runs that still has a volume",
     },
     edits: [
       {

@@ -70,7 +70,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a chat message that nobody can read, and all others behind it",
     caughtBy: {
       file: "chat/chat.test.ts",
-      title: "a message that cannot be read is passed over with an alarm, and those after it are delivered",
+      title: "an unreadable message is skipped with an alarm, and later ones are delivered",
     },
     edits: [
       {
@@ -84,7 +84,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a message passed over that was put since it was looked for",
     caughtBy: {
       file: "chat/chat.test.ts",
-      title: "a message that is put while the inbox looks for it is not passed over",
+      title: "a message that is written while the inbox looks for it is not skipped",
     },
     edits: [
       { file: "chat/step.ts", find: 'return (await ctx.table.get(key)) ?? "removed";', replace: 'return "removed";' },
@@ -104,7 +104,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "receivers that keep all workers waiting",
     caughtBy: {
       file: "webhooks/share.test.ts",
-      title: "of posts that begin together no more are let through than may take their longest",
+      title: "simultaneous posts proceed only as far as their time-outs fit the share",
     },
     edits: [{ file: "webhooks/share.ts", find: "const over = heldMs + PATIENCE_MS", replace: "const over = heldMs" }],
   },
@@ -112,7 +112,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "an owner charged for the time in which a worker slept",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
-      title: "a post during which its worker slept is charged to the owner as the longest that a post takes",
+      title: "a post with a suspended worker is charged as its time-out",
     },
     edits: [
       {
@@ -126,7 +126,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a share is not given back by a post that waits for its receiver",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
-      title: "costs its owner nothing of that share, also where another one was let through first",
+      title: "costs nothing of its owner's share, even if another delivery probes first",
     },
     edits: [{ file: "webhooks/deliver.ts", find: "tookMs: 0 }", replace: "tookMs: share.reservedMs }" }],
   },
@@ -134,7 +134,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a share taken by who only asks whether its receiver is left alone",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
-      title: "keeps no other receiver of its owner waiting for that share",
+      title: "delays no other receiver of its owner",
     },
     edits: [{ file: "webhooks/deliver.ts", find: 'if (check.may === "wait")', replace: "if (receiver.pk === '')" }],
   },
@@ -142,7 +142,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "posts that end together are charged only in part",
     caughtBy: {
       file: "webhooks/share.test.ts",
-      title: "posts that end at the same moment are all charged, as many as workers make at once",
+      title: "posts that end at the same moment are all charged, even 64",
     },
     edits: [{ file: "webhooks/share.ts", find: "const TRIES = 80;", replace: "const TRIES = 20;" }],
   },
@@ -160,7 +160,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "usernames that others can take before their first login",
     caughtBy: {
       file: "users/login.test.ts",
-      title: "whoever takes every name that is spelled like another keeps nobody from their first login",
+      title: "a user who takes every similar name blocks no other first login",
     },
     edits: [
       {
@@ -196,7 +196,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/access/access.test.ts",
       title:
-        "a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be",
+        "a run without an answer fails the request with the reason, delays nothing else, and gets its access later",
     },
     edits: [
       {
@@ -210,7 +210,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "active without its keys after a signal",
     caughtBy: {
       file: "environments/access/access.test.ts",
-      title: "a run is not active before its keys are told because something of it changed meanwhile",
+      title: "a run does not become active before it has its keys because of a hint",
     },
     edits: [
       {
@@ -224,7 +224,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "keys that cannot be told waited for until preparing is over",
     caughtBy: {
       file: "environments/access/access.test.ts",
-      title: "a run that cannot be told its sent keys is active after five tries, says so, and is told later",
+      title: "a run that refuses its keys is active after five tries, says so, and gets them later",
     },
     edits: [
       {

@@ -197,7 +197,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a run blamed for a cluster that said nothing of it",
     caughtBy: {
       file: "environments/steps/life.test.ts",
-      title: "a try of which the cluster said nothing is not counted, and sets no machine aside",
+      title: "a try about which the cluster reports nothing is not counted, and sets no machine aside",
     },
     edits: [
       {
@@ -253,7 +253,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the first in line waits without a limit",
     caughtBy: {
       file: "environments/steps/start/queue-limit.test.ts",
-      title: "whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue",
+      title: "the first in line is cancelled after twice the limit of the queue if its start moves on and on",
     },
     edits: [
       {
@@ -358,7 +358,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "capacity that comes free and nobody is told",
     caughtBy: {
       file: "environments/steps/end/release.test.ts",
-      title: "are free when it has ended, also where the worker died that was to tell the pool of their release",
+      title: "are free after the end even if the worker died before telling the pool",
     },
     edits: [
       {
@@ -638,7 +638,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "who waits is cancelled while a pool gives nothing since it cannot be read",
     caughtBy: {
       file: "environments/steps/start/queue-limit.test.ts",
-      title: "while nobody can read who waits for machines still to be made nobody is cancelled",
+      title: "an unreadable ledger of machines still to be made cancels no environment",
     },
     edits: [{ file: "environments/steps/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
   },

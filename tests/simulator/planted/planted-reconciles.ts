@@ -60,7 +60,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a listing that is older than a change believed after its signal",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "what a look because of a signal has seen and not dealt with, the next one observes",
+      title: "a change that a look for a hint did not handle is observed by the next look",
     },
     edits: [
       {
@@ -236,7 +236,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a hint that saw nothing new is written",
     caughtBy: {
       file: "environments/steps/costs.test.ts",
-      title: "a signal that tells nothing new costs one read of the record and no write and no message",
+      title: "a hint without news costs one read of the record, no write and no message",
     },
     edits: [
       {
@@ -258,7 +258,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a log copied at every look, whether it grew or not",
     caughtBy: {
       file: "environments/steps/costs.test.ts",
-      title: "a signal that tells nothing new costs one read of the record and no write and no message",
+      title: "a hint without news costs one read of the record, no write and no message",
     },
     edits: [
       {
@@ -300,7 +300,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a command is waited for without an end",
     caughtBy: {
       file: "environments/steps/end/end-command.test.ts",
-      title: "is kept without the last words of a command that cannot be asked to end",
+      title: "is kept without the last output of a command that cannot be asked to end",
     },
     edits: [
       {

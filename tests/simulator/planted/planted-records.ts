@@ -109,7 +109,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "a host label refused although it was given back meanwhile",
     caughtBy: {
       file: "environments/record/address-label.test.ts",
-      title: "a host label that is given back while it is claimed is had by who claims it",
+      title: "a host label that is released during a claim goes to the claimant",
     },
     edits: [{ file: "environments/record/address-label.ts", find: ' ?? "free");', replace: ");" }],
   },

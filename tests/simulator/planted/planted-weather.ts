@@ -82,7 +82,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a backup looked for only while its volume is there",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets back what the end of its last job saved, though the volume went before anybody heard of that backup",
+      title: "gets back the backup of its last job, although the volume went before that backup was recorded",
     },
     edits: [
       {

@@ -305,7 +305,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await restore(oldest, "copy-11")).source.id).toBe(oldest);
   });
 
-  test("is refused for none of those that are deleted, or lost with their snapshot, which are promised it all the same", async () => {
+  test("ignores restores that are deleted, or lost with their snapshot, which is promised to them all the same", async () => {
     for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
     await deleteDisk(world.as("alice"), "copy-1");
     const copy = await computeDisk("copy-2");
@@ -327,7 +327,7 @@ describe("a disk that is made of another one's snapshot", () => {
     await expect(restore(oldest, "copy-41")).rejects.toThrow("40 disks that were restored from this one");
   });
 
-  test("is one disk for one request, however often that is repeated", async () => {
+  test("is idempotent for one request", async () => {
     const uid = world.ctx.ids.uid();
     for (let at = 0; at < 2; at++) await restore(oldest, "before", uid);
 
@@ -341,7 +341,7 @@ describe("a disk that is made of another one's snapshot", () => {
     if (!first) throw new Error("No snapshot");
     for (const [field, words] of [
       [{ completed: false }, "is not completed"],
-      [{ missedAt: 1 }, "is not to be seen"],
+      [{ missedAt: 1 }, "is missing"],
     ] as const) {
       const item = (await world.table.get(ownDisk)) ?? ownDisk;
       await world.table.put({ ...item, snapshots: [{ ...first, ...field }] } as typeof item);

@@ -62,7 +62,7 @@ function getSource({ snapshots }: Disk, name: string, id: string): DiskSource {
   if (!snapshot) throw new Problem("notFound", `Snapshot '${id}' not found for disk '${name}'`);
   const { completed, missedAt, unremoved, removingUntil, at } = snapshot;
   if (!completed) throw new Problem("conflict", `Snapshot '${id}' is not completed`);
-  if (missedAt !== undefined) throw new Problem("conflict", `Snapshot '${id}' is not to be seen`);
+  if (missedAt !== undefined) throw new Problem("conflict", `Snapshot '${id}' is missing`);
   if (unremoved || removingUntil !== undefined) throw new Problem("conflict", `Snapshot '${id}' is being removed`);
   return { id, at };
 }

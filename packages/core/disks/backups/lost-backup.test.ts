@@ -144,7 +144,7 @@ describe("a backup that fails after it was recorded", () => {
 
     const { snapshots, fault, volume } = await computeDisk(world);
     expect(snapshotsMade(world)).toBe(3);
-    expect([snapshots, fault]).toEqual([[], "Its latest backup failed 3 times; the volume itself is kept"]);
+    expect([snapshots, fault]).toEqual([[], "Its latest backup failed 3 times; the volume is kept"]);
     expect(world.volumes.volumeIds()).toEqual([volume?.id]);
     expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
   });
@@ -160,7 +160,7 @@ describe("a backup that fails after it was recorded", () => {
 
     expect(refused).toMatchObject({
       backingUp: false,
-      disk: { lost: { attempt: 2 }, fault: "Its backup was refused and is tried again: Snapshot limit exceeded" },
+      disk: { lost: { attempt: 2 }, fault: "Its backup was refused; retrying: Snapshot limit exceeded" },
     });
     expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
     expect(snapshotsMade(world)).toBe(2);
@@ -175,7 +175,7 @@ describe("a backup that fails after it was recorded", () => {
     await world.advance(2 * HOUR);
 
     expect(meanwhile).toMatchObject({ attempt: 3, gaveUp: null });
-    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume is kept");
   });
 
   test("is made again, and once, though the answer was lost and it is listed after minutes", async () => {
@@ -213,7 +213,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("is made only once when it is whole before anybody looks again", async () => {
+  test("is made only once when it is complete before the next look", async () => {
     const world = await worldOfFailing(1);
     const { listSnapshots } = world.volumes;
     const isDownUntil = world.clock.now() + 2 * PENDING_MS + 20_000;
@@ -246,7 +246,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
-  test("is left to the job that has the disk by then, and never made under it", async () => {
+  test("is left to the job that holds the disk by then, and never made under it", async () => {
     const world = await worldOfFailing(1);
     await submit(world, "two");
 
@@ -386,7 +386,7 @@ describe("a backup that fails after it was recorded", () => {
       await world.advance(10 * MINUTE);
     }
 
-    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+    expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume is kept");
   });
 
   test.each(outages)("has not failed because the looks before and after an outage miss it: %s", async (_, pass) => {
@@ -475,7 +475,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(6);
   });
 
-  test("is made also when whoever had the disk is gone without having said so", async () => {
+  test("is made even if the holder of the disk is gone without releasing it", async () => {
     const world = await worldOfFailing(1);
     await createEnvironment(world.as("alice"), newEnvironment("two"));
     const { uid, pk, sk } = await world.read("alice", "two");

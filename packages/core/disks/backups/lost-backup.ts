@@ -136,16 +136,16 @@ export function describeLostBackup(disk: Disk, now: number): string | null {
   if (lostAt !== undefined) return lossWarning(disk, now);
   if (lost?.gaveUp) return lost.gaveUp;
   if (lost?.refused !== undefined && isBackupWanted(disk))
-    return `Its backup was refused and is tried again: ${lost.refused}`.slice(0, 120);
+    return `Its backup was refused; retrying: ${lost.refused}`.slice(0, 120);
   const pending = longPending(snapshots, now);
-  if (pending) return `Its snapshot ${pending.id} is pending since ${utcText(pending.at)}`;
+  if (pending) return `Its snapshot ${pending.id} has been pending since ${utcText(pending.at)}`;
   const left = snapshots.find(({ unremoved }) => unremoved);
   return left ? `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120) : null;
 }
 
 function lossWarning(disk: Disk, now: number): string {
   const loss = findLoss(disk, now);
-  if (loss.kind === "origin") return "The snapshot that it was to be made of is gone";
+  if (loss.kind === "origin") return "The snapshot that it starts from is gone";
   if (loss.kind === "volume") return "Its volume is gone and there is no backup";
   return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
 }
@@ -157,7 +157,7 @@ function missVolume(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: numbe
   return later(missed, answeredAt + ABSENCE_CHECK_MS, now, "does not see its volume");
 }
 
-const KEPT = "the volume itself is kept";
+const KEPT = "the volume is kept";
 
 async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   const { current, following } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};

@@ -161,7 +161,7 @@ describe("a snapshot on demand of a disk in use", () => {
     const again = await request();
     await world.advance(MINUTE);
 
-    const words = "No snapshot of a disk in use can be made here; its job leaves a backup when it ends";
+    const words = "No snapshot of a disk in use can be made here; its job makes a backup when it ends";
     expect(refused).toEqual(["failed", words]);
     expect(await outcome(again)).toEqual(["completed", null]);
   });

@@ -81,7 +81,7 @@ beforeEach(async () => {
 });
 
 describe("a snapshot that another disk was promised", () => {
-  test("stays promised though one look missed it long ago and nobody could look since", async () => {
+  test("stays promised although one look missed it long ago and no look followed", async () => {
     await restore("before");
     await miss(source, 60 * MINUTE);
 
@@ -107,7 +107,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     const waits = (await world.read("alice", "early")).reason;
     await world.advance(GONE);
 
-    expect(waits).toBe("The volume of disk 'before' is not to be seen; it is looked for again");
+    expect(waits).toBe("The volume of disk 'before' is missing; searching for it");
     expect(await findContent("before")).toBe("first");
     expect((await computeDisk("before")).lostAt).toBeUndefined();
   });
@@ -177,7 +177,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     await world.advance(GONE);
 
     const { lostAt, fault } = await computeDisk("before");
-    expect([snapshots, kept, early]).toEqual([[], expect.stringContaining("the volume itself is kept"), undefined]);
+    expect([snapshots, kept, early]).toEqual([[], expect.stringContaining("the volume is kept"), undefined]);
     expect(fault).toBe(
       `Its volume is gone; restore its snapshot ${source} under another name until ${utcText(Number(lostAt) + 30 * DAY)}`,
     );
@@ -237,7 +237,7 @@ describe("a backup that is to be thinned out", () => {
     expect((await computeDisk("data")).snapshots).toHaveLength(3);
   });
 
-  test("goes although whoever claimed it died before it was removed", async () => {
+  test("goes although the worker that claimed it died before its removal", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const disk = await computeDisk("data");
     const removingUntil = world.clock.now() - 1;

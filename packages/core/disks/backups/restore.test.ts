@@ -64,7 +64,7 @@ async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Pr
 }
 
 describe("a disk whose volume is gone", () => {
-  test("gets back what the end of its last job saved, though the volume went before anybody heard of that backup", async () => {
+  test("gets back the backup of its last job, although the volume went before that backup was recorded", async () => {
     const world = await worldOfThree();
     const { createSnapshot } = world.volumes;
     const lossy: typeof createSnapshot = async (volume, tags) => {
@@ -197,8 +197,8 @@ describe("a disk whose volume is gone", () => {
     await world.advance(MINUTE);
 
     expect([first, second]).toEqual([
-      "The volume of disk 'data' is not to be seen; it is looked for again",
-      "Neither volume nor backups of disk 'data' are to be seen",
+      "The volume of disk 'data' is missing; searching for it",
+      "Neither volume nor backups of disk 'data' are visible",
     ]);
     expect([ended.phase, ended.end.outcome?.reason]).toEqual([
       "failed",
@@ -412,7 +412,7 @@ describe("a volume that exists", () => {
   });
 });
 
-test("a backup that is not to be seen does not count, and does again once it is", async () => {
+test("a missing backup does not count until it is seen again", async () => {
   const world = await worldOfThree();
   const { findSnapshot } = world.volumes;
   const last = (await listBackups(world)).at(-1)?.id;

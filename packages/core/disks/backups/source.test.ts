@@ -58,12 +58,12 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     const { fault, volume } = await computeDisk("before");
     await use("third");
 
-    expect(waits).toBe("The snapshot that disk 'before' is to be made of is not to be seen; it is looked for again");
+    expect(waits).toBe("The snapshot that disk 'before' starts from is missing; searching for it");
     expect([phase, end.outcome?.reason]).toEqual([
       "failed",
-      "Disk 'before' is lost: the snapshot that it was to be made of is gone; delete or rename it",
+      "Disk 'before' is lost: the snapshot that it starts from is gone; delete or rename it",
     ]);
-    expect([fault, volume]).toEqual(["The snapshot that it was to be made of is gone", null]);
+    expect([fault, volume]).toEqual(["The snapshot that it starts from is gone", null]);
     expect(world.volumes.volumeIds()).toHaveLength(1);
     expect((await computeDisk("data")).restores).toMatchObject([{ snapshot: source }]);
   });
@@ -117,7 +117,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     expect((await computeDisk("before")).restored?.by).toBe((await world.read("alice", "reader-2")).uid);
   });
 
-  test("keeps the disk of that snapshot from its purge no longer, though nobody ever used it", async () => {
+  test("no longer delays the purge of that snapshot's disk, although it was never used", async () => {
     await restore();
     await deleteDisk(world.as("alice"), "data");
     world.volumes.loseSnapshot(source);

@@ -23,7 +23,7 @@ import { later } from "./lost-backup.ts";
 const LONGEST_REFUSED_MS = 30 * 60_000;
 const CLAIMED_RETRY_MS = 5_000;
 
-const IN_USE = "No snapshot of a disk in use can be made here; its job leaves a backup when it ends";
+const IN_USE = "No snapshot of a disk in use can be made here; its job makes a backup when it ends";
 const NOTHING_WRITTEN = "Nothing was written to the disk yet";
 const NO_VOLUME = "Its volume was not found";
 const FAILED = `It failed ${MOST_ATTEMPTS} times`;

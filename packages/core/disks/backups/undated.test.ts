@@ -73,7 +73,7 @@ test("a disk of which nothing changes by itself stays without a time", async () 
   expect(await computeDisk(world)).toEqual(undated);
 });
 
-test("a disk that somebody changes while it is compared keeps what they wrote", async () => {
+test("a disk that changes during the comparison keeps the other write", async () => {
   const world = await usedWorld();
   await undate(world);
   const getMany: typeof world.table.getMany = async (keys) => {

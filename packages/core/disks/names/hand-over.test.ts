@@ -60,7 +60,7 @@ test("a disk that is handed over while its lease is being confirmed is the next 
   expect([phase, used]).toMatchObject(["active", { leased: true, attached: true, released: false }]);
 });
 
-test("who is cancelled after the hand-over, before the lease is confirmed, is refused and leaves the disk free", async () => {
+test("a job cancelled after the hand-over, before its lease is confirmed, is refused and leaves the disk free", async () => {
   const { world, alice, disk } = await endingWorld();
   const table = once(world.table, confirms, async () => {
     await world.advance(60 * SECOND);
@@ -77,7 +77,7 @@ test("who is cancelled after the hand-over, before the lease is confirmed, is re
   expect((await world.read("alice", "third")).phase).toBe("active");
 });
 
-test("whose end was decided before the lease is confirmed, as one that has no disk, is refused", async () => {
+test("a job whose end is decided before its lease is confirmed is refused", async () => {
   const { world, alice, disk } = await endingWorld();
   const table = once(world.table, confirms, async () => {
     const head = await world.read("alice", "second");
@@ -93,7 +93,7 @@ test("whose end was decided before the lease is confirmed, as one that has no di
   expect(disk()).toMatchObject({ heldBy: null, next: null });
 });
 
-test("a disk that is handed over is refused to whoever comes before its next one has looked", async () => {
+test("a disk that is handed over is refused to other jobs before its next holder has looked", async () => {
   const { world, alice, uid, disk } = await endingWorld();
   const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
   const { put } = world.ctx.table;
@@ -139,7 +139,7 @@ test("a disk that is deleted while its job ends is not purged before that has le
   expect([disk().phase, world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual(["purged", [], []]);
 });
 
-test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
+test("a job that died before its lease does not release another holder's disk, and ends without it", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const alice = world.as("alice");
   const put: Table["put"] = async (item, options) => {
@@ -184,7 +184,7 @@ test("a disk that became another's after the grant was taken is not opened", asy
   await world.advance(120 * SECOND);
 
   const first = await world.read("alice", "first");
-  expect([first.phase, first.reason]).toEqual(["failed", "Disk 'data' is not its own any more"]);
+  expect([first.phase, first.reason]).toEqual(["failed", "Disk 'data' is no longer its own"]);
   expect(disk()).toMatchObject({ heldBy: { uid }, volume: null });
 });
 
@@ -208,7 +208,7 @@ describe("a disk whose holder's id has another life by now", () => {
     return { world, alice, disk, present };
   }
 
-  test("is another's who wants it, though that life runs", async () => {
+  test("is free for another environment, although the new one with that id runs", async () => {
     const { world, alice, disk, present } = await leftWorld();
     const again = await createEnvironment(alice, session("s-1"));
     await world.advance(60 * SECOND);
@@ -220,7 +220,7 @@ describe("a disk whose holder's id has another life by now", () => {
     expect(disk().heldBy?.uid).toBe(otherEnvironment.uid);
   });
 
-  test("is that life's only by a lease of its own", async () => {
+  test("belongs to the new environment only by its own lease", async () => {
     const { world, alice, disk, present } = await leftWorld();
 
     const again = await createEnvironment(alice, session("s-1", "data"));
@@ -230,7 +230,7 @@ describe("a disk whose holder's id has another life by now", () => {
     expect((await present(again)).phase).toBe("active");
   });
 
-  test("is not confirmed to who was deleted and made anew meanwhile", async () => {
+  test("is not confirmed to an environment that was deleted and replaced in between", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
     const made: Item[] = [];
@@ -252,7 +252,7 @@ describe("a disk whose holder's id has another life by now", () => {
   });
 });
 
-test("whoever waits for a disk stands in line as soon as the one before it lets it go", async () => {
+test("an environment that waits for a disk stands in line as soon as the disk is released", async () => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
@@ -266,7 +266,7 @@ test("whoever waits for a disk stands in line as soon as the one before it lets 
   expect([before.waitPool, (await world.read("alice", "second")).waitPool]).toEqual([undefined, "h100"]);
 });
 
-test("whoever waits for a disk stands in line as soon as its backup is seen to be complete", async () => {
+test("an environment that waits for a disk stands in line as soon as its backup is seen as complete", async () => {
   const world = await memoryWorld({ snapshotMs: 600 * SECOND });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));

@@ -62,7 +62,7 @@ function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): S
 /** Returns the readable part of an unreadable record. The disk counts as having data, since that is unknown. */
 function whatMayBeSaid(item: Item): Said[] {
   const { sk: uid, name, createdAt, phase } = item;
-  const unreadable = new Unreadable("disk", item, "its name is wanted for the directory of its owner's disks");
+  const unreadable = new Unreadable("disk", item, "the directory of disks needs its name");
   if (phase === "purged" && !unreadable.isNewer) return [];
   if (unreadable.isNewer || !text(name)) throw unreadable;
   const since = number(createdAt) ? createdAt : Number.MAX_SAFE_INTEGER;

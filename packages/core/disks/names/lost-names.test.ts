@@ -51,7 +51,7 @@ describe("a missing directory of disks", () => {
     expect(log.lines.filter(({ event }) => event === "directory of disks made again")).toHaveLength(1);
   });
 
-  test("is the one that somebody else wrote meanwhile, and the log says nothing", async () => {
+  test("is the one that another writer created in between, without a log entry", async () => {
     const log = recordingLog();
     const { world, alice } = await worldWithDisk({ log });
     const { get } = world.table;
@@ -128,7 +128,7 @@ describe("a missing directory of disks", () => {
 describe("a name whose record is missing", () => {
   const said = "The record of disk 'data' is missing: delete the disk to free its name";
 
-  test("says so to whoever asks, and is free once it was deleted", async () => {
+  test("is reported by every request, and is free once it was deleted", async () => {
     const { world, alice, disk } = await worldWithDisk();
     await lose(world, disk);
     const refusals = [
@@ -160,7 +160,7 @@ describe("a name whose record is missing", () => {
 
     const { phase, reason } = await world.read("alice", "two");
     expect(waits.phase).toBe("queued");
-    expect([phase, reason]).toEqual(["failed", "Disk 'data' does not exist any more"]);
+    expect([phase, reason]).toEqual(["failed", "Disk 'data' no longer exists"]);
   });
 
   test("is freed by an operator too", async () => {

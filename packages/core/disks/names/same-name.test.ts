@@ -270,9 +270,7 @@ describe("a create and an undelete at once", () => {
     };
     Object.assign(world.table, { put: late });
 
-    await expect(undeleteDisk(alice, "data")).rejects.toThrow(
-      "Disk 'data' is another one than when this was first asked for",
-    );
+    await expect(undeleteDisk(alice, "data")).rejects.toThrow("Disk 'data' is not the disk of the first request");
 
     expect(await listNames(alice, true)).toEqual([aside]);
   });

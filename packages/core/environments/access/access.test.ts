@@ -39,7 +39,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
   };
 }
 
-test("a user's keys are fetched, the run is told, and only then is the request done", async () => {
+test("a user's keys are fetched and sent to the run before the request is done", async () => {
   const world = await activeWorld({}, { login: "gpu-dev-1234abcd" });
   world.githubKeys.publish("octocat", `${keys.octocat} octo@cat\nssh-dss AAAA\n`);
 
@@ -53,7 +53,7 @@ test("a user's keys are fetched, the run is told, and only then is the request d
   expect((await world.one()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
-test("a second user is added to the first, and one who comes again is fetched again", async () => {
+test("a second user is added to the first, and a repeated user is fetched again", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   world.githubKeys.publish("hubot", keys.hubot);
@@ -70,7 +70,7 @@ test("a second user is added to the first, and one who comes again is fetched ag
   expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
 });
 
-test("keys that somebody gave up at GitHub do not come back with a worker that asked for them before", async () => {
+test("keys removed at GitHub do not come back with a late worker", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   const { pk, sk } = await world.guest("octocat").then(world.one);
@@ -116,7 +116,7 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
   expect(access.guests[0]?.nextAt).toBe(world.clock.now() + 2_000);
 });
 
-test("keys that are sent at the same moment are all let in", async () => {
+test("keys requested at the same moment are all let in", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   const lines = ["c", "d", "e"].map(keyLine);
@@ -137,7 +137,7 @@ test("a key whose request is refused is not kept", async () => {
   expect(JSON.stringify(world.table.all())).not.toContain(keyLine("d"));
 });
 
-test("what is kept of a first user's keys is kept with fields that nobody knows", async () => {
+test("a first user's keys keep unknown fields", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   world.githubKeys.publish("hubot", keys.hubot);
@@ -179,7 +179,7 @@ test("a user who does not exist, or has no usable key, is a failed request with 
   expect(world.applied()).toBeUndefined();
 });
 
-test("who is in stays in when a later request for him fails", async () => {
+test("a user stays in when a later request for the same user fails", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   world.githubKeys.publish("hubot", keys.hubot);
@@ -206,7 +206,7 @@ test("names of object properties are names like any other", async () => {
   expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
-test("GitHub's silence is asked about again, five times, and keeps no environment from its end", async () => {
+test("GitHub is retried five times, and its silence delays no end", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
   await world.guest("octocat");
@@ -220,7 +220,7 @@ test("GitHub's silence is asked about again, five times, and keeps no environmen
   } = await world.one();
   expect(input).toBe(5);
   expect(attempts).toBe(0);
-  expect(actions).toMatchObject([{ status: "failed", reason: "GitHub could not be asked for the SSH keys" }]);
+  expect(actions).toMatchObject([{ status: "failed", reason: "GitHub did not answer the request for SSH keys" }]);
   await world.advance(3_600_000);
   expect((await world.one()).phase).toBe("expired");
 });
@@ -237,7 +237,7 @@ test("GitHub is asked again soon, and the user is in when it answers", async () 
   expect((await world.one()).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("a run that cannot be told fails the request with the reason, costs nothing else, and is told when it can be", async () => {
+test("a run without an answer fails the request with the reason, delays nothing else, and gets its access later", async () => {
   const world = await activeWorld({}, { command: "work" });
   world.githubKeys.publish("octocat", keys.octocat);
   let input = 0;
@@ -254,7 +254,7 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   await world.guest("octocat");
   await world.advance(1_000);
 
-  const reason = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
+  const reason = "SSH keys and Jupyter could not be set up yet; retrying every 5 minutes";
   expect(late).toMatchObject({ times: { warnedMinutes: 5 }, attempts: 0, fault: null });
   expect(late.requests.list).toMatchObject([{ status: "failed", reason }]);
   expect(input).toBeLessThan(20);
@@ -263,7 +263,7 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
-test("a call that was given up and takes effect late undoes nothing that its run was told since", async () => {
+test("an abandoned call that takes effect late undoes no newer access", async () => {
   const world = await activeWorld();
   const { setAccess } = world.compute;
   let late: () => Promise<void> = () => Promise.reject(new Error("nothing was told"));
@@ -283,7 +283,7 @@ test("a call that was given up and takes effect late undoes nothing that its run
   expect(world.applied()).toMatchObject({ jupyter: null });
 });
 
-test("keys that cannot be read hold up neither a warning nor, for ever, a request", async () => {
+test("unreadable keys delay neither a warning nor, for ever, a request", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   await world.guest("octocat");
@@ -300,7 +300,7 @@ test("keys that cannot be read hold up neither a warning nor, for ever, a reques
   expect(requests.list).toMatchObject([{ status: "done" }, { status: "failed" }]);
 });
 
-test("where a token cannot be opened any more, what else is asked for says so, and Jupyter can be had anew", async () => {
+test("a token whose seal does not open fails other requests with that reason, and Jupyter can be enabled again", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
@@ -318,18 +318,14 @@ test("where a token cannot be opened any more, what else is asked for says so, a
   const { requests } = await world.one();
   expect(requests.list.map(({ kind, status, reason }) => [kind, status, reason])).toEqual([
     ["enable_jupyter", "done", null],
-    [
-      "add_user",
-      "failed",
-      "Its SSH keys or Jupyter's token cannot be opened: they were sealed with another key, or changed",
-    ],
+    ["add_user", "failed", "SSH keys or the Jupyter token cannot be decrypted: sealed with another key, or changed"],
     ["disable_jupyter", "failed", "Superseded by request 5"],
     ["enable_jupyter", "done", null],
   ]);
   expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
-test("what a submit wanted and its run is not told yet is noted once in the timeline, and is there later", async () => {
+test("access of a submit that its run does not have yet is noted once in the timeline and applied later", async () => {
   const world = await memoryWorld();
   const back = takeAway(world.compute, "setAccess");
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), jupyter: true });
@@ -338,7 +334,7 @@ test("what a submit wanted and its run is not told yet is noted once in the time
   back();
   await world.advance(5 * MINUTE);
 
-  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
+  expect(events.timeline.filter(({ reason }) => reason?.includes("could not be set up yet"))).toHaveLength(1);
   expect(world.compute.access(uid, 1)?.jupyter).not.toBeNull();
   expect((await world.read("alice", "one")).access).toMatchObject({ jupyter: { origin: expect.any(String) } });
 });
@@ -380,7 +376,7 @@ test("no record holds the token in clear", async () => {
   expect(record).not.toContain(token);
 });
 
-test("what is so already is done at once, and changes no token", async () => {
+test("a request for the present state is done at once and keeps the token", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
@@ -413,7 +409,7 @@ test("an environment without Jupyter says why, and may be asked again", async ()
   expect(world.applied()?.jupyter).toBeNull();
 });
 
-test("the last of several wishes holds, and those before it have failed", async () => {
+test("the last of several requests holds, and the earlier ones have failed", async () => {
   const world = await activeWorld();
 
   await world.jupyter(true);
@@ -429,7 +425,7 @@ test("the last of several wishes holds, and those before it have failed", async 
   expect(actions.map(({ status }) => status)).toEqual(["failed", "failed", "done"]);
 });
 
-test("what a submit wanted is there when it is active, without a request", async () => {
+test("access of a submit is there once it is active, without a request", async () => {
   const world = await memoryWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   const wanted = { ...newEnvironment("one"), guest: "octocat", jupyter: true };
@@ -446,7 +442,7 @@ test("what a submit wanted is there when it is active, without a request", async
   expect(actions).toEqual([]);
 });
 
-test("what a submit wanted and cannot be is told in the timeline, and the environment lives on", async () => {
+test("impossible access of a submit is noted in the timeline, and the environment lives on", async () => {
   const world = await activeWorld(
     { access: { jupyterFault: "Jupyter is missing" } },
     { guest: "nobody", jupyter: true },
@@ -472,7 +468,7 @@ test("requests are for active environments only", async () => {
   await expect(world.guest("octocat")).rejects.toThrow("Cannot add a user to job one in status active");
 });
 
-test("what was asked too late is closed by the end", async () => {
+test("late requests are closed by the end", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", new Error("down"));
   await world.guest("octocat");
@@ -504,7 +500,7 @@ test("fifty users are let in and no more", async () => {
 
 const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
 
-test("keys that are sent with it open it beside those of its guests, and are in no record in clear", async () => {
+test("keys of the submit work beside those of guests, and no record has them in clear", async () => {
   const world = await activeWorld({}, { login: "ws-one", sshKeys: [`${keys.octocat} me@laptop\n`] });
   const alone = world.applied();
   world.githubKeys.publish("hubot", keys.hubot);
@@ -517,7 +513,7 @@ test("keys that are sent with it open it beside those of its guests, and are in 
   expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
 });
 
-test("a run that cannot be told its sent keys is active after five tries, says so, and is told later", async () => {
+test("a run that refuses its keys is active after five tries, says so, and gets them later", async () => {
   const world = await memoryWorld({ signals: false });
   const back = takeAway(world.compute, "setAccess");
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), sshKeys: [keys.octocat] });
@@ -528,11 +524,11 @@ test("a run that cannot be told its sent keys is active after five tries, says s
   await world.advance(5 * MINUTE);
 
   expect(unapplied.phase).toBe("active");
-  expect(unapplied.events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
+  expect(unapplied.events.timeline.filter(({ reason }) => reason?.includes("could not be set up yet"))).toHaveLength(1);
   expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
 });
 
-test("a run is not active before its keys are told because something of it changed meanwhile", async () => {
+test("a run does not become active before it has its keys because of a hint", async () => {
   const world = await memoryWorld();
   const back = takeAway(world.compute, "setAccess");
   const input = { ...newEnvironment("one"), sshKeys: [keys.octocat] };
@@ -552,7 +548,7 @@ test("a run is not active before its keys are told because something of it chang
   expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
 });
 
-test("a key that is none is left out with a line in the timeline, which does not repeat it", async () => {
+test("an invalid key is dropped and noted in the timeline, which does not repeat it", async () => {
   const world = await activeWorld({}, { sshKeys: [`command="sh" ${keys.octocat}`, keys.hubot] });
 
   const {
@@ -564,7 +560,7 @@ test("a key that is none is left out with a line in the timeline, which does not
   expect(JSON.stringify(timeline)).not.toContain("command");
 });
 
-test("sent keys are gone after a stop; a start brings its own or none", async () => {
+test("keys of the submit are removed by a stop, and a start brings its own or none", async () => {
   const world = await activeWorld({}, { policy: restartable, sshKeys: [keys.octocat] });
   const alice = world.as("alice");
   const { uid } = await world.one();
@@ -590,7 +586,7 @@ test("sent keys are gone after a stop; a start brings its own or none", async ()
   expect((await world.one()).events.timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
 });
 
-test("a start that says nothing of keys keeps those that were not forgotten", async () => {
+test("a start without keys keeps the stored ones", async () => {
   const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false }, sshKeys: [keys.octocat] });
   const alice = world.as("alice");
   const { uid } = await world.one();
@@ -603,7 +599,7 @@ test("a start that says nothing of keys keeps those that were not forgotten", as
   expect(world.compute.access(uid, 2)?.keys).toEqual([keys.octocat]);
 });
 
-test("keys may come with a start where there were none before, and go with one", async () => {
+test("a start may add the first keys, or remove them", async () => {
   const world = await activeWorld({}, { policy: { ...restartable, forgetsSpec: false } });
   const alice = world.as("alice");
   const { uid } = await world.one();

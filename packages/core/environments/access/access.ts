@@ -16,8 +16,8 @@ import { fetchKeys, parseAccess } from "./guests.ts";
 /** Fast retries; later ones follow only with the checks of a run without hints. */
 const MOST_TRIES = 5;
 const LATER_MS = 300_000;
-const REFUSED = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
-const WRONG_SEAL = "Its SSH keys or Jupyter's token cannot be opened: they were sealed with another key, or changed";
+const REFUSED = "SSH keys and Jupyter could not be set up yet; retrying every 5 minutes";
+const WRONG_SEAL = "SSH keys or the Jupyter token cannot be decrypted: sealed with another key, or changed";
 const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
 
 /**

@@ -32,7 +32,7 @@ export async function fetchKeys(
   const keys = usableKeys(answer);
   if (keys.length === 0) return dismiss(environment, guest, `No SSH keys found for GitHub user '${guest.name}'`, now);
   if (!(await writeKeys(ctx, environment, item, { [guest.name]: keys }))) {
-    return dismiss(environment, guest, "There are too many SSH keys already", now);
+    return dismiss(environment, guest, "There are too many SSH keys", now);
   }
   const { access } = environment;
   const fetched = withGuest(environment, { ...guest, state: "fetched", known: true });
@@ -55,7 +55,7 @@ async function ask(ctx: WorkerContext, user: string): Promise<string | undefined
 /** Schedules a retry. It is not a failed step, because the environment's own time goes on. */
 function tryLater(environment: Environment, guest: Guest, now: number): Step<Environment> {
   const tries = guest.tries + 1;
-  if (tries >= MOST_TRIES) return dismiss(environment, guest, "GitHub could not be asked for the SSH keys", now);
+  if (tries >= MOST_TRIES) return dismiss(environment, guest, "GitHub did not answer the request for SSH keys", now);
   const guests = withGuest(environment, { ...guest, tries, nextAt: now + 2 ** tries * 1000 });
   return changed({ ...environment, access: { ...environment.access, guests } }, now, "GitHub did not answer");
 }

@@ -63,7 +63,7 @@ describe("usable keys", () => {
     expect(usableKeys(line)).toEqual([]);
   });
 
-  it("are each there once, in their order, and at most 64", () => {
+  it("are listed once each, in order, and at most 64", () => {
     const [first, second] = [formatLine("ssh-rsa"), formatLine("ssh-ed25519")];
     const many = Array.from({ length: 100 }, (_, n) => {
       const blob = Buffer.from(formatLine("ssh-ed25519").split(" ")[1] ?? "", "base64");
@@ -98,7 +98,7 @@ describe("keys that were sent one by one", () => {
     expect(ownKeys([text, line])).toEqual({ keys: [key], areAllUsable: false });
   });
 
-  it("may be none at all", () => {
+  it("may be absent", () => {
     expect([ownKeys(undefined), ownKeys([])]).toEqual([1, 2].map(() => ({ keys: [], areAllUsable: true })));
   });
 });

@@ -24,7 +24,7 @@ export function usableKeys(text: string): string[] {
 }
 
 /** Timeline entry for any rejected key. It never repeats the key. */
-export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line, or too weak";
+export const KEY_REFUSED = "An SSH key was ignored: it is not a one-line public key of a known type, or it is too weak";
 
 /** Picks the texts that hold exactly one key each. A trailing line break is ignored. */
 export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {

@@ -48,7 +48,7 @@ export function weakRsaBits(key: string): number | undefined {
 }
 
 export function tooWeak(bits: number): string {
-  return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are needed: make another one with ssh-keygen -t ed25519`;
+  return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are required: create another key with ssh-keygen -t ed25519`;
 }
 
 function getBits(number: Uint8Array): number {

@@ -5,7 +5,7 @@ import { environmentKey, hostKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { claimLabel, releaseLabel } from "./address-label.ts";
 
-test("a host label that is given back while it is claimed is had by who claims it", async () => {
+test("a host label that is released during a claim goes to the claimant", async () => {
   const { ctx } = await memoryWorld();
   const [before, next] = [ctx.ids.uid(), ctx.ids.uid()];
   await claimLabel(ctx, "box", before, environmentKey("owner", "novita", "before"));
@@ -21,7 +21,7 @@ test("a host label that is given back while it is claimed is had by who claims i
   expect(await ctx.table.get(hostKey("box"))).toMatchObject({ uid: next });
 });
 
-test("a host label whose claim cannot be read is had by nobody else", async () => {
+test("a host label with an unreadable claim stays taken", async () => {
   const { ctx } = await memoryWorld();
   const key = environmentKey("owner", "novita", "next");
   const claim = { ...hostKey("box"), writers: ["hand"], kind: "host", uid: "no uid" };
@@ -33,7 +33,7 @@ test("a host label whose claim cannot be read is had by nobody else", async () =
   expect(await ctx.table.get(hostKey("box"))).toMatchObject(claim);
 });
 
-test("a run is told the host label of its environment, where it has one", async () => {
+test("a run gets the host label of its environment, if there is one", async () => {
   const world = await memoryWorld();
   const { apply } = world.compute;
   const labels: (string | undefined)[] = [];

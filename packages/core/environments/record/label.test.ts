@@ -4,7 +4,7 @@ import { createEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
 import { labelEnvironment } from "./label.ts";
 
-test("labels are added to what is there, and move nothing else, also after its end", async () => {
+test("labels are added, even after the end, and change nothing else", async () => {
   const world = await memoryWorld();
   const ctx = world.as("alice");
   const input = newEnvironment("one");
@@ -21,7 +21,7 @@ test("labels are added to what is there, and move nothing else, also after its e
   expect(await world.read("alice", "one")).toEqual(labelled);
 });
 
-test("what is deleted, or another owner's, has no labels", async () => {
+test("a deleted environment, or another owner's, takes no labels", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await requestDelete(world.as("alice"), "one");

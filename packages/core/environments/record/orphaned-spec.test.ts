@@ -49,7 +49,7 @@ async function later(world: MemoryWorld, hours: number): Promise<void> {
   await world.advance(2 * MINUTE);
 }
 
-test("what a create wrote that died before its head goes, but not while the create may be repeated", async () => {
+test("the specification of a create that died before its head is removed once the create cannot be repeated", async () => {
   const world = await memoryWorld();
   const dying = { ...world.as("alice"), table: beforePut(world.table, "environment", die) };
 
@@ -62,7 +62,7 @@ test("what a create wrote that died before its head goes, but not while the crea
   expect(specsIn(world)).toEqual([]);
 });
 
-test("what a start wrote that died before its head goes, and what the head names stays", async () => {
+test("the specification of a start that died before its head is removed, and the one in use stays", async () => {
   const { world, alice, uid } = await stoppedWorld();
   const dying = { ...alice, table: beforePut(world.table, "environment", die) };
 
@@ -75,7 +75,7 @@ test("what a start wrote that died before its head goes, and what the head names
   expect((await world.table.get(specKey(await world.read("alice", "one"), uid)))?.dueAt).toBeUndefined();
 });
 
-test("a start that slept over the delete of its environment leaves nothing", async () => {
+test("a start that was suspended during the deletion leaves nothing", async () => {
   const { world, alice } = await stoppedWorld();
   const table = beforePut(world.table, "spec", async () => {
     await requestDelete(alice, "one");
@@ -87,7 +87,7 @@ test("a start that slept over the delete of its environment leaves nothing", asy
   expect(specsIn(world)).toEqual([]);
 });
 
-test("a start that slept over the delete, and died after it had written, leaves nothing for long", async () => {
+test("a start that was suspended during the deletion and died after its write leaves nothing for long", async () => {
   const { world, alice } = await stoppedWorld();
   const table = beforePut(beforePut(world.table, "environment", die), "spec", async () => {
     await requestDelete(alice, "one");
@@ -103,7 +103,7 @@ test("a start that slept over the delete, and died after it had written, leaves 
   expect(specsIn(world)).toEqual([(await world.read("alice", "one")).uid]);
 });
 
-test("a specification stays while nobody can read the head that may name it", async () => {
+test("a specification stays while the head that may name it is unreadable", async () => {
   const { world, uid } = await stoppedWorld();
   const head = await world.read("alice", "one");
   await world.table.put({ ...head, phase: "hibernating" } as never);
@@ -130,7 +130,7 @@ test.each(["", "no key", "owner#1|one", 7, undefined])(
   },
 );
 
-test("secrets that somebody writes again while they are removed are not taken for removed", async () => {
+test("secrets that are written again during their removal do not count as removed", async () => {
   const { world, alice, uid } = await stoppedWorld();
   const head = await world.read("alice", "one");
   const remove: Table["remove"] = async (key, options) => {
@@ -145,7 +145,7 @@ test("secrets that somebody writes again while they are removed are not taken fo
   expect(specsIn(world)).toEqual([uid]);
 });
 
-test("what a create writes that slept until its environment was over goes at once", async () => {
+test("the late specification of a suspended create is removed at once", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   const wanted = { ...newEnvironment("one"), ...secret, uid: world.ctx.ids.uid() };

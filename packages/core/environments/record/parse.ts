@@ -304,13 +304,13 @@ const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
 
 export const parseEnvironment: (item: Item) => Environment = createParser("environment", environmentTable, {
   "its key does not match its fields": ({ pk, owner, createdBy }) => pk === environmentsPartition(owner, createdBy),
-  "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>
+  "it runs without a grant": ({ phase, run: { grant, preparingAt } }) =>
     !runs.has(phase) || (grant !== null && preparingAt !== null),
-  "it is active since never": ({ phase, run: { startedAt } }) => phase !== "active" || startedAt !== null,
+  "it is active without a start time": ({ phase, run: { startedAt } }) => phase !== "active" || startedAt !== null,
   "it ended and holds capacity": ({ phase, run: { grant } }) => !isEnded({ phase }) || grant === null,
   "it ended without an outcome": ({ phase, end: { outcome } }) => !isEnded({ phase }) || outcome?.phase === phase,
-  "nobody will look at it": ({ phase, dueAt }) => dueAt !== undefined || phase === "stopped" || isEnded({ phase }),
-  "it stands in no line or in another one": ({ waitPool, waitOrder, phase, size }) =>
+  "it is never due": ({ phase, dueAt }) => dueAt !== undefined || phase === "stopped" || isEnded({ phase }),
+  "its place in line is inconsistent": ({ waitPool, waitOrder, phase, size }) =>
     waitPool === undefined ? waitOrder === undefined : phase === "queued" && waitPool === size.pool && !!waitOrder,
   "its grant names no machine": ({ run: { grant } }) => grant === null || grant.shares.length > 0,
   "its timeline goes on past its end": ({ events: { timeline, count: timelineCount, emitted } }) =>

@@ -5,7 +5,7 @@ import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { listEnvironments } from "./read.ts";
 
-test("what no longer matches when its head is read is not shown", async () => {
+test("an environment that no longer matches when its head is read is not shown", async () => {
   const { as } = await memoryWorld({ nodes: [] });
   const alice = as("alice");
   await createEnvironment(alice, newEnvironment("one"));
@@ -25,7 +25,7 @@ test("what no longer matches when its head is read is not shown", async () => {
   expect([shown.map(({ id }) => id), total]).toEqual([["two"], 2]);
 });
 
-test("what cannot be read is not shown, counts, and hides nothing else", async () => {
+test("an unreadable environment is not shown, counts, and hides no other", async () => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("one"));

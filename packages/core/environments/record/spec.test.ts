@@ -10,7 +10,7 @@ import { findCommand, forgetSpec, readSpec, writeSpec } from "./spec.ts";
 
 const restartable: Policy = { ...reservation, restarts: true };
 
-test("two who remove a specification at once both find it gone", async () => {
+test("two simultaneous removals of a specification both succeed", async () => {
   const { ctx } = await memoryWorld();
   const environment = { pk: "owner#alice#env#gpu-dev", sk: "one" };
   await writeSpec(ctx, environment, { uid: "u", spec: "s" }, { image: "i", command: undefined, env: {} });
@@ -32,7 +32,7 @@ test("a job whose specification was sealed with another key fails at once with t
   const { phase, reason } = await world.read("alice", "one");
   expect([phase, reason]).toEqual([
     "failed",
-    "What it runs cannot be opened: it was sealed with another key, or changed",
+    "Its specification cannot be decrypted: sealed with another key, or changed",
   ]);
 });
 
@@ -50,7 +50,7 @@ test.each([
   expect(await findCommand(world.ctx, environment)).toBeUndefined();
 });
 
-test("a start that keeps some of what was sealed with another key is refused with that reason", async () => {
+test("a start that keeps parts sealed with another key is refused with that reason", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   await createEnvironment(alice, { ...newEnvironment("one"), policy: restartable });
@@ -61,7 +61,9 @@ test("a start that keeps some of what was sealed with another key is refused wit
 
   await expect(requestStart(alice, "one", { env: {} })).rejects.toMatchObject({
     kind: "conflict",
-    message: expect.stringMatching(/ one ran cannot be opened: it was sealed with another key, or changed$/),
+    message: expect.stringMatching(
+      /^The specification of job one cannot be decrypted: sealed with another key, or changed$/,
+    ),
   });
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });

@@ -20,7 +20,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}): Pro
   return world;
 }
 
-test("one that nobody uses is stopped at the first look after 20 minutes, with the signal in its record", async () => {
+test("an unused environment is stopped at the first look after 20 minutes, with the signal in its record", async () => {
   const world = await activeWorld();
 
   await world.advance(24 * MINUTE);
@@ -37,7 +37,7 @@ test("one that nobody uses is stopped at the first look after 20 minutes, with t
   expect(stopped.use.idle).toMatchObject({ verdict: "stop", signal: "start", dryRun: false });
 });
 
-test("a heartbeat puts it off, and one of an earlier moment or of the future is bounded", async () => {
+test("a heartbeat delays the stop, and one from the past or the future is bounded", async () => {
   const world = await activeWorld();
   await world.advance(18 * MINUTE);
   const now = world.clock.now();
@@ -51,7 +51,7 @@ test("a heartbeat puts it off, and one of an earlier moment or of the future is 
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
 
-test("who works through an outage is not stopped by the first look after it, and who has left is by the next", async () => {
+test("an environment used during an outage is not stopped by the first look after it, and an unused one is by the next", async () => {
   const [used, left] = [await activeWorld(), await activeWorld()];
   for (const world of [used, left]) {
     await world.advance(15 * MINUTE);
@@ -67,7 +67,7 @@ test("who works through an outage is not stopped by the first look after it, and
   expect((await left.read("alice", "one")).phase).toBe("stopped");
 });
 
-test("heartbeats that come often write next to nothing", async () => {
+test("frequent heartbeats cause few writes", async () => {
   const world = await activeWorld();
   const { writers } = await touchEnvironment(world.as("alice"), "one", world.clock.now());
 
@@ -77,7 +77,7 @@ test("heartbeats that come often write next to nothing", async () => {
   expect(again.writers).toEqual(writers);
 });
 
-test("a heartbeat that comes between the look's read and its write keeps it", async () => {
+test("a heartbeat between a look's read and its write keeps the environment", async () => {
   const world = await activeWorld();
   await world.advance(24 * MINUTE);
   const environment = await world.read("alice", "one");
@@ -128,7 +128,7 @@ test.each([
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
 
-test("what works is only asked for where nobody is connected, and not at every look", async () => {
+test("work without a connection is counted only without sessions, and not at every look", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   const { countWork } = world.compute;
@@ -147,7 +147,7 @@ test("what works is only asked for where nobody is connected, and not at every l
   expect([alone, input]).toEqual([2, 2]);
 });
 
-test("an auto-stop is told ten minutes before, in the timeline and to who logs in, and why at the end", async () => {
+test("an auto-stop is announced ten minutes before, in the timeline and at login, and its reason at the end", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   const told = () => world.compute.notices(uid, 1).map(({ kind, words }) => [kind, words]);
@@ -157,13 +157,13 @@ test("an auto-stop is told ten minutes before, in the timeline and to who logs i
   const warned = told();
   await world.advance(15 * MINUTE);
 
-  const words = "Nobody uses it: it stops in 10 minutes unless it is used";
+  const words = "Not in use: it stops in 10 minutes unless it is used";
   expect(events.timeline.at(-1)?.reason).toBe(words);
   expect(warned).toEqual([["warning", words]]);
   expect(told()).toEqual([...warned, ["end", "This environment was stopped: auto-stop"]]);
 });
 
-test("use takes the warning back, and the next time of idleness is warned of anew", async () => {
+test("use withdraws the warning, and the next idle time is warned of again", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   const kinds = () => world.compute.notices(uid, 1).map(({ kind }) => kind);
@@ -180,7 +180,7 @@ test("use takes the warning back, and the next time of idleness is warned of ane
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("whoever left a terminal open has 20 minutes from the look that last saw it", async () => {
+test("an abandoned terminal counts for 20 minutes from the last look that saw it", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   world.compute.setSessions(uid, 1);
@@ -194,7 +194,7 @@ test("whoever left a terminal open has 20 minutes from the look that last saw it
   expect([before, (await world.read("alice", "one")).phase]).toEqual(["active", "stopped"]);
 });
 
-test("a dry run only says that it would have been stopped", async () => {
+test("a dry run only records that it would have stopped the environment", async () => {
   const world = await activeWorld({ settings: { idleDryRun: true } });
 
   await world.advance(40 * MINUTE);

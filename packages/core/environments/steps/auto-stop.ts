@@ -8,7 +8,7 @@ import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-export const IDLE_WARNING = "Nobody uses it:";
+export const IDLE_WARNING = "Not in use:";
 
 /**
  * Checks use at the policy's interval. The step's write is conditional, so a heartbeat in between causes a new

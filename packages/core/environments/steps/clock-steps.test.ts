@@ -41,7 +41,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
   });
 
   // A clock that is set ahead looks like an outage, which the limit leaves out.
-  test("fails what cannot be prepared at its limit by that clock, not before", async () => {
+  test("fails a run that cannot be prepared at its limit by that clock, not before", async () => {
     const { world, read } = await oneWorld({ delays: { imageMs: 600 * MINUTE } });
     const limit = ((await read()).run.preparingAt ?? 0) + 30 * MINUTE + Math.max(0, step);
 
@@ -58,7 +58,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  test("lets what is being prepared become active at its own pace", async () => {
+  test("lets a run that is being prepared become active at its own pace", async () => {
     const { world, read } = await oneWorld({ delays: { imageMs: 5 * MINUTE } });
 
     world.clock.step(step);
@@ -126,7 +126,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
   });
 });
 
-test("an environment without an end of its own outlives them all in its first run", async () => {
+test("an environment without an end outlives them all in its first run", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });

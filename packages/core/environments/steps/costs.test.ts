@@ -88,7 +88,7 @@ test("an hour in which a job waits and nothing happens costs no read of a ledger
   expect(reads.filter((pk) => pk.startsWith("pool#h100#"))).toEqual([]);
 });
 
-test("a signal that tells nothing new costs one read of the record and no write and no message", async () => {
+test("a hint without news costs one read of the record, no write and no message", async () => {
   const world = await memoryWorld();
   const { pk, sk } = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train" }));
   await world.advance(10 * SECOND);

@@ -19,8 +19,8 @@ const DAY = 24 * HOUR;
 /** What a world without a cluster cannot do. */
 const CLUSTER = ["apply", "observe", "remove", "listRuns"] as const;
 
-describe("what can never be made", () => {
-  test("a run that the cluster never takes fails at its limit, and its GPUs are free", async () => {
+describe("a run that can never be made", () => {
+  test("a run that the cluster never accepts fails at its limit, and its GPUs are free", async () => {
     const { world } = await submitted();
     takeAway(world.compute, "apply");
 
@@ -74,7 +74,7 @@ describe("a cluster that is away", () => {
     const away = await world.read("alice", "one");
     expect(away).toMatchObject({
       phase: "stopping",
-      end: { outcome: { phase: "expired", reason: "Its time was over" } },
+      end: { outcome: { phase: "expired", reason: "Its time is over" } },
     });
     expect((away.end.stoppingAt ?? 0) - (away.run.startedAt ?? 0)).toBe(HOUR);
     expect(away.run.grant).not.toBeNull();
@@ -86,7 +86,7 @@ describe("a cluster that is away", () => {
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  test("for three hours ends nothing that is being prepared, and then gives it all of its time", async () => {
+  test("for three hours ends no run that is being prepared, and leaves it all of its time", async () => {
     const { world } = await submitted({ hours: 4 }, { delays: { imageMs: 20_000 } });
     await world.advance(10_000);
     const back = takeAway(world.compute, ...CLUSTER);
@@ -118,7 +118,7 @@ describe("a cluster that is away", () => {
   });
 });
 
-describe("how it ended", () => {
+describe("the outcome", () => {
   test.each([
     [0, "completed"],
     [3, "failed"],
@@ -138,7 +138,7 @@ describe("how it ended", () => {
     },
   );
 
-  test("how it ended stands in the record before its run is removed, since nobody can read it after that", async () => {
+  test("the outcome is in the record before the run is removed, because it is lost afterwards", async () => {
     const { world, uid } = await submitted({ command: "train" });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 50 * MINUTE });
     await world.advance(40 * MINUTE);
@@ -167,24 +167,24 @@ describe("how it ended", () => {
 
     await world.advance(6 * MINUTE);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", reason: "Its time was over" });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", reason: "Its time is over" });
   });
 
-  test("what the cluster's own deadline ended has expired", async () => {
+  test("a run that the cluster's own deadline ended has expired", async () => {
     const { world } = await submitted();
     const { apply } = world.compute;
     world.compute.apply = (run) => apply({ ...run, until: world.clock.now() + 10_000 });
 
     await world.advance(MINUTE);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", reason: "Its time was over" });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "expired", reason: "Its time is over" });
   });
 });
 
 describe("in the queue", () => {
   const threeHours = { settings: { maxQueueHours: 3 } };
 
-  test("nobody waits for longer than the limit who is not the next to start", async () => {
+  test("an environment that is not next to start waits no longer than the limit", async () => {
     const { world } = await submitted({ hours: 5 }, threeHours);
     await queued(world, "next", "later");
 
@@ -197,7 +197,7 @@ describe("in the queue", () => {
     expect(await world.read("bob", "next")).toMatchObject({ phase: "queued" });
   });
 
-  test("whoever has the reserved start keeps it past the limit, and starts", async () => {
+  test("an environment with the reserved start keeps it past the limit and starts", async () => {
     const { world } = await submitted({ hours: 4 }, threeHours);
     await queued(world, "next");
 
@@ -216,7 +216,7 @@ describe("in the queue", () => {
     expect(await world.read("bob", "later")).toMatchObject({ phase: "queued" });
   });
 
-  test("who waited for a disk is told of that at the limit", async () => {
+  test("an environment that waited for a disk says so at the limit", async () => {
     const { world } = await submitted({ disk: "data" }, { snapshotMs: 9 * DAY, ...threeHours });
     await world.advance(10_000);
     await requestCancel(world.as("alice"), "one");
@@ -228,12 +228,12 @@ describe("in the queue", () => {
     expect(await world.read("alice", "two")).toMatchObject({
       phase: "cancelled",
       reason: expect.stringMatching(
-        /^Waited in the queue for 3 hours: Waits until disk 'data' is backed up; its snapshot is pending since /,
+        /^Waited in the queue for 3 hours: Waits until disk 'data' is backed up; its snapshot has been pending since /,
       ),
     });
   });
 
-  test("what no machine can take is cancelled at the limit, which is two days unless the operator says another", async () => {
+  test("a job that fits no machine is cancelled at the limit, which is two days by default", async () => {
     const world = await memoryWorld({ nodes: newNodes({ t4: 1 }) });
     await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -280,10 +280,10 @@ describe("an end that takes long", () => {
 
     const { run, events } = await world.read("alice", "one");
     expect(run.grant).toBeNull();
-    expect(events.timeline.at(-1)?.reason).toBe("A step of its end fails and is tried again");
+    expect(events.timeline.at(-1)?.reason).toBe("A step of its end failed; retrying");
   });
 
-  test("a backup that nobody answers for is given up after three attempts of two hours, and the volume is kept", async () => {
+  test("an unanswered backup is given up after three attempts of two hours, and the volume is kept", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(10_000);
     takeAway(world.volumes, "createSnapshot", "listSnapshots");
@@ -296,12 +296,12 @@ describe("an end that takes long", () => {
     const cancelled = await world.read("alice", "one");
     expect(cancelled.phase).toBe("cancelled");
     expect(cancelled.events.timeline.map(({ reason }) => reason)).toContain(
-      "Its disk could not be backed up, 3 times; the volume itself is kept",
+      "Its disk could not be backed up in 3 attempts; the volume is kept",
     );
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 
-  test("a backup whose first two attempts nobody answered for is made in the third", async () => {
+  test("a backup is made in the third attempt if the first two got no answer", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(10_000);
     const back = takeAway(world.volumes, "createSnapshot", "listSnapshots");

@@ -84,7 +84,7 @@ export function latestCheckAt(environment: Environment, settings: Limits, now: n
 }
 
 function ownEnd({ times: { endsAt } }: Environment): Deadline | undefined {
-  return endsAt === null ? undefined : { at: endsAt, outcome: "expired", reason: "Its time was over" };
+  return endsAt === null ? undefined : { at: endsAt, outcome: "expired", reason: "Its time is over" };
 }
 
 function readyBy(environment: Environment): Deadline | undefined {
@@ -148,7 +148,7 @@ function alarm(environment: Environment): Deadline | undefined {
 
 /** Returns the obstacle. After the compute is gone, a failing step did not ask the cluster. */
 function whatItWaitsFor({ end: { waitsFor }, attempts, run: { grant } }: Environment): string {
-  if (attempts > 0 && !grant) return "A step of its end fails and is tried again";
+  if (attempts > 0 && !grant) return "A step of its end failed; retrying";
   return attempts > 0 || waitsFor === null ? "Waits for the cluster to answer" : waitsFor;
 }
 

@@ -7,7 +7,7 @@ import { createEnvironment } from "../verbs/create.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const why = "The cluster did not take it and is asked again: Error";
+const why = "The cluster has not accepted it yet; retrying: Error";
 
 it("says why an extension is not taken while it is tried again, and no more once it is", async () => {
   const { world, back, read } = await refused(HOUR);
@@ -27,11 +27,11 @@ it("has failed, and its time shows no more, where the cluster ends the job at it
   const ended = await read();
   expect(ended).toMatchObject({
     phase: "expired",
-    reason: "Its time was over: the cluster did not take its extension",
+    reason: "Its time is over: the cluster did not accept its extension",
   });
   expect(hiddenMs(ended)).toBe(4 * HOUR);
   expect(ended.requests.list).toMatchObject([
-    { kind: "extend", status: "failed", reason: "The cluster did not take it before the end" },
+    { kind: "extend", status: "failed", reason: "The cluster did not accept it before the end" },
   ]);
 });
 
@@ -50,11 +50,11 @@ it("is done where the job lived for all of its time though the cluster never too
 
   await world.advance(HOUR + 6 * MINUTE);
 
-  expect(await read()).toMatchObject({ phase: "expired", reason: "Its time was over" });
+  expect(await read()).toMatchObject({ phase: "expired", reason: "Its time is over" });
   expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
-it("costs no more looks the longer it is refused, whatever the cluster says each time", async () => {
+it("costs no more looks the longer it is refused, even with changing reasons", async () => {
   const { world, read } = await refused(HOUR);
   let input = 0;
   world.compute.extend = async () => {

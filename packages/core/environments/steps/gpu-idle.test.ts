@@ -22,7 +22,7 @@ async function idleWorld(
 const listReasons = ({ events: { timeline } }: Awaited<ReturnType<MemoryWorld["read"]>>) =>
   timeline.map(({ reason }) => reason);
 
-test("a job whose GPUs do nothing is warned once, in its record and at its terminals, and ended with the reason", async () => {
+test("a job with idle GPUs is warned once, in its record and at its terminals, and ended with the reason", async () => {
   const { compute, uid, advance, show } = await idleWorld();
 
   await advance(49 * MINUTE);
@@ -45,7 +45,7 @@ test("a job whose GPUs do nothing is warned once, in its record and at its termi
   });
 });
 
-test("who uses them after the warning keeps them, and is warned again when they rest again", async () => {
+test("use after the warning keeps them, and the next idle time is warned of again", async () => {
   const { compute, uid, clock, advance, show } = await idleWorld();
   await advance(51 * MINUTE);
 
@@ -59,7 +59,7 @@ test("who uses them after the warning keeps them, and is warned again when they 
   expect((await show()).phase).toBe("cancelled");
 });
 
-test("who sits at an open terminal does not keep GPUs that do nothing", async () => {
+test("an open terminal does not keep idle GPUs", async () => {
   const { compute, uid, advance, show } = await idleWorld();
   compute.setSessions(uid, 3);
 
@@ -68,7 +68,7 @@ test("who sits at an open terminal does not keep GPUs that do nothing", async ()
   expect((await show()).phase).toBe("cancelled");
 });
 
-test("what can be started again is stopped, and has all of its time after a start", async () => {
+test("a restartable environment is stopped, and has its full time after a start", async () => {
   const { compute, uid, clock, advance, as, show } = await idleWorld({ policy: restartable });
   await advance(61 * MINUTE);
   expect(await show()).toMatchObject({ phase: "stopped", reason: "auto-stop", use: { idle: { signal: "gpus" } } });
@@ -81,7 +81,7 @@ test("what can be started again is stopped, and has all of its time after a star
   expect((await show()).phase).toBe("active");
 });
 
-test("nobody is warned or ended where nobody can tell, by default, and without GPUs", async () => {
+test("unknown use, the default setting and a job without GPUs lead to no warning and no end", async () => {
   const unknown = await idleWorld();
   unknown.compute.setGpuIdle(unknown.uid, undefined);
   const byDefault = await idleWorld({}, { settings: { idleGpuMinutes: undefined } });
@@ -93,7 +93,7 @@ test("nobody is warned or ended where nobody can tell, by default, and without G
   }
 });
 
-test("a dry run says that it would have been ended, warns nobody twice, and goes on looking", async () => {
+test("a dry run records the end that it would have made, warns only once, and continues to check", async () => {
   const { compute, uid, advance, show } = await idleWorld({}, { settings: { idleDryRun: true } });
 
   await advance(3 * 60 * MINUTE);
@@ -102,7 +102,7 @@ test("a dry run says that it would have been ended, warns nobody twice, and goes
   expect(compute.notices(uid, 1)).toHaveLength(1);
 });
 
-test("terminals that nobody reaches hold up neither the warning nor the end", async () => {
+test("unreachable terminals delay neither the warning nor the end", async () => {
   const { compute, advance, show } = await idleWorld();
   Object.assign(compute, { tell: () => Promise.reject(new Error("away")) });
 

@@ -110,7 +110,7 @@ test.each(["active", "preparing"])(
   },
 );
 
-test("an extension that the cluster does not take puts nothing else off, and is made once it takes it", async () => {
+test("an extension that the cluster refuses delays nothing else, and is made once it is accepted", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(10_000);
@@ -127,7 +127,7 @@ test("an extension that the cluster does not take puts nothing else off, and is 
   expect([phase, requests.list[0]?.status]).toEqual(["active", "done"]);
 });
 
-test("an extension holds though what makes the run was begun before it and takes effect after its request was seen", async () => {
+test("an extension holds although the run is made by a call that began before it", async () => {
   const world = await memoryWorld();
   applyLate(world.compute);
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 4 }));
@@ -170,7 +170,7 @@ test("a command's exit code decides between completed and failed", async () => {
   expect(await world.read("alice", "bad")).toMatchObject({ phase: "failed", reason: "command exited with code 3" });
 });
 
-test("a grant that nothing binds is withdrawn, its node set aside, and the environment starts elsewhere", async () => {
+test("an unbound grant is withdrawn, its node set aside, and the environment starts elsewhere", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/2 nodes are available" });
@@ -185,7 +185,7 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
-test("a grant that nothing binds for want of a volume counts, and sets no machine aside", async () => {
+test("a grant that is unbound for want of a volume counts, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const reason = "Its volume could not be made: no more volumes";
@@ -201,7 +201,7 @@ test("a grant that nothing binds for want of a volume counts, and sets no machin
   expect(await world.read("bob", "next")).toMatchObject({ phase: "active" });
 });
 
-test("a try of which the cluster said nothing is not counted, and sets no machine aside", async () => {
+test("a try about which the cluster reports nothing is not counted, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: null });
@@ -214,11 +214,11 @@ test("a try of which the cluster said nothing is not counted, and sets no machin
   expect(waits.run.n).toBeGreaterThan(4);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", placement: { withdrawals: 0 } });
   expect((await world.read("alice", "one")).events.timeline.map(({ reason }) => reason)).toContain(
-    "The cluster said nothing of it within a minute; waiting again",
+    "The cluster reported nothing about it within a minute; waiting again",
   );
 });
 
-test("a job of which the cluster never says anything fails after thirteen tries, and says so", async () => {
+test("a job about which the cluster never reports anything fails after thirteen tries, and says so", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: null });
@@ -228,7 +228,7 @@ test("a job of which the cluster never says anything fails after thirteen tries,
   expect(await world.read("alice", "one")).toMatchObject({
     phase: "failed",
     run: { n: 13 },
-    end: { outcome: { reason: "No machine could start it, 13 times: the cluster said nothing of it" } },
+    end: { outcome: { reason: "No machine could start it, 13 times: the cluster reported nothing about it" } },
   });
 });
 
@@ -252,7 +252,7 @@ test("a try on a machine that does not answer is not counted", async () => {
   });
 });
 
-test("of two machines one that binds nothing gives both back, though a command began on the other, and starts elsewhere", async () => {
+test("an unbound machine of two gives both back, although a command began on the other, and the run starts elsewhere", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 3 }), leavesTombstones: false });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
   const { apply } = world.compute;
@@ -309,7 +309,7 @@ test("an ended environment is looked at until it is done, then it is not due any
   expect(done.end.cleanLooks).toBe(2);
 });
 
-test("no look is lost and none multiplies: an idle world sends next to nothing", async () => {
+test("no look is lost or duplicated, and an idle world sends almost nothing", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 10 }));
   await world.advance(60_000);
@@ -320,7 +320,7 @@ test("no look is lost and none multiplies: an idle world sends next to nothing",
   expect(world.queue.sent() - before).toBeLessThan(200);
 });
 
-test("a run that the cluster refuses ends at once with its words, and gives back what it held", async () => {
+test("a run that the cluster refuses ends at once with its reason and releases its capacity", async () => {
   const world = await memoryWorld();
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   world.compute.program(uid, { kind: "refused", reason: "Refused by the cluster's policy images" });
@@ -340,7 +340,7 @@ test("a run that the cluster refuses ends at once with its words, and gives back
   expect(world.compute.starts(uid, 1)).toBe(0);
 });
 
-test("a run that the cluster does not take for now says why, and starts once it does", async () => {
+test("a run that the cluster refuses for now says why, and starts once it is accepted", async () => {
   const world = await memoryWorld();
   const { apply } = world.compute;
   let tries = 0;
@@ -355,7 +355,7 @@ test("a run that the cluster does not take for now says why, and starts once it 
   world.compute.apply = apply;
   await world.advance(MINUTE);
 
-  const words = "The cluster did not take the run: the quota jobs of the cluster is used up";
+  const words = "The cluster did not accept the run: the quota jobs of the cluster is used up";
   expect(waiting).toMatchObject({ phase: "preparing", reason: words, attempts: 0 });
   expect(tries).toBeGreaterThan(2);
   const active = await world.read("alice", "one");

@@ -143,7 +143,7 @@ test("the units of a lost machine are gone, not free", async () => {
   expect((await job.world.read("bob", "waits")).phase).toBe("queued");
 });
 
-test("nobody is given the units of a lost machine, however old the last listing of machines is", async () => {
+test("the units of a lost machine are never granted, however old the last listing is", async () => {
   for (const age of [0, 10, 20, 30, 40, 50]) {
     const job = await running({}, { nodes: newNodes({ h100: 1 }) });
     await createEnvironment(job.world.as("bob"), newEnvironment("waits"));
@@ -229,7 +229,7 @@ test("a machine that is NotReady for four minutes and comes back has lost nothin
   expect(await job.read()).toMatchObject({ phase: "active", reason: null, end: { outcome: null } });
 });
 
-test("a machine that its provider says nothing of waits for the operator's word, and goes by it at once", async () => {
+test("a machine without an answer of its provider waits for the operator, and is lost at once by the operator's word", async () => {
   const job = await running();
   job.world.compute.loseNode(job.name);
   job.world.compute.setMachine(job.uid, "unknown");
@@ -243,7 +243,7 @@ test("a machine that its provider says nothing of waits for the operator's word,
   expect(ended).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
 });
 
-test("a provider that throws says nothing, and the record tells what is waited for", async () => {
+test("a failing provider decides nothing, and the record names the obstacle", async () => {
   const job = await running();
   const { compute } = job.world;
   compute.loseNode(job.name);
@@ -296,7 +296,7 @@ test("the operator's word counts for a machine that came for a run and died befo
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [] });
 });
 
-test("the operator's word counts for a machine that nothing runs on any more and that still has a volume", async () => {
+test("the operator's word counts for a machine without runs that still has a volume", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   job.world.compute.removeNode(job.name);
   job.world.compute.setMachine(job.uid, "unknown");
@@ -389,7 +389,7 @@ test("the operator's word on a machine is not one on another that has its name",
   expect((await job.read("next")).phase).toBe("active");
 });
 
-test("of several machines one that is lost is all of them, and what is left on the others has its grace", async () => {
+test("one lost machine of several ends the run, and the others have their grace period", async () => {
   const job = await running(newEnvironment("job", { gpus: 16, hours: 24 }));
   const second = (await job.read()).run.machines[1];
   job.world.compute.removeNode(second?.name ?? "");
@@ -406,7 +406,7 @@ test("of several machines one that is lost is all of them, and what is left on t
   expect(job.world.compute.liveUnits(job.name)).toBe(0);
 });
 
-test("what may be started again is stopped with that fault, and starts elsewhere with its own volumes", async () => {
+test("a restartable environment is stopped with that fault, and starts elsewhere with its own volumes", async () => {
   const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
   const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
   job.world.compute.removeNode(job.name);
@@ -422,7 +422,7 @@ test("what may be started again is stopped with that fault, and starts elsewhere
   expect(again.run.machines.map(({ name, silent }) => [name === job.name, silent])).toEqual([[false, null]]);
 });
 
-test("what may be started again stops only once its volume is off a machine that vanished with its pod at one moment", async () => {
+test("a restartable environment stops only once its volume is detached from a machine that vanished with its pod", async () => {
   const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
   const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
   job.world.compute.removeNode(job.name);
@@ -439,7 +439,7 @@ test("what may be started again stops only once its volume is off a machine that
   expect(await job.read()).toMatchObject({ phase: "active", run: { n: 2 }, placement: { withdrawals: 0 } });
 });
 
-test("a stop that its owner asked for keeps their reason when the machine is lost meanwhile", async () => {
+test("a requested stop keeps its reason when the machine is lost in between", async () => {
   const job = await running({ policy: { ...reservation, time: "none", restarts: true } });
   job.world.compute.loseNode(job.name);
   job.world.compute.setMachine(job.uid, "gone");
@@ -560,7 +560,7 @@ test("a disk is let go although the machine that was made for its run died while
   expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
 });
 
-test("what was never bound is not lost with the machine that it was granted: its grant is withdrawn", async () => {
+test("an unbound run is not lost with the machine of its grant, which is withdrawn instead", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("job"));
   world.compute.program(environment.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });

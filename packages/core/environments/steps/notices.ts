@@ -20,7 +20,7 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   if (before.times.warnedMinutes !== null && after.times.warnedMinutes === null) {
     return { kind: "news", words: said(EXTENDED), at: now };
   }
-  if (warned === null && wasWarned !== null) return { kind: "news", words: "Used again: it does not end", at: now };
+  if (warned === null && wasWarned !== null) return { kind: "news", words: "In use again: it does not end", at: now };
   return undefined;
 }
 

@@ -102,7 +102,7 @@ describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_,
   });
 });
 
-test("a run that became ready while nobody looked has all of its time, the cluster's own deadline included", async () => {
+test("a run that became ready without a look has its full time, even by the cluster's own deadline", async () => {
   const { world } = await submitted({ hours: 1 }, { delays: { imageMs: 5 * MINUTE } });
   await world.advance(MINUTE);
 
@@ -112,7 +112,7 @@ test("a run that became ready while nobody looked has all of its time, the clust
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
 });
 
-test("a run that became ready after its limit, while nobody looked, is active", async () => {
+test("a run that became ready after its limit, without a look, is active", async () => {
   const { world } = await submitted({}, { delays: { imageMs: 31 * MINUTE } });
   await world.advance(29 * MINUTE + 50_000);
 
@@ -134,7 +134,7 @@ test("outages that come again and again put the limit off, and a run that is nev
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { grant: null } });
 });
 
-test("a cluster that answers nobody for a day ends what is being prepared, whatever becomes of its run", async () => {
+test("a cluster without an answer for a day ends a run that is being prepared, whatever its state", async () => {
   const { world } = await submitted({}, { delays: { imageMs: 20_000 } });
   await world.advance(10_000);
   const back = takeAway(world.compute, ...CLUSTER);
@@ -164,11 +164,11 @@ test("the end of its own time passes while the cluster is away", async () => {
 
   expect(await world.read("alice", "one")).toMatchObject({
     phase: "stopping",
-    end: { outcome: { phase: "expired", reason: "Its time was over" } },
+    end: { outcome: { phase: "expired", reason: "Its time is over" } },
   });
 });
 
-test("the third attempt at a backup is not over because nobody looked: what it made is recorded", async () => {
+test("the third attempt at a backup is not over for lack of looks, and its snapshot is recorded", async () => {
   const { world } = await submitted({ disk: "data" }, { snapshotMs: HOUR });
   await world.advance(10_000);
   const back = takeAway(world.volumes, "createSnapshot", "listSnapshots");
@@ -256,7 +256,7 @@ describe("while the machine of a run does not answer, which is no reason to give
     });
   });
 
-  test("its return is passed on to no other record, because the cluster has always answered", async () => {
+  test("its return triggers no other record, because the cluster has always answered", async () => {
     const { world } = await submitted({}, { delays: { imageMs: 25 * MINUTE } });
     await world.advance(10 * MINUTE);
 
@@ -352,7 +352,7 @@ describe("an outage between the creation of the first and the last part of a run
     expect(applied).toEqual([]);
   });
 
-  test("does not put off the end that its owner asked for meanwhile", async () => {
+  test("does not delay the end that its owner requested in between", async () => {
     const { world, applied, answers } = await halfMade(leftover);
     await apiServerAway(world, 16 * MINUTE);
     answers("takes");

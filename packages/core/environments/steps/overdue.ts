@@ -67,7 +67,7 @@ async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<bo
 
 function firstInLineLimit({ queuedAt }: Environment, settings: Limits): Deadline {
   const hours = queueHours(settings, true);
-  const reason = `Waited in the queue for ${hours} hours, at last as the first in line`;
+  const reason = `Waited in the queue for ${hours} hours, finally as the first in line`;
   return { at: queuedAt + hours * HOUR_MS, outcome: "cancelled", reason };
 }
 

@@ -72,7 +72,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     expect(secretsIn(world)).toEqual([]);
   });
 
-  test("of one that was stopped and started with other secrets, deleted at last, and starts that came to nothing", async () => {
+  test("of an environment that was restarted with other secrets and deleted, with abandoned starts", async () => {
     const { world, alice } = await secretWorld({ policy: restartable });
     await world.advance(MINUTE);
     await requestStop(alice, "one");
@@ -91,7 +91,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     expect(secretsIn(world)).toEqual([]);
   });
 
-  test("of one whose receiver answered late: its events are kept until they are delivered, and as long as others then", async () => {
+  test("of an environment with a late receiver, whose events are kept until they are delivered, and as long as others then", async () => {
     const { world } = await secretWorld();
     world.fetch.answer(receiver, () => ({ status: 503, retryAfterMs: null }));
     await world.advance(HOUR_AND_PASSES);
@@ -106,7 +106,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
   });
 });
 
-test("a stopped environment keeps what it starts from, and another life of its id is not touched", async () => {
+test("a stopped environment keeps its specification, and another one with its id is not touched", async () => {
   const { world, alice } = await secretWorld({ policy: restartable });
   await createEnvironment(world.as("bob"), secretive("one", { policy: restartable }));
   await world.advance(MINUTE);

@@ -190,7 +190,7 @@ test("a listing is as old as its beginning, however long it takes", async () => 
   expect(await poll()).toContain("observe");
 });
 
-test("what a look because of a signal has seen and not dealt with, the next one observes", async () => {
+test("a change that a look for a hint did not handle is observed by the next look", async () => {
   const { world, uid, look: poll, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
   world.clock.advance(3 * SECOND);
@@ -204,7 +204,7 @@ test("what a look because of a signal has seen and not dealt with, the next one 
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("what is asked of a run is done to it, and then looks ask nothing again", async () => {
+test("a request is applied to the run, and later looks ask nothing", async () => {
   const { world, asked: names, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
 
@@ -218,7 +218,7 @@ test("what is asked of a run is done to it, and then looks ask nothing again", a
   expect(names.length).toBeLessThanOrEqual(1);
 });
 
-test("an idle decision is made on what is observed", async () => {
+test("an idle decision uses an observation", async () => {
   const idle = { afterMs: HOUR, everyMs: 20 * MINUTE };
   const { world, asked: names, read } = await quietJob({ policy: { ...(await getPolicy()), idle } });
 
@@ -275,7 +275,7 @@ test("the operator's word on its machine is heard though its message is lost", a
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("marks that cannot be kept cost the refresh of capacity nothing", async () => {
+test("a failure to store marks does not fail the refresh of capacity", async () => {
   const { world, look: poll } = await quietJob();
   const { put } = world.table;
   world.table.put = async (item, options) => {
@@ -300,7 +300,7 @@ test("a run that was started again is observed, though an earlier one of it was 
   expect(await poll()).toContain("observe");
 });
 
-test("a job that nobody can enter though a key would get in is observed until somebody can", async () => {
+test("a job that cannot be entered despite its key is observed until it can", async () => {
   let problem: string | undefined = "No port for SSH is free";
   const { look: poll, read, world } = await quietJob({}, { sshPort: 2222, sshProblem: () => problem });
 
@@ -313,7 +313,7 @@ test("a job that nobody can enter though a key would get in is observed until so
   expect((await read()).run.address).toEqual({ ip: "127.0.0.1", port: 2222 });
 });
 
-test("a run is observed after it was told who is let in: where it is reached may have changed", async () => {
+test("a run is observed after a change of access, because its address may have changed", async () => {
   const { world, asked: names } = await quietJob();
   await requestKey(world.as("alice"), "job", "ssh-ed25519 AAAA", String);
 

@@ -58,11 +58,11 @@ describe("people are warned before the end", () => {
     await requestCancel(cancelled.as("alice"), "one");
     await cancelled.advance(MINUTE);
 
-    expect(expired.told().at(-1)).toBe("end: This environment has expired: Its time was over");
+    expect(expired.told().at(-1)).toBe("end: This environment has expired: Its time is over");
     expect(cancelled.told()).toEqual(["end: This environment was cancelled: Cancelled by its owner"]);
   });
 
-  test("the end waits for nobody who cannot be told of it", async () => {
+  test("the end does not wait for unreachable terminals", async () => {
     const { advance, compute, show } = await timedWorld(6);
     takeAway(compute, "tell");
 
@@ -105,7 +105,7 @@ describe("an extension", () => {
     expect((await reasons()).at(-1)).toMatch(/^Expires in (1 minute|\d\d seconds)$/);
   });
 
-  test("of one who was not warned is no news", async () => {
+  test("without an earlier warning is not announced", async () => {
     const { advance, as, told } = await timedWorld(60);
 
     await requestExtension(as("alice"), "one", 60 * MINUTE);

@@ -143,7 +143,7 @@ async function madeBefore(
   // A paused request wrote the specification again, after the environment had ended or started with another one.
   if (made.spec !== uid) await forgetSpec(ctx, key, uid);
   if (isUndone(made)) {
-    if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted meanwhile`);
+    if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted in the meantime`);
     throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });
   }
   await requestReconcile(ctx, poolKey(input.size.pool), { for: [keyText(key)] });

@@ -62,7 +62,7 @@ describe("the end", () => {
     expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
   });
 
-  test("an archive that sends the last of itself while it is ended is whole, that of what was stopped too", async () => {
+  test("an archive that completes while it is ended is kept, even of a stopped environment", async () => {
     const { world, alice } = await activeWorld({}, { archiveMs: 65_000 });
     // Whoever makes it is told to end, and takes a moment.
     Object.assign(world.volumes, { endArchive: async () => undefined });
@@ -165,7 +165,7 @@ describe("the end", () => {
 
     expect(waits).toMatchObject({
       phase: "stopping",
-      end: { waitsFor: "system-1 has its archive and is silent; waits for it or the operator's word" },
+      end: { waitsFor: "system-1 has its archive and is silent; waiting for it or the operator's word" },
     });
     expect(found.uid).toBe(machine.uid);
     expect((await world.read("alice", "one")).phase).toBe("deleted");
@@ -253,7 +253,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("an archive is ended with its minute, as the environment whose it is, before its volume goes", async () => {
+  test("an archive is ended with its minute, under its environment's key, before its volume goes", async () => {
     const { world, alice } = await activeWorld();
     const ended: unknown[] = [];
     const { endArchive } = world.volumes;
@@ -275,7 +275,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("an archive is not late because nobody answers: its volume waits until it is known", async () => {
+  test("an archive without an answer is not late, and its volume waits until its state is known", async () => {
     const { world, alice } = await activeWorld();
     const { findArchive, endArchive } = world.volumes;
     const away = async () => Promise.reject(new Error("no answer"));
@@ -314,7 +314,7 @@ describe("the end", () => {
     expect((await world.read("alice", "one")).phase).toBe("deleted");
   });
 
-  test("what still has a volume after the end of its archive is ended again: a worker that slept may have begun it", async () => {
+  test("an archive that still holds a volume after its end is ended again, because a suspended worker may have begun it", async () => {
     const { world, alice } = await activeWorld();
     const { findVolume, endArchive } = world.volumes;
     let ends = 0;
@@ -388,7 +388,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("one that only ever waited is gone at once", async () => {
+  test("an environment that only waited is removed at once", async () => {
     const { world, alice } = await activeWorld();
     await createEnvironment(alice, session("two"));
     await world.deliver();
@@ -413,7 +413,7 @@ describe("the end", () => {
 });
 
 describe("a new life under an old id", () => {
-  test("it has a uid of its own, and the old record goes on until its looks are over", async () => {
+  test("it has a new uid, and the old record continues until its looks are over", async () => {
     const { world, alice } = await activeWorld();
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
@@ -497,7 +497,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
   });
 
-  test("a create that slept after its claim, which another one took over, leaves nothing and is told so", async () => {
+  test("a create that was suspended after its claim, and lost it, leaves nothing and is refused", async () => {
     const { world, alice } = await activeWorld();
     let isAsleep = true;
     const put: typeof world.table.put = async (item, options) => {

@@ -21,7 +21,7 @@ async function activeWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
   return world;
 }
 
-test("a command answers what it wrote, how it ended and where it was left", async () => {
+test("a command returns its output, its exit code and its final directory", async () => {
   const world = await activeWorld();
   const outcome = { stdout: "out\n", stderr: "err\n", exitCode: 3, directory: "/workspace/x" };
   world.compute.programExec(() => true, outcome);
@@ -62,7 +62,7 @@ test("a command waits until its environment is active", async () => {
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("what the wait took is taken from the time-out, which the result tells", async () => {
+test("the wait is deducted from the time-out, as the result says", async () => {
   const world = await worldWith("one", { delays: { imageMs: 20_000 } });
   world.compute.programExec(() => true, hangs);
   const begunAt = world.clock.now();
@@ -80,7 +80,7 @@ test("what the wait took is taken from the time-out, which the result tells", as
   expect(world.clock.now() - begunAt).toBeLessThan(112_000);
 });
 
-test("one that is not ready within the cap is told so, and nothing was run", async () => {
+test("an environment that is not ready within the cap is refused, and nothing is run", async () => {
   const world = await worldWith("one", { delays: { imageMs: 200_000 } });
 
   const executed = executeIn(world.as("alice"), "one", echo);
@@ -89,7 +89,7 @@ test("one that is not ready within the cap is told so, and nothing was run", asy
   expect(world.compute.execs()).toEqual([]);
 });
 
-test("one that failed to start is told with its reason", async () => {
+test("an environment that failed to start is refused with its reason", async () => {
   const world = await memoryWorld();
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "imageFails", reason: "Image not found" });
@@ -100,7 +100,7 @@ test("one that failed to start is told with its reason", async () => {
   await expect(executeIn(world.as("alice"), "one", echo)).rejects.toMatchObject(refusal);
 });
 
-test("nobody runs anything in what is not there, is another's, or is over", async () => {
+test("a command in a missing, foreign or ended environment is refused", async () => {
   const world = await activeWorld();
 
   await expect(executeIn(world.as("alice"), "two", echo)).rejects.toMatchObject({ kind: "notFound" });
@@ -160,7 +160,7 @@ test("the same id is run once and both get its result", async () => {
   expect(runs).toBe(1);
 });
 
-test("what is too long says in its last line that it was cut", async () => {
+test("output that is too long says in its last line that it was cut", async () => {
   const world = await activeWorld();
   world.compute.programExec(() => true, { stdout: "x".repeat(1024 * 1024 + 1), stderr: "fine" });
 
@@ -170,7 +170,7 @@ test("what is too long says in its last line that it was cut", async () => {
   expect(stderr).toBe("fine");
 });
 
-test("a command whose environment ends says so, and nobody waits for it", async () => {
+test("a command whose environment ends says so at once", async () => {
   const world = await activeWorld();
   world.compute.programExec(() => true, hangs);
   const startExec = world.compute.startExec;
@@ -202,7 +202,7 @@ test("a run that is gone before its record says so is not ready", async () => {
   await expect(executed).rejects.toMatchObject({ kind: "failed", message: "Job is not ready yet" });
 });
 
-test("a command that nothing can end is given up soon after its time-out", async () => {
+test("a command that cannot be ended is given up soon after its time-out", async () => {
   const world = await activeWorld();
   const streams = { stdout: "", stderr: "", stdoutCut: false, stderrCut: false };
   const running: ExecStatus = { state: "running", exitCode: null, timedOut: false, ...streams, directory: null };
@@ -215,7 +215,7 @@ test("a command that nothing can end is given up soon after its time-out", async
   expect(world.clock.now() - begunAt).toBeLessThan(45_000);
 });
 
-test("a command that ended while nobody asked is answered as it ended, however late that is", async () => {
+test("a command that ended unobserved returns its result, however late", async () => {
   const world = await activeWorld();
   world.compute.programExec(() => true, { stdout: "done", takesMs: 10_000 });
   const { readExec } = world.compute;
@@ -234,7 +234,7 @@ test("a command that ended while nobody asked is answered as it ended, however l
   expect(result).toMatchObject({ stdout: "done", returncode: 0, timedOut: false });
 });
 
-test("text with a NUL character is refused before anything is looked at", async () => {
+test("text with a NUL character is refused before any read", async () => {
   const world = await memoryWorld();
 
   const executed = executeIn(world.as("alice"), "none", { ...echo, words: splitShellCommand("echo \0") });

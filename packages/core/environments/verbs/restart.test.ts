@@ -65,7 +65,7 @@ describe("stop and start", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("both may be asked twice, and change nothing then", async () => {
+  test("both are idempotent", async () => {
     const { world, alice } = await activeWorld();
 
     const started = await requestStart(alice, "one");
@@ -167,7 +167,7 @@ describe("stop and start", () => {
     expect((await world.read("alice", "one")).phase).toBe("active");
   });
 
-  test("what a sleeping worker made of an earlier run is removed although a later one runs", async () => {
+  test("late objects of an earlier run are removed although a later one runs", async () => {
     const size = newEnvironment("x", { gpus: 4 }).size;
     const { world, alice, first } = await activeWorld({ volumes: [], size }, { leavesTombstones: false });
     const [old] = world.compute.history();
@@ -233,13 +233,13 @@ describe("faults", () => {
     },
   );
 
-  test("compute that is gone is a fault as well", async () => {
+  test("missing compute is a fault as well", async () => {
     const { world, first } = await activeWorld();
 
     await world.compute.remove(first.uid, 1, { graceSeconds: 0, force: true });
     await world.advance(40_000);
 
-    const reason = "Its compute was deleted in the cluster, and not by Berth";
+    const reason = "Its compute was deleted in the cluster, but not by Berth";
     expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: reason }, reason });
   });
 
@@ -258,7 +258,7 @@ describe("faults", () => {
     expect(late.end.at).toBeLessThanOrEqual(late.queuedAt + 10 * MINUTE + 3000);
   });
 
-  test("where its policy says so, a first run that fails leaves nothing, and the id can be made anew", async () => {
+  test("where its policy says so, a failed first run leaves nothing, and the id is free again", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     const input = session("one", { policy: { ...restartable, firstFailure: "clears" }, addressLabel: "ws-one" });
@@ -293,7 +293,7 @@ describe("faults", () => {
 describe("time from the creation", () => {
   const policy: Policy = { ...reservation, time: "creation" };
 
-  test("it expires so long after it was asked for, and its volumes go with it", async () => {
+  test("it expires that long after its request, and its volumes go with it", async () => {
     const { world, first } = await activeWorld({ policy });
     expect(first.times.endsAt).toBe(first.createdAt + 60 * MINUTE);
 
@@ -331,7 +331,7 @@ describe("waiting", () => {
     expect(world.clock.now() - begun).toBeLessThan(20_000);
   });
 
-  test("what was deleted is gone for who waits", async () => {
+  test("a deleted environment is gone for a waiting call", async () => {
     const { alice } = await activeWorld();
     await requestDelete(alice, "one");
 

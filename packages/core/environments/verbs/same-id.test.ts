@@ -49,7 +49,7 @@ test("the same id again is refused while the first life is granted and has not t
   expect(await entries(world)).toEqual([[], [first.uid]]);
 });
 
-test("a create that is repeated then finds its own, which takes its grant once", async () => {
+test("a repeated create then finds its own environment, which takes its grant once", async () => {
   const { world, alice, first } = await grantedWorld();
 
   const again = await createEnvironment(alice, { ...session, uid: first.uid, isRepeat: true });
@@ -60,7 +60,7 @@ test("a create that is repeated then finds its own, which takes its grant once",
   expect(world.compute.peakUnits("h100-1")).toBe(8);
 });
 
-test("a new life of a deleted id does not take what was granted to the one before, although key and run are the same", async () => {
+test("a new environment with a deleted id does not take the old one's grant, although key and run are the same", async () => {
   const { world, alice, first } = await grantedWorld();
   await requestDelete(alice, "s-1");
   const [message] = world.queue

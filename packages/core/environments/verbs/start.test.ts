@@ -20,7 +20,7 @@ async function failingWorld(firstFailure: Policy["firstFailure"]) {
   return { world, alice, failing: await world.read("alice", "one") };
 }
 
-test("what a failed first run leaves nothing of is not started, even before all of it is removed", async () => {
+test("an environment that is cleared after a failed first run is not started, even before its removal", async () => {
   const { world, alice, failing } = await failingWorld("clears");
 
   await expect(requestStart(alice, "one")).rejects.toMatchObject({ kind: "conflict" });

@@ -138,7 +138,7 @@ async function knownSpec(
     return await readSpec(ctx, toKey(environment), spec);
   } catch (error) {
     if (!(error instanceof WrongSeal)) throw error;
-    const message = `What ${ctx.noun} ${environment.id} ran cannot be opened: it was sealed with another key, or changed`;
+    const message = `The specification of ${ctx.noun} ${environment.id} cannot be decrypted: sealed with another key, or changed`;
     throw new Problem("conflict", message, { cause: error });
   }
 }

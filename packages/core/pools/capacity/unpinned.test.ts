@@ -137,7 +137,7 @@ test("a job whose machine the cluster gave to another starts elsewhere, and neit
   expect([early.phase, early.run.grant?.shares[0]?.node]).toEqual(["preparing", "h100-1"]);
   expect([phase, run.machines[0]?.name, placement.withdrawals]).toEqual(["active", "made-1", 0]);
   expect(events.timeline.map(({ reason }) => reason)).toContain(
-    "Others were put on h100-1, which has no room left; waiting again",
+    "Other runs were put on h100-1, which has no room left; waiting again",
   );
   expect((await viewPool(world.ctx, "h100"))?.setAside).toEqual([]);
 });
@@ -156,7 +156,7 @@ test("does not blame a job without a start on a machine with an unreadable ledge
   expect([early.phase, early.run.grant?.shares[0]?.node]).toEqual(["preparing", "h100-1"]);
   expect([placement.withdrawals, placement.withdrawn?.nodes]).toEqual([0, ["h100-1"]]);
   expect(events.timeline.map(({ reason }) => reason)).toContain(
-    "Nothing could start on h100-1, and who else is there cannot be read; waiting again",
+    "Nothing could start on h100-1, and its other runs cannot be read; waiting again",
   );
 });
 

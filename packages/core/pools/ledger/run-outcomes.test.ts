@@ -54,7 +54,7 @@ test("counts reasons in a few words, whatever names and numbers they contain", (
     "the environment's process was killed from outside": "killed",
     "Image not found": "image",
     "Not ready after 30 minutes, at step image: ErrImagePull": "deadline",
-    "Its compute was deleted in the cluster, and not by Berth": "lost",
+    "Its compute was deleted in the cluster, but not by Berth": "lost",
     "the machine was restarted": "lost",
     "No machine could start it, 4 times": "placement",
     "Disk 'image' has no volume": "disk",

@@ -38,6 +38,6 @@ it.each([1_024, 1_536])("is refused where it is an RSA key of %d bits", (modulus
   writeFileSync(path, privateKey.export({ type: "pkcs1", format: "pem" }));
 
   expect(() => sshHostKey(home)).toThrow(
-    `${path} is too weak. The RSA key has ${modulusLength} bits, and at least 2048 are needed: make another one with ssh-keygen -t ed25519, or remove the file`,
+    `${path} is too weak. The RSA key has ${modulusLength} bits, and at least 2048 are required: create another key with ssh-keygen -t ed25519, or remove the file`,
   );
 });

@@ -23,7 +23,7 @@ export function showExtensions(environment: Environment, now: number): Environme
 }
 
 export function noteRefusedExtensions(environment: Environment, why: string, now: number): Environment {
-  const reason = shorten(`The cluster did not take it and is asked again: ${why}`);
+  const reason = shorten(`The cluster has not accepted it yet; retrying: ${why}`);
   const isNews = (action: Action) => isOpenExtension(action) && isShown(action, now) && action.reason !== reason;
   const { requests } = environment;
   if (!requests.list.some(isNews)) return environment;
@@ -40,7 +40,7 @@ export function endExtensions(environment: Environment, now: number): Environmen
   const { endsAt } = environment.times;
   const hadItsTime = endsAt !== null && now >= endsAt;
   const isLost = (action: Action) => !hadItsTime && isRefused(action);
-  const why = "The cluster did not take it before the end";
+  const why = "The cluster did not accept it before the end";
   return closeActions(closeActions(environment, ["extend"], now, why, isLost), ["extend"], now);
 }
 

@@ -40,7 +40,7 @@ test("a running exec keeps it, and one that is over counts from its end", () => 
   expect(decide(81 * MINUTE, { busyUntil: end })).toEqual({ verdict: "stop", signal: "exec", since: end });
 });
 
-test("somebody who is inside keeps it, and so does not knowing whether anybody is", () => {
+test("an open session keeps it, and so does an unknown number of sessions", () => {
   expect(decide(90 * MINUTE, { sessions: 1 })).toMatchObject({ verdict: "keep", signal: "sessions" });
   expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
 });
@@ -52,7 +52,7 @@ test("sessions count as use until the look that last saw them", () => {
   expect(decide(81 * MINUTE, { seenAt })).toEqual({ verdict: "stop", signal: "sessions", since: seenAt });
 });
 
-test("after more than two intervals in which nobody looked, nobody can tell either", () => {
+test("after two intervals without a look, use is unknown", () => {
   const decidedAt = STARTED + 90 * MINUTE;
 
   expect(decide(100 * MINUTE, { decidedAt })).toMatchObject({ verdict: "stop", signal: "start" });
@@ -65,21 +65,21 @@ function decideGpus(minutes: number, warnedAfter: number | null = 50) {
   return decideGpuIdle({ idleSince: STARTED, warnedAt }, 60 * MINUTE, STARTED + minutes * MINUTE);
 }
 
-test("GPUs that do nothing are warned of 10 minutes before, and stopped with the last of them", () => {
+test("idle GPUs are warned of 10 minutes before the stop", () => {
   expect(decideGpus(49.9, null)).toMatchObject({ verdict: "keep", warnedAt: null });
   expect(decideGpus(50, null)).toMatchObject({ verdict: "warn", warnedAt: STARTED + 50 * MINUTE });
   expect(decideGpus(59.9)).toMatchObject({ verdict: "keep", warnedAt: STARTED + 50 * MINUTE });
   expect(decideGpus(60)).toMatchObject({ verdict: "stop", since: STARTED });
 });
 
-test("who was warned late has the whole time of a warning, and who was warned before they were used is warned again", () => {
+test("a late warning leaves its full time, and a warning before new use is repeated", () => {
   expect(decideGpus(70, null).verdict).toBe("warn");
   expect(decideGpus(79, 70).verdict).toBe("keep");
   expect(decideGpus(80, 70).verdict).toBe("stop");
   expect(decideGpus(60, -5).verdict).toBe("warn");
 });
 
-test("not to know whether GPUs are used is to keep them, and forgets a warning", () => {
+test("unknown GPU use keeps the environment and cancels a warning", () => {
   const now = STARTED + 90 * MINUTE;
 
   const decision = decideGpuIdle({ idleSince: null, warnedAt: STARTED + 50 * MINUTE }, 60 * MINUTE, now);
@@ -87,7 +87,7 @@ test("not to know whether GPUs are used is to keep them, and forgets a warning",
   expect(decision).toEqual({ verdict: "keep", since: now, warnedAt: null });
 });
 
-test("of less than 20 minutes the second half is the warning's", () => {
+test("a limit below 20 minutes is warned of at its half", () => {
   const decide = (minutes: number) =>
     decideGpuIdle({ idleSince: STARTED, warnedAt: null }, 4 * MINUTE, STARTED + minutes * MINUTE).verdict;
 

@@ -33,7 +33,7 @@ test("a living run gets its new limits in place, and the request is closed", asy
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", requests: { list: [{ status: "done" }] } });
 });
 
-test("what is so already changes nothing", async () => {
+test("a request for the present limits changes nothing", async () => {
   const { alice } = await activeWorld();
 
   const before = await requestResize(alice, "one", small);
@@ -54,7 +54,7 @@ test("a stopped one remembers it for its next run", async () => {
   expect(world.compute.resources(uid, 2)).toEqual(large);
 });
 
-test("asked while it is being prepared, the run has it once it is active", async () => {
+test("limits requested while preparing apply once the run is active", async () => {
   const { world, alice, uid } = await activeWorld({ imageMs: 5000 });
   expect((await world.read("alice", "one")).phase).toBe("preparing");
 
@@ -65,7 +65,7 @@ test("asked while it is being prepared, the run has it once it is active", async
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("asked while it is being made, it has them though it was made with those of before", async () => {
+test("limits requested while the run is made apply although it was made with the earlier ones", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   applyLate(world.compute);
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -79,7 +79,7 @@ test("asked while it is being made, it has them though it was made with those of
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("a call that was given up and takes effect late undoes no newer limits", async () => {
+test("an abandoned call that takes effect late undoes no newer limits", async () => {
   const { world, alice, uid } = await activeWorld();
   const { resize } = world.compute;
   let late: () => Promise<void> = () => Promise.reject(new Error("nothing was resized"));
@@ -130,7 +130,7 @@ test("limits that cannot be changed now are not given up sooner because of signa
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("limits are tried as often where something else had failed before they were asked for", async () => {
+test("limits have all their tries even after an unrelated failure", async () => {
   const { world, alice } = await activeWorld();
   const { pk, sk } = await requestResize(alice, "one", large);
   const away = async () => {
@@ -150,7 +150,7 @@ test("limits are tried as often where something else had failed before they were
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("nobody gets more than the share of the machine that was granted", async () => {
+test("limits never exceed the granted share of the machine", async () => {
   const { alice } = await activeWorld();
 
   await expect(requestResize(alice, "one", { cpus: 9, memoryMb: 1024 })).rejects.toMatchObject({ kind: "invalid" });
@@ -170,7 +170,7 @@ async function stoppingWorld() {
   return { world, alice, size, resourcesOf: (run: number) => world.compute.resources(uid, run) };
 }
 
-test("while it is being stopped, what a remembered start will be granted is the most it can have", async () => {
+test("during a stop, the size of a remembered start is the limit", async () => {
   const { world, alice, size, resourcesOf } = await stoppingWorld();
   await requestStart(alice, "one", { size: size(1), resources: small });
 
@@ -181,7 +181,7 @@ test("while it is being stopped, what a remembered start will be granted is the 
   expect(resourcesOf(2)).toEqual(small);
 });
 
-test("a start never has more than its share of the machine, whatever was asked for beside a forgotten one", async () => {
+test("a start never exceeds its share of the machine, even after a dropped start with larger limits", async () => {
   const { world, alice, size, resourcesOf } = await stoppingWorld();
   await requestStart(alice, "one", { size: size(24), resources: { cpus: 24, memoryMb: 98_304 } });
   await requestStop(alice, "one");

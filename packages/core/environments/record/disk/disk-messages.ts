@@ -6,17 +6,17 @@ export function noDiskMessage(noun: string): string {
 }
 
 export function waitsForDisk(name: string, holder: string | undefined, pending?: DiskSnapshot): string {
-  if (holder !== undefined) return `Waits until ${holder}, which is ending, lets go of disk '${name}'`;
-  const since = pending ? `; its snapshot is pending since ${utcText(pending.at)}` : "";
+  if (holder !== undefined) return `Waits until ${holder}, which is ending, releases disk '${name}'`;
+  const since = pending ? `; its snapshot has been pending since ${utcText(pending.at)}` : "";
   return `Waits until disk '${name}' is backed up${since}`;
 }
 
 export function unreadableDisk(name: string): string {
-  return `The record of disk '${name}' cannot be read; waiting until it can be`;
+  return `The record of disk '${name}' cannot be read; waiting`;
 }
 
 export function refusedVolume(volume: string, refusal: string): string {
-  return `${refusal}; ${volume} is asked for again`.slice(0, LONGEST_REASON);
+  return `${refusal}; ${volume} is requested again`.slice(0, LONGEST_REASON);
 }
 
 const LONGEST_REASON = 120;

@@ -53,7 +53,7 @@ test("a disk whose backup is refused for three minutes is backed up once all the
   world.volumes.failSnapshots(0);
   await world.advance(4 * MINUTE);
 
-  const refused = "The backup of its disk was refused and is tried again: Snapshot limit exceeded";
+  const refused = "The backup of its disk was refused; retrying: Snapshot limit exceeded";
   expect(meanwhile).toMatchObject({ phase: "stopping", end: { waitsFor: refused } });
   expect(meanwhile.events.timeline.filter(({ reason }) => reason === refused)).toHaveLength(1);
   expect(held).toMatchObject({ backingUp: true, disk: { snapshots: [] } });
@@ -76,11 +76,11 @@ test("a disk whose backup is refused in three attempts of two hours keeps its vo
   const { events, phase } = await world.read("alice", "one");
   expect(phase).toBe("cancelled");
   expect(events.timeline.map(({ reason }) => reason)).toContain(
-    "Its disk could not be backed up, 3 times; the volume itself is kept",
+    "Its disk could not be backed up in 3 attempts; the volume is kept",
   );
   const { disk, inUse } = await getDisk(world.as("alice"), "data");
   expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
-  expect(disk.fault).toBe("Its latest backup could not be made; the volume itself is kept");
+  expect(disk.fault).toBe("Its latest backup could not be made; the volume is kept");
   // Every five minutes at the most often, but for the first few of each attempt.
   expect(triedIn5Hours).toBeGreaterThan(30);
   expect(triedIn5Hours).toBeLessThan(90);
@@ -102,9 +102,9 @@ test("a disk that its provider makes no backups of is let go at once, both recor
   await requestCancel(world.as("alice"), "two");
   await world.advance(10_000);
 
-  const words = "No backups are made where it runs; the volume itself is kept";
+  const words = "No backups can be made where it runs; the volume is kept";
   expect([phase, events.timeline.filter(({ reason }) => reason === words).length]).toEqual(["cancelled", 1]);
-  const fault = `Its backup was refused and is tried again: ${words}`;
+  const fault = `Its backup was refused; retrying: ${words}`;
   expect(kept).toMatchObject({ inUse: false, backingUp: false, disk: { fault, volume: { id: "vol-1" } } });
   expect(two.events.timeline.map(({ reason }) => reason)).toContain("There is no backup of disk 'data'");
   expect(log.lines.filter(({ level }) => level === "error")).toEqual([]);
@@ -161,14 +161,14 @@ test("a backup that is never possible is given up after three attempts of two ho
 
   await world.advance(2 * HOUR);
 
-  const reason = "No backups are made where it runs; the volume itself is kept";
+  const reason = "No backups can be made where it runs; the volume is kept";
   expect([tried.disk.lost?.gaveUp, early]).toEqual([null, []]);
   expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({ fault: reason, lost: { gaveUp: reason } });
   expect(alarms()).toEqual(["disk not backed up"]);
   expect(snapshotsMade(world)).toBe(0);
 });
 
-test("a disk to which nothing was written is let go without a backup, and without a word of it", async () => {
+test("a disk without new data is released without a backup or a notice", async () => {
   const world = await memoryWorld();
   world.volumes.sayNoBackup("unneeded");
   await usedBy(world, "one");
@@ -181,7 +181,7 @@ test("a disk to which nothing was written is let go without a backup, and withou
   expect([snapshotsMade(world), backingUp, disk.fault, disk.lost]).toEqual([0, false, null, undefined]);
 });
 
-test("a disk without its latest backup tells the next job from when the one before is, and is mended by that job's end", async () => {
+test("a disk without its latest backup tells the next job the time of the earlier one, and that job's end makes a new one", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   await requestCancel(world.as("alice"), "one");
@@ -219,7 +219,7 @@ test("a disk is not backed up twice by one end though the answer was lost and th
   expect(snapshotsMade(world)).toBe(1);
 });
 
-test("a disk is backed up by a second snapshot once the first, of which nobody heard, is surely not there", async () => {
+test("a disk gets a second snapshot once an unanswered first one certainly does not exist", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const back = takeAway(world.volumes, "createSnapshot");
@@ -248,8 +248,8 @@ test("a disk whose snapshot is pending says so, and so does the job that waits f
   await world.advance(2 * HOUR);
 
   const since = "pending since \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC";
-  expect(waits.reason).toMatch(new RegExp(`^Waits until disk 'data' is backed up; its snapshot is ${since}$`));
-  expect(disk.fault).toMatch(new RegExp(`^Its snapshot snap-2 is ${since}$`));
+  expect(waits.reason).toMatch(new RegExp(`^Waits until disk 'data' is backed up; its snapshot has been ${since}$`));
+  expect(disk.fault).toMatch(new RegExp(`^Its snapshot snap-2 has been ${since}$`));
   expect(await world.read("alice", "two")).toMatchObject({ run: { startedAt: expect.any(Number) } });
 }, 60_000);
 
@@ -299,7 +299,7 @@ test("a disk whose volume is gone and whose backups were deleted outside is not 
   await world.advance(15 * MINUTE);
 
   const reasons = (await world.read("alice", "two")).events.timeline.map(({ reason }) => reason);
-  expect(reasons).toContain("Its disk's volume is gone, and no backup of it is to be seen");
+  expect(reasons).toContain("Its disk's volume is gone, and no backup of it is visible");
 });
 
 test("a job whose disk's record is gone by its end says that nothing was backed up", async () => {
@@ -318,7 +318,7 @@ test("a job whose disk's record is gone by its end says that nothing was backed 
   );
 });
 
-test("a job whose disk is somebody else's by its end says that it did not back it up", async () => {
+test("a job whose disk has another holder by its end says that it did not back it up", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { disk } = await getDisk(world.as("alice"), "data");
@@ -330,11 +330,11 @@ test("a job whose disk is somebody else's by its end says that it did not back i
   const { phase, events } = await world.read("alice", "one");
   expect(phase).toBe("cancelled");
   expect(events.timeline.map(({ reason }) => reason)).toContain(
-    "Disk 'data' is not its own any more: it was not backed up",
+    "Disk 'data' is no longer its own: it was not backed up",
   );
 });
 
-test("a job that backed its disk up and did not hear of it says nothing of a disk that is not its own", async () => {
+test("a job that backed its disk up without an answer does not report a foreign disk", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { put } = world.table;
@@ -356,7 +356,7 @@ test("a job that backed its disk up and did not hear of it says nothing of a dis
   expect(events.timeline.filter(({ reason }) => reason?.includes("not its own"))).toEqual([]);
 });
 
-test("the time in which a disk's record cannot be read is not an attempt's, though it can be again before that is over", async () => {
+test("the time in which a disk's record is unreadable does not count for an attempt", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   world.volumes.failSnapshots(Number.POSITIVE_INFINITY);

@@ -22,10 +22,10 @@ import { detachVolumes } from "../lost-node.ts";
 import { findVolume, listSnapshotMaking, releaseDisk } from "../start/disk.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 
-const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
-const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
+const NOT_BACKED_UP = `Its disk could not be backed up in ${MOST_ATTEMPTS} attempts; the volume is kept`;
+const LATEST_NOT_MADE = "Its latest backup could not be made; the volume is kept";
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
-const NONE_SEEN = "Its disk's volume is gone, and no backup of it is to be seen";
+const NONE_SEEN = "Its disk's volume is gone, and no backup of it is visible";
 const ALL_GONE = "Its disk's volume is gone, and there is no backup";
 const LAST_WORDS = [NOT_BACKED_UP, NO_BACKUPS, VOLUME_GONE, NONE_SEEN, ALL_GONE];
 
@@ -84,7 +84,7 @@ function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): En
   const isGivenOn = end.backup !== null || LAST_WORDS.some((word) => word === events.timeline.at(-1)?.reason);
   return isGivenOn
     ? environment
-    : addEntry(environment, now, `Disk '${name}' is not its own any more: it was not backed up`);
+    : addEntry(environment, now, `Disk '${name}' is no longer its own: it was not backed up`);
 }
 
 /** Ends an attempt whose time is over. Its time stands still while the disk's record is unreadable. */
@@ -152,7 +152,7 @@ async function resolveClaim(
 }
 
 function refusedNote(why: string): string {
-  return shorten(`The backup of its disk was refused and is tried again: ${why}`) ?? "";
+  return shorten(`The backup of its disk was refused; retrying: ${why}`) ?? "";
 }
 
 async function claimSnapshot(

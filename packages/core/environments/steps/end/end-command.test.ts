@@ -111,7 +111,7 @@ describe("the log of a command that is ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
-  test("is kept without the last words of a command that cannot be asked to end", async () => {
+  test("is kept without the last output of a command that cannot be asked to end", async () => {
     const log = recordingLog();
     const { world, calls, shown } = await started({}, { log });
     change(world, { terminate: async () => Promise.reject(new Error("unreachable")) });
@@ -139,7 +139,7 @@ describe("the log of a command that is ended", () => {
 });
 
 describe("a command", () => {
-  test("is asked again to end where the worker that asked died before it wrote that", async () => {
+  test("is asked again to end if the worker died before recording that", async () => {
     const { world, calls, shown } = await started({ ignoresTerm: true });
     await requestCancel(world.as("alice"), "one");
     await reconcileAgain(world);
@@ -177,7 +177,7 @@ describe("a command", () => {
     expect(calls).not.toContain("terminate");
   });
 
-  test("that prints nothing anybody keeps is ended by the removal alone", async () => {
+  test("without a kept log is ended by the removal alone", async () => {
     const { world, calls } = await started({ hasCommand: false });
 
     await requestCancel(world.as("alice"), "one");

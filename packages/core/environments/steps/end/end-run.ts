@@ -30,13 +30,13 @@ export function endItself(environment: Environment, observed: Observation, now: 
     return stopping(decideEnd(environment, { phase, reason: words, at: now, exitCode }), now);
   }
   if (policy.time !== "none" && isSafetyTimeout(observed)) {
-    const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
-    return stopping(decideEnd(environment, { phase: "expired", reason: `Its time was over${why}`, at: now }), now);
+    const why = hasRefusedExtension(environment) ? ": the cluster did not accept its extension" : "";
+    return stopping(decideEnd(environment, { phase: "expired", reason: `Its time is over${why}`, at: now }), now);
   }
   return endRun(
     environment,
     now,
-    reason ?? (started ? "The run ended without a reason" : "The run ended before it began"),
+    reason ?? (started ? "The run ended without a reason" : "The run ended before it started"),
   );
 }
 

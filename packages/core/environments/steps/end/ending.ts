@@ -111,11 +111,11 @@ async function removeRun(
   }
   const freeAt = releasableAt(environment, now);
   if (now >= freeAt) return undefined;
-  return waitsUntilFree(environment, freeAt, "waits until nobody can start it any more");
+  return waitsUntilFree(environment, freeAt, "waits until no worker can start it again");
 }
 
 function waitsUntilFree(environment: Environment, freeAt: number, log: string): Step<Environment> {
-  const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
+  const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until no worker can start it again" } };
   return requeueAt(waits, freeAt, log);
 }
 

@@ -55,7 +55,7 @@ async function leaveNothing(
 }
 
 function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<Environment> {
-  const ended = enter(bare, phase, now, "Everything of it is removed");
+  const ended = enter(bare, phase, now, "All of it is removed");
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
   const environment = closeActions(endExtensions(final, now), ["cancel"], now);
   const closed = closeActions(environment, ["resize"], now, TOO_LATE);

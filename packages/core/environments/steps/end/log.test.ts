@@ -75,7 +75,7 @@ describe("the log of a command", () => {
     expect(world.clock.now() - askedAt).toBeLessThan(2 * SECOND);
   });
 
-  test("is copied every 2 s for two minutes after somebody read it, and else every five minutes if it grew", async () => {
+  test("is copied every 2 s for two minutes after a read, and otherwise every five minutes if it grew", async () => {
     const { world, print, shown } = await printing();
     const copies: number[] = [];
     const { put } = world.ctx.blobs;
@@ -101,7 +101,7 @@ describe("the log of a command", () => {
     expect(copies.length - whileRead.length).toBe(2);
   });
 
-  test("that many read at once is asked for once a minute", async () => {
+  test("is requested once a minute for many readers", async () => {
     const { world, shown } = await printing();
     await world.advance(2 * SECOND);
     await shown();
@@ -137,7 +137,7 @@ describe("the log of a command", () => {
     expect((await shown()).text).toBe("first\nlast\n");
   });
 
-  test("has its last line for whoever reads it as soon as its end is shown", async () => {
+  test("has its last line for readers as soon as its end is shown", async () => {
     const { world, shown } = await justEnded();
     const { phase, end, log } = await world.read("alice", "one");
     expect([phase, end.outcome?.phase, log?.lastOf]).toEqual(["stopping", "completed", undefined]);
@@ -147,7 +147,7 @@ describe("the log of a command", () => {
     expect(world.clock.now() - askedAt).toBeLessThanOrEqual(2 * SECOND);
   });
 
-  test("of a run whose end nobody looks at is read after 2 s as it was copied last", async () => {
+  test("is read after 2 s from the latest copy if no look follows the end", async () => {
     const { world } = await justEnded();
     const askedAt = world.clock.now();
     // Time passes, and no worker looks.
@@ -182,7 +182,7 @@ describe("the log of a command", () => {
     expect(text).toBe(`${"ä".repeat(MIB / 2 - 1)}z`);
   });
 
-  test("goes on at the position that its machine names, and a reader of what is lost is told", async () => {
+  test("continues at the position that its machine names, and reports lost output", async () => {
     const { world, print, shown } = await printing();
     print("second\n");
     await world.advance(2 * SECOND);
@@ -224,7 +224,7 @@ describe("the log of a command", () => {
     expect(done.ttl).toBeGreaterThan(0);
   });
 
-  test("of another's environment does not exist", async () => {
+  test("is not found for another owner", async () => {
     const { world } = await printing();
 
     const keptLog = readKeptLog({ ...world.as("bob"), blobs: world.blobs }, "one");
@@ -234,7 +234,7 @@ describe("the log of a command", () => {
 });
 
 describe("a log that cannot be copied", () => {
-  test("is told once and keeps neither the end nor the machine waiting", async () => {
+  test("is reported once and delays neither the end nor the machine", async () => {
     const { world, shown } = await printing();
     await world.advance(6 * SECOND);
     world.compute.print((await world.read("alice", "one")).uid, 1, "lost\n");
@@ -245,14 +245,14 @@ describe("a log that cannot be copied", () => {
 
     const ended = await world.read("alice", "one");
     expect(ended.phase).toBe("cancelled");
-    const entries = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
+    const entries = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be saved");
     expect(entries).toHaveLength(1);
     expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
     world.blobs.breakWith(undefined);
     expect((await shown()).text).toBe("first\n");
   });
 
-  test("while it runs is copied later, without a word", async () => {
+  test("is copied later without a notice while the run lives", async () => {
     const { world, shown } = await printing();
     world.blobs.breakWith(new Error("no room"));
     await world.advance(20 * SECOND);
@@ -267,10 +267,10 @@ describe("a log that cannot be copied", () => {
       attempts,
     } = await world.read("alice", "one");
     expect({ phase, attempts }).toEqual({ phase: "active", attempts: 0 });
-    expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be kept");
+    expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be saved");
   });
 
-  test("by a worker that slept is not set back: what it writes late has another name", async () => {
+  test("is not overwritten by a suspended worker, whose late copy has another name", async () => {
     const { world, print, shown } = await printing();
     await world.advance(6 * SECOND);
     print("second\n");

@@ -30,7 +30,7 @@ export async function copyLastLog(ctx: LogContext, environment: Environment, now
   const { log } = await copyLog(ctx, environment, now);
   const copied = { ...environment, log: { ...log, lastOf: environment.run.n } };
   const isNew = log.failed && environment.end.outcome && !environment.log?.failed;
-  return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
+  return isNew ? addEntry(copied, now, "The end of its log could not be saved") : copied;
 }
 
 async function copyLog(

@@ -88,12 +88,12 @@ describe("units and disk of what was begun", () => {
     await world.advance(20_000);
 
     expect(held).toMatchObject({ phase: "stopping", disk: { released: false }, run: { grant: { shares: [{}] } } });
-    expect(held.end.waitsFor).toBe("Waits until nobody can start it any more");
+    expect(held.end.waitsFor).toBe("Waits until no worker can start it again");
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
     expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
-  test("are given back no earlier where the clock of who looks next is 17 s ahead of the one before", async () => {
+  test("are given back no earlier if the next worker's clock is 17 s ahead", async () => {
     const { world } = await submitted({}, { leavesTombstones: false });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
@@ -118,7 +118,7 @@ describe("units and disk of what was begun", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
-  test("are free when it has ended, also where the worker died that was to tell the pool of their release", async () => {
+  test("are free after the end even if the worker died before telling the pool", async () => {
     const { world } = await submitted();
     await world.advance(MINUTE);
     const { put } = world.table;
@@ -143,7 +143,7 @@ describe("units and disk of what was begun", () => {
     expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
-  test("are another job's at the same moment where tombstones refuse a worker that starts it late", async () => {
+  test("go to another job at once when tombstones refuse a late start", async () => {
     const { world, uid } = await submitted();
     const applied = recordApply(world);
     await world.deliver();
@@ -215,7 +215,7 @@ describe("units and disk of what was begun", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 
-  test("stay held while a worker that slept starts it again, and nothing of that is left", async () => {
+  test("stay held while a suspended worker starts the run again, and leave nothing of that", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false });
     const applied = recordApply(world);
     await world.advance(1000);
@@ -264,7 +264,7 @@ describe("units and disk of what was begun", () => {
 });
 
 describe("gone", () => {
-  test("is only what the cluster was asked to remove and then no longer shows", async () => {
+  test("means that the cluster was asked to remove the run and no longer shows it", async () => {
     const { world, uid } = await submitted();
     await world.advance(MINUTE);
     const { observe, remove } = world.compute;
@@ -287,8 +287,8 @@ describe("gone", () => {
   });
 });
 
-describe("a run that was removed while somebody may still start it", () => {
-  test("is looked at again only when nobody can, whatever is signalled of it", async () => {
+describe("a removed run that a worker may still start", () => {
+  test("is looked at again only when no worker can start it, regardless of hints", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false, delays: { removeMs: 300 } });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 3000 });
     await world.advance(2000);
@@ -324,7 +324,7 @@ describe("a run that was removed while somebody may still start it", () => {
 });
 
 describe("a run that was given back", () => {
-  test("is looked for no more until the looks after the end", async () => {
+  test("is not searched for again before the looks after the end", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(MINUTE);
     const messages = await passesByPhase(world);
@@ -339,7 +339,7 @@ describe("a run that was given back", () => {
     expect(messages.slice(before.length)).toEqual(["cancelled, given back"]);
   });
 
-  test("is no other run: one that an older version began still names the run before", async () => {
+  test("is no other run: an older version may still name the previous one", async () => {
     const { world, uid } = await submitted();
     await world.advance(MINUTE);
     const active = await world.read("alice", "one");

@@ -57,7 +57,7 @@ test("of 1,100 ended environments the newest 1,000 are kept, and of those that g
   expect(left).toHaveLength(1);
 });
 
-test("one that cannot be read, or has looks ahead, is not removed, however many ended after it", async () => {
+test("an environment that is unreadable, or has looks ahead, is not removed, however many ended after it", async () => {
   const { world, alice } = await endedWorld(4);
   const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", formatId(n))));
   await world.table.put({ ...unreadable, phase: "of a later version" } as Item);
@@ -74,7 +74,7 @@ test("one that cannot be read, or has looks ahead, is not removed, however many 
   expect(old?.phase).toBe("cancelled");
 });
 
-test("a life that goes takes no later one with it that has its id, though that is over too", async () => {
+test("a removed environment takes no later one with the same id along, even if that has ended too", async () => {
   const { world, alice } = await endedWorld(2);
   const [reused, newest] = await Promise.all([0, 1].map((n) => world.read("alice", formatId(n))));
   const former = { ...endedKey(alice.actor.uid, "gpu-dev", 1, "former"), head: reused?.sk, uid: "former" };

@@ -16,7 +16,7 @@ export async function attachDisk(
   now: number,
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (!opened) return endRun(environment, now, `Disk '${use.name}' is not its own any more`);
+  if (!opened) return endRun(environment, now, `Disk '${use.name}' is no longer its own`);
   if (opened.kind === "lost" || opened.kind === "refused") return endRun(environment, now, opened.reason);
   if (opened.kind !== "open") {
     const waiting = { ...environment, reason: opened.reason };

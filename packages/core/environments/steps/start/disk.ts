@@ -49,7 +49,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
   // The disk's holder is unknown. In line, the environment would be granted capacity that it cannot use.
   if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
-  if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
+  if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' no longer exists` };
   const holder = { uid: environment.uid, key: keyText(toKey(environment)), id: environment.id };
   const lease = await acquire(ctx, disk, holder);
   if (lease === "changed") throw new Conflict(`disk ${uid}`);
@@ -137,22 +137,21 @@ function whyItWaits(
   missed: readonly DiskSnapshot[],
 ): ((disk: string) => string) | undefined {
   const { volume, snapshots, making } = record;
-  if (volume && isLate(volumeAbsence(record)))
-    return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
+  if (volume && isLate(volumeAbsence(record))) return (disk) => `The volume of ${disk} is missing; searching for it`;
   // An older backup in its place would lose the work in between.
   const isNewerLate = missed.some(isLate);
-  if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
+  if (backup && isNewerLate) return (disk) => `The backup of ${disk} is missing; searching for it`;
   const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
   if (backup || !mayHaveOne) return undefined;
   return (disk) =>
-    volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
+    volume ? `Neither volume nor backups of ${disk} are visible` : `The backups of ${disk} are missing`;
 }
 
 /** Waits for a source or a first volume that may be listed late; otherwise loses the disk. */
 async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name: string, now: number): Promise<Opened> {
   const mayCome = isLate(source) || disk.making.some(({ kind }) => kind === "volume");
   if (!mayCome) return loseDisk(ctx, disk, name, now);
-  const reason = `The snapshot that disk '${name}' is to be made of is not to be seen; it is looked for again`;
+  const reason = `The snapshot that disk '${name}' starts from is missing; searching for it`;
   return { kind: "waits", reason };
 }
 
@@ -168,7 +167,7 @@ async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: numbe
 
 function lossText(disk: Disk, now: number): string {
   const loss = findLoss(disk, now);
-  if (loss.kind === "origin") return "the snapshot that it was to be made of is gone; delete or rename it";
+  if (loss.kind === "origin") return "the snapshot that it starts from is gone; delete or rename it";
   if (loss.kind === "volume") return "its volume is gone and there is no backup; delete or rename it";
   return `its volume is gone; restore its snapshot under another name until ${utcText(loss.until)}`;
 }

@@ -59,7 +59,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   return changed({ ...environment, run: { ...environment.run, appliedAt: now, resized } }, now, "made its compute");
 }
 
-const WRONG_SEAL = "What it runs cannot be opened: it was sealed with another key, or changed";
+const WRONG_SEAL = "Its specification cannot be decrypted: sealed with another key, or changed";
 
 /** Returns undefined for a wrong seal. A failed sealer throws, so the step is retried. */
 async function unlessWronglySealed(open: () => Promise<OpenSpec>): Promise<OpenSpec | undefined> {
@@ -91,13 +91,13 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunN
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     if (error instanceof RunRefused || error instanceof RunNotTaken) return error;
-    throw new Error(`The cluster did not take the run: ${kindOfError(error)}`);
+    throw new Error(`The cluster did not accept the run: ${kindOfError(error)}`);
   }
 }
 
 /** Applies the run again until the cluster accepts it, for at most the time in which a run must be bound. */
 function notTaken(ctx: WorkerContext, environment: Environment, now: number, why: string): Step<Environment> {
-  const reason = shorten(`The cluster did not take the run: ${why}`);
+  const reason = shorten(`The cluster did not accept the run: ${why}`);
   const said = environment.reason === reason ? environment : addEntry({ ...environment, reason }, now, reason);
   const { run } = said;
   // Give the grant back, because no part of the run exists and other jobs may use its machines.

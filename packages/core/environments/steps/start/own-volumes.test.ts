@@ -57,7 +57,7 @@ test("each volume is listed in the record before it is made, with its zone and s
   expect(world.volumes.volumeIds()).toEqual(["vol-1", "vol-2"]);
 });
 
-test("volumes that are half made leave nothing behind, and the record is not done before they were looked for", async () => {
+test("half-made volumes leave nothing behind, and the record is not done before a search for them", async () => {
   const { world, allowAll } = await halfMade();
   const before = await read(world);
 
@@ -125,7 +125,7 @@ test("one that is started again in another zone has its volumes made there, unde
   expect((await read(world)).making).toEqual([]);
 });
 
-test("a volume that nobody wrote down and some machine has is reported and not removed", async () => {
+test("an unrecorded volume that is attached is reported and not removed", async () => {
   const log = recordingLog();
   const { world } = await halfMade({ log });
   const { listVolumes } = world.volumes;

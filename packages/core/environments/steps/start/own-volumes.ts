@@ -158,7 +158,7 @@ export async function detachOwn(
   const { end } = step.record;
   if (!end.archive) return step;
   // At most 120 characters, with a node name of 50.
-  const words = silent && `${silent.name} has its archive and is silent; waits for it or the operator's word`;
+  const words = silent && `${silent.name} has its archive and is silent; waiting for it or the operator's word`;
   const waitsFor = words ? shorten(words) : end.waitsFor;
   return { ...step, record: { ...step.record, end: { ...end, archive: { ...end.archive, silent }, waitsFor } } };
 }

@@ -38,7 +38,7 @@ export async function stepPreparing(
   const seen = isHalfMade(environment, observed) ? undefined : observed;
   const noted = noteObservation(environment, seen, now);
   // Close the outage in a separate write, or a failing call would leave it open. Not for an end: see below.
-  if (isOutageOver(environment, noted) && seen?.state !== "ended") return changed(noted, now, "is answered again");
+  if (isOutageOver(environment, noted) && seen?.state !== "ended") return changed(noted, now, "has an answer again");
   return stepObserved(ctx, noted, seen, now);
 }
 

@@ -19,19 +19,19 @@ async function firstInLine() {
   return world;
 }
 
-test("whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue", async () => {
+test("the first in line is cancelled after twice the limit of the queue if its start moves on and on", async () => {
   const world = await firstInLine();
 
   await world.advance(2 * HOUR - MINUTE);
   const before = await world.read("bob", "next");
   await world.advance(10 * MINUTE);
 
-  const reason = "Waited in the queue for 2 hours, at last as the first in line";
+  const reason = "Waited in the queue for 2 hours, finally as the first in line";
   expect(before.phase).toBe("queued");
   expect(await world.read("bob", "next")).toMatchObject({ phase: "cancelled", reason });
 });
 
-test("while the operator has closed the pool nobody is cancelled, first in line or not", async () => {
+test("a closed pool cancels no environment, first in line or not", async () => {
   const world = await firstInLine();
   await pauseAdmission(world.ctx, true);
 
@@ -40,7 +40,7 @@ test("while the operator has closed the pool nobody is cancelled, first in line 
   expect((await world.read("bob", "next")).phase).toBe("queued");
 });
 
-test("while nobody can read who waits for machines still to be made nobody is cancelled", async () => {
+test("an unreadable ledger of machines still to be made cancels no environment", async () => {
   const world = await firstInLine();
   await createEnvironment(world.as("carol"), newEnvironment("behind"));
   await world.advance(MINUTE);
@@ -53,7 +53,7 @@ test("while nobody can read who waits for machines still to be made nobody is ca
   ]);
 });
 
-test("whoever is given a machine while a slow worker ends their wait keeps their disk", async () => {
+test("an environment that gets a machine while a slow worker ends its wait keeps its disk", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 1 } });
   const { uid, ...key } = await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);

@@ -129,12 +129,12 @@ test("a run whose objects the cluster does not take goes back to the queue, and 
   world.compute.apply = apply;
   await world.advance(15 * MINUTE);
 
-  const words = "The cluster did not take the run: the quota jobs of the cluster is used up";
+  const words = "The cluster did not accept the run: the quota jobs of the cluster is used up";
   expect(waiting).toMatchObject({ phase: "queued", reason: words, placement: { withdrawals: 0 } });
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", placement: { withdrawals: 0 } });
 });
 
-test("a run that nothing binds for another reason fails after three tries, as before", async () => {
+test("a run that is unbound for another reason fails after three tries, as before", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/3 nodes are available" });

@@ -30,7 +30,7 @@ async function refused(
   return { world, allow, asked: () => input };
 }
 
-test("one whose own volume is refused says by whom and why, asks less and less often, and begins once it is made", async () => {
+test("an environment with a refused volume says by whom and why, retries with growing pauses, and begins once it is made", async () => {
   const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);
@@ -42,14 +42,14 @@ test("one whose own volume is refused says by whom and why, asks less and less o
   await world.advance(MINUTE);
   const begun = await world.read("alice", "one");
 
-  expect([phase, reason]).toEqual(["preparing", `${refusal}; its volume 'home' is asked for again`]);
+  expect([phase, reason]).toEqual(["preparing", `${refusal}; its volume 'home' is requested again`]);
   expect(attempts).toBe(0);
   expect(later).toBeLessThan(early * 10);
   expect([begun.phase, begun.reason]).toEqual(["active", null]);
   expect(world.volumes.volumeIds()).toHaveLength(2);
 });
 
-test("one whose own volume is refused for good stops at once with that reason, and gives its machine back", async () => {
+test("an environment with a volume refused for good stops at once with that reason and releases its machine", async () => {
   const { world } = await refused({ isForGood: true });
 
   await world.advance(MINUTE);
@@ -58,12 +58,12 @@ test("one whose own volume is refused for good stops at once with that reason, a
   expect([phase, run.error, run.grant]).toEqual(["stopped", refusal, null]);
 });
 
-test("one whose own volume is refused for as long as it may prepare stops with that reason", async () => {
+test("an environment with a volume refused until its limit stops with that reason", async () => {
   const { world } = await refused();
 
   await world.advance(31 * MINUTE);
 
   const { phase, run } = await world.read("alice", "one");
   expect(phase).toBe("stopped");
-  expect(run.error).toBe(`Not ready after 30 minutes, at step disk: ${refusal}; its volume 'home' is asked for again`);
+  expect(run.error).toBe(`Not ready after 30 minutes, at step disk: ${refusal}; its volume 'home' is requested again`);
 });

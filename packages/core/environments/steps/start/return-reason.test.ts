@@ -23,9 +23,9 @@ async function withdrawnFrom(happens: (world: Awaited<ReturnType<typeof memoryWo
 
 test.each<[why: string, changes: Partial<ComputeNode>]>([
   ["which is cordoned", { ready: false, unready: "cordoned" }],
-  ["which a taint keeps for others", { ready: false, unready: "tainted" }],
+  ["whose taint keeps it for other runs", { ready: false, unready: "tainted" }],
   ["which is not ready", { ready: false, unready: "notReady" }],
-  ["which takes nothing new now", { ready: false }],
+  ["which accepts no new runs now", { ready: false }],
 ])("a try is excused by a machine %s, and says so", async (why, changes) => {
   const { environment } = await withdrawnFrom((world, node) => world.compute.setNode({ ...node, ...changes }));
 

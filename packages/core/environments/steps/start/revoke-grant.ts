@@ -65,7 +65,7 @@ export async function withdraw(
     return requeueAt({ ...removed, reason: waitsFor }, nextMachineCheckAt(machines, now), "waits for its machine");
   }
   const freeAt = releasableAt(noStart, now);
-  if (now < freeAt) return requeueAt(noStart, freeAt, "waits until nobody can start it any more");
+  if (now < freeAt) return requeueAt(noStart, freeAt, "waits until no worker can start it again");
   // undefined: this try counts.
   const uncountedBecause = await findRevocationCause(ctx, environment);
   if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
@@ -140,6 +140,6 @@ async function removeUnbound(
 }
 
 function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
-  const why = reason ?? (unseen > 0 ? "the cluster said nothing of it" : null);
+  const why = reason ?? (unseen > 0 ? "the cluster reported nothing about it" : null);
   return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
 }

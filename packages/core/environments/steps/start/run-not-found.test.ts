@@ -39,7 +39,7 @@ test("missing twice, at least 27 s apart, and from the list of runs, it is lost"
 
   await world.advance(5_000);
 
-  const reason = "Its compute was deleted in the cluster, and not by Berth";
+  const reason = "Its compute was deleted in the cluster, but not by Berth";
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
 });
 
@@ -58,7 +58,7 @@ test.each([
 
     await world.advance(8_000);
 
-    const reason = "Its compute was deleted in the cluster, and not by Berth";
+    const reason = "Its compute was deleted in the cluster, but not by Berth";
     expect([before.phase, going.phase]).toEqual([phase, phase]);
     expect((await world.read("alice", "one")).end.outcome).toMatchObject({ phase: "failed", reason });
   },

@@ -36,7 +36,7 @@ async function endUnlessListed(ctx: WorkerContext, environment: Environment, now
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n))
     return clearMissing(environment, now);
-  return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
+  return endRun(environment, now, "Its compute was deleted in the cluster, but not by Berth");
 }
 
 export function noteGoing(environment: Environment, { terminating }: Observation): Environment {
