@@ -78,7 +78,7 @@ const deeds: readonly {
     does: ({ job }) => remove(job, { propagationPolicy: "Background" }),
     phase: "failed",
     // First observation: its pod alone, then its command's end, then nothing.
-    reason: /Job was deleted from outside|killed by signal SIGTERM|deleted in the cluster, and not by Berth/,
+    reason: /Job was deleted from outside|killed by signal SIGTERM|deleted in the cluster, but not by Berth/,
   },
   {
     title: "job-deleted-alone",
