@@ -28,7 +28,6 @@ import { ready } from "#tests/bench/server/ready.ts";
 import { refusals } from "#tests/bench/server/refusals.ts";
 import { served } from "#tests/bench/server/served.ts";
 
-/** Prints each measurement with its limit. Fails if one exceeds it. */
 const measures: readonly Measure[] = [
   ...[
     calls,

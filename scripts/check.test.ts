@@ -16,7 +16,6 @@ beforeEach(() => {
 afterEach(() => rmSync(place, { recursive: true }));
 
 describe("a step of the check", () => {
-  /** Runs a step like the check, which prints its result and a summary. */
   const check = (...step: string[]) => {
     const line = `passed=0 failed=0 reports=$1; . "$2"; step "\${@:3}"; finish`;
     return spawnSync("bash", ["-c", line, "check", place, formatFile("steps.sh"), ...step], { encoding: "utf8" });

@@ -11,7 +11,6 @@ const files = globSync(written, { cwd: root }).toSorted();
 interface Reference {
   readonly file: string;
   readonly text: string;
-  /** Path from the root of the project. */
   readonly target: string;
   readonly heading: string | undefined;
 }

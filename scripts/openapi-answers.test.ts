@@ -17,7 +17,6 @@ function getRoute({ method, path }: Endpoint): string {
   return `${method.toUpperCase()} ${path}`;
 }
 
-/** Returns how an answer differs from the document, or undefined. */
 async function faultIn(endpoint: Endpoint, response: Response): Promise<string | undefined> {
   const answer = operations.get(getRoute(endpoint))?.responses[response.status];
   if (!answer) return `${response.status} is not among its answers: ${await response.text()}`;

@@ -118,9 +118,7 @@ test("an object with more than three keys has a name, and no two names mean the 
   );
 });
 
-/**
- * Reports whether no value fits both: they differ in JSON type, or in a literal that both require under the same key.
- */
+/** Reports whether no value fits both: by JSON type, or by a literal that both require under the same key. */
 function areToldApart(left: JsonSchema, right: JsonSchema): boolean {
   const [a, b] = [resolved(left), resolved(right)];
   const types = [a.type ?? []].flat();
@@ -165,7 +163,6 @@ test("every operation, parameter and property has a description", () => {
   expect(operations.filter(({ description }) => !description)).toEqual([]);
 });
 
-/** Timestamp in an answer. */
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const nameOfTime = /(_at|[a-z]At|timestamp|_activity|Activity|_time|Time|_since|Since|last_used|last_updated|_latest)$/;
 
@@ -173,7 +170,6 @@ function isDateTime(schema: JsonSchema): boolean {
   return schema.format === "date-time" || (schema.anyOf ?? []).some((part) => isDateTime(resolved(part)));
 }
 
-/** Returns the timestamps in a value, with their schemas. */
 function timesIn(at: string, schema: JsonSchema, value: unknown): SchemaLocation[] {
   const whole = resolved(schema);
   if (typeof value === "string") return time.test(value) ? [{ at, schema: whole }] : [];

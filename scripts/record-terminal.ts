@@ -48,9 +48,7 @@ async function writeTrainingScript(): Promise<void> {
   await jobs.wait(job_id, { until: "ended" });
 }
 
-/**
- * Fills the H100 machines with jobs of another user, so that the recorded job waits. Returns how to end one of them.
- */
+/** Fills the H100 machines, so that the recorded job waits. Returns how to end one of the jobs. */
 async function takeAllGpus(): Promise<() => Promise<void>> {
   const { API_URL: url = "", API_KEY: key = "" } = await cli.running.env("--user", "second");
   const { jobs } = new Berth({ url, key });

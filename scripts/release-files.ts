@@ -32,7 +32,6 @@ function comparePreReleases(left: readonly string[], right: readonly string[]): 
   return left.length - right.length;
 }
 
-/** Returns the changelog with the unreleased changes under the heading of the version. */
 export function changelogFor(text: string, version: string, date: string): string {
   const [, before, changes] = /^([\s\S]*?)^## Unreleased\n([\s\S]*)$/m.exec(text) ?? [];
   if (before === undefined || changes === undefined) throw new Error("CHANGELOG.md has no heading '## Unreleased'");
@@ -42,12 +41,10 @@ export function changelogFor(text: string, version: string, date: string): strin
   return `${before}## Unreleased\n\n## ${version} - ${date}\n\n${released}\n${older.length > 0 ? "\n" : ""}${older.join("")}`;
 }
 
-/** Returns a package.json with the version and with the same layout. */
 export function packageWith(text: string, version: string): string {
   return text.replace(/^( {2}"version": ")[^"]+/m, `$1${version}`);
 }
 
-/** Returns package-lock.json with the new version of the project and its packages. */
 export function lockWith(text: string, version: string): string {
   const lock = JSON.parse(text);
   lock.version = version;
@@ -55,7 +52,6 @@ export function lockWith(text: string, version: string): string {
   return `${JSON.stringify(lock, null, 2)}\n`;
 }
 
-/** Returns a source file whose constant `version` has this value. */
 export function constantWith(text: string, version: string): string {
   return text.replace(/^(export const version = ")[^"]+/m, `$1${version}`);
 }

@@ -5,10 +5,7 @@ import { fileURLToPath } from "node:url";
 import { packPackages } from "./pack.ts";
 import { changelogFor, compareVersions, constantWith, isVersion, lockWith, packageWith } from "./release-files.ts";
 
-/**
- * `npm run release -- <version>` commits the version, tags it, and packs SDK and command line into dist/release. It
- * pushes and publishes nothing.
- */
+/** `npm run release -- <version>` commits, tags and packs into dist/release. It pushes and publishes nothing. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const [version = ""] = process.argv.slice(2);
 

@@ -31,10 +31,7 @@ const { values } = parseArgs({
     /** Parts that a replay omits, as `shrink` found them: indexes of user actions, and kinds of faults. */
     without: { type: "string", default: "" },
     faultless: { type: "string", default: "" },
-    /**
-     * Simulates this many people on one cluster for `days` virtual days instead of schedules, with the seed `from`
-     * only.
-     */
+    /** Simulates this many people on one cluster for `days` virtual days, with the seed `from`. */
     population: { type: "string" },
     days: { type: "string", default: "7" },
     /** Prints only the events before the first violation. */

@@ -121,7 +121,6 @@ function filesCovered(report: string): string[] {
   return result.filter(({ url }) => url.startsWith("file:")).map(({ url }) => fileURLToPath(url));
 }
 
-/** Returns the newest bundle, and when it was made. */
 function bundleIn(checkout: string): string[] {
   const cache = join(checkout, "node_modules/.cache");
   return readdirSync(cache, { recursive: true, encoding: "utf8" })

@@ -2,9 +2,7 @@ import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import { leftOut } from "./bundling/left-out.ts";
 
-/**
- * Runs start.ts without a bundle: for `npm run dev`, which restarts after each change, and if no bundle can be stored.
- */
+/** Runs start.ts without a bundle: for `npm run dev`, and if no bundle can be stored. */
 leaveOut();
 findOwnModules();
 await import("./start.ts");

@@ -31,7 +31,6 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-/** Starts the stack on a real terminal. */
 async function startOnTerminal(settings: Readonly<Record<string, string>> = {}): Promise<Terminal> {
   const opened = await openTerminal(settings);
   await expect.poll(opened.text, patience).toMatch(/ data .*\n\n/);

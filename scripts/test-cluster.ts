@@ -2,9 +2,7 @@ import { spawn } from "node:child_process";
 import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#tests/cluster/binary.ts";
 import { buildTools } from "#tests/cluster/container/tools-binaries.ts";
 
-/**
- * `npm run test:cluster` builds the control plane and the programs of images/tools once, then runs the tests on them.
- */
+/** `npm run test:cluster` builds the control plane and images/tools once, then runs the tests on them. */
 const reason = await whyNotBuilt(process.env);
 if (reason === undefined) await runTests();
 else console.log(`skipped: the tests on a Kubernetes control plane need Go to build it: ${reason}`);

@@ -36,7 +36,6 @@ try {
   rmSync(place, { recursive: true });
 }
 
-/** Starts the stack, and returns its first line once it listens. */
 function start(): Promise<string> {
   const child = spawn("npm", ["start"], { cwd: clone, env: environment, detached: true });
   stack = child;

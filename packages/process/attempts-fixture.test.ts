@@ -4,12 +4,10 @@ import { type Attempt, gotBy, inside, outside, seenAtEnd, TOO_SLOW } from "./att
 const attempt = inside("reach", "reach own");
 const ended = "### end\n";
 
-/** Returns the result of an attempt with this output. */
 function got(output: string, { isRunning = false, of = attempt }: { isRunning?: boolean; of?: Attempt } = {}) {
   return gotBy({ output: `### reaches\n${output}`, isRunning }, { reaches: of }, {}, 50).get("reaches");
 }
 
-/** Returns a script's output with these exit codes of the attempt and its control. */
 function printed(code: number, control = 0): string {
   return `what it said\n--- ${code}\n\n--- ${control}\n`;
 }

@@ -15,7 +15,6 @@ export interface Attempt {
 export interface Got {
   readonly text: string;
   readonly isHeld: boolean;
-  /** Why the attempt could not be made. */
   readonly unmade: string | undefined;
 }
 
@@ -32,7 +31,6 @@ export function outside(line: string, control = line): Attempt {
 /** Prints the exit code on its own line, even after output without a final newline. */
 const said = `printf '\\n--- %s\\n' $?`;
 
-/** Returns a shell script that runs each attempt and its control. */
 export function formatScript(attempts: Attempts): string {
   const lines = Object.entries(attempts).flatMap(([name, { line, control, isOutside }]) => [
     `echo "### ${name}"; (${line}) 2>&1 </dev/null; ${said}`,
@@ -81,7 +79,6 @@ function isUnderWay({ output, isRunning }: SeenScript): boolean {
   return isRunning && !output.includes("### end\n");
 }
 
-/** Prints the results, if PRINT_ATTEMPTS=1. */
 export function printGot(title: string, got: ReadonlyMap<string, Got>): void {
   if (process.env.PRINT_ATTEMPTS !== "1") return;
   const rows = [...got].map(([name, { text, isHeld, unmade }]) => {
@@ -102,7 +99,6 @@ function listSteps(part: string): Step[] {
   return Array.from(part.matchAll(/([\s\S]*?)\n--- (\d+)\n/g), ([, text = "", code]) => ({ text, code: Number(code) }));
 }
 
-/** Exit codes of a shell for a program that is missing or cannot run. */
 const noProgram = [126, 127];
 
 /** Exit code of an attempt that timed out where silence may mean "kept out": its result is unknown. */

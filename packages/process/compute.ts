@@ -126,7 +126,6 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
     findSilence: async ({ uid }) =>
       options.nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing",
-    // Every node is this machine.
     getMachineState: async () => "running",
     adopt: () => adoptRuns(host),
     endRun: (uid, run) => endRun(findPlace(host, runName(uid, run))),

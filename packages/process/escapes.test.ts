@@ -24,7 +24,6 @@ const call =
   process.arch === "arm64"
     ? { keyctl: 219, addKey: 217, clone: 220, memfd: 279, getpid: 172, ioSetup: 0, perf: 241, bpf: 280, inotify: 26 }
     : { keyctl: 250, addKey: 248, clone: 56, memfd: 319, getpid: 39, ioSetup: 206, perf: 298, bpf: 321, inotify: 294 };
-/** An allowed call by the same means. */
 const anyCall = calls(`${call.getpid}`);
 
 /** A plain user may do this on the machine itself, as root of a user namespace. */
@@ -158,7 +157,6 @@ const attempts: Attempts = {
   "makes one in the newer way": outside(calls("435, $how, 88", '$how = pack("Q11", 0x10000000, 0, 0, 0, 17, (0) x 6)')),
 };
 
-/** The groups of all runs have the same parent. */
 const grouped: Attempts = {
   "lists the control groups of the other runs": outside("find /sys/fs/cgroup -name 'berth-*-r2' | grep -q ."),
   "lists those by the same words as its own": inside(
@@ -171,7 +169,6 @@ const grouped: Attempts = {
 const semaphores = (count: number) =>
   `perl -e '$id = semget(0, ${count}, 0600); defined $id or exit 1; semctl($id, 0, 0, 0)'`;
 
-/** Resources that only a control group could count. */
 const uncounted: Attempts = {
   "makes a file in memory": outside(calls(`${call.memfd}, $name, 0`, '$name = "file"')),
   "makes one that nobody else can read": inside(calls("447, 0"), anyCall),
@@ -291,7 +288,6 @@ function calls(words: string, before = ""): string {
   return `perl -e '${before}; syscall(${words}) < 0 and print("$!\\n"), exit 1'`;
 }
 
-/** Succeeds if the call exists. */
 function reaches(number: number): string {
   return `perl -e 'exit(syscall(${number}, 0, 0, 0, 0, 0) < 0 && $! == 38)'`;
 }

@@ -42,7 +42,6 @@ export interface Fixture {
   runOf(changes?: Partial<Run>): Run;
   observe(): Promise<Observation | undefined>;
   ended(): Promise<Observation | undefined>;
-  /** Waits for the end of a script of attempts (attempts-fixture.ts) in the run. */
   seenScript(): Promise<SeenScript>;
   supervisorPid(): number;
   close(): Promise<void>;
@@ -116,7 +115,6 @@ export function openFixture(
   };
 }
 
-/** Returns what this machine lacks for sandboxes with such a network, or undefined. */
 export function lacks(network: Network): string | undefined {
   if (!canSandbox()) return "this machine has no working bubblewrap";
   const isFound = network === "shared" || findNetwork() === "own";
@@ -148,7 +146,6 @@ export function listProcesses(home: string, uid: string): number[] {
     });
 }
 
-/** Returns the pids of the run's processes whose command line begins with this text. */
 export function findPids(fixture: Fixture, text: string): number[] {
   return listProcesses(fixture.home, fixture.uid).filter((pid) =>
     readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))

@@ -101,7 +101,6 @@ describe("a command in its own network", { retry: 0 }, () => {
   let got: Map<string, Got>;
   const servers: Server[] = [];
   const datagrams = ["127.0.0.1", outer].map((address) => ({ address, socket: createSocket("udp4") }));
-  /** Visitors of the machine's listeners. */
   const came: string[] = [];
   let reachOutside: (line: string) => Promise<void>;
 
@@ -154,7 +153,6 @@ describe("a command in its own network", { retry: 0 }, () => {
     const ownName = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
     await fixture.compute.apply(fixture.runOf({ env, command: `${ownName}\n${formatScript(attempts)}\nkill $!` }));
     const seen = await fixture.seenScript();
-    // A sandbox's tools do not exist outside.
     const envOutside = { ...env, REACH: `${process.execPath} ${join(fixture.shown, "reach.cjs")}` };
     got = gotBy(seen, attempts, envOutside);
     reachOutside = async (line) =>

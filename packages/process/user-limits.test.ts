@@ -122,7 +122,6 @@ describe("a sandbox that is killed", () => {
   });
 });
 
-/** Opens terminals until none is left, and prints their number. */
 const opensTerminals = `perl -e 'my ($n, @held) = 0; $n++ while open $held[$n], "+<", "/dev/ptmx"; print "$n terminals\\n"'`;
 
 describe("a sandbox that opens terminals endlessly", () => {

@@ -115,10 +115,7 @@ function isOfCli(file: string): boolean {
   return /\.m?[tj]s(on)?$/.test(file) && !isForTests(`packages/cli/${file}`);
 }
 
-/**
- * Returns our own files, the command line's, the folders where a function may appear, and npm's list of installed
- * packages.
- */
+/** Returns Berth's own files, the folders of functions, and npm's list of installed packages. */
 function listInputs({ metafile }: Bundle): string[] {
   const ownNames = Object.keys(metafile.inputs).filter(
     (path) => path.endsWith(".ts") && !path.includes("node_modules/"),

@@ -31,7 +31,6 @@ const settings = {
   SEALER_KEY_ID: "alias/berth",
 };
 
-/** Imports a bundle like Lambda and sends it one event. Returns the result, and whether undici was loaded. */
 async function invoke(file: string, method: string, rawPath: string) {
   const headers = { "x-berth-origin": settings.ORIGIN_SECRETS };
   const requestContext = { domainName: "abc123.execute-api.us-east-1.amazonaws.com", http: { method } };

@@ -78,9 +78,7 @@ function options() {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/**
- * Reads only the used exports of Node's modules. A full import creates all lazy exports, which takes 4 ms of an init.
- */
+/** Reads only used exports of Node's modules. Full imports create all lazy exports, which takes 4 ms of an init. */
 const builtinsWithoutFacade: Plugin = {
   name: "builtins-without-facade",
   setup({ onResolve, onLoad }) {
@@ -120,10 +118,7 @@ const withoutJsonSchema: Plugin = {
   },
 };
 
-/**
- * Replaces constants as table keys in the AWS clients, because esbuild must keep every entry otherwise. A function
- * needs only a few of EC2's 550 kB.
- */
+/** Replaces constant keys in tables of AWS clients, because esbuild would keep every entry: 550 kB for EC2. */
 const literalKeys: Plugin = {
   name: "literal-keys",
   setup({ onLoad }) {
@@ -225,7 +220,6 @@ async function makeAssets({ inputs }: Metafile): Promise<void> {
   if ("packages/http/cli-package.ts" in inputs) await keepCliPackage();
 }
 
-/** Copies the assets that our files in the bundle name, apart from the table of all assets. */
 function copyAssets(metafile: Metafile, bundle: string): void {
   const inputs = Object.keys(findOutput(metafile, bundle)?.inputs ?? {});
   if (!inputs.includes(assetTable)) return;

@@ -5,10 +5,7 @@ import type { Socket } from "#http/socket.ts";
 import type { Consumer } from "#http/work.ts";
 import { functionSettings } from "./function-settings.ts";
 
-/**
- * Returns functions.json, which stacks/ read: all functions, sorted by name. Throws for endpoints that the edge cannot
- * serve.
- */
+/** Returns functions.json, which stacks/ read. Throws for endpoints that the edge cannot serve. */
 export async function functionList(catalog: Catalog): Promise<object[]> {
   const rows = functionRows(catalog);
   const settings = await functionSettings(rows);

@@ -1,4 +1,3 @@
-/** Retired private words, with the field's words that replace them. */
 const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/keeper/i, "supervisor"],
   [/entrance/i, "access, or SSH run"],

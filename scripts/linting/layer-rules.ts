@@ -1,8 +1,6 @@
 import { dirname, join } from "node:path/posix";
 
-/**
- * Rooms that each room may import, besides itself and packages. Tests may import anything, and nothing imports scripts.
- */
+/** Rooms that each room may import, besides itself. Tests may import anything, and nothing imports scripts. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   core: [],
   http: ["core"],
@@ -32,14 +30,11 @@ const peerPackages: Readonly<Record<string, string>> = { "packages/sdk/aws.ts": 
 /** File names of tests, fixtures, cases and stubs, anywhere in the tree. */
 const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]/;
 
-/**
- * Reports whether a file (its path from the root) is only for tests. Shipped code may neither import nor contain it.
- */
+/** Reports whether a file is only for tests. Shipped code may neither import nor contain it. */
 export function isForTests(file: string): boolean {
   return ofTests.test(file) || file.startsWith("tests/");
 }
 
-/** Returns a message for each forbidden import of a file (its path from the root, and its text). */
 export function wrongImports(file: string, text: string): string[] {
   const room = findRoom(file) ?? "";
   if (room === "tests") return [];
@@ -97,7 +92,6 @@ function targetRoom(file: string, source: string): string | undefined {
   return source.startsWith(".") ? findRoom(join(dirname(file), source)) : undefined;
 }
 
-/** Returns the path of an import from the root, or the name of a package. */
 function formatPath(file: string, source: string): string {
   if (/^#(functions|tests)\//.test(source)) return source.slice(1);
   if (source.startsWith("#")) return source.replace("#", "packages/");

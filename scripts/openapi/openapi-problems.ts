@@ -69,7 +69,6 @@ const unauthorized = (body: object): ProblemExamples => ({ 401: { "An unknown ke
 
 type ProblemExamples = Readonly<Record<string, Examples>>;
 
-/** Problems that every endpoint of a dialect may return, by status. */
 export const problemExamples: Readonly<Record<DialectName, ProblemExamples>> = {
   "gpu-dev": unauthorized({ detail: "Invalid API key" }),
   "session-manager": {

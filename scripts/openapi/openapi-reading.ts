@@ -30,10 +30,7 @@ export function readDocument(document: object): Document {
   return JSON.parse(JSON.stringify(document)) as Document;
 }
 
-/**
- * Returns all operations in order, with `GET /v1/jobs` as `route`. A response without a body, such as 304, has no
- * content.
- */
+/** `route` is, for example, `GET /v1/jobs`. Responses without a body, such as 304, have no content. */
 export function listOperations({ paths }: Document): (Operation & { readonly route: string })[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => {

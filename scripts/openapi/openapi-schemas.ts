@@ -24,7 +24,6 @@ export interface JsonSchema {
 
 /** Schemas of a document. A schema with an `id` is written once and referenced elsewhere. */
 export interface SchemaBook {
-  /** Sorted by name. */
   readonly components: () => Record<string, JsonSchema>;
   /** Converts a schema: `body` and `input` for a request's body and parameters, `output` for a response. */
   readonly schemaOf: (schema: z.ZodType, io: "body" | "input" | "output") => JsonSchema;

@@ -2,7 +2,6 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
 
-/** Tags of the API that the SDK offers. */
 const tags: readonly string[] = ["Jobs", "Disks", "Capacity", "Keys", "Me", "Login", "Webhooks", "Admin", "Health"];
 
 interface Generator {
@@ -50,7 +49,6 @@ function withoutExamples(value: unknown): unknown {
   );
 }
 
-/** Keeps the schemas that the paths use, directly or through other schemas. */
 function usedSchemas(paths: unknown, schemas: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const used = new Set<string>();
   const open: unknown[] = [paths];

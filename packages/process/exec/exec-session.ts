@@ -1,10 +1,7 @@
 import { readdirSync } from "node:fs";
 import { findProcess, type ProcessIdentity, signalProcess } from "../supervisor/process-identity.ts";
 
-/**
- * Signals the sessions of these leaders. Returns false if they are empty. It reaches only their groups without /proc
- * (macOS). A leader whose pid was reused is skipped.
- */
+/** Signals the sessions of these leaders, or only their groups on macOS. Returns false if they are empty. */
 export function signalSessions(leaders: readonly ProcessIdentity[], signal: NodeJS.Signals): boolean {
   if (process.platform !== "linux") return leaders.map((leader) => signalGroup(leader, signal)).includes(true);
   const ours = new Map(leaders.filter(isStillTheirs).map((leader) => [leader.pid, leader]));

@@ -3,9 +3,7 @@ import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { isDirectory, runOfName } from "../runs/run-directory.ts";
 
-/**
- * One directory per login, one empty file per run. Strangers can try any login, so a lookup must not read other runs.
- */
+/** Strangers can try any login, so a lookup reads only its own directory, with one file per run. */
 export function runsOfLogin(runs: string, login: string): string[] {
   return namesIn(getPlace(runs, login)).filter((name) => {
     if (runOfName(name) && isDirectory(join(runs, name))) return true;

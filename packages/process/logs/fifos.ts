@@ -8,10 +8,7 @@ import { systemPath } from "../sandbox/environment.ts";
 /** FIFOs per call of mkfifo, because each call starts a process. */
 const made = 32;
 
-/**
- * Hands out unique FIFOs, made in advance; the caller unlinks its own. Node's own pipes are sockets, which a command
- * cannot open again as /dev/stdout.
- */
+/** Hands out unique FIFOs. Node's own pipes are sockets, which a command cannot open again as /dev/stdout. */
 export function fifosIn(folder: string): () => Promise<string> {
   const ready: string[] = [];
   let making: Promise<void> | undefined;

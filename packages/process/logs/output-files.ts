@@ -5,10 +5,7 @@ import type { LogPart } from "#core/ports/run-log.ts";
 /** Size at which the next file begins. Two files are kept, so they always hold the newest MiB. */
 const FILE_BYTES = 1024 * 1024;
 
-/**
- * Name of an output file: the position of its first byte. A byte never moves to another file, so a reader finds every
- * byte at its position while the writer continues.
- */
+/** File name: the position of its first byte. Bytes never move, so readers can follow the writer. */
 const nameForm = /^log-(0|[1-9][0-9]{0,14})$/;
 
 /** `add` never throws. */
@@ -35,7 +32,6 @@ export function keepNewest(directory: string): { add(bytes: Buffer): void; close
   };
 }
 
-/** Returns the newest MiB of an output from a position on, as printed. */
 export function readOutput(directory: string, from = 0): LogPart {
   const starts = startsIn(directory);
   if (starts.length === 0) return { start: 0, bytes: earlierOutput(directory) };

@@ -14,10 +14,7 @@ export interface LinkLocalOutcome {
 
 const ways = { "by its routes": "", "past its routes": "--interface 'if!tap0'" };
 
-/**
- * Program of link-local.test.ts. It runs in a network namespace that owns both addresses, lets a sandboxed command try
- * to reach the first one, and prints the outcome.
- */
+/** Program of link-local.test.ts, for a network namespace that owns both addresses. Prints the outcome. */
 async function main(): Promise<void> {
   const came: string[] = [];
   const server = createServer((socket) => {

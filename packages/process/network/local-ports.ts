@@ -15,10 +15,7 @@ export interface LocalPort extends RunPort {
 
 const file = "ports.json";
 
-/**
- * Finds a free port for each that the run serves, except Jupyter's, which is found at its start. A placeholder takes
- * the ports of a run without a command, and of a missing Jupyter.
- */
+/** Finds free ports, except for a real Jupyter, whose port is found at each start. */
 export async function openPorts(
   directory: string,
   plan: Pick<LaunchPlan, "ports" | "command" | "env" | "image" | "programs">,
@@ -44,15 +41,11 @@ export function readPorts(directory: string): readonly LocalPort[] {
   return JSON.parse(readWhole(directory, file) ?? "[]") as LocalPort[];
 }
 
-/** Returns the password of code-server, if the run's image would serve code-server at its first HTTP port. */
 function idePassword({ command, env }: Pick<LaunchPlan, "command" | "env">): string | undefined {
   return command === null ? env.CODE_SERVER_PASSWORD || undefined : undefined;
 }
 
-/**
- * Reports whether the image of a run would serve code-server: the run has a password for it, or the image is
- * code-server.
- */
+/** Reports whether the image would serve code-server: by its name, or because the run has a password for it. */
 export function servesIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): boolean {
   const isIde = plan.command === null && /(^|\/)code-server([:@]|$)/.test(plan.image);
   return isIde || idePassword(plan) !== undefined;
@@ -67,10 +60,7 @@ export function notePlaceholder(directory: string, { port }: LocalPort): void {
   writeWhole(directory, file, JSON.stringify(ports));
 }
 
-/**
- * Returns the variables that tell a run where to listen: `PORT_8080` replaces port 8080, and `PORT` its first HTTP
- * port.
- */
+/** Tells a run where to listen: `PORT_8080` replaces port 8080, and `PORT` its first HTTP port. */
 export function portVariables(ports: readonly LocalPort[]): Record<string, string> {
   const first = ports.find(({ kind }) => kind === "http");
   const named = ports.map(({ port, local }) => [`PORT_${port}`, String(local)]);

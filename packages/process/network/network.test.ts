@@ -13,7 +13,6 @@ import { readProcesses, writeMark } from "../runs/records.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import { closedRoutes, enteringNetwork, joinPatiently, type joinToMachine } from "./network.ts";
 
-/** Address of this machine outside the loopback, if it has one. */
 const outer = Object.values(networkInterfaces())
   .flatMap((addresses) => addresses ?? [])
   .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
@@ -266,7 +265,6 @@ describe("a network that cannot be connected", () => {
   });
 });
 
-/** Prints which of its arguments (`<host>:<port>`) it could connect to. */
 const reaching = `
   const { connect } = require("node:net");
   for (const place of process.argv.slice(2)) {
@@ -300,7 +298,6 @@ const meeting = `
   else createServer((socket) => socket.once("data", (rank) => { console.log("met " + rank); process.exit(0); })).listen(place);
 `;
 
-/** Echoes requests. */
 const serving = `
   require("node:http").createServer((request, response) => request.pipe(response)).listen(Number(process.env.PORT), "127.0.0.1");
 `;

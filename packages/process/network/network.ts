@@ -80,10 +80,7 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
 
 const joinPausesMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
 
-/**
- * Retries, because the machine may refuse while another run exhausts per-user resources. Throws after the last try, and
- * at once if a program is missing.
- */
+/** Retries, because another run may exhaust per-user resources. Throws at once if a program is missing. */
 export async function joinPatiently(
   pid: string,
   name: string,

@@ -49,7 +49,6 @@ it.each([
   expect(mayUse(ownValue, user)).toBe(isLet);
 });
 
-/** Reports whether a client is admitted. */
 async function input(connect: (port: number) => unknown, ownValue?: number): Promise<boolean> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,10 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 
-/**
- * Reports whether a loopback connection comes from our own user or root, which only Linux tells. Elsewhere all may
- * enter.
- */
+/** Reports whether the client is our own user or root. Only Linux tells; elsewhere all users may enter. */
 export async function isOwnPeer(socket: Socket, ownUser = process.getuid?.()): Promise<boolean> {
   if (process.platform !== "linux" || ownUser === undefined) return true;
   const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
@@ -25,10 +22,7 @@ const tables = ["tcp", "tcp6"].map((name) =>
   sharedRead(() => readFile(`/proc/self/net/${name}`, "latin1").catch(() => "")),
 );
 
-/**
- * Shares one read among callers. A caller never gets a read that began before its call, because that may have missed
- * its entry. `read` must not fail.
- */
+/** Shares reads among callers. A caller never gets an earlier read, which may lack its entry. */
 export function sharedRead(read: () => Promise<string>): () => Promise<string> {
   let current: Promise<unknown> = Promise.resolve();
   let next: Promise<string> | undefined;

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { whyNetworkIsShared } from "./shared-network.ts";
 
-/** Creates a directory with these programs. */
 function directoryWith(...programs: string[]): string {
   const directory = mkdtempSync(join(tmpdir(), "berth-programs-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));

@@ -5,7 +5,6 @@ import { resolverSettings } from "./name-servers.ts";
 
 const programs = { slirp4netns: "slirp4netns", ip: "iproute2", nsenter: "util-linux" } as const;
 
-/** Returns why environments share the network of this machine, for its operator. */
 export function whyNetworkIsShared(path = systemPath, hasResolver = resolverSettings() !== undefined): string {
   const missing = Object.entries(programs).filter(([program]) => !isInstalled(program, path));
   if (missing.length > 0) return `missing here: ${missing.map(([, name]) => name).join(", ")}`;

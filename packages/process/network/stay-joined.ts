@@ -5,7 +5,6 @@ import { joinToMachine } from "./network.ts";
 export interface JoinedNetwork {
   readonly sandbox: ProcessIdentity;
   readonly name: string;
-  /** Aborted when the run is over. */
   readonly signal: AbortSignal;
   readonly say: (isJoined: boolean) => void;
 }
@@ -14,9 +13,7 @@ export interface JoinedNetwork {
 const healthyMs = 60_000;
 const longestPauseMs = 60_000;
 
-/**
- * Reconnects a run's network, for example after slirp4netns was killed. Open connections break. Resolves after the run.
- */
+/** Reconnects a run's network, for example after slirp4netns was killed. Resolves when the run is over. */
 export async function stayJoined({ sandbox, name, signal, say }: JoinedNetwork, joined: Promise<void>): Promise<void> {
   let lost = joined;
   let joinedAt = Number.NEGATIVE_INFINITY;

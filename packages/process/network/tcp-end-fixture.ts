@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { promisify } from "node:util";
 
-/** One end of an open TCP connection on this machine, in any network namespace. */
 export interface TcpEnd {
   readonly local: number;
   readonly remote: number;
@@ -57,7 +56,6 @@ for pid in pids:
 print(json.dumps(found))
 `;
 
-/** Returns what this machine lacks for `tcpEnds`, or undefined. */
 export async function lacksTcpEnds(): Promise<string | undefined> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -45,10 +45,7 @@ async function serveAt({ inside, forwards, signal }: Placed, { local: port }: Lo
   return givenUp;
 }
 
-/**
- * Serves behind the placeholder, which logs in. Only this process and the run know the password, because on a shared
- * network other runs reach the login page.
- */
+/** Serves behind the placeholder, which logs in. Other runs may reach the login page, so the password is secret. */
 async function serveBehind({ inside, forwards, placeholders, signal }: Placed, front: LocalPort) {
   let [port, password] = [0, ""];
   const begin = async () => {

@@ -4,7 +4,6 @@ import type { Isolation } from "../runs/records.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
 interface StubServer {
-  /** Directory that sandboxes show. */
   readonly shown: string;
   readonly home: string;
   readonly compute: { readonly isolation: Isolation };

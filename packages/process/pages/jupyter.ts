@@ -95,10 +95,7 @@ function missing({ env, programs: { path } }: Pick<LaunchPlan, "env" | "programs
   return `${words}: ${path.length > longestPath ? `${path.slice(0, longestPath)}…` : path}`;
 }
 
-/**
- * Passes the token in a variable, which only this user can read. Jupyter writes it into the runtime directory, which is
- * not on the disk, where it would outlive the run.
- */
+/** The token is in a variable, which other users cannot read, and not on the disk, where it would outlive the run. */
 function start(place: Inside, token: string, port: number, runtime: string): ChildProcess {
   const words = ["jupyter", "lab", "--no-browser", "--ip=127.0.0.1", `--port=${port}`, "--ServerApp.port_retries=0"];
   const root = process.getuid?.() === 0 ? ["--allow-root"] : [];

@@ -1,10 +1,7 @@
 const answeredWithinMs = 2_000;
 const mostBytes = 1024 * 1024;
 
-/**
- * Counts working kernels; null without a proper answer. The server may then hold a kernel that trains, so it counts as
- * use.
- */
+/** Counts working kernels. Returns null without a proper answer, which counts as use because a kernel may train. */
 export async function countKernels(origin: string, token: string, now: number): Promise<number | null> {
   try {
     const headers = { authorization: `token ${token}` };

@@ -2,7 +2,6 @@ import { type ClientRequest, type IncomingMessage, request, ServerResponse } fro
 import type { Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 
-/** Program on this machine whose page requires a login. */
 export interface PageProgram {
   readonly port: number;
   readonly cookie: string;
@@ -39,10 +38,7 @@ export function passUpgrade(request: IncomingMessage, socket: Duplex, head: Buff
   passed.end();
 }
 
-/**
- * Puts the login's cookie first: servers take the first of two cookies with one name (RFC 6265, 5.4, as parsers
- * implement it).
- */
+/** The login's cookie comes first: servers take the first of two with one name (RFC 6265, 5.4). */
 function ask({ method = "GET", url, headers }: IncomingMessage, { port, cookie }: PageProgram): ClientRequest {
   const cookies = headers.cookie === undefined ? cookie : `${cookie}; ${headers.cookie}`;
   const place = { host: "127.0.0.1", port, method, path: url ?? "/" };

@@ -8,12 +8,8 @@ import { type PageProgram, passOn, passUpgrade } from "./page-proxy.ts";
 export interface Placeholders {
   /** Throws if a port is taken, because its visitors would reach another program. */
   open(ports: readonly LocalPort[]): Promise<void>;
-  /**
-   * Forwards all requests except chats at a port with `hasIde` to this program. undefined: a page says that it is
-   * starting.
-   */
+  /** Forwards all but chats at a port with `hasIde`. undefined: a page says that the program is starting. */
   lead(port: LocalPort, program: PageProgram | undefined): void;
-  /** Serves a page at a port whose program was given up, and says why. */
   replace(port: LocalPort, why: string): Promise<void>;
   close(): void;
 }
@@ -27,9 +23,7 @@ interface Shown {
   readonly program?: PageProgram | undefined;
 }
 
-/**
- * Serves the ports of a run's image, to our own user only. Images are not pulled here, so nothing else would answer.
- */
+/** Serves a run's ports to our own user only. Images are not pulled here, so nothing else would answer. */
 export function createPlaceholders(image: string, advice = ""): Placeholders {
   const servers = new Set<Server>();
   const shownAt = new Map<number, Shown>();

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { listensInside } from "../network/listening.ts";
 import type { Inside } from "../runs/inside.ts";
 
-/** Program inside a run that serves pages at a port of its loopback. */
 export interface WebProgram {
   readonly place: Inside;
   /** Path that it answers without a login. */
@@ -12,7 +11,6 @@ export interface WebProgram {
   readonly start: (failures: number) => Promise<StartedProgram>;
   /** Called when a started program answers. If this throws, the program counts as not answering yet. */
   readonly onAnswer: (started: StartedProgram) => unknown;
-  /** Called when a started program has ended. */
   readonly onEnd?: () => void;
   readonly signal: AbortSignal;
 }
@@ -31,10 +29,7 @@ const longestPauseMs = 10_000;
 /** Exit code of a shell for a command that it cannot find (POSIX, Shell Command Language, 2.8.2). */
 export const notFound = 127;
 
-/**
- * Restarts a program with backoff until `signal` aborts, and returns undefined then. Gives up a program that has never
- * answered.
- */
+/** Restarts a program with backoff until `signal` aborts. Gives up one that has never answered. */
 export async function keepRunning(program: WebProgram): Promise<GivenUp | undefined> {
   const { start, onEnd, signal } = program;
   let hasAnswered = false;
@@ -107,9 +102,7 @@ async function isAnswering({ network, sandbox }: Inside, port: number, path: str
 
 const graceMs = 2_000;
 
-/**
- * Ends a process group, with a grace period: Jupyter must end its kernels itself, because they are in their own groups.
- */
+/** Ends a group with a grace period: Jupyter must end its kernels itself, which are in their own groups. */
 async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
   signalGroup(child, "SIGTERM");
   await Promise.race([exit, sleep(graceMs)]);

@@ -14,9 +14,7 @@ import { isDirectory, makeRunDirectory, runName, wasRemoved } from "./run-direct
 
 const answeringWithinMs = 800;
 
-/**
- * Starts a run and returns when it has begun or ended. Throws if it was removed, or if a volume is missing or in use.
- */
+/** Returns when the run has begun or ended. Throws if it was removed, or if a volume is missing or in use. */
 export async function applyRun(host: Host, run: Run): Promise<void> {
   if (host.closing) throw new Error("The local stack is being stopped");
   const { directory, name } = findPlace(host, runName(run.uid, run.run));

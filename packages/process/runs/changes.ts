@@ -11,9 +11,7 @@ const folder = ".changed";
 const pollEveryMs = 100;
 const supervisorsEveryMs = 1_000;
 
-/**
- * Notes a change by a rename, because readers would take an empty note. On a full disk a later observation finds it.
- */
+/** Renames the note into place, because readers would take an empty one. A full disk loses it. */
 export function noteChange(runs: string, name: string, key: string): void {
   // No run's name begins with a dot, and each run has one supervisor.
   const draft = join(runs, folder, `.${name}`);
@@ -80,10 +78,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/**
- * Returns a function that reports whether a supervisor has ended since its last call. It lists supervisors each second
- * and after each change, so that it knows even a supervisor that dies within its first second.
- */
+/** Lists supervisors each second and after each change, so that it notices even one that dies in its first second. */
 function followSupervisors(home: string): (hasNews: boolean) => boolean {
   let knownIdentities = livingSupervisors(home);
   let nextAt = 0;

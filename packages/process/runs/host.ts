@@ -15,7 +15,6 @@ export interface ProcessComputeOptions extends SshEntry {
   readonly nodes: readonly PretendNode[];
   readonly isolation?: Isolation;
   readonly network?: Network;
-  /** Programs that runs find; by default the system's. */
   readonly programs?: Programs;
   readonly locking?: Locking;
   readonly limits?: LimitWay;

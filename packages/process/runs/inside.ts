@@ -7,7 +7,6 @@ import { refusing, withRefused } from "../sandbox/system-calls.ts";
 import type { ProcessIdentity } from "../supervisor/process-identity.ts";
 import type { Isolation, Network } from "./records.ts";
 
-/** Everything needed to start a process in a machine of a run. */
 export interface Inside {
   /** Value of BERTH_RUN in every process. */
   readonly name: string;
@@ -16,7 +15,6 @@ export interface Inside {
   readonly sandbox: ProcessIdentity | null;
   /** Seccomp filter. Absent in runs of older releases. */
   readonly refusedCalls?: string;
-  /** Directory in which the run's command began. */
   readonly work: string;
   /** User of the run's processes. Absent if the supervisor runs older code. */
   readonly account?: Account;
@@ -33,16 +31,12 @@ export interface Command {
   readonly cwd: string;
 }
 
-/** Variables under neutral names, and the shell code that renames them. */
 export interface Carried {
   readonly env: Readonly<Record<string, string>>;
   readonly unpack: string;
 }
 
-/**
- * Packs variables under neutral names. A shell without rights unpacks them, so that none (PATH, LD_PRELOAD, GCONV_PATH)
- * acts on the privileged programs before it.
- */
+/** Packs variables under neutral names, so that none (LD_PRELOAD, PATH) acts on privileged programs. */
 export function carried(variables: Readonly<Record<string, string>>): Carried {
   const packed = Object.entries(variables).map(([name, value], n) => [`__berth_${n}`, `${name}=${value}`] as const);
   const unpack = packed.map(([name]) => `export "$${name}"; unset ${name}`).join("; ");
@@ -70,9 +64,7 @@ export function refuseCommand(): string[] {
   return ["bwrap", ...refusing, "--dev-bind", "/", "/", ...keptRights(), "--"];
 }
 
-/**
- * Returns the prefix that joins a sandbox's namespaces. It gives all capabilities there, so `giveUpRights` must follow.
- */
+/** Joins a sandbox's namespaces. This gives all capabilities there, so `giveUpRights` must follow. */
 export function enterCommand(pid: string, network: Network): string[] {
   const net = network === "own" ? ["--net"] : [];
   return ["nsenter", "--target", pid, ...enteringUser(), "--mount", "--pid", "--uts", "--ipc", ...net, "--"];

@@ -31,10 +31,7 @@ const mostStarts = 50;
 const mostLosses = 3;
 const againAfterMs = 20;
 
-/**
- * Retries if the supervisor is just ending or starting. A plan may arrive twice, but its directory's lock and records
- * let it start only once.
- */
+/** Retries if the supervisor is ending or starting. The run's lock and records make a repeated plan harmless. */
 async function askSupervisor(plan: LaunchPlan, onGiven: () => void): Promise<LaunchReply> {
   const place = openSupervisorPlace(plan.home);
   for (let starts = 0, losses = 0; ; ) {

@@ -138,10 +138,7 @@ function isCutOff(directory: string): boolean {
   return readMark(directory, "cut-off") !== undefined;
 }
 
-/**
- * Concludes the end of a run without `end.json`. Undefined: it never began and can still start. The mark `stopped`
- * wins, because it also forbids the start.
- */
+/** Concludes an end without `end.json`. Returns undefined if the run never began and may still start. */
 function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
   const end = { started: processes?.started ?? false, exitCode: null, unwitnessed: true } as const;
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };

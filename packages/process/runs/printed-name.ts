@@ -1,6 +1,4 @@
-/**
- * Replaces characters of a file name that would move the cursor, break a line or reverse text in a terminal with `?`.
- */
+/** Replaces characters that would move a terminal's cursor, break a line or reverse text with `?`. */
 export function printedName(name: string): string {
   return name.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?");
 }

@@ -7,7 +7,6 @@ import { readWhole, writeWhole } from "./run-directory.ts";
 
 export type Isolation = "bubblewrap" | "none";
 
-/** Network of a run: its own, or the machine's. */
 export type Network = "own" | "shared";
 
 /** `run.json`: the run without secrets. Written once, together with the directory. */

@@ -23,10 +23,7 @@ const silentMs = 10_000;
 const anyQuestion = { ask: "inside" } as const;
 const answerWithinMs = 2_000;
 
-/**
- * Requests a kill at `killAt` (ms since the epoch; an earlier request wins) and the removal, and waits up to
- * `withinMs`.
- */
+/** Requests a removal with a kill at `killAt` (ms; an earlier request wins), and waits up to `withinMs` for it. */
 export async function requestRemoval(place: RunPlace, killAt: number, withinMs: number): Promise<void> {
   const { directory } = place;
   const knownMark = readMark(directory, "removal");

@@ -12,7 +12,6 @@ export function runName(uid: string, run: number): string {
   return name;
 }
 
-/** Parses a directory name; undefined if it is not that of a run. */
 export function runOfName(name: string): { readonly uid: string; readonly run: number } | undefined {
   const [, uid, run] = nameForm.exec(name) ?? [];
   return uid === undefined ? undefined : { uid, run: Number(run) };

@@ -17,10 +17,7 @@ export interface Workspace {
   readonly binds: readonly Bind[];
 }
 
-/**
- * Creates `workspace`: the first volume in the first machine, else a directory that ends with the run. Volumes cannot
- * appear at their own paths without a sandbox.
- */
+/** Creates `workspace`: the first volume in the first machine, else a directory that ends with the run. */
 export async function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Promise<Workspace> {
   const work = workDirectory(directory, rank);
   const link = join(work, "workspace");

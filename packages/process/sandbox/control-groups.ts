@@ -20,7 +20,6 @@ export interface Bounds {
   readonly processes: number;
 }
 
-/** Contents of /proc/self/cgroup and /proc/self/mountinfo. */
 export interface GroupSources {
   readonly own: string;
   readonly mounts: string;
@@ -80,7 +79,6 @@ export function readLimits({ version, places }: ControlGroup): Partial<Record<Co
   return Object.fromEntries(found);
 }
 
-/** Counts the processes that the kernel killed at the group's memory limit. */
 export function countGroupOomKills({ version, places }: ControlGroup): number {
   const file = version === 2 ? "memory.events" : "memory.oom_control";
   const text = places.memory === undefined ? undefined : findText(join(places.memory, file));
@@ -169,9 +167,7 @@ function parseMount(line: string): Mount[] {
   return [{ type, root, place, options: options.split(",") }];
 }
 
-/**
- * Returns the own group and its parent. A limited own group excludes the parent, because runs there would escape it.
- */
+/** Returns the own group and its parent, unless the own group is limited: runs beside it would escape its limits. */
 function unified(ownPath: string, mounts: readonly Mount[]): ControlGroup[] {
   const mount = mounts.find(({ type }) => type === "cgroup2");
   const path = /^0::(\/.*)$/m.exec(ownPath)?.[1];
@@ -215,7 +211,6 @@ function separate(ownPath: string, mounts: readonly Mount[]): ControlGroup {
   return { version: 1, places: Object.fromEntries(found) };
 }
 
-/** Returns the directory of a group, or undefined if it lies outside the mount. */
 function findDirectory({ root, place }: Mount, path: string): string | undefined {
   const isBelow = root === "/" || path === root || path.startsWith(`${root}/`);
   if (!isBelow || path.split("/").includes("..")) return undefined;

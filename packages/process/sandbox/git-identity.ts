@@ -12,7 +12,6 @@ export function gitConfigFor(env: Readonly<Record<string, string>>): string {
   return `${readMachineConfig()}\n${lines.length > 0 ? `[user]\n${lines.join("\n")}\n` : ""}`;
 }
 
-/** Quotes a value for a Git configuration file (git-config(1)). */
 function quoted(value: string): string {
   return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }

@@ -161,7 +161,6 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   let fixture: Fixture;
   const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
   const way: LimitWay = { ...found, processes };
-  // Mechanisms without a feature have no test of it.
   const none = () => undefined;
   const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
   const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;

@@ -50,7 +50,6 @@ export const noLimits: RunLimits = {
   bounds: { cpus: null, memoryMb: null, processes: 0 },
 };
 
-/** Returns the first mechanism that works here. */
 export function findLimits(isolation: Isolation, groups = findControlGroups()): LimitWay {
   const processes = Math.max(leastProcesses, processesPerCpu * availableParallelism());
   return { processes, groups, rlimits: groups ? null : findRlimits(isolation), user: findUserLimits() };

@@ -6,7 +6,6 @@ import { systemPath } from "./environment.ts";
 export interface Programs {
   /** PATH of a run: the given entries, then the system's. */
   readonly path: string;
-  /** Directories that a sandbox shows in addition to the system's. */
   readonly shown: readonly string[];
 }
 
@@ -74,7 +73,6 @@ function realDirectory(path: string): string | undefined {
   }
 }
 
-/** Returns the prefix of a `bin`, and the prefix of the Python behind a virtual environment. */
 function listPrefixes(entry: string, homes: Homes): string[] {
   const places = [entry, realpathSync(entry), ...pythonsIn(entry).map((python) => dirname(realpathSync(python)))];
   const prefixes = places.map(dirname).filter((prefix, n) => isPrefix(prefix, places[n] ?? "", homes));
@@ -117,7 +115,6 @@ function isWithin(path: string, place: string): boolean {
   return path === place || path.startsWith(place === "/" ? place : `${place}/`);
 }
 
-/** Drops directories that lie within another shown directory. */
 function outermost(places: readonly string[]): string[] {
   return places.filter((place) => !places.some((otherPlace) => otherPlace !== place && isWithin(place, otherPlace)));
 }

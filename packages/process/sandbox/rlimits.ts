@@ -65,7 +65,6 @@ export function systemProgram(name: string): string {
 
 type HardLimit = "Max data size" | "Max processes" | "Max open files" | "Max pending signals" | "Max msgqueue size";
 
-/** Returns the hard limit of this process; its children cannot exceed it. */
 export function ownHardLimit(name: HardLimit): number {
   try {
     const line = readFileSync("/proc/self/limits", "utf8")

@@ -24,7 +24,6 @@ export function userOptions(): string[] {
   return isRoot ? keptRights() : ["--unshare-user", "--uid", "0", "--gid", "0", ...keptRights()];
 }
 
-/** Returns the options that keep the capabilities needed before `giveUpRights`. */
 export function keptRights(): string[] {
   // Three to change the id, and CAP_DAC_READ_SEARCH to start in a directory that only the run can read.
   const names = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH"];
@@ -44,10 +43,7 @@ export function giveUpRights(): string[] {
   return [...shared, "/bin/sh", "-c", lastNamespace, "setpriv", ...nothing];
 }
 
-/**
- * Gives each environment a quarter of the user's inotify limits (inotify(7)), by its outer user namespace
- * (namespaces(7)).
- */
+/** Gives each environment a quarter of the user's inotify limits (inotify(7), namespaces(7)). */
 const partOfWatches = `{ for what in instances watches; do
   echo $(($(cat /proc/sys/fs/inotify/max_user_$what) / 4)) >/proc/sys/user/max_inotify_$what
 done; } 2>/dev/null; exec "$0" "$@"`;

@@ -39,9 +39,7 @@ export interface SandboxRequest {
   readonly ownFiles?: string;
   readonly gitConfig?: number;
   readonly binds: readonly Bind[];
-  /** Additional directories, shown read-only. */
   readonly programs: readonly string[];
-  /** null means no limit. */
   readonly memoryMb: number | null;
   readonly network: Network;
   readonly group?: ControlGroup | null;
@@ -99,10 +97,7 @@ export function sandboxOptions({
   ];
 }
 
-/**
- * Settings of the sandbox's namespaces. A plain user's processes could change them, as their creator
- * (ipc_namespaces(7)).
- */
+/** A plain user's processes could change these settings of their namespaces (ipc_namespaces(7)). */
 const kernelSettings = ["/proc/sys/kernel", "/proc/sys/fs/mqueue"];
 
 /** A volume hides what the machine has at its mount point. */
@@ -122,9 +117,7 @@ const machineLimits = [
   ...["memory/memory.limit_in_bytes", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"],
 ];
 
-/**
- * Shows the limits that programs look up, but no groups of other runs. A run without a group sees the machine's limits.
- */
+/** Shows the run's own limits and no groups of other runs. A run without a group sees the machine's limits. */
 function limitsSeen(group: ControlGroup | null): string[] {
   const root = "/sys/fs/cgroup";
   if (!group) return machineLimits.flatMap((name) => readOnly(join(root, name)));
@@ -150,7 +143,6 @@ function volumePlaces(binds: readonly Bind[]): string[] {
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 
-/** Path at which a sandbox shows the machine's /etc/profile. */
 const machineProfile = "/etc/profile.machine";
 
 /** /etc/profile of a sandbox. It keeps the run's PATH, which many machines' profiles replace. */

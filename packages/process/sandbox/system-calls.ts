@@ -31,7 +31,6 @@ export function withRefused(path: string, words: readonly string[]): string[] {
   return ["/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', path, ...words];
 }
 
-/** Options of bubblewrap that load the filter. */
 export const refusing = ["--seccomp", "9"] as const;
 
 /**

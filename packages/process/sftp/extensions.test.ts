@@ -20,7 +20,6 @@ const path = (name: string) => join(directory, name);
 const extended = (name: string, ...parts: Buffer[]) => ask(EXTENDED, text(name), ...parts);
 const statusIn = (reply: Buffer) => (reply[0] === STATUS ? reply.readUInt32BE(5) : undefined);
 const READ_WRITE_CREATE = 1 | 2 | 8;
-/** Returns the encoded handle of a file. */
 const open = (name: string) => {
   return ask(3, text(path(name)), u32(READ_WRITE_CREATE), u32(0)).subarray(5);
 };

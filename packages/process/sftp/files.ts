@@ -22,7 +22,6 @@ import {
 import { join, resolve } from "node:path";
 import type { Attributes } from "./packets.ts";
 
-/** Open file, or directory whose entries are read in parts. */
 export type Opened =
   | { readonly kind: "file"; readonly descriptor: number; readonly isAppending: boolean }
   | { readonly kind: "directory"; readonly path: string; readonly names: string[] };

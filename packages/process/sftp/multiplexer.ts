@@ -1,15 +1,9 @@
 import { Duplex } from "node:stream";
 import { type Frame, frame, frameReader, MOST_CONTENT_BYTES } from "./frames.ts";
 
-/**
- * Many streams over one pipe, with a window per stream as in SSH (RFC 4254, 5.2). So a slow stream delays no other, and
- * buffers are bounded.
- */
+/** Streams over one pipe with a window each (as in RFC 4254, 5.2), so that a slow stream delays no other. */
 export interface Multiplexer {
-  /**
-   * Takes a chunk and returns its cost in bytes: each frame has a fixed cost, and opening a stream costs most. Throws
-   * for frames that no multiplexer sends.
-   */
+  /** Returns the cost of a chunk in bytes; opening a stream costs most. Throws for invalid frames. */
   take(part: Buffer): number;
   /** Undefined if too many are open. */
   open(): Duplex | undefined;
@@ -125,10 +119,7 @@ function sender(id: number, send: (bytes: Buffer) => void) {
   };
 }
 
-/**
- * Buffers received data, which counts towards the window until the stream reads it. `push` returns whether it wants
- * more.
- */
+/** Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. */
 function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer | null) => boolean) {
   const waiting: (Buffer | null)[] = [];
   let waitingBytes = 0;

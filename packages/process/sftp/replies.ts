@@ -19,7 +19,6 @@ export interface Handles {
   keep(opened: Opened): Reply;
   find(reader: PacketReader): Opened;
   drop(reader: PacketReader): void;
-  /** Throws if too many are open. */
   room(): void;
 }
 

@@ -16,7 +16,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-/** Returns all answers of a server to these chunks. */
 async function answersTo(parts: readonly Buffer[]): Promise<Buffer> {
   const server = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"] });
   const answers = server.stdout.toArray();

@@ -2,10 +2,7 @@ import { once } from "node:events";
 import { LONGEST_PACKET } from "./extensions.ts";
 import { sftpSession } from "./requests.ts";
 
-/**
- * Serves SFTP version 3 on standard input and output, with the rights of the run. It is not ssh2's server, because a
- * sandbox shows only this folder and Node.
- */
+/** Serves SFTP version 3 on standard input and output. A sandbox shows only this folder and Node, so ssh2 cannot. */
 async function main(): Promise<void> {
   const answer = sftpSession();
   process.stdout.on("error", () => process.exit(1));

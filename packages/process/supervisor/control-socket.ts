@@ -16,10 +16,7 @@ export interface ListeningSocket {
   close(): void;
 }
 
-/**
- * Opens a socket that answers each question with one JSON value. Answers may be secret, such as a run's environment:
- * only users who may enter the directory can ask, and nothing is written to disk.
- */
+/** Answers questions with JSON. Answers may be secret, so only users who may enter the directory can ask. */
 export function openControlSocket<Asked = Question>(
   directory: string,
   answer: (question: Asked) => unknown,
@@ -50,7 +47,6 @@ export function openSocket(directory: string, name: string, onConnection: (socke
 const patienceMs = 30_000;
 const mostWaiting = 1_024;
 
-/** Throws if the run does not answer. */
 export async function askInside(directory: string): Promise<Inside> {
   const inside = await askControlSocket<Inside | null>(directory, { ask: "inside" }, patienceMs);
   if (!inside) throw new Error("The run has not begun yet");
@@ -75,9 +71,7 @@ export function dialSocket(directory: string, name: string): Socket {
   return createConnection({ path, allowHalfOpen: true }).once("close", close);
 }
 
-/**
- * Reports whether a process listens but does not answer in time. Lateness of this process means overload, not silence.
- */
+/** Reports that a process listens but does not answer in time, unless this process was late itself. */
 export async function isSilent(directory: string, question: object, withinMs: number): Promise<boolean> {
   const begun = performance.now();
   const answers = await askControlSocket(directory, question, withinMs).then(

@@ -17,10 +17,7 @@ export const stackStopped = "The local stack was stopped";
 export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
 export const askedToStop = "stopped on request";
 
-/**
- * Shells and bubblewrap report a child that a signal ended as 128 + its number (POSIX, Shell Command Language, 2.8.2).
- * So these codes always count as signals.
- */
+/** Codes above 128 count as signals: shells and bubblewrap report signals so (POSIX, Shell Command Language, 2.8.2). */
 export function describeEnd(
   { code, signal }: Exit,
   options: { readonly hasCommand: boolean; readonly oomKills: number; readonly isOverLimit?: boolean },

@@ -16,10 +16,7 @@ export interface ProcessStatus extends ProcessIdentity {
   readonly hasTerminal: boolean;
   /** -1 without a terminal, or if the machine does not report it. */
   readonly foreground: number;
-  /**
-   * The process has exited and holds no resources. A first process of a pid namespace stays so until the others are
-   * reaped (pid_namespaces(7)), perhaps never.
-   */
+  /** It has exited and holds nothing, like a namespace's first process with unreaped others (pid_namespaces(7)). */
   readonly isSpent: boolean;
 }
 

@@ -5,7 +5,6 @@ import { closeLimits, type RunLimits } from "../sandbox/limits.ts";
 import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
 
 export interface ProcessTree {
-  /** Value of BERTH_RUN. */
   readonly name: string;
   /** A process that works in it, outside of any sandbox, belongs to the run. */
   readonly directory: string;
@@ -106,10 +105,7 @@ function readProcesses(): Seen[] {
 
 const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
 
-/**
- * A sandboxed process could name another run, to be ended with it or to escape its own end. So its variables do not
- * count, except those of a sandbox's first process, which is bubblewrap.
- */
+/** Variables in a sandbox may name another run, except those of the first process, which is bubblewrap. */
 function seenProcess(pid: number, ownNamespace: string | undefined): Seen {
   const namespace = once(() => link(pid, "ns/pid"));
   const isOutside = () => ownNamespace !== undefined && namespace() === ownNamespace;

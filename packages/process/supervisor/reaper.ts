@@ -1,7 +1,6 @@
 import { killSessions } from "../exec/exec-session.ts";
 import type { Running } from "../exec/exec-start.ts";
 
-/** Kills leftover processes in the sessions of commands after their deadline. */
 export interface Reaper {
   add(run: string, command: Running): void;
   killAll(run: string): void;

@@ -7,9 +7,7 @@ import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.t
 
 const folder = "sessions";
 
-/**
- * Marks a terminal or an exec as a session. The mark ends with the process, or when the returned function is called.
- */
+/** Marks a terminal or an exec as a session, until its process ends or the returned function is called. */
 export function openSession(directory: string, pid: number | undefined): () => void {
   const found = pid === undefined ? undefined : findProcess(pid);
   if (!found) return () => undefined;

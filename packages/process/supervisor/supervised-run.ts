@@ -45,7 +45,6 @@ export interface SupervisedRun {
   fail(error: unknown): void;
 }
 
-/** Resources that all runs of a supervisor share. */
 export interface SupervisorTools extends ExecTools {
   readonly self: ProcessIdentity;
   readonly report: (error: unknown) => void;

@@ -7,10 +7,7 @@ import { writeWhole } from "../runs/run-directory.ts";
 import { lockFile } from "./lock.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 
-/**
- * Creates the directory of this code version's supervisor. Those of other versions keep their runs, but never receive
- * plans that they may not understand.
- */
+/** Each code version has its own directory and supervisor, because it may not understand another version's plans. */
 export function openSupervisorPlace(home: string): string {
   const place = join(home, folder, codeVersion());
   mkdirSync(place, { recursive: true, mode: 0o700 });
@@ -33,7 +30,6 @@ export async function endSupervisors(home: string, withinMs: number): Promise<vo
   while (performance.now() < end + withinMs && living.some(isAlive)) await sleep(5);
 }
 
-/** Returns the living supervisors of a home, of any code version. */
 export function livingSupervisors(home: string): ProcessIdentity[] {
   return findSupervisors(home).flatMap(({ process }) => (process && isAlive(process) ? [process] : []));
 }

@@ -44,7 +44,6 @@ describe("an archive of a volume", () => {
       (found) => found?.state !== "pending",
     );
   const drafts = () => (existsSync(blobs) ? readdirSync(blobs).filter((name) => name.startsWith(".")) : []);
-  /** Enough data to make archiving slow. */
   const fill = (megabytes: number) => {
     const noise = randomBytes(1024 * 1024);
     for (let n = 0; n < megabytes; n += 1) put(`noise-${n}`, noise);
@@ -191,7 +190,6 @@ describe("an archive of a volume", () => {
   });
 });
 
-/** Returns the processes whose arguments name a path below this directory. */
 function processesOn(directory: string): number[] {
   const pids = readdirSync("/proc").map(Number).filter(Boolean);
   return pids.filter((pid) => {

@@ -29,10 +29,7 @@ export interface ArchiveRequest {
   readonly log: Log | undefined;
 }
 
-/**
- * Starts the archiver in its own process, because large volumes take long. Synchronous, so that of two calls one
- * starts.
- */
+/** Zips in another process, because volumes may be large. Synchronous, so that only one of two calls starts it. */
 export function beginArchive(request: ArchiveRequest): void {
   const { home, places, volume, directory, blob } = request;
   const file = archiveFile(places, blob);

@@ -7,10 +7,7 @@ const places = ["volumes", "snapshots"] as const;
 /** Equal contents in the home and its directories show that they belong together. */
 const MARK = "mark";
 
-/**
- * Throws if volumes or snapshots are not this home's own directories, for example because a mount is missing. In an
- * empty one, every disk would look deleted.
- */
+/** Throws if a directory was replaced, for example by a missing mount: every disk would look deleted. */
 export function keepPlaces(home: string): void {
   const ownMark = join(home, MARK);
   const word = existsSync(ownMark) ? readFileSync(ownMark, "utf8") : undefined;

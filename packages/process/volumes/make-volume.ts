@@ -20,7 +20,6 @@ import {
 export interface Maker {
   readonly home: string;
   readonly copy: Copy;
-  /** Running creations by token. */
   readonly making: Map<string, Promise<VolumeRef>>;
   readonly closing: AbortController;
 }

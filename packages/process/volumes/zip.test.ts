@@ -199,7 +199,6 @@ describe("a zip of a directory", () => {
   });
 });
 
-/** Returns every path below a directory, with the text of files. */
 function getContent(directory: string): Map<string, string | undefined> {
   const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
   const findText = (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined);

@@ -55,10 +55,7 @@ function getComment(skipped: readonly string[]): Buffer {
   return Buffer.from(lines.join("\n"));
 }
 
-/**
- * Percent-encodes bytes outside UTF-8 (RFC 3986, section 2.1), backslashes and drive letters, which are paths on
- * Windows. Names stay unique.
- */
+/** Percent-encodes bytes outside UTF-8 (RFC 3986, 2.1), and names that Windows reads as paths. Names stay unique. */
 function namesInZip(names: readonly Buffer[]): string[] {
   const written = names.map((name) => nameInZip(name));
   const taken = new Set(written.filter((text, n) => names[n]?.equals(Buffer.from(text))));
