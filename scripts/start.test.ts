@@ -53,7 +53,7 @@ describe("npm start", () => {
 
     const said = `${stdout}${stderr}`;
     expect([status, said]).toEqual([1, expect.stringContaining(`The records in ${path} are damaged: `)]);
-    for (const words of ["Put back a copy of it", `sqlite3 ${path} .recover`]) expect(said).toContain(words);
+    for (const words of ["Restore a copy of it", `sqlite3 ${path} .recover`]) expect(said).toContain(words);
     expect(said).not.toMatch(/ at .*\.ts:\d+/);
     expect(readFileSync(path)).toEqual(damaged);
   });

@@ -132,7 +132,7 @@ describe("a post", () => {
     ],
     ["says that it goes on, without end", (socket: Socket) => void trickle(socket, "HTTP/1.1 100 Continue\r\n\r\n")],
     ["accepts and is silent", () => undefined],
-  ])("is cut off at the time limit where a receiver %s", async (_, answer) => {
+  ])("times out if a receiver %s", async (_, answer) => {
     const port = await rawReceiver(answer);
 
     const post = guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/`, 700));
@@ -148,7 +148,7 @@ describe("a post", () => {
       (socket: Socket) => void socket.write("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
       /^connection closed$/,
     ],
-  ])("says in a word why there was no answer: the receiver %s", async (_, answer, word) => {
+  ])("names the reason for a missing answer: the receiver %s", async (_, answer, word) => {
     const port = await rawReceiver(answer);
 
     const post = guardedFetch({ allow: loopback }).post(posting(`http://127.0.0.1:${port}/?token=secret`));

@@ -118,7 +118,7 @@ describe("the keys of a GitHub user", () => {
     async (name) => {
       const keys = await served((_, response) => response.end("ssh-ed25519 AAAA\n"));
 
-      await expect(keys.fetchKeys(name)).rejects.toThrow("Not a GitHub user name");
+      await expect(keys.fetchKeys(name)).rejects.toThrow("That is not a GitHub user name");
       expect(names).toEqual([]);
     },
   );

@@ -26,7 +26,7 @@ export function httpGithubKeys(pattern: string, now: () => number = Date.now): G
   }
   return {
     async fetchKeys(user, patienceMs) {
-      if (!nameForm.test(user)) throw new Error("Not a GitHub user name");
+      if (!nameForm.test(user)) throw new Error("That is not a GitHub user name");
       if (patienceMs !== undefined) countCheck();
       const signal = AbortSignal.timeout(patienceMs ?? PATIENCE_MS);
       const response = await fetch(pattern.replace("<user>", user), { redirect: "manual", signal });

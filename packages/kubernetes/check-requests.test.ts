@@ -48,7 +48,7 @@ describe("the calls of a reconcile", () => {
     ["once where its command ended by itself", { phase: "Failed" }, {}, 1],
     ["each time where its machine was shut down", { phase: "Failed", reason: "Terminated" }, {}, 2],
     ["each time where its pod was evicted", { phase: "Failed", conditions }, { deletionTimestamp: deletedAt }, 2],
-  ])("reads the node of a run that is over %s", async (_, status, metadata, times) => {
+  ])("read the node of a run that is over %s", async (_, status, metadata, times) => {
     const over = {
       ...pod,
       metadata: { ...pod.metadata, ...metadata },
@@ -86,8 +86,8 @@ describe("the calls of a reconcile", () => {
     ["its machine does not answer", { ...pod, status: completed }, node, 0],
     ["its command goes on", pod, ready, 0],
     ["the cluster ended it", { ...pod, status: { ...completed, reason: "Evicted" } }, ready, 0],
-    ["nobody knows how its command ended", { ...pod, status: { phase: "Failed" } }, ready, 0],
-  ])("reads a run again where %s", async (_, there, on, ms) => {
+    ["the end of its command is unknown", { ...pod, status: { phase: "Failed" } }, ready, 0],
+  ])("read a run again if %s", async (_, there, on, ms) => {
     let at = now;
     const compute = await opened({ ...answers(on), "GET pods": list(there) }, () => at);
 
@@ -101,8 +101,8 @@ describe("the calls of a reconcile", () => {
   it.each<[string, object, number]>([
     ["while it lives", pod, 1],
     ["no more once its command is over by itself", { ...pod, status: completed }, 0],
-    ["where nobody knows how its command ended", { ...pod, status: { phase: "Failed" } }, 1],
-  ])("writes down the machine of a run %s", async (_, there, times) => {
+    ["if the end of its command is unknown", { ...pod, status: { phase: "Failed" } }, 1],
+  ])("record the machine of a run %s", async (_, there, times) => {
     const compute = await opened({ ...answers(ready), "GET pods": list(there) });
 
     const seen = await compute.observe(uid, 1);
@@ -152,7 +152,7 @@ describe("the calls of a reconcile", () => {
   it.each<[string, Answer, Removal]>([
     ["the run lives on", object({}), { ...gently, unlessBound: true }],
     ["its Job could not be deleted", refused(500, "InternalError"), gently],
-  ])("asks for the Job by its name after a removal that failed since %s", async (_, deletion, removal) => {
+  ])("read the Job by its name after a removal that failed since %s", async (_, deletion, removal) => {
     const compute = await opened({ ...answers(ready), "DELETE jobs": deletion });
     await compute.observe(uid, 1);
     await expect(compute.remove(uid, 1, removal)).rejects.toThrow();

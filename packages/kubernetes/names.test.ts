@@ -37,13 +37,13 @@ describe("the name of a run", () => {
 
 describe("a namespace", () => {
   it.each(["", "a/b", "..", "A", "a".repeat(64), "a?b"])("named '%s' is refused", (name) => {
-    expect(() => buildPaths(name)).toThrow("no name of a namespace");
+    expect(() => buildPaths(name)).toThrow("The name of the namespace is invalid");
   });
 });
 
 describe("a deployment", () => {
   it.each(["", "a/b", "A", "a,b", "a".repeat(64)])("named '%s' is refused", (name) => {
-    expect(() => everyRunSelector(name)).toThrow("no name of a deployment");
+    expect(() => everyRunSelector(name)).toThrow("The name of the deployment is invalid");
   });
 
   it("is part of the selector of its runs", () => {
@@ -104,12 +104,12 @@ describe("the run of an object", () => {
     ["a Job of another run", "Job", { name: `${uid}-r4` }],
     ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],
     ["a Job without labels", "Job", { name: `${uid}-r3`, labels: undefined }],
-    ["a pod of nobody", "Pod", { name: `${uid}-r3` }],
+    ["a pod without an owner", "Pod", { name: `${uid}-r3` }],
     ["a pod that only says that a Job of a run made it", "Pod", { name: "mine", generateName: `${uid}-r3-` }],
     ["a pod of others with a name of a run", "Pod", { name: "mine-x2b4c", generateName: "mine-" }],
     ["a pod of another Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, name: "mine" }] }],
     ["a pod of no Job", "Pod", { name: `${uid}-r3-0`, ownerReferences: [{ ...owner, kind: "ReplicaSet" }] }],
-  ])("is nobody's of %s", (_, kind, metadata) => {
+  ])("is missing for %s", (_, kind, metadata) => {
     expect(findRun(getObject(metadata), kind)).toBeUndefined();
   });
 });

@@ -72,8 +72,8 @@ export function formatHostName(machine: number): string {
 
 /** Validates an id, because names and selectors contain it unescaped. */
 function requireRun({ uid, run }: RunId): void {
-  if (!/^[0-9a-f]{32}$/.test(uid)) throw new Error("The uid of a run is 32 hexadecimal digits");
-  if (!Number.isInteger(run) || run < 1 || run > 999_999) throw new Error("The number of a run is one of 1 to 999999");
+  if (!/^[0-9a-f]{32}$/.test(uid)) throw new Error("The uid of a run must be 32 hexadecimal digits");
+  if (!Number.isInteger(run) || run < 1 || run > 999_999) throw new Error("The number of a run must be 1 to 999999");
 }
 
 export function runSelector(id: RunId): string {
@@ -98,7 +98,8 @@ export function everyRunSelector(deployment: string, uid?: string): string {
 
 /** Returns the labels of every object. Other control planes in the namespace would otherwise delete them as orphans. */
 export function deploymentLabels(deployment: string): Record<string, string> {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(deployment)) throw new Error("That is no name of a deployment");
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(deployment))
+    throw new Error("The name of the deployment is invalid");
   return { [label.managedBy]: managedBy, [label.deployment]: deployment };
 }
 

@@ -12,7 +12,7 @@ export interface Paths {
 }
 
 export function buildPaths(namespace: string): Paths {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("That is no name of a namespace");
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) throw new Error("The name of the namespace is invalid");
   const core = `/api/v1/namespaces/${namespace}`;
   return {
     namespace,

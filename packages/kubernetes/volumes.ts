@@ -60,7 +60,7 @@ const noArchives: Archives = {
 
 async function formatClaimName(place: ClusterContext, id: string, goneWithinMs: number): Promise<string> {
   const found = await findClaimed(place, id, goneWithinMs);
-  if (!found) throw new Error("That is no volume of this cluster");
+  if (!found) throw new Error("That is not a volume of this cluster");
   return found.claim.metadata.name;
 }
 

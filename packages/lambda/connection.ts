@@ -60,7 +60,7 @@ export async function addConnection(
     // Both records or none, because a connection outside the list would not be counted.
     if (await writeRecords(ctx, [record, withThis])) return;
   }
-  throw new Problem("unavailable", "Your shells are changing too fast, try again", { retryAfterSeconds: 1 });
+  throw new Problem("unavailable", "You are opening shells too fast, try again", { retryAfterSeconds: 1 });
 }
 
 async function findOpen({ table }: Writing, owner: string, now: number): Promise<OpenConnections> {

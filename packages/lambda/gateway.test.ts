@@ -137,7 +137,7 @@ test.each([
     { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "TRACE" } } },
   ],
   ["a method that is none", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
-])("%s is no event of a gateway", (_, event) => {
+])("%s is not an event of a gateway", (_, event) => {
   expect(parseGatewayEvent(event)).toBeUndefined();
 });
 

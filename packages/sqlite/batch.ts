@@ -67,7 +67,7 @@ export function createBatch({ sql, disk, commits, problemOf }: BatchParts): Batc
     refusal: () => refusal?.message ?? newest,
     end() {
       commit();
-      refusal = new Problem("unavailable", "The stack is being stopped");
+      refusal = new Problem("unavailable", "The stack is stopping");
     },
   };
 }
@@ -75,8 +75,8 @@ export function createBatch({ sql, disk, commits, problemOf }: BatchParts): Batc
 /** Returns the error of a failed sync. Only a new start reads which part of the log is on the disk. */
 function notSynced(cause: Error): Problem {
   const isFull = ["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "");
-  const [failure, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
-  const text = `The disk of this stack ${failure} while something was stored: ${remedy}start the stack again`;
+  const [failure, remedy] = isFull ? ["was full", "make room and "] : ["failed", ""];
+  const text = `The disk of this stack ${failure} during a write: ${remedy}start the stack again`;
   return new Problem("unavailable", text, { cause, retryAfterSeconds: 60, ...(isFull && { errorCode: "capacity" }) });
 }
 

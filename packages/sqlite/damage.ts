@@ -49,8 +49,8 @@ function damagedRow(path: string, table: "items" | "messages", name: string): Da
   const [pk, sk] = [name.slice(0, bar), name.slice(bar + 1)].map((text) => text.replaceAll("'", "''"));
   const which = table === "items" ? `pk = '${pk}' AND sk = '${sk}'` : `id = ${name}`;
   return new Damage(
-    `${name} of ${table} is not what was stored`,
-    `give this one up, and what it names (docs/operate.md#a-damaged-record): sqlite3 ${path} "DELETE FROM ${table} WHERE ${which}"`,
+    `${name} of ${table} has changed since it was stored`,
+    `delete this record, and what it names (docs/operate.md#a-damaged-record): sqlite3 ${path} "DELETE FROM ${table} WHERE ${which}"`,
   );
 }
 
@@ -67,7 +67,7 @@ function requireWhole(sql: DatabaseSync): void {
 /** SQLite treats a truncated file as a new one, so check that the table exists. */
 function requireTables(sql: DatabaseSync): void {
   const found = sql.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'items'").get();
-  if (!found) throw new Damage("it has no table of records any more");
+  if (!found) throw new Damage("its table of records is gone");
 }
 
 /** SQLite accepts a database without its log, so compare the number of commits. */
@@ -77,8 +77,8 @@ function requireCommits(sql: DatabaseSync, path: string): void {
   const found = isCounted ? Number(sql.prepare("SELECT n FROM commits").get()?.n ?? 0) : 0;
   if (found >= synced) return;
   throw new Damage(
-    `the last ${synced - found} commits are not in it, and ${path}-wal does not hold them`,
-    `go on without them, though they were answered: rm ${path}-synced`,
+    `the last ${synced - found} commits are missing from it and from ${path}-wal`,
+    `go on without them, although they were acknowledged: rm ${path}-synced`,
   );
 }
 
@@ -110,8 +110,8 @@ function damaged(path: string, error: unknown): Error {
     (error instanceof Damage ? error.remedy : undefined) ?? `try: sqlite3 ${path} .recover | sqlite3 ${path}.recovered`;
   return new Error(
     `The records in ${path} are damaged: ${detail}.\n` +
-      `Put back a copy of it and remove ${logs}, which belong to the damaged one; or ${remedy}\n` +
-      `To give up all environments, disks and keys, move ${dirname(path)} away: the next start makes a new one.`,
+      `Restore a copy of it and remove ${logs}, which belong to the damaged file; or ${remedy}\n` +
+      `To discard all environments, disks and keys, move ${dirname(path)} away: the next start creates a new one.`,
   );
 }
 

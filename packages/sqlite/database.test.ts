@@ -78,7 +78,7 @@ describe("a disk that fails during a sync of the log", () => {
     const sync = (_: number, done: (error: Error | null) => void) => done(fails ? new Error("EIO") : null);
     const database = openDatabase(path, sync);
     const table = sqliteTable(database);
-    const text = "The disk of this stack failed while something was stored: start the stack again";
+    const text = "The disk of this stack failed during a write: start the stack again";
 
     const first = table.put(item("a"));
     await expect(first).rejects.toMatchObject({ kind: "unavailable", message: text });
@@ -96,7 +96,7 @@ describe("a disk that fails during a sync of the log", () => {
     const put = sqliteTable(database).put(item("a"));
 
     await expect(put).rejects.toThrow(
-      "The disk of this stack had no room left while something was stored: make room and start the stack again",
+      "The disk of this stack was full during a write: make room and start the stack again",
     );
     expect(database.refusal()).toContain("make room");
     database.close();
@@ -165,7 +165,7 @@ describe("writes of one turn", () => {
     database.close();
     await put;
 
-    await expect(database.write(() => undefined)).rejects.toThrow("being stopped");
+    await expect(database.write(() => undefined)).rejects.toThrow("The stack is stopping");
     const again = openDatabase(path);
     expect(await sqliteTable(again).get({ pk: "p", sk: "a" })).toEqual(item("a"));
     again.close();
@@ -228,7 +228,7 @@ describe("a damaged file", () => {
     change(edit);
 
     expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
-    expect(() => openDatabase(path)).toThrow("Put back a copy of it");
+    expect(() => openDatabase(path)).toThrow("Restore a copy of it");
   });
 
   it.each([0, 4096, 20_000])(
@@ -262,7 +262,7 @@ describe("a damaged file", () => {
     by.exec(/sqlite3 \S+ "(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
     by.close();
 
-    expect(said).toContain(`The records in ${path} are damaged: ${row} is not what was stored`);
+    expect(said).toContain(`The records in ${path} are damaged: ${row} has changed since it was stored`);
     openDatabase(path).close();
   });
 
@@ -319,7 +319,7 @@ describe("a damaged file", () => {
       holeIn(files().log, from, to);
 
       expect(() => openDatabase(path)).toThrow(`are damaged: commits in ${files().log} cannot be read`);
-      expect(() => openDatabase(path)).toThrow("Put back a copy of it");
+      expect(() => openDatabase(path)).toThrow("Restore a copy of it");
     });
 
     it("is refused if that log is gone with acknowledged commits, and stays unchanged", async () => {
@@ -329,12 +329,12 @@ describe("a damaged file", () => {
 
       for (const _ of [1, 2])
         expect(() => openDatabase(path)).toThrow(
-          `are damaged: the last 40 commits are not in it, and ${files().log} does not hold them`,
+          `are damaged: the last 40 commits are missing from it and from ${files().log}`,
         );
 
       expect([path, files().mark].map((file) => readFileSync(file))).toEqual(before);
       expect(getError(() => openDatabase(path))).toContain(
-        `or go on without them, though they were answered: rm ${files().mark}`,
+        `or go on without them, although they were acknowledged: rm ${files().mark}`,
       );
     });
 
@@ -381,7 +381,7 @@ describe("a damaged file", () => {
       writeFileSync(path, copy);
       for (const suffix of ["-wal", "-shm", "-synced"]) rmSync(path + suffix, { force: true });
 
-      expect(said).toContain(`Put back a copy of it and remove ${path}-wal, ${path}-shm and ${path}-synced`);
+      expect(said).toContain(`Restore a copy of it and remove ${path}-wal, ${path}-shm and ${path}-synced`);
       expect(await itemsLeft()).toBe(40);
     });
 

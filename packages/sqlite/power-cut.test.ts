@@ -50,7 +50,7 @@ it("costs no message sent before an acknowledged record", async () => {
   expect(await seeAgain(onDisk)).toEqual({ items: ["b"], messages: 1 });
 });
 
-it("costs neither where only the stack was killed, and not the machine", async () => {
+it("costs neither if only the stack was killed, not the machine", async () => {
   await sqliteTable(database).put(item("a"));
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
 

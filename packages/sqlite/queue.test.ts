@@ -49,7 +49,7 @@ describe("the queue on SQLite", () => {
     };
   });
 
-  it("hands a message out again after the visibility timeout, or as soon as it is released", async () => {
+  it("delivers a message again after the visibility timeout, or once it is released", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
     await queue.send("work", { look: "a|-" });
@@ -67,7 +67,7 @@ describe("the queue on SQLite", () => {
     expect([second, third].map((message) => message?.id)).toEqual([first?.id, first?.id]);
   });
 
-  it("keeps a new message when a consumer that hung acknowledges an old one", async () => {
+  it("keeps a new message when a consumer acknowledges an old one late", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
     await queue.send("work", { look: "old|-" });
@@ -81,7 +81,7 @@ describe("the queue on SQLite", () => {
     expect((await receiveNow(queue, "work")).map(({ look: message }) => message)).toEqual([{ look: "new|-" }]);
   });
 
-  it("keeps one of equal messages while nobody has received it, and another one after that", async () => {
+  it("keeps one of equal messages until it is received, and another one after that", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });
     const [plain, hint] = [{ look: "a|-" }, { look: "a|-", hint: true }] as const;
@@ -103,7 +103,7 @@ describe("the queue on SQLite", () => {
     ]);
   });
 
-  it("keeps a message beside an equal one that came again, whose former receiver may still acknowledge it", async () => {
+  it("keeps a message beside an equal redelivered one, which may still be acknowledged", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock, visibilityMs: 30_000 });
     const request = { look: "a|-" };
@@ -117,7 +117,7 @@ describe("the queue on SQLite", () => {
     expect((await receiveNow(queue, "work")).map((message) => message.look)).toEqual([request]);
   });
 
-  it("hands out of a group first what came back, and nothing while that is out", async () => {
+  it("delivers a group's returned messages first, and no others while they are in flight", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });
     for (const recordKey of ["h|1", "h|2"]) await queue.send("pools", { look: recordKey }, { group: "h100" });
@@ -133,7 +133,7 @@ describe("the queue on SQLite", () => {
     expect([meanwhile, again.map(({ look: message }) => message.look)]).toEqual([[], ["h|1", "h|3"]]);
   });
 
-  it("wakes a receiver that waits: by a message, by the end of a delay, by an acknowledgement in its group", async () => {
+  it("wakes a receiver after a message, the end of a delay, or an acknowledgement in its group", async () => {
     const queue = sqliteQueue({ database, clock: realClock() });
     const { signal } = new AbortController();
 
@@ -151,7 +151,7 @@ describe("the queue on SQLite", () => {
     expect(messages).toEqual(["sent|-", "delayed|-", "g|2"]);
   });
 
-  it("has after a crash what was sent and not acknowledged, with the rest of its delay", async () => {
+  it("restores unacknowledged messages after a crash, with the rest of their delay", async () => {
     const clock = manualClock();
     const before = sqliteQueue({ database, clock });
     for (const recordKey of ["out|-", "done|-", "waits|-"]) await before.send("work", { look: recordKey });
@@ -185,7 +185,7 @@ describe("the queue on SQLite", () => {
     expect(await receiveNow(queue, "work")).toHaveLength(1);
   });
 
-  it("answers a receiver that gives up with nothing, and keeps the message for the next one", async () => {
+  it("returns nothing to a receiver that gives up, and keeps the message for the next one", async () => {
     const queue = sqliteQueue({ database, clock: realClock() });
     const stop = new AbortController();
     const input = queue.receive("work", 1, stop.signal);

@@ -85,9 +85,9 @@ const LONGEST_DELAY_MS = 900_000;
 /** Throws for options that SQS would refuse. */
 function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
-    throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);
+    throw new Error(`A delay must be 0 to 900 whole seconds, not ${delaySeconds}`);
   }
   if (queue === "pools" && delaySeconds !== 0) throw new Error("The queue pools takes no delay per message");
   if (queue === "pools" && !group) throw new Error("The queue pools needs a group");
-  if (queue !== "pools" && group !== undefined) throw new Error(`The queue ${queue} knows no groups`);
+  if (queue !== "pools" && group !== undefined) throw new Error(`The queue ${queue} has no groups`);
 }

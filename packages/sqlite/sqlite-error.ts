@@ -10,10 +10,10 @@ const reasons: Readonly<Record<number, string>> = {
   [LOCKED]: "Another program writes to the records of this stack: nothing can be stored until it is done",
   [READ_ONLY]: "The disk of this stack is read-only: nothing can be stored",
   [IO_ERROR]: "The disk of this stack cannot be read or written",
-  [CORRUPT]: "The records of this stack are damaged: stop it and read what its next start says",
+  [CORRUPT]: "The records of this stack are damaged: stop it and follow the message of its next start",
   [FULL]: "The disk of this stack is full: nothing can be stored until there is room",
-  [CANNOT_OPEN]: "The records of this stack cannot be opened any more",
-  [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and read what its next start says",
+  [CANNOT_OPEN]: "The records of this stack can no longer be opened",
+  [NOT_A_DATABASE]: "The records of this stack are damaged: stop it and follow the message of its next start",
 };
 
 /** Returns a mapper of database errors to Problems. Other errors stay unchanged. */

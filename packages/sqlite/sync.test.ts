@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-test("whoever comes while one sync runs waits for the next one, with all the others", () => {
+test("a write during a sync waits for the next one, with all others", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
   const seen: string[] = [];
   for (const name of ["a", "b", "c"]) log.sync(() => seen.push(name));
@@ -41,7 +41,7 @@ test("whoever comes while one sync runs waits for the next one, with all the oth
   log.close();
 });
 
-test("a sync that fails is told to all who wait then and later, and none is tried after it", () => {
+test("a failed sync fails all waiting and later writes, without another attempt", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
   const seen: unknown[] = [];
   const tell = (name: string) => log.sync((error) => seen.push([name, error?.message]));
@@ -57,7 +57,7 @@ test("a sync that fails is told to all who wait then and later, and none is trie
   expect(noted).toEqual([]);
 });
 
-test("the mark says how far the log was written when a sync began that came about, and no more", () => {
+test("the mark records how far the log was written when a successful sync began", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
   frames = 3;
   log.sync(() => {});
@@ -76,7 +76,7 @@ test("the mark says how far the log was written when a sync began that came abou
   log.close();
 });
 
-test("where nobody can say how far the log is written it is synced all the same, and the mark stays behind", () => {
+test("a log of unknown length is synced all the same, and the mark lags behind", () => {
   let number: string | undefined;
   const input = { ...mark, written: () => (number === undefined ? undefined : Buffer.from(number)) };
   const log = logOnDisk(join(home, "log"), input, begin);
@@ -93,7 +93,7 @@ test("where nobody can say how far the log is written it is synced all the same,
   log.close();
 });
 
-test("closing tells everybody, and a log that is not there is said at once", () => {
+test("closing calls back all writers, and a missing log fails at once", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
   const seen: unknown[] = [];
   for (const name of ["a", "b"]) log.sync((error) => seen.push([name, error]));

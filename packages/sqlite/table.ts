@@ -95,7 +95,7 @@ function toRow(item: Stored): SQLInputValue[] {
   const bytes = encoder.encode(JSON.stringify(item, refuseNonFinite));
   if (bytes.length > MOST_ITEM_BYTES) {
     const size = Math.ceil(bytes.length / 1024);
-    throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; at most 400 KB are kept`);
+    throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; the table keeps at most 400 KB`);
   }
   const { dueShard, dueAt, waitPool, waitOrder, uid, owner, size, zone, createdAt } = item as Item;
   const due = isNonEmptyText(dueShard) && typeof dueAt === "number" ? [dueShard, dueAt] : [null, null];
@@ -273,6 +273,6 @@ function getCursor(parts: unknown[]): string {
 
 function cursorParts(cursor: string): unknown[] {
   const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-  if (!Array.isArray(parts)) throw new Error("Not a cursor of this table");
+  if (!Array.isArray(parts)) throw new Error("That is not a cursor of this table");
   return parts;
 }

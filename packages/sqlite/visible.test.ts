@@ -14,7 +14,7 @@ const fromHint = (id: number): Sent => ({ id, group: undefined, look: { fromHint
 
 const listIds = (batch: readonly Sent[]) => batch.map(({ id }) => id);
 
-test("hands out a hint that comes last, and what it led to, in turn with what waits longer, each in the order in which they came", () => {
+test("alternates hints and their results with other messages, each in order of arrival", () => {
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2, 3, 4]) visible.add(message(id));
   visible.add(hint(5));
@@ -25,7 +25,7 @@ test("hands out a hint that comes last, and what it led to, in turn with what wa
   expect(taken).toEqual([5, 1, 6, 2, 3, 4]);
 });
 
-test("holds back neither hints nor others where there is only one of the two", () => {
+test("delays neither hints nor others if there is only one kind", () => {
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2]) visible.add(hint(id));
 
@@ -36,7 +36,7 @@ test("holds back neither hints nor others where there is only one of the two", (
   expect([listIds(visible.take()), listIds(visible.take()), visible.hasNext()]).toEqual([[3], [4], false]);
 });
 
-test("hands out of each group what was sent first, up to a hundred at once, also when that came back last", () => {
+test("delivers the first messages of each group, up to a hundred at once, also after a return", () => {
   const visible = visibleMessages<Sent>();
   const ids = Array.from({ length: 102 }, (_, n) => n + 1);
   for (const id of ids.toReversed()) visible.add(message(id, "g"));
@@ -60,7 +60,7 @@ test("serves the groups in turn", () => {
   expect([listIds(first), listIds(visible.take())]).toEqual([[1, 2], [4]]);
 });
 
-test("has nothing of a group of which any is out, until all of them are put back or removed", () => {
+test("delivers nothing of a group in flight until all of its messages are put back or removed", () => {
   const visible = visibleMessages<Sent>();
   const [left, right, later] = [1, 2, 3].map((id) => message(id, "g")) as [Sent, Sent, Sent];
   for (const each of [left, right]) visible.add(each);
@@ -84,7 +84,7 @@ const happenings = fc.array(
 );
 const findGroup = (id: number) => [undefined, undefined, "g", "h"][id % 4];
 
-test("keeps to its rules whatever happens in which order", () => {
+test("keeps its rules in any order of actions", () => {
   fc.assert(
     fc.property(happenings, (all) => {
       const visible = visibleMessages<Sent>();

@@ -43,7 +43,7 @@ const limitPages = (database: Database, pages: number) =>
 const getPages = (database: Database) => Number(database.prepare("PRAGMA page_count").get()?.page_count);
 const full = "The disk of this stack is full: nothing can be stored until there is room";
 
-test("a disk without room is noticed though nobody writes, and so is the room that comes", async () => {
+test("a full disk is noticed without writes, and so is new room", async () => {
   const { database, check } = open();
   limitPages(database, getPages(database));
 
@@ -55,7 +55,7 @@ test("a disk without room is noticed though nobody writes, and so is the room th
   expect([before, after]).toEqual([full, undefined]);
 });
 
-test("a write that was refused counts at once, until one works", async () => {
+test("a refused write counts at once, until one succeeds", async () => {
   const { database, check } = open();
   const atFirst = await check();
   database.prepare("PRAGMA query_only = ON").get();
@@ -73,7 +73,7 @@ test("a write that was refused counts at once, until one works", async () => {
   ]);
 });
 
-test("a small write that found room does not hide that there is none for a record", async () => {
+test("a small write that succeeds does not hide a lack of room for a record", async () => {
   const { database, check } = open();
   limitPages(database, getPages(database));
   const refused = await check();
@@ -83,7 +83,7 @@ test("a small write that found room does not hide that there is none for a recor
   expect([refused, await check()]).toEqual([full, full]);
 });
 
-test("however often it is asked, the disk is asked once in 5 s, and while it refuses once in a second", async () => {
+test("the disk is tested once in 5 s, and once a second while it refuses, for any number of callers", async () => {
   const { database, check, writes } = open();
   await Promise.all([check(), check(), check()]);
   clock.advance(4_999);
@@ -103,7 +103,7 @@ test("however often it is asked, the disk is asked once in 5 s, and while it ref
   expect(numbers).toEqual([1, 2, 3]);
 });
 
-test("a disk that takes its time refuses nothing", async () => {
+test("a slow disk counts as writable", async () => {
   let finish = () => {};
   const { check } = open((_, done) => {
     finish = () => done(null);
@@ -115,9 +115,9 @@ test("a disk that takes its time refuses nothing", async () => {
   expect(meanwhile).toBeUndefined();
 });
 
-test("a disk that failed is told until the next start", async () => {
+test("a failed disk is reported until the next start", async () => {
   const { check } = open((_, done) => done(new Error("EIO")));
-  const text = "The disk of this stack failed while something was stored: start the stack again";
+  const text = "The disk of this stack failed during a write: start the stack again";
 
   const first = await check();
   clock.advance(60_000);
@@ -125,7 +125,7 @@ test("a disk that failed is told until the next start", async () => {
   expect([first, await check()]).toEqual([text, text]);
 });
 
-test("what another program holds is told, and is over with it", async () => {
+test("another program's lock is reported until it ends", async () => {
   const { check } = open();
   const otherSync = new DatabaseSync(join(home, "records.db"));
   otherSync.exec("BEGIN IMMEDIATE");

@@ -65,7 +65,7 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
  */
 const reasons = [
   "The disk of this stack is read-only: nothing can be stored",
-  "The disk of this stack failed while something was stored: start the stack again",
+  "The disk of this stack failed during a write: start the stack again",
 ];
 
 /** What a submit is answered, which the first one is after the error. */

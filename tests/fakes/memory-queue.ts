@@ -109,11 +109,11 @@ export function memoryQueue(options: {
 /** Refuses what SQS would refuse; the rules that both queues share. */
 function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
-    throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);
+    throw new Error(`A delay must be 0 to 900 whole seconds, not ${delaySeconds}`);
   }
   if (queue === "pools" && delaySeconds !== 0) throw new Error("The queue pools takes no delay per message");
   if (queue === "pools" && !group) throw new Error("The queue pools needs a group");
-  if (queue === "work" && group !== undefined) throw new Error("The queue work knows no groups");
+  if (queue === "work" && group !== undefined) throw new Error("The queue work has no groups");
 }
 
 /** The first so many in the order sent; of a group that has a message in flight, none. */

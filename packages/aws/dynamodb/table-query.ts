@@ -102,6 +102,6 @@ function getCursor(query: PartitionQuery | IndexQuery, last: Attributes): string
 
 function cursorParts(cursor: string): unknown[] {
   const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-  if (!Array.isArray(parts)) throw new Error("Not a cursor of this table");
+  if (!Array.isArray(parts)) throw new Error("That is not a cursor of this table");
   return parts;
 }

@@ -35,7 +35,7 @@ async function createSnapshot(
   VolumeId: string,
   { name, disk, attempt, key }: SnapshotTags,
 ): Promise<VolumeSnapshot> {
-  if (!isId(VolumeId, "vol")) throw new VolumeRefused("That is no volume of EBS");
+  if (!isId(VolumeId, "vol")) throw new VolumeRefused("That is not an EBS volume");
   const values = { [tagName.deployment]: deployment, [tagName.disk]: disk, [tagName.attempt]: attempt };
   const command = new CreateSnapshotCommand({
     VolumeId,
@@ -116,7 +116,7 @@ const states = new Map<string, VolumeSnapshot["state"]>([
 
 function toSnapshot({ SnapshotId, State, StartTime, Tags }: Ec2Snapshot, attempt: string): VolumeSnapshot {
   if (SnapshotId === undefined || StartTime === undefined)
-    throw new Error("EC2 answered a snapshot without an id or time");
+    throw new Error("EC2 returned a snapshot without an id or time");
   const name = tagValue(Tags, tagName.name);
   const disk = tagValue(Tags, tagName.disk);
   const key = findRecordKey(Tags);

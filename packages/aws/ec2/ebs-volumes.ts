@@ -53,7 +53,7 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
   const { client, deployment, kmsKeyId, changing } = options;
   const { token, zone, sizeGb, snapshotId, key } = wanted;
   const limit = { abortSignal: changing() };
-  if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
+  if (zone === "") throw new Error("An EBS volume needs a zone, but none is known");
   for (let life = 1; life <= MOST_LIVES; life += 1) {
     const command = new CreateVolumeCommand({
       AvailabilityZone: zone,
@@ -76,7 +76,7 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
       return { id: made.VolumeId, zone };
     }
   }
-  throw new Error("The volumes of this token were removed again and again");
+  throw new Error("The volumes of this token were deleted too often");
 }
 
 /**
@@ -173,6 +173,6 @@ async function detachVolume({ client, changing }: EbsOptions, id: string, instan
 }
 
 function requireId(id: string, kind: "vol" | "snap"): string {
-  if (!isId(id, kind)) throw new Error("That is no snapshot of EBS");
+  if (!isId(id, kind)) throw new Error("That is not an EBS snapshot");
   return id;
 }

@@ -107,7 +107,7 @@ describe("blobs in S3", () => {
       { ...zip, contentType: "text/html\r\nX: y" },
     ];
 
-    for (const kind of bad) await expect(blobs.urlToGet("archives/a", kind)).rejects.toThrow("Not a content type");
+    for (const kind of bad) await expect(blobs.urlToGet("archives/a", kind)).rejects.toThrow("The content type");
   });
 
   it("have URLs for one blob, one method and one type", async () => {

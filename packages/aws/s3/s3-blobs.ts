@@ -47,7 +47,7 @@ export function s3Blobs(service: AwsService): Blobs {
     async urlToGet(name, { contentType, fileName }) {
       requireBlobName(name);
       if (!typeForm.test(contentType) || !fileForm.test(fileName))
-        throw new Error("Not a content type and a file name");
+        throw new Error("The content type or the file name is invalid");
       const disposition = `attachment; filename="${fileName}"`;
       const query = { "response-content-type": contentType, "response-content-disposition": disposition };
       const get = { name: "GetObject", method: "GET", path: `/${name}`, query } as const;

@@ -43,7 +43,7 @@ export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
 }
 
 function standardFields({ delaySeconds = 0, group }: SendOptions) {
-  if (group !== undefined) throw new Error("A standard queue knows no groups");
+  if (group !== undefined) throw new Error("A standard queue has no groups");
   requireDelay(delaySeconds);
   return { DelaySeconds: delaySeconds };
 }
@@ -57,7 +57,7 @@ function fifoFields({ delaySeconds = 0, group }: SendOptions) {
 
 function requireDelay(delaySeconds: number): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
-    throw new Error(`A delay is 0 to 900 whole seconds, not ${delaySeconds}`);
+    throw new Error(`A delay must be 0 to 900 whole seconds, not ${delaySeconds}`);
   }
 }
 

@@ -30,7 +30,7 @@ export async function observeJupyter(
   job: Job,
   pod: Pod | undefined,
 ): Promise<Observation["jupyter"]> {
-  if (!pod || !isSupervised(pod)) return failed("Jupyter is started on clusters with TOOLS_IMAGE alone");
+  if (!pod || !isSupervised(pod)) return failed("Jupyter on a cluster needs TOOLS_IMAGE");
   const status = await findStatus(pod);
   const address = pod.status?.podIP;
   if (!status || address === undefined) return starting;

@@ -43,7 +43,7 @@ export interface SshPort {
 
 export function getSshPort({ metadata }: Pick<Job, "metadata">): SshPort {
   const said = metadata.annotations?.[annotation.ssh];
-  if (said === NONE_FREE) return { port: null, problem: "No port for SSH is free on the cluster; it is tried again" };
+  if (said === NONE_FREE) return { port: null, problem: "The cluster has no free port for SSH; Berth tries again" };
   return { port: Number(said) || null };
 }
 

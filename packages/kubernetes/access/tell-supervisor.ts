@@ -32,7 +32,7 @@ export async function tellSupervisor(
   };
   const stdin = JSON.stringify({ revision, files, services });
   const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: answerWithinMs });
-  if (exitCode !== 0) throw new Error("The supervisor of this container did not take the access");
+  if (exitCode !== 0) throw new Error("The supervisor of this container refused the access");
 }
 
 function noneIfGone(error: unknown): Pod | undefined {

@@ -75,7 +75,7 @@ describe("a run with the tools image", () => {
   it.each([
     ["its image serves of its own accord", buildPod({ command: undefined, ports: [http(8000)] })],
     ["no image is set", buildPod({}, 0, "")],
-  ])("goes without where %s", (_, pod) => {
+  ])("goes without it if %s", (_, pod) => {
     expect(pod).not.toHaveProperty("initContainers");
     expect(pod.containers?.[0]?.command?.[0]).not.toBe("/.berth/supervisor");
   });

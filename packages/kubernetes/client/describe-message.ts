@@ -13,7 +13,7 @@ const longestRead = 2_000;
 export function describeMessage(message: string | undefined, userText = ""): string {
   const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
   const words = withoutAddresses(line.slice(0, longestRead), userText);
-  return words.length > longestWords ? `${words.slice(0, longestWords - 1)}…` : words || "the cluster says no more";
+  return words.length > longestWords ? `${words.slice(0, longestWords - 1)}…` : words || "the cluster gives no reason";
 }
 
 /** Returns what the user wrote of a pod: the image and the command. */

@@ -69,8 +69,8 @@ async function ask(plugin: ExecPlugin, { environment, directory, server, ca }: P
 
 /** Describes a failure without the output, which may contain a token. */
 function wayItFailed({ code }: NodeJS.ErrnoException): string {
-  if (code === "ENOENT") return "there is no such program on the PATH";
-  return code === undefined || code === null ? "it was ended" : `it ended with ${code}`;
+  if (code === "ENOENT") return "the program is not on the PATH";
+  return code === undefined || code === null ? "it was killed" : `it exited with ${code}`;
 }
 
 function getCredential(stdout: string, command: string): z.output<typeof Credential>["status"] {
@@ -78,7 +78,7 @@ function getCredential(stdout: string, command: string): z.output<typeof Credent
     return Credential.parse(JSON.parse(stdout)).status;
   } catch {
     throw new Error(
-      `The credential plugin ${command} of the kubeconfig gave no token (client certificates are not supported)`,
+      `The credential plugin ${command} of the kubeconfig returned no token (client certificates are not supported)`,
     );
   }
 }

@@ -92,7 +92,7 @@ describe("a kubeconfig", () => {
     ["it is not a kubeconfig", "hidden"],
     ["no current-context; set KUBE_CONTEXT to one of dev", getConfig([`server: ${server}`], [], "preferences: {}")],
     ["must be an https address", getConfig(["server: http://10.0.0.1"], [])],
-  ])("is refused without what it holds: %s", async (words, text) => {
+  ])("is refused without its content: %s", async (words, text) => {
     const failed = await read(text).catch((error: Error) => error.message);
 
     expect(failed).toContain(words);
@@ -134,8 +134,8 @@ describe("a credential plugin", () => {
   });
 
   it.each([
-    ["it ended with 3", "echo hidden; echo hidden >&2; exit 3"],
-    ["gave no token", "echo hidden"],
+    ["it exited with 3", "echo hidden; echo hidden >&2; exit 3"],
+    ["returned no token", "echo hidden"],
   ])("that fails is named without its output: %s", async (words, script) => {
     const failed = await Promise.resolve(execTokens(getPlugin(script), place())()).catch(
       (error: Error) => error.message,

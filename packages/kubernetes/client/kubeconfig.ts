@@ -21,7 +21,7 @@ export interface KubeconfigAccess {
 export async function readKubeconfig({ file, context, environment }: KubeconfigOptions): Promise<KubeconfigAccess> {
   const bad = (rule: string) => new Error(`Bad settings:\n  KUBECONFIG ${file}: ${rule}`);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw bad(`it cannot be read (${error.code ?? "error"}); name one file, as ~/.kube/config`);
+    throw bad(`it cannot be read (${error.code ?? "error"}); name one file, for example ~/.kube/config`);
   });
   const config = parsed(text, bad);
   const name = context ?? config["current-context"];

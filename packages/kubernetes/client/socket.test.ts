@@ -138,7 +138,7 @@ describe("a post to a port of a pod", () => {
   it.each<[string, Parameters<typeof opened>[0], RegExp]>([
     ["nothing listens", (send) => send(1, "connection refused"), /Nothing answered on that port/],
     ["it closes at once", (_, close) => close(), /socket hang up/],
-  ])("fails where %s", async (_, then, message) => {
+  ])("fails if %s", async (_, then, message) => {
     await opened(then);
 
     await expect(postToPod(client, "/pods/a", input)).rejects.toThrow(message);

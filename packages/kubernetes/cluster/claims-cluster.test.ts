@@ -221,7 +221,7 @@ describe("a claim", { retry: 0 }, () => {
         await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
       },
     ],
-  ])("takes its volume along where the cluster has not bound the claim that was made again%s", async (_, andThen) => {
+  ])("takes its volume along if the cluster has not bound the recreated claim%s", async (_, andThen) => {
     const { id, before } = await deletedByHand(claims, 1);
     const path = `/api/v1/persistentvolumes/${before}`;
     const allow = await forbidChanges(before ?? "", "everybody else");

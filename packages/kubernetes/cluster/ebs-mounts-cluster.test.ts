@@ -215,7 +215,7 @@ it.each([
     ours,
     (ebs: Ebs) => ({ ...ownValue(ebs), persistentVolumeReclaimPolicy: "Delete" }),
   ],
-])("is not taken from a PersistentVolume of its name that is %s", async (_, labels, getSpec) => {
+])("is not mounted through a PersistentVolume of its name that is %s", async (_, labels, getSpec) => {
   const ebs = newVolume();
   const size = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], storageClassName: "" };
   const spec = { ...size, persistentVolumeReclaimPolicy: "Retain", ...getSpec(ebs) };

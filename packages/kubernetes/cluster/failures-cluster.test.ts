@@ -61,9 +61,7 @@ describe("a log that its node does not find", () => {
   it("is an error, not the node's message as its text", async () => {
     const { run } = await applied({ command, image: "berth.test/lost-log:1" }, ({ state }) => state === "ready");
 
-    await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow(
-      "The node of the container does not find its log",
-    );
+    await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow("The node does not find the container's log");
   });
 });
 

@@ -203,7 +203,7 @@ describe("a run whose volume comes from an external provisioner", () => {
     expect(failed).toMatchObject({
       state: "unbound",
       reason:
-        'Its volume could not be made: failed to provision volume with StorageClass "unserved": Could not create ' +
+        'Its volume could not be created: failed to provision volume with StorageClass "unserved": Could not create ' +
         "volume: StatusCode: 403, api error UnauthorizedOperation: You are not authorized",
     });
     expect(ready?.reason).toBeNull();

@@ -194,7 +194,7 @@ describe("a backup of a claim", () => {
 
     await expect(getVolumes({ goneWithinMs: 200 }).removeSnapshot(kept)).rejects.toMatchObject({
       name: "VolumeRefused",
-      message: "The cluster has not removed it yet",
+      message: "The cluster has not removed the snapshot yet",
     });
     await become({});
     await volumes.removeSnapshot(kept);

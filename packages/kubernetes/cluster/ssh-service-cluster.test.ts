@@ -89,7 +89,7 @@ it("keeps a run without a free port alive, says so, and opens one once it is fre
   );
 
   expect(full.map((address) => address?.port).toSorted()).toEqual([...ports, null]);
-  expect(full[2]?.problem).toBe("No port for SSH is free on the cluster; it is tried again");
+  expect(full[2]?.problem).toBe("The cluster has no free port for SSH; Berth tries again");
   expect([state, freed?.port, freed?.problem]).toEqual(["ready", full[0]?.port, undefined]);
 });
 

@@ -24,9 +24,9 @@ export async function startExec(place: ClusterContext, id: RunId, exec: Exec): P
   const args = [getBase(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
   const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
   if (result.exitCode === 0) return;
-  if (result.exitCode === exitCodes.noPlace) throw new Error("Nothing can be written to /tmp in this container");
-  if (result.exitCode === exitCodes.cutOff) throw new Error("The command did not arrive whole");
-  throw new Error("This image lacks what commands need: a shell, coreutils and util-linux, or busybox");
+  if (result.exitCode === exitCodes.noPlace) throw new Error("The container cannot write to /tmp");
+  if (result.exitCode === exitCodes.cutOff) throw new Error("The command arrived incomplete");
+  throw new Error("This image lacks the tools for commands: a shell, coreutils and util-linux, or busybox");
 }
 
 export async function readExec(
@@ -47,7 +47,7 @@ export async function readExec(
   const args = [getBase(id), execId, String(Math.ceil(wait / 100))];
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
   if (result.exitCode === exitCodes.unknown) return undefined;
-  if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
+  if (result.exitCode !== 0) throw new Error("The state of the command is unknown");
   return toMachineStatus(answerIn(result));
 }
 
@@ -107,7 +107,8 @@ async function runScript(
 /** Returns the input of the start script, and the sizes that separate its parts. */
 function buildInput({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
   const variables = Object.entries(env);
-  if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) throw new Error("Not a name of a variable");
+  if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)))
+    throw new Error("The name of a variable is invalid");
   const pairs = variables.map(([name, value]) => `${name}=${value}`);
   const parts = [directory, ...pairs, ...words].map((text) => Buffer.from(text));
   if (parts.some((part) => part.includes(0))) throw new Error("The command holds a NUL character");

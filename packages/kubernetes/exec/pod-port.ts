@@ -11,7 +11,7 @@ const longestMs = 5_000;
 export async function postToPod(client: ApiClient, pod: string, portRequest: PortRequest): Promise<PortAnswer> {
   const { port, path, body, timeoutMs } = portRequest;
   const bytes = Buffer.from(body);
-  if (bytes.length > mostBytes) throw new Error("What is posted is larger than 1 MiB");
+  if (bytes.length > mostBytes) throw new Error("The request body is larger than 1 MiB");
   if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
   const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));
   const stream = await dialPod(client, pod, port);

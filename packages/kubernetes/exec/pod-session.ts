@@ -85,7 +85,7 @@ export async function openPodSession(
     headBytes = end < 0 && all.length < mostHeadBytes ? all : undefined;
     if (headBytes) return;
     const [, pid] = /^(\d+)\r?$/.exec(all.subarray(0, Math.max(end, 0)).toString()) ?? [];
-    if (pid === undefined) head.reject(new Error("It did not say which process it is"));
+    if (pid === undefined) head.reject(new Error("The command did not report its process id"));
     else head.resolve(Number(pid));
     const rest = all.subarray(pid === undefined ? 0 : end + 1);
     if (rest.length > 0) output.push(rest);
@@ -175,7 +175,7 @@ function sendAll(
 async function getExitCode(status: Buffer): Promise<number> {
   if (status.length === 0) throw new ApiUnreachable("exec", "cut off");
   const exitCode = exitCodeIn(status.toString());
-  if (exitCode === null) throw new Error("It could not be started: there may be no /bin/sh in this image");
+  if (exitCode === null) throw new Error("The command could not be started: the image may have no /bin/sh");
   return exitCode;
 }
 

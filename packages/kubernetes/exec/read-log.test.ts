@@ -62,7 +62,7 @@ describe("a kubelet's error that arrives as text with status 200", () => {
   });
 
   it.each(errors)("is an error if it comes again: %s", async (error) => {
-    await expect(readFrom([error])).rejects.toThrow("The node of the container does not find its log");
+    await expect(readFrom([error])).rejects.toThrow("The node does not find the container's log");
   });
 
   it.each([

@@ -37,7 +37,7 @@ export async function readLog(
     const { log, isUnstamped } = await readOnce(place, path, stampedLog(knownLogEnd), signal);
     if (!isUnstamped || !isNodeError(log)) return log;
   }
-  throw new Error("The node of the container does not find its log");
+  throw new Error("The node does not find the container's log");
 }
 
 interface ReadLogOptions {

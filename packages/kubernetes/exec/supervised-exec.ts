@@ -16,10 +16,10 @@ export async function startSupervised(place: ClusterContext, pod: Pod, exec: Exe
   const command = { words: askSupervisor("exec"), stdin: JSON.stringify(order), timeoutMs };
   const { exitCode } = await askPod(place, pod, command);
   if (exitCode === 0) return;
-  if (exitCode === exitCodes.noPlace) throw new Error("Nothing can be written beside the supervisor of this container");
-  if (exitCode === exitCodes.malformed) throw new Error("The command did not arrive whole");
-  if (exitCode === exitCodes.closed) throw new Error("The container is being ended");
-  throw new Error("The supervisor of this container did not take the command");
+  if (exitCode === exitCodes.noPlace) throw new Error("The supervisor of this container cannot write its files");
+  if (exitCode === exitCodes.malformed) throw new Error("The command arrived incomplete");
+  if (exitCode === exitCodes.closed) throw new Error("The container is shutting down");
+  throw new Error("The supervisor of this container refused the command");
 }
 
 /** Returns undefined if there is no such command. */
@@ -31,7 +31,7 @@ export async function readSupervised(
   const command = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
   const { exitCode, stdout } = await askPod(place, pod, command);
   if (exitCode === exitCodes.unknown) return undefined;
-  if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
+  if (exitCode !== 0) throw new Error("The state of the command is unknown");
   return toMachineStatus(answerIn(stdout));
 }
 

@@ -103,7 +103,7 @@ describe("a brief read of a run with a known pod", () => {
     ["runs", running],
     ["has ended by itself", buildPod({ phase: "Succeeded" })],
     ["has failed by itself", buildPod({ phase: "Failed" })],
-  ])("asks for a pod that %s by its name, after its Job", async (_, pod) => {
+  ])("reads a pod that %s by its name, after its Job", async (_, pod) => {
     expect(await read(pod)).toEqual({ asked: ["find job", "find pod"], pods: [pod] });
   });
 
@@ -113,7 +113,7 @@ describe("a brief read of a run with a known pod", () => {
     ["was evicted", buildPod({ phase: "Failed", reason: "Evicted" })],
     ["is that of an earlier Job", buildPod({ phase: "Running" }, { ownerReferences: [{ kind: "Job", uid: "job-0" }] })],
     ["may not be asked for", new ApiRefused("GET", 403, { reason: "Forbidden" })],
-  ])("lists the pods where the one that was shown %s", async (_, pod) => {
+  ])("lists the pods if the known one %s", async (_, pod) => {
     expect(await read(pod)).toEqual({ asked: ["find job", "find pod", "list pods"], pods: [listed] });
   });
 
@@ -124,7 +124,7 @@ describe("a brief read of a run with a known pod", () => {
     ["several were shown", { names: [name, "other"] }, ["find job", "list pods"]],
     ["it has several machines", { of: ofTwo }, ["find job", "list pods", "find job"]],
     ["it is probably gone", { isProbablyGone: true }, ["list jobs", "list pods"]],
-  ])("lists the pods of a run where %s", async (_, seen, names) => {
+  ])("lists the pods of a run if %s", async (_, seen, names) => {
     expect(await read(running, seen)).toEqual({ asked: names, pods: [listed] });
   });
 

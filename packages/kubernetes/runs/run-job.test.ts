@@ -304,7 +304,7 @@ describe("the Job of a run", () => {
   it("is refused if a volume is not a claim", () => {
     const mounts = [{ volume: { id: "../secrets", zone: "z" }, path: "/a" }];
 
-    expect(() => made({ mounts })).toThrow("no volume of this cluster");
+    expect(() => made({ mounts })).toThrow("That is not a volume of this cluster");
   });
 
   it.each([
@@ -350,7 +350,7 @@ describe("the further objects of a run", () => {
     ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [getJob(changes)], pods: [] }), []],
     // The Job may have been deleted without its dependents.
     ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] }), [ssh]],
-  ])("is removed as its %s", (_, getObjects, owned) => {
+  ])("are removed as its %s", (_, getObjects, owned) => {
     const removed = (changes: Partial<Run>) => listPartPaths({ uid, run: 1 }, getObjects(changes), paths);
 
     expect(removed({})).toEqual(owned);

@@ -208,6 +208,6 @@ function buildProbe(ports: readonly RunPort[]): object {
 
 function claimName({ id }: Mount["volume"]): string {
   const name = formatClaimName(id);
-  if (name === undefined) throw new RunRefused("That is no volume of this cluster");
+  if (name === undefined) throw new RunRefused("That is not a volume of this cluster");
   return name;
 }

@@ -41,7 +41,7 @@ describe("a machine's share", () => {
     { instanceType: "x.none", shares: [share(1)] },
     { instanceType: "p5.48xlarge", shares: [] },
     { instanceType: "p5.48xlarge", shares: [share(8), share(4)] },
-  ])("is refused for $instanceType with $shares.length shares of which nothing can be made", (input) => {
+  ])("is refused for $instanceType with $shares.length invalid shares", (input) => {
     expect(() => computeQuantities({ ...input, gpusPerMachine: 8, resources: null })).toThrow();
   });
 });

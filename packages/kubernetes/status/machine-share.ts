@@ -16,7 +16,7 @@ export function computeQuantities({ instanceType, shares, gpusPerMachine, resour
   const units = shares[0]?.units ?? 0;
   if (!type) throw new Error("No such instance type");
   if (units < 1 || shares.some((share) => share.units !== units))
-    throw new Error("Its machines do not ask for the same");
+    throw new Error("The machines of a run must have equal shares");
   if (type.shared) return quantities(resources ?? { cpus: units, memoryMb: units * MB_OF_SHARED_UNIT });
   const gpus = gpusPerMachine === 0 ? {} : { "nvidia.com/gpu": String(gpusPerMachine) };
   return { ...buildPart(type, gpusPerMachine), ...gpus };

@@ -85,15 +85,15 @@ describe("a machine that never starts", () => {
   it.each([
     ["ErrImagePull", 'failed to resolve reference "x:1": x:1: not found', "Image not found"],
     ["ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: manifest unknown', "Image not found"],
-    ["ErrImagePull", "pull access denied", "Image not found, or not to be pulled without a password"],
-    ["ErrImagePull", "401 Unauthorized", "Image not found, or not to be pulled without a password"],
-    ["ErrImagePull", "no basic auth credentials", "Image not found, or not to be pulled without a password"],
+    ["ErrImagePull", "pull access denied", "Image not found, or it needs a password"],
+    ["ErrImagePull", "401 Unauthorized", "Image not found, or it needs a password"],
+    ["ErrImagePull", "no basic auth credentials", "Image not found, or it needs a password"],
   ])("may end for %s %s, and says that the node tries again", (reason, message, words) => {
     expect(toMachineStatus(waiting(reason, message))).toMatchObject({
       state: "image",
       end: undefined,
       unpulled: words,
-      reason: expect.stringContaining(`${words}; it is asked for again`),
+      reason: expect.stringContaining(`${words}; the node tries again`),
     });
   });
 

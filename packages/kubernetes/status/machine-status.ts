@@ -67,7 +67,7 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
     const unpulled = whyUnpulled(message ?? "");
     if (unpulled === null)
       return living("image", `The image could not be pulled yet: ${describeMessage(message, textOfUser(pod))}`);
-    const next = reason === "ErrImagePull" ? "it is asked for again" : "it is asked for again in a moment";
+    const next = reason === "ErrImagePull" ? "the node tries again" : "the node tries again soon";
     return { ...living("image", `${unpulled}; ${next}`), unpulled };
   }
   if (/^(Create|Run)Container.*Error$|^ErrImageNeverPull$/.test(reason))
@@ -78,7 +78,7 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
 /** Returns why an image will not come. An expired credential gives the same answer, so one failure proves nothing. */
 function whyUnpulled(message: string): string | null {
   if (/unauthorized|denied|authentication required|no basic auth credentials/i.test(message)) {
-    return "Image not found, or not to be pulled without a password";
+    return "Image not found, or it needs a password";
   }
   return /not found|manifest unknown|invalid reference format/i.test(message) ? "Image not found" : null;
 }

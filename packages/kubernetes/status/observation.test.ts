@@ -40,7 +40,7 @@ it.each([
     ],
     undefined,
   ],
-])("of a node's addresses people are told %s", (_, said, ip) => {
+])("of a node's addresses users see %s", (_, said, ip) => {
   const addresses = said.map(([type = "", address = ""]) => ({ type, address }));
   const node: Node = { metadata: { name: "one", uid: "u-one", ...marks }, spec: {}, status: { addresses } };
 
@@ -53,7 +53,7 @@ it.each([
 });
 
 it.each<[string, string | null, string | null, true | undefined]>([
-  ["its volume could not be made", null, "Its volume could not be made: no more", true],
+  ["its volume could not be made", null, "Its volume could not be created: no more", true],
   ["its claim is gone", 'persistentvolumeclaim "volume-a" not found', null, true],
   ["its disk is elsewhere", "0/1 nodes are available: 1 node(s) had volume node affinity conflict", null, true],
   ["its node is full", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu", null, undefined],
@@ -64,8 +64,8 @@ it.each<[string, string | null, string | null, true | undefined]>([
     undefined,
   ],
   ["its node has too many volumes", "0/1 nodes are available: 1 node(s) exceed max volume count", null, undefined],
-  ["nobody says why", null, null, undefined],
-])("an unbound run tells whether that is for want of a volume: %s", (_, message, missingVolume, lacksVolume) => {
+  ["no reason is given", null, null, undefined],
+])("an unbound run reports whether it lacks a volume: %s", (_, message, missingVolume, lacksVolume) => {
   const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
   const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
   const around = { now: 0, nodes: [], podRefusal: null, failedPulls: 0 };

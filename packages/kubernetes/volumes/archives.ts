@@ -53,7 +53,7 @@ async function startArchive(
   if (found && !isSuspended(found)) return;
   if (!found && (await blobs.getSize(blob)) !== undefined) return;
   const upload = await blobs.urlToPut(blob);
-  if (!upload) throw new Error("These blobs have no addresses to send a zip to");
+  if (!upload) throw new Error("This blob store has no upload addresses");
   const job =
     found ?? (await makeJob(place, { image, volume, blob, owner, claim: await claimOf(volume, owner) }, deadline));
   if (!isSuspended(job)) return;

@@ -13,6 +13,6 @@ it.each([
   ["no base64", "%%%"],
   ["no gzip", Buffer.from("text").toString("base64")],
   ["what unpacks to more than a list has", packed(Buffer.alloc(64 * 1024 * 1024))],
-])("%s in its place lists nothing", (_, files) => {
+])("%s in place of a list counts as empty", (_, files) => {
   expect(unpacked(files)).toBeUndefined();
 });

@@ -65,7 +65,7 @@ function findMissing(...pods: readonly Pod[]): Promise<string | null> {
   return missingVolumes(place, () => now)(pods);
 }
 
-const words = "Its volume could not be made: no more volumes";
+const words = "Its volume could not be created: no more volumes";
 
 describe("a pod that waits for a volume", () => {
   it("says why it could not be created, with two calls", async () => {
@@ -82,7 +82,7 @@ describe("a pod that waits for a volume", () => {
   it("says so if no storage class would create it", async () => {
     events = [said("FailedBinding", "no persistent volumes available for this claim and no storage class is set")];
 
-    expect(await findMissing(pod())).toMatch(/^Its volume could not be made: no persistent volumes available/);
+    expect(await findMissing(pod())).toMatch(/^Its volume could not be created: no persistent volumes available/);
   });
 
   it("says the same at each attempt, though each has its own id", async () => {
@@ -90,7 +90,7 @@ describe("a pod that waits for a volume", () => {
       said("ProvisioningFailed", "rpc error: code = Internal desc = StatusCode: 403, RequestID: 1f-2a, api error X"),
     ];
 
-    expect(await findMissing(pod())).toBe("Its volume could not be made: StatusCode: 403, api error X");
+    expect(await findMissing(pod())).toBe("Its volume could not be created: StatusCode: 403, api error X");
   });
 
   it("names the provisioner if nothing keeps it from every node", async () => {

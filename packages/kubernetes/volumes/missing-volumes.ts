@@ -71,7 +71,7 @@ function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimes
   if (name === undefined || uid === undefined) return [];
   const of = { claim: name, of: uid, at: parseTime(lastTimestamp) };
   if (reason === "ProvisioningFailed" || reason === "FailedBinding") {
-    return [{ ...of, words: `Its volume could not be made: ${whyNotMade(message)}`, hasFailed: true }];
+    return [{ ...of, words: `Its volume could not be created: ${whyNotMade(message)}`, hasFailed: true }];
   }
   if (reason !== "ExternalProvisioning") return [];
   const [, provisioner = "of its storage class"] = /external provisioner '([^']+)'/.exec(message) ?? [];

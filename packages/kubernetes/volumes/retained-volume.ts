@@ -29,7 +29,7 @@ export async function recreateClaim(
   const named = parseClaimId(id);
   if (!named) return undefined;
   const found = await pollUntil(goneWithinMs, () => claimOrMake(place, named, id));
-  if (found === undefined) throw new Error("The claim of that volume is being removed by somebody");
+  if (found === undefined) throw new Error("The claim of that volume is being removed");
   return found ?? undefined;
 }
 

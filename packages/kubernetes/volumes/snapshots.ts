@@ -166,7 +166,7 @@ async function removeSnapshot(place: ClusterContext, id: string, goneWithinMs: n
   const { name, uid } = found.metadata;
   await place.client.remove(`${place.paths.snapshots}/${name}`, { uid });
   const isGone = await pollUntil(goneWithinMs, async () => (await readSnapshot(place, id)) === undefined || undefined);
-  if (!isGone) throw new VolumeRefused("The cluster has not removed it yet");
+  if (!isGone) throw new VolumeRefused("The cluster has not removed the snapshot yet");
 }
 
 async function tagSnapshot(

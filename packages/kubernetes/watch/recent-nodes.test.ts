@@ -60,7 +60,7 @@ it("a node that answers is read once for all callers within two seconds, whichev
 it.each<[string, (entry: { answer(isReady: boolean): void; fail(): void }) => void]>([
   ["does not answer", (entry) => entry.answer(false)],
   ["could not be asked for", (entry) => entry.fail()],
-])("a node that %s for one is asked for by each of the others", async (_, come) => {
+])("a node that %s for one caller is read again by each of the others", async (_, come) => {
   const { asked: input, nodesOf } = asking(() => 0);
   const first = nodesOf(["n1"]).catch(() => []);
   const others = [nodesOf(["n1"]), nodesOf(["n1"])];

@@ -175,7 +175,7 @@ describe("follow", () => {
   it.each<[string, Answer]>([
     ["at once", (response) => refuse(response, 410, "Expired")],
     ["by an event", eventsAndEnd(line("ERROR", { kind: "Status", code: 410, reason: "Expired" }))],
-  ])("lists again where the version was forgotten, said %s", async (_, forgotten) => {
+  ])("lists again if the version has expired, reported %s", async (_, forgotten) => {
     const { until, versions } = await following([
       list("5", "a"),
       forgotten,

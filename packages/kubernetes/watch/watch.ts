@@ -143,7 +143,7 @@ async function* listLines(response: IncomingMessage, mostSilentMs: number): Asyn
         parts = [begun];
         length = begun.length;
       }
-      if (length > longestLine) throw new Error("No object is so large");
+      if (length > longestLine) throw new Error("The object is too large");
     }
   } catch {
     throw new ApiUnreachable("watch", "cut off");

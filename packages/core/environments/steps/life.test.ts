@@ -188,7 +188,7 @@ test("an unbound grant is withdrawn, its node set aside, and the environment sta
 test("a grant that is unbound for want of a volume counts, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
-  const reason = "Its volume could not be made: no more volumes";
+  const reason = "Its volume could not be created: no more volumes";
   world.compute.program(uid, { kind: "neverBinds", reason, lacksVolume: true });
   await world.advance(80_000);
   const back = await world.read("alice", "one");
