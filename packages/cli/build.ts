@@ -42,7 +42,7 @@ const requiredBuiltins: Plugin = {
   },
 };
 
-/** What main.ts imports. */
+/** The imports of start.ts. */
 const startModules = [
   ...["app", "failure", "definitions/help-command", "definitions/words-after-dashes"],
   ...["state/profiles", "state/session", "terminal/terminal"],

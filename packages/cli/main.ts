@@ -1,53 +1,11 @@
-import { run } from "@stricli/core";
-import { berthApp, commandNames } from "./app.ts";
-import { expandHelp } from "./definitions/help-command.ts";
-import { splitAtDashes } from "./definitions/words-after-dashes.ts";
-import { exitCodes } from "./failure.ts";
-import { isOperator } from "./state/profiles.ts";
-import { session } from "./state/session.ts";
-import { wrapped } from "./terminal/terminal.ts";
+import { version } from "./version.ts";
 
-const { stdout, stderr, env } = process;
-
-/** People on a terminal are told of a newer command line. Programs are not. */
-async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
-  const { url } = session;
-  if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || env.BERTH_QUIET === "1")
-    return;
-  const { noteNewerVersion } = await import("./state/deployment-version.ts");
-  try {
-    noteNewerVersion(url);
-  } catch {
-    // The state cannot be written, which the command has said if it matters.
-  }
-}
-
-// The reader of a pipe may leave before the end, as `head` does.
-for (const stream of [stdout, stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
+// The answer to --version needs none of the commands.
+if (process.argv.length === 3 && process.argv[2] === "--version") {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    process.exit(0);
   });
-}
-
-// stricli prints an empty line for a command that ends with a code and without words.
-const quiet = { write: (text: string) => text.trim() === "" || stderr.write(wrapped(text)) };
-const app = berthApp({ showsAdmin: isOperator() });
-const typed = process.argv.slice(2);
-const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
-
-if (typed[0] === "__complete") {
-  const { proposeCandidates: proposeWords } = await import("./definitions/propose-words.ts");
-  const proposals = await proposeWords(app, typed.slice(1), { process: host });
-  stdout.write(proposals.map((word) => `${word}\n`).join(""));
-} else if (typed[0] === "__look") {
-  const { readDeployment: lookAtDeployment } = await import("./state/deployment-version.ts");
-  await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
+  process.stdout.write(`berth ${version}\n`);
 } else {
-  const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
-  const words = splitAtDashes(expandHelp(line, commandNames));
-  await run(app, words, { process: host });
-  const code = Number(host.exitCode ?? 0);
-  process.exitCode = code < 0 ? exitCodes.usage : code;
-  await sayWhatIsNewer(words);
+  await import("./start.ts");
 }

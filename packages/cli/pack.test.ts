@@ -1,6 +1,16 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -64,15 +74,59 @@ function startFiles(path: string, found = new Set<string>()): Set<string> {
 }
 
 test("what every command loads stays below 300 kB, in five files at most", () => {
-  const files = [...startFiles(program())];
+  const [, started = ""] = /import\("(\.[^"]+)"\)/.exec(readFileSync(program(), "utf8")) ?? [];
+  const files = [...startFiles(join(out, started))];
 
   expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(300_000);
   expect(files.length).toBeLessThanOrEqual(5);
   expect(readdirSync(join(out, "chunks")).length).toBeGreaterThan(files.length + 5);
 });
 
+test("the answer to --version loads 2 kB in three files", () => {
+  const files = [...startFiles(program())];
+
+  expect(files.length).toBeLessThanOrEqual(3);
+  expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(2000);
+  expect(run("--version", "--json")).toMatchObject({ status: 0, stdout: `{"version":"${version}"}\n` });
+});
+
+/** Starts the wrapper with a directory for the state. Returns whether it keeps compiled code there. */
+function keepsCompiledCode(config: string): boolean {
+  const env = { ...environment(), XDG_CONFIG_HOME: config, NODE_COMPILE_CACHE: undefined };
+  const wrapper = join(import.meta.dirname, "berth.mjs");
+  const { status } = spawnSync(process.execPath, [wrapper, "--version"], { env });
+  expect(status).toBe(0);
+  const compiled = join(config, "berth/compiled");
+  return existsSync(compiled) && readdirSync(compiled).length > 0;
+}
+
+test("compiled code is kept in the state directory alone, where no other user can write", () => {
+  const config = mkdtempSync(join(out, "config-"));
+  const compiled = join(config, "berth/compiled");
+  expect(keepsCompiledCode(config)).toBe(false);
+  expect(readdirSync(config)).toEqual([]);
+
+  mkdirSync(join(config, "berth"), { mode: 0o700 });
+  expect(keepsCompiledCode(config)).toBe(true);
+  expect(statSync(compiled).mode & 0o777).toBe(0o700);
+
+  rmSync(compiled, { recursive: true });
+  mkdirSync(compiled);
+  chmodSync(compiled, 0o777);
+  expect(keepsCompiledCode(config)).toBe(false);
+
+  rmSync(compiled, { recursive: true });
+  mkdirSync(join(config, "elsewhere"));
+  symlinkSync(join(config, "elsewhere"), compiled);
+  expect(keepsCompiledCode(config)).toBe(false);
+
+  rmSync(compiled);
+  chmodSync(join(config, "berth"), 0o777);
+  expect(keepsCompiledCode(config)).toBe(false);
+});
+
 test("a start loads neither readline nor node:crypto", () => {
-  const line = `process.argv.splice(1, 0, ${JSON.stringify(program())}, "--version");
+  const line = `process.argv.splice(1, 0, ${JSON.stringify(program())}, "version");
     await import(${JSON.stringify(program())});
     process.stderr.write(process.moduleLoadList.join("\\n"));`;
   const words = ["--input-type=module", "-e", line];

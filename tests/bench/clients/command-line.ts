@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -21,6 +21,8 @@ export const commandLine: Measure = {
       await packCli(join(place, "dist"));
       const program = join(place, "berth.mjs");
       cpSync(new URL("../../../packages/cli/berth.mjs", import.meta.url), program);
+      // A login has made the state directory, so compiled code is kept there.
+      mkdirSync(join(place, "berth"), { mode: 0o700 });
       return [...(await starts(place, program)), ...(await waitRows()), ...(await logLag(place, program))];
     } finally {
       rmSync(place, { recursive: true });

@@ -56,7 +56,7 @@ export const cliBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "../cli/main.ts",
+        file: "../cli/start.ts",
         find: "process.exitCode = code < 0 ? exitCodes.usage : code;",
         replace: "process.exitCode = code < 0 ? exitCodes.usage : 0;",
       },
