@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
 import type { CliPackage } from "#http/cli-package.ts";
@@ -34,12 +35,27 @@ test("a client that has the tarball does not get it again", async () => {
   expect([same.status, await same.text(), otherResponse.status]).toEqual([304, "", 200]);
 });
 
-test.each(["/cli/nothing.tgz", "/cli/..%2fpackage.json", "/cli/", "/cli/berth.tgz/x"])(
-  "%s is not found",
-  async (path) => {
-    expect((await get(path)).status).toBe(404);
-  },
-);
+test("the schema of berth.yaml is served under its own tag, also by a deployment without the tarball", async () => {
+  const answer = await get("/cli/berth.schema.json", {}, () => undefined);
+  const etag = answer.headers.get("etag") ?? "";
+
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
+  expect(await answer.text()).toBe(readFileSync("packages/cli/berth.schema.json", "utf8"));
+  expect((await get("/cli/berth.schema.json", { "if-none-match": etag })).status).toBe(304);
+  expect(etag).not.toContain(testCliPackage().sha256);
+});
+
+test.each([
+  "/cli/berth.schema.json/x",
+  "/cli/schema.json",
+  "/cli/berth.schema.json%00",
+  "/cli/nothing.tgz",
+  "/cli/..%2fpackage.json",
+  "/cli/",
+  "/cli/berth.tgz/x",
+])("%s is not found", async (path) => {
+  expect((await get(path)).status).toBe(404);
+});
 
 test("a deployment without the tarball says so", async () => {
   expect((await get("/cli/berth.tgz", {}, () => undefined)).status).toBe(404);

@@ -8,6 +8,7 @@ export const assetSources = {
   "functions.json": () => new URL("../../functions.json", import.meta.url),
   // Made by scripts/bundling/cli-package.ts.
   "berth.tgz": () => new URL("../../node_modules/.cache/cli/berth.tgz", import.meta.url),
+  "berth.schema.json": () => new URL("../../packages/cli/berth.schema.json", import.meta.url),
   "swagger-ui.css": () => inSwaggerUi("swagger-ui.css"),
   "swagger-ui-bundle.js": () => inSwaggerUi("swagger-ui-bundle.js"),
 } as const satisfies Record<string, () => URL | string>;

@@ -188,6 +188,8 @@ test("the functions of the command line contain its tarball, and report the same
   expect([tarball.statusCode, tarball.isBase64Encoded]).toEqual([200, true]);
   expect(found.cli).toMatchObject({ path: "/cli/berth.tgz", sha256 });
   expect(tarball.body.length).toBeLessThan(6_000_000);
+  const schema = await invoke(cli.file, "GET", "/cli/berth.schema.json");
+  expect(JSON.parse(schema.body)).toMatchObject({ additionalProperties: false });
 });
 
 test("only a function that reads assets contains them", async () => {
