@@ -37,7 +37,7 @@ async function activeWorld() {
   return { world, alarms, key: await world.read("alice", "one") };
 }
 
-test.each(edits)("an environment that is due %s ends in time, and is an alarm", async (_, fields) => {
+test.each(edits)("an environment due %s ends in time and raises an alarm", async (_, fields) => {
   const { world, alarms, key } = await activeWorld();
   await edit(world, key, fields);
 
@@ -47,22 +47,19 @@ test.each(edits)("an environment that is due %s ends in time, and is an alarm", 
   expect(alarms().length).toBeGreaterThan(0);
 });
 
-test.each(edits)(
-  "an environment or a ledger that is due %s is due within minutes in its own shard again",
-  async (_, fields) => {
-    const { world, key } = await activeWorld();
-    await edit(world, key, fields);
-    await edit(world, poolKey("h100"), fields);
+test.each(edits)("an environment or ledger due %s is due within minutes in its own shard again", async (_, fields) => {
+  const { world, key } = await activeWorld();
+  await edit(world, key, fields);
+  await edit(world, poolKey("h100"), fields);
 
-    await world.advance(40 * MINUTE);
+  await world.advance(40 * MINUTE);
 
-    for (const { pk, sk } of [key, poolKey("h100")]) {
-      const item = await world.table.get({ pk, sk });
-      expect(item?.dueShard).toBe(getDueShard(world.ctx.ids, { pk, sk }));
-      expect(item?.dueAt).toBeLessThan(world.clock.now() + 6 * MINUTE);
-    }
-  },
-);
+  for (const { pk, sk } of [key, poolKey("h100")]) {
+    const item = await world.table.get({ pk, sk });
+    expect(item?.dueShard).toBe(getDueShard(world.ctx.ids, { pk, sk }));
+    expect(item?.dueAt).toBeLessThan(world.clock.now() + 6 * MINUTE);
+  }
+});
 
 test("a disk in the shard of an earlier version moves to its own with its next step, without an alarm", async () => {
   const { world, alarms } = await activeWorld();

@@ -6,9 +6,9 @@ import { keyText, kindOfKey } from "../store/keys.ts";
 import { DAY_MS, MINUTE_MS } from "../units.ts";
 import { requestReconcile } from "./request-reconcile.ts";
 
-/** The minute of each hour in which a sweep asks for what lies too far ahead. */
+/** The minute of each hour in which a sweep searches for records due too far ahead. */
 const HIDDEN_MINUTE = 30;
-/** Deleted disks alone rightly lie there. */
+/** Only deleted disks are due that late on purpose. */
 const MOST_PER_SHARD = 1_000;
 
 interface Due extends Key {
@@ -17,9 +17,9 @@ interface Due extends Key {
 }
 
 /**
- * Returns the record, in its own shard. If the record is due in a shard that no sweep would find it in, or later than any
- * record of its kind, it was edited by hand: it becomes due now, and the error raises an alarm. A disk that an earlier
- * version wrote moves to its new shard without one, with the next write of its step.
+ * Returns the record, in its own shard. If the record is due in a shard that no sweep would find it in, or later than
+ * any record of its kind, it was edited by hand: it becomes due now, and the error raises an alarm. A disk that an
+ * earlier version wrote moves to its new shard without one, with the next write of its step.
  */
 export function clampDueAt<Record extends Due>(ctx: Context, record: Record, now: number): Record {
   const { pk, sk, dueAt } = record;
@@ -41,10 +41,10 @@ export function isSwept(ctx: Context, { pk, sk, dueAt, dueShard }: Due, now: num
 
 const workShards = [...dueShards, ...diskShards];
 
-/** Nothing but a deleted disk is due later than this: keys end, and logs and deliveries are kept, within a week. */
+/** Only deleted disks are due later. Keys end, and logs and deliveries are kept, within a week. */
 const LONGEST_MS = 8 * DAY_MS;
 
-/** A pool looks at itself every minute, by the clock of whoever planned it. */
+/** A pool plans every minute, by the clock of the host that planned last. */
 const POOL_MS = 3 * MINUTE_MS;
 
 function longestWait({ settings }: Context, key: Key): number {
@@ -52,7 +52,7 @@ function longestWait({ settings }: Context, key: Key): number {
   return kindOfKey(key) === "disk" ? Math.max(LONGEST_MS, (settings.diskRetentionDays + 1) * DAY_MS) : LONGEST_MS;
 }
 
-/** Once an hour: sends a look at what is due too far ahead. Its look mends it. */
+/** Requests a reconcile for records due too far ahead, once an hour. The reconcile makes them due. */
 export async function sweepFarFuture(ctx: Context<"table" | "queue">, shards: readonly string[]): Promise<void> {
   const now = ctx.clock.now();
   if (Math.floor(now / MINUTE_MS) % 60 !== HIDDEN_MINUTE) return;

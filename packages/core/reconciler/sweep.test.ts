@@ -151,7 +151,7 @@ describe("the messages of a sweep", () => {
   });
 });
 
-describe("each kind of record has a sweep of its own", () => {
+describe("each kind of record has a separate sweep", () => {
   const kinds = [
     ["environment", "owner#a#env#gpu-dev", sweep],
     ["user", "user#u1", sweep],
@@ -184,7 +184,7 @@ describe("each kind of record has a sweep of its own", () => {
     expect(world.sent.map(({ look: recordKey }) => recordKey)).toEqual([keyText(key)]);
   });
 
-  it("asks two queries for each shard, and keeps a cursor for each sweep", async () => {
+  it("makes two queries per shard, and keeps a cursor per sweep", async () => {
     const world = await sweptWorld();
     const queries: number[] = [];
     for (const each of [sweep, sweepDisks, sweepDeliveries]) {

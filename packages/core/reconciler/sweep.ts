@@ -9,17 +9,14 @@ import { writeRecord } from "../store/write-record.ts";
 import { sweepFarFuture } from "./clamp-due.ts";
 import { requestReconcile, SWEEP_REACH_MS } from "./request-reconcile.ts";
 
-/** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
+/** A record overdue by more than this has lost its message, or its reconcile failed. At most half a sweep period. */
 const OVERDUE_MS = 30_000;
-/** More visible messages than this: workers are behind, and more messages would not help them. */
+/** With more visible messages than this, workers are behind, and more messages would not help. */
 const DEEPEST_QUEUE = 5_000;
 const OVERDUE_WHEN_DEEP_MS = 180_000;
-/**
- * One run takes so many records of a shard, of what is overdue and of what falls due. What is left is found as overdue,
- * in the runs after.
- */
+/** The most overdue and the most upcoming records of a shard per run. Later runs find the rest as overdue. */
 const MOST_PER_SHARD = 2_000;
-/** The clocks of hosts differ by less. */
+/** The clocks of hosts differ by less than this. */
 const CLOCKS_APART_MS = 60_000;
 const AT_ONCE = 25;
 
@@ -36,10 +33,9 @@ const disks: Sweep = { name: "disks", queue: "work", shards: diskShards, mostWhe
 const deliveries: Sweep = { name: "webhooks", queue: "webhooks", shards: deliveryShards, mostWhenDeep: 1_000 };
 
 /**
- * Sends a reconcile request for each environment, user and pool that falls due within the next minutes, delayed to its
- * second and once for each moment, and for each that is overdue (docs/architecture/reconciliation.md). Returns how many
- * it sent. The cost follows what is due, not what exists: 32 queries. If a query fails, the function sends what the
- * other queries found and then throws.
+ * Requests a reconcile for each environment, user and pool that is overdue or falls due within the next minutes,
+ * delayed to its second and once per time (docs/architecture/reconciliation.md). Returns the number of messages. Makes
+ * 32 queries. If one fails, sends the results of the others and then throws.
  */
 export function sweep(ctx: Context<"table" | "queue">, deepest: number = DEEPEST_QUEUE): Promise<number> {
   return runSweep(ctx, environments, deepest);
@@ -75,7 +71,7 @@ async function sendOnce(ctx: Context<"table" | "queue">, { name, shards }: Sweep
   const isBehind = after < upTo;
   const ahead = { from: after + 1, to: upTo, most: MOST_PER_SHARD };
   const { sent, places } = await sendDue(ctx, shards, isBehind ? [overdue, ahead] : [overdue]);
-  // Another sweep that was faster has sent what it noted.
+  // On a conflict, a faster sweep has sent the same records.
   if (isBehind) await note(ctx, name, cursor, { sentUpTo: upTo, places });
   return sent;
 }
@@ -90,13 +86,13 @@ async function note(
   await writeRecord(ctx, { ...before, ...noted });
 }
 
-/** No cursor, or one noted by a clock that was wrong, says nothing: then some moments are sent twice. */
+/** Returns -Infinity without a valid cursor, so some messages are sent twice. */
 function sentUpTo(cursor: Item | undefined, now: number): number {
   const at = cursor?.sentUpTo;
   return typeof at === "number" && at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at : Number.NEGATIVE_INFINITY;
 }
 
-/** Sends only what is long overdue while workers are behind, and no more than they can do meanwhile. */
+/** Sends only long overdue records, and no more than workers can handle, while the queue is deep. */
 async function sendOldest(ctx: Context<"table" | "queue">, { name, shards, mostWhenDeep }: Sweep): Promise<number> {
   const to = ctx.clock.now() - OVERDUE_WHEN_DEEP_MS;
   const cursor = await ctx.table.get(sweepKey(name));
@@ -107,20 +103,20 @@ async function sendOldest(ctx: Context<"table" | "queue">, { name, shards, mostW
 }
 
 /**
- * Where this sweep ended in the shards that held more than it sends: the next one goes on there, and begins with the
- * oldest again at the end of the shard. Records that stay due, as those of a newer format, keep nothing behind them so.
+ * The last position in each shard with more records than one sweep sends. The next sweep continues there, and after the
+ * end of the shard starts over. Records that stay due, for example of a newer format, thus block no others.
  */
 type SweepPositions = Readonly<Record<string, SweepPosition>>;
 
 interface SweepPosition {
   readonly after: string;
-  /** When the last one that was sent was due. */
+  /** The due time of the last record that was sent. */
   readonly at: number;
 }
 
 const isPlaces = mapping(shape<SweepPosition>({ after: text, at: number }));
 
-/** Only those within the range that is asked for: another one is refused. */
+/** Returns the positions within the requested range. The table rejects others. */
 function getPlaces(cursor: Item | undefined, to: number): SweepPositions {
   const noted = isPlaces(cursor?.places) ? cursor.places : {};
   return Object.fromEntries(Object.entries(noted).filter(([, { at }]) => at <= to));
@@ -129,13 +125,16 @@ function getPlaces(cursor: Item | undefined, to: number): SweepPositions {
 interface DueRange {
   readonly from?: number;
   readonly to: number;
-  /** How many records of each shard are asked for. */
+  /** The most records per shard. */
   readonly most: number;
-  /** Where to go on; absent: what is beyond `most` is not asked for. */
+  /** The start positions. If absent, records beyond `most` are left out. */
   readonly places?: SweepPositions;
 }
 
-/** The oldest first; answers where it ended. One shard that does not answer keeps the others from nothing. */
+/**
+ * Sends the oldest records first, and returns the end positions. A failed query of one shard does not affect the
+ * others.
+ */
 async function sendDue(
   ctx: Context<"table" | "queue">,
   shards: readonly string[],
@@ -160,13 +159,13 @@ async function sendDue(
 interface DuePart {
   readonly shard: string;
   readonly items: readonly Item[];
-  /** Where the next sweep goes on; undefined: nothing is left there. */
+  /** The start position of the next sweep, or undefined at the end of the shard. */
   readonly place: SweepPosition | undefined;
 }
 
 async function dueIn(ctx: Context<"table">, shard: string, range: DueRange): Promise<DuePart> {
   const after = range.places?.[shard]?.after;
-  // A place that somebody edited is refused.
+  // The table rejects a position that was edited by hand.
   const part = after === undefined ? undefined : await dueAfter(ctx, shard, range, after).catch(() => undefined);
   return part && part.items.length > 0 ? part : dueAfter(ctx, shard, range, undefined);
 }

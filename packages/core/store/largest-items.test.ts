@@ -18,7 +18,7 @@ import { parseDelivery } from "../webhooks/delivery.ts";
 const kinds = Object.keys(bounds) as ItemKind[];
 const toItem = (kind: ItemKind): Item => largestItems[kind];
 
-test.each(kinds)("the largest %s is one that the table takes, within its bound and not far below it", async (kind) => {
+test.each(kinds)("the table accepts the largest %s, which is within its bound and not far below it", async (kind) => {
   const table = memoryTable();
 
   await table.put(toItem(kind));

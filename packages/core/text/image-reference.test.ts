@@ -25,7 +25,7 @@ const taken = [
   "xn--bcher-kva.example/x",
 ];
 
-test.each(taken)("%s is an image", (text) => {
+test.each(taken)("accepts %s", (text) => {
   expect(imageFault(text)).toBeUndefined();
   expect(text).toMatch(new RegExp(imagePattern));
 });

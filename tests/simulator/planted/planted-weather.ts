@@ -173,7 +173,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a ledger not written because it is closed already",
     caughtBy: {
       file: "pools/admission/admission.test.ts",
-      title: "a pool is closed once it is paused again, although an older wish to open it is still being written",
+      title: "a pool paused again is closed although an older request to open it is still being written",
     },
     edits: [
       {

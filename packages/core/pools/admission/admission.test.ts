@@ -242,7 +242,7 @@ test("a type drained while its ledger is created starts nothing", async () => {
 });
 
 test.each(["drained", "paused"] as const)(
-  "a pool is closed once it is %s again, although an older wish to open it is still being written",
+  "a pool %s again is closed although an older request to open it is still being written",
   async (closed) => {
     const world = await memoryWorld({ nodes: [] });
     for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
