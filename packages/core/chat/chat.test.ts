@@ -543,7 +543,7 @@ test("a message of a newer version waits for a newer worker, and later ones wait
   expect(heard()).toEqual([]);
 });
 
-/** Puts a message under this number that nobody can read. */
+/** Writes an unreadable message with this number. */
 async function spoil({ table }: MemoryWorld, uid: string, n: number, how: object = {}): Promise<void> {
   await table.put({ ...chatKey(uid, n), writers: ["hand"], kind: "message", uid, n: "one", ...how } as Stored);
 }

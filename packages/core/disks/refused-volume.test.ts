@@ -6,7 +6,7 @@ import { VolumeRefused } from "../problem.ts";
 const MINUTE = 60_000;
 const reason = "EC2 refused it: RequestLimitExceeded; the volume of disk 'data' is requested again";
 
-/** A job with a new disk whose volume is refused, and how that is allowed again. */
+/** A job with a new disk, and a function that allows its refused volume. */
 async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;

@@ -27,7 +27,7 @@ async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
-/** The next so many volumes are made, and nobody hears of it. */
+/** Makes the next volumes but loses the answers. */
 function loseAnswers(world: MemoryWorld, count = 1): void {
   const { createVolume } = world.volumes;
   let left = count;

@@ -69,7 +69,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   );
 }
 
-/** Delivers what is due, as the sweep does. */
+/** Delivers due messages, like the sweep. */
 async function settle(world: MemoryWorld, ms = 3 * MINUTE): Promise<void> {
   await world.advance(ms);
 }

@@ -22,7 +22,7 @@ const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
 const ok: FetchAnswer = { status: 200, retryAfterMs: null };
 const broken: FetchAnswer = { status: 500, retryAfterMs: null };
 
-/** A world whose only event that is told is that an environment is active. */
+/** A world that reports only one event: an environment is active. */
 async function oneEvent(how: () => FetchAnswer | Error, options: WorldOptions = {}) {
   const bodyOf: WorldOptions["bodyOf"] = ({ entry }) => (entry.phase === "active" ? { n: entry.n } : undefined);
   const world = await memoryWorld({ bodyOf, ...options });

@@ -13,7 +13,7 @@ import { restoreDisk } from "./from-snapshot.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+/** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
 let world: MemoryWorld;
 /** The first backup of the disk `data`. */
@@ -53,7 +53,7 @@ function restore(newName: string, snapshotId = source) {
   return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, ids);
 }
 
-/** Goes through long times an hour at a time, with what is due by then. */
+/** Advances hour by hour and delivers due messages. */
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += HOUR) {
     world.clock.advance(HOUR - 5_000);
@@ -69,7 +69,7 @@ async function miss(id: string, ageMs: number): Promise<void> {
   await edit({ ...disk, snapshots });
 }
 
-/** Writes a record as somebody who mends one by hand. */
+/** Writes a record like an operator who repairs it by hand. */
 async function edit(record: Disk | Environment): Promise<void> {
   await world.table.put(record);
 }
@@ -253,7 +253,7 @@ describe("a backup that is to be thinned out", () => {
   });
 });
 
-/** A backup of `data` that a job left, which nobody has looked at since. */
+/** A backup of `data` by a job, before any check of it. */
 async function createSnapshot(attempt: string): Promise<void> {
   const disk = await computeDisk("data");
   const tags = { name: "data", disk: disk.uid, attempt };
@@ -262,7 +262,7 @@ async function createSnapshot(attempt: string): Promise<void> {
   await edit({ ...disk, snapshots: [...disk.snapshots, { id, at, completed: true }], dueAt: 0 });
 }
 
-/** Ends a job as one whose run nobody was about to make. */
+/** Ends a job without a run under way. */
 async function withoutRun(id: string): Promise<void> {
   const environment = await world.read("alice", id);
   const { disk, run } = environment;

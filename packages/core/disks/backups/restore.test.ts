@@ -9,7 +9,7 @@ import { type Disk, seenBackups } from "../record.ts";
 import { getDisk } from "../view.ts";
 
 const MINUTE = 60_000;
-/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+/** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
 /** When nothing is looked for any more that was made before. */
 const LISTED = 15 * MINUTE;

@@ -9,7 +9,7 @@ import { getDisk } from "../view.ts";
 import { restoreDisk } from "./from-snapshot.ts";
 
 const MINUTE = 60_000;
-/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+/** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
 /** After it a deleted disk is purged. */
 const RETENTION = 30 * MINUTE;

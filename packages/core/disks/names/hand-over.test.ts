@@ -192,7 +192,7 @@ describe("a disk whose holder's id has another life by now", () => {
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const session = (id: string, disk?: string) => ({ ...newEnvironment(id, { disk }), policy });
 
-  /** A disk that still names the first life of `s-1`, which is over: nobody could read it while that ended. */
+  /** A disk that still names the ended first life of `s-1`, because it was unreadable during that end. */
   async function leftWorld() {
     const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
     const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };

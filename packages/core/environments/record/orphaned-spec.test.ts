@@ -43,7 +43,7 @@ async function die(): Promise<void> {
   throw new Error("killed");
 }
 
-/** Nothing else happens meanwhile. */
+/** No other event occurs in this time. */
 async function later(world: MemoryWorld, hours: number): Promise<void> {
   world.clock.advance(hours * HOUR - 2 * MINUTE);
   await world.advance(2 * MINUTE);

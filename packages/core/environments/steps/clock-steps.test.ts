@@ -103,7 +103,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     const { claim } = parseInbox((await world.table.get(inboxKey(uid))) as Item);
 
     world.clock.step(step);
-    // Makes the inbox due, whoever has the claim.
+    // Makes the inbox due, despite the claim.
     await postMessage(alice, "one", "b");
     await world.advance(Math.max(0, (claim?.until ?? 0) - world.clock.now() - SECOND));
     const early = world.clock.now() < (claim?.until ?? 0) ? world.compute.posts(uid).length : 0;

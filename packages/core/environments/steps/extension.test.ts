@@ -68,7 +68,7 @@ it("costs no more looks the longer it is refused, even with changing reasons", a
   expect((await read()).requests.list).toMatchObject([{ reason: expect.stringContaining(`Refusal${input}`) }]);
 });
 
-/** A job of an hour, ten seconds old, which somebody asks to extend while the cluster takes nothing. */
+/** A job of an hour, ten seconds old, that is extended while the cluster refuses everything. */
 async function refused(extraMs: number) {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));

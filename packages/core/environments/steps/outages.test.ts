@@ -270,7 +270,7 @@ describe("while the machine of a run does not answer, which is no reason to give
 });
 
 describe("an outage between the creation of the first and the last part of a run", () => {
-  /** What a cluster shows of a run whose first Job is missing long after its other Job was created. */
+  /** The observation of a run whose first Job is missing long after the creation of the other. */
   const leftover: Observation = {
     state: "ended",
     started: false,
@@ -371,7 +371,7 @@ async function apiServerAway(world: MemoryWorld, ms: number): Promise<void> {
   back();
 }
 
-/** Time passes, the cluster goes on, and nobody receives a message or sweeps. */
+/** Time passes in the cluster without messages or sweeps. */
 async function workersAway(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
 }

@@ -21,7 +21,7 @@ const restartable = { ...reservation, time: "none", restarts: true } as const;
 /** What the memory sealer makes: a text and its checksum. */
 const sealedForm = /"[\w-]+\.[\w-]{43}"/;
 
-/** The keys of all items that hold something sealed, or keys of somebody's machine. */
+/** The keys of all items with sealed content or SSH keys. */
 function secretsIn({ table }: MemoryWorld): string[] {
   const holding = table.all().filter((item) => sealedForm.test(JSON.stringify(item)) || item.kind === "access");
   return holding.map(({ pk, sk }) => `${pk}|${sk}`);

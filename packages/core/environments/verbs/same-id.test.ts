@@ -14,7 +14,7 @@ const policy = { ...reservation, time: "none", restarts: true } as const;
 const session = { ...newEnvironment("s-1", { env: { TOKEN: "s3cret" } }), policy };
 const key = (ctx: UserContext) => environmentKey(ctx.actor.uid, ctx.dialect, "s-1");
 
-/** A session of alice's, whose id its client chose, that was granted a machine and has not looked at its grant yet. */
+/** A session of alice's with a client's id. It has a grant that it has not taken yet. */
 async function grantedWorld() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };

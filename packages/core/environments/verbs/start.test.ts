@@ -8,7 +8,7 @@ import { requestStart } from "./start.ts";
 const policy: Policy = { ...reservation, time: "none", restarts: true };
 const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
 
-/** One whose first run has failed, and whose compute is still being removed. */
+/** An environment with a failed first run, during the removal of its compute. */
 async function failingWorld(firstFailure: Policy["firstFailure"]) {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { removeMs: 4000 } });
   const alice = world.as("alice");

@@ -8,7 +8,7 @@ import { computeDigest, matchesDigest, writeRunMarks } from "./observation-diges
 
 const SECOND = 1_000;
 
-/** Runs whose uids are spread like random ones; `state` is what the cluster shows of each. */
+/** Runs with evenly spread uids; the cluster shows each with `state`. */
 function listRuns(count: number, state = "ready") {
   return Array.from({ length: count }, (_, at) => ({
     uid: ((at * 2_654_435_761) % 2 ** 32).toString(16).padStart(8, "0") + at.toString(16).padStart(24, "0"),

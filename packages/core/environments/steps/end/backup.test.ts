@@ -20,7 +20,7 @@ async function usedBy(world: MemoryWorld, id: string): Promise<void> {
 
 const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
 
-/** The next snapshot is made, and nobody hears of it. */
+/** Makes the next snapshot but loses the answer. */
 function loseAnswer(world: MemoryWorld): void {
   const { createSnapshot } = world.volumes;
   const lossy: typeof createSnapshot = async (...input) => {
@@ -30,7 +30,7 @@ function loseAnswer(world: MemoryWorld): void {
   Object.assign(world.volumes, { createSnapshot: lossy });
 }
 
-/** Refuses every snapshot; what is answered says how many were asked for. */
+/** Refuses every snapshot. Returns a counter of the requests. */
 function countRefusals(world: MemoryWorld): () => number {
   let count = 0;
   const refuse = async () => {

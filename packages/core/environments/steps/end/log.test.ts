@@ -26,7 +26,7 @@ async function printing(ends?: { code: number; afterMs: number }) {
   return { world, uid: environment.uid, print, shown };
 }
 
-/** One whose command has printed `last` and ended, and who has seen that has done no more than say so. */
+/** A job with a command that printed `last` and ended; the reconcile that saw this only recorded it. */
 async function justEnded() {
   const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
   await world.advance(6 * SECOND);

@@ -7,7 +7,7 @@ import { createEnvironment } from "../../verbs/create.ts";
 const MINUTE = 60_000;
 const refusal = "EC2 refused it: VolumeLimitExceeded";
 
-/** One with two volumes of its own, the second of which is refused, and how that is allowed again. */
+/** An environment with two own volumes, and a function that allows the refused second one. */
 async function refused(
   how: { readonly isForGood?: boolean } = {},
 ): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {

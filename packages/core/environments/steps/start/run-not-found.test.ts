@@ -190,7 +190,7 @@ test("a command that was over when its run was seen again ended by itself, thoug
   expect(await world.read("alice", "one")).toMatchObject({ phase: "completed" });
 });
 
-/** Somebody removes the run behind Berth's back right after the first look that sees it over. */
+/** Removes the run behind Berth's back, right after the first reconcile that sees its end. */
 function goneOnceSeenOver({ compute }: MemoryWorld): void {
   const { observe } = compute;
   compute.observe = async (uid, run) => {

@@ -54,7 +54,7 @@ it("calls a disk lost that a part of a withdrawn run may have written to, and ma
   expect(world.volumes.volumeIds()).toEqual([...before, ...made]);
 });
 
-/** A job with a disk whose grant was given back, of several machines after its command began on the first. */
+/** A job with a disk and a withdrawn grant; of several machines, the first had begun its command. */
 async function withdrawn(gpus: number) {
   const world = await memoryWorld({ nodes: newNodes({ h100: gpus / 8 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus, disk: "data" }));
