@@ -1,8 +1,9 @@
 import { type Readable, Writable } from "node:stream";
+import type { WebSocket } from "ws";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
 import { channel, execInPod, execPath, parseEnd, statusBytes } from "./pod-exec.ts";
-import { keepOpen, podFlow } from "./pod-flow.ts";
+import { type FlowStream, keepOpen, podFlow } from "./pod-flow.ts";
 
 export interface PodSessionRequest {
   /** Words of the command. The API server's audit log shows them. */
@@ -60,6 +61,18 @@ const hangUpTries = 3;
 const headWithinMs = 20_000;
 const mostHeadBytes = 32;
 
+interface OpenSession {
+  readonly socket: WebSocket;
+  readonly output: FlowStream;
+  readonly errors: FlowStream;
+  /** Process id of the command. */
+  readonly head: PromiseWithResolvers<number>;
+  readonly over: PromiseWithResolvers<number>;
+  /** Incomplete first line; undefined once the line is complete. */
+  headBytes: Buffer | undefined;
+  status: Buffer;
+}
+
 export async function openPodSession(
   client: ApiClient,
   place: PodPlace,
@@ -69,44 +82,76 @@ export async function openPodSession(
   const { words, input: firstInput } = getWords(request);
   const socket = await client.socket(execPath({ ...place, words }, hasTerminal), "v5.channel.k8s.io");
   keepOpen(socket);
-  const flow = podFlow(socket);
-  const [output, errors] = [flow.stream(), flow.stream()];
-  const head = Promise.withResolvers<number>();
-  const over = Promise.withResolvers<number>();
-  for (const { promise } of [head, over]) promise.catch(() => undefined);
-  let status: Buffer = Buffer.alloc(0);
-  let headBytes: Buffer | undefined = Buffer.alloc(0);
-
-  const send = (to: number, bytes: Buffer, done: (error?: Error | null) => void) =>
-    socket.send(Buffer.concat([Buffer.from([to]), bytes]), done);
-  const takeHead = (bytes: Buffer, knownBytes: Buffer) => {
-    const all = Buffer.concat([knownBytes, bytes]);
-    const end = all.indexOf("\n");
-    headBytes = end < 0 && all.length < mostHeadBytes ? all : undefined;
-    if (headBytes) return;
-    const [, pid] = /^(\d+)\r?$/.exec(all.subarray(0, Math.max(end, 0)).toString()) ?? [];
-    if (pid === undefined) head.reject(new Error("The command did not report its process id"));
-    else head.resolve(Number(pid));
-    const rest = all.subarray(pid === undefined ? 0 : end + 1);
-    if (rest.length > 0) output.push(rest);
+  const session = readSession(socket);
+  const input = sessionInput(session);
+  const resize = (columns: number, rows: number) =>
+    send(socket, channel.resize, Buffer.from(JSON.stringify({ Width: columns, Height: rows })), () => undefined);
+  if (request.terminal) resize(request.terminal.columns, request.terminal.rows);
+  if (firstInput.length > 0) input.write(firstInput);
+  let closing: Promise<void> | undefined;
+  return {
+    input,
+    output: session.output.readable,
+    errors: session.errors.readable,
+    resize,
+    ended: session.over.promise,
+    close: () => {
+      closing ??= endSession(client, place, session);
+      return closing;
+    },
   };
-  socket.on("message", (message: Buffer) => {
-    // The server may send an empty message, without a channel.
-    const [from = channel.close] = message;
-    const bytes = message.subarray(1);
-    if (bytes.length === 0) return;
-    if (from === channel.stdout && headBytes) takeHead(bytes, headBytes);
-    else if (from === channel.stdout) output.push(bytes);
-    else if (from === channel.stderr) errors.push(bytes);
-    else if (from === channel.status && status.length < statusBytes) status = Buffer.concat([status, bytes]);
-  });
+}
+
+/** Reads the messages of a paused socket into streams, and resumes it. */
+function readSession(socket: WebSocket): OpenSession {
+  const flow = podFlow(socket);
+  const session: OpenSession = {
+    socket,
+    output: flow.stream(),
+    errors: flow.stream(),
+    head: Promise.withResolvers(),
+    over: Promise.withResolvers(),
+    headBytes: Buffer.alloc(0),
+    status: Buffer.alloc(0),
+  };
+  const { head, over } = session;
+  for (const { promise } of [head, over]) promise.catch(() => undefined);
+  socket.on("message", (message: Buffer) => takeMessage(session, message));
   socket.once("close", () => {
     head.reject(new ApiUnreachable("exec", "cut off"));
-    over.resolve(getExitCode(status));
+    over.resolve(getExitCode(session.status));
     flow.end();
   });
   socket.resume();
+  return session;
+}
 
+function takeMessage(session: OpenSession, message: Buffer): void {
+  // The server may send an empty message, without a channel.
+  const [from = channel.close] = message;
+  const bytes = message.subarray(1);
+  if (bytes.length === 0) return;
+  const { output, errors, headBytes, status } = session;
+  if (from === channel.stdout && headBytes) takeHead(session, bytes, headBytes);
+  else if (from === channel.stdout) output.push(bytes);
+  else if (from === channel.stderr) errors.push(bytes);
+  else if (from === channel.status && status.length < statusBytes) session.status = Buffer.concat([status, bytes]);
+}
+
+function takeHead(session: OpenSession, bytes: Buffer, knownBytes: Buffer): void {
+  const { head, output } = session;
+  const all = Buffer.concat([knownBytes, bytes]);
+  const end = all.indexOf("\n");
+  session.headBytes = end < 0 && all.length < mostHeadBytes ? all : undefined;
+  if (session.headBytes) return;
+  const [, pid] = /^(\d+)\r?$/.exec(all.subarray(0, Math.max(end, 0)).toString()) ?? [];
+  if (pid === undefined) head.reject(new Error("The command did not report its process id"));
+  else head.resolve(Number(pid));
+  const rest = all.subarray(pid === undefined ? 0 : end + 1);
+  if (rest.length > 0) output.push(rest);
+}
+
+function sessionInput({ socket, head }: OpenSession): Writable {
   const begun = head.promise.then(
     () => undefined,
     () => undefined,
@@ -114,39 +159,24 @@ export async function openPodSession(
   const input = new Writable({
     // A terminal would echo earlier input into the first line.
     write: (bytes: Buffer, _, done) => {
-      void begun.then(() => sendAll(bytes, (part, then) => send(channel.stdin, part, then), done));
+      void begun.then(() => sendAll(bytes, (part, then) => send(socket, channel.stdin, part, then), done));
     },
     final: (done) => {
       void begun.then(() => socket.send(Buffer.from([channel.close, channel.stdin]), () => done()));
     },
   });
-  input.on("error", () => undefined);
-  const resize = (columns: number, rows: number) =>
-    send(channel.resize, Buffer.from(JSON.stringify({ Width: columns, Height: rows })), () => undefined);
-  if (request.terminal) resize(request.terminal.columns, request.terminal.rows);
-  if (firstInput.length > 0) input.write(firstInput);
+  return input.on("error", () => undefined);
+}
 
-  const end = async () => {
-    // The streams have no reader any more. A full one would pause the socket and hide its end.
-    for (const { readable } of [output, errors]) readable.destroy();
-    const late = setTimeout(() => socket.terminate(), headWithinMs);
-    const pid = await head.promise.catch(() => undefined);
-    if (pid !== undefined && status.length === 0) await hangUp(client, place, pid);
-    clearTimeout(late);
-    socket.terminate();
-  };
-  let closing: Promise<void> | undefined;
-  return {
-    input,
-    output: output.readable,
-    errors: errors.readable,
-    resize,
-    ended: over.promise,
-    close: () => {
-      closing ??= end();
-      return closing;
-    },
-  };
+async function endSession(client: ApiClient, place: PodPlace, session: OpenSession): Promise<void> {
+  const { socket, output, errors, head } = session;
+  // The streams have no reader any more. A full one would pause the socket and hide its end.
+  for (const { readable } of [output, errors]) readable.destroy();
+  const late = setTimeout(() => socket.terminate(), headWithinMs);
+  const pid = await head.promise.catch(() => undefined);
+  if (pid !== undefined && session.status.length === 0) await hangUp(client, place, pid);
+  clearTimeout(late);
+  socket.terminate();
 }
 
 function getWords({ words, text, env, terminal }: PodSessionRequest): { words: string[]; input: Buffer } {
@@ -158,6 +188,10 @@ function getWords({ words, text, env, terminal }: PodSessionRequest): { words: s
     words: ["/bin/sh", "-c", sessionScript, "berth", String(lines), String(variables.length), ...variables, ...shown],
     input: Buffer.from(isHidden ? `${text}\n` : ""),
   };
+}
+
+function send(socket: WebSocket, to: number, bytes: Buffer, done: (error?: Error | null) => void): void {
+  socket.send(Buffer.concat([Buffer.from([to]), bytes]), done);
 }
 
 function sendAll(
