@@ -39,74 +39,31 @@ const MOST_ASKED = 128;
 /** Names of the loopback, and those of all addresses, which is no more than that here, as with `GatewayPorts no`. */
 const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localhost", "127.0.0.1"]);
 
+interface RelayClient {
+  readonly connection: Connection;
+  readonly open: (place: RelayPlace, onVisitor: (visitor: Duplex) => void) => Promise<Relay>;
+  readonly forwards: Map<string, Relay>;
+  /** Channels that the client was asked to open and has not answered yet. */
+  waiting: number;
+}
+
 export function clientRelays(connection: Connection, home: string, run: string): ClientRelays {
   const { open, close } = countedRelays(home, run);
-  const forwards = new Map<string, Relay>();
+  const client: RelayClient = { connection, open, forwards: new Map(), waiting: 0 };
   const pendingRequests = new Set<Promise<void>>();
   let agent: Promise<string | undefined> | undefined;
-  let waiting = 0;
-  /** Asks the client to open a channel for this visitor. Inside, and at the client, they may come without end. */
-  const lead = (visitor: Duplex, ask: (then: OpenedChannel) => void): void => {
-    if (waiting >= MOST_ASKED) return void visitor.destroy();
-    waiting += 1;
-    ask((error, channel) => {
-      waiting -= 1;
-      if (error) visitor.destroy();
-      // It went before the client answered.
-      else if (visitor.destroyed) channel.end();
-      else joinChannel(visitor, channel);
-    });
-  };
-  const listen = async (forward: Forward): Promise<number> => {
-    let bound = forward.kind === "tcp" ? forward.port : 0;
-    const relay = await open(getPlace(forward), (visitor) => {
-      lead(visitor, (then) => {
-        if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, then);
-        else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, then);
-      });
-    });
-    const address = await relay.address;
-    if (forward.kind === "tcp") bound = Number(address);
-    const name = formatName(forward.kind === "tcp" ? { ...forward, port: bound } : forward);
-    forwards.set(name, relay);
-    void relay.ended.then(() => forwards.get(name) === relay && forwards.delete(name));
-    return bound;
-  };
-  const cancel = (forward: Forward): void => {
-    const relay = forwards.get(formatName(forward));
-    if (!relay) throw new Error("Nothing was forwarded there");
-    relay.close();
-    forwards.delete(formatName(forward));
-  };
-  const listenForAgent = async (): Promise<string | undefined> => {
-    try {
-      const relay = await open(["agent"], (visitor) => lead(visitor, (then) => openAgent(connection, then)));
-      void relay.ended.then(() => {
-        agent = undefined;
-      });
-      return await relay.address;
-    } catch {
-      return undefined;
-    }
-  };
-  const answer = async ({ accept, reject, name, info }: ForwardRequest): Promise<void> => {
-    try {
-      if (name.startsWith("cancel-")) cancel(forwardIn(info));
-      accept?.(name.startsWith("cancel-") ? undefined : await listen(forwardIn(info)));
-    } catch {
-      reject?.();
-    }
-  };
   return {
     async answer(request) {
-      const answering = answer(request);
+      const answering = answerForward(client, request);
       pendingRequests.add(answering);
       await answering;
       pendingRequests.delete(answering);
     },
     answered: () => Promise.all(pendingRequests),
     agent: () => {
-      agent ??= listenForAgent();
+      agent ??= listenForAgent(client, () => {
+        agent = undefined;
+      });
       return agent;
     },
     async dial(path, accept, reject) {
@@ -122,6 +79,65 @@ export function clientRelays(connection: Connection, home: string, run: string):
     },
     close,
   };
+}
+
+async function answerForward(client: RelayClient, { accept, reject, name, info }: ForwardRequest): Promise<void> {
+  try {
+    if (name.startsWith("cancel-")) cancel(client, forwardIn(info));
+    accept?.(name.startsWith("cancel-") ? undefined : await listen(client, forwardIn(info)));
+  } catch {
+    reject?.();
+  }
+}
+
+/** Opens a forward and returns its port, or 0 for a path. */
+async function listen(client: RelayClient, forward: Forward): Promise<number> {
+  const { connection, open, forwards } = client;
+  let bound = forward.kind === "tcp" ? forward.port : 0;
+  const relay = await open(getPlace(forward), (visitor) => {
+    lead(client, visitor, (then) => {
+      if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, then);
+      else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, then);
+    });
+  });
+  const address = await relay.address;
+  if (forward.kind === "tcp") bound = Number(address);
+  const name = formatName(forward.kind === "tcp" ? { ...forward, port: bound } : forward);
+  forwards.set(name, relay);
+  void relay.ended.then(() => forwards.get(name) === relay && forwards.delete(name));
+  return bound;
+}
+
+function cancel({ forwards }: RelayClient, forward: Forward): void {
+  const relay = forwards.get(formatName(forward));
+  if (!relay) throw new Error("Nothing was forwarded there");
+  relay.close();
+  forwards.delete(formatName(forward));
+}
+
+async function listenForAgent(client: RelayClient, onEnd: () => void): Promise<string | undefined> {
+  try {
+    const relay = await client.open(["agent"], (visitor) => {
+      lead(client, visitor, (then) => openAgent(client.connection, then));
+    });
+    void relay.ended.then(onEnd);
+    return await relay.address;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks the client to open a channel for this visitor. */
+function lead(client: RelayClient, visitor: Duplex, ask: (then: OpenedChannel) => void): void {
+  if (client.waiting >= MOST_ASKED) return void visitor.destroy();
+  client.waiting += 1;
+  ask((error, channel) => {
+    client.waiting -= 1;
+    if (error) visitor.destroy();
+    // The visitor left before the client answered.
+    else if (visitor.destroyed) channel.end();
+    else joinChannel(visitor, channel);
+  });
 }
 
 /** Those of one client: no more than there may be, and none once it is gone. */
