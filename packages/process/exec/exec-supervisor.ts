@@ -38,65 +38,31 @@ const startedAtOnce = 8;
 /** A command that has not ended by then counts as started. */
 const begunMs = 100;
 
+interface Supervision {
+  readonly directory: string;
+  readonly tools: ExecTools;
+  readonly running: Map<string, Kept>;
+  readonly inTurn: ReturnType<typeof limiter>;
+  isClosed: boolean;
+}
+
 /** Runs commands in the supervisor, so that they outlive their caller. */
 export function superviseExecs(directory: string, inside: () => Inside | undefined, tools: ExecTools): ExecSupervisor {
-  const knownExecs = new Set<string>();
   const running = new Map<string, Kept>();
+  const supervision: Supervision = { directory, tools, running, inTurn: limiter(startedAtOnce), isClosed: false };
+  const knownExecs = new Set<string>();
   const starting = new Set<Promise<void>>();
-  const { takeFifo, reaper } = tools;
-  const inTurn = limiter(startedAtOnce);
-  let isClosed = false;
   let forgetting: NodeJS.Timeout | undefined;
-
-  const begin = async (exec: Exec, place: Inside, execPath: string): Promise<void> => {
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const closeSession = openSession(directory, process.pid);
-    let finish = (ending: Ending): ExecEnd => ({ ...ending, ...nothing });
-    const end = (how: ExecEnd) => {
-      running.delete(exec.id);
-      closeSession();
-      noteEnd(execPath, how);
-      resolve();
-    };
-    running.set(exec.id, { over, kill: () => end(finish(killed)) });
-    await inTurn(async () => {
-      if (isClosed) return;
-      const command = await startCommand({ exec, inside: place, directory: execPath, takeFifo }).catch(() => undefined);
-      if (!command) return end({ ...notRunnable, ...nothing });
-      finish = (ending) => {
-        reaper.add(directory, command);
-        return command.finish(ending);
-      };
-      const ended = command.ended.then((ending) => running.has(exec.id) && end(finish(ending)));
-      await Promise.race([ended, sleep(begunMs)]);
-    });
-  };
-  /** A full disk fails this exec, but not its run. */
-  const placeFor = ({ id }: Exec): string | undefined => {
-    try {
-      return makeExecDirectory(directory, id);
-    } catch {
-      return undefined;
-    }
-  };
-  /** An exec counts as running until its end is recorded; a full disk delays that. */
-  const noteEnd = (execPath: string, how: ExecEnd): void => {
-    try {
-      writeExecEnd(execPath, how);
-    } catch {
-      setTimeout(() => noteEnd(execPath, how), notedAgainAfterMs).unref();
-    }
-  };
   return {
     start: (exec) => {
       const place = inside();
       if (knownExecs.has(exec.id)) return "known";
-      if (isClosed || !place) return "closed";
-      const execPath = placeFor(exec);
+      if (supervision.isClosed || !place) return "closed";
+      const execPath = makePlace(directory, exec);
       if (execPath === undefined) return "full";
       knownExecs.add(exec.id);
       forgetting ??= setInterval(() => forgetOldExecs(directory, Date.now()), forgetEveryMs).unref();
-      const begun = begin(exec, place, execPath);
+      const begun = begin(supervision, exec, place, execPath);
       starting.add(begun);
       void begun.finally(() => starting.delete(begun));
       if (knownExecs.size % forgetEvery === 0) forgetOldExecs(directory, Date.now());
@@ -109,16 +75,60 @@ export function superviseExecs(directory: string, inside: () => Inside | undefin
       stop.abort();
     },
     close: () => {
-      isClosed = true;
+      supervision.isClosed = true;
     },
     end: async () => {
-      isClosed = true;
+      supervision.isClosed = true;
       clearInterval(forgetting);
       await Promise.allSettled(starting);
       for (const { kill } of running.values()) kill();
-      reaper.killAll(directory);
+      tools.reaper.killAll(directory);
     },
   };
+}
+
+async function begin(supervision: Supervision, exec: Exec, place: Inside, execPath: string): Promise<void> {
+  const { directory, tools, running, inTurn } = supervision;
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const closeSession = openSession(directory, process.pid);
+  let finish = (ending: Ending): ExecEnd => ({ ...ending, ...nothing });
+  const end = (how: ExecEnd) => {
+    running.delete(exec.id);
+    closeSession();
+    noteEnd(execPath, how);
+    resolve();
+  };
+  running.set(exec.id, { over, kill: () => end(finish(killed)) });
+  await inTurn(async () => {
+    if (supervision.isClosed) return;
+    const started = startCommand({ exec, inside: place, directory: execPath, takeFifo: tools.takeFifo });
+    const command = await started.catch(() => undefined);
+    if (!command) return end({ ...notRunnable, ...nothing });
+    finish = (ending) => {
+      tools.reaper.add(directory, command);
+      return command.finish(ending);
+    };
+    const ended = command.ended.then((ending) => running.has(exec.id) && end(finish(ending)));
+    await Promise.race([ended, sleep(begunMs)]);
+  });
+}
+
+/** A full disk fails this exec, but not its run. */
+function makePlace(directory: string, { id }: Exec): string | undefined {
+  try {
+    return makeExecDirectory(directory, id);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An exec counts as running until its end is recorded; a full disk delays that. */
+function noteEnd(execPath: string, how: ExecEnd): void {
+  try {
+    writeExecEnd(execPath, how);
+  } catch {
+    setTimeout(() => noteEnd(execPath, how), notedAgainAfterMs).unref();
+  }
 }
 
 type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
