@@ -14,10 +14,7 @@ export interface ServicePatience {
   readonly changeMs?: number;
 }
 
-/**
- * Returns the options of every SDK client. A Lambda of 512 MB has 0.29 of a processor, so its first TLS connection
- * takes more than 1 s.
- */
+/** Returns the options of every SDK client. A first TLS connection takes over 1 s on a Lambda of 512 MB. */
 export function clientOptions(
   address: ServiceAddress | undefined,
   { connectMs = 3_000, answerMs = 5_000 }: ServicePatience = {},

@@ -7,9 +7,7 @@ import { AddressRefused, NoAnswer } from "#core/problem.ts";
 const MOST_BODY_BYTES = 64 * 1024;
 const BODY_MS = 1_000;
 
-/**
- * Sends one POST on its own connection. Throws `NoAnswer` with a reason for users, or the `AddressRefused` of `lookup`.
- */
+/** Sends one POST on its own connection. Throws `NoAnswer` with a reason for users, or `AddressRefused`. */
 export async function exchange(
   url: URL,
   { headers, body, timeoutMs }: FetchRequest,

@@ -5,10 +5,7 @@ export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_K
 
 // docs/apis/gpu-dev.md#job-actions bounds the time and size of a fetch.
 const PATIENCE_MS = 5_000;
-/**
- * Checks per minute for requests. GitHub limits each address, which the worker shares. Beyond it a request skips the
- * check, as in an outage of GitHub.
- */
+/** Checks per minute for requests, because GitHub limits the address. Beyond it a request skips the check. */
 const MOST_CHECKS = 20;
 const CHECKS_MS = 60_000;
 const maxAnswerBytes = 256 * 1024;

@@ -1,7 +1,4 @@
-/**
- * Returns JSON that is safe to print on a terminal. JSON keeps controls from U+007F on and invisible characters, which
- * become \uXXXX here.
- */
+/** Returns JSON for a terminal: controls from U+007F on and invisible characters, which JSON keeps, become \uXXXX. */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }

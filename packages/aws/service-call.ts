@@ -124,7 +124,7 @@ async function tryCall(
 function getSigner({ name, region, credentials }: AwsService): SignatureV4 {
   const { sessionToken, ...keys } = credentials();
   const signingKeys = sessionToken === undefined ? keys : { ...keys, sessionToken };
-  // S3 signs a path as it is sent; other services escape it again.
+  // S3 signs the path unchanged; other services escape it again.
   return new SignatureV4({
     service: name,
     region,

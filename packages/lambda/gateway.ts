@@ -39,10 +39,7 @@ export function parseGatewayEvent(event: unknown): GatewayEvent | undefined {
   return GatewayEvent.safeParse(event).data;
 }
 
-/**
- * Converts an event into a request. Drops invalid headers. Requires the edge's secret, because it trusts its path
- * header.
- */
+/** Converts an event into a request. Requires the edge's secret, because it trusts the edge's path header. */
 export function requestOfEvent(event: GatewayEvent): PlainRequest {
   const method = getMethod(event);
   const bytes = method === "GET" || method === "HEAD" ? undefined : findBytes(event);

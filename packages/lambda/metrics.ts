@@ -51,9 +51,7 @@ function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string):
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-/**
- * Returns a stage's metric namespace: `/berth/dev/schedules/auto-stop` gives `berth/dev` (stacks/compute/functions.ts).
- */
+/** Returns a stage's metric namespace: `/berth/dev/schedules/auto-stop` gives `berth/dev`. */
 export function formatNamespace(logGroup: string | undefined): string | undefined {
   return /^\/(berth\/[a-z0-9-]+)\//.exec(logGroup ?? "")?.[1];
 }

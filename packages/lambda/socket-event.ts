@@ -17,10 +17,7 @@ const Event = z.object({
   multiValueQueryStringParameters: z.record(z.string(), z.array(z.string())).nullish(),
 });
 
-/**
- * Returns undefined for other events. The path is the stage's; the edge sends the client's
- * (packages/lambda/gateway.ts).
- */
+/** Returns undefined for other events. The path is the stage's; the edge sends the client's (gateway.ts). */
 export function parseSocketEvent(input: unknown): SocketEvent | undefined {
   const event = Event.safeParse(input).data;
   if (!event) return undefined;

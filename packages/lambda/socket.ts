@@ -109,14 +109,10 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
   return [];
 }
 
-/**
- * Receives after which the connection closes: one below the queue's limit for dead letters (stacks/storage/queues.ts).
- */
+/** Receives after which the connection closes, one below the queue's limit (stacks/storage/queues.ts). */
 const MOST_RECEIVES = 4;
 
-/**
- * Makes a failed frame visible again soon, because later frames wait for it. Too many failures close the connection.
- */
+/** Makes a failed frame visible again soon, because later ones wait. Too many failures close the connection. */
 async function giveBack({ runtime, gateway }: Serving, frame: SocketFrame): Promise<"closed" | "comes again"> {
   const { connection, receipt, receives } = frame;
   try {

@@ -5,10 +5,7 @@ import { crc32 } from "node:zlib";
 import { lastSynced, lossOfLog } from "./journal.ts";
 import { isDamagedFile } from "./sqlite-error.ts";
 
-/**
- * Checks an earlier process's file without changing it. Throws, with a remedy, if it is damaged or newer than
- * `newestFormat`.
- */
+/** Checks an earlier process's file without a change. Throws, with a remedy, if it is damaged or too new. */
 export function requireWholeFile(path: string, newestFormat: number): void {
   let sql: DatabaseSync | undefined;
   try {

@@ -11,9 +11,7 @@ const MARK = { frames: 8, commit: 12, sum: 20, bytes: 24 };
 
 /** Progress of the write-ahead log on the disk. */
 export interface SyncedMark {
-  /**
-   * Returns how far SQLite has written the log; pass it to `note` after a sync. Returns undefined if it cannot be read.
-   */
+  /** Returns how far SQLite has written the log, for `note` after a sync; undefined if unreadable. */
   written(): Buffer | undefined;
   /** Records that the log is on the disk up to that point. On an error the mark lags behind. */
   note(written: Buffer): void;
@@ -21,10 +19,7 @@ export interface SyncedMark {
   remove(): void;
 }
 
-/**
- * Returns the mark of a database. SQLite silently cuts its log at the first invalid bytes, which loses acknowledged
- * commits if the disk has changed them.
- */
+/** Returns the mark of a database, since SQLite silently cuts its log at the first invalid bytes. */
 export function syncedMark(path: string, newestCommit: () => number): SyncedMark {
   let index: number | undefined;
   let file: number | undefined;

@@ -25,9 +25,9 @@ export interface SqliteQueueOptions {
 }
 
 /**
- * Implements the queues of the embedded stack. The file holds each message until it is acknowledged. An ungrouped
- * message is dropped if an equal one waits for its first receiver. A crash makes messages in flight visible; a power
- * cut may lose the newest, which a sweep sends again.
+ * Implements the queues of the embedded stack. An ungrouped message without delay is dropped if an equal one waits for
+ * its first receiver. A crash makes messages in flight visible; a power cut may lose the newest, which a sweep sends
+ * again.
  */
 export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQueueOptions): Queue & Receiver {
   const insert = database.prepare(

@@ -27,10 +27,7 @@ export function createProblemMapper(path: string): (error: unknown) => unknown {
   };
 }
 
-/**
- * Reports whether the disk became read-only, as Linux does after errors. Opens the log, because closing the database
- * file would drop SQLite's locks (fcntl(2)).
- */
+/** Reports whether the disk became read-only. Closing the database file would drop SQLite's locks (fcntl(2)). */
 function isReadOnly(path: string): boolean {
   try {
     closeSync(openSync(`${path}-wal`, "r+"));

@@ -235,10 +235,7 @@ function toPartialItem(key: Key, part: unknown): Item {
   return asPartialItem(key, JSON.parse(String(part)) as Row);
 }
 
-/**
- * Turns an index entry into an item, in place. Never write it back: its `writers` are empty, which marks a new item.
- * Entries have no writers, as in DynamoDB.
- */
+/** Turns an index entry into an item, in place. Never write it back: empty `writers` mark a new item. */
 function asPartialItem({ pk, sk }: Key, part: Row): Item {
   // Reuses the parsed object: thousands of copies would be half of the cost of a list.
   return Object.assign(part, { pk, sk, writers: [] }) as unknown as Item;

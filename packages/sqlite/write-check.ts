@@ -13,9 +13,7 @@ export interface WriteCheckOptions {
   readonly clock: Pick<Clock, "monotonic">;
 }
 
-/**
- * Returns a check that reports why nothing can be stored. It makes a test write now and then. A slow disk is no reason.
- */
+/** Returns a check that reports why nothing can be stored, by a test write now and then. */
 export function writeCheck({ database, clock }: WriteCheckOptions): () => Promise<string | undefined> {
   const statement = database.prepare("INSERT OR REPLACE INTO tried VALUES (1, zeroblob(?))");
   let refusal: string | undefined;

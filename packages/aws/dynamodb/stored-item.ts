@@ -15,9 +15,7 @@ const maxBytes = 400 * 1024;
 const compress = promisify(deflateRaw);
 const expand = promisify(inflateRaw);
 
-/**
- * Returns the stored form: up to 8 KB plain, else compressed as `packed` beside keys, writers, ttl and index fields.
- */
+/** Returns the stored form: up to 8 KB plain, else compressed as `packed` beside keys, writers and index fields. */
 export async function toAttributes(item: Stored): Promise<Attributes> {
   const size = Buffer.byteLength(JSON.stringify(item));
   if (size <= plainBytes && hasFitIndexFields(item)) return { ...item };

@@ -1,6 +1,6 @@
 import type { Filter, ResourceType, Tag, TagSpecification } from "@aws-sdk/client-ec2";
 
-/** Tags of each volume and snapshot. Those of a snapshot only inform people (Volumes). */
+/** Tags of each volume and snapshot. A snapshot's tags only inform people (Volumes). */
 export const tagName = {
   /** Distinguishes the control planes of an account. */
   deployment: "berth:deployment",

@@ -48,7 +48,7 @@ export function ebsVolumes(options: EbsOptions): Volumes {
 /** Limit of volumes under one token. More than one are needed only if volumes are deleted by hand. */
 const MOST_LIVES = 8;
 
-/** Creates a volume. For a known token EC2 answers with its first volume even after its deletion; then try the next. */
+/** Creates a volume. EC2 answers a known token with its first volume even after its deletion; then try the next. */
 async function createVolume(options: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
   const { client, deployment, kmsKeyId, changing } = options;
   const { token, zone, sizeGb, snapshotId, key } = wanted;
@@ -79,10 +79,7 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
   throw new Error("The volumes of this token were deleted too often");
 }
 
-/**
- * Creates the volume. A role may use only snapshots with the deployment's tag (stacks/compute/roles.ts), so a lost tag
- * is restored once.
- */
+/** Creates the volume. The role requires the deployment's tag on a snapshot, so a lost tag is restored once. */
 async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {
   try {
     return await options.client.send(command, limit);

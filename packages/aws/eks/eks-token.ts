@@ -11,9 +11,7 @@ export interface EksTokenOptions {
 /** Lifetime of the signature. The cluster accepts the token for longer (eks-access.ts). */
 const SIGNED_SECONDS = 60;
 
-/**
- * Makes the token of an AWS identity for an EKS cluster: a signed GetCallerIdentity URL, equal to `aws eks get-token`.
- */
+/** Makes the token of an AWS identity for an EKS cluster, byte for byte as `aws eks get-token`. */
 export async function makeEksToken(
   cluster: string,
   { region, credentials, signingDate }: EksTokenOptions,

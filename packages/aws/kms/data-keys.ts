@@ -22,10 +22,7 @@ const keptMs = 5 * 60_000;
 /** Far below the 2^32 uses after which random nonces of AES-GCM may repeat (NIST SP 800-38D section 8.3). */
 const mostUses = 2 ** 20;
 const mostKept = 1_000;
-/**
- * Concurrent Decrypt calls. A list of 500 jobs may need 500 keys, and KMS limits the rate of the account (KMS Developer
- * Guide, "Request quotas").
- */
+/** Concurrent Decrypt calls. A list of 500 jobs may need 500 keys, and KMS limits the rate of the account. */
 const openedAtOnce = 20;
 
 interface Kept<Key> {

@@ -14,10 +14,7 @@ export function allowList(entries: readonly string[]): AllowList {
   return { hasHost: (hostname) => hosts.has(hostname), hasAddress: (address) => isIn(networks, getAddress(address)) };
 }
 
-/**
- * Reports whether receivers may not use an address (docs/apis/novita.md#webhooks). Checks both addresses of an IPv6 one
- * that contains IPv4.
- */
+/** Reports whether receivers may not use an address (docs/apis/novita.md#webhooks), in IPv4 or IPv6 form. */
 export function isPrivateAddress(address: string): boolean {
   return isIn(privateNetworks(), getAddress(address)) || isIn(privateNetworks(), parse(address));
 }

@@ -20,9 +20,7 @@ export function problemsOnLambda(names: readonly ConfigName[], environment: Envi
   return parsed(names, { ...environment, AWS_LAMBDA_FUNCTION_NAME: "any" }).lines;
 }
 
-/**
- * Returns the settings that a function on Lambda receives (`SETTINGS`, stacks/compute/functions.ts), else undefined.
- */
+/** Returns the settings that a function on Lambda receives (stacks/compute/functions.ts), else undefined. */
 export function givenSettings(environment: Environment): readonly string[] | undefined {
   return environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? undefined : environment.SETTINGS?.split(",");
 }

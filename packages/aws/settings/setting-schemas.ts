@@ -13,9 +13,7 @@ import {
   text,
 } from "./setting-forms.ts";
 
-/**
- * Schemas of all settings, explained in .env.example. Each is created on use: a function on Lambda reads only a few.
- */
+/** Schemas of all settings, explained in .env.example. Each is created on use, to shorten a function's init. */
 export const settingSchemas = {
   TABLE_NAME: () => text(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name").default("berth"),
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),

@@ -6,10 +6,7 @@ import { type ClusterContext, findJob, isLiving } from "../runs/read-run.ts";
 import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
 import { tellSupervisor } from "./tell-supervisor.ts";
 
-/**
- * Applies who may enter a run (see Compute). Only the pod gets tokens, the Job never. `sshPort`: port of the SSH
- * server.
- */
+/** Applies who may enter a run (see Compute). Tokens go to the pod only, never into the Job. */
 export async function setAccess(
   place: ClusterContext,
   id: RunId,

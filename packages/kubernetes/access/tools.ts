@@ -38,10 +38,7 @@ interface Supervision {
   readonly listed: string | undefined;
 }
 
-/**
- * Returns undefined if there is no tools image, or the run has ports and no command. Only the registry knows the
- * image's own command, and the supervisor needs one.
- */
+/** Returns undefined without a tools image, or for ports without a command: only the registry knows the image's own. */
 export function supervisedBy(
   image: string | undefined,
   run: Pick<Run, "command" | "shares">,

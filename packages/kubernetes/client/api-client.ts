@@ -131,10 +131,7 @@ const metadataOfEach = metadataOnly.replace("MetadataList", "Metadata");
 
 const pauseMs = 50;
 
-/**
- * Retries a conflict over a quota: each new object updates the quota's count (`Operation cannot be fulfilled on
- * resourcequotas`). A refused call created nothing.
- */
+/** Retries a conflict over a quota (`Operation cannot be fulfilled on resourcequotas`), after which nothing exists. */
 async function make<Body>(deadline: AbortSignal, call: () => Promise<Body>): Promise<Body> {
   for (;;) {
     try {

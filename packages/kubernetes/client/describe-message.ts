@@ -6,10 +6,7 @@ const longestWords = 300;
 /** Limit of the input: hiding addresses takes quadratic time, and a registry controls its text. */
 const longestRead = 2_000;
 
-/**
- * Returns a message of the cluster as one line for users, without control characters and cluster addresses. Addresses
- * in `userText` stay, since the user wrote them.
- */
+/** Returns a cluster's message as one line for users. Hides control characters, and addresses not in `userText`. */
 export function describeMessage(message: string | undefined, userText = ""): string {
   const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
   const words = withoutAddresses(line.slice(0, longestRead), userText);

@@ -24,10 +24,7 @@ interface PluginPlace {
 const spareMs = 60_000;
 const patienceMs = 30_000;
 
-/**
- * Returns tokens of a credential plugin (client.authentication.k8s.io), which runs once at a time. Errors name the
- * plugin and never contain its output.
- */
+/** Returns tokens of a credential plugin, which runs once at a time. Errors never contain its output. */
 export function execTokens(plugin: ExecPlugin, place: PluginPlace, now = Date.now): ApiAccess["token"] {
   let kept: { readonly token: string; readonly endsAt: number } | undefined;
   let asking: Promise<string> | undefined;

@@ -45,9 +45,7 @@ function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRe
   log.warn(event, { refused: message, ...(event === REFUSED && { said: said.slice(0, mostSaid) }) });
 }
 
-/**
- * Forgets a resolved refusal. A right covers all objects of a kind, but an admission policy may refuse a single one.
- */
+/** Forgets a resolved refusal. A right covers a kind of object, an admission policy may refuse a single one. */
 function forget(log: Pick<Log, "warn">, call: string): void {
   const before = logged.get(log);
   before?.delete(getKind(RIGHT_MISSING, call));

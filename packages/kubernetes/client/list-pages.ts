@@ -10,10 +10,7 @@ export interface Listed<Kept> {
 
 export interface ListOptions<Kept = never> {
   readonly part?: "metadata";
-  /**
-   * Receives `namespace/name` of each object that is too large to read; the list omits it. If undefined, such a list
-   * fails, because a missing object would look deleted.
-   */
+  /** Receives the name of each object that is too large. If undefined, the list fails: gaps look like deletions. */
   readonly leaveOut?: ((name: string) => void) | undefined;
   readonly merge?: (kept: readonly Kept[]) => Kept[];
 }

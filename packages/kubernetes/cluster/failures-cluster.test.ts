@@ -69,7 +69,7 @@ describe("an image", () => {
   it("may still come after one failed pull", async () => {
     const { run, seen } = await applied({ image: "berth.test/late:1" }, ({ reason }) => reason !== null);
 
-    expect(seen).toMatchObject({ state: "image", reason: expect.stringMatching(/^Image not found; it is asked for/) });
+    expect(seen).toMatchObject({ state: "image", reason: expect.stringMatching(/^Image not found; the node tries/) });
     expect(await until(run, ({ state }) => state === "ready")).toMatchObject({ started: true, reason: null });
   });
 

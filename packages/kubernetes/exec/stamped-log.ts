@@ -19,7 +19,7 @@ interface State {
   /** Newest bytes in one buffer: a log of empty lines would be a million small ones. */
   readonly kept: Buffer;
   keptBytes: number;
-  /** Without the times. */
+  /** Bytes without the times. */
   total: number;
   /** Beginning of a line whose time may be incomplete; undefined inside a line. */
   head: Buffer | undefined;
@@ -36,10 +36,7 @@ interface Mark {
   readonly bytes: number;
 }
 
-/**
- * Reads a log whose earlier answer ended at `known`. The kubelet gives no positions and rotates at 10 MiB, so the time
- * of the last line marks the place.
- */
+/** Reads a log after `known`. The kubelet rotates at 10 MiB without positions, so the last line's time is the mark. */
 export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
   const state: State = {
     known: knownLogEnd,

@@ -38,7 +38,7 @@ export function nodeSlices(): NodeSlices {
   };
 }
 
-/** Returns the index of the first name that is not before `name`, or 0 if there is none. */
+/** Returns the index of the first name that is not before `name`, or 0. */
 function firstFrom(sorted: readonly string[], name: string): number {
   return Math.max(
     0,

@@ -50,9 +50,7 @@ async function removeParts(place: ClusterContext, run: Run, parts: readonly RunP
   if (run.mounts.some(({ volume }) => isEbsVolume(volume.id))) await removeEbsMounts(place, run);
 }
 
-/**
- * Creates a Job or keeps an existing one, whose deadline may have been extended. Throws if a tombstone has its name.
- */
+/** Creates a Job or keeps an existing one, whose deadline may be extended. Throws if a tombstone has its name. */
 async function makeJob(
   place: ClusterContext,
   run: Run,

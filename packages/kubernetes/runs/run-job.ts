@@ -128,9 +128,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
 /** Gives all processes the group of a fresh disk, which belongs to root, so that images with another user can write. */
 const writable = { fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" };
 
-/**
- * Keeps pods on a silent node: only the core decides that a machine is lost (docs/architecture/failures.md#lost-nodes).
- */
+/** Keeps pods on a silent node: only the core declares it lost (docs/architecture/failures.md#lost-nodes). */
 const tolerations = [
   { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
   { key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute" },
@@ -169,9 +167,7 @@ function mountedIn(mounts: readonly Mount[], others: readonly object[] = []): ob
   };
 }
 
-/**
- * Returns the ports. The network policy admits traffic to the one named `ssh` (deploy/kubernetes/network-policy.yaml).
- */
+/** Returns the ports. `ssh` is the name in deploy/kubernetes/network-policy.yaml that admits traffic. */
 function listening(ports: readonly RunPort[], sshPort: number | undefined): object {
   const ssh = sshPort === undefined ? [] : [{ name: "ssh", containerPort: sshPort }];
   const others = ports.filter(({ port }) => port !== sshPort).map(({ port }) => ({ containerPort: port }));

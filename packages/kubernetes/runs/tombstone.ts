@@ -10,10 +10,7 @@ const KEPT_SECONDS = 77;
 /** Attempts, each of which deletes a Job that a late worker created. */
 const TRIES = 3;
 
-/**
- * Names a tombstone like each of a run's Jobs, so that the API server refuses a late creation. Returns false if the
- * cluster refuses one or another Job keeps the name.
- */
+/** Names a tombstone like each Job, so that a late creation is refused. Returns false if another Job keeps the name. */
 export async function leaveTombstones(
   place: ClusterContext,
   id: RunId,

@@ -44,7 +44,7 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   }
   const started = true;
   if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
-  // Without the supervisor, a signal cannot be told from the exit code that a shell gives for it.
+  // Only the supervisor distinguishes a signal from the exit code that a shell gives for it.
   const signal = words === undefined || words.signal !== undefined ? signals[exitCode - 128] : undefined;
   if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
   if (signal === undefined) return { started, exitCode, endedAt, reason: null };

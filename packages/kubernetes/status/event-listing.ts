@@ -17,10 +17,7 @@ export interface EventListing<Kept> {
   keep(event: KubeEvent): readonly Kept[];
 }
 
-/**
- * Returns a shared, cached list of one kind of event, because the API server scans all events for it. Returns an empty
- * list without the right to read events.
- */
+/** Returns a cached list of events, because the API server scans all of them. It is empty without the right to read. */
 export function eventListing<Kept>(
   { client, paths }: ClusterContext,
   now: () => number,

@@ -3,10 +3,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import type { Node, Quantities } from "../objects.ts";
 
-/**
- * Share of a machine for runs. The rest is for the system: an m7i.8xlarge of 128 GB offers 121 GB to pods, a
- * g4dn.2xlarge 7.91 of 8 processors.
- */
+/** Share of a machine for runs: an m7i.8xlarge of 128 GB offers 121 GB to pods, a g4dn.2xlarge 7.91 of 8 processors. */
 const OFFERED = 0.9;
 const MB_OF_SHARED_UNIT = 4096;
 

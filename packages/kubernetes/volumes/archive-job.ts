@@ -51,10 +51,7 @@ interface WantedArchive {
   readonly claim: string;
 }
 
-/**
- * Returns a suspended Job, which starts once its upload address exists. The pod reads all files of the volume, writes
- * none, and has no other credentials.
- */
+/** Returns a suspended Job, which waits for its upload address. The pod can read the volume and nothing else. */
 export function archiveJob({ deployment }: Pick<ClusterContext, "deployment">, wanted: WantedArchive): object {
   const { volume, blob, claim, owner } = wanted;
   const name = archiveName(deployment, blob);

@@ -39,9 +39,7 @@ interface Wanted {
   readonly owner: ArchiveOwner;
 }
 
-/**
- * Creates the Job suspended, so that it can own the Secret with its address, then resumes it. Each step is idempotent.
- */
+/** Creates the Job suspended, so that it can own the Secret with its address, then resumes it. Idempotent. */
 async function startArchive(
   place: ClusterContext,
   { image, blobs, claimOf }: ArchiveOptions,

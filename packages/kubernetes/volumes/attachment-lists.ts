@@ -23,9 +23,7 @@ interface VolumeAttachment extends KubeObject {
 
 export const attachmentsPath = "/apis/storage.k8s.io/v1/volumeattachments";
 
-/**
- * Lists for many volumes at once. Attachments and nodes cannot be selected by volume, so each list covers the cluster.
- */
+/** Lists for many volumes at once, because attachments and nodes cannot be selected by volume. */
 export function attachmentLists(client: ApiClient, whenSlow?: SlowCallHook): AttachmentLists {
   return {
     attachments: batchCalls<readonly string[], readonly Attachment[]>(

@@ -31,9 +31,7 @@ export async function detach(place: ClusterContext, id: string, { name, uid }: N
   await removeAttachments(place, there);
 }
 
-/**
- * Detaches volumes from silent nodes after a forced deletion. Skips `held` nodes, and missing ones, which may run on.
- */
+/** Detaches volumes after a forced deletion. Skips `held` nodes, and missing ones, which may run on. */
 export async function detachFromLost(
   place: ClusterContext,
   volumes: readonly string[],

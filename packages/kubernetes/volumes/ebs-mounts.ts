@@ -33,10 +33,7 @@ function formatVolumeName(id: string): string {
 
 export type EbsMountOwner = Pick<Run, "uid" | "run" | "key" | "name" | "pool" | "mounts">;
 
-/**
- * Makes EBS volumes mountable. Throws `RunNotTaken` while another run or node has one, `RunRefused` if a foreign object
- * has the name.
- */
+/** Makes EBS volumes mountable. Throws `RunNotTaken` while one is in use, `RunRefused` if a name is taken. */
 export async function makeEbsMounts(place: ClusterContext, run: EbsMountOwner, deadline: AbortSignal): Promise<void> {
   const volumes = run.mounts.flatMap(({ volume }) => (isEbsVolume(volume.id) ? [volume] : []));
   await Promise.all(volumes.map((volume) => makeMount(place, run, volume, deadline)));
@@ -177,7 +174,7 @@ async function listObjects(place: ClusterContext, uid?: string) {
   const list = async (path: string, isNamed: (name: string) => boolean) => {
     const keep = ({ metadata }: KubeObject) => (isNamed(metadata.name) ? [metadata] : []);
     const found = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
-    // Without the right to list them, this deployment never created any.
+    // A deployment that cannot list them never created any.
     return unlessForbidden(place, `GET ${path}`, found, []);
   };
   const [claims, volumes] = await Promise.all([
@@ -213,7 +210,7 @@ function volumeObject({ id, zone }: Mount["volume"], marks: Marks, namespace: st
     spec: {
       capacity: { storage: nominalSize },
       accessModes: ["ReadWriteOncePod"],
-      // Without a class no provisioner claims the object.
+      // The empty class keeps provisioners from claiming the object.
       storageClassName: "",
       persistentVolumeReclaimPolicy: "Retain",
       csi: { driver, volumeHandle: id, fsType: "ext4" },

@@ -18,7 +18,7 @@ export type Snapshots = Pick<
 
 export interface SnapshotOptions {
   now(): number;
-  /** Time after which a snapshot that reports errors counts as failed, ms. Its controller retries. */
+  /** Time after which a snapshot that reports errors counts as failed, ms. The controller retries. */
   readonly patienceMs?: number;
   /** Time to wait for a removal, ms. Default: two seconds. */
   readonly goneWithinMs?: number;
@@ -47,9 +47,7 @@ export function kubernetesSnapshots(place: ClusterContext, options: SnapshotOpti
   };
 }
 
-/**
- * Converts a snapshot. Its time is the creation of the object: nothing writes to the volume until the backup is ready.
- */
+/** Converts a snapshot. Its time is the object's creation, since nothing writes to the volume until it is ready. */
 function toSnapshot({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
   const at = parseTime(metadata.creationTimestamp) ?? now;
   const hasFailed = status?.error != null && now - at >= patienceMs;

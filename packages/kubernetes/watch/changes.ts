@@ -134,10 +134,7 @@ function hasNoVerdict(job: Job): boolean {
   return !isDeleted(job) && findVerdict(job) === undefined;
 }
 
-/**
- * Returns the mark of a pod. The scheduler rewrites its message at every retry, so an unschedulable pod is emitted
- * once.
- */
+/** Returns the mark of a pod, without the scheduler's message, which changes at every retry. */
 function podMark(pod: Pod): string {
   const { state, reason, end, deleted } = toMachineStatus(pod);
   const why = state === "unbound" ? reason !== null : reason;

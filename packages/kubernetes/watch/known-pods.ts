@@ -7,7 +7,7 @@ const mostKept = 20_000;
 export interface KnownPods {
   add(id: RunId, name: string): void;
   remove(id: RunId, name: string): void;
-  /** Returns undefined if there is none or several. */
+  /** Returns undefined for no pod or several. */
   findOnlyPod(id: RunId): string | undefined;
 }
 

@@ -3,10 +3,7 @@ import { inTime } from "../client/exchange.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Node } from "../objects.ts";
 
-/**
- * Lifetime of a cached node. Decisions take at least 10 s of silence, so the cache only delays them
- * (docs/architecture/failures.md#lost-nodes).
- */
+/** Lifetime of a cached node. Decisions take at least 10 s of silence, so the cache only delays them. */
 export const nodeKeptMs = 2_000;
 
 export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Promise<Node[]>;

@@ -11,9 +11,7 @@ export interface SharedLists extends AttachmentLists {
   pods(id: RunId): Promise<readonly Pod[]>;
 }
 
-/**
- * Shares lists between reconciles: a selector costs the API server a scan of the namespace, for one run or a hundred.
- */
+/** Shares lists between reconciles: each list scans the namespace, for one run or a hundred. */
 export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: SlowCallHook): SharedLists {
   return {
     jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep), whenSlow),
