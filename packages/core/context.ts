@@ -35,7 +35,6 @@ export type Context<Uses extends PortName = never> = Pick<Ports, Uses> & {
   readonly settings: Settings;
 };
 
-/** The Berth user that a presented key belongs to. */
 export interface Actor {
   readonly uid: string;
   readonly username: string;

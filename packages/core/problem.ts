@@ -59,7 +59,6 @@ export interface ProblemDetails {
   readonly allow?: readonly string[];
   /** A code for dialects that have one: `INSTANCE_NOT_FOUND`. */
   readonly code?: string;
-  /** Replaces the error code of its kind. */
   readonly errorCode?: ErrorCode;
   /** The result of an earlier try of the same request was undone. The request may be sent again under another id. */
   readonly isUndone?: true;

@@ -20,7 +20,6 @@ export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";
   readonly checkedAt: number;
   readonly runs: readonly OrphanRun[];
-  /** Records whose run does not exist. */
   readonly records: readonly Sighting[];
   /** The numbers before the lists were cut. */
   readonly runCount: number;

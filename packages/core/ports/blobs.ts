@@ -20,7 +20,6 @@ export interface Blobs {
   urlToPut(name: string): Promise<BlobUpload | undefined>;
 }
 
-/** Response headers for a browser that downloads a blob. */
 export interface BlobKind {
   readonly contentType: string;
   /** The browser saves the blob under this name instead of showing it. */

@@ -75,7 +75,6 @@ export interface Observation {
   readonly endedAt: number | null;
   /** The reason as text for the user: `command was killed by signal SIGKILL`, `Image not found`. */
   readonly reason: string | null;
-  /** The SSH address of the first machine. */
   readonly address: RunAddress | null;
   /** The nodes that it was bound to, in the order of its shares. Empty while unbound. */
   readonly nodes: readonly BoundNode[];
@@ -108,7 +107,6 @@ export interface Observation {
 export interface PortStatus extends RunPort {
   /** `127.0.0.1:40123`, or null until known. */
   readonly address: string | null;
-  /** True if it answered the last probe. */
   readonly answers: boolean;
   /** Set if its page asks for its own password. Such a page is shown without a key of Berth. */
   readonly hasLogin?: true | undefined;

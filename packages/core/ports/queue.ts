@@ -30,6 +30,5 @@ export interface QueueDepth {
 
 export interface Queue {
   send(queue: QueueName, message: ReconcileRequest, options?: SendOptions): Promise<void>;
-  /** Returns the approximate number of undelivered messages. */
   depth(queue: QueueName): Promise<QueueDepth>;
 }

@@ -4,7 +4,6 @@ export interface LogPart {
   readonly bytes: Uint8Array;
 }
 
-/** The newest MiB of a run's output at the time of the call. */
 export interface RunLog extends LogPart {
   /** Helps a compute that stores no positions find the end of this log in a later one. At most 200 characters. */
   readonly mark?: string | undefined;

@@ -19,7 +19,6 @@ export interface Item extends Stored {
 
 export interface PartitionQuery {
   readonly pk: string;
-  /** Returns only items whose `sk` begins with this. */
   readonly prefix?: string;
   /** The `next` of the previous page. */
   readonly after?: string;

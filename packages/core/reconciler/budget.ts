@@ -18,7 +18,6 @@ interface Changing {
   readonly volumes: Volumes;
 }
 
-/** When a step's read began, by both clocks. */
 export type ReadAt = Readonly<{ now: number; monotonic: number }>;
 
 export function readAtNow(clock: Clock): ReadAt {

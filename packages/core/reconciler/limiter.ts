@@ -1,4 +1,3 @@
-/** Runs at most this many tasks at a time, in order of arrival. */
 export function limiter(atOnce: number): <Result>(task: () => Promise<Result>) => Promise<Result> {
   const waiting: (() => void)[] = [];
   let going = 0;

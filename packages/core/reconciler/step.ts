@@ -3,7 +3,6 @@ import type { ReconcileRequest } from "../ports/queue.ts";
 
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
 
-/** The context of the planner, which never touches the cluster. */
 export type PlannerContext = Context<"table" | "queue">;
 
 /** The decision of a step: the new record, and the messages to send once it is written. */

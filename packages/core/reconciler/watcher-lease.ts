@@ -5,7 +5,6 @@ import { LEASE_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts
 
 /** The schedule starts a caller this often. Each waits for the one before it to end. */
 export const WATCH_MINUTES = 10;
-/** The longest duration of a call, including its wait. */
 const LONGEST_MS = (WATCH_MINUTES + 1) * 60_000;
 /** Longer than a dead holder blocks the watch, and than two callers overlap. */
 const LONGEST_WAIT_MS = 120_000;

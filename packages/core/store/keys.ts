@@ -76,7 +76,6 @@ export function poolKey(type: string): Key {
   return single(`pool#${type}`);
 }
 
-/** Returns the partitions of the ledger items of a pool's nodes. */
 export function nodePartitions(type: string): readonly string[] {
   return [..."0123456789abcdef"].map((digit) => `pool#${type}#${digit}`);
 }
@@ -120,7 +119,6 @@ export const watchKey: Key = single("watch");
 /** The records that have a sweep of their own. The key of a sweep's position holds its name. */
 export type SweepName = "environments" | "disks" | "webhooks";
 
-/** Returns the key of a sweep's position. */
 export function sweepKey(name: SweepName): Key {
   return single(name === "environments" ? "sweep" : `sweep#${name}`);
 }

@@ -56,7 +56,6 @@ export function pair<One, Other>(left: Check<One>, right: Check<Other>): Check<r
     Array.isArray(value) && value.length === 2 && left(value[0]) && right(value[1]);
 }
 
-/** Checks for an object with arbitrary names and values of one type. */
 export function mapping<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
   return (value): value is Readonly<Record<string, T>> => isObject(value) && Object.values(value).every(check);
 }

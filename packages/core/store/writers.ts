@@ -11,7 +11,6 @@ export function withNewestWriter(item: Item): Item {
   return newestWriter(item) === undefined ? { ...item, writers: [NO_WRITER] } : item;
 }
 
-/** Returns undefined if the item has no writer. */
 export function newestWriter({ writers }: { readonly writers?: unknown }): string | undefined {
   const newest: unknown = Array.isArray(writers) ? writers[0] : undefined;
   return typeof newest === "string" ? newest : undefined;

@@ -18,14 +18,12 @@ export interface Capacity {
   readonly available: number;
   readonly inUse: number;
   readonly queued: number;
-  /** The most free GPUs on one machine. */
   readonly largestFree: number;
   readonly makeable: number;
   /** Why the pool starts nothing new, or null if it is open. */
   readonly closed: Closure | null;
   /** Environments of all owners. */
   readonly activeCount: number;
-  /** True if machines of this type exist or a node group creates them. */
   readonly hasMachines: boolean;
   readonly preparingCount: number;
   readonly queuedCount: number;
@@ -73,7 +71,7 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
       hasMachines: total > 0 || inUse > 0 || findGroup(ctx, pool.type) !== undefined,
       gpusPerMachine,
       total: gpus(total),
-      // As in the plan: a job on a lost node is in use, but its node's units are not free for others.
+      // As in the plan: a job on a lost node counts as in use, but takes no units from other jobs.
       available: pool.closed ? 0 : gpus(free),
       // Earlier versions did not store the free units per machine.
       largestFree: pool.closed ? 0 : gpus(mostFree ? (mostFree[0] ?? 0) : Math.min(free, gpusPerMachine)),

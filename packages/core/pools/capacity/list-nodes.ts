@@ -11,7 +11,6 @@ export interface ListedNode {
   readonly zone: string;
   readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
   readonly units: number;
-  /** Units that environments were granted or hold. */
   readonly unitsInUse: number;
   /** When the operator's declaration that the machine is dead expires, ms. null without a declaration. */
   readonly goneUntil: number | null;

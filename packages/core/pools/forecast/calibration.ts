@@ -10,7 +10,6 @@ export interface Promised {
 /** One start, in seconds: the estimated waits and the actual wait. */
 type Start = readonly [p50: number, p90: number, latest: number, real: number];
 
-/** The latest starts of a pool that had an estimate, oldest first. */
 export interface Calibration {
   readonly starts: readonly Start[];
 }

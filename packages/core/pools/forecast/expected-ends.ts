@@ -21,7 +21,6 @@ interface Shares {
   readonly endsAt: readonly number[];
 }
 
-/** The order in which the shares of each node end. */
 interface Order {
   /** The next share to end on the same node, or -1. */
   readonly next: number[];
@@ -39,7 +38,6 @@ interface Times {
   /** The share that frees the last of the units. Ties go to the one that started earlier. */
   readonly share: Int32Array;
   readonly order: NodeOrder;
-  /** The number of changes already applied. */
   seen: number;
 }
 

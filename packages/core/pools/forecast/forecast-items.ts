@@ -22,7 +22,6 @@ export interface ForecastOutset {
   readonly durations: () => Promise<Durations>;
   /** Set if only some of the waiting jobs were read. The next plan reads others. */
   readonly isPartial?: boolean;
-  /** All jobs with capacity, and since when they have it. */
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
 

@@ -32,7 +32,6 @@ export interface Waiter {
 export interface ForecastPool {
   readonly owners: readonly string[];
   readonly needs: readonly Need[];
-  /** The shortest time wanted for each need. */
   readonly leastMs: readonly number[];
   /** Oldest first, then expected arrivals. */
   readonly waiters: readonly Waiter[];

@@ -184,7 +184,6 @@ function getNeed({ pool }: State, waiter: number): Need {
   return need;
 }
 
-/** Starts a job. Reports whether it fits. */
 function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
   const { pool, options, free, ends, now } = state;
   const waiter = pool.waiters[index];

@@ -7,14 +7,12 @@ import { readByKey } from "./read-by-key.ts";
 import { getHoldingPhase } from "./reconcile-ledger.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
 
-/** Holdings of ledger items, known from records alone. */
 export interface HeldByRecords {
   of(item: string): readonly HeldEntry[];
   /** Reports whether an unreadable record names the item, so that its holdings are unknown. */
   isUnsure(item: string): boolean;
 }
 
-/** The holdings if no item was lost. */
 export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
 
 const READ_AT_ONCE = 300;

@@ -174,7 +174,6 @@ export function listLedgerItems(ctx: Context, { placement, run, size }: Environm
   return [...new Set([...placement.ledgers, ...bound])];
 }
 
-/** Returns the grants of which all items are among these. */
 export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
   const byKey = new Map(items.map((item) => [keyText(item), item]));
   const grants = items.flatMap((item) => item.granted.map(getReader(item, keyText(item)).grantIn));

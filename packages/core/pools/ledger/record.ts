@@ -86,7 +86,6 @@ export interface Grant {
   readonly owner: string;
   readonly size: Size;
   readonly shares: readonly Share[];
-  /** The ledger item of each share, in the form that messages use. */
   readonly items: readonly string[];
   readonly at: number;
   readonly unreadableSince?: number | undefined;
@@ -109,7 +108,6 @@ export interface PoolSummary {
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;
-  /** Waiting environments that have not taken their grant yet. */
   readonly granted: number;
   readonly preparing: number;
   readonly active: number;
@@ -138,7 +136,6 @@ export interface Pool extends Stored {
   readonly advisedAt: number;
   readonly advised: string;
   readonly plans: number;
-  /** Why nothing new is granted or taken, as set by the operator. */
   readonly closed: Closure | null;
   /** When it was last reopened. Absent if it was never closed. */
   readonly openedAt?: number | undefined;

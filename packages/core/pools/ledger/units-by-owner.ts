@@ -3,7 +3,6 @@ import type { Occupied } from "../plan/plan.ts";
 export interface Owners {
   /** Distinct owners. The index is the owner's number. */
   readonly names: readonly string[];
-  /** The owner's number of each entry of the list. */
   readonly numbers: Int32Array;
   readonly units: ReadonlyMap<string, number>;
 }

@@ -8,7 +8,6 @@ export interface Ordered {
 
 interface Line<T> {
   readonly entries: readonly T[];
-  /** The first entry that is left, and its index. */
   first: T;
   at: number;
   /** Units that its owner held when the line was queued. */

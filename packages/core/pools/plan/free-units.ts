@@ -67,7 +67,6 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 /** Requires groups without nodes. */
 function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
   const byZone = new Map<string | null, readonly (readonly Group[])[]>();
-  /** The number of nodes with each count of free units. */
   const counts: number[] = [];
   let total = 0;
   for (let index = 0; index < free.length; index++) enter(index, free[index] ?? 0);

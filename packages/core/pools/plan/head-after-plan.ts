@@ -99,7 +99,6 @@ function getOldest(granted: readonly Grant[]): Grant[] {
   );
 }
 
-/** Returns the first entries whose ledger items fit into the head. */
 function withRoom<T>(entries: readonly T[], getCount: (entry: T) => number): T[] {
   let count = 0;
   return entries.filter((entry) => {

@@ -1,6 +1,5 @@
 /** A priority queue of nodes that supports updates: a heap with the position of each node. */
 export interface NodeOrder {
-  /** Moves a node whose order has changed. */
   update(node: number): void;
   first(count: number): number[];
 }

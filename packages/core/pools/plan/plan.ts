@@ -36,7 +36,6 @@ export interface PlanInput {
   readonly nodes: readonly PlanNode[];
   readonly occupied: readonly Occupied[];
   readonly waiting: readonly Waiting[];
-  /** The number of nodes that the group can still create. */
   readonly makeable: number;
   /** The zone in which they are created. null or absent: any zone. */
   readonly makeableZone?: string | null;
@@ -191,7 +190,6 @@ function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolea
 export interface AllNodes {
   /** Existing nodes less occupied units, then nodes still to be created less unpinned shares. */
   readonly nodes: readonly FreeNode[];
-  /** The node on which each unpinned share is counted. */
   readonly unpinned: Map<Share, number>;
 }
 

@@ -174,7 +174,6 @@ async function updateForecast(
   }
 }
 
-/** Makes the pool due at `at` unless it is due earlier. */
 function dueBy(head: Pool, at = head.dueAt): Pool {
   return at === undefined || isDueBy(head, at) ? head : { ...head, dueAt: at };
 }

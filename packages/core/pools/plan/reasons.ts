@@ -48,7 +48,6 @@ export interface WaitEnd {
   /** ms. */
   readonly at: number;
   readonly when: string;
-  /** True for the first in line, which may wait longer. */
   readonly isFirst: boolean;
 }
 

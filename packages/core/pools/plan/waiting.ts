@@ -7,7 +7,6 @@ import { type Candidate, isBehind, type Lines, readLines } from "../ledger/waiti
 import { isNewcomer } from "./round.ts";
 
 export interface WaitingList extends Lines {
-  /** The key of the first in line, if its record cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
 
