@@ -7,8 +7,8 @@ import { durationText } from "#core/text/duration-text.ts";
 /** Synchronized clocks differ by milliseconds. A larger difference is logged for the operator. */
 const TOLD_MS = 3_000;
 /**
- * Two workers may be 17 s apart (docs/architecture/consistency.md#paused-workers), so each may be 8 s from the table,
- * less 1 s for the whole seconds of the Date header.
+ * Two workers may be 17 s apart (docs/architecture/consistency.md#paused-workers), so each may be 8 s from the table.
+ * The whole seconds of the Date header take 1 s of that.
  */
 const REFUSED_MS = 7_000;
 /** A process writes at most one line in this time. */

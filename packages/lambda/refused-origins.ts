@@ -5,8 +5,8 @@ const LINE_MS = 60_000;
 
 /**
  * Returns a function that counts requests without the edge's secret. It logs the first at once and then a sum each
- * minute, so a flood stays cheap, and nothing of the request, which its sender controls. It uses the time of day,
- * because Lambda stops the monotonic clock between requests.
+ * minute, so a flood stays cheap. The log has nothing of the request, which its sender controls. It uses the time of
+ * day, because Lambda stops the monotonic clock between requests.
  */
 export function refusedOrigins(log: Log, clock: Pick<Clock, "now">): () => void {
   let count = 0;

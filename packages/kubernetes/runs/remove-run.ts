@@ -34,7 +34,7 @@ export async function removeRun(
   { stateOf, recent, blobs }: Removing,
 ): Promise<boolean> {
   const { client, paths } = place;
-  // Deletes name uids, so an object that was created since stays for the next reconcile.
+  // Deletions name uids, so an object that was created since stays for the next reconcile.
   const knownRunObjects = force ? undefined : recent.find(id);
   recent.forget(id);
   const objects = unlessBound ? await keepUnbound(place, id) : (knownRunObjects ?? (await readRun(place, id)));

@@ -10,7 +10,7 @@ const KEPT_SECONDS = 77;
 /** Attempts, each of which deletes a Job that a late worker created. */
 const TRIES = 3;
 
-/** Names a tombstone like each Job, so that a late creation is refused. Returns false if another Job keeps the name. */
+/** Creates tombstones under the names of a run's Jobs, against late creations. Returns false if any fails. */
 export async function leaveTombstones(
   place: ClusterContext,
   id: RunId,

@@ -112,7 +112,7 @@ function endedByCluster(reason: string, message: string | undefined): string {
   return `ended by the cluster: ${describeMessage(message ?? reason)}`;
 }
 
-/** Returns ms. */
+/** Returns ms since the epoch, or null. */
 export function parseTime(text: string | null | undefined): number | null {
   const at = Date.parse(text ?? "");
   return Number.isNaN(at) ? null : at;

@@ -14,7 +14,7 @@ export interface MachineStatus {
   readonly end: MachineEnd | undefined;
   /** Reason to give if a second pull fails as the last one did; null if a pull may still succeed. */
   readonly unpulled: string | null;
-  /** An end then shows how, but not why. */
+  /** The pod is being deleted, so its end shows how, but not why. */
   readonly deleted: boolean;
 }
 
@@ -49,7 +49,7 @@ function ended(end: MachineEnd): Seen {
   return { state: "ended", started: end.started, reason: end.reason, end, unpulled: null };
 }
 
-/** Keeps the reason alone: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
+/** Keeps only the reason: `0/3 nodes are available: 3 Insufficient nvidia.com/gpu`. */
 function unscheduledReason(pod: Pod): string | null {
   const condition = findCondition(pod, "PodScheduled");
   if (condition?.status !== "False" || condition.message === undefined) return null;

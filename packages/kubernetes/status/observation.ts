@@ -60,7 +60,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
   };
 }
 
-/** Scheduler messages about volumes. Only too many volumes on a node is a fault of that node. */
+/** Scheduler messages about volumes, except that a node has too many: that is a fault of the node. */
 const ofVolumes =
   /persistentvolumeclaim|volume node affinity|PersistentVolume's node affinity|persistent volumes to bind/i;
 

@@ -7,8 +7,8 @@ import { detachFromLost } from "./attachments.ts";
 import type { Claim } from "./claim.ts";
 
 /**
- * Deletes the pods of an archive Job on a lost machine, where no kubelet confirms their end: its node does not answer
- * and the cloud provider says that it is gone. Returns a machine that may still exist.
+ * Deletes the pods of an archive Job on a lost machine, where no kubelet confirms their end. A machine is lost if its
+ * node does not answer and the cloud provider says that it is gone. Returns a machine that may still exist.
  */
 export async function releaseFromLostMachine(
   place: ClusterContext,
