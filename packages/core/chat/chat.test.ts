@@ -19,7 +19,7 @@ import { waitForDelivery } from "./wait.ts";
 const policy: Policy = { ...reservation, time: "none", restarts: true };
 const ports: readonly RunPort[] = [{ port: 8080, kind: "http" }];
 
-/** An environment of alice's that serves a port and may be stopped; it is active unless told otherwise. */
+/** Creates an environment of alice's with a port and restarts; it is active unless `input` says otherwise. */
 async function chatWorld(input: Partial<NewEnvironment> = {}) {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
@@ -106,7 +106,7 @@ test("only the claiming worker posts, and if it dies the message is posted again
 
   await world.advance(30_000);
   const whileClaimed = heard();
-  // The claim's end, 30 s more until the sweep finds it overdue, and the sweep's minute.
+  // End of the claim, 30 s until the sweep finds it overdue, and the sweep's minute.
   await world.advance(120_000);
 
   expect(whileClaimed).toEqual(["slow"]);
@@ -247,7 +247,7 @@ test("a message arrives after the wake-up even if its inbox is looked at before"
   let isKept = false;
   const table = {
     ...world.table,
-    // The handler was slow: it knows the run before the last one.
+    // A slow handler knows the run before the last one.
     async get(key: Key) {
       const isFirst = !isRead && keyText(key) === keyText(made);
       isRead ||= isFirst;
@@ -333,7 +333,7 @@ describe("a wake that comes late", () => {
     expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 1 } });
   });
 
-  /** The first read of the environment decides to wake it; this happens before the second, which starts it. */
+  /** Runs `happens` after the read that decides to wake the environment, before the read that starts it. */
   function beforeSecondRead({ world, made }: Fixture, happens: () => Promise<unknown>): Table {
     let reads = 0;
     return {
@@ -447,7 +447,7 @@ test("a deleted environment, or one without an HTTP port, takes no messages", as
   await expect(postMessage(fixture.world.as("bob"), "talks", "hello")).rejects.toMatchObject({ kind: "notFound" });
 });
 
-/** A put that fails for keys that hold this text. */
+/** A table whose puts fail for keys with this text. */
 function failsFor({ table }: MemoryWorld, part: string): MemoryWorld["table"]["put"] {
   return async (item, options) => {
     if (item.pk.includes(part)) throw new Error("died");
@@ -514,7 +514,7 @@ test("settled messages that expired before the inbox noted them delay nothing", 
 
 test("a message that is written while the inbox looks for it is not skipped", async () => {
   const { world, alice, made, heard } = await chatWorld();
-  // Their handlers die before the inbox hears of them.
+  // Their handlers die before the inbox is told.
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
   await postMessage(alice, "talks", "first");
   await world.advance(5_000);

@@ -11,11 +11,11 @@ import { getDisk } from "./view.ts";
 const MINUTE = 60_000;
 /** Longer than a volume must be missed to count as gone. */
 const OUTAGE = 12 * MINUTE;
-/** Long enough for several looks after an outage, and too short for the rest of the ten minutes. */
+/** Long enough for several checks after an outage, but shorter than the rest of the ten minutes. */
 const AFTER = 6 * MINUTE;
-/** Ten minutes of looks, and the next look. */
+/** Ten minutes of checks, and the next check. */
 const GONE = 11 * MINUTE;
-/** After it a deleted disk is purged. */
+/** Retention of a deleted disk. */
 const RETENTION = 30 * MINUTE;
 let world: MemoryWorld;
 
@@ -31,7 +31,7 @@ function failing(): Partial<Volumes> {
   return { findVolume: away, findSnapshot: away, listSnapshots: away, createVolume: away, createSnapshot: away };
 }
 
-/** Answers with these calls while the work lasts. */
+/** Replaces these calls during `work`. */
 async function withVolumes(calls: Partial<Volumes>, work: () => Promise<void>): Promise<void> {
   const before = { ...world.volumes };
   Object.assign(world.volumes, calls);
@@ -39,7 +39,7 @@ async function withVolumes(calls: Partial<Volumes>, work: () => Promise<void>): 
   Object.assign(world.volumes, before);
 }
 
-/** Hides a volume or a snapshot from looks while the work lasts. */
+/** Hides a volume or a snapshot from checks during `work`. */
 function hiding(hidden: string, work: () => Promise<void>): Promise<void> {
   const { findVolume, findSnapshot } = world.volumes;
   const calls = {

@@ -11,7 +11,7 @@ let blobs: ReturnType<typeof memoryBlobs>;
 let volumes: ReturnType<typeof withListings>;
 let id: string;
 
-/** A volume of which a run has left a list; it is known under another name to runs. */
+/** A volume with a list of a run; runs know it by another name. */
 beforeEach(async () => {
   blobs = memoryBlobs();
   const bare = memoryVolumes({ clock: { now: () => 0 }, isMounted: () => false });

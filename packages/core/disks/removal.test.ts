@@ -22,7 +22,7 @@ function computeDisk(world: MemoryWorld): Disk {
   return parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
 }
 
-/** So many jobs with the disk `data`, one after the other; answers what each came to. */
+/** Runs jobs with the disk `data` one after another and returns their outcomes. */
 async function use(world: MemoryWorld, ids: readonly string[]): Promise<string[]> {
   const phases: string[] = [];
   for (const id of ids) {
@@ -35,10 +35,10 @@ async function use(world: MemoryWorld, ids: readonly string[]): Promise<string[]
   return phases;
 }
 
-/** So many removals are refused, so that a test of what tries without a pause comes to its end and fails. */
+/** Limit of refusals, so that a test with retries without a pause ends and fails. */
 const MOST_REFUSALS = 2000;
 
-/** Removing this snapshot is refused, as EC2 does for one that an AMI uses; the answer allows it again. */
+/** Refuses the removal of this snapshot, like EC2 for one that an AMI uses. Returns a function that allows it. */
 function lock(world: MemoryWorld, locked: string | undefined, why = new Error(IN_USE)): () => void {
   const { removeSnapshot } = world.volumes;
   let left = MOST_REFUSALS;
@@ -157,7 +157,7 @@ describe("a backup that could not be removed and is one of the newest three agai
   });
 });
 
-/** How many snapshots are asked for from now on; from this many on the call fails, which puts the next look off. */
+/** Counts snapshot requests; from this many on, the call fails, which delays the next reconcile. */
 function limitPasses(world: MemoryWorld, most: number): () => number {
   const { findSnapshot } = world.volumes;
   let input = 0;
@@ -170,7 +170,7 @@ function limitPasses(world: MemoryWorld, most: number): () => number {
   return () => input;
 }
 
-/** Job `one` left one that failed and cannot be removed; it was made again, and is whole. */
+/** Job `one` left a failed snapshot that cannot be removed, and a new complete one. */
 async function worldWithFailed(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
   world.volumes.failSnapshotsLater(1);

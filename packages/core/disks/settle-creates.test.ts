@@ -39,7 +39,7 @@ function loseAnswers(world: MemoryWorld, count = 1): void {
   Object.assign(world.volumes, { createVolume: lossy });
 }
 
-/** A job that made its disk's volume and was cancelled before anybody wrote that down. */
+/** A job that made its disk's volume and was cancelled before the volume was recorded. */
 async function worldWithUnrecorded(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
   const world = await memoryWorld(options);
   loseAnswers(world);
@@ -126,7 +126,7 @@ test("nothing is left behind, whichever call of a disk's life dies before or aft
   expect(left).toEqual([]);
 });
 
-/** One call of a worker to the table or to volumes dies, and whatever was to come after it in that step with it. */
+/** One call of a worker to the table or to volumes dies, with the rest of its step. */
 function dieAt(world: MemoryWorld, call: number, when: "before" | "after"): void {
   let calls = 0;
   const dying =
@@ -150,7 +150,7 @@ function dieAt(world: MemoryWorld, call: number, when: "before" | "after"): void
   Object.assign(volumes, calledOnce, others);
 }
 
-/** Lets time pass although a worker dies in it: its message comes back. */
+/** Advances time even if a worker dies in it: its message comes back. */
 async function pass(world: MemoryWorld, ms: number): Promise<void> {
   const end = world.clock.now() + ms;
   while (world.clock.now() < end) await world.advance(end - world.clock.now()).catch(() => undefined);

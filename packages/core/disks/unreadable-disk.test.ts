@@ -11,14 +11,14 @@ import { createDisk } from "./create.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** Overwrites a field of the one disk, as a half-done copy or a hand would. */
+/** Overwrites a field of the disk, as a half-done copy or an operator would. */
 async function editDisk(world: MemoryWorld, fields: Record<string, unknown>): Promise<void> {
   const disk = world.table.all().find(({ kind }) => kind === "disk");
   if (!disk) throw new Error("No disk");
   await world.table.put({ ...disk, ...fields });
 }
 
-/** Alice waits with a disk that cannot be read; a machine comes, and Bob asks for all of it after her. */
+/** Alice waits with an unreadable disk; a machine comes, and Bob asks for all of it after her. */
 async function waitingWorld(): Promise<MemoryWorld> {
   const world = await memoryWorld({ nodes: [], settings: { maxQueueHours: 4 } });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));

@@ -15,7 +15,7 @@ import { rotateKey } from "./rotate.ts";
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
 
-/** A user, and what a request of hers with a key sees, as long as nothing of it was remembered. */
+/** Creates a user, with a function that returns what a request with a key sees, without caching. */
 async function keyWorld(settings: Parameters<typeof memoryWorld>[0] = {}) {
   const world = await memoryWorld({ nodes: [], ...settings });
   const user = await findOrCreateUser(world.ctx, { account: "0", role: "r", session: "alice" });
@@ -36,7 +36,7 @@ async function keyWorld(settings: Parameters<typeof memoryWorld>[0] = {}) {
     noun: "job",
   });
   const record = async (secret: string) => (await findApiKey(world.ctx, world.ctx.ids.hash(secret))) as ApiKey;
-  /** What the key check of a request would say now. */
+  /** Returns the present result of the key check. */
   const state = async (secret: string) => {
     const key = await record(secret);
     const now = world.clock.now();
@@ -48,7 +48,7 @@ async function keyWorld(settings: Parameters<typeof memoryWorld>[0] = {}) {
   return { world, uid: user.uid, current, login, as, record, state };
 }
 
-/** The table of a process that dies at its n-th write, before or after that took effect. */
+/** Wraps a table whose process dies at its n-th write, before or after the write takes effect. */
 function dyingTable(table: Table, died: number, effect: boolean): Table {
   let writes = 0;
   return {
@@ -69,7 +69,6 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   );
 }
 
-/** Delivers due messages, like the sweep. */
 async function settle(world: MemoryWorld, ms = 3 * MINUTE): Promise<void> {
   await world.advance(ms);
 }

@@ -14,7 +14,7 @@ async function failing(times: number, how = quick) {
   return { ctx, key, now: clock.now() };
 }
 
-/** Goes through where one may, to find out as well. */
+/** Claims the probe if the circuit allows one. */
 async function pass(...input: Parameters<typeof checkCircuit>) {
   const found = await checkCircuit(...input);
   return found.may === "probe" ? found.claim() : found;

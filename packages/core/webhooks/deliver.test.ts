@@ -69,7 +69,7 @@ describe("the schedule of attempts", () => {
   test("a receiver that only fails is tried eight times, at the documented moments, with the same id and bytes", async () => {
     const world = await oneEvent(() => broken);
 
-    // By the hour: where more is to pass at once, messages come in larger steps.
+    // Advance by the hour, because larger spans deliver messages in larger steps.
     for (let hour = 0; hour < 20; hour++) await world.advance(HOUR);
 
     const delivery = await world.delivery();
@@ -188,7 +188,7 @@ describe("a post is claimed before it is made", () => {
   });
 });
 
-/** The clock of a host that is ahead of the world's by as much as hosts may be apart. */
+/** A clock that is ahead by the maximum skew of two hosts. */
 const ahead = ({ clock }: MemoryWorld) => ({ ...clock, now: () => clock.now() + 17 * SECOND });
 
 test("a post that begins as late as allowed has no competitor, even on a clock 17 s ahead", async () => {
@@ -446,7 +446,7 @@ test.each([
 });
 
 describe("a receiver that is left alone, of an owner whose receivers were slow", () => {
-  /** The delivery is due again, and was charged for so long. */
+  /** Makes the delivery due again with this charge on the share. */
   async function dueAgain(heldMs: number) {
     const world = await oneEvent(() => broken);
     const { owner } = await world.delivery();

@@ -45,7 +45,7 @@ test("an event is reported at once, independent of the record's next look", asyn
   const emittedAt = new Map<string, number>();
   world.fetch.answer(always, ({ body }) => {
     const { phase } = JSON.parse(body) as Emitted;
-    // A warning before the end comes in the phase of the start.
+    // A warning before the end has the phase of the start.
     if (!emittedAt.has(phase)) emittedAt.set(phase, world.clock.now());
     return { status: 200, retryAfterMs: null };
   });
@@ -113,7 +113,7 @@ test("a record is due while entries are above its cursor, and an existing delive
   const before = (await world.table.query({ pk: deliveriesPartition(newActor("alice").uid) })).items.map(parseDelivery);
   const environment = await world.read("alice", "a");
 
-  // As after a crash between the deliveries and the cursor.
+  // State after a crash between the deliveries and the cursor.
   const rewound = { ...environment, events: { ...environment.events, emitted: 0 }, dueAt: world.clock.now() };
   await world.table.put(rewound);
   await reconcile(world.ctx, { look: keyText(environmentKey(made.owner, made.createdBy, made.id)) });
@@ -150,7 +150,7 @@ test("an unreported event goes to the receiver of its time", async () => {
   const as = world.as("alice");
   await createEnvironment(as, { ...newEnvironment("a"), policy: again, receiver: always });
 
-  // Nothing was delivered yet: the record waits with its first entry above the cursor.
+  // No delivery is written yet: the record waits with its first entry above the cursor.
   await requestStop(as, "a", { receiver: once });
   await world.advance(60_000);
 
@@ -167,7 +167,7 @@ test("unreported entries stay in the head beyond forty, until they are reported"
   let environment = await world.read("alice", "a");
   const before = environment.events.count;
 
-  // As of a record that much happened to while no delivery could be put.
+  // State of a record with many events while no delivery could be written.
   for (let n = 1; n <= 60; n++) environment = addEntry(environment, world.clock.now(), `entry ${n}`);
   const crowded = { ...environment, dueAt: world.clock.now() };
   await world.table.put(crowded);

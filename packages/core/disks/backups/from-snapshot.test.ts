@@ -9,7 +9,7 @@ import { getDisk } from "../view.ts";
 import { restoreDisk, settleRestores } from "./from-snapshot.ts";
 
 const MINUTE = 60_000;
-/** After it a deleted disk is purged. */
+/** Retention of a deleted disk. */
 const RETENTION = 30 * MINUTE;
 const DAY = 24 * 60 * MINUTE;
 const NOW = Date.UTC(2026, 2, 1);
@@ -17,7 +17,7 @@ const volume = { id: "vol-9", zone: "zone-a" };
 let world: MemoryWorld;
 let jobs = 0;
 
-/** A job that writes on a disk, or only opens it, and ends. Answers what it found there. */
+/** Runs a job that writes to a disk, or only opens it, and ends. Returns what it found. */
 async function use(name: string, text?: string): Promise<string | undefined> {
   const id = `job-${++jobs}`;
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk: name }));
@@ -38,7 +38,7 @@ function restore(snapshotId: string, newName: string, uid = world.ctx.ids.uid())
   return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, { id: world.ctx.ids.uuid4(), uid });
 }
 
-/** Does this before an item is written. */
+/** Runs `work` before an item is written. */
 function onPut(work: (item: Item) => Promise<void>): void {
   const { put } = world.table;
   const working: typeof put = async (item, options) => {
@@ -48,13 +48,13 @@ function onPut(work: (item: Item) => Promise<void>): void {
   Object.assign(world.table, { put: working });
 }
 
-/** Whether the removal of the oldest backup is claimed in it. */
+/** Reports whether the removal of the oldest backup is claimed. */
 function isClaimedFor({ kind, snapshots }: Item): boolean {
   const [first] = (kind === "disk" ? snapshots : []) as Disk["snapshots"];
   return first?.id === oldest && first.removingUntil !== undefined;
 }
 
-/** The oldest of the two backups that it has by then. */
+/** The older of its two backups. */
 let oldest: string;
 
 beforeEach(async () => {

@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const PENDING_MS = 30_000;
 
-/** A job with the disk `data` has ended, and the first so many of the snapshots from then on fail once they are recorded. */
+/** A job with the disk `data` has ended, and the next `count` snapshots fail after they are recorded. */
 async function worldOfFailing(count: number): Promise<MemoryWorld> {
   const world = await memoryWorld({ snapshotMs: PENDING_MS });
   await submit(world, "one");
@@ -35,7 +35,7 @@ async function computeDisk(world: MemoryWorld): Promise<Disk> {
 
 const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
 
-/** Snapshots that are made from now on are listed so much later. */
+/** Lists new snapshots with this delay. */
 function hideSnapshots({ clock, volumes }: MemoryWorld, ms: number): void {
   const from = clock.now();
   const isSeen = ({ at }: VolumeSnapshot) => at < from || clock.now() >= at + ms;
@@ -57,7 +57,7 @@ const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<
   ],
 ];
 
-/** Makes the next look for a snapshot miss it. Returns whether that was so. */
+/** Makes the next search for a snapshot miss it. Returns whether it did. */
 function missOnce({ volumes }: MemoryWorld, findSnapshot: MemoryWorld["volumes"]["findSnapshot"]) {
   let isOver = false;
   const blink: typeof findSnapshot = async () => {

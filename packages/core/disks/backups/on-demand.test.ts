@@ -305,7 +305,7 @@ describe("an open request for a snapshot", () => {
     expect(await outcome(operation)).toEqual(["failed", "Its volume was not found"]);
   });
 
-  /** The worker that makes the snapshot dies, after this many looks that did not see the volume. */
+  /** The worker that makes the snapshot dies, after this many checks that missed the volume. */
   async function outcomeOfDying(unseen: number) {
     await open({ listedAfterMs: 5 * MINUTE });
     await begin("job");

@@ -16,7 +16,6 @@ const DAY = 24 * HOUR;
 /** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
 let world: MemoryWorld;
-/** The first backup of the disk `data`. */
 let source: string;
 
 async function begin(id: string, disk: string, text?: string): Promise<void> {
@@ -61,7 +60,7 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-/** Marks a snapshot of `data` as one look that missed it, so long ago. */
+/** Marks a snapshot of `data` as missed by one check, this long ago. */
 async function miss(id: string, ageMs: number): Promise<void> {
   const disk = await computeDisk("data");
   const missedAt = world.clock.now() - ageMs;

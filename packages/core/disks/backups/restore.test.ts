@@ -11,7 +11,7 @@ import { getDisk } from "../view.ts";
 const MINUTE = 60_000;
 /** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
-/** When nothing is looked for any more that was made before. */
+/** Time after which no search for an earlier creation is left. */
 const LISTED = 15 * MINUTE;
 
 async function submit(world: MemoryWorld, id: string): Promise<void> {
@@ -32,7 +32,6 @@ async function getVolume(world: MemoryWorld): Promise<string> {
   return (await computeDisk(world)).volume?.id ?? "";
 }
 
-/** A job that writes its own name on the disk and ends. */
 async function use(world: MemoryWorld, id: string): Promise<void> {
   await submit(world, id);
   world.volumes.write(await getVolume(world), id);
@@ -55,7 +54,7 @@ async function listBackups(world: MemoryWorld): Promise<{ id: string; at: number
   return (await computeDisk(world)).snapshots.map(({ id, at }) => ({ id, at }));
 }
 
-/** Three jobs have used the disk, and its volume is old enough to be believed gone when it is. */
+/** Three jobs have used the disk, and its volume is old enough to count as gone when missing. */
 async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
   const world = await memoryWorld(options);
   for (const id of ["one", "two", "three"]) await use(world, id);

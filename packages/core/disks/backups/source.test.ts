@@ -11,13 +11,12 @@ import { restoreDisk } from "./from-snapshot.ts";
 const MINUTE = 60_000;
 /** A volume counts as gone after this: ten minutes and the next check. */
 const GONE = 11 * MINUTE;
-/** After it a deleted disk is purged. */
+/** Retention of a deleted disk. */
 const RETENTION = 30 * MINUTE;
 let world: MemoryWorld;
-/** The backup of the disk `data`, after which another one was made. */
+/** The backup of the disk `data`, before a newer one. */
 let source: string;
 
-/** A job that writes its own name on a disk. */
 async function begin(id: string, disk: string): Promise<void> {
   await createEnvironment(world.as("alice"), newEnvironment(id, { disk }));
   await world.advance(2_000);

@@ -10,7 +10,6 @@ import { getDisk } from "../view.ts";
 
 const HOUR = 3_600_000;
 
-/** A disk that was backed up once. */
 async function usedWorld(): Promise<MemoryWorld> {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
@@ -24,7 +23,7 @@ async function computeDisk(world: MemoryWorld): Promise<Disk> {
   return (await getDisk(world.as("alice"), "data")).disk;
 }
 
-/** As a version wrote it that looked at no disk by itself. */
+/** Rewrites the record as a version without its own disk checks left it. */
 async function undate(world: MemoryWorld, edit: Partial<Disk> = {}): Promise<Disk> {
   const { dueAt: _, ...disk } = { ...(await computeDisk(world)), ...edit };
   await world.table.put(disk as Item);
@@ -63,7 +62,7 @@ test("a disk that has a time or is purged is not written by the comparison", asy
 test("a disk of which nothing changes by itself stays without a time", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
-  // By then nothing of it is listed as being made.
+  // By then, no creation is pending.
   await world.advance(20 * 60_000);
   const undated = await undate(world);
 

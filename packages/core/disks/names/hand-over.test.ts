@@ -14,7 +14,7 @@ import { deleteDisk } from "../requests.ts";
 
 const SECOND = 1_000;
 
-/** A disk that `first` has and is giving back, with a machine free beside it. */
+/** A disk that `first` holds and is releasing, with a free machine beside it. */
 async function endingWorld() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), snapshotMs: 10 * SECOND });
   const alice = world.as("alice");
@@ -25,7 +25,7 @@ async function endingWorld() {
   return { world, alice, uid, disk };
 }
 
-/** A table that does this once, before the first write that it is true of. */
+/** Wraps a table that runs `work` once, before the first matching write. */
 function once(table: Table, isIt: (item: Item) => boolean, work: () => Promise<void>): Table {
   let isDone = false;
   return {
@@ -147,7 +147,7 @@ test("a job that died before its lease does not release another holder's disk, a
     await world.table.put(item, options);
   };
   const dying = { ...alice, table: { ...world.table, put } };
-  // In a pool without machines: the second runs before anybody looks at the first.
+  // In a pool without machines: the second runs before any reconcile of the first.
   const first = newEnvironment("first", { pool: "a100", disk: "data" });
   await expect(createEnvironment(dying, first)).rejects.toThrow("died");
 

@@ -15,7 +15,6 @@ import { renameDisk } from "./rename.ts";
 
 const MINUTE = 60_000;
 
-/** Alice has used the disk `data`. */
 async function worldWithDisk(options: Parameters<typeof memoryWorld>[0] = {}) {
   const world = await memoryWorld(options);
   const alice = world.as("alice");

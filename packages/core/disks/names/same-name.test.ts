@@ -299,7 +299,7 @@ test("a directory that is made again leaves the name with the living disk, howev
   await createDisk(alice, { name: "data", sizeGb: 10 });
   await world.advance(2000);
   const { uid } = (await getDisk(alice, "data")).disk;
-  // As the deleted disk's record was before its next look.
+  // The deleted disk's record before its next reconcile.
   const before: Disk = { ...(await stored(world, old)), name: "data" };
   await world.table.put(before);
   const directory = await world.table.get(directoryKey(alice.actor.uid));
@@ -317,7 +317,7 @@ async function stored(world: MemoryWorld, { owner, uid }: Disk): Promise<Disk> {
   return disk;
 }
 
-/** What may still have been made of a disk keeps its purge waiting. */
+/** A pending creation, which delays the disk's purge. */
 function pending(world: MemoryWorld) {
   return { kind: "volume", token: "t", zone: "z", sizeGb: 10, from: null, at: world.clock.now() } as const;
 }

@@ -112,7 +112,7 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
   const { requests, access } = await world.one();
   expect(requests.list.find(({ kind }) => kind === "disable_jupyter")).toMatchObject({ status: "done" });
   expect(access.guests.map(({ tries }) => tries)).toEqual([1, 0, 0]);
-  // The pause before it is asked for again begins with the end of that question.
+  // The pause before the next request begins with the end of this one.
   expect(access.guests[0]?.nextAt).toBe(world.clock.now() + 2_000);
 });
 

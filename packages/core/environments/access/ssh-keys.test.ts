@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ownKeys, parsePublicKey, usableKeys } from "./ssh-keys.ts";
 import { weakRsaBits } from "./whole-key.ts";
 
-/** A line with the true beginning of a key of this type. */
+/** Returns a line with a valid beginning of a key of this type. */
 function formatLine(type: string, rest = "comment"): string {
   const name = Buffer.from(type);
   const blob = Buffer.concat([Buffer.from([0, 0, 0, name.length]), name, Buffer.alloc(48, type)]);
@@ -103,7 +103,7 @@ describe("keys that were sent one by one", () => {
   });
 });
 
-/** A key of these parts, each behind its length. */
+/** Returns a key of these parts, each after its length. */
 function keyOfParts(type: string, ...parts: readonly (string | Uint8Array)[]): string {
   const bytes = [type, ...parts].map((part) => Buffer.from(part as string));
   const sized = bytes.flatMap((part) => [Buffer.from([0, 0, part.length >> 8, part.length & 255]), part]);
@@ -118,7 +118,7 @@ function pointOn(curve: keyof typeof names): Buffer {
   return Buffer.concat([Buffer.from([4]), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]);
 }
 
-/** The same point, with a zero before each coordinate: the same numbers, in more bytes than SEC 1 has for them. */
+/** Returns the same point with a zero before each coordinate, which is longer than SEC 1 allows. */
 function padded(point: Buffer): Buffer {
   const length = (point.length - 1) / 2;
   const zero = Buffer.alloc(1);
@@ -130,7 +130,7 @@ function edwardsPoint(): Buffer {
   return Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
 }
 
-/** Made by node:crypto once; its modulus without the byte of its sign has 256 bytes. */
+/** Made once by node:crypto; its modulus has 256 bytes without the sign byte. */
 const { n: modulusText = "" } = generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey.export({
   format: "jwk",
 });
@@ -144,7 +144,7 @@ function changed(bytes: Uint8Array, at: number, to = (bytes.at(at) ?? 0) ^ 1): B
   return copy;
 }
 
-/** A key of this type with parts of these lengths, as its bytes say them. */
+/** Returns a key of this type whose parts have these lengths. */
 function keyWith(type: string, ...lengths: number[]): string {
   const parts = [Buffer.from(type), ...lengths.map((length) => Buffer.alloc(length, 7))];
   const blob = Buffer.concat(parts.flatMap((part) => [Buffer.from([0, 0, part.length >> 8, part.length & 255]), part]));
@@ -152,7 +152,7 @@ function keyWith(type: string, ...lengths: number[]): string {
 }
 
 describe("one public key", () => {
-  // Made by ssh-keygen; the other halves are gone.
+  // Made by ssh-keygen; the private keys are discarded.
   it.each([
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E",
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNEp0Z30PUIcEb0t1SXUvmo97TBihL12NSAspQeQ4tTYwuCaS1Tm6swMFO5EcmpFlIFaWt5+h+dImFeWqb0Aio8=",

@@ -28,7 +28,7 @@ function specsIn({ table }: MemoryWorld): string[] {
   return table.all().flatMap(({ kind, sk }) => (kind === "spec" ? [sk] : []));
 }
 
-/** A table that does this before it writes an item of that kind. */
+/** Wraps a table that runs `work` before it writes an item of this kind. */
 function beforePut(table: Table, kind: string, work: () => Promise<void>): Table {
   return {
     ...table,

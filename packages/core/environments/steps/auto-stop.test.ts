@@ -55,7 +55,6 @@ test("an environment used during an outage is not stopped by the first look afte
   const [used, left] = [await activeWorld(), await activeWorld()];
   for (const world of [used, left]) {
     await world.advance(15 * MINUTE);
-    // Neither looks nor heartbeats.
     world.clock.advance(3 * HOUR);
     await world.advance(MINUTE);
   }

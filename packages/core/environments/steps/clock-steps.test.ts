@@ -11,7 +11,6 @@ import { createEnvironment } from "../verbs/create.ts";
 
 const MINUTE = 60_000;
 const SECOND = 1_000;
-/** What the wall clock of every host is set by, while the monotonic ones go on. */
 const steps = [-7 * MINUTE, 7 * MINUTE];
 
 async function oneWorld(options: WorldOptions = {}) {
@@ -40,7 +39,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  // A clock that is set ahead looks like an outage, which the limit leaves out.
+  // A clock that is set ahead looks like an outage, which the limit excludes.
   test("fails a run that cannot be prepared at its limit by that clock, not before", async () => {
     const { world, read } = await oneWorld({ delays: { imageMs: 600 * MINUTE } });
     const limit = ((await read()).run.preparingAt ?? 0) + 30 * MINUTE + Math.max(0, step);
@@ -114,7 +113,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     expect(await readMessage(alice, uid, n)).toMatchObject({ state: "delivered" });
     expect(world.compute.posts(uid)).toHaveLength(2);
 
-    /** The claim is written, and nothing after it. */
+    /** Writes the claim, then dies. */
     function claimThenDie(): typeof world.table.put {
       let isDead = false;
       return async (item, options) => {

@@ -9,7 +9,7 @@ import { createEnvironment } from "../verbs/create.ts";
 const SECOND = 1_000;
 const HOUR = 3_600_000;
 
-/** What one job costs from its submit until ten minutes after its end, the sweep's messages and the signals included. */
+/** Returns the costs of one job from its submit to ten minutes after its end, with the sweep's messages and hints. */
 async function costsOfLife(hours: number, command: string | undefined) {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const costs = { headWrites: 0, sends: 0 };

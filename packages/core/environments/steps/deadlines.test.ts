@@ -16,7 +16,7 @@ import { createEnvironment } from "../verbs/create.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-/** What a world without a cluster cannot do. */
+/** Calls that fail in a world without a cluster. */
 const CLUSTER = ["apply", "observe", "remove", "listRuns"] as const;
 
 describe("a run that can never be made", () => {
@@ -340,14 +340,13 @@ function alarms({ lines }: Log): number {
   return lines.filter(({ event }) => event === "stops for too long").length;
 }
 
-/** Overwrites a field of the one disk, as a hand would. */
+/** Overwrites a field of the disk by hand. */
 async function editDisk(world: MemoryWorld, fields: Record<string, unknown>): Promise<void> {
   const disk = world.table.all().find(({ kind }) => kind === "disk");
   if (!disk) throw new Error("No disk");
   await world.table.put({ ...disk, ...fields });
 }
 
-/** Jobs of bob's behind what runs, in this order. */
 async function queued(world: MemoryWorld, ...ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await world.advance(1000);
@@ -355,7 +354,7 @@ async function queued(world: MemoryWorld, ...ids: readonly string[]): Promise<vo
   }
 }
 
-/** One machine, and a job of alice's that has just been granted all of it. */
+/** One machine, and a job of alice's that was just granted all of it. */
 async function submitted(job: Parameters<typeof newEnvironment>[1] = {}, options: WorldOptions = {}) {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", job));

@@ -7,7 +7,7 @@ import { requestStart } from "../verbs/start.ts";
 const MINUTE = 60_000;
 const restartable = { ...reservation, time: "none", restarts: true } as const;
 
-/** With an active environment whose GPUs have been idle since its start, unless said. */
+/** Creates an active environment with idle GPUs since its start by default. */
 async function idleWorld(
   changes: Partial<Parameters<typeof createEnvironment>[1]> = {},
   options: Parameters<typeof memoryWorld>[0] = {},

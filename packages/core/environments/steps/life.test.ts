@@ -257,7 +257,7 @@ test("an unbound machine of two gives both back, although a command began on the
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
   const { apply } = world.compute;
   world.compute.apply = async (run) => {
-    // Its kubelet stops to answer before anything is bound there.
+    // Its kubelet stops answering before the run is bound.
     if (run.run === 1) world.compute.loseNode(run.shares[1]?.node ?? "");
     await apply(run);
   };
@@ -283,7 +283,7 @@ test("a run that binds while its grant is being withdrawn goes on: its command r
   world.compute.program(uid, { kind: "exits", code: 0, afterMs: 1_000 });
   const { remove } = world.compute;
   world.compute.remove = async (...input) => {
-    // The worker saw it unbound, and sleeps for as long as a step may take.
+    // The worker sees it unbound and is paused for as long as a step may take.
     if ((await world.read("alice", "one")).phase === "preparing") world.clock.advance(15_000);
     return remove(...input);
   };

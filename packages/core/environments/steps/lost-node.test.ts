@@ -32,7 +32,6 @@ interface Running {
   readonly isLive: () => boolean;
 }
 
-/** A world in which `job` is active. */
 async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions = {}): Promise<Running> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), ...options });
   await createEnvironment(world.as("alice"), { ...newEnvironment("job", { hours: 24 }), ...more });
@@ -48,7 +47,7 @@ async function running(more: Partial<NewEnvironment> = {}, options: WorldOptions
   return { world, read, name: machine.name, uid: machine.uid, isLive: () => world.compute.isLive(uid, 1) };
 }
 
-/** Advances second by second until it is so; fails after so long. */
+/** Advances second by second until the condition holds; fails after a limit. */
 async function until({ world, read }: Running, ms: number, holds: (job: Environment) => boolean): Promise<Environment> {
   for (let passed = 0; passed <= ms; passed += SECOND) {
     const job = await read();
@@ -525,7 +524,7 @@ async function preparingWithDisk(options: WorldOptions): Promise<MemoryWorld> {
   return world;
 }
 
-/** The machine dies, and the cluster removes its node object and the pod before anybody looks. */
+/** The machine dies, and the cluster removes node and pod before any reconcile. */
 async function vanish({ compute, read }: MemoryWorld): Promise<void> {
   const { uid } = await read("alice", "job");
   compute.removeNode("h100-1");

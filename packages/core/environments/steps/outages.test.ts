@@ -18,7 +18,7 @@ const HOUR = 60 * MINUTE;
 const OUTAGE = 32 * MINUTE;
 const CLUSTER = ["apply", "observe", "remove", "listRuns", "extend", "begin", "setAccess"] as const;
 
-/** What may be away while the cluster prepares a run. */
+/** Parts that may be unreachable while the cluster prepares a run. */
 const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<void>][] = [
   ["the API server", apiServerAway],
   ["the workers", workersAway],
@@ -289,7 +289,7 @@ describe("an outage between the creation of the first and the last part of a run
     halfMade: true,
   };
 
-  /** A job whose run an outage left half made: the cluster shows `shown` until it takes the run. */
+  /** A job whose run was left half made by an outage: the cluster shows `shown` until it accepts the run. */
   async function halfMade(shown: Observation, policy = reservation) {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const { apply, observe, remove } = world.compute;
@@ -376,7 +376,7 @@ async function workersAway(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
 }
 
-/** Looks throw, as each message is received: none of them is acknowledged. */
+/** Reconciles throw for each message, so no message is acknowledged. */
 async function tableAway(world: MemoryWorld, ms: number): Promise<void> {
   const { table, clock } = world;
   const end = clock.now() + ms;
@@ -386,7 +386,7 @@ async function tableAway(world: MemoryWorld, ms: number): Promise<void> {
   clock.advance(end - clock.now());
 }
 
-/** One machine, and a job of alice's that has just been granted all of it. */
+/** One machine, and a job of alice's that was just granted all of it. */
 async function submitted(
   job: Parameters<typeof newEnvironment>[1] = {},
   options: WorldOptions = {},

@@ -13,12 +13,12 @@ import { requestStop } from "../verbs/stop.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** A life of half an hour, its end and the looks after it. */
+/** A life of half an hour, its end and the reconciles after it. */
 const HOUR_AND_PASSES = 75 * MINUTE;
 const receiver = "https://receiver.example/token-in-its-path";
 const restartable = { ...reservation, time: "none", restarts: true } as const;
 
-/** What the memory sealer makes: a text and its checksum. */
+/** The form of the memory sealer: a text and its checksum. */
 const sealedForm = /"[\w-]+\.[\w-]{43}"/;
 
 /** The keys of all items with sealed content or SSH keys. */

@@ -20,10 +20,7 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/**
- * An active job without signals that a look has found as a listing shows it, and what the cluster is asked from then
- * on.
- */
+/** An active job without hints in the state that a listing shows, with the calls to the cluster from then on. */
 async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions["access"] = {}) {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), signals: false, access });
   const { uid, pk, sk } = await createEnvironment(world.as("alice"), {
@@ -35,7 +32,7 @@ async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions
   const { phase, run } = await read();
   if (phase !== "active" || run.mark === undefined) throw new Error(`The job is ${phase}, its mark ${run.mark}`);
   const names = getAsked(world);
-  /** One look, whether it is due or not, as the sweep or a signal sends it; the present listing stays as it is. */
+  /** Reconciles once, due or not, like the sweep or a hint. The listing stays unchanged. */
   const poll = async (message: { readonly hint?: true } = {}) => {
     await world.table.put({ ...(await read()), dueAt: world.clock.now() } as unknown as Item);
     names.length = 0;
@@ -57,7 +54,7 @@ const calls = [
 ] as const;
 type CallName = (typeof calls)[number] | "listNodes";
 
-/** The names of the calls that are made to the cluster, but for the listing of its machines unless that is named. */
+/** Names of the calls to the cluster, without the listing of machines unless it is named. */
 function getAsked({ ctx }: MemoryWorld, names: readonly CallName[] = calls): string[] {
   const input: string[] = [];
   const counted = (name: CallName) => {
@@ -98,7 +95,7 @@ test("an hour of a hundred idle environments costs one listing a minute: 500 req
   expect(names.length * REQUESTS_OF_A_LISTING).toBeLessThanOrEqual(500);
 });
 
-/** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/nodes/capacity.test.ts). */
+/** With a thousand runs on Kubernetes, and as many other pods (packages/kubernetes/nodes/capacity.test.ts). */
 const REQUESTS_OF_A_LISTING = 3;
 
 test("where a command runs its looks ask for its log alone", async () => {

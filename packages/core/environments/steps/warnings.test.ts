@@ -7,7 +7,6 @@ import { createEnvironment } from "../verbs/create.ts";
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 
-/** With an active environment of so many minutes. */
 async function timedWorld(minutes: number) {
   const world = await memoryWorld();
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: minutes / 60 }));

@@ -59,7 +59,7 @@ test("after two intervals without a look, use is unknown", () => {
   expect(decide(101 * MINUTE, { decidedAt })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
 });
 
-/** With GPUs idle for so many of the 60 minutes that are allowed, and warned at the 50th unless said. */
+/** Decides for GPUs that are idle for `minutes` of 60, with a warning at the 50th by default. */
 function decideGpus(minutes: number, warnedAfter: number | null = 50) {
   const warnedAt = warnedAfter === null ? null : STARTED + warnedAfter * MINUTE;
   return decideGpuIdle({ idleSince: STARTED, warnedAt }, 60 * MINUTE, STARTED + minutes * MINUTE);

@@ -156,7 +156,7 @@ test("limits never exceed the granted share of the machine", async () => {
   await expect(requestResize(alice, "one", { cpus: 9, memoryMb: 1024 })).rejects.toMatchObject({ kind: "invalid" });
 });
 
-/** One of 16 vCPUs on a shared machine, while it is being stopped. */
+/** An environment with one of 16 vCPUs on a shared machine, during its stop. */
 async function stoppingWorld() {
   const world = await memoryWorld({ nodes: newNodes({ "cpu-shared": 1 }), delays: { removeMs: 5_000 } });
   const alice = world.as("alice");

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { partOfWindow } from "./log-window.ts";
 
 const getBytes = (text: string) => new TextEncoder().encode(text);
-/** A window that goes on, of which at most so many bytes are read. */
+/** Options for reading at most this many bytes of a window that continues. */
 const options = (after: number, mostBytes = 10) => ({ after, mostBytes, isComplete: false });
 
 test("a part of a window holds whole characters, wherever it is cut", () => {

@@ -18,7 +18,7 @@ function listRuns(count: number, state = "ready") {
   }));
 }
 
-/** One in 40: each look of a test costs as much as one of a worker. */
+/** One in 40, because each check costs as much as a worker's. */
 const getSample = (runs: Runs) => runs.filter((_, at) => at % 40 === 0);
 
 type Runs = ReturnType<typeof listRuns>;
@@ -40,11 +40,11 @@ function nodeWith(runs: Runs): ComputeNode {
 
 async function marksWorld() {
   const world = await memoryWorld();
-  // Without copies: each of 40,000 looks reads an item of 2,000 marks.
+  // Without copies, because each of 40,000 checks reads an item of 2,000 marks.
   const table = memoryTable({ clock: world.clock, sharesItems: "frozen" });
   const ctx = { ...world.ctx, table };
   const write = (runs: Runs, at = world.clock.now()) => writeRunMarks(ctx, [nodeWith(runs)], at);
-  /** The runs that a look would not observe, where its record has the mark of this state. */
+  /** Returns the runs that skip an observation if their record has the mark of this state. */
   const spared = async (runs: Runs) => {
     const answers = await Promise.all(
       runs.map(({ uid, run, mark }) => {

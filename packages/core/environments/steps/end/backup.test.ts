@@ -81,7 +81,7 @@ test("a disk whose backup is refused in three attempts of two hours keeps its vo
   const { disk, inUse } = await getDisk(world.as("alice"), "data");
   expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
   expect(disk.fault).toBe("Its latest backup could not be made; the volume is kept");
-  // Every five minutes at the most often, but for the first few of each attempt.
+  // At most every five minutes, except for the first tries of each attempt.
   expect(triedIn5Hours).toBeGreaterThan(30);
   expect(triedIn5Hours).toBeLessThan(90);
 });

@@ -23,7 +23,7 @@ const HOUR = 3_600_000;
 interface Started {
   readonly world: MemoryWorld;
   readonly uid: string;
-  /** What the cluster was asked to do, in its order. */
+  /** Calls to the cluster, in order. */
   readonly calls: readonly string[];
   shown(): Promise<string>;
 }
@@ -188,7 +188,7 @@ describe("a command", () => {
 });
 
 describe("a worker that slept after its read", () => {
-  /** Lets the first observation after this take longer than a step may, and notes how old the read of each call is. */
+  /** Makes the first observation longer than a step may take, and records how old the read of each call is. */
   async function slowOnce(world: MemoryWorld, names: readonly ("terminate" | "tell" | "remove")[]) {
     const ages: string[] = [];
     const { compute } = world.ctx;

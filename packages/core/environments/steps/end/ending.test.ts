@@ -34,7 +34,7 @@ test.each([[{ signals: false } as const], [{}]])(
   },
 );
 
-/** What each look did from the cancellation to the final word, and how long that took. */
+/** Returns the log of each reconcile from the cancellation to the final phase, and the time that it took. */
 async function end(delays: { readonly removeMs: number }, options: WorldOptions = {}) {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays, log, ...options });

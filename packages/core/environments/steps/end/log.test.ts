@@ -36,7 +36,7 @@ async function justEnded() {
   return { world, shown };
 }
 
-/** One look at what became due long ago. */
+/** Reconciles a record that was due long ago. */
 async function reconcileLater(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
   await reconcile(world.ctx, { look: keyText(toKey(await world.read("alice", "one"))) });
@@ -150,7 +150,7 @@ describe("the log of a command", () => {
   test("is read after 2 s from the latest copy if no look follows the end", async () => {
     const { world } = await justEnded();
     const askedAt = world.clock.now();
-    // Time passes, and no worker looks.
+    // Time passes without any worker.
     const clock = { ...world.clock, sleep: async (ms: number) => world.clock.advance(ms) };
 
     const log = await readLog({ ...world.as("alice"), blobs: world.blobs, clock }, "one");

@@ -314,7 +314,6 @@ describe("a removed run that a worker may still start", () => {
 
     for (const run of late) await apply(run);
     const wasLive = world.compute.isLive(uid, 1);
-    // It is signalled.
     await world.deliver();
 
     expect(wasLive).toBe(true);
@@ -357,7 +356,7 @@ describe("a run that was given back", () => {
 
 type World = Awaited<ReturnType<typeof memoryWorld>>;
 
-/** In which phase the record is at each look at its compute, and whether it has capacity. */
+/** Returns the phase at each reconcile of the compute, and whether it holds capacity. */
 async function passesByPhase(world: World): Promise<readonly string[]> {
   const messages: string[] = [];
   const { observe } = world.compute;
@@ -369,7 +368,6 @@ async function passesByPhase(world: World): Promise<readonly string[]> {
   return messages;
 }
 
-/** What the cluster was asked to make. */
 function recordApply(world: World) {
   const { apply } = world.compute;
   const runs: Parameters<typeof apply>[0][] = [];

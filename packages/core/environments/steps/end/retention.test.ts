@@ -13,10 +13,10 @@ import { removeAllButNewest } from "./retention.ts";
 const SECOND = 1_000;
 const DAY = 24 * 3_600 * SECOND;
 
-/** Ids that say nothing about time: the first made is neither the first nor the last by name. */
+/** Ids without an order in time: the first one made is neither first nor last by name. */
 const formatId = (n: number) => `job-${(n * 7_919) % 10_007}`;
 
-/** So many reservations, cancelled one second after the other, of which each has had its looks after the end. */
+/** Creates reservations that were cancelled one second after another and had their reconciles after the end. */
 async function endedWorld(
   count: number,
 ): Promise<{ world: MemoryWorld; alice: UserContext<"table" | "queue" | "sealer"> }> {

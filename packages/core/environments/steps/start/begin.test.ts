@@ -30,7 +30,7 @@ it("lets nothing begin once the end of it is decided", async () => {
 
 const IMAGE_MS = 10_000;
 
-/** A cluster that holds the command of several machines back, and a job that is given two. */
+/** A cluster that holds back the command of several machines, and a job with two machines. */
 async function twoMachines() {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), delays: { imageMs: IMAGE_MS }, gates: true });
   await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));

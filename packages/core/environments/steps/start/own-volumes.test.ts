@@ -21,7 +21,7 @@ function session(id: string): NewEnvironment {
 
 const read = (world: MemoryWorld): Promise<Environment> => world.read("alice", "one");
 
-/** The second of two volumes is refused; the first is there and no record has its id. */
+/** The second of two volumes is refused; the first exists, but no record has its id. */
 async function halfMade(options: Parameters<typeof memoryWorld>[0] = {}): Promise<{
   world: MemoryWorld;
   allowAll: () => void;

@@ -5,7 +5,7 @@ import { createEnvironment } from "../../verbs/create.ts";
 
 const MINUTE = 60_000;
 
-/** Alice's job as it is after nothing bound it to the one machine, with which this happened as its run was made. */
+/** Alice's job after its run stayed unbound on the one machine, where `happens` occurred as the run was made. */
 async function withdrawnFrom(happens: (world: Awaited<ReturnType<typeof memoryWorld>>, node: ComputeNode) => unknown) {
   const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");

@@ -200,7 +200,7 @@ function goneOnceSeenOver({ compute }: MemoryWorld): void {
   };
 }
 
-/** When a look did not see the job's run; throws where none says so within minutes. */
+/** Returns when a reconcile missed the job's run. Throws after some minutes without one. */
 async function untilMissed(world: MemoryWorld): Promise<number> {
   for (let tries = 0; tries < 600; tries++) {
     const {
@@ -212,7 +212,7 @@ async function untilMissed(world: MemoryWorld): Promise<number> {
   throw new Error("No look missed the run");
 }
 
-/** A job of 72 hours that runs, or is being prepared, and a way to let one look not see it. */
+/** A job of 72 hours, active or preparing, with a function that hides it from one reconcile. */
 async function running({
   imageMs = 0,
   removeMs = 0,
@@ -224,7 +224,7 @@ async function running({
 } = {}) {
   const nodes = newNodes({ h100: 1 });
   const world = await memoryWorld({ nodes, delays: { imageMs, removeMs } });
-  // Where a listing shows no runs, each look asks for its own.
+  // Without runs in the listing, each reconcile asks for its own.
   world.compute.listNodes = async () => nodes;
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));
   if (exitsAfterMs !== undefined) world.compute.program(uid, { kind: "exits", code: 0, afterMs: exitsAfterMs });
