@@ -13,9 +13,7 @@ import { requestHandler } from "./request/request-handler.ts";
 import { honoPath, inRoutingOrder, listMethods, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Facts about a request that the edge knows. */
 export interface Edge {
-  /** The client's address. */
   readonly viewer?: string | undefined;
 }
 
@@ -26,8 +24,8 @@ interface AppEnv {
 export type App = Hono<AppEnv>;
 
 /**
- * A plain Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. A request that no endpoint
- * serves is answered 404, or 405 if one of `routes` (by default the endpoints') has its path with another method.
+ * Builds a Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. Other requests get 404,
+ * or 405 if one of `routes` (by default the endpoints') has the path with another method.
  */
 export function buildApp<Needs extends PortName>(
   runtime: Runtime<Needs>,
@@ -61,7 +59,7 @@ export function buildApp<Needs extends PortName>(
  */
 export async function fetchPlain(app: App, request: PlainRequest, edge: Edge): Promise<PlainResponse> {
   const answered: unknown = await app.fetch(request as Request, { ...edge, plain: true });
-  // Only for HEAD, Hono makes a Response: the answer to GET without its body.
+  // Hono answers HEAD with a Response made from the answer to GET.
   if (request.method !== "HEAD") return answered as PlainResponse;
   const { status, headers } = answered as Response;
   return { status, headers: Object.fromEntries(headers), body: "" };
@@ -76,7 +74,7 @@ function assumeAllPorts<Needs extends PortName>(runtime: Runtime<Needs>): Runtim
   return runtime as unknown as Runtime;
 }
 
-/** The key check of an app whose endpoints are all public: it has no table to read keys from, and never calls this. */
+/** Key check of an app with public endpoints only. It has no table, and is never called. */
 async function admitNobody(): Promise<never> {
   throw new HttpError("noKey");
 }
@@ -87,8 +85,8 @@ function getKeyCheck({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
 }
 
 /**
- * A gateway finds no route for a path with dot segments or escaped letters, and passes the normalized path on. So a 405
- * would name the method of the request as an allowed one.
+ * A gateway finds no route for a path with dot segments or escaped letters, but passes the normalized path on.
+ * Without this check a 405 would list the request's own method as allowed.
  */
 function noRoute(routes: readonly Route[], path: string, method: string): HttpError {
   const allow = listMethods(routes, path);

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { URL } from "node:url";
 
-/** Files that Berth serves or reads whole, and where they lie in the source tree; a bundle has copies in `assets/`. */
 export const assetSources = {
   "openapi.json": () => new URL("../../openapi.json", import.meta.url),
   "functions.json": () => new URL("../../functions.json", import.meta.url),
@@ -15,14 +14,13 @@ export const assetSources = {
 
 export type AssetName = keyof typeof assetSources;
 
-/** The text of an asset: beside the bundle when this is one, else from its source. Throws when it is in neither. */
+/** Reads an asset next to the bundle, or from its source. Throws if it is in neither place. */
 export function readAsset(name: AssetName): string {
   const bytes = readAssetBytes(name);
   if (!bytes) throw new Error(`The asset ${name} is missing`);
   return bytes.toString("utf8");
 }
 
-/** The bytes of an asset, found in the same way. Undefined if it is in neither place. */
 export function readAssetBytes(name: AssetName): Buffer<ArrayBuffer> | undefined {
   return readIfThere(new URL(`./assets/${name}`, import.meta.url)) ?? readIfThere(assetSources[name]());
 }

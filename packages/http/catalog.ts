@@ -6,7 +6,6 @@ import { inRoutingOrder } from "./routes.ts";
 import type { Socket } from "./socket.ts";
 import type { Consumer } from "./work.ts";
 
-/** One function file and what it declares: `gpu-dev/jobs/cancel`, `functions/gpu-dev/jobs/cancel.ts`. */
 export interface Entry<Declaration> {
   readonly name: string;
   readonly file: string;
@@ -14,9 +13,8 @@ export interface Entry<Declaration> {
 }
 
 export interface Catalog {
-  /** Static segments before parameters. */
   readonly endpoints: readonly Entry<Endpoint>[];
-  /** Exported as `internal`: served to the operator's own machines alone, never beside the endpoints. */
+  /** Endpoints exported as `internal`: served only to the operator's own machines. */
   readonly internal: readonly Entry<Endpoint>[];
   readonly consumers: readonly Entry<Consumer>[];
   readonly schedules: readonly Entry<Schedule>[];
@@ -24,7 +22,7 @@ export interface Catalog {
   readonly sockets: readonly Entry<Socket>[];
 }
 
-/** Imports every function file (the file system is the list) and sorts what they export. `root` ends with a slash. */
+/** Imports all function files and sorts their exports. `root` ends with a slash. */
 export async function loadCatalog(root: URL = new URL("../../functions/", import.meta.url)): Promise<Catalog> {
   const modules = await importFunctions(root);
   const endpoints = declared<Endpoint>(modules, "endpoint");
@@ -42,10 +40,7 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
 
 const declarations: readonly string[] = ["endpoint", "internal", "consumer", "schedule", "fallback", "socket"];
 
-/**
- * knip takes all that a function file exports for used (knip.json). So a helper among the functions, which may be dead,
- * is refused here.
- */
+/** knip treats all exports of a function file as used (knip.json), so a dead helper there would go unnoticed. */
 function requireFunctions(modules: readonly FunctionModule[], entries: readonly Pick<Entry<unknown>, "file">[]): void {
   const declaring = new Set(entries.map(({ file }) => file));
   for (const { file, exported } of modules) {

@@ -2,10 +2,8 @@ import { createHash } from "node:crypto";
 import { readAssetBytes } from "./asset.ts";
 import { version } from "./version.ts";
 
-/** The packed command line that a deployment serves. */
 export interface CliPackage {
   readonly version: string;
-  /** The digest in hexadecimal. */
   readonly sha256: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }

@@ -1,6 +1,5 @@
 import type { Context, PortName } from "#core/context.ts";
 
-/** A scheduled task, as data. */
 export interface Schedule<Uses extends PortName = PortName> {
   readonly kind: "schedule";
   readonly minutes: number;
@@ -9,7 +8,7 @@ export interface Schedule<Uses extends PortName = PortName> {
   readonly uses: readonly Uses[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
-  /** One that takes long ends soon after the signal. */
+  /** A long run must end soon after the signal. */
   readonly verb: (ctx: Context<PortName>, signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -25,8 +24,8 @@ interface ScheduleOptions<Uses extends PortName> {
 export const cron = { every };
 
 /**
- * Runs a schedule once, to its end or until soon after the signal, and answers whether it went well. Never throws: what
- * went wrong is logged, and the next time comes anyway.
+ * Runs a schedule once and returns whether it succeeded. Logs errors instead of throwing them, because the schedule
+ * runs again anyway.
  */
 export async function runSchedule<Uses extends PortName>(
   schedule: Schedule<Uses>,

@@ -15,45 +15,38 @@ export type Method = "get" | "post" | "put" | "delete";
 
 export type Schema = z.ZodType;
 
-/** A schema that depends on the deployment's settings. */
 export type SchemaOfSettings<S extends Schema = Schema> = (settings: ServedSettings) => S;
 
-/**
- * The description of one endpoint. `Needs` are the ports that it requires: those it uses, and the table, from which API
- * keys are read.
- */
+/** The description of one endpoint. `Needs` are its ports and the table, which holds API keys. */
 export interface Endpoint<Needs extends PortName = PortName> {
   readonly kind: "endpoint";
   readonly dialect: Dialect;
   readonly method: Method;
-  /** With parameters in braces: `/v1/jobs/{job_id}`. */
   readonly path: string;
   readonly summary: string;
-  /** What openapi.json says of it. Undefined for a fixture of a test. */
+  /** The route in openapi.json. Undefined for test fixtures. */
   readonly route: RouteConfig | undefined;
   readonly uses: readonly Needs[];
-  /** A public endpoint never looks at a key. */
+  /** A public endpoint never checks a key. */
   readonly public: boolean;
   /** Whether only operators may call it. Other users get the answer of an unknown path (docs/apis/common.md#keys). */
   readonly admin: boolean;
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
   readonly body: Schema | SchemaOfSettings | undefined;
-  /** Its fields may come in the query, in a form or in JSON; the query goes first (docs/apis/onmemos.md#workspaces). */
   readonly form: boolean;
-  /** Its key may stand in the query: it shares its address with a WebSocket (docs/apis/common.md#keys). */
+  /** Accepts the key in the query, because it shares its address with a WebSocket (docs/apis/common.md#keys). */
   readonly keyInQuery: boolean;
   readonly reply: Schema;
-  /** Names that it refuses, with what to use in their place. */
   readonly instead: OtherWays | undefined;
-  /** Its answers have an ETag, which covers all fields but these. */
+  /** Adds an ETag to answers, which covers all fields except these. */
   readonly etag: readonly string[] | undefined;
   readonly status: number;
-  /** It creates a record, or a request on one, whose id has this form, and takes an Idempotency-Key. */
+  /** Set for a create: the form of the new id. Such a call takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
-  /** Reads the id that a client chose from the body. Undefined where clients never choose one. */
+  /** Reads a client-chosen id from the body. Undefined if clients never choose one. */
   readonly chosenId: ((body: never) => string | undefined) | undefined;
-  /** It may revoke API keys: this process forgets what it remembers of keys after each call. */
+  /** Whether it may revoke API keys: this process drops its cached keys after each call. */
   readonly endsKeys: boolean;
   /** Whether it has a function URL, and so may take longer than 30 s (docs/architecture/edge.md#slow-calls). */
   readonly functionUrl: boolean;
@@ -62,7 +55,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly verb: AnyVerb;
 }
 
-/** How an endpoint is called and served: all that its route does not say. */
+/** The options of an endpoint besides its route. */
 export interface CallOptions<
   Uses extends PortName,
   Body,
@@ -73,27 +66,25 @@ export interface CallOptions<
   readonly uses: readonly Uses[];
   readonly form?: boolean;
   readonly keyInQuery?: boolean;
-  /** The default is the JSON schema of the route's first success. */
   readonly reply?: Reply;
   readonly instead?: OtherWays;
-  /** Gives answers an ETag. Names the fields that change by themselves, which the tag leaves out. */
+  /** Adds an ETag to answers. Names volatile fields, which the tag leaves out. */
   readonly etag?: readonly string[];
   readonly public?: Public;
   readonly admin?: boolean;
-  /** Its verb creates `resource`. A repeat asks for the same one (docs/apis/common.md#idempotency-key). */
+  /** Set if the verb creates `resource`. A repeat uses the same one (docs/apis/common.md#idempotency-key). */
   readonly creates?: Form;
   /**
-   * The id that the client chose, if it did. The same id with the same body is answered with the same thing, with
-   * another body with 409 (docs/apis/gpu-dev.md#submit-a-job).
+   * Returns the client-chosen id, if any. A repeat with the same body gets the same answer, and one with another body
+   * 409 (docs/apis/gpu-dev.md#submit-a-job).
    */
   readonly chosenId?: (body: Body) => string | undefined;
   readonly endsKeys?: boolean;
   /**
-   * The default is `atOnce`. `waits`: the call watches its record for up to 25 s. `execs`: the call waits for a command
-   * to end. It has a function URL, so its path has no other method.
+   * Default: `atOnce`. `waits`: the call watches its record for up to 25 s. `execs`: the call waits for a command to
+   * end. It has a function URL, so its path has no other method.
    */
   readonly pace?: Pace;
-  /** Replaces the time-out of its pace. */
   readonly timeoutSeconds?: number;
   readonly memoryMb?: number;
 }
@@ -112,14 +103,13 @@ export interface EndpointOptions<
   readonly query?: Query;
   readonly body?: Body | SchemaOfSettings<Body>;
   readonly reply: Reply;
-  /** The status of a success; 200 unless given. */
   readonly status?: number;
 }
 
 /** How long an endpoint may take (docs/apis/common.md#calls-that-wait). */
 export type Pace = keyof typeof seconds;
 
-/** `waits` stays below the 30 s at which an HTTP API ends a call; `execs` is above the highest EXEC_CAP_SECONDS. */
+/** `waits` stays below the 30 s limit of an HTTP API, and `execs` above the highest EXEC_CAP_SECONDS. */
 const seconds = { atOnce: 10, waits: 29, execs: 175 } as const;
 
 export interface VerbInput<Ctx, Params, Query, Body, Resource> extends RequestFacts {
@@ -127,16 +117,15 @@ export interface VerbInput<Ctx, Params, Query, Body, Resource> extends RequestFa
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
-  /** The ids of what a create makes. */
+  /** The ids of the new record. */
   readonly resource: Resource;
 }
 
-/** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */
 export type AnyVerb = (
   input: VerbInput<Served<Context<PortName>>, unknown, unknown, unknown, NewResource | undefined>,
 ) => Promise<unknown>;
 
-/** The four ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
+/** Returns the ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
 export function endpointsIn(dialect: Dialect) {
   const declaring =
     (method: Method) =>
@@ -240,7 +229,6 @@ interface RequestSchemas {
   readonly body?: JsonContent;
 }
 
-/** The output of the schema of a route's path or query. */
 type RequestPart<R extends RouteConfig, Name extends "params" | "query"> = R extends {
   request: { [name in Name]: infer S extends Schema };
 }
@@ -260,12 +248,11 @@ type ReplyOf<R extends RouteConfig> = R["responses"] extends { [status in 200]: 
         ? S
         : never;
 
-/** Returns the lowest status of a route's answers: the keys of an object that are numbers come in their order. */
+/** Returns the lowest status: numeric keys of an object are iterated in ascending order. */
 function successStatus({ responses }: RouteConfig): number {
   return Number(Object.keys(responses)[0]);
 }
 
-/** Returns the part of an endpoint that its options say. */
 function getCall<
   Uses extends PortName,
   Body,
@@ -296,7 +283,7 @@ type ContextFor<Uses extends PortName, Public extends boolean> = Served<
 
 type NeedsOf<Uses extends PortName, Public extends boolean> = Public extends true ? Uses : Uses | "table";
 
-/** Adds the table, from which API keys are read. The cast repeats what `NeedsOf` computes. */
+/** Adds the table, which holds API keys. The cast repeats what `NeedsOf` computes. */
 function portsNeeded<Uses extends PortName, Public extends boolean>(
   uses: readonly Uses[],
   isPublic: boolean,
@@ -305,12 +292,11 @@ function portsNeeded<Uses extends PortName, Public extends boolean>(
   return needed as readonly NeedsOf<Uses, Public>[];
 }
 
-/** Sound because `buildApp` gives a verb what the schemas and `uses` next to it produced, and nothing else. */
+/** Sound because `buildApp` calls a verb only with results of the schemas and `uses` next to it. */
 function withoutTypes(verb: (input: never) => Promise<unknown>): AnyVerb {
   return verb as AnyVerb;
 }
 
-/** The schema of a request's body under these settings. */
 export function bodySchema(endpoint: Pick<Endpoint, "body">, settings: ServedSettings): Schema | undefined {
   return typeof endpoint.body === "function" ? endpoint.body(settings) : endpoint.body;
 }

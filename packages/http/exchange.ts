@@ -3,24 +3,21 @@ import type { Dialect } from "./dialect.ts";
 import type { PlainRequest } from "./request/plain-request.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** The state of one request while it is answered. */
 export interface RequestScope {
   readonly requestId: string;
   readonly correlationId: string | undefined;
   readonly method: string;
   readonly path: string;
-  /** The pattern of the route, which never holds a secret; undefined where no route fits. */
+  /** The pattern of the route, which never holds a secret. Undefined if no route matches. */
   readonly route: string | undefined;
   readonly dialect: Dialect;
-  /** The client's address, as the edge says it. undefined on a laptop. */
+  /** The client's address from the edge. Undefined on a laptop. */
   readonly viewer: string | undefined;
-  /** On the monotonic clock. */
   readonly startedAt: number;
-  /** Set once the key is known to be good. */
   actor: Actor | undefined;
 }
 
-/** Opens the books on a request: its id is the client's where that is well formed, else a new one. */
+/** Starts the exchange of a request. Reuses a well-formed request id of the client. */
 export function openExchange(
   { clock, ids }: Pick<Runtime, "clock" | "ids">,
   request: Pick<PlainRequest, "method" | "headers">,
@@ -54,8 +51,8 @@ export function responseHeaders(
 }
 
 /**
- * Writes the one log line of a request. `client` is the address that the edge connected to: clients write
- * X-Forwarded-For themselves, so it is never read.
+ * Writes the log line of a request. `client` is the address that the edge connected to: clients can forge
+ * X-Forwarded-For, so it is never read.
  */
 export function logExchange(
   { log, clock }: Pick<Runtime, "log" | "clock">,

@@ -12,23 +12,21 @@ import { matchParams } from "./routes.ts";
 import { createContext, type Runtime } from "./runtime.ts";
 import type { Channel, Socket, SocketSession, SocketStep } from "./socket.ts";
 
-/** A client that may have its upgrade. */
 export interface Admitted {
   readonly requestId: string;
   readonly actor: Actor;
   readonly begun: SocketStep;
   /** Serves the connection in this process. */
   open(channel: Channel): SocketSession;
-  /** Whether its key is still good. */
   isStillAdmitted(): Promise<boolean>;
 }
 
-/** Takes what an admitted client needs where it is served; what this throws is answered instead of an upgrade. */
+/** Reserves the resources of an admitted client. A thrown error is answered instead of the upgrade. */
 type Hold = (admitted: Admitted) => void | Promise<void>;
 
 /**
- * Judges requests for an upgrade, in the order of docs/apis/common.md#order-of-checks-and-errors, `hold` last. Answers
- * undefined where no socket has the path, and the refusal in the dialect's envelope. It never throws.
+ * Checks upgrade requests in the order of docs/apis/common.md#order-of-checks-and-errors, `hold` last. Returns
+ * undefined if no socket has the path, and a response for a refusal. It never throws.
  */
 export function handshakes(
   runtime: Runtime,
@@ -86,7 +84,7 @@ async function begin(
   return socket.verbs.begin({ ctx, params: params.data });
 }
 
-/** Reports whether the key still counts. It does during an outage. */
+/** Reports whether the key is still valid. An outage does not invalidate it. */
 async function isGood(admit: () => Promise<unknown>): Promise<boolean> {
   try {
     await admit();

@@ -2,12 +2,12 @@ import type { Log } from "#core/ports/log.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The same log with some fields on every line; a line's own fields win. */
+/** Returns the log with fields added to every line. A line's own fields take precedence. */
 export function boundLog(log: Log, bound: Fields): Log {
   return mapLog(log, (_, fields) => ({ ...bound, ...fields }));
 }
 
-/** Returns the same log, and replaces the fields of each line by what `fieldsOf` returns. */
+/** Returns the log with the fields of each line replaced by the result of `getFields`. */
 export function mapLog(log: Log, getFields: (event: string, fields: Fields, level: keyof Log) => Fields): Log {
   const at =
     (level: keyof Log) =>

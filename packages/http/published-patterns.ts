@@ -3,8 +3,7 @@
  * ECMAScript with and without the u flag, in RE2 and in Python, and let through all that the rule lets through.
  */
 
-/** Of a rule against all that cannot be printed: control characters are the part that every dialect can say. */
 export const withoutControls = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
 
-/** RE2 has no look-ahead; with the length it says the same. */
+/** RE2 has no look-ahead. Together with the length this is equivalent. */
 export const publishedGithubName = { pattern: "^[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*$", maxLength: 39 };

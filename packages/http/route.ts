@@ -1,18 +1,15 @@
 import * as z from "zod";
 import type { SchemaOfSettings } from "./endpoint.ts";
 
-/** Example values by their titles. The first one is what "Try it out" of /docs begins with. */
 export type Examples = Readonly<Record<string, unknown>>;
 
 /** Marks an example that a published document prints with values that Berth itself would not choose. */
 export const AS_PRINTED = "As the published document prints it";
 
-/** Describes the JSON body of a request. */
 export function jsonBody<S extends z.ZodType>(schema: S, examples?: Examples) {
   return { content: { "application/json": { schema, examples: namedExamples(examples) } } };
 }
 
-/** Describes an answer whose body is JSON. */
 export function jsonReply<S extends z.ZodType>(schema: S, examples?: Examples, description = "Success") {
   return { description, ...jsonBody(schema, examples) };
 }
@@ -22,7 +19,7 @@ export function problemReply(description: string, examples?: Examples) {
   return { description, content: { "application/json": { schema: {}, examples: namedExamples(examples) } } };
 }
 
-/** Returns a placeholder for a schema that depends on the settings of the deployment. `schemaMaker` finds what it stands for. */
+/** Returns a placeholder for a schema that depends on the deployment's settings. `schemaMaker` resolves it. */
 export function perDeployment<S extends z.ZodType>(make: SchemaOfSettings<S>): z.ZodType<z.output<S>, z.input<S>> {
   const placeholder = z.unknown();
   makers.set(placeholder, make);
@@ -36,7 +33,7 @@ export function schemaMaker(schema: z.ZodType): SchemaOfSettings | undefined {
 
 const makers = new WeakMap<z.ZodType, SchemaOfSettings>();
 
-/** Names each example by its title in kebab case, as OpenAPI wants it. */
+/** Names each example by its title in kebab case, as OpenAPI requires. */
 export function namedExamples(examples: Examples = {}): Record<string, { summary: string; value: unknown }> {
   return Object.fromEntries(
     Object.entries(examples).map(([summary, value]) => [

@@ -1,31 +1,26 @@
 import type { Method } from "./endpoint.ts";
 
-/** A method and a path with its parameters in braces. */
 export interface Route {
   readonly method: Method;
   readonly path: string;
 }
 
-/**
- * Sorts static segments before parameters (docs/apis/common.md#which-dialect-answers).
- */
+/** Sorts static segments before parameters (docs/apis/common.md#which-dialect-answers). */
 export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
   return routes.toSorted((left, right) => compareText(sortText(left), sortText(right)));
 }
 
-/** The methods that some route offers for a path, in capitals; none: the path is unknown. */
 export function listMethods(routes: readonly Route[], path: string): string[] {
   const segments = path.split("/");
   const methods = routes.filter((route) => matches(route.path.split("/"), segments)).map(({ method }) => method);
   return [...new Set(methods)].map((method) => method.toUpperCase()).sort();
 }
 
-/** A path pattern as Hono writes it: `/v1/jobs/:job_id`. */
 export function honoPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
 }
 
-/** A parameter sorts after every character that a static segment may hold. */
+/** Sorts a parameter after every character of a static segment. */
 function sortText({ path, method }: Route): string {
   return `${path.replaceAll(/\{\w+\}/g, "\u{ffff}")} ${method}`;
 }
@@ -40,7 +35,7 @@ function matches(pattern: readonly string[], segments: readonly string[]): boole
   return pattern.every((part, at) => (part.startsWith("{") ? segments[at] !== "" : part === segments[at]));
 }
 
-/** The parameters of a path that fits this pattern, decoded; undefined: it does not fit. */
+/** Returns the decoded parameters of a matching path, or undefined. */
 export function matchParams(pattern: string, path: string): Record<string, string> | undefined {
   const [names, segments] = [pattern.split("/"), path.split("/")];
   if (!matches(names, segments)) return undefined;
@@ -48,7 +43,7 @@ export function matchParams(pattern: string, path: string): Record<string, strin
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
-/** Decodes a segment. A badly encoded one stays unchanged and matches no record. */
+/** Keeps a badly encoded segment, which matches no record. */
 function decoded(segment = ""): string {
   try {
     return decodeURIComponent(segment);

@@ -7,30 +7,28 @@ import type { CliPackage } from "./cli-package.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
 import type { KeyMemory } from "./keys/key-check.ts";
 
-/** What is known about this deployment, for /health and for clients that look for it. */
+/** Facts about this deployment, for /health and clients. */
 export interface Deployment {
   readonly version: string;
-  /** Milliseconds since the epoch: of the deployment or the start of the server, not of a cold start. */
+  /** Milliseconds since the epoch: the time of deployment or server start, not of a cold start. */
   readonly startedAt: number;
-  /** How environments are kept apart: `container`, `bubblewrap`, `none`. */
+  /** Isolation of environments: `container`, `bubblewrap`, `none`. */
   readonly isolation: string;
-  /** How environments are limited, and in what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
+  /** Limits of environments and their mechanism: `cgroup-v2 (memory, cpu, processes)`, `none`. */
   readonly limits: string;
-  /** The AWS region. Undefined where a test does not care. */
   readonly region?: string;
-  /** Where one SSH server leads into all jobs. Undefined where each job has an address of its own. */
+  /** The SSH server for all jobs. Undefined if each job has its own address. */
   readonly ssh?: { readonly host: string; readonly port: number };
   /** The packed command line. By default it is an asset of the functions that serve it. */
   readonly cli?: () => CliPackage | undefined;
-  /** Answers why the stores take no writes just now, undefined where they do; only where they are on this machine. */
+  /** Returns why local stores refuse writes, or undefined if they accept them. */
   readonly whyNothingIsStored?: () => Promise<string | undefined>;
-  /** The output of runs of this machine. Undefined where logs are read from copies alone. */
+  /** Live output of runs on this machine. Undefined if logs are read only from copies. */
   readonly liveLogs?: LiveLogs | undefined;
-  /** Whether an answer may stay open and be sent piece by piece. A function on Lambda answers in one piece. */
+  /** Set if answers may be streamed. A function on Lambda answers in one piece. */
   readonly streams?: true;
 }
 
-/** Everything that a process hands to its endpoints, consumers and schedules. */
 export interface Runtime<Uses extends PortName = PortName> {
   readonly ports: Pick<Ports, Uses>;
   readonly clock: Clock;
@@ -38,16 +36,15 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly log: Log;
   readonly settings: ServedSettings;
   readonly deployment: Deployment;
-  /** What every check of a key in this process remembers; each its own unless given. */
+  /** Cache of all key checks in this process. Default: one per check. */
   readonly keys?: KeyMemory | undefined;
-  /** Who asks where a dialect is open and no key came; only a local stack under BERTH_OPEN has one. Read at each call. */
+  /** User for requests without a key. Only a local stack with BERTH_OPEN has one. Called for each request. */
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }
 
-/** A context with what the dialects set for themselves. */
 export type Served<Ctx> = Ctx & { readonly settings: ServedSettings };
 
-/** The context of a verb that no user called: consumers, schedules, public endpoints. */
+/** Creates the context of a verb without a user: consumers, schedules, public endpoints. */
 export function createContext<Uses extends PortName>(runtime: Runtime<Uses>): Served<Context<Uses>> {
   const { ports, clock, ids, log, settings } = runtime;
   return { ...ports, clock, ids, log, settings };

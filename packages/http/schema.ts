@@ -1,12 +1,11 @@
 import type * as z from "zod";
 
-/** The names of an object schema's fields, in the order in which they were written. */
+/** Returns the field names of an object schema in source order. */
 export function fieldNames(schema: z.core.$ZodType): string[] {
   const shape = findShape(schema);
   return shape ? Object.keys(shape) : [];
 }
 
-/** The schema of a field of an object schema, or undefined where the object has no such field. */
 export function fieldSchema(schema: z.core.$ZodType, name: string): z.core.$ZodType | undefined {
   const shape = findShape(schema) ?? {};
   return Object.hasOwn(shape, name) ? shape[name] : undefined;
@@ -17,14 +16,12 @@ export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]):
   return path.reduce<z.core.$ZodType | undefined>((at, part) => (at ? child(at, part) : undefined), schema);
 }
 
-/** Whether only integers are accepted, however the schema is wrapped. */
 export function isWholeNumber(schema: z.core.$ZodType): boolean {
   const { type, format, checks, innerType, in: input, out, options } = getDefinition(schema);
   if (type === "number") return format !== undefined || (checks ?? []).some(isIntegerCheck);
   return [innerType, input, out, ...(options ?? [])].some((part) => part !== undefined && isWholeNumber(part));
 }
 
-/** Whether a value must be there, however the schema is wrapped. */
 export function isRequired(schema: z.core.$ZodType): boolean {
   const { type, innerType, in: input, out } = getDefinition(schema);
   if (type === "optional" || type === "default" || type === "prefault") return false;
@@ -32,7 +29,6 @@ export function isRequired(schema: z.core.$ZodType): boolean {
   return innerType === undefined || isRequired(innerType);
 }
 
-/** The lowest and highest number that a schema takes, where it has both and takes both. */
 export function findBounds(schema: z.core.$ZodType): readonly [lowest: number, highest: number] | undefined {
   const { checks = [] } = getDefinition(unwrapped(schema));
   const bound = (kind: string) => checks.map(({ _zod }) => _zod.def as Bound).findLast(({ check }) => check === kind);
@@ -49,7 +45,7 @@ function findShape(schema: z.core.$ZodType): Readonly<Record<string, z.core.$Zod
   return getDefinition(unwrapped(schema)).shape;
 }
 
-/** Without optional, nullable, default and the like; of a pipe, the side that is no mere transformation. */
+/** Strips optional, nullable, default and similar wrappers. Picks the side of a pipe that is not a transformation. */
 function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
   const { type, innerType, in: input, out } = getDefinition(schema);
   if (innerType) return unwrapped(innerType);
@@ -57,7 +53,6 @@ function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
   return unwrapped(getDefinition(input).type === "transform" ? out : input);
 }
 
-/** The parts of zod's definitions that are read here; each kind of schema has some of them. */
 interface Definition {
   readonly type: string;
   readonly format?: string;
@@ -71,14 +66,13 @@ interface Definition {
   readonly options?: readonly z.core.$ZodType[];
 }
 
-/** Zod's definition of `min` and `max` of a number. */
 interface Bound {
   readonly check: string;
   readonly value: number;
   readonly inclusive: boolean;
 }
 
-/** `_zod.def` is zod's documented way in for tools; its static type says less than is there. */
+/** `_zod.def` is zod's documented access for tools. Its static type lacks these fields. */
 function getDefinition(schema: z.core.$ZodType): Definition {
   return schema._zod.def as Definition;
 }

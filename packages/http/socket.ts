@@ -3,88 +3,74 @@ import type { Context, PortName, UserContext } from "#core/context.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Schema } from "./endpoint.ts";
 
-/** Why a connection is closed, in the codes of RFC 6455 section 7.4. */
+/** A reason to close a connection, with a code of RFC 6455 section 7.4. */
 export interface Closing {
   readonly code: number;
   readonly reason: string;
 }
 
-/** What a look found that clients are to know. */
 export interface PollResult {
-  /** The newest notice; `n` grows from one to the next. */
+  /** The newest notice. `n` increases. */
   readonly notice?: { readonly n: number; readonly words: string };
-  /** Closes the connection after the notice. */
   readonly closing?: Closing;
 }
 
-/** The server's end of one connection. */
 export interface Channel {
-  /** One text frame of JSON. */
   send(frame: object): void;
   close(closing: Closing): void;
 }
 
-/** What a connection is to the function that serves it. */
+/** A connection as seen by its function. */
 export interface SocketSession {
-  /** Connections whose text is the same are looked at together. */
+  /** Connections with the same text share a poll. */
   readonly about: string;
-  /**
-   * One text frame of the client's, "" for one that is no text. Resolves when it is dealt with; others may come before.
-   */
+  /** Handles one text frame of the client, "" for a binary one. Frames may overlap. */
   receive(text: string): Promise<void>;
-  /** Looks at what it is about; asked every few seconds, for all that are about the same. */
+  /** Checks the subject every few seconds, once for all connections with the same `about`. */
   poll(): Promise<PollResult>;
-  /** Tells the client what a look found, unless it knows. */
+  /** Sends the result of a poll unless the client has it. */
   show(found: PollResult): void;
-  /** Whether it has been quiet for too long. */
+  /** Returns a closing if the connection was idle for too long. */
   overdue(): Closing | undefined;
-  /** The connection is gone. */
   end(): void;
 }
 
-/** The state of a connection between two frames: plain data, in memory or in a record. */
 export type SocketState = Readonly<Record<string, string | number>>;
 
-/** What follows from one event of a connection: what it is from then on, and what its client is sent. */
+/** The result of one event: the next state and the frames to send. */
 export interface SocketStep<State extends SocketState = SocketState> {
   readonly state: State;
   readonly frames: readonly object[];
-  /** Closes the connection after the frames. */
   readonly closing?: Closing;
 }
 
-/** A client's frame that waited in a queue. */
 export interface SocketMessage {
   readonly text: string;
-  /** The same one twice is the same frame. */
+  /** Deduplication key of the frame. */
   readonly id: string;
   /** When the client sent it, ms since the epoch: it may have waited behind a long command. */
   readonly sentAt: number;
 }
 
-/** How one kind of WebSocket is served. */
 export interface SocketVerbs<Ctx, Params, State extends SocketState> {
-  /** Runs before the upgrade; what it throws is answered instead of one. `Problem` and `Refusal` in words. */
+  /** Runs before the upgrade. A thrown error is answered instead; `Problem` and `HttpError` show their text. */
   begin(input: SocketInput<Ctx, Params>): Promise<SocketStep<State>>;
-  /** Serves a connection that this process keeps. */
   open(ctx: Ctx, begun: SocketStep<State>, channel: Channel): SocketSession;
   /**
-   * Deals with one frame of a connection that a gateway keeps, from start to end; those of one connection come one after
-   * another. The same message twice is dealt with once, and has the same answer.
+   * Handles one frame of a connection that a gateway keeps. Frames of one connection arrive in order. A repeated
+   * message gets the same answer.
    */
   answer(ctx: Ctx, state: State, message: SocketMessage): Promise<SocketStep<State>>;
 }
 
-/** One WebSocket as data. */
 export interface Socket<Needs extends PortName = PortName> {
   readonly kind: "socket";
   readonly dialect: Dialect;
-  /** With parameters in braces. */
   readonly path: string;
   readonly summary: string;
   readonly uses: readonly Needs[];
   readonly params: Schema;
-  /** Of one frame, where a gateway keeps the connection. */
+  /** Per frame, if a gateway keeps the connection. */
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
   readonly verbs: SocketVerbs<Context<PortName>, unknown, SocketState>;
@@ -103,9 +89,7 @@ export interface SocketOptions<Uses extends PortName, Params extends Schema> {
   readonly memoryMb?: number;
 }
 
-/**
- * Declares a WebSocket of a dialect. The key of the client may stand in the query (docs/apis/common.md#keys).
- */
+/** Declares a WebSocket of a dialect. The client's key may be in the query (docs/apis/common.md#keys). */
 export function socketIn(dialect: Dialect) {
   return <Uses extends PortName, Params extends Schema, State extends SocketState>(
     path: string,
@@ -124,7 +108,7 @@ export function socketIn(dialect: Dialect) {
   });
 }
 
-/** Sound because verbs are given what `params`, `uses` and `begin` next to them produced, and nothing else. */
+/** Sound because verbs get only results of `params`, `uses` and `begin` next to them. */
 function withoutTypes<Ctx, Params, State extends SocketState>(verbs: SocketVerbs<Ctx, Params, State>): Socket["verbs"] {
   return verbs as unknown as Socket["verbs"];
 }

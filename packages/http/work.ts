@@ -1,7 +1,6 @@
 import type { Context, PortName } from "#core/context.ts";
 import type { QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
-/** A consumer of a queue, as data. */
 export interface Consumer<Uses extends PortName = PortName> {
   readonly kind: "consumer";
   readonly queue: QueueName;
@@ -12,8 +11,8 @@ export interface Consumer<Uses extends PortName = PortName> {
 }
 
 /**
- * Deals with the looks of one batch, in the order received, and answers those that have to come again; nothing means
- * that all are done. When it throws, all of them come again. Any of them may come twice.
+ * Handles the reconciles of one batch in order and returns those to retry. If it throws, all are retried. Any of them
+ * may arrive twice.
  */
 export type BatchVerb<Uses extends PortName> = (
   ctx: Context<Uses>,
@@ -31,7 +30,7 @@ export const work = queueNamed("work");
 export const pools = queueNamed("pools");
 export const webhooks = queueNamed("webhooks");
 
-/** A batch verb of a verb for one look: all at once, and only those that failed come again. */
+/** Runs a verb for each message concurrently and retries only those that failed. */
 export function eachRequest<Uses extends PortName>(
   verb: (ctx: Context<Uses>, message: ReconcileRequest) => Promise<unknown>,
 ): BatchVerb<Uses> {
@@ -47,8 +46,8 @@ export function eachRequest<Uses extends PortName>(
 }
 
 /**
- * Gives a consumer the bodies of received messages, and returns the positions of those that must be received again.
- * Never throws. A body that is no look is logged and counts as done, because a retry would not help.
+ * Passes the bodies of received messages to a consumer, and returns the positions to retry. Never throws. Logs and
+ * drops an unreadable body, because a retry would not help.
  */
 export async function consume<Uses extends PortName>(
   consumer: Consumer<Uses>,

@@ -6,9 +6,9 @@ import { keyOfText } from "#core/store/keys.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**
- * To be called before the first message. A run whose record still holds capacity for it goes on; what became of it
- * meanwhile is signalled as soon as changes are followed. Any other is ended, because nobody would ever look at it
- * again (docs/architecture/embedded-stack.md).
+ * Adopts runs of an earlier stack before the first message is handled. A run whose record still holds capacity goes
+ * on; its changes are signalled later. Any other run is ended, because no record would ever end it
+ * (docs/architecture/embedded-stack.md).
  */
 export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute): Promise<void> {
   await compute.adopt();
@@ -25,7 +25,6 @@ export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute):
   ctx.log.info("runs found", { adopted: getNumber("adopted"), over: getNumber("over"), ended: getNumber("ended") });
 }
 
-/** False where the stack ended it, or where it ended by itself: its record hears of that from its next look. */
 async function isAlive(compute: ProcessCompute, { uid, run }: RunRef): Promise<boolean> {
   const seen = await compute.observe(uid, run);
   return seen !== undefined && seen.state !== "ended";
@@ -39,7 +38,7 @@ async function isWanted({ table, log }: Context<"table">, { uid, run, key }: Run
     const environment = parseEnvironment(item);
     return environment.uid === uid && holdsCapacity(environment, run);
   } catch {
-    // Its record cannot be read, so nothing may be lost on its account.
+    // Keep the run: an unreadable record must not cost its user any work.
     log.error("unreadable record of a run", { look: key, run });
     return true;
   }

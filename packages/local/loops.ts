@@ -7,22 +7,21 @@ import type { Receiver } from "#sqlite/queue.ts";
 export interface LoopOptions {
   readonly receiver: Receiver;
   readonly ctx: Context<PortName>;
-  /** How many batches are dealt with at once. */
   readonly atOnce: number;
 }
 
 export interface Loop {
-  /** Receives no more and waits for what is being dealt with. */
+  /** Stops receiving and waits for running batches. */
   stop(): Promise<void>;
 }
 
 /**
- * How many batches of each queue are dealt with at once: of one pool never more than one (FIFO group), whose messages
- * are one plan. A delivery waits for its receiver and costs nothing meanwhile.
+ * Concurrent batches per queue. A pool never has more than one (FIFO group), and a batch is one plan. A webhook
+ * delivery mostly waits for its receiver.
  */
 export const batchesAtOnce = { work: 16, pools: 8, webhooks: 64 } as const satisfies Record<QueueName, number>;
 
-/** Feeds a consumer from its queue, as Lambda's event source does. */
+/** Feeds a consumer from its queue, as Lambda's event source mapping does. */
 export function startLoop(consumer: Consumer, options: LoopOptions): Loop {
   const aborted = new AbortController();
   const running = new Set<Promise<void>>();
@@ -51,16 +50,16 @@ async function poll(consumer: Consumer, options: LoopOptions, { running, signal 
   }
 }
 
-/** A FIFO group stands still for as long as a message that failed stays hidden. */
+/** A failed message blocks its FIFO group while it is hidden. */
 const againAfterMs = 1_000;
 
 /**
- * A plan of a thousand machines reads as many items, and this one thread also makes the looks that take its grants: so
- * after a plan its pool rests for three times as long, a second at most, and what comes meanwhile is in the next plan.
+ * A plan for a thousand nodes reads as many items on the thread that also reconciles grants. So a pool rests three
+ * times as long as its plan took, at most a second, and later messages join the next plan.
  */
 const [rests, longestRestMs] = [3, 1_000];
 
-/** Never throws: a message that could not be acknowledged comes again, and any message may come twice. */
+/** Never throws: an unacknowledged message is redelivered, and any message may arrive twice. */
 async function handle(
   consumer: Consumer,
   { receiver, ctx }: LoopOptions,
@@ -72,7 +71,7 @@ async function handle(
   const bodies = batch.map(({ text }) => text);
   const begun = clock.monotonic();
   const again = await consume(consumer, ctx, bodies);
-  // Until it is acknowledged, no other batch of its pool is received.
+  // Until the batch is acknowledged, no other batch of its pool is received.
   if (queue === "pools") await clock.sleep(Math.min((clock.monotonic() - begun) * rests, longestRestMs), signal);
   const acknowledge = ({ id }: Message) =>
     receiver.acknowledge(queue, id).catch((error: unknown) => {

@@ -12,7 +12,6 @@ import { clientRelays } from "./ssh/channels/ssh-relay.ts";
 import type { SshRuns, WantedSession } from "./ssh/channels/ssh-runs.ts";
 import { startTerminal } from "./ssh/channels/ssh-terminal.ts";
 
-/** The runs of the process driver in this home. */
 export function machineSshRuns(setting: string): SshRuns {
   const home = realpathSync(setting);
   return {
@@ -24,7 +23,7 @@ export function machineSshRuns(setting: string): SshRuns {
     async start(run, channel, wanted) {
       const entered = await enterRun(home, run);
       const work = entered.account?.home ?? entered.work;
-      // SFTP is a program of ours, which a tenant's NODE_OPTIONS must not change.
+      // SFTP is our own program, so a tenant's NODE_OPTIONS must not affect it.
       const env = wanted.program === "sftp" ? { HOME: work } : { ...mail(entered), ...entered.env, ...wanted.env };
       const inside = { ...entered, work, env };
       const words = listWords(wanted, home, inside);
@@ -38,7 +37,7 @@ export function machineSshRuns(setting: string): SshRuns {
   };
 }
 
-/** Returns what sshd says of mail (session.c, do_setup_env), whether there is any or not. */
+/** Sets MAIL as sshd does (session.c, do_setup_env). */
 function mail({ account }: Inside): Record<string, string> {
   return account ? { MAIL: `/var/mail/${account.name}` } : {};
 }

@@ -2,7 +2,9 @@ import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type RunningServer, startServer } from "./server/server.ts";
 
-/** Serves the internal endpoints on a port of their own, because they ask for no key; nowhere unless a port is set. */
+/**
+ * Serves the internal endpoints on their own port, because they ask for no key. Does nothing unless a port is set.
+ */
 export async function startMetrics(
   runtime: Runtime,
   { internal }: Catalog,

@@ -9,20 +9,17 @@ import { userVariables } from "./ssh/login/user-files.ts";
 
 export interface ShellOptions {
   readonly home: string;
-  /** A new key, whatever is kept. */
   readonly fresh: boolean;
-  /** Whose; the developer's when not given. */
+  /** Default: developer. */
   readonly user?: string | undefined;
-  /** How long a stack may take that is only being started, ms; 0 when not given. */
+  /** How long to wait for a stack that is starting, ms. Default: 0. */
   readonly waitMs?: number;
-  /** Is told once that there is none yet. */
   readonly onWait?: (home: string) => void;
 }
 
 /**
- * The `export` lines that a shell needs to talk to the stack that runs in this home: its address, a key, and the
- * identity behind it; for the developer that of the second user as well. Logs in as that user would. Throws when no
- * stack runs.
+ * Returns the `export` lines for talking to the stack of this home: address, key and the user's identity, and for the
+ * developer also the second identity. Logs in as that user. Throws if no stack runs.
  */
 export async function shellEnvironment(options: ShellOptions): Promise<string> {
   const path = resolve(options.home);
@@ -72,7 +69,7 @@ interface KeptKey {
 const leastLifeMs = 60 * 60_000;
 const patienceMs = 10_000;
 
-/** The key that was printed last, while it has more than an hour left and the stack takes it. */
+/** Returns the last printed key if it has more than an hour left and the stack accepts it. */
 async function keptKey(home: string, user: LocalIdentity, url: string): Promise<string | undefined> {
   const kept = readKey(home, user);
   if (!kept || kept.expiresAt - Date.now() <= leastLifeMs) return undefined;

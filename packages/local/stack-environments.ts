@@ -14,7 +14,7 @@ import { requireMemoryLimit } from "./ssh/login/sharing.ts";
 import { type SshServer, startSsh } from "./ssh/ssh.ts";
 import type { StackStart } from "./stack-start.ts";
 
-/** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */
+/** Opens environments on the cluster of the kubeconfig. The driver is imported lazily. */
 export async function environmentsOnCluster(start: StackStart, blobs: string): Promise<Environments> {
   const { config, environment, home, log, parts, settings, signal } = start;
   const exposure = chooseExposure(config, config.hasDomain ? settings.domain : undefined);
@@ -34,14 +34,14 @@ async function getStartSsh({ config, home: { path }, log, parts }: StackStart, r
   return ssh;
 }
 
-/** Opens environments as processes of this machine. Throws where the home belongs to a cluster. */
+/** Opens environments as processes of this machine. Throws if the home belongs to a cluster. */
 export async function environmentsOnMachine(start: StackStart, blobs: string): Promise<Environments> {
   const { config, home, log, isolation } = start;
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
   const ssh = await getStartSsh(start, machineSshRuns(path));
-  // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
+  // Other processes probe the isolation, so do the work of this one before awaiting them.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];
   const isolated = await trying;

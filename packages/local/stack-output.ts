@@ -8,24 +8,23 @@ import { textLog } from "./activity/text-log.ts";
 import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
 
-/** What a program that runs the stack writes, from its start to its end. */
 export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<StackOptions, "onNews"> {
-  /** `usualHome` is where `npm run env` looks when no home is set. */
   started(stack: Stack, usualHome: string): void;
-  /** Undefined: they could not be found out in time. */
   stopping(names: readonly string[] | undefined, fate?: Fate): void;
-  /** Says that environments end after this time, and how to leave them running. */
   asking(names: readonly string[] | undefined, seconds: number): void;
   stopped(home: string, fate?: Fate): void;
 }
 
-/** Where a program writes; what is for people goes to `notes` where `lines` is for programs. */
+/** Output streams. If `lines` is for programs, text for people goes to `notes`. */
 export interface Outputs {
   readonly lines: Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">;
   readonly notes: Pick<NodeJS.WriteStream, "write">;
 }
 
-/** Plain lines on a terminal, JSON elsewhere; LOG_FORMAT and LOG_LEVEL say otherwise. Throws for bad settings. */
+/**
+ * Returns plain lines for a terminal and JSON otherwise; LOG_FORMAT and LOG_LEVEL override that. Throws for bad
+ * settings.
+ */
 export function stackOutput(environment: Environment, { lines, notes }: Outputs): StackOutput {
   const { LOG_FORMAT, LOG_LEVEL } = readConfig(["LOG_FORMAT", "LOG_LEVEL"], environment);
   const isText = (LOG_FORMAT ?? (lines.isTTY ? "text" : "json")) === "text";

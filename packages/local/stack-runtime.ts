@@ -24,14 +24,12 @@ interface RuntimeParts {
   readonly config: StackStart["config"];
   readonly blobs: string;
   readonly environments: Environments;
-  /** Holds the key for what is sealed. */
   readonly keyFile: string;
 }
 
-/** The local STS takes a signature for any region. This is the one that AWS clients use for the global STS. */
+/** The region of the global STS in AWS clients. The local STS accepts any. */
 const REGION = "us-east-1";
 
-/** Makes the ports of a laptop: stores and environments as given, blobs and the sealing key in the home. */
 export function stackRuntime(parts: RuntimeParts) {
   const { clock, stores, stsUrl, settings, log, config, blobs, environments, keyFile } = parts;
   const { compute, volumes, isolation, limits, liveLogs, sshPort } = environments;

@@ -10,25 +10,19 @@ import type { parseNodes } from "./home/nodes.ts";
 import type { Stoppable } from "./stoppable.ts";
 
 export interface StackOptions {
-  /**
-   * The settings, as environment variables. The stack uses none of AWS: only the program that gets tokens for a cluster
-   * is started with them.
-   */
+  /** Settings, as environment variables. Only the credential plugin of a cluster gets the AWS ones. */
   readonly environment?: Environment;
   readonly log?: Log;
-  /** Is told of whatever happens to an environment from now on. */
   readonly onNews?: ((news: News) => void) | undefined;
-  /** What is served; the functions of this project when not given. */
   readonly catalog?: Catalog;
   /** A probe of the sandbox that was begun earlier, so that the start waits less for it. */
   readonly isolation?: Promise<Isolated> | undefined;
-  /** Aborts a start that waits for another stack. A stack that has started is ended by `stop`. */
+  /** Aborts a start that waits for another stack. A started stack ends by `stop`. */
   readonly signal?: AbortSignal;
 }
 
 type Isolated = Awaited<ReturnType<typeof findIsolation>>;
 
-/** What a stack is started from: its settings as read, its home, and the parts that run already. */
 export interface StackStart {
   readonly config: {
     readonly PORT: number;
@@ -48,10 +42,9 @@ export interface StackStart {
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
-    /** Whether DOMAIN is set. Without it, addresses of environments are below the address where this stack listens. */
+    /** Whether DOMAIN is set. Otherwise addresses of environments are below this stack's own address. */
     readonly hasDomain: boolean;
   };
-  /** The environment variables that the stack was started with. */
   readonly environment: Environment;
   readonly settings: ServedSettings;
   readonly home: Home;
@@ -59,7 +52,7 @@ export interface StackStart {
   readonly onNews: StackOptions["onNews"];
   readonly catalog: Catalog | undefined;
   readonly isolation: StackOptions["isolation"];
-  /** What was started or opened so far, the home first. A stop ends them in reverse. */
+  /** Parts to stop in reverse order. The home is first. */
   readonly parts: Stoppable[];
   readonly signal: AbortSignal;
 }

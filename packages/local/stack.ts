@@ -32,35 +32,32 @@ import { startTimer } from "./timers.ts";
 
 export interface Stack {
   readonly url: string;
-  /** Where /metrics is served, if it is. */
   readonly metricsUrl: string | undefined;
   readonly home: string;
-  /** Where the credentials of LOCAL_USERS are, if there are any. */
   readonly usersDirectory: string | undefined;
   readonly isolation: string;
   readonly limits: string;
-  /** Why environments share this machine's network; undefined where they do not, or nothing keeps them apart. */
+  /** Why environments share this machine's network. If undefined, they do not, or isolation is off. */
   readonly sharedNetwork: string | undefined;
-  /** Where SSH into environments listens on this machine, if it does. */
   readonly sshPort: number | undefined;
-  /** Undefined: environments run on this machine, and end with the stack. */
+  /** If undefined, environments run on this machine and end with the stack. */
   readonly cluster: ClusterDescription | undefined;
   readonly runtime: Runtime;
-  /** What runs now, by owner and name: `developer/my-train`. */
+  /** Returns the running environments as `owner/name`. */
   running(): Promise<readonly string[]>;
   /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
   stop(): Promise<void>;
-  /** Does the same, but environments go on: the next start in this home takes them over. */
+  /** Stops like `stop` but leaves environments running for the next start in this home. */
   leave(): Promise<void>;
 }
 
 /**
- * The whole system in this process (docs/architecture/embedded-stack.md). Throws when its home or its port is
+ * Starts the whole system in this process (docs/architecture/embedded-stack.md). Throws if its home or its port is
  * taken.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { environment = {}, log = jsonLog(), onNews, catalog, isolation, signal = neverAborted } = options;
-  // A program that gives out tokens of a cluster may need those of AWS.
+  // The credential plugin of a cluster may need the AWS variables.
   const programEnvironment = { ...environment };
   dropAwsEnvironment();
   const config = readConfig(settingsOfStack, environment);
@@ -72,8 +69,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const programs = findPrograms(config.LOCAL_PATH || environment.PATH || "", home.path);
   const parts: Stoppable[] = [{ stop: async () => home.release() }];
   try {
-    // Receivers of a laptop are on the laptop, unless it is said where they are; not on one that several people share,
-    // where one could reach through them what the others serve.
+    // Webhook receivers run on the laptop by default. If several users share it, the loopback is closed, because
+    // webhooks could reach services of others.
     const usual = config.LOCAL_USERS.length > 0 ? [] : loopback;
     const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : usual;
     return await startParts({
@@ -96,7 +93,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 const neverAborted = new AbortController().signal;
 
-/** Through a tunnel everybody is on this machine. */
+/** Through a tunnel every visitor comes from this machine. */
 const opensToAll = "BERTH_OPEN=1 serves everybody as developer without a key: set it, or LOCAL_USERS, but not both.";
 
 const settingsOfStack = [
@@ -165,7 +162,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const record = { url: server.url, stsUrl: sts.endpoint };
   const usersDirectory = writeUserFiles(path, identities.slice(2), record);
   home.writeRecord({ ...record, stopped: false });
-  // The home is this process's alone: whoever followed the changes before is gone.
+  // This process owns the home, so an earlier watcher has gone.
   await releaseWatcherLease(createContext(served));
   const loops = startLoops(served, stores, functions);
   parts.pop();
@@ -196,7 +193,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   };
 }
 
-/** Environments have their addresses where this stack listens, unless it was told another domain. */
+/** Puts the addresses of environments below this stack's own port, unless DOMAIN is set. */
 function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
   const { settings } = runtime;
   return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
@@ -212,7 +209,7 @@ function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules 
   ];
 }
 
-/** On the port that it had before if that is free, so that a shell that still knows it goes on working. */
+/** Prefers the previous port, so that an open shell keeps working. */
 async function startStsAgain(identities: readonly LocalIdentity[], earlierUrl: string | undefined): Promise<Sts> {
   if (earlierUrl === undefined) return startSts({ identities });
   return startSts({ identities, port: Number(new URL(earlierUrl).port) }).catch(() => startSts({ identities }));

@@ -1,16 +1,15 @@
-/** A part of the stack that can be ended. */
 export interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** Ends the last one first; one that fails or hangs does not keep the others. Answers whether all ended in good order. */
+/** Stops the parts in reverse order, even if one fails or hangs. Returns whether all stopped cleanly. */
 export async function stopAll(parts: readonly Stoppable[]): Promise<boolean> {
   let isInOrder = true;
   for (const part of parts.toReversed()) isInOrder = (await stopOne(part)) && isInOrder;
   return isInOrder;
 }
 
-/** Ends them at the same time. Throws where one did not end in good order. */
+/** Combines parts that stop at the same time. Its stop throws if one of them failed. */
 export function together(parts: readonly Stoppable[]): Stoppable {
   return {
     async stop() {

@@ -9,8 +9,8 @@ export interface TimerOptions {
 }
 
 /**
- * Runs a schedule at once and then again and again, never twice at the same time. A minute of a schedule lasts
- * SWEEP_SECONDS here. At once because much may be due on a machine that was off for days.
+ * Runs a schedule at once and then repeatedly, without overlap. A minute of a schedule lasts SWEEP_SECONDS here. The
+ * first run is immediate because much may be due after days off.
  */
 export function startTimer(schedule: Schedule, { name, ctx }: TimerOptions): Loop {
   const aborted = new AbortController();

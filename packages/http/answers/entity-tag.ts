@@ -1,8 +1,8 @@
 import type { Ids } from "#core/ports/ids.ts";
 
 /**
- * Returns the entity tag of an answer. Answers that differ in the fields of `leftOut` alone have the same one, so it is weak
- * (RFC 9110 section 8.8.1).
+ * Returns a weak entity tag (RFC 9110 section 8.8.1), because answers that differ only in the `leftOut` fields share
+ * it.
  */
 export function entityTag({ hash }: Pick<Ids, "hash">, body: unknown, leftOut: readonly string[]): string {
   const text = JSON.stringify(body, (name, value: unknown) => (leftOut.includes(name) ? undefined : value));

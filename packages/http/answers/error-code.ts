@@ -2,10 +2,9 @@ import type { ErrorCode, Problem, ProblemKind } from "#core/problem.ts";
 import type { HttpProblemKind } from "../dialect.ts";
 import { HttpError } from "./http-error.ts";
 
-/** The header that carries the code of a problem. It is the same in every dialect. */
 export const ERROR_HEADER = "Berth-Error";
 
-/** Returns the code of a problem (docs/apis/common.md#error-codes): its own, that of its situation, or that of its kind. */
+/** Returns the error code of a problem (docs/apis/common.md#error-codes): its own, its situation's or its kind's. */
 export function errorCode(problem: Problem): ErrorCode {
   const ofSituation = problem instanceof HttpError ? bySituation[problem.situation] : undefined;
   return problem.details.errorCode ?? ofSituation ?? byKind[problem.kind];

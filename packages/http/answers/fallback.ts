@@ -1,4 +1,4 @@
-/** What answers where no endpoint does: one function behind the gateway's default route, as data. */
+/** The function behind the gateway's default route. */
 export interface Fallback {
   readonly kind: "fallback";
   readonly summary: string;
@@ -7,7 +7,7 @@ export interface Fallback {
   readonly memoryMb: number;
 }
 
-/** 404 and 405 in the envelope of the path's dialect. */
+/** Returns 404 or 405 in the envelope of the path's dialect. */
 export function fallbackFor(summary: string): Fallback {
   return { kind: "fallback", summary, uses: [], timeoutSeconds: 10, memoryMb: 512 };
 }

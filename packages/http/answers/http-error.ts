@@ -1,7 +1,7 @@
 import { Problem, type ProblemDetails, type ProblemKind } from "#core/problem.ts";
 import type { HttpProblemKind } from "../dialect.ts";
 
-/** A problem that the machinery found before, or instead of, a verb. Without a text the dialect's own is shown. */
+/** A problem found outside the verbs. Without a text the dialect's own text is shown. */
 export class HttpError extends Problem {
   readonly situation: HttpProblemKind;
 

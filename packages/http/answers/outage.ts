@@ -1,8 +1,8 @@
 import { Conflict } from "#core/problem.ts";
 
 /**
- * Whether an error says that something outside did not answer, so that the same request may well succeed later:
- * network errors of Node, time-outs, throttling and server faults of an AWS service, a record that would not stand still.
+ * Reports whether something outside did not answer, so that the same request may succeed later: network errors of
+ * Node, time-outs, throttling and server faults of AWS, and a record under contention.
  */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
@@ -13,7 +13,6 @@ export function isOutage(error: unknown): boolean {
   return error.cause !== undefined && isOutage(error.cause);
 }
 
-/** The fields that Node's sockets and the AWS SDK (smithy) add to their errors. */
 interface ForeignError extends Error {
   readonly code?: unknown;
   readonly $fault?: unknown;

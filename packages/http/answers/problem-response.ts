@@ -10,8 +10,7 @@ import { HttpError } from "./http-error.ts";
 import { isOutage } from "./outage.ts";
 
 /**
- * Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to
- * ourselves.
+ * Formats a thrown value in the envelope of the exchange's dialect. Logs an unexpected error instead of showing it.
  */
 export function problemResponse(
   runtime: Pick<Runtime, "clock" | "log">,
@@ -31,7 +30,6 @@ export function problemResponse(
   return { status: shown.status, headers, body: JSON.stringify(exchange.dialect.envelope(shown)) };
 }
 
-/** A record that a request needs and that nobody can read: said plainly, and to the operator by the log. */
 function unreadable({ log }: Pick<Runtime, "log">, { requestId }: RequestScope, error: unknown): Problem | undefined {
   if (!(error instanceof Unreadable)) return undefined;
   const subject = `The ${error.kind} record that this request needs`;
@@ -53,7 +51,7 @@ function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: Request
   return new HttpError(situation);
 }
 
-/** An error as a log may have it: with its stack, and without keys. */
+/** Describes an error for a log, with its stack and without keys. */
 export function describedError(error: unknown): string {
   return withoutKeys(error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error));
 }
@@ -98,7 +96,7 @@ const RETRY_AFTER_SECONDS = 1;
 
 function extraHeaders({ kind, details }: Problem): Record<string, string> {
   if (kind === "unauthenticated") return { "WWW-Authenticate": "Bearer" };
-  // RFC 9110, section 12.5.3: a 415 for a content coding names the codings that are accepted.
+  // RFC 9110, section 12.5.3: a 415 for a content coding lists the accepted codings.
   if (kind === "unsupported") return { "Accept-Encoding": "identity" };
   if (kind === "methodNotAllowed") return { Allow: (details.allow ?? []).join(", ") };
   const isPassing = kind === "tooMany" || kind === "unavailable";

@@ -1,4 +1,3 @@
-/** One number with its labels; `suffix` tells the parts of a histogram apart. */
 export interface Sample {
   readonly suffix?: "_bucket" | "_sum" | "_count";
   readonly labels?: Readonly<Record<string, string>>;
@@ -12,18 +11,18 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
-/** https://prometheus.io/docs/instrumenting/exposition_formats/, the text format. */
+/** The text format of https://prometheus.io/docs/instrumenting/exposition_formats/. */
 export const prometheusType = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * Returns families in Prometheus' text format, with a header even for a family without samples. prom-client does not
- * fit: it keeps a registry in the process, and these values are read from records at each request.
+ * Formats families as Prometheus text, with a header even without samples. prom-client does not fit: it keeps values
+ * in the process, and these are read from records at each request.
  */
 export function prometheusText(families: readonly Family[]): string {
   return families.map(familyText).join("");
 }
 
-/** A histogram's samples from how many fell into each bucket; `counts` has one more entry than `bounds`: the rest. */
+/** Builds a histogram from its bucket counts. `counts` has one more entry than `bounds`, for +Inf. */
 export function histogramSamples(
   labels: Readonly<Record<string, string>>,
   { bounds, counts, sum }: { bounds: readonly number[]; counts: readonly number[]; sum: number },
@@ -52,7 +51,6 @@ function escaped(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
-/** The format spells infinities and NaN in its own way. */
 function numberText(value: number): string {
   if (Number.isFinite(value)) return String(value);
   return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";

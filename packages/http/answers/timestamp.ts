@@ -1,19 +1,18 @@
 import * as z from "zod";
 
-/** A time as answers say it: what `wholeSeconds` makes. */
 export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:30:00Z" });
 
-/** Milliseconds since the epoch as RFC 3339 in UTC with whole seconds: `2026-01-20T18:30:00Z`. */
+/** Formats milliseconds since the epoch as RFC 3339 in UTC: `2026-01-20T18:30:00Z`. */
 export function wholeSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-/** Milliseconds since the epoch as RFC 3339 in UTC with milliseconds: `2026-01-20T18:30:00.000Z`. */
+/** Formats milliseconds since the epoch as RFC 3339 in UTC: `2026-01-20T18:30:00.000Z`. */
 export function milliseconds(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** A duration as Go prints it, in whole seconds: `2h30m15s`, `1m0s`, `0s`. */
+/** Formats a duration as Go does, in whole seconds: `2h30m15s`, `1m0s`, `0s`. */
 export function goDuration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];

@@ -11,7 +11,7 @@ import { wholeSeconds } from "./timestamp.ts";
 
 type Limits = Pick<Settings, "maxQueueHours" | "nodeGroups">;
 
-/** Why one that stands in line waits, what may move its start, and when its wait ends by itself where that comes first. */
+/** Explains why an environment waits, what may move its start, and when its wait ends if that comes first. */
 export function waitReason(environment: Environment, advice: WaitAdvice | undefined, settings: Limits): string {
   const ends = advice ? getEnd(environment, advice, settings) : [];
   if (advice?.place) {
@@ -26,25 +26,23 @@ export function waitReason(environment: Environment, advice: WaitAdvice | undefi
   return [where, ...ends].join("; ");
 }
 
-/** When a job ends by itself that is not given a machine before; `isFirst`: it has the reserved start. */
+/** Returns when an unplaced job leaves the queue. `isFirst`: it has the reserved start. */
 function getQueueEnd({ queuedAt }: Environment, settings: Limits, isFirst: boolean): WaitEnd {
   const at = queuedAt + queueHours(settings, isFirst) * HOUR_MS;
   return { at, when: `at ${wholeSeconds(at)}`, isFirst };
 }
 
-/** Codes of whose wait nothing ends (core's overdue.ts). */
+/** Codes whose wait never times out (core's overdue.ts). */
 const withoutEnd: ReadonlySet<string> = new Set(["drained", "paused", "unreadable"] satisfies ReasonCode[]);
 
-/** When its wait ends by itself, where that is before the start that is expected. */
 function getEnd(environment: Environment, { place, start }: WaitAdvice, settings: Limits): string[] {
   if (place && withoutEnd.has(place.code)) return [];
   const startsAt = start ? (start.p50 ?? start.later) : place?.startsAt;
   const isFirst = place?.position === 1 || start?.move.code === "ends";
-  // Both are shown in whole seconds: an end in the same second is not before it.
+  // Both are shown in whole seconds: an end in the same second is not earlier.
   return endsFirst(startsAt && startsAt - (startsAt % 1000), getQueueEnd(environment, settings, isFirst));
 }
 
-/** What may move its start, where the forecast says. */
 function movedBy({ start, lateSince }: WaitAdvice): string[] {
   const late = lateSince === undefined ? [] : [`it was to start by ${wholeSeconds(lateSince)} and is late`];
   if (!start) return late;

@@ -1,15 +1,15 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Ids } from "#core/ports/ids.ts";
 
-/** The forms in which a wire id is chosen (docs/apis/common.md#ids-and-times). */
+/** Forms of a wire id (docs/apis/common.md#ids-and-times). */
 export type IdForm = keyof typeof makers;
 
-/** Returns a new wire id. A short form (`hex8`, `seconds`) may be taken: its caller then tries another one. */
+/** Returns a new wire id. A short form (`hex8`, `seconds`) may be in use already: the caller then retries. */
 export function newWireId(form: IdForm, parts: IdParts): string {
   return makers[form](parts);
 }
 
-/** 12 random characters of `a-z0-9`, about 62 bits: the part after `inst_` and `op_`. */
+/** Returns 12 random characters of `a-z0-9`, about 62 bits: the part after `inst_` and `op_`. */
 export function shortRandom(ids: Pick<Ids, "uid">): string {
   return BigInt(`0x${ids.uid()}`).toString(36).padStart(SHORT_LENGTH, "0").slice(-SHORT_LENGTH);
 }
@@ -22,7 +22,6 @@ interface IdParts {
 const SHORT_LENGTH = 12;
 
 const makers = {
-  /** Used even where the client chooses the id. */
   uid: ({ ids }) => ids.uid(),
   uuid4: ({ ids }) => ids.uuid4(),
   hex8: ({ ids }) => ids.uid().slice(0, 8),

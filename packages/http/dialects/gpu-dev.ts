@@ -2,7 +2,7 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 import type { UsualNames } from "../request/unknown-fields.ts";
 
-/** Also what the fields of each call are called in others. */
+/** Includes the names that fields have in sibling calls. */
 const misspelt: UsualNames = {
   gpu: ["gpu_count"],
   gpus: ["gpu_count"],

@@ -48,7 +48,6 @@ export const novitaDialect: Dialect = {
   },
 };
 
-/** Of a missing field the input is all that was sent beside it. */
 function shownValue({ type, input }: FieldProblem): unknown {
   return type === "missing" ? null : (input ?? null);
 }

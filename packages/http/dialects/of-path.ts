@@ -5,7 +5,7 @@ import { novitaDialect } from "./novita.ts";
 import { onmemosDialect } from "./onmemos.ts";
 import { sessionManagerDialect } from "./session-manager.ts";
 
-/** The dialect in whose envelope a path is answered, known or not (docs/apis/common.md#which-dialect-answers). */
+/** Returns the dialect that answers a path, known or not (docs/apis/common.md#which-dialect-answers). */
 export function dialectOfPath(path: string): Dialect {
   return Object.values(places).find(({ pattern }) => pattern.test(path))?.dialect ?? gpuDevDialect;
 }

@@ -10,24 +10,21 @@ import { HttpError } from "../answers/http-error.ts";
 import type { PlainHeaders } from "../request/plain-request.ts";
 
 /**
- * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a
- * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user
- * (docs/apis/common.md#keys), and `Unreadable` for one that the core could not revoke either.
+ * Returns the owner of a request's key, which may be in its headers or the `further` places, in this order. Throws an
+ * HttpError for a missing, malformed, unknown, expired or revoked key and for a disabled user
+ * (docs/apis/common.md#keys), and `Unreadable` for a broken record.
  */
 export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
 
 /** Keys from the path prefix and from the query of a socket. "" and undefined count as no key. */
 export type FurtherPlaces = readonly (string | undefined)[];
 
-/** The good keys that a process read lately, with their users and times. */
 export interface KeyMemory {
   find(hash: string): Remembered | undefined;
-  /** `since` is the value of `forgotten` before the key was read. If it has changed, the key is not remembered. */
+  /** `since` is the value of `forgotten` before the key was read. If it has changed, the key is not cached. */
   remember(hash: string, remembered: Remembered, since: number): void;
   drop(hash: string): void;
-  /** Of all keys: some of them were ended in this process. */
   forget(): void;
-  /** How often. */
   forgotten(): number;
 }
 
@@ -45,7 +42,7 @@ interface KeyCheckParts {
   readonly settings: Pick<Settings, "adminUsers" | "adminRoles">;
 }
 
-/** A key check with a small memory: a good key is read again after 5 s. */
+/** Returns a key check that caches valid keys for 5 s. */
 export function keyCheck(parts: KeyCheckParts): KeyCheck {
   const checkHash = hashCheck(parts);
   return async (headers, further) => {
@@ -56,7 +53,6 @@ export function keyCheck(parts: KeyCheckParts): KeyCheck {
   };
 }
 
-/** The same of a key that was presented before, and of which only its hash was kept. */
 export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts) {
   return async (hash: string): Promise<Actor> => {
     const now = clock.now();
@@ -74,7 +70,7 @@ export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }:
   };
 }
 
-/** The places of docs/apis/common.md#keys; a bad key in one is not rescued by those after it. */
+/** Finds the presented key (docs/apis/common.md#keys). A bad key in one place is not rescued by later places. */
 export function presentedKey(headers: PlainHeaders, further: FurtherPlaces = []): string | undefined {
   const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
   return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);
@@ -82,20 +78,20 @@ export function presentedKey(headers: PlainHeaders, further: FurtherPlaces = [])
 
 const SCHEME_FORGOTTEN = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
 
-/** Reports whether Authorization holds what may be a key and nothing before it. */
+/** Reports whether Authorization holds a bare key. */
 function lacksScheme(headers: PlainHeaders): boolean {
   return keyForm.test(headers.get("authorization")?.trim() ?? "");
 }
 
 const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
 
-/** Measured by the time of day, because Lambda stops the monotonic clock of a process between two requests. */
+/** Compared in time of day, because Lambda stops a process's monotonic clock between requests. */
 const MEMORY_MS = 5_000;
 const MEMORY_SIZE = 1_000;
 
 type HashedRecord = ApiKey & { readonly hash: string };
 
-/** Reports revocation or expiry, whichever came first, and disabled users. */
+/** Refuses revoked and expired keys, and disabled users. */
 function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
   const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {

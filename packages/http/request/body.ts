@@ -6,22 +6,21 @@ import { readPairs } from "./query.ts";
 
 const LIMIT_BYTES = 1_048_576;
 
-/** Refuses what announces itself as more than 1 MiB, before anything is read. */
+/** Refuses an announced length of more than 1 MiB before the body is read. */
 export function requireSmallBody(headers: PlainHeaders): void {
   if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new HttpError("tooLarge");
 }
 
 export interface BodyRules {
-  /** `//` and block comments are taken out. */
   readonly comments: boolean;
-  /** What does not begin as JSON does may be `name=value` pairs. */
+  /** Reads a body that does not start like JSON as `name=value` pairs. */
   readonly form: boolean;
 }
 
 /**
  * Returns the body as an object and ignores its content type. An empty body is `{}`
- * (docs/apis/common.md#headers-and-bodies).
- * Throws a Refusal when it is larger than 1 MiB, encoded, not UTF-8, not JSON, or not an object.
+ * (docs/apis/common.md#headers-and-bodies). Throws an HttpError if it is larger than 1 MiB, encoded, or not a JSON
+ * object in UTF-8.
  */
 export async function readObject(
   request: PlainRequest,
@@ -49,14 +48,14 @@ function isEncoded(headers: PlainHeaders): boolean {
   return codings.some((coding) => coding !== "" && coding !== "identity");
 }
 
-/** The server holds a body to its announced length. One that broke off is as good as malformed. */
+/** The server enforces the announced length. A body that breaks off counts as malformed. */
 async function wholeBody(request: PlainRequest): Promise<ArrayBuffer> {
   return request.arrayBuffer().catch((cause: unknown) => {
     throw badJson(cause);
   });
 }
 
-/** A chunked body says its length only at its end: reading stops at the limit. */
+/** A chunked body announces no length, so reading stops at the limit. */
 async function limitedBody({ body }: PlainRequest): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
@@ -76,7 +75,7 @@ async function limitedBody({ body }: PlainRequest): Promise<Uint8Array> {
   }
 }
 
-/** Throws where the bytes are no UTF-8: a lenient decoder puts U+FFFD in their place, and that would be stored. */
+/** Throws for invalid UTF-8: a lenient decoder would substitute U+FFFD, which would be stored. */
 function decode(bytes: ArrayBuffer | Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -89,18 +88,17 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    // V8 ends most of these messages with the place, but not those that quote the text.
+    // V8 appends the position to most of these messages, but not to those that quote the text.
     const [, place = ""] = /\((line \d+ column \d+)\)$/.exec(String(cause)) ?? [];
     throw badJson(cause, "", place && ` at ${place}`);
   }
 }
 
-/** Without a text it is said in the words of the dialect. */
+/** Without a text, the dialect's own is shown. */
 function badJson(cause?: unknown, text = "", place = ""): HttpError {
   return new HttpError("badJson", { fields: [badBody(text || `JSON decode error${place}`)], cause }, text);
 }
 
-/** Returns the same refusal with a fixed text. Dialects that describe fields show the field instead. */
 function noObject(): HttpError {
   return new HttpError("badJson", { fields: [badBody("Request body must be a JSON object")] });
 }

@@ -1,6 +1,6 @@
 /**
- * Returns JSON without `//` and block comments, and leaves strings alone. It takes one pass for every text. An unclosed
- * block comment stays, so that the parser refuses it.
+ * Returns JSON without `//` and block comments outside strings, in one pass. An unclosed block comment stays, so that
+ * the parser refuses it.
  */
 export function withoutComments(text: string): string {
   let kept = "";
@@ -20,7 +20,7 @@ export function withoutComments(text: string): string {
   return kept + text.slice(from);
 }
 
-/** Where the comment that begins here is over; undefined: none begins; -1: it never ends. */
+/** Returns the end of the comment that begins here: undefined if none begins, -1 if it is not closed. */
 function endOfComment(text: string, start: number): number | undefined {
   if (text.startsWith("//", start)) {
     const newline = text.indexOf("\n", start);

@@ -1,9 +1,8 @@
 import * as z from "zod";
 
 /**
- * A map that is refused for the number of its entries before one of them is looked at: a body of 1 MiB has room for
- * 100,000, and a fault in each would be found, described and then left out of the answer. So is `__proto__`, which zod
- * would leave out in silence.
+ * Refuses a map by its number of entries before it reads them, because 1 MiB has room for 100,000 faults. It refuses
+ * `__proto__` too, which zod would drop silently.
  */
 export function fewEntries<Schema extends z.ZodType>(most: number, message: string, map: Schema) {
   return z.preprocess((value, ctx) => {

@@ -3,12 +3,11 @@ import type { FieldProblem } from "#core/problem.ts";
 import { fieldNames, findBounds, isRequired, isWholeNumber, schemaAt } from "../schema.ts";
 import { knownPart } from "./redact-unknown.ts";
 
-/** Where fields are. */
 export type FieldLocation = "body" | "query";
 
 /**
- * Returns zod's issues in the words of docs/apis/gpu-dev.md#errors, in the order of the schema's fields. An input may
- * be a secret: remove those before it is shown.
+ * Describes zod's issues as docs/apis/gpu-dev.md#errors does, in the order of the schema's fields. Inputs may be
+ * secrets: redact them before showing them.
  */
 export function fieldProblems(
   issues: readonly z.core.$ZodIssue[],
@@ -17,7 +16,7 @@ export function fieldProblems(
   input: Record<string, unknown>,
 ): FieldProblem[] {
   const order = ["", ...fieldNames(schema)];
-  // The same for all that are missing.
+  // Shared by all missing fields.
   let whole: unknown;
   const rank = (issue: z.core.$ZodIssue) => order.indexOf(String(issue.path[0] ?? ""));
   return firstOfEachPath(issues.toSorted((left, right) => rank(left) - rank(right))).map((issue) => {
@@ -32,7 +31,6 @@ export function fieldProblems(
   });
 }
 
-/** Returns the facts from which some dialects make their own texts. */
 function listFacts(
   issue: z.core.$ZodIssue,
   schema: z.core.$ZodType | undefined,
@@ -50,13 +48,13 @@ function listFacts(
   };
 }
 
-/** Of the schema that the issue comes from; "" when it has none, as `ownMessagesOnly` leaves it. */
+/** Returns the schema's own message, or "" (see `ownMessagesOnly`). */
 function ownMessage(issue: z.core.$ZodIssue): string {
   const nested = innerIssue(issue);
   return nested ? ownMessage(nested) : issue.message;
 }
 
-/** Picks the first fault of each field. The limit of safe integers comes last, because a field has closer bounds. */
+/** Keeps the first issue of each field. The limit of safe integers comes last, because a field has closer bounds. */
 function firstOfEachPath(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
   const byPath = new Map<string, z.core.$ZodIssue>();
   for (const issue of issues) {
@@ -67,12 +65,12 @@ function firstOfEachPath(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[
   return [...byPath.values()];
 }
 
-/** Whether zod only says that a number is no safe integer, which no field has as its bound. */
+/** Reports whether zod only says that a number is not a safe integer. No field has that as its bound. */
 function isUnsafeInteger(issue: z.core.$ZodIssue): boolean {
   return (issue.code === "too_big" || issue.code === "too_small") && "note" in issue;
 }
 
-/** Tells zod to leave a message empty unless the schema defines one, which is then shown. */
+/** Leaves a message empty unless the schema defines one. */
 export const ownMessagesOnly = { error: () => "" };
 
 interface Description {
@@ -82,7 +80,7 @@ interface Description {
 
 const missing: Description = { type: "missing", message: "Field required" };
 
-/** What a schema has to say about a wrong type is said of a missing value too; a list of words is not. */
+/** A missing value gets the schema's message for a wrong type, except for an enum. */
 function missingAs(issue: z.core.$ZodIssue): Description {
   return issue.code === "invalid_type" && issue.message ? { ...missing, message: issue.message } : missing;
 }
@@ -94,7 +92,7 @@ function describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined):
   return { type, message: issue.message || message };
 }
 
-/** Returns the first inner issue of a bad name in a record, or of a union in which nothing fits. */
+/** Returns the first inner issue of a bad name in a record, or of a union without a match. */
 function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
   if (issue.code === "invalid_key") return issue.issues[0];
   if (issue.code === "invalid_union" && issue.message === "") return issue.errors[0]?.[0];
@@ -158,13 +156,13 @@ function tooBig({ origin, maximum, inclusive }: z.core.$ZodIssueTooBig): Descrip
 
 const numbers: ReadonlySet<string> = new Set(["number", "int", "bigint"]);
 
-/** What a pattern allows is for its schema to say in words. */
+/** The schema must describe its pattern in words. */
 function wrongFormat({ format }: z.core.$ZodIssueInvalidStringFormat): Description {
   if (format !== "regex") return valueError(`Input should be a valid ${format}`);
   return { type: "string_pattern_mismatch", message: "String should have the form that openapi.json says" };
 }
 
-/** A refinement may name another type of the list: `ctx.addIssue({ code: "custom", params: { type: "enum" }, … })`. */
+/** A refinement may set another type: `ctx.addIssue({ code: "custom", params: { type: "enum" }, … })`. */
 function typeGiven({ params }: z.core.$ZodIssueCustom): string {
   return typeof params?.type === "string" ? params.type : "value_error";
 }

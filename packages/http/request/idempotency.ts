@@ -14,14 +14,12 @@ import { formatBody, type PlainHeaders, type PlainResponse } from "./plain-reque
 
 const keyForm = /^[\x20-\x7e]{1,255}$/;
 
-/** The Idempotency-Key of a request, or undefined. Throws `invalid` for a malformed one. */
 export function readIdempotencyKey(headers: PlainHeaders): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null || keyForm.test(key)) return key ?? undefined;
   throw new Problem("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters");
 }
 
-/** A create that may be asked for again. */
 interface Create {
   readonly ctx: Context<PortName>;
   readonly exchange: RequestScope;
@@ -30,21 +28,19 @@ interface Create {
   readonly chosen: ChosenIds;
 }
 
-/** What a repeat of a create is known by. */
 interface RepeatKeys {
-  /** The Idempotency-Key, if the request has one. */
   readonly key: string | undefined;
-  /** The client chose the id: it stands for an Idempotency-Key too. */
+  /** Whether the client chose the id, which then also acts as an Idempotency-Key. */
   readonly clientChoseId: boolean;
 }
 
 type Make = (resource: NewResource) => Promise<PlainResponse>;
 
 /**
- * Answers a create. The first request of a key calls `make`. A repeat gets the kept answer with `Idempotency-Replayed`;
- * where no answer was kept, it calls `make` again with the same ids, which makes the same thing
- * (docs/apis/common.md#idempotency-key). An id that the client chose counts as a key. For another body it throws: a
- * Refusal where the key was used, `conflict` where the id was.
+ * Answers a create. The first request of a key calls `make`. A repeat gets the stored answer with
+ * `Idempotency-Replayed`, or without one calls `make` with the same ids, which creates the same record
+ * (docs/apis/common.md#idempotency-key). For another body it throws an HttpError if the key was used, and `conflict`
+ * if the client's id was.
  */
 export async function answerCreate(
   create: Create,
@@ -57,14 +53,13 @@ export async function answerCreate(
   return answerAs({ method, path, key }, create, makeById, () => new HttpError("otherRequest"));
 }
 
-/** Treats the client's id as an Idempotency-Key. It is kept as one of `PUT <path>/<id>`, so it meets no other key. */
+/** Treats the client's id as an Idempotency-Key of `PUT <path>/<id>`, so it never collides with a real key. */
 async function answerById(create: Create, make: Make): Promise<PlainResponse> {
   const { id } = create.chosen;
   const { path, dialect } = create.exchange;
   return answerAs({ method: "PUT", path: `${path}/${id}`, key: id }, create, make, () => idTaken(dialect.noun, id));
 }
 
-/** The id that a client chose belongs to something else already. */
 export function idTaken(noun: string, id: string): Problem {
   return new Problem("conflict", `${noun.slice(0, 1).toUpperCase()}${noun.slice(1)} ${id} already exists`);
 }
@@ -93,8 +88,8 @@ async function answerAs(
 }
 
 /**
- * Returns the body as text for comparison. The chosen id is written in its stored form, so a repeat that writes it in
- * another case is the same request.
+ * Returns the body as text for comparison. The chosen id is written in its stored form, so a repeat may write it in
+ * another case.
  */
 function comparable(body: unknown, { id }: ChosenIds): string {
   return JSON.stringify(body, (_, value: unknown) =>
@@ -104,14 +99,12 @@ function comparable(body: unknown, { id }: ChosenIds): string {
 
 const replayed = { "Idempotency-Replayed": "true" };
 
-/**
- * Logs that the outcome of a create could not be stored. The created record stays, and a repeat finds it by its id.
- */
+/** Logs that the outcome of a create could not be stored. The record exists, and a repeat finds it by its id. */
 async function logIfLost({ log }: Pick<Context, "log">, note: Promise<void>): Promise<void> {
   await note.catch((error: unknown) => log.warn("idempotency note lost", { error: String(error) }));
 }
 
-/** Returns the context with its user. Throws without one, because the key of a create is stored under a user. */
+/** Returns the context with its user. Throws without one, because the key of a create is stored per user. */
 function withActor(ctx: Context<PortName>, { actor, dialect }: RequestScope): UserContext<PortName> {
   if (!actor) throw new Error("A create needs a user");
   return { ...ctx, actor, dialect: dialect.name, noun: dialect.noun };

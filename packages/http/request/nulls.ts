@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { fieldNames, fieldSchema, isRequired } from "../schema.ts";
 
 /**
- * Returns the input without optional fields that are null: null means absent, in nested objects too
+ * Returns the input without optional fields that are null, in nested objects too
  * (docs/apis/common.md#headers-and-bodies). Required fields keep their null, so that the schema refuses it.
  */
 export function withoutNulls(schema: z.core.$ZodType, input: unknown): unknown {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** The query of a raw URL: decoded once, `+` is a space, a lone `%` stays, of a repeated name the last counts. */
+/** Parses the query of a raw URL. `+` is a space, a lone `%` stays, and the last of repeated names wins. */
 export function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   if (start === -1) return {};
@@ -8,13 +8,16 @@ export function readQuery(url: string): Record<string, string> {
   return readPairs(url.slice(start + 1, end === -1 ? undefined : end));
 }
 
-/** Reads `a=1&b=2`, in a query or in the body of a form. */
+/** Parses `a=1&b=2`. */
 export function readPairs(text: string): Record<string, string> {
   const pairs = text.split("&").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map(readPair));
 }
 
-/** A query value that must be a whole number within bounds; `.optional()` and `.default()` go on top. */
+/**
+ * Returns the schema of a query value that must be an integer within bounds. `.optional()` and `.default()` go on
+ * top.
+ */
 export function wholeNumber(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) {
   return z.preprocess(numberOfDigits, z.int().min(minimum).max(maximum));
 }
@@ -34,7 +37,7 @@ function decode(text: string): string {
   return spaced.includes("%") ? spaced.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeRun) : spaced;
 }
 
-/** Bytes that are no UTF-8 stay as they were written. */
+/** Keeps invalid UTF-8 as written. */
 function decodeRun(run: string): string {
   try {
     return decodeURIComponent(run);

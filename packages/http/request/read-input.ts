@@ -16,9 +16,8 @@ export interface Input {
   readonly query: unknown;
   readonly body: unknown;
   readonly params: unknown;
-  /** Names in query and body that mean nothing to the endpoint. */
   readonly ignored: readonly string[];
-  /** The body as it was sent, before its schema: a repeated create is known by it. */
+  /** The body before its schema, which identifies a repeated create. */
   readonly rawBody: unknown;
 }
 
@@ -57,12 +56,14 @@ async function readBody(
   return form ? { ...body, ...query } : body;
 }
 
-/** POST and PUT refuse a body that is not JSON even where they declare none; GET and DELETE then ignore it. */
+/** POST and PUT refuse a body that is not JSON even if they declare none. GET and DELETE then ignore it. */
 function readsBody({ method, body }: Endpoint): boolean {
   return body !== undefined || method === "post" || method === "put";
 }
 
-/** A malformed id is answered 404, as an unknown one is. One with a NUL names nothing, and is not stored by an audit. */
+/**
+ * Answers 404 for a malformed id, like for an unknown one. An id with NUL names nothing, and is kept out of audits.
+ */
 function parseParams(schema: Schema, params: Routed["params"]): unknown {
   const parsed = schema.safeParse(params);
   if (!parsed.success || brokenTextIn(parsed.data)) throw new HttpError("unknownPath");
@@ -70,8 +71,8 @@ function parseParams(schema: Schema, params: Routed["params"]): unknown {
 }
 
 /**
- * Refuses NUL and unpaired surrogates, which the table cannot store. Only endpoints that run a command take forms: their
- * input is passed on unchanged.
+ * Refuses NUL and unpaired surrogates, which the table cannot store. Endpoints with forms run commands, whose input
+ * is passed on unchanged.
  */
 function requireStorableText(
   { form }: Endpoint,
@@ -99,7 +100,7 @@ function parseFields(
   place: FieldLocation,
 ): unknown {
   const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
-  // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
+  // If ignored, a misspelt field acts as absent: a job with `gpus` for `gpu_count` took the whole machine.
   const ownFields = fieldNames(schema);
   const { misspelt } = dialect;
   const refused = misspelt ? misspeltFields(ownFields, input, { misspelt, instead, place }) : [];

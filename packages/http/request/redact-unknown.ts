@@ -3,8 +3,8 @@ import { schemaAt } from "../schema.ts";
 import { HIDDEN, MOST_ENTRIES, shownEntries } from "./redaction.ts";
 
 /**
- * Returns a copy of the input that hides each value under a name that the schema does not know: the name may be that of
- * a secret, misspelt. The copy has only as many entries as are shown.
+ * Copies the input and hides values of unknown names, because a name may be a misspelt secret. Copies only as many
+ * entries as are shown.
  */
 export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -14,7 +14,6 @@ export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): 
   return Object.fromEntries(shownEntries(value).map(([name, entry]) => [name, shown(name, entry)]));
 }
 
-/** Goes no deeper than the schema does. */
 function keepKnown(value: unknown, schema: z.core.$ZodType | undefined): unknown {
   const isDeeper = typeof value === "object" && value !== null && schema === undefined;
   return isDeeper ? HIDDEN : knownPart(value, schema);

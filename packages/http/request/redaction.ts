@@ -1,8 +1,8 @@
 import type { FieldProblem } from "#core/problem.ts";
 
 /**
- * Bad fields as they may be shown: without secrets (docs/apis/gpu-dev.md#errors) and cut to about 12 KB in all, since
- * a client may send a megabyte of mistakes.
+ * Returns fields without secrets (docs/apis/gpu-dev.md#errors), cut to about 12 KB in all, because a client may send
+ * a megabyte of mistakes.
  */
 export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] {
   const shown: FieldProblem[] = [];
@@ -17,7 +17,7 @@ export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] 
   return shown;
 }
 
-/** Text for a log line: keys in headers, paths and queries give way to `***`, also where parts are percent-encoded. */
+/** Replaces keys in a log text with `***`: in headers, paths and queries, also percent-encoded. */
 export function withoutKeys(text: string): string {
   return text
     .replace(/((?:\/|%2f)(?:k|%[46]b)(?:\/|%2f))[^/?#\s"']+/gi, "$1***")
@@ -28,10 +28,9 @@ export function withoutKeys(text: string): string {
 const ALL_FIELDS_BYTES = 12_000;
 const ONE_INPUT_BYTES = 2_000;
 const TEXT_LENGTH = 200;
-/** Of a list or an object that is shown. */
+/** Limit of shown list items or object entries. */
 export const MOST_ENTRIES = 40;
 const DEPTH = 4;
-/** The text that replaces a secret. */
 export const HIDDEN = "***";
 
 function showable(field: FieldProblem, shown: unknown): FieldProblem {
@@ -45,9 +44,7 @@ function showable(field: FieldProblem, shown: unknown): FieldProblem {
   };
 }
 
-/**
- * Of a missing field the input is everything that was sent beside it, the same for all of them: that is copied once.
- */
+/** The input of all missing fields is the same surrounding object, so it is pruned once. */
 function inputShower(): (field: FieldProblem) => unknown {
   const beside = new Map<unknown, unknown>();
   return ({ type, path, input }) => {
@@ -57,7 +54,7 @@ function inputShower(): (field: FieldProblem) => unknown {
   };
 }
 
-/** The URL of a receiver often works as a password, and a user may paste a private key for the public one. */
+/** A webhook URL often acts as a password, and a user may paste a private key for the public one. */
 const secretNames: ReadonlySet<string> = new Set([
   "aws_secret_access_key",
   "aws_session_token",
@@ -78,20 +75,19 @@ const secretNames: ReadonlySet<string> = new Set([
   "ssh_public_keys",
 ]);
 
-/** How files of private keys begin, those of OpenSSH and OpenSSL and those of PuTTY. */
+/** Headers of private key files of OpenSSH, OpenSSL and PuTTY. */
 const privateKey = /PRIVATE KEY-----|PuTTY-User-Key-File-/;
 
-/** A presigned URL of AWS is as good as the call that it signs, and may hold a session token. */
+/** A presigned AWS URL grants the call that it signs, and may hold a session token. */
 const presigned = /[?&]X-Amz-Signature=/i;
 
-/** Fields of which every value is secret, but not their names. */
 const secretMaps: ReadonlySet<string> = new Set(["env_vars", "env"]);
 
 function isSecretPath(path: FieldProblem["path"]): boolean {
   return path.some((part, at) => secretNames.has(String(part)) || secretMaps.has(String(path[at - 1])));
 }
 
-/** A copy without secrets, long texts, many entries and depth. `name` is what the value is known by. */
+/** Copies a value without secrets, and cuts long texts, many entries and depth. `name` is the value's field name. */
 function pruned(value: unknown, name: string, depth: number): unknown {
   if (secretNames.has(name) || (secretMaps.has(name) && !isMap(value))) return HIDDEN;
   if (typeof value === "string") return privateKey.test(value) || presigned.test(value) ? HIDDEN : cut(value);
@@ -102,10 +98,9 @@ function pruned(value: unknown, name: string, depth: number): unknown {
   return Object.fromEntries(shownEntries(value).map(([key, entry]) => [cut(key), shown(key, entry)]));
 }
 
-/** As many entries of an object as are shown. */
 export function shownEntries(value: object): [name: string, entry: unknown][] {
   const entries = value as Readonly<Record<string, unknown>>;
-  // Not Object.entries: that would read the other 60,000 as well.
+  // Not Object.entries, which would read the other 60,000 values too.
   return Object.keys(entries)
     .slice(0, MOST_ENTRIES)
     .map((name) => [name, entries[name]]);

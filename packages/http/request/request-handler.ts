@@ -18,20 +18,18 @@ import { readInput } from "./read-input.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import { countRequest } from "./request-tally.ts";
 
-/** A request that found its route: its path parameters are decoded. */
+/** A request with its route's decoded path parameters. */
 export interface Routed {
   readonly request: PlainRequest;
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
-  /** The key between `/k/` and the path. */
   readonly keyInPath?: string | undefined;
-  /** The client's address, where the edge says it. */
   readonly viewer?: string | undefined;
 }
 
 /**
- * Answers the requests of one endpoint in the order of docs/apis/common.md#order-of-checks-and-errors: key, size, JSON,
- * fields, verb. Never throws.
+ * Answers the requests of one endpoint in the order of docs/apis/common.md#order-of-checks-and-errors: key, size,
+ * JSON, fields, verb. Never throws.
  */
 export function requestHandler(
   runtime: Runtime,
@@ -97,7 +95,7 @@ function replyResponse({ reply, status }: Endpoint, exchange: RequestScope, resu
   return { status: options.status ?? status, headers, body: content, stream: options.stream };
 }
 
-/** Adds the entity tag of an answer unless its verb set one, or says that the client has it already. */
+/** Adds an entity tag unless the verb set one. Answers 304 if the client has this version. */
 function tagged(
   { ids }: Pick<Runtime, "ids">,
   leftOut: readonly string[],

@@ -1,7 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Settings } from "#core/settings.ts";
 
-/** What one user has asked of this process since it began. */
 export interface RequestTally {
   readonly count: number;
   /** Counts by the class of the status: `2xx`. */
@@ -11,12 +10,10 @@ export interface RequestTally {
 }
 
 interface TallySlot {
-  /** The runtime's own: each process has its own counts. */
   readonly settings: Settings;
   readonly clock: Pick<Clock, "now">;
 }
 
-/** Counts an answered request of a user whose key was good. */
 export function countRequest({ settings, clock }: TallySlot, user: string, status: number): void {
   const users = counts.get(settings) ?? new Map<string, Counted>();
   counts.set(settings, users);
@@ -33,7 +30,6 @@ export function countRequest({ settings, clock }: TallySlot, user: string, statu
   for (const countedSlot of counted.slots.keys()) if (!isRecent(countedSlot, slot)) counted.slots.delete(countedSlot);
 }
 
-/** The counts of one user; the request that asks is not among them yet. */
 export function requestTally({ settings, clock }: TallySlot, user: string): RequestTally {
   const { byStatus, slots } = counts.get(settings)?.get(user) ?? newCounted();
   const slot = slotAt(clock);
@@ -43,7 +39,6 @@ export function requestTally({ settings, clock }: TallySlot, user: string): Requ
 
 interface Counted {
   readonly byStatus: Record<string, number>;
-  /** How many in each slot of the clock. */
   readonly slots: Map<number, number>;
 }
 
@@ -56,12 +51,12 @@ const MOST_USERS = 1_000;
 const SLOT_SECONDS = 10;
 const SLOTS = 30;
 
-/** Uses the time of day, because Lambda stops the monotonic clock of a process between two requests. */
+/** Uses the time of day, because Lambda stops a process's monotonic clock between requests. */
 function slotAt(clock: Pick<Clock, "now">): number {
   return Math.floor(clock.now() / (SLOT_SECONDS * 1000));
 }
 
-/** A slot after the present one was counted before the time of day was set back. */
+/** A future slot was counted before the time of day was set back. */
 function isRecent(slot: number, present: number): boolean {
   return slot > present - SLOTS && slot <= present;
 }

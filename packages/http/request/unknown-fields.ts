@@ -3,18 +3,15 @@ import type { FieldLocation } from "./field-problems.ts";
 import { HIDDEN } from "./redaction.ts";
 
 /**
- * Other words that clients often write for a field, in small letters and digits only: words that no edit distance
- * finds, and the names of sibling calls. The first one that the body knows is meant.
+ * Other names that clients often use for a field, in lower-case letters and digits: names beyond any edit distance,
+ * and those of sibling calls. The first one that the body knows is suggested.
  */
 export type UsualNames = Readonly<Record<string, readonly string[]>>;
 
-/**
- * Bounds the comparisons, since a body of 1 MiB has room for 100,000 names. No real client sends so many unknown ones.
- */
+/** Bounds the comparisons, because a body of 1 MiB has room for 100,000 names. */
 const MOST_UNKNOWN = 100;
 const LONGEST_NAME = 40;
 
-/** Words of other products, in small letters and digits only, each with what to use in its place. */
 export type OtherWays = Readonly<Record<string, string>>;
 
 export interface RefusedFields {
@@ -23,7 +20,7 @@ export interface RefusedFields {
   readonly place?: FieldLocation;
 }
 
-/** The misspelt fields of a body or query as they are refused, or that it has too many unknown ones to look for them. */
+/** Refuses misspelt fields of a body or query, or too many unknown ones. */
 export function misspeltFields(
   fields: readonly string[],
   input: Readonly<Record<string, unknown>>,
@@ -48,9 +45,8 @@ export function misspeltFields(
 }
 
 /**
- * Fields of a body, or parameters of a query, that are not among its own but nearly: each with the one that was
- * probably meant and is not there. Other unknown ones are left alone (docs/apis/common.md#headers-and-bodies), and so
- * are those that ask for nothing.
+ * Returns unknown names that resemble an absent known field, each with that field. Other unknown names and empty
+ * values are ignored (docs/apis/common.md#headers-and-bodies).
  */
 export function misspeltIn(
   fields: readonly string[],
@@ -69,18 +65,18 @@ function unknownIn(fields: readonly string[], body: Readonly<Record<string, unkn
   return Object.keys(body).filter((name) => !fields.includes(name));
 }
 
-/** Reports whether a value says the same as its absence. */
+/** Reports whether a value is equivalent to its absence. */
 export function asksForNothing(value: unknown): boolean {
   if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
   return value === undefined || value === false || value === "";
 }
 
-/** Reads this field alone: a body may have 100 misspelt ones beside a value of 1 MiB. */
+/** Reads only this field: a body may have 100 misspelt ones besides a value of 1 MiB. */
 function isThere(body: Readonly<Record<string, unknown>>, name: string): boolean {
   return Object.hasOwn(body, name) && body[name] !== undefined && body[name] !== null;
 }
 
-/** "production" is no variable: an `environment` like it is a field of a newer client. */
+/** An `environment` such as "production" is not a map of variables, so it is a newer client's field. */
 function isJudged(name: string, value: unknown): boolean {
   return name.length <= LONGEST_NAME && (getPlain(name) !== "environment" || typeof value === "object");
 }
@@ -90,19 +86,18 @@ function meantBy(fields: readonly string[], plain: string, usual: UsualNames): s
   return far ?? fields.find((field) => isNear(getPlain(field), plain));
 }
 
-/** `gpuCount`, `GPU_COUNT` and `gpu-count` are all the same. */
+/** Normalizes `gpuCount`, `GPU_COUNT` and `gpu-count` to the same name. */
 function getPlain(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-/** One letter off, or two in a long name; another first letter makes it another word: `cpu_count` is no GPU count. */
 function isNear(left: string, right: string): boolean {
   const most = left.length < 8 ? 1 : 2;
   if (left[0] !== right[0] || Math.abs(left.length - right.length) > most) return false;
   return distance(left, right) <= most;
 }
 
-/** How many letters were left out, added, changed or swapped with the next one (optimal string alignment). */
+/** Returns the optimal string alignment distance. */
 function distance(left: string, right: string): number {
   let before: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, n) => n);

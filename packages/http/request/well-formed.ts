@@ -1,6 +1,6 @@
 /**
- * Where in a value a text, also a name, holds a NUL or half of a surrogate pair: stores and terminals change such
- * texts or break them off, so none is kept. Undefined: nowhere.
+ * Returns the path of a text or name with NUL or an unpaired surrogate, which stores and terminals change or
+ * truncate. Returns undefined if there is none.
  */
 export function brokenTextIn(
   value: unknown,

@@ -8,22 +8,19 @@ import { parseUser } from "#core/users/record.ts";
 import { clockTime } from "./clock-time.ts";
 import type { Waits } from "./queue-activity.ts";
 
-/** One thing that happened to an environment. */
 export interface News {
-  /** Milliseconds since the epoch. */
   readonly at: number;
-  /** Whose it is, and what it is called: `developer/my-train`. */
+  /** Owner and name, such as `developer/my-train`. */
   readonly name: string;
-  /** What finds it at the API: of a UUID the first 8 characters, which do. */
+  /** A lookup key for the API: the first 8 characters of a UUID, or the whole id. */
   readonly id: string;
-  /** In words of its own: `active until 17:52`. */
   readonly words: string;
   readonly tone: "good" | "bad" | "plain";
 }
 
 /**
- * The same table, which tells whatever a write adds to an environment: entries of its timeline, and requests that were
- * done or failed, and for how long `waits` says that it waits. What happened before `since` (ms) is told to nobody.
+ * Wraps a table and reports what each write adds to an environment: timeline entries, finished requests and news
+ * about its wait. Skips events before `since` (ms).
  */
 export function tableWithNews(table: Table, since: number, waits: Waits, tell: (news: News) => void): Table {
   const shown = new Map<string, Shown>();
@@ -61,7 +58,10 @@ export function tableWithNews(table: Table, since: number, waits: Waits, tell: (
   };
 }
 
-/** Asks for the name of each owner once; an owner without a readable record is left out. */
+/**
+ * Returns a function that formats an environment as `owner/name` and caches owner names. Omits an owner without a
+ * readable record.
+ */
 export function createNameReader(table: Table): (environment: Environment) => Promise<string> {
   const users = new Map<string, string>();
   return async ({ owner, name }) => {
@@ -81,7 +81,7 @@ async function findUsername(table: Table, owner: string): Promise<string | undef
   }
 }
 
-/** What was shown of one environment: entries up to this number, and these requests. */
+/** The highest timeline entry and the requests that were already reported. */
 interface Shown {
   entry: number;
   readonly actions: Set<number>;
@@ -107,7 +107,6 @@ function toShown(shown: Map<string, Shown>, { uid, events, requests }: Environme
   return first;
 }
 
-/** A record that cannot be read has a line of its own in the log. */
 function readable(item: Stored): Environment | undefined {
   if (kindOfKey(item) !== "environment") return undefined;
   try {
@@ -132,14 +131,13 @@ function listNews(environment: Environment, shown: Shown): Omit<News, "name" | "
   ];
 }
 
-/** Its end is in the timeline; and time that was added does not matter to what ends before that shows. */
+/** Skips cancel requests, because the timeline reports the end, and extensions of an environment that has ended. */
 function isNews({ end }: Environment, { kind, status }: Action): boolean {
   return kind !== "cancel" && !(kind === "extend" && status === "done" && end.outcome);
 }
 
 type Sentence = Pick<News, "words" | "tone">;
 
-/** Of an entry that says neither where it is now nor why, nothing. */
 function findSentence(environment: Environment, { n, phase, reason }: TimelineEntry): Sentence | undefined {
   const before = environment.events.timeline.find((entry) => entry.n === n - 1);
   const isOther = before?.phase !== phase;
@@ -152,7 +150,7 @@ function findSentence(environment: Environment, { n, phase, reason }: TimelineEn
 
 const tones: Readonly<Record<string, News["tone"]>> = { active: "good", completed: "good", failed: "bad" };
 
-/** What the timeline says each time in the same words is left out: how this machine runs it, and that it is removed. */
+/** Omits reasons that are the same every time: how this machine runs the environment, and that it was removed. */
 function whyNow({ end }: Environment, phase: Environment["phase"], reason: string | null): string | null {
   if (phase === "active") return null;
   return isEnded({ phase }) ? (phase === "failed" ? (end.outcome?.reason ?? reason) : null) : reason;
@@ -175,7 +173,7 @@ function toAnswer({ times: { endsAt } }: Environment, action: Action): Sentence 
   return { at, words: `${done[kind]}${subject ? ` ${whoIs(subject)}` : ""}${until}`, tone: "plain" };
 }
 
-/** A key has a name of its own in the core, which no GitHub user can have. */
+/** Public keys have a subject with a colon, which no GitHub user name can contain. */
 function whoIs(subject: string): string {
   return subject.includes(":") ? "a public key" : subject;
 }

@@ -6,8 +6,8 @@ type Lines = Outputs["lines"];
 const mostBytes = 10 * 1024 * 1024;
 
 /**
- * Returns an output that keeps the log of a stack in the background below 10 MiB, with as much of what came before in
- * `<path>.1`. Returns the output itself if it is not this file.
+ * Returns an output that rotates the log of a background stack at 10 MiB into `<path>.1`. Returns the output itself
+ * if it is not this file.
  */
 export function boundLog(lines: Lines, descriptor: number, path: string): Lines {
   if (!isSameFile(descriptor, path)) return lines;
@@ -24,7 +24,7 @@ function isSameFile(descriptor: number, path: string): boolean {
   return ownStats.isFile() && ownStats.ino === named?.ino && ownStats.dev === named.dev;
 }
 
-/** Truncates the file instead of replacing it, since the descriptors of this process lead to it and append. */
+/** Truncates the file instead of replacing it, because the open descriptors of this process append to it. */
 function moveAside(descriptor: number, path: string): void {
   try {
     const old = `${path}.1`;
@@ -32,7 +32,7 @@ function moveAside(descriptor: number, path: string): void {
     rmSync(old, { force: true });
     writeFileSync(old, newest, { mode: 0o600, flag: "wx" });
   } catch {
-    // On a full disk the old lines go, so that the log stays bounded.
+    // On a full disk the old lines are lost, so that the log stays bounded.
   }
   ftruncateSync(descriptor);
 }

@@ -8,7 +8,7 @@ type Started = Pick<
   "url" | "home" | "isolation" | "limits" | "sharedNetwork" | "sshPort" | "usersDirectory" | "cluster"
 >;
 
-/** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
+/** Returns the text that a started stack prints. `usualHome` is where `npm run env` looks when no home is set. */
 export function startLines(stack: Started, usualHome: string): string {
   const { url, home, isolation, limits, sharedNetwork, sshPort, usersDirectory, cluster } = stack;
   const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
@@ -37,7 +37,6 @@ function clusterRows({ name, nodes, lacks }: ClusterDescription): string[][] {
   return [["cluster", name], ["nodes", nodes], ...lacks.map((line, at) => [at === 0 ? "lacking" : "", line])];
 }
 
-/** What a person has to know of each, on lines that fit a terminal of 80 columns. */
 const meanings: Readonly<Record<string, readonly string[]>> = {
   none: [
     "Environments can read and change all that you can: let nobody in",
@@ -53,10 +52,9 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What becomes of environments when their stack stops. Those on a cluster always go on. */
+/** The effect of a stop on environments. A cluster always keeps its own running. */
 export type Fate = "end" | "go on" | "go on on the cluster";
 
-/** Says what a stop ends. `names` are the running environments; undefined if they could not be listed in time. */
 export function stopLine(names: readonly string[] | undefined, fate: Fate = "end"): string {
   if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
@@ -66,7 +64,6 @@ export function stopLine(names: readonly string[] | undefined, fate: Fate = "end
   return `Stopping${fate === "end" ? "" : ", and leaving"} ${countWords(names)}: ${nameWords(names)}`;
 }
 
-/** Asks after the first Ctrl-C: a second one loses no work. */
 export function choiceLine(names: readonly string[] | undefined, seconds: number): string {
   if (names === undefined) return `Environments end in ${seconds} s. Press Ctrl-C again to leave them running.`;
   const [verb, them] = names.length === 1 ? ["ends", "it"] : ["end", "them"];
@@ -84,7 +81,6 @@ function nameWords(names: readonly string[]): string {
 
 const mostNamed = 5;
 
-/** As it is where it holds plain characters alone. */
 export function shellWord(path: string): string {
   return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
 }

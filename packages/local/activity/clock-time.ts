@@ -1,4 +1,4 @@
-/** Of the day, where this machine stands: `17:52`; with the date where it is not within a day. */
+/** Formats the local time of day (`17:52`), with the date unless it is today. */
 export function clockTime(at: number): string {
   const date = new Date(at);
   const time = date.toTimeString().slice(0, 5);

@@ -1,7 +1,7 @@
 import type { Config } from "#aws/settings/config.ts";
 import type { Log } from "#core/ports/log.ts";
 
-/** A log of what is at least of this level. A plan or a sweep that found nothing to do is `debug`. */
+/** Drops log lines below this level. A plan or a sweep that found nothing to do counts as `debug`. */
 export function atLevel(log: Log, level: Config["LOG_LEVEL"]): Log {
   const least = levels.indexOf(level);
   return {
@@ -24,7 +24,7 @@ function isIdle(event: string, fields: Readonly<Record<string, unknown>> = {}): 
   return counts[event]?.every((name) => fields[name] === 0) ?? false;
 }
 
-/** Where all of these are 0, nothing was done. */
+/** Fields by event: if all of them are 0, nothing was done. */
 const counts: Readonly<Record<string, readonly string[]>> = {
   plan: ["granted", "held", "waiting"],
   sweep: ["sent"],

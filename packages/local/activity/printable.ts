@@ -1,6 +1,6 @@
 import { printableText } from "#core/text/printable-text.ts";
 
-/** Why something failed, in its own lines: it may repeat what a setting, a file or another server said. */
+/** Formats an error message for a terminal. It may quote a setting, a file or another server. */
 export function printableError(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split("\n").map(printableText).join("\n");

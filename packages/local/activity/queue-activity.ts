@@ -9,32 +9,27 @@ import { forecastKey } from "#core/store/keys.ts";
 import { waitReason } from "#http/answers/wait-reason.ts";
 import { clockTime } from "./clock-time.ts";
 
-/** What somebody who waits is to be told now. */
 export interface WaitingNews {
   readonly environment: Environment;
   readonly at: number;
   readonly words: string;
 }
 
-/** Follows who waits, and finds what is news to them. */
 export interface Waits {
-  /** Takes a record as it was written. */
   saw(environment: Environment): void;
-  /** Those with news once this was written; undefined unless it is what a forecast writes last. Never rejects. */
+  /** Returns news if this record is a forecast, and undefined otherwise. Never rejects. */
   newsAfter(written: Key): Promise<readonly WaitingNews[]> | undefined;
 }
 
 export type WaitSettings = Pick<Settings, "maxQueueHours" | "nodeGroups">;
 
-/** More than this at once, and the rest is not followed: nobody reads so many lines. */
 const MOST_FOLLOWED = 1_000;
 const LEAST_PAUSE_MS = 60_000;
 
 /**
- * Follows whose record was written: who waited before comes with its next look, which is within minutes.
- *
- * One that waits has news when a forecast first knows of it, some seconds after it came at most, and once a minute at
- * most where that is another kind of reason, another start, or another place: a plan comes far more often than either.
+ * Follows environments that wait. One that waited before the start is added at its next reconcile, within minutes.
+ * Reports when a forecast first includes the environment, then at most once a minute when its kind of reason, start
+ * or place changes.
  */
 export function createWaits(ctx: Pick<Context<"table">, "table" | "clock">, settings: WaitSettings): Waits {
   const followed = new Map<string, { environment: Environment; last?: Snapshot }>();
@@ -67,13 +62,12 @@ export function createWaits(ctx: Pick<Context<"table">, "table" | "clock">, sett
     saw,
     newsAfter({ pk }) {
       const pool = poolTypes.find((type) => forecastKey(type, null).pk === pk);
-      // Nothing hangs on it, and the next forecast comes within a minute.
+      // A failure needs no handling: the next forecast comes within a minute.
       return pool === undefined ? undefined : listNews(pool).catch(() => []);
     },
   };
 }
 
-/** What was said of one that waits, as far as a change of it is news. */
 interface Snapshot {
   readonly at: number;
   readonly kind: string;
@@ -82,7 +76,7 @@ interface Snapshot {
   readonly startsAt: number | null;
 }
 
-/** Reasons that come and go with each job of others are one: it waits for its turn. */
+/** Groups reasons that change with every other job into one: waiting for its turn. */
 const kinds: Readonly<Partial<Record<ReasonCode, string>>> = {
   short: "turn",
   split: "turn",
@@ -111,15 +105,13 @@ function isNews(last: Snapshot, now: Snapshot): boolean {
   return now.kind !== last.kind || hasMoved(last, now) || isOtherPlace(last.position, now.position);
 }
 
-/** By five minutes and a quarter of what it was to wait, or from or to no estimate. */
 function hasMoved(last: Snapshot, now: Snapshot): boolean {
   if (last.startsAt === null || now.startsAt === null) return last.startsAt !== now.startsAt;
-  // What was to start already is always said to start now.
+  // An overdue start is always estimated as now.
   const expected = Math.max(last.startsAt, now.at);
   return Math.abs(now.startsAt - expected) > Math.max(5 * 60_000, (last.startsAt - last.at) / 4);
 }
 
-/** Half or twice of what it was. */
 function isOtherPlace(last: number, now: number): boolean {
   return now !== last && (now * 2 <= last || now >= last * 2);
 }

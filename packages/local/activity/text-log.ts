@@ -5,23 +5,21 @@ import { printableText } from "#core/text/printable-text.ts";
 import type { News } from "./activity-log.ts";
 
 export interface TextLogOptions {
-  /** Takes one line, with its end. */
   readonly write: (line: string) => void;
   readonly hasColors: boolean;
-  /** How wide the terminal is now; undefined: what is told of an environment is one line, as long as it is. */
+  /** Current width of the terminal. If undefined, each piece of news is one line. */
   readonly columns?: () => number | undefined;
-  /** Whether each request, look and plan is shown as well. */
+  /** Shows each request, reconcile and plan. */
   readonly isDetailed: boolean;
 }
 
-/** Lines for people: what happened to environments, and what went wrong. */
 export interface TextLog extends Log {
   tell(news: News): void;
 }
 
 /**
- * What is told comes from users: nothing of it reaches the terminal as a control character. What is tried again and goes
- * well the second time is told in detail only.
+ * Formats log lines for people. News comes from users, so control characters are removed. The first failure of a step
+ * is shown only in detail, because it is retried.
  */
 export function textLog({ write, hasColors, isDetailed, columns }: TextLogOptions): TextLog {
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
@@ -31,7 +29,7 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
     line(Date.now(), `${words}${printableText(formatDetails(fields))}`);
   return {
     tell: ({ at, name, id, words, tone }) => {
-      // 0 is what a terminal says that does not know.
+      // A terminal that does not know its width reports 0.
       const width = columns?.() || Number.POSITIVE_INFINITY;
       const whole = printableText(name);
       const hasId = whole.includes(id);
@@ -57,19 +55,15 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
 type Fields = Readonly<Record<string, unknown>>;
 
 const timeWidth = 10;
-/** As long as `developer/gpu-dev-9e41c7d3`, what a job is called without a name of its own. */
 const nameWidth = 26;
-/** Before what goes on from the row above. */
 const indent = " ".repeat(timeWidth + 2);
 const leastWords = 20;
 const mostRows = 5;
 
-/** Of a long name its beginning, whose it is, and its end, which tells it from others. */
 function withoutMiddle(name: string): string {
   return name.length <= nameWidth ? name : `${name.slice(0, nameWidth - 12)}…${name.slice(-11)}`;
 }
 
-/** A reason is read to its end, in as many rows of the terminal as it takes: at most five, for whatever users send. */
 function listRows(text: string, firstRoom: number, room: number): string[] {
   const rows: string[] = firstRoom < leastWords && text.length > firstRoom ? [""] : [];
   let rest = text;
@@ -84,7 +78,6 @@ function listRows(text: string, firstRoom: number, room: number): string[] {
   return [...rows.slice(0, -1), `${rows.at(-1)?.slice(0, -1)}…`];
 }
 
-/** Log lines that say something of environments. */
 const sentences: Readonly<Record<string, (fields: Fields) => string>> = {
   "runs found": ({ adopted, over, ended }) =>
     `environments of an earlier stack: ${adopted} go on, ${over} had ended, ${ended} had no record and were ended`,
@@ -98,7 +91,6 @@ function formatTime(at: number): string {
   return new Date(at).toTimeString().slice(0, 8);
 }
 
-/** `why` first, then the rest as it would stand in JSON. */
 function formatDetails(fields: Fields): string {
   const { error, why, reason, ...rest } = redacted(fields) as Record<string, unknown>;
   const causes = [error, why, reason].filter((cause) => cause !== undefined).map(getCause);
@@ -108,7 +100,6 @@ function formatDetails(fields: Fields): string {
   return `${causes.map((cause) => `: ${cause}`).join("")}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }
 
-/** Of an error its message; its stack is in JSON. */
 function getCause(cause: unknown): string {
   const { name, message } = Object(cause) as { readonly name?: unknown; readonly message?: unknown };
   return typeof message === "string" ? `${name ?? "Error"}: ${message}` : formatText(cause);

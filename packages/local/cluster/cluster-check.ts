@@ -12,7 +12,7 @@ interface Server {
 const apply = "kubectl apply -k deploy/kubernetes";
 
 /**
- * The uid of its namespace, which no other cluster has. Throws in words, with what to do, where environments could not
+ * Returns the namespace's uid, which identifies the cluster. Throws an error with advice if environments could not
  * run on this cluster.
  */
 export async function checkCluster(server: Server): Promise<string> {
@@ -40,10 +40,10 @@ export async function checkCluster(server: Server): Promise<string> {
 
 const mostNamed = 3;
 
-/** So few questions at a time: an API server has turns for each user. */
+/** Limits concurrent requests, because an API server queues requests per user. */
 const mostAsked = 4;
 
-/** Of deploy/kubernetes/rbac.yaml, what runs need. */
+/** Rights from deploy/kubernetes/rbac.yaml that runs need. */
 const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
   ["", "namespaces", "get"],
   ["batch", "jobs", "get list watch create patch delete"],
@@ -70,7 +70,6 @@ const neededEverywhere: typeof needed = [
   ["snapshot.storage.k8s.io", "volumesnapshotclasses", "list"],
 ];
 
-/** In the order of the table. */
 async function lackingRights(server: Server): Promise<string[]> {
   const rights = [
     ...needed.flatMap((right) => rightsIn(right, server.namespace)),
@@ -115,7 +114,7 @@ function formatWords({ verb, resource, subresource, namespace }: Right): string 
   return `${verb} ${subresource ? `${resource}/${subresource}` : resource} ${where}`;
 }
 
-/** Whoever may not look at it is told later, by what does not start. */
+/** Returns true if the user may not read the object: a missing one then shows when runs do not start. */
 async function mayBeThere(client: ApiClient, path: string): Promise<boolean> {
   try {
     return (await client.find(path)) !== undefined;
@@ -125,7 +124,6 @@ async function mayBeThere(client: ApiClient, path: string): Promise<boolean> {
   }
 }
 
-/** Of a call to the API server, how it failed, with what to do; anything else as it is. */
 export function describeError(error: unknown, { url, context }: Pick<Server, "url" | "context">): unknown {
   const advice = `See whether \`kubectl --context ${context} get nodes\` is answered.`;
   if (error instanceof ApiUnreachable) {

@@ -6,13 +6,13 @@ import type { LocalPorts } from "./cluster-ports.ts";
 export interface ClusterAccess {
   readonly entries: ClusterEntries;
   readonly ports: LocalPorts;
-  /** By which runs are entered; undefined: nodes lead to the server that each has itself. */
+  /** The local SSH server for runs. If undefined, nodes lead to the SSH server in each run. */
   readonly ssh: { readonly port: number; readonly hostKey: string } | undefined;
 }
 
 /**
- * A cluster's runs with addresses of this machine, which lead there through the API server. Those of pods are left out:
- * they are addresses of the cluster, and may be somebody else's here.
+ * Replaces the pod addresses of a cluster's runs by local ones that lead there through the API server. Pod addresses
+ * may mean something else on this machine.
  */
 export function withAccess(compute: Compute, access: ClusterAccess): Compute {
   const { entries, ports, ssh } = access;
@@ -31,7 +31,7 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
         entry.isOver = false;
         return withAddresses(access, entry, seen);
       }
-      // What is kept stays until it is removed: one that is not seen may be seen again.
+      // Keep the entry until the run is removed: a run that is not seen now may be seen again.
       const name = nameOfRun({ uid, run });
       const entry = entries.find(name);
       if (entry) entry.isOver = true;
@@ -41,7 +41,6 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
     async tell(uid, run, notice) {
       const entry = entries.find(nameOfRun({ uid, run }));
       if (!ssh || !entry) return compute.tell(uid, run, notice);
-      // The SSH server of this machine owns the terminals and shows new notices.
       entry.notice = notice;
       if (notice.kind === "end") entries.noteEnd(entry, notice);
     },
@@ -60,7 +59,6 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
   };
 }
 
-/** Leads to each kept run again, as before the stack was stopped. */
 export async function reopen(access: Opening, compute: Pick<Compute, "listRuns">): Promise<void> {
   const { entries } = access;
   entries.keepOnly(await compute.listRuns());
@@ -101,14 +99,14 @@ async function jupyterHere(
   jupyter: JupyterStatus | null,
 ): Promise<JupyterStatus | null> {
   if (!jupyter?.origin) return jupyter;
-  // Open to all: Jupyter asks for its token.
+  // Open to all local users, because Jupyter asks for its token.
   const address = await addressHere(access, entry, Number(new URL(jupyter.origin).port), true);
   return address === null
     ? { ...jupyter, state: "starting", origin: null }
     : { ...jupyter, origin: `http://${address}` };
 }
 
-/** null where this machine has no port or no room for it: a run that cannot be looked at would be ended by nobody. */
+/** Returns null if the host has no free port. The run must still be observed, so this must not throw. */
 async function addressHere(
   { entries, ports }: Opening,
   entry: Entry,

@@ -3,17 +3,12 @@ import type { ComputeNode } from "#core/ports/compute.ts";
 import type { ClusterDescription } from "../environments.ts";
 
 export interface SeenCluster {
-  /** Those with a type of Berth. */
   readonly known: readonly ComputeNode[];
-  /** Of all nodes. */
   readonly nodeCount: number;
-  /** The default one, which disks are made of. */
   readonly storageClass: StorageClass | undefined;
-  /** By which disks of that class are backed up. */
   readonly snapshotClass: string | undefined;
-  /** Of images/tools. */
   readonly toolsImage: string | undefined;
-  /** What its network does not keep apart (cluster-network.ts). */
+  /** Directions that the cluster's network does not isolate (cluster-network.ts). */
   readonly network: readonly string[];
 }
 
@@ -29,7 +24,6 @@ export function findDefaultClass(classes: readonly StorageClass[]): StorageClass
   return classes.find(({ metadata }) => metadata.annotations?.[defaultClass] === "true");
 }
 
-/** What of a cluster a person has to know at the start, and what to do about what is missing. */
 export function describeCluster(seen: SeenCluster): Omit<ClusterDescription, "name"> {
   const { known: knownNodes, nodeCount } = seen;
   const counts = [...Map.groupBy(knownNodes, ({ instanceType }) => instanceType)];

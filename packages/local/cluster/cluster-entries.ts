@@ -6,11 +6,10 @@ import { nameOfRun, type RunId } from "#kubernetes/names.ts";
 import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/exec/notices.ts";
 import { replaceFile } from "../home/secret-file.ts";
 
-/** What this home keeps of the ways into one run on a cluster: the cluster itself knows of none. */
+/** A home's record of the ways into one run. The cluster does not store them. */
 interface KeptEntry {
-  /** Who may enter. */
   readonly access: Pick<Access, "revision" | "login" | "keys"> | null;
-  /** By the port of the run, the one of this machine that leads there. */
+  /** Host port by container port. */
   readonly ports: Readonly<Record<string, number>>;
   readonly hasNoDisk?: boolean | undefined;
 }
@@ -18,25 +17,21 @@ interface KeptEntry {
 export interface Entry {
   readonly id: RunId;
   kept: KeptEntry;
-  /** Whether it was over when it was last looked at. */
   isOver: boolean;
   readonly sessions: Set<PodSession>;
-  /** The newest notice for the people in it. */
   notice?: Notice;
 }
 
-/** The ways into the runs of this home, by the names of the runs. They are kept from one start to the next. */
+/** Ways into the runs of this home, by run name. They survive restarts. */
 export interface ClusterEntries {
   find(name: string): Entry | undefined;
   all(): readonly Entry[];
-  /** The one of a run, which is made when there is none. */
   of(id: RunId): Entry;
   keep(entry: Entry, changes: Partial<KeptEntry>): void;
-  /** Remembers the keys that were let in, so that their owners can read why the run ended. */
+  /** Remembers the admitted keys, so that their owners can read why the run ended. */
   noteEnd(entry: Entry, end: Notice): void;
   findEnded(login: string): EndedLogin | undefined;
   forget(id: RunId): void;
-  /** Forgets all but these. */
   keepOnly(runs: readonly RunRef[]): void;
 }
 

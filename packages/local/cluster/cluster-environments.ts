@@ -30,36 +30,31 @@ import { clusterSshRuns } from "./cluster-ssh.ts";
 
 export interface ClusterOptions {
   readonly home: string;
-  /** A stack ran in this home before. */
   readonly isUsed: boolean;
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
-  /** Of images/tools; undefined: runs have what their images have. */
+  /** Tools image to inject. If undefined, runs use only what their image has. */
   readonly toolsImage: string | undefined;
-  /** How the cluster itself lets people in. */
   readonly exposure: Exposure;
-  /** Where the files of backups are listed. */
   readonly blobs: Blobs;
-  /** What leaves its GPUs idle is ended. */
   readonly watchesGpus: boolean;
-  /** What a credential plugin of the kubeconfig is started with. */
+  /** Environment of the kubeconfig's credential plugin. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeTypes: readonly NodeTypeRule[];
   readonly log: Log;
-  /** Ends the start where that waits for another stack. */
   readonly signal: AbortSignal;
-  /** Lets people into these runs. */
   startSsh(runs: SshRuns): Promise<SshServer>;
-  /** To be called once everything else that asks the cluster has stopped, also where the start failed. */
+  /**
+   * Registers a cleanup that must run after all other users of the cluster have stopped, also after a failed start.
+   */
   whenStopped(release: () => Promise<void>): void;
 }
 
-/** Of deploy/kubernetes. */
 const namespace = "berth-environments";
 
 /**
- * Environments as Jobs of the cluster that a kubeconfig names; they outlive the stack. Throws in words, with what to do,
- * where the cluster cannot be used.
+ * Runs environments as Jobs of the cluster in a kubeconfig. They outlive the stack. Throws an error with advice if
+ * the cluster cannot be used.
  */
 export async function clusterEnvironments(options: ClusterOptions): Promise<Environments> {
   const { home, isUsed, kubeconfig, context: wanted, environment, log, signal, whenStopped } = options;
@@ -70,7 +65,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
   const unheld = apiClient(access);
   const server = { url: access.url, context, namespace };
   try {
-    // What gives out tokens may take longer, the first time, than a call may.
+    // The first token may take a credential plugin longer than the timeout of an API call.
     await access.token();
     const id = await checkCluster({ client: unheld, ...server });
     const deployment = deploymentOn(home, { id, server: access.url }, isUsed);
@@ -87,7 +82,7 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
   }
 }
 
-/** Each call asks for a token first: without the lease there is none, and nothing reaches the cluster. */
+/** Confirms the lease before each call: without it there is no token, so nothing reaches the cluster. */
 function heldAccess(access: ApiAccess, lease: ClusterLease): ApiAccess {
   return {
     ...access,
@@ -111,7 +106,7 @@ async function environmentsOn(
   { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
-  // Without a provider to ask nobody knows what became of a machine.
+  // No cloud provider is available to ask about a machine.
   const machineOf = async () => "unknown" as const;
   const compute = kubernetesCompute({
     client,
@@ -141,7 +136,6 @@ async function environmentsOn(
   return {
     compute: withAccess(compute, access),
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
-    // As the driver says them of each run.
     isolation: "pod",
     limits: podLimits,
     sharedNetwork: undefined,
@@ -150,7 +144,6 @@ async function environmentsOn(
       name: `${context} (${url}), namespace ${namespace}`,
       ...describeCluster(await seenCluster(client, compute, toolsImage)),
     },
-    // Runs go on while no stack looks, and their records are looked at as everywhere.
     adopt: () => reopen(access, compute),
     shutdown: close,
     leave: close,

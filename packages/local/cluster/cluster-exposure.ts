@@ -1,10 +1,10 @@
 import type { WebAddresses } from "#kubernetes/access/web-parts.ts";
 
-/** How the cluster itself lets people into its runs, in place of this machine. */
+/** Ways into runs that the cluster itself provides, instead of this machine. */
 export interface Exposure {
-  /** Where the SSH server of every run listens; undefined: they are entered through this machine. */
+  /** Port of the SSH server in every run. If undefined, this machine forwards SSH. */
   readonly sshPort: number | undefined;
-  /** undefined: pages lead through this machine. */
+  /** If undefined, this machine forwards pages. */
   readonly web: WebAddresses | undefined;
 }
 
@@ -15,12 +15,12 @@ interface Settings {
   readonly TOOLS_IMAGE?: string | undefined;
 }
 
-/** A user other than root may listen there. */
+/** A port that a user other than root may listen on. */
 const sshPort = 2222;
 
 /**
- * What the settings of a stack say of it. `domain`: as it was set; undefined: it was not. Throws in words, naming the
- * setting, where one lacks what it needs.
+ * Reads the exposure from the settings. `domain` is undefined unless it was set. Throws an error that names the
+ * setting if one lacks what it needs.
  */
 export function chooseExposure(settings: Settings, domain: string | undefined): Exposure {
   const { CLUSTER_SSH, INGRESS_CLASS: ingressClass, INGRESS_ANNOTATIONS: annotations, TOOLS_IMAGE } = settings;

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { writeOnce } from "../home/secret-file.ts";
 
 interface ClusterRecord {
-  /** For people: it may change. */
+  /** For error messages only; it may change. */
   readonly server: string;
   readonly id: string;
   readonly deployment: string;
 }
 
 /**
- * The records of a home name runs and disks of one place: on another they would be taken for gone, and what still runs
- * would be nobody's. Throws where they are on a cluster.
+ * Throws if the records of this home belong to a cluster. On this machine its runs and disks would look lost, and the
+ * real ones would be orphaned.
  */
 export function requireMachine(home: string): void {
   const kept = readCluster(home);
@@ -20,8 +20,8 @@ export function requireMachine(home: string): void {
 }
 
 /**
- * The name of this home's control plane on a cluster, no other's. Throws where its records are of another place.
- * `isUsed`: a stack ran in this home before. `id`: what no other cluster has, at whichever address it is.
+ * Returns the deployment name of this home, which is unique on its cluster. Throws if the home's records belong
+ * elsewhere. `isUsed`: a stack ran in this home before. `id` identifies the cluster at any address.
  */
 export function deploymentOn(home: string, cluster: Pick<ClusterRecord, "id" | "server">, isUsed: boolean): string {
   const before = readCluster(home);

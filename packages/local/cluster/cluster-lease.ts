@@ -8,12 +8,13 @@ import { deploymentLabels } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
 
 /**
- * A Lease that says which home directory drives the runs of a deployment: a copy of the home would drive the same ones.
+ * A Lease that names the home directory that drives a deployment, because a copy of the home would drive the same
+ * runs.
  */
 export interface ClusterLease {
-  /** Throws in words once another home has it, and after it was released. Renews it where that is due. */
+  /** Renews the lease when due. Throws after its release, and if another home has taken over. */
   confirm(): Promise<void>;
-  /** Frees the lease for the next stack at once. Never throws: a lease that is not released expires. */
+  /** Frees the lease for the next stack at once. Never throws: an unreleased lease expires. */
   release(): Promise<void>;
 }
 
@@ -24,26 +25,24 @@ export interface LeaseOptions {
   readonly home: string;
   readonly clock: Clock;
   readonly log: Pick<Log, "warn">;
-  /** Ends the wait for a lease that another home has. */
   readonly signal: AbortSignal;
 }
 
 /** A stack confirms its lease whenever it lists the machines. */
 const confirmedEveryMs = 60_000;
 const heldForMs = 3 * confirmedEveryMs;
-/** Who could not renew while the API server was away does so within this once it answers, though a first try hangs. */
+/** Time for the holder to renew after an outage of the API server, even if its first try hangs. */
 const renewsWithinMs = 2 * confirmedEveryMs;
 const heldForMinutes = heldForMs / 60_000;
 const renewedEveryMs = 30_000;
-/** A lease that is being waited for is read this often. */
 const readEveryMs = 10_000;
-/** How often in a row another writer may be faster. */
 const mostTries = 5;
 
 /**
- * Throws, in words for the user, where another home holds it. The holder is a directory and not a process: a killed stack
- * restarts at once, and a lock keeps two out of one directory (home.ts). What looks expired is taken only after nobody has
- * written it for as long as it is held, by the clock of this process alone: that of the holder's machine may be wrong.
+ * Takes the lease. Throws an error for the user if another home holds it.
+ * The holder is a directory, not a process: a killed stack restarts at once, and a lock keeps two stacks out of one
+ * directory (home.ts). An expired lease is taken only after it has stayed unwritten for its whole duration by this
+ * process's clock, because the holder's clock may be wrong.
  */
 export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
   const { home, clock } = options;
@@ -60,7 +59,8 @@ export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
     if (isOthers(found, holder) && !isSame(found, expired)) throw inUseError(found, home);
   });
   let renewedAt = clock.now();
-  // Without a lease nothing is sent: its 404 or 409 must not read as the answer to the call that waited for it.
+  // Without a lease no call is sent. The caller must not mistake the lease's 404 or 409 for the answer to its own
+  // call.
   const notAsked = (error: unknown): never => {
     throw error instanceof ApiRefused ? new ApiUnreachable("lease", String(error.status)) : error;
   };
@@ -92,7 +92,7 @@ interface Lease extends KubeObject {
   readonly spec?: { readonly holderIdentity?: string; readonly renewTime?: string };
 }
 
-/** A copy is another directory, or is on another machine. */
+/** The inode distinguishes a copy in another directory, the host name one on another machine. */
 function ownHolder(home: string): string {
   const path = realpathSync(home);
   return `${hostname()}:${path}#${statSync(path).ino}`;
@@ -110,7 +110,10 @@ function isSame({ metadata }: Lease, otherLease: Lease | undefined): boolean {
   return metadata.uid === otherLease?.metadata.uid && metadata.resourceVersion === otherLease.metadata.resourceVersion;
 }
 
-/** The lease of another home that nobody has written for as long as it is held; undefined: nobody else has it. */
+/**
+ * Waits for another home's lease to stay unwritten for its whole duration and returns it. Returns undefined if no
+ * other home holds it.
+ */
 async function waitForOther(options: LeaseOptions, holder: string): Promise<Lease | undefined> {
   const { client, clock, home, log, signal } = options;
   const { path } = getPlace(options);
@@ -123,8 +126,8 @@ async function waitForOther(options: LeaseOptions, holder: string): Promise<Leas
   );
   let answeredAt = clock.monotonic();
   let watchedUntil = answeredAt + heldForMs;
-  // Its version tells of every write since, also of those between two readings. But a time in which nobody was answered is
-  // no silence of the other one: it could not write either.
+  // The resource version shows every write, also between two reads. Time without an answer does not count as silence,
+  // because the holder could not write either.
   while (answeredAt < watchedUntil) {
     await clock.sleep(readEveryMs, signal);
     if (signal.aborted) throw new Error(`${otherHolder} may still drive the environments of ${home}.`);
@@ -142,7 +145,10 @@ async function waitForOther(options: LeaseOptions, holder: string): Promise<Leas
   return found;
 }
 
-/** undefined: the API server did not answer, or is in trouble, which passes; throws where it `isSilent` for too long. */
+/**
+ * Reads the lease. Returns undefined for a passing failure of the API server, and throws if it `isSilent` for too
+ * long.
+ */
 async function readLease(
   options: LeaseOptions,
   isSilent: boolean,
@@ -157,12 +163,12 @@ async function readLease(
   }
 }
 
-/** Only for an answer without a wait: it compares the clocks of two machines, of which either may be ahead. */
+/** Decides only whether to refuse at once: it compares the clocks of two machines. */
 function wasJustRenewed({ spec }: Lease, now: number): boolean {
   return Math.abs(now - Date.parse(spec?.renewTime ?? "")) < heldForMs;
 }
 
-/** Whoever may write in the namespace may write anything into it: only printable ASCII is shown. */
+/** Shows only printable ASCII, because any writer in the namespace controls this text. */
 function nameOther(lease: Lease): string {
   const place = holderIn(lease).replace(/#\d+$/, "");
   return place === "" ? "Another stack" : `Another stack (${place.replaceAll(/[^ -~]/g, "?").slice(0, 200)})`;
@@ -177,8 +183,8 @@ function inUseError(lease: Lease, home: string): Error {
 }
 
 /**
- * Writes the lease unless `refuse` throws for the one that is there. Starts from `written`, our last version, and reads
- * again only where somebody else wrote since. Makes a deleted lease again.
+ * Writes the lease unless `refuse` throws for the current one. Starts from `written`, our last version, and reads
+ * again only after a conflict. Recreates a deleted lease.
  */
 async function write(
   options: LeaseOptions,
@@ -191,7 +197,7 @@ async function write(
   let found = written ?? (await client.find<Lease>(path));
   for (let tries = 1; ; tries += 1) {
     if (found) refuse(found);
-    // A MicroTime of Kubernetes has six decimals.
+    // Kubernetes' MicroTime has six decimals.
     const renewTime = new Date(clock.now()).toISOString().replace("Z", "000Z");
     const spec = { holderIdentity, leaseDurationSeconds: heldForMs / 1000, renewTime };
     try {

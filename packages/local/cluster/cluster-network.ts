@@ -3,7 +3,10 @@ import { label } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 
-/** What is read of one; whoever made it by hand may have left out anything (Kubernetes, NetworkPolicySpec). */
+/**
+ * Fields of a NetworkPolicy. All are optional, because policies may be written by hand (Kubernetes,
+ * NetworkPolicySpec).
+ */
 interface NetworkPolicy extends KubeObject {
   readonly spec?: {
     readonly podSelector?: { readonly matchLabels?: object; readonly matchExpressions?: readonly unknown[] };
@@ -25,8 +28,8 @@ const directions = [
 ] as const;
 
 /**
- * What nothing in the namespace limits, in words: without a policy every pod reaches every other. Whether the cluster's
- * network does what policies say, no object tells.
+ * Lists the traffic that no policy of the namespace limits: without a policy every pod reaches every other. No object
+ * tells whether the cluster's network enforces policies.
  */
 export async function describeNetwork(client: ApiClient, namespace: string): Promise<string[]> {
   const { items } = await client.list<NetworkPolicy, NetworkPolicy>(buildPaths(namespace).networkPolicies, (policy) =>
@@ -34,13 +37,13 @@ export async function describeNetwork(client: ApiClient, namespace: string): Pro
   );
   const open = directions.filter(({ type, rules }) => {
     const isClosed = items.some((policy) => isOfEveryPod(policy) && hasType(policy, type));
-    // Policies add up: one that lets everything through makes the others useless.
+    // Policies are additive: one that allows everything defeats the others.
     return !isClosed || items.some(({ spec }) => spec?.[rules]?.some(isEverything));
   });
   return open.map(({ words }) => `network: no policy limits ${words}: run \`kubectl apply -k deploy/kubernetes\``);
 }
 
-/** A run of several machines has one that joins these. */
+/** A run of several machines has a policy that joins its pods. */
 function isOfRun({ metadata }: NetworkPolicy): boolean {
   return metadata.labels?.[label.uid] !== undefined;
 }
@@ -50,7 +53,7 @@ function isOfEveryPod({ spec }: NetworkPolicy): boolean {
   return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
 }
 
-/** As the API server fills it in: one that names none limits what comes in, and what goes out where it has such a rule. */
+/** The API server fills in missing policyTypes: Ingress always, Egress if the policy has egress rules. */
 function hasType({ spec }: NetworkPolicy, type: "Ingress" | "Egress"): boolean {
   return spec?.policyTypes?.includes(type) ?? false;
 }

@@ -3,26 +3,23 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { type Duplex, pipeline } from "node:stream";
 import { isOwnPeer } from "#process/network/own-peer.ts";
 
-/** Ports of this machine, on 127.0.0.1, that lead to ports of runs elsewhere. */
 export interface LocalPorts {
   /**
-   * The number of the one that leads there: this one, where it is free, and the same one at every call. It is for our own
-   * user alone, and for everybody once it was opened to all: only where what is there asks for a token itself.
+   * Returns the local port for a run's port, `wanted` if it is free, and the same one at every call. Only our own
+   * user may connect unless `isOpenToAll` was ever set, which needs a target that asks for a token.
    */
   open(run: string, port: number, wanted: number | undefined, isOpenToAll: boolean): Promise<number>;
-  /** Those of one run, and what is connected by them. */
   close(run: string): void;
   stop(): void;
 }
 
-/** Of one port, as of one of the process driver. */
+/** Per port, the same limit as in the process driver. */
 const mostConnections = 256;
-/** The stream to a pod cannot be ended in one direction: who has ended theirs waits so long for the rest. */
+/** A stream to a pod cannot be half-closed. After the client ends, Berth waits this long for the rest. */
 const restMs = 60_000;
 
 interface OpenPort {
   readonly number: number;
-  /** See `open`. */
   isOpenToAll: boolean;
   close(): void;
 }

@@ -16,7 +16,6 @@ import {
 } from "../ssh/channels/ssh-runs.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 
-/** The runs of this home on a cluster: each session is a command of the pod, through the API server. */
 export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns {
   const toEntry = (name: string): Entry => {
     const entry = entries.find(name);
@@ -46,7 +45,7 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
       join(channel, session, { hasTerminal: pty !== undefined, beforeEnd });
       return { resize: (columns, rows) => session.resize(cells(columns, 80), cells(rows, 24)) };
     },
-    // A pod has one loopback: whatever listens there is found at either of its addresses.
+    // A pod has one loopback: a listener is reachable at either address.
     dial: async (name, { port }) => runs.dial(toEntry(name).id, port),
     openRelays: () => noRelays,
   };
@@ -66,14 +65,14 @@ async function begin(runs: RunEntry, toEntry: (name: string) => Entry, name: str
 const unreachable = "The environment cannot be entered now: its cluster or its machine does not answer";
 
 /**
- * As `kubectl exec` would have it. A login shell would read a profile, and many set PATH anew: what the image has beside
- * the system's own programs would not be found.
+ * A plain shell as with `kubectl exec`. A login shell would read a profile that may reset PATH and hide the image's
+ * programs.
  */
 const shellWords = ["/bin/sh", "-c", loginBy("bash"), "sh"];
 
 /**
- * Runs the next word as a command line, by the shell that a terminal has. For a client of SSH bash would read ~/.bashrc
- * before each command, and that of an image may print.
+ * Runs the next word as a command line in the user's shell. Without --norc, bash reads ~/.bashrc for each command of
+ * an SSH client, and an image's may print.
  */
 const commandWords = ["/bin/sh", "-c", loginBy("bash --norc"), "sh", "-c", "--"];
 
@@ -83,7 +82,6 @@ export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
 command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
 }
 
-/** Where distributions have OpenSSH's server for it. */
 const sftpWords = [
   "/bin/sh",
   "-c",
@@ -116,7 +114,6 @@ function join(channel: ServerChannel, session: PodSession, { hasTerminal, before
   void endWith(channel, session, beforeEnd);
 }
 
-/** All that it said comes before how it ended. */
 async function endWith(
   channel: ServerChannel,
   { output, errors, ended }: PodSession,
@@ -130,7 +127,7 @@ async function endWith(
     channel.stderr.write(`${printableText(error instanceof Error ? error.message : unreachable)}\r\n`);
     channel.exit(255);
   }
-  // The end of the channel would cut off what waits on the second output.
+  // End stderr first: ending the channel would cut off its pending output.
   channel.stderr.end(() => channel.end());
 }
 
@@ -138,7 +135,7 @@ async function isCutOff(ended: Promise<number>): Promise<boolean> {
   return ended.then(mayBeCut, () => true);
 }
 
-/** Nothing in a pod listens for a client: that takes a program of ours inside. */
+/** Nothing in a pod can listen for a client: that needs a program of ours inside. */
 const noRelays: ClientRelays = {
   answer: async ({ reject }) => reject?.(),
   answered: async () => undefined,

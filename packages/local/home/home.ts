@@ -6,26 +6,24 @@ import { shellWord } from "../activity/banner.ts";
 import { describeRefusal, makeDirectory } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 
-/** What a running stack tells other processes, in `stack.json`. */
+/** The record in `stack.json` that other processes read. */
 export interface StackRecord {
   readonly url: string;
   readonly stsUrl: string;
   readonly process: ProcessIdentity;
-  /** It was stopped in good order, so what it stored is whole. */
   readonly stopped: boolean;
 }
 
 export interface Home {
   readonly path: string;
-  /** What the stack before this one left. */
   readonly earlier: StackRecord | undefined;
   writeRecord(record: Omit<StackRecord, "process">): void;
   release(): void;
 }
 
 /**
- * Takes a directory for one local stack, for as long as this process lives. Throws when another one has it, or when
- * what lies there is of a form that this version does not read.
+ * Locks a directory for one local stack as long as this process lives. Throws if another stack has it, or if its
+ * format is unknown to this version.
  */
 export function openHome(directory: string): Home {
   const path = resolve(directory);
@@ -65,7 +63,6 @@ function prepare(path: string): void {
   }
 }
 
-/** What a file system refuses, with what to do; what is no refusal of a file system, as it is. */
 function withAdvice(path: string, error: unknown): unknown {
   const { cause, message } = error as Error;
   const reason = describeRefusal(error);
@@ -76,7 +73,7 @@ function withAdvice(path: string, error: unknown): unknown {
   });
 }
 
-/** A home is closed to other users, and what else lies in one may be somebody's. */
+/** Refuses a directory with other files, because a home is closed to other users. */
 function refuseOtherFiles(path: string): void {
   const names = readdirSync(path).filter((name) => name !== "lost+found" && !isOfStart(name));
   if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
@@ -88,10 +85,10 @@ function refuseOtherFiles(path: string): void {
 
 const signsOfHome = ["format", "stack.json", "db"];
 
-/** Of what a home holds: grows with each change that makes older records unreadable. */
+/** Grows with each change that makes older records unreadable. */
 const HOME_FORMAT = "5";
 
-/** A home says its format from its first start on; those of before there was one do not. */
+/** Homes without a format file predate it and count as format 1. */
 function refuseOtherFormat(path: string): void {
   const file = join(path, "format");
   if (isNew(path)) {
@@ -108,7 +105,7 @@ function refuseOtherFormat(path: string): void {
   );
 }
 
-/** Whether nothing is in it, or only what a first start made that a power cut interrupted. */
+/** Reports whether the directory is empty, or holds only the remains of an interrupted first start. */
 function isNew(path: string): boolean {
   const names = readdirSync(path).filter(
     (name) => !["format", lockFile, "lost+found"].includes(name) && !isOfStart(name),
@@ -116,7 +113,7 @@ function isNew(path: string): boolean {
   return names.length === 0 && !readFormat(join(path, "format"));
 }
 
-/** Matches drafts that a killed first start leaves (secret-file.ts), and what the command line writes before a start. */
+/** Matches drafts of a killed first start (secret-file.ts), and files that the CLI writes before a start. */
 function isOfStart(name: string): boolean {
   return /^(?:(?:format|lock|start)\.\d+(?:\.[\da-f]+)?|stack\.log(?:\.1)?)$/.test(name);
 }
@@ -134,7 +131,6 @@ function damagedFormat(path: string, file: string, format: string): Error {
   );
 }
 
-/** The stack that runs in this home now, or undefined. */
 export function findRunningStack(directory: string): StackRecord | undefined {
   const record = readRecord(resolve(directory));
   return record && !record.stopped && isAlive(record.process) ? record : undefined;

@@ -1,18 +1,18 @@
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 
-/** The flag of descriptors that a program which is started does not get (open(2)), as /proc shows it. */
+/** Flag of descriptors that are closed on exec (open(2)), as /proc shows it. */
 const CLOSE_ON_EXEC = 0o2000000;
 
 /**
- * Closes the files that whoever started this process had left open: each environment would get them too, and could read
- * and write what they are, whatever its rights. To be called first. Node's own are never passed on.
+ * Closes inherited file descriptors, which every environment would inherit with full access. Call this first. Node's
+ * own descriptors are never inherited.
  */
 export function closeInherited(): void {
   for (const descriptor of passedOn()) {
     try {
       closeSync(descriptor);
     } catch {
-      // It was the one with which the list was read.
+      // The descriptor that read the list is closed already.
     }
   }
 }
@@ -22,7 +22,6 @@ function passedOn(): number[] {
     const open = readdirSync("/proc/self/fd").map(Number);
     return open.filter((descriptor) => descriptor > 2 && isPassedOn(descriptor));
   } catch {
-    // Where there is no /proc nobody can tell.
     return [];
   }
 }

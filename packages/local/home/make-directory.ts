@@ -2,8 +2,8 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Makes a directory and those above it, one by one: Node's own way never ends where the file system says of a
- * directory that is there that it is not (/proc does). Throws, with the path and the reason.
+ * Creates a directory and its parents one by one. Node's `recursive` never returns if a file system denies that an
+ * existing directory exists, as /proc does. Throws with the path and the reason.
  */
 export function makeDirectory(path: string): void {
   if (isDirectory(path)) return;
@@ -19,13 +19,12 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** What a file system refused, in words; undefined of an error that is none of a file system. */
 export function describeRefusal(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? undefined : (reasons[code] ?? code);
 }
 
-/** False also where it may not be looked at: what makes it then says why. */
+/** Returns false for an unreadable directory too: creating it then reports why. */
 function isDirectory(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

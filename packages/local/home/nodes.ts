@@ -1,10 +1,9 @@
 import { findInstanceType, instanceTypes, sharedType } from "#core/fleet.ts";
 import type { PretendNode } from "#process/runs/pretend-node.ts";
 
-// As many as a pool's ledger is made for.
+// The size limit of a pool's ledger.
 const maxNodes = 1_000;
 
-/** The nodes that a text like `p5.48xlarge=2,c7i.8xlarge=1` asks for. Throws for anything else. */
 export function parseNodes(text: string): PretendNode[] {
   const parts = text.split(",").map((part) => part.trim());
   const nodes = parts.filter(Boolean).map(nodesOfPart);

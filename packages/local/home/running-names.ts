@@ -5,7 +5,6 @@ import type { Compute, RunRef } from "#core/ports/compute.ts";
 import { keyOfText } from "#core/store/keys.ts";
 import { createNameReader } from "../activity/activity-log.ts";
 
-/** The environments that have a run now, by owner and name, in the order of these. */
 export async function runningNames(
   ctx: Context<"table">,
   compute: Pick<Compute, "listRuns">,
@@ -16,7 +15,6 @@ export async function runningNames(
   return names.toSorted();
 }
 
-/** None where its record cannot be read, or speaks of another run. */
 async function findRunning({ table }: Context<"table">, { uid, run, key }: RunRef): Promise<Environment[]> {
   const named = keyOfText(key);
   const item = named && (await table.get(named));

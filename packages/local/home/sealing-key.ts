@@ -12,8 +12,8 @@ interface SealingKey extends Stored {
 }
 
 /**
- * The file with the key of this home, made where nothing was sealed yet. Throws, with what to do, where the records were
- * sealed with another key: with a new one no job of before could be started, and none would say why.
+ * Returns the file with this home's sealing key, and creates it on the first start. Throws with advice if the records
+ * were sealed with another key, because their jobs could never start.
  */
 export async function sealingKey(ctx: Writing, home: string): Promise<string> {
   const file = join(home, "sealer.key");

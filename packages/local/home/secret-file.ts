@@ -3,9 +3,8 @@ import { dirname } from "node:path";
 import { syncNow } from "#process/volumes/durable.ts";
 
 /**
- * Writes a file with mode 600 unless it is there. Whoever comes second reads what the first has written. The file is
- * whole or absent, also on a full disk and after a power cut: half a key would keep every later start from making one,
- * and what was sealed with a key that is lost nobody opens.
+ * Writes a file with mode 600 unless it exists. The file is complete or absent, also on a full disk and after a power
+ * cut: half a key would block every later start.
  */
 export function writeOnce(path: string, makeText: () => string): void {
   if (existsSync(path)) return;
@@ -22,7 +21,7 @@ export function writeOnce(path: string, makeText: () => string): void {
   }
 }
 
-/** Replaces a file, mode 600, in one step: whole also after a power cut. */
+/** Replaces a file, mode 600, atomically, also across a power cut. */
 export function replaceFile(path: string, text: string): void {
   const draft = `${path}.${process.pid}`;
   try {

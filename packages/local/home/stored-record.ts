@@ -8,8 +8,8 @@ import { findRunningStack } from "./home.ts";
 import { openStores } from "./stores.ts";
 
 /**
- * The records of a home that a text names: a whole key, or the end of one (a job's id, a uid). Looks into the file
- * beside a stack that runs. Throws where the home holds no records.
+ * Finds records by whole key, or by the end of one (a job's id, a uid). Works while a stack runs. Throws if the home
+ * holds no records.
  */
 export function findStored(home: string, name: string): Item[] {
   const path = join(resolve(home), "records.db");
@@ -25,8 +25,8 @@ export function findStored(home: string, name: string): Item[] {
 }
 
 /**
- * Sets fields of one record by hand, and makes it due at once. Throws while a stack runs in the home: it would not see
- * to it that both write the file whole.
+ * Sets fields of one record and makes it due at once. Throws while a stack runs in the home, because both would write
+ * the file.
  */
 export async function setStored(home: string, key: string, fields: Readonly<Record<string, unknown>>): Promise<Item> {
   const running = findRunningStack(home);

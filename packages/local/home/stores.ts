@@ -11,14 +11,14 @@ import { writeCheck } from "#sqlite/write-check.ts";
 export interface Stores {
   readonly table: Table;
   readonly queue: Queue & Receiver;
-  /** Undefined where it is. */
+  /** Returns undefined if writes succeed. */
   whyNothingIsStored(): Promise<string | undefined>;
   stop(): Promise<void>;
 }
 
 /**
- * The records and messages of the stack in this home, in its own process: nobody else can reach them. Throws, with what to
- * do, where those of an earlier stack are missing or damaged.
+ * Opens the records and messages in this home, for this process only. Throws with advice if those of an earlier stack
+ * are missing or damaged.
  */
 export function openStores(home: string, clock: Clock): Stores {
   const path = join(home, "records.db");
@@ -32,10 +32,10 @@ export function openStores(home: string, clock: Clock): Stores {
   };
 }
 
-/** What a stack makes in its home once it has records. */
+/** Files that a stack creates after its records. */
 const madeLater = ["stack.json", "sealer.key", "mark", "runs", "volumes", "snapshots", "blobs"];
 
-/** Beside an empty table disks would be nobody's and runs would be ended, and nobody would have been asked. */
+/** Refuses to create an empty table next to existing data: it would orphan disks and end runs. */
 function requireRecords(path: string, home: string): void {
   const sign = isThere(path) ? undefined : madeLater.map((name) => join(home, name)).find(isThere);
   if (sign === undefined) return;
@@ -46,7 +46,6 @@ function requireRecords(path: string, home: string): void {
   );
 }
 
-/** A directory is where something is in it. */
 function isThere(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   return found?.isDirectory() ? readdirSync(path).some((name) => name !== "lost+found") : found !== undefined;

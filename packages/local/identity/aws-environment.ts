@@ -1,4 +1,7 @@
-/** Forgets every AWS_* variable and the user's AWS files, so that no SDK client can reach a real account by accident. */
+/**
+ * Removes every AWS_* variable and hides the user's AWS files, so that no SDK client can reach a real account by
+ * accident.
+ */
 export function dropAwsEnvironment(environment: NodeJS.ProcessEnv = process.env): void {
   for (const name of Object.keys(environment)) {
     if (name.startsWith("AWS_")) delete environment[name];

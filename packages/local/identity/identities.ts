@@ -5,7 +5,6 @@ import type { CallerIdentity } from "#core/ports/identity.ts";
 import { replaceFile, writeOnce } from "../home/secret-file.ts";
 import type { SigningKey } from "./sigv4.ts";
 
-/** Somebody whom the local STS knows. */
 export interface LocalIdentity extends SigningKey, CallerIdentity {
   readonly session: string;
   readonly userId: string;
@@ -15,13 +14,13 @@ export const localAccount = "000000000000";
 const role = "SSOCloudDevGpuReservation";
 const sessions = ["developer", "second"] as const;
 
-/** Developer and second, then those of LOCAL_USERS. */
+/** Developer and second, then the users of LOCAL_USERS. */
 export type LocalIdentities = readonly [LocalIdentity, LocalIdentity, ...LocalIdentity[]];
 
 /**
- * The identities of this home, made on its first start and kept in `identities.json`, mode 600. Whoever `others` names
- * for the first time is added. Who is named no more is kept there and not answered: they log in no longer, and have the
- * same credentials once they are named again.
+ * Returns the identities of this home, which `identities.json` (mode 600) keeps from the first start. Adds new names
+ * in `others`. A name that is no longer listed keeps its stored credentials but cannot log in until it is listed
+ * again.
  */
 export function localIdentities(home: string, others: readonly string[] = []): LocalIdentities {
   const path = join(home, "identities.json");
@@ -35,7 +34,7 @@ export function localIdentities(home: string, others: readonly string[] = []): L
   return [developer, second, ...named.flatMap((name) => knownIdentities.filter(({ session }) => session === name))];
 }
 
-/** Everybody whom this home ever knew. Throws where its file does not hold the first two. */
+/** Returns all identities of this home, listed or not. Throws if its file lacks the first two. */
 export function keptIdentities(home: string): LocalIdentities {
   const path = join(home, "identities.json");
   const [developer, second, ...others] = readIdentities(path);
@@ -74,7 +73,6 @@ function newIdentity(session: string): LocalIdentity {
   };
 }
 
-/** In the alphabet of AWS's own ids. */
 function randomText(length: number): string {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");

@@ -6,8 +6,8 @@ import { HttpError } from "#http/answers/http-error.ts";
 import type { LocalIdentity } from "./identities.ts";
 
 /**
- * Who asks where BERTH_OPEN lets a request in without a key: the user of this identity, registered now as by a login.
- * What is answered throws a Refusal when that user is disabled at the time of the request.
+ * Returns the actor for requests without a key when BERTH_OPEN is set, and registers its user as a login does. The
+ * returned function throws if that user is disabled at the time of the request.
  */
 export async function localUser(ctx: Context<"table">, identity: LocalIdentity): Promise<() => Promise<Actor>> {
   const role = parseAssumedRole(identity);

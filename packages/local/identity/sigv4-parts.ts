@@ -1,13 +1,11 @@
-/** A request as it arrived; header names in lower case. */
+/** A request as received, with header names in lower case. */
 export interface ArrivedRequest {
   readonly method: string;
-  /** Path and query. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** STS's own code for a request that it refuses, and the text beside it. */
 export class SignatureRefused extends Error {
   readonly code: string;
 
@@ -18,23 +16,20 @@ export class SignatureRefused extends Error {
   }
 }
 
-/** What a signed request says about its signature. */
 export interface SignedParts {
   readonly accessKeyId: string;
-  /** Date, region, service and `aws4_request`. */
   readonly scope: readonly string[];
   readonly signedHeaders: readonly string[];
   readonly signature: string;
   readonly amzDate: string;
   /** Milliseconds since the epoch. */
   readonly signedAt: number;
-  /** Only a presigned request has it. */
   readonly expiresSeconds: number | undefined;
   readonly sessionToken: string | undefined;
   readonly canonicalQuery: string;
 }
 
-/** Takes a request apart, signed by header or in its query. Throws `SignatureRefused` when it is not fully signed. */
+/** Parses the signature of a request, in its header or its query. Throws `SignatureRefused` if it is incomplete. */
 export function parseSignedRequest({ target, headers }: ArrivedRequest): SignedParts {
   const query = getQuery(target);
   const signature = headers.authorization ? fromHeader(headers.authorization, headers) : fromQuery(new Map(query));
@@ -102,7 +97,7 @@ function fromQuery(query: ReadonlyMap<string, string>): Signature {
   };
 }
 
-/** Names and values as they were meant; a lone `%` stands for itself, and no signer writes one. */
+/** Decodes names and values. A lone `%` stands for itself; no signer writes one. */
 function getQuery(target: string): [string, string][] {
   const [, query = ""] = splitOnce(target, "?");
   return query
@@ -132,7 +127,7 @@ function decode(text: string): string {
   }
 }
 
-/** RFC 3986: all but letters, digits and - . _ ~ */
+/** Encodes as RFC 3986 does: everything except letters, digits and - . _ ~ */
 function encode(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(
     /[!'()*]/g,

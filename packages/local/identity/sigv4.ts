@@ -5,7 +5,7 @@ export interface SigningKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string;
-  /** Milliseconds since the epoch; never, without it. */
+  /** Milliseconds since the epoch. If undefined, the key never expires. */
   readonly expiresAt?: number;
 }
 
@@ -16,8 +16,8 @@ export interface VerifyOptions<Known extends SigningKey> {
 }
 
 /**
- * Whose signature a request carries, in its Authorization header or its query (AWS Signature Version 4).
- * Throws `SignatureRefused` with the codes that STS answers with.
+ * Returns the key that signed a request, in its Authorization header or its query (AWS Signature Version 4). Throws
+ * `SignatureRefused` with STS's error codes.
  */
 export function verifySignature<Known extends SigningKey>(
   request: ArrivedRequest,
@@ -47,7 +47,10 @@ function requireAllSigned({ signedHeaders }: SignedParts, headers: ArrivedReques
 
 const windowMs = 15 * 60_000;
 
-/** Too old and too new are both SignatureDoesNotMatch, as STS words them; no presigned URL lives longer either. */
+/**
+ * Refuses both too old and too new requests as SignatureDoesNotMatch, in STS's words. Presigned URLs have the same
+ * limit.
+ */
 function requireFresh({ amzDate, signedAt, expiresSeconds }: SignedParts, now: number): void {
   const lifeMs = Math.min(windowMs, (expiresSeconds ?? 900) * 1000);
   const [nowText, oldest] = [basicTime(now), basicTime(now - lifeMs)];
@@ -77,7 +80,7 @@ function getSignature(parts: SignedParts, request: ArrivedRequest, secretAccessK
   return hmac(key, stringToSign).toString("hex");
 }
 
-/** A client may name any header as signed, also what every object has. */
+/** A client may list any header as signed, including names such as `constructor`. */
 function ownHeader(headers: ArrivedRequest["headers"], name: string): string | undefined {
   return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }

@@ -10,7 +10,6 @@ export interface StsOptions {
   readonly identities: readonly LocalIdentity[];
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
-  /** 0: any free one. */
   readonly port?: number;
 }
 
@@ -19,7 +18,9 @@ export interface Sts {
   stop(): Promise<void>;
 }
 
-/** An STS on 127.0.0.1 that knows GetCallerIdentity and verifies its signature, in the XML of the Query API. */
+/**
+ * Starts an STS on 127.0.0.1 that implements GetCallerIdentity with signature checks, in the XML of the Query API.
+ */
 export async function startSts({ identities, now = Date.now, port = 0 }: StsOptions): Promise<Sts> {
   const server = createServer((request, response) => {
     answer(request, identities, now()).then(

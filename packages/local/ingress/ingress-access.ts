@@ -10,11 +10,9 @@ import { createContext, type Runtime } from "#http/runtime.ts";
 import { type IngressHost, isLabel } from "./ingress-host.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
 
-/** Where a request goes. */
 export interface Target {
   /** The owner of the key. Absent if the page asks for its own password. */
   readonly actor?: Actor;
-  /** Of the environment. */
   readonly uid: string;
   readonly port: number;
 }
@@ -22,15 +20,15 @@ export interface Target {
 export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
 
 /**
- * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. A page with
- * its own password is open to every visitor who knows its name. It never throws.
+ * Authorizes page requests: a key of the environment's owner opens its first HTTP port while it is running. A page
+ * with its own password is open to all visitors. It never throws.
  */
 export function ingressAccess(runtime: Runtime): Authorize {
   const { ids, clock, settings, log, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {
     try {
-      // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
+      // Check the key first: it is usually cached, and two reads find its owner's page.
       const actor = await getActor(check, incoming).catch(asRefusal);
       const isOther = isOtherSite(incoming, host);
       const ownOwn = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
@@ -47,7 +45,7 @@ export function ingressAccess(runtime: Runtime): Authorize {
   };
 }
 
-/** In the places of every request, or as the password that a browser asks for. */
+/** Reads the key from the usual headers, or from the browser's password prompt. */
 function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
   const { authorization, "x-api-key": apiKey } = incoming.headers;
   const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });
@@ -55,21 +53,21 @@ function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
   return check(headers, [basicPassword(authorization)]);
 }
 
-/** RFC 7617: what stands behind the first colon. */
+/** Returns the part after the first colon (RFC 7617). */
 function basicPassword(authorization: string | undefined): string | undefined {
   const [, credentials] = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(authorization ?? "") ?? [];
   const text = Buffer.from(credentials ?? "", "base64").toString("utf8");
   return text.includes(":") ? text.slice(text.indexOf(":") + 1) : undefined;
 }
 
-/** A browser sends a password that it knows whoever asks it to, and says then who did. */
+/** A browser sends a stored password for requests from any site, and names the site in Origin. */
 function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boolean {
   const { origin, authorization = "" } = headers;
   if (origin === undefined || !/^basic /i.test(authorization)) return false;
   return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
 }
 
-/** Returns a refusal, which an open page does not mind. Throws any other error. */
+/** Returns a refusal, because an open page needs no key. Throws any other error. */
 function asRefusal(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   throw error;

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
 export type SentHeaders = Record<string, string | string[]>;
 
-/** Of one connection (RFC 9110, 7.6.1), with what older proxies and clients send. */
+/** Headers of one connection (RFC 9110, 7.6.1), and those that older proxies and clients send. */
 const hopByHop: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -15,7 +15,7 @@ const hopByHop: ReadonlySet<string> = new Set([
   "proxy-authorization",
   "http2-settings",
 ]);
-/** What opens Berth is nobody else's to see; what says who asked from where is said anew. */
+/** Berth's credentials must not reach the environment. Forwarding headers are replaced. */
 const notPassedOn: ReadonlySet<string> = new Set([
   "authorization",
   "x-api-key",
@@ -26,7 +26,6 @@ const notPassedOn: ReadonlySet<string> = new Set([
   "x-real-ip",
 ]);
 
-/** The headers of a request as the environment gets them. */
 export function requestHeaders(incoming: IncomingMessage, { host, scheme }: { host: string; scheme: string }) {
   const { headers, socket } = incoming;
   const passed = passedOn(incoming, (name) => notPassedOn.has(name) || name.startsWith("x-forwarded-"));
@@ -34,7 +33,7 @@ export function requestHeaders(incoming: IncomingMessage, { host, scheme }: { ho
     ...passed,
     ...framing(headers),
     host,
-    // Whoever says goodbye at once may do so before its answer was read, when it did not read all of the question.
+    // With `close`, a server that has not read the whole request may close before its answer is read.
     connection: "keep-alive",
     "x-forwarded-for": socket.remoteAddress ?? "127.0.0.1",
     "x-forwarded-host": host,
@@ -42,7 +41,6 @@ export function requestHeaders(incoming: IncomingMessage, { host, scheme }: { ho
   } satisfies SentHeaders;
 }
 
-/** The headers of an answer as the client gets them. */
 export function answerHeaders(answer: IncomingMessage): SentHeaders {
   return passedOn(answer, () => false);
 }
@@ -57,7 +55,7 @@ function passedOn({ headersDistinct, headers }: IncomingMessage, isLeftOut: (nam
   );
 }
 
-/** A body is sent as it came, in chunks or in one piece: without either the next request would begin in it. */
+/** Keeps the framing of the body. Without it the body would be parsed as the next request. */
 function framing(headers: IncomingHttpHeaders): SentHeaders {
   if (headers["transfer-encoding"] !== undefined) return { "transfer-encoding": "chunked" };
   const length = headers["content-length"];

@@ -2,7 +2,6 @@ import type { ServerResponse } from "node:http";
 import type { Phase } from "#core/environments/record/phases.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 
-/** What Berth itself says under the host name of an environment. */
 export interface Page {
   readonly status: number;
   readonly title: string;
@@ -28,7 +27,6 @@ export const lateAnswer: Page = {
 };
 export const outage: Page = { status: 503, title: "Service unavailable", text: "Try again in a moment." };
 
-/** Why an environment has no page now, in words. */
 export function notRunning({ phase }: Environment): Page {
   const headers = { "Retry-After": "2" };
   if (phase === "active") return { status: 503, title: "No page", text: words.active, headers };

@@ -5,9 +5,8 @@ import { getPath } from "./ingress-host.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
 
 export interface ProxyTimes {
-  /** Until an answer begins. */
   readonly answerMs: number;
-  /** Without a byte either way, once it has begun. */
+  /** Longest silence in both directions after the answer has begun. */
   readonly idleMs: number;
 }
 
@@ -16,42 +15,40 @@ export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000 };
 export interface Passed {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  /** On this machine. */
   readonly port: number;
   readonly host: string;
   readonly scheme: string;
   readonly times: ProxyTimes;
 }
 
-/** Passes a request on and its answer back, each as it comes. */
 export function passOn(passed: Passed): void {
   const { incoming, outgoing, times } = passed;
   const upstream = ask(passed);
   if (!upstream) return;
   upstream.once("response", (answer) => giveBack(answer, outgoing, times));
-  // Nobody asked for that.
+  // The client did not ask for an upgrade.
   upstream.once("upgrade", (_, socket) => {
     socket.destroy();
     failed(outgoing, noAnswer);
   });
   incoming.pipe(upstream);
-  // What was not read any more would stand before the client's next request.
+  // Drain the unread body, or it would be parsed as the client's next request.
   upstream.once("close", () => incoming.unpipe(upstream).resume());
 }
 
-/** Begins to ask the environment; undefined when that cannot be, which the client was told then. */
+/** Starts the request to the environment. Returns undefined after answering the client if it cannot be sent. */
 export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
   const { incoming, outgoing, port, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
   const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: getPath(incoming), headers };
   try {
-    // A connection of its own: ports are given to other runs again.
+    // Use a fresh connection each time, because ports are reused by other runs.
     const upstream = request({ ...options, agent: false, setHost: false });
     const late = setTimeout(() => upstream.destroy(new Error(LATE)), times.answerMs);
     const fail = (error: Error) => failed(outgoing, error.message === LATE ? lateAnswer : noAnswer);
     upstream.on("error", fail);
     for (const event of ["response", "upgrade", "close"]) upstream.once(event, () => clearTimeout(late));
-    // From then on the answer itself decides: it may be whole though nobody reads the rest of the request.
+    // Ignore later request errors: the answer may be complete although the server did not read the whole request.
     for (const event of ["response", "upgrade"]) {
       upstream.once(event, () => upstream.off("error", fail).on("error", () => undefined));
     }
@@ -63,14 +60,14 @@ export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | und
   }
 }
 
-/** Headers at once: an answer may stay open before its first byte. */
+/** Sends the headers at once: an answer may stay open before its first byte. */
 export function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
   answer.setTimeout(idleMs, () => answer.destroy(new Error(LATE)));
   try {
     outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
     outgoing.flushHeaders();
   } catch {
-    // A status or a header that must not be sent.
+    // The environment sent a status or a header that Node refuses.
     answer.destroy();
     failed(outgoing, noAnswer);
     return;
@@ -80,7 +77,7 @@ export function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { id
 
 const LATE = "late";
 
-/** An answer that has begun can only be broken off. */
+/** An answer that has begun can only be aborted. */
 function failed(outgoing: ServerResponse, page: Page): void {
   if (outgoing.headersSent || outgoing.destroyed) outgoing.destroy();
   else show(outgoing, page);

@@ -5,11 +5,9 @@ import { ask, giveBack, type Passed } from "./ingress-proxy.ts";
 
 export interface PassedUpgrade extends Passed {
   readonly socket: Duplex;
-  /** What came right behind the request. */
   readonly head: Buffer;
 }
 
-/** Passes a WebSocket on: once the environment has agreed, every byte both ways. */
 export function passUpgrade(passed: PassedUpgrade): void {
   const { outgoing, socket, head, times } = passed;
   const upstream = ask(passed, { connection: "Upgrade", upgrade: "websocket" });
@@ -30,7 +28,6 @@ export function passUpgrade(passed: PassedUpgrade): void {
   upstream.end();
 }
 
-/** The answer that ends HTTP on a connection. */
 function switching(answer: IncomingMessage): Buffer {
   const headers = { connection: "Upgrade", upgrade: "websocket", ...answerHeaders(answer) };
   const lines = Object.entries(headers).flatMap(([name, values]) =>

@@ -8,13 +8,12 @@ import { type ProxyTimes, passOn, proxyTimes } from "./ingress-proxy.ts";
 import { passUpgrade } from "./ingress-upgrade.ts";
 
 export interface IngressTimes extends ProxyTimes {
-  /** How often the key of an open WebSocket is looked at again. */
   readonly checkMs: number;
 }
 
 /**
- * The pages of environments, each under a host name of its own. What is false is not for one of them, by its host
- * alone.
+ * Pages of environments, each under its own host name. The methods return false for a host that is not below the
+ * domain.
  */
 export interface Ingress {
   answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
@@ -22,13 +21,10 @@ export interface Ingress {
   stop(): void;
 }
 
-/** A key that was revoked elsewhere is known for 5 s more (key-check.ts); what is open goes a moment after that. */
+/** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
 const CHECK_MS = 1_000;
 
-/**
- * Passes requests below the domain of the settings on to the environments that they name, for whoever has a key of their
- * owner.
- */
+/** Forwards requests below the configured domain to the named environments, for keys of their owners. */
 export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
   const times = { ...proxyTimes, checkMs: CHECK_MS, ...changedTimes };
   const findHost = ingressHosts(runtime.settings.domain);
@@ -68,11 +64,9 @@ interface PageRequest {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly host: IngressHost;
-  /** Of a WebSocket. */
   readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
 }
 
-/** The open WebSockets, by the client's end of each. */
 type Tunnels = Map<Duplex, PageRequest>;
 
 async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest: PageRequest): Promise<void> {
@@ -92,7 +86,7 @@ async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest:
   passUpgrade({ ...request, ...tunnel });
 }
 
-/** What asks for an upgrade is answered as any other request, as long as it has none. */
+/** Creates a response for an upgrade request, which Node leaves without one. */
 function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
   const outgoing = new ServerResponse(incoming);
   outgoing.shouldKeepAlive = false;
@@ -102,7 +96,7 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
   return outgoing;
 }
 
-/** One line for each answer. Path and query are the environment's own, and may hold its secrets. */
+/** Logs one line per answer, without path and query, which may hold secrets of the environment. */
 function logPage(
   { log, clock }: Runtime,
   pageRequest: PageRequest,
@@ -120,7 +114,7 @@ function logPage(
   });
 }
 
-/** A key that was revoked, or an environment that is another's now, ends what was opened before. */
+/** Closes tunnels whose key was revoked or whose environment changed its owner. */
 async function closeStrangers(tunnels: Tunnels, authorize: Authorize): Promise<void> {
   for (const [socket, { incoming, host }] of tunnels) {
     const now = await authorize(incoming, host);

@@ -10,8 +10,8 @@ import { closeBehindOthers, isBehindLast, noteAsked } from "./http-pipelining.ts
 import { closeInTurn } from "./lingering-close.ts";
 
 /**
- * Answers what Node would refuse without a word, before it is a request of any API: with the headers of every answer
- * (docs/apis/common.md#headers-and-bodies) and gpu-dev's envelope, which is that of unknown paths.
+ * Answers requests that Node would refuse silently, with the usual headers (docs/apis/common.md#headers-and-bodies)
+ * and the envelope of gpu-dev, which unknown paths get too.
  */
 export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("connection", closeInTurn);
@@ -20,7 +20,7 @@ export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.destroyed || error.code === "ECONNRESET") return void socket.destroy();
-    // Whatever comes behind the last answer is not looked at, and neither is it answered.
+    // Ignore everything behind the last answer.
     if (!isBehindLast(socket)) end(socket, ids, getStatus(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -35,12 +35,11 @@ export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
 }
 
 /**
- * Whether a request is not to be served: one that does not say for whom it is, or how its body is to be read, is
- * answered; one behind the last answer of its connection is dropped.
+ * Refuses a request with a bad host or an unreadable body, and drops one behind the last answer of its connection.
  */
 export function isRefused(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
   if (isBehindLast(request.socket)) {
-    // Unread it would keep the client from its end.
+    // Drain the body, or the client would never finish.
     request.resume();
     return true;
   }
@@ -50,8 +49,8 @@ export function isRefused(request: IncomingMessage, response: ServerResponse, id
 }
 
 /**
- * The same for one that asks for another protocol. One whose client did not wait for the answers to what it asked before
- * is closed behind these: its own answer, and all that follows, would be taken for the first of them.
+ * Does the same for an upgrade. If earlier requests are unanswered, the connection closes behind them: the client
+ * would take the refusal for the first of those answers.
  */
 export function isUpgradeRefused(request: IncomingMessage, ids: Pick<Ids, "uid">): boolean {
   const { socket } = request;
@@ -65,7 +64,7 @@ export function isUpgradeRefused(request: IncomingMessage, ids: Pick<Ids, "uid">
   return true;
 }
 
-/** Answers a request out of which no Request of the platform can be made, as for a host that is no host. */
+/** Answers a request that cannot become a platform Request, for example because of an invalid host. */
 export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (error: unknown) => Response {
   return (error) => {
     const status = error instanceof RequestError ? 400 : 500;
@@ -75,7 +74,7 @@ export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (
   };
 }
 
-/** Whether a request says exactly one host that can be one, and a path or a whole address (RFC 9112 section 3.2). */
+/** Reports whether a request names exactly one valid host, and a path or an absolute URL (RFC 9112 section 3.2). */
 function isForSomebody(request: IncomingMessage): boolean {
   const hosts = request.rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === "host");
   const isOld = request.httpVersion === "1.0" && hosts.length === 0;
@@ -84,7 +83,7 @@ function isForSomebody(request: IncomingMessage): boolean {
   return (isNamed || isOld) && isTarget(request.url ?? "");
 }
 
-/** Node reads any codings as the last one alone, which another server before it need not do (RFC 9112 section 6.1). */
+/** Node looks only at the last transfer coding, while a proxy may read others (RFC 9112 section 6.1). */
 function isReadable(request: IncomingMessage): boolean {
   const coding = request.headers["transfer-encoding"];
   return coding === undefined || coding.trim().toLowerCase() === "chunked";
@@ -108,7 +107,7 @@ function refuse(response: ServerResponse, ids: Pick<Ids, "uid">, status: number)
   response.setHeader("Connection", "close").writeHead(status, headers).end(getBody(status));
 }
 
-/** Answers what is no request of an API, and closes the connection in turn. */
+/** Answers on the raw socket and closes the connection. */
 function end(socket: Socket, ids: Pick<Ids, "uid">, status: number): void {
   if (isClosedBehindOthers(socket)) return;
   socket.write(rawAnswer(ids, status));
@@ -116,7 +115,7 @@ function end(socket: Socket, ids: Pick<Ids, "uid">, status: number): void {
 }
 
 function isClosedBehindOthers(socket: Socket): boolean {
-  // Node leaves a tunnel and an upgrade without one.
+  // Node leaves CONNECT and upgrade sockets without an error listener.
   if (socket.listenerCount("error") === 0) socket.on("error", () => socket.destroy());
   return closeBehindOthers(socket);
 }

@@ -1,13 +1,13 @@
 import type { Duplex } from "node:stream";
 import { refuseConnection } from "#http/request/connection-limit.ts";
 
-/** Returns what counts a connection of this user until it is closed. That throws a Problem where there are too many. */
+/** Returns a function that counts a user's open connections. It throws a Problem if there are too many. */
 export function connectionCounts(): (uid: string, socket: Duplex) => void {
   const counts = new Map<string, number>();
   return (uid, socket) => {
     const open = counts.get(uid) ?? 0;
     refuseConnection(open);
-    // Its client hung up while it was judged: nothing would count it down.
+    // The client hung up during the check, so no close event would decrement the count.
     if (socket.closed) return;
     counts.set(uid, open + 1);
     socket.once("close", () => {

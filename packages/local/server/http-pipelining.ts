@@ -7,12 +7,11 @@ interface PendingAnswer {
   readonly response: ServerResponse;
 }
 
-/** The requests of each connection that are not answered yet, in the order in which they came and are answered. */
+/** Unanswered requests by connection, in order of arrival. */
 const unanswered = new WeakMap<Duplex, Set<PendingAnswer>>();
-/** Answers behind which nothing comes, though no header of theirs says so. */
+/** Final answers of a connection that do not say so in a header. */
 const last = new WeakSet<ServerResponse>();
 
-/** Remembers a request until its answer is sent. */
 export function noteAsked(request: IncomingMessage, response: ServerResponse): void {
   const { socket } = request;
   const all = unanswered.get(socket) ?? new Set();
@@ -22,17 +21,16 @@ export function noteAsked(request: IncomingMessage, response: ServerResponse): v
 }
 
 /**
- * Whether the connection is closed, or will be, before a request that comes now could be answered: then it is not to be
- * processed (RFC 9112 section 9.6), since its client would repeat what was done. Node's parser reads on until the client
- * closes.
+ * Reports whether the connection closes before a new request could be answered. Such a request must not be processed
+ * (RFC 9112 section 9.6), because its client would repeat it. Node's parser reads on until the client closes.
  */
 export function isBehindLast(socket: Duplex): boolean {
   return !socket.writable || [...(unanswered.get(socket) ?? [])].some(({ response }) => isLast(response));
 }
 
 /**
- * Has the connection closed behind the answers to what came before a request that nobody can read, if there are any: what
- * were written now would be taken for the first of them. Answers whether it does.
+ * Closes the connection behind the pending answers, if there are any, and reports whether it does. An answer written
+ * now would be taken for the first of them.
  */
 export function closeBehindOthers(socket: Socket): boolean {
   const all = [...(unanswered.get(socket) ?? [])];

@@ -1,11 +1,11 @@
 import type { Socket } from "node:net";
 
-/** For a client that goes on sending what nobody wants to read. */
+/** Patience with a client that keeps sending unwanted bytes. */
 const LINGER_MS = 30_000;
 
 /**
- * Has a connection closed in turn, first the own end and then the client's: where bytes of the client are still unread,
- * closing both resets the connection, and the client may lose the answer that it was sent (RFC 9112 section 9.6).
+ * Closes a connection in two steps, first our end and then the client's. Closing both while bytes are unread resets
+ * the connection, and the client may lose its answer (RFC 9112 section 9.6).
  */
 export function closeInTurn(socket: Socket): void {
   socket.destroySoon = () => {
@@ -14,7 +14,7 @@ export function closeInTurn(socket: Socket): void {
     const late = setTimeout(() => socket.destroy(), LINGER_MS);
     late.unref();
     socket.once("close", () => clearTimeout(late));
-    // Whoever has sent all closes when this end is closed; else this is read and forgotten.
+    // Drain the input until the client closes its end.
     socket.resume();
   };
 }

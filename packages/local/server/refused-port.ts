@@ -1,4 +1,4 @@
-/** Why a port cannot be listened on, and what to set instead; what has nothing to do with the port, as it is. */
+/** Rewords an error of listening on a port and adds advice. Returns other errors unchanged. */
 export function refusedPort(error: unknown, port: number, advice: string): unknown {
   const reason = reasons[(error as NodeJS.ErrnoException).code ?? ""];
   return reason === undefined ? error : new Error(`Port ${port} ${reason}.\n${advice}.`, { cause: error });

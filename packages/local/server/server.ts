@@ -16,26 +16,21 @@ export interface RunningServer {
 }
 
 export interface ServerOptions {
-  /** 0: a free one. */
   readonly port: number;
-  /** The setting that says so. */
   readonly setting: "PORT" | "METRICS_PORT";
   readonly sockets?: Catalog["sockets"];
-  /** Also the pages of environments, below the domain of the settings. */
   readonly pages?: boolean;
-  /** The time after which a connection on which an answer makes no progress is closed: `STALLED_MS` if undefined. */
+  /** Closes a connection whose answer makes no progress for this long. Default: `STALLED_MS`. */
   readonly stalledAfterMs?: number;
 }
 
-/** Of request line and headers together, as an HTTP API takes them (docs/apis/common.md#limits). */
+/** Limit of request line and headers together, as in HTTP APIs of AWS (docs/apis/common.md#limits). */
 const HEAD_BYTES = 10_240;
 
-/** No answer is quiet for so long: calls wait for at most 20 s, and event streams send a comment every 5 s. */
+/** No answer is silent for so long: calls wait at most 20 s, and event streams send a comment every 5 s. */
 const STALLED_MS = 60_000;
 
-/**
- * All these endpoints in one server on 127.0.0.1, whose port its runtime may depend on. Throws when the port is in use.
- */
+/** Serves all endpoints on 127.0.0.1. The runtime may depend on the port. Throws if the port is in use. */
 export async function startServer(
   runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
@@ -50,10 +45,10 @@ export async function startServer(
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
     shouldUpgradeCallback: wantsWebSocket,
-    // Said here, in words (bad-requests.ts).
+    // bad-requests.ts refuses a missing host with a message.
     requireHostHeader: false,
   });
-  // No request is read before this function lets go: what answers is there by then.
+  // No request is read before this function yields, so all listeners are attached by then.
   const port = await listen(server, wanted, setting);
   const runtime = runtimeAt(port);
   const app = buildApp(
@@ -68,7 +63,7 @@ export async function startServer(
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
     if (pages?.answer(incoming, outgoing)) return;
-    // A client that reads nothing would keep its stream, and whatever the stream holds, for ever.
+    // A client that does not read would keep its stream and the stream's resources forever.
     outgoing.setTimeout(stalledAfterMs, () => outgoing.destroy());
     void api(incoming, outgoing);
   });
@@ -85,7 +80,7 @@ export async function startServer(
         pages?.stop();
         server.close(() => resolve());
         server.closeIdleConnections();
-        // Not closeAllConnections: that knows none that was made a tunnel or a WebSocket.
+        // closeAllConnections does not know CONNECT tunnels and WebSockets.
         setTimeout(() => {
           for (const socket of open) socket.destroy();
         }, 200).unref();
@@ -93,7 +88,6 @@ export async function startServer(
   };
 }
 
-/** Answers the port. */
 async function listen(server: Server, port: number, setting: ServerOptions["setting"]): Promise<number> {
   server.listen(port, "127.0.0.1");
   try {
@@ -104,7 +98,7 @@ async function listen(server: Server, port: number, setting: ServerOptions["sett
   return (server.address() as AddressInfo).port;
 }
 
-/** Other protocols that a client offers to go on with (`curl --http2` does) are not taken up. */
+/** Ignores other upgrade offers, such as HTTP/2 from `curl --http2`. */
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }

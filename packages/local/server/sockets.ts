@@ -10,23 +10,19 @@ import type { Channel, PollResult, SocketSession } from "#http/socket.ts";
 import { connectionCounts } from "./connection-counts.ts";
 
 export interface SocketTimes {
-  /** Every connection is pinged. */
   readonly pingMs: number;
-  /** The keys of all connections are looked at again. */
   readonly keyMs: number;
-  /** What connections are about is looked at. */
   readonly pollMs: number;
 }
 
 export interface Sockets {
-  /** How many connections are open. */
   count(): number;
   stop(): void;
 }
 
 interface SocketSurroundings {
   plain(request: Request): Response | Promise<Response>;
-  /** Answers what is for somebody else, who then has the connection. */
+  /** Reports whether another server took over the connection. */
   isTaken?(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
 }
 
@@ -35,22 +31,17 @@ interface Connection {
   readonly admitted: Admitted;
   readonly session: SocketSession;
   isAlive: boolean;
-  /** Frames that are not dealt with yet. */
   pending: number;
 }
 
 const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, pollMs: 2_000 };
-/** docs/apis/onmemos.md#web-shell. */
+/** Limit from docs/apis/onmemos.md#web-shell. */
 const frameBytes = 1024 * 1024;
-/** A client that does not read what it is sent is let go. */
+/** A client that does not read its frames is disconnected. */
 const mostBufferedBytes = 8 * 1024 * 1024;
-/** With so many frames waiting no more are read. */
 const mostPending = 32;
 
-/**
- * Serves the WebSockets of this runtime on a server. What asks for one and has none is answered by `plain`, as any
- * other request would be.
- */
+/** Serves the WebSockets of this runtime. `plain` answers upgrade requests for other paths, like any request. */
 export function serveSockets(
   server: Server,
   runtime: Runtime,
@@ -98,7 +89,7 @@ function serve(connections: Set<Connection>, ws: WebSocket, admitted: Admitted):
       if (ws.readyState !== ws.OPEN) return;
       if (ws.bufferedAmount <= mostBufferedBytes) return ws.send(JSON.stringify(frame));
       ws.terminate();
-      // What waits would run before the event of its end has its turn.
+      // End the session now: waiting frames would run before the close event.
       connection.session.end();
     },
     close: ({ code, reason }) => ws.close(code, reason),
@@ -130,7 +121,7 @@ async function take(connection: Connection, text: string): Promise<void> {
   if (connection.pending < mostPending && ws.isPaused) ws.resume();
 }
 
-/** Who has not answered the ping before is gone; one whose frames are not read cannot be heard answering. */
+/** Ends connections that missed a pong. A paused one is spared, because its pong cannot be read. */
 function ping(connections: ReadonlySet<Connection>): void {
   for (const connection of connections) {
     const { ws } = connection;
@@ -143,7 +134,7 @@ function ping(connections: ReadonlySet<Connection>): void {
   }
 }
 
-/** One after another: the first look at a key serves all that have it. */
+/** Checks one after another: the first check of a key caches the result for the others. */
 async function dismissStrangers(connections: ReadonlySet<Connection>): Promise<void> {
   for (const { ws, admitted } of connections) {
     if (!(await admitted.isStillAdmitted())) dismiss(ws);
@@ -154,7 +145,7 @@ function dismiss(ws: WebSocket): void {
   ws.close(1008, "The key is not valid any more");
 }
 
-/** One look for all that are about the same. A look that fails says nothing. */
+/** Polls each subject once for all its connections. Ignores failed polls. */
 async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
   const polls = new Map<string, Promise<PollResult | undefined>>();
   for (const { ws, session } of connections) {
@@ -167,7 +158,7 @@ async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
   await Promise.all(polls.values());
 }
 
-/** The host plays no part: routing knows paths alone. */
+/** Routing ignores the host. */
 function buildRequest({ url = "/", headers }: IncomingMessage): Request {
   const sent = Object.entries(headers).flatMap(([name, value]) => {
     return [value ?? []].flat().map((header): [string, string] => [name, header]);
@@ -181,6 +172,6 @@ async function answer(socket: Socket, response: Response): Promise<void> {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const status = `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? "Unknown"}\r\n`;
   socket.write(Buffer.concat([Buffer.from(`${status}${lines.join("")}\r\n`, "latin1"), body]));
-  // What its client sends on is to be read, or the connection would stay.
+  // destroySoon drains the rest of the request, which would otherwise keep the connection open.
   socket.destroySoon();
 }

@@ -1,14 +1,12 @@
 import type { Connection } from "ssh2";
 
-/** How many of a kind there may be at once. */
 export interface SessionSlots {
-  /** Takes one, and answers what gives it back. Throws, in words for the user, where none is left. */
+  /** Takes a slot and returns a function that gives it back. Throws an error for the user if none is left. */
   take(): () => void;
-  /** Whether all have been given back. */
   isFree(): boolean;
 }
 
-/** `full` is the text of the error when none is left. Taking one here also takes one of `within`. */
+/** Counts slots. `full` is the error text when none is left. Taking one also takes one of `within`. */
 function countPlaces(most: number, full: string, within?: SessionSlots): SessionSlots {
   let taken = 0;
   return {
@@ -28,24 +26,22 @@ function countPlaces(most: number, full: string, within?: SessionSlots): Session
   };
 }
 
-/** What one client may have open: a session is a process or two, and a forward a socket. */
+/** Limits of one connection. A session costs one or two processes, a forward a socket. */
 export interface SshBounds {
   readonly sessions: SessionSlots;
   readonly forwards: SessionSlots;
-  /** To be called once its connection is gone. */
   close(): void;
 }
 
-/** As MaxSessions of sshd_config(5). */
+/** The default of MaxSessions in sshd_config(5). */
 const MOST_SESSIONS = 10;
-/** A browser that goes through a client opens dozens. */
+/** A browser behind a forward opens dozens of connections. */
 const MOST_FORWARDS = 128;
-/** The limits of one run, over all its connections. */
 const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
 
 /**
- * Returns a function that makes the bounds of a new connection into `run`, counted with the run's; it throws when that
- * is full.
+ * Returns a function that creates the limits of a new connection into `run`, also counted for the run. It throws if
+ * the run is full.
  */
 export function sshBounds(): (run: string) => SshBounds {
   const runs = new Map<string, SessionSlots & { readonly sessions: SessionSlots; readonly forwards: SessionSlots }>();
@@ -68,7 +64,7 @@ export function sshBounds(): (run: string) => SshBounds {
   };
 }
 
-/** SSH_OPEN_RESOURCE_SHORTAGE of RFC 4254, 5.1. */
+/** SSH_OPEN_RESOURCE_SHORTAGE (RFC 4254, 5.1). */
 const RESOURCE_SHORTAGE = 4;
 
 /** ssh2's `reject` sends no reason; its private protocol object can. */
@@ -76,7 +72,7 @@ interface Internals {
   readonly _protocol: { channelOpenFail(channel: number, reason: number, words: string): void };
 }
 
-/** Refuses a channel that a client wants to open, and says why: OpenSSH's client shows it. */
+/** Refuses a channel with a reason, which OpenSSH's client shows. */
 export function refuseChannel(connection: Connection, reject: () => unknown, words: string): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const original = protocol.channelOpenFail;

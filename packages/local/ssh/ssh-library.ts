@@ -9,14 +9,14 @@ import type { Connection } from "ssh2";
 const require = createRequire(import.meta.url);
 
 /**
- * Lets a client that has logged in send packets of so many bytes, since OpenSSH's client sends a whole command in one
- * packet. ssh2 ends a connection, with every session on it, at 35,000 bytes. That bound stays before the login.
+ * Raises the packet limit of a client that has logged in, because OpenSSH's client sends a whole command in one
+ * packet. ssh2 ends a connection at 35,000 bytes; that limit stays before the login.
  */
 export function boundPackets(connection: Connection, mostBytes: number): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const bound = (): void => {
     protocol._decipher.mostBytes = mostBytes;
-    // A small packet may hold a thousand times its length.
+    // A small packet may inflate to a thousand times its length.
     const inflating = protocol._packetRW.read._zlib;
     if (inflating) inflating._maxOutputLength = mostBytes;
   };
@@ -25,7 +25,7 @@ export function boundPackets(connection: Connection, mostBytes: number): void {
   connection.on("rekey", bound);
 }
 
-/** Shows a client a text during its login (RFC 4252, 5.4). ssh2 itself can do that only before the user name is known. */
+/** Shows a client a text during its login (RFC 4252, 5.4). ssh2 can do that only before the user name is known. */
 export function sendBanner(connection: Connection, text: string): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const { write } = protocol._packetRW;
@@ -76,8 +76,8 @@ const changes: readonly Change[] = [
 ];
 
 /**
- * The server of ssh2 with two changes for which it has no option: each connection has its own bound for packets, and the
- * server names signature algorithms as clients read them (RFC 8308, 3.1). Throws if the installed ssh2 has another text.
+ * The server of ssh2 with two changes for which it has no option: a packet limit per connection, and signature
+ * algorithms in the form that clients read (RFC 8308, 3.1). Throws if the installed ssh2 has another text.
  */
 export const Ssh2Server: typeof ssh2.Server = loadServer();
 
@@ -88,9 +88,7 @@ function loadServer(): typeof ssh2.Server {
   return (require("ssh2") as typeof ssh2).Server;
 }
 
-/**
- * Loads a module with its changed text and its keys as key objects, so that every module that requires it gets the change.
- */
+/** Loads a module with changed text into the require cache, with key objects for its keys. */
 function loadChanged({ file, from, to }: Change): void {
   const path = require.resolve(file);
   const text = readFileSync(path, "utf8");
@@ -105,8 +103,8 @@ function loadChanged({ file, from, to }: Change): void {
 }
 
 /**
- * Returns node:crypto with a key object for each key, made once. ssh2 creates up to three ciphers and a MAC for each
- * packet; from a buffer Node takes 40 µs to create one, from a key object 6 to 14 µs.
+ * Returns node:crypto with one cached key object per key. ssh2 creates up to three ciphers and a MAC for each packet;
+ * from a buffer Node takes 40 µs to create one, from a key object 6 to 14 µs.
  */
 function cryptoWithKeyObjects(): typeof crypto {
   const objects = new WeakMap<Buffer, KeyObject>();

@@ -6,20 +6,19 @@ import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import type { SshRuns } from "./channels/ssh-runs.ts";
 
-/** Shows the notices of runs at the terminals that are open in them. */
 export interface SshNotices {
   /**
-   * Shows the warning that holds now, and every later notice until the channel closes. A login is told that its files are
+   * Shows the current warning, and every later notice until the channel closes. A login also learns that files are
    * lost without a disk.
    */
   attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
-  /** Shows new notices. Call it often. */
   poll(): void;
-  /** Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it. */
+  /**
+   * Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it.
+   */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
 
-/** The run that a client entered, and the SSH user name by which it came. */
 export interface EnteredRun {
   readonly run: string;
   readonly login: string;
@@ -27,7 +26,6 @@ export interface EnteredRun {
 
 interface Shown extends EnteredRun {
   readonly openedAt: number;
-  /** The moment of the newest notice that was shown there. */
   at: number;
 }
 
@@ -39,7 +37,7 @@ export function sshNotices(
   now: () => number,
 ): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();
-  // The files of a run may be removed before its terminals are cut. Its last words are then kept with its login.
+  // A run's files may be removed before its terminals close. Its last notice is then kept with its login.
   const newestNotice = ({ run, login, openedAt }: Omit<Shown, "at">): Notice | undefined => {
     const notice = noticeOf(run);
     const ended = notice ? undefined : findEnded(login);
@@ -72,7 +70,6 @@ export function sshNotices(
   };
 }
 
-/** Returns a warning with the time that is left now. */
 function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
   return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
 }

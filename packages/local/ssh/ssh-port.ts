@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "../home/secret-file.ts";
 
-/** The port that this home's SSH server had last, so that a printed ssh_command goes on working; 0: any free one. */
+/** Returns the last SSH port of this home, so that printed ssh_commands keep working. 0: any free port. */
 export function keptSshPort(home: string): number {
   try {
     const port = Number(readFileSync(portPath(home), "utf8"));

@@ -18,24 +18,21 @@ import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
 
 export interface SshOptions {
-  /** Keeps its host key and its port. */
   readonly home: string;
   readonly runs: SshRuns;
-  /** Undefined: the one of last time, or a free one. */
+  /** If undefined, the port of last time, or any free one. */
   readonly port: number | undefined;
   readonly log: Log;
-  /** Who has not logged in by then is cut off; half a minute when not given. */
   readonly loginWithinMs?: number;
 }
 
 export interface SshServer {
   readonly port: number;
-  /** By which clients know it, `<type> <base64>`. */
   readonly hostKey: string;
   stop(): Promise<void>;
 }
 
-/** One SSH server for all runs of this home, on 127.0.0.1. Throws when a port that was asked for is in use. */
+/** Starts one SSH server on 127.0.0.1 for all runs of this home. Throws if a requested port is in use. */
 export async function startSsh(options: SshOptions): Promise<SshServer> {
   const { runs, port, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
   const home = realpathSync(options.home);
@@ -83,7 +80,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
         clearInterval(watching);
         listener.close(() => resolve());
         for (const connection of connections.keys()) connection.end();
-        // Who does not close his end is not waited for.
+        // Do not wait for clients that keep their end open.
         setTimeout(() => {
           for (const socket of sockets.values()) socket.destroy();
         }, lastWordsMs).unref();
@@ -91,21 +88,19 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   };
 }
 
-/** Where a connection comes from, and into which run it was let in. */
 interface Client {
   guest: Guest | undefined;
   readonly from: ClientAddress;
-  /** Ends the connection, whether the client closes its end or not. */
   end(): void;
 }
 
-/** Whoever fills the bound of those without a login takes no place of those with one. */
+/** Connections before the login have extra room, so a flood of them does not block those after it. */
 const mostConnections = 1_000 + MOST_STARTUPS;
-/** More than the longest command of Linux, so that longer commands are refused with a message (ssh-session.ts). */
+/** More than Linux's longest command, so that longer ones are refused with a message (ssh-session.ts). */
 const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
 /**
- * Clients decide by this name which of OpenSSH's own requests they send. Without it OpenSSH's client does not say that it
- * reads no more, and `ssh box yes | head` never ends.
+ * Clients derive supported extensions from this name. Without it OpenSSH's client does not send eow, and `ssh box yes
+ * | head` never ends.
  */
 const ident = "OpenSSH_9.2 Berth";
 const lastWordsMs = 200;
@@ -150,7 +145,7 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
   });
 }
 
-/** A connection ends with its run, forwarded ports included, and with its key. Each run is looked at once for each key. */
+/** Ends connections whose run has ended or whose key was removed. Checks each pair of run and key once. */
 function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
   const verdicts = new Map<string, boolean>();
   for (const { guest, end } of clients) {
@@ -162,7 +157,6 @@ function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
   }
 }
 
-/** Who does not close their end is not waited for. */
 function cutOff(connection: Connection, socket: Socket | undefined): void {
   connection.end();
   setTimeout(() => socket?.destroy(), lastWordsMs).unref();

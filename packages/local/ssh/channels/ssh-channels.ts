@@ -7,7 +7,6 @@ import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
 interface ConnectionPlace {
-  /** The SSH user name of the client. */
   readonly login: string;
   readonly bounds: SshBounds;
   readonly from: ClientAddress;
@@ -15,7 +14,7 @@ interface ConnectionPlace {
 }
 
 /**
- * Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its
+ * Serves the channels of a client that logged in: sessions, and forwards in both directions. All end with its
  * connection.
  */
 export function serveChannels(
@@ -40,7 +39,6 @@ export function serveChannels(
     channels.add(channel);
     return channel.once("close", () => channels.delete(channel));
   };
-  /** Undefined, and the client is told why, where there is no place left. */
   const take = (places: SessionSlots, reject: () => void): (() => void) | undefined => {
     try {
       const giveBackPlace = places.take();

@@ -8,7 +8,7 @@ const hosts = new Map<string, Destination["host"]>([
   ["::1", "::1"],
 ]);
 
-/** Connects to a port of the environment's own loopback, and to nowhere else; undefined where nothing answers. */
+/** Connects to a port of the environment's own loopback only. Returns undefined if nothing answers. */
 export async function dialPort(
   runs: SshRuns,
   run: string,
@@ -18,7 +18,7 @@ export async function dialPort(
   return host && runs.dial(run, { host, port: destPort }).catch(() => undefined);
 }
 
-/** Each direction ends by itself. */
+/** Joins both directions, which end independently. */
 export function joinChannel(stream: Duplex, channel: ServerChannel): void {
   channel.on("error", () => stream.destroy()).once("close", () => stream.destroy());
   stream.on("error", () => channel.end()).once("close", () => channel.end());

@@ -1,11 +1,11 @@
 import type { Writable } from "node:stream";
 
-/** Of one connection: a client in good order has two MiB of room for each of its channels. */
+/** Per connection. A well-behaved client has a window of two MiB per channel. */
 const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
- * Destroys a connection whose client lets too much wait, since ssh2 sends as much as the window allows that the client
- * names. Writes the three parts of an ssh2 packet by one system call.
+ * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. It sends
+ * the three parts of an ssh2 packet in one system call.
  */
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;

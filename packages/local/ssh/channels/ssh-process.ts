@@ -5,7 +5,7 @@ import { signalProcess } from "#process/supervisor/process-identity.ts";
 import { findGuests } from "../login/ssh-guests.ts";
 import type { Started } from "./ssh-runs.ts";
 
-/** Runs a command without a terminal: its three streams, and how it ended. It is hung up on when its client goes. */
+/** Runs a command without a terminal. It receives SIGHUP when its client disconnects. */
 export function startProcess(
   channel: ServerChannel,
   inside: Inside,
@@ -22,10 +22,10 @@ export function startProcess(
   child.once("close", (code, signal) => finish(channel, code, signal));
   channel.once("close", () => {
     hangUp(child);
-    // As with sshd, a program that ignores SIGHUP finds its pipes closed; otherwise it would wait in a write for ever.
+    // As with sshd, a program that ignores SIGHUP gets closed pipes; otherwise its writes would block forever.
     for (const stream of [child.stdout, child.stderr]) stream.destroy();
   });
-  // The client reads no more: the next write of the program fails, as to a closed pipe.
+  // The client reads no more: the program's next write fails, as on a closed pipe.
   channel.once("eow", () => child.stdout.destroy());
   mark(child.pid);
   return { resize: () => undefined, signal: (name) => signalGroup(child, inside, name) };
@@ -34,7 +34,7 @@ export function startProcess(
 function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {
   if (code === null && signal !== null) channel.exit(signal.slice("SIG".length));
   else channel.exit(code ?? 255);
-  // The end of the channel would cut off what waits on the second output.
+  // End stderr first: ending the channel would cut off its pending output.
   channel.stderr.end(() => channel.end());
 }
 
@@ -42,7 +42,7 @@ function hangUp(child: ChildProcess): void {
   if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
 }
 
-/** Signals the process group of a command, as sshd does. Leaves out the programs that lead into a sandbox. */
+/** Signals the process group of a command, as sshd does, but not the programs that lead into a sandbox. */
 function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
   const { pid } = child;
   if (pid === undefined || hasEnded(child)) return;

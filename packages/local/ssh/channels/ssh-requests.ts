@@ -2,8 +2,8 @@ import type { Connection } from "ssh2";
 
 /**
  * Answers messages that ssh2 never answers, so that clients do not wait forever: requests on a session with a running
- * program (RFC 4254, 5.4), and the close of a session without one (5.3). Also repairs a fault of ssh2: if both outputs of
- * a program wait for the client's window, it sends a part twice or never.
+ * program (RFC 4254, 5.4), and the close of a session without one (5.3).
+ * It fixes an ssh2 bug: if both outputs of a program wait for the client's window, it sends a part twice or never.
  */
 export function answerRequests(connection: Connection): void {
   const { _protocol: protocol, _chanMgr: channels } = connection as unknown as Internals;
@@ -44,7 +44,9 @@ function isChannel(found: object | undefined): found is Channel {
   return found !== undefined && "_waitWindow" in found;
 }
 
-/** Takes the waiting parts from ssh2, and returns a function that writes them again. A part may wait once more. */
+/**
+ * Takes the waiting parts from ssh2, and returns a function that writes them again. A part may then wait once more.
+ */
 function takeWaiting(channel: Channel): () => void {
   const { _chunk: out, _chunkcb: outDone, _chunkErr: error, _chunkcbErr: errorDone } = channel;
   Object.assign(channel, { _waitWindow: false, _chunk: null, _chunkcb: null, _chunkErr: null, _chunkcbErr: null });
@@ -54,7 +56,6 @@ function takeWaiting(channel: Channel): () => void {
   };
 }
 
-/** Requests that act on a program that runs. */
 const served: ReadonlySet<string> = new Set(["window-change", "signal"]);
 
 type Write = (part: Buffer, encoding: "buffer", done: () => void) => void;
@@ -69,7 +70,7 @@ interface Channel {
   emit(event: string): void;
 }
 
-/** A session has a channel once its program was started. A forwarded connection is a channel from the start. */
+/** A session has a channel once its program has started. A forwarded connection is a channel from the start. */
 interface Session {
   readonly _chanInfo: { readonly outgoing: { readonly id: number } };
   readonly _channel?: Channel;

@@ -5,32 +5,27 @@ import type { SshNotices } from "../ssh-notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
 
-/** What a client has said of a session before it starts something in it. */
 interface Wishes {
   pty: TerminalInfo | undefined;
   started: Started | undefined;
   readonly env: Record<string, string>;
-  /** Where the client's agent is inside, once it asked for that. */
   agent: Promise<string | undefined> | undefined;
 }
 
-/** What a session has of its connection. */
 interface SessionPlace {
   readonly relays: ClientRelays;
   readonly login: string;
   readonly from: ClientAddress;
   readonly notices: SshNotices;
-  /** Remembers a channel until it is closed. */
   readonly keep: (channel: ServerChannel) => void;
-  /** To be called once nothing of the session is left. */
+  /** Call once the whole session has ended. */
   readonly giveBack: () => void;
 }
 
-/** Of one session, in all; the name of a language is short. */
 const MOST_VARIABLES = 32;
 const MOST_VALUE_CHARACTERS = 256;
 
-/** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
+/** Serves a shell, a command or SFTP inside the run. Accepts only locale variables, as OpenSSH does in Debian. */
 export function serveSession(
   session: Session,
   runs: SshRuns,
@@ -46,17 +41,18 @@ export function serveSession(
     if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
     const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
     wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
-    // Its window may have changed while it was being started.
+    // The window may have changed during the start.
     if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
   };
   let begun: ServerChannel | undefined;
   session.once("close", () => (begun ? letGo(begun) : giveBack()));
-  // ssh2 accepts one program in a session, and hands out nothing for the others that a client asks for.
+  // ssh2 accepts one program per session and passes undefined for further requests.
   const begin = (channel: ServerChannel | undefined, program: WantedSession["program"]) => {
     if (!channel) return;
     begun = channel;
     keep(channel);
-    // ssh2 ends this stream when the client closes the channel. A later write fails, and no stack may end by that.
+    // ssh2 ends this stream when the client closes the channel. Without a listener a later write would crash the
+    // stack.
     channel.stderr.on("error", () => undefined);
     let isClosed = false;
     channel.once("close", () => {
@@ -64,7 +60,7 @@ export function serveSession(
       giveBack();
     });
     void start(channel, program)
-      // Whoever listens for its end since the program was started missed it if it came before.
+      // Repeat the close event for listeners that were attached after it.
       .then(() => isClosed && channel.emit("close"))
       .catch((error: unknown) => refuse(channel, error));
   };
@@ -101,15 +97,15 @@ export function serveSession(
   });
 }
 
-/** Returns the variables by which sshd says where a client comes from (ssh(1), ENVIRONMENT). */
+/** Returns the client address variables of sshd (ssh(1), ENVIRONMENT). */
 function connectionVariables({ ip, port, serverPort }: ClientAddress): Record<string, string> {
   return { SSH_CLIENT: `${ip} ${port} ${serverPort}`, SSH_CONNECTION: `${ip} ${port} 127.0.0.1 ${serverPort}` };
 }
 
-/** Linux's MAX_ARG_STRLEN (execve(2)), in which the closing 0 is counted: a command is one argument of its shell. */
+/** Linux's MAX_ARG_STRLEN (execve(2)) without the closing 0: a command is one argument of its shell. */
 const MOST_COMMAND_BYTES = 128 * 1024 - 1;
 
-/** Throws, in words for the user, where Linux cannot run this command. */
+/** Throws an error for the user if Linux cannot run this command. */
 function checkCommand(command: string): void {
   const bytes = Buffer.byteLength(command);
   const most = `Linux takes at most ${MOST_COMMAND_BYTES}: send it on standard input (ssh ... bash < file)`;
@@ -117,7 +113,7 @@ function checkCommand(command: string): void {
   if (command.includes("\0")) throw new Error("The command contains a byte 0, which no command of Linux can have");
 }
 
-/** A channel says that it is closed once all that came was read, and who is to read it may never do so. */
+/** Drains a channel: ssh2 reports the close only after all input was read. */
 export function letGo(channel: ServerChannel): void {
   channel.unpipe();
   channel.resume();

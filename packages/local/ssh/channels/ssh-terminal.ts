@@ -15,13 +15,12 @@ import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
 interface TerminalHooks {
-  /** Receives the process id. */
   readonly mark: (pid: number | undefined) => void;
   /** Runs before the channel ends, and may write to it. */
   readonly beforeEnd: (isCut: boolean) => Promise<void>;
 }
 
-/** Runs a command in a pseudo-terminal; throws where this platform has none. What runs in it hangs up with its client. */
+/** Runs a command in a pseudo-terminal, which hangs up with its client. Throws if this platform has none. */
 export async function startTerminal(
   channel: ServerChannel,
   inside: Inside,
@@ -39,7 +38,7 @@ export async function startTerminal(
   channel
     .on("error", () => undefined)
     .once("close", () => {
-      // Of a terminal in a sandbox, which is passed on to: all of that is in one group.
+      // A named terminal in a sandbox is one process group.
       if (leader) signalGroup(leader, "SIGTERM");
       if (holder.connected) holder.disconnect();
     });
@@ -47,7 +46,7 @@ export async function startTerminal(
   holder.on("message", (news: TerminalNews) => {
     if ("exitCode" in news) exitCode = news.exitCode;
   });
-  // It never rejects, as `once` does where the holder ends while it is being told something.
+  // Unlike `once`, this never rejects if the holder ends during a send.
   const ended = new Promise<[null]>((resolve) => holder.once("close", () => resolve([null])));
   holder.send({ file, args, cwd, env: commandEnv, ...size } satisfies WantedTerminal);
   const first = await Promise.race([once(holder, "message"), ended]);
@@ -64,14 +63,14 @@ export async function startTerminal(
     channel.exit(exitCode);
     channel.end();
   });
-  // It may have ended without this process having noticed.
+  // The holder may have ended unnoticed, so ignore failed sends.
   const resize = (next: TerminalSize) => void (holder.connected && holder.send(next, () => undefined));
   return {
     resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),
   };
 }
 
-/** Only a process inside can name its terminal. */
+/** Only a process inside can find the name of its terminal. */
 const namingTerminal = ["/bin/sh", "-c", 'SSH_TTY=$(tty 2>/dev/null) && export SSH_TTY; exec "$0" "$@"'];
 
 type Holder = ChildProcess & {

@@ -3,15 +3,15 @@ import { type IPty, spawn } from "@lydell/node-pty";
 import { terminalInput } from "./terminal-input.ts";
 
 /**
- * Holds one terminal in a process of its own (ssh-terminal.ts), typed into at its standard input and shown at its
- * standard output. node-pty leaves a terminal's master open to every program that is started later: in the stack these
- * are other people's, who could read it and type into it. It ends with the stack's end of the channel, and the kernel
- * hangs up what runs in the terminal.
+ * Holds one terminal in its own process (ssh-terminal.ts), typed into at its standard input and shown at its standard
+ * output.
+ * node-pty leaks the terminal's master to every program started later. In the stack those belong to other users, who
+ * could read and type into it. This process ends when the stack closes the IPC channel, and the kernel then hangs up
+ * the terminal.
  */
 process.once("disconnect", () => process.exit());
 process.once("message", (wanted: WantedTerminal) => hold(wanted));
 
-/** The first thing that the stack says. Every later one is a `TerminalSize`. */
 export interface WantedTerminal extends TerminalSize {
   readonly file: string;
   readonly args: readonly string[];
@@ -24,7 +24,6 @@ export interface TerminalSize {
   readonly lines: number;
 }
 
-/** What the stack is told: that it runs, and how it ended. */
 export type TerminalNews = { readonly pid: number } | { readonly exitCode: number };
 
 function hold({ file, args, cwd, env, columns, lines }: WantedTerminal): void {
@@ -52,7 +51,7 @@ function hold({ file, args, cwd, env, columns, lines }: WantedTerminal): void {
   process.send?.({ pid: pty.pid } satisfies TerminalNews);
 }
 
-/** The terminal is closed some time before the exit code of its process is known, and a closed one has no size. */
+/** Ignores errors: the terminal closes some time before its exit code is known, and a closed one has no size. */
 function resize(pty: IPty, { columns, lines }: TerminalSize): void {
   try {
     pty.resize(columns, lines);

@@ -3,21 +3,21 @@ import { Writable } from "node:stream";
 import type { ReadStream } from "node:tty";
 import type { IPty } from "@lydell/node-pty";
 
-/** How long what nobody reads waits until it is offered again, ms. */
+/** Retry interval for input that the terminal does not accept, ms. */
 const OFFERED_AGAIN_MS = 5;
 const MOST_HELD_BYTES = 64 * 1024;
 
-/** What node-pty has and its types leave out; its version is exact in package.json. */
+/** Private fields of node-pty, whose version is pinned in package.json. */
 interface Master {
   readonly fd: number;
-  /** Destroyed in the same moment in which the descriptor is closed, whose number may be another file's after that. */
+  /** Destroyed together with the descriptor, whose number may then belong to another file. */
   readonly _socket: ReadStream;
 }
 
 /**
- * What is typed into a terminal, byte by byte as it comes. node-pty's own `write` goes to a stream whose writes block:
- * where nobody reads in the terminal, libuv offers the rest again without end, and the whole process does nothing else.
- * The descriptor itself does not block: what it does not take waits here, and who types waits with it.
+ * Returns a stream into a terminal. node-pty's own `write` uses a blocking stream: if nothing reads the terminal,
+ * libuv retries in a busy loop. This one writes to the non-blocking descriptor, keeps the rest and applies
+ * backpressure.
  */
 export function terminalInput(pty: IPty): Writable {
   const { fd, _socket: socket } = pty as unknown as Master;
@@ -42,7 +42,7 @@ export function terminalInput(pty: IPty): Writable {
   });
 }
 
-/** How much was taken; `gone`: the terminal has hung up. */
+/** Returns the number of bytes written, or `gone` if the terminal has hung up. */
 function writeSome(fd: number, bytes: Buffer): number | "gone" {
   try {
     return writeSync(fd, bytes);

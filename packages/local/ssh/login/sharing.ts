@@ -6,8 +6,8 @@ of it, in processes or in buffers of sockets. Hand on control groups ("Limits of
 SHARE_WITHOUT_MEMORY_LIMIT=1 to share the stack all the same.`.replaceAll("\n", " ");
 
 /**
- * Throws where several users would share a machine on which one of them can take all memory. Limits of a process
- * (getrlimit(2)) are no bound: they count neither other processes nor what the kernel buffers for sockets.
+ * Throws if several users would share a machine on which one of them can use all memory. Limits of a process
+ * (getrlimit(2)) do not help: they count neither other processes nor the kernel's socket buffers.
  */
 export function requireMemoryLimit(
   config: { readonly LOCAL_USERS: readonly string[]; readonly SHARE_WITHOUT_MEMORY_LIMIT: "0" | "1" },

@@ -6,7 +6,6 @@ import { findProcess, type ProcessStatus } from "#process/supervisor/process-ide
 /** Programs that wait for their child inside. A signal that the child handles would end them. */
 const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
 
-/** Returns the processes of this group, without the wrappers. */
 export async function findGuests(group: number): Promise<ProcessStatus[]> {
   return (await listed()).filter((found) => found.group === group && !wrappers.has(formatName(found.pid)));
 }
@@ -14,8 +13,8 @@ export async function findGuests(group: number): Promise<ProcessStatus[]> {
 const listed = shared(listProcesses);
 
 /**
- * Lets all callers share one run of a costly function at a time, since clients choose how often they send signals. A call
- * during a run gets the result of the next run, which all calls until then share.
+ * Deduplicates calls of a costly function, because clients choose how often they send signals. A call during a run
+ * gets the result of the next run, which all calls until then share.
  */
 export function shared<Result>(run: () => Promise<Result>): () => Promise<Result> {
   let running: Promise<unknown> = Promise.resolve();
@@ -31,7 +30,6 @@ export function shared<Result>(run: () => Promise<Result>): () => Promise<Result
   };
 }
 
-/** How many processes are read before the event loop has its turn. */
 const SLICE = 64;
 
 async function listProcesses(): Promise<ProcessStatus[]> {

@@ -5,8 +5,8 @@ import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import { writeOnce } from "../../home/secret-file.ts";
 
 /**
- * The key by which clients know this stack again: made on its first start, kept in `ssh-host-key`, mode 600. Throws, with
- * what to do, where that file is damaged.
+ * Returns this home's SSH host key, which is created on the first start and kept in `ssh-host-key`, mode 600. Throws
+ * with advice if that file is damaged.
  */
 export function sshHostKey(home: string): string {
   const path = join(home, "ssh-host-key");
@@ -31,7 +31,6 @@ function findWeakness(publicKey: string): string | undefined {
   return bits === undefined ? undefined : tooWeak(bits);
 }
 
-/** What clients know of it, `<type> <base64>`. */
 export function derivePublicKey(privateKey: string): string {
   const parsed = ssh2.utils.parseKey(privateKey);
   if (parsed instanceof Error) throw parsed;
@@ -40,11 +39,10 @@ export function derivePublicKey(privateKey: string): string {
 
 export interface SshKeyPair {
   readonly private: string;
-  /** `<type> <base64>`. */
   readonly public: string;
 }
 
-/** ssh2 1.17 cuts the first byte off a public key that begins with 0, one in 256, and cannot read that key itself. */
+/** Retries until the key parses: ssh2 1.17 cuts the first byte off a public key that begins with 0, one in 256. */
 export function newSshKey(): SshKeyPair {
   for (;;) {
     const made = ssh2.utils.generateKeyPairSync("ed25519");

@@ -4,25 +4,21 @@ import type { EndedLogin } from "#process/exec/notices.ts";
 import type { SshRuns } from "../channels/ssh-runs.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
-/** Who came in: into which run, by which of its keys. */
 export interface Guest {
   readonly run: string;
-  /** The SSH user name of the client. */
   readonly login: string;
-  /** As the run's access names it: `<type> <base64>`. */
+  /** The form in the run's access: `<type> <base64>`. */
   readonly key: string;
   /** Why the environment has ended. Such a guest only reads the reason. */
   readonly ended?: EndedLogin;
 }
 
-/** The effects of a login. */
 export interface LoginNews {
   onGuest(guest: Guest): void;
-  /** Shows the client a text before it is let in or refused. */
   show(text: string): void;
 }
 
-/** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
+/** Admits a client by a key of the run that its user name names. There is no other login method. */
 export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
   const guest = context.method === "publickey" ? findGuest(runs, context) : undefined;
   const weakness = guest && context.method === "publickey" ? findWeakness(guest.key, context) : undefined;
@@ -31,7 +27,7 @@ export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: Lo
     context.reject(["publickey"]);
     return;
   }
-  // Without a signature the client only asks whether this key would do.
+  // Without a signature the client only asks whether the key would be accepted.
   if (!context.signature || !context.blob) {
     context.accept();
     return;
@@ -51,7 +47,7 @@ function findGuest(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext
     const key = keys.find((key) => key.split(" ")[1] === blob);
     if (key) return { run: name, login: username, key };
   }
-  // An environment that was started again under its name has not ended: it no longer takes this key.
+  // A restarted environment of this name has not ended: it no longer takes this key.
   const ended = living.length > 0 ? undefined : runs.findEnded(username);
   const key = ended?.keys.find((key) => key.split(" ")[1] === blob);
   return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;

@@ -1,8 +1,8 @@
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 
-/** What a security key says besides the signature: one byte of flags and four of a counter. */
+/** Length of the flags (1 byte) and the counter (4 bytes). */
 const REST_BYTES = 5;
-/** The bit of the flags that says that somebody touched the key. */
+/** Flag of user presence: the user touched the key. */
 const TOUCHED = 1;
 
 interface SecurityKey {
@@ -10,14 +10,14 @@ interface SecurityKey {
   verify(signed: Buffer, signature: Buffer): boolean;
 }
 
-/** Whether a public key, `<type> <base64>`, is of a security key: ssh2 knows none of these. */
+/** Reports whether a public key, `<type> <base64>`, is a security key. ssh2 does not support these. */
 export function isSecurityKey(key: string): boolean {
   return Object.hasOwn(readers, typeOf(key));
 }
 
 /**
- * Whether a touched security key signed these bytes (OpenSSH's PROTOCOL.u2f, SSH U2F Signatures). `signature` is what
- * follows the name of the algorithm: the key's own signature, flags and counter.
+ * Reports whether a touched security key signed these bytes (OpenSSH's PROTOCOL.u2f, SSH U2F Signatures). `signature`
+ * follows the algorithm name: the signature, flags and counter.
  */
 export function isSignedBySecurityKey(key: string, bytes: Buffer, signature: Buffer): boolean {
   const rest = signature.subarray(-REST_BYTES);
@@ -32,7 +32,7 @@ function readKey(key: string): SecurityKey | undefined {
   try {
     return readers[typeOf(key)]?.(parts);
   } catch {
-    // The bytes are no point of the curve.
+    // The bytes are not a point of the curve.
     return undefined;
   }
 }
@@ -71,7 +71,7 @@ function typeOf(key: string): string {
   return key.split(" ")[0] ?? "";
 }
 
-/** Parts behind their lengths in four bytes; undefined where they do not end where the bytes do. */
+/** Splits length-prefixed parts. Returns undefined if the lengths do not match. */
 function findParts(bytes: Buffer): Buffer[] | undefined {
   const parts: Buffer[] = [];
   let at = 0;
@@ -83,7 +83,7 @@ function findParts(bytes: Buffer): Buffer[] | undefined {
   return at === bytes.length ? parts : undefined;
 }
 
-/** A number as 32 bytes: one whose first bit is set has a zero before it, a small one has fewer. */
+/** Converts an SSH mpint to 32 bytes: drops a leading zero and pads a short number. */
 function toFixed(number: Buffer): Buffer {
   const bare = number.length === 33 && number[0] === 0 ? number.subarray(1) : number;
   return bare.length > 32 ? bare : Buffer.concat([Buffer.alloc(32 - bare.length), bare]);

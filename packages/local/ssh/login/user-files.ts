@@ -4,15 +4,14 @@ import { replaceFile } from "../../home/secret-file.ts";
 import type { LocalIdentity } from "../../identity/identities.ts";
 import { exportLines } from "../../shell-lines.ts";
 
-/** Where a stack listens. */
 interface Addresses {
   readonly url: string;
   readonly stsUrl: string;
 }
 
 /**
- * Writes `users/<name>.env`, mode 600, for each of LOCAL_USERS: what a shell of theirs needs to log in. Those of others
- * are removed. Answers the directory, or undefined where there are none.
+ * Writes `users/<name>.env`, mode 600, for each of LOCAL_USERS and removes the files of others. Returns the
+ * directory, or undefined if there are no users.
  */
 export function writeUserFiles(home: string, users: readonly LocalIdentity[], at: Addresses): string | undefined {
   const directory = join(home, "users");
@@ -24,7 +23,6 @@ export function writeUserFiles(home: string, users: readonly LocalIdentity[], at
   return users.length > 0 ? directory : undefined;
 }
 
-/** The address of the API, and what the AWS clients read. */
 export function userVariables(user: LocalIdentity, { url, stsUrl }: Addresses): Record<string, string> {
   return {
     API_URL: url,
