@@ -1,6 +1,6 @@
 import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
 
-/** What an access log line holds: neither path nor query nor user agent, in which keys and names could be. */
+/** Fields of an access log line. Path, query and user agent are omitted, because they may hold keys and names. */
 const accessLog = {
   requestTime: "$context.requestTime",
   requestId: "$context.requestId",
@@ -12,16 +12,16 @@ const accessLog = {
 };
 
 /**
- * How many requests the API takes, from all clients together. A request takes some 100 ms of one function, so 500 a
- * second take about 50 of the account's 1,000 concurrent calls, and as many as 500 if all of them start cold. Looks,
- * plans and schedules keep their reservations (concurrency.ts), and the account keeps 9,500 of the 10,000 requests a
- * second of all its APIs (API Gateway Developer Guide, "Throttling requests to your HTTP API"). Callers beyond it are
- * answered 429 by API Gateway. The firewall keeps one address from using all of it (firewall.ts).
+ * Requests per second of the API, from all clients together. A request takes some 100 ms of one function, so 500 a
+ * second take about 50 of the account's 1,000 concurrent calls, or 500 if all start cold. Consumers and schedules
+ * keep their reservations (concurrency.ts). API Gateway's limit for all APIs of an account is 10,000 (API Gateway
+ * Developer Guide, "Throttling requests to your HTTP API"). It answers 429 beyond the limit. The firewall limits
+ * single addresses (firewall.ts).
  */
 const MOST_REQUESTS_A_SECOND = 500;
 const MOST_REQUESTS_AT_ONCE = 500;
 
-/** Makes the HTTP API: a route for each endpoint that answers in time, and a default route. */
+/** Creates the HTTP API: a route for each endpoint that answers in time, and a default route. */
 export function makeApi(
   functions: FunctionsFile,
   getFunction: (entry: FunctionEntry) => sst.aws.Function,
@@ -50,7 +50,7 @@ interface RouteOf {
   readonly entry: FunctionEntry;
 }
 
-/** An HTTP API matches methods exactly: where GET answers, HEAD does too, by the same function. */
+/** An HTTP API matches methods exactly, so HEAD needs its own route to the function of GET. */
 function listRoutes(functions: FunctionsFile): RouteOf[] {
   return functions.flatMap((entry): RouteOf[] => {
     if (entry.kind === "fallback") return [{ route: entry.route, entry }];

@@ -26,7 +26,6 @@ import { makeQueues } from "./storage/queues.ts";
 import { readSecret } from "./storage/secrets.ts";
 import { makeTable } from "./storage/storage.ts";
 
-/** All of one stage, from the stores outwards. `root` is the project. */
 export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {
   const functions: FunctionsFile = functionsFile as FunctionsFile;
   const table = makeTable(stage);
@@ -108,11 +107,11 @@ function makeFunction(entry: FunctionEntry, around: Surroundings, role: $util.Ou
     ...functionArguments(entry, around, { role, logGroup: logs.name }),
     ...(reserved !== undefined && { concurrency: { reserved } }),
     transform: {
-      // The role may not make a log group: lines that the function writes before there is one would be lost.
+      // The role may not create log groups, so the group must exist before the function's first line.
       function: (_, options) => {
         options.dependsOn = logs;
       },
-      // It is there for schedules alone, which have retries of their own (functions.ts).
+      // Only schedules use this; they have their own retries (functions.ts).
       eventInvokeConfig: (config) => {
         config.maximumEventAgeInSeconds = OLDEST_CALL_SECONDS;
       },

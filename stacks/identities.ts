@@ -1,21 +1,21 @@
 import type { FunctionEntry } from "./compute/functions-file.ts";
 import { type Arns, buildStatements, findRole, onlyRunsCommands, type RoleKind } from "./compute/roles.ts";
 
-/** Only Lambda takes on a role of ours: in SST's own the whole account is trusted too, for its live functions. */
+/** Trusts only Lambda: SST's own roles trust the whole account too, for its live functions. */
 const trust = {
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
 };
 
-/** As deploy/kubernetes binds it to what Berth does in a cluster. */
+/** The groups that deploy/kubernetes binds to rights in a cluster. */
 function getClusterGroup({ kind }: RoleKind): string {
   return onlyRunsCommands(kind) ? "berth:commands" : "berth:controller";
 }
 
 /**
- * Answers the role of a function; each role is made once, when it is first asked for. Those that use compute are let
- * into the cluster, whose authentication mode has to take access entries (EKS User Guide, "Grant IAM users access to
- * Kubernetes with EKS access entries").
+ * Returns a function that creates each role on first use. Roles that use compute get access to the cluster, whose
+ * authentication mode must allow access entries (EKS User Guide, "Grant IAM users access to Kubernetes with EKS
+ * access entries").
  */
 export function makeRoles(
   eksCluster: string,
@@ -42,9 +42,9 @@ export function makeRoles(
 }
 
 /**
- * A role's policies are all in `inlinePolicies`. The provider treats that list as complete: after a refresh it would
- * remove the policy of a separate `aws.iam.RolePolicy`, and no later deployment would put it back (Pulumi Registry,
- * "aws.iam.Role", inlinePolicies).
+ * Keeps all policies of a role in `inlinePolicies`. The provider treats that list as complete: after a refresh it
+ * would remove the policy of a separate `aws.iam.RolePolicy`, and no later deployment would restore it (Pulumi
+ * Registry, "aws.iam.Role", inlinePolicies).
  */
 function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy: $util.Input<string>): aws.iam.Role {
   const policy = $util.jsonStringify({ Version: "2012-10-17", Statement: buildStatements(kind, arns) });
@@ -57,7 +57,6 @@ function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy:
   });
 }
 
-/** Returns the ARNs of a deployment. */
 export function buildArns(made: {
   readonly deployment: string;
   readonly stage: string;

@@ -1,4 +1,3 @@
-/** With its first letter in upper case. */
 export function capitalize(text: string): string {
   return `${text[0]?.toUpperCase()}${text.slice(1)}`;
 }

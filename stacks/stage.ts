@@ -2,27 +2,20 @@ import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
 import type { FunctionsFile } from "./compute/functions-file.ts";
 
-/** What one stage is deployed with. */
 export interface Stage {
   readonly name: string;
   readonly isProduction: boolean;
-  /** The name of the table, and on the cluster and on volumes that of the deployment. */
+  /** The name of the table, and of the deployment on the cluster and on volumes. */
   readonly tableName: string;
   readonly eksCluster: string;
-  /**
-   * Where the API is served: API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. CloudFront chooses a name if it is
-   * absent.
-   */
+  /** API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. If undefined, CloudFront chooses a name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
-  /**
-   * The network of a cluster whose API server is private: EKS_ACCESS=private with VPC_SUBNETS,
-   * VPC_SECURITY_GROUPS.
-   */
+  /** The network of a private API server: EKS_ACCESS=private with VPC_SUBNETS, VPC_SECURITY_GROUPS. */
   readonly network: { readonly privateSubnets: string[]; readonly securityGroups: string[] } | undefined;
-  /** Where alarms go, and what the account may cost a month before they do: ALARM_EMAIL, MONTHLY_BUDGET_USD. */
+  /** ALARM_EMAIL, and MONTHLY_BUDGET_USD, above which the budget alarm fires. */
   readonly alarmEmail: string | undefined;
   readonly monthlyBudgetUsd: number | undefined;
-  /** The ARN of the key that encrypts disks: EBS_KMS_KEY_ID. undefined: the account's default key for EBS. */
+  /** EBS_KMS_KEY_ID, the ARN of the key that encrypts disks. Undefined: the account's default key for EBS. */
   readonly ebsKey: string | undefined;
   /** By the names of .env.example. Each function gets those that it reads (functions.ts). */
   readonly settings: Readonly<Record<string, string>>;
@@ -32,7 +25,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const functions = functionsFile as FunctionsFile;
 
-/** The settings of .env.example that functions read, without secrets and what the stage makes. */
+/** The settings of .env.example that functions read, without secrets and values that the stage creates. */
 const passedOn = [
   "DOMAIN",
   "SCHEME",
@@ -70,16 +63,16 @@ const passedOn = [
   "EBS_KMS_KEY_ID",
   "WEBHOOK_ALLOW",
 ] as const;
-/** Settings of a deployment itself. */
 const place = ["AWS_REGION"] as const;
 
 /**
- * Reads a stage from the environment, into which SST has put `.env` and `.env.<stage>`. Throws one message that names
- * everything that is missing, and what a function would refuse at its init: with that the whole API would answer 5xx.
+ * Reads a stage from the environment, which SST fills from `.env` and `.env.<stage>`. Throws one message that names
+ * all missing settings, and those that a function would refuse at its init: with these the whole API would answer
+ * 5xx.
  */
 export function readStage(name: string, environment: Environment): Stage {
   const problems = problemsOnLambda([...passedOn, ...place], environment);
-  // It is part of the names of all that is made, and the end of a label on the cluster.
+  // The stage is part of all resource names, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");
   }
@@ -102,7 +95,7 @@ export function readStage(name: string, environment: Environment): Stage {
   };
 }
 
-/** Lambda takes 4 KB of variables ("Lambda quotas"), and values of the deployment itself take up to 1 KB. */
+/** Lambda allows 4 KB of variables ("Lambda quotas"), and values of the deployment itself take up to 1 KB. */
 const MOST_OF_SETTINGS = 3_000;
 
 /** Names the longest setting of the function with the largest ones. */
@@ -129,7 +122,7 @@ function accountProblems({ DEPLOY_ACCOUNT }: Environment): string[] {
   return isGood ? [] : ["  DEPLOY_ACCOUNT must be an account id of 12 digits"];
 }
 
-/** CloudFront looks for a certificate in us-east-1 alone, and refuses another one when most of a stage is made. */
+/** CloudFront accepts only certificates in us-east-1, and refuses others late in a deployment. */
 function domainProblems({ API_DOMAIN = "", API_CERTIFICATE_ARN = "" }: Environment): string[] {
   if (!API_DOMAIN && !API_CERTIFICATE_ARN) return [];
   if (!API_DOMAIN || !API_CERTIFICATE_ARN) return ["  API_DOMAIN needs API_CERTIFICATE_ARN"];

@@ -11,7 +11,6 @@ import { toJobEvent } from "../gpu-dev/webhooks/schemas.ts";
 import { toInstanceEvent } from "../novita/instances/internal/webhook.ts";
 import { toEnvironmentEvent } from "./internal/environment-event.ts";
 
-/** The functions that make event bodies, by the dialect of the environment. */
 const bodies: Readonly<Record<DialectName, BodyOf>> = {
   "gpu-dev": toJobEvent,
   novita: toInstanceEvent,
@@ -20,12 +19,11 @@ const bodies: Readonly<Record<DialectName, BodyOf>> = {
   dev8: toEnvironmentEvent,
 };
 
-/** A record of a dialect that this version does not serve has an event in the core's words. */
+/** Uses the core's words for records of a dialect that this version does not serve. */
 function getBody(createdBy: string): BodyOf {
   return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
 }
 
-/** Posts events to their receivers. */
 export const consumer = webhooks.consume(
   { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
   eachRequest((ctx, message) => deliver(ctx, message, (event) => getBody(event.environment.createdBy)(event))),

@@ -9,7 +9,7 @@ import { consumerLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/worker-compute.ts";
 import { volumes } from "#lambda/worker-volumes.ts";
 
-/** Looks at environments and users; passes a look at a pool on to the pool's own queue. */
+/** Reconciles environments and users. Forwards requests for a pool to the pool's own queue. */
 export const consumer = work.consume(
   {
     uses: ["table", "queue", "compute", "sealer", "volumes", "blobs", "githubKeys"],

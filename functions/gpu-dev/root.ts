@@ -32,7 +32,7 @@ export const endpoint = gpuDev.endpoint(
   },
 );
 
-/** Only a client that names HTML and not JSON gets the page. */
+/** Only a client that accepts HTML and not JSON gets the page. */
 function isBrowser(accept: string): boolean {
   return /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
 }

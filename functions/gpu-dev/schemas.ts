@@ -9,7 +9,7 @@ const Endpoints = z
   })
   .meta({ id: "ServiceEndpoints" });
 
-/** Printed by the API's document, key for key (docs/apis/common.md#public-endpoints). */
+/** Keys as the API's document prints them (docs/apis/common.md#public-endpoints). */
 export const Root = z
   .object({
     service: z.string().describe("The name of the API."),

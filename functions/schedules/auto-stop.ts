@@ -5,8 +5,8 @@ import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
 /**
- * Requests a reconcile of each environment, user and pool that is due. The step of an environment decides its automatic
- * stop: packages/core/environments/steps/auto-stop.ts.
+ * Requests a reconcile of each due environment, user and pool. packages/core/environments/steps/auto-stop.ts decides
+ * the automatic stop.
  */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, (ctx) => sweep(ctx));
 

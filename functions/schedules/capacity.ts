@@ -5,7 +5,7 @@ import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";
 
-/** Compares the machines that exist with what the ledgers say, and notes whether the cluster answers. */
+/** Compares existing machines with the ledgers, and records whether the cluster answers. */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue", "compute"] }, refreshCapacity);
 
 export const handler = scheduleLambda(schedule, { table, queue, compute });

@@ -6,8 +6,8 @@ import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";
 
 /**
- * Compares runs, volumes and snapshots with the records, reports to the operator what does not match, and removes runs
- * that were useless for ten minutes. Removes no volume and no snapshot.
+ * Compares runs, volumes and snapshots with the records, reports mismatches to the operator, and removes runs that
+ * were orphaned for ten minutes. Removes no volume and no snapshot.
  */
 export const schedule = cron.every(
   { minutes: 5, atStart: true, uses: ["table", "compute", "volumes"] },

@@ -5,7 +5,7 @@ import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";
 
-/** Passes on what the cluster says has changed; the next one is there before this one ends. */
+/** Forwards changes in the cluster. The next watcher starts before this one ends. */
 export const schedule = cron.every(
   { minutes: WATCH_MINUTES, atStart: true, uses: ["table", "queue", "compute"], timeoutSeconds: 720 },
   runWatcher,

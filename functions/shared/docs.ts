@@ -4,7 +4,7 @@ import { answer } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 
-/** Every address is relative: the page works behind a path prefix and asks no other host. */
+/** All addresses are relative, so the page works behind a path prefix and asks no other host. */
 const page = `<!doctype html>
 <html lang="en">
 <head>
@@ -22,7 +22,7 @@ const page = `<!doctype html>
 </html>
 `;
 
-// Swagger UI sets style attributes and has icons in data: URLs; all else comes from here.
+// Swagger UI sets style attributes and uses icons in data: URLs.
 const policy = [
   "default-src 'none'",
   "script-src 'self'",

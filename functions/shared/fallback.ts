@@ -11,7 +11,6 @@ export const fallback = fallbackFor("404 and 405 in the envelope of the path's d
 
 export const handler = fallbackLambda(readRoutes);
 
-/** Of every endpoint in functions.json. */
 function readRoutes(): Route[] {
   const functions = Functions.parse(JSON.parse(readAsset("functions.json")));
   return functions.filter(({ kind }) => kind === "endpoint").map((endpoint) => Routed.parse(endpoint));

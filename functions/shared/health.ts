@@ -52,7 +52,7 @@ export const endpoint = gpuDev.endpoint(
 
 export const handler = lambda(endpoint, { table, queue });
 
-/** Returns the parts that Berth has, in the words of a client that prints them all where one is down. */
+/** Returns Berth's services with the names of the predecessor's client, which prints them all if one is down. */
 function getServices(up: { readonly table: boolean; readonly queue: boolean }): z.infer<typeof Health>["services"] {
   return {
     jobQueue: up.queue ? "up" : "down",

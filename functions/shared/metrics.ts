@@ -6,8 +6,8 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { metricFamilies } from "./internal/metric-families.ts";
 
 /**
- * Needs no key, so a server must never serve it at the public address. The numbers come from the stores, so they include
- * requests, looks and plans of other processes.
+ * Needs no key, so a server must never serve it at the public address. The numbers come from the stores, so they
+ * include other processes.
  */
 export const internal = gpuDev.get(
   "/metrics",

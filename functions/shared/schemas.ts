@@ -4,7 +4,6 @@ import { Timestamp } from "#http/answers/timestamp.ts";
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);
 
-/** The command line that a deployment serves. */
 const DiscoveryCli = z
   .object({
     version: z.string().describe("The version of Berth."),
@@ -14,7 +13,7 @@ const DiscoveryCli = z
   })
   .meta({ id: "DiscoveryCli" });
 
-/** What a client has to know of a deployment before it has a key. */
+/** Facts about a deployment that a client needs before it has a key. */
 export const Discovery = z
   .object({
     service: z.literal("berth").describe("Always `berth`."),
@@ -47,7 +46,7 @@ export const Discovery = z
   })
   .meta({ id: "Discovery" });
 
-/** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */
+/** One body for the five published documents (docs/apis/common.md#public-endpoints). */
 export const Health = z
   .object({
     status: Healthy.describe("`healthy`, or `unhealthy` with status 503."),

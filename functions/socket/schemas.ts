@@ -2,13 +2,13 @@ import * as z from "zod";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 
-/** Where every shell begins (docs/apis/onmemos.md#web-shell). */
+/** Start directory of every shell (docs/apis/onmemos.md#web-shell). */
 export const HOME = "/workspace";
 
 const COMMAND_BYTES = 65_536;
 const COMMAND_SECONDS = 300;
 const MOST_SECONDS = 3_600;
-/** Of one frame's text, so that its JSON stays below 1 MiB beside a command of 64 KiB, however much is escaped. */
+/** Characters per frame, so that its JSON stays below 1 MiB with a command of 64 KiB, even fully escaped. */
 const PART_LENGTH = 98_304;
 
 const timeout = `timeout must be between 1 and ${MOST_SECONDS}`;
@@ -25,7 +25,7 @@ export type ClientFrame =
   | { readonly type: "ping" | "exit" }
   | { readonly type: "command"; readonly command: string; readonly timeout: number };
 
-/** What a client's frame says; throws a Problem with the text of the error frame. */
+/** Parses a client's frame. Throws a Problem with the text of the error frame. */
 export function fromFrame(text: string): ClientFrame {
   const frame = getJson(text);
   const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : undefined;
@@ -50,7 +50,7 @@ export function toWelcome(id: string): object {
   return { type: "welcome", message, workspace_id: id, current_directory: HOME };
 }
 
-/** A line for the people at the shell: a warning before the end, what takes it back, or the end itself. */
+/** A line for the user: a warning before the end, its withdrawal, or the end itself. */
 export function toNotice(message: string): object {
   return { type: "notice", message };
 }
@@ -62,7 +62,6 @@ export function toError(message: string): object {
   return { type: "error", message };
 }
 
-/** The frames of one result: more than one where it is long, all but the last with `more`. */
 export function toResult(command: string, result: ExecResult, directory: string): object[] {
   const { returncode } = result;
   const split = (text: string) => listParts(text, PART_LENGTH, ({ length }) => length);
@@ -81,7 +80,9 @@ export function toResult(command: string, result: ExecResult, directory: string)
   }));
 }
 
-/** Splits a result into frames of at most so many bytes of JSON besides the command. Returns other frames unchanged. */
+/**
+ * Splits a result into frames of at most so many bytes of JSON besides the command. Returns other frames unchanged.
+ */
 export function resultFrames(frame: object, mostBytes: number): object[] {
   const { stdout, stderr, more } = frame as Readonly<Record<string, unknown>>;
   if (typeof stdout !== "string" || typeof stderr !== "string" || getSize(frame) <= mostBytes) return [frame];
@@ -97,14 +98,14 @@ export function resultFrames(frame: object, mostBytes: number): object[] {
   }));
 }
 
-/** However long the command is. */
+/** Guaranteed even for a long command. */
 const LEAST_ROOM = 8_192;
 
 function getSize(frame: object): number {
   return new TextEncoder().encode(JSON.stringify(frame)).length;
 }
 
-/** The text in parts, the sizes of whose characters add up to at most `most` each. No character is cut in two. */
+/** Splits a text between characters into parts of at most `most`. */
 function listParts(text: string, most: number, sizeOfChar: (char: string) => number): string[] {
   const parts: string[] = [];
   let [start, at, size] = [0, 0, 0];
@@ -120,7 +121,6 @@ function listParts(text: string, most: number, sizeOfChar: (char: string) => num
   return start < text.length ? [...parts, text.slice(start)] : parts;
 }
 
-/** Bytes of a character inside of JSON in UTF-8, at most. */
 function sizeInJson(char: string): number {
   const code = char.codePointAt(0) ?? 0;
   if (code < 0x20 || (code >= 0xd800 && code < 0xe000)) return 6;

@@ -6,9 +6,9 @@ import type { Alarm, Monitored } from "./alarms.ts";
 import { errorAlarms } from "./error-alarms.ts";
 
 /**
- * An alarm fires when the oldest message of a queue is older than this. A message of a pool means that a job waits
- * for a free machine. Messages in flight count too (SQS Developer Guide, "Available CloudWatch metrics"): a command of
- * the web shell may take all of its function's 900 s, and another one waits behind it.
+ * Age of a queue's oldest message that raises an alarm. A message of a pool means that a job waits for a free
+ * machine. Messages in flight count too (SQS Developer Guide, "Available CloudWatch metrics"): a web shell command
+ * may take all of its function's 900 s while another waits.
  */
 const oldestMessageSeconds: Readonly<Record<QueueName, number>> = {
   work: 300,
@@ -21,14 +21,12 @@ const oldestMessageSeconds: Readonly<Record<QueueName, number>> = {
 const MOST_PENDING_SNAPSHOTS = 50;
 
 /**
- * Scanners of the internet find the address behind the edge now and then. With a wrong secret the canary alone is refused
- * about 60 times in five minutes (canary.ts).
+ * Internet scanners sometimes find the address behind the edge. A wrong secret shows as about 60 refusals in five
+ * minutes, from the canary alone (canary.ts).
  */
 const MOST_REFUSED_ORIGINS = 20;
 
-/**
- * Returns the alarms of a stage by their names, but for those of missed sweeps and the canary, which are of another form.
- */
+/** Returns the alarms of a stage by name, except those of missed sweeps and the canary. */
 export function buildAlarms(
   stage: Stage,
   { queues, deadLetterQueues, schedules, urls, sockets, apiId }: Monitored,
@@ -77,7 +75,7 @@ export function buildAlarms(
       dimensions: { Status: "5xx" },
       threshold: 5,
     },
-    // Counts functions too that ended without an answer, and so without a line in the log.
+    // Includes functions that ended without an answer, which log nothing.
     Api5xx: {
       description: "The HTTP API answered with 5xx.",
       namespace: "AWS/ApiGateway",
@@ -85,7 +83,7 @@ export function buildAlarms(
       dimensions: { ApiId: apiId },
       threshold: 5,
     },
-    // Without a dimension the metric is of the account, whose functions share one concurrency.
+    // Without a dimension the metric covers the account, whose functions share one concurrency.
     Throttles: {
       description: "Lambda throttles functions of this account.",
       namespace: "AWS/Lambda",
@@ -97,7 +95,6 @@ export function buildAlarms(
   };
 }
 
-/** One for each function, by its name and what the alarm tells of. */
 function alarmsOfEach<Entry extends FunctionEntry>(
   made: ReadonlyMap<Entry, sst.aws.Function>,
   subject: string,
@@ -126,7 +123,7 @@ function ageAlarm(name: QueueName, queue: sst.aws.Queue): Alarm {
   };
 }
 
-/** Fires as the alarm of the HTTP API does. The API does not count calls of a function URL. */
+/** Mirrors the alarm of the HTTP API, which does not count calls of a function URL. */
 function urlAlarm(entry: EndpointEntry, { name }: sst.aws.Function): Alarm {
   return {
     description: `${entry.name} answered with 5xx, or ended without an answer.`,
@@ -137,7 +134,7 @@ function urlAlarm(entry: EndpointEntry, { name }: sst.aws.Function): Alarm {
   };
 }
 
-/** No log line of ours says that a call ended without an answer. */
+/** A call that ends without an answer writes no log line. */
 function socketAlarm(entry: SocketEntry, { name }: sst.aws.Function): Alarm {
   return {
     description: `${entry.name} ended without an answer: connections are refused, or commands end without a result.`,
@@ -157,7 +154,7 @@ function ofQueue({ nodes }: sst.aws.Queue): Pick<Alarm, "namespace" | "dimension
   };
 }
 
-/** More than every third call of at least three: the next call makes good for most causes of a single failure. */
+/** Fires if more than a third of at least three calls fail, because the next call makes up for a single failure. */
 function scheduleErrorsAlarm(entry: ScheduleEntry, { name }: sst.aws.Function): Alarm {
   const calls = Math.max(3, Math.floor(15 / entry.minutes));
   return {

@@ -1,4 +1,4 @@
-/** Of all that the account costs: AWS tells Berth's share by tags that the account's owner has to activate first. */
+/** Covers the whole account: Berth's share needs cost allocation tags, which the owner must activate first. */
 export function makeBudget(monthlyBudgetUsd: number, alarmEmail: string): void {
   new aws.budgets.Budget("Budget", {
     budgetType: "COST",

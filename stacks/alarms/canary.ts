@@ -1,18 +1,17 @@
 import type { Stage } from "../stage.ts";
 import { makeTopic } from "./alarms.ts";
 
-/** Route 53 checks from three regions at least ("How Amazon Route 53 determines whether a health check is healthy"). */
+/** Route 53 needs at least three regions ("How Amazon Route 53 determines whether a health check is healthy"). */
 const FROM_REGIONS = ["us-east-1", "eu-west-1", "ap-southeast-1"];
 
-/** Where Route 53 keeps its metrics, wherever the stage is ("Monitoring health checks using CloudWatch"). */
+/** Route 53 keeps its metrics here for every stage ("Monitoring health checks using CloudWatch"). */
 const METRICS_REGION = "us-east-1";
 
 /**
- * Asks `/health` through the edge every half minute, as a client would. Every other alarm looks at one part from inside
- * and stays green when the edge, its certificate, its firewall or its secret keeps everybody out.
- *
- * It costs about 4 $ a month: 2.75 $ for an HTTPS check of an address that Route 53 does not know as AWS's, and the rest
- * for half a million requests.
+ * Checks `/health` through the edge every half minute. All other alarms look at one part from inside and stay green
+ * when the edge, its certificate, its firewall or its secret blocks all clients.
+ * It costs about 4 $ a month: 2.75 $ for an HTTPS check of an address outside AWS, and the rest for half a million
+ * requests.
  */
 export function makeCanary(stage: Stage, edgeName: $util.Input<string>): void {
   const host = stage.domain?.name ?? edgeName;
@@ -38,7 +37,7 @@ export function makeCanary(stage: Stage, edgeName: $util.Input<string>): void {
     evaluationPeriods: 3,
     comparisonOperator: "LessThanThreshold",
     threshold: 1,
-    // A missing check is as bad as a failing one.
+    // A missing check counts as failed.
     treatMissingData: "breaching",
     alarmActions: [topic.arn],
     okActions: [topic.arn],

@@ -14,7 +14,7 @@ interface Graph {
   readonly lines: readonly MetricLine[];
 }
 
-/** One page of what a stage does: what it answers, what waits, what failed, and what AWS holds back. */
+/** Makes a page of a stage's answers, backlogs, failures and throttling. */
 export function makeDashboard(stage: Stage, monitored: Monitored): void {
   const region = aws.getRegionOutput().name;
   const widgets = listGraphs(stage, monitored).map(({ title, stat, lines }, at) => ({
@@ -53,12 +53,12 @@ function listGraphs(stage: Stage, { queues, deadLetterQueues, schedules, apiId }
     { title: "Time of a plan, 99th percentile", stat: "p99", lines: [[ownName, "BatchMs", "Queue", "pools"]] },
     { title: "Wait of a look at a pool, 99th percentile", stat: "p99", lines: [[ownName, "LagMs", "Queue", "pools"]] },
     { title: "Failed", stat: "Sum", lines: failures.map((metric) => [ownName, metric]) },
-    // Looked at every five minutes.
+    // Reported every five minutes.
     { title: "Snapshots being made", stat: "Maximum", lines: [[ownName, "SnapshotsPending"]] },
     { title: "Schedules called", stat: "Sum", lines: ofSchedules("Invocations") },
     { title: "Schedules failed", stat: "Sum", lines: ofSchedules("Errors") },
     { title: "Concurrent executions of Lambda", stat: "Maximum", lines: [["AWS/Lambda", "ConcurrentExecutions"]] },
-    // Each data point is 0 or 1: only their sum says how many.
+    // Each data point is 0 or 1, so only the sum is a count.
     { title: "Throttled by Lambda", stat: "Sum", lines: [["AWS/Lambda", "Throttles"]] },
     { title: "Table", stat: "Sum", lines: ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"].map(table) },
   ];

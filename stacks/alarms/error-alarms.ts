@@ -2,8 +2,8 @@ import { type AlarmedErrorEvent, alarmedErrorEvents } from "#core/ports/error-ev
 import type { Alarm } from "./alarms.ts";
 
 /**
- * Returns one alarm for each error event, by the name of its metric. Their end is not told: that no more lines come
- * does not mean that a lost disk is back.
+ * Returns one alarm per error event, by metric name. They do not announce their end: without further lines a lost
+ * disk is still lost.
  */
 export function errorAlarms(namespace: string): Record<string, Alarm> {
   return Object.fromEntries(
@@ -14,7 +14,6 @@ export function errorAlarms(namespace: string): Record<string, Alarm> {
   );
 }
 
-/** Tells the operator what happened. The alarm's mail shows this text. Functions do not carry it. */
 const texts: Readonly<Record<AlarmedErrorEvent, string>> = {
   "a backup is gone": "A disk's backup is gone. An older one was restored.",
   "a disk's volume is gone": "A disk's volume is gone. Its newest backup took its place.",

@@ -3,10 +3,9 @@ import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts"
 import { queuesSentTo } from "../compute/roles.ts";
 
 /**
- * Lets functions start themselves over and over through their queues. A look sends the next look of its record, and a
- * plan the next plan of its pool. By default Lambda takes this for a mistake: after about 16 invocations in one chain it
- * moves the message to the dead-letter queue (Lambda Developer Guide, "Use Lambda recursive loop detection to prevent
- * infinite loops", https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
+ * Allows functions to trigger themselves through their queues. A reconcile requests the next one of its record, and a
+ * plan the next plan of its pool. By default Lambda stops such a loop after about 16 invocations and moves the
+ * message to the dead-letter queue (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
  */
 export function allowLoops(functions: FunctionsFile, getFunction: (entry: FunctionEntry) => sst.aws.Function): void {
   for (const entry of functionsInLoops(functions)) {
@@ -17,7 +16,7 @@ export function allowLoops(functions: FunctionsFile, getFunction: (entry: Functi
   }
 }
 
-/** Returns the functions that send to a queue which invokes them, directly or by way of other functions. */
+/** Returns the functions that send to a queue which invokes them, directly or through other functions. */
 function functionsInLoops(functions: FunctionsFile): FunctionEntry[] {
   return functions.filter((entry) => {
     const queue = findQueue(entry);
@@ -25,7 +24,6 @@ function functionsInLoops(functions: FunctionsFile): FunctionEntry[] {
   });
 }
 
-/** Returns the queue that invokes a function. */
 function findQueue(entry: FunctionEntry): string | undefined {
   if (entry.kind === "socket") return "shell";
   return entry.kind === "consumer" ? entry.queue : undefined;

@@ -3,12 +3,12 @@ import { mostBatches } from "./concurrency.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 /**
- * How many messages come in one batch. They share the timeout of the consumer. Ten messages of one pool are one plan; a
- * planner hands back the pools that it had no time for (core/pools/planner.ts).
+ * Messages per batch, which share the timeout of the consumer. Ten messages of one pool are one plan; a planner
+ * returns the pools that it had no time for (core/pools/planner.ts).
  */
 const BATCH = 10;
 
-/** Each consumer receives from its queue, and only what failed comes again. */
+/** Subscribes each consumer to its queue. Only failed messages are retried. */
 export function subscribeConsumers(
   functions: FunctionsFile,
   queues: Queues,

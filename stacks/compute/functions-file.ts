@@ -1,19 +1,21 @@
-/** What functions.json says of every function. It is generated: see scripts/bundling/function-list.ts. */
+/** The content of functions.json, which scripts/bundling/function-list.ts generates. */
 export type FunctionsFile = readonly FunctionEntry[];
 
 export type FunctionEntry = EndpointEntry | ConsumerEntry | ScheduleEntry | SocketEntry | FallbackEntry;
 
 interface Entry<Kind extends string> {
-  /** `gpu-dev/jobs/cancel` */
+  /** For example `gpu-dev/jobs/cancel`. */
   readonly name: string;
   /** From the root of the project: `functions/gpu-dev/jobs/cancel.ts`. Exports `handler` once it can run on AWS. */
   readonly file: string;
   readonly kind: Kind;
-  /** The ports that need permissions and settings. */
   readonly uses: readonly PortName[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
-  /** The settings that its code reads, by their names in .env.example: it gets no other (scripts/bundling/function-settings.ts). */
+  /**
+   * The settings that its code reads, by their names in .env.example. It gets no others
+   * (scripts/bundling/function-settings.ts).
+   */
   readonly settings: readonly string[];
 }
 
@@ -27,11 +29,10 @@ export interface EndpointEntry extends Entry<"endpoint"> {
   readonly route: string;
   readonly method: "get" | "post" | "put" | "delete";
   readonly path: string;
-  /** Answers without a key. */
   readonly public: boolean;
   /**
-   * Whether it is behind a function URL, because it may take longer than the HTTP API waits. Its path then has no other
-   * method (docs/architecture/edge.md#slow-calls).
+   * Whether it is behind a function URL, because it may take longer than the HTTP API waits. Its path then has no
+   * other method (docs/architecture/edge.md#slow-calls).
    */
   readonly functionUrl?: true;
 }
@@ -42,20 +43,17 @@ export interface ConsumerEntry extends Entry<"consumer"> {
 
 export interface ScheduleEntry extends Entry<"schedule"> {
   readonly minutes: number;
-  /** The schedule is also called once after a deployment. */
+  /** Whether the schedule also runs once after a deployment. */
   readonly atStart: boolean;
 }
 
-/** A WebSocket. */
 export interface SocketEntry extends Entry<"socket"> {
   readonly dialect: string;
   readonly path: string;
 }
 
-/** Serves paths that match no endpoint's route. */
 export interface FallbackEntry extends Entry<"fallback"> {
   readonly route: "$default";
 }
 
-/** The name of a queue in functions.json, and the web shell's. */
 export type QueueName = ConsumerEntry["queue"] | "shell";

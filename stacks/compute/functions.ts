@@ -5,24 +5,24 @@ import type { FunctionEntry } from "./functions-file.ts";
 
 type Text = $util.Input<string>;
 
-/** The rest of the deployment, as functions get to know it. */
 export interface Surroundings {
   readonly stage: Stage;
-  /** When this deployment began, as ISO 8601. */
   readonly deployedAt: string;
-  /** `dist`, where `npm run bundle` writes. */
+  /** `dist`, the output of `npm run bundle`. */
   readonly bundles: string;
   readonly queueUrls: Readonly<Record<"WORK_QUEUE_URL" | "POOLS_QUEUE_URL" | "WEBHOOKS_QUEUE_URL", Text>>;
   readonly shellQueueUrl: Text;
   readonly socketApiUrl: Text;
   readonly bucketName: Text;
   readonly sealerKeyId: Text;
-  /** With a comma between them while they are exchanged. */
+  /** Comma-separated during a rotation. */
   readonly originSecrets: Text;
   readonly webhookSecret: Text;
 }
 
-/** The arguments of one entry of functions.json. Throws where it was not bundled: SST would deploy an empty zip. */
+/**
+ * Returns the arguments of one entry of functions.json. Throws if it was not bundled: SST would deploy an empty zip.
+ */
 export function functionArguments(
   entry: FunctionEntry,
   around: Surroundings,
@@ -42,17 +42,17 @@ export function functionArguments(
     memory: `${entry.memoryMb} MB`,
     environment: getEnvironment(entry, around),
     logging: { logGroup, format: "json" },
-    // Its next call comes anyway, and a call that Lambda repeats would be counted as three that failed.
+    // The next call comes anyway, and a repeated one would count as three failures.
     ...(entry.kind === "schedule" && { retries: 0 }),
     ...(entry.uses.includes("compute") && around.stage.network && { vpc: { ...around.stage.network } }),
-    // Its address is behind the edge, whose answers say what browsers of other origins may do: nothing.
+    // The function URL is behind the edge, which allows no other origins.
     ...(entry.kind === "endpoint" && entry.functionUrl && { url: { authorization: "none", cors: false } }),
   };
 }
 
 /**
- * The log of a function, under a name that its role's policy knows: of long ones SST leaves out the app or half the
- * stage, and `berth-dev-*` would take in the stage `dev-2`.
+ * Creates the log group under a name that the role's policy can match exactly. SST shortens long names, and
+ * `berth-dev-*` would match the stage `dev-2` too.
  */
 export function makeLogGroup(entry: FunctionEntry, stage: Stage): aws.cloudwatch.LogGroup {
   return new aws.cloudwatch.LogGroup(`${logicalName(entry)}Logs`, {
@@ -61,15 +61,15 @@ export function makeLogGroup(entry: FunctionEntry, stage: Stage): aws.cloudwatch
   });
 }
 
-/** The name of the log groups without slash and function: packages/lambda/metrics.ts reads it out of theirs. */
+/** Returns the prefix of the log groups, from which packages/lambda/metrics.ts reads the namespace. */
 export function metricsNamespace({ name }: Stage): string {
   return `berth/${name}`;
 }
 
 /**
- * Returns the settings that the function's code reads and that have a value. `SETTINGS` lists all that it reads: any
- * other one is refused when it is read (packages/aws/settings/settings.ts). So a changed setting changes only the
- * functions that read it, and a secret is only where it is used.
+ * Returns the settings that the function's code reads and that have a value. `SETTINGS` lists all of them, and any
+ * other is refused when read (packages/aws/settings/settings.ts). So a changed setting redeploys only its readers,
+ * and a secret is only where it is used.
  */
 export function getEnvironment(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
@@ -91,17 +91,17 @@ export function getEnvironment(entry: FunctionEntry, around: Surroundings): Reco
   return {
     ...Object.fromEntries(settings),
     SETTINGS: entry.settings.join(),
-    // Only this function says how long Berth has been up. In all of them, each deployment would change every function.
+    // Only this function reports the uptime. In all of them, each deployment would change every function.
     ...(entry.name === "shared/health" && { DEPLOYED_AT: around.deployedAt }),
   };
 }
 
-/** Whether it stands behind the edge, whose secret it asks for. */
+/** Reports whether the function is behind the edge and checks its secret. */
 export function servesRequests({ kind }: FunctionEntry): boolean {
   return kind === "endpoint" || kind === "fallback" || kind === "socket";
 }
 
-/** The name of an entry in the stack: `gpu-dev/jobs/cancel` is `GpuDevJobsCancel`. */
+/** Returns the resource name: `gpu-dev/jobs/cancel` becomes `GpuDevJobsCancel`. */
 export function logicalName({ name }: Pick<FunctionEntry, "name">): string {
   return name.replaceAll(/(?:^|[/-])([a-z0-9])/g, (_, first: string) => first.toUpperCase());
 }

@@ -2,9 +2,7 @@ import { capitalize } from "../names.ts";
 import type { ConsumerEntry, FunctionEntry, PortName, QueueName } from "./functions-file.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
-/**
- * What a role is for: the kind of its functions, and the ports they use. The consumers of two queues never share a role.
- */
+/** The kind and the ports of a role's functions. The consumers of two queues never share a role. */
 export interface RoleKind {
   /** Part of its name in AWS: `EndpointQueueTable`, `ConsumerWork`. */
   readonly name: string;
@@ -13,7 +11,7 @@ export interface RoleKind {
   readonly queue?: ConsumerEntry["queue"];
 }
 
-/** One statement of a policy. `Text` is the type of an ARN, which is no string yet before it is deployed. */
+/** One statement of a policy. `Text` is the type of an ARN, which is not a string before the deployment. */
 export interface Statement<Text> {
   readonly Sid: string;
   readonly Effect: "Allow" | "Deny";
@@ -22,45 +20,40 @@ export interface Statement<Text> {
   readonly Condition?: Condition<Text>;
 }
 
-/** The conditions of a statement, keyed by operator and then by condition key. */
 export type Condition<Text> = Readonly<Record<string, Readonly<Record<string, string | readonly string[] | Text>>>>;
 
 /**
- * The ARNs of a deployment. An ARN that ends with a star names many resources, for the reason in its comment. `*` alone
- * is only for Describe calls of EC2, which take no resource, and for network interfaces, whose ids Lambda chooses.
+ * The ARNs of a deployment. An ARN that ends with a star names many resources, for the reason in its comment. `*`
+ * alone is only for Describe calls of EC2, which take no resource, and for network interfaces, whose ids Lambda
+ * chooses.
  */
 export interface Arns<Text> {
   readonly table: Text;
-  /** All indexes of the one table. */
   readonly tableIndexes: Text;
   readonly queues: Readonly<Record<ConsumerEntry["queue"], Text>>;
   readonly bucket: Text;
-  /** All, since blobs are named by what they hold. */
+  /** All, because blobs are named by content. */
   readonly bucketObjects: Text;
   readonly sealerKey: Text;
   readonly cluster: Text;
-  /** All of the stage: functions of one role have a group each. */
+  /** All of the stage: each function of a role has its own group. */
   readonly logGroups: Text;
-  /** All, since EBS chooses the ids: the deployment's tag is required. */
+  /** All, because EBS chooses the ids: the deployment's tag is required. */
   readonly volumes: Text;
-  /** All, as for volumes. The tag is required except to put a lost tag back. */
+  /** All, as for volumes. The tag is required except to restore a lost tag. */
   readonly snapshots: Text;
-  /** All, since a volume is detached from any lost machine. */
+  /** All, because a volume may be detached from any lost machine. */
   readonly instances: Text;
-  /**
-   * The key that encrypts volumes; undefined: the account's default key, whose policy lets everybody in the account use
-   * it.
-   */
+  /** The key that encrypts volumes. Undefined: the account's default key, whose policy admits the whole account. */
   readonly ebsKey: Text | undefined;
-  /** The name by which KMS knows EC2 in this region. */
+  /** EC2's service name for KMS in this region. */
   readonly ec2Service: Text;
-  /** The name of the deployment, as volumes are tagged with it. */
   readonly deployment: string;
   /** Whether functions that use compute run in the network of the cluster. */
   readonly inNetwork: boolean;
 }
 
-/** The role of a function: one for each pair of what it is and what it uses. */
+/** Returns the role of a function, which depends on its kind and its ports. */
 export function findRole(entry: FunctionEntry): RoleKind {
   const { kind, uses } = entry;
   if (kind === "consumer") return { name: `Consumer${capitalize(entry.queue)}`, kind, uses, queue: entry.queue };
@@ -69,7 +62,7 @@ export function findRole(entry: FunctionEntry): RoleKind {
   return { name: [shown, ...uses].map(capitalize).join(""), kind: shown, uses };
 }
 
-/** Endpoints and the web shell only run commands in runs that are there; they change nothing of a cluster. */
+/** Endpoints and the web shell only run commands in existing runs. They change nothing else in a cluster. */
 export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
 }
@@ -82,7 +75,7 @@ export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
   return [...ownQueueNames, ...(sentTo[name] ?? allQueues)];
 }
 
-/** What a role may do: only what the adapters of its ports call for its functions. */
+/** Returns the permissions of a role: only the calls of its ports' adapters. */
 export function buildStatements<Text>(role: RoleKind, arns: Arns<Text>): Statement<Text>[] {
   const { queue } = role;
   return [
@@ -114,9 +107,9 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     ),
   ],
   blobs: ({ bucket, bucketObjects }, { kind }) => [
-    // Endpoints read blobs that looks wrote, or sign a URL that reads one.
+    // Endpoints read blobs that reconciles wrote, or sign a URL that reads one.
     allow("Blobs", (kind === "endpoint" ? readsBlobs : changesBlobs).map(of("s3")), [bucketObjects]),
-    // S3 answers 403 in place of 404 without this action. And who removes all blobs of a disk lists them.
+    // S3 answers 403 in place of 404 without this action. Removing all blobs of a disk lists them.
     allow("BlobList", ["s3:ListBucket"], [bucket]),
   ],
   sealer: ({ sealerKey }) => [
@@ -125,10 +118,10 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     }),
   ],
   compute: ({ cluster, inNetwork }, { kind }) => [
-    // Lambda makes the interfaces of a function by the function's own role (AWSLambdaVPCAccessExecutionRole).
+    // Lambda creates a function's interfaces with the function's own role (AWSLambdaVPCAccessExecutionRole).
     ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode] : []),
     allow("Cluster", ["eks:DescribeCluster"], [cluster]),
-    // Only looks ask about a machine, to end runs on a lost one.
+    // Only reconciles query machines, to end runs on a lost one.
     ...(kind === "consumer" ? [allow("Machines", ["ec2:DescribeInstances"], ["*"])] : []),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),
@@ -141,8 +134,7 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
 const allQueues = ["work", "pools", "webhooks"] as const satisfies readonly ConsumerEntry["queue"][];
 
 /**
- * By role: the queues that its functions send to, where these are not all. The audit refuses what they send to another
- * one (audit/aws-front.ts).
+ * By role: the queues that its functions send to, if not all. The audit refuses sends to others (audit/aws-front.ts).
  */
 const sentTo: Readonly<Record<string, readonly ConsumerEntry["queue"][]>> = {
   ConsumerWebhooks: ["webhooks"],
@@ -153,7 +145,7 @@ const sentTo: Readonly<Record<string, readonly ConsumerEntry["queue"][]>> = {
 };
 
 /**
- * Roles with a function that queries an index. The audit refuses such a query to every other one (audit/aws-front.ts).
+ * Roles with a function that queries an index. The audit refuses index queries of other roles (audit/aws-front.ts).
  */
 const queryIndexes: readonly string[] = [
   "ConsumerPools",
@@ -180,9 +172,10 @@ const interfaces = [
 ].map(of("ec2"));
 
 /**
- * Lambda's own service makes the interfaces, and the code of a function never does. Only a call that a function's code
- * makes has `lambda:SourceFunctionArn`, so that this denies these calls alone (Lambda Developer Guide, "Giving Lambda
- * functions access to resources in an Amazon VPC" and "Using source function ARN to control function access behavior").
+ * Lambda's own service creates the interfaces, and the code of a function never does. Only a call from a function's
+ * code has `lambda:SourceFunctionArn`, so this denies only these calls (Lambda Developer Guide, "Giving Lambda
+ * functions access to resources in an Amazon VPC" and "Using source function ARN to control function access
+ * behavior").
  */
 const interfacesNotByCode: Statement<string> = {
   Sid: "InterfacesNotByCode",
@@ -197,7 +190,9 @@ const changesBlobs = ["GetObject", "PutObject", "DeleteObject"];
 
 const findVolumes = allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]);
 
-/** Endpoints replace tags when a disk is renamed, schedules list volumes to compare them, and looks do the rest. */
+/**
+ * Endpoints replace tags when a disk is renamed, schedules list volumes to compare them, and reconciles do the rest.
+ */
 const volumeStatements: Readonly<Record<RoleKind["kind"], (arns: Arns<unknown>) => Statement<unknown>[]>> = {
   endpoint: retag,
   schedule: () => [findVolumes],
@@ -210,13 +205,13 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   const { volumes, snapshots, instances, deployment } = arns;
   const made = { StringEquals: { "aws:RequestTag/berth:deployment": deployment } };
   const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
-  // This tag can be set at a snapshot's creation alone: no role can tag a foreign snapshot and then remove it.
+  // This tag can be set only at a snapshot's creation: no role can tag a foreign snapshot and then remove it.
   const madeHere = { ...ours, Null: { "aws:ResourceTag/berth:attempt": "false" } };
   const atMaking = { StringEquals: { "ec2:CreateAction": ["CreateVolume", "CreateSnapshot"] } };
   return [
     findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
-    // The adapter first puts a lost tag back (packages/aws/ec2/ebs-volumes.ts).
+    // The adapter restores a lost tag first (packages/aws/ec2/ebs-volumes.ts).
     allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots], ours),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
@@ -229,9 +224,9 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
 }
 
 /**
- * Lets EBS use a customer managed key for the volumes that a role makes (EBS User Guide, "Requirements for Amazon EBS
- * encryption"). EC2 accepts a volume without these rights, and fails it a moment later. Only EC2 may use the key for the
- * role, and a grant is only for AWS services (KMS Developer Guide, "kms:GrantIsForAWSResource").
+ * Lets EBS use a customer managed key for volumes (EBS User Guide, "Requirements for Amazon EBS encryption"). Without
+ * these rights EC2 accepts a volume, and fails it a moment later. Only EC2 may use the key for the role, and a grant
+ * is only for AWS services (KMS Developer Guide, "kms:GrantIsForAWSResource").
  */
 function encrypt(ebsKey: unknown, ec2Service: unknown): Statement<unknown>[] {
   const byEc2 = { StringEquals: { "kms:ViaService": ec2Service } };
@@ -243,8 +238,8 @@ function encrypt(ebsKey: unknown, ec2Service: unknown): Statement<unknown>[] {
 }
 
 /**
- * Tags the backups of a renamed disk with its new name, and gives one that lost its tags these back. That claims only a
- * snapshot without a deployment's tag; whether one of these was made here is in its description, which no policy reads.
+ * Tags the backups of a renamed disk with its new name, and restores lost tags. It may claim only a snapshot without
+ * a deployment's tag; only the description tells its origin, which no policy reads.
  */
 function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
   const written = { "aws:RequestTag/berth:deployment": deployment };
@@ -260,7 +255,7 @@ function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
 }
 
 function receive<Text>(queue: Text): Statement<Text> {
-  // These are the actions of AWS's managed policy AWSLambdaSQSQueueExecutionRole.
+  // The actions of AWS's managed policy AWSLambdaSQSQueueExecutionRole.
   const actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
   return allow("Receive", actions.map(of("sqs")), [queue]);
 }

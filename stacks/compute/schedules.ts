@@ -3,14 +3,14 @@ import { logicalName } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 /**
- * A call that could not be made or started for so long is given up, since the next call comes anyway. 60 is the least
- * that both services take. EventBridge Scheduler would repeat a call for 24 hours (Scheduler API Reference,
- * "RetryPolicy"), and Lambda a throttled one for 6 (Lambda API Reference, "PutFunctionEventInvokeConfig"): after a
- * flood hours of old calls would take the place of new ones.
+ * Age at which a call that could not start is dropped, because the next one comes anyway. 60 is the minimum of both
+ * services. EventBridge Scheduler retries for 24 hours by default (Scheduler API Reference, "RetryPolicy"), and
+ * Lambda a throttled call for 6 (Lambda API Reference, "PutFunctionEventInvokeConfig"): old calls would crowd out new
+ * ones.
  */
 export const OLDEST_CALL_SECONDS = 60;
 
-/** The schedules. A call that could not be made is tried again, and then kept in the queue that is answered. */
+/** Creates the schedules. A failed call is retried, and then moved to the returned dead-letter queue. */
 export function makeSchedules(
   functions: FunctionsFile,
   getFunction: (entry: FunctionEntry) => sst.aws.Function,
@@ -35,7 +35,7 @@ export function makeSchedules(
         },
       },
     });
-    // One that runs all the time is called at once when it is first made, and later another one is on its way already.
+    // An endless schedule is called at its creation, and later its predecessor still runs.
     if (entry.atStart && !runsAllTheTime(entry)) {
       new aws.scheduler.Schedule(`${logicalName(entry)}Start`, {
         scheduleExpression: arn.apply(onceSoon),
@@ -47,7 +47,7 @@ export function makeSchedules(
   return dead;
 }
 
-/** Returns a time in UTC. It is called once the function is deployed, and leaves time to create the schedule. */
+/** Returns a time in UTC that leaves time to create the schedule. It is called once the function is deployed. */
 function onceSoon(): string {
   return `at(${new Date(Date.now() + 120_000).toISOString().slice(0, 19)})`;
 }

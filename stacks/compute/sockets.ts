@@ -1,17 +1,17 @@
-/** Of the one stage of the API, below which its clients and the Management API are. */
+/** The API's only stage, which is part of the URLs of clients and of the Management API. */
 export const SOCKET_STAGE = "socket";
 
-/** So many connections have a command run at the same time, at most: each holds a function until its end. */
+/** Limit of concurrent commands: each occupies a function until its end. */
 const MOST_COMMANDS = 200;
 
 /**
- * Of all clients together: API Gateway knows no limit for one connection, and has the account's other APIs in one
- * limit.
+ * Limit of all clients together: API Gateway has none per connection, and shares one limit with the account's other
+ * APIs.
  */
 const MOST_FRAMES_A_SECOND = 500;
 const MOST_FRAMES_AT_ONCE = 1_000;
 
-/** The form that SQS takes. Its group and its id are API Gateway's own: no client can name another's connection. */
+/** A SQS request. API Gateway sets group and id, so no client can name another's connection. */
 const message = [
   "Action=SendMessage",
   "MessageGroupId=$util.urlEncode($context.connectionId)",
@@ -28,11 +28,10 @@ export interface SocketApi {
 export interface SocketParts {
   readonly made: sst.aws.Function;
   readonly queue: sst.aws.Queue;
-  /** What the queue's messages are encrypted under. */
   readonly key: aws.kms.Key;
 }
 
-/** Makes the WebSocket API without routes, because its function needs the address first. */
+/** Creates the WebSocket API without routes, because its function needs the address first. */
 export function makeSocketApi(): SocketApi {
   const api = new aws.apigatewayv2.Api("Socket", {
     protocolType: "WEBSOCKET",
@@ -43,8 +42,8 @@ export function makeSocketApi(): SocketApi {
 }
 
 /**
- * The routes of the web shell (docs/architecture/web-shell.md): `$connect` and `$disconnect` to its function, every
- * frame into its queue by API Gateway itself, and the queue to the same function.
+ * Creates the routes of the web shell (docs/architecture/web-shell.md): `$connect` and `$disconnect` to its function,
+ * every frame into its queue by API Gateway itself, and the queue to the same function.
  */
 export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketParts): void {
   const region = aws.getRegionOutput().name;
@@ -81,7 +80,7 @@ export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketPart
     principal: "apigateway.amazonaws.com",
     sourceArn: $util.interpolate`${api.executionArn}/${SOCKET_STAGE}/*`,
   });
-  // A deployment is what the API is at its moment; the stage makes one after each change.
+  // A deployment is a snapshot of the API; the stage creates one after each change.
   new aws.apigatewayv2.Stage(
     "Socket",
     {
@@ -102,7 +101,7 @@ export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketPart
   });
 }
 
-/** Returns what the function may do besides what its ports take (roles.ts): use its queue and its connections. */
+/** Returns the permissions besides those of its ports (roles.ts): its queue and its connections. */
 export function socketPolicy({ api }: SocketApi, queue: sst.aws.Queue, key: aws.kms.Key): $util.Output<string> {
   const receive = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"];
   return $util.jsonStringify({
@@ -136,7 +135,7 @@ function getUse(key: aws.kms.Key) {
   };
 }
 
-/** Makes the role that API Gateway takes to put frames into the queue. */
+/** Creates the role with which API Gateway sends frames to the queue. */
 function getSender(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
   const trust = {
     Effect: "Allow",

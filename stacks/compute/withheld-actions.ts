@@ -1,8 +1,8 @@
 /**
- * Actions that roles.ts gives for a port and that no function of the role ever calls, by role. Its policy leaves them
- * out. New code that calls one fails in `npm run audit:policies`: then remove the action here. A new role has all
- * actions of its ports until the audit says which of them it does not need. The actions that Lambda needs on a
- * consumer's queue are not affected (`receive` of roles.ts).
+ * Actions that roles.ts grants for a port but no function of the role calls. The role's policy omits them. New code
+ * that calls one fails in `npm run audit:policies`: then remove the action here. A new role keeps all actions of its
+ * ports until the audit names the unused ones. Actions that Lambda needs on a consumer's queue are not affected
+ * (`receive` of roles.ts).
  */
 export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   ConsumerPools: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],

@@ -1,4 +1,7 @@
-/** The code of the function with the newest secret in it. Throws for a secret that could be more than text. */
+/**
+ * Returns the edge function's code with the newest secret. Throws for a secret with characters that could end the
+ * literal.
+ */
 export function edgeCode(code: string, originSecrets: string): string {
   const [newest = ""] = originSecrets.split(",");
   if (!/^[\w-]{32,128}$/.test(newest)) {

@@ -5,11 +5,11 @@ import type { EndpointEntry, FunctionsFile, SocketEntry } from "../compute/funct
 import { SOCKET_STAGE } from "../compute/sockets.ts";
 import { edgeCode } from "./edge-code.ts";
 
-/** Managed policies of CloudFront, by the ids that AWS gives them everywhere (CloudFront Developer Guide). */
+/** Managed policies of CloudFront, by their global ids (CloudFront Developer Guide). */
 const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
 const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
 
-/** A call that runs a command may take EXEC_CAP_SECONDS, 110 unless it is set; an HTTP API ends at 30. */
+/** A command may take EXEC_CAP_SECONDS, 110 by default; an HTTP API ends at 30. */
 const SLOW_SECONDS = 120;
 const FAST_SECONDS = 35;
 
@@ -21,17 +21,17 @@ export interface EdgeOptions {
   /** With its stage, as the path. */
   readonly socketUrl: $util.Input<string>;
   readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
-  /** With a comma between them while they are exchanged; the first is the one to add. */
+  /** Comma-separated during a rotation. The edge adds the first. */
   readonly originSecrets: $util.Input<string>;
-  /** A host name with its certificate in us-east-1; without it CloudFront chooses the name. */
+  /** A host name with its certificate in us-east-1. Without it CloudFront chooses the name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
   readonly firewallArn: $util.Input<string>;
-  /** The project, where edge-function.js is. */
   readonly root: string;
 }
 
 /**
- * The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function.
+ * Creates the one distribution in front of all that serves requests, without a cache and with the function in each
+ * behaviour.
  */
 export function makeEdge(options: EdgeOptions) {
   const { functions, served, apiUrl, socketUrl, urlOf, originSecrets, domain, firewallArn, root } = options;
@@ -47,8 +47,7 @@ export function makeEdge(options: EdgeOptions) {
     },
     { dependsOn: served.map(({ nodes }) => nodes.function) },
   );
-  // A browser that was here once asks over HTTPS alone for a year (RFC 6797). Host names below it are not Berth's to
-  // bind.
+  // A browser then uses only HTTPS for a year (RFC 6797). Host names below this one are not Berth's to bind.
   const headers = new aws.cloudfront.ResponseHeadersPolicy("Edge", {
     securityHeadersConfig: {
       strictTransportSecurity: { accessControlMaxAgeSec: 31_536_000, override: true },
@@ -86,8 +85,8 @@ export function makeEdge(options: EdgeOptions) {
       ...behaviour(logicalName(entry)),
     })),
     restrictions: { geoRestriction: { restrictionType: "none" } },
-    // CloudFront's own name always takes TLS 1.0 too (CloudFront Developer Guide, "Supported protocols and
-    // ciphers between viewers and CloudFront"): TLS 1.2 needs API_DOMAIN.
+    // CloudFront's own name always accepts TLS 1.0 too (CloudFront Developer Guide, "Supported protocols and ciphers
+    // between viewers and CloudFront"): TLS 1.2 needs API_DOMAIN.
     viewerCertificate: domain
       ? {
           acmCertificateArn: domain.certificateArn,
@@ -102,7 +101,7 @@ function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
   return functions.filter((entry) => entry.kind === "endpoint").filter((entry) => entry.functionUrl === true);
 }
 
-/** The viewer's path decides, before the function runs: so a key may stand in front of it. */
+/** Matches the viewer's path before the function runs, so it allows a `/k/` prefix. */
 function getPattern({ path }: EndpointEntry | SocketEntry): string {
   return `*${path.replaceAll(/\{\w+\}/g, "*")}`;
 }

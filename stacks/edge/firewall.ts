@@ -5,22 +5,22 @@ import type { Stage } from "../stage.ts";
 const WINDOW_SECONDS = 60;
 
 /**
- * How many requests one address may make in a minute: 50 a second. An office that shares an address polls some times a
- * second. Ten such addresses make what the API takes of all clients (api.ts).
+ * Requests of one address per minute: 50 a second. An office behind one address polls a few times a second. Ten such
+ * addresses reach the API's limit for all clients (api.ts).
  */
 const MOST_REQUESTS = 3_000;
 
-/** Limits how often one address may log in, which asks STS, and how often it may ask at all. */
+/** Limits the rate of logins per address, which call STS, and of all its requests. */
 export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.WebAcl {
   const login = functions.find(({ name }) => name === "gpu-dev/auth/aws-login");
   if (login?.kind !== "endpoint") throw new Error("functions.json has no log-in");
   return new aws.wafv2.WebAcl("Firewall", {
-    // CloudFront takes web ACLs of this region only.
+    // CloudFront accepts web ACLs of this region only.
     region: "us-east-1",
     scope: "CLOUDFRONT",
     defaultAction: { allow: {} },
     visibilityConfig: seen(stage.tableName),
-    // The login of gpu-dev answers in this form.
+    // The form of gpu-dev's login.
     customResponseBodies: [
       { key: "too-many", contentType: "APPLICATION_JSON", content: JSON.stringify({ detail: "Too many requests" }) },
     ],
@@ -34,9 +34,7 @@ export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.
 interface RateRule {
   readonly name: string;
   readonly priority: number;
-  /** Requests of one address in a minute. */
   readonly limit: number;
-  /** Which requests it counts: all if absent. */
   readonly scope?: aws.types.input.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatement;
 }
 
@@ -71,7 +69,7 @@ function rateRule({ tableName }: Stage, { name, priority, limit, scope }: RateRu
 function pathsEndingWith(path: string) {
   return {
     byteMatchStatement: {
-      // A key may stand in front of the path, and any of its characters may be escaped.
+      // A `/k/` prefix may precede the path, and any character may be escaped.
       searchString: path,
       positionalConstraint: "ENDS_WITH",
       fieldToMatch: { uriPath: {} },
@@ -88,7 +86,7 @@ function seen(metricName: string) {
   return {
     cloudwatchMetricsEnabled: true,
     metricName,
-    // The sample that an operator can look at holds paths, and so keys.
+    // Samples contain paths, and so keys.
     sampledRequestsEnabled: false,
   };
 }

@@ -1,23 +1,20 @@
 import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts";
 
-/** What each thing costs, in US dollars, by its name in prices.json. */
 export type PriceName =
   | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
   | ("wafFixed" | "transferGb" | "tableWrite" | "tableRead" | "queueRequest" | "logGb" | "metric" | "alarm")
   | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute" | "healthCheck");
 
 export interface Prices {
-  /** The day on which they were read. */
   readonly date: string;
   readonly region: string;
   readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
-  /** Prices of things beside a stage. Their amount does not follow from the load of the stage. */
+  /** Prices that do not depend on the load of a stage. */
   readonly beside: readonly BesidePrice[];
 }
 
 export interface BesidePrice {
   readonly what: string;
-  /** A month of one unit. */
   readonly usd: number;
   readonly unit: string;
   readonly source: string;
@@ -26,11 +23,9 @@ export interface BesidePrice {
 export interface Load {
   readonly requestsPerDay: number;
   readonly activeEnvironments: number;
-  /** How many jobs begin and end. None if absent. */
   readonly jobsPerDay?: number;
 }
 
-/** `amount × usd / per`. */
 export interface CostLine {
   readonly what: string;
   readonly price: PriceName;
@@ -40,50 +35,52 @@ export interface CostLine {
 
 /** Assumptions. None was measured on AWS. */
 const assumed = {
-  /** The time of a request in its function, most of which is spent waiting for the table. */
+  /** Duration of a request, mostly waiting for the table. */
   requestSeconds: 0.05,
   requestReads: 3,
-  /** Most requests read; those that change something write a record of some KB. */
+  /** Most requests only read; a change writes a record of some KB. */
   requestWrites: 1,
   requestTransferKb: 4,
   requestLogKb: 0.8,
-  /** Of requests: those that seal or open something under a data key which the function has not yet opened. */
+  /** Fraction of requests that use a data key which the function has not yet opened. */
   requestKeyCalls: 0.1,
-  /** A look at an environment, with the calls to its cluster. */
+  /** A reconcile of an environment, with the calls to its cluster. */
   lookSeconds: 0.5,
   lookReads: 5,
   lookLogKb: 0.6,
   lookKeyCalls: 1,
-  /** A look that changes a grant requests a plan. Most looks change nothing. */
+  /** A reconcile that changes a grant requests a plan. Most change nothing. */
   plansPerLook: 0.2,
   planSeconds: 0.3,
   /** Assumed: one write of a record every four minutes. Each of 3 KB counts three times. */
   writesPerHour: 16.25 * 3,
   looksPerHour: 20,
   /**
-   * The beginning and the end of one job. 10,000 jobs a day of an hour each were measured with 47 to 83 million write
-   * units a month, of which the hours above make 15 million. This is the upper end: (83 - 15) million / 304,000 jobs.
+   * Start and end of one job. 10,000 jobs a day of an hour each were measured with 47 to 83 million write units a
+   * month, of which the hours above make 15 million. This is the upper end: (83 - 15) million / 304,000 jobs.
    */
   writesPerJob: 224,
-  /** Assumed: a look for each step from a job's grant to its removal, and a plan when it comes, starts and ends. */
+  /**
+   * Assumed: one reconcile per step from a job's grant to its removal, and a plan when it arrives, starts and ends.
+   */
   looksPerJob: 25,
   plansPerJob: 3,
-  /** Six checkers of three regions, every half minute (canary.ts). */
+  /** Six checkers in three regions, every half minute (canary.ts). */
   canaryPerMinute: 12,
-  /** Of an hour of an environment: so long a web shell is open in it, and so many commands are typed. */
+  /** Per hour of an environment: minutes with an open web shell, and commands typed. */
   shellMinutesPerHour: 3,
   commandsPerHour: 3,
   commandSeconds: 5,
-  /** The record of its connection, its key and what it runs in. A write of the record follows. */
+  /** Reads of the connection, its key and its workspace. A write of the connection follows. */
   commandReads: 5,
-  /** One from the client and the result, of which API Gateway counts each 32 KB. */
+  /** The command and its result, which API Gateway meters per 32 KB. */
   messagesPerCommand: 2.5,
-  /** A message is sent, received and removed. */
+  /** A message is sent, received and deleted. */
   requestsPerMessage: 3,
-  /** A schedule that has little to do, but for those that use all of their time. */
+  /** For a short schedule. Endless ones use all of their time. */
   scheduleSeconds: 1,
   scheduleReads: 20,
-  /** Lambda asks each queue with five long polls of 20 s ("Using Lambda with Amazon SQS"). */
+  /** Lambda polls each queue with five long polls of 20 s ("Using Lambda with Amazon SQS"). */
   pollsPerMinute: 15,
   metrics: 20,
 } as const;
@@ -92,7 +89,7 @@ const DAYS = 30.4;
 const MINUTES = DAYS * 1440;
 const KB_PER_GB = 1_048_576;
 
-/** An alarm costs as much for each metric that it reads: one of a sum of metrics costs several times. */
+/** An alarm is billed per metric that it reads. */
 export function countAlarmMetrics(inputs: {
   readonly metricQueries?: readonly { readonly metric?: unknown }[];
 }): number {
@@ -118,7 +115,7 @@ export function estimateCosts(
   const runs = scheduledRuns(functions);
   const calls = runs.reduce((sum, { times }) => sum + times, 0);
   const commands = hours * assumed.commandsPerHour;
-  // The web shell's function receives from a queue as well.
+  // The web shell's function receives from a queue too.
   const queues = functions.filter(({ kind }) => kind === "consumer" || kind === "socket").length;
   const logKb = requests * assumed.requestLogKb + passes * assumed.lookLogKb;
   const reads =
@@ -181,7 +178,6 @@ export function estimateCosts(
   ];
 }
 
-/** The memory in GB of the largest of these functions. */
 function getGb(functions: FunctionsFile, isMeant: (entry: FunctionEntry) => boolean): number {
   return Math.max(0, ...functions.filter(isMeant).map(({ memoryMb }) => memoryMb)) / 1024;
 }
@@ -190,7 +186,7 @@ function isPlan({ name }: FunctionEntry): boolean {
   return name === "consumers/plan";
 }
 
-/** One whose time is longer than its interval runs all the time, twice at the changes: it uses what it may. */
+/** A schedule whose time-out exceeds its interval runs all the time, with overlaps, and uses its whole time-out. */
 function scheduledRuns(functions: FunctionsFile): { isEndless: boolean; times: number; gbSeconds: number }[] {
   return functions.flatMap((entry) => {
     if (entry.kind !== "schedule") return [];

@@ -7,8 +7,9 @@ import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./cost
 import { quotaLines } from "./quota.ts";
 
 /**
- * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. It needs
- * no account, so it does not know what exists already. What neither `.env` nor `.env.<stage>` says is made up, and named.
+ * `npm run deploy:plan -- --stage dev` lists the resources of a deployment and their monthly cost. It needs no
+ * account, so it does not know existing resources. It invents and names settings that neither `.env` nor
+ * `.env.<stage>` has.
  */
 const madeUp = {
   DOMAIN: "berth.example",
@@ -19,14 +20,14 @@ const madeUp = {
   ALARM_EMAIL: "operator@berth.example",
 };
 
-/** Throws what a deployment would not take, in words. */
+/** Throws an error with the problems that a deployment would report. */
 function readAsked() {
   const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
-  // The stage's own file says it last, as in a deployment.
+  // The stage's own file takes precedence, as in a deployment.
   const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
   const dicts = files.map((file) => parseEnv(readFileSync(file, "utf8")));
   const fields: Record<string, string> = Object.assign({}, ...dicts);
-  // An empty one counts as not set (stacks/stage.ts).
+  // An empty setting counts as not set (stacks/stage.ts).
   const unset = Object.entries(madeUp).filter(([name]) => !fields[name]);
   const settings = { ...fields, ...Object.fromEntries(unset) };
   readStage(stage, settings);
@@ -37,14 +38,14 @@ function readOrEnd(): ReturnType<typeof readAsked> {
   try {
     return readAsked();
   } catch (error) {
-    // A stack would hide what the one who asks has to change.
+    // A stack trace would hide the message for the user.
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   }
 }
 
 const { stage, unset, settings } = readOrEnd();
-// The plan alone goes to standard output.
+// Standard output holds only the plan.
 process.stderr.write(`Asking the components of SST what stage ${stage} would be made of: about a minute\n`);
 const resources = await synthesize(stage, settings);
 

@@ -1,6 +1,5 @@
 import type { Stage } from "../stage.ts";
 
-/** Makes the bucket of logs and zips. Only functions read it, and incomplete uploads are removed. */
 export function makeBlobs({ isProduction }: Stage): sst.aws.Bucket {
   const bucket = new sst.aws.Bucket("Blobs", {
     cors: false,
@@ -17,7 +16,6 @@ export function makeBlobs({ isProduction }: Stage): sst.aws.Bucket {
   return bucket;
 }
 
-/** Makes the key that encrypts commands, variables, tokens and the queues of the web shell. */
 export function makeSealerKey({ isProduction }: Stage): aws.kms.Key {
   return new aws.kms.Key("Sealer", {
     description: "Berth: seals commands, variables and tokens",

@@ -5,30 +5,26 @@ export type Queues = Readonly<Record<QueueName, sst.aws.Queue>>;
 
 export interface MadeQueues {
   readonly queues: Queues;
-  /** They hold messages whose consumer failed too often. */
   readonly deadLetterQueues: Queues;
 }
 
 const fifo: Readonly<Record<QueueName, boolean>> = { work: false, pools: true, webhooks: false, shell: true };
 
-/**
- * After so many receives a message goes to the dead-letter queue: one that ends the process of its consumer each time would
- * do so for ever.
- */
+/** Receives before a message moves to the dead-letter queue, because it may crash its consumer every time. */
 const MOST_RECEIVES = 5;
 const DAY_SECONDS = 86_400;
 const TWO_WEEKS_SECONDS = 14 * DAY_SECONDS;
-/** AWS asks for six times the timeout (Lambda Developer Guide, "Using Lambda with Amazon SQS"). */
+/** AWS recommends six times the timeout (Lambda Developer Guide, "Using Lambda with Amazon SQS"). */
 const TIMES_THE_TIMEOUT = 6;
-/** What may pass between the receive of a message and the start of the function that deals with it. */
+/** Time between the receive of a message and the start of its function. */
 const FIFO_MARGIN_SECONDS = 15;
 
 /** API Gateway ends a connection after two hours ("API Gateway quotas"). Its last command may take a quarter more. */
 const CONNECTION_SECONDS = 3 * 3600;
 
 /**
- * The queues, each with a dead-letter queue, which keeps messages for two weeks. Those of the web shell are commands, which
- * are sealed elsewhere: they lie under the same key, and for a day at most.
+ * Creates the queues, each with a dead-letter queue that keeps messages for two weeks. Messages of the web shell are
+ * commands: they are encrypted with the sealer's key and kept for a day at most.
  */
 export function makeQueues(functions: FunctionsFile, key: aws.kms.Key): MadeQueues {
   const make = (name: QueueName) => makeQueue(name, functions, key);
@@ -63,7 +59,7 @@ function makeQueue(
   return { queue, dead };
 }
 
-/** A connection that sends without end takes none of the others' throughput, and its commands are not kept for days. */
+/** Isolates the throughput of each connection, and keeps its commands for hours instead of days. */
 const perConnection = {
   deduplicationScope: "messageGroup",
   fifoThroughputLimit: "perMessageGroupId",
@@ -71,8 +67,8 @@ const perConnection = {
 };
 
 /**
- * How long a message that was received is hidden. All of a FIFO queue's group waits as long behind one that was handed
- * back, or whose process died: there it is just above the timeout, which Lambda does not allow to be longer.
+ * Returns the visibility timeout. A FIFO group is blocked that long after a retry or a crash, so for those it is just
+ * above the function's timeout, its minimum.
  */
 function visibilitySeconds(name: QueueName, functions: FunctionsFile): number {
   const receiver = functions.find((entry) =>

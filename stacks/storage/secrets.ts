@@ -3,8 +3,8 @@ import { problemsOnLambda } from "#aws/settings/config.ts";
 const settings = { OriginSecrets: "ORIGIN_SECRETS", WebhookSecret: "WEBHOOK_SECRET" } as const;
 
 /**
- * A secret of the stage. Where functions would refuse it at their init the deployment ends before it changes one: they
- * would answer nothing but 5xx.
+ * Reads a secret of the stage. An invalid one fails the deployment before it changes a function: otherwise all
+ * functions would answer 5xx.
  */
 export function readSecret(name: keyof typeof settings): $util.Output<string> {
   return new sst.Secret(name).value.apply((value) => checkedSecret(name, value));

@@ -1,7 +1,7 @@
 import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
 import type { Stage } from "../stage.ts";
 
-/** The one table, as the tests' own is defined. Production protects it from deletion. */
+/** Creates the table from the definition that tests use. Production protects it from deletion. */
 export function makeTable({ tableName, isProduction }: Stage): sst.aws.Dynamo {
   const { KeySchema = [], AttributeDefinitions = [], GlobalSecondaryIndexes = [] } = tableDefinition(tableName);
   const fields = AttributeDefinitions.map(({ AttributeName = "", AttributeType = "" }) => [

@@ -1,7 +1,7 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 
-/** An event in the core's own words, for dialects whose contract says nothing of webhooks. */
+/** Formats an event in the core's words, for dialects whose contract does not mention webhooks. */
 export function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {
   return {
     event_id: id,

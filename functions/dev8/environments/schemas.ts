@@ -4,7 +4,6 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
-/** The words of docs/apis/dev8.md#statuses. */
 const WorkspaceStatus = z.enum([
   ...(["CREATING", "STARTING", "RUNNING", "STOPPING", "STOPPED", "ERROR", "DELETING"] as const),
 ]);
@@ -38,7 +37,6 @@ export const Workspace = z
   })
   .meta({ id: "Environment" });
 
-/** The envelope of every success; `message` is the same in all answers of an endpoint. */
 export function success<Message extends string, Data extends z.ZodType>(message: Message, data: Data) {
   return z.object({
     success: z.literal(true).describe("Always true. A problem has another shape."),
@@ -47,7 +45,7 @@ export function success<Message extends string, Data extends z.ZodType>(message:
   });
 }
 
-/** What a dialect keeps of a workspace beside what the core knows: all text, as labels are. */
+/** Fields that the core does not know, stored as labels and so all text. */
 export interface WorkspaceLabels extends Readonly<Record<string, string>> {
   readonly userId: string;
   readonly cloudProvider: string;
@@ -93,7 +91,7 @@ export function getRegion({ labels }: Environment): string {
   return labels.cloudRegion ?? "";
 }
 
-/** What the contract calls its present state: the way out is taken from the moment it was asked for. */
+/** Returns the contract's status. DELETING applies from the request on. */
 export function toStatus(workspace: Environment): WorkspaceStatus {
   return workspace.end.outcome?.phase === "deleted" ? "DELETING" : statuses[workspace.phase](workspace);
 }
@@ -114,7 +112,7 @@ const statuses = {
   deleted: (): WorkspaceStatus => "DELETING",
 } as const satisfies Record<Phase, (workspace: Environment) => WorkspaceStatus>;
 
-/** The label that it holds for its whole life, region included, below the deployment's domain. */
+/** Returns the host name: the workspace's permanent label below the deployment's domain. */
 function getFqdn({ domain }: Settings, { addressLabel }: Environment): string {
   return `${addressLabel}.${formatHost(domain)}`;
 }
@@ -126,8 +124,8 @@ function getPage({ scheme, domain }: Settings, fqdn: string): string {
 }
 
 /**
- * Returns the SSH command. The contract's form needs a domain with an SSH endpoint at that port. Names below localhost
- * have none, so there it is the command that works, once that is known.
+ * Returns the SSH command. The contract's form needs a domain with an SSH endpoint at that port. Names below
+ * localhost have none, so there it is the working command, once known.
  */
 function getSsh({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
   const isLocal = formatHost(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
@@ -135,7 +133,6 @@ function getSsh({ domain }: Settings, { run: { address }, access }: Environment,
   return `ssh -p 2222 dev8@${fqdn}`;
 }
 
-/** A domain without its port. */
 function formatHost(domain: string): string {
   return domain.replace(/:\d+$/, "");
 }

@@ -46,7 +46,7 @@ export const endpoint = dev8.endpoint(
     const { workspaceId } = body;
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);
     const knownWorkspace = await findWorkspace(ctx, body);
-    // Asked for by the request that this one repeats.
+    // The request that this one repeats asked for it.
     const isAsked =
       knownWorkspace !== undefined &&
       !knownWorkspace.end.outcome &&

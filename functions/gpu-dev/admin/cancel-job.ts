@@ -11,7 +11,7 @@ import { findJobId } from "../jobs/internal/job-id.ts";
 import { ActionRequested, JobRef, toActionRequested } from "../jobs/schemas.ts";
 import { cancelJobExamples } from "./internal/examples.ts";
 
-/** The user need not be named; who names him reaches a job that was submitted this very second. */
+/** An optional user, which also finds a job before the index lists it. */
 const CancelJob = z
   .object({
     user: z
@@ -45,7 +45,7 @@ export const endpoint = gpuDev.endpoint(
       const id = await findJobId(ctx, params, (beginning) => findAnybodysIds(ctx, beginning, username));
       return toActionRequested(id, await cancelAnybodys(ctx, id, username));
     };
-    // The first characters of an id do not say for ever which job they stood for.
+    // An abbreviated id is ambiguous later, so the audit stores the whole one.
     const whole = ({ job_id }: { job_id: string }) => (job_id === params.job_id ? null : `Job ${job_id}`);
     return audited(ctx, { action: "cancel_job", target: params.job_id, requestId }, cancel, whole);
   },

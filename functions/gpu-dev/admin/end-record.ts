@@ -9,7 +9,7 @@ import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { endRecordExamples } from "./internal/examples.ts";
 
-/** The key of a record in the form of the alarm: partition key, a bar, sort key. */
+/** A record key in the form of the alarm: partition key, a bar, sort key. */
 const EndRecord = z
   .object({
     key: z
@@ -23,7 +23,7 @@ const Ended = z
   .object({
     key: z.string().describe("The record's key as the alarm names it: partition key, a bar, sort key."),
     status: z.literal("ended").describe("The record was ended."),
-    /** Of a disk: what it leaves, none of which is removed. */
+    /** Set for a disk: data that stays behind. */
     kept: z
       .object({
         volume: z.string().nullable().describe("The disk's volume, if it has one."),

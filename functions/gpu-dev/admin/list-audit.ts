@@ -16,7 +16,6 @@ const ListAudit = z.object({
 const Audit = z
   .object({
     entries: z.array(AuditEntry).describe("The entries, newest first."),
-    /** Whether there are older ones. */
     more: z.boolean().describe("Whether there are older entries."),
     limit: z.int().describe("Maximum number of jobs to return, 1 to 500."),
     offset: z.int().describe("Number of entries to skip."),

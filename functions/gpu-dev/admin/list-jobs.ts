@@ -39,7 +39,7 @@ const route = createRoute({
   responses: { 200: jsonReply(Jobs, listJobsExamples[200]) },
 });
 
-/** Without `user`, lists only jobs that are not done, from an index that may be some seconds late. */
+/** Without `user`, lists only jobs that are not done, from an index with a lag of seconds. */
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table"], admin: true, timeoutSeconds: 29 },

@@ -9,7 +9,7 @@ import { Problem } from "#core/problem.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { JobSummary } from "../jobs/schemas.ts";
 
-/** A job as its operator sees it: nothing that would let him in. */
+/** A job as operators see it, without any credentials. */
 export const AdminJob = JobSummary.omit({
   ssh_command: true,
   ssh_host_key: true,
@@ -23,7 +23,6 @@ export const UserRef = z.object({
 });
 export const PoolRef = z.object({ gpu_type: z.string().meta({ example: "h100" }).describe("The type of GPU.") });
 
-/** The type of a path if there is one; throws `notFound`. */
 export function parseGpuType({ gpu_type }: z.infer<typeof PoolRef>): string {
   if (instanceTypes.some(({ pool }) => pool === gpu_type)) return gpu_type;
   throw new Problem("notFound", `GPU type '${gpu_type.slice(0, 100)}' not found`);
@@ -93,7 +92,6 @@ export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof
   return { paused, drained_gpu_types: [...drained] };
 }
 
-/** Why an operator closes something. */
 export const OperatorReason = z
   .object({
     reason: z.string().min(1).max(200).nullish().describe("Why, in the operator's words; null if none were given."),
@@ -263,7 +261,7 @@ export const Orphans = z
   })
   .meta({ id: "Orphans" });
 
-/** The latest report, as empty as can be before the first comparison. */
+/** Returns the latest report, or an empty one before the first comparison. */
 export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
   const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0, gbHours = 0 } = report ?? {};
   const { removed = [], removedCount = 0, volumes = [], volumeCount = 0 } = report ?? {};

@@ -13,7 +13,7 @@ import { DiskName, DiskRef, DiskRenamed, parseDiskName, toDiskRenamed } from "./
 const RenameDisk = z.object({ new_name: DiskName.describe("The disk's new name.") }).meta({ id: "RenameDisk" });
 const RENAME_SECONDS = 15;
 /**
- * The time limit of a call to the cloud (docs/architecture/consistency.md#claims). It leaves time for the writes before
+ * Time limit of a call to the cloud (docs/architecture/consistency.md#claims). It leaves time for the writes before
  * and after.
  */
 const TAGS_MS = 5_000;

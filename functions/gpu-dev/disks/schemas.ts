@@ -60,7 +60,7 @@ export const Snapshot = z
   })
   .meta({ id: "Snapshot" });
 
-/** The answer to every request on a disk, which can be asked about from then on. */
+/** The answer to every request on a disk. */
 export const DiskRequested = z
   .object({
     operation_id: z
@@ -121,13 +121,13 @@ export const DiskRenamed = z
   })
   .meta({ id: "DiskRenamed" });
 
-/** Returns the disk name of a path. A text of another form is answered as a disk that does not exist. */
+/** Returns the disk name of a path. Answers a malformed one like an unknown disk. */
 export function parseDiskName({ disk_name }: z.infer<typeof DiskRef>): string {
   if (diskName.test(disk_name)) return disk_name;
   throw new Problem("notFound", `Disk '${cut(disk_name)}' not found`);
 }
 
-/** Name and operation of a path; throws `notFound` where either has not the form of one. */
+/** Returns name and operation of a path. Throws `notFound` if either is malformed. */
 export function parseOperationRef({ disk_name, operation_id }: z.infer<typeof OperationRef>): {
   name: string;
   id: string;
@@ -140,7 +140,7 @@ function cut(text: string): string {
   return text.slice(0, 100);
 }
 
-/** Counts only snapshots that are completed and were seen, because users rely on the number. */
+/** Counts only completed snapshots that were seen, because users rely on the number. */
 export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, username: string): z.infer<typeof Disk> {
   return {
     disk_name: name,
@@ -175,7 +175,7 @@ export function toDiskRequested(operation: Operation): z.infer<typeof DiskReques
   };
 }
 
-/** Says which snapshot the new one pushes out, because none is removed silently. */
+/** Names the snapshot that the new one replaces, because none is removed silently. */
 export function toSnapshotRequested({ operation, replaces }: SnapshotRequested): z.infer<typeof DiskSnapshotRequested> {
   const { message, ...requested } = toDiskRequested(operation);
   if (!replaces) return { ...requested, message, replaces: null };
@@ -183,7 +183,7 @@ export function toSnapshotRequested({ operation, replaces }: SnapshotRequested):
   return { ...requested, message: text, replaces: replaces.id };
 }
 
-/** `name` is the one that it was asked for by: the disk may have another now than when it was requested. */
+/** `name` is the name in the request; the disk may have been renamed since. */
 export function toDiskOperation(operation: Operation, name: string): z.infer<typeof DiskOperation> {
   const { id, status, error, action, createdAt, updatedAt, snapshot } = operation;
   return {
@@ -209,7 +209,7 @@ function formatDate(at: number): string {
   return wholeSeconds(at).slice(0, 10);
 }
 
-/** One that was removed is not listed; `missing` is one that was there and cannot be found now. */
+/** Omits removed snapshots. `missing` marks one that cannot be found now. */
 export function toSnapshot(snapshot: DiskSnapshot): z.infer<typeof Snapshot> {
   const { id, at, completed, missedAt, failed, unremoved, onDemand } = snapshot;
   const kind = onDemand ? "on_demand" : "backup";

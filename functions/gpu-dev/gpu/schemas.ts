@@ -41,7 +41,6 @@ export function toGpuAvailability(pools: readonly Capacity[]): Record<string, z.
   );
 }
 
-/** Returns the counts by type in the given order, with the same six keys in availability and status. */
 export function toGpuCapacities(pools: readonly Capacity[]): Record<string, z.infer<typeof GpuCapacity>> {
   return Object.fromEntries(
     pools.map(({ pool, total, available, inUse, queued, gpusPerMachine }) => [

@@ -27,13 +27,11 @@ const policy = [
 ].join("; ");
 
 interface FrontPage {
-  /** The Host header of the request. */
   readonly host: string;
   readonly version: string;
   readonly servesCli: boolean;
 }
 
-/** Returns the page that people see at the address of a deployment. */
 export function frontPage(options: FrontPage) {
   return answer(getPage(options), {
     contentType: "text/html; charset=utf-8",
@@ -73,7 +71,7 @@ berth up</code></pre>
 `;
 }
 
-/** Only this machine is reached without TLS. A host with other characters than a name and a port is not repeated. */
+/** Assumes TLS except for this machine. Does not repeat a malformed host. */
 function getAddress(host: string): string {
   if (!/^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/i.test(host)) return "https://&lt;this address&gt;";
   return `${/^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/i.test(host) ? "http" : "https"}://${host}`;

@@ -82,7 +82,6 @@ function getTimes({ p50, p90 }: Answer): z.infer<typeof EstimatedTimes> {
   };
 }
 
-/** When the wait of a job that is submitted now ends by itself. */
 function getWaitEnd({ clock, settings }: Context, isFirst: boolean): WaitEnd {
   const hours = queueHours(settings, isFirst);
   return { at: clock.now() + hours * HOUR_MS, when: `after ${hours} hours`, isFirst };

@@ -16,7 +16,6 @@ import { JobSummary, ownPace, toJobSummary } from "./schemas.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
 
-/** A list of words separated by commas; nothing at all means every status. */
 const Statuses = z
   .string()
   .transform((text) => text.split(",").map((word) => word.trim()))
@@ -39,7 +38,6 @@ const ListJobs = z.object({
   offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
 });
 
-/** Whether a job matches every filter that was given. */
 function isAskedFor(job: Brief, { status, name, ended_after }: z.output<typeof ListJobs>): boolean {
   if (status && !status.includes(toStatus(job))) return false;
   if (name !== undefined && (job.name ?? name) !== name) return false;

@@ -104,7 +104,7 @@ function shown({ text, cut, next, ended }: LogText, accept: string, { job_id, ig
   return { job_id, logs: text, truncated: cut, next: String(next), ended, ...named };
 }
 
-/** The id of the last event, which a browser sends when it reconnects. */
+/** Parses the id of the last event, which a browser sends when it reconnects. */
 function cursorIn(lastEventId: string | null): number | undefined {
   return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
 }
@@ -123,7 +123,7 @@ function asText(text: string, disposition?: string): Answer<string> {
   return answer(text, { contentType: "text/plain; charset=utf-8", headers });
 }
 
-/** Text is named and JSON is not: a client that takes anything, or both, gets JSON. */
+/** A client that accepts anything, or both types, gets JSON. */
 function wantsText(accept: string): boolean {
   return accepts(accept, "text/plain") && !accepts(accept, "application/json");
 }

@@ -30,7 +30,6 @@ export const JobRef = z.object({
     ),
 });
 
-/** A job as lists show it: the documented keys, then ours. */
 export const JobSummary = z
   .object({
     job_id: z
@@ -116,7 +115,7 @@ export const JobSummary = z
       ),
     ended_at: Timestamp.nullable().describe("When the job ended. Null until its end is decided."),
     gpu_hours: z.number().describe("GPUs times the hours since the job became active, up to its end."),
-    /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
+    /** Omitted without an estimate: the predecessor's client would print a null as "None min". */
     estimated_wait_minutes: z
       .int()
       .optional()
@@ -124,7 +123,7 @@ export const JobSummary = z
   })
   .meta({ id: "JobSummary" });
 
-/** Fields that change while nothing happens to a job: its ETag leaves them out. */
+/** Fields that change by themselves, which the ETag leaves out. */
 export const ownPace = ["estimated_wait_minutes", "gpu_hours"] as const;
 
 export const Job = JobSummary.extend({
@@ -215,34 +214,30 @@ export const ActionRequested = z
   })
   .meta({ id: "JobActionRequested" });
 
-/** A label, not an address: clients choose ids, so that two jobs may have the same. */
+/** Returns a label, not an address: clients choose ids, so two jobs may share it. */
 export function formatPodName(jobId: string): string {
   return `gpu-dev-${jobId.slice(0, 8)}`;
 }
 
 /**
- * The user name by which SSH finds a job. Its end is the server's choice: who could take another's whole name, and let the
- * other's public key in, would be where the other arrives.
+ * Returns the SSH user name of a job. The server chooses the suffix, so a user cannot claim another user's SSH name.
  */
 export function formatLogin({ id, uid }: ChosenIds): string {
   return `${formatPodName(id)}-${uid.slice(0, 8)}`;
 }
 
-/** How much of a command its owner is shown. */
 const SHOWN_COMMAND = 200;
 
-/** What a job is shown with that its record does not say. */
 interface Beside {
   readonly username: string;
   readonly advice: WaitAdvice | undefined;
   readonly jupyter?: OpenJupyter | undefined;
-  /** Since when the cluster does not answer, ms; undefined: it does. */
+  /** Start of an outage of the cluster, ms. Undefined if it answers. */
   readonly outage?: number | undefined;
   readonly now: number;
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
 
-/** A job as its owner alone is shown it. */
 export function toJob(environment: Environment, command: string | undefined, beside: Beside): z.infer<typeof Job> {
   return {
     ...toJobSummary(environment, beside),
@@ -322,7 +317,7 @@ function whatItWas({ about, end: { outcome }, size, times: { firstActiveAt } }: 
   };
 }
 
-/** Returns the GPU-hours of so much time, with three decimals. */
+/** Rounds to three decimals. */
 export function gpuHours({ gpus }: Pick<Size, "gpus">, ms: number): number {
   return Math.round((gpus * ms * 1000) / HOUR_MS) / 1000;
 }
@@ -332,7 +327,7 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
   return { at: wholeSeconds(entry.at), status: toStatus({ ...entry, end: { outcome } }), reason: entry.reason };
 }
 
-/** Clients show the port beside the address, so that it is there where the address leaves out its scheme's own. */
+/** Returns the port for clients that show it separately, also if the URL omits the default port. */
 function getPort(origin: string): number {
   const { port, protocol } = new URL(origin);
   return Number(port) || (protocol === "https:" ? 443 : 80);
@@ -351,12 +346,12 @@ const requested = {
   add_user: ({ user }: About) => `Add user request submitted for ${formatWords(user ?? "")}`,
 } as const satisfies Record<JobActionKind, (about: About) => string>;
 
-/** Describes a guest. The core names a key by a text that no GitHub user can have. */
+/** Describes a guest. Public keys have a subject with a colon, which no GitHub user name can contain. */
 function formatWords(user: string): string {
   return user.includes(":") ? "a public key" : `GitHub user '${user}'`;
 }
 
-/** The answer to every request on a job: the number of the request is its "message ID". */
+/** The answer to every request on a job. The number of the request is its "message ID". */
 export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {
   const kind = action.kind as JobActionKind;
   const message = `${requested[kind]({ hours, user: action.subject })} (message ID: ${action.id})`;

@@ -21,7 +21,6 @@ const ListDeliveries = z.object({
 const Deliveries = z
   .object({
     deliveries: z.array(WebhookDelivery).describe("The deliveries, newest first."),
-    /** To be sent as `after`; null: there are no older ones. */
     next: z.string().nullable().describe("The value of `after` for the next page; null on the last one."),
   })
   .meta({ id: "WebhookDeliveryList" });

@@ -12,7 +12,7 @@ export const DeliveryRef = z.object({
     .describe("The id of the delivery: one event to one receiver."),
 });
 
-/** One event for one receiver. Environments of every API have these, and the URL is never shown. */
+/** One event for one receiver. All dialects share it, and the URL is never shown. */
 export const WebhookDelivery = z
   .object({
     delivery_id: z.string().describe("The id of the delivery: one event to one receiver."),
@@ -63,7 +63,7 @@ export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDel
   };
 }
 
-/** The body that a job's receiver is sent. While it is on its way to its end, nothing new is to be told. */
+/** Formats a job's webhook body. Skips `stopping`, because the end follows. */
 export function toJobEvent({ id, entry, environment, username }: DeliveryEvent): object | undefined {
   if (entry.phase === "stopping") return undefined;
   return {

@@ -41,7 +41,9 @@ export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx
 
 export const handler = lambda(endpoint, { table });
 
-/** Each instance is checked at its own time: a run of the checks is those of the last interval up to the latest one. */
+/**
+ * Each instance is checked on its own schedule, so a "run" covers the checks of one interval up to the latest one.
+ */
 function toStats(instances: readonly Environment[], now: number): z.infer<typeof AutoStopStats> {
   const { everyMs, afterMs } = idlePolicy;
   const checks = instances.flatMap(({ use: { idle } }) => idle ?? []);
@@ -57,7 +59,7 @@ function toStats(instances: readonly Environment[], now: number): z.infer<typeof
   };
 }
 
-/** Reports whether no look came for a whole interval after it was due. */
+/** Reports whether a check is late by a whole interval. */
 function isOverdue(instance: Environment, now: number): boolean {
   return instance.phase === "active" && now > nextUseCheckAt(instance) + idlePolicy.everyMs;
 }

@@ -9,7 +9,6 @@ import { reasonText } from "#core/pools/plan/reasons.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 
-/** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [
   ...(["creating", "starting", "running", "health_checking", "ready"] as const),
   ...(["stopping", "stopped", "failed", "terminated"] as const),
@@ -17,7 +16,6 @@ export const instanceStatuses = [
 export type InstanceStatus = (typeof instanceStatuses)[number];
 
 const Status = z.enum(instanceStatuses).meta({ id: "InstanceStatus" });
-/** With milliseconds, as everywhere in this dialect. */
 export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:00:00.000Z" });
 
 export const InstanceRef = z.object({
@@ -116,14 +114,13 @@ interface Standing extends Pick<Environment, "phase" | "step"> {
   readonly goal?: Pick<DesiredState, "desired">;
 }
 
-/** Where an instance is, or was at an entry of its timeline. */
 export function toStatus(at: Standing): InstanceStatus {
   return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
 type Reachable = Pick<Environment, "ports" | "run" | "access">;
 
-/** How it is reached: exactly while it is ready. */
+/** Returns the connection, only while the instance is ready. */
 export function toConnection(
   { ports, run: { ports: portStatuses, address }, access }: Reachable,
   status: InstanceStatus,
@@ -142,7 +139,7 @@ export function toConnection(
   };
 }
 
-/** A restart never shows the first step again, nor does a grant that was given back: both are another run. */
+/** A second run, by a restart or a returned grant, is never `creating` again. */
 const early = ({ run: { n: run } }: Standing): InstanceStatus => (run > 1 ? "starting" : "creating");
 const failed = (): InstanceStatus => "failed";
 
@@ -156,7 +153,7 @@ const statusOfStep = {
 
 const statuses = {
   queued: early,
-  // Without a step: the entry that says that its capacity was granted.
+  // An entry without a step records the grant of capacity.
   preparing: (at): InstanceStatus => (at.step === null ? "starting" : statusOfStep[at.step](at)),
   active: () => "ready",
   stopping: () => "stopping",
@@ -197,7 +194,7 @@ function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof Port
   return [{ port, endpoint: isPage ? formatUrl(address) : address, type: isPage ? "http" : "tcp" }];
 }
 
-/** Returns the URL of an address. One with a port is used unchanged, and a plain name is behind a certificate. */
+/** Returns the URL of an address. One with a port is used unchanged; a plain name has a certificate. */
 function formatUrl(address: string): string {
   return /:\d+$/.test(address) ? `http://${address}` : `https://${address}`;
 }

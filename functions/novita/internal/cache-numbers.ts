@@ -5,11 +5,10 @@ import { openedJupyter } from "./opened-jupyter.ts";
 
 export interface CacheTotals extends CacheNumbers {
   readonly caches: number;
-  /** 0 to 1; 0 before anything was looked for. */
+  /** 0 to 1; 0 before the first lookup. */
   readonly hitRatio: number;
 }
 
-/** Each cache of this process, by its name on the wire. */
 export function readCaches(
   settings: ServedSettings,
 ): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {

@@ -11,7 +11,6 @@ const MOST_GPUS = 8;
 const Product = z.object({
   name: z.string().min(1).max(200),
   instanceType: z.string().refine((name) => (findInstanceType(name)?.gpus ?? 0) > 0, "must be a machine with GPUs"),
-  /** The most that one instance of it may have. */
   gpus: z.int().min(1).max(MOST_GPUS),
 });
 
@@ -25,10 +24,10 @@ const Template = z.object({
       if (message !== undefined) ctx.addIssue({ code: "custom", message });
     }),
   command: z.string().max(16_384).optional(),
-  /** What every instance of it is given, and anybody may see: no secrets. */
+  /** Variables of every instance, readable by everybody: no secrets. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
   jupyter: z.boolean().default(false),
-  /** It is ready when every one of these answers. */
+  /** An instance is ready when all of these answer. */
   ports: z
     .array(z.object({ port: z.int().min(1).max(65_535), kind: z.enum(["ssh", "jupyter", "http", "tcp"]) }))
     .refine((ports) => isDistinct(ports.map(({ port }) => port)), "must not name a port twice"),
@@ -50,7 +49,6 @@ const CatalogueFile = z.object({
 export type Product = z.output<typeof Product>;
 export type Template = z.output<typeof Template>;
 
-/** The offered products and templates. Lookups by name are cached and counted. */
 export interface Catalogue {
   readonly products: LookupCache<Product>;
   readonly templates: LookupCache<Template>;
@@ -58,7 +56,7 @@ export interface Catalogue {
 }
 
 /**
- * The catalogue of a deployment, read once: the file beside this one, which is part of every bundle, unless
+ * Reads the catalogue of a deployment once: the file next to this one, which every bundle includes, unless
  * NOVITA_CATALOGUE names another. Throws one message that names every fault of that file.
  */
 export function loadCatalogue(settings: Pick<ServedSettings, "catalogueFile">): Catalogue {
@@ -74,7 +72,7 @@ export function loadCatalogue(settings: Pick<ServedSettings, "catalogueFile">): 
   return catalogue;
 }
 
-/** By the settings of a process: each has its own, and its own counters. */
+/** By the settings object, because each process has its own counters. */
 const loaded = new WeakMap<object, Catalogue>();
 
 function parseCatalogue(path: string | undefined): z.output<typeof CatalogueFile> {

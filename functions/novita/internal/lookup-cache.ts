@@ -1,4 +1,3 @@
-/** What a cache has done since its process began. */
 export interface CacheNumbers {
   readonly size: number;
   readonly hits: number;
@@ -7,7 +6,7 @@ export interface CacheNumbers {
 
 /** Caches values by key. They must never change while the process lives. */
 export interface LookupCache<Value> {
-  /** undefined: there is no such thing; that is never kept, so that what clients make up takes no room. */
+  /** Misses are not cached, so that invented names take no memory. */
   find(key: string): Value | undefined;
   numbers(): CacheNumbers;
 }
@@ -26,7 +25,7 @@ export function lookupCache<Value>(load: (key: string) => Value | undefined): Lo
   };
 }
 
-/** Values by key with counters; above `most` of them the one that was set first goes. */
+/** A counted cache that evicts the value set first above `most`. */
 export interface KeptValues<Value> {
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;

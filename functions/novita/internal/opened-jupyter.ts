@@ -3,8 +3,8 @@ import type { Settings } from "#core/settings.ts";
 import { type KeptValues, keptValues } from "./lookup-cache.ts";
 
 /**
- * What this process keeps of instances: the opened tokens of Jupyter, which do not change while their sealed form is the
- * same. Nothing else of an instance is kept, since it would be shown when it is so no more.
+ * Caches opened tokens of Jupyter, which are constant for one sealed form. No other part of an instance is cached,
+ * because it would go stale.
  */
 export function openedJupyter(settings: Settings): KeptValues<OpenJupyter> {
   const knownKeptValues = kept.get(settings) ?? keptValues<OpenJupyter>();

@@ -7,7 +7,6 @@ const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGE
 const LONGEST_SECONDS = 3_600;
 const USUAL_SECONDS = 120;
 
-/** Text to be run, by the name of its field. */
 function code(field: string) {
   return z.string().min(1).refine(isShort, `${field} is over ${LONGEST_BYTES} bytes`);
 }
@@ -24,7 +23,6 @@ export const ExecuteSession = z
   })
   .meta({ id: "ExecuteCommand" });
 
-/** In a query everything is text. */
 const timeout = wholeNumber(1, LONGEST_SECONDS).default(USUAL_SECONDS);
 
 export const ExecuteWorkspace = z.object({

@@ -10,7 +10,6 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 /** Counted from the create and never extended. */
 export const MOST_TTL_MINUTES = 1_440;
 
-/** The words of docs/apis/onmemos.md#statuses. */
 const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
@@ -18,7 +17,6 @@ export const SessionRef = z.object({
   session_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }).describe("The session's id."),
 });
 
-/** Where a session is reached. */
 export const Connection = z
   .object({
     url: z.string().describe("The address of the session's services."),
@@ -48,7 +46,7 @@ export const Session = z
   })
   .meta({ id: "Session" });
 
-/** Both are looked up exactly, as they are kept: in lower case. */
+/** Matches exactly, in the stored lower case. */
 export const ListQuery = z
   .object({
     namespace: z.string().toLowerCase().describe("Only those with this label."),
@@ -56,18 +54,17 @@ export const ListQuery = z
   })
   .partial();
 
-/** What the two families call what they share (docs/apis/onmemos.md#workspaces). */
+/** Names of the two families (docs/apis/onmemos.md#workspaces). */
 export type Called = "Session" | "Workspace";
 
-/** `ws-`, two names of at most 40 characters and a number. No session has an id of another form. */
+/** `ws-`, two names of at most 40 characters and a number: the form of every id. */
 const form = /^ws-[a-z0-9_-]{3,81}-\d{1,15}$/;
 
-/** Whether a path's text can be the id of something; the table takes none of any length. */
+/** Rejects malformed ids, because the table limits key lengths. */
 export function isSessionId(text: string): boolean {
   return form.test(text);
 }
 
-/** Returns the session of the caller's path while it exists. */
 export async function getSession(ctx: UserContext<"table">, id: string, called: Called): Promise<Environment> {
   const session = isSessionId(id) ? await findEnvironment(ctx, id) : undefined;
   if (!session || isGone(session, ctx.clock.now())) throw notFound(called);
@@ -78,16 +75,16 @@ export function notFound(called: Called, cause?: unknown): Problem {
   return new Problem("notFound", `${called} not found`, { cause });
 }
 
-/** Label of one that had failed when it was deleted: its record stays until it is forgotten. */
+/** Marks a session that had failed when it was deleted. Its record stays for a while. */
 export const deletedLabel = "deleted";
 
-/** Its time is over, whether or not anybody has seen to that, or it is deleted. */
+/** Reports whether the session was deleted or its time is over, even if no sweep has noticed. */
 export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
   if (phase === "deleted" || labels[deletedLabel] !== undefined) return true;
   return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
 }
 
-/** Reports what a brief can tell of `isGone`. No session gets more time than this. */
+/** Approximates `isGone` for a brief. No session gets more time than this. */
 export function isLongGone({ end: { outcome }, createdAt }: Brief, now: number): boolean {
   return outcome?.phase === "expired" || now >= createdAt + MOST_TTL_MINUTES * 60_000;
 }
@@ -140,7 +137,7 @@ export function toConnection(
   };
 }
 
-/** From the moment its end is decided it is ending, however far that has come. */
+/** Shows `terminating` from the moment the end is decided. */
 export function toStatus({ phase, end: { outcome } }: Environment): Status {
   const status = statuses[phase];
   return outcome !== null && (status === "creating" || status === "running") ? "terminating" : status;

@@ -7,7 +7,6 @@ export const WorkspaceRef = z.object({
   workspace_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }).describe("The workspace's id."),
 });
 
-/** A session with what its own family says besides (docs/apis/onmemos.md#workspaces). */
 export const Workspace = Session.extend({
   service_url: z.string().describe("Same as `url`."),
   bucket_name: z.string().describe("Same as `bucket_name` of `details`."),

@@ -24,9 +24,7 @@ const route = createRoute({
   },
 });
 
-/**
- * Answers a client that asks for no WebSocket at the address of the web shell (docs/apis/onmemos.md#web-shell).
- */
+/** Answers plain HTTP requests at the address of the web shell (docs/apis/onmemos.md#web-shell). */
 export const endpoint = onmemos.endpoint(route, { uses: [], keyInQuery: true }, async () => ({
   detail: "WebSocket upgrade required",
 }));

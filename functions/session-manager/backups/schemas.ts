@@ -27,7 +27,6 @@ export const Backup = z
 
 const form = /^workspace-[0-9a-f]{8}-\d{8}-\d{6}\.zip$/;
 
-/** Whether a file of this name was kept of a session (docs/apis/session-manager.md#effects-and-times). */
 export function isBackupName(name: string): boolean {
   return form.test(name);
 }

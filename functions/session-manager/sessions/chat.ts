@@ -26,7 +26,7 @@ const Chat = z
   })
   .meta({ id: "Chat" });
 
-/** docs/apis/session-manager.md#effects-and-times: below 6 s. */
+/** Below the 6 s of docs/apis/session-manager.md#effects-and-times. */
 const WAIT_MS = 5_000;
 
 const route = createRoute({

@@ -14,7 +14,7 @@ import { withFreeId } from "./internal/free-id.ts";
 import { newSession } from "./internal/new-session.ts";
 import { workspaceUrl } from "./schemas.ts";
 
-/** It is shown in lists, lines and pages: a line break in it would pass for another line. */
+/** Shown in lists and pages, so it must not contain line breaks. */
 const UserId = z
   .string()
   .min(1)

@@ -8,7 +8,6 @@ import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
-/** The words of docs/apis/session-manager.md#statuses. */
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
@@ -79,10 +78,7 @@ export const SessionSummary = z
   })
   .meta({ id: "IdeSessionSummary" });
 
-/**
- * Returns the session of the caller's path. Throws `notFound` for any other text, and for a session that is being
- * deleted.
- */
+/** Returns the session in a path. Throws `notFound` for any other text, and for a session that is being deleted. */
 export async function getSession(
   ctx: UserContext<"table">,
   { uuid }: z.infer<typeof SessionRef>,
@@ -94,12 +90,12 @@ export async function getSession(
   return session;
 }
 
-/** It was deleted: gone for everyone from that answer on. */
+/** Reports whether the session was deleted: it is gone for all callers from that answer on. */
 export function isLeaving({ end: { outcome }, phase }: Pick<Brief, "end" | "phase">): boolean {
   return outcome !== null || phase === "deleted";
 }
 
-/** A session as the platform reaches it; the label of its host name is its own for as long as it lives. */
+/** The host label is permanent. */
 export function formatHostLabel(uuid: string): string {
   return `vs-code-${uuid}`;
 }
@@ -179,7 +175,7 @@ const statuses = {
   deleted: failed,
 } as const satisfies Record<Phase, (session: Environment) => Status>;
 
-/** Returns when the session was last used. Reading it is no use. */
+/** Returns when the session was last used. A read does not count as use. */
 function getLastActivity({
   createdAt,
   queuedAt,

@@ -8,13 +8,15 @@ import type { Deployment } from "#http/runtime.ts";
 export interface Dependencies {
   readonly table: boolean;
   readonly queue: boolean;
-  /** Why not all of them are well, in words for everybody. */
+  /** Public explanation of a failure. */
   readonly reason: string | undefined;
-  /** Whether the cluster answers, and since when, ms. null: it always did, or this is unknown. */
+  /** Whether the cluster answers, and since when (ms). null: it always did, or this is unknown. */
   readonly cluster: { readonly reachable: boolean; readonly since: number | null };
 }
 
-/** Which stores answer within 800 ms, so that /health does in a second, and take writes. What went wrong is logged. */
+/**
+ * Checks which stores answer within 800 ms, so that /health answers in a second, and accept writes. Logs failures.
+ */
 export async function checkDependencies(
   ctx: Context<"table" | "queue">,
   { whyNothingIsStored }: Pick<Deployment, "whyNothingIsStored">,
@@ -58,8 +60,8 @@ async function answers(ctx: Context, name: string, ask: () => Promise<unknown>):
 }
 
 /**
- * Throws once a store has not answered in time. The wait has several parts: a process that was busy all the time sees
- * only one part pass, and reads the answers that have arrived before the next part is over.
+ * Throws if a store does not answer in time. The wait is sliced: a process that was busy sees only one slice pass,
+ * and reads the answers that have arrived before the next slice is over.
  */
 async function silence(signal: AbortSignal): Promise<void> {
   for (let waited = 0; waited < PATIENCE_MS; waited += SLICE_MS) {

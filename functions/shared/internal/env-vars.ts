@@ -5,7 +5,6 @@ const MOST_ENTRIES = 100;
 const MOST_BYTES = 32 * 1024;
 const reserved = /^(?:PATH$|LD_|KUBERNETES_|AWS_)/;
 
-/** Variables of an environment's processes (docs/apis/gpu-dev.md#submit-a-job, `env_vars`). */
 export const EnvVars = fewEntries(
   MOST_ENTRIES,
   `At most ${MOST_ENTRIES} variables are allowed`,

@@ -2,19 +2,16 @@ import type { Context } from "#core/context.ts";
 import { usableKeys } from "#core/environments/access/ssh-keys.ts";
 import { HttpError } from "#http/answers/http-error.ts";
 
-/** The longest that a request waits for GitHub. */
 const PATIENCE_MS = 1_500;
 
 interface GithubUser {
   readonly name: string | undefined;
-  /** Where the body of the request holds the name. */
   readonly path: readonly string[];
-  /** Whether a user without SSH keys is refused too. */
   readonly needsKeys: boolean;
 }
 
 /**
- * Refuses a name that no GitHub user has. An outage of GitHub refuses no request: the worker asks again
+ * Refuses an unknown GitHub user. During an outage of GitHub the request passes, and the worker retries
  * (docs/apis/gpu-dev.md#job-actions).
  */
 export async function checkGithubUser(

@@ -4,7 +4,6 @@ import type { Pool } from "#core/pools/ledger/record.ts";
 import { emptyTally, waitBounds } from "#core/pools/ledger/run-outcomes.ts";
 import { type Family, histogramSamples, type Sample } from "#http/answers/prometheus.ts";
 
-/** Returns the operator's numbers as metrics by GPU type, over all users and without names. */
 export function metricFamilies(operation: Operation, now: number): Family[] {
   const { depths, pools, unreadable, lagMs, orphans } = operation;
   return [
@@ -78,7 +77,7 @@ function unitSamples({ type, summary: { total, inUse, free, waitingUnits, unread
   return Object.entries(states).map(([state, value]) => ({ labels: { gpu_type: type, state }, value }));
 }
 
-/** Nothing of a type without starts: 0 would say that its estimates are right. */
+/** Omits a type without starts: 0 would claim perfect estimates. */
 function estimateFamilies(errors: readonly EstimateErrors[]): Family[] {
   const ofEachType = (value: (errors: EstimateErrors) => number) =>
     errors.map((error) => ({ labels: { gpu_type: error.type }, value: value(error) }));

@@ -22,16 +22,14 @@ export type ShellContext = UserContext<"table" | "queue" | "compute">;
 interface CommandOptions {
   readonly execId: string;
   now(): number;
-  /** The longest time-out, if the caller ends earlier. */
   readonly mostSeconds?: number;
 }
 
-/** Time beyond the time-out of a command. */
 const MARGIN_SECONDS = 30;
 const TRIES = 3;
 const PAUSE_MS = 500;
 
-/** Runs a command of a connection to its end, and answers what follows from that. Under one `execId` it is run once. */
+/** Runs a command of a connection to its end and returns the next step. One `execId` runs once. */
 export async function runCommand(
   ctx: ShellContext,
   state: ShellState,
@@ -56,13 +54,13 @@ export async function runCommand(
   }
 }
 
-/** Tells the client why the workspace is over. An outage keeps no connection from its end. */
+/** Adds why the workspace is over. An outage does not delay the end of a connection. */
 async function withReason(ctx: ShellContext, step: ShellStep): Promise<ShellStep> {
   const found = await pollShell(ctx, step.state).catch(() => undefined);
   return found?.closing ? takePoll(step.state, found) : step;
 }
 
-/** An outage that is over soon is not shown: under its id the command is run once however often it is asked for. */
+/** Retries short outages: the id makes the command run only once. */
 async function execute(ctx: ShellContext, id: string, request: ExecRequest): Promise<ExecResult> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -74,7 +72,6 @@ async function execute(ctx: ShellContext, id: string, request: ExecRequest): Pro
   }
 }
 
-/** Returns the workspace while it can be entered, now or later. */
 export async function findUsable(ctx: ShellContext, id: string): Promise<Environment | undefined> {
   const environment = await findEnvironment(ctx, id);
   return environment && !isOver(environment) ? environment : undefined;
@@ -83,10 +80,9 @@ export async function findUsable(ctx: ShellContext, id: string): Promise<Environ
 /** The end comes after all other notices. */
 const LAST = Number.MAX_SAFE_INTEGER;
 
-/** Looks at the workspace of a connection: its newest notice, or how it ended. */
 export async function pollShell(ctx: ShellContext, { id, uid }: Pick<ShellState, "id" | "uid">): Promise<PollResult> {
   const environment = await findEnvironment(ctx, id);
-  // The id may be another workspace's by now.
+  // Another workspace may have this id now.
   if (environment?.uid !== uid) return { notice: { n: LAST, words: `This ${ctx.noun} has ended` }, closing: gone };
   if (isOver(environment)) return { notice: { n: LAST, words: endMessage(environment, ctx.noun) }, closing: gone };
   const notice = findNewestNotice(environment);

@@ -5,12 +5,12 @@ import { overdue, type ShellState, type ShellStep, takeFrame, takePoll } from ".
 
 /** API Gateway meters and splits messages in units of this size ("API Gateway quotas"). */
 const FRAME_BYTES = 32_768;
-/** A result repeats its command, and API Gateway passes on 128 KB at most. */
+/** A result repeats its command, and API Gateway forwards at most 128 KB. */
 const MESSAGE_BYTES = 98_304;
-/** Of the 900 that a Lambda may take. */
+/** Below Lambda's limit of 900 s. */
 const MOST_COMMAND_SECONDS = 840;
 
-/** Deals with a frame of a connection that a gateway keeps, from start to end; of a command under the message's id. */
+/** Handles one frame of a connection that a gateway keeps. A command runs under the message's id. */
 export async function answerMessage(ctx: ShellContext, state: ShellState, message: SocketMessage): Promise<ShellStep> {
   const closing = overdue(state, message.sentAt);
   if (closing) return { state, frames: [], closing };

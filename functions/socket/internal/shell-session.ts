@@ -2,17 +2,17 @@ import type { Channel, SocketSession } from "#http/socket.ts";
 import { pollShell, runCommand, type ShellContext } from "./shell-command.ts";
 import { isPing, overdue, type ShellStep, takeFrame, takePoll } from "./shell-step.ts";
 
-/** A connection that a server keeps in memory: its commands run one after another. */
+/** Runs the commands of a connection in memory, one after another. */
 export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Channel): SocketSession {
   let { state } = begun;
   let line: Promise<void> = Promise.resolve();
   let running = 0;
   let isOver = false;
 
-  // A clock that is set does not end a connection.
+  // Monotonic, so setting the clock does not end a connection.
   const now = () => ctx.clock.monotonic();
   const follow = ({ state: next, frames, closing }: ShellStep): void => {
-    // A step that took long began before the client was told what it knows now.
+    // A long step started with an older state, so keep the newer `told`.
     state = { ...next, told: Math.max(state.told, next.told) };
     for (const frame of frames) channel.send(frame);
     if (!closing) return;

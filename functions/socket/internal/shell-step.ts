@@ -16,30 +16,25 @@ import {
   toWelcome,
 } from "../schemas.ts";
 
-/** All that is known of a connection between two frames: plain data, in memory or in a record. */
 export type ShellState = Readonly<{
-  /** The id of the workspace, and the uid of its life. */
+  /** Id and uid of the workspace. */
   id: string;
   uid: string;
-  /** Connections whose text is the same are about the same life. */
+  /** Connections with the same text share a poll. */
   about: string;
-  /** The directory of the next command. */
   directory: string;
-  /** When it was last used, ms of the clock that all steps of the connection are given. */
+  /** Last use, ms of the clock of all steps. */
   usedAt: number;
-  /** The timeline's entries up to this number are known to its client. */
   told: number;
 }>;
 
 export type ShellCommand = ClientFrame & { readonly type: "command" };
 
-/** The result of one event: the new state of the connection, and the frames for the client. */
 export interface ShellStep {
   readonly state: ShellState;
   readonly frames: readonly object[];
-  /** To be run; what became of it is the next step. */
+  /** A command to run next; its result is the next step. */
   readonly command?: ShellCommand;
-  /** Closes the connection after the frames. */
   readonly closing?: Closing;
 }
 
@@ -49,7 +44,6 @@ export const gone: Closing = { code: 1001, reason: "The workspace has ended" };
 const left: Closing = { code: 1000, reason: "Goodbye" };
 const idle: Closing = { code: 1000, reason: "No command for 10 minutes" };
 
-/** A connection that is opened to a workspace. */
 export function beginShell(environment: Environment, now: number): ShellStep {
   const { id, uid, events } = environment;
   const about = `${keyText(environment)}#${uid}`;
@@ -58,7 +52,7 @@ export function beginShell(environment: Environment, now: number): ShellStep {
   return { state, frames: [toWelcome(id), ...(warning === null ? [] : [toNotice(warning)])] };
 }
 
-/** Handles a look at the workspace: sends the client each notice once. */
+/** Sends the client each new notice once. */
 export function takePoll(state: ShellState, { notice, closing }: PollResult): ShellStep {
   const isNew = notice !== undefined && notice.n > state.told;
   return {
@@ -68,7 +62,7 @@ export function takePoll(state: ShellState, { notice, closing }: PollResult): Sh
   };
 }
 
-/** The client sent a frame, "" for one that is no text. A ping does not count as use. */
+/** Handles a client frame, "" for a binary one. A ping does not count as use. */
 export function takeFrame(state: ShellState, text: string, now: number): ShellStep {
   try {
     const frame = fromFrame(text);
@@ -90,13 +84,13 @@ export function isPing(text: string): boolean {
   }
 }
 
-/** A command ended: the next one begins where it was left. */
+/** The next command starts in the directory where this one ended. */
 export function takeResult(state: ShellState, command: string, result: ExecResult, now: number): ShellStep {
   const directory = placeAfter(result, state.directory);
   return { state: { ...state, directory, usedAt: now }, frames: toResult(command, result, directory) };
 }
 
-/** A frame or its command could not be dealt with. Only a `Problem` says to the client why. */
+/** Reports a failed frame or command. Only a `Problem` shows its reason to the client. */
 export function takeFailure(state: ShellState, error: unknown, now: number): ShellStep {
   const problem = error instanceof Problem ? error : undefined;
   const used = { ...state, usedAt: now };
@@ -104,12 +98,11 @@ export function takeFailure(state: ShellState, error: unknown, now: number): She
   return { state: used, frames: [toError(problem?.message ?? "Internal server error")] };
 }
 
-/** Whether a connection of which no command runs has been quiet for too long. */
 export function overdue({ usedAt }: ShellState, now: number): Closing | undefined {
   return now - usedAt > IDLE_MS ? idle : undefined;
 }
 
-/** Returns the next directory. A shell whose directory was removed begins at home again. */
+/** Returns the next directory. A shell whose directory was removed starts at home again. */
 function placeAfter({ directory, timedOut, returncode }: ExecResult, before: string): string {
   const neverBegan = directory === null && !timedOut && returncode > 0 && returncode < 124;
   return directory ?? (neverBegan ? HOME : before);

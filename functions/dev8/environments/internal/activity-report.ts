@@ -1,7 +1,10 @@
 import * as z from "zod";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
-/** The body of a report, which the document does not print: each key may be missing (docs/apis/dev8.md#activity). */
+/**
+ * The body of an activity report. The document does not print it, so each key may be missing
+ * (docs/apis/dev8.md#activity).
+ */
 export const ActivityReport = z
   .object({
     environmentId: z.string().nullish().describe("The workspace's id."),
@@ -35,11 +38,11 @@ export const Snapshot = z
 export interface Report {
   readonly snapshot: z.infer<typeof Snapshot>;
   readonly timestamp: string;
-  /** The latest use that it speaks of, ms; undefined: it says that there was none. */
+  /** The latest reported use, ms. Undefined if there was none. */
   readonly lastUsedAt: number | undefined;
 }
 
-/** Reads a report. Without connections and times it means that the workspace is in use. */
+/** Parses a report. Without connections and times it means that the workspace is in use. */
 export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
   const reportedAt = findTime(timestamp, now) ?? now;
   const [ide, ssh] = [findTime(snapshot?.lastIDEActivity, now), findTime(snapshot?.lastSSHActivity, now)];

@@ -24,7 +24,7 @@ const environment = {
   updatedAt: "2025-10-27T14:32:15Z",
 };
 
-/** What the published document prints of an Azure service: its pages are on a port at a create, and on none at a start. */
+/** The published document shows an Azure service: its pages have a port after a create, and none after a start. */
 const printedHost = `ws-${id}.centralindia.azurecontainer.io`;
 
 const printed = {

@@ -9,7 +9,7 @@ const LONGEST_LINE = 128;
 const withoutControls = /^\P{Cc}*$/u;
 const MOST_SECRET_BYTES = 16 * 1024;
 
-/** docs/apis/common.md#ids-and-times: the client's own choice, unique for its owner alone. */
+/** The client's own choice, unique only per owner (docs/apis/common.md#ids-and-times). */
 export const idForm = /^[A-Za-z0-9][A-Za-z0-9_-]{9,62}$/;
 
 /** The variables of secrets in a workspace, in the order of docs/apis/dev8.md#fields. No answer shows them. */
@@ -43,19 +43,17 @@ export function CreateWorkspace(settings: ServedSettings) {
   ).meta({ id: "CreateEnvironment" });
 }
 
-/** The body of a start: all that a new container needs. Its lines are judged when the stored ones are known. */
+/** The body of a start. Its text lines are checked once the stored ones are known. */
 export function StartWorkspace(settings: ServedSettings) {
   return offered(settings, z.object({ ...fields, ...secrets })).meta({ id: "StartEnvironment" });
 }
 
-/** The body of a stop. */
 export function NamedWorkspace(settings: ServedSettings) {
   return offered(settings, z.object({ workspaceId: fields.workspaceId, cloudRegion: fields.cloudRegion })).meta({
     id: "NamedEnvironment",
   });
 }
 
-/** The body of a delete. */
 export function DeleteWorkspace(settings: ServedSettings) {
   const { workspaceId, cloudRegion } = fields;
   const force = z.boolean("force must be a boolean").default(false);
@@ -111,7 +109,7 @@ const secrets = {
   geminiApiKey: secret("geminiApiKey").describe("A Gemini API key, known only inside the workspace. Stop removes it."),
 } as const satisfies Record<keyof typeof variableByKey, z.ZodType>;
 
-/** Told after a region that is not offered. */
+/** Fields whose faults are reported after that of the region. */
 const lateFields: ReadonlySet<unknown> = new Set([...Object.keys(secrets), "cloudProvider", "force"]);
 
 function offered<S extends z.ZodType<{ readonly cloudRegion: string }>>({ regions }: ServedSettings, schema: S): S {
@@ -137,14 +135,13 @@ function workspaceId() {
     .meta({ example: "test-workspace-001" });
 }
 
-/** Throws for a line of a start that may not be shown, unless the workspace has it from an earlier version. */
+/** Throws for a line with control characters, unless the workspace already has it from an earlier version. */
 export function checkLines(body: StartWorkspace, lines: { readonly name: string; readonly userId: string }): void {
   for (const name of ["name", "userId"] as const) {
     if (body[name] !== lines[name] && !shownText.test(body[name])) throw new Problem("invalid", noControls(name));
   }
 }
 
-/** It becomes a variable of the workspace, or a label that people see. */
 function line(name: string, form: RegExp) {
   return z
     .string()
@@ -158,7 +155,6 @@ function noControls(name: string): string {
   return `${name} must not contain control characters`;
 }
 
-/** Returns a number field with one message for all faults. */
 function between(name: string, lowest: number, highest: number) {
   const message = `${name} must be between ${lowest} and ${highest}`;
   return z.number(message).min(lowest, message).max(highest, message);

@@ -1,13 +1,13 @@
 import type { UserContext } from "#core/context.ts";
 
-/** The longest part of a host name (RFC 1035). */
+/** Longest label of a host name (RFC 1035). */
 const LONGEST = 63;
 const HASH_DIGITS = 6;
 const HASHED = 3;
 
 /**
- * What stands before the domain in a workspace's host name, in the order of preference: `ws-<id>.<region>`, where that
- * is no host name, or another's, with a hash of owner and id (docs/apis/dev8.md#bodies-and-effects).
+ * Returns host labels of a workspace in the order of preference: `ws-<id>.<region>`, then variants with a hash of
+ * owner and id (docs/apis/dev8.md#bodies-and-effects).
  */
 export function listHostLabels({ ids, actor }: UserContext, id: string, region: string): string[] {
   const name = `ws-${id.toLowerCase().replaceAll("_", "-")}`;

@@ -20,8 +20,8 @@ type NewBody = Parameters<typeof newWorkspace>[1];
 type CreateContext = Served<UserContext<"table" | "queue" | "sealer">>;
 
 /**
- * Makes a workspace and waits for it as long as a call may. Throws `conflict` where the id is in use, and `unexpected`
- * when it fails in that time: then nothing of it is left.
+ * Creates a workspace and waits for it within the wait budget. Throws `conflict` if the id is in use, and
+ * `unexpected` if it fails in that time, which removes it.
  */
 export async function makeWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
   const { workspaceId: id } = body;
@@ -34,7 +34,7 @@ export async function makeWorkspace(ctx: CreateContext, body: NewBody, resource:
   return made;
 }
 
-/** A repeat goes on with what the earlier request made, unless that failed: a failed create leaves no trace. */
+/** Reuses the record of the request that this one repeats, unless it failed: a failed create leaves no trace. */
 async function notFailedBefore(ctx: CreateContext, id: string, resource: NewResource): Promise<NewResource> {
   if (!resource.isRepeat) return resource;
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
@@ -43,7 +43,6 @@ async function notFailedBefore(ctx: CreateContext, id: string, resource: NewReso
   return isOver ? { ...resource, uid: ctx.ids.uid(), isRepeat: false } : resource;
 }
 
-/** Makes the workspace under the first free host label. */
 async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
   for (const label of listHostLabels(ctx, body.workspaceId, body.cloudRegion)) {
     try {
@@ -65,13 +64,12 @@ async function removeUnused(ctx: CreateContext, id: string, uid: string): Promis
   if (environment.goal.desired === "deleted") await waitForEnvironment(ctx, id, isGone, REMOVAL_MS);
 }
 
-/** Beside the budget that was waited already: a call ends at 29 s. */
+/** Time on top of the spent wait budget: a call ends at 29 s. */
 const REMOVAL_MS = 2_000;
 
 const isThere = (id: string) => new Problem("conflict", `workspace ${id} already exists. Start it or delete it first.`);
 const isBeingDeleted = (id: string) => new Problem("conflict", `workspace ${id} is being deleted`);
 
-/** Reasons why an id cannot be used again, by the state of its workspace. */
 const refusals = {
   CREATING: containerExists,
   STARTING: containerExists,

@@ -21,9 +21,7 @@ const IDE_PORT = 8080;
 const SSH_PORT = 22;
 const PASSWORD_BYTES = 24;
 
-/**
- * A failed create leaves nothing, and secrets live as long as a run (docs/apis/dev8.md#bodies-and-effects).
- */
+/** A failed create leaves nothing, and secrets live as long as a run (docs/apis/dev8.md#bodies-and-effects). */
 const policy: Policy = {
   time: "none",
   restarts: true,
@@ -34,7 +32,7 @@ const policy: Policy = {
   forgetsSpec: true,
 };
 
-/** What a workspace is in the words of the core, under one of the host labels that it may have. */
+/** Maps a workspace to the core's terms, under one of its possible host labels. */
 export function newWorkspace(
   ctx: Served<UserContext>,
   body: StartWorkspace & { readonly cloudProvider: string },
@@ -53,11 +51,11 @@ export function newWorkspace(
     command: undefined,
     env: variables(ctx, body),
     sshKeys: listSshKeys(body),
-    // The client's own id may be that of others as well, and SSH finds a workspace by its user name.
+    // Use the unique label: SSH finds a workspace by its user name, and other users may have the same id.
     login: addressLabel,
     policy,
     volumes: [
-      // The first is where it begins.
+      // The first volume is the working directory.
       { name: "workspace", path: WORKSPACE, sizeGb: body.storageGB },
       { name: "home", path: HOME, sizeGb: HOME_GB },
     ],
@@ -70,7 +68,7 @@ export function newWorkspace(
   };
 }
 
-/** What a start brings: everything but the volumes, which keep their size. */
+/** Returns the changes of a start: everything except the volumes, which keep their size. */
 export function newRun(
   ctx: Served<UserContext>,
   body: StartWorkspace,

@@ -12,7 +12,6 @@ interface Named {
   readonly cloudRegion: string;
 }
 
-/** The caller's workspace of this id in this region, or undefined. */
 export async function findWorkspace(
   ctx: UserContext<"table">,
   { workspaceId, cloudRegion }: Named,
@@ -21,7 +20,7 @@ export async function findWorkspace(
   return found && getRegion(found) === cloudRegion ? found : undefined;
 }
 
-/** The caller's workspace that a path names; throws `notFound` for any text that names none. */
+/** Returns the caller's workspace in a path. Throws `notFound` for any other text. */
 export async function getWorkspace(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = idForm.test(id) ? await findEnvironment(ctx, id) : undefined;
   if (!found) throw unknownWorkspace(id);
@@ -36,7 +35,7 @@ export function containerExists(id: string): Problem {
   return new Problem("conflict", `container already exists for workspace ${id}. Use stop first if needed.`);
 }
 
-/** Answers a problem that was found a moment later as if it had been so from the start: with the same words. */
+/** Rewords a conflict that was detected late, so that the answer does not depend on timing. */
 export async function refusedAs<Done>(problem: Problem, deed: Promise<Done>): Promise<Done> {
   return deed.catch((error: unknown) => {
     throw error instanceof Problem && (error.kind === "notFound" || error.kind === "conflict") ? problem : error;
@@ -55,12 +54,12 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   return seen;
 }
 
-/** Reports whether it shall run. A false ends the wait of a caller, because it was stopped or deleted. */
+/** Reports whether the workspace should run. If false, it was stopped or deleted, and a waiting caller gives up. */
 export function isToRun({ goal: { desired } }: Environment): boolean {
   return desired === "active";
 }
 
-/** Whether there is a container, or will be one unless a user stops it. */
+/** Whether a container exists, or will unless a user stops it. */
 export const hasContainer = {
   CREATING: true,
   STARTING: true,

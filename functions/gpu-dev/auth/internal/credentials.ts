@@ -7,13 +7,13 @@ const tooManyHeaders = `At most ${MOST_HEADERS} headers are allowed`;
 
 const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
 
-/** A presigned URL comes without headers and is long. The error names the cause instead of these two. */
+/** A presigned URL has no headers and is too long. The message names the cause instead. */
 const SignedUrl = z
   .string()
   .refine((text) => !isPresigned(text), { error: "The signature must be in the headers", abort: true })
   .max(2048);
 
-/** Both are sent on in headers, which hold nothing else. */
+/** Characters for values that are forwarded in headers. */
 const inHeader = /^[!-~]*$/;
 const inHeaderWords = "Must be printable ASCII without spaces";
 
@@ -55,19 +55,19 @@ const Fields = z.object({
     .describe("The method of the signed request; `POST` is assumed without it."),
 });
 
-/** Its signature is in the query, and covers no header that names this deployment. */
+/** A presigned URL does not sign a header that names this deployment. */
 function isPresigned(url: string): boolean {
   return URL.canParse(url) && new URL(url).searchParams.has("X-Amz-Signature");
 }
 
-/** Both forms of a login (docs/apis/gpu-dev.md#log-in): credentials, or a request signed with them. */
+/** Both forms of a login: credentials, or a request signed with them (docs/apis/gpu-dev.md#log-in). */
 export const LoginBody = Fields.superRefine(refineForm, {
   when: ({ value }) => typeof value === "object" && value !== null,
 }).meta({ id: "LoginRequest" });
 
 export type LoginBody = z.output<typeof Fields>;
 
-/** Requires one complete form. It also runs if other fields are bad, so that the client hears of all at once. */
+/** Requires one complete form. It also runs if other fields are bad, so that the client sees all faults at once. */
 function refineForm(body: LoginBody, ctx: z.RefinementCtx): void {
   if (hasCredentials(body) && hasRequest(body)) {
     const message = "Send AWS credentials or a signed request, not both";
@@ -93,7 +93,7 @@ function hasCredentials(body: LoginBody): boolean {
   return [body.aws_access_key_id, body.aws_secret_access_key, body.aws_session_token].some((field) => field != null);
 }
 
-/** The schema has seen to it that both are there. */
+/** The schema guarantees both values. */
 export function parseCredentials(body: LoginBody): LoginProof {
   const accessKeyId = body.aws_access_key_id ?? "";
   const secretAccessKey = body.aws_secret_access_key ?? "";

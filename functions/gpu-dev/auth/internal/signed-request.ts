@@ -8,8 +8,8 @@ const SERVER_ID = "x-berth-server-id";
 const MINUTES_MS = 5 * 60_000;
 
 /**
- * A request that the client signed itself, so that no secret leaves it. Checked before it is sent on: it must be
- * GetCallerIdentity at an STS that we know, meant for this deployment, and fresh (docs/apis/gpu-dev.md#log-in).
+ * Validates a request that the client signed itself, so that no secret leaves it. It must be a fresh
+ * GetCallerIdentity at a known STS, meant for this deployment (docs/apis/gpu-dev.md#log-in).
  */
 export function parseSignedRequest(ctx: Context, body: LoginBody): LoginProof {
   const headers = lowerCased(body.iam_request_headers ?? {});
@@ -36,7 +36,7 @@ function checkedUrl(ctx: Context, text: string, method: "GET" | "POST"): string 
   return url.href;
 }
 
-/** What cannot be sent on is the caller's mistake, and no fault of STS (RFC 9110, 5.1 and 5.5). */
+/** Refuses headers that cannot be sent (RFC 9110, 5.1 and 5.5): this is the caller's mistake, not a fault of STS. */
 function checkForm(headers: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(headers)) {
     if (/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && /^[\t -~]*$/.test(value)) continue;
@@ -57,8 +57,8 @@ function checkSignature(ctx: Context, headers: Readonly<Record<string, string>>)
 }
 
 /**
- * Undefined unless the header has each of its three fields once and nothing else, in any order: with two `SignedHeaders`
- * STS might check the one, and this the other.
+ * Returns undefined unless the header has each of its three fields exactly once: with two `SignedHeaders`, STS might
+ * check a different one than this code.
  */
 function signedHeaders(authorization: string): readonly string[] | undefined {
   const fields = /^AWS4-HMAC-SHA256 +(.+)$/.exec(authorization)?.[1]?.split(",") ?? [];
@@ -72,7 +72,6 @@ function signedHeaders(authorization: string): readonly string[] | undefined {
   return isWhole ? named.get("SignedHeaders")?.split(";") : undefined;
 }
 
-/** `20260120T183000Z` in milliseconds since the epoch. */
 function amzDate(text: string): number | undefined {
   const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? [];
   const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);

@@ -5,7 +5,6 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { retryReason } from "./status.ts";
 
-/** The words of actions are the core's own. */
 export const actionNames = [
   "cancel",
   "extend",
@@ -13,7 +12,6 @@ export const actionNames = [
   "disable_jupyter",
   "add_user",
 ] as const satisfies readonly JobActionKind[];
-/** Jobs are not resized. */
 export type JobActionKind = Exclude<ActionKind, "resize">;
 
 export const JobAction = z

@@ -90,7 +90,6 @@ const submitted = {
   gpu_hours: 1,
 };
 
-/** Returns the examples of an answer to a requested action. An operator who cancels gets the same answer. */
 export function requested(action: string, words: string) {
   const answer = { job_id: id, action, status: "requested", message: `${words} (message ID: 42)` };
   return { Requested: answer, [AS_PRINTED]: { ...answer, job_id: printed.job_id } };

@@ -10,15 +10,13 @@ type HeldKind = keyof typeof bounds;
 
 /** Counts the requests that are held open, so that one user cannot hold them all. */
 export interface HeldRequests {
-  /** Returns how to let go, or undefined where the user or all users together hold as many as they may. */
+  /** Returns a release function, or undefined if a limit is reached. */
   hold(kind: HeldKind, user: string): (() => void) | undefined;
-  /** Reports whether one more may be held. */
   hasRoom(kind: HeldKind, user: string): boolean;
 }
 
 const byTable = new WeakMap<Table, HeldRequests>();
 
-/** Returns the counts of this process for the deployment whose table this is. */
 export function heldRequests(table: Table): HeldRequests {
   const held = byTable.get(table) ?? countHeld();
   byTable.set(table, held);

@@ -7,9 +7,8 @@ interface InPath {
 }
 
 /**
- * The id that a path names: whole, or by a part from its beginning that fits one of the jobs that `find` looks through,
- * which are the caller's (docs/apis/gpu-dev.md#read-jobs). Throws `notFound` for what fits none, `conflict` for what fits
- * several.
+ * Returns the id in a path: whole, or a prefix that matches one job in `find`, which holds the caller's
+ * (docs/apis/gpu-dev.md#read-jobs). Throws `notFound` for no match and `conflict` for several.
  */
 export async function findJobId(
   ctx: UserContext<"table">,

@@ -7,26 +7,23 @@ import { errorCode } from "#http/answers/error-code.ts";
 export interface LogEvents {
   readonly ctx: UserContext<"table" | "queue" | "blobs">;
   readonly id: string;
-  /** The first event: the newest lines, or undefined for a client that resumes. */
   readonly first: LogText | undefined;
-  /** The position to read from. */
   readonly after: number;
   readonly mostBytes: number;
   readonly live: LiveLogs | undefined;
   /** Throws once the key is revoked or expired. */
   readonly checkKey: () => Promise<void>;
-  /** Takes one of the places for open streams, and returns its release. Undefined: all are taken. */
   readonly hold: () => (() => void) | undefined;
 }
 
-/** A quiet stream checks its key and sends a comment this often: proxies close connections that carry nothing. */
+/** Interval of key checks and of comments in a quiet stream: proxies close silent connections. */
 const CHECK_MS = 5_000;
-/** The shortest time between two pieces, so that a command that prints all the time does not fill the connection. */
+/** Shortest pause between pieces, so that a chatty command does not fill the connection. */
 const PAUSE_MS = 100;
 
 /**
- * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `log` with the next output
- * and its cursor as id, `ended` when the log is complete, `closed` when the caller may read it no more.
+ * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `log` with the next
+ * output and its cursor as id, `ended` when the log is complete, `closed` when the caller lost access.
  */
 export function logEvents(events: LogEvents): AsyncGenerator<Uint8Array> {
   const leaving = new AbortController();
@@ -83,7 +80,7 @@ function logEvent({ text, cut, next }: LogText): string {
   return getEvent("log", { logs: text, truncated: cut, next: String(next) }, next);
 }
 
-/** As JSON the text has no line break, which would end the field. */
+/** JSON has no line breaks, which would end the field. */
 function getEvent(name: string, data: object, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -1,10 +1,8 @@
 export interface NewestLines {
   readonly text: string;
-  /** There was more before them. */
   readonly isCut: boolean;
 }
 
-/** The newest lines of a text; a line break at its end begins no further line. */
 export function newestLines(text: string, lines: number): NewestLines {
   let end = text.length - (text.endsWith("\n") ? 1 : 0);
   let start = 0;
@@ -18,7 +16,7 @@ export function newestLines(text: string, lines: number): NewestLines {
 }
 
 /**
- * As JSON. A Lambda's answer may have 6 MB, and is itself JSON: a MiB of control characters would be 7 MB in it.
+ * Limit as JSON. A Lambda answer may have 6 MB, and is itself JSON: a MiB of control characters would grow to 7 MB.
  * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
  */
 const MOST_ENCODED = 4 * 1024 * 1024;

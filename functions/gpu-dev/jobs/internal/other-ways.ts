@@ -6,7 +6,7 @@ const schedule = "A job starts as soon as there is room for it; submit it when i
 /** The parameters of kubectl and Docker that follow a log. */
 export const otherLogFields: OtherWays = { follow, since: follow, sincetime: follow, sinceseconds: follow };
 
-/** Parameters of jobs in Docker, dstack and SkyPilot, and the way that Berth has instead. */
+/** Parameters of jobs in Docker, dstack and SkyPilot, and Berth's alternatives. */
 export const otherJobFields: OtherWays = {
   ports: "Forward a port of the job by SSH, with `-L`.",
   schedule,

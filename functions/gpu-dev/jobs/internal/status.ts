@@ -6,7 +6,7 @@ import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { waitReason } from "#http/answers/wait-reason.ts";
 
-/** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
+/** The words of docs/apis/gpu-dev.md#statuses. `pending` is accepted in filters and matches nothing. */
 export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
 
 type JobStatus = (typeof jobStatuses)[number];
@@ -29,10 +29,8 @@ export function toStatus({ end, phase }: At): JobStatus {
   return statuses[end.outcome ? end.outcome.phase : phase];
 }
 
-/** Where a job is, or was at an entry of its timeline. */
 type At = Pick<Environment, "phase"> & { readonly end: Pick<End, "outcome"> };
 
-/** No pod of it is bound to a machine yet. */
 function isUnbound({ step }: Pick<Environment, "step">): boolean {
   return step === null || step === "disk" || step === "pod";
 }
@@ -43,7 +41,6 @@ interface Waiting {
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
 
-/** Why the job waits or how it ended, in words. */
 export function statusReason(environment: Environment, { advice, now, settings }: Waiting): string | null {
   const {
     end: { outcome },
@@ -63,22 +60,21 @@ export function statusReason(environment: Environment, { advice, now, settings }
   return waitReason(environment, advice, settings);
 }
 
-/** Returns why a user or a key that the job wants does not get in. */
+/** Returns why a user or a key that the job wants is not admitted. */
 function accessProblem(environment: Environment): string | null {
   const { access, run } = environment;
   const guestProblem = letsSomebodyIn(access, run.n) ? null : (access.guestFault?.reason ?? null);
   return sshProblem(environment) ?? retryReason(retriedGuests(access)) ?? guestProblem;
 }
 
-/** Returns why nobody can enter by SSH. Null if the job lets no key in anyway. */
+/** Returns why SSH is unreachable. Null if the job admits no key anyway. */
 function sshProblem({ phase, run, access }: Environment): string | null {
   return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
 }
 
-/** As a rule its compute and its disk are let go sooner. */
+/** Compute and disk are usually released sooner. */
 const LONG_END_MS = 60_000;
 
-/** Returns what a slow end waits for, as text to follow its reason. */
 function endWaitsFor(environment: Environment, since: number, now: number): string | null {
   const {
     attempts,

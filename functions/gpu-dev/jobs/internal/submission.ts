@@ -27,10 +27,10 @@ const githubNameRule =
 export const GithubName = z.string().regex(githubName, githubNameRule).meta(publishedGithubName);
 
 const MOST_KEYS = 10;
-/** An RSA key of 16,384 bits and a comment. */
+/** Enough for an RSA key of 16,384 bits and a comment. */
 const LONGEST_KEY = 4096;
 
-/** A public SSH key in one line; what comes out has no comment. */
+/** A public SSH key in one line. The output has no comment. */
 export const PublicKey = z
   .string()
   .max(LONGEST_KEY)
@@ -47,7 +47,7 @@ export const PublicKey = z
   })
   .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
 
-/** Checked against the grammar here: a wrong name would fail only after the wait for GPUs. */
+/** Checked here, because a wrong name would fail only after the wait for GPUs. */
 const Image = z
   .string()
   .min(1, { abort: true })
@@ -58,7 +58,6 @@ const Image = z
   })
   .meta({ pattern: imagePattern });
 
-/** Hours of a duration or an extension, between the deployment's bounds. */
 export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
 }
@@ -134,7 +133,7 @@ export function Submission(settings: Settings) {
           ctx.addIssue({ code: "custom", params: { type }, path, message });
         }
       },
-      // An issue without a path: the whole is no object.
+      // An issue without a path means that the body is not an object.
       { when: ({ issues }) => !issues.some(({ path = [] }) => path.length === 0 || sizeFields.has(path[0])) },
     )
     .meta({ id: "SubmitJob" });
@@ -156,33 +155,34 @@ function isAbsent(value: unknown): boolean {
   return value === undefined || value === null;
 }
 
-/** The named disk that is asked for; its size counts only where it is made. */
+/** Returns the requested named disk. The size matters only for a new disk. */
 export function getDisk({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
   if (name === undefined || name === null) return undefined;
   return { name, sizeGb: disk_size_gb ?? DEFAULT_SIZE_GB };
 }
 
-/** The id that the predecessor's client makes for its job, and then asks for. */
+/** Returns the id that the predecessor's client generates and later queries. */
 export function findReservationId({ env_vars }: Submission): string | undefined {
   return env_vars?.RESERVATION_ID?.toLowerCase();
 }
 
-/** Ignores a blank command, as an empty variable gives it: a shell would exit at once. */
+/** Ignores a blank command, which an empty variable produces: a shell would exit at once. */
 export function getCommand({ command }: Submission): string | undefined {
   return command?.trim() ? command : undefined;
 }
 
-/** What the job is to be called, if anybody says. */
 export function getName(body: Submission): string | undefined {
   return body.name ?? findOldName(body);
 }
 
-/** Ignores a blank variable. */
 function findOldName({ env_vars }: Submission): string | undefined {
   return env_vars?.POD_NAME?.trim() || undefined;
 }
 
-/** Whether Jupyter is asked for. The variable wins: a job sent back as it was read says false until Jupyter answers. */
+/**
+ * Reports whether Jupyter is requested. The variable takes precedence: a resubmitted job says false until Jupyter
+ * answers.
+ */
 export function wantsJupyter({ env_vars, jupyter_enabled }: Submission): boolean {
   const variable = env_vars?.JUPYTER_ENABLED;
   return variable === undefined ? jupyter_enabled === true : findTruth(variable) === true;
@@ -193,12 +193,17 @@ const truths = new Map([
   ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
 ]);
 
-/** Reads a boolean as people write it in variables, such as Python's `True` or `1`. Undefined for other text. */
+/**
+ * Parses a boolean as people write it in variables, such as Python's `True` or `1`. Returns undefined for other text.
+ */
 function findTruth(text: string): boolean | undefined {
   return truths.get(text.trim().toLowerCase());
 }
 
-/** Returns the requested size. Body fields win over `env_vars` of old clients, and these over the table of machines. */
+/**
+ * Returns the requested size. Body fields take precedence over `env_vars` of old clients, and these over the table of
+ * machines.
+ */
 export function getSize(body: Submission): Size {
   const type = typeOf(body.instance_type);
   const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
@@ -213,7 +218,7 @@ export function getSize(body: Submission): Size {
   };
 }
 
-/** The same with fewer GPUs, as the type offers them. */
+/** Returns the smaller GPU counts that the type offers. */
 export function listSmallerSizes(body: Submission): Size[] {
   const { gpus } = getSize(body);
   const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
@@ -221,13 +226,12 @@ export function listSmallerSizes(body: Submission): Size[] {
 }
 
 interface Contradiction {
-  /** `value_error` when not given. */
+  /** Default: `value_error`. */
   readonly type?: string;
   readonly path: string[];
   readonly message: string;
 }
 
-/** Returns fields and variables that contradict the table of machines. */
 function contradictions(body: Submission): Contradiction[] {
   const type = typeOf(body.instance_type);
   const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};

@@ -5,17 +5,14 @@ import { endWarning } from "#core/environments/steps/warnings.ts";
 import { utcText } from "#core/text/utc.ts";
 import { toJobAction } from "./action.ts";
 
-/** The moment of the request and the state of the cluster, on which warnings depend. */
 interface Surroundings {
   readonly now: number;
-  /** The cluster has not answered since this time (ms). Undefined if it answers. */
+  /** Start of an outage of the cluster (ms). Undefined if it answers. */
   readonly outage: number | undefined;
 }
 
-/** Returns the warnings of one kind about an active job. */
 type WarningSource = (environment: Environment, surroundings: Surroundings) => readonly string[];
 
-/** Every kind of warning, in the order in which `warning` shows them. */
 const sources: readonly WarningSource[] = [
   findEndWarning,
   findGpuWarning,
@@ -25,43 +22,43 @@ const sources: readonly WarningSource[] = [
   findOutageWarnings,
 ];
 
-/** Joins all warnings about an active job into one text. Returns null if the job has none. */
 export function joinWarnings(environment: Environment, surroundings: Surroundings): string | null {
   return sources.flatMap((find) => find(environment, surroundings)).join("; ") || null;
 }
 
-/** Says that the job expires soon, from the first notice on until an extension shows. */
+/** Warns that the job expires soon, until an extension takes effect. */
 function findEndWarning(environment: Environment, { now }: Surroundings): string[] {
   const warning = endWarning(environment, now);
   return warning === null ? [] : [warning];
 }
 
-/** Repeats that the job ends because its GPUs are idle, until they are used. */
+/** Repeats the idle GPU warning until the GPUs are used. */
 function findGpuWarning({ use: { gpus }, events: { timeline } }: Environment): string[] {
   const said = timeline.findLast(({ reason }) => reason?.startsWith(GPU_WARNING));
   return said && typeof gpus?.warnedAt === "number" ? [`${said.reason} (as of ${utcText(said.at)})`] : [];
 }
 
-/** Finds requests that failed or are retried, newest first. A newer request for the same thing replaces an older one. */
+/**
+ * Finds requests that failed or are retried, newest first. A newer request for the same thing replaces an older one.
+ */
 function findRequestWarnings(environment: Environment): string[] {
   return findFailures(environment).map(
     ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,
   );
 }
 
-/** Returns why the GitHub user of the submit does not get in. */
 function findGuestWarnings({ access: { guestFault } }: Environment): string[] {
   return guestFault === undefined ? [] : [guestFault.reason];
 }
 
-/** Says why Jupyter is missing if the submit asked for it. A failed request says so itself. */
+/** Explains why Jupyter is missing if the submit requested it, unless a failed request already does. */
 function findJupyterWarnings(environment: Environment): string[] {
   const { jupyterFault } = environment.access;
   const isSaid = findFailures(environment).some(({ action }) => action === "enable_jupyter");
   return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
 }
 
-/** Says that the state of the job is unknown. The job probably runs on. */
+/** Warns that the state of the job is unknown. The job probably runs on. */
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
   return outage === undefined ? [] : [`The cluster has not answered since ${utcText(outage)}; requests wait for it`];
 }
@@ -74,7 +71,7 @@ function findFailures(environment: Environment) {
     .filter(({ error }) => error !== null);
 }
 
-/** Returns what a later request settles: each guest by itself, and whether Jupyter runs. */
+/** Returns the key by which a later request supersedes an earlier one. */
 function getSubject({ kind, subject }: Action): string {
   return kind.endsWith("_jupyter") ? "jupyter" : `${kind} ${subject}`;
 }

@@ -5,7 +5,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
 import type { InstanceRef } from "../schemas.ts";
 
-/** Returns the instance of a path. Throws `notFound` for an unknown id and for a text that is no id. */
+/** Returns the instance in a path. Throws `notFound` for an unknown or malformed id. */
 export async function getInstance(
   ctx: UserContext<"table">,
   { instanceId }: z.infer<typeof InstanceRef>,
@@ -14,7 +14,10 @@ export async function getInstance(
   return found ?? unknown(instanceId);
 }
 
-/** Names are not unique: the newest of this name that is not on its way out (docs/apis/novita.md#start-and-stop). */
+/**
+ * Returns the newest instance of this name that is not ending, because names are not unique
+ * (docs/apis/novita.md#start-and-stop).
+ */
 export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
   const { shown } = await listEnvironments(ctx, { matches: ({ end }) => end.outcome === null });
   return shown.find((instance) => instance.name === name) ?? unknown(name);

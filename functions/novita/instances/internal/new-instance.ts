@@ -19,14 +19,12 @@ const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 /** docs/apis/novita.md#auto-stop. */
 export const idlePolicy = { afterMs: 20 * MINUTE_MS, everyMs: 5 * MINUTE_MS };
 
-/** The URL that receives events. */
 export const WebhookUrl = z
   .string()
   .refine(isReceiverUrl, "webhookUrl must be a valid http or https URL")
   .nullish()
   .transform((url) => url ?? undefined);
 
-/** A text that must be there, with its own words where it is not. */
 export function required(words: string) {
   const error = ({ input }: { readonly input?: unknown }) =>
     input === undefined || input === null ? words : undefined;
@@ -84,7 +82,7 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
 
 export type InstanceBody = z.output<ReturnType<typeof InstanceBody>>;
 
-/** Returns an instance as an environment of the core. The SSH keys of its GitHub user open it. */
+/** Maps an instance to the core's terms. The SSH keys of its GitHub user open it. */
 export function newInstance(catalogue: Catalogue, resource: NewResource, body: InstanceBody): NewEnvironment {
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);
@@ -107,7 +105,7 @@ export function newInstance(catalogue: Catalogue, resource: NewResource, body: I
   };
 }
 
-/** docs/apis/novita.md#statuses: waiting for capacity is part of the time in which a run must be ready. */
+/** Waiting for capacity counts towards the time until ready (docs/apis/novita.md#statuses). */
 export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
   return {
     time: "none",
@@ -120,13 +118,13 @@ export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
   };
 }
 
-/** Those of the template, and one more that must answer where a start names it. */
+/** Returns the template's ports, and the start's target port, which must answer too. */
 export function selectPorts({ ports }: { readonly ports: readonly RunPort[] }, target: number | undefined): RunPort[] {
   if (target === undefined || ports.some(({ port }) => port === target)) return [...ports];
   return [...ports, { port: target, kind: "http" }];
 }
 
-/** More GPUs than a machine has are shared out evenly, rounded up, over as few machines as can be. */
+/** Distributes GPUs evenly, rounded up, over the fewest machines. */
 function getSize({ instanceType }: Product, gpus: number): Size {
   const type = findInstanceType(instanceType);
   if (!type) throw new Error(`The catalogue names ${instanceType}, which is no machine`);

@@ -23,10 +23,10 @@ export const StartOperation = Operation.extend({
 }).meta({ id: "StartOperation" });
 export const StopOperation = Operation;
 
-/** A guess of how long a present machine takes to fetch an image and start it. */
+/** A guess of how long a present machine takes to pull an image and start it. */
 const TYPICAL_MS = 5 * 60_000;
 
-/** What a start or a stop is answered with. The same start, or stop, has the same id however often it is asked for. */
+/** Returns the answer to a start or a stop. A repeated request gets the same id. */
 export function toOperation(
   { ids }: Pick<Context, "ids">,
   { id, uid, starts }: Environment,
@@ -42,7 +42,7 @@ interface Expected {
   readonly estimatedReadyTime: string;
 }
 
-/** Adds to `message` when the instance is expected to be ready, and a warning where its deadline comes before that. */
+/** Adds the expected ready time, and a warning if the deadline comes first. */
 export async function withReadyTime(ctx: Context<"table">, instance: Environment, message: string): Promise<Expected> {
   const estimatedReadyTime = await formatReadyTime(ctx, instance);
   const isOnItsWay = instance.phase === "queued" || instance.phase === "preparing";
@@ -52,7 +52,7 @@ export async function withReadyTime(ctx: Context<"table">, instance: Environment
   return { message: `${message}; ${warning}`, estimatedReadyTime };
 }
 
-/** The real time where it is active; else what plan and forecast expect; else soon. */
+/** Returns the real time of an active instance, otherwise the planned or forecast one, otherwise soon. */
 async function formatReadyTime(ctx: Context<"table">, instance: Environment): Promise<string> {
   const { phase, end, run } = instance;
   const now = ctx.clock.now();
@@ -63,7 +63,7 @@ async function formatReadyTime(ctx: Context<"table">, instance: Environment): Pr
   return milliseconds(Math.max(now, since + TYPICAL_MS));
 }
 
-/** The instance is made, or started, by now: an estimate that fails must not fail the request. */
+/** The request has already succeeded, so a failing estimate must not fail it. */
 async function expectedStart(ctx: Context<"table">, instance: Environment): Promise<number | null> {
   try {
     return await readExpectedStart(ctx, instance);
@@ -73,7 +73,6 @@ async function expectedStart(ctx: Context<"table">, instance: Environment): Prom
   }
 }
 
-/** 12 characters of `a-z0-9` (docs/apis/common.md#ids-and-times). */
 function shortHash(hex: string): string {
   return BigInt(`0x${hex}`).toString(36).slice(-12);
 }

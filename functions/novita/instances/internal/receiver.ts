@@ -3,7 +3,7 @@ import { Problem } from "#core/problem.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { HttpError } from "#http/answers/http-error.ts";
 
-/** Refuses a webhookUrl that is not to be dialled, in the words in which every bad field is refused. */
+/** Refuses a webhookUrl that must not be called, as a bad field. */
 export async function refuseBadReceiver(ctx: UserContext<"fetch">, url: string | undefined): Promise<void> {
   if (url === undefined) return;
   try {

@@ -6,7 +6,7 @@ import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { openedJupyter } from "../../internal/opened-jupyter.ts";
 import { type Instance, toInstance } from "../schemas.ts";
 
-/** Instances as they are now, with what the plan says to those that wait: one batch read for all of them. */
+/** Formats instances with their wait advice from one batch read. */
 export async function showInstances(
   ctx: UserContext<"table" | "sealer">,
   instances: readonly Environment[],
@@ -18,7 +18,6 @@ export async function showInstances(
   return Promise.all(shown);
 }
 
-/** Returns the present state of one instance. */
 export async function showInstance(
   ctx: UserContext<"table" | "sealer">,
   instance: Environment,
@@ -27,7 +26,7 @@ export async function showInstance(
   return toInstance(instance, advice.get(instance.uid), jupyter);
 }
 
-/** Returns the opened token and keeps it until it changes, because opening one costs a call to the key service. */
+/** Returns the opened token and caches it until it changes, because opening one costs a call to the key service. */
 async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
   const {
     uid,

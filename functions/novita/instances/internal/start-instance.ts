@@ -27,7 +27,6 @@ const HealthCheck = z
   })
   .meta({ id: "HealthCheck" });
 
-/** What may be said of a run (docs/apis/novita.md#start-and-stop). */
 export const StartInstance = z
   .object({
     targetPort: TargetPort.describe("A further port that must answer before the instance is ready."),
@@ -40,7 +39,7 @@ export const StartInstance = z
 
 const notStartable: readonly InstanceStatus[] = ["stopping", "terminated"];
 
-/** Starts it where it is stopped or failed, and tells of the running start else. Throws `conflict` while it stops. */
+/** Starts a stopped or failed instance, and otherwise reports the running start. Throws `conflict` while it stops. */
 export async function startInstance(
   ctx: Served<UserContext<"table" | "queue" | "sealer" | "fetch">>,
   instance: Environment,
@@ -59,7 +58,7 @@ export async function startInstance(
   return { ...toOperation(ctx, started, "start", { status, message }), estimatedReadyTime };
 }
 
-/** Of this run alone: the next start has the defaults again, unless it says otherwise. */
+/** Returns the changes for this run only. The next start begins with the defaults again. */
 function getChanges({ settings }: Served<UserContext>, instance: Environment, body: z.output<typeof StartInstance>) {
   const { healthCheckConfig, webhookUrl } = body;
   const { healthCheck: _, ...labels } = instance.labels;

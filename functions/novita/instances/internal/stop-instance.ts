@@ -17,7 +17,7 @@ export const StopInstance = z
 
 const stopped: readonly InstanceStatus[] = ["stopped", "failed", "terminated"];
 
-/** Stops an instance in any state. The answer says if it is stopped already or is being deleted. */
+/** Stops an instance in any state. The answer says if it is already stopped or being deleted. */
 export async function stopInstance(
   ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
   instance: Environment,

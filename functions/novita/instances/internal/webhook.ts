@@ -2,16 +2,17 @@ import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { type InstanceStatus, toConnection, toStatus } from "../schemas.ts";
 
-/** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
+/**
+ * Statuses that are sent to receivers. `creating` is the answer of the create, and a stop is sent when it is done.
+ */
 const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
 
-/** Returns the reason of a status, for the statuses that have one. */
 const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: string | null) => string | null>> = {
   failed: (said, broken) => broken ?? said,
   stopped: (said) => said,
 };
 
-/** The body that an instance's receiver is sent (docs/apis/novita.md#webhooks): once for each step of a run. */
+/** Formats an instance's webhook body (docs/apis/novita.md#webhooks): one for each step of a run. */
 export function toInstanceEvent(event: DeliveryEvent): object | undefined {
   const { entry, previous, environment, username, jupyter } = event;
   const {

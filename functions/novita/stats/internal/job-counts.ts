@@ -5,7 +5,6 @@ import type { Delivery } from "#core/webhooks/delivery.ts";
 import { listDeliveries } from "#core/webhooks/requests.ts";
 
 const RECENT_MS = 5 * 60_000;
-/** Of deliveries the newest so many are counted: one page. */
 const DELIVERIES = 500;
 
 export interface JobCounts {

@@ -11,7 +11,7 @@ export function shellCommand(text: string, timeoutSeconds: number): Command {
   return { words: ["/bin/sh", "-c", "--", text], timeoutSeconds };
 }
 
-/** A Python program, which is handed over on stdin: it may hold anything, and no list of processes shows it. */
+/** Passes a Python program on stdin: it may hold anything, and no process list shows it. */
 export function pythonProgram(code: string, timeoutSeconds: number): Command {
   return { words: ["python", "-"], stdin: code, timeoutSeconds };
 }

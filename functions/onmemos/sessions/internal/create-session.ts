@@ -10,8 +10,8 @@ import { newSession, type WantedSession } from "./new-session.ts";
 const TRIES = 1_000;
 
 /**
- * Makes a session and waits, within the wait budget, until it runs or cannot. Its id ends with the second of its
- * create, or with the next number that is free (docs/apis/common.md#ids-and-times); `thing.id` is that second.
+ * Creates a session and waits for it within the wait budget. Its id ends with the Unix second of the create
+ * (`resource.id`), or with the next free number (docs/apis/common.md#ids-and-times).
  */
 export async function createSession(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -40,7 +40,7 @@ async function makeUnderFreeNumber(
   throw new Problem("unavailable", "Too many sessions were made at once, try again", { retryAfterSeconds: 5 });
 }
 
-/** The number under which an earlier request made it: others that were taken then may be free by now. */
+/** Finds the number of an earlier request's session first: lower numbers may be free by now. */
 async function numberBefore(ctx: UserContext<"table">, resource: NewResource, wanted: WantedSession): Promise<number> {
   const matches = ({ sk, uid }: Brief) =>
     sk === formatId(wanted, getNumber(sk)) && uid === formatUid(ctx, resource, getNumber(sk));

@@ -2,7 +2,6 @@ import { AS_PRINTED } from "#http/route.ts";
 
 const id = "ws-my-project-developer-1756062811";
 
-/** As an example shows it; a workspace is shown so too, with more beside it. */
 export const session = {
   id,
   provider: "cloud_run",

@@ -10,7 +10,7 @@ import { bucketName, MOST_TTL_MINUTES, serviceName } from "../schemas.ts";
 
 const WORKSPACE_GB = 10;
 const resources = { cpus: 1, memoryMb: 2048 };
-/** The longest part of a host name (RFC 1035, section 2.3.4). */
+/** Longest label of a host name (RFC 1035, section 2.3.4). */
 const LONGEST_LABEL = 63;
 const HASH_LENGTH = 8;
 
@@ -30,7 +30,7 @@ function name(field: string) {
 
 const TtlMinutes = z.int().min(1).max(MOST_TTL_MINUTES);
 
-/** What a create of either family says (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
+/** Fields of a create in both families (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
   template: z
     .enum(templates, `template must be one of: ${templates.join(", ")}`)
@@ -44,7 +44,7 @@ const shared = {
     .describe("A label of your choice, kept in lower case. It is not an identity."),
 };
 
-/** The printed body lists every provider in one text: of several the first is taken. */
+/** The published body lists every provider in one text. The first of several counts. */
 const Provider = z
   .string()
   .refine(
@@ -75,7 +75,6 @@ export const CreateWorkspace = z
   })
   .meta({ id: "CreateWorkspace" });
 
-/** A requested session with all defaults filled in. */
 export interface WantedSession {
   readonly template: keyof typeof images;
   readonly namespace: string;
@@ -97,10 +96,10 @@ export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedS
   return { template, namespace, user, provider: "cloud_run", ttlMinutes: ttl_minutes, env: {} };
 }
 
-/** Its time runs from the moment it was asked for, and what fails stays failed. */
+/** Its time runs from the request, and a failed session stays failed. */
 const policy: Policy = { ...reservation, time: "creation" };
 
-/** What a session is in the words of the core. Namespace and user are labels: never an identity. */
+/** Maps a session to the core's terms. Namespace and user are labels, never an identity. */
 export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted: WantedSession): NewEnvironment {
   const { id } = resource;
   const { template, namespace, user, provider, ttlMinutes, env } = wanted;
@@ -127,7 +126,7 @@ export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted
   };
 }
 
-/** `auto` chooses by what else is said; all of them run on the same core. */
+/** Resolves `auto` from the other fields. All providers run on the same core. */
 function getProvider(body: z.output<typeof CreateSession>): Provider {
   const first = body.provider.split("|")[0] as (typeof providers)[number];
   if (first !== "auto") return first;
@@ -135,7 +134,7 @@ function getProvider(body: z.output<typeof CreateSession>): Provider {
   return body.long_lived ? "gke" : "cloud_run";
 }
 
-/** A name that is too long for a part of a host name, or has what that cannot have, ends with a hash instead. */
+/** Returns a host label. A name that is too long or contains underscores gets a hash at its end. */
 function hostLabel(ids: Pick<Ids, "hash">, name: string): string {
   if (name.length <= LONGEST_LABEL && !name.includes("_")) return name;
   const kept = name.replaceAll("_", "-").slice(0, LONGEST_LABEL - HASH_LENGTH - 1);

@@ -5,7 +5,7 @@ import type { NewResource } from "#core/store/idempotency.ts";
 const TRIES = 5;
 
 /**
- * Makes a session under the chosen id, or under another one if that id is taken, because ids have only 8 digits. The
+ * Creates a session under the chosen id, or under another one if that is taken, because ids have only 8 digits. The
  * other ids follow from the first, so a repeat arrives at the same one.
  */
 export async function withFreeId<Made>(

@@ -13,7 +13,7 @@ const WORKSPACE_GB = 5;
 /** The IDE, and `POST /chat`. */
 const PORT = 8080;
 
-/** It takes the room of a session that was scaled up, so that to scale never waits for capacity. */
+/** Reserves the size of a scaled-up session, so that scaling never waits for capacity. */
 const size: Size = {
   pool: sharedType.pool,
   instanceType: sharedType.name,
@@ -24,8 +24,8 @@ const size: Size = {
 };
 
 /**
- * docs/apis/session-manager.md#effects-and-times: no sleep and no end unless asked for, a zip of the volume when it is
- * deleted.
+ * No sleep and no end unless requested, and a zip of the volume at deletion
+ * (docs/apis/session-manager.md#effects-and-times).
  */
 const policy: Policy = {
   time: "none",
@@ -37,7 +37,7 @@ const policy: Policy = {
   forgetsSpec: false,
 };
 
-/** What a session is in the words of the core. The user is a label: never an identity, never part of a name. */
+/** Maps a session to the core's terms. The user is a label, never an identity or part of a name. */
 export function newSession(settings: ServedSettings, resource: NewResource, userId: string): NewEnvironment {
   return {
     ...resource,

@@ -3,7 +3,6 @@ import { countWaiting } from "#core/chat/read.ts";
 import type { UserContext } from "#core/context.ts";
 import { getSession, type SessionRef, type SessionState, toSessionState } from "../schemas.ts";
 
-/** Returns the present state of the session in a path, and changes nothing. */
 export async function readSession(
   ctx: UserContext<"table">,
   params: z.infer<typeof SessionRef>,

@@ -5,15 +5,14 @@ import { openRelay, type Relay, type RelayPlace } from "#process/network/relay.t
 import { type OpenedChannel, openAgent } from "../login/ssh-agent.ts";
 import { joinChannel } from "./ssh-forward.ts";
 
-/** What leads from inside a run to one client, and to sockets of the run, as long as that client is connected. */
+/** Relays between a run and one client, which end with the client's connection. */
 export interface ClientRelays {
-  /** `ssh -R`: a port or a path of the run leads to the client from now on, or no more (RFC 4254, 7.1). */
+  /** Starts or cancels a remote forward, as `ssh -R` requests it (RFC 4254, 7.1). */
   answer(request: ForwardRequest): Promise<void>;
-  /** All that was asked for is answered: a session that comes after it finds it there, as with OpenSSH's server. */
+  /** Resolves when all requested forwards are answered. Later sessions then find them, as with OpenSSH's server. */
   answered(): Promise<unknown>;
-  /** Where the client's agent is inside, for SSH_AUTH_SOCK; undefined where nothing can listen. */
+  /** Returns the agent's socket inside for SSH_AUTH_SOCK, or undefined if nothing can listen. */
   agent(): Promise<string | undefined>;
-  /** Connects the client to a socket of the run by its path. */
   dial(path: string, accept: AcceptConnection<ServerChannel>, reject: () => void): Promise<void>;
   close(): void;
 }
@@ -25,18 +24,17 @@ export interface ForwardRequest {
   readonly info: { readonly bindAddr?: string; readonly bindPort?: number; readonly socketPath?: string };
 }
 
-/** As the client asked for it. */
 type Forward =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** Of one client, connections to sockets and its agent included: each is a process of the run. */
+/** Per client, including sockets and the agent. Each relay is a process of the run. */
 const MOST_RELAYS = 16;
 
-/** Channels that a client was asked to open and has not answered yet. */
+/** Limit of channels that the client has not yet accepted. */
 const MOST_ASKED = 128;
 
-/** Names of the loopback, and those of all addresses, which is no more than that here, as with `GatewayPorts no`. */
+/** Names of the loopback. Wildcard addresses mean only the loopback too, as with `GatewayPorts no`. */
 const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localhost", "127.0.0.1"]);
 
 interface RelayClient {
@@ -140,7 +138,6 @@ function lead(client: RelayClient, visitor: Duplex, ask: (then: OpenedChannel) =
   });
 }
 
-/** Those of one client: no more than there may be, and none once it is gone. */
 function countedRelays(home: string, run: string) {
   const relays = new Set<Relay>();
   let begun = 0;
@@ -159,7 +156,7 @@ function countedRelays(home: string, run: string) {
   return {
     open: (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
       if (begun >= MOST_RELAYS) return Promise.reject(new Error("Too many forwards"));
-      // Counted before anything is awaited: a client may ask for many at once.
+      // Count before awaiting, because a client may request many at once.
       begun += 1;
       return begin(place, onVisitor).catch((error: unknown) => {
         begun -= 1;
