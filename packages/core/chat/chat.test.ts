@@ -235,7 +235,7 @@ test("a message wakes a stopped environment, and all waiting messages arrive in 
   expect(world.compute.posts(made.uid).map(({ run }) => run)).toEqual([2, 2]);
 });
 
-test("a message arrives after the wake-up even if its inbox is looked at before", async () => {
+test("a message arrives after the wake-up even if its inbox is reconciled before", async () => {
   const fixture = await chatWorld();
   const { world, alice, made, heard } = fixture;
   await sleep(fixture);

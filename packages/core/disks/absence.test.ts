@@ -87,7 +87,7 @@ beforeEach(async () => {
 });
 
 describe.each(Object.entries(outages))("time in which %s does not count, so", (_, passOutage) => {
-  test("a job gets the volume of its disk that looks before and after missed", async () => {
+  test("a job gets the volume of its disk that checks before and after missed", async () => {
     const volume = await getVolume();
 
     await hiding(volume, async () => {
@@ -101,7 +101,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect((await world.read("alice", "three")).phase).toBe("active");
   });
 
-  test("a job gets the newest backup of its disk that looks before and after missed", async () => {
+  test("a job gets the newest backup of its disk that checks before and after missed", async () => {
     const newest = (await computeDisk()).snapshots.at(-1)?.id ?? "";
     world.volumes.loseVolume(await getVolume());
 
@@ -115,7 +115,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect(world.volumes.findContent(await getVolume())).toMatchObject({ content: "two", from: newest });
   });
 
-  test("a job gets a disk that is made of a snapshot which looks before and after missed", async () => {
+  test("a job gets a disk from a snapshot that checks before and after missed", async () => {
     const source = await restore();
 
     await hiding(source, async () => {
@@ -129,7 +129,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect((await world.read("alice", "reader")).phase).toBe("active");
   });
 
-  test("a disk whose only volume looks before and after missed is not lost", async () => {
+  test("a disk with a single volume that checks before and after missed is not lost", async () => {
     await restore();
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await begin("writer", "copy");
@@ -146,7 +146,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect((await computeDisk("copy")).lostAt).toBeUndefined();
   });
 
-  test("the end of a job backs up a volume that looks before and after missed", async () => {
+  test("the end of a job backs up a volume that checks before and after missed", async () => {
     await begin("three");
 
     await hiding(await getVolume(), async () => {
@@ -162,7 +162,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect((await computeDisk()).snapshots).toHaveLength(3);
   });
 
-  test("a backup that failed is made again of a volume that looks before and after missed", async () => {
+  test("a failed backup is made again from a volume that checks before and after missed", async () => {
     world = await memoryWorld({ snapshotMs: 30_000 });
     await begin("three");
     const volume = await getVolume();
@@ -181,7 +181,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect([lost, snapshots]).toMatchObject([undefined, [{ completed: true }]]);
   });
 
-  test("a deleted disk is not purged of a promised snapshot that looks before and after missed", async () => {
+  test("a deleted disk keeps a promised snapshot that checks before and after missed", async () => {
     const source = await restore();
     await deleteDisk(world.as("alice"), "data");
     await world.advance(RETENTION - 10_000);
@@ -197,7 +197,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect(world.volumes.snapshotIds()).toContain(source);
   });
 
-  test("a volume that really is gone is made again within ten minutes of looks after it", async () => {
+  test("a volume that really is gone is made again within ten minutes of checks", async () => {
     const gone = await getVolume();
     world.volumes.loseVolume(gone);
 
@@ -210,7 +210,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
   });
 });
 
-test("a volume that really is gone is made again after seven looks, however far apart", async () => {
+test("a volume that really is gone is made again after seven checks, however far apart", async () => {
   const gone = await getVolume();
   world.volumes.loseVolume(gone);
   await begin("three");

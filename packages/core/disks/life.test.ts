@@ -107,7 +107,7 @@ describe("a disk of an environment", () => {
     expect(await viewPool(world.ctx, "h100")).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
   });
 
-  test("that never got its environment is free again without a backup", async () => {
+  test("is free again without a backup if its environment was never made", async () => {
     const world = await memoryWorld({ nodes: [] });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);

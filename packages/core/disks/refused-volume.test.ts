@@ -21,7 +21,7 @@ async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked
   return { world, allow, asked: () => input };
 }
 
-test("a job whose volume is refused says by whom and why, asks less and less often, and begins once it is made", async () => {
+test("a job with a refused volume says by whom and why, retries with growing pauses, and begins once it is made", async () => {
   const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);
@@ -38,7 +38,7 @@ test("a job whose volume is refused says by whom and why, asks less and less oft
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("a job whose volume is refused for as long as it may prepare fails with that reason", async () => {
+test("a job with a volume refused until its limit fails with that reason", async () => {
   const { world } = await refused();
 
   await world.advance(31 * MINUTE);

@@ -137,7 +137,7 @@ describe("a backup that cannot be removed", () => {
 });
 
 describe("a backup that could not be removed and is one of the newest three again", () => {
-  test("is kept, and its disk is looked at no more often than others", async () => {
+  test("is kept, and its disk is checked no more often than others", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await use(world, ["one"]);
     const [oldest] = world.volumes.snapshotIds();

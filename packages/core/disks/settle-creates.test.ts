@@ -87,7 +87,7 @@ test("a volume that was made and never recorded becomes the disk's, which has no
   expect(world.volumes.volumeIds()).toEqual([]);
 });
 
-test("a purge finds what was made and never recorded, though it is listed late, and lets the disk have a name until then", async () => {
+test("a purge finds unrecorded volumes and snapshots, although they are listed late, and keeps the name until then", async () => {
   const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
   const { owner, uid, making } = await computeDisk(world);
   const settles = earliestConfirmableAt(making);
@@ -156,7 +156,7 @@ async function pass(world: MemoryWorld, ms: number): Promise<void> {
   while (world.clock.now() < end) await world.advance(end - world.clock.now()).catch(() => undefined);
 }
 
-test("a purge waits for a snapshot whose making was never answered, and removes it", async () => {
+test("a purge waits for a snapshot with a lost answer, and removes it", async () => {
   const world = await memoryWorld({ settings: { diskRetentionDays: 0 }, listedAfterMs: 12 * MINUTE });
   await submit(world, "one");
   await world.advance(14 * MINUTE);

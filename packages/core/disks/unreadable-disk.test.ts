@@ -29,7 +29,7 @@ async function waitingWorld(): Promise<MemoryWorld> {
   return world;
 }
 
-test("a job whose disk cannot be read is given no GPUs that it could not take", async () => {
+test("a job with an unreadable disk gets no GPUs, which it could not take", async () => {
   const world = await waitingWorld();
 
   await world.advance(10 * MINUTE);
@@ -41,7 +41,7 @@ test("a job whose disk cannot be read is given no GPUs that it could not take", 
   });
 });
 
-test("what was kept for a job that leaves the line since its disk cannot be read is given to the next at once", async () => {
+test("capacity kept for a job that leaves the line for its unreadable disk goes to the next job at once", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
@@ -59,7 +59,7 @@ test("what was kept for a job that leaves the line since its disk cannot be read
   expect([before, (await world.read("bob", "two")).phase]).toEqual(["queued", "active"]);
 });
 
-test("a job whose disk only a newer worker can read keeps its place in line", async () => {
+test("a job with a disk of a newer version keeps its place in line", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -78,7 +78,7 @@ test("a job whose disk only a newer worker can read keeps its place in line", as
   expect((await world.read("bob", "two")).phase).toBe("queued");
 });
 
-test("a job whose disk can be read again starts with it", async () => {
+test("a job starts with its disk once that is readable again", async () => {
   const world = await waitingWorld();
   await requestCancel(world.as("bob"), "two");
   await world.advance(10 * MINUTE);
@@ -89,7 +89,7 @@ test("a job whose disk can be read again starts with it", async () => {
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", disk: { attached: true } });
 });
 
-test("a job whose disk cannot be read ends at the limit of the queue", async () => {
+test("a job with an unreadable disk ends at the limit of the queue", async () => {
   const world = await waitingWorld();
 
   await world.advance(5 * HOUR);
@@ -98,7 +98,7 @@ test("a job whose disk cannot be read ends at the limit of the queue", async () 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", reason });
 });
 
-test("a job whose disk cannot be read can be cancelled, and the disk is free once it can be read", async () => {
+test("a job with an unreadable disk can be cancelled, and the disk is free once it is readable", async () => {
   const world = await waitingWorld();
   await requestCancel(world.as("alice"), "one");
   await world.advance(5 * MINUTE);
@@ -112,7 +112,7 @@ test("a job whose disk cannot be read can be cancelled, and the disk is free onc
   expect(await world.read("alice", "three")).toMatchObject({ phase: "active", disk: { attached: true } });
 });
 
-test("a job that used a disk whose record cannot be read says so while it stops, and goes on once it can be", async () => {
+test("a job with an unreadable disk says so while it stops, and goes on once it is readable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -130,7 +130,7 @@ test("a job that used a disk whose record cannot be read says so while it stops,
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
 });
 
-test("a request whose record cannot be read keeps its disk from nothing", async () => {
+test("an unreadable request does not block its disk", async () => {
   const world = await memoryWorld({ nodes: [] });
   const { id } = await createDisk(world.as("alice"), { name: "data", sizeGb: 100 });
   const operation = world.table.all().find(({ kind }) => kind === "operation");

@@ -94,7 +94,7 @@ describe("a rotation", () => {
     expect([await state(old), await state(key.secret)]).toEqual(["revoked", "good"]);
   });
 
-  test("leaves the old key its full overlap when the worker was suspended before it ended that key", async () => {
+  test("leaves the old key its full overlap when the worker was paused before it ended that key", async () => {
     const { world, login, as, state } = await keyWorld();
     const old = await login();
     let isFirst = true;
@@ -375,7 +375,7 @@ describe("a disabled user", () => {
     expect(keys.every(({ revokedAt, disabled }) => revokedAt !== null && disabled === true)).toBe(true);
   });
 
-  test("stays disabled when a worker resumes that was suspended during an earlier enable", async () => {
+  test("stays disabled when a worker resumes that was paused during an earlier enable", async () => {
     const { world, uid, login, state } = await keyWorld();
     const secret = await login();
     await disableUser(world.ctx, "alice");

@@ -123,7 +123,7 @@ describe("the schedule of attempts", () => {
 });
 
 describe("a post is claimed before it is made", () => {
-  test("a look that comes twice at the same time posts once", async () => {
+  test("two simultaneous reconciles post once", async () => {
     const world = await oneEvent(() => broken);
     await world.advance(30 * SECOND);
     const before = world.times.length;
@@ -167,7 +167,7 @@ describe("a post is claimed before it is made", () => {
     expect(state).toBe("delivered");
   });
 
-  test("a worker that was suspended after its claim does not post", async () => {
+  test("a worker that was paused after its claim does not post", async () => {
     const world = await oneEvent(() => broken);
     await world.advance(30 * SECOND);
     const delivery = await world.delivery();
@@ -403,7 +403,7 @@ describe("secrets", () => {
   });
 });
 
-test("a post with a suspended worker is charged as its time-out", async () => {
+test("a post with a paused worker is charged as its time-out", async () => {
   const world = await oneEvent(() => broken);
   const { owner } = await world.delivery();
   const { post } = world.ctx.fetch;
@@ -426,7 +426,7 @@ test("a post with a suspended worker is charged as its time-out", async () => {
 test.each([
   ["an answer", ok, 20],
   ["a failure", broken, 0],
-])("%s before its worker was suspended does not change the circuit", async (_, answer, failures) => {
+])("%s before its worker was paused does not change the circuit", async (_, answer, failures) => {
   const world = await oneEvent(() => broken);
   world.clock.advance(6 * MINUTE);
   const delivery = await world.delivery();
@@ -445,7 +445,7 @@ test.each([
   expect(state?.failures ?? 0).toBe(failures);
 });
 
-describe("a receiver that is left alone, of an owner whose receivers were slow", () => {
+describe("an open circuit of an owner with slow receivers", () => {
   /** Makes the delivery due again with this charge on the share. */
   async function dueAgain(heldMs: number) {
     const world = await oneEvent(() => broken);

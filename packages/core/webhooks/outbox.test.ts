@@ -40,7 +40,7 @@ test("every timeline entry is reported once, in order, with its number", async (
   expect(emittedBy(world).map(({ phase }) => phase)).toEqual(environment.events.timeline.map(({ phase }) => phase));
 });
 
-test("an event is reported at once, independent of the record's next look", async () => {
+test("an event is reported at once, independent of the record's next reconcile", async () => {
   const world = await memoryWorld();
   const emittedAt = new Map<string, number>();
   world.fetch.answer(always, ({ body }) => {
@@ -77,7 +77,7 @@ test("a waiting job reports its first event with the submit, by one message, or 
   expect(without).toEqual({ sent: 1, answers: [] });
 });
 
-test("a submit succeeds if only its first event could not be written, and the next look reports it", async () => {
+test("a submit succeeds if only its first event could not be written, and the next reconcile reports it", async () => {
   const world = await memoryWorld({ nodes: [] });
   const { put } = world.table;
   const throttled: typeof put = async (item, options) => {

@@ -169,7 +169,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "restore takes the oldest",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets back what its newest backup holds, and the timeline says from which point in time",
+      title: "gets back its newest backup, and the timeline says its time",
     },
     edits: [
       {
@@ -211,7 +211,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a kept backup due to be removed for ever",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "is kept, and its disk is looked at no more often than others",
+      title: "is kept, and its disk is checked no more often than others",
     },
     edits: [
       {
@@ -453,7 +453,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "an outage between two looks that missed a volume counted as its absence",
     caughtBy: {
       file: "disks/absence.test.ts",
-      title: "a job gets the volume of its disk that looks before and after missed",
+      title: "a job gets the volume of its disk that checks before and after missed",
     },
     edits: [{ file: "disks/absence.ts", find: "Math.max(0, gapMs - MOST_COUNTED_MS)", replace: "Math.min(0, gapMs)" }],
   },
@@ -461,7 +461,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a volume that is gone waited for as long as nobody looks each minute",
     caughtBy: {
       file: "disks/absence.test.ts",
-      title: "a volume that really is gone is made again after seven looks, however far apart",
+      title: "a volume that really is gone is made again after seven checks, however far apart",
     },
     edits: [
       {

@@ -63,7 +63,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/steps/end/log.test.ts",
-      title: "is not overwritten by a suspended worker, whose late copy has another name",
+      title: "is not overwritten by a paused worker, because its late copy has another name",
     },
   },
   {
@@ -79,7 +79,7 @@ export const endBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
       title:
-        "an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late",
+        "an archive that is complete after its minute is listed as such, although an earlier reconcile recorded it as late",
     },
   },
   {
@@ -128,7 +128,7 @@ export const endBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
       title:
-        "an archive ends whose worker died before its minute began, though its machine is lost and it never ends by itself",
+        "an archive ends although its worker died before its minute, its machine is lost and it never ends by itself",
     },
   },
   {
@@ -170,7 +170,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title: "an archive whose minute is over is not begun once more",
+      title: "an archive past its minute is not begun again",
     },
   },
   {
@@ -276,7 +276,7 @@ export const endBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/steps/end/backup.test.ts",
       title:
-        "one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again",
+        "one answer that no backup is possible does not give it up: it is made once possible, even without another job",
     },
     edits: [
       {
@@ -336,7 +336,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a cancel of what is stopped taken on",
     caughtBy: {
       file: "environments/verbs/restart.test.ts",
-      title: "what is stopped cannot be cancelled, and what is cancelled while it stops ends so",
+      title: "a stopped environment cannot be cancelled, and one cancelled while it stops ends as cancelled",
     },
     edits: [{ file: "environments/verbs/actions.ts", find: ' || environment.phase === "stopped"', replace: "" }],
   },
@@ -344,7 +344,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "one volume of its own that cannot be removed holds up the end",
     caughtBy: {
       file: "environments/steps/start/own-volumes.test.ts",
-      title: "a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named",
+      title: "a volume with a refused removal is named, and keeps neither host name, secrets nor the other volume",
     },
     edits: [
       {

@@ -244,7 +244,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/steps/auto-stop.test.ts",
       title:
-        "an environment used during an outage is not stopped by the first look after it, and an unused one is by the next",
+        "an environment used during an outage is not stopped by the first check after it, and an unused one is by the next",
     },
     edits: [
       {

@@ -30,7 +30,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "a lost machine is never let go",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails",
+      title: "a machine without a node object for 10 s, and gone by its provider's word, is lost, and its job fails",
     },
     edits: [
       {
@@ -102,7 +102,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "the machine of a run unknown until a look sees it bound",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "a disk is let go although its machine died before any look saw the run bound to it",
+      title: "a disk is released although its machine died before any reconcile saw the run bound to it",
     },
     edits: [
       {

@@ -112,7 +112,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "an owner charged for the time in which a worker slept",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
-      title: "a post with a suspended worker is charged as its time-out",
+      title: "a post with a paused worker is charged as its time-out",
     },
     edits: [
       {

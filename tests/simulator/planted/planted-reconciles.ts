@@ -60,7 +60,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a listing that is older than a change believed after its signal",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "a change that a look for a hint did not handle is observed by the next look",
+      title: "a change that a hinted reconcile did not handle is observed by the next one",
     },
     edits: [
       {
@@ -74,7 +74,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a signal answered from a listing",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "a signal makes a look observe, whatever a listing shows",
+      title: "a hint makes a reconcile observe, regardless of the listing",
     },
     edits: [
       {
@@ -88,7 +88,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "the machines of a run compared one by one",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "of two machines one that has another state makes a look observe",
+      title: "a changed state of one of two machines makes a reconcile observe",
     },
     edits: [
       {
@@ -222,7 +222,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a hint under the not-due rule",
     caughtBy: {
       file: "environments/steps/costs.test.ts",
-      title: "the end of a command is seen when it is signalled, minutes before the next look",
+      title: "a hint shows the end of a command minutes before the next reconcile",
     },
     edits: [
       {
@@ -250,7 +250,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a hint believed instead of a look",
     caughtBy: {
       file: "environments/steps/costs.test.ts",
-      title: "without a signal the end of a command is seen within five minutes",
+      title: "the end of a command is seen within five minutes without a hint",
     },
     edits: [{ file: "environments/steps/active.ts", find: "now + EVERY_MS, ", replace: "" }],
   },
@@ -272,7 +272,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a log that is kept only as its run is removed",
     caughtBy: {
       file: "environments/steps/end/log.test.ts",
-      title: "is kept where another look at the end finds the run already removed",
+      title: "is kept when another reconcile of the end finds the run already removed",
     },
     edits: [
       {

@@ -74,7 +74,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a promise ended by a new disk that is lost for now",
     caughtBy: {
       file: "disks/backups/source.test.ts",
-      title: "gets it all the same where it comes back, however many backups were made meanwhile",
+      title: "gets it when it comes back, however many backups were made in between",
     },
     edits: [
       {
@@ -158,7 +158,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a backup claimed and left to a later look",
     caughtBy: {
       file: "disks/backups/promised.test.ts",
-      title: "goes although each look comes long after the one before",
+      title: "goes although each reconcile comes long after the one before",
     },
     edits: [
       {

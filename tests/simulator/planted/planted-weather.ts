@@ -60,7 +60,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a restore from an older backup because one look did not see the newest",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets its newest backup though one look does not see that",
+      title: "gets its newest backup although one check misses it",
     },
     edits: [
       {

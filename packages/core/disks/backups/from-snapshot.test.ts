@@ -64,7 +64,7 @@ beforeEach(async () => {
 });
 
 describe("a disk that is made of another one's snapshot", () => {
-  test("holds what that held, beside it, and later what its own jobs wrote", async () => {
+  test("holds a copy of the original's content, and later the data of its own jobs", async () => {
     const { source } = await restore(oldest, "before");
 
     const found = await use("before", "changed");
@@ -318,7 +318,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await computeDisk("data")).restores).toHaveLength(12);
   });
 
-  test("is refused where forty are promised a snapshot, whatever became of them", async () => {
+  test("is refused when forty were promised a snapshot, in any state", async () => {
     for (let n = 1; n <= 40; n++) {
       await restore(oldest, `copy-${n}`);
       await deleteDisk(world.as("alice"), `copy-${n}`);

@@ -103,7 +103,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
   });
 
-  test("has not failed because one look does not see it", async () => {
+  test("has not failed because one check misses it", async () => {
     const world = await memoryWorld({ snapshotMs: 20 * MINUTE });
     await submit(world, "one");
     await world.advance(2000);
@@ -123,7 +123,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("is made again though one look does not see its volume", async () => {
+  test("is made again although one check misses its volume", async () => {
     const world = await worldOfFailing(1);
     const { findVolume } = world.volumes;
     let input = 0;
@@ -213,7 +213,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("is made only once when it is complete before the next look", async () => {
+  test("is made only once when it is complete before the next check", async () => {
     const world = await worldOfFailing(1);
     const { listSnapshots } = world.volumes;
     const isDownUntil = world.clock.now() + 2 * PENDING_MS + 20_000;
@@ -230,7 +230,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshots).toMatchObject([{ completed: true }]);
   });
 
-  test("is made again within seconds though the worker died that had just removed what failed", async () => {
+  test("is made again within seconds although the worker that removed the failed one died", async () => {
     const world = await worldOfFailing(1);
     const { removeSnapshot } = world.volumes;
     let died = 0;
@@ -290,7 +290,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("of a disk that is marked for deletion is made when the mark is taken off", async () => {
+  test("is made for a deleted disk after its undelete", async () => {
     const world = await worldOfFailing(1);
     await deleteDisk(world.as("alice"), "data");
     await world.advance(5 * MINUTE);
@@ -409,7 +409,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("that was removed by hand while it was pending is made again within a minute", async () => {
+  test("is made again within a minute after a removal by hand while it was pending", async () => {
     const world = await memoryWorld({ snapshotMs: 2 * HOUR });
     await submit(world, "one");
     await world.advance(2000);

@@ -80,7 +80,7 @@ describe("a snapshot on demand of a free disk", () => {
     expect(world.volumes.findContent((await computeDisk("copy")).volume?.id ?? "")?.content).toBe("first");
   });
 
-  test("is one for each idempotency key, and its repeat is answered with what became of it", async () => {
+  test("is one per idempotency key, and a repeat returns its result", async () => {
     await use("first");
     const id = world.ctx.ids.uuid4();
     const first = await requestSnapshot(alice(), "data", { id, isRepeat: false });
@@ -138,7 +138,7 @@ describe("a snapshot on demand of a free disk", () => {
 });
 
 describe("a snapshot on demand of a disk in use", () => {
-  test("holds what was written until then, and the job goes on and leaves its own backup", async () => {
+  test("holds the data until then, and the job goes on and makes its own backup", async () => {
     await begin("job");
     const operation = await request();
     await world.advance(MINUTE);
@@ -330,7 +330,7 @@ describe("an open request for a snapshot", () => {
     expect(await outcomeOfDying(0)).toMatchObject(madeOnce);
   });
 
-  test("makes one snapshot when a look before its claim did not see the volume", async () => {
+  test("makes one snapshot when a check before its claim missed the volume", async () => {
     expect(await outcomeOfDying(1)).toMatchObject(madeOnce);
   });
 });

@@ -80,7 +80,7 @@ beforeEach(async () => {
 });
 
 describe("a snapshot that another disk was promised", () => {
-  test("stays promised although one look missed it long ago and no look followed", async () => {
+  test("stays promised although one check missed it long ago and no check followed", async () => {
     await restore("before");
     await miss(source, 60 * MINUTE);
 
@@ -223,7 +223,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
 });
 
 describe("a backup that is to be thinned out", () => {
-  test("goes although each look comes long after the one before", async () => {
+  test("goes although each reconcile comes long after the one before", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const { pk, sk } = await computeDisk("data");
 

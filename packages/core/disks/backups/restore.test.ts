@@ -87,7 +87,7 @@ describe("a disk whose volume is gone", () => {
     expect((await world.read("alice", "four")).phase).toBe("cancelled");
   });
 
-  test("gets back what its newest backup holds, and the timeline says from which point in time", async () => {
+  test("gets back its newest backup, and the timeline says its time", async () => {
     const world = await worldOfThree();
     const newest = (await listBackups(world)).at(-1);
     await loseVolume(world);
@@ -100,7 +100,7 @@ describe("a disk whose volume is gone", () => {
     expect(await listReasons(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
   });
 
-  test("gets its newest backup though one look does not see that", async () => {
+  test("gets its newest backup although one check misses it", async () => {
     const world = await worldOfThree();
     const newest = (await listBackups(world)).at(-1)?.id;
     await loseVolume(world);
@@ -283,7 +283,7 @@ describe("a disk whose volume is gone", () => {
     expect([supersededVolumes, volumeMissedAt]).toEqual([[before], undefined]);
   });
 
-  test("leaves that volume alone also where it is seen again while its own making is still looked for", async () => {
+  test("leaves that volume alone even if it appears again while its creation is still pending", async () => {
     const world = await worldOfThree();
     const before = await getVolume(world);
     const { findVolume } = world.volumes;
@@ -427,7 +427,7 @@ test("a missing backup does not count until it is seen again", async () => {
   expect([missing, seenBackups(await computeDisk(world)).length]).toEqual([2, 3]);
 });
 
-test("a backup that one look did not see is looked for again within minutes, not at the next day's look", async () => {
+test("a backup that one check missed is searched for again within minutes, not a day later", async () => {
   const world = await worldOfThree();
   const { findSnapshot } = world.volumes;
   let missed = 0;

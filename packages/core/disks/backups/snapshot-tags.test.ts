@@ -44,7 +44,7 @@ test("nothing is requested or logged while all tags are right", async () => {
   expect(world.logged()).toEqual([]);
 });
 
-describe("tags that somebody changed are written again within seconds of the comparison", () => {
+describe("changed tags are written again within seconds of the comparison", () => {
   const changes = [
     ["all of them are missing", (world: MemoryWorld, id: string) => world.volumes.stripTags(id)],
     ["the name is an old one", (world: MemoryWorld, id: string) => retag(world, id, { name: "old" })],

@@ -67,7 +67,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     expect((await computeDisk("data")).restores).toMatchObject([{ snapshot: source }]);
   });
 
-  test("gets it all the same where it comes back, however many backups were made meanwhile", async () => {
+  test("gets it when it comes back, however many backups were made in between", async () => {
     await restore();
     world.volumes.hideSnapshot(source, 20 * MINUTE);
     await begin("reader", "before");

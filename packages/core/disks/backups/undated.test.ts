@@ -30,7 +30,7 @@ async function undate(world: MemoryWorld, edit: Partial<Disk> = {}): Promise<Dis
   return computeDisk(world);
 }
 
-test("a disk from before that no sweep finds is found by the comparison with what there is, and looked at again", async () => {
+test("an earlier version's disk that no sweep finds is found by the comparison, and checked again", async () => {
   const world = await usedWorld();
   const { taggedAs } = await computeDisk(world);
   const undated = await undate(world, { taggedAs: null });

@@ -42,7 +42,7 @@ function once(table: Table, isIt: (item: Item) => boolean, work: () => Promise<v
 
 const confirms = ({ sk, disk }: Item) => sk === "second" && (disk as { leased?: boolean } | null)?.leased === true;
 
-test("a disk that is handed over while its lease is being confirmed is the next one's, who runs with it", async () => {
+test("a disk that is handed over while its lease is being confirmed belongs to the next job, which runs with it", async () => {
   const { world, alice, uid, disk } = await endingWorld();
   const before = disk();
   let atConfirm: unknown;
@@ -93,7 +93,7 @@ test("a job whose end is decided before its lease is confirmed is refused", asyn
   expect(disk()).toMatchObject({ heldBy: null, next: null });
 });
 
-test("a disk that is handed over is refused to other jobs before its next holder has looked", async () => {
+test("a disk that is handed over is refused to other jobs before a reconcile of its next holder", async () => {
   const { world, alice, uid, disk } = await endingWorld();
   const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
   const { put } = world.ctx.table;

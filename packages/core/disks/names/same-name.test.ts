@@ -67,7 +67,7 @@ describe("the name of a deleted disk", () => {
     expect(kept).toMatchObject([old, second].map(({ uid, volume, snapshots }) => ({ uid, volume, snapshots })));
   });
 
-  test("leads to the new disk alone when the deleted one is purged: only what that had is removed", async () => {
+  test("leads to the new disk alone when the deleted one is purged with only its own content", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
     await useOnce(world, "two");

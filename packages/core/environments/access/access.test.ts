@@ -156,7 +156,7 @@ test("a first user's keys keep unknown fields", async () => {
   });
 });
 
-test("a user who does not exist, or has no usable key, is a failed request with that reason", async () => {
+test("an unknown user, or one without a usable key, fails the request with that reason", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("empty", "");
   world.githubKeys.publish("old", `ssh-dss AAAA\ncommand="sh" ${keys.hubot}\n`);

@@ -75,7 +75,7 @@ test("the specification of a start that died before its head is removed, and the
   expect((await world.table.get(specKey(await world.read("alice", "one"), uid)))?.dueAt).toBeUndefined();
 });
 
-test("a start that was suspended during the deletion leaves nothing", async () => {
+test("a start that was paused during the deletion leaves nothing", async () => {
   const { world, alice } = await stoppedWorld();
   const table = beforePut(world.table, "spec", async () => {
     await requestDelete(alice, "one");
@@ -87,7 +87,7 @@ test("a start that was suspended during the deletion leaves nothing", async () =
   expect(specsIn(world)).toEqual([]);
 });
 
-test("a start that was suspended during the deletion and died after its write leaves nothing for long", async () => {
+test("a start that was paused during the deletion and died after its write leaves nothing for long", async () => {
   const { world, alice } = await stoppedWorld();
   const table = beforePut(beforePut(world.table, "environment", die), "spec", async () => {
     await requestDelete(alice, "one");
@@ -145,7 +145,7 @@ test("secrets that are written again during their removal do not count as remove
   expect(specsIn(world)).toEqual([uid]);
 });
 
-test("the late specification of a suspended create is removed at once", async () => {
+test("the late specification of a paused create is removed at once", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   const wanted = { ...newEnvironment("one"), ...secret, uid: world.ctx.ids.uid() };

@@ -20,7 +20,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}): Pro
   return world;
 }
 
-test("an unused environment is stopped at the first look after 20 minutes, with the signal in its record", async () => {
+test("an unused environment is stopped at the first check after 20 minutes, with the signal in its record", async () => {
   const world = await activeWorld();
 
   await world.advance(24 * MINUTE);
@@ -51,7 +51,7 @@ test("a heartbeat delays the stop, and one from the past or the future is bounde
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
 
-test("an environment used during an outage is not stopped by the first look after it, and an unused one is by the next", async () => {
+test("an environment used during an outage is not stopped by the first check after it, and an unused one is by the next", async () => {
   const [used, left] = [await activeWorld(), await activeWorld()];
   for (const world of [used, left]) {
     await world.advance(15 * MINUTE);
@@ -76,7 +76,7 @@ test("frequent heartbeats cause few writes", async () => {
   expect(again.writers).toEqual(writers);
 });
 
-test("a heartbeat between a look's read and its write keeps the environment", async () => {
+test("a heartbeat between a check's read and its write keeps the environment", async () => {
   const world = await activeWorld();
   await world.advance(24 * MINUTE);
   const environment = await world.read("alice", "one");
@@ -127,7 +127,7 @@ test.each([
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
 
-test("work without a connection is counted only without sessions, and not at every look", async () => {
+test("work without a connection is counted only without sessions, and not at every reconcile", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   const { countWork } = world.compute;
@@ -179,7 +179,7 @@ test("use withdraws the warning, and the next idle time is warned of again", asy
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("an abandoned terminal counts for 20 minutes from the last look that saw it", async () => {
+test("an abandoned terminal counts for 20 minutes from the last check that saw it", async () => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   world.compute.setSessions(uid, 1);

@@ -101,7 +101,7 @@ test("a hint without news costs one read of the record, no write and no message"
   expect(world.queue.sent()).toBe(sent);
 });
 
-test("the end of a command is seen when it is signalled, minutes before the next look", async () => {
+test("a hint shows the end of a command minutes before the next reconcile", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train" }));
   world.compute.program(environment.uid, { kind: "exits", code: 0, afterMs: 61_000 });
@@ -113,7 +113,7 @@ test("the end of a command is seen when it is signalled, minutes before the next
   expect(ended.run.grant).toBeNull();
 });
 
-test("without a signal the end of a command is seen within five minutes", async () => {
+test("the end of a command is seen within five minutes without a hint", async () => {
   const world = await memoryWorld({ signals: false });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train" }));
   world.compute.program(environment.uid, { kind: "exits", code: 0, afterMs: 61_000 });
@@ -142,7 +142,7 @@ test.each([
   expect(world.queue.sent()).toBe(sent);
 });
 
-test("a look that is repeated after the end of its environment stays without effect when it is a signal", async () => {
+test("a repeated hint after the end of its environment has no effect", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 1 }));
   await world.advance(HOUR + 15 * 60 * SECOND);

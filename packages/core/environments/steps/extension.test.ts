@@ -54,7 +54,7 @@ it("is done where the job lived for all of its time though the cluster never too
   expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
-it("costs no more looks the longer it is refused, even with changing reasons", async () => {
+it("costs no more reconciles the longer it is refused, even with changing reasons", async () => {
   const { world, read } = await refused(HOUR);
   let input = 0;
   world.compute.extend = async () => {

@@ -295,7 +295,7 @@ test("a run that binds while its grant is being withdrawn goes on: its command r
   expect(world.volumes.snapshotIds()).toHaveLength(1);
 });
 
-test("an ended environment is looked at until it is done, then it is not due any more", async () => {
+test("an ended environment is reconciled until it is done, and then is no longer due", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -309,7 +309,7 @@ test("an ended environment is looked at until it is done, then it is not due any
   expect(done.end.cleanLooks).toBe(2);
 });
 
-test("no look is lost or duplicated, and an idle world sends almost nothing", async () => {
+test("no reconcile is lost or duplicated, and an idle world sends almost nothing", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 10 }));
   await world.advance(60_000);
@@ -363,7 +363,7 @@ test("a run that the cluster refuses for now says why, and starts once it is acc
   expect(active.events.timeline.filter(({ reason }) => reason === words)).toHaveLength(1);
 });
 
-test("a scheduler that counts its machines anew says nothing new", async () => {
+test("a scheduler that recounts its machines adds no entry", async () => {
   const world = await memoryWorld();
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available" });

@@ -60,7 +60,7 @@ async function until({ world, read }: Running, ms: number, holds: (job: Environm
 const isSilent = ({ run: { machines } }: Environment) => machines.some(({ silent }) => silent !== null);
 const isOver = ({ phase }: Environment) => phase === "failed" || phase === "stopped" || phase === "cancelled";
 
-test("a machine whose node object is gone for 10 s and that its provider says is gone is lost: its job fails", async () => {
+test("a machine without a node object for 10 s, and gone by its provider's word, is lost, and its job fails", async () => {
   const job = await running();
   job.world.compute.removeNode(job.name);
   job.world.compute.setMachine(job.uid, "gone");
@@ -532,7 +532,7 @@ async function vanish({ compute, read }: MemoryWorld): Promise<void> {
   await compute.remove(uid, 1, { graceSeconds: 0, force: true });
 }
 
-test("a disk is let go although its machine died before any look saw the run bound to it", async () => {
+test("a disk is released although its machine died before any reconcile saw the run bound to it", async () => {
   const world = await preparingWithDisk({ nodes: newNodes({ h100: 1 }) });
   await world.advance(1_500);
   await vanish(world);
@@ -606,7 +606,7 @@ test("a wall clock that jumped back does not make a silent machine wait for long
   expect(ended.phase).toBe("failed");
 });
 
-test("a machine whose node object is gone for 10 s leaves an entry in the timeline and goes on", async () => {
+test("a machine without a node object for 10 s leaves an entry in the timeline and goes on", async () => {
   const job = await running();
   const said = async () => (await job.read()).events.timeline.map(({ reason }) => reason);
   const before = (await said()).length;

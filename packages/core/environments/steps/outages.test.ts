@@ -90,7 +90,7 @@ describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_,
     expect(world.compute.starts(uid, 1)).toBe(1);
   });
 
-  test("one that has to be ready within ten minutes of its request becomes active", async () => {
+  test("an environment with ten minutes to get ready becomes active", async () => {
     const policy = { ...reservation, restarts: true, time: "none", readyWithinMs: 10 * MINUTE } as const;
     const { world } = await submitted({}, { delays: { imageMs: 5 * MINUTE } }, policy);
     await world.advance(MINUTE);
@@ -102,7 +102,7 @@ describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_,
   });
 });
 
-test("a run that became ready without a look has its full time, even by the cluster's own deadline", async () => {
+test("a run that became ready without a reconcile has its full time, even by the cluster's own deadline", async () => {
   const { world } = await submitted({ hours: 1 }, { delays: { imageMs: 5 * MINUTE } });
   await world.advance(MINUTE);
 
@@ -112,7 +112,7 @@ test("a run that became ready without a look has its full time, even by the clus
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
 });
 
-test("a run that became ready after its limit, without a look, is active", async () => {
+test("a run that became ready after its limit, without a reconcile, is active", async () => {
   const { world } = await submitted({}, { delays: { imageMs: 31 * MINUTE } });
   await world.advance(29 * MINUTE + 50_000);
 
@@ -168,7 +168,7 @@ test("the end of its own time passes while the cluster is away", async () => {
   });
 });
 
-test("the third attempt at a backup is not over for lack of looks, and its snapshot is recorded", async () => {
+test("the third attempt at a backup is not over for lack of reconciles, and its snapshot is recorded", async () => {
   const { world } = await submitted({ disk: "data" }, { snapshotMs: HOUR });
   await world.advance(10_000);
   const back = takeAway(world.volumes, "createSnapshot", "listSnapshots");

@@ -57,7 +57,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     expect(secretsIn(world)).toEqual([]);
   });
 
-  test("of one that was cancelled in the queue", async () => {
+  test("of an environment that was cancelled in the queue", async () => {
     const { world } = await secretWorld();
     const bob = world.as("bob");
     await createEnvironment(bob, secretive("waits"));
@@ -127,7 +127,7 @@ test("a stopped environment keeps its specification, and another one with its id
   expect(await world.table.get(specKey(stopped, stopped.spec ?? ""))).toBeUndefined();
 });
 
-test("a removal whose write was lost is repeated", async () => {
+test("a removal with a lost write is repeated", async () => {
   const { world, alice } = await secretWorld();
   await world.advance(MINUTE);
   await requestCancel(alice, "one");

@@ -98,7 +98,7 @@ test("an hour of a hundred idle environments costs one listing a minute: 500 req
 /** With a thousand runs on Kubernetes, and as many other pods (packages/kubernetes/nodes/capacity.test.ts). */
 const REQUESTS_OF_A_LISTING = 3;
 
-test("where a command runs its looks ask for its log alone", async () => {
+test("reconciles of a running command read only its log", async () => {
   const { world, uid, asked: names, read } = await quietJob({ command: "train" });
   world.compute.print(uid, 1, "first words\n");
 
@@ -108,13 +108,13 @@ test("where a command runs its looks ask for its log alone", async () => {
   expect((await read()).log?.blob).not.toBeNull();
 });
 
-test("a signal makes a look observe, whatever a listing shows", async () => {
+test("a hint makes a reconcile observe, regardless of the listing", async () => {
   const { look: poll } = await quietJob();
 
   expect([await poll(), await poll({ hint: true })]).toEqual([[], ["observe"]]);
 });
 
-test("a change that a listing shows makes the next look observe", async () => {
+test("a change in a listing makes the next reconcile observe", async () => {
   const { world, uid, look: poll, read } = await quietJob();
   world.compute.kill(uid, 1);
   await refreshCapacity(world.ctx);
@@ -133,7 +133,7 @@ test("so does a machine that a listing shows as not ready", async () => {
   expect((await read()).run.machines).toMatchObject([{ silent: { how: "notReady" } }]);
 });
 
-test("of two machines one that has another state makes a look observe", async () => {
+test("a changed state of one of two machines makes a reconcile observe", async () => {
   const { world, look: poll, read } = await quietJob(newEnvironment("job", { gpus: 16, hours: 24 }));
   const before = await poll();
   world.compute.loseNode((await read()).run.machines[1]?.name ?? "");
@@ -155,7 +155,7 @@ test("a listing that is older than 75 s is not believed, and a change that it do
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("while no listing succeeds looks observe, and the end of a command is seen within five minutes", async () => {
+test("while no listing succeeds, reconciles observe, and the end of a command is seen within five minutes", async () => {
   const { world, uid, read } = await quietJob();
   const { listNodes } = world.compute;
   world.compute.listNodes = () => Promise.reject(new Error("the cluster is slow"));
@@ -187,7 +187,7 @@ test("a listing is as old as its beginning, however long it takes", async () => 
   expect(await poll()).toContain("observe");
 });
 
-test("a change that a look for a hint did not handle is observed by the next look", async () => {
+test("a change that a hinted reconcile did not handle is observed by the next one", async () => {
   const { world, uid, look: poll, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
   world.clock.advance(3 * SECOND);
@@ -201,7 +201,7 @@ test("a change that a look for a hint did not handle is observed by the next loo
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("a request is applied to the run, and later looks ask nothing", async () => {
+test("a request is applied to the run, and later reconciles ask nothing", async () => {
   const { world, asked: names, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
 

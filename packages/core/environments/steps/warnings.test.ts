@@ -40,7 +40,7 @@ describe("people are warned before the end", () => {
     expect(told()).toEqual(warnings.map((warning) => `warning: ${warning}`));
   });
 
-  test("with the time that is left, where the look is late", async () => {
+  test("with the remaining time, if the reconcile is late", async () => {
     const { advance, clock, reasons } = await timedWorld(60);
 
     await advance(40 * MINUTE);
@@ -50,7 +50,7 @@ describe("people are warned before the end", () => {
     expect((await reasons()).at(-1)).toBe("Expires in 3 minutes");
   });
 
-  test("at the end they are told why it comes", async () => {
+  test("at the end the notice has the reason", async () => {
     const [expired, cancelled] = [await timedWorld(6), await timedWorld(60)];
 
     await expired.advance(7 * MINUTE);
@@ -72,7 +72,7 @@ describe("people are warned before the end", () => {
 });
 
 describe("an extension", () => {
-  test("takes the warning back, and the new end is warned of anew", async () => {
+  test("withdraws the warning, and the new end is warned of again", async () => {
     const { advance, as, reasons, told } = await timedWorld(6);
     await advance(1.5 * MINUTE);
 
@@ -113,7 +113,7 @@ describe("an extension", () => {
     expect(told()).toEqual([]);
   });
 
-  test("that the cluster does not take leaves the warning until it does", async () => {
+  test("keeps the warning until the cluster accepts it", async () => {
     const { advance, as, compute, told } = await timedWorld(6);
     await advance(1.5 * MINUTE);
     const back = takeAway(compute, "extend");

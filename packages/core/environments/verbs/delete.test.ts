@@ -126,7 +126,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("an archive ends whose worker died before its minute began, though its machine is lost and it never ends by itself", async () => {
+  test("an archive ends although its worker died before its minute, its machine is lost and it never ends by itself", async () => {
     const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
     const { put } = world.table;
     let isDead = false;
@@ -190,7 +190,7 @@ describe("the end", () => {
     expect(minutes[0]).toBeNull();
   });
 
-  test("the minute of an archive does not begin with a worker that slept and so began no archive", async () => {
+  test("the minute of an archive does not begin with a paused worker that began no archive", async () => {
     const { world, alice } = await activeWorld();
     const { get, put } = world.table;
     const { startArchive } = world.volumes;
@@ -226,7 +226,7 @@ describe("the end", () => {
     expect(order.slice(0, 2)).toEqual(["archive begins", "minute begins"]);
   });
 
-  test("an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late", async () => {
+  test("an archive that is complete after its minute is listed as such, although an earlier reconcile recorded it as late", async () => {
     const { world, alice } = await activeWorld();
     const { put } = world.table;
     const { findArchive } = world.volumes;
@@ -295,7 +295,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("an archive whose minute is over is not begun once more", async () => {
+  test("an archive past its minute is not begun again", async () => {
     const { world, alice } = await activeWorld();
     const { startArchive } = world.volumes;
     const begun: number[] = [];
@@ -314,7 +314,7 @@ describe("the end", () => {
     expect((await world.read("alice", "one")).phase).toBe("deleted");
   });
 
-  test("an archive that still holds a volume after its end is ended again, because a suspended worker may have begun it", async () => {
+  test("an archive that still holds a volume after its end is ended again, because a paused worker may have begun it", async () => {
     const { world, alice } = await activeWorld();
     const { findVolume, endArchive } = world.volumes;
     let ends = 0;
@@ -355,7 +355,7 @@ describe("the end", () => {
     expect(removed).toHaveLength(2);
   });
 
-  test("a run that a sleeping worker made again, with its volumes, does not hold up the end", async () => {
+  test("a run that a paused worker made again, with its volumes, does not delay the end", async () => {
     const { world, alice } = await activeWorld({}, { leavesTombstones: false });
     await requestStop(alice, "one");
     await world.advance(30_000);
@@ -413,7 +413,7 @@ describe("the end", () => {
 });
 
 describe("a new life under an old id", () => {
-  test("it has a new uid, and the old record continues until its looks are over", async () => {
+  test("it has a new uid, and the old record continues until it is done", async () => {
     const { world, alice } = await activeWorld();
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
@@ -431,7 +431,7 @@ describe("a new life under an old id", () => {
     expect((await listEnvironments(alice)).shown).toHaveLength(1);
   });
 
-  test("it takes the id also where a look at the old one is written at the same moment", async () => {
+  test("it takes the id even if a reconcile of the old one writes at the same moment", async () => {
     const { world, alice } = await activeWorld();
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
@@ -480,7 +480,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "one")).uid);
   });
 
-  test("a claim whose create died is taken over after a minute, and not before", async () => {
+  test("a claim of a dead create is taken over after a minute, and not before", async () => {
     const { world, alice } = await activeWorld();
     const put = world.table.put;
     world.table.put = async (item, options) => {
@@ -497,7 +497,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
   });
 
-  test("a create that was suspended after its claim, and lost it, leaves nothing and is refused", async () => {
+  test("a create that was paused after its claim, and lost it, leaves nothing and is refused", async () => {
     const { world, alice } = await activeWorld();
     let isAsleep = true;
     const put: typeof world.table.put = async (item, options) => {

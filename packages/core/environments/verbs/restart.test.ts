@@ -46,7 +46,7 @@ describe("stop and start", () => {
     expect(world.compute.mounting(first.volumes[0]?.volume?.id ?? "")).toEqual([{ uid: first.uid, run: 2 }]);
   });
 
-  test("what is stopped cannot be cancelled, and what is cancelled while it stops ends so", async () => {
+  test("a stopped environment cannot be cancelled, and one cancelled while it stops ends as cancelled", async () => {
     const { world, alice } = await activeWorld();
     await requestStop(alice, "one");
     await world.advance(5000);
@@ -78,7 +78,7 @@ describe("stop and start", () => {
     expect(await requestStop(alice, "one")).toMatchObject({ phase: "stopped" });
   });
 
-  test("one that waits is stopped without compute, and the next in the queue is not held up by it", async () => {
+  test("a waiting environment is stopped without compute and does not delay the next in the queue", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     for (const id of ["one", "two", "three"]) {
@@ -95,7 +95,7 @@ describe("stop and start", () => {
     expect(await world.read("alice", "two")).toMatchObject({ phase: "stopped", run: { n: 1, preparingAt: null } });
   });
 
-  test("one that is being prepared gives its capacity back and keeps its volumes", async () => {
+  test("an environment that is being prepared releases its capacity and keeps its volumes", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: MINUTE } });
     await createEnvironment(world.as("alice"), session("one"));
     await world.advance(5000);
@@ -143,7 +143,7 @@ describe("stop and start", () => {
     expect(await world.table.get(specKey(key, first.spec ?? ""))).toBeUndefined();
   });
 
-  test("where its policy says so, secrets go at the stop", async () => {
+  test("a stop removes the secrets if the policy says so", async () => {
     const { world, alice, first } = await activeWorld({ policy: { ...restartable, forgetsSpec: true } });
 
     await requestStop(alice, "one");
@@ -153,7 +153,7 @@ describe("stop and start", () => {
     expect(await world.table.get(specKey(toKey(first), first.uid))).toBeUndefined();
   });
 
-  test("a stopped one is looked at twice, then it is not due any more and is still there", async () => {
+  test("a stopped environment is reconciled twice, and then stays without being due", async () => {
     const { world, alice } = await activeWorld();
     await requestStop(alice, "one");
 
@@ -258,7 +258,7 @@ describe("faults", () => {
     expect(late.end.at).toBeLessThanOrEqual(late.queuedAt + 10 * MINUTE + 3000);
   });
 
-  test("where its policy says so, a failed first run leaves nothing, and the id is free again", async () => {
+  test("a failed first run leaves nothing if the policy says so, and the id is free again", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     const input = session("one", { policy: { ...restartable, firstFailure: "clears" }, addressLabel: "ws-one" });
@@ -277,7 +277,7 @@ describe("faults", () => {
     expect(anew.uid).not.toBe(made.uid);
   });
 
-  test("a later run that fails keeps everything whatever its policy says", async () => {
+  test("a later failed run keeps everything under any policy", async () => {
     const { world, alice, first } = await activeWorld({ policy: { ...restartable, firstFailure: "clears" } });
     world.compute.program(first.uid, { kind: "imageFails", reason: "Image not found" });
     await requestStop(alice, "one");

@@ -36,7 +36,7 @@ test("an environment that is cleared after a failed first run is not started, ev
   expect(await world.table.get(hostKey("ws-one"))).toBeUndefined();
 });
 
-test("where a failed first run keeps everything, a start that comes as it ends has its volumes and its host label", async () => {
+test("a start at the end of a failed first run that keeps everything has its volumes and its host label", async () => {
   const { world, alice, failing } = await failingWorld("keeps");
 
   const environment = await requestStart(alice, "one");

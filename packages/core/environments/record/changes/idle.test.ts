@@ -45,14 +45,14 @@ test("an open session keeps it, and so does an unknown number of sessions", () =
   expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
 });
 
-test("sessions count as use until the look that last saw them", () => {
+test("sessions count as use until the check that last saw them", () => {
   const seenAt = STARTED + 60 * MINUTE;
 
   expect(decide(80 * MINUTE, { seenAt })).toEqual({ verdict: "keep", signal: "sessions", since: seenAt });
   expect(decide(81 * MINUTE, { seenAt })).toEqual({ verdict: "stop", signal: "sessions", since: seenAt });
 });
 
-test("after two intervals without a look, use is unknown", () => {
+test("after two intervals without a check, use is unknown", () => {
   const decidedAt = STARTED + 90 * MINUTE;
 
   expect(decide(100 * MINUTE, { decidedAt })).toMatchObject({ verdict: "stop", signal: "start" });

@@ -57,7 +57,7 @@ async function marksWorld() {
   return { clock: world.clock, table, write, spared };
 }
 
-test("40,000 runs all have a mark that spares them a look, in items within their bound", async () => {
+test("40,000 runs all have a mark that saves an observation, in items within their limit", async () => {
   const { table, write, spared } = await marksWorld();
   const runs = listRuns(40_000);
 
@@ -132,7 +132,7 @@ test("a worker of an older version finds no mark of 40,000 runs in the items tha
   );
 });
 
-test("a look finds the mark of each of 40,000 runs at every moment while a later listing is written", async () => {
+test("a reconcile finds the mark of each of 40,000 runs at every moment while a later listing is written", async () => {
   const { clock, table, write, spared } = await marksWorld();
   const runs = listRuns(40_000);
   await write(runs);

@@ -41,7 +41,7 @@ function countRefusals(world: MemoryWorld): () => number {
   return () => count;
 }
 
-test("a disk whose backup is refused for three minutes is backed up once all the same, and its job says why it waits", async () => {
+test("a disk with a backup refused for three minutes is backed up once, and its job says why it waits", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
@@ -62,7 +62,7 @@ test("a disk whose backup is refused for three minutes is backed up once all the
   expect(snapshotsMade(world)).toBe(1);
 });
 
-test("a disk whose backup is refused in three attempts of two hours keeps its volume, is let go, and both records say so", async () => {
+test("a disk with a backup refused in three attempts of two hours keeps its volume and is released, and both records say so", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const tries = countRefusals(world);
@@ -133,7 +133,7 @@ test("a backup names its disk and the disk's record from the call on that makes 
   expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
 });
 
-test("one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again", async () => {
+test("one answer that no backup is possible does not give it up: it is made once possible, even without another job", async () => {
   const world = await memoryWorld();
   world.volumes.sayNoBackup("impossible");
   await usedBy(world, "one");
@@ -253,7 +253,7 @@ test("a disk whose snapshot is pending says so, and so does the job that waits f
   expect(await world.read("alice", "two")).toMatchObject({ run: { startedAt: expect.any(Number) } });
 }, 60_000);
 
-test("a disk whose volume is gone before it was ever backed up is not said to have a backup", async () => {
+test("a disk that lost its volume before any backup reports no backup", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   await usedBy(world, "one");
@@ -271,7 +271,7 @@ test("a disk whose volume is gone before it was ever backed up is not said to ha
   expect(alarms).toMatchObject([{ fields: { reason: said } }]);
 });
 
-test("a disk whose volume is gone after it was backed up is said to have that backup", async () => {
+test("a disk that lost its volume after a backup reports that backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   await requestCancel(world.as("alice"), "one");
@@ -286,7 +286,7 @@ test("a disk whose volume is gone after it was backed up is said to have that ba
   expect(reasons).toContain("Its disk's volume is gone; its latest backup remains");
 });
 
-test("a disk whose volume is gone and whose backups were deleted outside is not said to have one", async () => {
+test("a disk that lost its volume and, outside, its backups reports no backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   await requestCancel(world.as("alice"), "one");
@@ -302,7 +302,7 @@ test("a disk whose volume is gone and whose backups were deleted outside is not 
   expect(reasons).toContain("Its disk's volume is gone, and no backup of it is visible");
 });
 
-test("a job whose disk's record is gone by its end says that nothing was backed up", async () => {
+test("a job without its disk's record at its end says that it made no backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { disk } = await getDisk(world.as("alice"), "data");

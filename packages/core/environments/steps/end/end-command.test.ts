@@ -187,7 +187,7 @@ describe("a command", () => {
   });
 });
 
-describe("a worker that slept after its read", () => {
+describe("a worker that was paused after its read", () => {
   /** Makes the first observation longer than a step may take, and records how old the read of each call is. */
   async function slowOnce(world: MemoryWorld, names: readonly ("terminate" | "tell" | "remove")[]) {
     const ages: string[] = [];

@@ -4,7 +4,7 @@ import { memoryWorld, newEnvironment, newNodes, type WorldOptions } from "#tests
 import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
-test("an end takes four looks when its compute is gone at once, which all come at once", async () => {
+test("an end takes four reconciles without a wait when its compute is gone at once", async () => {
   const { looks: messages, endedAfterMs } = await end({ removeMs: 0 });
 
   expect(messages).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
@@ -17,7 +17,7 @@ test("compute that goes slowly ends the moment its end is signalled", async () =
   expect(endedAfterMs).toBe(10_000);
 });
 
-test("without a signal compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s", async () => {
+test("without a hint, slow compute is reconciled again after 0, 1, 2 and then every 5 s", async () => {
   const { looks: messages, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
 
   expect(messages.filter((did) => did === "removes its compute")).toHaveLength(5);
@@ -25,7 +25,7 @@ test("without a signal compute that goes slowly is looked at again after 0, 1, 2
 });
 
 test.each([[{ signals: false } as const], [{}]])(
-  "compute whose units stay held for a while is looked at only when they may go: %j",
+  "compute with held units is reconciled only when they may be released: %j",
   async (options) => {
     const { looks: messages, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, leavesTombstones: false });
 

@@ -147,7 +147,7 @@ describe("the log of a command", () => {
     expect(world.clock.now() - askedAt).toBeLessThanOrEqual(2 * SECOND);
   });
 
-  test("is read after 2 s from the latest copy if no look follows the end", async () => {
+  test("is read after 2 s from the latest copy if no reconcile follows the end", async () => {
     const { world } = await justEnded();
     const askedAt = world.clock.now();
     // Time passes without any worker.
@@ -270,7 +270,7 @@ describe("a log that cannot be copied", () => {
     expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be saved");
   });
 
-  test("is not overwritten by a suspended worker, whose late copy has another name", async () => {
+  test("is not overwritten by a paused worker, because its late copy has another name", async () => {
     const { world, print, shown } = await printing();
     await world.advance(6 * SECOND);
     print("second\n");
@@ -303,7 +303,7 @@ describe("a log that cannot be copied", () => {
     expect(world.blobs.names()).toEqual([]);
   });
 
-  test("is kept where another look at the end finds the run already removed", async () => {
+  test("is kept when another reconcile of the end finds the run already removed", async () => {
     const { world, shown } = await printing();
     const { remove } = world.compute;
     let isOther = false;

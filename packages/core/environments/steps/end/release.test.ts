@@ -23,7 +23,7 @@ describe("the mark before a run is begun", () => {
     expect(world.compute.starts(uid, 1)).toBe(1);
   });
 
-  test("without it an end gives everything back at once, whatever the cluster says", async () => {
+  test("without it an end releases everything at once, regardless of the cluster", async () => {
     const { world } = await submitted({ disk: "data" });
     takeAway(world.compute, "apply", "observe", "remove", "listRuns");
     const back = takeAway(world.volumes, "createVolume");
@@ -77,7 +77,7 @@ describe("the mark before a run is begun", () => {
   });
 });
 
-describe("units and disk of what was begun", () => {
+describe("units and disk of a begun run", () => {
   test("are given back no earlier than 26 s after it left preparing", async () => {
     const { world } = await submitted({ disk: "data" }, { leavesTombstones: false });
     await world.advance(1000);
@@ -215,7 +215,7 @@ describe("units and disk of what was begun", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 
-  test("stay held while a suspended worker starts the run again, and leave nothing of that", async () => {
+  test("stay held while a paused worker starts the run again, and leave nothing of that", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false });
     const applied = recordApply(world);
     await world.advance(1000);
@@ -288,7 +288,7 @@ describe("gone", () => {
 });
 
 describe("a removed run that a worker may still start", () => {
-  test("is looked at again only when no worker can start it, regardless of hints", async () => {
+  test("is reconciled again only when no worker can start it, regardless of hints", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false, delays: { removeMs: 300 } });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 3000 });
     await world.advance(2000);
@@ -303,7 +303,7 @@ describe("a removed run that a worker may still start", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "completed", run: { grant: null } });
   });
 
-  test("is looked for at once where the look that removed it did not see it: it may be on its way", async () => {
+  test("is searched for at once if the removing reconcile did not see it: it may be on its way", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false });
     const { apply } = world.compute;
     const late: Parameters<typeof apply>[0][] = [];
@@ -323,7 +323,7 @@ describe("a removed run that a worker may still start", () => {
 });
 
 describe("a run that was given back", () => {
-  test("is not searched for again before the looks after the end", async () => {
+  test("is not searched for again before the reconciles after the end", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(MINUTE);
     const messages = await passesByPhase(world);

@@ -41,7 +41,7 @@ function headsIn(world: MemoryWorld): Environment[] {
   return world.table.all().filter(({ kind }) => kind === "environment") as unknown as Environment[];
 }
 
-test("of 1,100 ended environments the newest 1,000 are kept, and of those that go nothing is left", async () => {
+test("the newest 1,000 of 1,100 ended environments are kept, and the others leave nothing", async () => {
   const { world, alice } = await endedWorld(1_100);
   await createEnvironment(alice, newEnvironment("lives"));
 
@@ -57,7 +57,7 @@ test("of 1,100 ended environments the newest 1,000 are kept, and of those that g
   expect(left).toHaveLength(1);
 });
 
-test("an environment that is unreadable, or has looks ahead, is not removed, however many ended after it", async () => {
+test("an environment that is unreadable, or not done, is not removed, however many ended after it", async () => {
   const { world, alice } = await endedWorld(4);
   const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", formatId(n))));
   await world.table.put({ ...unreadable, phase: "of a later version" } as Item);

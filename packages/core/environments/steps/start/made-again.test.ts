@@ -7,7 +7,7 @@ import { createEnvironment } from "../../verbs/create.ts";
 const MINUTE = 60_000;
 const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data", sizeGb: 10 } };
 
-test("a run that a suspended worker makes again after its release is removed before its disk is backed up", async () => {
+test("a run that a paused worker makes again after its release is removed before its disk is backed up", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), leavesTombstones: false });
   const { apply } = world.compute;
   let givenRun: Run | undefined;

@@ -74,7 +74,7 @@ test("half-made volumes leave nothing behind, and the record is not done before 
   expect(await read(world)).toMatchObject({ making: [], ttl: expect.any(Number) });
 });
 
-test("a volume that a sleeping worker made after all were removed is found and removed, though it is listed late", async () => {
+test("a volume that a paused worker made after the removal is found and removed, although it is listed late", async () => {
   const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
   await createEnvironment(world.as("alice"), session("one"));
   await world.advance(6 * MINUTE);
@@ -92,7 +92,7 @@ test("a volume that a sleeping worker made after all were removed is found and r
   expect(world.volumes.volumeIds()).toEqual([]);
 });
 
-test("volumes that were removed long after they were made are not looked for again", async () => {
+test("volumes that were removed long after they were made are not searched for again", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), session("one"));
   await world.advance(20 * MINUTE);
@@ -104,7 +104,7 @@ test("volumes that were removed long after they were made are not looked for aga
   expect(await read(world)).toMatchObject({ phase: "deleted", ttl: expect.any(Number), making: [] });
 });
 
-test("one that is started again in another zone has its volumes made there, under other tokens", async () => {
+test("an environment that is restarted in another zone gets its volumes there, under other tokens", async () => {
   const nodes = newNodes({ h100: 2 }).map((node, index) => ({ ...node, zone: index === 0 ? "zone-a" : "zone-b" }));
   const { world, allowAll } = await halfMade({ nodes });
   await requestStop(world.as("alice"), "one");
@@ -141,7 +141,7 @@ test("an unrecorded volume that is attached is reported and not removed", async 
   expect(log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1")).not.toEqual([]);
 });
 
-test("while volumes cannot be listed the environment goes on, and they are looked for later", async () => {
+test("while volumes cannot be listed the environment goes on, and they are searched for later", async () => {
   const { world, allowAll } = await halfMade();
   const { listVolumes } = world.volumes;
   Object.assign(world.volumes, { listVolumes: () => Promise.reject(new Error("connect ECONNREFUSED")) });
@@ -157,7 +157,7 @@ test("while volumes cannot be listed the environment goes on, and they are looke
   expect([world.volumes.volumeIds(), (await read(world)).making]).toEqual([[], []]);
 });
 
-test("a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named", async () => {
+test("a volume with a refused removal is named, and keeps neither host name, secrets nor the other volume", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), { ...session("one"), addressLabel: "one-host", sshKeys: [] });
   await world.advance(5000);

@@ -47,7 +47,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.read("bob", "two")).toMatchObject({ phase: "active" });
   });
 
-  test("pauses for longer each time, at most ten minutes, and holds nothing meanwhile", async () => {
+  test("pauses for longer each time, at most ten minutes, and holds nothing in that time", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     const applied: number[] = [];
@@ -105,7 +105,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.compute.listRuns()).toEqual([]);
   });
 
-  test("is looked at no more for that once it was bound while it went back", async () => {
+  test("has no more checks for that once it was bound while it went back", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     await world.advance(30_000);
@@ -117,7 +117,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 });
 
-test("a run whose objects the cluster does not take goes back to the queue, and is tried again for hours", async () => {
+test("a run with refused objects goes back to the queue, and is retried for hours", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { apply } = world.compute;
   world.compute.apply = () => Promise.reject(new RunNotTaken("the quota jobs of the cluster is used up"));

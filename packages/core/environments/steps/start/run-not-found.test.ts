@@ -47,7 +47,7 @@ test.each([
   ["active", {}],
   ["preparing", { imageMs: HOUR }],
 ])(
-  "a run that was seen being deleted is lost at the first look that misses it: one that is %s",
+  "a run that was seen being deleted is lost at the first check that misses it: one that is %s",
   async (phase, delays) => {
     const { world, uid } = await running({ ...delays, removeMs: 5_000 });
     await world.advance(10_000);
@@ -154,7 +154,7 @@ test("a list that cannot be read is no answer", async () => {
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
-test("seen again by a look that serves an extension, it needs two more misses to be lost", async () => {
+test("a run seen again by a reconcile for an extension needs two more misses to be lost", async () => {
   const { world, missOnce } = await running();
   takeAway(world.compute, "listRuns");
   missOnce();
@@ -166,7 +166,7 @@ test("seen again by a look that serves an extension, it needs two more misses to
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
-test("a command that is over before any look saw it ready ended by itself, though the run is gone afterwards", async () => {
+test("a command that is over before any reconcile saw it ready ended by itself, although the run is gone afterwards", async () => {
   const { world } = await running({ imageMs: 2 * MINUTE, exitsAfterMs: 0 });
   goneOnceSeenOver(world);
 
