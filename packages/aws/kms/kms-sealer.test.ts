@@ -94,7 +94,7 @@ describe("the sealer on KMS", () => {
   it("decrypts many keys with 20 calls at a time, each key once", async () => {
     let [input, going, most] = [0, 0, 0];
     const kms: Kms = {
-      // A stand-in for encryption, which no test inspects.
+      // Placeholder for encryption, which no test inspects.
       newDataKey: async () => randomKey(),
       async openDataKey(encrypted) {
         input += 1;

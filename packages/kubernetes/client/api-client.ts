@@ -131,7 +131,7 @@ const metadataOfEach = metadataOnly.replace("MetadataList", "Metadata");
 
 const pauseMs = 50;
 
-/** Retries a conflict over a quota (`Operation cannot be fulfilled on resourcequotas`), after which nothing exists. */
+/** Retries a conflict over a quota (`Operation cannot be fulfilled on resourcequotas`). Such a call created nothing. */
 async function make<Body>(deadline: AbortSignal, call: () => Promise<Body>): Promise<Body> {
   for (;;) {
     try {

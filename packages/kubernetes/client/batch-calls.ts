@@ -7,7 +7,7 @@ export interface AskTogetherOptions {
   readonly whenSlow?: SlowCallHook | undefined;
 }
 
-/** Time after which a call counts as slow. A list takes at least 100 ms (./read-run.ts). */
+/** Time after which a call counts as slow. A list takes at least 100 ms (../runs/read-run.ts). */
 const slowMs = 500;
 /** Maximum concurrent calls of one kind, to spare an API server under load. */
 const mostCalls = 3;
