@@ -71,7 +71,7 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
       hasMachines: total > 0 || inUse > 0 || findGroup(ctx, pool.type) !== undefined,
       gpusPerMachine,
       total: gpus(total),
-      // As in the plan: a job on a lost node counts as in use, but takes no units from other jobs.
+      // A job on a lost node counts as in use but takes no units from other jobs, as in the plan.
       available: pool.closed ? 0 : gpus(free),
       // Earlier versions did not store the free units per machine.
       largestFree: pool.closed ? 0 : gpus(mostFree ? (mostFree[0] ?? 0) : Math.min(free, gpusPerMachine)),
