@@ -26,24 +26,9 @@ const MOST_VARIABLES = 32;
 const MOST_VALUE_CHARACTERS = 256;
 
 /** Serves a shell, a command or SFTP inside the run. Accepts only locale variables, as OpenSSH does in Debian. */
-export function serveSession(
-  session: Session,
-  runs: SshRuns,
-  run: string,
-  { login, relays, from, notices, keep, giveBack }: SessionPlace,
-): void {
+export function serveSession(session: Session, runs: SshRuns, run: string, place: SessionPlace): void {
+  const { relays, keep, giveBack } = place;
   const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
-  const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
-    if (typeof program === "object") checkCommand(program.command);
-    await relays.answered();
-    const agent = await wishes.agent;
-    const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-    if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
-    const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
-    wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
-    // The window may have changed during the start.
-    if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
-  };
   let begun: ServerChannel | undefined;
   session.once("close", () => (begun ? letGo(begun) : giveBack()));
   // ssh2 accepts one program per session and passes undefined for further requests.
@@ -59,11 +44,22 @@ export function serveSession(
       isClosed = true;
       giveBack();
     });
-    void start(channel, program)
+    void startProgram(channel, program, { runs, run, wishes, place })
       // Repeat the close event for listeners that were attached after it.
       .then(() => isClosed && channel.emit("close"))
       .catch((error: unknown) => refuse(channel, error));
   };
+  takeWishes(session, wishes, relays);
+  session.on("shell", (accept) => begin(accept(), "shell"));
+  session.on("exec", (accept, _, { command }) => begin(accept(), { command }));
+  session.on("subsystem", (accept, reject, { name }) => {
+    if (name === "sftp") begin(accept(), "sftp");
+    else reject?.();
+  });
+}
+
+/** Records what the client sets before and after a program starts, and passes changes and signals to that program. */
+function takeWishes(session: Session, wishes: Wishes, relays: ClientRelays): void {
   session.on("pty", (accept, _, info) => {
     wishes.pty = info;
     accept?.();
@@ -86,15 +82,32 @@ export function serveSession(
     wishes.agent = relays.agent();
     accept?.();
   });
-  session.on("shell", (accept) => begin(accept(), "shell"));
-  session.on("exec", (accept, _, { command }) => begin(accept(), { command }));
   session.on("signal", (_, __, { name }) => {
     if (Object.hasOwn(constants.signals, `SIG${name}`)) wishes.started?.signal?.(`SIG${name}` as NodeJS.Signals);
   });
-  session.on("subsystem", (accept, reject, { name }) => {
-    if (name === "sftp") begin(accept(), "sftp");
-    else reject?.();
-  });
+}
+
+interface StartPlace {
+  readonly runs: SshRuns;
+  readonly run: string;
+  readonly wishes: Wishes;
+  readonly place: SessionPlace;
+}
+
+async function startProgram(
+  channel: ServerChannel,
+  program: WantedSession["program"],
+  { runs, run, wishes, place: { login, relays, from, notices } }: StartPlace,
+): Promise<void> {
+  if (typeof program === "object") checkCommand(program.command);
+  await relays.answered();
+  const agent = await wishes.agent;
+  const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
+  if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
+  const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
+  wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
+  // The window may have changed during the start.
+  if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
 }
 
 /** Returns the client address variables of sshd (ssh(1), ENVIRONMENT). */
