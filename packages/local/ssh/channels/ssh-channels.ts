@@ -39,20 +39,7 @@ export function serveChannels(
     channels.add(channel);
     return channel.once("close", () => channels.delete(channel));
   };
-  const take = (places: SessionSlots, reject: () => void): (() => void) | undefined => {
-    try {
-      const giveBackPlace = places.take();
-      const giveBack = () => {
-        taken.delete(giveBack);
-        giveBackPlace();
-      };
-      taken.add(giveBack);
-      return giveBack;
-    } catch (error) {
-      refuseChannel(connection, reject, error instanceof Error ? error.message : "");
-      return undefined;
-    }
-  };
+  const take = (places: SessionSlots, reject: () => void) => takePlace(connection, places, taken, reject);
   connection.on("session", (accept, reject) => {
     const giveBack = take(bounds.sessions, reject);
     if (giveBack) serveSession(accept(), runs, run, { login, relays, from, notices, keep, giveBack });
@@ -80,4 +67,25 @@ export function serveChannels(
     void relays.dial(socketPath, () => keep(accept()), over);
   });
   connection.on("request", (accept, reject, name, info) => void relays.answer({ accept, reject, name, info }));
+}
+
+/** Returns undefined and tells the client why if no place is left. */
+function takePlace(
+  connection: Connection,
+  places: SessionSlots,
+  taken: Set<() => void>,
+  reject: () => void,
+): (() => void) | undefined {
+  try {
+    const giveBackPlace = places.take();
+    const giveBack = () => {
+      taken.delete(giveBack);
+      giveBackPlace();
+    };
+    taken.add(giveBack);
+    return giveBack;
+  } catch (error) {
+    refuseChannel(connection, reject, error instanceof Error ? error.message : "");
+    return undefined;
+  }
 }
