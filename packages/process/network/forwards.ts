@@ -31,10 +31,7 @@ export function createForwards(
   const { connect, close } = createConnections(home, inside);
   const servers = new Map<number, Server>();
   const sockets = new Set<Socket>();
-  const keep = (socket: Socket) => {
-    socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
-    sockets.add(socket);
-  };
+  const keep = (socket: Socket) => keepSocket(sockets, socket);
   const pass = async (outer: Socket, { host, port }: Destination, hello = ""): Promise<void> => {
     const inner = await connect(host, port);
     if (!inner || outer.destroyed) {
@@ -56,14 +53,7 @@ export function createForwards(
         if (guests.size >= mostConnections) return void outer.destroy();
         guests.add(outer);
         outer.once("close", () => guests.delete(outer));
-        // A client that closes without a line would otherwise keep its socket open.
-        const leave = () => outer.destroy();
-        outer.once("end", leave).once("data", (line) => {
-          outer.off("end", leave);
-          const destination = destinationIn(String(line));
-          if (destination) void pass(outer.pause(), destination, connected);
-          else outer.destroy();
-        });
+        takeDestination(outer, (destination) => void pass(outer.pause(), destination, connected));
       });
     },
     open: async (port, isOpenToAll = false) => {
@@ -88,6 +78,23 @@ export function createForwards(
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+function keepSocket(sockets: Set<Socket>, socket: Socket): void {
+  socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
+  sockets.add(socket);
+}
+
+/** Closes a socket whose first line is not a destination. */
+function takeDestination(outer: Socket, then: (destination: Destination) => void): void {
+  // A client that closes without a line would otherwise keep its socket open.
+  const leave = () => outer.destroy();
+  outer.once("end", leave).once("data", (line) => {
+    outer.off("end", leave);
+    const destination = destinationIn(String(line));
+    if (destination) then(destination);
+    else outer.destroy();
+  });
 }
 
 const nothing: Forwards = {
