@@ -26,16 +26,7 @@ async function main(): Promise<void> {
     current.getStore()?.run?.fail(error);
   };
   process.on("uncaughtException", failed).on("unhandledRejection", failed);
-  let isDue = false;
-  process.on("SIGUSR2", () => {
-    if (isDue) return;
-    // One pass serves all signals before it: stopping hundreds of runs sends hundreds.
-    isDue = true;
-    setImmediate(() => {
-      isDue = false;
-      checkRuns(runs);
-    });
-  });
+  checkOnSignal(runs);
   const lock = takeLock(place, locking as Locking);
   const self = findProcess(process.pid);
   if (typeof lock === "string" || !self) return say("busy");
@@ -87,6 +78,20 @@ async function main(): Promise<void> {
 /** Longer than it takes to end one environment and start the next. */
 const idleMs = 2_000;
 const mostNotedBytes = 1024 * 1024;
+
+/** Lets SIGUSR2 check the runs at once. */
+function checkOnSignal(runs: ReadonlySet<SupervisedRun>): void {
+  let isDue = false;
+  process.on("SIGUSR2", () => {
+    if (isDue) return;
+    // One pass serves all signals before it: stopping hundreds of runs sends hundreds.
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      checkRuns(runs);
+    });
+  });
+}
 
 function checkRuns(runs: ReadonlySet<SupervisedRun>): void {
   for (const run of runs) {
