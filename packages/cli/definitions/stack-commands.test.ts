@@ -15,6 +15,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { spawn as openTerminal } from "@lydell/node-pty";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canListProcesses, eventually, processesOfHome, processesOfRun } from "../../../tests/e2e/processes.ts";
 import { runProgram } from "../../../tests/e2e/program.ts";
@@ -83,6 +84,28 @@ test("a stack in the background starts, stops, and takes its environments over a
   expect((await berth("stack", "stop", "--all")).stdout).toContain("ended its environments");
   expect(processesOfRun(run)).toEqual([]);
   expect((await berth("stack", "stop")).code).toBe(0);
+});
+
+test("a stop leaves a stack in the foreground of a terminal to the person there, and says how to end it", async () => {
+  const env = { ...cleanEnvironment(), BERTH_HOME: home, PORT: port, LOCAL_NODES: "c7i.8xlarge=2" };
+  const root = join(import.meta.dirname, "../../..");
+  const terminal = openTerminal(process.execPath, ["scripts/start.mjs"], { cwd: root, env });
+  const ended = new Promise((resolve) => terminal.onExit(resolve));
+  await eventually(
+    () => berth("stack", "status"),
+    ({ code }) => code === 0,
+  );
+  const pid = stackPid();
+
+  const [stop, stopAll] = [await berth("stack", "stop"), await berth("stack", "stop", "--all", "--json")];
+
+  const words = `error: The stack (pid ${pid}) runs in a terminal, as npm start does\nhint: Press Ctrl-C there, or run: kill`;
+  expect(stop).toMatchObject({ code: 1, stdout: "", stderr: `${words} -USR2 ${pid}\n` });
+  expect(stopAll).toMatchObject({ code: 1, stdout: "", stderr: `${words} -TERM ${pid}\n` });
+  expect((await berth("stack", "status")).code).toBe(0);
+  terminal.write("\u0003");
+  await ended;
+  expect(await berth("stack", "stop")).toMatchObject({ code: 0, stderr: `No stack runs in ${home}.\n` });
 });
 
 /** The runs of a home, each with its first process. */

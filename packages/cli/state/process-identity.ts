@@ -33,21 +33,31 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   return isRunning(identity) && process.kill(identity.pid, signal);
 }
 
+/** Reports whether the process belongs to the foreground process group of a terminal, which Ctrl-C there ends. */
+export function isInForeground({ pid }: ProcessIdentity): boolean {
+  if (process.platform !== "linux") return readPs(pid)[0].includes("+");
+  const { group, foreground } = readStat(pid);
+  return group === foreground;
+}
+
 function isOnLinux(pid: number, startedAt: string, boot: string): boolean {
-  const [state = "Z", start] = readStat(pid);
-  return !/[ZX]/.test(state) && start === startedAt && currentBoot() === boot;
+  const found = readStat(pid);
+  return !/[ZX]/.test(found.state) && found.startedAt === startedAt && currentBoot() === boot;
 }
 
 function findOnLinux(pid: number): ProcessIdentity {
-  const [, startedAt = ""] = readStat(pid);
-  return { pid, startedAt, boot: currentBoot() };
+  return { pid, startedAt: readStat(pid).startedAt, boot: currentBoot() };
 }
 
-/** Field 3 is the state and field 22 the start time (proc(5)). Field 2 is a name that may hold anything. */
-function readStat(pid: number): [state: string | undefined, startedAt: string | undefined] {
+/**
+ * Reads fields 3 (state), 5 (process group), 8 (foreground process group of the terminal, or -1) and 22 (start time) of
+ * proc(5). Field 2 is a name that may hold anything.
+ */
+function readStat(pid: number) {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return [fields[0], fields[19]];
+  const [state = "Z", , group = "", , , foreground = ""] = fields;
+  return { state, group, foreground, startedAt: fields[19] ?? "" };
 }
 
 function currentBoot(): string {

@@ -5,7 +5,7 @@ import { findStackProcess, type StackProcess } from "../../stack/local-stack.ts"
 import { lastLines, logSize, readLog } from "../../stack/stack-log.ts";
 import { type SpawnedStack, spawnStack } from "../../stack/stack-process.ts";
 import { endStarts, findStarts } from "../../stack/stack-starts.ts";
-import { isRunning, type ProcessIdentity, signalProcess } from "../../state/process-identity.ts";
+import { isInForeground, isRunning, type ProcessIdentity, signalProcess } from "../../state/process-identity.ts";
 import { table } from "../../terminal/layout.ts";
 import { interruptSignal, out, outJson, say } from "../../terminal/terminal.ts";
 import { printableLog } from "../../terminal/text.ts";
@@ -81,6 +81,7 @@ export async function stop({ all, json }: JsonFlags & { readonly all: boolean })
   const { home } = findCheckout();
   const signal = all ? "SIGTERM" : "SIGUSR2";
   const found = findStackProcess(home)?.process;
+  if (found && isInForeground(found)) throw runsInTerminal(found, signal);
   const starts = endStarts(home, signal).filter(({ pid }) => pid !== found?.pid);
   if (found) signalProcess(found, signal);
   const stacks = [...(found ? [found] : []), ...starts];
@@ -93,6 +94,12 @@ export async function stop({ all, json }: JsonFlags & { readonly all: boolean })
   }
   if (all) return out("Stopped, and ended its environments.\n");
   out("Stopped. Its environments go on, and the next start takes them over.\n");
+}
+
+/** A signal would take the stack from under the person who watches it. Ctrl-C asks that person about the environments. */
+function runsInTerminal({ pid }: ProcessIdentity, signal: "SIGTERM" | "SIGUSR2"): CliError {
+  const hint = `Press Ctrl-C there, or run: kill -${signal.slice(3)} ${pid}`;
+  return new CliError(`The stack (pid ${pid}) runs in a terminal, as npm start does`, exitCodes.failed, hint);
 }
 
 async function untilEnded(process: ProcessIdentity): Promise<void> {
