@@ -21,7 +21,6 @@ const accessLog = {
 const MOST_REQUESTS_A_SECOND = 500;
 const MOST_REQUESTS_AT_ONCE = 500;
 
-/** Creates the HTTP API: a route for each endpoint that answers in time, and a default route. */
 export function makeApi(
   functions: FunctionsFile,
   getFunction: (entry: FunctionEntry) => sst.aws.Function,

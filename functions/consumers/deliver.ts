@@ -19,7 +19,6 @@ const bodies: Readonly<Record<DialectName, BodyOf>> = {
   dev8: toEnvironmentEvent,
 };
 
-/** Uses the core's words for records of a dialect that this version does not serve. */
 function getBody(createdBy: string): BodyOf {
   return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
 }

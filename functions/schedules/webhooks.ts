@@ -4,7 +4,6 @@ import { sweepDeliveries } from "#core/reconciler/sweep.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
-/** Enqueues each due webhook delivery. */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, sweepDeliveries);
 
 export const handler = scheduleLambda(schedule, { table, queue });

@@ -13,7 +13,6 @@ const DiscoveryCli = z
   })
   .meta({ id: "DiscoveryCli" });
 
-/** Facts about a deployment that a client needs before it has a key. */
 export const Discovery = z
   .object({
     service: z.literal("berth").describe("Always `berth`."),
@@ -46,7 +45,6 @@ export const Discovery = z
   })
   .meta({ id: "Discovery" });
 
-/** One body for the five published documents (docs/apis/common.md#public-endpoints). */
 export const Health = z
   .object({
     status: Healthy.describe("`healthy`, or `unhealthy` with status 503."),

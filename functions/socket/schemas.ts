@@ -25,7 +25,6 @@ export type ClientFrame =
   | { readonly type: "ping" | "exit" }
   | { readonly type: "command"; readonly command: string; readonly timeout: number };
 
-/** Parses a client's frame. Throws a Problem with the text of the error frame. */
 export function fromFrame(text: string): ClientFrame {
   const frame = getJson(text);
   const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : undefined;
@@ -50,7 +49,6 @@ export function toWelcome(id: string): object {
   return { type: "welcome", message, workspace_id: id, current_directory: HOME };
 }
 
-/** A line for the user: a warning before the end, its withdrawal, or the end itself. */
 export function toNotice(message: string): object {
   return { type: "notice", message };
 }
@@ -105,7 +103,6 @@ function getSize(frame: object): number {
   return new TextEncoder().encode(JSON.stringify(frame)).length;
 }
 
-/** Splits a text between characters into parts of at most `most`. */
 function listParts(text: string, most: number, sizeOfChar: (char: string) => number): string[] {
   const parts: string[] = [];
   let [start, at, size] = [0, 0, 0];

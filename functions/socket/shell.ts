@@ -13,7 +13,6 @@ import { answerMessage } from "./internal/shell-message.ts";
 import { shellSession } from "./internal/shell-session.ts";
 import { beginShell } from "./internal/shell-step.ts";
 
-/** A shell in the browser: request and answer, no terminal (docs/apis/onmemos.md#web-shell). */
 export const socket = socketIn(onmemosDialect)(
   "/v1/cloudrun/workspaces/{workspace_id}/shell",
   {

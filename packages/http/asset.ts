@@ -5,7 +5,6 @@ import { URL } from "node:url";
 export const assetSources = {
   "openapi.json": () => new URL("../../openapi.json", import.meta.url),
   "functions.json": () => new URL("../../functions.json", import.meta.url),
-  // Made by scripts/bundling/cli-package.ts.
   "berth.tgz": () => new URL("../../node_modules/.cache/cli/berth.tgz", import.meta.url),
   "berth.schema.json": () => new URL("../../packages/cli/berth.schema.json", import.meta.url),
   "swagger-ui.css": () => inSwaggerUi("swagger-ui.css"),

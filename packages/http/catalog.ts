@@ -14,7 +14,6 @@ export interface Entry<Declaration> {
 
 export interface Catalog {
   readonly endpoints: readonly Entry<Endpoint>[];
-  /** Endpoints exported as `internal`: served only to the operator's own machines. */
   readonly internal: readonly Entry<Endpoint>[];
   readonly consumers: readonly Entry<Consumer>[];
   readonly schedules: readonly Entry<Schedule>[];

@@ -3,7 +3,6 @@ import type { Context, PortName } from "#core/context.ts";
 export interface Schedule<Uses extends PortName = PortName> {
   readonly kind: "schedule";
   readonly minutes: number;
-  /** Whether it also runs once when the local stack starts, or after a deployment. */
   readonly atStart: boolean;
   readonly uses: readonly Uses[];
   readonly timeoutSeconds: number;

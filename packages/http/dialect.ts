@@ -6,7 +6,6 @@ export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", 
 
 export type DialectName = (typeof dialectNames)[number];
 
-/** Reports whether a record's origin names a dialect. The core stores it as a plain word. */
 export function isDialectName(word: string): word is DialectName {
   return (dialectNames as readonly string[]).includes(word);
 }
@@ -54,7 +53,6 @@ export interface Dialect {
    */
   readonly keylessLocally: boolean;
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
-  /** `{method}` and `{path}` stand for those of the request. */
   readonly texts: Readonly<Record<HttpProblemKind, string>>;
   readonly hints: Readonly<Partial<Record<HttpProblemKind, string>>>;
   readonly categories: Readonly<Partial<Record<HttpProblemKind | ProblemKind, string>>>;

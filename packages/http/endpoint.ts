@@ -27,9 +27,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** The route in openapi.json. Undefined for test fixtures. */
   readonly route: RouteConfig | undefined;
   readonly uses: readonly Needs[];
-  /** A public endpoint never checks a key. */
   readonly public: boolean;
-  /** Whether only operators may call it. Other users get the answer of an unknown path (docs/apis/common.md#keys). */
   readonly admin: boolean;
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
@@ -44,7 +42,6 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly status: number;
   /** Set for a create: the form of the new id. Such a call takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
-  /** Reads a client-chosen id from the body. Undefined if clients never choose one. */
   readonly chosenId: ((body: never) => string | undefined) | undefined;
   /** Whether it may revoke API keys: this process drops its cached keys after each call. */
   readonly endsKeys: boolean;
@@ -55,7 +52,6 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly verb: AnyVerb;
 }
 
-/** The options of an endpoint besides its route. */
 export interface CallOptions<
   Uses extends PortName,
   Body,
@@ -117,7 +113,6 @@ export interface VerbInput<Ctx, Params, Query, Body, Resource> extends RequestFa
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
-  /** The ids of the new record. */
   readonly resource: Resource;
 }
 
@@ -125,7 +120,6 @@ export type AnyVerb = (
   input: VerbInput<Served<Context<PortName>>, unknown, unknown, unknown, NewResource | undefined>,
 ) => Promise<unknown>;
 
-/** Returns the ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
 export function endpointsIn(dialect: Dialect) {
   const declaring =
     (method: Method) =>
@@ -173,7 +167,6 @@ export function endpointsIn(dialect: Dialect) {
   };
 }
 
-/** Declares the endpoint of a route: `gpuDev.endpoint(route, options, verb)`. */
 function getEndpoint(dialect: Dialect) {
   return <
     R extends RouteConfig,

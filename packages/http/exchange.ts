@@ -8,16 +8,13 @@ export interface RequestScope {
   readonly correlationId: string | undefined;
   readonly method: string;
   readonly path: string;
-  /** The pattern of the route, which never holds a secret. Undefined if no route matches. */
   readonly route: string | undefined;
   readonly dialect: Dialect;
-  /** The client's address from the edge. Undefined on a laptop. */
   readonly viewer: string | undefined;
   readonly startedAt: number;
   actor: Actor | undefined;
 }
 
-/** Starts the exchange of a request. Reuses a well-formed request id of the client. */
 export function openExchange(
   { clock, ids }: Pick<Runtime, "clock" | "ids">,
   request: Pick<PlainRequest, "method" | "headers">,
@@ -36,7 +33,6 @@ export function openExchange(
   };
 }
 
-/** The headers of every answer (docs/apis/common.md#headers-and-bodies). */
 export function responseHeaders(
   { requestId, correlationId }: RequestScope,
   contentType: string,

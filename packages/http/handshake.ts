@@ -16,7 +16,6 @@ export interface Admitted {
   readonly requestId: string;
   readonly actor: Actor;
   readonly begun: SocketStep;
-  /** Serves the connection in this process. */
   open(channel: Channel): SocketSession;
   isStillAdmitted(): Promise<boolean>;
 }

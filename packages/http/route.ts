@@ -14,7 +14,6 @@ export function jsonReply<S extends z.ZodType>(schema: S, examples?: Examples, d
   return { description, ...jsonBody(schema, examples) };
 }
 
-/** Describes a problem of one call. The document adds its schema, which depends on the dialect. */
 export function problemReply(description: string, examples?: Examples) {
   return { description, content: { "application/json": { schema: {}, examples: namedExamples(examples) } } };
 }
@@ -26,14 +25,12 @@ export function perDeployment<S extends z.ZodType>(make: SchemaOfSettings<S>): z
   return placeholder as unknown as z.ZodType<z.output<S>, z.input<S>>;
 }
 
-/** Returns the function behind a placeholder, or undefined for every other schema. */
 export function schemaMaker(schema: z.ZodType): SchemaOfSettings | undefined {
   return makers.get(schema);
 }
 
 const makers = new WeakMap<z.ZodType, SchemaOfSettings>();
 
-/** Names each example by its title in kebab case, as OpenAPI requires. */
 export function namedExamples(examples: Examples = {}): Record<string, { summary: string; value: unknown }> {
   return Object.fromEntries(
     Object.entries(examples).map(([summary, value]) => [

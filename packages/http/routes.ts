@@ -20,7 +20,6 @@ export function honoPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
 }
 
-/** Sorts a parameter after every character of a static segment. */
 function sortText({ path, method }: Route): string {
   return `${path.replaceAll(/\{\w+\}/g, "\u{ffff}")} ${method}`;
 }
@@ -35,7 +34,6 @@ function matches(pattern: readonly string[], segments: readonly string[]): boole
   return pattern.every((part, at) => (part.startsWith("{") ? segments[at] !== "" : part === segments[at]));
 }
 
-/** Returns the decoded parameters of a matching path, or undefined. */
 export function matchParams(pattern: string, path: string): Record<string, string> | undefined {
   const [names, segments] = [pattern.split("/"), path.split("/")];
   if (!matches(names, segments)) return undefined;

@@ -10,20 +10,17 @@ import type { KeyMemory } from "./keys/key-check.ts";
 /** Facts about this deployment, for /health and clients. */
 export interface Deployment {
   readonly version: string;
-  /** Milliseconds since the epoch: the time of deployment or server start, not of a cold start. */
   readonly startedAt: number;
   /** Isolation of environments: `container`, `bubblewrap`, `none`. */
   readonly isolation: string;
   /** Limits of environments and their mechanism: `cgroup-v2 (memory, cpu, processes)`, `none`. */
   readonly limits: string;
   readonly region?: string;
-  /** The SSH server for all jobs. Undefined if each job has its own address. */
   readonly ssh?: { readonly host: string; readonly port: number };
   /** The packed command line. By default it is an asset of the functions that serve it. */
   readonly cli?: () => CliPackage | undefined;
   /** Returns why local stores refuse writes, or undefined if they accept them. */
   readonly whyNothingIsStored?: () => Promise<string | undefined>;
-  /** Live output of runs on this machine. Undefined if logs are read only from copies. */
   readonly liveLogs?: LiveLogs | undefined;
   /** Set if answers may be streamed. A function on Lambda answers in one piece. */
   readonly streams?: true;
@@ -44,7 +41,6 @@ export interface Runtime<Uses extends PortName = PortName> {
 
 export type Served<Ctx> = Ctx & { readonly settings: ServedSettings };
 
-/** Creates the context of a verb without a user: consumers, schedules, public endpoints. */
 export function createContext<Uses extends PortName>(runtime: Runtime<Uses>): Served<Context<Uses>> {
   const { ports, clock, ids, log, settings } = runtime;
   return { ...ports, clock, ids, log, settings };

@@ -1,6 +1,5 @@
 import type * as z from "zod";
 
-/** Returns the field names of an object schema in source order. */
 export function fieldNames(schema: z.core.$ZodType): string[] {
   const shape = findShape(schema);
   return shape ? Object.keys(shape) : [];
@@ -11,7 +10,6 @@ export function fieldSchema(schema: z.core.$ZodType, name: string): z.core.$ZodT
   return Object.hasOwn(shape, name) ? shape[name] : undefined;
 }
 
-/** Returns the schema of the value at a path, or undefined for a path that the schema does not have. */
 export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
   return path.reduce<z.core.$ZodType | undefined>((at, part) => (at ? child(at, part) : undefined), schema);
 }

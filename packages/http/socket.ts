@@ -3,14 +3,12 @@ import type { Context, PortName, UserContext } from "#core/context.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Schema } from "./endpoint.ts";
 
-/** A reason to close a connection, with a code of RFC 6455 section 7.4. */
 export interface Closing {
   readonly code: number;
   readonly reason: string;
 }
 
 export interface PollResult {
-  /** The newest notice. `n` increases. */
   readonly notice?: { readonly n: number; readonly words: string };
   readonly closing?: Closing;
 }
@@ -26,11 +24,8 @@ export interface SocketSession {
   readonly about: string;
   /** Handles one text frame of the client, "" for a binary one. Frames may overlap. */
   receive(text: string): Promise<void>;
-  /** Checks the subject every few seconds, once for all connections with the same `about`. */
   poll(): Promise<PollResult>;
-  /** Sends the result of a poll unless the client has it. */
   show(found: PollResult): void;
-  /** Returns a closing if the connection was idle for too long. */
   overdue(): Closing | undefined;
   end(): void;
 }
@@ -53,13 +48,8 @@ export interface SocketMessage {
 }
 
 export interface SocketVerbs<Ctx, Params, State extends SocketState> {
-  /** Runs before the upgrade. A thrown error is answered instead; `Problem` and `HttpError` show their text. */
   begin(input: SocketInput<Ctx, Params>): Promise<SocketStep<State>>;
   open(ctx: Ctx, begun: SocketStep<State>, channel: Channel): SocketSession;
-  /**
-   * Handles one frame of a connection that a gateway keeps. Frames of one connection arrive in order. A repeated
-   * message gets the same answer.
-   */
   answer(ctx: Ctx, state: State, message: SocketMessage): Promise<SocketStep<State>>;
 }
 
@@ -70,7 +60,6 @@ export interface Socket<Needs extends PortName = PortName> {
   readonly summary: string;
   readonly uses: readonly Needs[];
   readonly params: Schema;
-  /** Per frame, if a gateway keeps the connection. */
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
   readonly verbs: SocketVerbs<Context<PortName>, unknown, SocketState>;
@@ -89,7 +78,6 @@ export interface SocketOptions<Uses extends PortName, Params extends Schema> {
   readonly memoryMb?: number;
 }
 
-/** Declares a WebSocket of a dialect. The client's key may be in the query (docs/apis/common.md#keys). */
 export function socketIn(dialect: Dialect) {
   return <Uses extends PortName, Params extends Schema, State extends SocketState>(
     path: string,

@@ -12,7 +12,6 @@ export interface Environments {
   /** Why environments share this machine's network. If undefined, each has its own, or isolation is off. */
   readonly sharedNetwork: string | undefined;
   readonly sshPort: number | undefined;
-  /** If undefined, environments run on this machine and end with the stack. */
   readonly cluster: ClusterDescription | undefined;
   /** Call once, before the first message. */
   adopt(ctx: Context<"table">): Promise<void>;

@@ -11,7 +11,6 @@ export interface LoopOptions {
 }
 
 export interface Loop {
-  /** Stops receiving and waits for running batches. */
   stop(): Promise<void>;
 }
 

@@ -7,7 +7,6 @@ import type { processVolumes } from "#process/volumes/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import type { Environments } from "./environments.ts";
 
-/** Runs environments as processes of this machine. They end with the stack unless it leaves them. */
 export function machineEnvironments(
   volumes: ReturnType<typeof processVolumes>,
   options: ProcessComputeOptions,

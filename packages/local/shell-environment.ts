@@ -10,7 +10,6 @@ import { userVariables } from "./ssh/login/user-files.ts";
 export interface ShellOptions {
   readonly home: string;
   readonly fresh: boolean;
-  /** Default: developer. */
   readonly user?: string | undefined;
   /** How long to wait for a stack that is starting, ms. Default: 0. */
   readonly waitMs?: number;

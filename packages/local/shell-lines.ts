@@ -4,7 +4,6 @@ export function exportLines(variables: Readonly<Record<string, string>>): string
     .join("");
 }
 
-/** Quotes a value for any POSIX shell: in single quotes, with each quote inside as '\\''. */
 export function quoted(value: string): string {
   return `'${value.replaceAll("'", "'\\''")}'`;
 }

@@ -15,7 +15,6 @@ export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<S
   stopped(home: string, fate?: Fate): void;
 }
 
-/** Output streams. If `lines` is for programs, text for people goes to `notes`. */
 export interface Outputs {
   readonly lines: Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">;
   readonly notes: Pick<NodeJS.WriteStream, "write">;

@@ -17,7 +17,6 @@ export interface StackOptions {
   readonly catalog?: Catalog;
   /** A probe of the sandbox that was begun earlier, so that the start waits less for it. */
   readonly isolation?: Promise<Isolated> | undefined;
-  /** Aborts a start that waits for another stack. A started stack ends by `stop`. */
   readonly signal?: AbortSignal;
 }
 
@@ -42,7 +41,6 @@ export interface StackStart {
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
-    /** Whether DOMAIN is set. Otherwise addresses of environments are below this stack's own address. */
     readonly hasDomain: boolean;
   };
   readonly environment: Environment;

@@ -43,18 +43,12 @@ export interface Stack {
   /** If undefined, environments run on this machine and end with the stack. */
   readonly cluster: ClusterDescription | undefined;
   readonly runtime: Runtime;
-  /** Returns the running environments as `owner/name`. */
   running(): Promise<readonly string[]>;
   /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
   stop(): Promise<void>;
-  /** Stops like `stop` but leaves environments running for the next start in this home. */
   leave(): Promise<void>;
 }
 
-/**
- * Starts the whole system in this process (docs/architecture/embedded-stack.md). Throws if its home or its port is
- * taken.
- */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { environment = {}, log = jsonLog(), onNews, catalog, isolation, signal = neverAborted } = options;
   // The credential plugin of a cluster may need the AWS variables.
@@ -193,7 +187,6 @@ async function startParts(start: StackStart): Promise<Stack> {
   };
 }
 
-/** Puts the addresses of environments below this stack's own port, unless DOMAIN is set. */
 function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
   const { settings } = runtime;
   return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };

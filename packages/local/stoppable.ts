@@ -9,7 +9,6 @@ export async function stopAll(parts: readonly Stoppable[]): Promise<boolean> {
   return isInOrder;
 }
 
-/** Combines parts that stop at the same time. Its stop throws if one of them failed. */
 export function together(parts: readonly Stoppable[]): Stoppable {
   return {
     async stop() {

@@ -21,7 +21,6 @@ export interface Alarm {
 
 export interface Monitored {
   readonly queues: Queues;
-  /** By the name of the source queue. `schedules` belongs to EventBridge Scheduler. */
   readonly deadLetterQueues: Readonly<Record<string, sst.aws.Queue>>;
   readonly schedules: ReadonlyMap<ScheduleEntry, sst.aws.Function>;
   readonly apiId: Text;
@@ -30,7 +29,6 @@ export interface Monitored {
   readonly sockets: ReadonlyMap<SocketEntry, sst.aws.Function>;
 }
 
-/** Sends all alarms of the stage's region to one topic, and from there to ALARM_EMAIL. */
 export function makeAlarms(stage: Stage, monitored: Monitored): void {
   const topic = makeTopic("Alarms", stage);
   const actions = { alarmActions: [topic.arn], okActions: [topic.arn] };

@@ -16,7 +16,6 @@ export function allowLoops(functions: FunctionsFile, getFunction: (entry: Functi
   }
 }
 
-/** Returns the functions that send to a queue which invokes them, directly or through other functions. */
 function functionsInLoops(functions: FunctionsFile): FunctionEntry[] {
   return functions.filter((entry) => {
     const queue = findQueue(entry);

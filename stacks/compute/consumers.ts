@@ -8,7 +8,6 @@ import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
  */
 const BATCH = 10;
 
-/** Subscribes each consumer to its queue. Only failed messages are retried. */
 export function subscribeConsumers(
   functions: FunctionsFile,
   queues: Queues,

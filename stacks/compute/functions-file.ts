@@ -1,10 +1,8 @@
-/** The content of functions.json, which scripts/bundling/function-list.ts generates. */
 export type FunctionsFile = readonly FunctionEntry[];
 
 export type FunctionEntry = EndpointEntry | ConsumerEntry | ScheduleEntry | SocketEntry | FallbackEntry;
 
 interface Entry<Kind extends string> {
-  /** For example `gpu-dev/jobs/cancel`. */
   readonly name: string;
   /** From the root of the project: `functions/gpu-dev/jobs/cancel.ts`. Exports `handler` once it can run on AWS. */
   readonly file: string;
@@ -25,7 +23,6 @@ export type PortName =
 
 export interface EndpointEntry extends Entry<"endpoint"> {
   readonly dialect: string;
-  /** The route in the form of API Gateway: `POST /v1/jobs/{job_id}/extend`. */
   readonly route: string;
   readonly method: "get" | "post" | "put" | "delete";
   readonly path: string;
@@ -43,7 +40,6 @@ export interface ConsumerEntry extends Entry<"consumer"> {
 
 export interface ScheduleEntry extends Entry<"schedule"> {
   readonly minutes: number;
-  /** Whether the schedule also runs once after a deployment. */
   readonly atStart: boolean;
 }
 

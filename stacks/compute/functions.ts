@@ -8,7 +8,6 @@ type Text = $util.Input<string>;
 export interface Surroundings {
   readonly stage: Stage;
   readonly deployedAt: string;
-  /** `dist`, the output of `npm run bundle`. */
   readonly bundles: string;
   readonly queueUrls: Readonly<Record<"WORK_QUEUE_URL" | "POOLS_QUEUE_URL" | "WEBHOOKS_QUEUE_URL", Text>>;
   readonly shellQueueUrl: Text;
@@ -61,7 +60,6 @@ export function makeLogGroup(entry: FunctionEntry, stage: Stage): aws.cloudwatch
   });
 }
 
-/** Returns the prefix of the log groups, from which packages/lambda/metrics.ts reads the namespace. */
 export function metricsNamespace({ name }: Stage): string {
   return `berth/${name}`;
 }
@@ -96,7 +94,6 @@ export function getEnvironment(entry: FunctionEntry, around: Surroundings): Reco
   };
 }
 
-/** Reports whether the function is behind the edge and checks its secret. */
 export function servesRequests({ kind }: FunctionEntry): boolean {
   return kind === "endpoint" || kind === "fallback" || kind === "socket";
 }

@@ -2,7 +2,6 @@ import { capitalize } from "../names.ts";
 import type { ConsumerEntry, FunctionEntry, PortName, QueueName } from "./functions-file.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
-/** The kind and the ports of a role's functions. The consumers of two queues never share a role. */
 export interface RoleKind {
   /** Part of its name in AWS: `EndpointQueueTable`, `ConsumerWork`. */
   readonly name: string;
@@ -11,7 +10,6 @@ export interface RoleKind {
   readonly queue?: ConsumerEntry["queue"];
 }
 
-/** One statement of a policy. `Text` is the type of an ARN, which is not a string before the deployment. */
 export interface Statement<Text> {
   readonly Sid: string;
   readonly Effect: "Allow" | "Deny";
@@ -67,7 +65,6 @@ export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
 }
 
-/** Returns the queues that a function may send to. The web shell's function also sends to its own (sockets.ts). */
 export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
   const { name, kind, uses } = findRole(entry);
   const ownQueueNames: readonly QueueName[] = kind === "socket" ? ["shell"] : [];

@@ -10,7 +10,6 @@ import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
  */
 export const OLDEST_CALL_SECONDS = 60;
 
-/** Creates the schedules. A failed call is retried, and then moved to the returned dead-letter queue. */
 export function makeSchedules(
   functions: FunctionsFile,
   getFunction: (entry: FunctionEntry) => sst.aws.Function,

@@ -31,7 +31,6 @@ export interface SocketParts {
   readonly key: aws.kms.Key;
 }
 
-/** Creates the WebSocket API without routes, because its function needs the address first. */
 export function makeSocketApi(): SocketApi {
   const api = new aws.apigatewayv2.Api("Socket", {
     protocolType: "WEBSOCKET",
@@ -135,7 +134,6 @@ function getUse(key: aws.kms.Key) {
   };
 }
 
-/** Creates the role with which API Gateway sends frames to the queue. */
 function getSender(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
   const trust = {
     Effect: "Allow",

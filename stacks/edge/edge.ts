@@ -5,7 +5,6 @@ import type { EndpointEntry, FunctionsFile, SocketEntry } from "../compute/funct
 import { SOCKET_STAGE } from "../compute/sockets.ts";
 import { edgeCode } from "./edge-code.ts";
 
-/** Managed policies of CloudFront, by their global ids (CloudFront Developer Guide). */
 const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
 const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
 
@@ -21,7 +20,6 @@ export interface EdgeOptions {
   /** With its stage, as the path. */
   readonly socketUrl: $util.Input<string>;
   readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
-  /** Comma-separated during a rotation. The edge adds the first. */
   readonly originSecrets: $util.Input<string>;
   /** A host name with its certificate in us-east-1. Without it CloudFront chooses the name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;

@@ -96,10 +96,6 @@ export function countAlarmMetrics(inputs: {
   return inputs.metricQueries?.filter(({ metric }) => metric !== undefined).length ?? 1;
 }
 
-/**
- * Returns the costs of a month, line by line, without free tiers. `made` counts the resources of each type, and the
- * metrics that alarms read.
- */
 export function estimateCosts(
   { requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load,
   functions: FunctionsFile,
@@ -115,7 +111,6 @@ export function estimateCosts(
   const runs = scheduledRuns(functions);
   const calls = runs.reduce((sum, { times }) => sum + times, 0);
   const commands = hours * assumed.commandsPerHour;
-  // The web shell's function receives from a queue too.
   const queues = functions.filter(({ kind }) => kind === "consumer" || kind === "socket").length;
   const logKb = requests * assumed.requestLogKb + passes * assumed.lookLogKb;
   const reads =

@@ -20,14 +20,11 @@ const madeUp = {
   ALARM_EMAIL: "operator@berth.example",
 };
 
-/** Throws an error with the problems that a deployment would report. */
 function readAsked() {
   const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
-  // The stage's own file takes precedence, as in a deployment.
   const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
   const dicts = files.map((file) => parseEnv(readFileSync(file, "utf8")));
   const fields: Record<string, string> = Object.assign({}, ...dicts);
-  // An empty setting counts as not set (stacks/stage.ts).
   const unset = Object.entries(madeUp).filter(([name]) => !fields[name]);
   const settings = { ...fields, ...Object.fromEntries(unset) };
   readStage(stage, settings);

@@ -6,7 +6,6 @@ import type { Resource } from "#tests/synthesis/synthesize.ts";
  */
 const LEFT_UNRESERVED = 100;
 
-/** Names the Lambda quota that a stage needs: with a smaller one its deployment fails half way. */
 export function quotaLines(resources: readonly Resource[]): string[] {
   const functions = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   const reserved = functions.reduce((sum, { inputs }) => sum + (inputs.reservedConcurrentExecutions ?? 0), 0);

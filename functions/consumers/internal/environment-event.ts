@@ -1,7 +1,6 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 
-/** Formats an event in the core's words, for dialects whose contract does not mention webhooks. */
 export function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {
   return {
     event_id: id,

@@ -54,7 +54,6 @@ export const endpoint = dev8.endpoint(
       checkLines(body, { name: knownWorkspace.name, userId: String(knownWorkspace.labels.userId) });
       const changes = newRun(ctx, body, knownWorkspace.labels);
       const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: resource.uid }));
-      // Another request's run may differ from this one.
       if (!isStartedBy(started, resource.uid)) throw containerExists(id);
     }
     const workspace = await waitUntilRunning(ctx, id);

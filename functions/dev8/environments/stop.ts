@@ -46,7 +46,6 @@ export const endpoint = dev8.endpoint(
     const { workspaceId } = body;
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);
     const knownWorkspace = await findWorkspace(ctx, body);
-    // The request that this one repeats asked for it.
     const isAsked =
       knownWorkspace !== undefined &&
       !knownWorkspace.end.outcome &&

@@ -23,7 +23,6 @@ const Ended = z
   .object({
     key: z.string().describe("The record's key as the alarm names it: partition key, a bar, sort key."),
     status: z.literal("ended").describe("The record was ended."),
-    /** Set for a disk: data that stays behind. */
     kept: z
       .object({
         volume: z.string().nullable().describe("The disk's volume, if it has one."),

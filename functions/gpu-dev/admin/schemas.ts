@@ -261,7 +261,6 @@ export const Orphans = z
   })
   .meta({ id: "Orphans" });
 
-/** Returns the latest report, or an empty one before the first comparison. */
 export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
   const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0, gbHours = 0 } = report ?? {};
   const { removed = [], removedCount = 0, volumes = [], volumeCount = 0 } = report ?? {};

@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
 
-/** Errors of the estimates of a type's last starts (docs/apis/gpu-dev.md#capacity). */
 const EstimateError = z
   .object({
     starts: z.int().describe("Number of starts that the figures are computed from."),

@@ -60,7 +60,6 @@ export const Snapshot = z
   })
   .meta({ id: "Snapshot" });
 
-/** The answer to every request on a disk. */
 export const DiskRequested = z
   .object({
     operation_id: z
@@ -127,7 +126,6 @@ export function parseDiskName({ disk_name }: z.infer<typeof DiskRef>): string {
   throw new Problem("notFound", `Disk '${cut(disk_name)}' not found`);
 }
 
-/** Returns name and operation of a path. Throws `notFound` if either is malformed. */
 export function parseOperationRef({ disk_name, operation_id }: z.infer<typeof OperationRef>): {
   name: string;
   id: string;

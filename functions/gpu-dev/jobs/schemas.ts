@@ -232,7 +232,6 @@ interface Beside {
   readonly username: string;
   readonly advice: WaitAdvice | undefined;
   readonly jupyter?: OpenJupyter | undefined;
-  /** Start of an outage of the cluster, ms. Undefined if it answers. */
   readonly outage?: number | undefined;
   readonly now: number;
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
@@ -346,12 +345,10 @@ const requested = {
   add_user: ({ user }: About) => `Add user request submitted for ${formatWords(user ?? "")}`,
 } as const satisfies Record<JobActionKind, (about: About) => string>;
 
-/** Describes a guest. Public keys have a subject with a colon, which no GitHub user name can contain. */
 function formatWords(user: string): string {
   return user.includes(":") ? "a public key" : `GitHub user '${user}'`;
 }
 
-/** The answer to every request on a job. The number of the request is its "message ID". */
 export function toActionRequested(jobId: string, action: Action, hours?: number): z.infer<typeof ActionRequested> {
   const kind = action.kind as JobActionKind;
   const message = `${requested[kind]({ hours, user: action.subject })} (message ID: ${action.id})`;

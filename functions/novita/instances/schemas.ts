@@ -120,7 +120,6 @@ export function toStatus(at: Standing): InstanceStatus {
 
 type Reachable = Pick<Environment, "ports" | "run" | "access">;
 
-/** Returns the connection, only while the instance is ready. */
 export function toConnection(
   { ports, run: { ports: portStatuses, address }, access }: Reachable,
   status: InstanceStatus,

@@ -27,7 +27,6 @@ const Template = z.object({
   /** Variables of every instance, readable by everybody: no secrets. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
   jupyter: z.boolean().default(false),
-  /** An instance is ready when all of these answer. */
   ports: z
     .array(z.object({ port: z.int().min(1).max(65_535), kind: z.enum(["ssh", "jupyter", "http", "tcp"]) }))
     .refine((ports) => isDistinct(ports.map(({ port }) => port)), "must not name a port twice"),
@@ -42,7 +41,6 @@ const CatalogueFile = z.object({
     .array(Template)
     .min(1)
     .refine((templates) => isDistinct(templates.map(({ id }) => id)), "must not name a template twice"),
-  /** Labels. The first one is the default. */
   regions: z.array(z.string().min(1).max(64)).min(1),
 });
 

@@ -39,7 +39,6 @@ export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx
 
 export const handler = lambda(endpoint, { table });
 
-/** Returns numbers of this process: bytes, seconds, and percent of one CPU over its whole life. */
 function readSystem() {
   const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();

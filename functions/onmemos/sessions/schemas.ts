@@ -54,13 +54,11 @@ export const ListQuery = z
   })
   .partial();
 
-/** Names of the two families (docs/apis/onmemos.md#workspaces). */
 export type Called = "Session" | "Workspace";
 
 /** `ws-`, two names of at most 40 characters and a number: the form of every id. */
 const form = /^ws-[a-z0-9_-]{3,81}-\d{1,15}$/;
 
-/** Rejects malformed ids, because the table limits key lengths. */
 export function isSessionId(text: string): boolean {
   return form.test(text);
 }

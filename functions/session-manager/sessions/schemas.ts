@@ -175,7 +175,6 @@ const statuses = {
   deleted: failed,
 } as const satisfies Record<Phase, (session: Environment) => Status>;
 
-/** Returns when the session was last used. A read does not count as use. */
 function getLastActivity({
   createdAt,
   queuedAt,

@@ -8,9 +8,7 @@ import type { Deployment } from "#http/runtime.ts";
 export interface Dependencies {
   readonly table: boolean;
   readonly queue: boolean;
-  /** Public explanation of a failure. */
   readonly reason: string | undefined;
-  /** Whether the cluster answers, and since when (ms). null: it always did, or this is unknown. */
   readonly cluster: { readonly reachable: boolean; readonly since: number | null };
 }
 

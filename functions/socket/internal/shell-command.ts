@@ -29,7 +29,6 @@ const MARGIN_SECONDS = 30;
 const TRIES = 3;
 const PAUSE_MS = 500;
 
-/** Runs a command of a connection to its end and returns the next step. One `execId` runs once. */
 export async function runCommand(
   ctx: ShellContext,
   state: ShellState,

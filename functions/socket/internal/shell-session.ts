@@ -2,7 +2,6 @@ import type { Channel, SocketSession } from "#http/socket.ts";
 import { pollShell, runCommand, type ShellContext } from "./shell-command.ts";
 import { isPing, overdue, type ShellStep, takeFrame, takePoll } from "./shell-step.ts";
 
-/** Runs the commands of a connection in memory, one after another. */
 export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Channel): SocketSession {
   let { state } = begun;
   let line: Promise<void> = Promise.resolve();

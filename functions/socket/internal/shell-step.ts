@@ -17,13 +17,10 @@ import {
 } from "../schemas.ts";
 
 export type ShellState = Readonly<{
-  /** Id and uid of the workspace. */
   id: string;
   uid: string;
-  /** Connections with the same text share a poll. */
   about: string;
   directory: string;
-  /** Last use, ms of the clock of all steps. */
   usedAt: number;
   told: number;
 }>;
@@ -33,7 +30,6 @@ export type ShellCommand = ClientFrame & { readonly type: "command" };
 export interface ShellStep {
   readonly state: ShellState;
   readonly frames: readonly object[];
-  /** A command to run next; its result is the next step. */
   readonly command?: ShellCommand;
   readonly closing?: Closing;
 }
@@ -52,7 +48,6 @@ export function beginShell(environment: Environment, now: number): ShellStep {
   return { state, frames: [toWelcome(id), ...(warning === null ? [] : [toNotice(warning)])] };
 }
 
-/** Sends the client each new notice once. */
 export function takePoll(state: ShellState, { notice, closing }: PollResult): ShellStep {
   const isNew = notice !== undefined && notice.n > state.told;
   return {
@@ -75,7 +70,6 @@ export function takeFrame(state: ShellState, text: string, now: number): ShellSt
   }
 }
 
-/** Reports whether this frame is answered at once, even while a command runs. */
 export function isPing(text: string): boolean {
   try {
     return fromFrame(text).type === "ping";

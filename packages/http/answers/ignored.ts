@@ -7,7 +7,6 @@ const IGNORED_HEADER = "Berth-Ignored";
 const MOST_NAMES = 20;
 const LONGEST_NAME = 64;
 
-/** Returns the input names that the schema does not have, except those that ask for nothing. */
 export function ignoredNames(schema: Schema | undefined, input: Readonly<Record<string, unknown>>): string[] {
   const ownFields = schema && fieldNames(schema);
   if (ownFields?.length === 0) return [];

@@ -1,4 +1,3 @@
-/** Scripts that use joiners. Joiners show whether letters join, and distinguish words. */
 const joined = ["Arab", "Syrc", "Nkoo", "Mong", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym"]
   .concat(["Sinh", "Mymr", "Khmr", "Tibt"])
   .map((script) => String.raw`\p{scx=${script}}`)

@@ -2,12 +2,10 @@ import * as z from "zod";
 
 export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:30:00Z" });
 
-/** Formats milliseconds since the epoch as RFC 3339 in UTC: `2026-01-20T18:30:00Z`. */
 export function wholeSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-/** Formats milliseconds since the epoch as RFC 3339 in UTC: `2026-01-20T18:30:00.000Z`. */
 export function milliseconds(ms: number): string {
   return new Date(ms).toISOString();
 }

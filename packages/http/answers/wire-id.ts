@@ -1,7 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Ids } from "#core/ports/ids.ts";
 
-/** Forms of a wire id (docs/apis/common.md#ids-and-times). */
 export type IdForm = keyof typeof makers;
 
 /** Returns a new wire id. A short form (`hex8`, `seconds`) may be in use already: the caller then retries. */
@@ -9,7 +8,6 @@ export function newWireId(form: IdForm, parts: IdParts): string {
   return makers[form](parts);
 }
 
-/** Returns 12 random characters of `a-z0-9`, about 62 bits: the part after `inst_` and `op_`. */
 export function shortRandom(ids: Pick<Ids, "uid">): string {
   return BigInt(`0x${ids.uid()}`).toString(36).padStart(SHORT_LENGTH, "0").slice(-SHORT_LENGTH);
 }
@@ -26,6 +24,5 @@ const makers = {
   uuid4: ({ ids }) => ids.uuid4(),
   hex8: ({ ids }) => ids.uid().slice(0, 8),
   inst: ({ ids }) => `inst_${shortRandom(ids)}`,
-  /** Unix seconds, the number at the end of an id that is made of names. */
   seconds: ({ clock }) => String(Math.floor(clock.now() / 1000)),
 } as const satisfies Record<string, (parts: IdParts) => string>;

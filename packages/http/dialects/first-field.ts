@@ -19,7 +19,6 @@ export function formatFieldName({ path }: FieldProblem): string {
   return path.length > 1 ? path.slice(1).join(".") : path.join(".");
 }
 
-/** Endings after the field's name. Other types use their own message. */
 const endings: Readonly<Record<string, string>> = {
   missing: "is required",
   string_type: "must be a string",

@@ -10,7 +10,6 @@ export function dialectOfPath(path: string): Dialect {
   return Object.values(places).find(({ pattern }) => pattern.test(path))?.dialect ?? gpuDevDialect;
 }
 
-/** Tested top to bottom, by whole segments. */
 const places = {
   "session-manager": { dialect: sessionManagerDialect, pattern: /^\/(session(\/|$)|sessions$)/ },
   onmemos: { dialect: onmemosDialect, pattern: /^\/v1\/(sessions(\/|$)|cloudrun\/)/ },

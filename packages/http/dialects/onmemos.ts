@@ -2,7 +2,6 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
 import { textOfFirst } from "./first-field.ts";
 
-/** docs/apis/onmemos.md#errors: `detail` is always a text. */
 export const onmemosDialect: Dialect = {
   name: "onmemos",
   noun: "workspace",

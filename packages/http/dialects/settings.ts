@@ -4,9 +4,7 @@ import type { Settings } from "#core/settings.ts";
 export interface ServedSettings extends Settings {
   /** The image of session-manager's sessions. It serves port 8080 and takes `POST /chat` there. */
   readonly sessionImage: string;
-  /** Whether a deleted session's volume is kept as a zip. */
   readonly sessionBackup: boolean;
-  /** The regions where dev8 offers workspaces: `centralindia`. */
   readonly regions: readonly string[];
   /** The image of dev8's workspaces, where `<base>` stands for the requested base. It serves port 8080. */
   readonly workspaceImage: string;

@@ -16,7 +16,6 @@ import type { PlainHeaders } from "../request/plain-request.ts";
  */
 export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
 
-/** Keys from the path prefix and from the query of a socket. "" and undefined count as no key. */
 export type FurtherPlaces = readonly (string | undefined)[];
 
 export interface KeyMemory {

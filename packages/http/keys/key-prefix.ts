@@ -10,9 +10,6 @@ export interface PathAndKey {
 
 const PREFIX = "/k/";
 
-/**
- * Removes one `/k/<key>` prefix from the path of a request (docs/apis/common.md#keys). `/k/<key>` alone is the root.
- */
 export function splitPathKey(request: Pick<PlainRequest, "url">): PathAndKey {
   const path = formatPath(request);
   if (!path.startsWith(PREFIX)) return { path, key: undefined };

@@ -6,14 +6,12 @@ import { readPairs } from "./query.ts";
 
 const LIMIT_BYTES = 1_048_576;
 
-/** Refuses an announced length of more than 1 MiB before the body is read. */
 export function requireSmallBody(headers: PlainHeaders): void {
   if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new HttpError("tooLarge");
 }
 
 export interface BodyRules {
   readonly comments: boolean;
-  /** Reads a body that does not start like JSON as `name=value` pairs. */
   readonly form: boolean;
 }
 

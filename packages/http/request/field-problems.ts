@@ -48,7 +48,6 @@ function listFacts(
   };
 }
 
-/** Returns the schema's own message, or "" (see `ownMessagesOnly`). */
 function ownMessage(issue: z.core.$ZodIssue): string {
   const nested = innerIssue(issue);
   return nested ? ownMessage(nested) : issue.message;
@@ -92,7 +91,6 @@ function describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined):
   return { type, message: issue.message || message };
 }
 
-/** Returns the first inner issue of a bad name in a record, or of a union without a match. */
 function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
   if (issue.code === "invalid_key") return issue.issues[0];
   if (issue.code === "invalid_union" && issue.message === "") return issue.errors[0]?.[0];

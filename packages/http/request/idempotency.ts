@@ -23,14 +23,12 @@ export function readIdempotencyKey(headers: PlainHeaders): string | undefined {
 interface Create {
   readonly ctx: Context<PortName>;
   readonly exchange: RequestScope;
-  /** The body as it was sent, before defaults. */
   readonly body: unknown;
   readonly chosen: ChosenIds;
 }
 
 interface RepeatKeys {
   readonly key: string | undefined;
-  /** Whether the client chose the id, which then also acts as an Idempotency-Key. */
   readonly clientChoseId: boolean;
 }
 

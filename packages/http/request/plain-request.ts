@@ -16,7 +16,6 @@ export interface PlainResponse {
 }
 
 export function toResponse({ body, status, headers, stream }: PlainResponse): Response {
-  // Pulls the next piece when the client has taken the last one, and ends the generator when the client disconnects.
   if (stream) return new Response(ReadableStream.from(stream), { status, headers });
   // Fetch standard: a null body status takes no body, not even an empty one.
   return new Response(status === 304 ? null : body, { status, headers });

@@ -1,6 +1,5 @@
 import * as z from "zod";
 
-/** Parses the query of a raw URL. `+` is a space, a lone `%` stays, and the last of repeated names wins. */
 export function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   if (start === -1) return {};
@@ -8,7 +7,6 @@ export function readQuery(url: string): Record<string, string> {
   return readPairs(url.slice(start + 1, end === -1 ? undefined : end));
 }
 
-/** Parses `a=1&b=2`. */
 export function readPairs(text: string): Record<string, string> {
   const pairs = text.split("&").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map(readPair));

@@ -17,7 +17,6 @@ export interface Input {
   readonly body: unknown;
   readonly params: unknown;
   readonly ignored: readonly string[];
-  /** The body before its schema, which identifies a repeated create. */
   readonly rawBody: unknown;
 }
 

@@ -2,10 +2,6 @@ import type * as z from "zod";
 import { schemaAt } from "../schema.ts";
 import { HIDDEN, MOST_ENTRIES, shownEntries } from "./redaction.ts";
 
-/**
- * Copies the input and hides values of unknown names, because a name may be a misspelt secret. Copies only as many
- * entries as are shown.
- */
 export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): unknown {
   if (typeof value !== "object" || value === null) return value;
   const at = (part: PropertyKey) => schema && schemaAt(schema, [part]);

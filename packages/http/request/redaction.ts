@@ -87,7 +87,6 @@ function isSecretPath(path: FieldProblem["path"]): boolean {
   return path.some((part, at) => secretNames.has(String(part)) || secretMaps.has(String(path[at - 1])));
 }
 
-/** Copies a value without secrets, and cuts long texts, many entries and depth. `name` is the value's field name. */
 function pruned(value: unknown, name: string, depth: number): unknown {
   if (secretNames.has(name) || (secretMaps.has(name) && !isMap(value))) return HIDDEN;
   if (typeof value === "string") return privateKey.test(value) || presigned.test(value) ? HIDDEN : cut(value);

@@ -10,6 +10,5 @@ export interface RequestFacts {
   readonly ignored: readonly string[];
   /** Checks the request's key again, for an answer that stays open. Throws like the first check. */
   readonly checkKey: () => Promise<void>;
-  /** The position from which a client resumes an event stream, or null. */
   readonly lastEventId: string | null;
 }

@@ -18,7 +18,6 @@ import { readInput } from "./read-input.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import { countRequest } from "./request-tally.ts";
 
-/** A request with its route's decoded path parameters. */
 export interface Routed {
   readonly request: PlainRequest;
   readonly path: string;

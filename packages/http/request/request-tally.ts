@@ -5,7 +5,6 @@ export interface RequestTally {
   readonly count: number;
   /** Counts by the class of the status: `2xx`. */
   readonly byStatus: Readonly<Record<string, number>>;
-  /** Per second, over the last 5 minutes. */
   readonly rate: number;
 }
 
@@ -18,7 +17,6 @@ export function countRequest({ settings, clock }: TallySlot, user: string, statu
   const users = counts.get(settings) ?? new Map<string, Counted>();
   counts.set(settings, users);
   const counted = users.get(user) ?? newCounted();
-  // Evict the user whose last request is the oldest.
   users.delete(user);
   users.set(user, counted);
   const [oldest] = users.keys();

@@ -2,10 +2,6 @@ import type { FieldProblem } from "#core/problem.ts";
 import type { FieldLocation } from "./field-problems.ts";
 import { HIDDEN } from "./redaction.ts";
 
-/**
- * Other names that clients often use for a field, in lower-case letters and digits: names beyond any edit distance,
- * and those of sibling calls. The first one that the body knows is suggested.
- */
 export type UsualNames = Readonly<Record<string, readonly string[]>>;
 
 /** Bounds the comparisons, because a body of 1 MiB has room for 100,000 names. */
@@ -20,14 +16,12 @@ export interface RefusedFields {
   readonly place?: FieldLocation;
 }
 
-/** Refuses misspelt fields of a body or query, or too many unknown ones. */
 export function misspeltFields(
   fields: readonly string[],
   input: Readonly<Record<string, unknown>>,
   { misspelt, instead = {}, place = "body" }: RefusedFields,
 ): FieldProblem[] {
   const noun = place === "body" ? "field" : "parameter";
-  // The value may be a secret.
   const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
   const unknown = unknownIn(fields, input);
   if (unknown.length > MOST_UNKNOWN) {
@@ -71,7 +65,6 @@ export function asksForNothing(value: unknown): boolean {
   return value === undefined || value === false || value === "";
 }
 
-/** Reads only this field: a body may have 100 misspelt ones besides a value of 1 MiB. */
 function isThere(body: Readonly<Record<string, unknown>>, name: string): boolean {
   return Object.hasOwn(body, name) && body[name] !== undefined && body[name] !== null;
 }

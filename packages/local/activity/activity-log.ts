@@ -81,7 +81,6 @@ async function findUsername(table: Table, owner: string): Promise<string | undef
   }
 }
 
-/** The highest timeline entry and the requests that were already reported. */
 interface Shown {
   entry: number;
   readonly actions: Set<number>;

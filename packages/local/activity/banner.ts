@@ -8,7 +8,6 @@ type Started = Pick<
   "url" | "home" | "isolation" | "limits" | "sharedNetwork" | "sshPort" | "usersDirectory" | "cluster"
 >;
 
-/** Returns the text that a started stack prints. `usualHome` is where `npm run env` looks when no home is set. */
 export function startLines(stack: Started, usualHome: string): string {
   const { url, home, isolation, limits, sharedNetwork, sshPort, usersDirectory, cluster } = stack;
   const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;

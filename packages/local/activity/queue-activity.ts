@@ -17,7 +17,6 @@ export interface WaitingNews {
 
 export interface Waits {
   saw(environment: Environment): void;
-  /** Returns news if this record is a forecast, and undefined otherwise. Never rejects. */
   newsAfter(written: Key): Promise<readonly WaitingNews[]> | undefined;
 }
 
@@ -76,7 +75,6 @@ interface Snapshot {
   readonly startsAt: number | null;
 }
 
-/** Groups reasons that change with every other job into one: waiting for its turn. */
 const kinds: Readonly<Partial<Record<ReasonCode, string>>> = {
   short: "turn",
   split: "turn",

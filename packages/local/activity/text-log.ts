@@ -7,7 +7,6 @@ import type { News } from "./activity-log.ts";
 export interface TextLogOptions {
   readonly write: (line: string) => void;
   readonly hasColors: boolean;
-  /** Current width of the terminal. If undefined, each piece of news is one line. */
   readonly columns?: () => number | undefined;
   /** Shows each request, reconcile and plan. */
   readonly isDetailed: boolean;

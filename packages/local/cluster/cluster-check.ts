@@ -43,7 +43,6 @@ const mostNamed = 3;
 /** Limits concurrent requests, because an API server queues requests per user. */
 const mostAsked = 4;
 
-/** Rights from deploy/kubernetes/rbac.yaml that runs need. */
 const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
   ["", "namespaces", "get"],
   ["batch", "jobs", "get list watch create patch delete"],

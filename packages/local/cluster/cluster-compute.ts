@@ -6,7 +6,6 @@ import type { LocalPorts } from "./cluster-ports.ts";
 export interface ClusterAccess {
   readonly entries: ClusterEntries;
   readonly ports: LocalPorts;
-  /** The local SSH server for runs. If undefined, nodes lead to the SSH server in each run. */
   readonly ssh: { readonly port: number; readonly hostKey: string } | undefined;
 }
 

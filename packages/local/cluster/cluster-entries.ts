@@ -6,7 +6,6 @@ import { nameOfRun, type RunId } from "#kubernetes/names.ts";
 import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/exec/notices.ts";
 import { replaceFile } from "../home/secret-file.ts";
 
-/** A home's record of the ways into one run. The cluster does not store them. */
 interface KeptEntry {
   readonly access: Pick<Access, "revision" | "login" | "keys"> | null;
   /** Host port by container port. */
@@ -22,7 +21,6 @@ export interface Entry {
   notice?: Notice;
 }
 
-/** Ways into the runs of this home, by run name. They survive restarts. */
 export interface ClusterEntries {
   find(name: string): Entry | undefined;
   all(): readonly Entry[];

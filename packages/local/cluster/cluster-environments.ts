@@ -44,9 +44,6 @@ export interface ClusterOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   startSsh(runs: SshRuns): Promise<SshServer>;
-  /**
-   * Registers a cleanup that must run after all other users of the cluster have stopped, also after a failed start.
-   */
   whenStopped(release: () => Promise<void>): void;
 }
 

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { writeOnce } from "../home/secret-file.ts";
 
 interface ClusterRecord {
-  /** For error messages only; it may change. */
   readonly server: string;
   readonly id: string;
   readonly deployment: string;

@@ -14,7 +14,6 @@ import type { KubeObject } from "#kubernetes/objects.ts";
 export interface ClusterLease {
   /** Renews the lease when due. Throws after its release, and if another home has taken over. */
   confirm(): Promise<void>;
-  /** Frees the lease for the next stack at once. Never throws: an unreleased lease expires. */
   release(): Promise<void>;
 }
 

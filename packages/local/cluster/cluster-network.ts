@@ -3,10 +3,6 @@ import { label } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 
-/**
- * Fields of a NetworkPolicy. All are optional, because policies may be written by hand (Kubernetes,
- * NetworkPolicySpec).
- */
 interface NetworkPolicy extends KubeObject {
   readonly spec?: {
     readonly podSelector?: { readonly matchLabels?: object; readonly matchExpressions?: readonly unknown[] };

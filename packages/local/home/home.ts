@@ -6,7 +6,6 @@ import { shellWord } from "../activity/banner.ts";
 import { describeRefusal, makeDirectory } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
 
-/** The record in `stack.json` that other processes read. */
 export interface StackRecord {
   readonly url: string;
   readonly stsUrl: string;
@@ -85,7 +84,6 @@ function refuseOtherFiles(path: string): void {
 
 const signsOfHome = ["format", "stack.json", "db"];
 
-/** Grows with each change that makes older records unreadable. */
 const HOME_FORMAT = "5";
 
 /** Homes without a format file predate it and count as format 1. */
@@ -105,7 +103,6 @@ function refuseOtherFormat(path: string): void {
   );
 }
 
-/** Reports whether the directory is empty, or holds only the remains of an interrupted first start. */
 function isNew(path: string): boolean {
   const names = readdirSync(path).filter(
     (name) => !["format", lockFile, "lost+found"].includes(name) && !isOfStart(name),

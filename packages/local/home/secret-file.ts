@@ -21,7 +21,6 @@ export function writeOnce(path: string, makeText: () => string): void {
   }
 }
 
-/** Replaces a file, mode 600, atomically, also across a power cut. */
 export function replaceFile(path: string, text: string): void {
   const draft = `${path}.${process.pid}`;
   try {

@@ -32,7 +32,6 @@ export function openStores(home: string, clock: Clock): Stores {
   };
 }
 
-/** Files that a stack creates after its records. */
 const madeLater = ["stack.json", "sealer.key", "mark", "runs", "volumes", "snapshots", "blobs"];
 
 /** Refuses to create an empty table next to existing data: it would orphan disks and end runs. */

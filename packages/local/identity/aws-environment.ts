@@ -6,7 +6,6 @@ export function dropAwsEnvironment(environment: NodeJS.ProcessEnv = process.env)
   for (const name of Object.keys(environment)) {
     if (name.startsWith("AWS_")) delete environment[name];
   }
-  // The SDKs read these two files for more than credentials.
   environment.AWS_CONFIG_FILE = "/dev/null";
   environment.AWS_SHARED_CREDENTIALS_FILE = "/dev/null";
 }

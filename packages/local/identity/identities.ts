@@ -14,7 +14,6 @@ export const localAccount = "000000000000";
 const role = "SSOCloudDevGpuReservation";
 const sessions = ["developer", "second"] as const;
 
-/** Developer and second, then the users of LOCAL_USERS. */
 export type LocalIdentities = readonly [LocalIdentity, LocalIdentity, ...LocalIdentity[]];
 
 /**

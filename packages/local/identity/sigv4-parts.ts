@@ -1,4 +1,3 @@
-/** A request as received, with header names in lower case. */
 export interface ArrivedRequest {
   readonly method: string;
   readonly target: string;

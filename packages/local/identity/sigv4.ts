@@ -5,7 +5,6 @@ export interface SigningKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string;
-  /** Milliseconds since the epoch. If undefined, the key never expires. */
   readonly expiresAt?: number;
 }
 

@@ -18,9 +18,6 @@ export interface Sts {
   stop(): Promise<void>;
 }
 
-/**
- * Starts an STS on 127.0.0.1 that implements GetCallerIdentity with signature checks, in the XML of the Query API.
- */
 export async function startSts({ identities, now = Date.now, port = 0 }: StsOptions): Promise<Sts> {
   const server = createServer((request, response) => {
     answer(request, identities, now()).then(

@@ -11,7 +11,6 @@ import { type IngressHost, isLabel } from "./ingress-host.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
 
 export interface Target {
-  /** The owner of the key. Absent if the page asks for its own password. */
   readonly actor?: Actor;
   readonly uid: string;
   readonly port: number;
@@ -45,7 +44,6 @@ export function ingressAccess(runtime: Runtime): Authorize {
   };
 }
 
-/** Reads the key from the usual headers, or from the browser's password prompt. */
 function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
   const { authorization, "x-api-key": apiKey } = incoming.headers;
   const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });

@@ -3,14 +3,9 @@ import type { IncomingMessage } from "node:http";
 export interface IngressHost {
   /** The part before the domain, in lower case. It may have several parts and may match no environment. */
   readonly label: string;
-  /** Safe to forward: apart from label and port, the client chose no character of it. */
   readonly host: string;
 }
 
-/**
- * Returns a function that parses the host of a request, and returns undefined if it is not for an environment.
- * `domain` is the setting, with or without a port.
- */
 export function ingressHosts(domain: string): (incoming: IncomingMessage) => IngressHost | undefined {
   const name = domain.replace(/:\d+$/, "");
   return (incoming) => {

@@ -6,7 +6,6 @@ import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-pag
 
 export interface ProxyTimes {
   readonly answerMs: number;
-  /** Longest silence in both directions after the answer has begun. */
   readonly idleMs: number;
 }
 
@@ -36,7 +35,6 @@ export function passOn(passed: Passed): void {
   upstream.once("close", () => incoming.unpipe(upstream).resume());
 }
 
-/** Starts the request to the environment. Returns undefined after answering the client if it cannot be sent. */
 export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
   const { incoming, outgoing, port, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
@@ -60,14 +58,12 @@ export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | und
   }
 }
 
-/** Sends the headers at once: an answer may stay open before its first byte. */
 export function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
   answer.setTimeout(idleMs, () => answer.destroy(new Error(LATE)));
   try {
     outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
     outgoing.flushHeaders();
   } catch {
-    // The environment sent a status or a header that Node refuses.
     answer.destroy();
     failed(outgoing, noAnswer);
     return;

@@ -11,10 +11,6 @@ export interface IngressTimes extends ProxyTimes {
   readonly checkMs: number;
 }
 
-/**
- * Pages of environments, each under its own host name. The methods return false for a host that is not below the
- * domain.
- */
 export interface Ingress {
   answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
   upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
@@ -24,7 +20,6 @@ export interface Ingress {
 /** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
 const CHECK_MS = 1_000;
 
-/** Forwards requests below the configured domain to the named environments, for keys of their owners. */
 export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
   const times = { ...proxyTimes, checkMs: CHECK_MS, ...changedTimes };
   const findHost = ingressHosts(runtime.settings.domain);
@@ -96,7 +91,6 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
   return outgoing;
 }
 
-/** Logs one line per answer, without path and query, which may hold secrets of the environment. */
 function logPage(
   { log, clock }: Runtime,
   pageRequest: PageRequest,
@@ -114,7 +108,6 @@ function logPage(
   });
 }
 
-/** Closes tunnels whose key was revoked or whose environment changed its owner. */
 async function closeStrangers(tunnels: Tunnels, authorize: Authorize): Promise<void> {
   for (const [socket, { incoming, host }] of tunnels) {
     const now = await authorize(incoming, host);

@@ -34,9 +34,6 @@ export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   });
 }
 
-/**
- * Refuses a request with a bad host or an unreadable body, and drops one behind the last answer of its connection.
- */
 export function isRefused(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
   if (isBehindLast(request.socket)) {
     // Drain the body, or the client would never finish.
@@ -64,7 +61,6 @@ export function isUpgradeRefused(request: IncomingMessage, ids: Pick<Ids, "uid">
   return true;
 }
 
-/** Answers a request that cannot become a platform Request, for example because of an invalid host. */
 export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (error: unknown) => Response {
   return (error) => {
     const status = error instanceof RequestError ? 400 : 500;
@@ -74,7 +70,6 @@ export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (
   };
 }
 
-/** Reports whether a request names exactly one valid host, and a path or an absolute URL (RFC 9112 section 3.2). */
 function isForSomebody(request: IncomingMessage): boolean {
   const hosts = request.rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === "host");
   const isOld = request.httpVersion === "1.0" && hosts.length === 0;
@@ -107,7 +102,6 @@ function refuse(response: ServerResponse, ids: Pick<Ids, "uid">, status: number)
   response.setHeader("Connection", "close").writeHead(status, headers).end(getBody(status));
 }
 
-/** Answers on the raw socket and closes the connection. */
 function end(socket: Socket, ids: Pick<Ids, "uid">, status: number): void {
   if (isClosedBehindOthers(socket)) return;
   socket.write(rawAnswer(ids, status));

@@ -9,7 +9,6 @@ interface PendingAnswer {
 
 /** Unanswered requests by connection, in order of arrival. */
 const unanswered = new WeakMap<Duplex, Set<PendingAnswer>>();
-/** Final answers of a connection that do not say so in a header. */
 const last = new WeakSet<ServerResponse>();
 
 export function noteAsked(request: IncomingMessage, response: ServerResponse): void {

@@ -20,7 +20,6 @@ export interface ServerOptions {
   readonly setting: "PORT" | "METRICS_PORT";
   readonly sockets?: Catalog["sockets"];
   readonly pages?: boolean;
-  /** Closes a connection whose answer makes no progress for this long. Default: `STALLED_MS`. */
   readonly stalledAfterMs?: number;
 }
 
@@ -98,7 +97,6 @@ async function listen(server: Server, port: number, setting: ServerOptions["sett
   return (server.address() as AddressInfo).port;
 }
 
-/** Ignores other upgrade offers, such as HTTP/2 from `curl --http2`. */
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }

@@ -22,7 +22,6 @@ export interface Sockets {
 
 interface SocketSurroundings {
   plain(request: Request): Response | Promise<Response>;
-  /** Reports whether another server took over the connection. */
   isTaken?(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
 }
 
@@ -35,13 +34,11 @@ interface Connection {
 }
 
 const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, pollMs: 2_000 };
-/** Limit from docs/apis/onmemos.md#web-shell. */
 const frameBytes = 1024 * 1024;
 /** A client that does not read its frames is disconnected. */
 const mostBufferedBytes = 8 * 1024 * 1024;
 const mostPending = 32;
 
-/** Serves the WebSockets of this runtime. `plain` answers upgrade requests for other paths, like any request. */
 export function serveSockets(
   server: Server,
   runtime: Runtime,
@@ -121,7 +118,6 @@ async function take(connection: Connection, text: string): Promise<void> {
   if (connection.pending < mostPending && ws.isPaused) ws.resume();
 }
 
-/** Ends connections that missed a pong. A paused one is spared, because its pong cannot be read. */
 function ping(connections: ReadonlySet<Connection>): void {
   for (const connection of connections) {
     const { ws } = connection;
@@ -145,7 +141,6 @@ function dismiss(ws: WebSocket): void {
   ws.close(1008, "The key is not valid any more");
 }
 
-/** Polls each subject once for all its connections. Ignores failed polls. */
 async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
   const polls = new Map<string, Promise<PollResult | undefined>>();
   for (const { ws, session } of connections) {
@@ -158,7 +153,6 @@ async function pollAll(connections: ReadonlySet<Connection>): Promise<void> {
   await Promise.all(polls.values());
 }
 
-/** Routing ignores the host. */
 function buildRequest({ url = "/", headers }: IncomingMessage): Request {
   const sent = Object.entries(headers).flatMap(([name, value]) => {
     return [value ?? []].flat().map((header): [string, string] => [name, header]);

@@ -1,12 +1,10 @@
 import type { Connection } from "ssh2";
 
 export interface SessionSlots {
-  /** Takes a slot and returns a function that gives it back. Throws an error for the user if none is left. */
   take(): () => void;
   isFree(): boolean;
 }
 
-/** Counts slots. `full` is the error text when none is left. Taking one also takes one of `within`. */
 function countPlaces(most: number, full: string, within?: SessionSlots): SessionSlots {
   let taken = 0;
   return {
@@ -26,7 +24,6 @@ function countPlaces(most: number, full: string, within?: SessionSlots): Session
   };
 }
 
-/** Limits of one connection. A session costs one or two processes, a forward a socket. */
 export interface SshBounds {
   readonly sessions: SessionSlots;
   readonly forwards: SessionSlots;
@@ -39,10 +36,6 @@ const MOST_SESSIONS = 10;
 const MOST_FORWARDS = 128;
 const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
 
-/**
- * Returns a function that creates the limits of a new connection into `run`, also counted for the run. It throws if
- * the run is full.
- */
 export function sshBounds(): (run: string) => SshBounds {
   const runs = new Map<string, SessionSlots & { readonly sessions: SessionSlots; readonly forwards: SessionSlots }>();
   return (run) => {

@@ -3,13 +3,11 @@ import { utcText } from "#core/text/utc.ts";
 import type { EndedLogin } from "#process/exec/notices.ts";
 import { formatLine } from "./ssh-notices.ts";
 
-/** Long enough for a client to request its shell and read the answer. */
 const READ_WITHIN_MS = 10_000;
 
 /** The limit of a living environment. A client that asks for more is disconnected. */
 const MOST_SESSIONS = 10;
 
-/** Answers the sessions of a client with the reason why its environment ended. */
 export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
   setTimeout(end, READ_WITHIN_MS).unref();
   const answer = (channel: ServerChannel | undefined) => {

@@ -21,7 +21,6 @@ export function boundPackets(connection: Connection, mostBytes: number): void {
     if (inflating) inflating._maxOutputLength = mostBytes;
   };
   bound();
-  // Each key exchange creates a new decipher and a new inflater.
   connection.on("rekey", bound);
 }
 
@@ -88,7 +87,6 @@ function loadServer(): typeof ssh2.Server {
   return (require("ssh2") as typeof ssh2).Server;
 }
 
-/** Loads a module with changed text into the require cache, with key objects for its keys. */
 function loadChanged({ file, from, to }: Change): void {
   const path = require.resolve(file);
   const text = readFileSync(path, "utf8");

@@ -20,7 +20,6 @@ import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
 export interface SshOptions {
   readonly home: string;
   readonly runs: SshRuns;
-  /** If undefined, the port of last time, or any free one. */
   readonly port: number | undefined;
   readonly log: Log;
   readonly loginWithinMs?: number;
@@ -32,7 +31,6 @@ export interface SshServer {
   stop(): Promise<void>;
 }
 
-/** Starts one SSH server on 127.0.0.1 for all runs of this home. Throws if a requested port is in use. */
 export async function startSsh(options: SshOptions): Promise<SshServer> {
   const { runs, port, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
   const home = realpathSync(options.home);

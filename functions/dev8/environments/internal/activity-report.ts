@@ -38,11 +38,9 @@ export const Snapshot = z
 export interface Report {
   readonly snapshot: z.infer<typeof Snapshot>;
   readonly timestamp: string;
-  /** The latest reported use, ms. Undefined if there was none. */
   readonly lastUsedAt: number | undefined;
 }
 
-/** Parses a report. Without connections and times it means that the workspace is in use. */
 export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
   const reportedAt = findTime(timestamp, now) ?? now;
   const [ide, ssh] = [findTime(snapshot?.lastIDEActivity, now), findTime(snapshot?.lastSSHActivity, now)];

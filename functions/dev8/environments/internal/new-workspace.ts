@@ -32,7 +32,6 @@ const policy: Policy = {
   forgetsSpec: true,
 };
 
-/** Maps a workspace to the core's terms, under one of its possible host labels. */
 export function newWorkspace(
   ctx: Served<UserContext>,
   body: StartWorkspace & { readonly cloudProvider: string },
@@ -112,7 +111,6 @@ function getImage({ settings }: Served<UserContext>, { baseImage }: StartWorkspa
   return settings.workspaceImage.replaceAll("<base>", baseImage);
 }
 
-/** Returns the variables of a workspace. A generated password is known only inside it. */
 function variables({ ids }: UserContext, body: StartWorkspace): Record<string, string> {
   const names = Object.keys(variableByKey) as (keyof typeof variableByKey)[];
   const sent = names.flatMap((name) => (body[name] ? [[variableByKey[name], body[name]]] : []));

@@ -20,7 +20,6 @@ export async function findWorkspace(
   return found && getRegion(found) === cloudRegion ? found : undefined;
 }
 
-/** Returns the caller's workspace in a path. Throws `notFound` for any other text. */
 export async function getWorkspace(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = idForm.test(id) ? await findEnvironment(ctx, id) : undefined;
   if (!found) throw unknownWorkspace(id);
@@ -54,7 +53,6 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   return seen;
 }
 
-/** Reports whether the workspace should run. If false, it was stopped or deleted, and a waiting caller gives up. */
 export function isToRun({ goal: { desired } }: Environment): boolean {
   return desired === "active";
 }

@@ -60,7 +60,6 @@ function isPresigned(url: string): boolean {
   return URL.canParse(url) && new URL(url).searchParams.has("X-Amz-Signature");
 }
 
-/** Both forms of a login: credentials, or a request signed with them (docs/apis/gpu-dev.md#log-in). */
 export const LoginBody = Fields.superRefine(refineForm, {
   when: ({ value }) => typeof value === "object" && value !== null,
 }).meta({ id: "LoginRequest" });

@@ -25,7 +25,6 @@ export const JobAction = z
   })
   .meta({ id: "JobAction" });
 
-/** Returns the action as a job shows it, or nothing for a kind that jobs do not have. */
 export function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {
   if (kind === "resize") return [];
   const isRetried = action.status === "requested" && retriedGuests(access).includes(action.subject ?? "");

@@ -8,7 +8,6 @@ const bounds = {
 
 type HeldKind = keyof typeof bounds;
 
-/** Counts the requests that are held open, so that one user cannot hold them all. */
 export interface HeldRequests {
   /** Returns a release function, or undefined if a limit is reached. */
   hold(kind: HeldKind, user: string): (() => void) | undefined;

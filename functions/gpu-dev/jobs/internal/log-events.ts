@@ -11,7 +11,6 @@ export interface LogEvents {
   readonly after: number;
   readonly mostBytes: number;
   readonly live: LiveLogs | undefined;
-  /** Throws once the key is revoked or expired. */
   readonly checkKey: () => Promise<void>;
   readonly hold: () => (() => void) | undefined;
 }

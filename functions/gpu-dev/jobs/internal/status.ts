@@ -6,7 +6,6 @@ import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { waitReason } from "#http/answers/wait-reason.ts";
 
-/** The words of docs/apis/gpu-dev.md#statuses. `pending` is accepted in filters and matches nothing. */
 export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
 
 type JobStatus = (typeof jobStatuses)[number];
@@ -67,7 +66,6 @@ function accessProblem(environment: Environment): string | null {
   return sshProblem(environment) ?? retryReason(retriedGuests(access)) ?? guestProblem;
 }
 
-/** Returns why SSH is unreachable. Null if the job admits no key anyway. */
 function sshProblem({ phase, run, access }: Environment): string | null {
   return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
 }

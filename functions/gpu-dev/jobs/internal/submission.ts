@@ -62,7 +62,6 @@ export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
 }
 
-/** The body of a submit, in the order of docs/apis/gpu-dev.md#submit-a-job. `null` counts as absent. */
 export function Submission(settings: Settings) {
   return z
     .object({
@@ -218,7 +217,6 @@ export function getSize(body: Submission): Size {
   };
 }
 
-/** Returns the smaller GPU counts that the type offers. */
 export function listSmallerSizes(body: Submission): Size[] {
   const { gpus } = getSize(body);
   const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
@@ -226,7 +224,6 @@ export function listSmallerSizes(body: Submission): Size[] {
 }
 
 interface Contradiction {
-  /** Default: `value_error`. */
   readonly type?: string;
   readonly path: string[];
   readonly message: string;

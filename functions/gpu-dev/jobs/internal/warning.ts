@@ -7,7 +7,6 @@ import { toJobAction } from "./action.ts";
 
 interface Surroundings {
   readonly now: number;
-  /** Start of an outage of the cluster (ms). Undefined if it answers. */
   readonly outage: number | undefined;
 }
 
@@ -26,21 +25,16 @@ export function joinWarnings(environment: Environment, surroundings: Surrounding
   return sources.flatMap((find) => find(environment, surroundings)).join("; ") || null;
 }
 
-/** Warns that the job expires soon, until an extension takes effect. */
 function findEndWarning(environment: Environment, { now }: Surroundings): string[] {
   const warning = endWarning(environment, now);
   return warning === null ? [] : [warning];
 }
 
-/** Repeats the idle GPU warning until the GPUs are used. */
 function findGpuWarning({ use: { gpus }, events: { timeline } }: Environment): string[] {
   const said = timeline.findLast(({ reason }) => reason?.startsWith(GPU_WARNING));
   return said && typeof gpus?.warnedAt === "number" ? [`${said.reason} (as of ${utcText(said.at)})`] : [];
 }
 
-/**
- * Finds requests that failed or are retried, newest first. A newer request for the same thing replaces an older one.
- */
 function findRequestWarnings(environment: Environment): string[] {
   return findFailures(environment).map(
     ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,

@@ -5,7 +5,6 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
 import type { InstanceRef } from "../schemas.ts";
 
-/** Returns the instance in a path. Throws `notFound` for an unknown or malformed id. */
 export async function getInstance(
   ctx: UserContext<"table">,
   { instanceId }: z.infer<typeof InstanceRef>,

@@ -31,7 +31,6 @@ export function required(words: string) {
   return z.string({ error }).min(1, words);
 }
 
-/** The body of a create, in the order of docs/apis/novita.md#create-an-instance. */
 export function InstanceBody({ products, templates, regions }: Catalogue) {
   return z
     .object({
@@ -82,7 +81,6 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
 
 export type InstanceBody = z.output<ReturnType<typeof InstanceBody>>;
 
-/** Maps an instance to the core's terms. The SSH keys of its GitHub user open it. */
 export function newInstance(catalogue: Catalogue, resource: NewResource, body: InstanceBody): NewEnvironment {
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);
@@ -118,7 +116,6 @@ export function policyFor(readyWithinMs: number = READY_WITHIN_MS): Policy {
   };
 }
 
-/** Returns the template's ports, and the start's target port, which must answer too. */
 export function selectPorts({ ports }: { readonly ports: readonly RunPort[] }, target: number | undefined): RunPort[] {
   if (target === undefined || ports.some(({ port }) => port === target)) return [...ports];
   return [...ports, { port: target, kind: "http" }];

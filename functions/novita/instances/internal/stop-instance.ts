@@ -17,7 +17,6 @@ export const StopInstance = z
 
 const stopped: readonly InstanceStatus[] = ["stopped", "failed", "terminated"];
 
-/** Stops an instance in any state. The answer says if it is already stopped or being deleted. */
 export async function stopInstance(
   ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
   instance: Environment,

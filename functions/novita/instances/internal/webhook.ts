@@ -12,7 +12,6 @@ const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: stri
   stopped: (said) => said,
 };
 
-/** Formats an instance's webhook body (docs/apis/novita.md#webhooks): one for each step of a run. */
 export function toInstanceEvent(event: DeliveryEvent): object | undefined {
   const { entry, previous, environment, username, jupyter } = event;
   const {

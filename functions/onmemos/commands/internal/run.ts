@@ -16,7 +16,6 @@ export function pythonProgram(code: string, timeoutSeconds: number): Command {
   return { words: ["python", "-"], stdin: code, timeoutSeconds };
 }
 
-/** Runs a command in a session that runs, or will soon, with the texts of docs/apis/onmemos.md#errors. */
 export async function runIn(
   ctx: UserContext<"table" | "queue" | "compute">,
   { id, called }: { readonly id: string; readonly called: Called },

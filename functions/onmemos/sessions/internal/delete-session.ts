@@ -3,7 +3,6 @@ import { labelEnvironment } from "#core/environments/record/label.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { type Called, deletedLabel, getSession, notFound } from "../schemas.ts";
 
-/** Deletes a session without waiting for its end. Throws `notFound`, also for one that is being deleted. */
 export async function deleteSession(ctx: UserContext<"table" | "queue">, id: string, called: Called): Promise<void> {
   const session = await getSession(ctx, id, called);
   if (session.end.outcome?.phase === "deleted") throw notFound(called);

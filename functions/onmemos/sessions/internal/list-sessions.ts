@@ -4,7 +4,6 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { isGone, isLongGone, type ListQuery } from "../schemas.ts";
 
-/** Lists the caller's existing sessions and workspaces, newest first, filtered by namespace or user. */
 export async function listSessions(
   ctx: UserContext<"table">,
   wanted: z.output<typeof ListQuery>,

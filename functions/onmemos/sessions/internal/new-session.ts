@@ -30,7 +30,6 @@ function name(field: string) {
 
 const TtlMinutes = z.int().min(1).max(MOST_TTL_MINUTES);
 
-/** Fields of a create in both families (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
   template: z
     .enum(templates, `template must be one of: ${templates.join(", ")}`)
@@ -99,7 +98,6 @@ export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedS
 /** Its time runs from the request, and a failed session stays failed. */
 const policy: Policy = { ...reservation, time: "creation" };
 
-/** Maps a session to the core's terms. Namespace and user are labels, never an identity. */
 export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted: WantedSession): NewEnvironment {
   const { id } = resource;
   const { template, namespace, user, provider, ttlMinutes, env } = wanted;

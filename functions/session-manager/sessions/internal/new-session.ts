@@ -37,7 +37,6 @@ const policy: Policy = {
   forgetsSpec: false,
 };
 
-/** Maps a session to the core's terms. The user is a label, never an identity or part of a name. */
 export function newSession(settings: ServedSettings, resource: NewResource, userId: string): NewEnvironment {
   return {
     ...resource,

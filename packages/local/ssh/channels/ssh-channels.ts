@@ -13,10 +13,6 @@ interface ConnectionPlace {
   readonly notices: SshNotices;
 }
 
-/**
- * Serves the channels of a client that logged in: sessions, and forwards in both directions. All end with its
- * connection.
- */
 export function serveChannels(
   connection: Connection,
   runs: SshRuns,

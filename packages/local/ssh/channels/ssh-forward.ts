@@ -8,7 +8,6 @@ const hosts = new Map<string, Destination["host"]>([
   ["::1", "::1"],
 ]);
 
-/** Connects to a port of the environment's own loopback only. Returns undefined if nothing answers. */
 export async function dialPort(
   runs: SshRuns,
   run: string,

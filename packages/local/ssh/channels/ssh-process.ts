@@ -5,7 +5,6 @@ import { signalProcess } from "#process/supervisor/process-identity.ts";
 import { findGuests } from "../login/ssh-guests.ts";
 import type { Started } from "./ssh-runs.ts";
 
-/** Runs a command without a terminal. It receives SIGHUP when its client disconnects. */
 export function startProcess(
   channel: ServerChannel,
   inside: Inside,
@@ -42,7 +41,6 @@ function hangUp(child: ChildProcess): void {
   if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
 }
 
-/** Signals the process group of a command, as sshd does, but not the programs that lead into a sandbox. */
 function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
   const { pid } = child;
   if (pid === undefined || hasEnded(child)) return;

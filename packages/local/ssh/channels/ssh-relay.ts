@@ -11,7 +11,6 @@ export interface ClientRelays {
   answer(request: ForwardRequest): Promise<void>;
   /** Resolves when all requested forwards are answered. Later sessions then find them, as with OpenSSH's server. */
   answered(): Promise<unknown>;
-  /** Returns the agent's socket inside for SSH_AUTH_SOCK, or undefined if nothing can listen. */
   agent(): Promise<string | undefined>;
   dial(path: string, accept: AcceptConnection<ServerChannel>, reject: () => void): Promise<void>;
   close(): void;
@@ -156,7 +155,6 @@ function countedRelays(home: string, run: string) {
   return {
     open: (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
       if (begun >= MOST_RELAYS) return Promise.reject(new Error("Too many forwards"));
-      // Count before awaiting, because a client may request many at once.
       begun += 1;
       return begin(place, onVisitor).catch((error: unknown) => {
         begun -= 1;

@@ -5,9 +5,7 @@ import type { EndedLogin } from "#process/exec/notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 
 export interface SshRuns {
-  /** Returns the living runs of this SSH user name. Two jobs may share a name by chance. */
   find(login: string): readonly SshRun[];
-  /** Reports whether the run lives and still admits this key. */
   admits(run: string, key: string): boolean;
   /**
    * Starts the requested program inside the run, and ends the channel with it. The program gets SIGHUP when the
@@ -26,13 +24,11 @@ export interface SshRuns {
 
 export interface SshRun {
   readonly name: string;
-  /** Each in the form `<type> <base64>`. */
   readonly keys: readonly string[];
 }
 
 export interface WantedSession {
   readonly program: "shell" | "sftp" | { readonly command: string };
-  /** Returns the current terminal, or undefined if the client wants none. */
   readonly pty: () => TerminalInfo | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** Shows why the run ends. Call it before the channel of a terminal ends. `isCut`: the run may have ended it. */
@@ -49,7 +45,6 @@ export type TerminalInfo = PseudoTtyInfo & { readonly term?: string };
 
 export interface Started {
   resize(columns: number, rows: number): void;
-  /** Undefined for a terminal, where the client types the control character. */
   readonly signal?: (signal: NodeJS.Signals) => void;
 }
 

@@ -16,7 +16,6 @@ const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
 interface TerminalHooks {
   readonly mark: (pid: number | undefined) => void;
-  /** Runs before the channel ends, and may write to it. */
   readonly beforeEnd: (isCut: boolean) => Promise<void>;
 }
 
@@ -63,7 +62,6 @@ export async function startTerminal(
     channel.exit(exitCode);
     channel.end();
   });
-  // The holder may have ended unnoticed, so ignore failed sends.
   const resize = (next: TerminalSize) => void (holder.connected && holder.send(next, () => undefined));
   return {
     resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),

@@ -7,7 +7,6 @@ import type { IPty } from "@lydell/node-pty";
 const OFFERED_AGAIN_MS = 5;
 const MOST_HELD_BYTES = 64 * 1024;
 
-/** Private fields of node-pty, whose version is pinned in package.json. */
 interface Master {
   readonly fd: number;
   /** Destroyed together with the descriptor, whose number may then belong to another file. */

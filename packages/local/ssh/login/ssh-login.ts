@@ -7,7 +7,6 @@ import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 export interface Guest {
   readonly run: string;
   readonly login: string;
-  /** The form in the run's access: `<type> <base64>`. */
   readonly key: string;
   /** Why the environment has ended. Such a guest only reads the reason. */
   readonly ended?: EndedLogin;
@@ -18,7 +17,6 @@ export interface LoginNews {
   show(text: string): void;
 }
 
-/** Admits a client by a key of the run that its user name names. There is no other login method. */
 export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
   const guest = context.method === "publickey" ? findGuest(runs, context) : undefined;
   const weakness = guest && context.method === "publickey" ? findWeakness(guest.key, context) : undefined;
@@ -27,7 +25,6 @@ export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: Lo
     context.reject(["publickey"]);
     return;
   }
-  // Without a signature the client only asks whether the key would be accepted.
   if (!context.signature || !context.blob) {
     context.accept();
     return;

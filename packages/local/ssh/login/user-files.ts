@@ -9,10 +9,6 @@ interface Addresses {
   readonly stsUrl: string;
 }
 
-/**
- * Writes `users/<name>.env`, mode 600, for each of LOCAL_USERS and removes the files of others. Returns the
- * directory, or undefined if there are no users.
- */
 export function writeUserFiles(home: string, users: readonly LocalIdentity[], at: Addresses): string | undefined {
   const directory = join(home, "users");
   mkdirSync(directory, { mode: 0o700, recursive: true });
