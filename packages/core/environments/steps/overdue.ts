@@ -44,10 +44,7 @@ async function passedDeadline(
   return others ?? (kept === "first" ? isPassed(firstInLineLimit(environment, ctx.settings)) : undefined);
 }
 
-/**
- * Returns why it stays past the queue limit: the pool is `closed` or unreadable, or it is `first` with a reserved
- * start, which may move for ever.
- */
+/** Returns why it stays past the queue limit: its pool is `closed` or unreadable, or it is `first` in line. */
 async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
     const pool = await findPool(ctx, size.pool);

@@ -71,8 +71,8 @@ export type Opened =
   | { readonly kind: "lost"; readonly reason: string };
 
 /**
- * Opens the disk. An empty volume is made only if there never was one; a missing volume is restored from the newest
- * backup, and waits while none is visible (docs/architecture/failures.md#missing-disks). Undefined if the environment
+ * Opens the disk. An empty volume is made only if there never was one. A missing volume is restored from the newest
+ * backup, or waits while none is visible (docs/architecture/failures.md#missing-disks). Undefined if the environment
  * does not hold the disk.
  */
 export async function openDisk(
