@@ -87,13 +87,13 @@ test.each([
   mkdirSync(join(stored, "berth"), { recursive: true });
   writeFileSync(join(stored, "berth/profiles.json"), JSON.stringify(oldProfiles()));
   const prepare = `[ -d ${profiles.replace("/profiles.json", "")} ] || cp -R ${stored}/berth /tmp/config; ${spoil} 2> /dev/null`;
-  const script = `${prepare}; berth login --key-stdin; echo $?; berth up -t cpu lost; echo $?; cat ${profiles}; ls -A /tmp/config/berth`;
+  const script = `${prepare}; berth login --key-stdin; echo $?; berth up -t cpu lost; echo $?; cat ${profiles}; find /tmp/config/berth -type f`;
   const sandbox = ["--tmpfs", "/tmp", "--bind", place, place, ...mounts()];
   const env = { XDG_CONFIG_HOME: "/tmp/config", BERTH_URL: cli.running.url };
 
   const { stdout, stderr } = await inSandbox({ mounts: sandbox, env, input: key }, script);
 
-  expect(stdout).toBe(`1\n1\n${JSON.stringify(oldProfiles())}profiles.json\n`);
+  expect(stdout).toBe(`1\n1\n${JSON.stringify(oldProfiles())}${profiles}\n`);
   const error = `error: /tmp/config/berth/\\S+ cannot be written: ${reason}\n${moveHint}`;
   expect(stderr).toMatch(new RegExp(`^${error}error: .*\n${moveHint}$`));
   expect(await jobNames()).toEqual([]);
