@@ -72,6 +72,19 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
     isolation,
     network,
     limits: describeLimitWay(limits),
+    ...lifeMethods(host),
+    ...changeMethods(host),
+    ...insideMethods(host),
+    ...listMethods(host),
+    adopt: () => adoptRuns(host),
+    endRun: (uid, run) => endRun(findPlace(host, runName(uid, run))),
+    shutdown: () => endRuns(host),
+    leave: () => leaveRuns(host),
+  };
+}
+
+function lifeMethods(host: Host) {
+  return {
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, findPlace(host, runName(uid, run))),
     // `apply` already starts all pretend machines of a run.
@@ -90,6 +103,11 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
       else if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
       return true;
     },
+  } satisfies Partial<Compute>;
+}
+
+function changeMethods(host: Host) {
+  return {
     extend: async (uid, run, until) => {
       const { directory } = findPlace(host, runName(uid, run));
       if (isDirectory(directory) && until > (readMark(directory, "until") ?? 0)) writeMark(directory, "until", until);
@@ -109,13 +127,24 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
       const { directory } = findPlace(host, runName(uid, run));
       if (isDirectory(directory)) writeNotice(directory, notice);
       const access = notice.kind === "end" ? readAccess(directory) : undefined;
-      if (access) noteEndedLogin(home, access, notice);
+      if (access) noteEndedLogin(host.options.home, access, notice);
     },
+  } satisfies Partial<Compute>;
+}
+
+function insideMethods(host: Host) {
+  return {
     countWork: async (uid, run) => countWork(findPlace(host, runName(uid, run))),
     startExec: (uid, run, exec) => startExec(findPlace(host, runName(uid, run)).directory, exec),
     readExec: (uid, run, id, waitMs) => readExec(findPlace(host, runName(uid, run)).directory, id, waitMs),
     postToPort: (uid, run, request) => postToPort(findPlace(host, runName(uid, run)).directory, request),
     readLog: async (uid, run) => readOutput(findPlace(host, runName(uid, run)).directory),
+  } satisfies Partial<Compute>;
+}
+
+function listMethods(host: Host) {
+  const { home, nodes } = host.options;
+  return {
     // A run has no parts besides its directory.
     listParts: async () => [],
     listRuns: async (uid) => {
@@ -123,15 +152,10 @@ export function processCompute(givenOptions: ProcessComputeOptions): ProcessComp
       return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     changes: (signal) => followChanges(followedBy(host), signal),
-    listNodes: async () => options.nodes.map((node) => computeNode(home, node)),
-    findSilence: async ({ uid }) =>
-      options.nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing",
+    listNodes: async () => nodes.map((node) => computeNode(home, node)),
+    findSilence: async ({ uid }) => (nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing"),
     getMachineState: async () => "running",
-    adopt: () => adoptRuns(host),
-    endRun: (uid, run) => endRun(findPlace(host, runName(uid, run))),
-    shutdown: () => endRuns(host),
-    leave: () => leaveRuns(host),
-  };
+  } satisfies Partial<Compute>;
 }
 
 /** Removes a run that has not begun. Throws `RunBound` once a supervisor has it. */
