@@ -32,7 +32,6 @@ export function buildAlarms(
   { queues, deadLetterQueues, schedules, urls, sockets, apiId }: Monitored,
 ): Record<string, Alarm> {
   const namespace = metricsNamespace(stage);
-  const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: stage.tableName }, threshold: 0 };
   return {
     ...Object.fromEntries(
       Object.entries(deadLetterQueues).map(([name, queue]) => [
@@ -46,6 +45,15 @@ export function buildAlarms(
     ...alarmsOfEach(schedules, "Errors", scheduleErrorsAlarm),
     ...alarmsOfEach(urls, "5xx", urlAlarm),
     ...alarmsOfEach(sockets, "Errors", socketAlarm),
+    ...alarmsOfLogs(namespace),
+    ...errorAlarms(namespace),
+    ...alarmsOfAws(stage, apiId),
+  };
+}
+
+/** Returns the alarms of the metrics that Berth's functions log. */
+function alarmsOfLogs(namespace: string): Record<string, Alarm> {
+  return {
     SendsFailed: {
       description:
         'Messages were not sent, and what they named waits for the sweep: search the logs for "send failed".',
@@ -53,7 +61,6 @@ export function buildAlarms(
       metric: "SendsFailed",
       threshold: 5,
     },
-    ...errorAlarms(namespace),
     OriginsRefused: {
       description:
         "Requests came without the edge's secret: it was exchanged in the wrong order (docs/deploy.md), or somebody calls the address behind the edge.",
@@ -75,6 +82,13 @@ export function buildAlarms(
       dimensions: { Status: "5xx" },
       threshold: 5,
     },
+  };
+}
+
+/** Returns the alarms of the metrics that AWS keeps. */
+function alarmsOfAws(stage: Stage, apiId: Monitored["apiId"]): Record<string, Alarm> {
+  const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: stage.tableName }, threshold: 0 };
+  return {
     // Includes functions that ended without an answer, which log nothing.
     Api5xx: {
       description: "The HTTP API answered with 5xx.",
