@@ -32,19 +32,10 @@ export interface EdgeOptions {
  * behaviour.
  */
 export function makeEdge(options: EdgeOptions) {
-  const { functions, served, apiUrl, socketUrl, urlOf, originSecrets, domain, firewallArn, root } = options;
+  const { functions, apiUrl, socketUrl, urlOf, domain, firewallArn } = options;
   const sockets = functions.filter((entry) => entry.kind === "socket");
   const slow = slowEndpoints(functions);
-  const code = readFileSync(join(root, "stacks/edge/edge-function.js"), "utf8");
-  const edgeFunction = new aws.cloudfront.Function(
-    "Edge",
-    {
-      runtime: "cloudfront-js-2.0",
-      comment: "Berth: the key off the path, the origin secret on",
-      code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
-    },
-    { dependsOn: served.map(({ nodes }) => nodes.function) },
-  );
+  const edgeFunction = makeEdgeFunction(options);
   // A browser then uses only HTTPS for a year (RFC 6797). Host names below this one are not Berth's to bind.
   const headers = new aws.cloudfront.ResponseHeadersPolicy("Edge", {
     securityHeadersConfig: {
@@ -93,6 +84,19 @@ export function makeEdge(options: EdgeOptions) {
         }
       : { cloudfrontDefaultCertificate: true },
   });
+}
+
+function makeEdgeFunction({ served, originSecrets, root }: EdgeOptions) {
+  const code = readFileSync(join(root, "stacks/edge/edge-function.js"), "utf8");
+  return new aws.cloudfront.Function(
+    "Edge",
+    {
+      runtime: "cloudfront-js-2.0",
+      comment: "Berth: the key off the path, the origin secret on",
+      code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
+    },
+    { dependsOn: served.map(({ nodes }) => nodes.function) },
+  );
 }
 
 function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
