@@ -97,20 +97,96 @@ export function countAlarmMetrics(inputs: {
 }
 
 export function estimateCosts(
-  { requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load,
+  load: Load,
   functions: FunctionsFile,
   made: Readonly<Record<string, number>>,
   { prices }: Prices,
 ): CostLine[] {
-  const requests = requestsPerDay * DAYS;
+  const month = getAmounts(load, functions);
+  return [...listTimes(month, functions), ...listCalls(month, made), ...listStorage(month, functions, made)].map(
+    ([what, price, amount]) => ({ what, price, amount, usd: (amount * prices[price].usd) / prices[price].per }),
+  );
+}
+
+/** `what`, `price` and `amount` of a line. */
+type Amount = readonly [string, PriceName, number];
+
+interface Month {
+  readonly requests: number;
+  /** Hours of all environments. */
+  readonly hours: number;
+  readonly jobs: number;
+  readonly passes: number;
+  readonly plans: number;
+  readonly commands: number;
+  readonly runs: readonly ScheduledRuns[];
+  /** Calls of schedules. */
+  readonly calls: number;
+}
+
+function getAmounts({ requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load, functions: FunctionsFile): Month {
   const hours = activeEnvironments * DAYS * 24;
   const jobs = jobsPerDay * DAYS;
-  const passes = hours * assumed.looksPerHour + jobs * assumed.looksPerJob;
-  const plans = hours * assumed.looksPerHour * assumed.plansPerLook + jobs * assumed.plansPerJob;
-  const canary = assumed.canaryPerMinute * MINUTES;
   const runs = scheduledRuns(functions);
-  const calls = runs.reduce((sum, { times }) => sum + times, 0);
-  const commands = hours * assumed.commandsPerHour;
+  return {
+    requests: requestsPerDay * DAYS,
+    hours,
+    jobs,
+    passes: hours * assumed.looksPerHour + jobs * assumed.looksPerJob,
+    plans: hours * assumed.looksPerHour * assumed.plansPerLook + jobs * assumed.plansPerJob,
+    commands: hours * assumed.commandsPerHour,
+    runs,
+    calls: runs.reduce((sum, { times }) => sum + times, 0),
+  };
+}
+
+function listTimes({ requests, passes, plans, commands, runs }: Month, functions: FunctionsFile): Amount[] {
+  const getTime = (isMeant: boolean) =>
+    runs.filter(({ isEndless }) => isEndless === isMeant).reduce((sum, { gbSeconds }) => sum + gbSeconds, 0);
+  return [
+    ["the watch of the cluster, its time", "lambdaGbSecond", getTime(true)],
+    ["other schedules, their time", "lambdaGbSecond", getTime(false)],
+    [
+      "requests, their time",
+      "lambdaGbSecond",
+      requests * assumed.requestSeconds * getGb(functions, ({ kind }) => kind === "endpoint"),
+    ],
+    [
+      "looks, their time",
+      "lambdaGbSecond",
+      passes * assumed.lookSeconds * getGb(functions, ({ name }) => name === "consumers/reconcile"),
+    ],
+    ["plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * getGb(functions, isPlan)],
+    [
+      "commands of web shells, their time",
+      "lambdaGbSecond",
+      commands * assumed.commandSeconds * getGb(functions, ({ kind }) => kind === "socket"),
+    ],
+  ];
+}
+
+function listCalls(month: Month, made: Readonly<Record<string, number>>): Amount[] {
+  const { requests, hours, passes, plans, commands, calls } = month;
+  const canary = assumed.canaryPerMinute * MINUTES;
+  return [
+    ["calls of functions", "lambdaRequest", calls + requests + passes + plans + commands],
+    ["requests at the HTTP API", "apiRequest", requests],
+    ["messages of web shells", "socketMessage", commands * assumed.messagesPerCommand],
+    ["open web shells, minutes", "socketMinute", hours * assumed.shellMinutesPerHour],
+    ["requests at CloudFront", "cloudFrontRequest", requests],
+    ["the edge function", "cloudFrontFunction", requests],
+    ["answers", "transferGb", (requests * assumed.requestTransferKb) / KB_PER_GB],
+    ["the canary, its health check", "healthCheck", made["aws:route53/healthCheck:HealthCheck"] ?? 0],
+    ["the canary at the HTTP API", "apiRequest", canary],
+    ["the canary at CloudFront", "cloudFrontRequest", canary],
+    ["the canary at the firewall", "wafRequest", canary],
+    ["the firewall and its rules", "wafFixed", 1],
+    ["requests at the firewall", "wafRequest", requests],
+  ];
+}
+
+function listStorage(month: Month, functions: FunctionsFile, made: Readonly<Record<string, number>>): Amount[] {
+  const { requests, hours, jobs, passes, plans, commands, calls } = month;
   const queues = functions.filter(({ kind }) => kind === "consumer" || kind === "socket").length;
   const logKb = requests * assumed.requestLogKb + passes * assumed.lookLogKb;
   const reads =
@@ -119,57 +195,18 @@ export function estimateCosts(
     calls * assumed.scheduleReads +
     commands * assumed.commandReads;
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
-  const getTime = (isMeant: boolean) =>
-    runs.filter(({ isEndless }) => isEndless === isMeant).reduce((sum, { gbSeconds }) => sum + gbSeconds, 0);
-  const line = (subject: string, price: PriceName, amount: number): CostLine => ({
-    what: subject,
-    price,
-    amount,
-    usd: (amount * prices[price].usd) / prices[price].per,
-  });
   return [
-    line("the watch of the cluster, its time", "lambdaGbSecond", getTime(true)),
-    line("other schedules, their time", "lambdaGbSecond", getTime(false)),
-    line(
-      "requests, their time",
-      "lambdaGbSecond",
-      requests * assumed.requestSeconds * getGb(functions, ({ kind }) => kind === "endpoint"),
-    ),
-    line(
-      "looks, their time",
-      "lambdaGbSecond",
-      passes * assumed.lookSeconds * getGb(functions, ({ name }) => name === "consumers/reconcile"),
-    ),
-    line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * getGb(functions, isPlan)),
-    line(
-      "commands of web shells, their time",
-      "lambdaGbSecond",
-      commands * assumed.commandSeconds * getGb(functions, ({ kind }) => kind === "socket"),
-    ),
-    line("calls of functions", "lambdaRequest", calls + requests + passes + plans + commands),
-    line("requests at the HTTP API", "apiRequest", requests),
-    line("messages of web shells", "socketMessage", commands * assumed.messagesPerCommand),
-    line("open web shells, minutes", "socketMinute", hours * assumed.shellMinutesPerHour),
-    line("requests at CloudFront", "cloudFrontRequest", requests),
-    line("the edge function", "cloudFrontFunction", requests),
-    line("answers", "transferGb", (requests * assumed.requestTransferKb) / KB_PER_GB),
-    line("the canary, its health check", "healthCheck", made["aws:route53/healthCheck:HealthCheck"] ?? 0),
-    line("the canary at the HTTP API", "apiRequest", canary),
-    line("the canary at CloudFront", "cloudFrontRequest", canary),
-    line("the canary at the firewall", "wafRequest", canary),
-    line("the firewall and its rules", "wafFixed", 1),
-    line("requests at the firewall", "wafRequest", requests),
-    line("writes to the table", "tableWrite", writes),
-    line("writes of beginnings and ends of jobs", "tableWrite", jobs * assumed.writesPerJob),
-    line("reads of the table", "tableRead", reads),
-    line("messages", "queueRequest", (requests + passes + plans + commands) * assumed.requestsPerMessage),
-    line("polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES),
-    line("logs", "logGb", logKb / KB_PER_GB),
-    line("metrics", "metric", assumed.metrics),
-    line("metrics of alarms", "alarm", made["aws:cloudwatch/metricAlarm:MetricAlarm"] ?? 0),
-    line("dashboards", "dashboard", made["aws:cloudwatch/dashboard:Dashboard"] ?? 0),
-    line("the key", "kmsKey", made["aws:kms/key:Key"] ?? 0),
-    line("calls of the key", "kmsRequest", requests * assumed.requestKeyCalls + passes * assumed.lookKeyCalls),
+    ["writes to the table", "tableWrite", writes],
+    ["writes of beginnings and ends of jobs", "tableWrite", jobs * assumed.writesPerJob],
+    ["reads of the table", "tableRead", reads],
+    ["messages", "queueRequest", (requests + passes + plans + commands) * assumed.requestsPerMessage],
+    ["polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES],
+    ["logs", "logGb", logKb / KB_PER_GB],
+    ["metrics", "metric", assumed.metrics],
+    ["metrics of alarms", "alarm", made["aws:cloudwatch/metricAlarm:MetricAlarm"] ?? 0],
+    ["dashboards", "dashboard", made["aws:cloudwatch/dashboard:Dashboard"] ?? 0],
+    ["the key", "kmsKey", made["aws:kms/key:Key"] ?? 0],
+    ["calls of the key", "kmsRequest", requests * assumed.requestKeyCalls + passes * assumed.lookKeyCalls],
   ];
 }
 
@@ -181,8 +218,14 @@ function isPlan({ name }: FunctionEntry): boolean {
   return name === "consumers/plan";
 }
 
+interface ScheduledRuns {
+  readonly isEndless: boolean;
+  readonly times: number;
+  readonly gbSeconds: number;
+}
+
 /** A schedule whose time-out exceeds its interval runs all the time, with overlaps, and uses its whole time-out. */
-function scheduledRuns(functions: FunctionsFile): { isEndless: boolean; times: number; gbSeconds: number }[] {
+function scheduledRuns(functions: FunctionsFile): ScheduledRuns[] {
   return functions.flatMap((entry) => {
     if (entry.kind !== "schedule") return [];
     const times = MINUTES / entry.minutes;
