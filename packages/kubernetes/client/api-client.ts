@@ -107,13 +107,8 @@ export function apiClient(access: ApiAccess): ApiClient {
         body,
         type: `application/${kind}-patch+json`,
       }),
-    remove: async (path, options) => {
-      const removal = call<unknown>({ method: "DELETE", path, body: deleteOptions(options) });
-      await removal.catch((error: unknown) => {
-        const isDone = isNotFound(error) || (isAnother(error) && options.resourceVersion === undefined);
-        if (!isDone) throw error;
-      });
-    },
+    remove: (path, options) =>
+      unlessGone(call<unknown>({ method: "DELETE", path, body: deleteOptions(options) }), options),
     open: (path, signal, part) => {
       const deadline = limit();
       const outgoing = { method: "GET", path, ...(part && { accept: metadataOfEach }) } as const;
@@ -160,6 +155,13 @@ async function unlessNotFound<Body>(reading: Promise<Body>): Promise<Body | unde
     if (isNotFound(error)) return undefined;
     throw error;
   }
+}
+
+async function unlessGone(removal: Promise<unknown>, { resourceVersion }: RemoveOptions): Promise<void> {
+  await removal.catch((error: unknown) => {
+    const isDone = isNotFound(error) || (isAnother(error) && resourceVersion === undefined);
+    if (!isDone) throw error;
+  });
 }
 
 /** Sets background propagation: without a policy, deleting a Job would orphan its pods and their GPUs. */
