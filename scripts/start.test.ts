@@ -78,7 +78,7 @@ describe("npm start", () => {
     expect(notes).toContain(`eval "$(BERTH_HOME=${fixture.home} npm run --silent env)"`);
     expect(notes).toContain("Stopping. No environment runs.");
     expect(notes).toContain(
-      `Stopped: every environment that ran has ended. Disks and records are in ${fixture.home}; what still waited starts`,
+      `Stopped: every environment that ran has ended. Disks and records are in ${fixture.home}; waiting ones start`,
     );
   });
 

@@ -118,7 +118,7 @@ test("HEAD is GET without a body", async () => {
   expect([response.status, await response.text()]).toEqual([200, ""]);
 });
 
-test("static segments win over parameters whatever the order of registration", async () => {
+test("static segments take precedence over parameters in any order of registration", async () => {
   const runtime = await fixtureRuntime();
   const reply = z.object({ got: z.string() });
   const params = z.object({ id: z.string() });
@@ -180,7 +180,7 @@ test("a query is read from the raw URL and validated under its own place", async
   expect(await get("?limit=501")).toMatchObject({ detail: [{ type: "less_than_equal", loc: ["query", "limit"] }] });
 });
 
-test("an answer may have a status, a content type and headers of its own", async () => {
+test("an answer may set its status, content type and headers", async () => {
   const { app } = await fixtureApp();
 
   const response = await app.request("/v1/page");
@@ -295,7 +295,7 @@ test("given the routes of others, an app knows a wrong method from an unknown pa
   expect(await unknown.json()).toMatchObject({ error: { message: "Route GET /api/x not found" } });
 });
 
-test("a key in the base URL is as good as one in a header, whatever the endpoint", async () => {
+test("every endpoint accepts a key in the base URL like one in a header", async () => {
   const { app } = await fixtureApp();
   const at = (path: string, headers = {}) => app.request(path, { headers });
 
@@ -325,7 +325,7 @@ test("a key in the base URL is as good as one in a header, whatever the endpoint
   expect(await statuses[6]?.json()).toEqual({ detail: "Not authenticated" });
 });
 
-test("a key in the query is none", async () => {
+test("a key in the query is ignored", async () => {
   const { app } = await fixtureApp();
 
   const response = await app.request(`/v1/things?api_key=${key}`);

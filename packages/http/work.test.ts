@@ -72,7 +72,7 @@ test("looks on their own fail on their own, and all are tried", async () => {
   expect(log.lines).toMatchObject([{ event: "look failed", fields: { look: "a" } }]);
 });
 
-test("what is no look is logged once without its text and counts as done", async () => {
+test("an unreadable message is logged once without its text and counts as done", async () => {
   const { ctx, log } = await fixture();
   const got: string[] = [];
   const consumer = work.consume(
@@ -87,7 +87,7 @@ test("what is no look is logged once without its text and counts as done", async
   expect(log.lines).toMatchObject([{ event: "unreadable messages", fields: { queue: "work", count: bad.length } }]);
 });
 
-test("positions are those of the bodies, whatever lies between", async () => {
+test("positions count unreadable bodies too", async () => {
   const { ctx } = await fixture();
   const consumer = work.consume({ uses: [] }, async (_, messages) => messages);
 

@@ -58,7 +58,7 @@ test("a job's output is read while it runs and after its end, as JSON and as tex
   expect(await text.text()).toBe("one\ntwo\nthree\n");
 });
 
-test("a follower reads most lines in an answer of its own, although copies are made every 2 s", async () => {
+test("a follower reads most lines in separate answers, although copies are made every 2 s", async () => {
   const id = await submit("for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.4; done");
   const pieces: string[] = [];
   let log = { logs: "", next: "0", ended: false };

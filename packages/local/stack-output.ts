@@ -78,5 +78,5 @@ function stoppedLine(path: string, fate: Fate = "end"): string {
   if (fate === "go on") return `Stopped. Environments go on, and the next start in ${home} takes them over.`;
   if (fate === "go on on the cluster")
     return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
-  return `Stopped: every environment that ran has ended. Disks and records are in ${home}; what still waited starts with the next start there.`;
+  return `Stopped: every environment that ran has ended. Disks and records are in ${home}; waiting ones start with the next start there.`;
 }

@@ -13,7 +13,7 @@ export function together(parts: readonly Stoppable[]): Stoppable {
   return {
     async stop() {
       const ended = await Promise.all(parts.map(stopOne));
-      if (ended.includes(false)) throw new Error("Some of it did not end");
+      if (ended.includes(false)) throw new Error("Some parts did not stop");
     },
   };
 }

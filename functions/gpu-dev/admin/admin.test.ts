@@ -524,7 +524,7 @@ test("a job whose record cannot be read is answered in plain words, and the oper
   const broken = await ask("GET", `/v1/jobs/${id}`, user);
   expect([broken.status, broken.body.detail]).toEqual([
     500,
-    "The environment record that this request needs cannot be read. The operator was told, and nothing that it holds is given away",
+    "The environment record that this request needs cannot be read. The operator was notified, and its resources are kept",
   ]);
   expect(world.log.lines.at(-2)).toMatchObject({ level: "error", event: "unreadable record" });
 

@@ -67,7 +67,7 @@ describe("a command", () => {
     [session, { command: "" }, "command is required"],
     [session, { command: 1 }, "command must be a string"],
     [session, { command: "é".repeat(32_769) }, "command is over 65536 bytes"],
-    [session, { command: "a\0b" }, "command must not hold NUL characters or halves of characters"],
+    [session, { command: "a\0b" }, "command must not hold NUL characters or unpaired surrogates"],
     [`${workspace}/execute`, { command: "a\0b" }, "The command must not hold a NUL character"],
     [session, { command: "x", timeout: 0 }, "timeout must be between 1 and 3600"],
     [session, { command: "x", timeout: 3601 }, "timeout must be between 1 and 3600"],

@@ -39,10 +39,7 @@ function unreadable({ log }: Pick<Runtime, "log">, { requestId }: RequestScope, 
     return new Problem("unavailable", text, { retryAfterSeconds: 60 });
   }
   log.error("unreadable record", { requestId, error: describedError(error) });
-  return new Problem(
-    "failed",
-    `${subject} cannot be read. The operator was told, and nothing that it holds is given away`,
-  );
+  return new Problem("failed", `${subject} cannot be read. The operator was notified, and its resources are kept`);
 }
 
 function unexpectedProblem({ log }: Pick<Runtime, "log">, { requestId }: RequestScope, error: unknown): HttpError {

@@ -20,9 +20,7 @@ export function waitReason(environment: Environment, advice: WaitAdvice | undefi
     const missing = isHopeless ? [noMachineText(getQueueEnd(environment, settings, false).when)] : [];
     return [reasonText(advice.place, pool), ...missing, ...movedBy(advice), ...(isHopeless ? [] : ends)].join("; ");
   }
-  const where = advice?.farBack
-    ? "Many are waiting before it; its place is far back in the queue"
-    : "Waiting to be placed";
+  const where = advice?.farBack ? "Many are ahead of it; its place is far back in the queue" : "Waiting to be placed";
   return [where, ...ends].join("; ");
 }
 

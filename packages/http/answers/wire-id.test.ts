@@ -23,7 +23,7 @@ test("seconds are whole ones since 1970", () => {
   expect(newWireId("seconds", { ids, clock })).toBe("1756062811");
 });
 
-test("a short id has its length whatever the number, and differs where only the low bits do", () => {
+test("a short id has a fixed length and differs if only the low bits differ", () => {
   const of = (uid: string) => shortRandom({ uid: () => uid });
 
   expect(of("0".repeat(32))).toBe("000000000000");

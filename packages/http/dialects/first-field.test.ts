@@ -47,14 +47,14 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["text of its own for what is missing", z.string("Name is required"), undefined, "Name is required"],
   ["two texts of its own", z.string("Say f").min(1, "Name f").regex(/^a/, "Begin with a"), "", "Name f"],
   ["pattern with a text", z.string().min(1).regex(/^a/, "Begin with a"), "b", "Begin with a"],
-  ["pattern without one", z.string().regex(/^a/), "b", "f must have the form that openapi.json says"],
+  ["pattern without one", z.string().regex(/^a/), "b", "f must match the pattern in openapi.json"],
   ["refinement", z.string().refine(() => false, "Not this one"), "", "Not this one"],
   ["refinement without a text", z.string().refine(() => false), "x", "f is not valid"],
 ])("%s", (_, schema, value, answer) => {
   expect(sentences({ f: schema }, value === undefined ? {} : { f: value })).toEqual([answer]);
 });
 
-test("the first in the order of the schema is told, and what is inside a map by its name", () => {
+test("describes the first bad field in schema order, and an entry of a map by its name", () => {
   const shape = { a: z.string(), env: z.record(z.string(), z.string()), c: z.string() };
 
   expect(sentences(shape, { c: 1, env: { X: 1 }, a: "x" })).toEqual(["env.X must be a string", "c must be a string"]);

@@ -39,7 +39,7 @@ test("open, the dialects without a slot for a key are served to this machine as 
   expect([await ask("/v1/me"), await ask("/session/me"), await ask("/v1/sessions/me")]).toEqual([401, 401, 401]);
 });
 
-test("closed, as by default, nobody is let in", async () => {
+test("a stack that is not open refuses requests without a key", async () => {
   const ask = await fixture();
 
   expect([await ask("/api/me"), await ask("/api/v1/me")]).toEqual([401, 401]);
@@ -83,7 +83,7 @@ async function openApp() {
   return { app: buildApp({ ...runtime, localUser: async () => local }, [endpoint]) };
 }
 
-test("a key that is presented counts, wherever it stands and whatever it is", async () => {
+test("a presented key is checked in every place and form", async () => {
   const ask = await fixture(async () => local);
 
   expect([await ask("/api/me", asAlice), await ask(`/k/${key}/api/me`)]).toEqual(["alice", "alice"]);

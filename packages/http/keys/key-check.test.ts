@@ -27,7 +27,7 @@ async function fixtureCheck(
   return { present, present1: () => present({ "X-API-Key": key }), clock, reads, table, hash: ids.hash(key) };
 }
 
-test("a key is found in either place, whatever the case of Bearer", async () => {
+test("a key is found in either header, with Bearer in any case", async () => {
   const { present, hash } = await fixtureCheck();
   const alice = {
     uid: aliceUid,
@@ -53,7 +53,7 @@ test("a scheme other than Bearer and an empty value count as no key, so the next
   await expect(present({ "X-API-Key": " " })).rejects.toMatchObject({ situation: "noKey" });
 });
 
-test("a key in Authorization without a scheme is no key, and its caller is told what is missing", async () => {
+test("a key in Authorization without a scheme is refused with a hint", async () => {
   const { present } = await fixtureCheck();
   const forgotten = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
 
@@ -71,7 +71,7 @@ test("a bad key in the first place is not rescued by a good one in the second", 
   await expect(refused).rejects.toMatchObject({ situation: "badKey", message: "" });
 });
 
-test("places after the headers are looked at in their order, and an empty one is none", async () => {
+test("further places of a key are checked in order, and an empty one is skipped", async () => {
   const { present } = await fixtureCheck();
 
   await expect(present({}, [key])).resolves.toMatchObject({ uid: aliceUid });
@@ -82,7 +82,7 @@ test("places after the headers are looked at in their order, and an empty one is
   await expect(present({ Authorization: `Bearer ${key}` }, ["wrong"])).resolves.toMatchObject({ uid: aliceUid });
 });
 
-test("what has not the form of a key is refused without a look at the table", async () => {
+test("a malformed key is refused without a read of the table", async () => {
   const { present, reads } = await fixtureCheck();
 
   for (const bad of [
@@ -124,7 +124,7 @@ test("a key revoked ahead of time works until then, cached or not", async () => 
   await expect(present1()).rejects.toMatchObject({ situation: "badKey", message: "API key has been revoked" });
 });
 
-test("of expiry and revocation the earlier one is told", async () => {
+test("reports expiry or revocation, the earlier one", async () => {
   const { present1, clock } = await fixtureCheck({ revokedAt: Date.UTC(2026, 0, 20, 21) });
   clock.advance(4 * HOUR_MS);
 
@@ -208,7 +208,7 @@ test("a use is noted when the last one known is more than an hour ago, and not a
   expect(await lastUse()).toBe(notedAt);
 });
 
-test("a use that cannot be noted costs nobody anything", async () => {
+test("a use that cannot be recorded does not fail the request", async () => {
   const { ports, ids, clock, settings } = await fixtureRuntime();
   const table: Table = { ...ports.table, put: async () => Promise.reject(new Error("down")) };
   const check = keyCheck({ table, ids, clock, settings });
@@ -219,7 +219,7 @@ test("a use that cannot be noted costs nobody anything", async () => {
   expect(actor.uid).toBe(aliceUid);
 });
 
-test("a key record that cannot be read admits nobody", async () => {
+test("an unreadable key record admits no request", async () => {
   const { present1 } = await fixtureCheck({ disabled: "no" });
 
   await expect(present1()).rejects.toThrow();

@@ -157,7 +157,7 @@ const numbers: ReadonlySet<string> = new Set(["number", "int", "bigint"]);
 /** The schema must describe its pattern in words. */
 function wrongFormat({ format }: z.core.$ZodIssueInvalidStringFormat): Description {
   if (format !== "regex") return valueError(`Input should be a valid ${format}`);
-  return { type: "string_pattern_mismatch", message: "String should have the form that openapi.json says" };
+  return { type: "string_pattern_mismatch", message: "String should match the pattern in openapi.json" };
 }
 
 /** A refinement may set another type: `ctx.addIssue({ code: "custom", params: { type: "enum" }, … })`. */

@@ -74,7 +74,7 @@ test("creates within one second get ids one after another, and a repeat the one 
   expect(things.size).toBe(2);
 });
 
-test("a repeat of a create whose answer was lost finds what was made, though its id is another one", async () => {
+test("a repeat of a create whose answer was lost finds the first record in spite of its new id", async () => {
   const { post, things, asked: input, clock } = await fixture({ dies: (pk) => pk.startsWith("idem#") });
   await post("/v1/sessions", { user: "a" });
   await post("/v1/sessions", { user: "a" }, "k-1");
@@ -118,7 +118,7 @@ test("a refused create leaves nothing: the same key works once the reason is gon
   expect([refused.status, made.status, made.replayed]).toEqual([409, 200, false]);
 });
 
-test("the key in the base URL is no part of what is asked", async () => {
+test("the key in the base URL does not change the request", async () => {
   const { post } = await fixture();
   await post("/v1/sessions", { user: "a" }, "k-1");
 

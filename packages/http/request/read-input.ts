@@ -81,7 +81,7 @@ function requireStorableText(
 ): unknown {
   const broken = form ? undefined : brokenTextIn(body);
   if (!broken) return body;
-  const message = `${broken.join(".") || "The body"} must not hold NUL characters or halves of characters`;
+  const message = `${broken.join(".") || "The body"} must not hold NUL characters or unpaired surrogates`;
   const field = {
     type: "value_error",
     path: ["body", ...broken],

@@ -36,7 +36,7 @@ test.each([
   });
 });
 
-test("a presigned URL is never shown, whatever field it was put into", () => {
+test("a presigned URL is hidden in every field", () => {
   const url = "https://sts.amazonaws.com/?Action=GetCallerIdentity&X-Amz-Signature=hunter2";
   expect(shownInput(["body", "iam_request_url"], url)).toBe("***");
   expect(shownInput(["body", "aws_access_key_id"], { iam_request_url: url }, "missing")).toEqual({
@@ -44,7 +44,7 @@ test("a presigned URL is never shown, whatever field it was put into", () => {
   });
 });
 
-test("a missing secret shows what was sent instead", () => {
+test("a missing secret shows the object around it", () => {
   expect(shownInput(["body", "api_key"], { image: "x" }, "missing")).toEqual({ image: "x" });
 });
 
@@ -66,7 +66,7 @@ test("a name like __proto__ stays a plain entry", () => {
   expect(JSON.stringify(shown)).toBe('{"__proto__":{"a":1}}');
 });
 
-test("whatever is sent, what is shown is at most 16 KB", () => {
+test("the shown part of any input has at most 16 KB", () => {
   const long = "x💥".repeat(100_000);
   const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`${at}${long.slice(0, 300)}`, long]));
   const deep = JSON.parse(`${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`);

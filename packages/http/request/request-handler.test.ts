@@ -46,7 +46,7 @@ test("a DELETE that asks for a body reads it, with comments where the dialect ta
   expect(await remove("{")).toMatchObject({ error: "Invalid request body" });
 });
 
-test("a problem's own code is shown by novita and by nobody else", async () => {
+test("only novita shows a problem's own code", async () => {
   const runtime = await fixtureRuntime();
   const options = { summary: "X", uses: [], reply: Nothing } as const;
   const fail = async () => {
@@ -64,7 +64,7 @@ test("a problem's own code is shown by novita and by nobody else", async () => {
   });
 });
 
-test("novita tells all bad fields, what is missing without what was sent beside it, and no secret", async () => {
+test("novita reports all bad fields without secrets and without the siblings of a missing field", async () => {
   const runtime = await fixtureRuntime();
   const body = z.object({
     name: z.string("Name is required"),

@@ -110,5 +110,5 @@ function tagged(
 function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {
   if (typeof body === "string") return body;
   if (body instanceof Uint8Array) return new Uint8Array(body);
-  throw new Error("A reply with a content type of its own must be text or bytes");
+  throw new Error("A reply with its own content type must be text or bytes");
 }

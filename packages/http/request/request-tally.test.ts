@@ -16,7 +16,7 @@ test("each user's requests are counted apart, by the family of their status", ()
   expect(requestTally(place(), "alice").count).toBe(0);
 });
 
-test("the rate forgets what is older than five minutes, the count does not", () => {
+test("the rate covers five minutes, and the count covers all requests", () => {
   const here = place();
   countRequest(here, "alice", 200);
   here.clock.advance(200_000);

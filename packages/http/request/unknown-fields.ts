@@ -25,7 +25,7 @@ export function misspeltFields(
   const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
   const unknown = unknownIn(fields, input);
   if (unknown.length > MOST_UNKNOWN) {
-    return [refused([place], `At most ${MOST_UNKNOWN} ${noun}s of unknown names are allowed`)];
+    return [refused([place], `At most ${MOST_UNKNOWN} ${noun}s with unknown names are allowed`)];
   }
   const near = misspeltIn(fields, input, misspelt).map(({ name, meant }) =>
     refused([place, name], `There is no ${noun} of this name. Did you mean ${meant}?`),

@@ -27,7 +27,7 @@ async function watched(world: MemoryWorld, since = 0) {
   return { news, look: poll, words: () => news.map(({ words }) => words) };
 }
 
-test("a life is told in the order it happened, each thing once", async () => {
+test("reports the events of an environment once and in order", async () => {
   const world = await memoryWorld();
   const { news, look: poll, words } = await watched(world);
 
@@ -51,7 +51,7 @@ test("a life is told in the order it happened, each thing once", async () => {
   expect(news[2]?.tone).toBe("good");
 });
 
-test("what was asked of it is told once it is done or failed, and a warning without its phase", async () => {
+test("reports a request when it is done or failed, and a warning without its phase", async () => {
   const world = await memoryWorld();
   const { look: poll, words } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -68,7 +68,7 @@ test("what was asked of it is told once it is done or failed, and a warning with
 
   expect(words().slice(before)).toEqual([
     expect.stringMatching(/^extended until /),
-    "letting somebody in failed: GitHub user 'nobody' not found",
+    "adding a user failed: GitHub user 'nobody' not found",
     "Expires in 30 minutes",
     "Expires in 15 minutes",
   ]);
@@ -89,7 +89,7 @@ test("a key that is let in is no name, and nothing is extended once it ends", as
   await world.advance(60_000);
   await poll();
 
-  expect(words().at(before - 1)).toBe("let in by SSH: a public key");
+  expect(words().at(before - 1)).toBe("admitted by SSH: a public key");
   expect(words().slice(before)).toEqual(["stopping: Cancelled by its owner", "cancelled"]);
 });
 
@@ -107,7 +107,7 @@ test("what failed says why", async () => {
   expect(news.at(-1)).toMatchObject({ words: expect.stringMatching(/^failed: (?!Everything)\S/), tone: "bad" });
 });
 
-test("what happened before is told to nobody", async () => {
+test("skips events before the start", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -139,7 +139,7 @@ test.each([
   expect(news.map((each) => each.id)).toEqual([shown]);
 });
 
-test("a write that was refused, and what is no environment, is no news", async () => {
+test("a refused write and a record of another kind are not news", async () => {
   const { record, news, table } = await quietTable();
 
   const refused = table.put(record, { ifWriter: "somebody" });

@@ -182,7 +182,7 @@ const tried = {
   extend: "extend",
   enable_jupyter: "Jupyter",
   disable_jupyter: "Jupyter",
-  add_user: "letting somebody in",
+  add_user: "adding a user",
   resize: "resize",
 } as const satisfies Record<Action["kind"], string>;
 
@@ -191,6 +191,6 @@ const done = {
   extend: "extended",
   enable_jupyter: "Jupyter is open",
   disable_jupyter: "Jupyter is closed",
-  add_user: "let in by SSH:",
+  add_user: "admitted by SSH:",
   resize: "resized",
 } as const satisfies Record<Action["kind"], string>;

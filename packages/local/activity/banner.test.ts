@@ -38,8 +38,8 @@ test.each([
 });
 
 test.each([
-  ["none", "Environments can read and change all that you can", true],
-  ["bubblewrap, shared network", "reach all that", true],
+  ["none", "Environments can read and change everything", true],
+  ["bubblewrap, shared network", "reach everything", true],
   ["bubblewrap, own network", "on this machine's loopback.", false],
 ])("say what an isolation of %s means", (isolation, meaning, isWarning) => {
   const lines = startLines({ ...stack, isolation }, stack.home);

@@ -38,15 +38,15 @@ function clusterRows({ name, nodes, lacks }: ClusterDescription): string[][] {
 
 const meanings: Readonly<Record<string, readonly string[]>> = {
   none: [
-    "Environments can read and change all that you can: let nobody in",
-    "whom you do not trust. What changes that: docs/isolation.md",
+    "Environments can read and change everything that you can:",
+    "admit only people that you trust. To isolate: docs/isolation.md",
   ],
   "bubblewrap, shared network": [
-    "Environments see files of their own alone, and reach all that",
-    "listens on this machine. What changes that: docs/isolation.md",
+    "Environments see only their own files, and reach everything",
+    "that listens on this machine. To isolate: docs/isolation.md",
   ],
   "bubblewrap, own network": [
-    "Environments see files of their own alone, and nothing that",
+    "Environments see only their own files, and nothing that",
     "listens on this machine's loopback.",
   ],
 };

@@ -22,7 +22,7 @@ it.each([
   expect(log.lines.map(({ event }) => event)).toEqual(expected);
 });
 
-test("an idle plan is told by its own level, where a log has that", () => {
+test("an idle plan is logged as debug if the log has that level", () => {
   const lines: string[] = [];
   const levelled = atLevel(
     jsonLog((line) => lines.push(line)),

@@ -36,7 +36,7 @@ async function tellingWorld(stored = memoryTable()) {
 const first =
   /^two waiting, expected to start at .*\d\d:\d\d, at the latest at .*\d\d:\d\d: Need 8 H100 GPUs, only 0 available - position #1; its start is reserved and moves only with the jobs it waits for$/;
 
-test("one that waits is told once in which place, until when and why, however often it is looked at", async () => {
+test("reports place, start and reason of a waiting job once, however often it is reconciled", async () => {
   const { world, submit, waiting } = await tellingWorld();
   await submit("one");
   await world.advance(10_000);
@@ -59,7 +59,7 @@ test("one that starts at once waits for nothing", async () => {
   expect(await waiting()).toEqual([]);
 });
 
-test("another start is told", async () => {
+test("reports a changed start", async () => {
   const { world, submit, waiting } = await tellingWorld();
   await submit("one");
   await world.advance(10_000);
@@ -92,7 +92,7 @@ test("so is another kind of reason, but not within the same minute", async () =>
   ]);
 });
 
-test("so is a place that is half of what it was, where nobody knows a start", async () => {
+test("reports a halved place if no start is known", async () => {
   const { world, submit, waiting } = await tellingWorld();
   await drainPool(world.ctx, "h100", true);
   for (const id of ["one", "two", "three", "four"]) {
@@ -113,7 +113,7 @@ test("so is a place that is half of what it was, where nobody knows a start", as
   expect((await places()).slice(entry.length)).toEqual(["three #1", "four #2"]);
 });
 
-test("who waited before anybody listened is told as well", async () => {
+test("reports environments that waited before the start", async () => {
   const stored = memoryTable();
   const earlier = await memoryWorld({ table: stored, nodes: newNodes({ h100: 1 }) });
   for (const id of ["one", "two"]) {

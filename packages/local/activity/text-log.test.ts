@@ -68,7 +68,7 @@ test.each([undefined, 0])("where the width of a terminal is %s, it is one line",
   expect(lines[0]?.split("\n")).toHaveLength(2);
 });
 
-test("a job without a name of its own is shown by the whole name of its pod", () => {
+test("a job without a name is shown by the whole name of its pod", () => {
   const { lines, log } = getLog({ columns: () => 80 });
 
   log.tell({ at, name: "developer/gpu-dev-9e41c7d3", id: "", words: "failed", tone: "bad" });

@@ -90,7 +90,7 @@ test.each([
   expect(failed).not.toContain("hidden");
 });
 
-test("one with a certificate that nobody vouches for is not reached, and neither is one that is away", async () => {
+test("an API server with an untrusted certificate and an absent one cannot be reached", async () => {
   const server = await openServer();
 
   await expect(check(server, { ca: undefined })).rejects.toThrow(/cannot be reached \(\w*SELF_SIGNED\w*\)/);

@@ -133,7 +133,7 @@ it("lets in by the newest access alone, whichever comes last", async () => {
   expect([ssh.admits(name, first), ssh.admits(name, second), ssh.find("gpu-dev-2")]).toEqual([false, true, []]);
 });
 
-it("closes what is over, opens it again when it was not, and keeps nothing of what was removed", async () => {
+it("closes the ports of an ended run, opens them again if it lives, and forgets removed runs", async () => {
   const { compute, ssh } = opened();
   await compute.setAccess(uid, 1, answer(1, [first]));
   const port = getPort(await compute.observe(uid, 1));

@@ -49,7 +49,7 @@ test.each<[words: string, what: Partial<SeenCluster>]>([
   ],
   ["nodes that are not used: 3 have no type of docs/apis/gpu-dev.md: set NODE_TYPES", { nodeCount: 5 }],
   [
-    "disks: the cluster has no default storage class; what asks for a disk waits until it has one",
+    "disks: the cluster has no default storage class; jobs with a disk wait until it has one",
     { storageClass: undefined, snapshotClass: undefined },
   ],
   ["network: no policy limits it", { network: ["network: no policy limits it"] }],
@@ -78,7 +78,7 @@ test("finds the default of several storage classes", () => {
   ]);
 });
 
-test("names a few of many nodes, and says none where there is none", () => {
+test("names a few of many nodes, and says none without nodes", () => {
   const knownNodes = Array.from({ length: 7 }, (_, at) => getNode(`n${at}`, { ready: false }));
 
   expect(lacksBeside({ known: knownNodes, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");

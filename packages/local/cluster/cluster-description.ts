@@ -72,7 +72,7 @@ function typeWords(others: number): string | undefined {
 
 function describeDisks({ known: knownNodes, storageClass, snapshotClass }: SeenCluster): string[] {
   if (!storageClass) {
-    return ["disks: the cluster has no default storage class; what asks for a disk waits until it has one"];
+    return ["disks: the cluster has no default storage class; jobs with a disk wait until it has one"];
   }
   const { metadata, provisioner, volumeBindingMode } = storageClass;
   const zones = new Set(knownNodes.map(({ zone }) => zone));

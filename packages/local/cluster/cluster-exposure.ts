@@ -26,12 +26,12 @@ export function chooseExposure(settings: Settings, domain: string | undefined): 
   const { CLUSTER_SSH, INGRESS_CLASS: ingressClass, INGRESS_ANNOTATIONS: annotations, TOOLS_IMAGE } = settings;
   const bad: string[] = [];
   if (CLUSTER_SSH === "nodeport" && !TOOLS_IMAGE)
-    bad.push("CLUSTER_SSH=nodeport needs TOOLS_IMAGE: its SSH server is what nodes lead to");
+    bad.push("CLUSTER_SSH=nodeport needs TOOLS_IMAGE: it contains the SSH server of runs");
   if (annotations && !ingressClass) bad.push("INGRESS_ANNOTATIONS needs INGRESS_CLASS");
-  if (ingressClass && !domain) bad.push("INGRESS_CLASS needs DOMAIN, whose names lead to that ingress controller");
+  if (ingressClass && !domain) bad.push("INGRESS_CLASS needs DOMAIN, which must resolve to that ingress controller");
   if (ingressClass && !annotations)
     bad.push(
-      "INGRESS_CLASS needs INGRESS_ANNOTATIONS, by which its controller asks who may see a page: else everybody may",
+      "INGRESS_CLASS needs INGRESS_ANNOTATIONS, which make its controller authorize each page: otherwise pages are public",
     );
   if (bad.length > 0) throw new Error(`Bad settings:\n${bad.map((line) => `  ${line}`).join("\n")}`);
   return {

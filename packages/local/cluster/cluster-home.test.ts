@@ -14,7 +14,7 @@ afterEach(() => rmSync(home, { recursive: true }));
 
 const cluster = { id: "one", server: "https://10.0.0.1" };
 
-test("a home has a name of its own on its cluster, at whichever address that is", () => {
+test("a home has one deployment name on its cluster, at any address of the cluster", () => {
   const first = deploymentOn(home, cluster, false);
 
   expect(first).toMatch(/^local-[0-9a-f]{12}$/);
@@ -25,7 +25,7 @@ test("a home is not used on another cluster, also where that one has the address
   deploymentOn(home, cluster, false);
 
   expect(() => deploymentOn(home, { ...cluster, id: "two" }, true)).toThrow(
-    /are on another cluster, or in a namespace that was made anew since \(https:\/\/10\.0\.0\.1\).*Set BERTH_HOME to another directory/s,
+    /are on another cluster, or in a namespace that was recreated since \(https:\/\/10\.0\.0\.1\).*Set BERTH_HOME to another directory/s,
   );
 });
 

@@ -30,7 +30,7 @@ export function deploymentOn(home: string, cluster: Pick<ClusterRecord, "id" | "
   writeOnce(recordPath(home), () => JSON.stringify({ server, id, deployment } satisfies ClusterRecord));
   const kept = before ?? { server, id, deployment };
   if (kept.id === id) return kept.deployment;
-  throw refusal(home, `on another cluster, or in a namespace that was made anew since (${kept.server})`, "");
+  throw refusal(home, `on another cluster, or in a namespace that was recreated since (${kept.server})`, "");
 }
 
 function recordPath(home: string): string {

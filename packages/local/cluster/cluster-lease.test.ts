@@ -83,7 +83,7 @@ test("a home has its lease at each start, also at one right after it was killed"
   });
 });
 
-test("the copy of a home is refused while the first one lives, and is told what to do", async () => {
+test("refuses the copy of a home with advice while the first one lives", async () => {
   const first = await take("first");
   for (let minute = 0; minute < 5; minute += 1) {
     now += minuteMs;
@@ -121,7 +121,7 @@ test("a home is not taken over while it lives, however wrong the clock of its ma
   await expect(first.confirm()).resolves.toBeUndefined();
 });
 
-test("a home that lives is not taken over after minutes in which the API server answered nobody", async () => {
+test("a living home is not taken over after an outage of the API server", async () => {
   const first = await take("first", { behindMs: 10 * minuteMs });
   const before = now;
   const isAway = () => now - before >= 20_000 && now - before < 175_000;
@@ -168,7 +168,7 @@ test("a home that is silent is taken over after three minutes of it, which the s
   expect(log.lines).toMatchObject([{ level: "warn", event: expect.stringContaining("silent for 3 minutes") }]);
 });
 
-test("a home that stops meanwhile, or whose lease a hand deleted, is waited for no longer", async () => {
+test("stops waiting for a home that stops or whose lease is deleted", async () => {
   const first = await take("first", { behindMs: 10 * minuteMs });
   const before = now;
   meanwhile = () => first.release();
@@ -180,7 +180,7 @@ test("a home that stops meanwhile, or whose lease a hand deleted, is waited for 
   expect(now - before).toBeLessThan(minuteMs);
 });
 
-test("a start that waits ends when it is told to", async () => {
+test("a waiting start can be aborted", async () => {
   await take("first", { behindMs: 10 * minuteMs });
   const ending = new AbortController();
   meanwhile = async () => ending.abort();
@@ -188,7 +188,7 @@ test("a start that waits ends when it is told to", async () => {
   await expect(take("copy", { signal: ending.signal })).rejects.toThrow("may still drive the environments");
 });
 
-test("it is renewed by what is asked, in one request for all that ask within half a minute", async () => {
+test("calls renew the lease in one request per half minute", async () => {
   const lease = await take("first");
   const before = server.requests.length;
   await Promise.all([lease.confirm(), lease.confirm()]);

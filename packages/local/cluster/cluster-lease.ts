@@ -121,7 +121,7 @@ async function waitForOther(options: LeaseOptions, holder: string): Promise<Leas
   if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
   const otherHolder = nameOther(found);
   log.warn(
-    `${otherHolder} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`,
+    `${otherHolder} drove these environments. This stack takes over after that one is silent for ${heldForMinutes} minutes`,
   );
   let answeredAt = clock.monotonic();
   let watchedUntil = answeredAt + heldForMs;
@@ -157,7 +157,7 @@ async function readLease(
   } catch (error) {
     const passes = error instanceof ApiUnreachable || (error instanceof ApiRefused && error.status >= 500);
     if (isSilent || !passes) throw error;
-    options.log.warn("lease not read: it is watched on", { error: error.message });
+    options.log.warn("lease not read, retrying", { error: error.message });
     return undefined;
   }
 }

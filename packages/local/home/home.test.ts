@@ -26,7 +26,7 @@ describe("a home", () => {
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
-  it("has one stack at a time, and the second is told where the first is", () => {
+  it("a home has one stack at a time, and the second one names the address of the first", () => {
     const home = openHome(directory);
     home.writeRecord({ ...record, stopped: false });
 
@@ -71,7 +71,7 @@ describe("a home", () => {
 
   it("is refused where none can be, with the directory, the reason and the setting", () => {
     expect(() => openHome("/proc/berth")).toThrow(
-      "The directory /proc/berth cannot be made: this file system does not take it.\nSet BERTH_HOME to",
+      "The directory /proc/berth cannot be made: this file system refuses it.\nSet BERTH_HOME to",
     );
   });
 

@@ -14,7 +14,7 @@ const program = (closes: boolean) => `
   process.stdout.write(stdout);
 `;
 
-it("a file that whoever started the stack had open is not passed on to what the stack starts", ({ skip }) => {
+it("programs of the stack do not inherit open files of its parent", ({ skip }) => {
   if (!existsSync("/proc/self/fdinfo")) skip("there is no /proc here");
   if (spawnSync("bash", ["-c", ":"]).status !== 0) skip("there is no bash here");
   const place = mkdtempSync(join(tmpdir(), "berth-inherited-"));

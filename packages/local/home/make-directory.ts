@@ -36,9 +36,9 @@ function isDirectory(path: string): boolean {
 const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EEXIST: "a file has that name",
-  ENOENT: "this file system does not take it",
+  ENOENT: "this file system refuses it",
   ENOSPC: "its disk is full",
-  ENOTDIR: "one above it is a file",
+  ENOTDIR: "one of its parents is a file",
   EPERM: "not permitted",
   EROFS: "its file system is read-only",
 };

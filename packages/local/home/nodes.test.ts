@@ -25,7 +25,7 @@ describe("LOCAL_NODES", () => {
 
   it("refuses a type that is named twice, whose nodes would have the same names", () => {
     expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge=1,p5.48xlarge=2")).toThrow(
-      "LOCAL_NODES must name each type once, and p5.48xlarge is named again",
+      "LOCAL_NODES must name each type once, but p5.48xlarge is named again",
     );
   });
 

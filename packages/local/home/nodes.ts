@@ -9,7 +9,7 @@ export function parseNodes(text: string): PretendNode[] {
   const nodes = parts.filter(Boolean).map(nodesOfPart);
   const types = nodes.flatMap(([first]) => first?.instanceType ?? []);
   const again = types.find((type, n) => types.indexOf(type) < n);
-  if (again) throw badNodes(`name each type once, and ${again} is named again`);
+  if (again) throw badNodes(`name each type once, but ${again} is named again`);
   return nodes.flat();
 }
 

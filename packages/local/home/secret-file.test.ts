@@ -38,7 +38,7 @@ test("a write that fails leaves nothing that the next start would take for the s
   expect(readFileSync(path, "utf8")).toBe("later");
 });
 
-test("whoever comes second keeps what the first has written meanwhile", () => {
+test("the second writer keeps the file of the first", () => {
   writeOnce(path, () => {
     writeFileSync(path, "by another");
     return "mine";

@@ -26,7 +26,7 @@ it.each(["", "{", "null", "[]", '[{"session":"developer"},{"session":"second"}]'
   },
 );
 
-it("adds whom LOCAL_USERS names, each with credentials of their own, and changes nobody's", () => {
+it("adds the users of LOCAL_USERS with their own credentials and changes no other identity", () => {
   const [developer, second] = localIdentities(home);
 
   const named = localIdentities(home, ["ada", "second", "grace", "ada"]);

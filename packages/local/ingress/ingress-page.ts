@@ -33,9 +33,9 @@ export function notRunning({ phase }: Environment): Page {
   return { status: 503, title: "Not running", text: words[phase], headers };
 }
 
-const over = "It is over.";
+const over = "It has ended.";
 const words = {
-  queued: "It waits for its place.",
+  queued: "It waits in the queue.",
   preparing: "It is being prepared.",
   active: "It is running, and has no page to show.",
   stopping: "It is being stopped.",

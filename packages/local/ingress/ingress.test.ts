@@ -167,7 +167,7 @@ describe("what is not running", () => {
     ];
 
     expect(answers.map(({ status, body }) => [status, /<p>(.*)<\/p>/.exec(body)?.[1]])).toEqual([
-      [503, "It waits for its place."],
+      [503, "It waits in the queue."],
       [503, "It is being stopped."],
       [503, "It is stopped. Start it to see its page."],
       [503, "It is running, and has no page to show."],

@@ -65,7 +65,7 @@ test.each([
   expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
 });
 
-test("what fails for no fault of the request is in the log under the id that the client is told", () => {
+test("an internal failure is logged under the request id of the answer", () => {
   const log = recordingLog();
 
   const answer = unreadableRequest({ ids: seededIds(1), log })(new Error("broken"));

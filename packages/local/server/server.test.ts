@@ -96,7 +96,7 @@ test("a request line that is too long is refused, and neither answer nor log sho
   expect(long + longHeader + JSON.stringify(log.lines)).not.toContain(key);
 });
 
-test("a raw space in the request line is refused by the parser, without a word of what was sent", async () => {
+test("the parser refuses a raw space in the request line without repeating the request", async () => {
   const { get } = await fixture();
 
   const answer = await get(`/k/${key}/v1/me?command=print(1) x`);
@@ -187,7 +187,7 @@ test.each([
   expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
 });
 
-test("what is behind a request is not answered in the place of that request", async () => {
+test("bytes behind a request do not get the answer of that request", async () => {
   const { send } = await fixture();
 
   const answer = await send(`GET /k/${key}/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n`);

@@ -64,7 +64,7 @@ describe("a web shell is told", () => {
     expect(await client.closed).toBe(1001);
   });
 
-  it("why it is cut: somebody deleted it", async () => {
+  it("the reason of a cut connection is the deletion", async () => {
     const client = await connected();
 
     await requestDelete(ctx, ID);

@@ -77,7 +77,7 @@ describe("the web shell", () => {
     expect(began).toEqual(["/workspace", "/workspace/deep", "/workspace/deep", "/workspace"]);
   });
 
-  it("runs the commands of a connection one after another, whatever each takes", async () => {
+  it("runs the commands of a connection one after another", async () => {
     const client = await connected();
     const began: number[] = [];
     const texts = Array.from({ length: 100 }, (_, n) => `command ${n}`);
@@ -192,7 +192,7 @@ describe("the web shell", () => {
     expect(frames.length).toBeGreaterThan(4);
   });
 
-  it("asks again under the same id when the run could not be reached, so that nobody sees that and it is run once", async () => {
+  it("retries under the same id when the run cannot be reached, so that the command runs once", async () => {
     const { compute } = fixture.world;
     const { startExec } = compute;
     const names: string[] = [];

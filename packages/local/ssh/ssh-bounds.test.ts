@@ -142,7 +142,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(answers).toEqual(["Error: (SSH) Channel open failure: This connection has 128 forwards already"]);
   });
 
-  it("is a hundred and twenty-eight sessions of one environment, whoever has them, and as many of another", async () => {
+  it("allows 128 sessions per environment over all clients", async () => {
     const several = await Promise.all(times(14, () => connect()));
 
     const { opened, answers } = await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
@@ -167,7 +167,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(started).toHaveLength(0);
   });
 
-  it("is one program in a session, whatever is asked for in it", async () => {
+  it("runs one program per session, also if a client requests more", async () => {
     const client = await connect();
     const channel = await exec(client, "true");
     const { _protocol: protocol } = client as unknown as {
@@ -195,7 +195,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(started[0]?.wanted.env.LANG).toBeUndefined();
   });
 
-  it("ends with the connection, where nobody reads what was sent", async () => {
+  it("ends with the connection while its output is unread", async () => {
     const client = await connect();
     const channels = await Promise.all(times(20, () => forward(client)));
     for (const channel of channels) channel.write(randomBytes(1_000_000));
@@ -212,7 +212,7 @@ describe("what the clients of an SSH server may have at once", () => {
     );
   });
 
-  it("is told of its end though that came while it was started", async () => {
+  it("reports an end that came during the start", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     beforeStart = promise;
     const client = await connect();
@@ -238,7 +238,7 @@ describe("what the clients of an SSH server may have at once", () => {
     return socket.resume();
   };
 
-  it("keeps nobody out however many connections say nothing, whatever their address: the oldest make room", async () => {
+  it("drops the oldest silent connections, so that a flood of them keeps no login out", async () => {
     const open = new Set<Socket>();
     const strangers: Socket[] = [];
     for (let n = 0; n < 2_000; n += 1) {

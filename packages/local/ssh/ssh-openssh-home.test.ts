@@ -41,7 +41,7 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
       if (isSandboxed) expect([home, started]).toEqual(Array(2).fill(disk ?? join(fixture.directory, "0/work")));
     });
 
-    it("takes what is copied without a path", async () => {
+    it("accepts a copy without a target path", async () => {
       const local = join(fixture.root, "notes");
 
       await fixture.run("sh", ["-c", `echo text > ${local}`]);

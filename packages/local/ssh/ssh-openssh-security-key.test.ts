@@ -44,7 +44,7 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     expect(await askWith(key)).toEqual({ code: 0, out: "in\n", err: "" });
   });
 
-  it("does not where nobody touched it", async () => {
+  it("refuses a signature without a touch", async () => {
     const { code, err } = await askWith(key, 0);
 
     expect({ code, err }).toMatchObject({ code: 255, err: expect.stringContaining("Permission denied (publickey)") });

@@ -26,7 +26,7 @@ describe.each(["bubblewrap", "none"] as const)(
       return client;
     };
 
-    it("has ten sessions at once, the next a connection of its own, and a place again once one has ended", async () => {
+    it("allows ten sessions per connection and frees the place of an ended one", async () => {
       const control = join(fixture.root, "control");
       await begun(["-M", "-S", control]);
       // Of these none can make a connection of its own.

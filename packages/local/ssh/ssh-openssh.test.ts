@@ -99,7 +99,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect(readFileSync(`${local}.back`, "utf8")).toBe("some text");
   });
 
-  it("is told what is not there and what it may not do", async () => {
+  it("a client gets an error for a missing file and for a refused operation", async () => {
     const { code, err } = await sftp("get nothing\n");
     const { code: written, err: refusal } = await sftp("cd ..\nput /etc/hostname ../berth-was-here\n");
 
@@ -128,7 +128,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
   });
 
   if (isolation === "bubblewrap") {
-    it("sees by sftp what the run sees, whatever a link says", async () => {
+    it("sftp sees the same files as the run, also behind links", async () => {
       const secret = join(fixture.home, "secret");
       writeFileSync(secret, "of the stack");
       symlinkSync(secret, join(fixture.directory, "0", "work", "link"));

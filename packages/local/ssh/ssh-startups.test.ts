@@ -22,7 +22,7 @@ function opened(most?: number) {
   };
 }
 
-it("lets logins in side by side, whatever fills the bound", () => {
+it("admits concurrent logins while silent connections fill the bound", () => {
   const { open, connect, end } = opened(100);
   for (let n = 0; n < 100; n++) connect(`silent ${n}`);
 
@@ -58,7 +58,7 @@ it("keeps a login for as long as others need to open as many connections as the 
   end();
 });
 
-it("counts nobody who has logged in", () => {
+it("does not count clients that have logged in", () => {
   const { open, connect, login, end } = opened(4);
   connect("first");
   login("first");

@@ -132,7 +132,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     return { client, channel, shown };
   };
 
-  it("serves others while nobody reads what a client types into a terminal, and gives it to who reads at last", async () => {
+  it("serves others while typed input is unread, and delivers it to a later reader", async () => {
     await fixture.begin();
     const { channel, shown } = await getTerminal(
       "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
@@ -147,7 +147,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(otherEntry.out).toBe("served\n");
   });
 
-  it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
+  it("hangs up a terminal whose client disconnects with unread input", async () => {
     await fixture.begin();
     const { client, channel, shown } = await getTerminal("stty raw -echo; echo ready; sleep 3627");
     await shown("ready");
@@ -178,7 +178,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     );
   });
 
-  it("leaves nobody's terminal open to what others start", async () => {
+  it("leaks no terminal to programs that other users start", async () => {
     await fixture.begin();
     const { shown } = await getTerminal("echo ready; sleep 3628");
     await shown("ready");
@@ -242,7 +242,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await expect(fixture.connect({ privateKey: "" })).rejects.toThrow("authentication methods failed");
   });
 
-  it("believes nobody who shows a key and signs with another", async () => {
+  it("refuses a client that shows one key and signs with another", async () => {
     await fixture.begin();
     const agent = forger(fixture.key.public, newSshKey().private);
 
@@ -254,7 +254,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(honest.signed()).toBe(1);
   });
 
-  it("is still there when the server was started anew", async () => {
+  it("a run stays reachable when the SSH server restarts", async () => {
     await fixture.begin({ command: "echo kept > file; exec sleep 3623" });
     const later = await startSsh({ ...served(), port: 0, log: silentLog() });
 
@@ -335,7 +335,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   if (isolation === "bubblewrap") {
-    it("forwards to nothing of the machine where the environment has a network of its own", async ({ skip }) => {
+    it("forwards to no port of the machine if the environment has its own network", async ({ skip }) => {
       const lacking = lacks("own");
       if (lacking) return skip(lacking);
       await fixture.begin();
@@ -354,7 +354,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     });
   }
 
-  it("ends its sessions with the run, and lets nobody in afterwards", async () => {
+  it("ends its sessions with the run and refuses later logins", async () => {
     await fixture.begin();
     const client = await fixture.connect();
     const closed = once(client, "close");

@@ -231,7 +231,7 @@ test("more fields of unknown names than anybody sends are refused in words", asy
 
   const problems = await listProblems({ ...plainJob, ...many });
 
-  const msg = "At most 100 fields of unknown names are allowed";
+  const msg = "At most 100 fields with unknown names are allowed";
   expect(problems).toEqual([{ type: "value_error", loc: ["body"], msg, input: "***" }]);
 });
 

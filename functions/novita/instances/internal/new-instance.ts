@@ -85,7 +85,7 @@ export function newInstance(catalogue: Catalogue, resource: NewResource, body: I
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);
   const template = catalogue.templates.find(templateId);
-  if (!product || !template) throw new Error("The schema let through what the catalogue does not have");
+  if (!product || !template) throw new Error("The schema accepted a product or template that the catalogue lacks");
   return {
     ...resource,
     name,

@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => fixture.close());
 
-it("a terminal whose process has just ended takes a new size, and its client is told of the end", async () => {
+it("a terminal whose process has just ended accepts a new size and reports the end", async () => {
   const { terminal, exited } = await open(["sleep", "600"]);
 
   // In one turn: nothing can tell this process of the end before it sends the size.
@@ -27,7 +27,7 @@ it("a terminal whose process has just ended takes a new size, and its client is 
   expect(await exited).toBe(255);
 });
 
-it("a terminal that a command has closed before its end takes a new size, and its client is told its exit code", async () => {
+it("a terminal that its command has closed accepts a new size and reports the exit code", async () => {
   const wait = join(fixture.root, "wait");
   writeFileSync(wait, "");
   const script = `trap '' HUP; exec <&- >&- 2>&-; while test -e '${wait}'; do sleep 0.02; done; exit 7`;
