@@ -86,7 +86,7 @@ test("a store that does not answer is down", async () => {
   expect(response.status).toBe(503);
 });
 
-test("a store whose answer is there is well, however busy this process was meanwhile", async () => {
+test("a store that has answered is up, also if this process was busy", async () => {
   const get = async () => {
     // From here on timers come before what has arrived.
     await setImmediate();

@@ -209,7 +209,7 @@ test("every endpoint that reads a body takes one of these names, so that what is
   expect(posts.map(({ path }) => path).filter((path) => !takers.has(path))).toEqual(refusing);
 });
 
-test("no request, whatever its method, path, query, headers and body, is answered 5xx or out of envelope", async () => {
+test("no combination of method, path, query, headers and body is answered 5xx or out of envelope", async () => {
   await fc.assert(
     fc.asyncProperty(method, path, query, headers, body, fc.option(someKey), async (...drawn) => {
       const [verb, at, input, odd, sent, as] = drawn;

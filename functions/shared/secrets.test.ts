@@ -203,7 +203,7 @@ test("what a command printed is told to its owner by the log and by nothing else
   expect(found(getDump(world), { printed })).toEqual([]);
 });
 
-test("a rotated key is told once, and an Idempotency-Key never", async () => {
+test("a rotated key is shown once, and an Idempotency-Key never", async () => {
   const world = await catalogWorld();
   const key = await world.login();
   const headers = { "Idempotency-Key": idempotencyKey };

@@ -80,7 +80,7 @@ test("without a key it is 401, as everywhere", async () => {
   for (const [method, path] of operations) expect((await world.request(method, path)).status).toBe(401);
 });
 
-test("who logs in with the operator's role may, whatever his name; the text for others does not name that role", async () => {
+test("a login with the operator's role is an operator, and the text for others does not name that role", async () => {
   const arn = (role: string) => `arn:aws:sts::000000000000:assumed-role/${role}/carol`;
   const carol = callerNamed("carol", { arn: arn("GpuOperators") });
   const otherCaller = callerNamed("mallory", { arn: arn("Other") });
@@ -267,7 +267,7 @@ test("a disabled user is shut out within 5 s while what runs goes on, and let in
   expect((await ask("GET", `/v1/jobs/${job}`, user)).status).toBe(200);
 });
 
-test("an unknown user is 404, and nobody locks himself out", async () => {
+test("an unknown user is 404, and an operator cannot disable himself", async () => {
   const { admin, ask } = await adminWorld();
 
   const unknown = await ask("POST", "/v1/admin/users/nobody/disable", admin);

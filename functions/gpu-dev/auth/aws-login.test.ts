@@ -123,7 +123,7 @@ test("a key ends after its hours, and the clock of its user's other keys is not 
   expect(await tryKey(world, later.api_key)).toEqual([200, undefined]);
 });
 
-test("a disabled user is told so and gets no key", async () => {
+test("a disabled user gets an error and no key", async () => {
   const world = await httpWorld();
   await loggedIn(world);
   const user = world.table.all().find((item) => item.kind === "user");

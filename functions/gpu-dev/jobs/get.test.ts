@@ -195,7 +195,7 @@ test("a job whose grant is withdrawn is queued again with a position, and its ti
   }
 });
 
-test("those who wait are told their place, when they may start, and why they wait", async () => {
+test("a waiting job shows its place, its expected start and its reason", async () => {
   const world = await httpWorld({ nodes: newNodes({ h100: 1 }) });
   const key = await world.login();
   await submitJob(world, key, { gpu_count: 4, duration_hours: 2 });

@@ -141,7 +141,7 @@ test("500 is a limit that is kept, and an offset may be far beyond the end", asy
   expect(listed).toEqual({ jobs: [], total: 7, limit: 500, offset: 1_000_000 });
 });
 
-test("nobody sees the jobs of another owner, nor how many there are", async () => {
+test("a user does not see the jobs of another owner, nor how many there are", async () => {
   const { world } = await busyWorld();
 
   const listed = await list(world, await world.login(second));

@@ -34,7 +34,7 @@ describe.each([
   ["from copies", undefined],
   ["as it is printed", true as const],
 ])("following a log that is read %s", (_, streams) => {
-  test("output that repeats itself for longer than a MiB is read once, and what was lost of it is told", async () => {
+  test("repetitive output of more than a MiB is read once, and the lost part is reported", async () => {
     const { print, readAfter } = await jobWorld(streams);
     const line = "the same line\n";
     let [next, text] = ["0", ""];

@@ -125,7 +125,7 @@ test("following from one answer to the next neither misses nor doubles a byte, t
   expect(result).toBe(`é€💥\n${printed.join("")}`);
 });
 
-test("output that grows past what is kept is followed without a gap, and a cursor that is too old is told so", async () => {
+test("output beyond the kept part is followed without a gap, and a cursor that is too old is reported", async () => {
   const line = (n: number) => `line ${String(n).padStart(8, "0")} ${"x".repeat(86)}\n`;
   const lines = (from: number, count: number) => Array.from({ length: count }, (_, n) => line(from + n)).join("");
   const { world, get, print } = await logWorld(lines(0, 5_000));
@@ -150,7 +150,7 @@ test("output that grows past what is kept is followed without a gap, and a curso
   expect(lines(0, count)).toContain(`${first} `);
 });
 
-test("more output than is kept between two reads is told as lost, and the newest is read whole", async () => {
+test("more output between two reads than is kept is reported as lost, and the newest is read whole", async () => {
   const { world, get, print } = await logWorld("first\n");
   await world.advance(6_000);
   const { next } = (await (await get("?after=0")).json()) as Followed;
@@ -181,7 +181,7 @@ test("a follower reads the last words of a job, and is then told that nothing fo
   expect([last.logs, last.ended, again.logs, again.ended, again.next]).toEqual(["last", true, "", true, last.next]);
 });
 
-test("a request that waits is answered with what is printed meanwhile, and else when its time is over", async () => {
+test("a waiting request is answered with new output, or when its time is over", async () => {
   const { world, get, print } = await logWorld("");
   await world.advance(6_000);
   const waiting = get("?after=0&wait=20").then(async (response) => (await response.json()) as Followed);

@@ -106,7 +106,7 @@ test("a body names its owner: who gives a job another's id and receiver says so 
   expect(owners(bodies.slice(before))).toEqual([`${id} second`]);
 });
 
-test("deliveries are listed newest first, page by page, of one job or of all, and of nobody else", async () => {
+test("deliveries of the caller are listed newest first, page by page, for one job or all", async () => {
   const { world, key, ids } = await worldWithJobs(3);
 
   const all = await list(world, key);
@@ -125,7 +125,7 @@ test("deliveries are listed newest first, page by page, of one job or of all, an
   expect(JSON.stringify(all)).not.toContain("hooks.example");
 });
 
-test("attempts and the next of them are shown, and a resend begins anew", async () => {
+test("shows past and next attempts, and a resend starts over", async () => {
   const { world, key } = await worldWithJobs();
   world.fetch.answer(url, () => ({ status: 500, retryAfterMs: null }));
   const [newest] = (await list(world, key)).deliveries;

@@ -46,7 +46,7 @@ describe("last-used", () => {
 });
 
 describe("auto-stop", () => {
-  test("stops what nobody used 20 to 25 minutes after the last sign of use, and says so", async () => {
+  test("stops an unused instance 20 to 25 minutes after the last sign of use and says so", async () => {
     const { world, ask, id, show } = await instanceWorld();
     await world.advance(9 * MINUTE);
     await ask("PUT", `/api/instances/${id}/last-used`);
@@ -72,7 +72,7 @@ describe("auto-stop", () => {
     });
   });
 
-  test("never stops what is told to be in use every ten minutes", async () => {
+  test("never stops an instance whose use is reported every ten minutes", async () => {
     const { world, ask, id, show } = await instanceWorld();
 
     for (let minutes = 0; minutes < 60; minutes += 10) {

@@ -112,7 +112,7 @@ describe("POST /session/create", () => {
     expect((await ask("GET", "/sessions")).body.total).toBe(2);
   });
 
-  test("takes another id where somebody has the one that was chosen", async () => {
+  test("takes another id if the chosen one is in use", async () => {
     const { world, created } = await sessionWorld();
     const stranger = await world.login(second);
     const { uuid } = created.body;

@@ -77,7 +77,7 @@ describe("a step of the web shell", () => {
     expect([closing?.code, command]).toEqual([1000, undefined]);
   });
 
-  it("answers what is no frame with an error, and stays open", () => {
+  it("answers a malformed frame with an error and stays open", () => {
     const step = takeFrame(state, "", 2_000);
 
     expect(step).toEqual({

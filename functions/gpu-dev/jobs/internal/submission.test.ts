@@ -146,7 +146,7 @@ test.each([
   expect(JSON.stringify(problems)).not.toMatch(/hunter2|hhhh/);
 });
 
-test("a name and a command that are far too long are told so in short", async () => {
+test("the error for a far too long name or command is short", async () => {
   const problems = await listProblems({ ...plainJob, command: "c".repeat(16_385), name: "n".repeat(10_000) });
 
   expect(problems.map(({ type, msg }) => [type, msg])).toEqual([value("At most 16 KiB are allowed"), long(128)]);
@@ -159,7 +159,7 @@ test("all bad fields are told at once, in the order of the table, those that con
   expect(problems.map(({ loc }) => loc[1])).toEqual(["image", "gpu_type", "gpu_count"]);
 });
 
-test("without a required field the whole body is told, but for its secrets", async () => {
+test("without a required field the error shows the whole body except its secrets", async () => {
   const env_vars = { TOKEN: "hunter2", 5: "hunter2" };
 
   const problems = await listProblems({ env_vars, api_key: "hunter2", name: "x" });
