@@ -62,6 +62,25 @@ export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
 }
 
+const Command = z
+  .string()
+  .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
+  .refine((text) => !text.includes("\0"), "Must not contain NUL")
+  .nullish()
+  .describe(
+    "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
+  );
+
+const JobName = z
+  .string()
+  .min(1)
+  .max(LONGEST_NAME)
+  .regex(shownText, "Name must be printable")
+  .refine((text) => text.trim() !== "", "Name must not be blank")
+  .meta({ pattern: withoutControls })
+  .nullish()
+  .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name.");
+
 export function Submission(settings: Settings) {
   return z
     .object({
@@ -81,14 +100,7 @@ export function Submission(settings: Settings) {
       env_vars: EnvVars.nullish().describe(
         "Variables of the job's processes: at most 100, 32 KiB in all. Numbers and booleans become texts. `PATH`, `LD_*`, `KUBERNETES_*`, `AWS_*` and `__proto__` are refused.",
       ),
-      command: z
-        .string()
-        .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
-        .refine((text) => !text.includes("\0"), "Must not contain NUL")
-        .nullish()
-        .describe(
-          "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
-        ),
+      command: Command,
       gpu_type: z
         .string()
         .nullish()
@@ -97,15 +109,7 @@ export function Submission(settings: Settings) {
         .int()
         .nullish()
         .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
-      name: z
-        .string()
-        .min(1)
-        .max(LONGEST_NAME)
-        .regex(shownText, "Name must be printable")
-        .refine((text) => text.trim() !== "", "Name must not be blank")
-        .meta({ pattern: withoutControls })
-        .nullish()
-        .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name."),
+      name: JobName,
       github_user: GithubName.nullish().describe("The GitHub user whose SSH keys open the job once it is active."),
       ssh_public_keys: z
         .array(PublicKey)
