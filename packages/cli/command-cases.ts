@@ -120,7 +120,7 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
   completion: { words: () => ["bash"], out: /^_berth\(\) \{/, failing: "never" },
   version: { out: /^berth \d+\.\d+\.\d+\n$/, failing: "never" },
   help: { words: () => ["exit-codes"], out: /^exit code +meaning\n/, failing: "never" },
-  "keys revoke": { words: ({ ownKey }) => [ownKey], out: /^Revoked \w{8}\.\n$/ },
+  "keys revoke": { words: ({ ownKey }) => [ownKey], out: /^Revoked [\w-]{8}\.\n$/ },
   login: {
     words: ({ url }) => [url],
     env: ({ home }) => ({ XDG_CONFIG_HOME: join(home, "own") }),
