@@ -80,7 +80,7 @@ test("ends no disk that a job uses, that is readable or that does not exist", as
 
   await expect(end()).rejects.toMatchObject({ kind: "conflict", message: "Disk is in use by one: end that first" });
   await world.table.put({ ...getDisk(world), sizeGb: disk.sizeGb } as Item);
-  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("can be read") });
+  await expect(end()).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining("is readable") });
   const otherName = keyText({ pk: disk.pk, sk: "f".repeat(32) });
   await expect(endRecord(world.ctx, otherName)).rejects.toMatchObject({ kind: "notFound" });
   expect(await listDisks(world.as("alice"))).toMatchObject([{ name: "data", inUse: true }]);
