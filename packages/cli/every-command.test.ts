@@ -20,7 +20,7 @@ import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
 const missing = missingPrograms("jupyter", "rsync");
 const runningRooms = ["terminal", "pipe", "json"];
 /** One test runs some fifty commands, so a busy machine needs three times the usual limit. */
-const wholeRoom = { timeout: 900_000 };
+const ROOM_TIMEOUT_MS = 900_000;
 
 let cli: CliFixture;
 let running: StackProcess;
@@ -192,32 +192,30 @@ function untrue(claims: Readonly<Record<string, boolean>>): string[] {
   return Object.keys(claims).filter((claim) => !claims[claim]);
 }
 
-test.concurrent(
-  "in a pipe stdout is the data alone, and nothing is asked or painted",
-  wholeRoom,
-  async ({ expect }) => {
-    const room = rooms.pipe as Room;
-    const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
-      const started = start(room, env, [...path, ...ownNames]);
-      if (row.until !== undefined) {
-        await started.says(row.until);
-        started.child.kill("SIGTERM");
-      }
-      const answer = await started.ended;
-      const faults = untrue({
-        [`code ${row.until === undefined ? code : 143}`]: answer.code === (row.until === undefined ? code : 143),
-        "stdout is the data": row.out.test(answer.stdout),
-        "stdout has no words": !spoken.test(answer.stdout),
-        "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
-      });
-      return { command: name, faults, answer };
+test.concurrent("in a pipe stdout is the data alone, and nothing is asked or painted", {
+  timeout: ROOM_TIMEOUT_MS,
+}, async ({ expect }) => {
+  const room = rooms.pipe as Room;
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
+    const started = start(room, env, [...path, ...ownNames]);
+    if (row.until !== undefined) {
+      await started.says(row.until);
+      started.child.kill("SIGTERM");
+    }
+    const answer = await started.ended;
+    const faults = untrue({
+      [`code ${row.until === undefined ? code : 143}`]: answer.code === (row.until === undefined ? code : 143),
+      "stdout is the data": row.out.test(answer.stdout),
+      "stdout has no words": !spoken.test(answer.stdout),
+      "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
     });
+    return { command: name, faults, answer };
+  });
 
-    expect(found).toEqual([]);
-  },
-);
+  expect(found).toEqual([]);
+});
 
-test.concurrent("with --json every line of stdout is JSON", wholeRoom, async ({ expect }) => {
+test.concurrent("with --json every line of stdout is JSON", { timeout: ROOM_TIMEOUT_MS }, async ({ expect }) => {
   const room = rooms.json as Room;
   const found = await lookAtEach(room, async ({ name, path, own: ownNames, env, code, hasJson }) => {
     // rsync takes every word as its own.
@@ -245,31 +243,24 @@ function isJson(line: string): boolean {
   }
 }
 
-test.concurrent(
-  "on a terminal every command ends with the same code and shows the cursor",
-  wholeRoom,
-  async ({ expect }) => {
-    const room = rooms.terminal as Room;
-    const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
-      const screen = openScreen(
-        cli,
-        { env: environment(room, env), cwd: join(room.home, "none") },
-        ...path,
-        ...ownNames,
-      );
-      if (row.until !== undefined) {
-        await screen.shows(row.until);
-        screen.press(keys.interrupt);
-      }
-      const answer = await screen.ended;
-      const expected = row.until === undefined ? code : 130;
-      const faults = untrue({ [`code ${expected}`]: answer === expected, "the cursor is shown": screen.hasCursor() });
-      return { command: name, faults, answer: `${answer}: ${screen.text()}` };
-    });
+test.concurrent("on a terminal every command ends with the same code and shows the cursor", {
+  timeout: ROOM_TIMEOUT_MS,
+}, async ({ expect }) => {
+  const room = rooms.terminal as Room;
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
+    const screen = openScreen(cli, { env: environment(room, env), cwd: join(room.home, "none") }, ...path, ...ownNames);
+    if (row.until !== undefined) {
+      await screen.shows(row.until);
+      screen.press(keys.interrupt);
+    }
+    const answer = await screen.ended;
+    const expected = row.until === undefined ? code : 130;
+    const faults = untrue({ [`code ${expected}`]: answer === expected, "the cursor is shown": screen.hasCursor() });
+    return { command: name, faults, answer: `${answer}: ${screen.text()}` };
+  });
 
-    expect(found).toEqual([]);
-  },
-);
+  expect(found).toEqual([]);
+});
 
 const conditions = ["without", "expired", "down"] as const;
 const usualCodes = [4, 4, 7] as const;
@@ -302,28 +293,22 @@ function failureFaults({ code, stdout, stderr }: CliAnswer, expected: number, ro
   return untrue({ ...claims, "stdout is empty": stdout === "", "error and hint": errorWords.test(stderr) });
 }
 
-test.concurrent(
-  "without a key every command that needs one ends with 4 and says how to log in",
-  wholeRoom,
-  async ({ expect }) => {
-    expect(await failAll("without", { BERTH_URL: url })).toEqual([]);
-  },
-);
+test.concurrent("without a key every command that needs one ends with 4 and says how to log in", {
+  timeout: ROOM_TIMEOUT_MS,
+}, async ({ expect }) => {
+  expect(await failAll("without", { BERTH_URL: url })).toEqual([]);
+});
 
-test.concurrent(
-  "with an expired key every command that needs one ends with 4 and says so",
-  wholeRoom,
-  async ({ expect }) => {
-    expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey })).toEqual([]);
-  },
-);
+test.concurrent("with an expired key every command that needs one ends with 4 and says so", {
+  timeout: ROOM_TIMEOUT_MS,
+}, async ({ expect }) => {
+  expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey })).toEqual([]);
+});
 
-test(
-  "while the stack is down every command that needs it ends with 7 and says how to start one",
-  wholeRoom,
-  async () => {
-    await running.kill("SIGTERM");
+test("while the stack is down every command that needs it ends with 7 and says how to start one", {
+  timeout: ROOM_TIMEOUT_MS,
+}, async () => {
+  await running.kill("SIGTERM");
 
-    expect(await failAll("down", {})).toEqual([]);
-  },
-);
+  expect(await failAll("down", {})).toEqual([]);
+});
