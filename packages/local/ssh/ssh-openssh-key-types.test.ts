@@ -60,7 +60,7 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     const { code, out, err } = await loud("-i", file);
 
     expect({ code, out }).toEqual({ code: 255, out: "" });
-    expect(err).toContain(`The RSA key has ${bits} bits, and at least 2048 are needed`);
+    expect(err).toContain(`The RSA key has ${bits} bits, and at least 2048 are required`);
     expect(err).toContain("Permission denied (publickey)");
   });
 
