@@ -99,7 +99,7 @@ export class JobEnded extends Error {
   }
 }
 
-/** Does the work over one connection after the other until it is done. */
+/** Does the work over SSH, and reconnects and repeats it until it succeeds or the job ends. */
 function overConnections<Value>(
   { berth, job, interrupts: { signal } }: ActiveRun,
   work: (target: SshTarget, connected: () => void) => Promise<Value>,

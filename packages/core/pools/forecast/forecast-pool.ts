@@ -24,7 +24,7 @@ export interface Waiter {
   readonly owner: number;
   readonly need: number;
   readonly wantedMs: number;
-  /** When it arrives, for jobs that do not wait yet. */
+  /** Expected arrival, ms. Only for jobs that are not submitted yet. */
   readonly comesAt?: number;
 }
 

@@ -54,7 +54,7 @@ export function noteAnswer(environment: Environment, now: number): Environment {
   return phase === "preparing" ? leaveOut(answered, Math.max(0, now - unseen.since)) : answered;
 }
 
-/** Excludes this time, also from the time in which a run made before the outage must be bound. */
+/** Leaves an outage out of the silent time, and moves the bind deadline of a run that was made before it. */
 function leaveOut(environment: Environment, ms: number): Environment {
   const { unseen, run } = environment;
   return {

@@ -66,7 +66,7 @@ export async function withdraw(
   }
   const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return requeueAt(noStart, freeAt, "waits until no worker can start it again");
-  // undefined: this try counts.
+  // Without a cause, this try counts as a failed one.
   const uncountedBecause = await findRevocationCause(ctx, environment);
   if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
