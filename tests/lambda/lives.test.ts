@@ -80,7 +80,7 @@ test("what a lost message would have done is done after the next sweep", async (
   await services.remove("work", await services.receive("work", 10));
   expect(await deliver()).toEqual([]);
 
-  const swept = await runSchedule("schedules/auto-stop");
+  const swept = await runSchedule("schedules/disk-retention");
   await deliver();
 
   expect(swept).toEqual({ value: null });

@@ -143,9 +143,9 @@ const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
   fetch: [],
 };
 
-/** Whether its module takes the whole driver, or only runs commands. A look by it asks EC2 what became of a machine. */
+/** Reports whether the module uses the whole driver. Others only run commands. A reconcile asks EC2 about a machine. */
 function drivesCluster({ file }: FunctionEntry): boolean {
-  return /"#lambda\/(schedule|look)-compute\.ts"/.test(readFileSync(file, "utf8"));
+  return /"#lambda\/(schedule|worker)-compute\.ts"/.test(readFileSync(file, "utf8"));
 }
 
 function servicesFor(entry: FunctionEntry): string[] {
