@@ -150,7 +150,7 @@ test("keys lists the keys of the user, and a revoked one needs a new login", asy
   const listed = JSON.parse((await cli.runWith({ env }, "keys", "--json")).stdout) as Record<string, unknown>[];
   const { key_prefix } = listed.find(({ current }) => current) ?? {};
   expect((await cli.runWith({ env }, "keys")).stdout).toMatch(
-    new RegExp(`^PREFIX +CREATED +EXPIRES +LAST USED *\\n[^]*\\b${key_prefix} .* this one\\n`),
+    new RegExp(`^PREFIX +CREATED +EXPIRES +LAST USED *\\n[^]*(?<=\\n)${key_prefix} .* this one\\n`),
   );
 
   expect(await cli.run("keys", "revoke", String(key_prefix))).toMatchObject({
