@@ -8,8 +8,8 @@ if (Number(process.versions.node.split(".")[0]) < 22) {
 
 const schedules = ["tests/simulator/schedules-*.test.ts"];
 /**
- * The sandbox, and the real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not
- * in `npm test`, which has the first hours of a stack. Beside them two that compute as long.
+ * Tests of the sandbox and of the running stack, and two files that compute as long. They take minutes, so `npm test`
+ * leaves them out and runs the first hours of a stack.
  */
 const stack = [
   "packages/process/**/*.test.ts",
@@ -75,7 +75,7 @@ export default defineConfig({
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
     maxWorkers: 4,
     reporters: ["default", "./tests/fixtures/skip-reporter.ts"],
-    // Hundreds of supervisors and stacks are started, each in a home of its own: compiled once, they cost a third.
+    // Tests start hundreds of supervisors and stacks. With a shared compile cache they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
     // Long enough for a machine that does twenty other things, where a test that computes for ten seconds takes three
     // minutes: a test waits for events, and a limit only ends one that hangs.

@@ -5,8 +5,8 @@ import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
 /**
- * Requests a reconcile of each due disk. packages/core/disks/step.ts purges what is past its retention, and thins out
- * backups.
+ * Requests a reconcile of each due disk. The step in packages/core/disks/step.ts purges disks after their retention and
+ * thins out backups.
  */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, (ctx) => sweepDisks(ctx));
 

@@ -68,7 +68,7 @@ const settings = {
   },
 } as const;
 
-/** Returns the commands. Those for operators always work, and stand in the help of operators alone. */
+/** Returns the commands. Commands for operators always work, but only operators see them in the help. */
 export function berthApp({ showsAdmin }: { readonly showsAdmin: boolean }) {
   const hideRoute = { admin: !showsAdmin };
   return buildApplication(

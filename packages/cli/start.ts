@@ -9,7 +9,7 @@ import { wrapped } from "./terminal/terminal.ts";
 
 const { stdout, stderr, env } = process;
 
-/** People on a terminal are told of a newer command line. Programs are not. */
+/** Tells people on a terminal about a newer command line. Programs are not. */
 async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
   const { url } = session;
   if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || env.BERTH_QUIET === "1")

@@ -70,7 +70,7 @@ interface Bound {
   readonly inclusive: boolean;
 }
 
-/** `_zod.def` is zod's documented access for tools. Its static type lacks these fields. */
+/** `_zod.def` is zod's documented access for tools. The static type of the schema lacks these fields. */
 function getDefinition(schema: z.core.$ZodType): Definition {
   return schema._zod.def as Definition;
 }

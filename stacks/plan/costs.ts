@@ -77,7 +77,7 @@ const assumed = {
   messagesPerCommand: 2.5,
   /** A message is sent, received and deleted. */
   requestsPerMessage: 3,
-  /** For a short schedule. Endless ones use all of their time. */
+  /** Duration of a short scheduled call. Endless ones use all of their time. */
   scheduleSeconds: 1,
   scheduleReads: 20,
   /** Lambda polls each queue with five long polls of 20 s ("Using Lambda with Amazon SQS"). */

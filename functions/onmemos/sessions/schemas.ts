@@ -73,7 +73,7 @@ export function notFound(called: Called, cause?: unknown): Problem {
   return new Problem("notFound", `${called} not found`, { cause });
 }
 
-/** Marks a session that had failed when it was deleted. Its record stays for a while. */
+/** Marks a session that had failed when it was deleted. The record stays for a while. */
 export const deletedLabel = "deleted";
 
 /** Reports whether the session was deleted or its time is over, even if no sweep has noticed. */

@@ -53,7 +53,7 @@ async function rsync({ target, signal }: CopyPlace, paths: readonly string[], wo
 
 async function packTo({ target, local, name, signal }: CopyPlace, paths: readonly string[]): Promise<void> {
   const words = ["-C", local, "--no-recursion", "--null", "-T", "-", "-cf", "-"];
-  // macOS would add files of its own.
+  // macOS would add its metadata files.
   const env = { ...process.env, COPYFILE_DISABLE: "1" };
   const pack = spawn("tar", words, { stdio: "pipe", env, detached: true });
   const unpack = startScriptIn(target, unpackScript(name));

@@ -15,7 +15,7 @@ export interface SpawnedStack {
   forget(): void;
 }
 
-/** Spawns the stack in a session of its own, so that it outlives this process and its terminal. */
+/** Spawns the stack in a new session, so that it outlives this process and its terminal. */
 export function spawnStack({ root, home, log }: Checkout): SpawnedStack {
   const descriptor = openLog(log);
   // The Node of the checkout, as npm start takes it.

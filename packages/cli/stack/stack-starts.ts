@@ -9,7 +9,7 @@ export interface StackStart {
   forget(): void;
 }
 
-/** Notes the process of a start in its home. Each start has a file of its own, so two starts never hide each other. */
+/** Notes the process of a start in its home. Each start has a separate file, so two starts never hide each other. */
 export function noteStart(home: string, pid: number): StackStart {
   const path = join(home, `start.${pid}`);
   const identity = findProcess(pid);

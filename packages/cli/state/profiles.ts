@@ -14,7 +14,7 @@ export interface Profile {
   readonly source: KeySource;
   /** Id of the deployment, which the user trusted at the first login by AWS. */
   readonly serverId?: string | undefined;
-  /** What the deployment said at the last login or `berth me`. */
+  /** Answer of the deployment at the last login or `berth me`. */
   readonly isOperator?: boolean | undefined;
 }
 

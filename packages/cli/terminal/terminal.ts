@@ -54,7 +54,7 @@ export function outputColumns(): number {
   return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
 }
 
-/** Returns a time as how long ago it was, or in how long it is. Other programs get it as it is. */
+/** Returns a time as how long ago it was, or in how long it is. Other programs get it unchanged. */
 export function shownTime(iso: string): string {
   const ms = Date.now() - Date.parse(iso);
   if (!stdout.isTTY || Number.isNaN(ms)) return iso;

@@ -1,6 +1,6 @@
 /**
  * Returns the path of a text or name with NUL or an unpaired surrogate, which stores and terminals change or
- * truncate. Returns undefined if there is none.
+ * truncate. Returns undefined if the value has no such text.
  */
 export function brokenTextIn(
   value: unknown,

@@ -5,7 +5,7 @@ import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
 
 export interface Supervision {
   begin(tree: ProcessTree): void;
-  /** Does what is due. Call this every `checkEveryMs`, and after a mark was set. It does nothing before `begin`. */
+  /** Takes the due steps. Call this every `checkEveryMs`, and after a mark was set. It does nothing before `begin`. */
   check(): void;
   machineFailed(end: End): void;
   /** Ends the run as killed from outside, even if it only begins later. */

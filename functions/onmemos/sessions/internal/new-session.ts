@@ -95,7 +95,7 @@ export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedS
   return { template, namespace, user, provider: "cloud_run", ttlMinutes: ttl_minutes, env: {} };
 }
 
-/** Its time runs from the request, and a failed session stays failed. */
+/** The session's time runs from the request, and a failed session stays failed. */
 const policy: Policy = { ...reservation, time: "creation" };
 
 export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted: WantedSession): NewEnvironment {

@@ -49,7 +49,7 @@ async function openJob(editor: Editor, { print, ...flags }: EditorFlags, word: s
   throw new CliError(`${editor.program} ended with exit code ${exitCode}`, exitCodes.failed, `Open this link: ${link}`);
 }
 
-/** Editors read the user's own file, which stays as it is until the user agrees. */
+/** Editors read the user's own file. It changes only after the user agrees. */
 async function askToInclude({ title }: Editor): Promise<void> {
   if (isIncluded()) return;
   if (!isInteractive()) {

@@ -28,7 +28,7 @@ interface RunFlags extends SettingsFlags {
   readonly yes: boolean;
 }
 
-/** Runs a command in a job of its own, with the files of a directory, and ends with the command's exit code. */
+/** Runs a command in a new job with the files of a directory, and ends with the command's exit code. */
 export async function run(flags: RunFlags, name?: string): Promise<void> {
   try {
     throw new QuietExit(await perform(flags, name));

@@ -41,7 +41,7 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
 }
 
-/** A login takes place here, so that an interrupt of it is none of the submit. */
+/** Logs in first, so that an interrupted login submits nothing. */
 async function connectWithKey(): Promise<Berth> {
   const berth = await connect();
   await berth.key();
