@@ -7,9 +7,9 @@ import { type KeptValues, keptValues } from "./lookup-cache.ts";
  * because it would go stale.
  */
 export function openedJupyter(settings: Settings): KeptValues<OpenJupyter> {
-  const knownKeptValues = kept.get(settings) ?? keptValues<OpenJupyter>();
-  kept.set(settings, knownKeptValues);
-  return knownKeptValues;
+  const values = kept.get(settings) ?? keptValues<OpenJupyter>();
+  kept.set(settings, values);
+  return values;
 }
 
 const kept = new WeakMap<Settings, KeptValues<OpenJupyter>>();

@@ -31,8 +31,8 @@ function parsed(names: readonly ConfigName[], environment: Environment) {
   // Compiling a schema that parses once would cost a millisecond of a function's init.
   const result = schema.safeParse(Object.fromEntries(entries), { jitless: true });
   const onLambda = environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? [] : badOnLambda(names, environment);
-  const knownValue = givenSettings(environment);
-  const notGiven = knownValue ? names.filter((name) => !knownValue.includes(name)) : [];
+  const grantedNames = givenSettings(environment);
+  const notGiven = grantedNames ? names.filter((name) => !grantedNames.includes(name)) : [];
   const refused = notGiven.map((name) => `  ${name} is not passed to this function`);
   return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(formatLine) ?? [])] };
 }

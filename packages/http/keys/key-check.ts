@@ -103,20 +103,20 @@ function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["
 }
 
 export function keyMemory(): KeyMemory {
-  const knownRemembereds = new Map<string, Remembered>();
+  const checksByHash = new Map<string, Remembered>();
   let forgotten = 0;
   return {
-    find: (hash) => knownRemembereds.get(hash),
+    find: (hash) => checksByHash.get(hash),
     remember(hash, remembered, since) {
       if (since !== forgotten) return;
-      const [oldest] = knownRemembereds.keys();
-      if (knownRemembereds.size >= MEMORY_SIZE && oldest !== undefined) knownRemembereds.delete(oldest);
-      knownRemembereds.set(hash, remembered);
+      const [oldest] = checksByHash.keys();
+      if (checksByHash.size >= MEMORY_SIZE && oldest !== undefined) checksByHash.delete(oldest);
+      checksByHash.set(hash, remembered);
     },
-    drop: (hash) => void knownRemembereds.delete(hash),
+    drop: (hash) => void checksByHash.delete(hash),
     forget() {
       forgotten += 1;
-      knownRemembereds.clear();
+      checksByHash.clear();
     },
     forgotten: () => forgotten,
   };

@@ -74,7 +74,7 @@ function runFollower<Item extends KubeObject>(
   { getMark: markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
   { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
-  const knownMarkeds = new Map<string, Marked>();
+  const markedByUid = new Map<string, Marked>();
   const counts = new Map<string, number>();
   const count = ({ ref }: Marked, more: number) => {
     if (!ref) return;
@@ -83,9 +83,9 @@ function runFollower<Item extends KubeObject>(
     else counts.delete(nameOfRun(ref));
   };
   const remember = (item: Marked) => {
-    const before = knownMarkeds.get(item.uid);
+    const before = markedByUid.get(item.uid);
     if (before) count(before, -1);
-    knownMarkeds.set(item.uid, item);
+    markedByUid.set(item.uid, item);
     count(item, 1);
     if (item.ref) names?.add(item.ref, item.name);
     return before;
@@ -95,9 +95,9 @@ function runFollower<Item extends KubeObject>(
     if (item.ref && isNews) emit(item.ref);
   };
   const forget = (item: Marked) => {
-    const before = knownMarkeds.get(item.uid);
+    const before = markedByUid.get(item.uid);
     if (before) count(before, -1);
-    knownMarkeds.delete(item.uid);
+    markedByUid.delete(item.uid);
     if (item.ref) names?.remove(item.ref, item.name);
     if (item.ref && !isCovered(item)) emit(item.ref);
   };
@@ -111,7 +111,7 @@ function runFollower<Item extends KubeObject>(
     }),
     listed(items) {
       const there = new Set(items.map(({ uid }) => uid));
-      for (const item of [...knownMarkeds.values()]) if (!there.has(item.uid)) forget(item);
+      for (const item of [...markedByUid.values()]) if (!there.has(item.uid)) forget(item);
       for (const item of items) update(item);
     },
     changed(type, item) {
