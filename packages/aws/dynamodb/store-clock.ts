@@ -24,8 +24,8 @@ export function watchStoreClock(client: DynamoDBDocumentClient, clock: Clock): (
 }
 
 /**
- * Returns the least that a clock is ahead of the server's; negative if behind. The server cut its date to whole
- * seconds, so a slow answer proves less, never more. Returns undefined if the date is unreadable or the clock was set
+ * Returns the least that a clock is ahead of the server's; negative if behind. The server's date is in whole seconds
+ * and may be a second old, so a slow answer proves less, never more. Returns undefined if the date is unreadable or the clock was set
  * back.
  */
 export function leastAheadMs(
@@ -34,7 +34,7 @@ export function leastAheadMs(
 ): number | undefined {
   const begin = date !== undefined && IMF_FIXDATE.test(date) ? Date.parse(date) : Number.NaN;
   if (Number.isNaN(begin) || begin < NO_DATE_BEFORE) return undefined;
-  const least = sentAt - (begin + 999);
+  const least = sentAt - (begin + DATE_AGE_MS);
   const most = receivedAt - begin;
   if (least > most) return undefined;
   return least > 0 ? least : Math.min(0, most);
@@ -42,6 +42,8 @@ export function leastAheadMs(
 
 /** Date format that HTTP requires of a server (RFC 9110, section 5.6.7). `Date.parse` alone reads "0" as a year. */
 const IMF_FIXDATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+/** Age that a true date can have: it has no milliseconds, and servers (Node too) build it once a second by a timer. */
+const DATE_AGE_MS = 1_999;
 /** A server without its clock answers 1970 or 2000. */
 const NO_DATE_BEFORE = Date.UTC(2025, 0, 1);
 
