@@ -104,7 +104,7 @@ async function enter(command: string | null, words: string, holder = key): Promi
 }
 
 describe("access on the local stack", () => {
-  it("lets a GitHub user in by the printed command", async () => {
+  it("lets a GitHub user log in with the printed command", async () => {
     const id = await submit({ command: "echo mine > note; exec sleep 3600" });
     const closed = await jobThat(id, ({ status }) => status === "active");
     const command = new RegExp(`^ssh -p ${closed.node_port} gpu-dev-${id.slice(0, 8)}-[0-9a-f]{8}@127\\.0\\.0\\.1$`);
@@ -122,7 +122,7 @@ describe("access on the local stack", () => {
     await expect.poll(() => enter(active.ssh_command, "true")).toMatch(/cancelled.* UTC\)\r\n$/i);
   });
 
-  it("lets in who holds a public key that was sent, with the job or later", async () => {
+  it("admits the holder of a public key that was sent with the job or later", async () => {
     const ownPair = newSshKey();
     const id = await submit({ ssh_public_keys: [`${ownPair.public} me@laptop`] });
     const { ssh_command } = await jobThat(id, ({ status }) => status === "active");
@@ -150,7 +150,7 @@ describe("access on the local stack", () => {
     expect(await enter(active.ssh_command, "echo $BERTH_GPUS")).toBe("1\n");
   });
 
-  it("keeps its port and its host key from one start to the next", async () => {
+  it("keeps its port and its host key over a restart", async () => {
     const id = await submit();
     const { node_port } = await jobThat(id, ({ status }) => status === "active");
 

@@ -67,7 +67,7 @@ const backups = (count: number) =>
   until("/v1/disks/data", (disk) => disk.snapshot_count === count && disk.is_backing_up === false);
 
 describe("a disk on the local stack", () => {
-  it("holds for the next job what one job wrote, and is backed up at the end of each", async () => {
+  it("keeps for the next job the files of the one before, and is backed up at the end of each", async () => {
     const first = await run("echo kept > $WORKSPACE/file");
     const second = await run('test "$(cat $WORKSPACE/file)" = kept');
 
@@ -79,7 +79,7 @@ describe("a disk on the local stack", () => {
     expect(notes.some((note) => note.includes("disk at $WORKSPACE, its size not enforced"))).toBe(true);
   });
 
-  it("lists what the last job left on it", async () => {
+  it("lists the files that the last job left on it", async () => {
     await run("mkdir $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
 
     const { content } = await until("/v1/disks/data/content", (answer) => typeof answer.content === "string");
@@ -87,7 +87,7 @@ describe("a disk on the local stack", () => {
     expect(String(content).split("\n")).toEqual(expect.arrayContaining(["./deep:", "file"]));
   });
 
-  it("comes back from its backup where its volume is gone", async () => {
+  it("is restored from its backup if its volume is lost", async () => {
     await run("mkdir -p $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
     await backups(1);
     await loseVolume();
@@ -98,7 +98,7 @@ describe("a disk on the local stack", () => {
     expect(JSON.stringify(timeline)).toContain("restored from its backup");
   });
 
-  it("is there after a restart of the stack", async () => {
+  it("survives a restart of the stack", async () => {
     await run("echo kept > $WORKSPACE/file");
     await backups(1);
     await stack.stop();
@@ -107,7 +107,7 @@ describe("a disk on the local stack", () => {
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
   });
 
-  it("that was deleted takes no job until it is undeleted, with everything in it", async () => {
+  it("refuses jobs while it is deleted, and keeps its files until it is undeleted", async () => {
     await run("echo kept > $WORKSPACE/file");
     await backups(1);
 
@@ -121,7 +121,7 @@ describe("a disk on the local stack", () => {
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
   });
 
-  it("of 200 MB does not keep the next job from its GPU: its backup may even begin later", async () => {
+  it("of 200 MB does not delay the GPU of the next job: its backup may begin even later", async () => {
     const { volumes } = stack.runtime.ports;
     const { createSnapshot } = volumes;
     const isNextActive = Promise.withResolvers<void>();

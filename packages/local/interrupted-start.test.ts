@@ -30,7 +30,7 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-it("completes a job whose stack was killed while two looks at it were starting its run", async () => {
+it("completes a job whose stack was killed while two reconciles were starting its run", async () => {
   const message = await jobThatStartsNow();
   await fixture.compute.apply(fixture.runOf());
   const supervisor = fixture.supervisorPid();

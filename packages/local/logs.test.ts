@@ -44,7 +44,7 @@ async function getStatus(id: string): Promise<string> {
   return ((await (await call("GET", `/v1/jobs/${id}`)).json()) as { readonly status: string }).status;
 }
 
-test("a job's output is read while it runs and after its end, as JSON and as text", async () => {
+test("a job's output can be read while it runs and after its end, as JSON and as text", async () => {
   const id = await submit("echo one; echo two >&2; sleep 20; echo three");
 
   await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("one\ntwo\n");
@@ -58,7 +58,7 @@ test("a job's output is read while it runs and after its end, as JSON and as tex
   expect(await text.text()).toBe("one\ntwo\nthree\n");
 });
 
-test("a follower reads most lines in separate answers, although copies are made every 2 s", async () => {
+test("a follower receives most lines in separate answers, although logs are copied every 2 s", async () => {
   const id = await submit("for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.4; done");
   const pieces: string[] = [];
   let log = { logs: "", next: "0", ended: false };
@@ -83,7 +83,7 @@ test("an event stream carries the log of a job to its end", async () => {
   expect(events.at(-1)).toMatch(/^id: \d+\nevent: ended\ndata: \{\}$/);
 });
 
-test("output that is no text is shown with what cannot be read replaced", async () => {
+test("output that is not text is shown with its invalid bytes replaced", async () => {
   const id = await submit("printf 'a\\377\\000\\303(b'; printf '\\360\\237\\232\\200\\n'");
 
   await expect.poll(() => getStatus(id), patience).toBe("completed");
@@ -91,7 +91,7 @@ test("output that is no text is shown with what cannot be read replaced", async 
   await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("a\ufffd\0\ufffd(b🚀\n");
 });
 
-test("of much output the newest is kept, and its last line is there", async () => {
+test("the newest part of a long output is kept, up to its last line", async () => {
   const id = await submit("seq 1 400000");
 
   await expect.poll(() => getStatus(id), patience).toBe("completed");
@@ -101,7 +101,7 @@ test("of much output the newest is kept, and its last line is there", async () =
   expect((await whole.text()).split("\n")).toHaveLength(10_001);
 });
 
-test("what a cancelled job had printed stays when nothing else of it does", async () => {
+test("the output of a cancelled job is kept after its run is removed", async () => {
   const id = await submit("echo hello; sleep 600");
   // A job is active once its command has begun, which may be before that has printed anything.
   await expect.poll(async () => (await getLogs(id)).logs, patience).toBe("hello\n");
@@ -113,7 +113,7 @@ test("what a cancelled job had printed stays when nothing else of it does", asyn
   expect((await getLogs(id)).logs).toBe("hello\n");
 });
 
-test("twenty submits at once with one Idempotency-Key are one job", async () => {
+test("twenty concurrent submits with one Idempotency-Key create one job", async () => {
   const job = { image: "ubuntu", instance_type: "g4dn.2xlarge", command: "true", disk_name: "shared" };
 
   const answers = await Promise.all(
@@ -127,7 +127,7 @@ test("twenty submits at once with one Idempotency-Key are one job", async () => 
   expect(answers[0]).toMatch(/^200 /);
 });
 
-test("a key is exchanged, and the new one ends the old one before its time", async () => {
+test("a key can be rotated, and the new one can revoke the old one early", async () => {
   const rotated = await call("POST", "/v1/keys/rotate");
   const { api_key } = (await rotated.json()) as { readonly api_key: string };
   const old = key;

@@ -67,7 +67,7 @@ describe("a loop", () => {
     expect(seen.toSorted()).toEqual(["a|-", "b|-", "c|-"]);
   });
 
-  it("hands on a message that is sent while it waits", async () => {
+  it("delivers a message that is sent while it waits", async () => {
     let seen = "";
     // It waits for the queue from here on.
     run("work", async ({ look: recordKey }) => {
@@ -79,7 +79,7 @@ describe("a loop", () => {
     await until(() => seen === "a|-");
   });
 
-  it("deals with several messages of work at once, and never with more than it may", async () => {
+  it("handles several messages of the work queue at once, up to its limit", async () => {
     let [now, most, done] = [0, 0, 0];
     const sent = Promise.withResolvers<void>();
     run("work", async () => {
@@ -100,7 +100,7 @@ describe("a loop", () => {
     expect(most).toBe(4);
   });
 
-  it("deals with one batch of a pool at a time, in order, and with several pools at once", async () => {
+  it("handles one batch of a pool at a time, in order, and several pools at once", async () => {
     const seen: string[] = [];
     const busy = new Map<string, number>();
     let mostOfOne = 0;
@@ -128,7 +128,7 @@ describe("a loop", () => {
     expect(seen.filter((recordKey) => recordKey.startsWith("h100"))).toEqual(["h100|0", "h100|1", "h100|2", "h100|3"]);
   });
 
-  it("shows a message again that its consumer failed with, and no other", async () => {
+  it("redelivers only the message that its consumer failed on", async () => {
     const seen: string[] = [];
     run("work", async ({ look: recordKey }) => {
       seen.push(recordKey);
@@ -143,7 +143,7 @@ describe("a loop", () => {
     expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
   });
 
-  it("hands over together what waits of a pool, and shows only those again that its consumer answers", async () => {
+  it("delivers the waiting messages of a pool together, and redelivers only those that its consumer returns", async () => {
     const batches: string[][] = [];
     const begun = Promise.withResolvers<void>();
     const sent = Promise.withResolvers<void>();
@@ -165,7 +165,7 @@ describe("a loop", () => {
     expect(batches).toEqual([["h|first"], ["h|good", "h|bad"], ["h|bad"]]);
   });
 
-  it("lets a pool rest for three times as long as its plan took, a second at most, however much comes for it", async () => {
+  it("rests a pool for three times the duration of its plan, at most a second, for any number of messages", async () => {
     const [begun, ended]: [number[], number[]] = [[], []];
     const consumer = pools.consume({ uses: [] }, async () => {
       begun.push(performance.now());
@@ -183,7 +183,7 @@ describe("a loop", () => {
     for (const [n, ms] of rested.entries()) expect(ms).toBeGreaterThanOrEqual(Math.min(3 * (took[n] ?? 0), 1_000) - 5);
   });
 
-  it("ends also when it only waits, and after what it is dealing with when it does", async () => {
+  it("stops while it waits, and otherwise after the current message", async () => {
     let [begun, ended] = [false, false];
     run("pools", async () => undefined);
     run("work", async () => {
@@ -222,7 +222,7 @@ describe("a timer", () => {
     expect(starts).toBe(count);
   });
 
-  it("waits from one start until its time has come again, however long the schedule takes", async () => {
+  it("starts its schedule once per period, however long the schedule takes", async () => {
     const hourMs = 3_600_000;
     let [now, starts, others] = [0, 0, 0];
     const clock = { ...systemClock(), monotonic: () => now };

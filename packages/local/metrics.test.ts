@@ -31,7 +31,7 @@ async function start(settings: Record<string, string>): Promise<Stack> {
   return stack;
 }
 
-test("metrics are served on a port of their own, and there alone", async () => {
+test("metrics are served only on a port of their own", async () => {
   const { url, metricsUrl } = await start({ METRICS_PORT: "0" });
 
   const served = await fetch(`${metricsUrl}/metrics`);
@@ -45,14 +45,14 @@ test("metrics are served on a port of their own, and there alone", async () => {
   expect(otherResponse.status).toBe(404);
 });
 
-test("without a port they are served nowhere", async () => {
+test("metrics are not served without a port", async () => {
   const { url, metricsUrl } = await start({});
 
   expect(metricsUrl).toBeUndefined();
   expect((await fetch(`${url}/metrics`)).status).toBe(404);
 });
 
-test("a port that is taken is named by its own setting, and the home is free again", async () => {
+test("a taken metrics port is reported with its setting, and the home is released", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => taken.once("listening", resolve));
   const address = taken.address();

@@ -61,7 +61,7 @@ const open = (url: string, authorization?: string) =>
   });
 
 describe("the page of a session", { retry: 0 }, () => {
-  it("is at its workspace_url for a key of its owner, also when it was asleep, and for nobody else", async () => {
+  it("opens at its workspace_url only with a key of its owner, even after it was asleep", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     const isServed = () => open(workspace_url, basic(key));
     const page = await eventually(isServed, ({ status }) => status === 200);
@@ -83,7 +83,7 @@ describe("the page of a session", { retry: 0 }, () => {
     expect(JSON.stringify(log.lines)).not.toContain(key);
   });
 
-  it("has no path of the API, open as that may be, and the API none of its", async () => {
+  it("serves no path of the API, not even an open one, and the API serves none of its paths", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(
       () => open(workspace_url, basic(key)),
@@ -103,7 +103,7 @@ describe("the page of a session", { retry: 0 }, () => {
   });
 });
 
-describe("a workspace's access", () => {
+describe("the access of a workspace", () => {
   const path = "/api/v1/environments";
   const body = {
     workspaceId: "its-access-is-open",
@@ -150,7 +150,7 @@ describe("a workspace's access", () => {
     expect(JSON.stringify(log.lines)).not.toContain(ssh.public.split(" ")[1]);
   });
 
-  it("is the IDE's where the machine has code-server: its password opens the printed address without a key", async () => {
+  it("is the IDE's if the machine has code-server: its password opens the printed address without a key", async () => {
     const created = await api("POST", path, {
       ...body,
       workspaceId: "its-ide-is-open",
@@ -191,7 +191,7 @@ describe("a workspace's access", () => {
 });
 
 describe("a WebSocket to a page", { retry: 0 }, () => {
-  it("reaches the code-server of a session with a key of its owner, and nothing without one", async () => {
+  it("reaches the code-server of a session only with a key of its owner", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(
       () => open(workspace_url, basic(key)),

@@ -25,7 +25,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true });
 });
 
-test("a session on the stack: its own volumes, its ports, a chat, and an archive once it is gone", async () => {
+test("a session on the stack has its own volumes, ports and chat, and leaves an archive", async () => {
   const { compute, volumes, blobs } = stack.runtime.ports;
   const newVolume = (token: string) => volumes.createVolume({ token, sizeGb: 5, zone: "z", snapshotId: undefined });
   const [workspace, files] = await Promise.all(["workspace", "files"].map(newVolume));

@@ -59,7 +59,7 @@ describe("the local stack", () => {
     await expect.poll(() => catalog.ticks()).toBeGreaterThanOrEqual(2);
   });
 
-  it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
+  it("reports that it is unhealthy and why while it cannot store records, and is healthy again afterwards", async () => {
     const { url } = await start(
       {},
       { ...fixtureCatalog(), endpoints: [{ name: "health", file: "health.ts", declaration: health }] },
@@ -78,7 +78,7 @@ describe("the local stack", () => {
     await expect.poll(ask, { interval: 100 }).toMatchObject({ status: "healthy" });
   });
 
-  it("listens on the loopback address alone", async () => {
+  it("listens only on the loopback address", async () => {
     const { port } = new URL((await start()).url);
     const addresses = Object.values(networkInterfaces()).flatMap((each = []) => each);
     const outside = addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";
@@ -97,7 +97,7 @@ describe("the local stack", () => {
     expect(process.env.AWS_CONFIG_FILE).toBe("/dev/null");
   });
 
-  it("lets its own account in and names its own STS, unless told otherwise", async () => {
+  it("admits its own account and names its own STS by default", async () => {
     const first = await start();
     const { AWS_ENDPOINT_URL_STS } = await shell();
     expect(first.runtime.settings).toMatchObject({
@@ -110,7 +110,7 @@ describe("the local stack", () => {
     expect(second.runtime.settings.allowedAccounts).toEqual(["111111111111"]);
   });
 
-  it("says that its home or its port is taken, and leaves the first stack alone", async () => {
+  it("reports that its home or its port is taken, and leaves the first stack alone", async () => {
     const { url } = await start();
     const { port } = new URL(url);
     const elsewhere = { BERTH_HOME: join(home, "other"), PORT: port };
@@ -123,7 +123,7 @@ describe("the local stack", () => {
     expect(afterAll.home).toBe(join(home, "other"));
   });
 
-  it("serves novita and dev8 without a key where BERTH_OPEN says so, as the developer, and only then", async () => {
+  it("serves novita and dev8 without a key, as the developer, only with BERTH_OPEN", async () => {
     const reply = z.object({ user: z.string() });
     const options = { summary: "Who asks", uses: [], reply } as const;
     const declaration = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
@@ -143,7 +143,7 @@ describe("the local stack", () => {
     expect(closed.status).toBe(401);
   });
 
-  it("refuses bad settings before it takes anything", async () => {
+  it("refuses invalid settings before it opens its home or a port", async () => {
     await expect(start({ PORT: "99999" })).rejects.toThrow("PORT must be");
     await expect(start({ LOCAL_NODES: "toaster=1" })).rejects.toThrow("LOCAL_NODES must be");
   });
@@ -205,7 +205,7 @@ async function getRecord(uid: string, holds: "holds" | "gave back") {
 }
 
 describe("environments on the local stack", () => {
-  it("are ended with it, and say so afterwards", async () => {
+  it("end with it, and show that as the reason", async () => {
     const uid = "a".repeat(32);
     const stack = await start();
     const { compute, table } = stack.runtime.ports;
@@ -222,7 +222,7 @@ describe("environments on the local stack", () => {
     });
   });
 
-  it("live on over a crash when their record holds capacity for them, and are ended when not", async () => {
+  it("survive a crash if their record holds capacity for them, and end otherwise", async () => {
     const [kept, replaced, unknown] = ["c", "d", "e"].map((digit) => digit.repeat(32)) as [string, string, string];
     const stack = await start();
     const { table } = stack.runtime.ports;
@@ -247,23 +247,26 @@ async function crash(stack: Stack): Promise<void> {
   await stop(stack);
 }
 
-describe("a home that lost a part", () => {
+describe("a home with a missing part", () => {
   it.each([
     ["gone", () => rmSync(join(home, "sealer.key"))],
-    ["another", () => writeFileSync(join(home, "sealer.key"), newKeyText())],
-  ])("is refused where the key is %s that its records were sealed with, until that is given up", async (_, lose) => {
-    await stop(await start());
-    lose();
+    ["a different one", () => writeFileSync(join(home, "sealer.key"), newKeyText())],
+  ])(
+    "is refused if the key that sealed its records is %s, until the operator gives the records up",
+    async (_, lose) => {
+      await stop(await start());
+      lose();
 
-    const said = String(await start().catch((error) => error));
-    const database = new DatabaseSync(join(home, "records.db"));
-    database.exec(/"(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
-    database.close();
+      const said = String(await start().catch((error) => error));
+      const database = new DatabaseSync(join(home, "records.db"));
+      database.exec(/"(DELETE FROM [^"]+)"/.exec(said)?.[1] ?? "");
+      database.close();
 
-    expect(said).toContain(`${join(home, "sealer.key")} is`);
-    expect(said).toContain(`the records in ${join(home, "records.db")} were sealed with`);
-    expect((await start()).url).toContain("http");
-  });
+      expect(said).toContain(`${join(home, "sealer.key")} is`);
+      expect(said).toContain(`the records in ${join(home, "records.db")} were sealed with`);
+      expect((await start()).url).toContain("http");
+    },
+  );
 });
 
 describe("a home without its records", () => {
@@ -274,7 +277,7 @@ describe("a home without its records", () => {
   };
 
   it.each([...files, ...directories])(
-    "is refused where there is %s of an earlier stack, with what to do, and keeps it",
+    "is refused with advice if it contains %s of an earlier stack, and keeps it",
     async (name) => {
       await stop(await start());
       lose();
@@ -295,7 +298,7 @@ describe("a home without its records", () => {
     },
   );
 
-  it("is used where no stack was ever ready in it", async () => {
+  it("is used if no stack was ever ready in it", async () => {
     await stop(await start());
     lose();
     for (const name of [...files, ...directories]) rmSync(join(home, name), { recursive: true, force: true });
@@ -304,7 +307,7 @@ describe("a home without its records", () => {
     expect((await start()).url).toContain("http");
   });
 
-  it("is used again once they were put back", async () => {
+  it("is used again once its records are restored", async () => {
     await stop(await start());
     const copy = readFileSync(join(home, "records.db"));
     lose();
@@ -316,8 +319,8 @@ describe("a home without its records", () => {
   });
 });
 
-describe("what a shell is given", () => {
-  it("is a key that works and two identities", async () => {
+describe("the variables of a shell", () => {
+  it("contain a working key and two identities", async () => {
     const { url } = await start();
 
     const lines = await shell();
@@ -337,7 +340,7 @@ describe("what a shell is given", () => {
     expect(lines.BERTH_SECOND_AWS_ACCESS_KEY_ID).not.toBe(lines.AWS_ACCESS_KEY_ID);
   });
 
-  it("has the same key again, and a new one when asked for it", async () => {
+  it("contain the same key again, and a new one on request", async () => {
     await start();
     const first = await shell();
 
@@ -349,14 +352,14 @@ describe("what a shell is given", () => {
     expect((await shell()).API_KEY).toBe(fresh.API_KEY);
   });
 
-  it("has a new key when the kept one has no more than an hour left", async () => {
+  it("contain a new key if the stored one expires within an hour", async () => {
     await start({ KEY_TTL_HOURS: "1" });
     const first = await shell();
 
     expect((await shell()).API_KEY).not.toBe(first.API_KEY);
   });
 
-  it("has a new key when the stack no longer knows the kept one", async () => {
+  it("contain a new key if the stack no longer knows the stored one", async () => {
     const { runtime } = await start();
     const { API_KEY = "" } = await shell();
     await runtime.ports.table.remove({ pk: `key#${runtime.ids.hash(API_KEY)}`, sk: "-" }, { ifWriter: "w1" });
@@ -364,7 +367,7 @@ describe("what a shell is given", () => {
     expect((await shell()).API_KEY).not.toBe(API_KEY);
   });
 
-  it("is an error when no stack runs", async () => {
+  it("cannot be printed if no stack runs", async () => {
     await expect(shellEnvironment({ home, fresh: false })).rejects.toThrow(`No local stack is running in ${home}`);
   });
 });

@@ -10,7 +10,7 @@ import { fixtureCatalog } from "./fixture-catalog.ts";
 import { openStores } from "./home/stores.ts";
 import { startStack } from "./stack.ts";
 
-it("waits for no stack that was killed while it followed the changes, and goes on where that one was", async () => {
+it("a stack continues at once from the position of one that was killed while it followed changes", async () => {
   const home = mkdtempSync(join(tmpdir(), "berth-watch-"));
   const start = () =>
     startStack({ environment: { BERTH_HOME: home, PORT: "0" }, log: silentLog(), catalog: fixtureCatalog() });

@@ -74,7 +74,7 @@ test("reports a request when it is done or failed, and a warning without its pha
   ]);
 });
 
-test("a key that is let in is no name, and nothing is extended once it ends", async () => {
+test("shows an admitted key without a name, and reports no extension of an ending environment", async () => {
   const world = await memoryWorld();
   const { look: poll, words } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -93,7 +93,7 @@ test("a key that is let in is no name, and nothing is extended once it ends", as
   expect(words().slice(before)).toEqual(["stopping: Cancelled by its owner", "cancelled"]);
 });
 
-test("what failed says why", async () => {
+test("reports the reason of a failure", async () => {
   const world = await memoryWorld();
   const { news, look: poll } = await watched(world);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -130,7 +130,7 @@ test.each([
   ["9e41c7d3-5b00-4c1a-8000-0123456789ab", "gpu-dev-9e41c7d3", "9e41c7d3"],
   ["inst_0123456789ab", "my-instance", "inst_0123456789ab"],
   ["ws-a-b-1795278714", "ws-a-b-1795278714", "ws-a-b-1795278714"],
-])("the id %s of what is called %s is told as %j", async (id, name, shown) => {
+])("the id %s of an environment named %s is shown as %j", async (id, name, shown) => {
   const { record, news, table } = await quietTable();
 
   await table.put({ ...record, id, name } as never);
@@ -139,7 +139,7 @@ test.each([
   expect(news.map((each) => each.id)).toEqual([shown]);
 });
 
-test("a refused write and a record of another kind are not news", async () => {
+test("reports neither a refused write nor a record of another kind", async () => {
   const { record, news, table } = await quietTable();
 
   const refused = table.put(record, { ifWriter: "somebody" });
@@ -151,7 +151,7 @@ test("a refused write and a record of another kind are not news", async () => {
   expect(news).toEqual([]);
 });
 
-test("one of several writes is news as well, with the name of its owner", async () => {
+test("reports an environment written in a batch, with the name of its owner", async () => {
   const { record, news, table } = await quietTable();
   const user = { kind: "user", uid: record.owner, number: 1, username: "alice", disabled: false, keys: [] };
   const rest = { revoking: [], attempts: 0, dueShard: "0", format: record.format, writers: ["w"] };

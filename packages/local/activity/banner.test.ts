@@ -12,7 +12,7 @@ const stack = {
   cluster: undefined,
 };
 
-test("say where the stack listens, where its documents and its data are, and how another shell gets a key", () => {
+test("the start lines show where the stack listens, where its documents and data are, and how another shell gets a key", () => {
   const lines = startLines(stack, "/data/.berth");
 
   expect(lines).toContain("Berth listens on http://127.0.0.1:8080 (Ctrl-C ends it, and its environments)");
@@ -23,7 +23,7 @@ test("say where the stack listens, where its documents and its data are, and how
   expect(lines).not.toContain("BERTH_HOME");
 });
 
-test("say where the credentials of other users are, if there are any", () => {
+test("the start lines show where the credentials of other users are, if there are any", () => {
   const lines = startLines({ ...stack, usersDirectory: "/data/.berth/users" }, stack.home);
 
   expect(lines).toMatch(/^ {2}users +credentials in \/data\/\.berth\/users$/m);
@@ -33,7 +33,7 @@ test("say where the credentials of other users are, if there are any", () => {
 test.each([
   ["/data/.berth", "BERTH_HOME=/data/.berth npm run"],
   ["/my data/it's", "BERTH_HOME='/my data/it'\\''s' npm run"],
-])("name a home that npm would not look in: %s", (home, words) => {
+])("the start lines pass a home that is not the default to npm: %s", (home, words) => {
   expect(startLines({ ...stack, home }, "/elsewhere/.berth")).toContain(`eval "$(${words} --silent env)"`);
 });
 
@@ -41,7 +41,7 @@ test.each([
   ["none", "Environments can read and change everything", true],
   ["bubblewrap, shared network", "reach everything", true],
   ["bubblewrap, own network", "on this machine's loopback.", false],
-])("say what an isolation of %s means", (isolation, meaning, isWarning) => {
+])("the start lines say what an isolation of %s means", (isolation, meaning, isWarning) => {
   const lines = startLines({ ...stack, isolation }, stack.home);
 
   expect(lines).toMatch(new RegExp(`^ {2}isolation +${isolation}$`, "m"));
@@ -50,7 +50,7 @@ test.each([
 });
 
 test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
-  "fit a terminal of 80 columns where the isolation is %s",
+  "the start lines fit a terminal of 80 columns when the isolation is %s",
   (isolation) => {
     const lines = startLines({ ...stack, isolation }, stack.home).split("\n");
 
@@ -58,7 +58,7 @@ test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
   },
 );
 
-test("say where SSH listens, and why environments share the network of the machine", () => {
+test("the start lines show where SSH listens and why environments share the network of the machine", () => {
   const shared = { isolation: "bubblewrap, shared network", sharedNetwork: "missing here: slirp4netns" };
   const lines = startLines({ ...stack, ...shared, sshPort: 2222 }, stack.home);
 
@@ -72,7 +72,7 @@ test("say where SSH listens, and why environments share the network of the machi
   expect(wide).toEqual([]);
 });
 
-test("say which cluster environments are on, what it lacks, and that they go on", () => {
+test("the start lines name the cluster of the environments and what it lacks, and say that they outlive the stack", () => {
   const cluster = { name: "dev (https://10.0.0.1)", nodes: "p5.48xlarge=1", lacks: ["SSH", "backups"] };
 
   const lines = startLines({ ...stack, cluster }, stack.home);
@@ -86,7 +86,7 @@ test("say which cluster environments are on, what it lacks, and that they go on"
   );
 });
 
-test("say what Ctrl-C ends", () => {
+test("the stop line names the environments that Ctrl-C ends", () => {
   const names = ["a/1", "a/2", "a/3", "b/4", "b/5", "b/6", "b/7"];
 
   expect([undefined, [], ["a/1"], names].map((each) => stopLine(each))).toEqual([
@@ -97,7 +97,7 @@ test("say what Ctrl-C ends", () => {
   ]);
 });
 
-test("say what a second Ctrl-C leaves running", () => {
+test("the stop lines name the environments that a second Ctrl-C leaves running", () => {
   expect([undefined, ["a/1"], ["a/1", "b/2"]].map((names) => choiceLine(names, 5))).toEqual([
     "Environments end in 5 s. Press Ctrl-C again to leave them running.",
     "1 environment ends in 5 s: a/1\nPress Ctrl-C again to leave it running.",
@@ -106,7 +106,7 @@ test("say what a second Ctrl-C leaves running", () => {
   expect(stopLine(["a/1"], "go on")).toBe("Stopping, and leaving 1 environment: a/1");
 });
 
-test("say no name as a command to the terminal", () => {
+test("no line contains a control sequence of a name", () => {
   const odd = "a\u001b]0;title\u0007\u009b2J\r\n\u202eb";
   const cluster = { name: odd, nodes: odd, lacks: [odd] };
 

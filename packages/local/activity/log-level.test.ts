@@ -10,7 +10,7 @@ it.each([
   ["info", ["request", "step failed", "look failed"]],
   ["warn", ["step failed", "look failed"]],
   ["error", ["look failed"]],
-] as const)("lets through at %s %j", (level, expected) => {
+] as const)("the level %s lets through %j", (level, expected) => {
   const log = recordingLog();
   const levelled = atLevel(log, level);
 
@@ -35,7 +35,7 @@ test("an idle plan is logged as debug if the log has that level", () => {
   expect(lines.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(["debug", "info"]);
 });
 
-test("a plan and a sweep that did something are no idle ones", () => {
+test("a plan or a sweep that did something is not idle", () => {
   const log = recordingLog();
   const levelled = atLevel(log, "info");
 

@@ -50,7 +50,7 @@ test("reports place, start and reason of a waiting job once, however often it is
   expect(await waiting()).toEqual(early);
 });
 
-test("one that starts at once waits for nothing", async () => {
+test("reports no wait for a job that starts at once", async () => {
   const { world, submit, waiting } = await tellingWorld();
 
   await submit("one");
@@ -75,7 +75,7 @@ test("reports a changed start", async () => {
   expect((await waiting())[1]).not.toBe(early[0]);
 });
 
-test("so is another kind of reason, but not within the same minute", async () => {
+test("reports another kind of reason, but not within the same minute", async () => {
   const { world, submit, waiting } = await tellingWorld();
   await submit("one", { pool: "a100" });
   await world.advance(15_000);
@@ -92,7 +92,7 @@ test("so is another kind of reason, but not within the same minute", async () =>
   ]);
 });
 
-test("reports a halved place if no start is known", async () => {
+test("reports that a place has halved if no start is known", async () => {
   const { world, submit, waiting } = await tellingWorld();
   await drainPool(world.ctx, "h100", true);
   for (const id of ["one", "two", "three", "four"]) {
@@ -127,7 +127,7 @@ test("reports environments that waited before the start", async () => {
   expect(await waiting()).toEqual([expect.stringMatching(/^two waiting/)]);
 });
 
-test("a table that does not answer costs no other news", async () => {
+test("reports other events although the table does not answer", async () => {
   const table = memoryTable();
   const broken = { ...table, getMany: async () => Promise.reject(new Error("away")) };
   const waits = createWaits({ table: broken, clock: { now: () => 0 } as Clock }, testSettings());

@@ -21,7 +21,7 @@ it.each([
   ["info", true],
   ["warn", false],
   ["error", false],
-])("shows at %s what happens to environments: %s", (level, isShown) => {
+])("the log level %s shows the events of environments: %s", (level, isShown) => {
   const { written, output } = getOutput({ LOG_LEVEL: level });
 
   output.onNews?.(news);
@@ -34,7 +34,7 @@ it.each([
   [{}, false, "json"],
   [{ LOG_FORMAT: "json" }, true, "json"],
   [{ LOG_FORMAT: "text" }, false, "text"],
-] as const)("with %j and a terminal (%s) writes %s", (settings, isTTY, format) => {
+] as const)("the settings %j and a terminal (%s) select %s", (settings, isTTY, format) => {
   const { written, output } = getOutput(settings, isTTY);
 
   output.log.error("look failed", { error: "x" });
@@ -49,7 +49,7 @@ it.each([
   [{}, true, true],
   [{ NO_COLOR: "1" }, true, false],
   [{ LOG_FORMAT: "text" }, false, false],
-])("with %j and a terminal (%s) uses colors: %s", (settings, isTTY, hasColors) => {
+])("the settings %j and a terminal (%s) select colors: %s", (settings, isTTY, hasColors) => {
   const { written, output } = getOutput(settings, isTTY);
 
   output.onNews?.(news);

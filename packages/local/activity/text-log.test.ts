@@ -11,7 +11,7 @@ function getLog(options: Partial<TextLogOptions> = {}) {
   return { lines, log };
 }
 
-test("what happened to an environment is one plain line", () => {
+test("an event of an environment is one plain line", () => {
   const { lines, log } = getLog();
 
   log.tell({ at, name: "developer/train", id: "", words: "active until 18:52", tone: "good" });
@@ -19,7 +19,7 @@ test("what happened to an environment is one plain line", () => {
   expect(lines).toEqual(["17:52:03  developer/train             active until 18:52\n"]);
 });
 
-test("its reason is read to the end, over several rows of a terminal, and its id is there", () => {
+test("a reason is shown to its end over several rows, with the id of the environment", () => {
   const { lines, log } = getLog({ columns: () => 80 });
   const words =
     "failed: Disk 'data' is lost: the snapshot that it starts from is gone; delete or rename it, then submit again";
@@ -35,7 +35,7 @@ test("its reason is read to the end, over several rows of a terminal, and its id
   ]);
 });
 
-test("a name that has the id in it is shown whole, and what there is no room for begins in the next row", () => {
+test("a name that contains the id is shown whole, and text that does not fit wraps to the next row", () => {
   const { lines, log } = getLog({ columns: () => 80 });
   const id = "ws-my-project-developer-1795373252";
 
@@ -44,7 +44,7 @@ test("a name that has the id in it is shown whole, and what there is no room for
   expect(lines).toEqual([`17:52:03  developer/onmemos-${id}  \n            active until 19:47\n`]);
 });
 
-test("takes no more than five rows, none of which is longer than the terminal is wide", () => {
+test("an event takes at most five rows, none wider than the terminal", () => {
   for (const width of [40, 80]) {
     const { lines, log } = getLog({ columns: () => width });
 
@@ -60,7 +60,7 @@ test("takes no more than five rows, none of which is longer than the terminal is
   }
 });
 
-test.each([undefined, 0])("where the width of a terminal is %s, it is one line", (width) => {
+test.each([undefined, 0])("an event is one line if the width of the terminal is %s", (width) => {
   const { lines, log } = getLog({ columns: () => width });
 
   log.tell({ ...answer, words: "x y ".repeat(500) });
@@ -68,7 +68,7 @@ test.each([undefined, 0])("where the width of a terminal is %s, it is one line",
   expect(lines[0]?.split("\n")).toHaveLength(2);
 });
 
-test("a job without a name is shown by the whole name of its pod", () => {
+test("a job without a name is shown by the full name of its pod", () => {
   const { lines, log } = getLog({ columns: () => 80 });
 
   log.tell({ at, name: "developer/gpu-dev-9e41c7d3", id: "", words: "failed", tone: "bad" });
@@ -76,7 +76,7 @@ test("a job without a name is shown by the whole name of its pod", () => {
   expect(lines).toEqual(["17:52:03  developer/gpu-dev-9e41c7d3  failed\n"]);
 });
 
-test("colors stand where a terminal shows them", () => {
+test("colors are used only on a terminal that shows them", () => {
   const { lines, log } = getLog({ hasColors: true });
 
   log.tell({ at, name: "developer/train", id: "", words: "failed", tone: "bad" });
@@ -84,7 +84,7 @@ test("colors stand where a terminal shows them", () => {
   expect(lines[0]).toContain("\u001b[31mfailed\u001b[39m");
 });
 
-test("no name, reason or error reaches the terminal as more than characters of one line", () => {
+test("control characters of a name, reason or error do not reach the terminal", () => {
   const { lines, log } = getLog();
 
   log.tell({ at, name: "a\u001b[2J\u009b1mb", id: "\u001b[2K", words: "failed: x\r\ny\u202ez", tone: "bad" });
@@ -94,7 +94,7 @@ test("no name, reason or error reaches the terminal as more than characters of o
   expect(lines.filter((line) => !/^\P{C}+\n$/u.test(line))).toEqual([]);
 });
 
-test("what went wrong says why, and gives no secret away", () => {
+test("an error line says why, without a secret", () => {
   const { lines, log } = getLog();
 
   log.warn("step failed", { attempts: 2, error: "Error: no room", api_key: "hunter2" });
@@ -108,7 +108,7 @@ test("what went wrong says why, and gives no secret away", () => {
   ]);
 });
 
-test("requests, looks, plans and a first failure are shown in detail only", () => {
+test("requests, reconciles, plans and a first failure are shown only at the detailed level", () => {
   const { lines, log } = getLog();
   const detailed = getLog({ isDetailed: true });
 
@@ -124,7 +124,7 @@ test("requests, looks, plans and a first failure are shown in detail only", () =
   ]);
 });
 
-test("environments that a stack before this one left are mentioned", () => {
+test("environments that an earlier stack left are mentioned", () => {
   const { lines, log } = getLog();
 
   log.info("runs found", { adopted: 2, over: 3, ended: 1 });

@@ -47,7 +47,7 @@ function check({ access }: Pick<LoopbackServer, "access">, changes: Partial<Loop
   return checkCluster({ client, url: access.url, context: "dev", namespace: "environments" });
 }
 
-test("a prepared cluster is known by the uid of its namespace, and is asked little at once", async () => {
+test("a prepared cluster is identified by the uid of its namespace, with few requests at once", async () => {
   const server = await openServer();
 
   expect(await check(server)).toBe("uid of environments");
@@ -61,7 +61,7 @@ test.each([
     ["get nodes", "list nodes", "get persistentvolumes", "list storageclasses"],
     "may not get nodes of the cluster, list nodes of the cluster, get persistentvolumes of the cluster and 1 more.",
   ],
-])("one where the user lacks %s is refused with what to do", async (_, rights, words) => {
+])("a cluster where the user lacks %s is refused with advice", async (_, rights, words) => {
   const checking = check(await openServer({ rights }));
 
   await expect(checking).rejects.toThrow(`The user of context dev ${words}\n`);
@@ -69,7 +69,7 @@ test.each([
 });
 
 test.each(["/namespaces/environments", "/priorityclasses/berth-environment"])(
-  "one without %s is not prepared",
+  "a cluster without %s is not prepared",
   async (end) => {
     const checking = check(await openServer({ objects: [end] }));
 
@@ -80,7 +80,7 @@ test.each(["/namespaces/environments", "/priorityclasses/berth-environment"])(
 test.each([
   [401, "does not accept its credentials"],
   [503, "refused POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews: 503"],
-])("one that answers %d is named, with how to see it", async (status, words) => {
+])("the error names a cluster that answers %d, and how to check it", async (status, words) => {
   const server = await openServer({ status });
 
   const failed = await check(server).catch((error: Error) => error.message);
@@ -90,7 +90,7 @@ test.each([
   expect(failed).not.toContain("hidden");
 });
 
-test("an API server with an untrusted certificate and an absent one cannot be reached", async () => {
+test("an API server with an untrusted certificate and a missing one count as unreachable", async () => {
   const server = await openServer();
 
   await expect(check(server, { ca: undefined })).rejects.toThrow(/cannot be reached \(\w*SELF_SIGNED\w*\)/);
@@ -99,7 +99,7 @@ test("an API server with an untrusted certificate and an absent one cannot be re
   await expect(check(server)).rejects.toThrow("cannot be reached (ECONNREFUSED)");
 });
 
-test("words of what gives out tokens are passed on", async () => {
+test("the error of a credential plugin is passed on", async () => {
   const token = () => Promise.reject(new Error("The credential plugin aws failed"));
 
   await expect(check(await openServer(), { token })).rejects.toThrow(/^The credential plugin aws failed$/);

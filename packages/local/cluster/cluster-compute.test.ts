@@ -82,7 +82,7 @@ const answer = (revision: number, keys: readonly string[]) => ({ revision, login
 const getPort = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
 const input = (port: number) => text(connect(port, "127.0.0.1"));
 
-it("shows a run at addresses of this machine, which lead to it, and none of the cluster's", async () => {
+it("shows a run only at addresses of this machine, which lead to it", async () => {
   const { compute } = opened();
 
   const observation = await compute.observe(uid, 1);
@@ -99,7 +99,7 @@ it.each([
   [{ ip: "10.0.0.9", port: 30_022 }, "10.0.0.9:30022"],
   [{ ip: "fd00::9", port: 30_022 }, "[fd00::9]:30022"],
   [{ ip: "10.0.0.9", port: null, problem: "No port for SSH is free" }, null],
-])("shows where a node leads to its SSH server, and its pages here: %j", async (address, at) => {
+])("shows the node's address for SSH, and this machine's for pages: %j", async (address, at) => {
   const { compute } = opened({ ssh: undefined });
   seen = { ...pod, address };
 
@@ -124,7 +124,7 @@ it("keeps ports and keys for the next start of the stack", async () => {
   expect(getPort(await after.compute.observe(uid, 1))).toBe(port);
 });
 
-it("lets in by the newest access alone, whichever comes last", async () => {
+it("admits only keys of the newest access, in any order of updates", async () => {
   const { compute, ssh } = opened();
   await compute.setAccess(uid, 1, answer(8, [second]));
 
@@ -154,7 +154,7 @@ it("closes the ports of an ended run, opens them again if it lives, and forgets 
   expect(readdirSync(join(home, "cluster-runs"))).toEqual([]);
 });
 
-it("forgets at its start what the cluster has no more", async () => {
+it("forgets at its start the runs that the cluster no longer has", async () => {
   const before = opened();
   await before.compute.setAccess(uid, 1, answer(1, [first]));
   runs = [];
@@ -165,7 +165,7 @@ it("forgets at its start what the cluster has no more", async () => {
   expect([after.ssh.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
 });
 
-it("takes another port where its own is taken, and says so", async () => {
+it("takes another port if its own is taken, and logs that", async () => {
   const before = opened();
   const port = getPort(await before.compute.observe(uid, 1));
   before.ports.stop();
@@ -179,7 +179,7 @@ it("takes another port where its own is taken, and says so", async () => {
   expect(await input(later)).toBe("from the run");
 });
 
-it("leads to the Jupyter of a run, at whichever address of the cluster that is", async () => {
+it("leads to the Jupyter of a run at any address in the cluster", async () => {
   const jupyter = { state: "on", origin: "http://10.1.0.7:8888", reason: null } as const;
   const { compute } = opened();
   seen = { ...pod, jupyter, ports: [{ port: 8888, kind: "jupyter", address: "10.1.0.7:8888", answers: true }] };
@@ -191,7 +191,7 @@ it("leads to the Jupyter of a run, at whichever address of the cluster that is",
   expect(await input(Number(port))).toBe("from the run");
 });
 
-it("knows which runs have no disk, also after a new start", async () => {
+it("knows the runs without a disk, even after a restart", async () => {
   const { compute } = opened();
   const mounts = [{ volume: { id: "vol-1", zone: "z" }, path: "/workspace" }];
   const apply = (changes: object) => compute.apply({ uid, run: 1, mounts: [], ...changes } as unknown as Run);

@@ -26,7 +26,7 @@ function lacksBeside(changes: Partial<SeenCluster>): string[] {
   return describeCluster({ ...seen, ...changes }).lacks.filter((line) => !always.includes(line));
 }
 
-test("a cluster that lacks nothing is named by what it has", () => {
+test("a complete cluster is described by its nodes", () => {
   expect(
     describeCluster({ ...seen, known: [...seen.known, getNode("cpu", { instanceType: "m7i.8xlarge" })] }).nodes,
   ).toBe("p5.48xlarge=2,m7i.8xlarge=1");
@@ -78,7 +78,7 @@ test("finds the default of several storage classes", () => {
   ]);
 });
 
-test("names a few of many nodes, and says none without nodes", () => {
+test("names a few of many nodes, and `none` without nodes", () => {
   const knownNodes = Array.from({ length: 7 }, (_, at) => getNode(`n${at}`, { ready: false }));
 
   expect(lacksBeside({ known: knownNodes, nodeCount: 7 })[0]).toContain("n0, n1, n2, n3, n4 and 2 more are not ready");

@@ -81,7 +81,7 @@ function open(exposure: Exposure = { sshPort: undefined, web: undefined }) {
   });
 }
 
-test("a stack that has given its lease back asks the cluster nothing more", async () => {
+test("a stack that released its lease sends the cluster no more requests", async () => {
   const environments = await open();
   await environments.compute.listNodes();
   await Promise.all(releases.map((release) => release()));
@@ -97,7 +97,7 @@ test("a stack that has given its lease back asks the cluster nothing more", asyn
 
 test.each([
   ["has an SSH server of its own", undefined, 1],
-  ["has none where nodes lead to those of runs", 2222, 0],
+  ["has no SSH server if nodes lead to those of runs", 2222, 0],
 ])("a stack %s", async (_, sshPort, starts) => {
   const environments = await open({ sshPort, web: undefined });
 
@@ -105,11 +105,14 @@ test.each([
   await environments.shutdown();
 });
 
-test.each([/\/leases/, /\/nodes$/])("a cluster in trouble about %s is named, with how to see it", async (path) => {
-  troubled = path;
+test.each([/\/leases/, /\/nodes$/])(
+  "the error names a cluster that fails for %s, and how to check it",
+  async (path) => {
+    troubled = path;
 
-  const failed = await open().catch((error: Error) => error.message);
+    const failed = await open().catch((error: Error) => error.message);
 
-  expect(failed).toContain(`The API server ${server.access.url} of context dev refused`);
-  expect(failed).toContain("kubectl --context dev get nodes");
-});
+    expect(failed).toContain(`The API server ${server.access.url} of context dev refused`);
+    expect(failed).toContain("kubectl --context dev get nodes");
+  },
+);

@@ -12,11 +12,11 @@ const ingress = {
   INGRESS_ANNOTATIONS: JSON.stringify(annotations),
 };
 
-test("runs are entered through this machine, unless it is said", () => {
+test("runs are reached through this machine by default", () => {
   expect(read({})).toEqual({ sshPort: undefined, web: undefined });
 });
 
-test("nodes lead to SSH and an ingress to pages where that is said", () => {
+test("runs are reached by SSH through nodes and pages through an ingress, if the settings say so", () => {
   expect(read({ CLUSTER_SSH: "nodeport", TOOLS_IMAGE: "registry/tools:1", ...ingress })).toEqual({
     sshPort: 2222,
     web: { domain: "gpu.example", ingressClass: "nginx", annotations },
@@ -34,6 +34,6 @@ test.each([
   [{ ...ingress, INGRESS_ANNOTATIONS: "{}" }, "INGRESS_ANNOTATIONS must be JSON like"],
   [{ ...ingress, INGRESS_ANNOTATIONS: '{"a b":"c"}' }, "INGRESS_ANNOTATIONS must be JSON like"],
   [{ ...ingress, INGRESS_ANNOTATIONS: '{"a":1}' }, "INGRESS_ANNOTATIONS must be JSON like"],
-])("%j is refused with what it lacks", (environment: Record<string, string>, words) => {
+])("the settings %j are refused with the missing one", (environment: Record<string, string>, words) => {
   expect(() => read(environment)).toThrow(words);
 });

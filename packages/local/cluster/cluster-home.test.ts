@@ -14,14 +14,14 @@ afterEach(() => rmSync(home, { recursive: true }));
 
 const cluster = { id: "one", server: "https://10.0.0.1" };
 
-test("a home has one deployment name on its cluster, at any address of the cluster", () => {
+test("a home keeps its deployment name on a cluster, at any address of the cluster", () => {
   const first = deploymentOn(home, cluster, false);
 
   expect(first).toMatch(/^local-[0-9a-f]{12}$/);
   expect(deploymentOn(home, { ...cluster, server: "https://10.0.0.2" }, true)).toBe(first);
 });
 
-test("a home is not used on another cluster, also where that one has the address of the first", () => {
+test("a home is refused on another cluster, even at the address of the first", () => {
   deploymentOn(home, cluster, false);
 
   expect(() => deploymentOn(home, { ...cluster, id: "two" }, true)).toThrow(
@@ -29,7 +29,7 @@ test("a home is not used on another cluster, also where that one has the address
   );
 });
 
-test("a home of this machine is not used on a cluster, nor the other way", () => {
+test("a home of this machine is refused on a cluster, and a cluster's on this machine", () => {
   expect(() => deploymentOn(home, cluster, true)).toThrow("are on this machine");
   expect(() => requireMachine(home)).not.toThrow();
 

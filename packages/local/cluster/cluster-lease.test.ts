@@ -72,7 +72,7 @@ const take = (home: string, { behindMs = 0, signal = new AbortController().signa
     signal,
   });
 
-test("a home has its lease at each start, also at one right after it was killed", async () => {
+test("a home gets its lease at each start, even right after its stack was killed", async () => {
   await take("first");
   const again = await take("first");
 
@@ -83,7 +83,7 @@ test("a home has its lease at each start, also at one right after it was killed"
   });
 });
 
-test("refuses the copy of a home with advice while the first one lives", async () => {
+test("a copy of a home is refused with advice while the first one lives", async () => {
   const first = await take("first");
   for (let minute = 0; minute < 5; minute += 1) {
     now += minuteMs;
@@ -96,7 +96,7 @@ test("refuses the copy of a home with advice while the first one lives", async (
   expect(refused).toContain("set BERTH_HOME to an empty directory");
 });
 
-test("the copy of one that was stopped, or is silent for minutes, has it, and the first one does nothing from then on", async () => {
+test("a copy of a home that stopped or was silent for minutes takes the lease, and the first one does nothing from then on", async () => {
   const first = await take("first");
   await first.release();
   const copy = await take("copy");
@@ -113,7 +113,7 @@ test("the copy of one that was stopped, or is silent for minutes, has it, and th
   await expect(take("copy")).rejects.toThrow("and only one may");
 });
 
-test("a home is not taken over while it lives, however wrong the clock of its machine is", async () => {
+test("a living home is not taken over, however wrong the clock of its machine is", async () => {
   const first = await take("first", { behindMs: 10 * minuteMs });
   meanwhile = () => first.confirm();
 
@@ -135,7 +135,7 @@ test("a living home is not taken over after an outage of the API server", async 
   await expect(first.confirm()).resolves.toBeUndefined();
 });
 
-test("a reading that fails does not end the wait for a silent home, also the last one", async () => {
+test("a failed read does not end the wait for a silent home, not even the last one", async () => {
   await take("first", { behindMs: 10 * minuteMs });
   let sleeps = 0;
   meanwhile = async () => {
@@ -158,7 +158,7 @@ test("an API server that does not answer for three minutes ends the wait", async
   await expect(take("copy")).rejects.toThrow("503");
 });
 
-test("a home that is silent is taken over after three minutes of it, which the start says", async () => {
+test("a home is taken over after three minutes of silence, and the start says so", async () => {
   await take("first", { behindMs: 10 * minuteMs });
   const before = now;
 
@@ -168,7 +168,7 @@ test("a home that is silent is taken over after three minutes of it, which the s
   expect(log.lines).toMatchObject([{ level: "warn", event: expect.stringContaining("silent for 3 minutes") }]);
 });
 
-test("stops waiting for a home that stops or whose lease is deleted", async () => {
+test("a start stops waiting for a home that stops or whose lease is deleted", async () => {
   const first = await take("first", { behindMs: 10 * minuteMs });
   const before = now;
   meanwhile = () => first.release();
@@ -200,7 +200,7 @@ test("calls renew the lease in one request per half minute", async () => {
   expect([early, server.requests.length]).toEqual([before, before + 1]);
 });
 
-test("one that a hand deleted is made again, and what another has written into it reaches no terminal", async () => {
+test("a lease that was deleted by hand is created again, and foreign text in it reaches no terminal", async () => {
   const lease = await take("first");
   stored = undefined;
   now += minuteMs;

@@ -20,21 +20,21 @@ const [both, into, out] = [
 ];
 
 test.each<[title: string, policies: readonly object[], open: readonly string[]]>([
-  ["nothing of one with a policy for every pod and both directions", [closed], []],
-  ["both directions of one without any", [], both],
-  ["what goes out where only what comes in is limited", [policy({ podSelector: {}, policyTypes: ["Ingress"] })], out],
+  ["nothing, if a policy limits every pod in both directions", [closed], []],
+  ["both directions, without a policy", [], both],
+  ["egress, if only ingress is limited", [policy({ podSelector: {}, policyTypes: ["Ingress"] })], out],
   [
-    "both where only some pods are meant",
+    "both directions, if policies select only some pods",
     [policy({ podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress", "Egress"] })],
     both,
   ],
-  ["what another policy lets in from everywhere", [closed, policy({ podSelector: {}, ingress: [{}] })], into],
+  ["ingress, if another policy admits it from everywhere", [closed, policy({ podSelector: {}, ingress: [{}] })], into],
   [
-    "nothing where the machines of a run are joined",
+    "nothing, if the only open policy joins the machines of a run",
     [closed, policy({ podSelector: {}, egress: [{}] }, { "berth/uid": "a" })],
     [],
   ],
-])("says of a namespace %s", async (_, policies, open) => {
+])("describes a namespace by %s", async (_, policies, open) => {
   server = await loopbackServer((__, response) => answerJson(response, { metadata: {}, items: policies }));
   client = apiClient(server.access);
 

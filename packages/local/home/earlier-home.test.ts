@@ -109,7 +109,7 @@ async function jobThat(name: string, holds: (job: Answer) => boolean): Promise<A
   }
 }
 
-describe("a home that an earlier version made", () => {
+describe("a home from an earlier version", () => {
   it("shows its jobs, its disk and the log of its finished job", async () => {
     const jobs = await listJobs();
     const disk = await call("GET", "/v1/disks/data");
@@ -125,7 +125,7 @@ describe("a home that an earlier version made", () => {
     expect(JSON.stringify(log)).toContain("hello");
   });
 
-  it("lets a waiting job be cancelled, and another read what an earlier job left on its disk", async () => {
+  it("allows a waiting job to be cancelled, and another one to read files of an earlier job on its disk", async () => {
     const { "waits-too": otherEntry } = await listJobs();
     await call("POST", `/v1/jobs/${otherEntry?.job_id}/cancel`);
     const cancelled = await jobThat("waits-too", ({ status }) => status !== "queued");

@@ -20,13 +20,13 @@ afterEach(() => {
 const record = { url: "http://127.0.0.1:1234", stsUrl: "http://127.0.0.1:1235" };
 
 describe("a home", () => {
-  it("is made for its owner alone", () => {
+  it("is created with access for its owner only", () => {
     openHome(directory).release();
 
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
-  it("a home has one stack at a time, and the second one names the address of the first", () => {
+  it("is used by one stack at a time, and the second one names the address of the first", () => {
     const home = openHome(directory);
     home.writeRecord({ ...record, stopped: false });
 
@@ -36,7 +36,7 @@ describe("a home", () => {
     openHome(directory).release();
   });
 
-  it("says which stack runs in it, until that one has stopped", () => {
+  it("names the stack that runs in it, until that stack has stopped", () => {
     const home = openHome(directory);
     const before = findRunningStack(directory);
     home.writeRecord({ ...record, stopped: false });
@@ -48,7 +48,7 @@ describe("a home", () => {
     expect(statSync(join(directory, "stack.json")).mode & 0o777).toBe(0o600);
   });
 
-  it("remembers that the stack before ended without stopping", () => {
+  it("records that the previous stack ended without stopping", () => {
     const first = openHome(directory);
     first.writeRecord({ ...record, stopped: false });
     first.release();
@@ -59,7 +59,7 @@ describe("a home", () => {
     expect(second.earlier).toMatchObject({ ...record, stopped: false });
   });
 
-  it("is not made of a directory with other files, which stays as open as it was", () => {
+  it("is not created in a directory with other files, whose mode stays unchanged", () => {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     writeFileSync(join(directory, "thesis.tex"), "");
 
@@ -69,13 +69,13 @@ describe("a home", () => {
     expect(readdirSync(directory)).toEqual(["thesis.tex"]);
   });
 
-  it("is refused where none can be, with the directory, the reason and the setting", () => {
+  it("is refused where it cannot be created, with the directory, the reason and the setting", () => {
     expect(() => openHome("/proc/berth")).toThrow(
       "The directory /proc/berth cannot be made: this file system refuses it.\nSet BERTH_HOME to",
     );
   });
 
-  it("is refused below a directory that its user may not enter, in words", () => {
+  it("is refused below a directory that its user may not enter, with a clear message", () => {
     const closed = root;
     chmodSync(closed, 0o000);
     const { stderr } = openAsPlainUser(join(closed, "home"));
@@ -86,7 +86,7 @@ describe("a home", () => {
     );
   });
 
-  it("is refused in a directory that its user may not list, in words", () => {
+  it("is refused in a directory that its user may not list, with a clear message", () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(root, 0o755);
     chmodSync(directory, 0o000);
@@ -95,7 +95,7 @@ describe("a home", () => {
     expect(stderr).toContain(`The directory ${directory} cannot be used: permission denied.\nSet BERTH_HOME to`);
   });
 
-  it("of an earlier form is refused by its path, with what to do, and left as it is", () => {
+  it("of an earlier format is refused with its path and advice, and left unchanged", () => {
     mkdirSync(join(directory, "db"), { recursive: true });
 
     expect(() => openHome(directory)).toThrow(
@@ -108,7 +108,7 @@ describe("a home", () => {
     ["an empty format", ["format", "lock"]],
     ["the draft of a format", ["format.1234"]],
     ["the draft of a lock", ["lock.1234"]],
-  ])("is used where nothing but %s is in it, as a start leaves that was cut off", (_, names) => {
+  ])("is used if it contains only %s, as an interrupted start leaves it", (_, names) => {
     mkdirSync(directory, { recursive: true });
     for (const name of names) writeFileSync(join(directory, name), "");
 
@@ -122,7 +122,7 @@ describe("a home", () => {
     ["empty", ""],
     ["empty", " \n"],
     ["no number", "\0\0"],
-  ])("whose format is %s is refused by that name, with what to do, and left as it is", (subject, text) => {
+  ])("of the unknown format %s is refused with that name and advice, and left unchanged", (subject, text) => {
     mkdirSync(join(directory, "volumes"), { recursive: true });
     const file = join(directory, "format");
     writeFileSync(file, text);
@@ -135,7 +135,7 @@ describe("a home", () => {
     expect(readFileSync(file, "utf8")).toBe(text);
   });
 
-  it("of a later form is refused as well", () => {
+  it("of a later format is refused as well", () => {
     openHome(directory).release();
     writeFileSync(join(directory, "format"), "99\n");
 

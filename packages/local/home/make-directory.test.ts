@@ -15,14 +15,14 @@ afterEach(() => {
 });
 
 describe("making a directory", () => {
-  it("makes those above it too, and may be repeated", () => {
+  it("creates missing parents too, and may be repeated", () => {
     makeDirectory(join(root, "a/b/c"));
     makeDirectory(join(root, "a/b/c"));
 
     expect(statSync(join(root, "a/b/c")).isDirectory()).toBe(true);
   });
 
-  it("says of a place that takes none which directory that is and why, and does not wait", () => {
+  it("fails at once where it cannot, with the directory and the reason", () => {
     writeFileSync(join(root, "file"), "");
 
     expect(() => makeDirectory("/proc/berth/home")).toThrow(

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseNodes } from "./nodes.ts";
 
 describe("LOCAL_NODES", () => {
-  it("makes as many nodes of each type as it says, with names of their own", () => {
+  it("sets the number of nodes of each type, each with a unique name", () => {
     const nodes = parseNodes("p5.48xlarge=2, c7i.8xlarge=1,g5.12xlarge=0");
 
     expect(nodes.map(({ name, instanceType }) => [name, instanceType])).toEqual([
@@ -23,13 +23,13 @@ describe("LOCAL_NODES", () => {
     },
   );
 
-  it("refuses a type that is named twice, whose nodes would have the same names", () => {
+  it("refuses a type that is listed twice, since its nodes would have the same names", () => {
     expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge=1,p5.48xlarge=2")).toThrow(
       "LOCAL_NODES must name each type once, but p5.48xlarge is named again",
     );
   });
 
-  it("names the part that it refuses, and the types where it knows none of that name", () => {
+  it("names the part that it refuses, and lists the types if that type is unknown", () => {
     expect(() => parseNodes("p5.48xlarge=1,c7i.8xlarge:1")).toThrow(
       "p5.48xlarge=2,c7i.8xlarge=1, and c7i.8xlarge:1 is not",
     );

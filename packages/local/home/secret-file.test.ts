@@ -26,7 +26,7 @@ test("a secret is written once, with mode 600", () => {
   expect(readdirSync(directory)).toEqual(["key"]);
 });
 
-test("a write that fails leaves nothing that the next start would take for the secret", () => {
+test("a failed write leaves no file that the next start would take for the secret", () => {
   const full = () => {
     throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
   };

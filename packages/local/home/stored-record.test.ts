@@ -28,11 +28,11 @@ test("finds a record by its key, and every record that ends with an id", () => {
   expect(findStored(home, "job-2")).toEqual([]);
 });
 
-test("says where it looked when a home holds no records", () => {
+test("names the directory of a home without records", () => {
   expect(() => findStored(join(home, "none"), "job-1")).toThrow("There are no records in");
 });
 
-test("sets a field so that the next start takes the file, and makes the record due", async () => {
+test("sets a field, which the next start accepts, and makes the record due", async () => {
   const before = Date.now();
 
   await setStored(home, "owner#1#env#gpu-dev|job-1", { phase: "queued" });
@@ -44,7 +44,7 @@ test("sets a field so that the next start takes the file, and makes the record d
   expect(stored?.dueAt).toBeGreaterThanOrEqual(before);
 });
 
-test("changes nothing where an id names two records", async () => {
+test("changes nothing if an id matches two records", async () => {
   await expect(setStored(home, "job-1", { phase: "queued" })).rejects.toThrow("More than one record is called job-1");
   expect(findStored(home, "owner#1#env#gpu-dev|job-1")).toEqual([job]);
 });

@@ -17,7 +17,7 @@ it("keeps the identities of a home", () => {
 });
 
 it.each(["", "{", "null", "[]", '[{"session":"developer"},{"session":"second"}]', "[1,2]"])(
-  "names the file that holds %s in place of identities, and what to do",
+  "names a file that contains %s instead of identities, with advice",
   (text) => {
     const path = join(home, "identities.json");
     writeFileSync(path, text);

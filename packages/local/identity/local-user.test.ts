@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(home, { recursive: true }));
 
-test("the local user is who the developer's login makes, in whichever order they come", async () => {
+test("the local user and the developer's login are the same user, whichever is created first", async () => {
   const { ctx } = await memoryWorld();
   const [developer] = localIdentities(home);
 
@@ -28,7 +28,7 @@ test("the local user is who the developer's login makes, in whichever order they
   expect(after).toEqual(before);
 });
 
-test("a user who was disabled is refused from the next request on", async () => {
+test("a disabled user is refused from the next request on", async () => {
   const { ctx } = await memoryWorld();
   const ask = await localUser(ctx, localIdentities(home)[0]);
   const { username } = await ask();

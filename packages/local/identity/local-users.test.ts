@@ -51,7 +51,7 @@ async function logIn(variables: Readonly<Record<string, string>>) {
   return { status: response.status, ...((await response.json()) as { username?: string; api_key?: string }) };
 }
 
-it("gives each user that LOCAL_USERS names a file to log in with, and each sees their own alone", async () => {
+it("each user in LOCAL_USERS gets a login file, and sees only their own environments", async () => {
   const { url, usersDirectory } = await start({ LOCAL_USERS: "ada,grace" });
   const files = ["ada", "grace"].map((name) => exportedIn(readFileSync(formatFile(name), "utf8")));
 
@@ -70,7 +70,7 @@ it("gives each user that LOCAL_USERS names a file to log in with, and each sees 
   expect(seen.map(({ status }) => status)).toEqual([200, 404]);
 });
 
-it("lets in no more whom LOCAL_USERS no longer names, until it does again", async () => {
+it("a user removed from LOCAL_USERS cannot log in until they are listed again", async () => {
   await start({ LOCAL_USERS: "ada,grace" });
   const ada = exportedIn(readFileSync(formatFile("ada"), "utf8"));
 
@@ -84,22 +84,22 @@ it("lets in no more whom LOCAL_USERS no longer names, until it does again", asyn
   expect((await logIn({ ...ada, API_URL: again.url })).username).toBe("ada");
 });
 
-it.each(["Ada", "a", "../x", "a b", "x".repeat(33)])("refuses the name %j", async (name) => {
+it.each(["Ada", "a", "../x", "a b", "x".repeat(33)])("LOCAL_USERS refuses the name %j", async (name) => {
   await expect(start({ LOCAL_USERS: name })).rejects.toThrow("LOCAL_USERS must be names of 2 to 32 lower-case letters");
 });
 
-it("starts only where an environment's memory is limited, unless the operator allows it without", async () => {
+it("a stack with LOCAL_USERS starts without a memory limit only if the operator allows it", async () => {
   const started = start({ LOCAL_USERS: "ada", SHARE_WITHOUT_MEMORY_LIMIT: "0" });
 
   if (findControlGroups()?.places.memory) await expect(started).resolves.toHaveProperty("url");
   else await expect(started).rejects.toThrow("set SHARE_WITHOUT_MEMORY_LIMIT=1");
 });
 
-it("is not served to everybody at once", async () => {
+it("a stack refuses LOCAL_USERS together with BERTH_OPEN", async () => {
   await expect(start({ LOCAL_USERS: "ada", BERTH_OPEN: "1" })).rejects.toThrow("set it, or LOCAL_USERS, but not both");
 });
 
-it("waits for a stack that is being started, and says so once", async () => {
+it("the command waits for a stack that is starting, and says so once", async () => {
   const waits: string[] = [];
   const options = { home, fresh: false, user: "ada", waitMs: PATIENCE_MS, onWait: (path: string) => waits.push(path) };
 
@@ -116,7 +116,7 @@ function findAccessKey(name: string): string | undefined {
   return exportedIn(readFileSync(formatFile(name), "utf8")).AWS_ACCESS_KEY_ID;
 }
 
-it("lets webhooks reach this machine's loopback where one person has the stack, and not where several share it", async () => {
+it("webhooks reach this machine's loopback if one user has the stack, and not if several share it", async () => {
   const submit = async (settings: Readonly<Record<string, string>>) => {
     const { url } = await start(settings);
     const { API_KEY = "" } = exportedIn(await shellEnvironment({ home, fresh: false }));

@@ -63,7 +63,7 @@ const sign = (options: { signingDate?: Date; headers?: Record<string, string> } 
   signIdentityRequest(developer, { endpoint: sts.endpoint, region, ...options });
 
 describe("the local STS and the real client", () => {
-  it("tells each identity who it is", async () => {
+  it("returns the caller's own identity", async () => {
     const [first, otherEntry] = [await callWithSdk(developer), await callWithSdk(second)];
 
     expect(first).toEqual({ Account: "000000000000", Arn: developer.arn, UserId: developer.userId });
@@ -91,8 +91,8 @@ describe("the local STS and the real client", () => {
   });
 });
 
-describe("a request that was signed elsewhere", () => {
-  it("is answered, with further signed headers too", async () => {
+describe("a request signed by another client", () => {
+  it("is answered, even with additional signed headers", async () => {
     const { status, text } = await send(await sign({ headers: { "x-berth-server-id": "berth-local" } }));
 
     expect(status).toBe(200);
@@ -108,7 +108,7 @@ describe("a request that was signed elsewhere", () => {
     expect(text).toContain(minutes < 0 ? "Signature expired" : "Signature not yet current");
   });
 
-  it("is refused when anything that was signed is changed", async () => {
+  it("is refused when any signed part is changed", async () => {
     const signed = await sign({ headers: { "x-berth-server-id": "berth-local" } });
     const changes: SignedIdentityRequest[] = [
       { ...signed, body: `${signed.body}&A=1` },
@@ -133,7 +133,7 @@ describe("a request that was signed elsewhere", () => {
     );
   });
 
-  it("is refused when it is not signed, half signed, or asks for something else", async () => {
+  it("is refused when it is unsigned, partly signed, or for another action", async () => {
     const signed = await sign();
     const { authorization = "", ...unsigned } = signed.headers;
     const half = authorization.replace(/SignedHeaders=[^,]+, /, "");
@@ -181,7 +181,7 @@ describe("a presigned URL", () => {
     expect((await send(await presigned())).status).toBe(200);
   });
 
-  it("ends with its own time", async () => {
+  it("expires at its own time", async () => {
     const old = await presigned({ expiresIn: 60, signingDate: new Date(Date.now() - 61_000) });
 
     expect((await send(old)).code).toBe("SignatureDoesNotMatch");
@@ -205,7 +205,7 @@ describe("a presigned URL", () => {
 });
 
 describe("the local identities", () => {
-  it("are made once, in the form of real ones, and kept with mode 600", () => {
+  it("are created once, in the format of real ones, and stored with mode 600", () => {
     const again = localIdentities(home);
 
     expect(again).toEqual([developer, second]);

@@ -31,8 +31,8 @@ async function beginAnew(times: Parameters<typeof openIngressFixture>[0]): Promi
 
 const get = (headers: Record<string, string> = bearer, host = HOST) => fixture.ask(host, { headers });
 
-describe("who sees a page", () => {
-  it("is whoever has a key of its owner, in each of its places", async () => {
+describe("a page", () => {
+  it("opens with a key of its owner in any accepted header", async () => {
     const { key } = fixture;
     const ways = [bearer, { "x-api-key": key }, { authorization: basic(key) }, { authorization: basic(key, "") }];
 
@@ -41,7 +41,7 @@ describe("who sees a page", () => {
     expect(answers.map(({ status, body }) => [status, body])).toEqual(ways.map(() => [200, "the page"]));
   });
 
-  it("is nobody else: a browser is told to ask for a key, whether or not there is such a page", async () => {
+  it("makes a browser ask for a key, whether or not the page exists", async () => {
     const expired = await fixture.keyOf("alice", { expiresAt: 1 });
     const bad = ["x".repeat(40), expired, "", `${fixture.key}x`].flatMap((key) => [
       ...[{ authorization: basic(key) }, { authorization: `Bearer ${key}` }],
@@ -58,7 +58,7 @@ describe("who sees a page", () => {
     expect((await get({ authorization: basic(await fixture.keyOf("alice", { disabled: true })) })).status).toBe(403);
   });
 
-  it("is every visitor of a page with its own password, and the page does not receive Berth's key", async () => {
+  it("with its own password is open to every visitor, and does not receive Berth's key", async () => {
     await fixture.environment("ide", { hasLogin: true });
     fixture.serve((incoming, outgoing) => outgoing.end(JSON.stringify(incoming.headers)));
     const host = "ide.preview.localhost:8080";
@@ -71,7 +71,7 @@ describe("who sees a page", () => {
     expect((await get({})).status).toBe(401);
   });
 
-  it("costs two reads with a key that is remembered, one where the label is free, and none without a name and key", async () => {
+  it("costs two reads with a cached key, one if the label is free, and none without a name and key", async () => {
     await get();
     const getReads = async (...request: Parameters<typeof get>) => {
       fixture.reads.length = 0;
@@ -84,7 +84,7 @@ describe("who sees a page", () => {
     expect(await getReads({}, "..preview.localhost:8080")).toBe(0);
   });
 
-  it("is every holder of its owner's key, once an environment whose page had a password is not active", async () => {
+  it("with its own password needs a key of its owner once its environment is not active", async () => {
     await fixture.environment("ide", { hasLogin: true, policy: { ...reservation, restarts: true } });
     await requestStop(fixture.world.as("alice"), "ide");
     const host = "ide.preview.localhost:8080";
@@ -92,7 +92,7 @@ describe("who sees a page", () => {
     expect([(await get({}, host)).status, (await get(bearer, host)).status]).toEqual([401, 503]);
   });
 
-  it("finds another owner's page as little as one that is not there", async () => {
+  it("of another owner is answered like a missing one", async () => {
     const theirs = { authorization: basic(await fixture.keyOf("bob")) };
     const odd = ["nobody", "a..b", `${LABEL}.more`, "%2e", "x".repeat(250), "host#x", `${LABEL}|-`];
 
@@ -105,7 +105,7 @@ describe("who sees a page", () => {
     expect(new Set([otherAnswer, ...missing].map(({ body }) => body)).size).toBe(1);
   });
 
-  it("finds nothing where the label is claimed for a life that is over", async () => {
+  it("is missing if its label is claimed for an earlier environment of the name", async () => {
     const claim = await fixture.world.table.get(hostKey(LABEL));
     const left = claim && { ...claim, uid: "0".repeat(32) };
     if (left) await fixture.world.table.put(left);
@@ -113,7 +113,7 @@ describe("who sees a page", () => {
     expect((await get()).status).toBe(404);
   });
 
-  it("is no other site by the hand of a browser that knows the key", async () => {
+  it("refuses a cross-origin request of a browser that stores the key", async () => {
     const from = (origin: string, authorization = basic(fixture.key)) => get({ authorization, origin });
 
     const answers = await Promise.all([
@@ -152,8 +152,8 @@ describe("a host name", () => {
   });
 });
 
-describe("what is not running", () => {
-  it("says so in words", async () => {
+describe("a page that is not running", () => {
+  it("is explained with the state of its environment", async () => {
     await fixture.environment("silent", { at: null });
     await fixture.environment("sleeps", { policy: { ...reservation, restarts: true } });
     await requestStop(fixture.world.as("alice"), "sleeps");
@@ -176,7 +176,7 @@ describe("what is not running", () => {
 
   const huge = { pool: "h100", instanceType: "p5.48xlarge", machines: 2, units: 8, gpus: 16, wantedMs: 3_600_000 };
 
-  it("is 502 where nothing listens", async () => {
+  it("is answered 502 if no program listens", async () => {
     await fixture.environment("closed", { at: 1 });
 
     const closed = await get(bearer, "closed.preview.localhost");
@@ -189,7 +189,7 @@ describe("what is not running", () => {
     expect([closed.status, posted.status]).toEqual([502, 502]);
   });
 
-  it("is 504 where nothing comes", async () => {
+  it("is answered 504 if its program does not answer", async () => {
     await beginAnew({ answerMs: 400 });
     fixture.serve(() => undefined);
 
@@ -197,7 +197,7 @@ describe("what is not running", () => {
   });
 });
 
-describe("a request", () => {
+describe("a request for a page", () => {
   const seen = () => {
     const { promise, resolve } = Promise.withResolvers<IncomingMessage & { readonly text: string }>();
     fixture.serve(async (incoming, outgoing) => {
@@ -208,7 +208,7 @@ describe("a request", () => {
     return promise;
   };
 
-  it("arrives as it was, without what let the request in, what is of one connection, and what others could make up", async () => {
+  it("arrives unchanged, without the key, hop-by-hop headers and forged forwarding headers", async () => {
     const arrived = seen();
     await fixture.ask(HOST, {
       method: "PUT",
@@ -253,7 +253,7 @@ describe("a request", () => {
     expect(names.filter((name) => name === "x-twice")).toHaveLength(2);
   });
 
-  it("keeps its end, in chunks and where its own header would hide its length", async () => {
+  it("keeps the end of its body, in chunks and if its Connection header lists content-length", async () => {
     const begun = (head: string, body: string) => {
       const socket = connect(fixture.port, "127.0.0.1");
       socket.end(`${head} / HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: ${bearer.authorization}\r\n${body}`);
@@ -267,7 +267,7 @@ describe("a request", () => {
     expect(bodies.map(([{ text }]) => text)).toEqual(["hello", "hello"]);
   });
 
-  it("whose host is written oddly carries a plain one on", async () => {
+  it("passes on an unusually spelled host in its normal form", async () => {
     const arrived = seen();
 
     await get(bearer, `${LABEL.toUpperCase()}.Preview.LOCALHOST.:99`);
@@ -287,8 +287,8 @@ describe("a request", () => {
   });
 });
 
-describe("an answer", () => {
-  it("comes back as it is, without what is of one connection", async () => {
+describe("an answer of a page", () => {
+  it("comes back unchanged, without hop-by-hop headers", async () => {
     fixture.serve((_, outgoing) => {
       outgoing.writeHead(302, { Location: "/x", "Set-Cookie": ["a=1", "b=2"], "Keep-Alive": "timeout=9" });
       outgoing.end("moved");
@@ -301,7 +301,7 @@ describe("an answer", () => {
     expect(headers["keep-alive"]).toBeUndefined();
   });
 
-  it("is streamed, headers before the first byte, and ends with whichever side goes", async () => {
+  it("is streamed, headers before the first byte, and ends when either side disconnects", async () => {
     const pages: ServerResponse[] = [];
     fixture.serve((_, outgoing) => {
       pages.push(outgoing);
@@ -322,7 +322,7 @@ describe("an answer", () => {
     expect(two.complete).toBe(false);
   });
 
-  it("ends where its page says nothing for too long", async () => {
+  it("ends if its page sends nothing for too long", async () => {
     await beginAnew({ idleMs: 400 });
     fixture.serve((_, outgoing) => void outgoing.writeHead(200).flushHeaders());
 
@@ -342,9 +342,9 @@ describe("an answer", () => {
     new Promise<void>((resolve) => stream?.once("close", resolve));
 
   it.each([
-    ["that comes before the request was read", HOST, 413],
-    ["that is our own", "closed.preview.localhost", 502],
-  ])("%s is given, and the connection is good for another", async (_, host, status) => {
+    ["that precedes the end of the request", HOST, 413],
+    ["of the ingress itself", "closed.preview.localhost", 502],
+  ])("%s is delivered, and the connection takes another request", async (_, host, status) => {
     await fixture.environment("closed", { at: 1 });
     fixture.serve((incoming, outgoing) => {
       if (incoming.method === "GET") return outgoing.end("next");
@@ -370,7 +370,7 @@ describe("an answer", () => {
     expect(text).toContain("next");
   });
 
-  it("that no server may give ends that request alone", async () => {
+  it("that violates HTTP fails only that request", async () => {
     fixture.page.removeAllListeners("request");
     fixture.page.on("request", ({ socket }: IncomingMessage) => socket.end("HTTP/1.1 099 Odd\r\n\r\n"));
     const odd = await get();
@@ -387,7 +387,7 @@ describe("an answer", () => {
   });
 });
 
-describe("a WebSocket", () => {
+describe("a WebSocket of a page", () => {
   const open = (headers: Record<string, string> = bearer) =>
     new WebSocket(`ws://127.0.0.1:${fixture.port}/socket?x=1`, ["echo"], { headers: { host: HOST, ...headers } });
   const refused = async (headers: Record<string, string>) => {
@@ -409,7 +409,7 @@ describe("a WebSocket", () => {
   });
   afterEach(() => void server.close());
 
-  it("is passed on with its protocol, and echoes small and large", async () => {
+  it("is passed on with its protocol, and echoes small and large messages", async () => {
     const ws = open();
     await once(ws, "open");
 
@@ -425,7 +425,7 @@ describe("a WebSocket", () => {
     expect(urls).toEqual(["/socket?x=1", undefined, HOST]);
   });
 
-  it("loses nothing that is said before it was agreed to", async () => {
+  it("loses no message that was sent before the upgrade", async () => {
     const socket = connect(fixture.port, "127.0.0.1");
     const input = { ...upgrade, Host: HOST, Authorization: bearer.authorization };
     const head = Object.entries(input).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -446,7 +446,7 @@ describe("a WebSocket", () => {
     expect(text).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
   });
 
-  it("is refused before the upgrade as a page is, and where the environment says no", async () => {
+  it("is refused before the upgrade, by the checks of a page or by the environment", async () => {
     const bob = await fixture.keyOf("bob");
     const statuses = [
       await refused({}),
@@ -468,7 +468,7 @@ describe("a WebSocket", () => {
       "close",
     );
 
-  it("ends with its key, and no other does", async () => {
+  it("ends when its key is revoked, and others stay open", async () => {
     const [first, second] = [open(), open({ "x-api-key": await fixture.keyOf("alice") })];
     await Promise.all([first, second].map((ws) => once(ws, "open")));
     const closed = closing(first);
@@ -487,7 +487,7 @@ describe("a WebSocket", () => {
     await eventually(lines, ({ length }) => length === 2);
   });
 
-  it("ends when nobody says anything", async () => {
+  it("ends after a time without messages", async () => {
     await beginAnew({ idleMs: 400 });
     const echoes = new WebSocketServer({ server: fixture.page });
     const ws = open();

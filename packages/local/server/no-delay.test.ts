@@ -56,7 +56,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
     expect(listOptions(ends)).toEqual([true]);
   });
 
-  it("is set where -L reaches a port of the environment", async () => {
+  it("is set on a connection that -L forwards to a port of the environment", async () => {
     const [near, far] = [await findFreePort(), await findFreePort()];
     const serve = `require("net").createServer(() => {}).listen(${far}, "127.0.0.1", () => console.log("up"))`;
     await stay(["-L", `${near}:127.0.0.1:${far}`], `exec ${node()} -e '${serve}'`);
@@ -67,7 +67,7 @@ describe.each(["bubblewrap", "none"] as const)("TCP_NODELAY with an OpenSSH clie
     expect(listOptions(ends)).toEqual([true]);
   });
 
-  it("is set where a process of the environment comes to a port of -R", async () => {
+  it("is set on a connection from the environment to a port of -R", async () => {
     const [near, far] = [await listen(), await findFreePort()];
     const visitor = `require("net").connect(${far}, "127.0.0.1", () => console.log("up"))`;
     await stay(["-R", `${far}:127.0.0.1:${near}`], `exec ${node()} -e '${visitor}'`);

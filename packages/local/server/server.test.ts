@@ -62,7 +62,7 @@ async function fixture() {
   return { url: server.url, send, get, log: runtime.log };
 }
 
-test("a key in the base URL is taken off before routing, however the target is written", async () => {
+test("a key in the base URL is removed before routing, however the target is spelled", async () => {
   const { get } = await fixture();
   const encoded = [...key].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join("");
 
@@ -83,7 +83,7 @@ test("a key in the base URL is taken off before routing, however the target is w
   expect(statuses).toEqual(["200", "200", "200", "200", "200", "401", "401", "404", "404", "404"]);
 });
 
-test("a request line that is too long is refused, and neither answer nor log shows the key in it", async () => {
+test("an overlong request line is refused, and its key appears neither in the answer nor in the log", async () => {
   const { get, log } = await fixture();
 
   const [long, longHeader, fits] = [
@@ -105,7 +105,7 @@ test("the parser refuses a raw space in the request line without repeating the r
   expect(answer).not.toContain(key);
 });
 
-test("a DELETE carries its body in one piece or in chunks, and the next request on the connection is whole", async () => {
+test("a DELETE carries its body in one piece or in chunks, and leaves the next request on the connection intact", async () => {
   const { send, url } = await fixture();
   const head = `DELETE /k/${key}/api/v1/environments HTTP/1.1\r\nHost: localhost\r\n`;
   const body = '{"workspaceId":"abc"}';
@@ -127,10 +127,10 @@ test.each([
   ["two Host headers", "GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Bad Request"],
   ["no Host header", "GET /v1/me HTTP/1.1\r\n\r\n", 400, "Bad Request"],
   ["an empty Host header", "GET /v1/me HTTP/1.1\r\nHost:\r\n\r\n", 400, "Bad Request"],
-  ["a host that cannot be one", "GET /v1/me HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Bad Request"],
+  ["an invalid host", "GET /v1/me HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Bad Request"],
   ["no path", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
   ["an address of another protocol", "GET ftp://x/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
-  ["an address that is none", "GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
+  ["an invalid address", "GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Bad Request"],
   [
     "two Host headers and an upgrade",
     `GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n${upgrade}\r\n`,
@@ -146,34 +146,34 @@ test.each([
     "Request Header Fields Too Large",
   ],
   [
-    "a transfer coding that nobody knows",
+    "an unknown transfer coding",
     "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked, chunked\r\n\r\n0\r\n\r\n",
     501,
     "Not Implemented",
   ],
   [
-    "a transfer coding that nobody knows in a header of its own",
+    "an unknown transfer coding in a separate header",
     "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     501,
     "Not Implemented",
   ],
   [
-    "a transfer coding that nobody knows, and its body",
+    "an unknown transfer coding with a body",
     "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     501,
     "Not Implemented",
   ],
   ["a host outside of ASCII", "GET /v1/me HTTP/1.1\r\nHost: h\u00e4\r\nConnection: close\r\n\r\n", 400, "Bad Request"],
   ["a host with half a port", "GET /v1/me HTTP/1.1\r\nHost: A:\r\nConnection: close\r\n\r\n", 400, "Bad Request"],
-  ["a tunnel to somewhere", "CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 400, "Bad Request"],
+  ["a tunnel to another host", "CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 400, "Bad Request"],
   [
-    "a body that is in no chunks",
+    "a body without valid chunks",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     400,
     "Bad Request",
   ],
   ["no HTTP at all", "hello\r\n\r\n", 400, "Bad Request"],
-])("%s is refused in words, with the headers of every answer", async (_, text, status, detail) => {
+])("%s is refused with a message and the usual headers", async (_, text, status, detail) => {
   const { send } = await fixture();
 
   const answer = await send(text);
@@ -187,7 +187,7 @@ test.each([
   expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
 });
 
-test("bytes behind a request do not get the answer of that request", async () => {
+test("invalid bytes after a request do not replace its answer", async () => {
   const { send } = await fixture();
 
   const answer = await send(`GET /k/${key}/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n`);
@@ -216,7 +216,7 @@ test("the server stops while a client whose tunnel was refused keeps its end ope
 test.each([
   ["of the API", "localhost"],
   ["of a page", `x.${testSettings().domain}`],
-])("a WebSocket %s that is refused is let go of, though its client sends on", async (_, host) => {
+])("the connection of a refused WebSocket %s is closed, although its client keeps sending", async (_, host) => {
   const { url } = await fixture();
   const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   client.write(`GET /nowhere HTTP/1.1\r\nHost: ${host}\r\n${upgrade}\r\n`);
@@ -229,24 +229,27 @@ test.each([
 });
 
 test.each([
-  ["no chunks", "POST /v1/me HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+  ["a body without valid chunks", "POST /v1/me HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
   ["a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"],
-  ["an upgrade for nobody", `GET * HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
-  ["an upgrade at a path that has none", `GET / HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
+  ["an upgrade without a path", `GET * HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
+  ["an upgrade at a path without a WebSocket", `GET / HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
   ["an upgrade of a page", `GET / HTTP/1.1\r\nHost: x.${testSettings().domain}\r\n${upgrade}\r\n`],
-])("%s behind what is being done is not answered in its place, and that is answered", async (_, broken) => {
-  const { send } = await fixture();
+])(
+  "%s after a pending request is not answered in its place, and the pending request is answered",
+  async (_, broken) => {
+    const { send } = await fixture();
 
-  const name = await send(removal("one") + broken);
-  const two = await send(removal("one") + removal("two") + broken);
+    const name = await send(removal("one") + broken);
+    const two = await send(removal("one") + removal("two") + broken);
 
-  expect([name, two].map((answer) => answer.match(/HTTP\/1\.1 \d+|"id":"\w+"/g))).toEqual([
-    ["HTTP/1.1 200", '"id":"one"'],
-    ["HTTP/1.1 200", '"id":"one"', "HTTP/1.1 200", '"id":"two"'],
-  ]);
-});
+    expect([name, two].map((answer) => answer.match(/HTTP\/1\.1 \d+|"id":"\w+"/g))).toEqual([
+      ["HTTP/1.1 200", '"id":"one"'],
+      ["HTTP/1.1 200", '"id":"one"', "HTTP/1.1 200", '"id":"two"'],
+    ]);
+  },
+);
 
-test("a body that is too large is answered 413, and who still sends it is not cut off", async () => {
+test("an oversized body is answered 413, and a client that is still sending it is not cut off", async () => {
   const { url } = await fixture();
   const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   const faults: unknown[] = [];
@@ -269,7 +272,7 @@ test("a body that is too large is answered 413, and who still sends it is not cu
 const chunks = `10000\r\n${"x".repeat(65_536)}\r\n`.repeat(32);
 
 test.each([
-  ["a request for nobody", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "", 400],
+  ["a request with an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "", 400],
   ["an unknown coding", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", "0\r\n\r\n", 501],
   ["an expectation", "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", "", 417],
   [
@@ -278,7 +281,7 @@ test.each([
     "0\r\n\r\n",
     413,
   ],
-])("behind the last answer of a connection, to %s, nothing is done", async (_, first, rest, status) => {
+])("a request after the last answer of a connection, to %s, is not executed", async (_, first, rest, status) => {
   const { url } = await fixture();
   removed.length = 0;
   for (const isAtOnce of [true, false]) {
@@ -300,7 +303,7 @@ test.each([
   expect(removed).toEqual(["last"]);
 });
 
-test("a client of HTTP/1.0 need not say a host", async () => {
+test("an HTTP/1.0 request needs no Host header", async () => {
   const { send } = await fixture();
 
   expect(await send("GET /v1/me HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 401 /);

@@ -8,7 +8,7 @@ const ID = "ws-demo-alice-1756062811";
 const MINUTE = 60_000;
 
 /** A workspace of an hour. */
-describe("a web shell is told", () => {
+describe("a notice in a web shell", () => {
   let fixture: SocketFixture;
   let key: string;
   let ctx: UserContext<"table" | "queue" | "sealer">;
@@ -28,7 +28,7 @@ describe("a web shell is told", () => {
   };
   const notice = (message: unknown) => ({ type: "notice", message });
 
-  it("of the coming end, of an extension and of the end, each once at every connection", async () => {
+  it("reports the coming end, an extension and the end, each once per connection", async () => {
     await fixture.world.advance(25 * MINUTE);
     const [first, second] = [await connected(), await connected()];
 
@@ -45,7 +45,7 @@ describe("a web shell is told", () => {
     expect([await first.closed, await second.closed]).toEqual([1001, 1001]);
   });
 
-  it("after the welcome of the warning that holds, with the time that is left", async () => {
+  it("repeats after the welcome the current warning, with the remaining time", async () => {
     await fixture.world.advance(32 * MINUTE);
 
     const client = await connected();
@@ -53,7 +53,7 @@ describe("a web shell is told", () => {
     expect(await client.next()).toEqual(notice("Expires in 28 minutes"));
   });
 
-  it("why it is cut: the time is over", async () => {
+  it("says that a connection is closed because the time is over", async () => {
     await fixture.world.advance(57 * MINUTE);
     const client = await connected();
     await client.next();
@@ -64,7 +64,7 @@ describe("a web shell is told", () => {
     expect(await client.closed).toBe(1001);
   });
 
-  it("the reason of a cut connection is the deletion", async () => {
+  it("says that a connection is closed because of a deletion", async () => {
     const client = await connected();
 
     await requestDelete(ctx, ID);
@@ -73,7 +73,7 @@ describe("a web shell is told", () => {
     expect(await client.closed).toBe(1001);
   });
 
-  it("why it is cut, where a command is the first to see that", async () => {
+  it("says why a connection is closed, even if a command is the first to notice the end", async () => {
     await fixture.close();
     fixture = await openSocketFixture({ pollMs: 3_600_000 });
     await fixture.workspace("alice", ID);
@@ -88,7 +88,7 @@ describe("a web shell is told", () => {
     expect(await client.closed).toBe(1001);
   });
 
-  it("in words that call no function of a terminal, and are one line", async () => {
+  it("is one line without control sequences", async () => {
     const client = await connected();
 
     await requestCancel(ctx, ID, "a\u001b]0;title\u0007\r\n\u202eb\u009b2Jc");

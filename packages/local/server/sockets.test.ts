@@ -60,7 +60,7 @@ describe("the web shell", () => {
     expect(await client.closed).toBe(1000);
   });
 
-  it("begins each command where the one before was left, and at home where that is gone", async () => {
+  it("starts each command in the last directory, and in the home if that is gone", async () => {
     program("cd deep", { directory: "/workspace/deep" });
     program("slow", { takesMs: null });
     program("lost", { exitCode: 2, stderr: "sh: 1: cd: can't cd to /workspace/deep\n" });
@@ -98,7 +98,7 @@ describe("the web shell", () => {
       expect(at - (began[n] ?? 0)).toBeGreaterThanOrEqual((n % 3) * 1_000);
   });
 
-  it("keeps connections apart, their directories too", async () => {
+  it("keeps connections and their directories separate", async () => {
     program("cd deep", { directory: "/workspace/deep" });
     const [first, second] = await Promise.all([connected(), connected()]);
 
@@ -109,7 +109,7 @@ describe("the web shell", () => {
     expect(await second.next()).toMatchObject({ current_directory: "/workspace" });
   });
 
-  it("answers a ping at once, also while a command runs that nothing ends", async () => {
+  it("answers a ping at once, even while an endless command runs", async () => {
     const client = await connected();
     const started = Promise.withResolvers<void>();
     const { compute } = fixture.world;
@@ -156,7 +156,7 @@ describe("the web shell", () => {
     expect(await client.next()).toMatchObject({ type: "command_result", success: true });
   });
 
-  it("takes a frame that is no text for one that is no JSON", async () => {
+  it("answers a binary frame like invalid JSON", async () => {
     const client = await connected();
 
     client.ws.send(Buffer.from(JSON.stringify({ type: "ping" })));
@@ -164,7 +164,7 @@ describe("the web shell", () => {
     expect(await client.next()).toEqual({ type: "error", message: "Invalid JSON" });
   });
 
-  it("gives a command its own time-out, 300 s where it says none", async () => {
+  it("gives a command its own timeout, by default 300 s", async () => {
     const client = await connected();
 
     client.send(command("one"));
@@ -175,7 +175,7 @@ describe("the web shell", () => {
     expect(fixture.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([300_000, 3_600_000]);
   });
 
-  it("sends a long result in several frames below 1 MiB, which make up the whole", async () => {
+  it("sends a long result completely, in several frames below 1 MiB", async () => {
     const stdout = `${"\u0001".repeat(150_000)}${"😀".repeat(100_000)}`;
     program("long", { stdout, stderr: "e".repeat(100_000) });
     const client = await connected();
@@ -212,7 +212,7 @@ describe("the web shell", () => {
     expect(compute.execs()).toHaveLength(1);
   });
 
-  it("says that a workspace is not ready, and serves it once it is", async () => {
+  it("reports that a workspace is not ready, and serves it once it is", async () => {
     await fixture.workspace("alice", "ws-demo-new-1756062812");
     const client = fixture.connect(path(key, "ws-demo-new-1756062812"));
     await client.next();
@@ -226,7 +226,7 @@ describe("the web shell", () => {
     expect(await client.next()).toMatchObject({ type: "command_result", success: true });
   });
 
-  it("is refused before the upgrade without a good key", async () => {
+  it("is refused before the upgrade without a valid key", async () => {
     const expired = await fixture.key("alice", { expiresAt: 1 });
     const statuses = async (input: string, headers: Record<string, string> = {}) =>
       fixture.ask(input, { ...upgrade, ...headers });
@@ -239,7 +239,7 @@ describe("the web shell", () => {
     expect(fixture.sockets.count()).toBe(0);
   });
 
-  it("lets a user have 32 connections, and another once one of them is closed", async () => {
+  it("allows a user 32 connections, and another once one of them is closed", async () => {
     const more = await fixture.key("alice");
     const clients = await Promise.all(Array.from({ length: 32 }, connected));
     const full = { status: 409, body: '{"detail":"You have 32 shells open, at most 32 may be: close one first"}' };
@@ -258,7 +258,7 @@ describe("the web shell", () => {
     expect(await (await connected()).ws.readyState).toBe(1);
   });
 
-  it("counts connections that are asked for at once", async () => {
+  it("counts concurrent connections", async () => {
     const clients = Array.from({ length: 40 }, () => fixture.connect(path(key)));
 
     await Promise.all(clients.map((client) => Promise.race([client.next(), client.closed])));
@@ -266,7 +266,7 @@ describe("the web shell", () => {
     expect(fixture.sockets.count()).toBe(32);
   });
 
-  it("takes the key in every place of its own and of the others", async () => {
+  it("accepts the key in its own place and in those of other endpoints", async () => {
     const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
     const ways: readonly (readonly [string, Record<string, string>])[] = [
       [path(key), {}],
@@ -278,7 +278,7 @@ describe("the web shell", () => {
     for (const [at, headers] of ways) expect((await fixture.connect(at, headers).next()).type).toBe("welcome");
   });
 
-  it("is not found for what is not there, is another's, or is over, and needs a WebSocket", async () => {
+  it("is not found for a workspace that is missing, ended or another owner's, nor on the path of a job", async () => {
     await fixture.workspace("bob", "ws-demo-bob-1756062813");
     await fixture.world.deliver();
     const missing = { status: 404, body: '{"detail":"Workspace not found"}' };
@@ -291,7 +291,7 @@ describe("the web shell", () => {
     expect(await fixture.ask(path(key))).toEqual(missing);
   });
 
-  it("writes no key into a log", async () => {
+  it("never logs a key", async () => {
     const client = await connected();
     await fixture.ask(path(`${key}x`));
     client.send({ type: "exit" });
@@ -311,7 +311,7 @@ describe("the web shell", () => {
     expect(await client.closed).toBe(1001);
   });
 
-  it("closes with 1008 once its key is revoked, which is known for five seconds more", async () => {
+  it("closes with 1008 at most five seconds after its key was revoked", async () => {
     const client = await connected();
 
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
@@ -322,7 +322,7 @@ describe("the web shell", () => {
     expect(await client.closed).toBe(1008);
   });
 
-  it("closes a connection without a command for ten minutes, and no other", async () => {
+  it("closes only a connection without a command for ten minutes", async () => {
     const [quiet, busy] = await Promise.all([connected(), connected()]);
     fixture.world.clock.advance(590_000);
     busy.send(command("x"));
@@ -341,7 +341,7 @@ describe("the web shell", () => {
     expect(await client.closed).toBe(1009);
   });
 
-  it("lets a client go that does not answer pings, and no other", async () => {
+  it("disconnects only a client that does not answer pings", async () => {
     await fixture.close();
     await begin({ pingMs: 200 });
     const [client, deaf] = await Promise.all([connected(), connected()]);
@@ -354,7 +354,7 @@ describe("the web shell", () => {
     expect(await client.next()).toEqual({ type: "pong" });
   });
 
-  it("lets a client go that does not read its results, and holds no more than some of them", async () => {
+  it("disconnects a client that does not read its results, and buffers only some of them", async () => {
     const patient = await openSocketFixture();
     await patient.workspace("alice", ID);
     await patient.world.deliver();

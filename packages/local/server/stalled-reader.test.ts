@@ -39,7 +39,7 @@ async function streamingServer(piece: Buffer, pauseMs: number) {
   return { socket, ended, sent };
 }
 
-test("a client that reads nothing of its stream loses it", async () => {
+test("a client that does not read its stream is disconnected", async () => {
   const { socket, ended, sent } = await streamingServer(Buffer.alloc(256 * 1024), 0);
   socket.pause();
 
@@ -50,7 +50,7 @@ test("a client that reads nothing of its stream loses it", async () => {
   await once(socket, "close");
 });
 
-test("a client that reads slowly keeps its stream", async () => {
+test("a client that reads its stream slowly stays connected", async () => {
   const { socket, sent } = await streamingServer(Buffer.from(": \n\n"), 20);
   socket.resume();
 

@@ -16,7 +16,7 @@ import { exec } from "./ssh-fixture.ts";
 /** A connection into a run at which nobody reads what comes, or says anything. */
 const deaf = () => new Duplex({ read: () => undefined, write: () => undefined });
 
-describe("what the clients of an SSH server may have at once", () => {
+describe("an SSH server", () => {
   let home: string;
   let server: SshServer;
   let key: SshKeyPair;
@@ -112,7 +112,7 @@ describe("what the clients of an SSH server may have at once", () => {
   };
   const times = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make);
 
-  it("is ten sessions of one connection, and one more when one of them has ended", async () => {
+  it("allows ten sessions per connection, and another once one of them has ended", async () => {
     const client = await connect();
 
     const { opened, answers } = await outcomes(times(100, () => exec(client, "true")));
@@ -127,7 +127,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(answers).toEqual(["Error: (SSH) Channel open failure: This connection has 10 sessions already"]);
   });
 
-  it("is a hundred and twenty-eight forwards of one connection, to ports and to sockets", async () => {
+  it("allows 128 forwards per connection, to ports and to sockets", async () => {
     const client = await connect();
 
     const all = [...times(100, () => forward(client)), ...times(100, () => forwardToSocket(client))];
@@ -157,7 +157,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(answers).toEqual(["Error: (SSH) Channel open failure: This environment has 128 SSH sessions already"]);
   });
 
-  it("counts no session in which nothing was started once that is closed", async () => {
+  it("does not count a closed session in which no program was started", async () => {
     const client = await connect();
     const refused = () =>
       new Promise<string>((resolve) => client.subsys("none", (error) => resolve(error ? "refused" : "started")));
@@ -181,7 +181,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(started).toHaveLength(2);
   });
 
-  it("is variables that are few and short", async () => {
+  it("accepts at most 32 variables, and only short ones", async () => {
     const client = await connect();
     const letter = (n: number) => String.fromCharCode(65 + (n % 26));
     const names = times(700, () => 0).map((_, n) => `LC_${letter(n)}${letter(n / 26)}`);
@@ -195,7 +195,7 @@ describe("what the clients of an SSH server may have at once", () => {
     expect(started[0]?.wanted.env.LANG).toBeUndefined();
   });
 
-  it("ends with the connection while its output is unread", async () => {
+  it("closes the forwards of a connection that ends with unread output", async () => {
     const client = await connect();
     const channels = await Promise.all(times(20, () => forward(client)));
     for (const channel of channels) channel.write(randomBytes(1_000_000));
@@ -212,7 +212,7 @@ describe("what the clients of an SSH server may have at once", () => {
     );
   });
 
-  it("reports an end that came during the start", async () => {
+  it("reports the end of a connection to a program that was still starting", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     beforeStart = promise;
     const client = await connect();
@@ -238,7 +238,7 @@ describe("what the clients of an SSH server may have at once", () => {
     return socket.resume();
   };
 
-  it("drops the oldest silent connections, so that a flood of them keeps no login out", async () => {
+  it("drops the oldest silent connections, so a flood of them blocks no login", async () => {
     const open = new Set<Socket>();
     const strangers: Socket[] = [];
     for (let n = 0; n < 2_000; n += 1) {
@@ -259,7 +259,7 @@ describe("what the clients of an SSH server may have at once", () => {
     for (const socket of strangers) socket.destroy();
   });
 
-  it("is a time to log in, after which a client that did not is cut off", async () => {
+  it("cuts off a client that has not logged in in time", async () => {
     await server.stop();
     const runs: SshRuns = { find: () => [] } as Partial<SshRuns> as SshRuns;
     server = await startSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 50 });
@@ -269,7 +269,7 @@ describe("what the clients of an SSH server may have at once", () => {
     await once(socket, "close");
   });
 
-  it("is looked at once for all the connections of one key", async () => {
+  it("checks each key once for all of its connections", async () => {
     await Promise.all(times(40, () => connect()));
 
     [passes, mostAsked] = [0, 0];

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => fixture.close());
 
-it("a connection into an ended environment has ten sessions, and is closed when its client asks for another", async () => {
+it("a connection into an ended environment allows ten sessions, and closes when its client requests another", async () => {
   const client = await fixture.connect();
   const closed = once(client, "close");
 

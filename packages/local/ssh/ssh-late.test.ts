@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => fixture.close());
 
-it("a session waits for an environment whose supervisor is late, as on a busy machine", async () => {
+it("a session waits for an environment whose supervisor starts late, as on a busy machine", async () => {
   process.kill(fixture.supervisorPid(), "SIGSTOP");
   const said = fixture.say("echo hello");
   await sleep(LATE_MS);

@@ -51,7 +51,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     return { channel, closed, shows, text: () => text };
   };
 
-  it("come to every open terminal once, and into no output of a command", async () => {
+  it("reach every open terminal once, and no output of a command", async () => {
     await fixture.begin();
     const [first, second] = [await open(), await open()];
 
@@ -64,7 +64,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect((await fixture.say("echo plain")).out).toBe("plain\n");
   });
 
-  it("that hold are shown at a login with the time that is left, and none that was taken back", async () => {
+  it("are repeated at a login with the remaining time while they are current", async () => {
     await beginWithDisk();
     await tell("warning", "Expires in 5 minutes", { endsAt: now() + 3.5 * 60_000 });
 
@@ -76,7 +76,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(later.text()).not.toContain("[berth]");
   });
 
-  it("call no function of a terminal", async () => {
+  it("contain no control sequences", async () => {
     await fixture.begin();
     const terminal = await open();
 
@@ -85,7 +85,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     await terminal.shows("[berth] a ]0;title b");
   });
 
-  it("say why a terminal is cut, when its run is removed", async () => {
+  it("say why a terminal is closed when its run is removed", async () => {
     await fixture.begin();
     const terminal = await open();
 
@@ -96,7 +96,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text().split("[berth] This environment has expired: Its time is over")).toHaveLength(2);
   });
 
-  it("say why a terminal is cut, when the files of its run are removed first", async () => {
+  it("say why a terminal is closed when the files of its run are removed first", async () => {
     await fixture.begin();
     const terminal = await open();
 
@@ -108,7 +108,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text().split("[berth] This environment has expired: Its time is over")).toHaveLength(2);
   });
 
-  it("say why a terminal is cut, when the command of its run has ended", async () => {
+  it("say why a terminal is closed when the command of its run has ended", async () => {
     await fixture.begin({ command: 'until [ -e "$HOME/end" ]; do sleep 0.1; done; exit 3' });
     const terminal = await open();
 
@@ -118,7 +118,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text()).toContain("[berth] This environment has ended: command exited with code 3");
   });
 
-  it("say nothing when a user leaves a shell", async () => {
+  it("are not shown when a user leaves a shell", async () => {
     await beginWithDisk();
     const terminal = await open();
 
@@ -128,7 +128,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text()).not.toContain("[berth]");
   });
 
-  it("tell a login that files are lost without a disk, and no command", async () => {
+  it("warn at a login, but not at a command, that files are lost without a disk", async () => {
     await fixture.begin();
 
     const terminal = await open();
@@ -138,7 +138,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(await fixture.say("echo plain")).toMatchObject({ out: "plain\n", err: "" });
   });
 
-  it("tell a later login why the environment has ended, and only for keys that were let in", async () => {
+  it("tell a later login why the environment has ended, but only with an admitted key", async () => {
     await fixture.begin();
     await tell("end", "This environment was cancelled: Cancelled by its owner");
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });

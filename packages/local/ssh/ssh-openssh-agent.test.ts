@@ -21,7 +21,7 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
   });
   const blob = () => fixture.key.public.split(" ")[1];
 
-  it("is reached from inside, time and again, by the user of the run alone", async () => {
+  it("can be reached repeatedly from inside, only by the user of the run", async () => {
     const input = "ssh-add -L; ssh-add -L; stat -c %a $SSH_AUTH_SOCK; stat -c %a $(dirname $SSH_AUTH_SOCK)";
     const { code, out, err } = await fixture.ssh(forwarded, input);
 
@@ -30,13 +30,13 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
     expect([first?.split(" ")[1], second?.split(" ")[1], modes]).toEqual([blob(), blob(), ["600", "700", ""]]);
   });
 
-  it("is not there for a client that forwards none", async () => {
+  it("is missing if the client does not forward it", async () => {
     const { out } = await fixture.ssh([], "printenv SSH_AUTH_SOCK || echo none");
 
     expect(out).toBe("none\n");
   });
 
-  it("goes with its client, who vanishes, and its socket with it", async () => {
+  it("disappears with its socket when its client vanishes", async () => {
     const before = listProcesses(fixture.home, fixture.uid).length;
     const staying = fixture.stay(forwarded, "echo $SSH_AUTH_SOCK; exec sleep 600");
     const [socket] = (await once(staying.stdout ?? staying, "data")) as [Buffer];

@@ -38,7 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     return `${fixture.nodeInside} -e '${program}'`;
   };
 
-  it("lead a port of the environment to the client, until the client goes", async () => {
+  it("lead a port of the environment to the client, until the client disconnects", async () => {
     const [port, inside] = [await listen(), await freePort()];
     const staying = fixture.stay(["-R", `${inside}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
@@ -71,7 +71,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(answer.out).toBe("HELLO\n");
   });
 
-  it("lead a path of the environment to the client, for its user alone, until the client goes", async () => {
+  it("lead a path of the environment to the client, only for its user, until the client disconnects", async () => {
     const [port, path] = [await listen(), pathInside("there")];
     const staying = fixture.stay(["-R", `${path}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
@@ -87,7 +87,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(later.code).toBe(1);
   });
 
-  it("lead a port of the client to a port of the environment, and nowhere where nothing listens", async () => {
+  it("lead a port of the client to a port of the environment, and fail if no program listens there", async () => {
     const [port, inside, silent] = [await freePort(), await freePort(), await freePort()];
     const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
     const forward = ["-L", `127.0.0.1:${port}:127.0.0.1:${inside}`];
@@ -140,7 +140,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(privileged.code).toBe(hasRights ? 0 : 255);
   });
 
-  it("are at most sixteen of one client, and all go with it", async () => {
+  it("are limited to sixteen per client, and all end with it", async () => {
     const client = await fixture.connect();
     const before = listProcesses(fixture.home, fixture.uid).length;
     const asking = Array.from({ length: 1_000 }, () => {
@@ -157,7 +157,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect(answers.filter((isOpen) => isOpen)).toHaveLength(16);
   });
 
-  it("ask a client that answers nothing for a hundred and twenty-eight channels, and turn away who comes next", async () => {
+  it("open at most 128 channels to a client that does not answer, and reject further connections", async () => {
     const client = await fixture.connect();
     let input = 0;
     client.on("tcp connection", () => {
@@ -179,7 +179,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     expect([input, out]).toEqual([128, "turned away\n"]);
   });
 
-  it("end with the key of their client, though that client never closes its end", async () => {
+  it("end with the key of their client, even if that client never closes its end", async () => {
     const [port, before] = [await listen(), listProcesses(fixture.home, fixture.uid).length];
     const staying = fixture.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");

@@ -24,7 +24,7 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
     });
     afterEach(() => fixture.close());
 
-    it("is one directory for commands, terminals, SFTP and /etc/passwd", async () => {
+    it("is the same directory for commands, terminals, SFTP and /etc/passwd", async () => {
       const input = 'echo "$HOME"; pwd; cd && pwd; eval echo ~; echo "$(getent passwd "$(id -u)" | cut -d: -f6)"';
       const lines = (text: string) => text.replaceAll("\r", "").trim().split("\n");
 
@@ -52,7 +52,7 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
     });
 
     if (isSandboxed) {
-      it("holds the settings that ssh, ssh-keygen and git read", async () => {
+      it("contains the settings that ssh, ssh-keygen and git read", async () => {
         const settings = 'mkdir -p -m 700 ~/.ssh; printf "Host gh\\n HostName github.com\\n" > ~/.ssh/config';
         const names = [
           `${settings}; ssh -G gh | grep -x "hostname github.com"`,
@@ -72,7 +72,7 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
     }
   });
 
-  it("is on the disk, and gets nothing of Berth's there", async () => {
+  it("is on the disk, which gets no files of Berth", async () => {
     const fixture = await openOpenSshFixture(isolation, {}, "/workspace");
     const agent = await fixture.startAgent();
     const input = 'echo kept > ~/.profile; test -S "$SSH_AUTH_SOCK" && echo agent';

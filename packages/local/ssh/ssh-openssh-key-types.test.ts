@@ -48,7 +48,7 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     return { file, key: `${type} ${blob}` };
   };
 
-  it.each([1_024, 1_536])("of rsa %d is refused in words, though it was let in once", async (bits) => {
+  it.each([1_024, 1_536])("of rsa %d is refused with a message, although it was admitted before", async (bits) => {
     const { file, key } = newRsaKey(bits);
     await fixture.compute.setAccess(fixture.uid, 1, {
       revision: bits,
@@ -64,7 +64,7 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     expect(err).toContain("Permission denied (publickey)");
   });
 
-  it("of rsa is refused where the client signs with SHA-1 alone, and gets in with SHA-512", async () => {
+  it("of rsa is refused if the client signs only with SHA-1, and admitted with SHA-512", async () => {
     const { file, key } = newRsaKey(3_072);
     await fixture.compute.setAccess(fixture.uid, 1, {
       revision: 9_999,

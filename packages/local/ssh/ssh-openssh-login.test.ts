@@ -31,11 +31,11 @@ describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolat
     ["an array", "a=(1 2 3); echo $a", "1\n"],
     ["a pipe's status", "set -o pipefail; false | true; echo $?", "1\n"],
     ["a process substitution", "cat <(echo text)", "text\n"],
-  ])("takes %s", async (_, command, out) => {
+  ])("supports %s", async (_, command, out) => {
     expect((await fixture.ssh([], command)).out).toBe(out);
   });
 
-  it("is one shell for a command, a terminal, standard input and the command of the run", async () => {
+  it("is the same shell for a command, a terminal, standard input and the command of the run", async () => {
     const shows = "readlink /proc/$$/exe";
     await fixture.compute.apply(fixture.runOf({ run: 2, command: `${shows}; exit` }));
     await eventually(
@@ -53,7 +53,7 @@ describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolat
     expect(await logText(fixture.compute.readLog(fixture.uid, 2))).toBe(command);
   });
 
-  it("is a login shell where the client names no command", async () => {
+  it("is a login shell if the client names no command", async () => {
     const input = "shopt -q login_shell && echo login || echo other";
 
     expect(await typed(["-T"], `${input}\n`)).toBe("login\n");

@@ -24,7 +24,7 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     await fixture.close();
   });
 
-  it("rsync carries a tree there and back, and the second time nothing", async () => {
+  it("rsync copies a tree in both directions, and nothing the second time", async () => {
     const [up, down] = [join(fixture.root, "up"), join(fixture.root, "down")];
     mkdirSync(join(up, "d"), { recursive: true });
     const bytes = randomBytes(1_000_000);
@@ -42,7 +42,7 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     expect(readFileSync(join(down, "d/big")).equals(bytes)).toBe(true);
   });
 
-  it("git clones out of it and pushes back", async () => {
+  it("git clones from a run and pushes back", async () => {
     const clone = join(fixture.root, "clone");
     const git = (...words: string[]) => fixture.run("git", words, "", { ...ours, GIT_SSH_COMMAND: fixture.sshLine });
     await fixture.ssh([], "git init -q --bare work.git");
@@ -55,7 +55,7 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     expect((await fixture.ssh([], "git -C work.git log --all --format=%s")).out).toBe("one\n");
   });
 
-  it("screen keeps a session from one client to the next", async () => {
+  it("screen keeps a session for the next client", async () => {
     const name = `kept-${fixture.uid.slice(0, 8)}`;
     const until = (not = "") => `until ${not} screen -ls | grep ${name}; do sleep 0.1; done`;
     const begun = await fixture.ssh(["-tt"], `screen -dmS ${name} sh -c 'exec cat'; ${until()}`);
@@ -64,7 +64,7 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     expect([begun.out, found.out]).toEqual([expect.stringContaining(name), expect.stringContaining(name)]);
   });
 
-  it("a shell without a terminal runs what comes on its input, as VS Code begins", async () => {
+  it("a shell without a terminal runs commands from its input, as VS Code does at its start", async () => {
     const words = [
       ...fixture.sshLine.split(" ").slice(1),
       "-T",

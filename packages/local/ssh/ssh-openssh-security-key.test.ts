@@ -40,7 +40,7 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     return await fixture.ssh(["-i", shown, "-o", `IdentityAgent=${agent}`], "echo in");
   }
 
-  it("gets in", async () => {
+  it("is admitted", async () => {
     expect(await askWith(key)).toEqual({ code: 0, out: "in\n", err: "" });
   });
 
@@ -50,7 +50,7 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     expect({ code, err }).toMatchObject({ code: 255, err: expect.stringContaining("Permission denied (publickey)") });
   });
 
-  it("does not where another key signed", async () => {
+  it("is refused if another key signed", async () => {
     const { code, err } = await askWith({ public: key.public, sign: newSecurityKey(type).sign });
 
     expect({ code, err }).toMatchObject({ code: 255, err: expect.stringContaining("Permission denied (publickey)") });

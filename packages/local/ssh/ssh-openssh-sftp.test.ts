@@ -27,7 +27,7 @@ describe.each(["bubblewrap", "none"] as const)("SFTP of OpenSSH 9, isolation %s"
     expect(listed.length).toBeGreaterThan(10);
   });
 
-  it("lets scp name a home, one's own and by the user's name", async () => {
+  it("expands ~ and ~user for scp", async () => {
     const file = join(fixture.root, "file");
     writeFileSync(file, randomBytes(1_000));
     const { out: user } = await fixture.ssh([], "id -un");
@@ -56,7 +56,7 @@ describe.each(["bubblewrap", "none"] as const)("SFTP of OpenSSH 9, isolation %s"
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining("No such file") });
   });
 
-  it("names the owners of files, and syncs what is sent", async () => {
+  it("shows the owners of files, and syncs sent files", async () => {
     const file = join(fixture.root, "synced");
     writeFileSync(file, "text");
     const { out: user } = await fixture.ssh([], "id -un");

@@ -17,7 +17,7 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
   });
   afterEach(() => fixture.close());
 
-  it("has them in its commands, and neither in its SFTP server nor in what forwards its ports", async () => {
+  it("has them in its commands, but neither in its SFTP server nor in its port forwarder", async () => {
     const said = await fixture.ssh([], "echo $NODE_OPTIONS");
     const listed = await fixture.sftp("pwd\n");
     const staying = fixture.stay(["-R", "0:127.0.0.1:9"], "echo up; exec sleep 600");
@@ -28,7 +28,7 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     expect(String(up)).toBe("up\n");
   });
 
-  it("has the variables of a login, as sshd sets them", async () => {
+  it("has the login variables that sshd sets", async () => {
     const names = ["USER", "LOGNAME", "SHELL", "MAIL", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY"];
     const shows = names.map((name) => `echo "${name}=$${name}"`).join("; ");
     const said = async (options: string[]) =>
@@ -46,7 +46,7 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     expect(plain.SSH_CONNECTION?.split(" ")[1]).toBe(plain.SSH_CLIENT?.split(" ")[1]);
   });
 
-  it("has its own values of them where the run was given some", async () => {
+  it("keeps the run's own values of the login variables", async () => {
     const env = { USER: "developer", SHELL: "/bin/sh", PATH: `/own:${process.env.PATH}` };
     await fixture.close();
     fixture = await openOpenSshFixture(isolation, env);
@@ -60,7 +60,7 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     if (isolation === "bubblewrap") expect(login.startsWith(plain)).toBe(true);
   });
 
-  it("has the documented variables and nothing of ours besides, in a command and in a terminal", async () => {
+  it("has the documented variables and no other of Berth's, in a command and in a terminal", async () => {
     const shows = "env; printenv OLDPWD || echo OLDPWD=unset";
     const plain = await fixture.ssh([], shows);
     const shown = await fixture.ssh(["-tt"], shows);

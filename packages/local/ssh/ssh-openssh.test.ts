@@ -36,13 +36,13 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
   const sftp = (batch: string) =>
     run("sftp", ["-P", String(fixture.server.port), ...options, "-b", "-", address()], batch);
 
-  it("runs a command and passes its exit code on", async () => {
+  it("runs a command and returns its exit code", async () => {
     const { code, out, err } = await ssh("echo $((6 * 7)); echo oh >&2; exit 5");
 
     expect({ code, out, err }).toEqual({ code: 5, out: "42\n", err: "oh\n" });
   });
 
-  it("has a terminal when it asks for one", async () => {
+  it("gets a terminal when it requests one", async () => {
     const { code, out } = await run("ssh", [
       "-tt",
       "-p",
@@ -55,7 +55,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect({ code, out }).toEqual({ code: 0, out: "tty\r\n" });
   });
 
-  it("has a terminal that knows its name, which is one", async ({ skip }) => {
+  it("gets a terminal with a valid name", async ({ skip }) => {
     const { stdout } = spawnSync("/bin/sh", ["-c", "script --version"], { encoding: "utf8" });
     if (isolation === "bubblewrap" && !stdout.includes("util-linux")) return skip("this machine has no script(1)");
     const input = 'tty && test "$(tty)" -ef /dev/fd/0 && test -c "$(tty)" && echo same';
@@ -65,7 +65,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^\/dev\/pts\/\d+\r\nsame\r\n$/) });
   });
 
-  it("copies files there and back, big ones and whole trees, with their modes", async () => {
+  it("copies files in both directions, big ones and whole trees, with their modes", async () => {
     const bytes = randomBytes(3_000_000);
     const [there, back] = [join(fixture.root, "there"), join(fixture.root, "back")];
     mkdirSync(join(there, "deep er"), { recursive: true });
@@ -82,7 +82,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect(statSync(join(back, "script")).mode & 0o777).toBe(0o755);
   });
 
-  it("lists, renames, links, changes and removes by sftp", async () => {
+  it("lists, renames, links, changes and removes files by sftp", async () => {
     const local = join(fixture.root, "local");
     writeFileSync(local, "some text");
 
@@ -99,7 +99,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect(readFileSync(`${local}.back`, "utf8")).toBe("some text");
   });
 
-  it("a client gets an error for a missing file and for a refused operation", async () => {
+  it("gets an error for a missing file and for a refused operation", async () => {
     const { code, err } = await sftp("get nothing\n");
     const { code: written, err: refusal } = await sftp("cd ..\nput /etc/hostname ../berth-was-here\n");
 
@@ -111,7 +111,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     }
   });
 
-  it("says by sftp how much room there is", async () => {
+  it("shows free space by sftp", async () => {
     const { code, out, err } = await sftp("df\n");
     const missing = await sftp("df missing\n");
 
@@ -128,7 +128,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
   });
 
   if (isolation === "bubblewrap") {
-    it("sftp sees the same files as the run, also behind links", async () => {
+    it("sees by sftp the same files as the run, even behind links", async () => {
       const secret = join(fixture.home, "secret");
       writeFileSync(secret, "of the stack");
       symlinkSync(secret, join(fixture.directory, "0", "work", "link"));

@@ -36,7 +36,7 @@ it("admits concurrent logins while silent connections fill the bound", () => {
   end();
 });
 
-it("has room for as many logins at once as a program with hundreds of forks begins", () => {
+it("admits as many logins at once as a program with hundreds of forks starts", () => {
   const { open, connect, end } = opened();
 
   for (let n = 0; n < 400; n++) connect(`login ${n}`);

@@ -46,7 +46,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await fixture.close();
   });
 
-  it("runs a command with its exit code, its two streams apart, and what it is given to read", async () => {
+  it("runs a command with its exit code, separate output streams and input", async () => {
     await fixture.begin();
 
     const answer = await fixture.say("cat; echo bad >&2; exit 7", "good");
@@ -54,7 +54,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(answer).toEqual({ code: 7, signal: undefined, out: "good", err: "bad\n" });
   });
 
-  it("is where the run's own command is: its directory, its variables, its files, its processes", async () => {
+  it("shares directory, variables, files and processes with the run's own command", async () => {
     const env = { TOKEN: "it's $HOME\n`x`", GREETING: "hello" };
     await fixture.begin({ command: "echo here > file; exec sleep 3613", env });
 
@@ -71,7 +71,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   if (isolation === "bubblewrap") {
-    it("has no more rights than the run: no capability, nothing of the home", async () => {
+    it("has no more rights than the run: no capability, no access to the stack's home", async () => {
       await fixture.begin();
 
       const { out } = await fixture.say(
@@ -88,7 +88,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     });
   }
 
-  it("gives a shell in a terminal of the wanted size, which can be changed", async () => {
+  it("starts a shell in a terminal of the requested size, which can be changed", async () => {
     await fixture.begin();
     const client = await fixture.connect();
     const shell = await new Promise<ClientChannel>((resolve, reject) => {
@@ -132,7 +132,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     return { client, channel, shown };
   };
 
-  it("serves others while typed input is unread, and delivers it to a later reader", async () => {
+  it("serves other clients while typed input is unread, and delivers it to a later reader", async () => {
     await fixture.begin();
     const { channel, shown } = await getTerminal(
       "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
@@ -162,7 +162,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     );
   });
 
-  it("cuts off a client that has room for everything by its own word, and reads nothing", async () => {
+  it("cuts off a client that announces an unlimited window and reads nothing", async () => {
     await fixture.begin();
     const client = await fixture.connect();
     const channel = await exec(client, "echo ready; exec cat /dev/zero");
@@ -191,7 +191,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(`${command.out}${terminal}`).not.toContain("ptmx");
   });
 
-  it("gives that terminal a name, passes interrupts on, and hangs up what runs in it", async () => {
+  it("names the terminal, passes interrupts on, and hangs up its programs", async () => {
     await fixture.begin({ env: { SHELL: "/no/such/shell" } });
     const client = await fixture.connect();
     const shell = await new Promise<ClientChannel>((resolve, reject) => {
@@ -232,7 +232,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(seen).toContain("said\r");
   });
 
-  it("refuses other keys, other names, passwords and none at all", async () => {
+  it("refuses other keys, other names, passwords and logins without credentials", async () => {
     await fixture.begin();
 
     await expect(fixture.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
@@ -254,7 +254,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(honest.signed()).toBe(1);
   });
 
-  it("a run stays reachable when the SSH server restarts", async () => {
+  it("keeps a run reachable when the SSH server restarts", async () => {
     await fixture.begin({ command: "echo kept > file; exec sleep 3623" });
     const later = await startSsh({ ...served(), port: 0, log: silentLog() });
 
@@ -264,7 +264,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(answer.out).toBe("kept\n");
   });
 
-  it("is stopped though a client never closes its end", async () => {
+  it("stops although a client never closes its end", async () => {
     const otherServer = await startSsh({ ...served(), port: 0, log: silentLog() });
     const suspended = dial({ port: otherServer.port, host: "127.0.0.1", allowHalfOpen: true });
     await once(suspended, "data");
@@ -278,7 +278,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     ).resolves.toBeUndefined();
   });
 
-  it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
+  it("reports a configured port that is in use, and takes another port if none is configured", async () => {
     const { port } = fixture.server;
     const options = { ...served(), log: silentLog() };
 
@@ -291,7 +291,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(readFileSync(join(fixture.home, "ssh-port"), "utf8")).toBe(String(otherServer.port));
   });
 
-  it("keeps the keys of two jobs apart", async () => {
+  it("keeps the keys of two jobs separate", async () => {
     await fixture.begin();
     const otherEntry = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
     await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined }));
@@ -376,7 +376,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
   });
 
-  it("ends a connection whose key is taken away", async () => {
+  it("ends a connection whose key is removed", async () => {
     await fixture.begin();
     const client = await fixture.connect();
     const closed = once(client, "close");
@@ -387,7 +387,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
   });
 
-  it("hangs up on what a client leaves behind", async () => {
+  it("hangs up processes that a client leaves behind", async () => {
     await fixture.begin();
     const client = await fixture.connect();
     const before = listProcesses(fixture.home, fixture.uid).length;
@@ -405,7 +405,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     );
   });
 
-  it("carries a hundred sessions at once", async () => {
+  it("serves a hundred sessions at once", async () => {
     await fixture.begin();
 
     const clients = await Promise.all(Array.from({ length: 100 }, () => fixture.connect()));
@@ -415,7 +415,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     expect(answers.map(({ out }) => out)).toEqual(answers.map((_, n) => `hello ${n}\n`));
   });
 
-  it("listens on the loopback address alone", async () => {
+  it("listens only on the loopback address", async () => {
     const socket = dial(fixture.server.port, "127.0.0.2");
 
     const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];

@@ -16,7 +16,7 @@ function openOutput(isRead: boolean) {
   return { output, passed };
 }
 
-it("the parts of a packet go on together, and those of a later turn after them", async () => {
+it("the parts of a packet are sent together, and those of a later turn after them", async () => {
   const { output, passed } = openOutput(true);
 
   for (const part of ["length", "payload", "mac"]) output.write(part);
@@ -27,7 +27,7 @@ it("the parts of a packet go on together, and those of a later turn after them",
   expect(passed).toEqual(["length|payload|mac", "next"]);
 });
 
-it("an end in the same turn loses nothing", async () => {
+it("an end in the same turn loses no output", async () => {
   const { output, passed } = openOutput(true);
 
   output.write("last");
@@ -37,7 +37,7 @@ it("an end in the same turn loses nothing", async () => {
   expect([passed.join("|"), output.writableFinished]).toEqual(["last|words", true]);
 });
 
-it("a client that reads nothing is cut off at 32 MiB", async () => {
+it("a client that does not read is cut off at 32 MiB", async () => {
   const { output } = openOutput(false);
   const part = Buffer.alloc(1024 * 1024);
 

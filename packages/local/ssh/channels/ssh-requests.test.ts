@@ -8,7 +8,7 @@ import { eventually, findPids } from "#process/fixture.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "../openssh-fixture.ts";
 import { exec, said } from "../ssh-fixture.ts";
 
-describe.each(["bubblewrap", "none"] as const)("requests on a session that runs, isolation %s", (isolation) => {
+describe.each(["bubblewrap", "none"] as const)("requests on a running session, isolation %s", (isolation) => {
   const lack = openSshLacks(isolation);
   if (lack !== undefined) {
     it("needs the client and the isolation", ({ skip }) => skip(lack));
@@ -29,7 +29,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     return channel;
   };
 
-  it("pass a signal to the command, which may take it and go on", async () => {
+  it("pass a signal to the command, which may handle it and continue", async () => {
     const channel = await ready("trap 'echo usr1; exit 9' USR1; echo up; while :; do sleep 0.02; done");
 
     channel.signal("USR1");
@@ -38,7 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
   });
 
   it.each(["INT", "TERM", "KILL"] as const)(
-    "pass %s to all processes of the command, and say that it ended so",
+    "pass %s to all processes of the command, and report it as the cause of the end",
     async (name) => {
       const channel = await ready("echo up; sleep 3631; exit 1");
 
@@ -55,7 +55,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     },
   );
 
-  it("ignore unknown signals, and go on", async () => {
+  it("ignore unknown signals, and keep the session", async () => {
     const channel = await ready("echo up; cat");
 
     for (const name of ["NOSUCH", "", "SIGUSR1", "constructor"]) send(client, channel, "signal", getText(name));
@@ -63,7 +63,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     expect(await said(channel, "read")).toMatchObject({ code: 0, out: "read" });
   });
 
-  it("are all answered: requests about a terminal are carried out, and unknown ones are refused", async () => {
+  it("are all answered: terminal requests are applied, and unknown ones are refused", async () => {
     const channel = await ready("echo up; cat");
     const names = ["window-change", "break", "x11-req", "keepalive@openssh.com", "shell", "env"];
 
@@ -73,7 +73,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     expect(await said(channel, "read")).toMatchObject({ code: 0, out: "read" });
   });
 
-  it("lose nothing of two outputs that both wait for a client that reads late", async () => {
+  it("lose nothing of two outputs that wait for a client that reads late", async () => {
     const output = "head -c 5000000 /dev/zero";
     const channel = await exec(client, `${output}; echo one >&2; touch said; ${output}; echo two >&2; exit 3`);
     // It is more than a client takes that does not read, and less than it and the server take.
@@ -87,7 +87,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     expect({ code, bytes: out.length, err }).toEqual({ code: 3, bytes: 10_000_000, err: "one\ntwo\n" });
   });
 
-  it("take standard error that comes after its client closed the channel", async () => {
+  it("accept standard error that comes after its client closed the channel", async () => {
     const channel = await exec(client, "trap '' HUP; echo $$ >pid; exec head -c 5000000 /dev/zero >&2");
     // A client that does not read takes this much; the rest waits in the server.
     await eventually(
@@ -107,7 +107,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     );
   });
 
-  it("let a command go whose client reads no more, as `ssh box yes | head` does", async () => {
+  it("end a command whose client stops reading, as in `ssh box yes | head`", async () => {
     const script = `${fixture.sshLine} ${fixture.address} 'trap "" PIPE; yes; echo $? > ended' | head -1`;
 
     const { stdout } = await promisify(execFile)("/bin/sh", ["-c", script]);

@@ -49,7 +49,7 @@ it.each([
   ["a program that fails with 255", "exit 255", 255, false],
   ["a program whose output is not read", "exit 141", 141, false],
   ["a program that is killed, as at the end of a run", "kill -KILL $$", 137, true],
-  ["a program that is asked to end, as at the end of a run", "kill -TERM $$", 143, true],
+  ["a program that gets SIGTERM, as at the end of a run", "kill -TERM $$", 143, true],
 ])(
   "the terminal of %s waits for the reason of an end only if the run may have ended",
   async (_, script, code, isCut) => {

@@ -14,7 +14,7 @@ it("a thousand calls during a run share the next run", async () => {
   expect([await first, new Set(await during)]).toEqual([1, new Set([2])]);
 });
 
-it("a call during a run gets what a later run finds", async () => {
+it("a call during a run gets the result of a later run", async () => {
   const found: string[] = [];
   const { promise: isRunning, resolve: began } = Promise.withResolvers<void>();
   const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>();
@@ -34,7 +34,7 @@ it("a call during a run gets what a later run finds", async () => {
   expect(await Promise.all([first, second])).toEqual([[], ["new"]]);
 });
 
-it("a run that fails fails for its callers alone", async () => {
+it("a failed run fails only for its own callers", async () => {
   let runs = 0;
   const call = shared(async () => {
     runs += 1;

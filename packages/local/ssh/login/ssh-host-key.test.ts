@@ -13,7 +13,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(home, { recursive: true }));
 
-it("is the same at every start", () => {
+it("the host key is the same at every start", () => {
   const first = sshHostKey(home);
 
   expect(sshHostKey(home)).toBe(first);
@@ -22,8 +22,8 @@ it("is the same at every start", () => {
 
 it.each([
   ["is empty", ""],
-  ["holds something else", "no key\n"],
-])("is named with what to do where its file %s", (_, text) => {
+  ["contains something else", "no key\n"],
+])("the host key is reported with advice if its file %s", (_, text) => {
   const path = join(home, "ssh-host-key");
   writeFileSync(path, text);
 
@@ -32,7 +32,7 @@ it.each([
   );
 });
 
-it.each([1_024, 1_536])("is refused where it is an RSA key of %d bits", (modulusLength) => {
+it.each([1_024, 1_536])("a host key is refused if it is an RSA key of %d bits", (modulusLength) => {
   const path = join(home, "ssh-host-key");
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength });
   writeFileSync(path, privateKey.export({ type: "pkcs1", format: "pem" }));

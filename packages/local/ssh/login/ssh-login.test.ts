@@ -12,10 +12,10 @@ const key = `ssh-rsa ${data.toString("base64")}`;
 const runs = { find: () => [{ name: "run", keys: [key] }] } as Partial<SshRuns> as SshRuns;
 
 it.each([
-  ["SHA-1, as old clients do without being asked", undefined, "sha1", false],
+  ["SHA-1, which old clients choose by default", undefined, "sha1", false],
   ["SHA-256", "sha256", "sha256", true],
   ["SHA-512", "sha512", "sha512", true],
-] as const)("decides of a client that signs with %s", (_, hashAlgo, hash, isLetIn) => {
+] as const)("a client that signs with %s is admitted only if the hash is secure", (_, hashAlgo, hash, isLetIn) => {
   const blob = Buffer.from("what is signed");
   const guests: Guest[] = [];
   const shown: string[] = [];
