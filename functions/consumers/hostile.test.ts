@@ -41,7 +41,7 @@ const bodies = fc.array(
   { maxLength: 4 },
 );
 
-test("no message, whatever is in it, is ever asked for again, and those beside it are dealt with", async () => {
+test("an invalid message is never redelivered, and its neighbours are handled", async () => {
   const world = await busyWorld();
 
   await fc.assert(
@@ -69,7 +69,7 @@ const broken = fc.tuple(
   ),
 );
 
-test("no record, however broken, makes a look come again", async () => {
+test("an invalid record never makes a reconcile message return to the queue", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), broken, async (at, [field, value]) => {
       const world = await busyWorld();
@@ -102,26 +102,23 @@ const poisons = [
   ["user", { disabled: "no" }],
 ] as const;
 
-test.each(poisons)(
-  "a record of %s that cannot be read (%j) is marked, put off by an hour, and told",
-  async (of, change) => {
-    const world = await busyWorld();
-    const user = { pk: "user#u1", sk: "-", writers: ["w1"], kind: "user", uid: "u1", number: 1, username: "u" };
-    await world.table.put({ ...user, disabled: false, keys: [], revoking: [], attempts: 0, dueShard: "0" } as Item);
-    const item = world.table.all().find((item) => item.kind === of) as Item;
-    await world.table.put({ ...item, ...change, dueAt: world.clock.now() } as Item);
+test.each(poisons)("an invalid record of %s (%j) is marked, deferred by an hour, and logged", async (of, change) => {
+  const world = await busyWorld();
+  const user = { pk: "user#u1", sk: "-", writers: ["w1"], kind: "user", uid: "u1", number: 1, username: "u" };
+  await world.table.put({ ...user, disabled: false, keys: [], revoking: [], attempts: 0, dueShard: "0" } as Item);
+  const item = world.table.all().find((item) => item.kind === of) as Item;
+  await world.table.put({ ...item, ...change, dueAt: world.clock.now() } as Item);
 
-    await consume(of === "pool" ? plan : look, world.ctx, [JSON.stringify({ look: `${item.pk}|${item.sk}` })]);
+  await consume(of === "pool" ? plan : look, world.ctx, [JSON.stringify({ look: `${item.pk}|${item.sk}` })]);
 
-    const now = await world.table.get(item);
-    expect(now).toMatchObject({ poisoned: true, dueAt: world.clock.now() + HOUR_MS });
-    expect(now?.writers.slice(1)).toEqual(item.writers.slice(0, 7));
-    const answer = world.log.lines.filter((line) => line.event === "poisoned record");
-    expect(answer.map((line) => line.fields.look)).toEqual([`${item.pk}|${item.sk}`]);
-  },
-);
+  const now = await world.table.get(item);
+  expect(now).toMatchObject({ poisoned: true, dueAt: world.clock.now() + HOUR_MS });
+  expect(now?.writers.slice(1)).toEqual(item.writers.slice(0, 7));
+  const answer = world.log.lines.filter((line) => line.event === "poisoned record");
+  expect(answer.map((line) => line.fields.look)).toEqual([`${item.pk}|${item.sk}`]);
+});
 
-test("a broken record of one pool or owner does not keep the others from their turn", async () => {
+test("an invalid record of one pool or owner does not block the others", async () => {
   const world = await busyWorld();
   const pool = (await world.table.get({ pk: "pool#t4", sk: "-" })) ?? { pk: "pool#t4", sk: "-", writers: ["w1"] };
   await world.table.put({ ...pool, kind: "pond" } as Item);
@@ -137,7 +134,7 @@ test("a broken record of one pool or owner does not keep the others from their t
   expect((await world.read("bob", "next")).phase).toBe("active");
 });
 
-test("while the table is down every look comes again", async () => {
+test("every reconcile message returns to the queue while the table is down", async () => {
   const world = await busyWorld();
   const down = async () => Promise.reject(new Error("ECONNREFUSED"));
   const ctx = { ...world.ctx, table: { ...world.table, get: down, getMany: down, put: down, query: down } };

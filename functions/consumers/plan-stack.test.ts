@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 // In how many plans is held by plan.test.ts, on a clock of its own, and measured here by `npm run bench`.
-test("on the local stack 500 submits, as fast as they go, are all answered and all planned for", async () => {
+test("the local stack answers 500 submits without pause, and plans all of them", async () => {
   const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
   const headers = { authorization: `Bearer ${key}` };
   const body = JSON.stringify({ image: "ubuntu", instance_type: "p5.48xlarge" });

@@ -13,7 +13,7 @@ const AT_ONCE = 10;
 /** How long a batch takes in virtual time: as long as a write and a read of DynamoDB. */
 const BATCH_MS = 20;
 
-test("500 submits within a second, with both consumers at work, make at most 20 plans", async () => {
+test("500 submits within a second cause at most 20 plans while both consumers run", async () => {
   const world = await httpWorld({ callers: owners });
   const keys = await Promise.all(owners.map((owner) => world.login(owner)));
   const getPlans = async () => Number((await world.table.get({ pk: "pool#h100", sk: "-" }))?.plans ?? 0);

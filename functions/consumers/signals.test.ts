@@ -44,7 +44,7 @@ async function getCosts(count: number, world: MemoryWorld, key: Key): Promise<Re
   );
 }
 
-test("a hundred thousand signals for environments that never were are one read each, no write and no message", async () => {
+test("each of 100,000 signals for unknown environments costs one read, no write and no message", async () => {
   const { world } = await jobAfter(10 * SECOND);
   const [stored, sent] = [world.table.all(), world.queue.sent()];
   let gets = 0;
@@ -79,7 +79,7 @@ test.each([
   // It lost its machine since its last look: that is seen once.
   ["does not answer any more", lostJob, 1],
 ])(
-  "thousands of signals for a job that %s are a read or two each, and a write only where something is new",
+  "each of thousands of signals for a job that %s costs one or two reads, and a write only for news",
   async (_, make, news) => {
     const { world, key } = await make();
     const phase = (await world.table.get(key))?.phase;
@@ -99,7 +99,7 @@ async function lostJob() {
   return { world, key };
 }
 
-test("ten signals a second change nothing of a life, and add no message to its own", async () => {
+test("ten signals a second do not change the course of a job, and add no message to its own", async () => {
   const { world, key } = await jobAfter(0);
   const quiet = await jobAfter(0);
 

@@ -30,7 +30,7 @@ async function countedWorld() {
   return { world, during };
 }
 
-test("create = key + the caller's line + host label + spec + head + one send, and the looks while it waits", async () => {
+test("create = key + the caller's waiting list + host label + spec + head + one send, and the reconciles while it waits", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", path, body)).toEqual([
@@ -39,7 +39,7 @@ test("create = key + the caller's line + host label + spec + head + one send, an
   ]);
 });
 
-test("stop = key + two reads + one write + one send, and the looks", async () => {
+test("stop = key + two reads + one write + one send, and the reconciles", async () => {
   const { world, during } = await countedWorld();
   await world.create();
 
@@ -49,7 +49,7 @@ test("stop = key + two reads + one write + one send, and the looks", async () =>
   ]);
 });
 
-test("start = key + two reads + the caller's line + spec + head + a send to it and one to its pool, and the looks", async () => {
+test("start = key + two reads + the caller's waiting list + spec + head + a send to it and one to its pool, and the reconciles", async () => {
   const { world, during } = await countedWorld();
   await world.create();
   await world.stop();
@@ -70,7 +70,7 @@ test("delete = key + two reads + one write + one send, and the looks", async () 
   ]);
 });
 
-test("activity = key + two reads, and one write where it moves the last use by more than a minute", async () => {
+test("activity = key + two reads, and one write if it moves the last use by more than a minute", async () => {
   const { world, during } = await countedWorld();
   await world.create();
   const at = `${path}/${workspaceId}/activity`;

@@ -117,7 +117,7 @@ test("one call of a port is one call of AWS, for each kind of request", async ()
   });
 });
 
-test("200 fresh jobs are one query of DynamoDB, a batch read for each 100 that are shown and one of the plan", async () => {
+test("a list of 200 fresh jobs is one query of DynamoDB, a batch read per 100 shown jobs and one of the plan", async () => {
   const { world, key, during } = await awsWorld("berth-fresh");
   for (let n = 0; n < 10; n++) await Promise.all(Array.from({ length: 20 }, () => submitJob(world, key)));
 
@@ -125,7 +125,7 @@ test("200 fresh jobs are one query of DynamoDB, a batch read for each 100 that a
   expect(await during("GET", "/v1/jobs?limit=1")).toEqual(["GetItem", "Query", "BatchGetItem", "BatchGetItem"]);
 });
 
-test("of 2,000 ended jobs lists get from DynamoDB the heads that they show", async () => {
+test("lists over 2,000 ended jobs read from DynamoDB only the heads that they show", async () => {
   const { during, endJobs } = await awsWorld("berth-ended");
   await endJobs(2_000);
   const weighed = async (path: string) => {

@@ -30,7 +30,7 @@ const keyRead = "table.get";
 const line = "table.count";
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", command: "true", env_vars: { A: "b" } };
 
-test("submit = key + the caller's line + spec + head + one send", async () => {
+test("submit = key + the caller's waiting list + spec + head + one send", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", "/v1/jobs/submit", job)).toEqual([
@@ -104,7 +104,7 @@ test("a key is read once in 5 s, and again after that", async () => {
   expect(await during("GET", "/v1/gpu/availability", undefined, 1)).toEqual([keyRead, text]);
 });
 
-test("what needs no store asks none", async () => {
+test("endpoints without stored data make no store calls", async () => {
   const { during } = await countedWorld();
 
   for (const path of ["/", "/live", "/.well-known/berth", "/docs", "/openapi.json"])

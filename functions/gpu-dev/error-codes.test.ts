@@ -9,7 +9,7 @@ async function getCode(world: HttpWorld, method: string, path: string, sent: Sen
   return `${response.status} ${response.headers.get("Berth-Error")}`;
 }
 
-test("the page of the error codes has exactly the codes that a problem may have", () => {
+test("the page of the error codes lists exactly the codes of problems", () => {
   const page = readFileSync(new URL("../../docs/apis/common.md", import.meta.url), "utf8");
   const section = page.split("## Error codes")[1]?.split("\n## ")[0] ?? "";
 
@@ -18,7 +18,7 @@ test("the page of the error codes has exactly the codes that a problem may have"
   expect(listed).toEqual([...errorCodes]);
 });
 
-test("an answer that is no problem has no error code", async () => {
+test("an answer that is not a problem has no error code", async () => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -38,7 +38,7 @@ test("a key that expired, was revoked or was never issued has a code for each", 
   expect(await getCode(world, "GET", "/v1/jobs", { key: expiring })).toBe("401 key_expired");
 });
 
-test("a key whose chain of rotations is over has the code of an expired key", async () => {
+test("a key past the end of its rotation chain has the code of an expired key", async () => {
   const world = await httpWorld({ settings: { keyTtlHours: 24, keyChainHours: 1 } });
   const key = await world.login();
   await world.advance(2 * 3_600_000);
@@ -46,7 +46,7 @@ test("a key whose chain of rotations is over has the code of an expired key", as
   expect(await getCode(world, "POST", "/v1/keys/rotate", { key })).toBe("401 key_expired");
 });
 
-test("a login by an identity that is not allowed, or while STS is down, says which", async () => {
+test("a login has one code for a forbidden identity and another while STS is down", async () => {
   const stranger = callerNamed("stranger", { arn: "arn:aws:sts::000000000000:assumed-role/Other/stranger" });
   let isDown = false;
   const world = await httpWorld({ callers: [stranger], isStsDown: () => isDown });
@@ -57,7 +57,7 @@ test("a login by an identity that is not allowed, or while STS is down, says whi
   expect(await login()).toBe("500 unavailable");
 });
 
-test("a beginning that several ids share is ambiguous, and an id that names nothing is not found", async () => {
+test("a prefix that several ids share is ambiguous, and an unknown id is not found", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const formatId = (end: string) => `aaaabbbb-0000-4000-8000-00000000000${end}`;
@@ -68,7 +68,7 @@ test("a beginning that several ids share is ambiguous, and an id that names noth
   expect(await getCode(world, "GET", "/v1/nothing", { key })).toBe("404 not_found");
 });
 
-test("what a caller has too much of is a limit, whatever its status", async () => {
+test("an exceeded limit has the code of a limit, with any status", async () => {
   const world = await httpWorld({ settings: { maxWaitingPerUser: 1 } });
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -82,7 +82,7 @@ test("what a caller has too much of is a limit, whatever its status", async () =
   expect(await getCode(world, "POST", `/v1/jobs/${id}/extend`, { key, body: {} })).toBe("400 invalid");
 });
 
-test("a thing in another state, or marked for deletion, is a conflict", async () => {
+test("a wrong state or a deletion mark is a conflict", async () => {
   const world = await httpWorld();
   const key = await world.login();
   await world.request("POST", "/v1/disks", { key, body: { disk_name: "data" } });

@@ -40,7 +40,7 @@ function faulty(
   };
 }
 
-test("an extension under a key is made once, also where its answer was lost after any of its writes", async () => {
+test("an extension under a key is made once, even if its answer was lost after any of its writes", async () => {
   for (let died = 0; died <= 3; died++) {
     const { post, world, key, faults } = await createWorld();
     const job = (JSON.parse((await post("/v1/jobs/submit", { ...plainJob, duration_hours: 1 })).text) as Job).job_id;
@@ -63,7 +63,7 @@ test("an extension under a key is made once, also where its answer was lost afte
   }
 });
 
-test("a rename under a key that died after any of its writes is finished by the repeat", async () => {
+test("a repeat finishes a rename under a key that died after any of its writes", async () => {
   for (let died = 1; died <= 4; died++) {
     const { post, faults } = await createWorld();
     await post("/v1/disks", { disk_name: "old" });
@@ -88,7 +88,7 @@ test.each([
   ["a GitHub user", { github_username: "octocat" }],
   ["a public key", { public_key: publicKey }],
 ])(
-  "%s under a key is let in by one request, also where its answer was lost after any of its writes",
+  "%s under a key is admitted by one request, even if its answer was lost after any of its writes",
   async (_, user) => {
     for (let died = 1; died <= 3; died++) {
       const { post, world, key, faults } = await createWorld();
@@ -117,7 +117,7 @@ test.each([
   ["delete", "DELETE", "/v1/disks/data", 5_000],
   ["undelete", "POST", "/v1/disks/data/undelete", 5_000],
 ])(
-  "the %s of a disk under a key is one request although its answer was lost: %s %s, asked again after %i ms",
+  "the %s of a disk under a key is one request although its answer was lost: %s %s, repeated after %i ms",
   async (action, method, path, later) => {
     for (let died = 1; died <= 4; died++) {
       const { post, world, key, faults } = await createWorld();
@@ -148,7 +148,7 @@ test.each([
   },
 );
 
-test("the repeat of a delete that reached nothing does not delete the disk that has its name by now", async () => {
+test("the repeat of a delete without effect does not delete a newer disk of that name", async () => {
   const { post, world, key, faults } = await createWorld();
   await post("/v1/disks", { disk_name: "data" });
   await world.advance(5_000);
@@ -174,7 +174,7 @@ test("the repeat of a delete that reached nothing does not delete the disk that 
   expect(phases).toEqual(["available", "available"]);
 });
 
-test("a delete that its own repeat overtook is answered as done, also once that is closed", async () => {
+test("a delete that its own repeat overtook is answered as done, even after the operation has ended", async () => {
   const { post, world, key, faults } = await createWorld();
   await post("/v1/disks", { disk_name: "data" });
   await world.advance(5_000);
@@ -200,7 +200,7 @@ interface Job {
 }
 
 describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, other: otherEntry, made }) => {
-  test("makes one thing, and answers a repeat as the first time, marked", async () => {
+  test("creates one record, and gives a repeat the first answer with a mark", async () => {
     const { post, count, world } = await createWorld();
 
     const first = await post(path, body, "k-1");
@@ -212,7 +212,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     expect(count(made)).toBe(1);
   });
 
-  test("answers a repeat with the headers of every answer", async () => {
+  test("gives a repeat the usual headers", async () => {
     const { post, world, key } = await createWorld();
     await post(path, body, "k-1");
 
@@ -226,7 +226,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     });
   });
 
-  test("takes another order of white space for the same body, and another body for a conflict", async () => {
+  test("treats other white space as the same body, and another body as a conflict", async () => {
     const { post, count } = await createWorld();
     await post(path, body, "k-1");
 
@@ -239,7 +239,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     expect(count(made)).toBe(1);
   });
 
-  test("of another user is another key", async () => {
+  test("is separate for each user", async () => {
     const { post, count, world } = await createWorld();
     const stranger = await world.login(second);
 
@@ -251,7 +251,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     expect(count(made)).toBe(2);
   });
 
-  test("is good for a day", async () => {
+  test("is valid for a day", async () => {
     const { post, world } = await createWorld();
     await post(path, body, "k-1");
 
@@ -264,7 +264,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     expect(after.replayed).toBeNull();
   });
 
-  test("sent twenty times at once makes one thing", async () => {
+  test("sent twenty times at once creates one record", async () => {
     const { post, count } = await createWorld();
 
     const answers = await Promise.all(Array.from({ length: 20 }, () => post(path, body, "k-1")));
@@ -275,7 +275,7 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
     expect(count(made)).toBe(1);
   });
 
-  test("that died after any of its writes is finished by the repeat, with one thing made", async () => {
+  test("that died after any of its writes is finished by the repeat, with one record", async () => {
     for (const effect of [false, true]) {
       for (let died = 1; died <= 6; died++) {
         const { post, count, faults } = await createWorld();
@@ -332,8 +332,8 @@ describe.each(creates)("POST $path with an Idempotency-Key", ({ path, body, othe
   });
 });
 
-describe("a create that failed", () => {
-  test("leaves no trace: the same key may make what could not be made before, and another request too", async () => {
+describe("a failed create", () => {
+  test("does not use up its key, even for another request", async () => {
     const { post } = await createWorld();
     await post("/v1/disks", { disk_name: "data" });
     const refused = await post("/v1/disks", { disk_name: "data" }, "k-1");
@@ -345,7 +345,7 @@ describe("a create that failed", () => {
     expect(otherEntry).toMatchObject({ status: 200, replayed: null });
   });
 
-  test("of a job whose disk was in use is made by a later repeat, under a new id", async () => {
+  test("of a job whose disk was in use succeeds at a later repeat, under a new id", async () => {
     const { post, world, key } = await createWorld();
     const holder = await post("/v1/jobs/submit", { ...plainJob, disk_name: "data" });
     const refused = await post("/v1/jobs/submit", { ...plainJob, disk_name: "data" }, "k-1");
@@ -359,7 +359,7 @@ describe("a create that failed", () => {
   });
 });
 
-test("a job that failed before it had its disk, which somebody else took, is made by a repeat once that is free", async () => {
+test("a repeat creates a job that failed before it got its disk, once the disk is free again", async () => {
   const { post, world, key, faults } = await createWorld();
   const body = { ...plainJob, disk_name: "data" };
   await post("/v1/disks", { disk_name: "data" });
@@ -396,7 +396,7 @@ test("a job with a disk that is submitted twenty times at once is one job that h
   expect((await getJob(world, job_id)).status).toBe("active");
 });
 
-test("a repeat of a job that ended meanwhile, whose answer was lost, does not run it again", async () => {
+test("a repeat of a submit whose answer was lost does not run a job again that has ended", async () => {
   const { post, count, world, key, faults } = await createWorld();
   const body = { ...plainJob, disk_name: "data" };
   let notes = 0;
@@ -417,7 +417,7 @@ test("a repeat of a job that ended meanwhile, whose answer was lost, does not ru
   expect(count("environment")).toBe(2);
 });
 
-test("a job whose submit failed after it was written is the one that the repeat answers with", async () => {
+test("a repeat answers with the job that its failed submit had written", async () => {
   const { post, count, faults } = await createWorld();
   faults.afterPut = (pk) => {
     if (pk.endsWith("#env#gpu-dev")) throw new Error("no answer");
@@ -431,7 +431,7 @@ test("a job whose submit failed after it was written is the one that the repeat 
   expect(count("environment")).toBe(1);
 });
 
-test("other endpoints take no notice of the header", async () => {
+test("other endpoints ignore the header", async () => {
   const { world, key } = await createWorld();
   const headers = { "Idempotency-Key": "" };
 

@@ -14,7 +14,7 @@ async function get(headers: Record<string, string> = {}, deployment: object = {}
 }
 
 test.each([undefined, "*/*", "application/json", "application/json, text/html;q=0.5", "text/plain", "text/htmlx", ""])(
-  "the root says exactly what the document prints to a client that accepts %j",
+  "the root answers a client that accepts %j exactly as documented",
   async (accept) => {
     const response = await get(accept === undefined ? {} : { accept });
 
@@ -23,7 +23,7 @@ test.each([undefined, "*/*", "application/json", "application/json, text/html;q=
   },
 );
 
-test("a browser gets a page with the line that installs the command line and links that are served", async () => {
+test("a browser gets a page with the install command and working links", async () => {
   const response = await get({ accept: browser, host: "berth.example" });
   const html = await response.text();
 
@@ -43,12 +43,12 @@ test.each([
   ["berth.example:8443", "https://berth.example:8443"],
   ["127.0.0.1.berth.example", "https://127.0.0.1.berth.example"],
   ["localhost.berth.example", "https://localhost.berth.example"],
-])("a page of the host %s leads to %s", async (host, address) => {
+])("the page of the host %s links to %s", async (host, address) => {
   expect(await (await get({ accept: browser, host })).text()).toContain(`npm install -g ${address}/cli/berth.tgz\n`);
 });
 
 test.each(['"><script>alert(1)</script>', "a b", "x;rm -rf", "$(id)", "a/b", "user@host", ""])(
-  "the host %j is not repeated",
+  "the page does not repeat the host %j",
   async (host) => {
     const html = await (await get({ accept: browser, ...(host && { host }) })).text();
 
@@ -57,14 +57,14 @@ test.each(['"><script>alert(1)</script>', "a b", "x;rm -rf", "$(id)", "a/b", "us
   },
 );
 
-test("a deployment that serves no command line prints no line to install it", async () => {
+test("the page of a deployment without a command line shows no install command", async () => {
   const html = await (await get({ accept: browser, host: "berth.example" }, { cli: () => undefined })).text();
 
   expect(html).not.toContain("npm install");
   expect(html).toContain("berth login https://berth.example\n");
 });
 
-test("the page may load nothing and run nothing", async () => {
+test("the page may neither load resources nor run scripts", async () => {
   const response = await get({ accept: browser, host: "berth.example" });
 
   const policy = response.headers.get("content-security-policy") ?? "";

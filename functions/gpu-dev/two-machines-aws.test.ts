@@ -43,7 +43,7 @@ describe("on the table on DynamoDB, played by moto", () => {
 
   twoMachineCases(open);
 
-  it("grants a job of two machines by one transaction of DynamoDB", async () => {
+  it("grants a job of two machines with one transaction of DynamoDB", async () => {
     const world = await httpWorld({ table: await open() });
     const key = await world.login();
     await submitJob(world, key, { gpu_count: 16 });

@@ -29,7 +29,7 @@ const keyRead = "table.get";
 /** How many of the caller's wait for this pool, counted in the index. */
 const line = "table.count";
 
-test("create = key + the caller's line + spec + head + one send + one batch read for its estimate", async () => {
+test("create = key + the caller's waiting list + spec + head + one send + one batch read for its estimate", async () => {
   const { during } = await countedWorld();
 
   expect(await during("POST", "/api/instances", plainInstance)).toEqual([
@@ -46,7 +46,7 @@ test("show = key + one read, and one plan item while it waits; list = key + one 
   expect(await waiting.during("GET", `/api/instances/${waiting.id}`)).toEqual([keyRead, "table.get", "table.getMany"]);
 });
 
-test("a heartbeat = key + two reads, and one write where it moves", async () => {
+test("a heartbeat = key + two reads, and one write if it moves the last use", async () => {
   const { during, id } = await countedWorld();
   const path = `/api/instances/${id}/last-used`;
   const reads = [keyRead, "table.get", "table.get"];
@@ -55,7 +55,7 @@ test("a heartbeat = key + two reads, and one write where it moves", async () => 
   expect(await during("PUT", path)).toEqual(reads);
 });
 
-test("stop = key + two reads + one write + one send, and again only reads; start of what runs only reads", async () => {
+test("stop = key + two reads + one write + one send; a repeated stop and a start of a running instance only read", async () => {
   const { during, id } = await countedWorld();
 
   expect(await during("POST", `/api/instances/${id}/start`)).toEqual([keyRead, "table.get", "table.get"]);
@@ -66,7 +66,7 @@ test("stop = key + two reads + one write + one send, and again only reads; start
   expect(await during("POST", `/api/instances/${id}/stop`)).toEqual([keyRead, "table.get", "table.get"]);
 });
 
-test("metrics = key + two queries and a batch read, cache stats ask no store but for the key", async () => {
+test("metrics = key + two queries and a batch read, cache stats = key", async () => {
   const { during } = await countedWorld();
 
   expect(await during("GET", "/api/metrics")).toEqual([keyRead, "table.query", "table.query", "table.getMany"]);

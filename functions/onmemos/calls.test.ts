@@ -30,7 +30,7 @@ const keyRead = "table.get";
 /** How many of the caller's wait for this pool, counted in the index. */
 const line = "table.count";
 
-test("create = key + the caller's line + host label + spec + head + one send, and one read each time it looks whether it runs", async () => {
+test("create = key + the caller's waiting list + host label + spec + head + one send, and one read per check whether it runs", async () => {
   const during = await countedWorld();
 
   expect(await during("POST", "/v1/sessions", { ...plain, user: "other" })).toEqual([
@@ -39,7 +39,7 @@ test("create = key + the caller's line + host label + spec + head + one send, an
   ]);
 });
 
-test("get and connect = key + one read; lists = key + one query and a batch read of what is shown", async () => {
+test("get and connect = key + one read; lists = key + one query and a batch read of the shown page", async () => {
   const during = await countedWorld();
 
   expect(await during("GET", `/v1/sessions/${id}`)).toEqual([keyRead, "table.get"]);
@@ -49,7 +49,7 @@ test("get and connect = key + one read; lists = key + one query and a batch read
   expect(await during("GET", "/v1/cloudrun/workspaces")).toEqual([keyRead, "table.query", "table.getMany"]);
 });
 
-test("a command = key + three reads, its mark where that moves by more than a minute, its start and its end", async () => {
+test("a command = key + three reads, its mark if that moves by more than a minute, its start and its end", async () => {
   const during = await countedWorld();
   const reads = [keyRead, "table.get", "table.get", "table.get"];
   const run = ["compute.startExec", "compute.readExec"];

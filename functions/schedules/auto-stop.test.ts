@@ -23,7 +23,7 @@ function records(count: number): Item[] {
   });
 }
 
-test("a sweep over 20,000 records of which 20 are due asks 32 queries, gets 20 items and sends 20 looks", async () => {
+test("a sweep over 20,000 records with 20 due makes 32 queries, reads 20 items and sends 20 reconciles", async () => {
   const calls: string[] = [];
   const pages: Page[] = [];
   const table: Table = {
@@ -65,7 +65,7 @@ afterAll(async () => {
   await emulator.stop();
 });
 
-test("DynamoDB scans no more items for a sweep than are due", async () => {
+test("DynamoDB reads only due items for a sweep", async () => {
   const table = dynamoTable({ client, tableName: "berth-sweep" });
   const all = records(1_000);
   for (let at = 0; at < all.length; at += 50) await Promise.all(all.slice(at, at + 50).map((item) => table.put(item)));

@@ -43,7 +43,7 @@ test("the endpoints that take fields are in the table, and a good request of eac
 });
 
 describe.each(withFields)("$name", ({ endpoint }) => {
-  test.each(listFields(endpoint))("refuses a broken text in %s", async (field) => {
+  test.each(listFields(endpoint))("refuses malformed text in %s", async (field) => {
     const { method, path, sent } = await goodRequest(world, endpoint, key);
 
     for (const value of broken.flatMap((text) => listPlaces(field, text))) {
@@ -69,7 +69,7 @@ describe.each(withPath)("$name", ({ endpoint }) => {
   });
 });
 
-test("none of all that was stored meanwhile holds a broken text", () => {
+test("no record stored by these tests contains malformed text", () => {
   expect(world.table.all().length).toBeGreaterThan(withFields.length);
   expect(world.table.all().filter((item) => brokenTextIn(item))).toEqual([]);
 });

@@ -80,7 +80,7 @@ function requestTo(endpoint: Endpoint): () => GoodRequest {
 describe.each(table)("$name", ({ endpoint }) => {
   const request = requestTo(endpoint);
 
-  test("answers a method that it does not have with 405 and those that it has", async () => {
+  test("answers an unsupported method with 405 and the supported ones", async () => {
     const { path } = request();
     // A static path may also be taken for the id of something.
     const ownNames = listMethods(world.endpoints, path);
@@ -95,7 +95,7 @@ describe.each(table)("$name", ({ endpoint }) => {
     }
   });
 
-  test("is not there with a slash at its end", async () => {
+  test("is not found with a trailing slash", async () => {
     const { method, path, sent } = request();
 
     const at = `${path}${path === "/" ? "x" : "/"}`;
@@ -103,7 +103,7 @@ describe.each(table)("$name", ({ endpoint }) => {
     await expectRefusal(await send({ method, path: at, sent }), { method, path: at }, "unknownPath");
   });
 
-  test("makes a request id where none came, and no correlation id", async () => {
+  test("creates a request id if the request has none, but no correlation id", async () => {
     const { method, path, sent } = request();
 
     const { headers } = await world.request(method, path, sent);
@@ -122,7 +122,7 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     }
   });
 
-  test("refuses a compressed body as such, and says what it reads", async () => {
+  test("refuses a compressed body with the accepted encoding", async () => {
     for (const coding of ["gzip", "br", "deflate"]) {
       const response = await send(request(), { body: "{}", headers: { "Content-Encoding": coding } });
 
@@ -131,7 +131,7 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     }
   });
 
-  test("takes null for an optional field that is absent", async () => {
+  test("treats null like an absent optional field", async () => {
     const fresh = await goodRequest(world, endpoint, key);
     const body = await sentObject(fresh);
     const absent = optionalFields(endpoint).filter((name) => !(name in body));
@@ -142,7 +142,7 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     expect([response.status, await response.text()]).toEqual([endpoint.status, expect.any(String)]);
   });
 
-  test("refuses a body that is JSON and no object", async () => {
+  test("refuses a JSON body that is not an object", async () => {
     for (const body of ["[]", '"text"', "1", "null", "true"]) {
       const response = await send(request(), { body });
 
@@ -150,7 +150,7 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     }
   });
 
-  test("refuses a body that is no JSON", async () => {
+  test("refuses a body that is not JSON", async () => {
     const places: Readonly<Record<string, string>> = {
       "{": " at line 1 column 2",
       '{"a":1,}': " at line 1 column 8",
@@ -175,7 +175,7 @@ describe.each(withBody)("$name", ({ endpoint }) => {
 });
 
 describe.each(repeatable)("$name", ({ endpoint }) => {
-  test("takes an empty body for {}", async () => {
+  test("treats an empty body like {}", async () => {
     const request = await goodRequest(world, endpoint, key);
     const answerTo = async (body: string | undefined) => {
       const headers = { "Content-Type": "application/json" };
@@ -190,12 +190,12 @@ describe.each(repeatable)("$name", ({ endpoint }) => {
   });
 });
 
-test("what is said to answer anew does", () => {
+test("the list of endpoints whose answers differ is complete", () => {
   expect(changing.map(({ endpoint }) => endpoint.path).toSorted()).toEqual(Object.keys(answersAnew).toSorted());
 });
 
 describe.each(changing)("$name ($reason)", ({ endpoint }) => {
-  test.each(emptyBodies)("takes the empty body %j for {}, on two things and so in form alone", async (body) => {
+  test.each(emptyBodies)("treats the empty body %j like {}, compared by the fields of two answers", async (body) => {
     const headers = { "Content-Type": "application/json" };
     const [first, second] = [await goodRequest(world, endpoint, key), await goodRequest(world, endpoint, key)];
 
@@ -208,7 +208,7 @@ describe.each(changing)("$name ($reason)", ({ endpoint }) => {
 });
 
 describe.each(bodylessDeletes)("$name", ({ endpoint }) => {
-  test.each(["", "{}", "{", "[]", "\0", huge])("leaves a body alone: %#", async (body) => {
+  test.each(["", "{}", "{", "[]", "\0", huge])("ignores a body: %#", async (body) => {
     const response = await send(await goodRequest(world, endpoint, key), { body });
 
     expect(response.status).toBe(endpoint.status);

@@ -94,7 +94,7 @@ test("the catalog has endpoints of both kinds", () => {
   expect(open.map(({ name }) => name)).toContain("POST /v1/auth/aws-login");
 });
 
-test("no endpoint is outside the classes, and every class has the endpoint on which it is tried", () => {
+test("every endpoint belongs to a class, and every class has an endpoint to test", () => {
   const outside = closed.filter(({ endpoint }) => !(getClass(endpoint) in tried));
 
   expect(outside.map(({ name }) => name)).toEqual([]);
@@ -102,7 +102,7 @@ test("no endpoint is outside the classes, and every class has the endpoint on wh
 });
 
 describe.each(ofEachClass)("$name", ({ endpoint }) => {
-  test.each(refusals)("refuses $who with $status, before it looks at anything else", async (row) => {
+  test.each(refusals)("refuses $who with $status, before any other check", async (row) => {
     const { method, path } = await goodRequest(world, endpoint, good);
     const body = method === "GET" ? {} : { body: "{".repeat(1_100_000) };
 
@@ -115,7 +115,7 @@ describe.each(ofEachClass)("$name", ({ endpoint }) => {
     expect(response.headers.get("www-authenticate")).toBe(row.status === 401 ? "Bearer" : null);
   });
 
-  test("takes the key in either header and in the base URL", async () => {
+  test("accepts the key in either header and in the base URL", async () => {
     for (const place of ["header", "path"]) {
       const { method, path, sent } = await goodRequest(world, endpoint, good);
       const { key = "", body } = sent;
@@ -130,7 +130,7 @@ describe.each(ofEachClass)("$name", ({ endpoint }) => {
 });
 
 describe.each(closed)("$name", ({ endpoint }) => {
-  test(`refuses nobody's request, and takes ${endpoint.keyInQuery ? "the" : "no"} key from the query`, async () => {
+  test(`refuses an anonymous request, and reads ${endpoint.keyInQuery ? "the" : "no"} key from the query`, async () => {
     const { method, path } = await goodRequest(world, endpoint, good);
 
     const nobody = await world.request(method, path);
@@ -143,7 +143,7 @@ describe.each(closed)("$name", ({ endpoint }) => {
 });
 
 describe.each(open)("$name", ({ endpoint }) => {
-  test("never looks at a key", async () => {
+  test("never checks a key", async () => {
     const { method, path, sent } = await goodRequest(world, endpoint, good);
 
     for (const { headers, prefix = "" } of refusals) {

@@ -27,7 +27,7 @@ test("the tarball and its SHA-256 are served under one tag, byte for byte", asyn
   ]);
 });
 
-test("a client that has the tarball does not get it again", async () => {
+test("a client that has the tarball gets 304", async () => {
   const { sha256 } = testCliPackage();
   const same = await get("/cli/berth.tgz", { "if-none-match": `"${sha256}"` });
   const otherResponse = await get("/cli/berth.tgz", { "if-none-match": `"${sha256.replace(/./, "x")}"` });
@@ -57,6 +57,6 @@ test.each([
   expect((await get(path)).status).toBe(404);
 });
 
-test("a deployment without the tarball says so", async () => {
+test("a deployment without the tarball reports that", async () => {
   expect((await get("/cli/berth.tgz", {}, () => undefined)).status).toBe(404);
 });

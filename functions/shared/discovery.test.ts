@@ -29,13 +29,13 @@ test("a client learns how to log in and where SSH listens, without a key", async
   });
 });
 
-test("a deployment whose jobs have an SSH address each names none of its own", async () => {
+test("a deployment without a shared SSH endpoint names none", async () => {
   const response = await buildApp(await fixtureRuntime(), [endpoint]).request("/.well-known/berth");
 
   expect(await response.json()).toMatchObject({ ssh: null, login: { region: null } });
 });
 
-test("a deployment that serves no command line names none", async () => {
+test("a deployment without a command line names none", async () => {
   const runtime = await fixtureRuntime();
   const deployment = { ...runtime.deployment, cli: () => undefined };
 
@@ -58,7 +58,7 @@ test("the paths that it names are served", async () => {
   expect((await world.request("POST", login.path, { body: {} })).status).toBe(400);
 });
 
-test("a key that is garbage, in any place, changes nothing", async () => {
+test("an invalid key in any place does not change the answer", async () => {
   const world = await httpWorld();
 
   const plain = await (await world.request("GET", "/.well-known/berth")).text();

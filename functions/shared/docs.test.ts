@@ -9,7 +9,7 @@ async function get(path: string): Promise<Response> {
   return buildApp(await fixtureRuntime(), [docs, asset, openapi]).request(path);
 }
 
-test("every file that the page names is served, and none by another host", async () => {
+test("all files of the page are served by Berth itself", async () => {
   const page = await get("/docs");
   const html = await page.text();
 
@@ -27,7 +27,7 @@ test("every file that the page names is served, and none by another host", async
   expect(html).not.toMatch(/(?:https?:)?\/\//);
 });
 
-test("the page may load nothing from elsewhere", async () => {
+test("the page may load nothing from other hosts", async () => {
   const { headers } = await get("/docs");
 
   const policy = headers.get("content-security-policy") ?? "";
@@ -37,7 +37,7 @@ test("the page may load nothing from elsewhere", async () => {
   expect(headers.get("cache-control")).toBe("no-store");
 });
 
-test("the page starts on Berth's own document and asks no validator", async () => {
+test("the page opens Berth's own document and calls no validator", async () => {
   const script = await (await get("/docs/start.js")).text();
 
   expect(script).toContain('url: "openapi.json"');
@@ -53,7 +53,7 @@ test.each(["/docs/nothing.js", "/docs/..%2f..%2fpackage.json", "/docs/package.js
   },
 );
 
-test("the document is OpenAPI 3.1 and has every public call", async () => {
+test("the document is OpenAPI 3.1 and contains every public endpoint", async () => {
   const response = await get("/openapi.json");
 
   const document = JSON.parse(await response.text());

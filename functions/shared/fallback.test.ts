@@ -11,7 +11,7 @@ function toEvent(method: string, rawPath: string) {
   return { version: "2.0", rawPath, rawQueryString: "", requestContext, headers: { "x-berth-origin": secret } };
 }
 
-test("it knows the routes of all other functions", async () => {
+test("the fallback knows the routes of all other functions", async () => {
   const wrong = await handler(toEvent("DELETE", "/health"));
   const unknown = await handler(toEvent("GET", "/v1/sessions/x/y/z"));
 

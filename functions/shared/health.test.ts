@@ -31,7 +31,7 @@ const broken = async () => {
   throw new Error("connect ECONNREFUSED 10.1.2.3:443");
 };
 
-test("a healthy Berth answers the union of five documents, key for key", async () => {
+test("a healthy Berth answers with the union of five documents, key for key", async () => {
   const { app } = await fixture();
 
   const response = await app.request("/health");
@@ -45,7 +45,7 @@ test("a healthy Berth answers the union of five documents, key for key", async (
   );
 });
 
-test("without its table it is 503 with the same keys, and says nothing of what went wrong", async () => {
+test("health is 503 without the table, with the same keys and no internal error", async () => {
   const { app, log } = await fixture({ table: { get: broken } });
 
   const response = await app.request("/health");
@@ -63,7 +63,7 @@ test("without its table it is 503 with the same keys, and says nothing of what w
   expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "table" } });
 });
 
-test("without its queue it is 503 too", async () => {
+test("health is 503 without the queue", async () => {
   const { app } = await fixture({ queue: { depth: broken } });
 
   const response = await app.request("/health");
@@ -86,7 +86,7 @@ test("a store that does not answer is down", async () => {
   expect(response.status).toBe(503);
 });
 
-test("a store that has answered is up, also if this process was busy", async () => {
+test("a store that has answered is up, even if this process was busy", async () => {
   const get = async () => {
     // From here on timers come before what has arrived.
     await setImmediate();
@@ -103,7 +103,7 @@ test("a store that has answered is up, also if this process was busy", async () 
   expect(status).toBe(200);
 });
 
-test("while nothing can be stored it is 503 with the reason, and well again once a write works", async () => {
+test("health is 503 with the reason while writes fail, and 200 once a write succeeds", async () => {
   let refusal: string | undefined = "The disk of this stack is full: nothing can be stored until there is room";
   const { app, log } = await fixture({ deployment: { whyNothingIsStored: async () => refusal } });
 
@@ -123,7 +123,7 @@ test("while nothing can be stored it is 503 with the reason, and well again once
   expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "writes" } });
 });
 
-test("ready follows the same checks", async () => {
+test("readiness follows the same checks", async () => {
   const well = await (await fixture()).app.request("/ready");
   const ill = await (await fixture({ queue: { depth: broken } })).app.request("/ready");
 

@@ -199,7 +199,7 @@ async function post(endpoint: Endpoint, sent: string): Promise<number> {
 }
 
 // Before anything is drawn, which may use up what one of them needs.
-test("every endpoint that reads a body takes one of these names, so that what is drawn of them is not all refused", async () => {
+test("every endpoint that reads a body accepts one of these names, so random bodies are not all refused", async () => {
   const takers = new Set<string>();
 
   for (const [endpoint, sent] of taken) if ((await post(endpoint, sent)) < 300) takers.add(endpoint.path);
@@ -209,7 +209,7 @@ test("every endpoint that reads a body takes one of these names, so that what is
   expect(posts.map(({ path }) => path).filter((path) => !takers.has(path))).toEqual(refusing);
 });
 
-test("no combination of method, path, query, headers and body is answered 5xx or out of envelope", async () => {
+test("no combination of method, path, query, headers and body is answered 5xx or outside the envelope", async () => {
   await fc.assert(
     fc.asyncProperty(method, path, query, headers, body, fc.option(someKey), async (...drawn) => {
       const [verb, at, input, odd, sent, as] = drawn;
@@ -227,7 +227,7 @@ test("no combination of method, path, query, headers and body is answered 5xx or
   );
 });
 
-test("no body is answered 5xx by an endpoint that reads one, and none says what was in a secret field", async () => {
+test("no body causes a 5xx answer, and no answer repeats a secret field", async () => {
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...posts), body, async (endpoint, sent) => void (await post(endpoint, sent))),
     { numRuns: 1_000 },
@@ -236,7 +236,7 @@ test("no body is answered 5xx by an endpoint that reads one, and none says what 
   expect(world.log.lines.filter((line) => line.level === "error")).toEqual([]);
 });
 
-test("after all that the system still works, for its users and its operator", async () => {
+test("the system still works afterwards, for its users and its operator", async () => {
   const admission = { key: await world.login(operator) };
   for (const path of ["admission/resume", "pools/a10g/undrain", "pools/h100/undrain"]) {
     expect((await world.request("POST", `/v1/admin/${path}`, admission)).status).toBe(200);

@@ -108,17 +108,20 @@ test.each([
   ["novita", "/api/metrics"],
   ["novita", "/api/instances/auto-stop/stats"],
   ["dev8", "/api/v1/environments"],
-] as const)("where 2,000 of an owner have ended and one lives, %s GET %s reads one head", async (dialect, path) => {
-  const { during } = await longLife(dialect);
+] as const)(
+  "%s GET %s reads one head if 2,000 environments of an owner have ended and one lives",
+  async (dialect, path) => {
+    const { during } = await longLife(dialect);
 
-  const { heads, body } = await during("GET", path);
+    const { heads, body } = await during("GET", path);
 
-  expect(heads).toBe(1);
-  const lists = Object.values(body.data ?? body).filter(Array.isArray);
-  expect(lists.every(({ length }) => length === 1)).toBe(true);
-});
+    expect(heads).toBe(1);
+    const lists = Object.values(body.data ?? body).filter(Array.isArray);
+    expect(lists.every(({ length }) => length === 1)).toBe(true);
+  },
+);
 
-test("a stop by name looks for the name among those that live", async () => {
+test("a stop by name searches only living instances", async () => {
   const { during } = await longLife("novita");
 
   const { heads } = await during("POST", "/api/instances/stop", { instanceName: plainInstance.name });
@@ -127,7 +130,7 @@ test("a stop by name looks for the name among those that live", async () => {
   expect(heads).toBeLessThanOrEqual(3);
 });
 
-test("a session that failed is not read any more once its time is over, although it is kept", async () => {
+test("a failed session is not read after its time is over, although it is kept", async () => {
   const { world, during, make, endOf } = await weighedWorld("onmemos");
   const ended = await endOf(await make());
   const end = {
@@ -144,7 +147,7 @@ test("a session that failed is not read any more once its time is over, although
   expect([after.heads, after.body.count]).toEqual([0, 0]);
 });
 
-test("a session with the longest time is listed until that is over", async () => {
+test("a session with the longest time is listed until its end", async () => {
   const { world, during } = await weighedWorld("onmemos");
   const { expires_at } = (await during("POST", "/v1/sessions", { ...plainSession, ttl_minutes: 1_440 })).body;
   const listed = async () => (await during("GET", "/v1/sessions")).body.count;
@@ -156,7 +159,7 @@ test("a session with the longest time is listed until that is over", async () =>
   expect([before, await listed()]).toEqual([1, 0]);
 });
 
-test("a create whose answer was lost finds what it made without reading the others", async () => {
+test("a repeated create whose answer was lost finds its record without reading others", async () => {
   const { world, during } = await longLife("onmemos");
   const { create } = kinds.onmemos;
   const [, note] = world.table.all().filter(({ kind }) => kind === "idempotency");
@@ -174,14 +177,17 @@ test.each([
   ["gpu-dev", "/v1/jobs", "jobs", 1_000],
   ["gpu-dev", "/v1/admin/jobs?user=developer", "jobs", 1_000],
   ["stopped", "/api/instances", "instances", LIVES],
-] as const)("%s GET %s reads for limit=1 one head, and less than for limit=500", async (dialect, path, list, total) => {
-  const { world, during, make, endOf } = await weighedWorld(dialect);
-  await putCopies(world.table, await endOf(await make()), LIVES - 1);
-  const limited = `${path}${path.includes("?") ? "&" : "?"}limit=`;
+] as const)(
+  "%s GET %s reads one head for limit=1, and fewer than for limit=500",
+  async (dialect, path, list, total) => {
+    const { world, during, make, endOf } = await weighedWorld(dialect);
+    await putCopies(world.table, await endOf(await make()), LIVES - 1);
+    const limited = `${path}${path.includes("?") ? "&" : "?"}limit=`;
 
-  const [entry, many] = [await during("GET", `${limited}1`), await during("GET", `${limited}500`)];
+    const [entry, many] = [await during("GET", `${limited}1`), await during("GET", `${limited}500`)];
 
-  expect([entry.heads, entry.body[list].length, entry.body.total]).toEqual([1, 1, total]);
-  expect([many.heads, many.body[list].length, many.body.total]).toEqual([500, 500, total]);
-  expect(entry.bytes).toBeLessThan(many.bytes / 2);
-});
+    expect([entry.heads, entry.body[list].length, entry.body.total]).toEqual([1, 1, total]);
+    expect([many.heads, many.body[list].length, many.body.total]).toEqual([500, 500, total]);
+    expect(entry.bytes).toBeLessThan(many.bytes / 2);
+  },
+);

@@ -14,7 +14,7 @@ const most = 100;
 const getMap = (entries: number) => Object.fromEntries(Array.from({ length: entries }, (_, n) => [`A${n}`, null]));
 const large = getMap(60_000);
 
-test.each(fields)("$name looks at few of the 60,000 entries of its $field", ({ schema, field }) => {
+test.each(fields)("$name reads few of the 60,000 entries of its $field", ({ schema, field }) => {
   let reads = 0;
   const map = new Proxy(large, {
     get(target, name) {
@@ -29,7 +29,7 @@ test.each(fields)("$name looks at few of the 60,000 entries of its $field", ({ s
   expect(error?.issues.length ?? 0).toBeLessThanOrEqual(most);
 });
 
-test("a map of as many entries as are allowed is looked at whole", () => {
+test("a map with the maximum number of entries is read completely", () => {
   const maps = fields.filter(({ field }) => ["env_vars", "env", "iam_request_headers"].includes(field));
 
   const found = maps.map(({ schema, field }) => {

@@ -41,7 +41,7 @@ function parse(text: string): Map<string, number> {
   return values;
 }
 
-test("queue, phases, waits, ends and capacity are those of the stores", async () => {
+test("queue, phases, waits, ends and capacity match the stores", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const failing = await createEnvironment(world.as("alice"), newEnvironment("fails", { command: "exit 2" }));
   world.compute.program(failing.uid, { kind: "exits", afterMs: 120_000, code: 2 });
@@ -71,7 +71,7 @@ test("queue, phases, waits, ends and capacity are those of the stores", async ()
   expect(values.get('berth_plans_total{gpu_type="h100"}')).toBeGreaterThan(1);
 });
 
-test("undelivered messages and overdue records show, and so does a drained type", async () => {
+test("undelivered messages, overdue records and a drained type are shown", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await drainPool(world.ctx, "h100", true);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -84,7 +84,7 @@ test("undelivered messages and overdue records show, and so does a drained type"
   expect(values.get('berth_admission_open{gpu_type="h100"}')).toBe(0);
 });
 
-test("a ledger that cannot be read shows as such", async () => {
+test("an invalid ledger is shown as invalid", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1 }) });
   await world.advance(60_000);
   const before = (await scrape(world)).values;
@@ -101,7 +101,7 @@ test("a ledger that cannot be read shows as such", async () => {
   expect(values.get('berth_ledger_unreadable{gpu_type="a100"}')).toBe(1);
 });
 
-test("how wrong the estimates of the last starts were shows by type, where there were any and they can be read", async () => {
+test("the error of recent start estimates is shown by type, if it exists and can be read", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1, a100: 1, "t4-small": 1 }), log });
   await world.advance(60_000);
@@ -130,7 +130,7 @@ test("how wrong the estimates of the last starts were shows by type, where there
   expect(log.lines.filter(({ level }) => level !== "info")).toEqual([]);
 });
 
-test("one scrape is one batch read, however many types there are", async () => {
+test("one scrape makes one batch read for any number of types", async () => {
   const calls: string[] = [];
   const world = await memoryWorld();
   await world.advance(60_000);
@@ -141,7 +141,7 @@ test("one scrape is one batch read, however many types there are", async () => {
   expect(calls.filter((call) => call === "table.get")).toHaveLength(1);
 });
 
-test("orphans show once they were looked for", async () => {
+test("orphans are shown after the first comparison", async () => {
   const world = await memoryWorld({ leavesTombstones: false });
   const before = (await scrape(world)).values;
   const ended = await createEnvironment(world.as("alice"), newEnvironment("one"));
@@ -168,7 +168,7 @@ test("orphans show once they were looked for", async () => {
   expect(later.get("berth_orphan_gpu_hours_total")).toBe(2);
 });
 
-test("no user, job or key is named", async () => {
+test("the metrics name no user, job or key", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("secret-project"));
   await world.advance(1000);
@@ -180,7 +180,7 @@ test("no user, job or key is named", async () => {
   }
 });
 
-test("the catalog keeps it apart from what is served to everybody", async () => {
+test("the catalog does not serve the metrics publicly", async () => {
   const { endpoints, internal: apart } = await loadCatalog();
 
   expect(apart.map(({ declaration }) => declaration.path)).toEqual(["/metrics"]);

@@ -96,7 +96,7 @@ async function mistakes(
   await ask("GET", "/v1/jobs?limit=x", { key, headers: { "X-Request-ID": `Bearer ${key}` } });
 }
 
-test("no key, AWS secret, environment value or command is in a log line, a record, or an answer, but for the login's and the owner's own job", async () => {
+test("no key, AWS secret, variable or command is in a log line, a record or an answer, except the login's and the owner's job", async () => {
   const { world, key, answers } = await livedWorld();
   const secrets = { ...named, key };
 
@@ -107,7 +107,7 @@ test("no key, AWS secret, environment value or command is in a log line, a recor
   expect(answers.flatMap((answer) => found(answer, { ...secrets, accessKeyId }))).toEqual([]);
 });
 
-test("what was to be found would have been found: the same search sees names and prefixes", async () => {
+test("the search for secrets works: it finds names and prefixes", async () => {
   const { world, key, answers } = await livedWorld();
   const prefix = key.slice(0, 8);
 
@@ -116,7 +116,7 @@ test("what was to be found would have been found: the same search sees names and
   expect(answers.flatMap((answer) => found(answer, { code: "command exited with code 3" }))).not.toEqual([]);
 });
 
-test("a cluster whose error repeats what it was given tells it to nobody", async () => {
+test("a secret that the error of a cluster repeats is shown to no user", async () => {
   const world = await httpWorld();
   const key = await world.login();
   Object.assign(world.compute, {
@@ -169,7 +169,7 @@ function listTellers(answers: ReadonlyMap<string, string>, secret: string): stri
   return [...answers].filter(([, text]) => found(text, { secret }).length > 0).map(([name]) => name);
 }
 
-test("a Jupyter token is told by its job and the list of its owner, and is nowhere else", async () => {
+test("a Jupyter token is shown only in its job and in the list of its owner", async () => {
   const { world, key, job, token } = await openedWorld();
 
   const strangers = await everyAnswer(world, stranger, job);
@@ -185,7 +185,7 @@ test("a Jupyter token is told by its job and the list of its owner, and is nowhe
   expect(found(getDump(world), { token })).toEqual([]);
 });
 
-test("what a command printed is told to its owner by the log and by nothing else, before and after its end", async () => {
+test("the output of a command is shown only to its owner in the log, before and after its end", async () => {
   const { world, key, job, ask } = await openedWorld();
   const log = `/v1/jobs/${job}/logs`;
   const before = await ask("GET", log, { key });

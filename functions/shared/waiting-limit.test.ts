@@ -52,23 +52,26 @@ const refusals = [
   },
 ];
 
-test.each(refusals)("$dialect refuses a create above the limit of those who wait, by POST $path", async (expected) => {
-  const { path, body, status, answer } = expected;
-  const world = await httpWorld({ nodes: [], settings: { maxWaitingPerUser: 2 } });
-  const key = await world.login();
-  const create = (n: number, by = key) => world.request("POST", path, { key: by, body: body(n) });
-  for (const n of [1, 2]) expect((await create(n)).status).toBeLessThan(300);
-  const before = world.table.all().length;
+test.each(refusals)(
+  "$dialect refuses a create above the limit of waiting environments, by POST $path",
+  async (expected) => {
+    const { path, body, status, answer } = expected;
+    const world = await httpWorld({ nodes: [], settings: { maxWaitingPerUser: 2 } });
+    const key = await world.login();
+    const create = (n: number, by = key) => world.request("POST", path, { key: by, body: body(n) });
+    for (const n of [1, 2]) expect((await create(n)).status).toBeLessThan(300);
+    const before = world.table.all().length;
 
-  const refused = await create(3);
+    const refused = await create(3);
 
-  expect(refused.status).toBe(status);
-  expect(await refused.json()).toEqual(answer);
-  expect(world.table.all()).toHaveLength(before);
-  expect((await create(4, await world.login(second))).status).toBeLessThan(300);
-});
+    expect(refused.status).toBe(status);
+    expect(await refused.json()).toEqual(answer);
+    expect(world.table.all()).toHaveLength(before);
+    expect((await create(4, await world.login(second))).status).toBeLessThan(300);
+  },
+);
 
-test("a create that was refused for its line may be sent again under its Idempotency-Key once there is room", async () => {
+test("a create above the limit may be repeated under its Idempotency-Key once there is room", async () => {
   const world = await httpWorld({ nodes: [], settings: { maxWaitingPerUser: 1 } });
   const key = await world.login();
   const submit = (headers = {}) => world.request("POST", "/v1/jobs/submit", { key, body: plainJob, headers });
@@ -114,7 +117,7 @@ const starts = [
 ];
 
 test.each(starts)(
-  "$dialect refuses a start above the limit of those who wait",
+  "$dialect refuses a start above the limit of waiting environments",
   async ({ path, body, stop, start, answer }) => {
     const nodes = newNodes({ "cpu-shared": 1, a10g: 1 });
     const world = await httpWorld({ nodes, settings: { maxWaitingPerUser: 2 } });

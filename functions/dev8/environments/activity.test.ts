@@ -18,7 +18,7 @@ function recorded(snapshot: object, timestamp = now) {
   return { status: 200, body: { success: true, message: "Activity recorded successfully", data } };
 }
 
-describe("a report", () => {
+describe("an activity report", () => {
   test.each([
     undefined,
     "",
@@ -27,14 +27,14 @@ describe("a report", () => {
     { environmentId: workspaceId },
     { snapshot: {} },
     { snapshot: null, timestamp: null },
-  ])("that says nothing more (%j) says that the workspace is in use now", async (body) => {
+  ])("without details (%j) means that the workspace is in use now", async (body) => {
     const world = await activeWorld();
 
     expect(await world.report(body)).toEqual(recorded({}));
     expect(world.lastUsed()).toBe("2026-01-20T19:00:00");
   });
 
-  test("is told as it was taken: any offset in UTC, no time in the future", async () => {
+  test("is returned as it was stored: in UTC, and never in the future", async () => {
     const world = await activeWorld();
 
     const answer = await world.report({
@@ -53,7 +53,7 @@ describe("a report", () => {
     expect(world.lastUsed()).toBe("2026-01-20T19:00:00");
   });
 
-  test("without connections moves the last use to the latest that it names, and never back", async () => {
+  test("without connections moves the last use to its latest time, and never back", async () => {
     const world = await activeWorld();
     const snapshot = (lastIDEActivity: string) => ({
       lastIDEActivity,
@@ -69,7 +69,7 @@ describe("a report", () => {
     expect([first, world.lastUsed()]).toEqual(["2026-01-20T18:20:00", "2026-01-20T18:20:00"]);
   });
 
-  test("that nobody is there moves nothing", async () => {
+  test("without users moves no time", async () => {
     const world = await activeWorld();
 
     const answer = await world.report({ snapshot: { activeIDEConnections: 0 } });
@@ -96,7 +96,7 @@ test.each([
   });
 });
 
-test.each(["start", "short", "nobodys-workspace", "{id}"])("of %s, which is no workspace, is 404", async (id) => {
+test.each(["start", "short", "nobodys-workspace", "{id}"])("of %s, which is not a workspace, is 404", async (id) => {
   const world = await workspaceWorld();
 
   const answer = await world.ask("POST", `/api/v1/environments/${encodeURIComponent(id)}/activity`);

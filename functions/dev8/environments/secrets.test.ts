@@ -72,7 +72,7 @@ const sealedItems = ({ table }: WorkspaceWorld) => table.all().filter(({ kind })
 const all = Object.keys(secrets);
 
 describe("the eight secrets", () => {
-  test("are given to the container, with who and where it is", async () => {
+  test("reach the container, with its owner and region", async () => {
     const world = await watchedWorld();
 
     await world.create(secrets);
@@ -82,7 +82,7 @@ describe("the eight secrets", () => {
     ]);
   });
 
-  test("are in no answer, log line, message or record in clear", async () => {
+  test("appear in clear in no answer, log line, message or record", async () => {
     const world = await watchedWorld();
     const body = { ...newWorkspace(workspaceId), ...secrets };
     const wrong = { ...body, githubToken: [secrets.githubToken], codeServerPassword: secrets };
@@ -106,7 +106,7 @@ describe("the eight secrets", () => {
     expect(found(world.log.lines.map((line) => JSON.stringify(line)))).toEqual([]);
   });
 
-  test("are gone from every record at a stop, and a start brings its own", async () => {
+  test("are removed from every record at a stop, and a start sets its own", async () => {
     const world = await watchedWorld();
     await world.create(secrets);
     const before = found(stored(world));
@@ -122,7 +122,7 @@ describe("the eight secrets", () => {
     expect(world.runs.at(-1)?.env).not.toHaveProperty("OPENAI_API_KEY");
   });
 
-  test("are gone at a stop of what never ran", async () => {
+  test("are removed at a stop of a workspace that never ran", async () => {
     const world = await watchedWorld({ nodes: [] });
     await world.create(secrets);
 
@@ -131,7 +131,7 @@ describe("the eight secrets", () => {
     expect([found(stored(world)), sealedItems(world)]).toEqual([[], []]);
   });
 
-  test("are gone when the workspace is deleted, and when its creation fails", async () => {
+  test("are removed when the workspace is deleted, and when its creation fails", async () => {
     const world = await watchedWorld();
     await world.create(secrets);
     await world.remove({ force: true });
@@ -144,7 +144,7 @@ describe("the eight secrets", () => {
     expect([status, found(stored(world)), sealedItems(world)]).toEqual([500, [], []]);
   });
 
-  test("of a start that came second are not kept either", async () => {
+  test("of a start that lost against another are not kept", async () => {
     const world = await watchedWorld();
     await world.create(secrets);
     await world.stop();
@@ -158,7 +158,7 @@ describe("the eight secrets", () => {
     expect([found(stored(world)), sealedItems(world)]).toEqual([[], []]);
   });
 
-  test("of a create that came second are not kept either", async () => {
+  test("of a create that lost against another are not kept", async () => {
     const world = await watchedWorld();
 
     const answered = await Promise.all([world.create(secrets), world.create(secrets)]);
@@ -168,7 +168,7 @@ describe("the eight secrets", () => {
     expect(sealedItems(world)).toHaveLength(1);
   });
 
-  test("have a public key whose owner gets into the workspace by SSH, until it is stopped", async () => {
+  test("include a public key whose owner can log in by SSH until the workspace stops", async () => {
     const blob = Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36, "k")]);
     const key = `ssh-ed25519 ${blob.toString("base64")}`;
     const world = await watchedWorld();
@@ -187,7 +187,7 @@ describe("the eight secrets", () => {
     expect(world.noted.some((text) => text.includes(blob.toString("base64")))).toBe(false);
   });
 
-  test("take 16 KiB each, all at once", async () => {
+  test("may have 16 KiB each at the same time", async () => {
     const world = await watchedWorld();
     const long = '"'.repeat(16 * 1024);
 
@@ -197,7 +197,7 @@ describe("the eight secrets", () => {
   });
 });
 
-test("a password that nobody sent is another one in each run, and known inside alone", async () => {
+test("a generated password differs in each run, and is known only inside the workspace", async () => {
   const world = await watchedWorld();
 
   await world.ask("POST", path, newWorkspace(workspaceId));

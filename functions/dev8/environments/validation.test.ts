@@ -70,7 +70,7 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
     expect(await getRefusal("POST", at, { ...good, ...changed })).toEqual(refused(message));
   });
 
-  test("tells the first fault in the documented order, and no other", async () => {
+  test("reports only the first fault in the documented order", async () => {
     const bad = {
       githubToken: 1,
       cloudProvider: "x",
@@ -107,13 +107,16 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
     expect(seen).toEqual([...mended.map(([, message]) => message), "githubToken must be a string"]);
   });
 
-  test("refuses the document's bad example as the document prints it", async () => {
+  test("refuses the bad example of the document with the printed answer", async () => {
     expect(await getRefusal("POST", at, { workspaceId: "short", name: "Test" })).toEqual(refused(uuid));
   });
 
-  test.each([undefined, "", "{}", "// nothing\n{}"])("takes the empty body %j for one without an id", async (body) => {
-    expect(await getRefusal("POST", at, body)).toEqual(refused(required));
-  });
+  test.each([undefined, "", "{}", "// nothing\n{}"])(
+    "treats the empty body %j like one without an id",
+    async (body) => {
+      expect(await getRefusal("POST", at, body)).toEqual(refused(required));
+    },
+  );
 
   test.each(["{", "[]", '"text"', "null", '{"workspaceId":"test-workspace-001",}'])(
     "refuses %j as JSON",
@@ -128,7 +131,7 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
   );
 });
 
-test("a start needs who it is for and what it is made of, a create has a word for both", async () => {
+test("a start requires its user and image, and a create has a default for both", async () => {
   const start = `${path}/start`;
 
   expect(await getRefusal("POST", start, { ...good, userId: undefined })).toEqual(refused("userId is required"));
@@ -141,7 +144,7 @@ test("a start needs who it is for and what it is made of, a create has a word fo
 test.each([
   ["POST", `${path}/stop`],
   ["DELETE", path],
-])("%s %s needs an id and a region alone, in that order", async (method, at) => {
+])("%s %s requires only an id and a region, in that order", async (method, at) => {
   const seen = [
     await getRefusal(method, at, undefined),
     await getRefusal(method, at, { workspaceId: "short" }),
@@ -152,7 +155,7 @@ test.each([
   expect(seen).toEqual([required, uuid, "cloudRegion is required", "region mars is not available"].map(refused));
 });
 
-test("a force that is no boolean is refused last", async () => {
+test("a force that is not a boolean is refused last", async () => {
   const body = { workspaceId: good.workspaceId, cloudRegion: "eastus" };
 
   for (const force of ["true", 1, [null]]) {
@@ -160,7 +163,7 @@ test("a force that is no boolean is refused last", async () => {
   }
 });
 
-test("a body of 2 MB and queries that are broken do no harm", async () => {
+test("a body of 2 MB and malformed queries do no harm", async () => {
   const huge = await getRefusal("POST", path, { ...good, name: "x".repeat(2 * 1024 * 1024) });
   const broken = await getRefusal("DELETE", `${path}?a=%zz&b=%&=`, { workspaceId: "short" });
 

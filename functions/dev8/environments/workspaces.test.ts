@@ -78,7 +78,7 @@ describe("create", () => {
     );
   });
 
-  test("makes both volumes and a container with both ports and what was asked for", async () => {
+  test("creates both volumes and a container with both ports and the requested settings", async () => {
     const world = await workspaceWorld();
 
     await world.create({ cpuCores: 1.5, memoryGB: 2.5, storageGB: 30 });
@@ -95,7 +95,7 @@ describe("create", () => {
     expect([resources, size.units]).toEqual([{ cpus: 1.5, memoryMb: 2560 }, 2]);
   });
 
-  test("has a word for what may be left out, and takes comments, unknown fields and slashes in strings", async () => {
+  test("has defaults for optional fields, and accepts comments, unknown fields and slashes in strings", async () => {
     const world = await workspaceWorld();
     const { userId: _, baseImage: __, ...named } = newWorkspace(workspaceId);
     const body = JSON.stringify({ ...named, name: "https://example.com//x /* y */" });
@@ -112,7 +112,7 @@ describe("create", () => {
     ]);
   });
 
-  test("that finds no room answers 201 with CREATING before any edge gives up, and goes on", async () => {
+  test("without capacity answers 201 with CREATING before the edge times out, and continues", async () => {
     const world = await workspaceWorld({ nodes: newNodes({ h100: 1 }) });
     const begun = world.clock.now();
 
@@ -127,7 +127,7 @@ describe("create", () => {
     expect(await world.status()).toBe("STOPPED");
   });
 
-  test("that takes two minutes is RUNNING at the end of them", async () => {
+  test("that takes two minutes is RUNNING after them", async () => {
     const world = await workspaceWorld({ delays: { imageMs: 120_000 } });
 
     const { body } = await world.create();
@@ -151,7 +151,7 @@ describe("create", () => {
     ]);
   });
 
-  test("that fails later is ERROR with the rest removed, and can be made again or deleted", async () => {
+  test("that fails later is ERROR without leftovers, and can be repeated or deleted", async () => {
     const world = await workspaceWorld();
     world.programAll({ kind: "neverBinds", reason: "no machine" });
     const { status } = await world.create();
@@ -166,7 +166,7 @@ describe("create", () => {
     expect(world.head()).toMatchObject({ name: "Again", starts: 0 });
   });
 
-  test("is refused by what has the id", async () => {
+  test("is refused while another workspace has the id", async () => {
     const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
     await world.create();
     const whileRunning = await world.create();
@@ -184,7 +184,7 @@ describe("create", () => {
     ]);
   });
 
-  test("under an Idempotency-Key makes one workspace; after a failure it makes another", async () => {
+  test("creates one workspace per Idempotency-Key, and another one after a failure", async () => {
     const world = await workspaceWorld();
     const sent = { key: world.key, body: newWorkspace(workspaceId), headers: { "Idempotency-Key": "k1" } };
     const post = () => world.request("POST", path, sent);
@@ -201,7 +201,7 @@ describe("create", () => {
     expect(otherResponse.status).toBe(409);
   });
 
-  test("repeated under its key after its answer was lost leaves a workspace as it is that was used and died since", async () => {
+  test("repeated under its key after a lost answer does not change a workspace that has been used and died since", async () => {
     const faults: PutFaults = {};
     const world = await workspaceWorld({ wrap: withPutFaults(faults) });
     let puts = 0;
@@ -223,7 +223,7 @@ describe("create", () => {
   });
 
   test.each(["clh3x2k9p0000abcd1234efgh", "6f1ed002-ab5e-4f5a-9c1b-0123456789ab", "abcdefghij", "A".repeat(63)])(
-    "takes the id %s",
+    "accepts the id %s",
     async (id) => {
       const world = await workspaceWorld();
 
@@ -235,7 +235,7 @@ describe("create", () => {
 });
 
 describe("start", () => {
-  test("takes a name that the workspace has from before it was refused, and no other of that kind", async () => {
+  test("accepts the workspace's own name that is no longer valid, and no other invalid name", async () => {
     const world = await workspaceWorld();
     await world.create();
     await world.stop();
@@ -251,7 +251,7 @@ describe("start", () => {
     expect([same.status, same.body.data?.environment]).toMatchObject([200, { name, userId }]);
   });
 
-  test("brings a new container to the same volumes, id and address, with what was sent", async () => {
+  test("creates a new container with the sent settings at the same volumes, id and address", async () => {
     const world = await workspaceWorld();
     const created = (await world.create()).body.data.environment;
     const before = world.head();
@@ -288,7 +288,7 @@ describe("start", () => {
     ]);
   });
 
-  test("that fails keeps the volumes: ERROR, and from there it can be started", async () => {
+  test("that fails keeps the volumes, and can be repeated from ERROR", async () => {
     const world = await workspaceWorld();
     await world.create();
     await world.stop();
@@ -301,7 +301,7 @@ describe("start", () => {
     expect((await world.start()).body.data.environment.status).toBe("RUNNING");
   });
 
-  test("is refused where there is no volume, or a container", async () => {
+  test("is refused without a volume, or with a container", async () => {
     const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
     const never = await world.start();
     await world.create();
@@ -333,7 +333,7 @@ describe("stop", () => {
     expect(await world.stop()).toEqual(refused(404, noContainer));
   });
 
-  test("ends a creation and a start that are under way, and keeps the volumes", async () => {
+  test("ends a running creation or start, and keeps the volumes", async () => {
     const world = await workspaceWorld({ delays: { imageMs: 60_000 } });
     await world.create();
 
@@ -343,7 +343,7 @@ describe("stop", () => {
     expect(world.volumes.volumeIds()).toHaveLength(2);
   });
 
-  test("is refused where there is no container to stop", async () => {
+  test("is refused without a container to stop", async () => {
     const world = await workspaceWorld({ delays: { removeMs: 60_000 } });
     const never = await world.stop();
     await world.create();
@@ -358,7 +358,7 @@ describe("stop", () => {
 });
 
 describe("delete", () => {
-  test("of a stopped one removes everything, and the id is free", async () => {
+  test("of a stopped workspace removes everything and frees the id", async () => {
     const world = await workspaceWorld();
     await world.create();
     const before = world.head();
@@ -378,7 +378,7 @@ describe("delete", () => {
     expect(world.head().uid).not.toBe(before.uid);
   });
 
-  test("of one that runs or is on its way needs force", async () => {
+  test("of a running or starting workspace requires force", async () => {
     const world = await workspaceWorld({ delays: { imageMs: 60_000 } });
     await world.create();
 
@@ -390,7 +390,7 @@ describe("delete", () => {
     expect(await world.remove({ force: true })).toEqual(deleted);
   });
 
-  test("of one that is stopping needs force, and of one that is leaving is told again", async () => {
+  test("of a stopping workspace requires force, and of one being deleted is answered again", async () => {
     const world = await workspaceWorld({ delays: { removeMs: 90_000 } });
     await world.create();
     await world.stop();
@@ -404,7 +404,7 @@ describe("delete", () => {
     expect(leaving).toEqual(["DELETING", deleted, refused(404, noContainer)]);
   });
 
-  test("of a failed one needs no force", async () => {
+  test("of a failed workspace requires no force", async () => {
     const world = await workspaceWorld();
     await world.create();
     await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
@@ -415,7 +415,7 @@ describe("delete", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("is refused for another region's, and reads its body whatever the query says", async () => {
+  test("is refused for another region, and takes its fields only from the body", async () => {
     const world = await workspaceWorld();
     await world.create();
     await world.stop();
@@ -426,7 +426,7 @@ describe("delete", () => {
   });
 });
 
-test("a container that dies leaves ERROR with its volumes, from which a start leads on", async () => {
+test("a container that dies leaves ERROR with its volumes, from which a start works", async () => {
   const world = await workspaceWorld();
   await world.create();
   await world.compute.remove(world.head().uid, 1, { graceSeconds: 0, force: true });
@@ -437,7 +437,7 @@ test("a container that dies leaves ERROR with its volumes, from which a start le
   expect([status, body.data.environment.status]).toEqual([200, "RUNNING"]);
 });
 
-test("create, stop, start printed in a row answer 201, 200, 200", async () => {
+test("create, stop and start in a row, as documented, answer 201, 200 and 200", async () => {
   const world = await workspaceWorld();
 
   const statuses = [await world.create(), await world.stop(), await world.start()].map(({ status }) => status);
@@ -446,7 +446,7 @@ test("create, stop, start printed in a row answer 201, 200, 200", async () => {
 });
 
 describe("two owners with the same id", () => {
-  test("know nothing of each other", async () => {
+  test("cannot see each other's workspace", async () => {
     const world = await workspaceWorld();
     const stranger = await world.login(second);
     const [mine, otherEntry] = [await world.create(), await world.create({ name: "Other" }, stranger)];
@@ -468,7 +468,7 @@ describe("two owners with the same id", () => {
     expect(await world.status()).toBeUndefined();
   });
 
-  test("keep their addresses for life", async () => {
+  test("keep the addresses of their workspaces", async () => {
     const world = await workspaceWorld();
     const stranger = await world.login(second);
     await world.create();
@@ -482,7 +482,7 @@ describe("two owners with the same id", () => {
     expect(again.body.data.environment.azureFqdn).toBe(body.data.environment.azureFqdn);
   });
 
-  test("are to each other as if the other's were not there", async () => {
+  test("get not-found answers for each other's workspace", async () => {
     const world = await workspaceWorld();
     const stranger = await world.login(second);
     await world.create();
@@ -502,7 +502,7 @@ describe("two owners with the same id", () => {
 });
 
 describe("read", () => {
-  test("lists the caller's own, the newest first", async () => {
+  test("lists only the caller's workspaces, newest first", async () => {
     const world = await workspaceWorld();
     const stranger = await world.login(second);
     const none = await world.ask("GET", path);
@@ -519,7 +519,7 @@ describe("read", () => {
     expect(body).toMatchObject({ success: true, message, data: { total: 2 } });
   });
 
-  test("of one tells the same as the list", async () => {
+  test("of one workspace equals its entry in the list", async () => {
     const world = await workspaceWorld();
     const { environment } = (await world.create()).body.data;
 
@@ -532,7 +532,7 @@ describe("read", () => {
   });
 
   test.each(["start", "stop", "short", "{id}", "nobodys-workspace", "a b", "x".repeat(64)])(
-    "of the id %s, which nobody has, is 404",
+    "of the unknown id %s is 404",
     async (id) => {
       const world = await workspaceWorld();
 
@@ -543,7 +543,7 @@ describe("read", () => {
   );
 });
 
-test("what is said before any workspace is looked for comes in this dialect's envelope", async () => {
+test("an error before any workspace is read has this dialect's envelope", async () => {
   const world = await workspaceWorld();
   const { key } = world;
   const envelope = (error: string, message: string, status: number) => [
@@ -575,7 +575,7 @@ test.each([
   [{ scheme: "https", domain: "dev.example.com" }, `https://ws-${workspaceId}.eastus.dev.example.com`],
   [{ scheme: "http", domain: "dev.example.com" }, `http://ws-${workspaceId}.eastus.dev.example.com:8080`],
   [{ scheme: "http", domain: "preview.localhost:8443" }, `http://ws-${workspaceId}.eastus.preview.localhost:8443`],
-] as const)("the page's address is that of the deployment %j", async (settings, vscode) => {
+] as const)("the page's address follows the deployment %j", async (settings, vscode) => {
   const world = await workspaceWorld({ settings });
 
   const { body } = await world.create({ cloudRegion: "eastus" });
@@ -588,7 +588,7 @@ test.each([
   ["preview.localhost:8080", null, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.preview.localhost`],
   ["dev.example.com", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.dev.example.com`],
   ["notlocalhost", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.notlocalhost`],
-])("the command for SSH below %s, where SSH listens at %s", async (domain, sshPort, ssh) => {
+])("the SSH command below %s uses the SSH endpoint %s", async (domain, sshPort, ssh) => {
   const world = await workspaceWorld({ settings: { domain }, access: { sshPort } });
 
   const { body } = await world.create({ cloudRegion: "eastus" });
@@ -610,7 +610,7 @@ async function twice(world: WorkspaceWorld, faults: PutFaults, died: number, act
   return [first.status, again.status];
 }
 
-test("a start or a stop under a key whose answer was lost is answered to its repeat as if it had not been", async () => {
+test("the repeat of a start or stop under a key gets the answer that was lost", async () => {
   for (let died = 1; died <= 3; died++) {
     const faults: PutFaults = {};
     const world = await workspaceWorld({ wrap: withPutFaults(faults) });
@@ -629,7 +629,7 @@ test("a start or a stop under a key whose answer was lost is answered to its rep
   }
 });
 
-test("a start or a stop under a key whose answer was lost undoes by its repeat nothing that was asked for since", async () => {
+test("the repeat of a start or stop under a key does not undo later requests", async () => {
   const faults: PutFaults = {};
   const world = await workspaceWorld({ wrap: withPutFaults(faults) });
   await world.create();
@@ -666,7 +666,7 @@ async function loseAnswer(world: WorkspaceWorld, faults: PutFaults, action: "sta
   return ask;
 }
 
-test("of two starts at once one is answered and runs what was sent with it, the other is refused", async () => {
+test("one of two concurrent starts runs with its own settings, and the other is refused", async () => {
   const world = await workspaceWorld();
   await world.create();
   await world.stop();
@@ -678,7 +678,7 @@ test("of two starts at once one is answered and runs what was sent with it, the 
   expect(first?.body.data.environment.baseImage).toBe(world.head().labels.baseImage);
 });
 
-test("a create or a start that is stopped while it waits says so", async () => {
+test("the answer of a create or start reports a stop during its wait", async () => {
   const world = await workspaceWorld({ nodes: [] });
   const stopWhile = async (status: string) => {
     for (let n = 0; n < 100 && (await world.status()) !== status; n++) await world.clock.sleep(100);
@@ -694,7 +694,7 @@ test("a create or a start that is stopped while it waits says so", async () => {
   expect([started.status, started.body.data.message]).toEqual([200, "Your workspace was stopped meanwhile"]);
 });
 
-test("a start under a key that reached nothing is refused to its repeat where somebody else started the workspace", async () => {
+test("the repeat of a start that had no effect is refused if another request has started the workspace", async () => {
   const faults: PutFaults = {};
   const world = await workspaceWorld({ wrap: withPutFaults(faults) });
   await world.create();

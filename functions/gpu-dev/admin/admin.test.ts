@@ -49,7 +49,7 @@ async function formatUid(world: HttpWorld): Promise<string> {
   return run.uid;
 }
 
-test("to everybody else the whole of it is an unknown path, and nothing is done or put on record", async () => {
+test("operator paths are unknown to other users, whose requests have no effect and no audit entry", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const unknown = await ask("GET", "/v1/admin/no-such-thing", user);
 
@@ -64,7 +64,7 @@ test("to everybody else the whole of it is an unknown path, and nothing is done 
   expect(await getAudit(world, admin)).toEqual([]);
 });
 
-test("the operations of this test are all that the catalog has for operators", async () => {
+test("this test covers all operator endpoints of the catalog", async () => {
   const { world } = await adminWorld();
 
   const routes = world.endpoints.filter(({ path }) => path.startsWith("/v1/admin/"));
@@ -74,13 +74,13 @@ test("the operations of this test are all that the catalog has for operators", a
   expect(world.endpoints.filter(({ admin }) => admin)).toHaveLength(operations.length);
 });
 
-test("without a key it is 401, as everywhere", async () => {
+test("an operator path without a key is 401, like any other", async () => {
   const { world } = await adminWorld();
 
   for (const [method, path] of operations) expect((await world.request(method, path)).status).toBe(401);
 });
 
-test("a login with the operator's role is an operator, and the text for others does not name that role", async () => {
+test("a login with the operator's role is an operator, and the answer to others does not name that role", async () => {
   const arn = (role: string) => `arn:aws:sts::000000000000:assumed-role/${role}/carol`;
   const carol = callerNamed("carol", { arn: arn("GpuOperators") });
   const otherCaller = callerNamed("mallory", { arn: arn("Other") });
@@ -94,7 +94,7 @@ test("a login with the operator's role is an operator, and the text for others d
   expect(refused).toContain("Required role: SSOCloudDevGpuReservation, got: Other");
 });
 
-test("the operator lists the jobs of all, by status and by user, without anything that would let him in", async () => {
+test("the operator lists all users' jobs by status and user, without credentials to enter them", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const first = await submitJob(world, user, { command: "secret-command", env_vars: { TOKEN: "hidden-value" } });
   await world.advance(1000);
@@ -122,7 +122,7 @@ test("the operator lists the jobs of all, by status and by user, without anythin
   }
 });
 
-test("a job that ended a minute ago is not among those that are not done", async () => {
+test("a job that ended a minute ago is not listed among the unfinished ones", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   await world.request("POST", `/v1/jobs/${job}/cancel`, { key: user });
@@ -134,7 +134,7 @@ test("a job that ended a minute ago is not among those that are not done", async
   expect((await ask("GET", "/v1/admin/jobs", admin)).body).toMatchObject({ total: 0, jobs: [] });
 });
 
-test("what is done is found by its user, who has to exist", async () => {
+test("finished jobs are found by their user, who must exist", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   await world.request("POST", `/v1/jobs/${job}/cancel`, { key: user });
@@ -151,7 +151,7 @@ test("what is done is found by its user, who has to exist", async () => {
   expect(ofNobody).toMatchObject({ status: 404, body: { detail: "User 'nobody' not found" } });
 });
 
-test("bad filters and pages are refused before anything is put on record", async () => {
+test("invalid filters and pages are refused before an audit entry is written", async () => {
   const { world, admin, ask } = await adminWorld();
 
   for (const query of ["status=done", "limit=0", "limit=501", "offset=-1", "user="]) {
@@ -161,7 +161,7 @@ test("bad filters and pages are refused before anything is put on record", async
   expect(await getAudit(world, admin)).toEqual([]);
 });
 
-test("the operator cancels anybody's job, and its owner reads who did", async () => {
+test("the operator cancels any user's job, and its owner sees who cancelled it", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   await world.advance(1000);
@@ -175,7 +175,7 @@ test("the operator cancels anybody's job, and its owner reads who did", async ()
   expect(seen.body).toMatchObject({ status: "cancelled", status_reason: "Cancelled by the operator" });
 });
 
-test("a job that nobody has, or not that user, or that ended, is refused as its owner would be", async () => {
+test("a job that is unknown, of another user or ended is refused like a request of its owner", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user, { duration_hours: 0.083 });
   const wrongOwner = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "developer" });
@@ -191,7 +191,7 @@ test("a job that nobody has, or not that user, or that ended, is refused as its 
   expect(ended).toMatchObject({ status: 409, body: { detail: `Cannot cancel job ${job} in status expired` } });
 });
 
-test("the first characters of an id stand for it, over the jobs of all or of one user; where they fit several it is 409", async () => {
+test("a unique prefix of an id selects a job of all or of one user, and an ambiguous one is 409", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const [ofSecond, ofDeveloper, later] = ["aaaaaaaa-1", "aaaaaaaa-2", "aaaaaaaa-3"].map(
     (beginning) => `${beginning}b00-4c1a-8000-0123456789ab`,
@@ -223,7 +223,7 @@ test("the first characters of an id stand for it, over the jobs of all or of one
   ]);
 });
 
-test("two owners of one id: the operator has to say whose", async () => {
+test("the operator must name the owner of an id that two users have", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   const [owner, otherName] = ["second", "developer"].map((name) => {
@@ -248,7 +248,7 @@ test("two owners of one id: the operator has to say whose", async () => {
   expect(await world.table.get(copy)).toMatchObject({ end: { outcome: null } });
 });
 
-test("a disabled user is shut out within 5 s while what runs goes on, and let in again", async () => {
+test("a disabled user is locked out within 5 s until re-enabled, and the running jobs continue", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   await world.advance(1000);
@@ -267,7 +267,7 @@ test("a disabled user is shut out within 5 s while what runs goes on, and let in
   expect((await ask("GET", `/v1/jobs/${job}`, user)).status).toBe(200);
 });
 
-test("an unknown user is 404, and an operator cannot disable himself", async () => {
+test("an unknown user is 404, and operators cannot disable themselves", async () => {
   const { admin, ask } = await adminWorld();
 
   const unknown = await ask("POST", "/v1/admin/users/nobody/disable", admin);
@@ -279,7 +279,7 @@ test("an unknown user is 404, and an operator cannot disable himself", async () 
   expect(hostile.status).toBe(404);
 });
 
-test("a drained type and a pause show in availability and in the reason of those who wait", async () => {
+test("a drained type and a pause appear in availability and in the reason of waiting jobs", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const drained = await ask("POST", "/v1/admin/pools/h100/drain", admin);
   const job = await submitJob(world, user);
@@ -321,7 +321,7 @@ test("a GPU type that does not exist cannot be drained", async () => {
   expect(drained).toMatchObject({ status: 404, body: { detail: "GPU type 'h1000' not found" } });
 });
 
-test("orphans are listed both ways, as of the latest comparison", async () => {
+test("orphans are listed in both directions, as of the latest comparison", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const before = await ask("GET", "/v1/admin/orphans", admin);
   await submitJob(world, user);
@@ -372,7 +372,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(false);
 });
 
-test("the operator says that a machine is dead: its job is lost, and nothing is started there", async () => {
+test("a machine that the operator declares dead loses its job and starts no other", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const job = await submitJob(world, user);
   await world.advance(5000);
@@ -392,7 +392,7 @@ test("the operator says that a machine is dead: its job is lost, and nothing is 
   expect(availability.body).toMatchObject({ availability: { h100: { total: 8, available: 8 } } });
 });
 
-test("the operator takes back that a machine is dead: it is listed as gone until then, and starts jobs again", async () => {
+test("a machine is listed as gone until the operator revokes its declared death, and then starts jobs again", async () => {
   const { world, admin, user, ask } = await adminWorld();
   await ask("POST", "/v1/admin/nodes/h100-1/gone", admin);
   const gone = await ask("GET", "/v1/admin/nodes?limit=1", admin);
@@ -419,7 +419,7 @@ test("the operator takes back that a machine is dead: it is listed as gone until
   expect(audit.map(({ action }) => action)).toEqual(expect.arrayContaining(["return_node", "list_nodes"]));
 });
 
-test("a machine that no pool has cannot be called dead", async () => {
+test("an unknown machine cannot be declared dead", async () => {
   const { world, admin, ask } = await adminWorld();
 
   const unknown = await ask("POST", "/v1/admin/nodes/h100-3/gone", admin);
@@ -430,7 +430,7 @@ test("a machine that no pool has cannot be called dead", async () => {
   expect(world.table.all().filter(({ pk }) => pk.startsWith("node-gone#"))).toEqual([]);
 });
 
-test("each operation is on record: who, with which key, what, on what, when, in which request, with what result", async () => {
+test("the audit records each operation with its user, key, action, target, time, request and result", async () => {
   const { world, admin, ask } = await adminWorld();
   const sent: string[] = [];
   for (const [method, path] of operations) {
@@ -467,7 +467,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
   expect(JSON.stringify(world.table.all())).not.toContain(admin);
 });
 
-test("repeated reads are one entry of the audit with a count, and each write has its own", async () => {
+test("repeated reads share one audit entry with a count, and each write has its own", async () => {
   const { world, admin, ask } = await adminWorld();
   for (let n = 0; n < 3; n++) {
     await ask("GET", `/v1/admin/jobs?limit=${n + 1}`, admin);
@@ -501,7 +501,7 @@ test("the audit is paged, newest first", async () => {
   expect(rest.body).toMatchObject({ more: false, entries: [{ target: "h100" }] });
 });
 
-test("a job whose record cannot be read is answered in plain words, and the operator can end it", async () => {
+test("a job with an invalid record is answered with a clear message, and the operator can end it", async () => {
   const { world, admin, user, ask } = await adminWorld();
   const id = await submitJob(world, user);
   await world.advance(60_000);
@@ -537,7 +537,7 @@ test("a job whose record cannot be read is answered in plain words, and the oper
   expect((await getAudit(world, admin)).filter(({ action }) => action === "end_record")).toHaveLength(5);
 });
 
-test("a disk whose record cannot be read is ended, and the answer and the audit name what is kept", async () => {
+test("a disk with an invalid record can be ended, and the answer and the audit name what is kept", async () => {
   const { world, admin, ask } = await adminWorld();
   const disk = diskKey("x", "0".repeat(32));
   const named = { volume: { id: "vol-1" }, snapshots: [{ id: "snap-1" }, { id: "snap-2" }] };
@@ -552,7 +552,7 @@ test("a disk whose record cannot be read is ended, and the answer and the audit 
   expect(entry).toMatchObject({ result: "done", reason: "Kept: vol-1, snap-1, snap-2" });
 });
 
-test("the state says what is closed or called dead, since when, by whom and why, until it is taken back", async () => {
+test("the state lists closed types and machines declared dead, with time, operator and reason, until revoked", async () => {
   const { admin, ask, world } = await adminWorld();
   await refreshCapacity(world.ctx);
   const before = await ask("GET", "/v1/admin/state", admin);
@@ -581,7 +581,7 @@ test("the state says what is closed or called dead, since when, by whom and why,
   });
 });
 
-test("a closure of an older version is shown without time and name", async () => {
+test("a closure by an older version is shown without time and operator", async () => {
   const { admin, ask, world } = await adminWorld();
   await ask("POST", "/v1/admin/pools/t4/drain", admin);
   const [item] = world.table.all().filter(({ kind }) => kind === "admission");

@@ -79,7 +79,7 @@ test("an empty or null session token counts as none", async () => {
   }
 });
 
-test("odd session names are spelled with dashes, and the second of a spelling gets a number", async () => {
+test("unusual session names are spelled with dashes, and a second user of a spelling gets a number", async () => {
   const names = ["anna lee", "anna@lee", "anna-lee", "anna-lee"];
   const accounts = ["000000000000", "000000000000", "000000000000", "111111111111"];
   const callers = names.map((name, at) => callerNamed(name, { account: accounts[at] ?? "" }));
@@ -108,7 +108,7 @@ test("the eleventh login revokes the oldest key and no other", async () => {
   expect(answers.slice(1)).toEqual(Array.from({ length: 10 }, () => [200, undefined]));
 });
 
-test("a key ends after its hours, and the clock of its user's other keys is not touched", async () => {
+test("a key expires after its hours, independently of its user's other keys", async () => {
   const world = await httpWorld({ settings: { keyTtlHours: 1 } });
   const body = await loggedIn(world);
 
@@ -199,7 +199,7 @@ test.each([
   expect(answer).toEqual([500, { detail }]);
 });
 
-test("429 to the 61st login in a minute from one address, before STS is asked, and to no other", async () => {
+test("only the 61st login in a minute from one address is 429, before a call of STS", async () => {
   let input = 0;
   const wrap: HttpWorldOptions["wrap"] = (ports) => ({
     ...ports,

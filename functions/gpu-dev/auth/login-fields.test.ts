@@ -100,7 +100,7 @@ test.each(rows)("400 for %s", async (_, body, answer) => {
   expect([response.status, await response.json()]).toEqual([400, { detail }]);
 });
 
-test("400 for both forms at once, without a secret in it", async () => {
+test("400 for both forms at once, without a secret in the answer", async () => {
   const body = { ...good, iam_request_url: "https://sts.amazonaws.com/", iam_request_headers: { a: "hunter2" } };
 
   const response = await world.request("POST", "/v1/auth/aws-login", { body });

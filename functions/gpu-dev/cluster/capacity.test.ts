@@ -52,7 +52,7 @@ test("availability has the documented keys in their order, types with machines s
   expect(await readText(world, otherName, "/v1/gpu/availability")).toBe(text);
 });
 
-test("a type without machines is shown only where a node group makes some, or in the status while jobs wait", async () => {
+test("a type without machines is shown only if a node group can create some, or in the status while jobs wait", async () => {
   const nodeGroups = [{ pool: "b200", mostNodes: 2, startupMs: 600_000, zones: [] }];
   const world = await httpWorld({ nodes: newNodes({ h100: 1 }), settings: { nodeGroups } });
   const key = await world.login();
@@ -79,7 +79,7 @@ test("a type without machines is shown only where a node group makes some, or in
   ]);
 });
 
-test("types with machines come first, closed and full ones too, then those that a node group makes", async () => {
+test("types with machines come first, even closed and full ones, then those of node groups", async () => {
   const getGroup = (pool: string) => ({ pool, mostNodes: 2, startupMs: 600_000, zones: [] });
   const settings = { nodeGroups: ["a100", "b200", "h200"].map(getGroup), adminUsers: ["developer"] };
   const nodes = newNodes({ "cpu-x86": 1, h100: 1, h200: 1, "t4-small": 1 });
@@ -97,7 +97,7 @@ test("types with machines come first, closed and full ones too, then those that 
   expect(Object.keys(availability)).toEqual(["cpu-x86", "h100", "h200", "t4-small", "a100", "b200"]);
 });
 
-test("availability says what one machine has free, why a type is closed, and what could still be made, by one read", async () => {
+test("availability shows the free units of one machine, why a type is closed and what node groups can add, with one read", async () => {
   const nodeGroups = [{ pool: "h100", mostNodes: 5, startupMs: 600_000, zones: [] }];
   const settings = { nodeGroups, adminUsers: ["developer"] };
   const batches: number[] = [];
@@ -169,7 +169,7 @@ async function worldWithEarlyStart() {
   return { world, key };
 }
 
-test("status says of the last starts how wrong their estimates were, of types that had any", async () => {
+test("status shows the error of recent start estimates, for types that have any", async () => {
   const { world, key } = await worldWithEarlyStart();
 
   const { estimate_errors } = JSON.parse(await readText(world, key, "/v1/cluster/status"));
@@ -182,7 +182,7 @@ test("status says of the last starts how wrong their estimates were, of types th
   expect(estimate_errors.h100.median_error).toBeLessThan(35);
 });
 
-test("a forecast that cannot be read shows no error of an estimate, and all else as before", async () => {
+test("an invalid forecast hides only the error of estimates", async () => {
   const { world, key } = await worldWithEarlyStart();
   const before = JSON.parse(await readText(world, key, "/v1/cluster/status"));
   await world.table.put({ ...forecastStartsKey("h100"), writers: [], kind: "nonsense", starts: 7 } as never);
@@ -193,7 +193,7 @@ test("a forecast that cannot be read shows no error of an estimate, and all else
   expect(after).toEqual({ ...before, estimate_errors: {} });
 });
 
-test("the numbers are never older than a minute, and say their time", async () => {
+test("the numbers are at most a minute old, and show their time", async () => {
   const { world, key } = await busyWorld();
 
   for (let step = 0; step < 10; step++) {
@@ -206,7 +206,7 @@ test("the numbers are never older than a minute, and say their time", async () =
   }
 });
 
-test("without any machine there is no type and every sum is 0", async () => {
+test("a cluster without machines has no types, and every sum is 0", async () => {
   const world = await httpWorld({ nodes: [] });
   const key = await world.login();
 
@@ -219,7 +219,7 @@ test("without any machine there is no type and every sum is 0", async () => {
   expect(JSON.parse(status)).toMatchObject({ total_gpus: 0, pending_reservations: 0, by_gpu_type: {} });
 });
 
-test("a preparing job is in use and counted as preparing", async () => {
+test("the units of a preparing job are in use and counted as preparing", async () => {
   const world = await httpWorld({ delays: { imageMs: 60_000 } });
   const key = await world.login();
   await submitJob(world, key);

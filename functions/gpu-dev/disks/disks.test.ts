@@ -68,7 +68,7 @@ const detail = async (method: string, path: string, body?: unknown) => {
 };
 
 describe("GET /v1/disks/{disk_name}/snapshots and POST /v1/disks/{disk_name}/restore", () => {
-  test("list the snapshots, newest first, and make a new disk that says which point in time it will hold", async () => {
+  test("list the snapshots, newest first, and create a disk that shows its point in time", async () => {
     for (let at = 0; at < 2; at++) await world.useOnce();
 
     const { body } = await world.call("GET", "/v1/disks/data/snapshots");
@@ -91,7 +91,7 @@ describe("GET /v1/disks/{disk_name}/snapshots and POST /v1/disks/{disk_name}/res
     expect((await world.call("GET", "/v1/disks/before")).body).toMatchObject({ snapshot_count: 0 });
   });
 
-  test("refuse, in words, what is no snapshot of that disk and a name that is taken", async () => {
+  test("refuse a foreign or invalid snapshot and a taken name with a clear message", async () => {
     await world.useOnce();
     const { body } = await world.call("GET", "/v1/disks/data/snapshots");
     const [snapshot] = body.snapshots as { snapshot_id: string }[];
@@ -110,7 +110,7 @@ describe("GET /v1/disks/{disk_name}/snapshots and POST /v1/disks/{disk_name}/res
 });
 
 describe("POST /v1/disks/{disk_name}/snapshots", () => {
-  test("answers an operation, which names the snapshot once it is completed", async () => {
+  test("answers with an operation, which names the snapshot once it is completed", async () => {
     await world.useOnce();
 
     const { status, body } = await world.call("POST", "/v1/disks/data/snapshots");
@@ -138,7 +138,7 @@ describe("POST /v1/disks/{disk_name}/snapshots", () => {
     expect([newest?.kind, backup?.kind]).toEqual(["on_demand", "backup"]);
   });
 
-  test("names the snapshot that goes for it, and refuses in words", async () => {
+  test("names the snapshot that it replaces, and refuses with a clear message", async () => {
     await world.useOnce();
     for (let n = 0; n < 5; n++) {
       await world.call("POST", "/v1/disks/data/snapshots");
@@ -165,7 +165,7 @@ describe("POST /v1/disks/{disk_name}/snapshots", () => {
 });
 
 describe("GET /v1/disks?deleted=true", () => {
-  test("lists the deleted ones alone, each with the day on which it goes", async () => {
+  test("lists only deleted disks, each with the day of its removal", async () => {
     for (const disk_name of ["kept", "gone"]) await world.call("POST", "/v1/disks", { disk_name });
     await world.call("DELETE", "/v1/disks/gone");
     const goesOn = new Date(world.clock.now() + 30 * DAY).toISOString().slice(0, 10);
@@ -184,7 +184,7 @@ describe("GET /v1/disks?deleted=true", () => {
 });
 
 describe("POST /v1/disks", () => {
-  test("answers five keys in their order, and the disk is there at once", async () => {
+  test("answers five keys in order, and the disk exists at once", async () => {
     const { status, body } = await world.call("POST", "/v1/disks", { disk_name: "data", size_gb: 500 });
 
     expect(status).toBe(200);
@@ -198,7 +198,7 @@ describe("POST /v1/disks", () => {
     expect((await world.call("GET", "/v1/disks/data")).body).toMatchObject({ size_gb: 500, in_use: false });
   });
 
-  test("takes 100 GB for granted and whole numbers from 10 to 10000", async () => {
+  test("defaults to 100 GB and accepts whole numbers from 10 to 10000", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
 
     expect((await world.call("GET", "/v1/disks/data")).body.size_gb).toBe(100);
@@ -214,7 +214,7 @@ describe("POST /v1/disks", () => {
     expect((await world.call("GET", "/v1/disks")).body.total).toBe(1);
   });
 
-  test("refuses names that are none, in its own words", async () => {
+  test("refuses invalid names with its own message", async () => {
     for (const disk_name of badNames) {
       expect(await detail("POST", "/v1/disks", { disk_name }), disk_name).toEqual([
         400,
@@ -231,7 +231,7 @@ describe("POST /v1/disks", () => {
     expect(await detail("POST", "/v1/disks", { disk_name: "data" })).toEqual([409, "Disk 'data' already exists"]);
   });
 
-  test("gives the name of a deleted disk to the new one; an undelete of the name says which disk that was", async () => {
+  test("gives a deleted disk's name to the new disk, and an undelete of the name identifies the old disk", async () => {
     await world.useOnce();
     await world.call("DELETE", "/v1/disks/data");
     const made = await world.call("POST", "/v1/disks", { disk_name: "data", size_gb: 20 });
@@ -256,7 +256,7 @@ describe("POST /v1/disks", () => {
   });
 });
 
-describe("a disk's record", () => {
+describe("the answer about a disk", () => {
   test("has ten keys in their order", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
 
@@ -297,7 +297,7 @@ describe("a disk's record", () => {
     expect((await world.call("GET", "/v1/disks/data")).body.last_used).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}Z$/);
   });
 
-  test("is nobody else's to see, and names that are none are only unknown", async () => {
+  test("is not visible to other users, and invalid names are merely unknown", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
     const otherName = await world.login(second);
 
@@ -317,7 +317,7 @@ describe("a disk's record", () => {
 });
 
 describe("GET /v1/disks", () => {
-  test("lists the newest first, without soft-deleted ones", async () => {
+  test("lists disks newest first, without soft-deleted ones", async () => {
     for (const disk_name of ["a", "b", "c"]) {
       await world.call("POST", "/v1/disks", { disk_name });
       await world.advance(2_000);
@@ -332,7 +332,7 @@ describe("GET /v1/disks", () => {
     expect(body.total).toBe(2);
   });
 
-  test("of 100 disks, one of them in use, is one query and one read of the holders", async () => {
+  test("over 100 disks, one of them in use, costs one query and one read of the holders", async () => {
     for (let n = 0; n < 99; n += 1) await world.call("POST", "/v1/disks", { disk_name: `disk-${n}` });
     await world.submit();
 
@@ -345,7 +345,7 @@ describe("GET /v1/disks", () => {
 });
 
 describe("GET /v1/disks/{disk_name}/content", () => {
-  test("says why there is no backup where none is made", async () => {
+  test("says why there is no backup if none was made", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
     const before = await world.call("GET", "/v1/disks/data/content");
     world.volumes.sayNoBackup("impossible");
@@ -363,7 +363,7 @@ describe("GET /v1/disks/{disk_name}/content", () => {
 });
 
 describe("DELETE /v1/disks/{disk_name} and undelete", () => {
-  test("mark the disk from the answer on, and take the mark off again", async () => {
+  test("mark the disk at once, and remove the mark at once", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
     const on = new Date(world.clock.now() + 30 * DAY).toISOString().slice(0, 10);
 
@@ -386,7 +386,7 @@ describe("DELETE /v1/disks/{disk_name} and undelete", () => {
     expect((await world.call("GET", "/v1/disks/data")).body.is_deleted).toBe(false);
   });
 
-  test("are refused in the documented order and words", async () => {
+  test("are refused in the documented order and with the documented messages", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "marked" });
     await world.call("DELETE", "/v1/disks/marked");
     const id = await world.submit();
@@ -399,7 +399,7 @@ describe("DELETE /v1/disks/{disk_name} and undelete", () => {
     expect(await detail("POST", "/v1/disks/data/undelete")).toEqual([409, "Disk 'data' is not marked for deletion"]);
   });
 
-  test("end with the disk gone and its name free after 30 days, and not a day earlier", async () => {
+  test("remove the disk and free its name after 30 days, not a day earlier", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
     await world.call("DELETE", "/v1/disks/data");
     await world.advance(29 * DAY);
@@ -416,7 +416,7 @@ describe("DELETE /v1/disks/{disk_name} and undelete", () => {
 });
 
 describe("GET /v1/disks/{disk_name}/operations/{operation_id}", () => {
-  test("can be asked from the answer on, in the documented keys, until it is completed", async () => {
+  test("can be read at once, with the documented keys, until it is completed", async () => {
     const { body } = await world.call("POST", "/v1/disks", { disk_name: "data" });
     const path = `/v1/disks/data/operations/${body.operation_id}`;
     const before = await world.call("GET", path);
@@ -453,7 +453,7 @@ describe("GET /v1/disks/{disk_name}/operations/{operation_id}", () => {
     expect((await world.call("GET", `/v1/disks/data/operations/${body.operation_id}`)).status).toBe(200);
   });
 
-  test("is not found for another disk, another owner or what is no id", async () => {
+  test("is not found for another disk, another owner or an invalid id", async () => {
     const { body } = await world.call("POST", "/v1/disks", { disk_name: "data" });
     await world.call("POST", "/v1/disks", { disk_name: "other" });
     const id = String(body.operation_id);
@@ -479,7 +479,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     return [status, body.detail];
   };
 
-  test("without snapshots says so", async () => {
+  test("reports that there are no snapshots", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "a" });
 
     const { status, body } = await rename("a", "b");
@@ -518,7 +518,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     });
   });
 
-  test("reads at most once more than it writes, its key included, also while its first job is ending", async () => {
+  test("makes at most one read more than writes, including its key, even while its first job is ending", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "a" });
     const id = await world.submit({ disk_name: "used" });
     await world.advance(3_000);
@@ -534,7 +534,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     }
   });
 
-  test("is answered as a partial one when a tag hangs", async () => {
+  test("is answered as partial when a tag call hangs", async () => {
     await world.useOnce();
     const [id] = world.volumes.snapshotIds();
     world.volumes.hangTags();
@@ -551,7 +551,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     });
   });
 
-  test("is refused in the documented order and words", async () => {
+  test("is refused in the documented order and with the documented messages", async () => {
     for (const disk_name of ["a", "b", "marked"]) await world.call("POST", "/v1/disks", { disk_name });
     await world.call("DELETE", "/v1/disks/marked");
     const id = await world.submit();
@@ -570,7 +570,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     expect(await refusal("a", "marked")).toEqual([200, undefined]);
   });
 
-  test("of two at once to one name lets one win", async () => {
+  test("to the same name by two requests at once succeeds for one", async () => {
     for (const disk_name of ["a", "b"]) await world.call("POST", "/v1/disks", { disk_name });
 
     const results = await Promise.all([refusal("a", "c"), refusal("b", "c")]);
@@ -589,7 +589,7 @@ describe("a job with a disk", () => {
     return [body.status, body.status_reason, body.disk_name];
   };
 
-  test("makes the disk that is not there, in the size it asks for, and names it", async () => {
+  test("creates a missing disk in the requested size, and names it", async () => {
     const id = await world.submit({ disk_size_gb: 50 });
 
     expect((await world.call("GET", "/v1/disks/data")).body.size_gb).toBe(50);
@@ -597,7 +597,7 @@ describe("a job with a disk", () => {
     expect((await shown(await world.submit({ disk_name: undefined })))[2]).toBeNull();
   });
 
-  test("is refused for a disk in use, one that is marked, and a name that is none", async () => {
+  test("is refused for a disk in use, a deleted one, and an invalid name", async () => {
     const id = await world.submit();
     await world.call("POST", "/v1/disks", { disk_name: "marked" });
     await world.call("DELETE", "/v1/disks/marked");
@@ -616,7 +616,7 @@ describe("a job with a disk", () => {
     expect((await world.call("GET", "/v1/jobs")).body.total).toBe(1);
   });
 
-  test("that waits for a job that is ending names it", async () => {
+  test("that waits for an ending job names that job", async () => {
     world = await diskWorld({ snapshotMs: 60_000 });
     const first = await world.submit();
     await world.advance(10_000);
@@ -633,7 +633,7 @@ describe("a job with a disk", () => {
     ]);
   });
 
-  test("that waits for a backup is queued and says so, and then runs", async () => {
+  test("that waits for a backup is queued with that reason, and then runs", async () => {
     world = await diskWorld({ snapshotMs: 60_000 });
     await world.useOnce();
 
@@ -646,7 +646,7 @@ describe("a job with a disk", () => {
     expect((await shown(id))[0]).toBe("active");
   });
 
-  test("is preparing while its disk is being prepared, and says so", async () => {
+  test("is preparing with that reason while its disk is being prepared", async () => {
     const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { createVolume } = world.volumes;
     const slowly: typeof createVolume = async (wanted) => {
@@ -667,7 +667,7 @@ describe("a job with a disk", () => {
     expect((await shown(id))[0]).toBe("active");
   });
 
-  test("says that the volume of its disk is missing while it is searched for", async () => {
+  test("reports that the volume of its disk is missing while Berth searches for it", async () => {
     const first = await world.submit();
     await world.advance(10_000);
     await world.call("POST", `/v1/jobs/${first}/cancel`);

@@ -42,7 +42,7 @@ async function post(path: string, body?: unknown, as = key) {
 const unknown = "019bdcc3-5b00-7000-8000-0123456789ab";
 
 describe("POST /v1/jobs/{job_id}/users", () => {
-  it("answers with the number of the request, and leaves what became of it", async () => {
+  it("answers with the number of the request, and the job shows its outcome", async () => {
     const id = await active();
     world.githubKeys.publish("octocat", octocat);
 
@@ -57,7 +57,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     expect((await job(id)).actions).toMatchObject([{ id: 2, action: "add_user", status: "done", error: null }]);
   });
 
-  it("leaves the documented reasons where GitHub did not answer the request in time", async () => {
+  it("shows the documented reasons if GitHub did not answer in time", async () => {
     const id = await active();
     for (const name of ["nobody", "empty"]) world.githubKeys.publish(name, new Error("GitHub is away"));
 
@@ -80,7 +80,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     [{ github_username: "../x" }, "string_pattern_mismatch", expect.stringContaining("A GitHub name has 1 to 39")],
     [{ github_username: "a?b" }, "string_pattern_mismatch", expect.stringContaining("A GitHub name has 1 to 39")],
     [{ github_username: "a".repeat(40) }, "string_pattern_mismatch", expect.any(String)],
-  ])("refuses %j before it looks for the job", async (body, type, msg) => {
+  ])("refuses %j before it reads the job", async (body, type, msg) => {
     const { status, text } = await post(`/v1/jobs/${unknown}/users`, body);
 
     expect(status).toBe(400);
@@ -90,7 +90,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
   it.each([
     [{ github_user: "octocat" }, "github_user", "github_username"],
     [{ ssh_public_key: "ssh-ed25519 AAAA" }, "ssh_public_key", "public_key"],
-  ])("says of %j also which field was meant", async (body, name, meant) => {
+  ])("names for %j the field that was meant", async (body, name, meant) => {
     const { status, text } = await post(`/v1/jobs/${unknown}/users`, body);
 
     const msg = `There is no field of this name. Did you mean ${meant}?`;
@@ -102,7 +102,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     [1_000_000, 400, "String should have at most 4096 characters"],
     [1_048_576, 413, "Request body too large"],
   ])(
-    "refuses a public key of %i characters in words, keeps the job as it was and repeats no key",
+    "refuses a public key of %i characters with a message that omits it, and leaves the job unchanged",
     async (length, status, words) => {
       const id = await active();
       const before = await job(id);
@@ -120,7 +120,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     [1_000_000, 400, "String should have at most 4096 characters"],
     [1_048_576, 413, "Request body too large"],
   ])(
-    "a job with a public key of %i characters is refused in words, and none is begun",
+    "refuses a submit with a public key of %i characters with a message, and creates no job",
     async (length, status, words) => {
       const body = { image: "busybox", instance_type: "p5.48xlarge", ssh_public_keys: ["k".repeat(length)] };
 
@@ -137,7 +137,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     ["empty", "\n", "No SSH keys found for GitHub user 'empty'"],
     ["strange", "no key at all", "No SSH keys found for GitHub user 'strange'"],
     ["n".repeat(39), undefined, `GitHub user '${"n".repeat(39)}' not found`],
-  ])("is refused at once where GitHub answers that it has no keys of %s", async (name, keys, msg) => {
+  ])("is refused at once if GitHub reports no keys of %s", async (name, keys, msg) => {
     const id = await active();
     world.githubKeys.publish(name, keys);
 
@@ -148,7 +148,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     expect((await job(id)).actions).toEqual([]);
   });
 
-  it("asks for a key first, then for the fields, the job and its status", async () => {
+  it("checks the key first, then the fields, the job and its status", async () => {
     world.githubKeys.publish("octocat", octocat);
     const queued = await submit();
     const body = { github_username: "octocat" };
@@ -164,7 +164,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     });
   });
 
-  it("is not for another owner's job", async () => {
+  it("is not found for another owner's job", async () => {
     world.githubKeys.publish("octocat", octocat);
     const id = await active();
     const otherName = await world.login(second);
@@ -177,7 +177,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
 });
 
 describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
-  it("answer with the numbers of the requests and turn it on and off", async () => {
+  it("answer with the numbers of the requests and turn Jupyter on and off", async () => {
     const id = await active();
 
     const on = await post(`/v1/jobs/${id}/jupyter/enable`);
@@ -202,7 +202,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
     expect(after).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
   });
 
-  it("show the token in the list too, to its owner, and to nobody in a log line", async () => {
+  it("show the token in the list to its owner, and in no log line", async () => {
     const id = await active();
     await post(`/v1/jobs/${id}/jupyter/enable`);
     await world.deliver();
@@ -218,7 +218,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
     expect(await job(id)).toMatchObject({ status: "cancelled", jupyter_url: null, jupyter_token: null });
   });
 
-  it("are shown without a token that cannot be opened, with the reason, beside all others; turned off and on it has a new one", async () => {
+  it("list a job with an unreadable token without it, with the reason, and restore it with a new token", async () => {
     const [lost, kept] = [await active(), await active()];
     for (const id of [lost, kept]) await post(`/v1/jobs/${id}/jupyter/enable`);
     await world.deliver();
@@ -251,7 +251,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
     expect(await job(lost)).toMatchObject({ jupyter_token: expect.any(String), status_reason: null });
   });
 
-  it.each(["enable", "disable"])("%s: the job first, then its status", async (verb) => {
+  it.each(["enable", "disable"])("check the job first, then its status: %s", async (verb) => {
     const ended = await active();
     await post(`/v1/jobs/${ended}/cancel`);
     const queued = await submit();
@@ -270,7 +270,7 @@ describe("POST /v1/jobs/{job_id}/jupyter/enable and disable", () => {
 });
 
 describe("a job", () => {
-  it("shows how to enter it only while it is active", async () => {
+  it("shows its access only while it is active", async () => {
     world.githubKeys.publish("octocat", octocat);
     const id = await submit({ github_user: "octocat" });
     const before = await job(id);
@@ -292,7 +292,7 @@ describe("a job", () => {
     expect(after).toMatchObject(none);
   });
 
-  it("says why a job that lives cannot be entered, where somebody could, and tries again", async () => {
+  it("says why an active job with a user cannot be entered, and tries again", async () => {
     let problem: string | undefined = "No port for SSH is free";
     world = await httpWorld({ access: { sshPort: 2222, sshProblem: () => problem } });
     key = await world.login();
@@ -312,7 +312,7 @@ describe("a job", () => {
   });
 
   it.each([{ github_user: "octocat" }, { env_vars: { GITHUB_USER: "octocat" } }])(
-    "lets the user of its submit in: %j",
+    "admits the user of its submit: %j",
     async (more) => {
       world.githubKeys.publish("octocat", octocat);
 
@@ -331,7 +331,7 @@ describe("a job", () => {
     [{ github_user: "nobody" }, ["github_user"], "nobody"],
     [{ env_vars: { GITHUB_USER: "nobody" } }, ["env_vars", "GITHUB_USER"], "***"],
     [{ github_user: null, env_vars: { GITHUB_USER: "nobody" } }, ["env_vars", "GITHUB_USER"], "***"],
-  ])("is refused where GitHub does not know its user: %j", async (more, path, input) => {
+  ])("is refused if GitHub does not know its user: %j", async (more, path, input) => {
     const body = { image: "busybox", instance_type: "p5.48xlarge", ...more };
 
     const { status, text } = await post("/v1/jobs/submit", body);
@@ -344,7 +344,7 @@ describe("a job", () => {
     ["has no keys", "\n", "No SSH keys found for GitHub user 'ghost'"],
     ["is unknown, which GitHub says only later", undefined, "GitHub user 'ghost' not found"],
     ["has nothing that is a key", "<html>", "No SSH keys found for GitHub user 'ghost'"],
-  ])("says as soon as it is active that its user %s, until that user is asked for anew", async (_, keys, reason) => {
+  ])("says as soon as it is active that its user %s, until that user is added again", async (_, keys, reason) => {
     world.githubKeys.publish("ghost", new Error("GitHub is away"));
     const id = await submit({ github_user: "ghost" });
     world.githubKeys.publish("ghost", keys);
@@ -390,7 +390,7 @@ describe("a job", () => {
     ]);
   });
 
-  it("waits for its Jupyter for a minute, and shows the URL also later", async () => {
+  it("waits for its Jupyter for a minute, and shows the URL even later", async () => {
     let isLate = true;
     world = await httpWorld({ access: { isJupyterLate: () => isLate } });
     key = await world.login();
@@ -416,7 +416,7 @@ describe("a job", () => {
     expect(await job(id)).toMatchObject({ status: "completed", status_reason: "command exited with code 0" });
   });
 
-  it("says beside Jupyter's address why there is none, until it is wanted anew or no more", async () => {
+  it("shows why it has no Jupyter until Jupyter is turned on again or off", async () => {
     const reason = "Jupyter is not on the PATH of this environment";
     world = await httpWorld({ access: { jupyterFault: reason } });
     key = await world.login();
@@ -440,7 +440,7 @@ describe("a job", () => {
     expect(unwanted).toMatchObject({ jupyter_error: null, warning: unknown });
   });
 
-  it("may be submitted again as it is read, with its Jupyter, unless a variable says otherwise", async () => {
+  it("can be resubmitted from its own answer, with its Jupyter unless a variable says otherwise", async () => {
     const first = await job(await active({ gpu_count: 2, env_vars: { JUPYTER_ENABLED: "true" } }));
 
     const again = await active({ ...first, image: "busybox" });
@@ -451,7 +451,7 @@ describe("a job", () => {
     expect(await job(without)).toMatchObject({ status: "active", jupyter_enabled: false });
   });
 
-  it("has Jupyter from the start when an old client says so", async () => {
+  it("has Jupyter from the start if an old client requests it", async () => {
     const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });
     const otherName = await active({ env_vars: { JUPYTER_ENABLED: "false" } });
 

@@ -18,7 +18,7 @@ const requested = (job_id: string, n: number) => [
   { job_id, action: "cancel", status: "requested", message: `Cancellation request submitted (message ID: ${n})` },
 ];
 
-test("a job is cancelled from the answer on, and its GPUs are free soon after", async () => {
+test("a job is cancelled at once, and its GPUs are free soon after", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -44,7 +44,7 @@ test("a job is cancelled from the answer on, and its GPUs are free soon after", 
   expect((await ask(world, key, "GET", "/v1/cluster/status"))[1]).toMatchObject({ in_use_gpus: 0, available_gpus: 16 });
 });
 
-test("a cancelled job whose end takes long says what that waits for until it is over", async () => {
+test("a cancelled job says what its end waits for, until it has ended", async () => {
   const world = await httpWorld({ nodes: newNodes({ h100: 1 }) });
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -64,7 +64,7 @@ test("a cancelled job whose end takes long says what that waits for until it is 
   expect(await show(world, key, id)).toMatchObject({ status_reason: "Cancelled by its owner" });
 });
 
-test("cancelling again changes nothing and answers with the same number, also after the end", async () => {
+test("cancelling again changes nothing and answers with the same number, even after the end", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -77,7 +77,7 @@ test("cancelling again changes nothing and answers with the same number, also af
   expect(await show(world, key, id)).toMatchObject({ status: "cancelled", actions: [{ id: 2, status: "done" }] });
 });
 
-test("those behind a job that no longer waits move up within a minute", async () => {
+test("jobs behind one that no longer waits move up within a minute", async () => {
   const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
   const key = await world.login();
   await submitJob(world, key);

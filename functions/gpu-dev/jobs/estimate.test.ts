@@ -69,7 +69,7 @@ function at(ms: number): string {
 }
 
 describe("an estimate for a job not yet submitted", () => {
-  test("says when, which place, why, and what would start now instead", async () => {
+  test("shows start, position, reason and alternatives that would start now", async () => {
     const { world, key, now } = await forecastWorld();
 
     const { status, body } = await ask(world, key);
@@ -92,7 +92,7 @@ describe("an estimate for a job not yet submitted", () => {
     [{ duration_hours: 0.5, env_vars: { GPU_COUNT: "2" } }, 1],
     [{ instance_type: "c7i.8xlarge", duration_hours: 5 }, 0],
     [{ instance_type: "p6-b200.48xlarge" }, 8],
-  ])("of %j says how many GPU-hours it would use", async (fields, gpu_hours) => {
+  ])("shows for %j how many GPU-hours the job would use", async (fields, gpu_hours) => {
     const { world, key } = await forecastWorld();
 
     expect(await ask(world, key, fields)).toMatchObject({ status: 200, body: { gpu_hours } });
@@ -106,7 +106,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect(body).toMatchObject({ estimated_start_time: at(now), reason: "Would start now", alternatives: [] });
   });
 
-  test("says no time that is over", async () => {
+  test("never shows a past time", async () => {
     const { world, key } = await forecastWorld();
     world.clock.advance(90_000);
 
@@ -130,7 +130,7 @@ describe("an estimate for a job not yet submitted", () => {
   test.each<[string, Partial<PlanInput>]>([
     ["a machine still to be made", { nodes: [], occupied: [], makeable: 1, startupMs: HOUR }],
     ["what is free on several machines in parts", { occupied: ["n1", "n2"].map(halfInUse) }],
-  ])("says nothing of others where the first in line waits for %s", async (_, options) => {
+  ])("lists no alternatives if the first job in the queue waits for %s", async (_, options) => {
     const { world, key } = await forecastWorld(options);
 
     const { body } = await ask(world, key);
@@ -142,7 +142,7 @@ describe("an estimate for a job not yet submitted", () => {
     });
   });
 
-  test("says that others are before it where they are", async () => {
+  test("says that jobs are before it if there are any", async () => {
     const waiting = [
       { uid: "w", owner: "y", zone: null, queuedAt: 0, size: { machines: 2, units: 8, wantedMs: HOUR } },
     ];
@@ -154,14 +154,14 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
-    ["one that ends before it", { gpu_count: 4, duration_hours: 1 }, { reason: "Would start now", alternatives: [] }],
+    ["a job that ends before it", { gpu_count: 4, duration_hours: 1 }, { reason: "Would start now", alternatives: [] }],
     [
-      "a smaller one of one that is too large",
+      "a smaller form of a job that is too large",
       { gpu_count: 8, duration_hours: 1 },
       { alternatives: [{ gpu_count: 4 }] },
     ],
-    ["no one that would delay it", { gpu_count: 4, duration_hours: 4 }, { queue_position: 2, alternatives: [] }],
-  ])("lets %s pass the reserved start at once, as a plan does", async (_, fields, expected) => {
+    ["no job that would delay it", { gpu_count: 4, duration_hours: 4 }, { queue_position: 2, alternatives: [] }],
+  ])("lets %s start before the reserved job at once, as a plan does", async (_, fields, expected) => {
     const size = { machines: 2, units: 8, wantedMs: HOUR };
     const waiting = [{ uid: "w", owner: "y", zone: null, queuedAt: 0, size }];
     const { world, key, now } = await forecastWorld({ waiting, head: "w" });
@@ -176,7 +176,7 @@ describe("an estimate for a job not yet submitted", () => {
     );
   });
 
-  test("says how far it reaches for what stands behind that", async () => {
+  test("shows its horizon for a job that would start later", async () => {
     const { world, key, now } = await forecastWorld({ occupied: [] });
     const size = { wantedMs: 30 * 24 * HOUR };
     const occupied = ["n1", "n2"].map((node) => {
@@ -202,7 +202,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect(body).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, reason });
   });
 
-  test("says no end of its reach that is over", async () => {
+  test("never shows a past horizon", async () => {
     const { world, key, now } = await forecastWorld();
     const whole = (await world.table.get(forecastKey("h100", null))) as Item;
     const standing = { ...(whole.standing as object), later: now + 5_000, room: [], turns: [] };
@@ -213,7 +213,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key)).body).toMatchObject({ reason: `Starts later than ${at(now + 20_000)}` });
   });
 
-  test("says that there is no such machine, and when a job that waits for one ends", async () => {
+  test("says that there is no such machine, and when a job that waits for it would end", async () => {
     const { world, key } = await forecastWorld();
     const ends = "this deployment has no such machine now: unless one comes, it ends by itself after 48 hours";
     const input = { instance_type: "p4d.24xlarge" };
@@ -227,7 +227,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key, input)).body).toMatchObject({ estimated_start_time: null, reason });
   });
 
-  test("says nothing of a type's end without a machine where its node group would make one", async () => {
+  test("shows no end of the wait for a type without machines if a node group would create one", async () => {
     const group = { pool: "h100", mostNodes: 1, startupMs: 5 * 60_000, zones: [] };
     const world = await httpWorld({ nodes: [], settings: { nodeGroups: [group] } });
     const key = await world.login();
@@ -254,7 +254,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key)).body).toMatchObject({ reason: "No H100 nodes available - position #2 in queue" });
   });
 
-  test("is none from a forecast of long ago", async () => {
+  test("is empty if the forecast is old", async () => {
     const none = { estimated_start_time: null, queue_position: null, reason: "No estimate was made yet" };
     const { world, key } = await forecastWorld();
 
@@ -262,7 +262,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key)).body).toMatchObject(none);
   });
 
-  test("is refused as the submit would be", async () => {
+  test("is refused like the submit", async () => {
     const { world, key } = await forecastWorld();
 
     for (const fields of [{ gpu_count: 3 }, { image: "" }, { duration_hours: -1 }, { instance_type: "t2.micro" }]) {
@@ -275,7 +275,7 @@ describe("an estimate for a job not yet submitted", () => {
     }
   });
 
-  test("is refused as the submit would be for a disk in use, one that is marked, and one too many", async () => {
+  test("is refused like the submit for a disk in use, a deleted one, and one above the limit", async () => {
     const { world, key } = await forecastWorld();
     await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, disk_name: "used" } });
     await world.request("POST", "/v1/disks", { key, body: { disk_name: "marked" } });
@@ -296,7 +296,7 @@ describe("an estimate for a job not yet submitted", () => {
     expect([status, body]).toEqual([409, { detail: "There can be at most 500 disks, deleted ones included" }]);
   });
 
-  test("promises nothing that a burst of jobs took since the last forecast, and that availability does not have", async () => {
+  test("does not promise units that a burst of jobs took since the last forecast", async () => {
     const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
     const key = await world.login();
     await submitJob(world, key, { gpu_count: 1 });
@@ -330,7 +330,7 @@ describe("an estimate for a job not yet submitted", () => {
     });
   });
 
-  test("promises no whole machine where a burst left as many GPUs on several", async () => {
+  test("does not promise a whole machine if a burst left its GPUs spread over several", async () => {
     const world = await httpWorld({ nodes: newNodes({ h100: 4 }) });
     const key = await world.login();
     const ids: string[] = [];
@@ -358,7 +358,7 @@ describe("an estimate for a job not yet submitted", () => {
     });
   });
 
-  test("promises nothing of a type that the operator has just closed", async () => {
+  test("promises no start for a type that the operator has just closed", async () => {
     const world = await httpWorld({ nodes: newNodes({ h100: 2 }), settings: { adminUsers: ["developer"] } });
     const key = await world.login();
     await submitJob(world, key, { gpu_count: 1 });
@@ -429,8 +429,8 @@ async function waitingWorld(endsInHours: number, awayMs = 0, isFirst = true) {
   return { now, job: (await shown.json()) as Record<string, unknown> };
 }
 
-describe("a job that waits", () => {
-  test("shows both times of the forecast, and what may move them", async () => {
+describe("a waiting job", () => {
+  test("shows both times of the forecast, and the conditions that may change them", async () => {
     const { now, job } = await waitingWorld(5);
 
     expect(job).toMatchObject({
@@ -442,7 +442,7 @@ describe("a job that waits", () => {
     });
   });
 
-  test("shows no start that is over while no planner comes, and that it is late", async () => {
+  test("shows no past start while the planner is late, and says that it is late", async () => {
     const { now, job } = await waitingWorld(1 / 60, 5 * 60_000);
 
     expect(job).toMatchObject({
@@ -452,7 +452,7 @@ describe("a job that waits", () => {
     });
   });
 
-  test("shows the reserved start of the first in line also where the forecast does not reach it", async () => {
+  test("shows the reserved start of the first job in the queue even beyond the forecast", async () => {
     const { now, job } = await waitingWorld(10 * 24);
 
     expect(job).toMatchObject({
@@ -472,7 +472,7 @@ describe("a job that waits", () => {
       "; it ends by itself at <end>, before it would start, unless it is the first in line by then",
     ],
     ["another one that starts within those", 40, false, "- position #2"],
-  ])("is told that its wait ends before its start: %s", async (_, hours, isFirst, words) => {
+  ])("says that its wait ends before its start: %s", async (_, hours, isFirst, words) => {
     const { job } = await waitingWorld(hours, 0, isFirst);
 
     const end = at(Date.parse(String(job.created_at)) + (isFirst ? 96 : 48) * HOUR);

@@ -15,7 +15,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Readonly
 
 const message = (hours: string, n: number) => `Extension request submitted for ${hours} hours (message ID: ${n})`;
 
-test("the new end shows a little after the answer, and the job lives until then", async () => {
+test("the new end appears shortly after the answer, and the job lives until then", async () => {
   const world = await httpWorld({ settings: { keyTtlHours: 12 } });
   const key = await world.login();
   const id = await submitJob(world, key, { duration_hours: 1 });
@@ -39,7 +39,7 @@ test("the new end shows a little after the answer, and the job lives until then"
   expect(await show(world, key, id)).toMatchObject({ status: "expired", duration_hours: 3 });
 });
 
-test("a job that ends soon says so in its warning, beside others, until an extension shows", async () => {
+test("the warning of a job includes its coming end until an extension appears", async () => {
   const world = await httpWorld();
   const key = await world.login();
   world.githubKeys.publish("empty", new Error("GitHub is away"));
@@ -80,7 +80,7 @@ test("requests are numbered one after the other, and fractions of an hour are ke
   expect(await show(world, key, id)).toMatchObject({ status: "active", duration_hours: 2.833 });
 });
 
-test("a job may come to 168 hours in all and not further", async () => {
+test("a job may be extended to 168 hours in all and no further", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { duration_hours: 72 });
@@ -114,7 +114,7 @@ const wrong = [
   [{ extension_hours: null }, "float_type", number, null],
 ] as const;
 
-test.each(wrong)("400 for the body %j, also where there is no such job", async (body, type, msg, input) => {
+test.each(wrong)("400 for the body %j, even for an unknown job", async (body, type, msg, input) => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);

@@ -3,7 +3,7 @@ import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld, second } from "#tests/worlds/http-world.ts";
 import { newNodes } from "#tests/worlds/memory-world.ts";
 
-test("a job that waits because another deployment's pods hold the GPUs says so, until those pods are gone", async () => {
+test("a job says that it waits for GPUs of another deployment's pods, until those pods are gone", async () => {
   const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   const world = await httpWorld({ nodes: [{ ...node, foreignUnits: node.units }] });

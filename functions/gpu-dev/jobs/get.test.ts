@@ -20,7 +20,7 @@ const documented =
 const ours =
   "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, image, env_names, exit_code, ended_at, gpu_hours, command, actions, timeline";
 
-test("a job that is active has the documented keys, then ours, and no other", async () => {
+test("an active job has the documented keys, then Berth's own, and no others", async () => {
   const world = await httpWorld();
   const key = await world.login();
   world.githubKeys.publish("octocat", "");
@@ -65,7 +65,7 @@ test("a job that is active has the documented keys, then ours, and no other", as
   });
 });
 
-test("a job shows what it is, its command to its owner alone, and no value of a variable", async () => {
+test("a job shows its request, its command only to its owner, and no value of a variable", async () => {
   const world = await httpWorld({ settings: { adminUsers: ["second"] } });
   const key = await world.login();
   const command = `echo 💥${"x".repeat(300)}`;
@@ -91,7 +91,7 @@ test("a job shows what it is, its command to its owner alone, and no value of a 
   expect(JSON.stringify(world.log.lines)).not.toContain("xxx");
 });
 
-test("a command that the key of this deployment does not open any more is null", async () => {
+test("a command that the current key of the deployment cannot open is null", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { command: "sleep 100" });
@@ -117,7 +117,7 @@ test("GPU-hours count the GPUs from the start to the end, and nothing while a jo
   expect(await show(world, key, id)).toMatchObject({ gpu_hours: 2, exit_code: null, ended_at: "2026-01-20T18:30:00Z" });
 });
 
-test("names of more than 4,096 characters in all are cut, and the job is taken", async () => {
+test("variable names of more than 4,096 characters in all are cut, and the job is accepted", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const names = Array.from({ length: 100 }, (_, n) => `N${String(n).padStart(99, "0")}`);
@@ -126,7 +126,7 @@ test("names of more than 4,096 characters in all are cut, and the job is taken",
   expect(await show(world, key, id)).toMatchObject({ env_names: names.slice(0, 40) });
 });
 
-test("a job is preparing from its grant on, and its status never goes back", async () => {
+test("a job is preparing from its grant on, and its status never moves backwards", async () => {
   const world = await httpWorld({ delays: { bindMs: 3_000, imageMs: 3_000, containerMs: 3_000, probeMs: 3_000 } });
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -146,7 +146,7 @@ test("a job is preparing from its grant on, and its status never goes back", asy
   expect(seen.filter((job) => job.status !== "active").every((job) => job.expires_at === null)).toBe(true);
 });
 
-test("a job whose pod is on no machine yet says why", async () => {
+test("a job says why its pod is on no machine yet", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -160,7 +160,7 @@ test("a job whose pod is on no machine yet says why", async () => {
   });
 });
 
-test("a job that the cluster takes no pod of now waits in the queue with the cluster's reason", async () => {
+test("a job whose pod the cluster refuses waits in the queue with the cluster's reason", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -223,7 +223,7 @@ test("a waiting job shows its place, its expected start and its reason", async (
   });
 });
 
-test("a type without machines says so", async () => {
+test("a job for a type without machines shows that reason", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { instance_type: "p4d.24xlarge" });
@@ -243,7 +243,7 @@ test("a type without machines says so", async () => {
   });
 });
 
-test("a job that goes on as it was is 304, and 200 once something happened to it", async () => {
+test("a job is 304 while it is unchanged, and 200 once it has changed", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key);
@@ -284,7 +284,7 @@ test.each(ends)("a command leaves the job %s: %s", async (status, status_reason,
   expect(job.timeline).toContainEqual({ at: expect.any(String), status, reason: status_reason });
 });
 
-test("a job whose time is over is expired, and says since when", async () => {
+test("a job whose time is over is expired, and shows since when", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { duration_hours: 0.25 });

@@ -4,7 +4,7 @@ import { httpWorld } from "#tests/worlds/http-world.ts";
 
 const job = { image: "ubuntu", instance_type: "c7i.8xlarge" };
 
-test("a submit names in a header what it ignored, and an estimate and a log in their bodies as well", async () => {
+test("a submit names ignored fields in a header, and an estimate and a log also in their bodies", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const body = { ...job, start_time: "2026-01-21T00:00:00Z", priority: 3 };
@@ -22,7 +22,7 @@ test("a submit names in a header what it ignored, and an estimate and a log in t
   expect(list.headers.get("berth-ignored")).toBe("color");
 });
 
-test("the answer to a repeated submit names what it ignored, too", async () => {
+test("the answer to a repeated submit names ignored fields, too", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const sent = { key, body: { ...job, start_time: "tomorrow" }, headers: { "Idempotency-Key": "one" } };
@@ -38,7 +38,7 @@ test.each([
   ["follow", "true", "Send `next` of the last answer as `after`, and `wait` to be answered once there is more."],
   ["since", "10m", "Send `next` of the last answer as `after`, and `wait` to be answered once there is more."],
   ["sinceSeconds", "60", "Send `next` of the last answer as `after`, and `wait` to be answered once there is more."],
-])("a log that is asked for with %s says what to use in its place", async (name, value, text) => {
+])("a log requested with %s names the parameter to use instead", async (name, value, text) => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -53,7 +53,7 @@ test.each([
   ["ports", [8080], "Forward a port of the job by SSH, with `-L`."],
   ["schedule", "0 4 * * *", "A job starts as soon as there is room for it; submit it when it is to wait."],
 ])(
-  "a submit with %s is refused and says what to use in its place, unless it asks for nothing",
+  "a submit with %s is refused with the field to use instead, unless the value is empty",
   async (name, value, text) => {
     const world = await httpWorld();
     const key = await world.login();

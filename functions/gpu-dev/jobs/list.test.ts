@@ -48,7 +48,7 @@ test("jobs are listed newest first, as GET shows them but without actions and ti
   expect(jobs.map((job) => job.queue_position)).toEqual([4, 3, 2, 1, null, null, null]);
 });
 
-test("the four keys of a list come in their order", async () => {
+test("the four keys of a list are in order", async () => {
   const world = await httpWorld();
 
   const response = await world.request("GET", "/v1/jobs", { key: await world.login() });
@@ -117,7 +117,7 @@ test.each(wrong)("400 for %s=%s", async (name, input, type, msg) => {
   expect(await response.json()).toMatchObject({ detail: [{ type, loc: ["query", name], msg }] });
 });
 
-test("jobs are found by their whole name, and by when they ended", async () => {
+test("jobs are found by their exact name, and by the time of their end", async () => {
   const { world, key, ids } = await busyWorld();
   const named = await submitJob(world, key, { name: "train é" });
   const found = async (query: string) => (await list(world, key, query)).jobs.map((job) => job.job_id);
@@ -133,7 +133,7 @@ test("jobs are found by their whole name, and by when they ended", async () => {
   expect(await list(world, key, `?ended_after=${before}`)).toMatchObject({ total: 1 });
 });
 
-test("500 is a limit that is kept, and an offset may be far beyond the end", async () => {
+test("a limit of 500 is accepted, and an offset may be far beyond the end", async () => {
   const { world, key } = await busyWorld();
 
   const listed = await list(world, key, "?limit=500&offset=1000000");
@@ -141,7 +141,7 @@ test("500 is a limit that is kept, and an offset may be far beyond the end", asy
   expect(listed).toEqual({ jobs: [], total: 7, limit: 500, offset: 1_000_000 });
 });
 
-test("a user does not see the jobs of another owner, nor how many there are", async () => {
+test("a user sees neither the jobs of another owner nor their number", async () => {
   const { world } = await busyWorld();
 
   const listed = await list(world, await world.login(second));

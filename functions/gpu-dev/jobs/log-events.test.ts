@@ -61,7 +61,7 @@ test("a log is sent as events whose ids are cursors, and ends with the job", asy
   expect([last, await events.next()]).toEqual([{ id: "18", event: "ended", data: {} }, undefined]);
 });
 
-test("a stream goes on behind the last event that its client got", async () => {
+test("a stream continues after the last event that its client received", async () => {
   const { open, print } = await streaming({ kind: "lives" });
   print("second\n");
 
@@ -74,7 +74,7 @@ test("a stream goes on behind the last event that its client got", async () => {
   for (const { cancel } of [resumed, reader, odd]) await cancel();
 });
 
-test("a stream says by comments that it lives, and is closed once its key is revoked", async () => {
+test("a stream sends comments to stay alive, and is closed once its key is revoked", async () => {
   const { world, key, open, print } = await streaming({ kind: "lives" });
   const events = getReader(await open());
   await events.next();
@@ -90,14 +90,14 @@ test("a stream says by comments that it lives, and is closed once its key is rev
   expect(await events.next()).toBeUndefined();
 });
 
-test("another user's stream is as one of a job that is not there", async () => {
+test("another user's stream is answered like one of a missing job", async () => {
   const { world, open } = await streaming({ kind: "lives" });
   const stranger = await world.login(anotherCaller);
 
   expect((await open("", {}, stranger)).status).toBe(404);
 });
 
-test("a user has at most eight streams, and one who leaves gives its place back", async () => {
+test("a user has at most eight streams, and a client that leaves frees its place", async () => {
   const { world, open } = await streaming({ kind: "lives" });
   const readers = [];
   for (let n = 0; n < 8; n++) {
@@ -115,7 +115,7 @@ test("a user has at most eight streams, and one who leaves gives its place back"
   for (const reader of readers.slice(1)) await reader.cancel();
 });
 
-test("a client that leaves while its stream waits gives its place back before the next look at its key", async () => {
+test("a client that leaves while its stream waits frees its place before the next check of its key", async () => {
   const { world, open } = await streaming({ kind: "lives" });
   const reader = getReader(await open());
   await reader.next();
@@ -128,7 +128,7 @@ test("a client that leaves while its stream waits gives its place back before th
   expect(world.clock.monotonic() - leftAt).toBeLessThan(1_000);
 });
 
-test("a client that asks for the head of a stream holds no place", async () => {
+test("a HEAD request for a stream takes no place", async () => {
   const { world, key, id, open } = await streaming({ kind: "lives" });
   const headers = { Accept: "text/event-stream" };
   for (let n = 0; n < 9; n++) await world.request("HEAD", `/v1/jobs/${id}/logs`, { key, headers });
@@ -139,7 +139,7 @@ test("a client that asks for the head of a stream holds no place", async () => {
   await response.body?.cancel();
 });
 
-test("where answers come in one piece, a client that accepts event streams gets JSON", async () => {
+test("a client that accepts event streams gets JSON if answers cannot be streamed", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { command: "x" });

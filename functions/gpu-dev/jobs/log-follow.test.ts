@@ -55,7 +55,7 @@ describe.each([
   });
 
   test.each(["é€💥", "1%\r2%\r100%\r\n", "\u0000\u001b[31mred\u001b[0m"])(
-    "%j is read once and whole, although it is printed byte by byte",
+    "%j is read once and completely, although it is printed byte by byte",
     async (text) => {
       const { print, readAfter } = await jobWorld(streams);
       let [next, result] = ["0", ""];
@@ -70,7 +70,7 @@ describe.each([
     },
   );
 
-  test("bytes that are no UTF-8 are counted as they were printed", async () => {
+  test("invalid UTF-8 counts with the bytes that were printed", async () => {
     const { print, readAfter } = await jobWorld(streams);
     await print(Uint8Array.of(0x61, 0xff, 0xfe));
     const first = await readAfter("0");
@@ -80,7 +80,7 @@ describe.each([
     expect([first.logs, first.next, second.logs, second.next]).toEqual(["a\uFFFD\uFFFD", "3", "b", "4"]);
   });
 
-  test("a cursor behind the end goes on at the end", async () => {
+  test("a cursor beyond the end continues at the end", async () => {
     const { print, readAfter } = await jobWorld(streams);
     await print("first\n");
     const beyond = await readAfter("999");
@@ -91,7 +91,7 @@ describe.each([
   });
 });
 
-test("a log that is read as it is printed is not copied for its readers", async () => {
+test("a log that can be read live is not copied for its readers", async () => {
   const { world, print, readAfter } = await jobWorld(true);
   await print("first\n");
   const isWanted = () => world.table.all().some((item) => item.logWantedUntil !== undefined);
@@ -101,7 +101,7 @@ test("a log that is read as it is printed is not copied for its readers", async 
   expect(isWanted()).toBe(false);
 });
 
-test("eight requests of a user may wait at once; one more is answered at once, and those of others wait", async () => {
+test("eight requests of a user may wait at once; the ninth is answered at once, and other users' requests wait", async () => {
   const { world, id, key } = await jobWorld();
   const waiting = new Set<() => void>();
   const stop = world.clock.sleep;

@@ -18,7 +18,7 @@ async function logWorld(printed: string, outcome: Parameters<HttpWorld["compute"
 
 const hundreds = Array.from({ length: 300 }, (_, n) => `line ${n}\n`);
 
-test("before it starts its log is empty", async () => {
+test("the log of a job is empty before it starts", async () => {
   const { id, get } = await logWorld("a\n");
 
   const response = await get();
@@ -29,7 +29,7 @@ test("before it starts its log is empty", async () => {
   ]);
 });
 
-test("the newest 200 lines are shown unless told otherwise, and whether there was more", async () => {
+test("the newest 200 lines are shown by default, with a mark if there were more", async () => {
   const { world, id, get } = await logWorld(hundreds.join(""));
   await world.advance(6_000);
 
@@ -66,7 +66,7 @@ test.each([
   ["*/*", false],
   ["text/html", false],
   ["application/json, text/plain, */*", false],
-])("with Accept %j it is text alone: %j", async (accept, isText) => {
+])("with Accept %j the answer is plain text: %j", async (accept, isText) => {
   const { world, get } = await logWorld("a\nb\n");
   await world.advance(6_000);
 
@@ -77,7 +77,7 @@ test.each([
   expect((await response.text()) === "b\n").toBe(isText);
 });
 
-test("text that looks like a page is not taken for one", async () => {
+test("text that looks like HTML is not served as a page", async () => {
   const { world, get } = await logWorld("<script>alert(1)</script>\n");
   await world.advance(6_000);
 
@@ -86,7 +86,7 @@ test("text that looks like a page is not taken for one", async () => {
   expect(headers.get("x-content-type-options")).toBe("nosniff");
 });
 
-test("another owner's log is as one that is not there, and so is one of a malformed id", async () => {
+test("another owner's log and one of a malformed id are answered like a missing one", async () => {
   const { world, id, path } = await logWorld("a\n");
   const stranger = await world.login(second);
   const missing = `${id.slice(0, -4)}${id.endsWith("0000") ? "1111" : "0000"}`;
@@ -109,7 +109,7 @@ interface Followed {
 
 const MIB = 1024 * 1024;
 
-test("following from one answer to the next neither misses nor doubles a byte, through cut characters and progress bars", async () => {
+test("following a log neither misses nor repeats a byte, despite cut characters and progress bars", async () => {
   const { world, get, print } = await logWorld("é€💥\n");
   await world.advance(6_000);
   const printed = ["1%\r", "2%\r", "100%\r\ndone \uFFFD", "\uFFFD", "ä\n", "\u0000\u001b[31m", "no end"];
@@ -150,7 +150,7 @@ test("output beyond the kept part is followed without a gap, and a cursor that i
   expect(lines(0, count)).toContain(`${first} `);
 });
 
-test("more output between two reads than is kept is reported as lost, and the newest is read whole", async () => {
+test("output that was dropped between two reads is reported as lost, and the rest is read completely", async () => {
   const { world, get, print } = await logWorld("first\n");
   await world.advance(6_000);
   const { next } = (await (await get("?after=0")).json()) as Followed;
@@ -168,7 +168,7 @@ test("more output between two reads than is kept is reported as lost, and the ne
   expect(text).toBe(`${"y".repeat(MIB - 5)}last\n`);
 });
 
-test("a follower reads the last words of a job, and is then told that nothing follows", async () => {
+test("a follower reads a job's last output, and then learns that the log has ended", async () => {
   const { world, get, print } = await logWorld("first\n", { kind: "exits", code: 0, afterMs: 8_000 });
   await world.advance(4_000);
   const first = (await (await get("?after=0")).json()) as Followed;
@@ -196,7 +196,7 @@ test("a waiting request is answered with new output, or when its time is over", 
   expect(world.clock.now()).toBeGreaterThanOrEqual(startedAt + 5_000);
 });
 
-test("the log of a job that waits for capacity and is cancelled ends without a word", async () => {
+test("the log of a job that is cancelled in the queue is empty and has ended", async () => {
   const world = await httpWorld({ nodes: [] });
   const key = await world.login();
   const id = await submitJob(world, key, { command: "x" });
@@ -207,7 +207,7 @@ test("the log of a job that waits for capacity and is cancelled ends without a w
   expect(await response.json()).toEqual({ job_id: id, logs: "", truncated: false, next: "0", ended: true });
 });
 
-test("a download is the whole log as a file", async () => {
+test("a download contains the whole log as a file", async () => {
   const { world, id, get } = await logWorld(hundreds.join(""));
   await world.advance(6_000);
 

@@ -4,7 +4,7 @@ import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld, second } from "#tests/worlds/http-world.ts";
 import { newNodes } from "#tests/worlds/memory-world.ts";
 
-test("active jobs warn of a cluster that has not answered for a minute, and health says since when", async () => {
+test("active jobs warn of a cluster that has not answered for a minute, and health shows since when", async () => {
   const world = await httpWorld({ nodes: newNodes({ h100: 2 }) });
   const key = await world.login(second);
   const job = await submitJob(world, key);

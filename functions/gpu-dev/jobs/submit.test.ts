@@ -12,7 +12,7 @@ async function submitted(world: HttpWorld, key: string, fields: Readonly<Record<
 
 const noDisk = "No disk: files in $WORKSPACE and the home are lost when the job ends";
 
-test("a submit of a job with a disk answers the four documented keys and its GPU-hours", async () => {
+test("a submit of a job with a disk answers with the four documented keys and its GPU-hours", async () => {
   const world = await httpWorld();
   const body = { ...plainJob, disk_name: "my-training-data" };
 
@@ -23,7 +23,7 @@ test("a submit of a job with a disk answers the four documented keys and its GPU
 });
 
 test.each([{}, { disk_name: null }, { instance_type: "c7i.8xlarge" }])(
-  "a submit without a disk, %j, is warned that files are lost",
+  "a submit without a disk, %j, is answered with a warning that files are lost",
   async (fields) => {
     const world = await httpWorld();
     const body = { ...plainJob, ...fields };
@@ -38,7 +38,7 @@ test.each([
   [{}, noDisk],
   [{ disk_name: "my-training-data" }, null],
   [{ env_vars: { DISK_NAME: "no-field-of-a-submit" } }, noDisk],
-])("the timeline of a job of %j begins with whether its files go with it", async (fields, reason) => {
+])("the timeline of a job of %j begins with a note only if its files will be lost", async (fields, reason) => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -57,7 +57,7 @@ test.each([
   [{ gpu_count: 16, duration_hours: 2 }, 32],
   [{ instance_type: "g4dn.2xlarge", duration_hours: 1 / 3 }, 0.333],
   [{ instance_type: "c7i.8xlarge" }, 0],
-])("a submit of %j says how many GPU-hours it would use, as the estimate does", async (fields, gpu_hours) => {
+])("a submit of %j shows how many GPU-hours it would use, like the estimate", async (fields, gpu_hours) => {
   const world = await httpWorld();
   const key = await world.login();
   const body = { ...plainJob, ...fields };
@@ -69,7 +69,7 @@ test.each([
   expect(await estimate.json()).toMatchObject({ gpu_hours });
 });
 
-test("a submit answers the documented keys and a warning, and a GET right after it shows the defaults", async () => {
+test("a submit answers with the documented keys and a warning, and a GET right after it shows the defaults", async () => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -148,7 +148,7 @@ async function worldWithUsers(): Promise<HttpWorld> {
   return world;
 }
 
-test.each(kept)("%j is taken and shown as %j", async (fields, shown) => {
+test.each(kept)("%j is accepted and shown as %j", async (fields, shown) => {
   const world = await worldWithUsers();
 
   const job = await submitted(world, await world.login(), fields);
@@ -168,7 +168,7 @@ const oldClients: typeof kept = [
   [{ github_user: "hubot", env_vars: { GITHUB_USER: "octocat" } }, { github_user: "hubot" }],
 ];
 
-test.each(oldClients)("what old clients put into env_vars counts: %j is shown as %j", async (fields, shown) => {
+test.each(oldClients)("settings that old clients put into env_vars count: %j is shown as %j", async (fields, shown) => {
   const world = await worldWithUsers();
 
   const job = await submitted(world, await world.login(), fields);
@@ -176,7 +176,7 @@ test.each(oldClients)("what old clients put into env_vars counts: %j is shown as
   expect(job).toMatchObject(shown);
 });
 
-test("the stored request holds every variable as text, those of old clients too, and the command", async () => {
+test("the stored request contains every variable as text, even those of old clients, and the command", async () => {
   const world = await httpWorld();
   const key = await world.login();
   const env_vars = { GPU_COUNT: "4", N: 1, B: false, TEXT: "a=b\n💥" };
@@ -192,7 +192,7 @@ test("the stored request holds every variable as text, those of old clients too,
 });
 
 test.each(["", " ", "\n\t "])(
-  "a job with the blank command %j has none, and lives until its time is over",
+  "a job with the blank command %j runs none, and lives until its time is over",
   async (command) => {
     const world = await httpWorld();
     const key = await world.login();
@@ -205,7 +205,7 @@ test.each(["", " ", "\n\t "])(
   },
 );
 
-test("a submit whose message is lost is answered as any other, and the sweep brings it to life", async () => {
+test("a submit whose message is lost is answered as usual, and the sweep starts the job", async () => {
   const queue = { send: async () => Promise.reject(new Error("SQS is away")) };
   const world = await httpWorld({ wrap: (ports) => ({ ...ports, queue: { ...ports.queue, ...queue } }) });
   const key = await world.login();

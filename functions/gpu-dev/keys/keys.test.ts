@@ -31,7 +31,7 @@ async function rotate(world: HttpWorld, key: string) {
 }
 
 describe("POST /v1/keys/rotate", () => {
-  test("answers five keys and no more, and the new key works", async () => {
+  test("answers with exactly five keys, and the new key works", async () => {
     const world = await httpWorld();
     const key = await world.login();
 
@@ -46,7 +46,7 @@ describe("POST /v1/keys/rotate", () => {
     expect(await said(world, String(body.api_key))).toBe("200 ok");
   });
 
-  test("lets the old key work a minute more, and no longer", async () => {
+  test("keeps the old key valid for one more minute", async () => {
     const world = await httpWorld();
     const key = await world.login();
     const { body } = await rotate(world, key);
@@ -59,7 +59,7 @@ describe("POST /v1/keys/rotate", () => {
     expect(await said(world, String(body.api_key))).toBe("200 ok");
   });
 
-  test("says when the chain of keys is over", async () => {
+  test("shows when the chain of keys ends", async () => {
     const world = await httpWorld({ settings: { keyTtlHours: 24 } });
     const key = await world.login();
     await world.clock.advance(12 * HOUR);
@@ -87,7 +87,7 @@ describe("POST /v1/keys/rotate", () => {
 });
 
 describe("GET /v1/keys", () => {
-  test("shows exactly the documented keys of those that work, of this user alone", async () => {
+  test("shows only the user's valid keys, with exactly the documented fields", async () => {
     const world = await httpWorld();
     const [first, otherName] = [await world.login(), await world.login()];
     await world.login(second);
@@ -104,7 +104,7 @@ describe("GET /v1/keys", () => {
     expect(Object.keys(keys[0] ?? {})).toEqual(names);
   });
 
-  test("knows to the hour when a key was used, and writes it no oftener", async () => {
+  test("shows the last use of a key to the hour, and writes it no more often", async () => {
     const world = await httpWorld();
     const key = await world.login();
     const lastUse = async () => {
@@ -127,7 +127,7 @@ describe("GET /v1/keys", () => {
 });
 
 describe("DELETE /v1/keys/{prefix}", () => {
-  test("ends a key at once in its own process, and in any other after 5 s", async () => {
+  test("revokes a key at once in its own process, and in any other after 5 s", async () => {
     const world = await httpWorld();
     const [key, otherName] = [await world.login(), await world.login()];
     expect(await said(world, otherName)).toBe("200 ok");
@@ -146,7 +146,7 @@ describe("DELETE /v1/keys/{prefix}", () => {
     expect(await saidBy(elsewhere, otherName)).toBe(401);
   });
 
-  test("ends a key although a request that came with it is being answered", async () => {
+  test("revokes a key although a request with it is in progress", async () => {
     const held = Promise.withResolvers<void>();
     const [result, go] = [Promise.withResolvers<void>(), held.promise];
     let isHeld = false;
@@ -179,7 +179,7 @@ describe("DELETE /v1/keys/{prefix}", () => {
     expect(await said(world, otherName)).toBe("401 API key has been revoked");
   });
 
-  test("may be the key in use", async () => {
+  test("may revoke the key in use", async () => {
     const world = await httpWorld();
     const key = await world.login();
 
@@ -187,7 +187,7 @@ describe("DELETE /v1/keys/{prefix}", () => {
     expect(await said(world, key, "POST", "/v1/keys/rotate")).toBe("401 API key has been revoked");
   });
 
-  test("does not find what is unknown, ended, or another user's", async () => {
+  test("does not find an unknown or ended key, or one of another user", async () => {
     const world = await httpWorld();
     const [key, theirs] = [await world.login(), await world.login(second)];
     const ended = (await world.login()).slice(0, 8);
@@ -202,7 +202,7 @@ describe("DELETE /v1/keys/{prefix}", () => {
 });
 
 describe("a disabled user", () => {
-  test("is shut out within 5 s and cannot log in or rotate before that either, until enabled again", async () => {
+  test("is locked out within 5 s, and can neither log in nor rotate a key until enabled again", async () => {
     const world = await httpWorld();
     const key = await world.login();
     expect(await said(world, key)).toBe("200 ok");

@@ -7,7 +7,7 @@ async function me(world: HttpWorld, key: string) {
   return (await response.json()) as Record<string, unknown>;
 }
 
-test("a user sees who they are, the key in use and what they may ask for", async () => {
+test("a user sees their identity, the key in use and their limits", async () => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -55,7 +55,7 @@ test("the chain never ends before the key, and any number of waiting jobs is nul
   });
 });
 
-test("an operator, by name or by role, is told so", async () => {
+test("an operator, by name or by role, is shown as one", async () => {
   const byName = callerNamed("ada");
   const byRole = callerNamed("grace", { arn: "arn:aws:sts::000000000000:assumed-role/Operators/grace" });
   const settings = { adminUsers: ["ada"], adminRoles: ["Operators"] };

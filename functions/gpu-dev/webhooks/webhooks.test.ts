@@ -40,7 +40,7 @@ async function list(world: HttpWorld, key: string, query = ""): Promise<Shown> {
   return (await response.json()) as Shown;
 }
 
-test("a job with a webhook_url tells it what happens, with the job's own words", async () => {
+test("a job posts its events to its webhook_url, with the job's own texts", async () => {
   const { world, key, ids } = await worldWithJobs();
 
   await world.request("POST", `/v1/jobs/${ids[0]}/cancel`, { key });
@@ -59,7 +59,7 @@ test("a job with a webhook_url tells it what happens, with the job's own words",
   });
 });
 
-test("events that come in any order are put in order by their sequence, also those of one moment", async () => {
+test("events in any order are sorted by their sequence, even those of the same moment", async () => {
   const { world, ids } = await worldWithJobs(2);
 
   const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
@@ -78,7 +78,7 @@ test("events that come in any order are put in order by their sequence, also tho
   expect(statuses).toEqual([ofOne, ofOne]);
 });
 
-test("an event that is sent again keeps its sequence and its timestamp", async () => {
+test("a resent event keeps its sequence and its timestamp", async () => {
   const { world, key } = await worldWithJobs();
   const [newest] = (await list(world, key)).deliveries;
   const [before] = world.fetch.posts.slice(-1);
@@ -91,7 +91,7 @@ test("an event that is sent again keeps its sequence and its timestamp", async (
   expect(JSON.parse(String(before?.body)).sequence).toBe(3);
 });
 
-test("a body names its owner: who gives a job another's id and receiver says so there", async () => {
+test("a body names its owner, even if a user copies another job's id and receiver", async () => {
   const { world, ids } = await worldWithJobs();
   const before = world.fetch.posts.length;
   const id = String(ids[0]);
@@ -145,7 +145,7 @@ test("shows past and next attempts, and a resend starts over", async () => {
 test.each([
   ["ftp://hooks.example/", "webhook_url must be a valid http or https URL"],
   ["https://private.example/", "webhook_url must not point to a private address"],
-])("a webhook_url such as %s is refused and nothing is made", async (webhook_url, text) => {
+])("a webhook_url such as %s is refused and no job is created", async (webhook_url, text) => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -160,7 +160,7 @@ test.each([
   expect(await jobs.json()).toMatchObject({ total: 0 });
 });
 
-test("an `after` that is no delivery's id is refused", async () => {
+test("an `after` that is not the id of a delivery is refused", async () => {
   const world = await httpWorld();
 
   const response = await world.request("GET", "/v1/webhooks/deliveries?after=x", { key: await world.login() });
@@ -168,7 +168,7 @@ test("an `after` that is no delivery's id is refused", async () => {
   expect(response.status).toBe(400);
 });
 
-test("a resend under a key is one new series, also where its answer was lost after any of its writes", async () => {
+test("a resend under a key is one new series, even if its answer was lost after any of its writes", async () => {
   for (let died = 1; died <= 2; died++) {
     const faults: PutFaults = {};
     const world = await httpWorld({

@@ -5,7 +5,7 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 
 describe("last-used", () => {
-  test("takes no body under a JSON content type, and shows what is stored", async () => {
+  test("accepts an empty body with a JSON content type, and shows the stored time", async () => {
     const { world, key, id, show } = await instanceWorld();
     const headers = { "Content-Type": "application/json" };
 
@@ -18,7 +18,7 @@ describe("last-used", () => {
     expect((await show()).lastUsedAt).toBe("2026-01-20T18:00:10.000Z");
   });
 
-  test("counts the future as now, leaves the past alone, and takes any offset", async () => {
+  test("counts the future as now, ignores the past, and accepts any offset", async () => {
     const { world, ask, id } = await instanceWorld();
     const tell = async (lastUsedAt: string) =>
       (await ask("PUT", `/api/instances/${id}/last-used`, { lastUsedAt })).body.lastUsedAt;
@@ -46,7 +46,7 @@ describe("last-used", () => {
 });
 
 describe("auto-stop", () => {
-  test("stops an unused instance 20 to 25 minutes after the last sign of use and says so", async () => {
+  test("stops an unused instance 20 to 25 minutes after the last sign of use, with that reason", async () => {
     const { world, ask, id, show } = await instanceWorld();
     await world.advance(9 * MINUTE);
     await ask("PUT", `/api/instances/${id}/last-used`);
@@ -61,7 +61,7 @@ describe("auto-stop", () => {
     expect(await show()).toMatchObject({ status: "stopped", statusReason: "auto-stop", autoStop });
   });
 
-  test("only says what it would stop in a dry run", async () => {
+  test("only reports in a dry run what it would stop", async () => {
     const { world, show } = await instanceWorld({ settings: { idleDryRun: true } });
 
     await world.advance(40 * MINUTE);
@@ -83,7 +83,7 @@ describe("auto-stop", () => {
     expect((await show()).status).toBe("ready");
   });
 
-  test("tells of the latest checks of one's own instances", async () => {
+  test("reports the latest checks of the caller's own instances", async () => {
     const { world, ask, asStranger, create } = await instanceWorld();
     const read = async () => (await ask("GET", "/api/instances/auto-stop/stats")).body;
     const fixed = { schedulerRunning: true, checkIntervalMinutes: 5, defaultInactivityThresholdMinutes: 20 };
@@ -102,7 +102,7 @@ describe("auto-stop", () => {
     expect(over).toEqual({ ...fixed, lastCheckAt: expect.any(String), instancesChecked: 2, instancesStopped: 2 });
   });
 
-  test("is not running when nobody looked for a whole interval", async () => {
+  test("is reported as not running if no check was made for a whole interval", async () => {
     const { world, ask } = await instanceWorld();
     await world.advance(MINUTE);
     world.clock.advance(10 * MINUTE + SECOND);

@@ -9,7 +9,7 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 
 describe("POST /api/instances", () => {
-  test("answers at once with what is documented, compact", async () => {
+  test("answers at once with the documented fields, in compact JSON", async () => {
     const { world, key } = await instanceWorld({ waitMs: 0 });
 
     const response = await world.request("POST", "/api/instances", { key, body: plainInstance });
@@ -23,7 +23,7 @@ describe("POST /api/instances", () => {
     );
   });
 
-  test("estimates by the last forecast when its machine is free, as gpu-dev's estimate does", async () => {
+  test("estimates its start by the last forecast, as gpu-dev's estimate does", async () => {
     const { world, ask, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await world.advance(90 * SECOND);
     const job = { image: "ubuntu", instance_type: "g5.12xlarge", gpu_count: 4, duration_hours: 8 };
@@ -36,7 +36,7 @@ describe("POST /api/instances", () => {
     expect(Math.floor(Date.parse(body.estimatedReadyTime) / SECOND) * SECOND).toBe(startsAt + 5 * MINUTE);
   });
 
-  test("says when it fails, where that is before its estimated time, and then it does", async () => {
+  test("says when it fails if that is before its estimated time, and fails then", async () => {
     const { world, create, show } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await world.advance(90 * SECOND);
     const failsAt = new Date(world.clock.now() + 10 * MINUTE).toISOString();
@@ -52,7 +52,7 @@ describe("POST /api/instances", () => {
     expect((await show(body.instanceId)).status).toBe("failed");
   });
 
-  test("is made whether or not its estimate can be read", async () => {
+  test("creates an instance even if its estimate cannot be read", async () => {
     const isAway = { now: false };
     const { world, create, show } = await instanceWorld({
       wrap: (ports) => ({
@@ -77,7 +77,7 @@ describe("POST /api/instances", () => {
     expect(world.log.lines.map(({ event }) => event)).toContain("no estimate");
   });
 
-  test("takes the machine of the product and the image and ports of the template", async () => {
+  test("uses the machine of the product and the image and ports of the template", async () => {
     const { create, head } = await instanceWorld();
 
     const { body } = await create({ gpuNum: 2, rootfsSize: 100, region: "EU-DE-01" });
@@ -95,7 +95,7 @@ describe("POST /api/instances", () => {
     [4, { machines: 1, units: 4 }],
     [5, { machines: 2, units: 3 }],
     [8, { machines: 2, units: 4 }],
-  ])("shares %i GPUs out over machines of 4", async (gpuNum, size) => {
+  ])("distributes %i GPUs over machines of 4", async (gpuNum, size) => {
     const { create, head, show } = await instanceWorld({ waitMs: 0 });
 
     const { body } = await create({ gpuNum });
@@ -104,7 +104,7 @@ describe("POST /api/instances", () => {
     expect((await show(body.instanceId)).gpuNum).toBe(gpuNum);
   });
 
-  test("{} and no body at all give the three required fields", async () => {
+  test("names the three required fields for {} and for no body", async () => {
     const { ask } = await instanceWorld({ waitMs: 0 });
 
     const [empty, none] = [await ask("POST", "/api/instances", {}), await ask("POST", "/api/instances")];
@@ -164,7 +164,7 @@ describe("POST /api/instances", () => {
     expect(world.table.all()).toHaveLength(before);
   });
 
-  test("takes comments, URLs in strings and unknown fields, and no bad JSON", async () => {
+  test("accepts comments, URLs in strings and unknown fields, but no invalid JSON", async () => {
     const { ask } = await instanceWorld({ waitMs: 0 });
     const text = `{ // a comment\n"webhookUrl": "https://your-app.com/webhook", /* more */ "other": {"x": 1},
       "name": "a", "productName": "RTX 4090 24GB", "templateId": "pytorch-jupyter" }`;
@@ -183,7 +183,7 @@ describe("POST /api/instances", () => {
     }
   });
 
-  test("under an Idempotency-Key makes one, and under no key as many as are asked for", async () => {
+  test("creates one instance per Idempotency-Key, and one per request without a key", async () => {
     const { world, key, ask, create } = await instanceWorld({ waitMs: 0 });
     const sent = { key, body: plainInstance, headers: { "Idempotency-Key": "k1" } };
 
@@ -205,7 +205,7 @@ describe("POST /api/instances", () => {
 });
 
 describe("an instance", () => {
-  test("whose Jupyter token cannot be opened is shown and listed without it, with the reason", async () => {
+  test("is shown and listed without a Jupyter token that cannot be opened, with the reason", async () => {
     const { world, id, head, ask, create, show } = await instanceWorld();
     const { access } = head();
     const token = asSealed("sealed.elsewhere");
@@ -225,7 +225,7 @@ describe("an instance", () => {
     expect(body.instances.find((instance: { id: string }) => instance.id === id)).toMatchObject(without);
   });
 
-  test("that is ready is shown whole", async () => {
+  test("is shown with all fields once it is ready", async () => {
     const { id, show } = await instanceWorld({ access: { sshPort: 30022 } });
 
     expect(await show()).toEqual({
@@ -257,7 +257,7 @@ describe("an instance", () => {
     });
   });
 
-  test("without Jupyter shows the page on its port, and without SSH none", async () => {
+  test("shows the page on its port without Jupyter, and no SSH access without SSH", async () => {
     const { show } = await instanceWorld({ access: { jupyterFault: "Jupyter is not there", sshPort: null } });
 
     const { status, connectionDetails } = await show();
@@ -266,7 +266,7 @@ describe("an instance", () => {
     expect(connectionDetails).toEqual({ ssh: null, jupyter: "http://127.0.0.1:40124", webTerminal: null });
   });
 
-  test("goes through its states in their order, is reached in the last of them alone, and restarts at starting", async () => {
+  test("passes its states in order, can be reached only in the last, and restarts at starting", async () => {
     const delays = { imageMs: 10 * SECOND, containerMs: 10 * SECOND, probeMs: 10 * SECOND, removeMs: 8 * SECOND };
     const { world, ask, id, show } = await instanceWorld({ waitMs: 0, delays });
     const seen: unknown[] = [];
@@ -290,7 +290,7 @@ describe("an instance", () => {
     expect(seen).toEqual(["creating", ...steps, "stopping", "stopped", ...steps]);
   });
 
-  test("that finds no capacity says why, and has failed after ten minutes", async () => {
+  test("says why it finds no capacity, and has failed after ten minutes", async () => {
     const { world, ask, id, show } = await instanceWorld({ nodes: [] });
 
     const waiting = await show();
@@ -303,7 +303,7 @@ describe("an instance", () => {
     expect([again.status, again.body.status]).toEqual([202, "starting"]);
   });
 
-  test("whose Jupyter cannot run has failed for that reason, and tries it again with the next start", async () => {
+  test("fails if its Jupyter cannot run, and tries it again at the next start", async () => {
     const reason = "Jupyter ended at once (exit code 9)";
     const { world, ask, id, head, show } = await instanceWorld({ waitMs: 0, access: { jupyterFault: reason } });
     world.compute.setSilent(head().uid, 8888, true);
@@ -321,7 +321,7 @@ describe("an instance", () => {
     expect([head().run.n, again.status, again.statusReason]).toEqual([2, "failed", reason]);
   });
 
-  test("whose Jupyter was given up while it was ready tries it again with the next start", async () => {
+  test("tries its Jupyter again at the next start after it was given up", async () => {
     const reason = "Jupyter ended at once (exit code 9)";
     const { world, ask, id, head, show } = await instanceWorld({ access: { jupyterFault: reason } });
     const first = await show();
@@ -337,7 +337,7 @@ describe("an instance", () => {
     expect([head().run.n, again.status, again.statusReason]).toEqual([2, "failed", reason]);
   });
 
-  test("whose pod ends by itself has failed, and holds no compute", async () => {
+  test("fails if its pod ends by itself, and then holds no compute", async () => {
     const { world, head, show } = await instanceWorld();
     world.compute.kill(head().uid, 1);
     await world.advance(MINUTE);
@@ -348,7 +348,7 @@ describe("an instance", () => {
   });
 
   test.each(["{instanceId}", "inst_000000000000", "start", "INST_abc", "%", "a%20b"])(
-    "that is not there is not found: %s",
+    "is not found if it does not exist: %s",
     async (which) => {
       const { ask } = await instanceWorld({ waitMs: 0 });
       const rows = [
@@ -368,7 +368,7 @@ describe("an instance", () => {
     },
   );
 
-  test("of another owner is not there", async () => {
+  test("is not found by another owner", async () => {
     const { asStranger, id } = await instanceWorld();
 
     const answer = await asStranger("GET", `/api/instances/${id}`);
@@ -381,7 +381,7 @@ describe("an instance", () => {
     expect((await asStranger("GET", "/api/instances")).body).toEqual({ instances: [], total: 0 });
   });
 
-  test("refuses a GitHub user whom GitHub does not know, and says why one without keys does not get in", async () => {
+  test("refuses an unknown GitHub user, and says why a user without keys cannot log in", async () => {
     const { world, create, show } = await instanceWorld();
     const unknown = await create({ githubUser: "nobody" });
     world.githubKeys.publish("shy", "");
@@ -395,7 +395,7 @@ describe("an instance", () => {
     expect((await show(body.instanceId)).statusReason).toBe("No SSH keys found for GitHub user 'shy'");
   });
 
-  test("lets in its GitHub user", async () => {
+  test("admits its GitHub user", async () => {
     const { world, create, head } = await instanceWorld();
     const blob = Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36, "k")]);
     world.githubKeys.publish("octocat", `ssh-ed25519 ${blob.toString("base64")}\n`);
@@ -409,7 +409,7 @@ describe("an instance", () => {
 });
 
 describe("GET /api/instances", () => {
-  test("pages, newest first, with all of them counted", async () => {
+  test("lists pages, newest first, with the total", async () => {
     const { world, ask, create } = await instanceWorld();
     for (const name of ["b", "c", "d"]) {
       await create({ name });

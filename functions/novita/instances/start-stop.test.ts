@@ -8,7 +8,7 @@ const initiated = "Instance start initiated successfully";
 const operationId = expect.stringMatching(/^op_[a-z0-9]{12}$/);
 
 describe("start", () => {
-  test("straight after create tells of the running operation, and changes nothing", async () => {
+  test("right after create reports the running operation, and changes nothing", async () => {
     const { ask, id, head } = await instanceWorld({ waitMs: 0, delays: { imageMs: MINUTE } });
     const before = head();
 
@@ -30,7 +30,7 @@ describe("start", () => {
     expect(head()).toEqual(before);
   });
 
-  test("of what is ready says so", async () => {
+  test("of a ready instance reports that it is ready", async () => {
     const { ask, id, show } = await instanceWorld();
 
     const { status, body } = await ask("POST", `/api/instances/${id}/start`);
@@ -39,7 +39,7 @@ describe("start", () => {
     expect(body.estimatedReadyTime).toBe((await show()).readyAt);
   });
 
-  test("estimates by the plan when its machine is free, while it waits for one", async () => {
+  test("estimates by the plan when a machine is free", async () => {
     const { world, ask, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     const { body } = await create({ gpuNum: 4 });
     await world.advance(30 * SECOND);
@@ -51,7 +51,7 @@ describe("start", () => {
     expect(Date.parse(start.body.estimatedReadyTime)).toBeGreaterThan(soon);
   });
 
-  test("estimates by the last forecast where the plan has not seen it yet", async () => {
+  test("estimates by the last forecast until the plan includes it", async () => {
     const { world, ask, id, create } = await instanceWorld({ nodes: newNodes({ a10g: 1 }) });
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(10 * SECOND);
@@ -69,7 +69,7 @@ describe("start", () => {
     );
   });
 
-  test("is a new run on the same storage, with another operation", async () => {
+  test("creates a new run on the same storage, with a new operation", async () => {
     const { world, ask, id, head, show } = await instanceWorld();
     const first = await ask("POST", `/api/instances/${id}/start`);
     const before = head();
@@ -85,7 +85,7 @@ describe("start", () => {
     expect([head().run.n, head().volumes]).toEqual([before.run.n + 1, before.volumes]);
   });
 
-  test("while it stops, or is deleted, is refused", async () => {
+  test("is refused during a stop or a deletion", async () => {
     const { world, ask, id } = await instanceWorld({ delays: { removeMs: 30 * SECOND } });
     await ask("POST", `/api/instances/${id}/stop`);
     const stopping = await ask("POST", `/api/instances/${id}/start`);
@@ -109,7 +109,7 @@ describe("start", () => {
     expect((await ask("GET", `/api/instances/${id}`)).status).toBe(404);
   });
 
-  test("by name acts on the newest of that name that is not on its way out", async () => {
+  test("by name selects the newest instance of that name that is not being deleted", async () => {
     const { world, ask, create, id, show } = await instanceWorld({ delays: { removeMs: MINUTE } });
     await world.advance(SECOND);
     const { body: newer } = await create();
@@ -157,7 +157,7 @@ describe("start", () => {
     expect(body.error.details).toMatchObject([{ field, message }]);
   });
 
-  test("gives this run its own time and port, and the next one the defaults again", async () => {
+  test("sets time and port of this run only, and the next one has the defaults again", async () => {
     const { world, ask, id, head, show } = await instanceWorld({ delays: { probeMs: 10 * MINUTE } });
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(10 * SECOND);
@@ -185,7 +185,7 @@ describe("start", () => {
 });
 
 describe("stop", () => {
-  test("keeps the storage, is the same operation however often, and says when there is nothing to stop", async () => {
+  test("keeps the storage, returns the same operation when repeated, and reports when no run exists", async () => {
     const { world, ask, id, head, show } = await instanceWorld();
     const stop = () => ask("POST", `/api/instances/${id}/stop`);
 
@@ -210,7 +210,7 @@ describe("stop", () => {
     expect(await world.compute.listRuns()).toEqual([]);
   });
 
-  test("cancels a start that waits for capacity, and of one that failed says so", async () => {
+  test("cancels a start that waits for capacity, and reports a start that failed", async () => {
     const { world, ask, id, show, create } = await instanceWorld({ nodes: [] });
     const { body } = await create();
 
@@ -225,7 +225,7 @@ describe("stop", () => {
 });
 
 describe("DELETE", () => {
-  test("takes storage and record with it, from any status", async () => {
+  test("removes storage and record, in any status", async () => {
     const { world, ask, id, create, head } = await instanceWorld();
     const { body } = await create();
     await world.advance(10 * SECOND);

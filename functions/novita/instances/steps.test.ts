@@ -22,7 +22,7 @@ test.each([
   expect([toStatus({ ...first, ...at }), toStatus({ ...again, ...at })]).toEqual([inFirst, later]);
 });
 
-test("what is stopped has failed where its run ended by itself, and is terminated where it is to be deleted", () => {
+test("a stopped instance is failed if its run ended by itself, and terminated if it is being deleted", () => {
   const stopped = { ...first, phase: "stopped", step: null, goal: { desired: "stopped" } } as const;
   const outcome = { phase: "deleted", reason: null, at: 0 } as const;
 
@@ -33,7 +33,7 @@ test("what is stopped has failed where its run ended by itself, and is terminate
   ]).toEqual([...["stopped", "failed", "terminated"]]);
 });
 
-test("a step that only has another reason is not told again", async () => {
+test("a step is not reported again if only its reason changes", async () => {
   const { head } = await instanceWorld();
   const entry = { n: 4, at: 0, phase: "preparing", step: "image", reason: "pulling slowly" } as const;
   const event = (previous: DeliveryEvent["previous"]): DeliveryEvent => ({

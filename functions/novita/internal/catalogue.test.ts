@@ -22,7 +22,7 @@ const ownValue = {
   regions: ["HOME-01"],
 };
 
-test("what comes with Berth has the documented product, template and regions", () => {
+test("the built-in catalogue has the documented product, template and regions", () => {
   const { products, templates, regions } = loadCatalogue({ catalogueFile: undefined });
 
   expect(products.find("RTX 4090 24GB")).toMatchObject({ instanceType: "g5.12xlarge", gpus: 8 });
@@ -30,7 +30,7 @@ test("what comes with Berth has the documented product, template and regions", (
   expect([regions[0], regions.length]).toEqual(["CN-HK-01", 8]);
 });
 
-test("another file takes its place, is read once, and a number is taken as the text of a template", async () => {
+test("a catalogue file replaces it, is read once, and may give a template's text as a number", async () => {
   writeFileSync(file, JSON.stringify(ownValue));
   const world = await httpWorld({ settings: { catalogueFile: file } });
   rmSync(file);
@@ -63,7 +63,7 @@ test.each([
     JSON.stringify({ ...ownValue, templates: [{ ...ownValue.templates[0], image: "docker://ubuntu" }] }),
     /templates\.0\.image: Image must not begin with a scheme/,
   ],
-])("a bad file ends the start with all that is wrong: %s", async (text, words) => {
+])("an invalid file fails the start with all of its problems: %s", async (text, words) => {
   writeFileSync(file, text);
 
   const starting = httpWorld({ settings: { catalogueFile: file } });
@@ -72,7 +72,7 @@ test.each([
   await expect(starting).rejects.toThrow(file);
 });
 
-test("a file that is not there is told by its name", () => {
+test("a missing file is reported with its name", () => {
   expect(() => loadCatalogue({ catalogueFile: file })).toThrow(
     `Bad catalogue ${file} (NOVITA_CATALOGUE): it cannot be read`,
   );

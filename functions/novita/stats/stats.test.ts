@@ -6,7 +6,7 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 
 describe("GET /api/cache/stats", () => {
-  test("is nothing before anything was looked for", async () => {
+  test("is zero before the first lookup", async () => {
     const world = await httpWorld();
     const key = await world.login();
 
@@ -27,7 +27,7 @@ describe("GET /api/cache/stats", () => {
     ]);
   });
 
-  test("counts what was looked for, and its sums agree", async () => {
+  test("counts lookups, and its sums agree", async () => {
     const { ask, create, show } = await instanceWorld();
     await create({ productName: "nope" });
     await create();
@@ -57,7 +57,7 @@ describe("GET /api/cache/stats", () => {
 });
 
 describe("GET /api/metrics", () => {
-  test("counts one's own requests, by status and per second of the last five minutes", async () => {
+  test("counts the caller's requests, by status and per second of the last five minutes", async () => {
     const { world, ask, asStranger, show } = await instanceWorld();
     await world.advance(MINUTE);
     for (let n = 0; n < 8; n++) await show();
@@ -73,7 +73,7 @@ describe("GET /api/metrics", () => {
     expect(later.total).toEqual({ count: 11, rate: 0 });
   });
 
-  test("counts jobs from one's own records", async () => {
+  test("counts jobs from the caller's records", async () => {
     const { world, ask, asStranger, create, id, head } = await instanceWorld();
     const { body } = await create({ webhookUrl: "https://your-app.com/webhook" });
     await world.advance(10 * SECOND);
@@ -101,7 +101,7 @@ describe("GET /api/metrics", () => {
     expect(later.total).toEqual({ processed: jobs.total.processed, rate: 0 });
   });
 
-  test("shows the process in numbers", async () => {
+  test("shows numbers of the process", async () => {
     const { ask } = await instanceWorld();
 
     const { status, body } = await ask("GET", "/api/metrics");

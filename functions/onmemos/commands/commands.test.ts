@@ -14,7 +14,7 @@ async function runningWorld(options: Parameters<typeof onmemosWorld>[0] = {}): P
 }
 
 describe("a command", () => {
-  test("is answered with what became of it, by either family", async () => {
+  test("is answered with its result, by both families", async () => {
     const { world, ask } = await runningWorld();
     world.compute.programExec(() => true, { stdout: "out\n", stderr: "err", exitCode: 3 });
 
@@ -36,7 +36,7 @@ describe("a command", () => {
     });
   });
 
-  test("is one argument or the input of a fresh process in /workspace, whatever it holds", async () => {
+  test("is one argument or the input of a new process in /workspace, whatever it contains", async () => {
     const { world, ask } = await runningWorld();
     const text = "-x 'a' \"b\" $(id) `c` \\ EOF\n\u{1f600}";
     const code = `${text}\0`;
@@ -50,7 +50,7 @@ describe("a command", () => {
     ]);
   });
 
-  test("comes in the query, a form or JSON, and of two the query counts", async () => {
+  test("is read from the query, a form or JSON, and the query wins", async () => {
     const { ask } = await runningWorld();
     const answers = async (query: string, body?: unknown) =>
       (await ask("POST", `${workspace}/execute${query}`, body)).body.command;
@@ -89,7 +89,7 @@ describe("a command", () => {
     expect(await ask("POST", path, body)).toEqual({ status: 400, body: { detail } });
   });
 
-  test("keeps what it wrote when its time is up, and says so in the last line", async () => {
+  test("keeps its output after a timeout, which its last line reports", async () => {
     const { world, ask } = await runningWorld();
     world.compute.programExec(() => true, { stdout: "begun\n", stderr: "half", takesMs: null });
 
@@ -100,7 +100,7 @@ describe("a command", () => {
     ]);
   });
 
-  test("has at most the exec cap, and the message names what it really had", async () => {
+  test("runs at most for the exec cap, and the message names its actual limit", async () => {
     const { world, ask } = await runningWorld();
     world.compute.programExec(() => true, { takesMs: null });
 
@@ -109,7 +109,7 @@ describe("a command", () => {
     expect([body.returncode, body.stderr]).toEqual([124, "Command timed out after 110s"]);
   });
 
-  test("writes a MiB to each stream, and one more line", async () => {
+  test("may write a MiB to each stream, and one more line", async () => {
     const { world, ask } = await runningWorld();
     world.compute.programExec(() => true, { stdout: "x".repeat(2_000_000), stderr: "short" });
 
@@ -120,7 +120,7 @@ describe("a command", () => {
     ]);
   });
 
-  test("waits for a session that is being made", async () => {
+  test("waits for a session that is being created", async () => {
     const { ask, create } = await onmemosWorld({ delays: { imageMs: 60_000 } });
     expect((await create()).status).toBe("creating");
 
@@ -129,7 +129,7 @@ describe("a command", () => {
     expect([status, body.success]).toEqual([200, true]);
   });
 
-  test("is told when to come again where that takes too long", async () => {
+  test("is answered with a time to retry if the session takes too long", async () => {
     const { world, key, create } = await onmemosWorld({ delays: { imageMs: 600_000 } });
     await create();
 
@@ -140,7 +140,7 @@ describe("a command", () => {
     ]);
   });
 
-  test("is told why its session did not start", async () => {
+  test("is answered with the reason if its session did not start", async () => {
     const { world, ask, create, head } = await onmemosWorld({ nodes: [] });
     await create();
     world.compute.program(head(id).uid, { kind: "imageFails", reason: "Image not found" });
@@ -158,7 +158,7 @@ describe("a command", () => {
   });
 });
 
-test("plain bodies name nobody: what is somebody's own is not in an answer", async () => {
+test("no answer shows the variables of a session", async () => {
   const { ask } = await onmemosWorld();
 
   const { body } = await ask("POST", "/v1/sessions", { ...plain, env: { TOKEN: "hunter2" } });

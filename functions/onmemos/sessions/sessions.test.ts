@@ -7,7 +7,7 @@ const BEGIN = 1_768_932_000;
 const id = `ws-my-project-developer-${BEGIN}`;
 
 describe("POST /v1/sessions", () => {
-  test("answers what is documented once the session runs", async () => {
+  test("answers with the documented fields once the session runs", async () => {
     const { ask } = await onmemosWorld();
 
     const seen = await ask("POST", "/v1/sessions", {
@@ -38,7 +38,7 @@ describe("POST /v1/sessions", () => {
     });
   });
 
-  test("makes a pod of a shared machine with a volume and the documented variables, its own last", async () => {
+  test("creates a pod on a shared machine with a volume and the documented variables, which come last", async () => {
     const { world, create, head } = await onmemosWorld();
 
     await create({ env: { GREETING: "hello", N: 1, USER: "somebody" } });
@@ -71,7 +71,7 @@ describe("POST /v1/sessions", () => {
     [{ expected_duration_minutes: 60 }, "cloud_run", false, 60],
     [{ provider: "gke", needs_ssh: true }, "gke", false, 60],
     [{ workspace_id: { any: 1 }, more: [] }, "cloud_run", false, 60],
-  ])("of %j becomes the provider %s", async (more, provider, ssh, ttl_minutes) => {
+  ])("with %j gets the provider %s", async (more, provider, ssh, ttl_minutes) => {
     const { ask } = await onmemosWorld();
 
     const { status, body } = await ask("POST", "/v1/sessions", { ...plain, ...more });
@@ -116,7 +116,7 @@ describe("POST /v1/sessions", () => {
     expect(await ask("POST", "/v1/sessions", body)).toEqual({ status: 400, body: { detail } });
   });
 
-  test("answers within the wait budget, with what is so by then", async () => {
+  test("answers within the wait budget, with the current state", async () => {
     const { world, ask, create } = await onmemosWorld({ delays: { imageMs: 60_000 } });
     const begun = world.clock.now();
 
@@ -127,7 +127,7 @@ describe("POST /v1/sessions", () => {
     expect((await ask("GET", `/v1/sessions/${id}`)).body.status).toBe("running");
   });
 
-  test("takes the next number while one is taken, also by another owner", async () => {
+  test("uses the next number if one is taken, even by another owner", async () => {
     const { world, ask } = await onmemosWorld();
     const stranger = await world.login(second);
 
@@ -158,7 +158,7 @@ describe("POST /v1/sessions", () => {
   });
 
   test.each([{ namespace: "n".repeat(40), user: "u".repeat(40) }, { namespace: "a_b" }])(
-    "serves %j under a part of a host name that is one",
+    "serves %j under a valid host label",
     async (names) => {
       const { create } = await onmemosWorld();
 
@@ -170,7 +170,7 @@ describe("POST /v1/sessions", () => {
     },
   );
 
-  test("under an Idempotency-Key makes one session, and answers as before", async () => {
+  test("creates one session per Idempotency-Key, and repeats its answer", async () => {
     const { world, key, ask } = await onmemosWorld();
     const send = () =>
       world.request("POST", "/v1/sessions", { key, body: plain, headers: { "Idempotency-Key": "k1" } });
@@ -187,7 +187,7 @@ describe("POST /v1/sessions", () => {
     });
   });
 
-  test("repeated after its answer was lost finds what it made, although its first number is free again", async () => {
+  test("finds its session when repeated after a lost answer, although its first number is free again", async () => {
     const { world, ask, create } = await onmemosWorld();
     const { id: taken } = await create();
     const headers = { "Idempotency-Key": "k1" };
@@ -206,7 +206,7 @@ describe("POST /v1/sessions", () => {
 });
 
 describe("reading", () => {
-  test("lists the caller's own, the newest first, by namespace and user exactly", async () => {
+  test("lists only the caller's sessions, newest first, by exact namespace and user", async () => {
     const { world, ask, create } = await onmemosWorld();
     const names = [
       { namespace: "z", user: "u" },
@@ -231,7 +231,7 @@ describe("reading", () => {
     expect(await listed("?user=")).toEqual([]);
   });
 
-  test("tells where a session is reached", async () => {
+  test("shows the addresses of a session", async () => {
     const { ask, create } = await onmemosWorld();
     const { url, websocket, ssh } = await create({ provider: "workstations" });
 
@@ -239,7 +239,7 @@ describe("reading", () => {
     expect(ssh).toBe(true);
   });
 
-  test("is 404 at the moment when its time is over, whatever its record still says, and leaves nothing", async () => {
+  test("is 404 as soon as the session's time is over, whatever its record says, and leaves nothing", async () => {
     const { world, ask, create, head } = await onmemosWorld();
     await create({ ttl_minutes: 1 });
     await ask("POST", `/v1/sessions/${id}/execute`, { command: "date" });
@@ -261,7 +261,7 @@ describe("reading", () => {
     expect([head(id).phase, world.volumes.volumeIds(), await world.compute.listRuns()]).toEqual(["expired", [], []]);
   });
 
-  test("its time runs while it waits in the queue", async () => {
+  test("counts the time of a session while it waits in the queue", async () => {
     const { world, ask, create, head } = await onmemosWorld({ nodes: [] });
 
     const { status } = await create({ ttl_minutes: 1 });
@@ -274,7 +274,7 @@ describe("reading", () => {
 });
 
 describe("DELETE /v1/sessions/{id}", () => {
-  test("answers at once, shows what is on its way out, and is 404 the second time", async () => {
+  test("answers at once with the session that is being deleted, and 404 the second time", async () => {
     const { world, ask, create } = await onmemosWorld({ delays: { removeMs: 10_000 } });
     await create();
     const begun = world.clock.now();
@@ -292,7 +292,7 @@ describe("DELETE /v1/sessions/{id}", () => {
     expect([await world.compute.listRuns(), world.volumes.volumeIds()]).toEqual([[], []]);
   });
 
-  test("takes away one that failed, which stays failed until then", async () => {
+  test("removes a failed session, which stays failed until then", async () => {
     const { world, ask, create, head } = await onmemosWorld();
     await create();
     world.compute.kill(head(id).uid, 1);
@@ -311,7 +311,7 @@ describe("DELETE /v1/sessions/{id}", () => {
   });
 });
 
-describe("what is not there", () => {
+describe("a missing session", () => {
   const verbs = [
     ["GET", "", undefined],
     ["DELETE", "", undefined],
@@ -320,19 +320,22 @@ describe("what is not there", () => {
   ] as const;
   const odd = ["ws-test-developer-123", "{session_id}", "WS-A-B-1", "ws-", "x".repeat(5_000), "a b", "..%2f", "%00"];
 
-  test.each(verbs)("%s /v1/sessions/{id}%s: any text that is none, and another owner's", async (method, verb, body) => {
-    const { world, ask, create } = await onmemosWorld();
-    await create();
-    const none = { status: 404, body: { detail: "Session not found" } };
+  test.each(verbs)(
+    "%s /v1/sessions/{id}%s is 404 for an invalid id and for another owner",
+    async (method, verb, body) => {
+      const { world, ask, create } = await onmemosWorld();
+      await create();
+      const none = { status: 404, body: { detail: "Session not found" } };
 
-    for (const name of odd) {
-      expect(await ask(method, `/v1/sessions/${encodeURIComponent(name)}${verb}`, body)).toEqual(none);
-    }
-    const stranger = await world.login(second);
-    expect(await ask(method, `/v1/sessions/${id}${verb}`, body, { key: stranger })).toEqual(none);
-  });
+      for (const name of odd) {
+        expect(await ask(method, `/v1/sessions/${encodeURIComponent(name)}${verb}`, body)).toEqual(none);
+      }
+      const stranger = await world.login(second);
+      expect(await ask(method, `/v1/sessions/${id}${verb}`, body, { key: stranger })).toEqual(none);
+    },
+  );
 
-  test("a path, a method that a path does not have, and a key", async () => {
+  test("unknown paths, wrong methods and missing keys have their own answers", async () => {
     const { ask } = await onmemosWorld();
 
     expect(await ask("GET", "/v1/sessions/")).toEqual({ status: 404, body: { detail: "Not Found" } });

@@ -8,7 +8,7 @@ const id = `ws-my-project-developer-${BEGIN}`;
 const at = `/v1/cloudrun/workspaces/${id}`;
 
 describe("a workspace", () => {
-  test("is a session at Cloud Run with what its family says besides", async () => {
+  test("is a session of Cloud Run with the additional fields of its family", async () => {
     const { ask } = await onmemosWorld();
 
     const { status, body } = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, ttl_minutes: 30 });
@@ -22,7 +22,7 @@ describe("a workspace", () => {
     expect(session).toMatchObject({ id, provider: "cloud_run", status: "running", ttl_minutes: 30 });
   });
 
-  test("lives three hours unless said, and is given nothing that only a session is given", async () => {
+  test("lives three hours by default, and ignores the fields of sessions", async () => {
     const { ask } = await onmemosWorld();
 
     const { body } = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, provider: "gke", needs_ssh: true });
@@ -44,7 +44,7 @@ describe("a workspace", () => {
     expect(answer).toEqual({ status: 400, body: { detail } });
   });
 
-  test("under an Idempotency-Key is made once", async () => {
+  test("is created once per Idempotency-Key", async () => {
     const { world, key, ask } = await onmemosWorld();
     const sent = { key, body: plain, headers: { "Idempotency-Key": "k1" } };
 
@@ -58,7 +58,7 @@ describe("a workspace", () => {
     expect((await ask("GET", "/v1/cloudrun/workspaces")).body.count).toBe(1);
   });
 
-  test("is listed with sessions, of one namespace and user where that is said", async () => {
+  test("is listed with sessions, optionally of one namespace and user", async () => {
     const { world, ask, create } = await onmemosWorld();
     await create();
     await world.advance(1_000);
@@ -95,7 +95,7 @@ describe("a workspace", () => {
     ["POST", "/execute?command=date"],
     ["POST", "/runsh?command=date"],
     ["POST", "/runpython?code=print(1)"],
-  ])("that is not there, or another owner's: %s %s", async (method, verb) => {
+  ])("is 404 if it is missing or another owner's: %s %s", async (method, verb) => {
     const { world, ask, create } = await onmemosWorld();
     await create();
     const stranger = await world.login(second);
@@ -108,7 +108,7 @@ describe("a workspace", () => {
     expect(await ask(method, `${at}${verb}`, undefined, { key: stranger })).toEqual(none);
   });
 
-  test("shows its shell to a WebSocket alone", async () => {
+  test("opens its shell only to a WebSocket", async () => {
     const { ask, key } = await onmemosWorld();
 
     const answer = await ask("GET", `${at}/shell?api_key=${key}`, undefined, { key: "" });

@@ -37,7 +37,7 @@ function getHead(world: HttpWorld, uuid: string) {
 }
 
 describe("POST /session/create", () => {
-  test("answers at once with what is documented, compact and with one uuid", async () => {
+  test("answers at once with the documented fields, in compact JSON and with one uuid", async () => {
     const { world, key } = await sessionWorld();
 
     const response = await world.request("POST", "/session/create", { key, body: { user_id: "user@example.com" } });
@@ -52,7 +52,7 @@ describe("POST /session/create", () => {
     );
   });
 
-  test("asks for a pod of one CPU and one GiB with a volume and a port, in the room of two", async () => {
+  test("requests a pod of one CPU and one GiB with a volume and a port, in two units", async () => {
     const { head, state } = await sessionWorld();
 
     const { size, resources, volumes, ports, policy, labels, name, access } = head();
@@ -89,7 +89,7 @@ describe("POST /session/create", () => {
     expect(await ask("POST", "/session/create", body)).toEqual({ status: 400, body: { error } });
   });
 
-  test("takes 320 characters whatever they are, and fields that it does not know", async () => {
+  test("accepts any 320 characters, and unknown fields", async () => {
     const { ask } = await sessionWorld();
     const user_id = 'ä"<😀>'.repeat(40).slice(0, 320);
 
@@ -98,7 +98,7 @@ describe("POST /session/create", () => {
     expect([status, body.user_id]).toEqual([201, user_id]);
   });
 
-  test("under an Idempotency-Key makes one session", async () => {
+  test("creates one session per Idempotency-Key", async () => {
     const { world, key, ask } = await sessionWorld();
     const sent = { key, body: { user_id: "again" }, headers: { "Idempotency-Key": "k1" } };
 
@@ -112,7 +112,7 @@ describe("POST /session/create", () => {
     expect((await ask("GET", "/sessions")).body.total).toBe(2);
   });
 
-  test("takes another id if the chosen one is in use", async () => {
+  test("uses another id if the chosen one is in use", async () => {
     const { world, created } = await sessionWorld();
     const stranger = await world.login(second);
     const { uuid } = created.body;
@@ -132,7 +132,7 @@ describe("POST /session/create", () => {
 });
 
 describe("status", () => {
-  test("tells what is so, twice the same, and changes nothing", async () => {
+  test("reports the current state without changing it", async () => {
     const { world, ask, uuid } = await sessionWorld();
 
     const { status, body } = await ask("GET", `/session/${uuid}/status`);
@@ -159,7 +159,7 @@ describe("status", () => {
     expect(world.table.all().map((item) => [item.pk, item.writers])).toEqual(writers);
   });
 
-  test("follows the phases: created, running, sleeping, waking, running", async () => {
+  test("passes the phases created, running, sleeping, waking and running", async () => {
     const { world, ask, uuid, state } = await sessionWorld({ delays: { imageMs: 20_000, removeMs: 3_000 } });
     const seen: unknown[] = [];
     const tell = async () => {
@@ -190,7 +190,7 @@ describe("status", () => {
     ]);
   });
 
-  test("of one that could not start is failed, and wake tries again", async () => {
+  test("is failed if the session could not start, and wake tries again", async () => {
     const { world, ask, uuid, state, head } = await sessionWorld();
     const { uid } = head();
     world.compute.kill(uid, 1);
@@ -204,7 +204,7 @@ describe("status", () => {
     expect(await state()).toMatchObject({ replicas: 1, session: { status: "running" } });
   });
 
-  test("while no machine has room it is created, without a replica", async () => {
+  test("is created, without a replica, while no machine has room", async () => {
     const { state } = await sessionWorld({ nodes: [] });
 
     expect(await state()).toMatchObject({ replicas: 0, session: { status: "created" } });
@@ -212,7 +212,7 @@ describe("status", () => {
 });
 
 describe("sleep and wake", () => {
-  test("keep the volume, and are the same however often they are asked for", async () => {
+  test("keep the volume, and can be repeated without effect", async () => {
     const { world, ask, uuid, head, state } = await sessionWorld();
     const volume = head().volumes[0]?.volume?.id ?? "";
 
@@ -232,7 +232,7 @@ describe("sleep and wake", () => {
     expect(world.compute.mounting(volume)).toEqual([{ uid: head().uid, run: 2 }]);
   });
 
-  test("the last one that was accepted wins", async () => {
+  test("apply in the order of their acceptance: the last one wins", async () => {
     const { world, ask, uuid, head } = await sessionWorld();
 
     for (const verb of ["sleep", "wake", "sleep", "wake"]) await ask("POST", `/session/${uuid}/${verb}`);
@@ -261,7 +261,7 @@ describe("scale", () => {
     expect(head()).toMatchObject({ phase: "active", run: { n: 1, resized: resources }, resources });
   });
 
-  test("asleep is remembered for the next wake", async () => {
+  test("during sleep applies to the next wake", async () => {
     const { world, ask, uuid, head } = await sessionWorld();
     await ask("POST", `/session/${uuid}/sleep`);
     await world.advance(10_000);
@@ -284,7 +284,7 @@ describe("scale", () => {
 });
 
 describe("chat", () => {
-  test("with one who is awake is processed, with the pod's answer", async () => {
+  test("is processed with the pod's answer by a session that is awake", async () => {
     const { world, ask, uuid, head, state } = await sessionWorld();
 
     const answered = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
@@ -298,7 +298,7 @@ describe("chat", () => {
   test.each([
     ["no JSON", { status: 200, body: "<html>" }],
     ["an error", { status: 500, body: "{}" }],
-  ])("answers null where the pod's answer is %s", async (_, reply) => {
+  ])("answers null if the pod's answer is %s", async (_, reply) => {
     const { world, ask, uuid, head } = await sessionWorld();
     world.compute.answerPosts(head().uid, () => reply);
 
@@ -307,7 +307,7 @@ describe("chat", () => {
     expect([status, body]).toEqual([200, { uuid, status: "processed", pod_response: null, message_id: "1" }]);
   });
 
-  test("with one who does not answer is queued within 5 s", async () => {
+  test("is queued within 5 s if the session does not answer", async () => {
     const { world, ask, uuid, head, state } = await sessionWorld();
     world.compute.answerPosts(head().uid, () => {
       throw new Error("connect ECONNREFUSED");
@@ -322,7 +322,7 @@ describe("chat", () => {
     expect((await state()).queue_length).toBe(1);
   });
 
-  test("with one who sleeps wakes it, is kept, and arrives in order", async () => {
+  test("wakes a sleeping session, and its messages arrive in order", async () => {
     const { world, ask, uuid, head, state } = await sessionWorld();
     await ask("POST", `/session/${uuid}/sleep`);
     await world.advance(10_000);
@@ -342,7 +342,7 @@ describe("chat", () => {
     ]);
   });
 
-  test("keeps the answer to a queued message, which is read by the message's id, for 24 hours", async () => {
+  test("keeps the answer to a queued message for 24 hours, under the message's id", async () => {
     const { world, ask, uuid } = await sessionWorld();
     await ask("POST", `/session/${uuid}/sleep`);
     await world.advance(10_000);
@@ -370,7 +370,7 @@ describe("chat", () => {
     ]);
   });
 
-  test("says of a message that was answered with an error, or dropped by a sleep, that it failed, and why", async () => {
+  test("reports a message that got an error, or was dropped by a sleep, as failed with the reason", async () => {
     const { world, ask, uuid, head } = await sessionWorld();
     world.compute.answerPosts(head().uid, () => ({ status: 500, body: "{}" }));
     await ask("POST", `/session/${uuid}/chat`, { message: "one" });
@@ -398,7 +398,7 @@ describe("chat", () => {
     expect(body).toEqual({ uuid, message_id: "1", pod_response: null, status: "answered", error: null });
   });
 
-  test("shows a message to its owner alone, and knows no id that it did not give", async () => {
+  test("shows a message only to its owner, and no unknown id", async () => {
     const { world, ask, uuid } = await sessionWorld();
     await ask("POST", `/session/${uuid}/chat`, { message: "one" });
     const key = await world.login(second);
@@ -412,7 +412,7 @@ describe("chat", () => {
     expect(answers).toEqual(unknown);
   });
 
-  test("stores neither what was said nor what was answered in clear", async () => {
+  test("stores neither messages nor answers in clear", async () => {
     const { world, ask, uuid, head } = await sessionWorld();
     world.compute.answerPosts(head().uid, () => ({ status: 200, body: '{"reply":"my-answer"}' }));
     const stored: string[] = [];
@@ -430,7 +430,7 @@ describe("chat", () => {
     expect(stored.filter((item) => /my-secret|my-answer/.test(item))).toEqual([]);
   });
 
-  test("counts what waits, and sleep drops it", async () => {
+  test("counts waiting messages, and sleep drops them", async () => {
     const { world, ask, uuid, head, state } = await sessionWorld();
     world.compute.answerPosts(head().uid, () => {
       throw new Error("not now");
@@ -445,7 +445,7 @@ describe("chat", () => {
     expect([before.queue_length, after.queue_length]).toEqual([2, 0]);
   });
 
-  test("moves last_activity, unless another did so within the minute before", async () => {
+  test("updates last_activity, at most once a minute", async () => {
     const { world, ask, uuid, state } = await sessionWorld();
     const start = world.clock.now() + 3_600_000;
     const chatAt = async (ms: number) => {
@@ -459,7 +459,7 @@ describe("chat", () => {
     expect(shown.map((at) => at - start)).toEqual([0, 0, 61_000]);
   });
 
-  test("is a sign of life", async () => {
+  test("counts as activity", async () => {
     const { world, ask, uuid, state } = await sessionWorld();
     await world.advance(3_600_000);
 
@@ -482,7 +482,7 @@ describe("chat", () => {
     expect(await ask("POST", `/session/${uuid}/chat`, body)).toEqual({ status: 400, body: { error } });
   });
 
-  test("takes 64 KiB", async () => {
+  test("accepts 64 KiB", async () => {
     const { ask, uuid } = await sessionWorld();
 
     const { status } = await ask("POST", `/session/${uuid}/chat`, { message: "ä".repeat(32_768) });
@@ -491,7 +491,7 @@ describe("chat", () => {
   });
 });
 
-describe("a list of messages that cannot be read", () => {
+describe("an invalid list of messages", () => {
   /** A session that took a message, and whose list of them is now like this. */
   async function spoiltWorld(how: object) {
     const session = await sessionWorld();
@@ -505,7 +505,7 @@ describe("a list of messages that cannot be read", () => {
     return { ...session, statusOf };
   }
 
-  test("keeps nobody from putting the session to sleep, waking, reading or deleting it", async () => {
+  test("does not prevent sleep, wake, reads or deletion of the session", async () => {
     const { world, uuid, statusOf, state } = await spoiltWorld({ settled: "one" });
 
     const answered = [await statusOf("POST", `/session/${uuid}/sleep`)];
@@ -518,7 +518,7 @@ describe("a list of messages that cannot be read", () => {
     expect([answered, asleep]).toMatchObject([[200, 200, 200, 200], { replicas: 0, queue_length: 0 }]);
   });
 
-  test("of a newer version refuses a sleep, which would leave what waits there, and nothing else", async () => {
+  test("of a newer version refuses only a sleep, which would leave its waiting messages behind", async () => {
     const { uuid, statusOf, state } = await spoiltWorld({ format: 2 });
 
     const answered = [await statusOf("POST", `/session/${uuid}/sleep`), (await state()).replicas];
@@ -529,7 +529,7 @@ describe("a list of messages that cannot be read", () => {
 });
 
 describe("DELETE /session/{uuid}", () => {
-  test("keeps a zip of the volume, and then nothing of it is there", async () => {
+  test("keeps a zip of the volume, and removes the rest", async () => {
     const { world, key, ask, uuid, head } = await sessionWorld();
     const volume = head().volumes[0]?.volume?.id ?? "";
 
@@ -547,7 +547,7 @@ describe("DELETE /session/{uuid}", () => {
     expect((await zip.arrayBuffer()).byteLength).toBe(backups.backups[0]?.size_bytes);
   });
 
-  test("answers for a zip that no answer of Lambda can carry with an address, where there are addresses", async () => {
+  test("answers with a URL for a zip that is too large for an answer of Lambda, if URLs are available", async () => {
     const { world, key, ask } = await largeZip();
     const name = (await ask("GET", "/session/backups")).body.backups[0]?.name;
     const bytesHere = await world.request("GET", `/session/backups/${name}`, { key });
@@ -564,7 +564,7 @@ describe("DELETE /session/{uuid}", () => {
     expect([others.status, others.headers.get("location")]).toEqual([404, null]);
   });
 
-  test("of one who sleeps keeps a zip as well", async () => {
+  test("keeps a zip of a sleeping session as well", async () => {
     const { world, ask, uuid } = await sessionWorld();
     await ask("POST", `/session/${uuid}/sleep`);
     await world.advance(10_000);
@@ -574,7 +574,7 @@ describe("DELETE /session/{uuid}", () => {
     expect((await ask("GET", "/session/backups")).body.total).toBe(1);
   });
 
-  test("keeps none where backups are turned off", async () => {
+  test("keeps no zip if backups are turned off", async () => {
     const { ask, uuid, head } = await sessionWorld({ settings: { sessionBackup: false } });
 
     const { status } = await ask("DELETE", `/session/${uuid}`);
@@ -583,7 +583,7 @@ describe("DELETE /session/{uuid}", () => {
     expect((await ask("GET", "/session/backups")).body.total).toBe(0);
   });
 
-  test("is final for everyone from the answer on, also while it goes on behind it", async () => {
+  test("is final from the answer on, even while the removal continues", async () => {
     const { world, ask, uuid } = await sessionWorld({ delays: { removeMs: 300_000 } });
     const begun = world.clock.now();
 
@@ -604,7 +604,7 @@ describe("DELETE /session/{uuid}", () => {
   });
 });
 
-describe("what is not there", () => {
+describe("a missing session", () => {
   const verbs = [
     ["GET", ""],
     ["DELETE", ""],
@@ -615,7 +615,7 @@ describe("what is not there", () => {
     ["POST", "/chat"],
   ] as const;
 
-  test.each(verbs)("%s /session/{uuid}%s: any text that is no session, and another owner's", async (method, verb) => {
+  test.each(verbs)("%s /session/{uuid}%s is 404 for an invalid id and for another owner", async (method, verb) => {
     const { world, ask, uuid } = await sessionWorld();
     const stranger = await world.login(second);
     const body = verb === "/chat" ? { message: "Hi" } : undefined;
@@ -629,7 +629,7 @@ describe("what is not there", () => {
   });
 
   test.each(["x", "workspace-abcd1234-20260120-180000.zip", "..%2f..%2fsealer", "workspace-abcd1234.zip"])(
-    "the backup %s",
+    "the backup %s is 404",
     async (name) => {
       const { ask } = await sessionWorld();
 
@@ -639,7 +639,7 @@ describe("what is not there", () => {
     },
   );
 
-  test("a path, and a method that a path does not have", async () => {
+  test("unknown paths and wrong methods have their own answers", async () => {
     const { ask, world, uuid, key } = await sessionWorld();
 
     const unknown = await ask("GET", `/session/${uuid}/nothing`);
@@ -655,7 +655,7 @@ describe("what is not there", () => {
 });
 
 describe("GET /sessions", () => {
-  test("lists the caller's own, the newest first", async () => {
+  test("lists only the caller's sessions, newest first", async () => {
     const { world, ask, uuid } = await sessionWorld();
     const newer = (await ask("POST", "/session/create", { user_id: "b" })).body.uuid;
     const stranger = await world.login(second);
@@ -681,7 +681,7 @@ describe("GET /sessions", () => {
   });
 });
 
-test("the key is asked for in this dialect's words, and taken from X-API-Key", async () => {
+test("a missing key is answered in this dialect's words, and a key is read from X-API-Key", async () => {
   const { world, key, uuid } = await sessionWorld();
 
   const none = await world.request("GET", `/session/${uuid}/status`);

@@ -4,7 +4,7 @@ import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { shellSession } from "./shell-session.ts";
 import { beginShell } from "./shell-step.ts";
 
-it("tells a client of a notice once that came while a command ran", async () => {
+it("sends a notice that arrived during a command once", async () => {
   const world = await memoryWorld();
   const ctx = { ...world.as("alice"), dialect: "onmemos", noun: "workspace" };
   const environment = await createEnvironment(ctx, newEnvironment("ws-demo-alice-1756062811", { gpus: 1 }));

@@ -27,7 +27,7 @@ describe("a step of the web shell", () => {
     state = beginShell(environment, 1_000).state;
   });
 
-  it("begins at home, with a welcome", () => {
+  it("starts in the home, with a welcome", () => {
     const begun = beginShell(environment, 1_000);
 
     const { id, uid } = environment;
@@ -35,14 +35,14 @@ describe("a step of the web shell", () => {
     expect(begun.frames).toMatchObject([{ type: "welcome", workspace_id: id, current_directory: "/workspace" }]);
   });
 
-  it("has a state that is the same after it was written down and read", () => {
+  it("has a state that survives being stored and read", () => {
     const { state: after } = takeResult(state, "cd deep", result, 2_000);
 
     expect(JSON.parse(JSON.stringify(after))).toStrictEqual(after);
     expect(after.directory).toBe("/workspace/deep");
   });
 
-  it("changes no state that it was given", () => {
+  it("does not change its input state", () => {
     const before = structuredClone(state);
 
     takeFrame(Object.freeze(state), frame({ type: "command", command: "cd deep" }), 2_000);
@@ -51,7 +51,7 @@ describe("a step of the web shell", () => {
     expect(state).toEqual(before);
   });
 
-  it("has a command run, and answers nothing before its result", () => {
+  it("runs a command, and sends nothing before its result", () => {
     const step = takeFrame(state, frame({ type: "command", command: "ls", timeout: 7 }), 2_000);
 
     expect(step).toEqual({
@@ -61,7 +61,7 @@ describe("a step of the web shell", () => {
     });
   });
 
-  it("answers a ping, which is no use", () => {
+  it("answers a ping, which does not count as use", () => {
     expect(takeFrame(state, frame({ type: "ping" }), 2_000)).toEqual({ state, frames: [{ type: "pong" }] });
     expect([isPing(frame({ type: "ping" })), isPing(frame({ type: "exit" })), isPing("{")]).toEqual([
       true,
@@ -87,18 +87,18 @@ describe("a step of the web shell", () => {
   });
 
   it.each([
-    ["where it was left", {}, "/workspace/deep"],
-    ["where it was, of a command that timed out", { directory: null, timedOut: true, returncode: 124 }, "/workspace/a"],
-    ["where it was, of a command that was killed", { directory: null, returncode: 137 }, "/workspace/a"],
-    ["at home, where its directory is gone", { directory: null, returncode: 2 }, "/workspace"],
-  ])("goes on %s", (_, changes, directory) => {
+    ["in the last directory", {}, "/workspace/deep"],
+    ["in the old directory after a timeout", { directory: null, timedOut: true, returncode: 124 }, "/workspace/a"],
+    ["in the old directory after a killed command", { directory: null, returncode: 137 }, "/workspace/a"],
+    ["in the home if its directory is gone", { directory: null, returncode: 2 }, "/workspace"],
+  ])("continues %s", (_, changes, directory) => {
     const step = takeResult({ ...state, directory: "/workspace/a" }, "x", { ...result, ...changes }, 2_000);
 
     expect(step.state).toMatchObject({ directory, usedAt: 2_000 });
     expect(step.frames).toMatchObject([{ type: "command_result", command: "x", current_directory: directory }]);
   });
 
-  it("says why a command failed only where that is for the client, and closes where the workspace is over", () => {
+  it("shows only public reasons of a failed command, and closes if the workspace has ended", () => {
     const notReady = takeFailure(state, new Problem("failed", "Workspace is not ready yet"), 2_000);
     const broken = takeFailure(state, new Error("10.0.0.7 refused"), 2_000);
     const over = takeFailure(state, new Problem("notFound", "Workspace x not found"), 2_000);

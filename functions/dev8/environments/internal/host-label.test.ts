@@ -5,7 +5,7 @@ import { listHostLabels } from "./host-label.ts";
 const world = await memoryWorld();
 const listLabels = (id: string, name = "alice") => listHostLabels(world.as(name), id, "centralindia");
 
-test("the id as it is comes first, in lower case and without underscores", () => {
+test("the first label is the id, in lower case and without underscores", () => {
   expect(listLabels("Test_Workspace-001")[0]).toBe("ws-test-workspace-001.centralindia");
 });
 
@@ -16,11 +16,11 @@ test.each([
   "ends-with-a-dash-",
   "ends_with_an_underscore_",
   "abcdefghij",
-])("every label of %s is part of a host name", (id) => {
+])("every label of %s is a valid part of a host name", (id) => {
   for (const label of listLabels(id)) expect(label).toMatch(/^[a-z][a-z0-9-]{0,61}[a-z0-9]\.centralindia$/);
 });
 
-test("one that is too long is shortened and told apart by a hash of owner and id", () => {
+test("a label that is too long is shortened, with a hash of owner and id to keep it unique", () => {
   const [name = ""] = listLabels("x".repeat(62));
 
   expect(name).toMatch(/^ws-x{53}-[0-9a-f]{6}\.centralindia$/);
@@ -29,7 +29,7 @@ test("one that is too long is shortened and told apart by a hash of owner and id
   expect(listLabels("x".repeat(62))[0]).toBe(name);
 });
 
-test("there are others where somebody has the first", () => {
+test("more labels follow in case the first is taken", () => {
   const labels = listLabels("test-workspace-001");
 
   expect(new Set(labels).size).toBe(4);

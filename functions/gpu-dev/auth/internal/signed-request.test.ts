@@ -63,7 +63,7 @@ const urlFields = [
   ["nothing", ""],
 ] as const;
 
-test("a presigned request is refused in true words", async () => {
+test("a presigned request is refused with an accurate message", async () => {
   const signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
   for (const method of ["GET", "POST"]) {
     const body = { ...bodiless, iam_request_url: `${url}?${action}&${signed}`, iam_request_method: method };
@@ -74,7 +74,7 @@ test("a presigned request is refused in true words", async () => {
   }
 });
 
-test("a presigned URL is told as that alone: without headers, longer than a URL may be, for another host", async () => {
+test("a presigned URL is reported as such, even without headers, too long, or for another host", async () => {
   const token = `X-Amz-Security-Token=${"t".repeat(3000)}&X-Amz-Signature=00`;
   const presigned = [`${url}?${action}&${token}`, `https://elsewhere.example/?${token}`];
   for (const iam_request_url of presigned) {
@@ -161,7 +161,7 @@ function signedWith(changed: Partial<typeof developer>): SignedIdentityRequest {
   return signedBy({ ...developer, ...changed }, { url, amzDate: "20260120T180000Z", serverId: "berth-local" });
 }
 
-test.each(["20260120T175500Z", "20260120T180500Z"])("a date 5 min away is still good: %s", async (amzDate) => {
+test.each(["20260120T175500Z", "20260120T180500Z"])("a date 5 min away is still valid: %s", async (amzDate) => {
   const [status] = await answerTo(getBody(signedBy(developer, { url, amzDate, serverId: "berth-local" })));
 
   expect(status).toBe(200);
@@ -174,7 +174,7 @@ test.each([
   ["a name that is none", { "x-amz-\r\nevil": "1" }],
   ["an empty name", { "": "1" }],
   ["a line break in what is not sent on", { "x-other": "a\nb" }],
-])("400 for headers with %s, before anybody is asked", async (_, more) => {
+])("400 for headers with %s, before any call of STS", async (_, more) => {
   const [status, { detail }] = await answerTo({ ...good, iam_request_headers: { ...signed.headers, ...more } });
 
   const msg = "Headers must be printable ASCII, without line breaks";

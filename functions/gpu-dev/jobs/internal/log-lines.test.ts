@@ -14,11 +14,11 @@ test.each([
   ["a\n\n\n", 2, "\n\n", true],
   ["a\nb\nc\n", 2, "b\nc\n", true],
   ["a\r\nb\r\n", 1, "b\r\n", true],
-])("of %j the newest %i lines are %j", (text, lines, newest, isCut) => {
+])("the text %j has as its newest %i lines %j", (text, lines, newest, isCut) => {
   expect(newestLines(text, lines)).toEqual({ text: newest, isCut });
 });
 
-test("a MiB of what JSON writes at length is cut so far that an answer can hold it", () => {
+test("a MiB of characters that JSON escapes is cut to fit into an answer", () => {
   const { text, isCut } = newestLines("\0".repeat(1024 * 1024), 200);
 
   expect(isCut).toBe(true);
@@ -26,7 +26,7 @@ test("a MiB of what JSON writes at length is cut so far that an answer can hold 
   expect(JSON.stringify(JSON.stringify({ logs: text })).length).toBeLessThan(6_000_000);
 });
 
-test("no half of a character is left in front", () => {
+test("a cut text does not start with half a character", () => {
   const { text } = newestLines(`${"\0".repeat(1_100_000)}${"😀".repeat(101)}`, 1);
 
   expect(text.isWellFormed()).toBe(true);

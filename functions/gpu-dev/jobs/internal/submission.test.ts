@@ -123,11 +123,14 @@ const variables: readonly (readonly [name: string, input: unknown, answer: reado
   ),
 ];
 
-test.each(variables)("400 for the variable %j: %j, whose value is not told", async (name, input, [type, msg]) => {
-  const problems = await listProblems({ ...plainJob, env_vars: { [name]: input, FINE: "hunter2" } });
+test.each(variables)(
+  "400 for the variable %j: %j, without its value in the answer",
+  async (name, input, [type, msg]) => {
+    const problems = await listProblems({ ...plainJob, env_vars: { [name]: input, FINE: "hunter2" } });
 
-  expect(problems).toEqual([{ type, loc: ["body", "env_vars", name], msg, input: "***" }]);
-});
+    expect(problems).toEqual([{ type, loc: ["body", "env_vars", name], msg, input: "***" }]);
+  },
+);
 
 test.each([
   ["a list", [], ["dict_type", "Input should be a valid dictionary"], "***"],
@@ -146,14 +149,14 @@ test.each([
   expect(JSON.stringify(problems)).not.toMatch(/hunter2|hhhh/);
 });
 
-test("the error for a far too long name or command is short", async () => {
+test("the error for an overlong name or command is short", async () => {
   const problems = await listProblems({ ...plainJob, command: "c".repeat(16_385), name: "n".repeat(10_000) });
 
   expect(problems.map(({ type, msg }) => [type, msg])).toEqual([value("At most 16 KiB are allowed"), long(128)]);
   expect(JSON.stringify(problems).length).toBeLessThan(1_000);
 });
 
-test("all bad fields are told at once, in the order of the table, those that contradict each other too", async () => {
+test("all bad fields are reported at once, in the order of the table, including contradictions", async () => {
   const problems = await listProblems({ gpu_count: 3, gpu_type: "a100", image: 5, instance_type: "p5.48xlarge" });
 
   expect(problems.map(({ loc }) => loc[1])).toEqual(["image", "gpu_type", "gpu_count"]);
@@ -176,7 +179,7 @@ test.each([
   ["gpus", "gpu_count"],
   ["gpu_cnt", "gpu_count"],
   ["enable_jupyter", "jupyter_enabled"],
-])("a field %s is taken for a misspelt %s, and its value is not told", async (name, meant) => {
+])("a field %s is reported as a misspelling of %s, without its value", async (name, meant) => {
   const problems = await listProblems({ ...plainJob, [name]: "hunter2", gpu_type: "a100", [`x_${name}`]: 1 });
 
   const msg = `There is no field of this name. Did you mean ${meant}?`;
@@ -187,14 +190,14 @@ test.each([
   expect(problems[1]?.msg).toBe(msg);
 });
 
-test("an unknown field that is near none of ours is taken, as from a newer client", async () => {
+test("an unknown field that resembles no known one is accepted, as from a newer client", async () => {
   const body = { ...plainJob, cli_version: "0.9.1", preserve_entrypoint: true, cpu_count: 4 };
 
   expect((await world.request("POST", "/v1/jobs/submit", { key, body })).status).toBe(200);
 });
 
 test.each(["environment", "env-vars", "webhook_ur", "hf_token", "constructor", "toString"])(
-  "what is sent as %s is told by no item",
+  "no problem repeats the value of a field %s",
   async (name) => {
     const problems = await listProblems({ [name]: { TOKEN: "hunter2" }, image: { [name]: "hunter2" }, name: "shown" });
 
@@ -207,7 +210,7 @@ test.each(["environment", "env-vars", "webhook_ur", "hf_token", "constructor", "
   },
 );
 
-test("a job as GET shows it can be submitted again, with its image", async () => {
+test("a job can be resubmitted from its own answer, with its image", async () => {
   const first = await world.request("POST", "/v1/jobs/submit", { key, body: plainJob });
   const { job_id } = (await first.json()) as { readonly job_id: string };
   const job = (await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json()) as object;
@@ -217,7 +220,7 @@ test("a job as GET shows it can be submitted again, with its image", async () =>
   expect([again.status, await again.json()]).toMatchObject([200, { status: "queued" }]);
 });
 
-test.each([" ", "\t", "\n", ""])("a blank POD_NAME is none: %j", async (POD_NAME) => {
+test.each([" ", "\t", "\n", ""])("a blank POD_NAME counts as missing: %j", async (POD_NAME) => {
   const body = { ...plainJob, env_vars: { POD_NAME } };
   const response = await world.request("POST", "/v1/jobs/submit", { key, body });
   const { job_id } = (await response.json()) as { readonly job_id: string };
@@ -226,7 +229,7 @@ test.each([" ", "\t", "\n", ""])("a blank POD_NAME is none: %j", async (POD_NAME
   expect([response.status, job.name]).toEqual([200, `gpu-dev-${job_id.slice(0, 8)}`]);
 });
 
-test("more fields of unknown names than anybody sends are refused in words", async () => {
+test("too many unknown fields are refused with a message", async () => {
   const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x${n}`, "hunter2"]));
 
   const problems = await listProblems({ ...plainJob, ...many });
@@ -247,7 +250,7 @@ test.each([
 });
 
 test.each(["my-data", "A_1", "x".repeat(64), "-", "__proto__", null])(
-  "the disk name %j is taken",
+  "the disk name %j is accepted",
   async (disk_name) => {
     const response = await world.request("POST", "/v1/jobs/submit", { key, body: { ...plainJob, disk_name } });
     const { job_id } = (await response.json()) as { readonly job_id: string };
@@ -262,7 +265,7 @@ test.each([
   [true, true],
   ["false", false],
   ["", false],
-])("the variable JUPYTER_ENABLED of old clients may be %j", async (JUPYTER_ENABLED, wanted) => {
+])("the variable JUPYTER_ENABLED of old clients accepts %j", async (JUPYTER_ENABLED, wanted) => {
   const body = { ...plainJob, env_vars: { JUPYTER_ENABLED } };
   const response = await world.request("POST", "/v1/jobs/submit", { key, body });
   const { job_id } = (await response.json()) as { readonly job_id: string };
@@ -289,13 +292,13 @@ test.each([
   ["one of 900 KB", ["k".repeat(900_000)], [0], long(4_096)],
   ["one that is none", [formatKey(), "ssh-ed25519 AAAA"], [1], noKey],
   ["a text", formatKey(), [], value("Input should be a valid array")],
-])("400 for ssh_public_keys with %s, which are not told", async (_, ssh_public_keys, at, [type, msg]) => {
+])("400 for ssh_public_keys with %s, without the keys in the answer", async (_, ssh_public_keys, at, [type, msg]) => {
   const problems = await listProblems({ ...plainJob, ssh_public_keys });
 
   expect(problems).toEqual([{ type, loc: ["body", "ssh_public_keys", ...at], msg, input: "***" }]);
 });
 
-test("ten keys of 4,096 characters each are taken", async () => {
+test("ten keys of 4,096 characters each are accepted", async () => {
   const longest = formatKey(` ${"c".repeat(4_095 - formatKey().length)}`);
 
   expect(longest).toHaveLength(4_096);

@@ -18,8 +18,8 @@ async function receiverWorld(options: Parameters<typeof instanceWorld>[0] = {}) 
   return { ...world, id, answer, words };
 }
 
-describe("a receiver", () => {
-  test("is told of every step of a run once, and where to go when it is ready", async () => {
+describe("the receiver of a webhook", () => {
+  test("gets every step of a run once, and the addresses of a ready instance", async () => {
     const { world, ask, id, answer, words } = await receiverWorld({ delays: slow });
     await world.advance(MINUTE);
     const ready = answer().find(({ status }) => status === "ready");
@@ -43,7 +43,7 @@ describe("a receiver", () => {
     expect((await ask("GET", `/api/instances/${id}`)).body).not.toHaveProperty("webhookUrl");
   });
 
-  test("is told of a stop with its reason, and of the next run from starting on", async () => {
+  test("gets a stop with its reason, and the next run from starting on", async () => {
     const { world, ask, id, answer, words } = await receiverWorld({ delays: slow });
     await world.advance(MINUTE);
     await ask("POST", `/api/instances/${id}/stop`);
@@ -60,7 +60,7 @@ describe("a receiver", () => {
     expect(new Set(sequences).size).toBe(words().length);
   });
 
-  test("is told of an auto-stop as one, and of a failure with its reason", async () => {
+  test("gets an auto-stop as such, and a failure with its reason", async () => {
     const { world, answer, head, id, create } = await receiverWorld();
     await world.advance(26 * MINUTE);
     const { body } = await create({ webhookUrl: "https://other.example/" });
@@ -76,7 +76,7 @@ describe("a receiver", () => {
     });
   });
 
-  test("of a start is told of that run alone", async () => {
+  test("gets only its own run if a start named it", async () => {
     const { world, ask, id, words } = await receiverWorld();
     const otherName = "https://other.example/run";
     await world.advance(10 * SECOND);
@@ -94,7 +94,7 @@ describe("a receiver", () => {
     expect(words().slice(before)).toEqual(["starting", "ready"]);
   });
 
-  test("of a stop is told of that stop alone", async () => {
+  test("gets only its own stop if a stop named it", async () => {
     const { world, ask, id, words } = await receiverWorld();
     const otherName = "https://other.example/stop";
     await world.advance(10 * SECOND);
