@@ -465,7 +465,7 @@ describe("removal of orphans", () => {
     expect(living()).toBe(1);
   });
 
-  test("removes a late run of a stopped environment, and lets its next start go on", async () => {
+  test("removes a late run of a stopped environment, and does not disturb its next start", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
@@ -565,7 +565,7 @@ describe("removal of orphans", () => {
     expect(await readOrphans(world.ctx)).toEqual(first);
   });
 
-  test("removes nothing on the basis of records that were read before a suspension", async () => {
+  test("removes nothing because of records that were read before a suspension", async () => {
     const { world, living } = await leftoverWorld(1);
     await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
@@ -745,7 +745,7 @@ describe("leftovers of a run", () => {
     expect(await world.compute.listParts()).toEqual([of(2)]);
   });
 
-  test("are not reported while an archive of their record is made, which has the highest run number", async () => {
+  test("are not reported while an archive of their record is being made, which has the highest run number", async () => {
     const world = await memoryWorld();
     const { uid, ...key } = await getParts(world, 1);
     world.compute.applyParts({ uid, run: 999_999, key: keyText(key) });

@@ -85,7 +85,7 @@ test("messages have numbers without gaps and arrive once each, in order, even if
   }
 });
 
-test("two deliverers at once post a message once", async () => {
+test("two concurrent deliverers post a message once", async () => {
   const { world, made, say, heard } = await chatWorld();
   await say("once");
   const message = { look: keyText(inboxKey(made.uid)) };
@@ -175,14 +175,14 @@ test("a message without an answer is retried with growing pauses, and later mess
 
 test.each([
   ["an error", { status: 500, body: '{"reply":"no"}' }, null],
-  ["text that is no JSON", { status: 200, body: "<html>" }, null],
+  ["text that is not JSON", { status: 200, body: "<html>" }, null],
   ["nothing", { status: 200, body: "" }, null],
-  ["JSON that is too long to be kept", { status: 200, body: JSON.stringify("x".repeat(256 * 1024)) }, null],
-  ["JSON that is too long once it is a text in an item", { status: 200, body: `[${'"",'.repeat(80_000)}0]` }, null],
+  ["JSON that is too long to store", { status: 200, body: JSON.stringify("x".repeat(256 * 1024)) }, null],
+  ["JSON that is too long once it is escaped in an item", { status: 200, body: `[${'"",'.repeat(80_000)}0]` }, null],
   ["JSON that is too long in bytes", { status: 200, body: JSON.stringify("\u20ac".repeat(150_000)) }, null],
-  ["JSON that is longer in our words", { status: 200, body: `[${"1e20,".repeat(50_000)}0]` }, null],
-  ["JSON that is no object", { status: 201, body: " [1, null]\n" }, [1, null]],
-])("who answers %s has been told", async (_, answer, reply) => {
+  ["JSON that is longer once Berth serializes it", { status: 200, body: `[${"1e20,".repeat(50_000)}0]` }, null],
+  ["JSON that is not an object", { status: 201, body: " [1, null]\n" }, [1, null]],
+])("a receiver that answers %s has received the message", async (_, answer, reply) => {
   const { world, alice, made, say, heard } = await chatWorld();
   world.compute.answerPosts(made.uid, () => answer);
 
@@ -268,7 +268,7 @@ test("a message arrives after the wake-up even if its inbox is reconciled before
   expect(heard()).toEqual(["late"]);
 });
 
-describe("a wake that comes late", () => {
+describe("a late wake", () => {
   const doers = {
     "the handler's": ({ alice }: Fixture, table: Table) => postMessage({ ...alice, table }, "talks", "hello"),
     "the inbox's": async ({ world, alice, made }: Fixture, table: Table) => {
@@ -278,41 +278,47 @@ describe("a wake that comes late", () => {
     },
   };
 
-  test.each(Object.entries(doers))("%s, starts nothing that its owner put to sleep since", async (_, wake) => {
-    const fixture = await chatWorld();
-    const { world, alice, heard } = fixture;
-    await sleep(fixture);
+  test.each(Object.entries(doers))(
+    "%s, does not start an environment that its owner has stopped since",
+    async (_, wake) => {
+      const fixture = await chatWorld();
+      const { world, alice, heard } = fixture;
+      await sleep(fixture);
 
-    await wake(
-      fixture,
-      beforeSecondRead(fixture, async () => {
-        await requestStart(alice, "talks");
-        await world.advance(30_000);
-        await sleep(fixture);
-      }),
-    );
-    await world.advance(3_600_000);
+      await wake(
+        fixture,
+        beforeSecondRead(fixture, async () => {
+          await requestStart(alice, "talks");
+          await world.advance(30_000);
+          await sleep(fixture);
+        }),
+      );
+      await world.advance(3_600_000);
 
-    expect(heard()).toEqual(["hello"]);
-    expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 2 } });
-  });
+      expect(heard()).toEqual(["hello"]);
+      expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 2 } });
+    },
+  );
 
-  test.each(Object.entries(doers))("%s, starts nothing for a message that was dropped since", async (_, wake) => {
-    const fixture = await chatWorld();
-    const { world, heard } = fixture;
-    await sleep(fixture);
+  test.each(Object.entries(doers))(
+    "%s, does not start an environment for a message that was dropped since",
+    async (_, wake) => {
+      const fixture = await chatWorld();
+      const { world, heard } = fixture;
+      await sleep(fixture);
 
-    await wake(
-      fixture,
-      beforeSecondRead(fixture, () => sleep(fixture)),
-    );
-    await world.advance(3_600_000);
+      await wake(
+        fixture,
+        beforeSecondRead(fixture, () => sleep(fixture)),
+      );
+      await world.advance(3_600_000);
 
-    expect(heard()).toEqual([]);
-    expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 1 } });
-  });
+      expect(heard()).toEqual([]);
+      expect(await world.read("alice", "talks")).toMatchObject({ phase: "stopped", run: { n: 1 } });
+    },
+  );
 
-  test.each(Object.entries(doers))("%s, starts no other life under its id", async (_, wake) => {
+  test.each(Object.entries(doers))("%s, does not start a new environment under its id", async (_, wake) => {
     const fixture = await chatWorld();
     const { world, alice } = fixture;
     await sleep(fixture);
@@ -359,7 +365,7 @@ test("the inbox wakes the environment if the handler dies after storing the mess
   expect(heard()).toEqual(["left behind"]);
 });
 
-test("an environment that cannot start is woken once per message, not for ever", async () => {
+test("an environment that cannot start is woken only once per message", async () => {
   const fixture = await chatWorld();
   const { world, made, say, waiting, heard } = fixture;
   await sleep(fixture);
@@ -436,7 +442,7 @@ test("a deletion removes all messages", async () => {
   expect({ kept, dueAt, isLeft: ttl === undefined }).toEqual({ kept: [], dueAt: undefined, isLeft: false });
 });
 
-test("a deleted environment, or one without an HTTP port, takes no messages", async () => {
+test("a deleted environment, or one without an HTTP port, accepts no messages", async () => {
   const fixture = await chatWorld();
   const mute = await chatWorld({ ports: [] });
 
@@ -512,7 +518,7 @@ test("settled messages that expired before the inbox noted them delay nothing", 
   expect(heard()).toEqual(["three", "four"]);
 });
 
-test("a message that is written while the inbox looks for it is not skipped", async () => {
+test("a message that is written while the inbox searches for it is not skipped", async () => {
   const { world, alice, made, heard } = await chatWorld();
   // Their handlers die before the inbox is told.
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
@@ -548,7 +554,7 @@ async function spoil({ table }: MemoryWorld, uid: string, n: number, how: object
   await table.put({ ...chatKey(uid, n), writers: ["hand"], kind: "message", uid, n: "one", ...how } as Stored);
 }
 
-test("a message whose seal does not open is skipped, and later ones arrive", async () => {
+test("a message that cannot be unsealed is skipped, and later ones arrive", async () => {
   const { world, alice, made, say } = await chatWorld();
   world.compute.answerPosts(made.uid, () => {
     throw new Error("not now");
@@ -566,7 +572,7 @@ test("a message whose seal does not open is skipped, and later ones arrive", asy
   expect(states).toEqual(["dropped", "delivered"]);
 });
 
-test("a reply whose seal does not open is shown as no reply", async () => {
+test("a reply that cannot be unsealed is shown as no reply", async () => {
   const { world, alice, made, say } = await chatWorld();
   await say("hello");
   await world.advance(10_000);

@@ -197,7 +197,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
     expect(world.volumes.snapshotIds()).toContain(source);
   });
 
-  test("a volume that really is gone is made again within ten minutes of checks", async () => {
+  test("a volume that is really lost is restored within ten minutes of checks", async () => {
     const gone = await getVolume();
     world.volumes.loseVolume(gone);
 
@@ -210,7 +210,7 @@ describe.each(Object.entries(outages))("time in which %s does not count, so", (_
   });
 });
 
-test("a volume that really is gone is made again after seven checks, however far apart", async () => {
+test("a volume that is really lost is restored after seven checks, however far apart", async () => {
   const gone = await getVolume();
   world.volumes.loseVolume(gone);
   await begin("three");

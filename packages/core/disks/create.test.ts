@@ -4,7 +4,7 @@ import { createDisk } from "./create.ts";
 import { renameDisk } from "./names/rename.ts";
 import { getDisk } from "./view.ts";
 
-test("a repeat of a create leaves its disk alone once that was renamed and another disk has the name", async () => {
+test("a repeated create does not change its disk after a rename and a new disk of the name", async () => {
   const world = await memoryWorld();
   const alice = world.as("alice");
   const ids = { id: "first", uid: "a".repeat(32) };

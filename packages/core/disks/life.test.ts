@@ -31,7 +31,7 @@ async function usedOnce(world: MemoryWorld, id: string, disk = "data"): Promise<
 }
 
 describe("a disk of an environment", () => {
-  test("is made with it, held while it lives, backed up once at its end, and then free", async () => {
+  test("is created with it, held while it lives, backed up once at its end, and then free", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -56,7 +56,7 @@ describe("a disk of an environment", () => {
     expect(world.volumes.history().map((event) => event.kind)).toEqual(["created", "snapshot", "snapshot"]);
   });
 
-  test("gives its machine free before the backup is done", async () => {
+  test("releases its machine before the backup is complete", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: 600_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     world.clock.advance(1);
@@ -70,7 +70,7 @@ describe("a disk of an environment", () => {
     expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: true });
   });
 
-  test("in use is refused to another, backing up it makes the next wait in no line", async () => {
+  test("is refused to others while in use, and during its backup the next environment waits outside the queue", async () => {
     const world = await memoryWorld({ snapshotMs: 30_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -88,7 +88,7 @@ describe("a disk of an environment", () => {
     expect((await world.read("alice", "three")).phase).toBe("active");
   });
 
-  test("makes an environment leave the line, and never take an earlier grant", async () => {
+  test("makes an environment leave the queue, and never take an earlier grant", async () => {
     const world = await memoryWorld({ snapshotMs: 30_000 });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -107,7 +107,7 @@ describe("a disk of an environment", () => {
     expect(await viewPool(world.ctx, "h100")).toMatchObject({ granted: [], held: [{ uid: two.uid, run: 2 }] });
   });
 
-  test("is free again without a backup if its environment was never made", async () => {
+  test("is free again without a backup if its environment was never created", async () => {
     const world = await memoryWorld({ nodes: [] });
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -119,7 +119,7 @@ describe("a disk of an environment", () => {
     expect(world.volumes.history()).toEqual([]);
   });
 
-  test("whose backup fails three times keeps its volume, is let go, and says so", async () => {
+  test("keeps its volume and is released after three failed backups, with a note", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -140,7 +140,7 @@ describe("a disk of an environment", () => {
     expect({ inUse, volume: disk.volume?.id }).toEqual({ inUse: false, volume: "vol-1" });
   });
 
-  test("says that it was released without a backup, even if the worker died then", async () => {
+  test("records that it was released without a backup, even if the worker died then", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -168,7 +168,7 @@ describe("a disk of an environment", () => {
 });
 
 describe("names", () => {
-  test("a disk that is made can be asked about until its request is done", async () => {
+  test("a disk can be read while its create request is open", async () => {
     const world = await memoryWorld();
 
     const { id } = await createDisk(world.as("alice"), { name: "data", sizeGb: 10 });
@@ -180,7 +180,7 @@ describe("names", () => {
     expect((await listDisks(world.as("alice"))).map((view) => view.name)).toEqual(["data"]);
   });
 
-  test("twenty at once with one name make one disk", async () => {
+  test("twenty concurrent creates with one name make one disk", async () => {
     const world = await memoryWorld();
     const all = Array.from({ length: 20 }, () => createDisk(world.as("alice"), { name: "data", sizeGb: 10 }));
 
@@ -222,7 +222,7 @@ describe("names", () => {
     expect(await refusal(getDisk(world.as("alice"), "data"))).toBe("notFound: Disk 'data' not found");
   });
 
-  test("removed tags are back within a day", async () => {
+  test("removed tags are restored within a day", async () => {
     const world = await memoryWorld();
     await usedOnce(world, "one");
     const [id] = world.volumes.snapshotIds();
@@ -233,7 +233,7 @@ describe("names", () => {
     expect((await world.volumes.findSnapshot(id ?? ""))?.tags).toMatchObject({ name: "data" });
   });
 
-  test("a snapshot that was tagged before tags named records names its disk's within a day", async () => {
+  test("a snapshot with tags of an older version gets the record of its disk within a day", async () => {
     const world = await memoryWorld();
     await usedOnce(world, "one");
     const [id] = world.volumes.snapshotIds();
@@ -250,7 +250,7 @@ describe("names", () => {
     expect(key).toBe(keyText(diskKey(owner, uid)));
   });
 
-  test("another owner's disk is not there, and names like those of an object's own are only names", async () => {
+  test("another owner's disk is not found, and names of object properties are ordinary names", async () => {
     const world = await memoryWorld();
     await createDisk(world.as("alice"), { name: "data", sizeGb: 10 });
 
@@ -264,7 +264,7 @@ describe("names", () => {
 });
 
 describe("deletion", () => {
-  test("is a mark that can be taken off until it is purged, and then the name is free", async () => {
+  test("can be undone until the purge, which frees the name", async () => {
     const world = await memoryWorld();
     await usedOnce(world, "one");
 
@@ -284,7 +284,7 @@ describe("deletion", () => {
     expect(await refusal(createDisk(world.as("alice"), { name: "data", sizeGb: 10 }))).toBe("done");
   });
 
-  test("undone keeps everything", async () => {
+  test("keeps everything after an undelete", async () => {
     const world = await memoryWorld();
     await usedOnce(world, "one");
     await deleteDisk(world.as("alice"), "data");
@@ -297,7 +297,7 @@ describe("deletion", () => {
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 
-  test("in a record from before it was undone purges nothing while the operator keeps what is orphaned", async () => {
+  test("in a restored record from before the undelete purges nothing while orphans are kept", async () => {
     const world = await memoryWorld({ settings: { orphansDryRun: true } });
     await usedOnce(world, "one");
     await deleteDisk(world.as("alice"), "data");

@@ -30,7 +30,7 @@ describe("volumes with lists of their files", () => {
     ["the first attempt", `${run}-1`, ".:\nfile\n"],
     ["a later attempt", `${run}-2`, ".:\nfile\n"],
     ["another run", `${run}2-1`, undefined],
-  ])("give a backup the list of its own run alone: %s", async (_, attempt, listed) => {
+  ])("give a backup only the list of its own run: %s", async (_, attempt, listed) => {
     const snapshot = await volumes.createSnapshot(id, tags(attempt));
 
     expect(await findText(listingBlob(snapshot.id))).toBe(listed);
@@ -42,7 +42,7 @@ describe("volumes with lists of their files", () => {
     expect(await volumes.createSnapshot(id, tags(`${run}-1`))).toMatchObject({ tags: { attempt: `${run}-1` } });
   });
 
-  it("remove a list with what it is of", async () => {
+  it("remove a list with its volume or snapshot", async () => {
     const snapshot = await volumes.createSnapshot(id, tags(`${run}-1`));
 
     await volumes.removeSnapshot(snapshot.id);

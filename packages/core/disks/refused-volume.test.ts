@@ -21,7 +21,7 @@ async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked
   return { world, allow, asked: () => input };
 }
 
-test("a job with a refused volume says by whom and why, retries with growing pauses, and begins once it is made", async () => {
+test("a job with a refused volume shows who refused it and why, retries with growing pauses, and starts once it exists", async () => {
   const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);

@@ -51,7 +51,7 @@ function lock(world: MemoryWorld, locked: string | undefined, why = new Error(IN
 }
 
 describe("a backup that cannot be removed", () => {
-  test("keeps no job waiting for its disk, and no other backup from being thinned out", async () => {
+  test("blocks neither a job that waits for its disk nor the thinning of other backups", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
     await use(world, ["one"]);
     const [oldest] = world.volumes.snapshotIds();
@@ -69,7 +69,7 @@ describe("a backup that cannot be removed", () => {
     ]);
   });
 
-  test("is named in the disk's record, alarms after a quarter of an hour, and goes once it can", async () => {
+  test("is named in the disk's record, raises an alarm after a quarter of an hour, and is removed once possible", async () => {
     const log = recordingLog();
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
     await use(world, ["one", "two", "three"]);
@@ -93,7 +93,7 @@ describe("a backup that cannot be removed", () => {
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
-  test("since no worker gets to it in time, is tried again after seconds and not at once", async () => {
+  test("is retried after seconds and not at once if no worker removes it in time", async () => {
     const log = recordingLog();
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
     await use(world, ["one", "two", "three"]);
@@ -110,7 +110,7 @@ describe("a backup that cannot be removed", () => {
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
-  test("though it failed, is made again at once and then goes as soon as it can", async () => {
+  test("is repeated at once if it failed, and is then removed as soon as possible", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
     await use(world, ["one"]);
     world.volumes.failSnapshotsLater(1);
@@ -136,7 +136,7 @@ describe("a backup that cannot be removed", () => {
   });
 });
 
-describe("a backup that could not be removed and is one of the newest three again", () => {
+describe("a backup with a failed removal that is one of the newest three again", () => {
   test("is kept, and its disk is checked no more often than others", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await use(world, ["one"]);
@@ -184,7 +184,7 @@ async function worldWithFailed(): Promise<MemoryWorld> {
 }
 
 describe("a removal that is refused again", () => {
-  test("leaves the warning that the latest backup could not be made", async () => {
+  test("keeps the warning that the latest backup could not be made", async () => {
     const world = await worldWithFailed();
     const before = computeDisk(world).snapshots;
     world.volumes.failSnapshotsLater(3, 0);
@@ -199,7 +199,7 @@ describe("a removal that is refused again", () => {
     expect(computeDisk(world).fault).toBe(warned);
   });
 
-  test("leaves a newer backup that failed to be made again", async () => {
+  test("lets a newer failed backup be repeated", async () => {
     const world = await worldWithFailed();
     world.volumes.failSnapshotsLater(1);
     await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
@@ -221,7 +221,7 @@ describe("a removal that is refused again", () => {
   });
 });
 
-test("a disk's record names the newest forty that cannot be removed or are gone, and the log those that it forgets", async () => {
+test("a disk's record names the newest forty backups that cannot be removed or are gone, and the log names older ones", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), log });
   await use(world, ["one"]);
@@ -246,7 +246,7 @@ test("a disk's record names the newest forty that cannot be removed or are gone,
 });
 
 describe("a snapshot of a deleted disk that cannot be removed", () => {
-  test("holds up nothing else of the purge, frees the disk's name, and alarms", async () => {
+  test("does not block the rest of the purge, frees the disk's name, and raises an alarm", async () => {
     const log = recordingLog();
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 }, log });
     const alice = world.as("alice");
@@ -289,7 +289,7 @@ describe("a purge", () => {
     return { world, now, disk, holder, ending };
   }
 
-  test("does not begin while the record of the job that has the disk lives, is ending or cannot be read", async () => {
+  test("does not begin while the job that has the disk lives, is ending or has an invalid record", async () => {
     const { world, now, disk, holder, ending } = await heldAndDeleted();
 
     for (const record of [holder, ending, { ...holder, phase: "no phase" }]) {
@@ -301,7 +301,7 @@ describe("a purge", () => {
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 
-  test("begins when its time has come once the job that had the disk has ended or is another life under its id", async () => {
+  test("begins when due, once the job that had the disk has ended or its id belongs to a newer one", async () => {
     const { world, now, disk } = await heldAndDeleted();
     const phaseAt = async (at: number, of = disk) =>
       (await stepDisk(world.ctx, of as unknown as Item, at)).record.phase;
@@ -317,7 +317,7 @@ describe("a purge", () => {
   });
 });
 
-test("a deleted disk's volume and backups go although its owner's names cannot be read, and the record says so", async () => {
+test("a deleted disk's volume and backups are removed although its owner's directory is invalid, with a note", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 } });
   const alice = world.as("alice");
   await use(world, ["one"]);
@@ -331,7 +331,7 @@ test("a deleted disk's volume and backups go although its owner's names cannot b
   expect(computeDisk(world)).toMatchObject({ phase: "purging", fault: expect.stringContaining("its name: ") });
 });
 
-test("a deleted disk's backups go that its record has forgotten, those of a volume that is gone too", async () => {
+test("backups that a deleted disk's record no longer names are removed, even those of a lost volume", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { diskRetentionDays: 0 } });
   await use(world, ["one"]);
   await world.advance(HOUR);

@@ -49,7 +49,7 @@ async function worldWithUnrecorded(options: Parameters<typeof memoryWorld>[0] = 
   return world;
 }
 
-test("a volume is listed in its disk's record before it is made, and forgotten there 10 minutes after the last call", async () => {
+test("a volume is listed in its disk's record before its creation, and until 10 minutes after the last call", async () => {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;
   const listed: Disk["making"][] = [];
@@ -73,7 +73,7 @@ test("a volume is listed in its disk's record before it is made, and forgotten t
   expect(await computeDisk(world)).toMatchObject({ volume, making: [] });
 });
 
-test("a volume that was made and never recorded becomes the disk's, which has none, and is purged with it", async () => {
+test("an unrecorded volume becomes that of its disk without one, and is purged with it", async () => {
   const world = await worldWithUnrecorded();
   const before = await computeDisk(world);
 
@@ -107,7 +107,7 @@ test("a purge finds unrecorded volumes and snapshots, although they are listed l
   expect(await computeDisk(world)).toMatchObject({ phase: "available", sizeGb: 1 });
 });
 
-test("nothing is left behind, whichever call of a disk's life dies before or after its effect", async () => {
+test("no resource is left over, whichever call in a disk's life dies before or after its effect", async () => {
   const left: unknown[] = [];
   for (let call = 1; call <= 40; call++) {
     for (const when of ["before", "after"] as const) {
@@ -171,7 +171,7 @@ test("a purge waits for a snapshot with a lost answer, and removes it", async ()
   expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
 });
 
-test("a snapshot that is listed too late for the end of its job becomes one of the disk's backups", async () => {
+test("a snapshot that is listed too late for the end of its job becomes a backup of the disk", async () => {
   const world = await memoryWorld({ listedAfterMs: 12 * MINUTE });
   await submit(world, "one");
   await world.advance(14 * MINUTE);
@@ -184,7 +184,7 @@ test("a snapshot that is listed too late for the end of its job becomes one of t
   expect([snapshots.length, making]).toEqual([2, []]);
 });
 
-test("a job in another zone has its volume made under another token; the first one goes, never having been used", async () => {
+test("a job in another zone creates its volume under another token, and the unused first one is removed", async () => {
   const world = await memoryWorld({ nodes: twoZones });
   loseAnswers(world);
   await submit(world, "one");

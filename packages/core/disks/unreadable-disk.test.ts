@@ -29,7 +29,7 @@ async function waitingWorld(): Promise<MemoryWorld> {
   return world;
 }
 
-test("a job with an unreadable disk gets no GPUs, which it could not take", async () => {
+test("a job with an unreadable disk gets no GPUs, since it could not use them", async () => {
   const world = await waitingWorld();
 
   await world.advance(10 * MINUTE);
@@ -41,7 +41,7 @@ test("a job with an unreadable disk gets no GPUs, which it could not take", asyn
   });
 });
 
-test("capacity kept for a job that leaves the line for its unreadable disk goes to the next job at once", async () => {
+test("capacity reserved for a job that leaves the queue for its unreadable disk goes to the next job at once", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4, hours: 24 }));
   await world.advance(MINUTE);
@@ -59,7 +59,7 @@ test("capacity kept for a job that leaves the line for its unreadable disk goes 
   expect([before, (await world.read("bob", "two")).phase]).toEqual(["queued", "active"]);
 });
 
-test("a job with a disk of a newer version keeps its place in line", async () => {
+test("a job with a disk of a newer version keeps its place in the queue", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -112,7 +112,7 @@ test("a job with an unreadable disk can be cancelled, and the disk is free once 
   expect(await world.read("alice", "three")).toMatchObject({ phase: "active", disk: { attached: true } });
 });
 
-test("a job with an unreadable disk says so while it stops, and goes on once it is readable", async () => {
+test("a job with an unreadable disk shows that while it stops, and continues once it is readable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);
@@ -142,7 +142,7 @@ test("an unreadable request does not block its disk", async () => {
   expect(await world.table.get(operationKey(world.as("alice").actor.uid, id))).toMatchObject({ status: 7 });
 });
 
-test("a directory that cannot be read keeps no backup from being seen, nor the next job from its disk", async () => {
+test("an invalid directory hides no backup, and keeps the next job's disk usable", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), snapshotMs: MINUTE / 2 });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(MINUTE);

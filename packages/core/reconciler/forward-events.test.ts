@@ -65,7 +65,7 @@ test("a hundred thousand signals of one job at once become ten messages, and a l
   expect(world.log.lines).toEqual([]);
 });
 
-test("a hundred thousand signals for unknown environments become no more messages than a large fleet has jobs", async () => {
+test("a hundred thousand signals for unknown environments become at most as many messages as a large fleet has jobs", async () => {
   const { world } = await listening();
 
   const sent = await sentFor(world, times(FLOOD, never));

@@ -40,7 +40,7 @@ test("a repeat while the first request runs continues with its ids", async () =>
   expect(await begin("other")).toEqual({ kind: "otherRequest" });
 });
 
-test("a request with the first one's ids, chosen by the client, continues as a repeat too", async () => {
+test("a request with the same client-chosen ids continues as a repeat too", async () => {
   const world = await memoryWorld({ nodes: [] });
   const request = { method: "POST", path: "/p", key: "k", body: "{}" };
   const begin = () => beginCreate(world.as("alice"), request, { id: "own", uid: "0".repeat(32) });
@@ -143,7 +143,7 @@ test("does not store the response of a request whose key was given to another re
   expect(await begin("other")).toMatchObject({ kind: "goOn", create: { resource: two.resource } });
 });
 
-test("after a day the key is as good as new, whatever its outcome", async () => {
+test("a key may be reused after a day, whatever its outcome", async () => {
   const { world, ctx, begin } = await keyedWorld();
   await keepReply(ctx, going(await begin()), reply);
 
@@ -152,7 +152,7 @@ test("after a day the key is as good as new, whatever its outcome", async () => 
   expect(await begin("other")).toMatchObject({ kind: "goOn", isRepeat: false });
 });
 
-test("refuses a repeat of a create whose environment was hidden again instead of showing it as created", async () => {
+test("refuses a repeat of a create whose environment was hidden again, instead of showing it as created", async () => {
   const world = await memoryWorld({ nodes: [] });
   const uid = world.ctx.ids.uid();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
@@ -169,7 +169,7 @@ test("refuses a repeat of a create whose environment was hidden again instead of
   await expect(again).rejects.toMatchObject({ kind: "conflict" });
 });
 
-test("an id that another environment has is not a repeat", async () => {
+test("a request with the id of another environment is not a repeat", async () => {
   const world = await memoryWorld({ nodes: [] });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 

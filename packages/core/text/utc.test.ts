@@ -10,6 +10,6 @@ test("formats a time like the platform in every month, leap year and century", (
   }
 });
 
-test("the last minute of a leap day is not the next day", () => {
+test("the last minute of a leap day belongs to that day", () => {
   expect(utcText(Date.UTC(2028, 1, 29, 23, 59, 59))).toBe("2028-02-29 23:59 UTC");
 });

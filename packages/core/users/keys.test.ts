@@ -74,7 +74,7 @@ async function settle(world: MemoryWorld, ms = 3 * MINUTE): Promise<void> {
 }
 
 describe("a rotation", () => {
-  test("gives a key of the same chain, and the old one works a minute more", async () => {
+  test("creates a key of the same chain, and the old one stays valid for another minute", async () => {
     const { world, login, as, record, state } = await keyWorld();
     const old = await login();
     world.clock.advance(HOUR);
@@ -209,7 +209,7 @@ describe("a rotation", () => {
     }
   });
 
-  test("succeeds once for 50 simultaneous requests with one key; the others are asked to wait", async () => {
+  test("succeeds once for 50 simultaneous requests with one key; the others get a retry answer", async () => {
     const { world, login, as, current, state } = await keyWorld();
     const secret = await login();
 
@@ -289,7 +289,7 @@ describe("a revocation", () => {
     expect(again).toBe(`notFound: API key '${secret.slice(0, 8)}' not found`);
   });
 
-  test("has ended the key or not begun when it dies after any write; the next look completes it", async () => {
+  test("has either ended the key or not begun when it dies after any write, and the next reconcile completes it", async () => {
     for (const [died, effect, expected] of [
       [1, false, "good"],
       [1, true, "revoked"],
@@ -334,7 +334,7 @@ describe("a key that was listed and never written", () => {
 });
 
 describe("a disabled user", () => {
-  test("has no working key and gets none, and is let in again with unexpired keys", async () => {
+  test("has no valid key and gets none, and is admitted again with unexpired keys", async () => {
     const { world, login, as, current, state } = await keyWorld();
     const [kept, ended] = [await login(), await login()];
     await revokeKey(as(kept), ended.slice(0, 8));
@@ -405,7 +405,7 @@ describe("a disabled user", () => {
     expect(await state(secret)).toBe("disabled");
   });
 
-  test("an unknown user is not found", async () => {
+  test("is not found if unknown", async () => {
     const { world } = await keyWorld();
 
     expect(await refusal(disableUser(world.ctx, "nobody"))).toBe("notFound: User 'nobody' not found");

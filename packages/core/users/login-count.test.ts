@@ -50,7 +50,7 @@ test.each([
   ["::1", "0:0:0:0:8::"],
   ["fe80::1%eth0", "fe80::2"],
   ["::ffff:203.0.113.7", "::FFFF:cb00:7107"],
-])("the addresses %s and %s are of one network", async (left, right) => {
+])("the addresses %s and %s belong to one network", async (left, right) => {
   const { ctx } = await memoryWorld();
   await countMany(ctx, left);
 
@@ -62,7 +62,7 @@ test.each([
   ["203.0.113.7", "203.0.113.70"],
   ["::ffff:203.0.113.7", "::ffff:203.0.113.70"],
   ["::1", "1::"],
-])("the addresses %s and %s are of two networks", async (left, right) => {
+])("the addresses %s and %s belong to different networks", async (left, right) => {
   const { ctx } = await memoryWorld();
   await countMany(ctx, left);
 

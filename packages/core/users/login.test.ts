@@ -43,7 +43,7 @@ function getWorld(session = "alice", account = "000000000000", role = "SSOCloudD
   return { ctx, table, as };
 }
 
-test("the first login makes the user, the next finds it, and only hashes are stored", async () => {
+test("the first login creates the user, the next finds it, and only hashes are stored", async () => {
   const { ctx, table } = getWorld();
 
   const first = await login(ctx, proof);
@@ -157,7 +157,7 @@ test("a caller with another role, another account or no role is refused with the
   expect(await refused(user)).toBe("forbidden: Access denied. Required role: SSOCloudDevGpuReservation, got: none");
 });
 
-test("a role must equal the allowed one: neither its beginning nor a path will do", () => {
+test("a role must equal the allowed one; neither a prefix nor a path is enough", () => {
   const arns = [
     "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/alice",
     "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/a/b",

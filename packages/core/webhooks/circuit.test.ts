@@ -20,7 +20,7 @@ async function pass(...input: Parameters<typeof checkCircuit>) {
   return found.may === "probe" ? found.claim() : found;
 }
 
-test("all URLs of an owner at one origin are one receiver", async () => {
+test("all URLs of an owner at one origin share one circuit", async () => {
   const { ctx, key } = await failing(0);
 
   expect(receiverStateKey(ctx, "owner", "https://HOOKS.example:443/b?c")).toEqual(key);
@@ -45,7 +45,7 @@ test("one of several simultaneous callers may probe", async () => {
   expect(input.map(({ may }) => may).toSorted()).toEqual(["probe", "wait", "wait"]);
 });
 
-test("the probe has no competitor until an attempt is over on any clock", async () => {
+test("a probe has no competitor until its attempt is over on any clock", async () => {
   const { ctx, key, now } = await failing(20);
   const later = now + 3 * MINUTE;
 
@@ -83,7 +83,7 @@ test("a failure keeps unknown fields of the item", async () => {
   expect(await ctx.table.get(key)).toMatchObject({ failures: 2, added: "by a newer version" });
 });
 
-test("one answer closes the circuit for all callers", async () => {
+test("one success closes the circuit for all callers", async () => {
   const { ctx, key, now } = await failing(40);
 
   await tellAnswered(ctx, key, now);

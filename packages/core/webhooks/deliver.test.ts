@@ -89,7 +89,7 @@ describe("the schedule of attempts", () => {
     ["301", { status: 301, retryAfterMs: null }, 1],
     ["404", { status: 404, retryAfterMs: null }, 1],
     ["an address that is private by now", new AddressRefused(), 1],
-  ])("after %s it is tried again or it is not", async (_, answer, times) => {
+  ])("a post that ends with %s is retried or given up as documented", async (_, answer, times) => {
     const world = await oneEvent(() => answer);
 
     await world.advance(MINUTE);
@@ -111,7 +111,7 @@ describe("the schedule of attempts", () => {
     expect((await world.delivery()).state).toBe("delivered");
   });
 
-  test("failures are recorded in words without an address", async () => {
+  test("failures are recorded with a message that contains no address", async () => {
     const answers = [new NoAnswer("timed out"), new Error(`refused by ${url}`), broken];
     const world = await oneEvent(() => answers.shift() ?? ok);
 
@@ -283,7 +283,7 @@ describe("a receiver that fails", () => {
   });
 });
 
-describe("receivers of one owner that keep workers waiting", () => {
+describe("slow receivers of one owner", () => {
   const slowly = (world: MemoryWorld, answer: FetchAnswer | Error) => () => {
     world.clock.advance(9_500);
     return answer;
@@ -292,7 +292,7 @@ describe("receivers of one owner that keep workers waiting", () => {
   test.each([
     ["one that takes everything after 9.5 s", () => "https://slow.example/", ok],
     ["one host name for each environment, none of which answers", (n: number) => `https://h${n}.example/`, new Error()],
-  ])("have a share of them, and what is over it waits: %s", async (_, formatUrl, answer) => {
+  ])("use at most the owner's share of workers, and further posts wait: %s", async (_, formatUrl, answer) => {
     const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
     for (let n = 0; n < 20; n++) {
       world.fetch.answer(formatUrl(n), slowly(world, answer));
@@ -310,7 +310,7 @@ describe("receivers of one owner that keep workers waiting", () => {
     expect(world.fetch.posts.some((post) => post.url === url)).toBe(true);
   });
 
-  test("all get their events in the end", async () => {
+  test("all get their events eventually", async () => {
     const world = await memoryWorld({ bodyOf: ({ entry }) => (entry.phase === "active" ? { n: entry.n } : undefined) });
     world.fetch.answer(url, slowly(world, ok));
     for (let n = 0; n < 20; n++) {
@@ -340,7 +340,7 @@ describe("resend", () => {
     expect(new Set(world.fetch.posts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
   });
 
-  test("under one token is one series, however many attempts that took", async () => {
+  test("under one token is one series, however many attempts it took", async () => {
     const answers: FetchAnswer[] = [ok, ...Array<FetchAnswer>(6).fill(broken)];
     const world = await oneEvent(() => answers.shift() ?? ok);
     const id = String(world.fetch.posts[0]?.headers["webhook-id"]);
@@ -393,7 +393,7 @@ describe("secrets", () => {
     expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
   });
 
-  test("without a secret nothing is signed, and id and timestamp are there all the same", async () => {
+  test("a delivery without a secret is unsigned, but has an id and a timestamp", async () => {
     const world = await oneEvent(() => ok);
 
     const { headers = {} } = world.fetch.posts[0] ?? {};
@@ -403,7 +403,7 @@ describe("secrets", () => {
   });
 });
 
-test("a post with a paused worker is charged as its time-out", async () => {
+test("a post with a paused worker is charged as its timeout", async () => {
   const world = await oneEvent(() => broken);
   const { owner } = await world.delivery();
   const { post } = world.ctx.fetch;

@@ -13,7 +13,7 @@ describe("the form of a receiver", () => {
     "http://[2001:db8::1]:80/x",
     "http://bücher.example/",
     `https://hooks.example/${"a".repeat(2048 - 22)}`,
-  ])("%s is one", (url) => {
+  ])("%s is valid", (url) => {
     expect(isReceiverUrl(url)).toBe(true);
   });
 
@@ -37,12 +37,12 @@ describe("the form of a receiver", () => {
     " https://hooks.example/",
     "https://hooks.example/\n",
     `https://hooks.example/${"a".repeat(2048 - 21)}`,
-  ])("%j is none", (url) => {
+  ])("%j is invalid", (url) => {
     expect(isReceiverUrl(url)).toBe(false);
   });
 });
 
-test("a bad receiver is one bad field of the body, in the contract's words", async () => {
+test("an invalid receiver is one invalid field of the body, with the documented message", async () => {
   const ctx = { ...(await memoryWorld()).ctx, fetch: memoryFetch() };
 
   const refusals = ["nonsense", "https://private.example/"].map((url) => checkReceiver(ctx, url, "webhookUrl"));
@@ -57,7 +57,7 @@ test("a bad receiver is one bad field of the body, in the contract's words", asy
   await expect(checkReceiver(ctx, "https://hooks.example/", "webhookUrl")).resolves.toBeUndefined();
 });
 
-test("a sealed receiver opens for its own record alone", async () => {
+test("a sealed receiver can be unsealed only for its own record", async () => {
   const { ctx } = await memoryWorld();
   const record = { pk: "owner#a#env#novita", sk: "inst_1" };
 

@@ -20,7 +20,7 @@ test("posts that end at once are free and leave nothing behind", async () => {
   expect(table.all().filter(({ kind }) => kind === "share")).toEqual([]);
 });
 
-test("simultaneous posts proceed only as far as their time-outs fit the share", async () => {
+test("simultaneous posts proceed only as far as their timeouts fit the share", async () => {
   const { take } = await charged(10_000);
 
   const taken: string[] = [];
@@ -51,7 +51,7 @@ test("an owner above the share waits until it has decayed by half a second per s
   expect(await take("owner", 250_000)).toEqual(free);
 });
 
-test("a late charge, or one by a slow clock, lets no time decay twice", async () => {
+test("a late charge, or one by a slow clock, does not decay the same time twice", async () => {
   const { ctx, now, take } = await charged(60_000);
 
   await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now - 120_000);
@@ -59,7 +59,7 @@ test("a late charge, or one by a slow clock, lets no time decay twice", async ()
   expect(await take()).toMatchObject({ may: "wait" });
 });
 
-test("a reservation by a slow clock lets no time decay twice either", async () => {
+test("a reservation by a slow clock does not decay the same time twice", async () => {
   const { now, table, take } = await charged(30_000);
   await take("owner", 17_000);
 

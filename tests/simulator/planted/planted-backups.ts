@@ -22,7 +22,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a failed backup made again before what was made is surely listed",
     caughtBy: {
       file: "disks/backups/lost-backup.test.ts",
-      title: "is made again, and once, though the answer was lost and it is listed after minutes",
+      title: "is repeated once although the answer was lost and it is listed after minutes",
     },
     edits: [
       {
@@ -36,7 +36,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "the next try under the tag of what may still be listed",
     caughtBy: {
       file: "disks/settle-creates.test.ts",
-      title: "a snapshot that is listed too late for the end of its job becomes one of the disk's backups",
+      title: "a snapshot that is listed too late for the end of its job becomes a backup of the disk",
     },
     edits: [
       {
@@ -50,7 +50,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a backup given up while another may still be made",
     caughtBy: {
       file: "disks/backups/lost-backup.test.ts",
-      title: "makes a job wait that comes while it is being made again",
+      title: "delays a job that arrives while it is being repeated",
     },
     edits: [
       { file: "reconciler/snapshot-claim.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" },
@@ -84,7 +84,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "an attempt to back up counted while the disk cannot be read",
     caughtBy: {
       file: "environments/steps/deadlines.test.ts",
-      title: "a backup is made though the disk's record could not be read for seven hours",
+      title: "a backup is made although the disk's record was unreadable for seven hours",
     },
     edits: [
       {
@@ -103,7 +103,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "an attempt to make a backup again counted while a job has the disk",
     caughtBy: {
       file: "disks/backups/lost-backup.test.ts",
-      title: "loses none of its attempts to the time in which a job that waits has the disk",
+      title: "loses no attempt while a waiting job has the disk",
     },
     edits: [
       {
@@ -117,7 +117,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a backup given up for good although its volume is seen again",
     caughtBy: {
       file: "disks/backups/lost-backup.test.ts",
-      title: "is made again after all once the volume that was taken for gone is seen again",
+      title: "is repeated after all once the volume that seemed lost is seen again",
     },
     edits: [
       {
@@ -131,7 +131,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a snapshot that is pending for ever waited for",
     caughtBy: {
       file: "environments/steps/end/backup.test.ts",
-      title: "a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over",
+      title: "a disk and its next job show that a snapshot is pending, for up to a day",
     },
     edits: [
       {
@@ -170,7 +170,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a disk let go before its environment says why",
     caughtBy: {
       file: "disks/life.test.ts",
-      title: "says that it was released without a backup, even if the worker died then",
+      title: "records that it was released without a backup, even if the worker died then",
     },
     edits: [
       {
@@ -189,7 +189,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a lost backup forgotten for an older one",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "leaves a newer backup that failed to be made again",
+      title: "lets a newer failed backup be repeated",
     },
     edits: [
       {
@@ -203,7 +203,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a snapshot on demand made twice because it was listed late",
     caughtBy: {
       file: "disks/backups/on-demand.test.ts",
-      title: "makes one snapshot when the worker that claimed it died, and when it is listed late",
+      title: "makes one snapshot although the worker that claimed it died or it is listed late",
     },
     edits: [
       {
@@ -217,7 +217,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a snapshot on demand pushed out by backups",
     caughtBy: {
       file: "disks/backups/on-demand.test.ts",
-      title: "keeps the newest five on demand and the newest three backups, and says which one goes",
+      title: "keeps the newest five on-demand snapshots and three backups, and names the one to be removed",
     },
     edits: [
       {
@@ -231,7 +231,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a job that mounts a volume whose files are being copied",
     caughtBy: {
       file: "disks/backups/on-demand.test.ts",
-      title: "makes a job wait until it is completed where they are not",
+      title: "delays a job until it is completed if snapshots of used volumes are impossible",
     },
     edits: [
       {

@@ -59,7 +59,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "disks that cannot be read left out of a directory that is made again",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",
-      title: "is made again with the disks whose records cannot be read, under the names that they say",
+      title: "is rebuilt with disks of invalid records too, under the names in these",
     },
     edits: [{ file: "disks/names/lost-directory.ts", find: ", ...broken.flatMap(whatMayBeSaid)]", replace: "]" }],
   },
@@ -160,8 +160,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "the token without zone",
     caughtBy: {
       file: "disks/settle-creates.test.ts",
-      title:
-        "a job in another zone has its volume made under another token; the first one goes, never having been used",
+      title: "a job in another zone creates its volume under another token, and the unused first one is removed",
     },
     edits: [{ file: "reconciler/pending-creates.ts", find: "      making.zone === zone &&\n", replace: "" }],
   },
@@ -169,7 +168,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "restore takes the oldest",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets back its newest backup, and the timeline says its time",
+      title: "is restored from its newest backup, whose time the timeline shows",
     },
     edits: [
       {
@@ -197,7 +196,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a snapshot thinned while a restore is made from it",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "keeps the backup that a restore is being made from, however many newer ones there are",
+      title: "keeps the backup that a restore uses, however many newer ones exist",
     },
     edits: [
       {
@@ -225,7 +224,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "one backup that cannot be removed holds up all of its disk",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "is named in the disk's record, alarms after a quarter of an hour, and goes once it can",
+      title: "is named in the disk's record, raises an alarm after a quarter of an hour, and is removed once possible",
     },
     edits: [
       {
@@ -239,7 +238,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a failed backup made again only once it is removed",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "though it failed, is made again at once and then goes as soon as it can",
+      title: "is repeated at once if it failed, and is then removed as soon as possible",
     },
     edits: [{ file: "disks/backups/lost-backup.ts", find: "if (newest && !newest.unremoved)", replace: "if (newest)" }],
   },
@@ -247,7 +246,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a name kept for as long as something of its purged disk is left",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "holds up nothing else of the purge, frees the disk's name, and alarms",
+      title: "does not block the rest of the purge, frees the disk's name, and raises an alarm",
     },
     edits: [
       {
@@ -275,7 +274,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "what a look saw of a backup written only if nothing after it fails",
     caughtBy: {
       file: "disks/unreadable-disk.test.ts",
-      title: "a directory that cannot be read keeps no backup from being seen, nor the next job from its disk",
+      title: "an invalid directory hides no backup, and keeps the next job's disk usable",
     },
     edits: [
       {
@@ -303,7 +302,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "one missing reading of a volume taken for its loss",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "is used although one reading did not show it",
+      title: "is used although one listing missed it",
     },
     edits: [
       {
@@ -317,7 +316,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "an absence of a volume counted from before the answer that missed it",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "is used although two readings did not show it that a worker asleep for longer than ten minutes made",
+      title: "is used although two listings by a worker that slept for over ten minutes missed it",
     },
     edits: [
       {
@@ -343,7 +342,7 @@ export const diskBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "disks/backups/restore.test.ts",
       title:
-        "is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason",
+        "is never replaced by an empty disk while its record names a backup: the job waits, and fails with that reason",
     },
     edits: [
       {
@@ -362,8 +361,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk that lost volume and backups begun anew",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title:
-        "is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again",
+      title: "is lost if it had contents but no backup: its jobs fail with that reason until the volume is seen again",
     },
     edits: [
       {
@@ -377,7 +375,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a volume that a backup took the place of named by nobody",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "goes on naming the volume that a backup took the place of, for it may be seen again",
+      title: "still names the volume that a backup replaced, which may be seen again",
     },
     edits: [
       {
@@ -391,7 +389,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a missing directory taken for an owner without disks",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",
-      title: "is made again from the disks, and the log says so once",
+      title: "is rebuilt from the disks, with one log line",
     },
     edits: [
       {
@@ -405,7 +403,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a name whose record is missing taken for ever",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",
-      title: "is reported by every request, and is free once it was deleted",
+      title: "is reported by every request, and free after a deletion",
     },
     edits: [
       {
@@ -433,7 +431,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "two readings that missed a volume, days apart, taken for one absence",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "is used although two readings, days apart, did not show it",
+      title: "is used although two listings, days apart, missed it",
     },
     edits: [
       {
@@ -461,7 +459,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a volume that is gone waited for as long as nobody looks each minute",
     caughtBy: {
       file: "disks/absence.test.ts",
-      title: "a volume that really is gone is made again after seven checks, however far apart",
+      title: "a volume that is really lost is restored after seven checks, however far apart",
     },
     edits: [
       {
@@ -475,7 +473,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk lost for ever",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "is lost no more once that is seen again, though no job comes",
+      title: "is no longer lost once the volume is seen again, even without a job",
     },
     edits: [
       {
@@ -489,7 +487,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a living disk's name given to one that is being purged",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",
-      title: "never gives the name of a living disk to an older one that is being purged, nor that one another",
+      title: "never assigns a living disk's name to an older disk in its purge, nor that disk another name",
     },
     edits: [
       {
@@ -508,7 +506,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a deleted disk's name taken while an undelete brings it back",
     caughtBy: {
       file: "disks/names/same-name.test.ts",
-      title: "keep the name with the undeleted disk, where the undelete was faster",
+      title: "keep the name with the undeleted disk if the undelete was faster",
     },
     edits: [
       {
@@ -532,7 +530,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk ended by a repeat of the create that made it",
     caughtBy: {
       file: "disks/create.test.ts",
-      title: "a repeat of a create leaves its disk alone once that was renamed and another disk has the name",
+      title: "a repeated create does not change its disk after a rename and a new disk of the name",
     },
     edits: [{ file: "disks/create.ts", find: "isTaken = !isNamed && findDiskUid", replace: "isTaken = findDiskUid" }],
   },
@@ -540,7 +538,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a deleted disk with contents preferred to a living disk of its name",
     caughtBy: {
       file: "disks/names/same-name.test.ts",
-      title: "a directory that is made again leaves the name with the living disk, however empty that is",
+      title: "a rebuilt directory leaves the name with the living disk, even if that is empty",
     },
     edits: [{ file: "disks/names/lost-directory.ts", find: "(isLiving ? 2 : 0)", replace: "(isLiving ? 1 : 0)" }],
   },

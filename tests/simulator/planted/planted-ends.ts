@@ -112,8 +112,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title:
-        "an archive that takes its time is made of the volume that it holds, and nothing ends it before its minute is over",
+      title: "a slow archive is made of the volume that it holds, and is not ended before its minute is over",
     },
   },
   {
@@ -142,7 +141,7 @@ export const endBugs: readonly PlantedBug[] = [
     ],
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title: "the operator's word counts for a machine that nothing but an archive has, and that no pool has",
+      title: "the operator's declaration applies to a machine that only an archive uses and no pool has",
     },
   },
   {
@@ -198,7 +197,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "release before 26 s",
     caughtBy: {
       file: "environments/steps/end/release.test.ts",
-      title: "are given back no earlier than 26 s after it left preparing",
+      title: "are released no earlier than 26 s after it left preparing",
     },
     edits: [
       { file: "environments/steps/end/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" },
@@ -233,7 +232,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "release by a clock that is ahead",
     caughtBy: {
       file: "environments/steps/end/release.test.ts",
-      title: "are given back no earlier if the next worker's clock is 17 s ahead",
+      title: "are released no earlier if the next worker's clock is 17 s ahead",
     },
     edits: [{ file: "environments/steps/end/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
   },
@@ -261,7 +260,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a look at an end that lets the command of several machines begin",
     caughtBy: {
       file: "environments/steps/start/begin.test.ts",
-      title: "lets nothing begin once the end of it is decided",
+      title: "a command does not start once its end is decided",
     },
     edits: [
       {
@@ -275,8 +274,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a backup given up on one answer that none is possible",
     caughtBy: {
       file: "environments/steps/end/backup.test.ts",
-      title:
-        "one answer that no backup is possible does not give it up: it is made once possible, even without another job",
+      title: "a backup that was answered as impossible is made once it is possible, even without another job",
     },
     edits: [
       {
@@ -344,7 +342,8 @@ export const endBugs: readonly PlantedBug[] = [
     name: "one volume of its own that cannot be removed holds up the end",
     caughtBy: {
       file: "environments/steps/start/own-volumes.test.ts",
-      title: "a volume with a refused removal is named, and keeps neither host name, secrets nor the other volume",
+      title:
+        "a volume with a refused removal is named, and does not block the removal of host name, secrets and the other volume",
     },
     edits: [
       {

@@ -84,7 +84,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a grant withdrawn for time in which nobody looked",
     caughtBy: {
       file: "environments/steps/outages.test.ts",
-      title: "a run that was not bound yet has its time to be bound, and gives nothing back",
+      title: "an unbound run keeps its time to be bound, and releases nothing",
     },
     edits: [
       {
@@ -229,7 +229,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "environments/steps/life.test.ts",
       title:
-        "a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up",
+        "a run that binds while its grant is being withdrawn continues: its command runs once, and its disk is backed up",
     },
     edits: [
       {

@@ -16,7 +16,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "one missing node object taken for a lost machine",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "one reading without its node object decides nothing, and a machine that is back was never away",
+      title: "one reading without the node object decides nothing, and a machine that returns was never lost",
     },
     edits: [
       {
@@ -30,7 +30,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "a lost machine is never let go",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "a machine without a node object for 10 s, and gone by its provider's word, is lost, and its job fails",
+      title: "a machine without a node object for 10 s is lost if its provider confirms that, and its job fails",
     },
     edits: [
       {
@@ -58,7 +58,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "volumes taken by force from a machine that runs",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "a volume that is still attached once its run is gone is taken by force only from a machine that is lost",
+      title: "a volume that is still attached without its run is detached by force only from a lost machine",
     },
     edits: [
       {
@@ -72,7 +72,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "the operator's word never ends",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "the operator's word counts for one node object, for 24 h, also where the machine seems to answer",
+      title: "the operator's declaration applies to one node object, for 24 h, even if the machine seems to answer",
     },
     edits: [{ file: "pools/capacity/node-gone.ts", find: "WORD_MS = DAY_MS", replace: "WORD_MS = 100 * DAY_MS" }],
   },
@@ -116,7 +116,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "the machine of a run unknown until it is ready",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "a disk is let go although the machine that was made for its run died while that was being prepared",
+      title: "a disk is released although the machine created for its run died during the preparation",
     },
     edits: [
       {
@@ -145,7 +145,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "an extension put off until the machine answers",
     caughtBy: {
       file: "environments/steps/life.test.ts",
-      title: "an extension holds although the machine of the active run is silent as it is asked for",
+      title: "an extension holds although the machine of the active run is silent at the time of the request",
     },
     edits: [
       {
@@ -160,7 +160,7 @@ export const machineBugs: readonly PlantedBug[] = [
     name: "the operator's word refused for a machine that only has a volume",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",
-      title: "the operator's word counts for a machine without runs that still has a volume",
+      title: "the operator's declaration applies to a machine without runs that still has a volume",
     },
     edits: [
       {

@@ -84,7 +84,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a message passed over that was put since it was looked for",
     caughtBy: {
       file: "chat/chat.test.ts",
-      title: "a message that is written while the inbox looks for it is not skipped",
+      title: "a message that is written while the inbox searches for it is not skipped",
     },
     edits: [
       { file: "chat/step.ts", find: 'return (await ctx.table.get(key)) ?? "removed";', replace: 'return "removed";' },
@@ -104,7 +104,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "receivers that keep all workers waiting",
     caughtBy: {
       file: "webhooks/share.test.ts",
-      title: "simultaneous posts proceed only as far as their time-outs fit the share",
+      title: "simultaneous posts proceed only as far as their timeouts fit the share",
     },
     edits: [{ file: "webhooks/share.ts", find: "const over = heldMs + PATIENCE_MS", replace: "const over = heldMs" }],
   },
@@ -112,7 +112,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "an owner charged for the time in which a worker slept",
     caughtBy: {
       file: "webhooks/deliver.test.ts",
-      title: "a post with a paused worker is charged as its time-out",
+      title: "a post with a paused worker is charged as its timeout",
     },
     edits: [
       {
@@ -224,7 +224,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "keys that cannot be told waited for until preparing is over",
     caughtBy: {
       file: "environments/access/access.test.ts",
-      title: "a run that refuses its keys is active after five tries, says so, and gets them later",
+      title: "a run that refuses its keys is active after five tries with a note, and gets them later",
     },
     edits: [
       {

@@ -6,7 +6,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a refusal of the cluster that passes counted as a try",
     caughtBy: {
       file: "environments/steps/start/refused-for-now.test.ts",
-      title: "is waited for through an evening, says why, and starts once the refusal is over",
+      title: "waits through an evening, shows why, and starts once the refusal is over",
     },
     edits: [
       {
@@ -225,7 +225,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "an owner is charged for a machine on which nothing could start",
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
-      title: "an uncounted try charges no owner: units given back because nothing bound it is no use and no duration",
+      title: "an uncounted try charges no owner: units given back because nothing bound it is no usage and no duration",
     },
     edits: [
       {
@@ -253,7 +253,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the first in line waits without a limit",
     caughtBy: {
       file: "environments/steps/start/queue-limit.test.ts",
-      title: "the first in line is cancelled after twice the limit of the queue if its start moves on and on",
+      title: "the first job in the queue is cancelled after twice the limit if its start is postponed repeatedly",
     },
     edits: [
       {
@@ -382,7 +382,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "recent use never forgotten",
     caughtBy: {
       file: "pools/ledger/usage.test.ts",
-      title: "use halves in a day, and is gone after a month",
+      title: "usage halves in a day, and is zero after a month",
     },
     edits: [
       {
@@ -438,7 +438,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "any number of grants in the item of machines still to be made",
     caughtBy: {
       file: "pools/capacity/groups.test.ts",
-      title: "limits jobs that wait for new machines to the size of their ledger item, and tells later ones why",
+      title: "limits jobs that wait for new machines to the size of their ledger item, and shows later ones why",
     },
     edits: [{ file: "pools/plan/plan-input.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
   },
@@ -477,7 +477,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/plan/planner.test.ts",
       title:
-        "a slightly early message for a pool is sent again, also if it was merged with one that names environments",
+        "a slightly early message for a pool is sent again, even if it was merged with one that names environments",
     },
     edits: [{ file: "pools/plan/planner.ts", find: "if (isTimed)", replace: "if (named.length === 0)" }],
   },
@@ -620,7 +620,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the first in line starved of machines still to be made",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "no job takes them from the first in line, which needs more than are left",
+      title: "no job takes them from the first job in the queue, which needs more than are left",
     },
     edits: [
       { file: "pools/plan/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" },
@@ -630,7 +630,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "machines still to be made kept for who waits for others",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "others take them while the first in line waits for occupied machines",
+      title: "others take them while the first job in the queue waits for occupied machines",
     },
     edits: [{ file: "pools/plan/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
   },
@@ -647,7 +647,7 @@ export const poolBugs: readonly PlantedBug[] = [
     caughtBy: {
       file: "pools/plan/unverified.test.ts",
       title:
-        "the first in line keeps its place, and others pass it, although the index proposes hundreds of ended jobs",
+        "the first job in the queue keeps its place, and others start, although the index proposes hundreds of ended jobs",
     },
     edits: [
       { file: "pools/admission/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" },

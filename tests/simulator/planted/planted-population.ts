@@ -16,7 +16,7 @@ export const populationBugs: readonly PlantedBug[] = [
     name: "what an owner holds does not count",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
-      title: "the owner who holds least comes first, then the longest wait, then the smaller uid",
+      title: "the owner who holds the least comes first, then the longest wait, then the smaller uid",
     },
     edits: [
       {
@@ -71,7 +71,7 @@ export const populationBugs: readonly PlantedBug[] = [
     name: "a machine that is no longer set aside is noticed at the next minute",
     caughtBy: {
       file: "pools/plan/planner.test.ts",
-      title: "grants a machine that was set aside as soon as that is over, not at the next minute",
+      title: "grants a machine that was set aside as soon as its time is over, not at the next minute",
     },
     edits: [
       {

@@ -28,7 +28,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "what a step does is tried again at once when it fails",
     caughtBy: {
       file: "disks/removal.test.ts",
-      title: "since no worker gets to it in time, is tried again after seconds and not at once",
+      title: "is retried after seconds and not at once if no worker removes it in time",
     },
     edits: [{ file: "reconciler/reconcile.ts", find: "hasActed ? 0 : ACT_PAUSE_MS", replace: "0" }],
   },
@@ -36,7 +36,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a listing believed however old it is",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "a listing that is older than 75 s is not believed, and a change that it does not show is seen",
+      title: "a listing older than 75 s is not trusted, and a change that it lacks is seen",
     },
     edits: [
       { file: "environments/record/run/observation-digest.ts", find: " || now - seen.at > MOST_OLD_MS", replace: "" },
@@ -46,7 +46,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a listing taken for one of the moment at which it was over",
     caughtBy: {
       file: "environments/steps/skip-observation.test.ts",
-      title: "a listing is as old as its beginning, however long it takes",
+      title: "the age of a listing counts from its start, however long it takes",
     },
     edits: [
       {
@@ -286,7 +286,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a log that is kept before its command has ended",
     caughtBy: {
       file: "environments/steps/end/end-command.test.ts",
-      title: "has what the command printed after SIGTERM, cancelled",
+      title: "contains the output after SIGTERM of a cancelled command",
     },
     edits: [
       {
@@ -300,7 +300,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     name: "a command is waited for without an end",
     caughtBy: {
       file: "environments/steps/end/end-command.test.ts",
-      title: "is kept without the last output of a command that cannot be asked to end",
+      title: "is kept without the last output of a command that cannot get SIGTERM",
     },
     edits: [
       {

@@ -117,7 +117,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "a host label whose repeated create does not claim it anew",
     caughtBy: {
       file: "environments/verbs/delete.test.ts",
-      title: "a create that is repeated after a minute keeps its claim until its head is there",
+      title: "stays claimed by a create that is repeated after a minute, until its head exists",
     },
     edits: [
       {
@@ -132,7 +132,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "a limit only an observed run reaches",
     caughtBy: {
       file: "environments/steps/outages.test.ts",
-      title: "the end of its own time passes while the cluster is away",
+      title: "the end of a job's time passes while the cluster is away",
     },
     edits: [
       {

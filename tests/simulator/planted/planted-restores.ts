@@ -6,7 +6,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a backup removed by the look that decides on it",
     caughtBy: {
       file: "disks/backups/from-snapshot.test.ts",
-      title: "is refused in the very moment in which the snapshot is removed",
+      title: "is refused at the moment when the snapshot is removed",
     },
     edits: [
       {
@@ -21,7 +21,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a disk made of a snapshot whose removal is claimed",
     caughtBy: {
       file: "disks/backups/from-snapshot.test.ts",
-      title: "is refused in the very moment in which the snapshot is removed",
+      title: "is refused at the moment when the snapshot is removed",
     },
     edits: [
       {
@@ -35,8 +35,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a disk whose snapshot is gone waited for",
     caughtBy: {
       file: "disks/backups/source.test.ts",
-      title:
-        "is lost, in words, and its job fails with them; it is promised the snapshot still, should that be seen again",
+      title: "is lost with a reason, which its job fails with, and still claims the snapshot in case it is seen again",
     },
     edits: [
       {
@@ -74,7 +73,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a promise ended by a new disk that is lost for now",
     caughtBy: {
       file: "disks/backups/source.test.ts",
-      title: "gets it when it comes back, however many backups were made in between",
+      title: "is restored when the snapshot is seen again, however many backups were made in between",
     },
     edits: [
       {
@@ -88,7 +87,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a disk that stays lost although its snapshot is seen",
     caughtBy: {
       file: "disks/backups/source.test.ts",
-      title: "is no more lost where only its volume was refused when that came back",
+      title: "is no longer lost after the snapshot is seen again, even if its volume is refused then",
     },
     edits: [
       {
@@ -102,7 +101,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a copy that is lost only once a job opens it",
     caughtBy: {
       file: "disks/backups/promised.test.ts",
-      title: "is lost, and its thirty days begin, though no job ever opens it again",
+      title: "is lost, and its thirty days begin, even if no job opens it again",
     },
     edits: [
       { file: "disks/step.ts", find: "if (isAlone && !isLost) return", replace: "if (isAlone && isLost) return" },
@@ -112,7 +111,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a copy without a backup whose volume nobody looks for",
     caughtBy: {
       file: "disks/backups/promised.test.ts",
-      title: "is lost in the same way where its volume goes long after the last try to back it up",
+      title: "is lost in the same way if its volume disappears long after the last backup attempt",
     },
     edits: [{ file: "disks/next-due.ts", find: "hasOnlyVolume(disk) ? now + TAGS_MS : null,", replace: "null," }],
   },
@@ -130,7 +129,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "what was written replaced in silence by what it began with",
     caughtBy: {
       file: "disks/backups/promised.test.ts",
-      title: "is lost where one may have, in words that say what to do, and the snapshot waits for that",
+      title: "is lost, with advice, if a run may have written to it, and keeps the snapshot for the owner",
     },
     edits: [
       {
@@ -158,7 +157,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a backup claimed and left to a later look",
     caughtBy: {
       file: "disks/backups/promised.test.ts",
-      title: "goes although each reconcile comes long after the one before",
+      title: "is removed although each reconcile comes long after the one before",
     },
     edits: [
       {
@@ -173,7 +172,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a restore abandoned while a repeat of its request names the disk",
     caughtBy: {
       file: "disks/backups/source.test.ts",
-      title: "keeps it for as long again where the same request is repeated, which then names the disk",
+      title: "keeps the snapshot for as long again if the request is repeated, which then names the disk",
     },
     edits: [
       {

@@ -46,7 +46,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a restore that does not ask whether the backup is there",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets the next newest backup where the newest was deleted outside, which the log tells",
+      title: "is restored from the next newest backup if the newest was deleted externally, with a log line",
     },
     edits: [
       {
@@ -60,7 +60,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a restore from an older backup because one look did not see the newest",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets its newest backup although one check misses it",
+      title: "is restored from its newest backup although one check misses it",
     },
     edits: [
       {
@@ -82,7 +82,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "a backup looked for only while its volume is there",
     caughtBy: {
       file: "disks/backups/restore.test.ts",
-      title: "gets back the backup of its last job, although the volume went before that backup was recorded",
+      title: "is restored from the backup of its last job, although the volume was lost before that was recorded",
     },
     edits: [
       {

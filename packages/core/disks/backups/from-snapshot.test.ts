@@ -63,8 +63,8 @@ beforeEach(async () => {
   oldest = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
-describe("a disk that is made of another one's snapshot", () => {
-  test("holds a copy of the original's content, and later the data of its own jobs", async () => {
+describe("a disk from another disk's snapshot", () => {
+  test("contains a copy of the original's content, and later the data of its own jobs", async () => {
     const { source } = await restore(oldest, "before");
 
     const found = await use("before", "changed");
@@ -75,7 +75,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(await use("data")).toBe("second");
   });
 
-  test("is read once by the next restore, which asks both whether it needs its snapshot and whether it makes anything", async () => {
+  test("is read only once by the next restore of the snapshot", async () => {
     const uid = world.ctx.ids.uid();
     await restore(oldest, "before", uid);
     const { sk } = await computeDisk("before");
@@ -92,7 +92,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(names.filter((name) => name === sk)).toHaveLength(1);
   });
 
-  test("keeps the snapshot while it has a volume and no backup of its own", async () => {
+  test("keeps the snapshot while it has a volume but no backup", async () => {
     await restore(oldest, "before");
     await createEnvironment(world.as("alice"), newEnvironment("long", { disk: "before", gpus: 1, hours: 20 }));
     await world.advance(MINUTE);
@@ -103,7 +103,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(world.volumes.snapshotIds()).toContain(oldest);
   });
 
-  test("keeps the snapshot from being thinned out until it has a backup of its own", async () => {
+  test("protects the snapshot from thinning until it has a backup", async () => {
     await restore(oldest, "before");
     for (const text of ["3", "4", "5"]) await use("data", text);
 
@@ -116,7 +116,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await computeDisk("data")).restores).toBeUndefined();
   });
 
-  test("keeps a deleted disk from being purged until it has a backup of its own", async () => {
+  test("delays the purge of the deleted original until it has a backup", async () => {
     await restore(oldest, "before");
     await deleteDisk(world.as("alice"), "data");
     await world.advance(RETENTION + 5 * MINUTE);
@@ -130,7 +130,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(await use("before")).toBe("first");
   });
 
-  test("is refused in the very moment in which the snapshot is removed", async () => {
+  test("is refused at the moment when the snapshot is removed", async () => {
     const input: Promise<unknown>[] = [];
     const { removeSnapshot } = world.volumes;
     const asking: typeof removeSnapshot = async (id) => {
@@ -147,7 +147,7 @@ describe("a disk that is made of another one's snapshot", () => {
     await expect(computeDisk("before")).rejects.toThrow("not found");
   });
 
-  test("keeps the snapshot that was to be removed where it is faster than the claim of that", async () => {
+  test("keeps the snapshot if it is faster than the claim for the removal", async () => {
     let isAsked = false;
     onPut(async (item) => {
       if (isAsked || !isClaimedFor(item)) return;
@@ -162,7 +162,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(await use("before")).toBe("first");
   });
 
-  test("is made again of a snapshot whose removal was claimed, once it is one of the newest three that are there", async () => {
+  test("can use a snapshot with a claimed removal once that is one of the newest three", async () => {
     let newest: string | undefined;
     onPut(async (item) => {
       if (newest || !isClaimedFor(item)) return;
@@ -191,7 +191,7 @@ describe("a disk that is made of another one's snapshot", () => {
       ],
       false,
     ],
-  ])("keeps the snapshot or not when its own backup %s", async (_, snapshots, isKept) => {
+  ])("decides whether to keep the snapshot when its own backup %s", async (_, snapshots, isKept) => {
     await restore(oldest, "before");
     const made = await computeDisk("before");
     const changed: Disk = { ...made, snapshots };
@@ -208,7 +208,7 @@ describe("a disk that is made of another one's snapshot", () => {
     ["deleted", { phase: "deleted", purgeAt: 1 }, true],
     ["purging", { phase: "purging" }, false],
     ["purged", { phase: "purged" }, false],
-  ])("keeps the snapshot or not while it is %s", async (_, fields, isKept) => {
+  ])("decides whether to keep the snapshot while it is %s", async (_, fields, isKept) => {
     await restore(oldest, "before");
     const made = await computeDisk("before");
     await world.table.put({ ...made, ...fields });
@@ -221,7 +221,7 @@ describe("a disk that is made of another one's snapshot", () => {
   test.each<[string, number, boolean]>([
     ["less than a quarter of an hour", 15 * MINUTE - 1, true],
     ["a quarter of an hour", 15 * MINUTE, false],
-  ])("keeps the snapshot or not when its record is missing for %s", async (_, ms, isKept) => {
+  ])("decides whether to keep the snapshot when its record is missing for %s", async (_, ms, isKept) => {
     const data = await computeDisk("data");
     const restores = [{ snapshot: oldest, disk: world.ctx.ids.uid(), at: world.clock.now() }];
 
@@ -235,7 +235,7 @@ describe("a disk that is made of another one's snapshot", () => {
     ["lost its volume less than 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY + 1 }, true],
     ["lost its volume 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY }, false],
     ["was lost before it had a volume", { volume: null, lostAt: NOW - 40 * DAY }, true],
-  ])("keeps the snapshot or not when it %s", async (_, fields, isKept) => {
+  ])("decides whether to keep the snapshot when it %s", async (_, fields, isKept) => {
     await restore(oldest, "before");
     const made = await computeDisk("before");
     await world.table.put({ ...made, ...fields });
@@ -249,7 +249,7 @@ describe("a disk that is made of another one's snapshot", () => {
     ["has no name yet after less than a quarter of an hour", 15 * MINUTE - 1, "unnamed", true],
     ["never got its name in a quarter of an hour", 15 * MINUTE, "unnamed", false],
     ["has its name after a quarter of an hour", 15 * MINUTE, "named", true],
-  ])("keeps the snapshot or not when it %s", async (_, ms, kind, isKept) => {
+  ])("decides whether to keep the snapshot when it %s", async (_, ms, kind, isKept) => {
     await restore(oldest, "before");
     const made = await computeDisk("before");
     const uid = kind === "named" ? made.uid : world.ctx.ids.uid();
@@ -262,7 +262,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await settleRestores(world.ctx, data, at + ms)).restores !== undefined).toBe(isKept);
   });
 
-  test("does not keep a snapshot that the record of the other disk names no more", async () => {
+  test("does not keep a snapshot that the original's record no longer names", async () => {
     await restore(oldest, "before");
     const data = await computeDisk("data");
     const snapshots = data.snapshots.filter(({ id }) => id !== oldest);
@@ -271,7 +271,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await settleRestores(world.ctx, { ...data, snapshots }, NOW)).restores).toBeUndefined();
   });
 
-  test("renews its promise with a repeat only once half of the quarter of an hour is over", async () => {
+  test("renews its claim by a repeat only after half of the quarter of an hour", async () => {
     const uid = world.ctx.ids.uid();
     const times: (number | undefined)[] = [];
     for (const ms of [0, 7 * MINUTE, MINUTE]) {
@@ -285,7 +285,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(third).toBe((first ?? 0) + 8 * MINUTE);
   });
 
-  test("does not keep the snapshot where it was never made, or was deleted", async () => {
+  test("does not keep the snapshot if it was never created, or was deleted", async () => {
     await expect(restore(oldest, "data")).rejects.toThrow("Disk 'data' already exists");
     await restore(oldest, "before");
     await deleteDisk(world.as("alice"), "before");
@@ -296,7 +296,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 
-  test("is one of ten at most that have no backup of their own, and those that have one count no more", async () => {
+  test("is one of at most ten restores without a backup of their own", async () => {
     for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
     await expect(restore(oldest, "copy-11")).rejects.toThrow("10 disks that were restored from this one");
 
@@ -305,7 +305,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await restore(oldest, "copy-11")).source.id).toBe(oldest);
   });
 
-  test("ignores restores that are deleted, or lost with their snapshot, which is promised to them all the same", async () => {
+  test("is allowed beside deleted and lost restores, which still claim the snapshot", async () => {
     for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
     await deleteDisk(world.as("alice"), "copy-1");
     const copy = await computeDisk("copy-2");
@@ -318,7 +318,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await computeDisk("data")).restores).toHaveLength(12);
   });
 
-  test("is refused when forty were promised a snapshot, in any state", async () => {
+  test("is refused when forty restores claim a snapshot, in any state", async () => {
     for (let n = 1; n <= 40; n++) {
       await restore(oldest, `copy-${n}`);
       await deleteDisk(world.as("alice"), `copy-${n}`);
@@ -335,7 +335,7 @@ describe("a disk that is made of another one's snapshot", () => {
     expect((await computeDisk("before")).uid).toBe(uid);
   });
 
-  test("is made of no snapshot that is pending, out of sight or of another owner's disk", async () => {
+  test("is refused for a snapshot that is pending, not listed or of another owner's disk", async () => {
     const ownDisk = await computeDisk("data");
     const [first] = ownDisk.snapshots;
     if (!first) throw new Error("No snapshot");

@@ -69,8 +69,8 @@ function missOnce({ volumes }: MemoryWorld, findSnapshot: MemoryWorld["volumes"]
   return () => isOver;
 }
 
-describe("a backup that fails after it was recorded", () => {
-  test("is made again, once, and shown as being made until it is whole", async () => {
+describe("a backup that failed after it was recorded", () => {
+  test("is repeated once, and shown as in progress until it is complete", async () => {
     const world = await worldOfFailing(1);
     const recorded = (await computeDisk(world)).snapshots;
 
@@ -86,7 +86,7 @@ describe("a backup that fails after it was recorded", () => {
     expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
   });
 
-  test("is made again with the words of the first: the disk and its record", async () => {
+  test("is repeated with the tags of the first, disk and record", async () => {
     const world = await worldOfFailing(1);
     const { createSnapshot } = world.volumes;
     const made: SnapshotTags[] = [];
@@ -103,7 +103,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
   });
 
-  test("has not failed because one check misses it", async () => {
+  test("does not count as failed because one check misses it", async () => {
     const world = await memoryWorld({ snapshotMs: 20 * MINUTE });
     await submit(world, "one");
     await world.advance(2000);
@@ -123,7 +123,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("is made again although one check misses its volume", async () => {
+  test("is repeated although one check misses its volume", async () => {
     const world = await worldOfFailing(1);
     const { findVolume } = world.volumes;
     let input = 0;
@@ -137,7 +137,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).volumeMissedAt).toBeUndefined();
   });
 
-  test("is tried three times in all, and then the record says so and the volume is kept", async () => {
+  test("is tried three times in all; then the record says so and the volume is kept", async () => {
     const world = await worldOfFailing(9);
 
     await world.advance(30 * MINUTE);
@@ -149,7 +149,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
   });
 
-  test("is tried again after a refusal, and after each further one a little later, while a job may have the disk", async () => {
+  test("is retried after refusals with growing pauses, while a job may use the disk", async () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(PENDING_MS + 3 * MINUTE);
@@ -166,7 +166,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("that is refused for two attempts of two hours is given up", async () => {
+  test("is given up after two refused attempts of two hours", async () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(3 * HOUR);
@@ -178,7 +178,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume is kept");
   });
 
-  test("is made again, and once, though the answer was lost and it is listed after minutes", async () => {
+  test("is repeated once although the answer was lost and it is listed after minutes", async () => {
     const world = await worldOfFailing(1);
     hideSnapshots(world, 4 * MINUTE);
     const { createSnapshot } = world.volumes;
@@ -198,7 +198,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("is found again when the answer of the call that made it was lost", async () => {
+  test("is found after the answer of its create call was lost", async () => {
     const world = await worldOfFailing(1);
     const { createSnapshot } = world.volumes;
     const withoutAnswer: typeof createSnapshot = async (...input) => {
@@ -213,7 +213,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("is made only once when it is complete before the next check", async () => {
+  test("is repeated only once if it is complete before the next check", async () => {
     const world = await worldOfFailing(1);
     const { listSnapshots } = world.volumes;
     const isDownUntil = world.clock.now() + 2 * PENDING_MS + 20_000;
@@ -230,7 +230,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshots).toMatchObject([{ completed: true }]);
   });
 
-  test("is made again within seconds although the worker that removed the failed one died", async () => {
+  test("is repeated within seconds although the worker that removed the failed one died", async () => {
     const world = await worldOfFailing(1);
     const { removeSnapshot } = world.volumes;
     let died = 0;
@@ -246,7 +246,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
-  test("is left to the job that holds the disk by then, and never made under it", async () => {
+  test("is left to the job that holds the disk by then, and never made during that job", async () => {
     const world = await worldOfFailing(1);
     await submit(world, "two");
 
@@ -261,7 +261,7 @@ describe("a backup that fails after it was recorded", () => {
     expect([snapshotsMade(world), lost]).toEqual([2, undefined]);
   });
 
-  test("is made after all when the job that had the disk by then never opened it", async () => {
+  test("is made after all if the job that got the disk never opened it", async () => {
     const world = await worldOfFailing(1);
     await submit(world, "two");
     await requestCancel(world.as("alice"), "two");
@@ -272,7 +272,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(2);
   });
 
-  test("makes a job wait that comes while it is being made again", async () => {
+  test("delays a job that arrives while it is being repeated", async () => {
     const world = await worldOfFailing(1);
     const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);
@@ -290,7 +290,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("is made for a deleted disk after its undelete", async () => {
+  test("is repeated for a deleted disk after its undelete", async () => {
     const world = await worldOfFailing(1);
     await deleteDisk(world.as("alice"), "data");
     await world.advance(5 * MINUTE);
@@ -303,7 +303,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).snapshots).toMatchObject([{ completed: true }]);
   });
 
-  test("cannot be made again where its volume is gone, and the record says so", async () => {
+  test("cannot be repeated without its volume, and the record says so", async () => {
     const world = await worldOfFailing(1);
     await world.volumes.removeVolume("vol-1");
 
@@ -313,7 +313,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(1);
   });
 
-  test("is made again after all once the volume that was taken for gone is seen again", async () => {
+  test("is repeated after all once the volume that seemed lost is seen again", async () => {
     const world = await worldOfFailing(1);
     const { findVolume } = world.volumes;
     Object.assign(world.volumes, { findVolume: async () => undefined });
@@ -328,7 +328,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).lost).toBeUndefined();
   });
 
-  test("is not said to be refused once an earlier try's snapshot is found", async () => {
+  test("is not shown as refused once an earlier attempt's snapshot is found", async () => {
     const world = await worldOfFailing(1);
     hideSnapshots(world, 12 * MINUTE);
     const { createSnapshot, findSnapshot } = world.volumes;
@@ -357,7 +357,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).fault ?? "").not.toContain("refused");
   });
 
-  test.each(outages)("is still made again after an outage of three hours in its last attempt: %s", async (_, pass) => {
+  test.each(outages)("is still repeated after an outage of three hours in its last attempt: %s", async (_, pass) => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(2 * HOUR + 20 * MINUTE);
@@ -376,7 +376,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(await computeDisk(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
   });
 
-  test.each(outages)("is given up at last, although outages come again and again: %s", async (_, pass) => {
+  test.each(outages)("is given up eventually despite repeated outages: %s", async (_, pass) => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(2 * HOUR + 20 * MINUTE);
@@ -389,27 +389,30 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).fault).toBe("Its latest backup failed 3 times; the volume is kept");
   });
 
-  test.each(outages)("has not failed because the looks before and after an outage miss it: %s", async (_, pass) => {
-    const world = await memoryWorld({ snapshotMs: 2 * HOUR });
-    await submit(world, "one");
-    await world.advance(2000);
-    await requestCancel(world.as("alice"), "one");
-    await world.advance(15 * MINUTE);
-    const pending = (await computeDisk(world)).snapshots;
-    const { findSnapshot } = world.volumes;
+  test.each(outages)(
+    "does not count as failed because the checks before and after an outage miss it: %s",
+    async (_, pass) => {
+      const world = await memoryWorld({ snapshotMs: 2 * HOUR });
+      await submit(world, "one");
+      await world.advance(2000);
+      await requestCancel(world.as("alice"), "one");
+      await world.advance(15 * MINUTE);
+      const pending = (await computeDisk(world)).snapshots;
+      const { findSnapshot } = world.volumes;
 
-    Object.assign(world.volumes, { findSnapshot: async () => undefined });
-    while ((await computeDisk(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
-    await pass(world, 12 * MINUTE);
-    const isOver = missOnce(world, findSnapshot);
-    while (!isOver()) await world.advance(1_000);
-    await world.advance(2 * HOUR);
+      Object.assign(world.volumes, { findSnapshot: async () => undefined });
+      while ((await computeDisk(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
+      await pass(world, 12 * MINUTE);
+      const isOver = missOnce(world, findSnapshot);
+      while (!isOver()) await world.advance(1_000);
+      await world.advance(2 * HOUR);
 
-    expect((await computeDisk(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
-    expect(snapshotsMade(world)).toBe(1);
-  });
+      expect((await computeDisk(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+      expect(snapshotsMade(world)).toBe(1);
+    },
+  );
 
-  test("is made again within a minute after a removal by hand while it was pending", async () => {
+  test("is repeated within a minute after it was removed by hand while pending", async () => {
     const world = await memoryWorld({ snapshotMs: 2 * HOUR });
     await submit(world, "one");
     await world.advance(2000);
@@ -427,7 +430,7 @@ describe("a backup that fails after it was recorded", () => {
     expect((await computeDisk(world)).lost).toMatchObject({ of: gone, gaveUp: null });
   });
 
-  test("loses none of its attempts to the time in which a job that waits has the disk", async () => {
+  test("loses no attempt while a waiting job has the disk", async () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(5 * MINUTE);
@@ -444,7 +447,7 @@ describe("a backup that fails after it was recorded", () => {
     expect([phase, lost]).toMatchObject(["queued", { attempt: 2, gaveUp: null }]);
   });
 
-  test("loses none of its attempts to the time in which its disk is marked for deletion", async () => {
+  test("loses no attempt while its disk is marked for deletion", async () => {
     const world = await worldOfFailing(1);
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await world.advance(5 * MINUTE);
@@ -459,7 +462,7 @@ describe("a backup that fails after it was recorded", () => {
     expect([before?.attempt, lost]).toMatchObject([2, { attempt: 2, gaveUp: null }]);
   });
 
-  test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
+  test("is forgotten once a later job's end was recorded, which has its own attempts", async () => {
     const world = await worldOfFailing(3);
     await world.advance(10 * MINUTE);
     const before = (await computeDisk(world)).fault;
@@ -475,7 +478,7 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshotsMade(world)).toBe(6);
   });
 
-  test("is made even if the holder of the disk is gone without releasing it", async () => {
+  test("is repeated even if the holder of the disk disappeared without a release", async () => {
     const world = await worldOfFailing(1);
     await createEnvironment(world.as("alice"), newEnvironment("two"));
     const { uid, pk, sk } = await world.read("alice", "two");
@@ -491,7 +494,7 @@ describe("a backup that fails after it was recorded", () => {
     expect([held, snapshotsMade(world)]).toEqual([1, 2]);
   });
 
-  test("keeps its disk from being purged while it is being made, so that nothing of it is left", async () => {
+  test("delays the purge of its disk while it is being made, so no snapshot is left over", async () => {
     const world = await worldOfFailing(1);
     const back = takeAway(world.volumes, "createSnapshot");
     await world.advance(PENDING_MS);

@@ -80,7 +80,7 @@ describe("a snapshot on demand of a free disk", () => {
     expect(world.volumes.findContent((await computeDisk("copy")).volume?.id ?? "")?.content).toBe("first");
   });
 
-  test("is one per idempotency key, and a repeat returns its result", async () => {
+  test("is made once per idempotency key, and a repeat returns its result", async () => {
     await use("first");
     const id = world.ctx.ids.uuid4();
     const first = await requestSnapshot(alice(), "data", { id, isRepeat: false });
@@ -94,7 +94,7 @@ describe("a snapshot on demand of a free disk", () => {
     expect(await onDemand()).toHaveLength(1);
   });
 
-  test("goes on from a request that died before it changed the disk", async () => {
+  test("continues a request that died before it changed the disk", async () => {
     await use("first");
     const id = world.ctx.ids.uuid4();
     const dying = { ...alice(), table: { ...world.ctx.table, put: failOnDisk } };
@@ -106,7 +106,7 @@ describe("a snapshot on demand of a free disk", () => {
     expect(await onDemand()).toHaveLength(1);
   });
 
-  test("makes a job that takes the disk wait only for the claim where snapshots of used volumes are possible", async () => {
+  test("delays a job only until its claim if snapshots of used volumes are possible", async () => {
     await open({ snapshotMs: HOUR });
     await begin("first");
     await requestCancel(alice(), "first");
@@ -121,7 +121,7 @@ describe("a snapshot on demand of a free disk", () => {
     expect(await outcome(operation)).toEqual(["completed", null]);
   });
 
-  test("makes a job wait until it is completed where they are not", async () => {
+  test("delays a job until it is completed if snapshots of used volumes are impossible", async () => {
     await open({ snapshotMs: 10 * MINUTE, snapshotsInUse: false });
     await begin("first");
     await end("first");
@@ -138,7 +138,7 @@ describe("a snapshot on demand of a free disk", () => {
 });
 
 describe("a snapshot on demand of a disk in use", () => {
-  test("holds the data until then, and the job goes on and makes its own backup", async () => {
+  test("contains the data so far, and the job continues and makes its own backup", async () => {
     await begin("job");
     const operation = await request();
     await world.advance(MINUTE);
@@ -151,7 +151,7 @@ describe("a snapshot on demand of a disk in use", () => {
     expect(snapshots.map((snapshot) => snapshot.onDemand === true)).toEqual([true, false]);
   });
 
-  test("fails in words where the provider makes none, and may be requested again once the job has ended", async () => {
+  test("fails with a message if the provider supports none, and may be requested again after the job", async () => {
     await open({ snapshotsInUse: false });
     await begin("job");
     const operation = await request();
@@ -166,7 +166,7 @@ describe("a snapshot on demand of a disk in use", () => {
     expect(await outcome(again)).toEqual(["completed", null]);
   });
 
-  test("waits there for a job that is ending", async () => {
+  test("waits for a job that is ending", async () => {
     await open({ snapshotsInUse: false });
     await begin("job");
     await requestCancel(alice(), "job");
@@ -178,7 +178,7 @@ describe("a snapshot on demand of a disk in use", () => {
 });
 
 describe("a request for a snapshot is refused", () => {
-  test("while another one of the disk is under way", async () => {
+  test("while another request for the disk is open", async () => {
     await open({ snapshotMs: HOUR });
     await begin("job");
     await request();
@@ -187,7 +187,7 @@ describe("a request for a snapshot is refused", () => {
     await expect(request()).rejects.toThrow("A snapshot of disk 'data' is being made already");
   });
 
-  test("by one of two at once", async () => {
+  test("for one of two concurrent requests", async () => {
     await use("first");
     const results = await Promise.allSettled([request(), request()]);
     await world.advance(MINUTE);
@@ -196,7 +196,7 @@ describe("a request for a snapshot is refused", () => {
     expect(await onDemand()).toHaveLength(1);
   });
 
-  test("while twenty other disks of the user have one", async () => {
+  test("while twenty other disks of the user have an open request", async () => {
     await use("job", "data");
     const { volume } = await computeDisk();
     for (let n = 0; n < 20; n++) {
@@ -209,7 +209,7 @@ describe("a request for a snapshot is refused", () => {
     await expect(request()).rejects.toMatchObject({ kind: "conflict", details: { errorCode: "limit" } });
   });
 
-  test("of an unknown, another user's, an unused, a deleted and a purged disk", async () => {
+  test("for an unknown, another user's, an unused, a deleted and a purged disk", async () => {
     await use("first");
     await createDisk(alice(), { name: "empty", sizeGb: 10 });
     await expect(requestSnapshot(alice(), "none")).rejects.toThrow("Disk 'none' not found");
@@ -270,7 +270,7 @@ describe("an open request for a snapshot", () => {
     expect((await world.volumes.findSnapshot(id))?.tags.name).toBe("other");
   });
 
-  test("is tried again after a refusal, and fails with its words after half an hour of them", async () => {
+  test("is retried after a refusal, and fails with its reason after half an hour of refusals", async () => {
     await use("first");
     world.volumes.failSnapshots(1);
     const retried = await request();
@@ -285,7 +285,7 @@ describe("an open request for a snapshot", () => {
     ]);
   });
 
-  test("fails after three snapshots that failed, and no backup is made again for them", async () => {
+  test("fails after three failed snapshots, which no backup replaces", async () => {
     await use("first");
     world.volumes.failSnapshotsLater(3);
     const operation = await request();
@@ -296,7 +296,7 @@ describe("an open request for a snapshot", () => {
     expect([lost, snapshots.length]).toEqual([undefined, 1]);
   });
 
-  test("fails when its volume is gone", async () => {
+  test("fails when its volume is lost", async () => {
     await use("first");
     world.volumes.loseVolume((await computeDisk()).volume?.id ?? "");
     const operation = await request();
@@ -326,17 +326,17 @@ describe("an open request for a snapshot", () => {
 
   const madeOnce = { outcome: ["completed", null], areRecorded: true, onDemand: [expect.any(String)] };
 
-  test("makes one snapshot when the worker that claimed it died, and when it is listed late", async () => {
+  test("makes one snapshot although the worker that claimed it died or it is listed late", async () => {
     expect(await outcomeOfDying(0)).toMatchObject(madeOnce);
   });
 
-  test("makes one snapshot when a check before its claim missed the volume", async () => {
+  test("makes one snapshot although a check before its claim missed the volume", async () => {
     expect(await outcomeOfDying(1)).toMatchObject(madeOnce);
   });
 });
 
 describe("retention", () => {
-  test("keeps the newest five on demand and the newest three backups, and says which one goes", async () => {
+  test("keeps the newest five on-demand snapshots and three backups, and names the one to be removed", async () => {
     const replaced: (string | undefined)[] = [];
     for (let n = 1; n <= 4; n++) await use(`before-${n}`);
     for (let n = 1; n <= 7; n++) {

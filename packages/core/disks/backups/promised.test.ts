@@ -79,8 +79,8 @@ beforeEach(async () => {
   source = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
-describe("a snapshot that another disk was promised", () => {
-  test("stays promised although one check missed it long ago and no check followed", async () => {
+describe("a snapshot that a restore claims", () => {
+  test("stays claimed although one check missed it long ago and no check followed", async () => {
     await restore("before");
     await miss(source, 60 * MINUTE);
 
@@ -95,8 +95,8 @@ describe("a snapshot that another disk was promised", () => {
   });
 });
 
-describe("a disk that was made of a snapshot, and whose first volume is gone before its first backup", () => {
-  test("is made again of the snapshot where no run may have written to it", async () => {
+describe("a disk from a snapshot that lost its volume before its first backup", () => {
+  test("is restored from the snapshot again if no run can have written to it", async () => {
     await restore("before");
     await begin("opener", "before");
     await withoutRun("opener");
@@ -111,7 +111,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     expect((await computeDisk("before")).lostAt).toBeUndefined();
   });
 
-  test("is lost where one may have, in words that say what to do, and the snapshot waits for that", async () => {
+  test("is lost, with advice, if a run may have written to it, and keeps the snapshot for the owner", async () => {
     await restore("before");
     await begin("writer", "before", "work");
     await getLoseVolume("before");
@@ -151,7 +151,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     expect(kept).toEqual([true, false]);
   });
 
-  test("is lost, and its thirty days begin, though no job ever opens it again", async () => {
+  test("is lost, and its thirty days begin, even if no job opens it again", async () => {
     await restore("before");
     await begin("writer", "before", "work");
     await getLoseVolume("before");
@@ -164,7 +164,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     expect(fault).toBe(`Its volume is gone; restore its snapshot ${source} under another name until ${until}`);
   });
 
-  test("is lost in the same way where its volume goes long after the last try to back it up", async () => {
+  test("is lost in the same way if its volume disappears long after the last backup attempt", async () => {
     await restore("before");
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await use("writer", "before");
@@ -182,7 +182,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     );
   });
 
-  test("is not lost while its volume is there, nor once that is seen again", async () => {
+  test("is not lost while its volume exists, nor once that is seen again", async () => {
     await restore("before");
     world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
     await use("writer", "before");
@@ -200,7 +200,7 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
     expect([there.lostAt, lostAt, found.lostAt]).toEqual([undefined, expect.any(Number), undefined]);
   });
 
-  test("speaks of that snapshot no more after the thirty days", async () => {
+  test("no longer mentions that snapshot after the thirty days", async () => {
     await restore("before");
     await begin("writer", "before", "work");
     await getLoseVolume("before");
@@ -222,8 +222,8 @@ describe("a disk that was made of a snapshot, and whose first volume is gone bef
   });
 });
 
-describe("a backup that is to be thinned out", () => {
-  test("goes although each reconcile comes long after the one before", async () => {
+describe("a backup due for thinning", () => {
+  test("is removed although each reconcile comes long after the one before", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const { pk, sk } = await computeDisk("data");
 
@@ -236,7 +236,7 @@ describe("a backup that is to be thinned out", () => {
     expect((await computeDisk("data")).snapshots).toHaveLength(3);
   });
 
-  test("goes although the worker that claimed it died before its removal", async () => {
+  test("is removed although the worker that claimed it died first", async () => {
     for (const id of ["third", "fourth"]) await createSnapshot(id);
     const disk = await computeDisk("data");
     const removingUntil = world.clock.now() - 1;

@@ -62,8 +62,8 @@ async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Pr
   return world;
 }
 
-describe("a disk whose volume is gone", () => {
-  test("gets back the backup of its last job, although the volume went before that backup was recorded", async () => {
+describe("a disk without its volume", () => {
+  test("is restored from the backup of its last job, although the volume was lost before that was recorded", async () => {
     const world = await worldOfThree();
     const { createSnapshot } = world.volumes;
     const lossy: typeof createSnapshot = async (volume, tags) => {
@@ -87,7 +87,7 @@ describe("a disk whose volume is gone", () => {
     expect((await world.read("alice", "four")).phase).toBe("cancelled");
   });
 
-  test("gets back its newest backup, and the timeline says its time", async () => {
+  test("is restored from its newest backup, whose time the timeline shows", async () => {
     const world = await worldOfThree();
     const newest = (await listBackups(world)).at(-1);
     await loseVolume(world);
@@ -100,7 +100,7 @@ describe("a disk whose volume is gone", () => {
     expect(await listReasons(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
   });
 
-  test("gets its newest backup although one check misses it", async () => {
+  test("is restored from its newest backup although one check misses it", async () => {
     const world = await worldOfThree();
     const newest = (await listBackups(world)).at(-1)?.id;
     await loseVolume(world);
@@ -123,7 +123,7 @@ describe("a disk whose volume is gone", () => {
     ]);
   });
 
-  test("gets the newest completed backup where the newest of all failed", async () => {
+  test("is restored from the newest completed backup if the newest failed", async () => {
     const world = await memoryWorld({ snapshotMs: MINUTE });
     for (const id of ["one", "two"]) {
       await use(world, id);
@@ -142,7 +142,7 @@ describe("a disk whose volume is gone", () => {
     expect(await listReasons(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
   });
 
-  test("waits for its newest backup where that is still pending, and then gets it", async () => {
+  test("waits for its newest backup while that is pending, and is then restored from it", async () => {
     const world = await memoryWorld({ snapshotMs: 3 * MINUTE });
     for (const id of ["one", "two"]) {
       await use(world, id);
@@ -160,7 +160,7 @@ describe("a disk whose volume is gone", () => {
     expect(await contentNow(world)).toMatchObject({ content: "three" });
   });
 
-  test("gets the next newest backup where the newest was deleted outside, which the log tells", async () => {
+  test("is restored from the next newest backup if the newest was deleted externally, with a log line", async () => {
     const log = recordingLog();
     const world = await worldOfThree({ log });
     const [, second, newest] = await listBackups(world);
@@ -178,7 +178,7 @@ describe("a disk whose volume is gone", () => {
     });
   });
 
-  test("is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason", async () => {
+  test("is never replaced by an empty disk while its record names a backup: the job waits, and fails with that reason", async () => {
     const world = await worldOfThree();
     const { findVolume, findSnapshot } = world.volumes;
     const volume = await getVolume(world);
@@ -208,7 +208,7 @@ describe("a disk whose volume is gone", () => {
     expect((await listBackups(world)).length).toBe(3);
   });
 
-  test("is lost, and no job waits for it, where the record names only snapshots that failed and cannot be removed", async () => {
+  test("is lost, and no job waits for it, if its record names only failed snapshots that cannot be removed", async () => {
     const world = await memoryWorld({ snapshotMs: MINUTE / 2 });
     world.volumes.failSnapshotsLater(9);
     Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
@@ -226,7 +226,7 @@ describe("a disk whose volume is gone", () => {
     );
   });
 
-  test("is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again", async () => {
+  test("is lost if it had contents but no backup: its jobs fail with that reason until the volume is seen again", async () => {
     const log = recordingLog();
     const world = await memoryWorld({ log });
     await submit(world, "one");
@@ -252,7 +252,7 @@ describe("a disk whose volume is gone", () => {
     expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
   });
 
-  test("is lost no more once that is seen again, though no job comes", async () => {
+  test("is no longer lost once the volume is seen again, even without a job", async () => {
     const world = await memoryWorld();
     await submit(world, "one");
     const { findVolume } = world.volumes;
@@ -271,7 +271,7 @@ describe("a disk whose volume is gone", () => {
     expect([lostAt, volumeMissedAt, fault]).toEqual([undefined, undefined, null]);
   });
 
-  test("goes on naming the volume that a backup took the place of, for it may be seen again", async () => {
+  test("still names the volume that a backup replaced, which may be seen again", async () => {
     const world = await worldOfThree();
     const before = await getVolume(world);
     await loseVolume(world);
@@ -283,7 +283,7 @@ describe("a disk whose volume is gone", () => {
     expect([supersededVolumes, volumeMissedAt]).toEqual([[before], undefined]);
   });
 
-  test("leaves that volume alone even if it appears again while its creation is still pending", async () => {
+  test("ignores the replaced volume even if it appears again while its creation is pending", async () => {
     const world = await worldOfThree();
     const before = await getVolume(world);
     const { findVolume } = world.volumes;
@@ -304,7 +304,7 @@ describe("a disk whose volume is gone", () => {
     expect(world.volumes.volumeIds()).toContain(before);
   });
 
-  test("says so once, although the worker that restored it died before it wrote that", async () => {
+  test("notes its restore once, although the worker that restored it died before writing that", async () => {
     const world = await worldOfThree();
     await loseVolume(world);
     const { put } = world.table;
@@ -329,8 +329,8 @@ describe("a disk whose volume is gone", () => {
   });
 });
 
-describe("a volume that exists", () => {
-  test("is used, with what was written after the newest backup, and never restored over", async () => {
+describe("an existing volume", () => {
+  test("is used with the data written after the newest backup, and never overwritten by a restore", async () => {
     const world = await worldOfThree();
     world.volumes.write(await getVolume(world), "written after the backup");
 
@@ -341,7 +341,7 @@ describe("a volume that exists", () => {
     expect(world.volumes.history().some(({ kind }) => kind === "restored")).toBe(false);
   });
 
-  test("is used although one reading did not show it", async () => {
+  test("is used although one listing missed it", async () => {
     const world = await worldOfThree();
     const { findVolume } = world.volumes;
     let readings = 0;
@@ -355,7 +355,7 @@ describe("a volume that exists", () => {
     expect((await computeDisk(world)).volumeMissedAt).toBeUndefined();
   });
 
-  test("is used although two readings did not show it that a worker asleep for longer than ten minutes made", async () => {
+  test("is used although two listings by a worker that slept for over ten minutes missed it", async () => {
     const world = await worldOfThree();
     const { findVolume } = world.volumes;
     let readings = 0;
@@ -372,7 +372,7 @@ describe("a volume that exists", () => {
     expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
   });
 
-  test("is used although two readings, days apart, did not show it", async () => {
+  test("is used although two listings, days apart, missed it", async () => {
     const world = await worldOfThree();
     const before = await getVolume(world);
     const { findVolume } = world.volumes;
@@ -395,7 +395,7 @@ describe("a volume that exists", () => {
     expect((await world.read("alice", "five")).phase).toBe("active");
   });
 
-  test("is used by the next job although it is listed only minutes after it was made", async () => {
+  test("is used by the next job although it is listed only minutes after its creation", async () => {
     const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
     await submit(world, "one");
     world.volumes.write(await getVolume(world), "one");
@@ -459,7 +459,7 @@ describe("thinning", () => {
     expect(world.volumes.snapshotIds()).toEqual(made.slice(2).map(({ id }) => id));
   });
 
-  test("counts only backups that still exist, so that one that was deleted outside takes no other with it", async () => {
+  test("counts only existing backups, so an external deletion causes no other removal", async () => {
     const world = await worldOfThree();
     const [first, second, third] = await listBackups(world);
     world.volumes.loseSnapshot(third?.id ?? "");
@@ -471,7 +471,7 @@ describe("thinning", () => {
     expect(world.volumes.snapshotIds()).toEqual([first?.id, second?.id, fourth?.id]);
   });
 
-  test("keeps the backup that a restore is being made from, however many newer ones there are", async () => {
+  test("keeps the backup that a restore uses, however many newer ones exist", async () => {
     const world = await memoryWorld();
     await use(world, "one");
     const [source] = await listBackups(world);

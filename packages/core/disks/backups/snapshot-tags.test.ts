@@ -34,7 +34,7 @@ async function backupOf(world: MemoryWorld, name: string): Promise<string> {
   return (await disk(world, name)).snapshots[0]?.id ?? "";
 }
 
-test("nothing is requested or logged while all tags are right", async () => {
+test("nothing is requested or logged while all tags are correct", async () => {
   const world = await backedUpWorld("data", "other");
   const before = world.queue.sent();
 
@@ -57,7 +57,7 @@ describe("changed tags are written again within seconds of the comparison", () =
     await world.volumes.tagSnapshot(id, { name, disk: uid, key, ...change });
   }
 
-  test.each(changes)("where %s", async (_, change) => {
+  test.each(changes)("on %s", async (_, change) => {
     const world = await backedUpWorld("data", "other");
     const id = await backupOf(world, "data");
     const before = (await world.volumes.findSnapshot(id))?.tags;
@@ -72,7 +72,7 @@ describe("changed tags are written again within seconds of the comparison", () =
     expect(await mendSnapshotTags(world.ctx)).toBe(0);
   });
 
-  test("where the disk is deleted and not purged yet", async () => {
+  test("on a deleted disk that is not purged yet", async () => {
     const world = await backedUpWorld("data");
     const id = await backupOf(world, "data");
     await deleteDisk(world.as("alice"), "data");
@@ -86,7 +86,7 @@ describe("changed tags are written again within seconds of the comparison", () =
   });
 });
 
-test("a snapshot of which no listing says anything yet is left to its disk, and so is one that is gone", async () => {
+test("a snapshot that no listing shows yet, or that is gone, is left to its disk", async () => {
   const world = await backedUpWorld("data", "other");
   world.volumes.loseSnapshot(await backupOf(world, "other"));
   await reconcile(world.ctx, { look: keyText(await disk(world, "other")), hint: true });
@@ -98,7 +98,7 @@ test("a snapshot of which no listing says anything yet is left to its disk, and 
   expect(await mendSnapshotTags({ ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } })).toBe(1);
 });
 
-test("one record that cannot be read keeps no other disk from its tags", async () => {
+test("an invalid record blocks no other disk's tags", async () => {
   const world = await backedUpWorld("broken", "data");
   const broken = await disk(world, "broken");
   const id = await backupOf(world, "data");
@@ -111,7 +111,7 @@ test("one record that cannot be read keeps no other disk from its tags", async (
   expect((await world.volumes.findSnapshot(id))?.tags.name).toBe("data");
 });
 
-test("a hint that comes twice, or for a disk whose tags are right, writes nothing", async () => {
+test("a repeated hint, or one for a disk with correct tags, writes nothing", async () => {
   const world = await backedUpWorld("data");
   const before = await disk(world, "data");
 

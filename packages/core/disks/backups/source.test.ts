@@ -45,8 +45,8 @@ beforeEach(async () => {
   source = (await computeDisk("data")).snapshots[0]?.id ?? "";
 });
 
-describe("a disk whose snapshot is gone before it has a volume", () => {
-  test("is lost, in words, and its job fails with them; it is promised the snapshot still, should that be seen again", async () => {
+describe("a disk whose snapshot is lost before it has a volume", () => {
+  test("is lost with a reason, which its job fails with, and still claims the snapshot in case it is seen again", async () => {
     await restore();
     world.volumes.loseSnapshot(source);
 
@@ -67,7 +67,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     expect((await computeDisk("data")).restores).toMatchObject([{ snapshot: source }]);
   });
 
-  test("gets it when it comes back, however many backups were made in between", async () => {
+  test("is restored when the snapshot is seen again, however many backups were made in between", async () => {
     await restore();
     world.volumes.hideSnapshot(source, 20 * MINUTE);
     await begin("reader", "before");
@@ -84,7 +84,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     expect(world.volumes.findContent(volume?.id ?? "")?.from).toBe(source);
   });
 
-  test("is no more lost where only its volume was refused when that came back", async () => {
+  test("is no longer lost after the snapshot is seen again, even if its volume is refused then", async () => {
     await restore();
     const lost = { ...(await computeDisk("before")), lostAt: world.clock.now(), dueAt: world.clock.now() };
     await world.table.put(lost);
@@ -95,7 +95,7 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     expect([lostAt, fault]).toEqual([undefined, null]);
   });
 
-  test("is lost no more once that is seen again, though no job comes", async () => {
+  test("is no longer lost once the snapshot is seen again, even without a job", async () => {
     await restore();
     const { findSnapshot } = world.volumes;
     Object.assign(world.volumes, { findSnapshot: async () => undefined });
@@ -154,7 +154,7 @@ describe("a restore whose request died before its disk had a name", () => {
     expect(world.volumes.snapshotIds()).not.toContain(source);
   });
 
-  test("keeps it for as long again where the same request is repeated, which then names the disk", async () => {
+  test("keeps the snapshot for as long again if the request is repeated, which then names the disk", async () => {
     const uid = world.ctx.ids.uid();
     await expect(restore(uid)).rejects.toThrow("died");
     await world.advance(14 * MINUTE);

@@ -30,7 +30,7 @@ async function undate(world: MemoryWorld, edit: Partial<Disk> = {}): Promise<Dis
   return computeDisk(world);
 }
 
-test("an earlier version's disk that no sweep finds is found by the comparison, and checked again", async () => {
+test("the comparison finds an earlier version's disk that no sweep finds, and checks it", async () => {
   const world = await usedWorld();
   const { taggedAs } = await computeDisk(world);
   const undated = await undate(world, { taggedAs: null });
@@ -59,7 +59,7 @@ test("a disk that has a time or is purged is not written by the comparison", asy
   expect(await world.table.get(diskKey(dated.owner, dated.uid))).toEqual(purged);
 });
 
-test("a disk of which nothing changes by itself stays without a time", async () => {
+test("a disk that needs no check stays without a time", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   // By then, no creation is pending.

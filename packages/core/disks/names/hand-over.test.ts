@@ -118,7 +118,7 @@ test("a disk that is handed over is refused to other jobs before a reconcile of 
   expect((await world.read("alice", "second")).phase).toBe("active");
 });
 
-test("a disk that is deleted while its job ends is not purged before that has let it go", async () => {
+test("a disk that is deleted while its job ends is not purged before the job releases it", async () => {
   const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
   const alice = world.as("alice");
   const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
@@ -188,7 +188,7 @@ test("a disk that became another's after the grant was taken is not opened", asy
   expect(disk()).toMatchObject({ heldBy: { uid }, volume: null });
 });
 
-describe("a disk whose holder's id has another life by now", () => {
+describe("a disk whose holder's id belongs to a newer environment", () => {
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const session = (id: string, disk?: string) => ({ ...newEnvironment(id, { disk }), policy });
 
@@ -252,7 +252,7 @@ describe("a disk whose holder's id has another life by now", () => {
   });
 });
 
-test("an environment that waits for a disk stands in line as soon as the disk is released", async () => {
+test("an environment that waits for a disk joins the queue as soon as the disk is released", async () => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
@@ -266,7 +266,7 @@ test("an environment that waits for a disk stands in line as soon as the disk is
   expect([before.waitPool, (await world.read("alice", "second")).waitPool]).toEqual([undefined, "h100"]);
 });
 
-test("an environment that waits for a disk stands in line as soon as its backup is seen as complete", async () => {
+test("an environment that waits for a disk joins the queue as soon as the backup is seen as complete", async () => {
   const world = await memoryWorld({ snapshotMs: 600 * SECOND });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));

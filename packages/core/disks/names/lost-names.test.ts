@@ -33,7 +33,7 @@ async function lose(world: MemoryWorld, key: { pk: string; sk: string }): Promis
 const listNames = async (alice: ReturnType<MemoryWorld["as"]>) => (await listDisks(alice)).map(({ name }) => name);
 
 describe("a missing directory of disks", () => {
-  test("is made again from the disks, and the log says so once", async () => {
+  test("is rebuilt from the disks, with one log line", async () => {
     const log = recordingLog();
     const { world, alice, disk } = await worldWithDisk({ log });
     await renameDisk(alice, "data", "renamed");
@@ -50,7 +50,7 @@ describe("a missing directory of disks", () => {
     expect(log.lines.filter(({ event }) => event === "directory of disks made again")).toHaveLength(1);
   });
 
-  test("is the one that another writer created in between, without a log entry", async () => {
+  test("is taken from a faster writer, without a log line", async () => {
     const log = recordingLog();
     const { world, alice } = await worldWithDisk({ log });
     const { get } = world.table;
@@ -65,7 +65,7 @@ describe("a missing directory of disks", () => {
     expect(log.lines.filter(({ event }) => event === "directory of disks made again")).toEqual([]);
   });
 
-  test("gives a name that two records have to the one with contents, and loses the contents of neither", async () => {
+  test("assigns a name of two records to the one with contents, and loses the contents of neither", async () => {
     const { world, alice, disk } = await worldWithDisk();
     const namesake = (n: number, fields: Partial<Disk>): Disk => {
       const uid = String(n).repeat(32);
@@ -80,7 +80,7 @@ describe("a missing directory of disks", () => {
     expect((await getDisk(alice, "data")).disk.uid).toBe(disk.uid);
   });
 
-  test("never gives the name of a living disk to an older one that is being purged, nor that one another", async () => {
+  test("never assigns a living disk's name to an older disk in its purge, nor that disk another name", async () => {
     const { world, alice, disk } = await worldWithDisk();
     const uid = "1".repeat(32);
     const purging: Disk = { ...disk, sk: uid, uid, writers: [], createdAt: 1, phase: "purging", heldBy: null };
@@ -94,7 +94,7 @@ describe("a missing directory of disks", () => {
     expect(directory?.names).toEqual([["data", disk.uid]]);
   });
 
-  test("is made again with the disks whose records cannot be read, under the names that they say", async () => {
+  test("is rebuilt with disks of invalid records too, under the names in these", async () => {
     const { world, alice, disk } = await worldWithDisk();
     await createDisk(alice, { name: "new", sizeGb: 10 });
     await world.advance(MINUTE);
@@ -112,7 +112,7 @@ describe("a missing directory of disks", () => {
   test.each([
     ["says no name", { name: 7, sizeGb: "many" }],
     ["is of a newer version", { format: FORMAT + 1, name: "data" }],
-  ])("is not made again while the record of a disk %s", async (_, fields) => {
+  ])("is not rebuilt while the record of a disk %s", async (_, fields) => {
     const { world, alice, disk } = await worldWithDisk();
     await world.table.put({ ...disk, ...fields } as never);
     await lose(world, directoryKey(alice.actor.uid));
@@ -127,7 +127,7 @@ describe("a missing directory of disks", () => {
 describe("a name whose record is missing", () => {
   const said = "The record of disk 'data' is missing: delete the disk to free its name";
 
-  test("is reported by every request, and is free once it was deleted", async () => {
+  test("is reported by every request, and free after a deletion", async () => {
     const { world, alice, disk } = await worldWithDisk();
     await lose(world, disk);
     const refusals = [
@@ -162,7 +162,7 @@ describe("a name whose record is missing", () => {
     expect([phase, reason]).toEqual(["failed", "Disk 'data' no longer exists"]);
   });
 
-  test("is freed by an operator too", async () => {
+  test("can be freed by an operator too", async () => {
     const { world, alice, disk } = await worldWithDisk();
     await lose(world, disk);
 

@@ -18,7 +18,7 @@ async function usedTwice(): Promise<MemoryWorld> {
   return world;
 }
 
-test("tags that hang are given up, those that do not count, and the name is the new one", async () => {
+test("a rename gives up tags that hang, counts the others, and sets the new name", async () => {
   const world = await usedTwice();
   const [first, second] = world.volumes.snapshotIds();
   const { tagSnapshot } = world.volumes;
@@ -33,7 +33,7 @@ test("tags that hang are given up, those that do not count, and the name is the 
   expect((await getDisk(world.as("alice"), "new")).disk).toMatchObject({ name: "new", taggedAs: null });
 });
 
-test("a tag that was given up is written again later", async () => {
+test("a tag that was given up is written later", async () => {
   const world = await usedTwice();
   const never = { ...world.volumes, tagSnapshot: () => new Promise<never>(() => undefined) };
   await renameDisk({ ...world.as("alice"), volumes: never }, "data", "new", () => AbortSignal.abort());
@@ -44,7 +44,7 @@ test("a tag that was given up is written again later", async () => {
   expect(found.map((snapshot) => snapshot?.tags.name)).toEqual(["new", "new"]);
 });
 
-test("a disk that is on another page than the directory is found and renamed", async () => {
+test("a disk on another page than the directory is found and renamed", async () => {
   const world = await memoryWorld();
   for (const name of ["a", "b", "c"]) await createDisk(world.as("alice"), { name, sizeGb: 10 });
   await world.advance(2000);

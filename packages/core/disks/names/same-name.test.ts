@@ -39,7 +39,7 @@ const listNames = async (alice: Alice, deleted: boolean) =>
   (await listDisks(alice, { deleted })).map(({ name }) => name);
 
 describe("the name of a deleted disk", () => {
-  test("is given to a new disk at once, and the deleted disk is listed under a name made of its id", async () => {
+  test("goes to a new disk at once, and the deleted disk is listed under a name with its id", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
 
     await createDisk(alice, { name: "data", sizeGb: 10 });
@@ -51,7 +51,7 @@ describe("the name of a deleted disk", () => {
     expect((await getDisk(alice, aside)).disk).toMatchObject({ uid: old.uid, phase: "deleted", volume: old.volume });
   });
 
-  test("is given on again and again, and each deleted disk keeps its own volume and backups", async () => {
+  test("can be reused repeatedly, and each deleted disk keeps its own volume and backups", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
     await useOnce(world, "two");
@@ -67,7 +67,7 @@ describe("the name of a deleted disk", () => {
     expect(kept).toMatchObject([old, second].map(({ uid, volume, snapshots }) => ({ uid, volume, snapshots })));
   });
 
-  test("leads to the new disk alone when the deleted one is purged with only its own content", async () => {
+  test("leads only to the new disk when the deleted one is purged with its own content", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
     await useOnce(world, "two");
@@ -82,7 +82,7 @@ describe("the name of a deleted disk", () => {
     expect((await getDisk(alice, "data")).disk).toMatchObject({ uid: disk.uid, phase: "available" });
   });
 
-  test("stands on the tags of the new disk's backups, and those of the deleted disk get its other name", async () => {
+  test("is on the tags of the new disk's backups, and those of the deleted disk get its new name", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
     await useOnce(world, "two");
@@ -97,7 +97,7 @@ describe("the name of a deleted disk", () => {
     ]);
   });
 
-  test("is given by a rename and by a restore too, also to a disk made of the deleted one's backup", async () => {
+  test("can be reused by a rename and a restore, even of the deleted disk's backup", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "other", sizeGb: 10 });
     await renameDisk(alice, "other", "data");
@@ -117,7 +117,7 @@ describe("the name of a deleted disk", () => {
     expect((await getDisk(alice, `${aside}-${old.uid.slice(0, 8)}`)).disk.restores).toMatchObject([{ disk: ids.uid }]);
   });
 
-  test("is never given to a job's own new disk: the job would begin empty without a word", async () => {
+  test("is not reused for a job's own new disk, because the job would start empty without notice", async () => {
     const { alice } = await worldWithDeleted();
 
     const submitted = createEnvironment(alice, newEnvironment("two", { disk: "data" }));
@@ -126,7 +126,7 @@ describe("the name of a deleted disk", () => {
     expect(await listNames(alice, true)).toEqual(["data"]);
   });
 
-  test("is given once its purge has begun, though its volume cannot be removed, to a job's disk as well", async () => {
+  test("can be reused once the purge has begun, even by a job and if the volume cannot be removed", async () => {
     const { world, alice, old } = await worldWithDeleted();
     const { removeVolume } = world.volumes;
     Object.assign(world.volumes, { removeVolume: () => Promise.reject(new Error("VolumeInUse")) });
@@ -144,7 +144,7 @@ describe("the name of a deleted disk", () => {
     expect(world.volumes.volumeIds()).toEqual([disk.volume?.id]);
   });
 
-  test("may have 64 characters, and the name of the deleted disk is no longer than that", async () => {
+  test("may have 64 characters, and the deleted disk's new name is no longer", async () => {
     const name = "x".repeat(64);
     const { alice, old, aside } = await worldWithDeleted(name);
 
@@ -154,7 +154,7 @@ describe("the name of a deleted disk", () => {
     expect((await getDisk(alice, aside)).disk.uid).toBe(old.uid);
   });
 
-  test("is given though the other name is taken: the deleted disk then has its whole id for a name", async () => {
+  test("can be reused if the deleted disk's new name is taken: that disk is then named by its whole id", async () => {
     const { alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: aside, sizeGb: 10 });
 
@@ -163,7 +163,7 @@ describe("the name of a deleted disk", () => {
     expect(await listNames(alice, true)).toEqual([old.uid]);
   });
 
-  test("stays taken while the record of its disk cannot be read, or both other names are taken", async () => {
+  test("stays taken while its disk's record is invalid, or both replacement names are taken", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: aside, sizeGb: 10 });
     const record = await stored(world, old);
@@ -177,7 +177,7 @@ describe("the name of a deleted disk", () => {
     expect(await listNames(alice, true)).toEqual(["data"]);
   });
 
-  test("stays with the deleted disk where its owner has as many disks as may be, and a rename takes it all the same", async () => {
+  test("stays with the deleted disk at the limit of disks, but a rename may still take it", async () => {
     const { world, alice, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "other", sizeGb: 10 });
     const directory = await readDirectory(world.ctx, alice.actor.uid);
@@ -192,7 +192,7 @@ describe("the name of a deleted disk", () => {
     expect(await listNames(alice, true)).toEqual([aside]);
   });
 
-  test("goes to one of two creates at once", async () => {
+  test("goes to one of two concurrent creates", async () => {
     const { alice } = await worldWithDeleted();
 
     const made = await Promise.allSettled([1, 2].map(() => createDisk(alice, { name: "data", sizeGb: 10 })));
@@ -202,7 +202,7 @@ describe("the name of a deleted disk", () => {
   });
 });
 
-describe("an undelete of a disk whose name another disk has now", () => {
+describe("an undelete of a disk whose name was reused", () => {
   test("is refused, and the refusal names the deleted disk", async () => {
     const { alice, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
@@ -214,7 +214,7 @@ describe("an undelete of a disk whose name another disk has now", () => {
     );
   });
 
-  test("brings it back with its contents under its other name, and a rename gives it any", async () => {
+  test("restores it with its contents under its new name, and a rename can change that", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
 
@@ -230,7 +230,7 @@ describe("an undelete of a disk whose name another disk has now", () => {
     await expect(undeleteDisk(alice, "data")).rejects.toThrow(/^Disk 'data' is not marked for deletion$/);
   });
 
-  test("names the one that was deleted last, where there are several", async () => {
+  test("names the one that was deleted last if there are several", async () => {
     const { world, alice } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 });
     const { disk } = await getDisk(alice, "data");
@@ -243,7 +243,7 @@ describe("an undelete of a disk whose name another disk has now", () => {
 });
 
 describe("a create and an undelete at once", () => {
-  test("keep the name with the undeleted disk, where the undelete was faster", async () => {
+  test("keep the name with the undeleted disk if the undelete was faster", async () => {
     const { world, alice, old } = await worldWithDeleted();
     const { putAll } = world.table;
     const late: typeof putAll = async (puts) => {
@@ -258,7 +258,7 @@ describe("a create and an undelete at once", () => {
     expect((await getDisk(alice, "data")).disk).toMatchObject({ uid: old.uid, phase: "available" });
   });
 
-  test("leave the undelete with the refusal, where the create was faster", async () => {
+  test("refuse the undelete if the create was faster", async () => {
     const { world, alice, old, aside } = await worldWithDeleted();
     const { put } = world.table;
     const late: typeof put = async (item, condition) => {
@@ -279,7 +279,7 @@ describe("a create and an undelete at once", () => {
 describe("a repeat of a create", () => {
   const ids = { id: "first", uid: "a".repeat(32) };
 
-  test("leaves the disk that it made alone, once that was deleted and its name given on", async () => {
+  test("does not change its disk after that was deleted and its name reused", async () => {
     const { world, alice } = await worldWithDeleted();
     await createDisk(alice, { name: "data", sizeGb: 10 }, ids);
     await useOnce(world, "two");
@@ -294,7 +294,7 @@ describe("a repeat of a create", () => {
   });
 });
 
-test("a directory that is made again leaves the name with the living disk, however empty that is", async () => {
+test("a rebuilt directory leaves the name with the living disk, even if that is empty", async () => {
   const { world, alice, old, aside } = await worldWithDeleted();
   await createDisk(alice, { name: "data", sizeGb: 10 });
   await world.advance(2000);

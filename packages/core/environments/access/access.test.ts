@@ -116,7 +116,7 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
   expect(access.guests[0]?.nextAt).toBe(world.clock.now() + 2_000);
 });
 
-test("keys requested at the same moment are all let in", async () => {
+test("keys requested at the same moment are all admitted", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   const lines = ["c", "d", "e"].map(keyLine);
@@ -179,7 +179,7 @@ test("an unknown user, or one without a usable key, fails the request with that 
   expect(world.applied()).toBeUndefined();
 });
 
-test("a user stays in when a later request for the same user fails", async () => {
+test("a user stays admitted when a later request for the same user fails", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   world.githubKeys.publish("hubot", keys.hubot);
@@ -194,7 +194,7 @@ test("a user stays in when a later request for the same user fails", async () =>
   expect(world.applied()?.keys.toSorted()).toEqual([keys.octocat, keys.hubot].toSorted());
 });
 
-test("names of object properties are names like any other", async () => {
+test("names of object properties are ordinary user names", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   world.githubKeys.publish("constructor", new Error("down"));
@@ -206,7 +206,7 @@ test("names of object properties are names like any other", async () => {
   expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
-test("GitHub is retried five times, and its silence delays no end", async () => {
+test("GitHub is retried five times, and a missing answer delays no end", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
   await world.guest("octocat");
@@ -225,7 +225,7 @@ test("GitHub is retried five times, and its silence delays no end", async () => 
   expect((await world.one()).phase).toBe("expired");
 });
 
-test("GitHub is asked again soon, and the user is in when it answers", async () => {
+test("GitHub is called again soon, and the user is admitted when it answers", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", new Error("ETIMEDOUT"));
   await world.guest("octocat");
@@ -283,7 +283,7 @@ test("an abandoned call that takes effect late undoes no newer access", async ()
   expect(world.applied()).toMatchObject({ jupyter: null });
 });
 
-test("unreadable keys delay neither a warning nor, for ever, a request", async () => {
+test("unreadable keys delay no warning, and delay a request only for a while", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   await world.guest("octocat");
@@ -300,7 +300,7 @@ test("unreadable keys delay neither a warning nor, for ever, a request", async (
   expect(requests.list).toMatchObject([{ status: "done" }, { status: "failed" }]);
 });
 
-test("a token whose seal does not open fails other requests with that reason, and Jupyter can be enabled again", async () => {
+test("a token that cannot be unsealed fails other requests with that reason, and Jupyter can be enabled again", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
@@ -325,7 +325,7 @@ test("a token whose seal does not open fails other requests with that reason, an
   expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
-test("access of a submit that its run does not have yet is noted once in the timeline and applied later", async () => {
+test("a submit's access that its run lacks is noted once in the timeline and applied later", async () => {
   const world = await memoryWorld();
   const back = takeAway(world.compute, "setAccess");
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), jupyter: true });
@@ -339,7 +339,7 @@ test("access of a submit that its run does not have yet is noted once in the tim
   expect((await world.read("alice", "one")).access).toMatchObject({ jupyter: { origin: expect.any(String) } });
 });
 
-test("Jupyter is on with a token of its own, shown only while it answers, and off again", async () => {
+test("Jupyter is on with its own token, shown only while it answers, and can be turned off", async () => {
   const world = await activeWorld();
 
   await world.jupyter(true);
@@ -376,7 +376,7 @@ test("no record holds the token in clear", async () => {
   expect(record).not.toContain(token);
 });
 
-test("a request for the present state is done at once and keeps the token", async () => {
+test("a request for the current state is done at once and keeps the token", async () => {
   const world = await activeWorld();
   await world.jupyter(true);
   await world.deliver();
@@ -388,7 +388,7 @@ test("a request for the present state is done at once and keeps the token", asyn
   expect((await world.one()).access.jupyter).toEqual(access.jupyter);
 });
 
-test("an environment without Jupyter says why, and may be asked again", async () => {
+test("an environment without Jupyter shows why, and accepts another request", async () => {
   const reason = "Jupyter is not on the PATH of this environment";
   const world = await activeWorld({ access: { jupyterFault: reason } });
 
@@ -409,7 +409,7 @@ test("an environment without Jupyter says why, and may be asked again", async ()
   expect(world.applied()?.jupyter).toBeNull();
 });
 
-test("the last of several requests holds, and the earlier ones have failed", async () => {
+test("the last of several requests applies, and the earlier ones have failed", async () => {
   const world = await activeWorld();
 
   await world.jupyter(true);
@@ -425,7 +425,7 @@ test("the last of several requests holds, and the earlier ones have failed", asy
   expect(actions.map(({ status }) => status)).toEqual(["failed", "failed", "done"]);
 });
 
-test("access of a submit is there once it is active, without a request", async () => {
+test("a submit's access works once the environment is active, without a request", async () => {
   const world = await memoryWorld();
   world.githubKeys.publish("octocat", keys.octocat);
   const wanted = { ...newEnvironment("one"), guest: "octocat", jupyter: true };
@@ -442,7 +442,7 @@ test("access of a submit is there once it is active, without a request", async (
   expect(actions).toEqual([]);
 });
 
-test("impossible access of a submit is noted in the timeline, and the environment lives on", async () => {
+test("impossible access in a submit is noted in the timeline, and the environment continues", async () => {
   const world = await activeWorld(
     { access: { jupyterFault: "Jupyter is missing" } },
     { guest: "nobody", jupyter: true },
@@ -468,7 +468,7 @@ test("requests are for active environments only", async () => {
   await expect(world.guest("octocat")).rejects.toThrow("Cannot add a user to job one in status active");
 });
 
-test("late requests are closed by the end", async () => {
+test("the end of an environment closes late requests", async () => {
   const world = await activeWorld();
   world.githubKeys.publish("octocat", new Error("down"));
   await world.guest("octocat");
@@ -485,7 +485,7 @@ test("late requests are closed by the end", async () => {
   ]);
 });
 
-test("fifty users are let in and no more", async () => {
+test("fifty users are admitted and no more", async () => {
   const world = await activeWorld();
   for (let n = 0; n < 50; n += 1) {
     world.githubKeys.publish(`user${n}`, keyLine(String.fromCharCode(33 + n)));
@@ -500,7 +500,7 @@ test("fifty users are let in and no more", async () => {
 
 const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
 
-test("keys of the submit work beside those of guests, and no record has them in clear", async () => {
+test("keys of the submit work together with those of guests, and no record has them in clear", async () => {
   const world = await activeWorld({}, { login: "ws-one", sshKeys: [`${keys.octocat} me@laptop\n`] });
   const alone = world.applied();
   world.githubKeys.publish("hubot", keys.hubot);
@@ -513,7 +513,7 @@ test("keys of the submit work beside those of guests, and no record has them in 
   expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
 });
 
-test("a run that refuses its keys is active after five tries, says so, and gets them later", async () => {
+test("a run that refuses its keys is active after five tries with a note, and gets them later", async () => {
   const world = await memoryWorld({ signals: false });
   const back = takeAway(world.compute, "setAccess");
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), sshKeys: [keys.octocat] });
@@ -560,7 +560,7 @@ test("an invalid key is dropped and noted in the timeline, which does not repeat
   expect(JSON.stringify(timeline)).not.toContain("command");
 });
 
-test("keys of the submit are removed by a stop, and a start brings its own or none", async () => {
+test("a stop removes the keys of the submit, and a start sets its own or none", async () => {
   const world = await activeWorld({}, { policy: restartable, sshKeys: [keys.octocat] });
   const alice = world.as("alice");
   const { uid } = await world.one();

@@ -35,13 +35,13 @@ describe("an RSA key of fewer than 2,048 bits", () => {
 });
 
 describe("usable keys", () => {
-  it.each(types)("are those of type %s, without their comments", (type) => {
+  it.each(types)("have the type %s, and lose their comments", (type) => {
     const [, blob] = formatLine(type).split(" ");
 
     expect(usableKeys(`${formatLine(type)}\n`)).toEqual([`${type} ${blob}`]);
   });
 
-  it("are not of other types", () => {
+  it("have no other types", () => {
     const others = ["ssh-dss", "ssh-rsa-cert-v01@openssh.com", "SSH-RSA", "ssh-ed448"].map((type) => formatLine(type));
 
     expect(usableKeys(others.join("\n"))).toEqual([]);
@@ -59,7 +59,7 @@ describe("usable keys", () => {
     "ssh-ed25519 not*base64*at*all*but*long*enough*to*be*a*key*of*some*kind",
     "<html>not found</html>",
     `ssh-rsa ${"A".repeat(5_000)}`,
-  ])("are not lines like %j", (line) => {
+  ])("exclude lines like %j", (line) => {
     expect(usableKeys(line)).toEqual([]);
   });
 
@@ -82,7 +82,7 @@ describe("keys that were sent one by one", () => {
   const line = formatLine("ssh-ed25519", "me@laptop");
   const key = line.split(" ").slice(0, 2).join(" ");
 
-  it.each([line, key, `${line}\n`, `${line}\r\n`, `${line} \n\n`])("are taken as %j", (text) => {
+  it.each([line, key, `${line}\n`, `${line}\r\n`, `${line} \n\n`])("are accepted as %j", (text) => {
     expect(ownKeys([text])).toEqual({ keys: [key], areAllUsable: true });
   });
 
@@ -94,7 +94,7 @@ describe("keys that were sent one by one", () => {
     ` ${line}`,
     "ssh-ed25519 AAAA",
     "",
-  ])("are not taken as %j, and that is known", (text) => {
+  ])("are rejected as %j, with a reason", (text) => {
     expect(ownKeys([text, line])).toEqual({ keys: [key], areAllUsable: false });
   });
 
@@ -228,7 +228,7 @@ describe("one public key", () => {
     ["it is an option of ssh", "-oProxyCommand=sh"],
     ["it is two", `${keyWith("ssh-ed25519", 32)}\n${keyWith("ssh-ed25519", 32)}`],
     ["it is private", "-----BEGIN OPENSSH PRIVATE KEY-----"],
-  ])("is none where %s", (_, text) => {
+  ])("is invalid if %s", (_, text) => {
     expect(parsePublicKey(text)).toBeUndefined();
   });
 });

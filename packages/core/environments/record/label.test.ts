@@ -21,7 +21,7 @@ test("labels are added, even after the end, and change nothing else", async () =
   expect(await world.read("alice", "one")).toEqual(labelled);
 });
 
-test("a deleted environment, or another owner's, takes no labels", async () => {
+test("a deleted environment, or another owner's, accepts no labels", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await requestDelete(world.as("alice"), "one");

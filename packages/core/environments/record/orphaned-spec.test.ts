@@ -87,7 +87,7 @@ test("a start that was paused during the deletion leaves nothing", async () => {
   expect(specsIn(world)).toEqual([]);
 });
 
-test("a start that was paused during the deletion and died after its write leaves nothing for long", async () => {
+test("a start that was paused during the deletion and died after its write leaves nothing permanently", async () => {
   const { world, alice } = await stoppedWorld();
   const table = beforePut(beforePut(world.table, "environment", die), "spec", async () => {
     await requestDelete(alice, "one");
@@ -118,7 +118,7 @@ test("a specification stays while the head that may name it is unreadable", asyn
 });
 
 test.each(["", "no key", "owner#1|one", 7, undefined])(
-  "a specification whose head is said to be '%s' stays",
+  "a specification with the head name '%s' stays",
   async (head) => {
     const { world, uid } = await stoppedWorld();
     const spec = await world.table.get(specKey(await world.read("alice", "one"), uid));

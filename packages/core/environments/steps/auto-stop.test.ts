@@ -114,7 +114,7 @@ test.each([
   ["kernels that work and nobody connected", 1, "sessions"],
   ["a Jupyter that cannot be asked", null, "unknown sessions"],
   ["a question that fails", new Error("The machine does not answer"), "unknown sessions"],
-])("%s keep it for as long as that is so", async (_, works, signal) => {
+])("%s keep an environment for as long as they last", async (_, works, signal) => {
   const world = await activeWorld();
   const { uid } = await world.read("alice", "one");
   world.compute.setWork(uid, works);
@@ -202,7 +202,7 @@ test("a dry run only records that it would have stopped the environment", async 
   expect(environment).toMatchObject({ phase: "active", use: { idle: { verdict: "stop", dryRun: true } } });
 });
 
-test("started again it has its 20 minutes again", async () => {
+test("a restarted environment has its 20 minutes again", async () => {
   const world = await activeWorld();
   await world.advance(26 * MINUTE);
 

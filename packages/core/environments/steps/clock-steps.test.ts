@@ -66,7 +66,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     expect(await read()).toMatchObject({ phase: "active", run: { n: 1 } });
   });
 
-  test("while a message is being posted settles it once, and the next one after it", async () => {
+  test("settles a message once that is being posted, and the next one after it", async () => {
     const { world, alice, uid } = await oneWorld();
     const { postToPort } = world.compute;
     let isSet = false;
@@ -88,7 +88,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
     );
   });
 
-  test("after a claim whose worker died keeps others away no longer than until it is over by that clock", async () => {
+  test("blocks others after the claim of a dead worker only until it expires by that clock", async () => {
     const { world, alice, uid } = await oneWorld();
     const { n } = await postMessage(alice, "one", "a");
     const dies = async () => {
@@ -125,7 +125,7 @@ describe.each(steps)("a wall clock that is set by %d ms", (step) => {
   });
 });
 
-test("an environment without an end outlives them all in its first run", async () => {
+test("an environment without an end survives all clock changes in its first run", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });

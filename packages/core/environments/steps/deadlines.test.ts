@@ -19,7 +19,7 @@ const DAY = 24 * HOUR;
 /** Calls that fail in a world without a cluster. */
 const CLUSTER = ["apply", "observe", "remove", "listRuns"] as const;
 
-describe("a run that can never be made", () => {
+describe("a run that can never be created", () => {
   test("a run that the cluster never accepts fails at its limit, and its GPUs are free", async () => {
     const { world } = await submitted();
     takeAway(world.compute, "apply");
@@ -65,8 +65,8 @@ describe("a run that can never be made", () => {
   });
 });
 
-describe("a cluster that is away", () => {
-  test("does not put off the end of a job, and its GPUs are free once the job is seen gone", async () => {
+describe("an unreachable cluster", () => {
+  test("does not delay the end of a job, and its GPUs are free once the job is seen gone", async () => {
     const { world } = await submitted();
     await world.advance(10_000);
     const back = takeAway(world.compute, ...CLUSTER);
@@ -86,7 +86,7 @@ describe("a cluster that is away", () => {
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  test("for three hours ends no run that is being prepared, and leaves it all of its time", async () => {
+  test("does not end a run in preparation after three hours, nor shorten its time", async () => {
     const { world } = await submitted({ hours: 4 }, { delays: { imageMs: 20_000 } });
     await world.advance(10_000);
     const back = takeAway(world.compute, ...CLUSTER);
@@ -105,7 +105,7 @@ describe("a cluster that is away", () => {
     expect((times.endsAt ?? 0) - (run.startedAt ?? 0)).toBe(4 * HOUR);
   });
 
-  test("leaves a long job as it was", async () => {
+  test("does not change a long job", async () => {
     const { world } = await submitted({ hours: 72 });
     await world.advance(HOUR);
     const back = takeAway(world.compute, ...CLUSTER);
@@ -118,12 +118,12 @@ describe("a cluster that is away", () => {
   });
 });
 
-describe("the outcome", () => {
+describe("the outcome of a job", () => {
   test.each([
     [0, "completed"],
     [3, "failed"],
   ])(
-    "a command that exited with code %i before the end of its time is %s, however late that is seen",
+    "a command that exited with code %i before the end of its time is %s, however late its exit is seen",
     async (code, phase) => {
       const { world, uid } = await submitted({ command: "train" });
       world.compute.program(uid, { kind: "exits", code, afterMs: 50 * MINUTE });
@@ -216,7 +216,7 @@ describe("in the queue", () => {
     expect(await world.read("bob", "later")).toMatchObject({ phase: "queued" });
   });
 
-  test("an environment that waited for a disk says so at the limit", async () => {
+  test("an environment that waited for a disk shows that at the limit", async () => {
     const { world } = await submitted({ disk: "data" }, { snapshotMs: 9 * DAY, ...threeHours });
     await world.advance(10_000);
     await requestCancel(world.as("alice"), "one");
@@ -250,7 +250,7 @@ describe("in the queue", () => {
 });
 
 describe("an end that takes long", () => {
-  test("alarms once after 15 minutes and says what it waits for", async () => {
+  test("raises one alarm after 15 minutes and shows what it waits for", async () => {
     const log = recordingLog();
     const { world } = await submitted({}, { log });
     await world.advance(10_000);
@@ -269,7 +269,7 @@ describe("an end that takes long", () => {
     expect(timeline.at(-1)?.reason).toBe("Waits for the cluster to answer");
   });
 
-  test("blames the cluster only while its compute is still to go", async () => {
+  test("blames the cluster only while its compute still exists", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
     await world.advance(2000);
@@ -315,7 +315,7 @@ describe("an end that takes long", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
   });
 
-  test("a backup is made though the disk's record could not be read for seven hours", async () => {
+  test("a backup is made although the disk's record was unreadable for seven hours", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(10_000);
     world.volumes.failSnapshots(1);

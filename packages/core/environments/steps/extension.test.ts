@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const why = "The cluster has not accepted it yet; retrying: Error";
 
-it("says why an extension is not taken while it is tried again, and no more once it is", async () => {
+it("a job shows why an extension is refused while it is retried, and no longer once it is accepted", async () => {
   const { world, back, read } = await refused(HOUR);
   const [open] = (await read()).requests.list;
 
@@ -20,7 +20,7 @@ it("says why an extension is not taken while it is tried again, and no more once
   expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
-it("has failed, and its time shows no more, where the cluster ends the job at its earlier end", async () => {
+it("an extension has failed and is no longer shown if the cluster ends the job at its earlier end", async () => {
   const { world, read } = await refused(4 * HOUR);
   await world.advance(2 * HOUR);
 
@@ -35,7 +35,7 @@ it("has failed, and its time shows no more, where the cluster ends the job at it
   ]);
 });
 
-it("has failed where the job is cancelled before the cluster takes it", async () => {
+it("an extension has failed if the job is cancelled before the cluster accepts it", async () => {
   const { world, read } = await refused(4 * HOUR);
 
   await requestCancel(world.as("alice"), "one");
@@ -45,7 +45,7 @@ it("has failed where the job is cancelled before the cluster takes it", async ()
   expect((await read()).requests.list).toMatchObject([{ status: "failed" }, { kind: "cancel", status: "done" }]);
 });
 
-it("is done where the job lived for all of its time though the cluster never took it", async () => {
+it("an extension is done if the job lived through it although the cluster never accepted it", async () => {
   const { world, read } = await refused(5 * MINUTE);
 
   await world.advance(HOUR + 6 * MINUTE);
@@ -54,7 +54,7 @@ it("is done where the job lived for all of its time though the cluster never too
   expect((await read()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
-it("costs no more reconciles the longer it is refused, even with changing reasons", async () => {
+it("a refused extension costs no more reconciles over time, even with changing reasons", async () => {
   const { world, read } = await refused(HOUR);
   let input = 0;
   world.compute.extend = async () => {

@@ -45,7 +45,7 @@ test("a job with idle GPUs is warned once, in its record and at its terminals, a
   });
 });
 
-test("use after the warning keeps them, and the next idle time is warned of again", async () => {
+test("use after the warning keeps the GPUs, and the next idle time is warned of again", async () => {
   const { compute, uid, clock, advance, show } = await idleWorld();
   await advance(51 * MINUTE);
 
@@ -81,7 +81,7 @@ test("a restartable environment is stopped, and has its full time after a start"
   expect((await show()).phase).toBe("active");
 });
 
-test("unknown use, the default setting and a job without GPUs lead to no warning and no end", async () => {
+test("unknown use, the default setting and a job without GPUs cause no warning and no end", async () => {
   const unknown = await idleWorld();
   unknown.compute.setGpuIdle(unknown.uid, undefined);
   const byDefault = await idleWorld({}, { settings: { idleGpuMinutes: undefined } });

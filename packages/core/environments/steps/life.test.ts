@@ -22,7 +22,7 @@ test("an environment goes from queued to active as soon as its messages are deli
   expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(8);
 });
 
-test("it expires within a second of its end, and its machine is free again", async () => {
+test("an environment expires within a second of its end, and its machine is free again", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -35,7 +35,7 @@ test("it expires within a second of its end, and its machine is free again", asy
   expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
 });
 
-test("warnings come 30, 15 and 5 minutes before the end and once each", async () => {
+test("warnings come once each, 30, 15 and 5 minutes before the end", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -52,7 +52,7 @@ test("warnings come 30, 15 and 5 minutes before the end and once each", async ()
   ]);
 });
 
-test("thresholds that are past when it starts are skipped", async () => {
+test("warning thresholds that have passed at the start are skipped", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 0.2 }));
 
@@ -65,7 +65,7 @@ test("thresholds that are past when it starts are skipped", async () => {
   expect(warnings.map((entry) => entry.reason)).toEqual(["Expires in 5 minutes"]);
 });
 
-test("an extension moves the end, is closed as done, and holds", async () => {
+test("an extension moves the end permanently, and is closed as done", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -82,7 +82,7 @@ test("an extension moves the end, is closed as done, and holds", async () => {
 });
 
 test.each(["active", "preparing"])(
-  "an extension holds although the machine of the %s run is silent as it is asked for",
+  "an extension holds although the machine of the %s run is silent at the time of the request",
   async (at) => {
     const delays = { imageMs: at === "active" ? 0 : 3 * HOUR };
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays, settings: { preparingMinutes: 120 } });
@@ -110,7 +110,7 @@ test.each(["active", "preparing"])(
   },
 );
 
-test("an extension that the cluster refuses delays nothing else, and is made once it is accepted", async () => {
+test("an extension that the cluster refuses delays nothing else, and takes effect once it is accepted", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(10_000);
@@ -127,7 +127,7 @@ test("an extension that the cluster refuses delays nothing else, and is made onc
   expect([phase, requests.list[0]?.status]).toEqual(["active", "done"]);
 });
 
-test("an extension holds although the run is made by a call that began before it", async () => {
+test("an extension holds although the run is created by a call that began before it", async () => {
   const world = await memoryWorld();
   applyLate(world.compute);
   await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 4 }));
@@ -185,7 +185,7 @@ test("an unbound grant is withdrawn, its node set aside, and the environment sta
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
-test("a grant that is unbound for want of a volume counts, and sets no machine aside", async () => {
+test("a grant that is unbound for lack of a volume counts as a try, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const reason = "Its volume could not be created: no more volumes";
@@ -218,7 +218,7 @@ test("a try about which the cluster reports nothing is not counted, and sets no 
   );
 });
 
-test("a job about which the cluster never reports anything fails after thirteen tries, and says so", async () => {
+test("a job that the cluster never reports on fails after thirteen tries with that reason", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: null });
@@ -276,7 +276,7 @@ test("an unbound machine of two gives both back, although a command began on the
   expect([1, 2].map((run) => world.compute.isLive(uid, run))).toEqual([false, true]);
 });
 
-test("a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up", async () => {
+test("a run that binds while its grant is being withdrawn continues: its command runs once, and its disk is backed up", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { bindMs: 65_000 }, signals: false });
   const job = newEnvironment("one", { command: "pay", disk: "data" });
   const { uid } = await createEnvironment(world.as("alice"), job);
@@ -340,7 +340,7 @@ test("a run that the cluster refuses ends at once with its reason and releases i
   expect(world.compute.starts(uid, 1)).toBe(0);
 });
 
-test("a run that the cluster refuses for now says why, and starts once it is accepted", async () => {
+test("a run that the cluster refuses for now shows why, and starts once it is accepted", async () => {
   const world = await memoryWorld();
   const { apply } = world.compute;
   let tries = 0;
@@ -363,7 +363,7 @@ test("a run that the cluster refuses for now says why, and starts once it is acc
   expect(active.events.timeline.filter(({ reason }) => reason === words)).toHaveLength(1);
 });
 
-test("a scheduler that recounts its machines adds no entry", async () => {
+test("a scheduler message with changed counts adds no entry", async () => {
   const world = await memoryWorld();
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available" });

@@ -60,7 +60,7 @@ async function until({ world, read }: Running, ms: number, holds: (job: Environm
 const isSilent = ({ run: { machines } }: Environment) => machines.some(({ silent }) => silent !== null);
 const isOver = ({ phase }: Environment) => phase === "failed" || phase === "stopped" || phase === "cancelled";
 
-test("a machine without a node object for 10 s, and gone by its provider's word, is lost, and its job fails", async () => {
+test("a machine without a node object for 10 s is lost if its provider confirms that, and its job fails", async () => {
   const job = await running();
   job.world.compute.removeNode(job.name);
   job.world.compute.setMachine(job.uid, "gone");
@@ -104,7 +104,7 @@ test.each([
   expect(removals).toBeLessThan(40);
 });
 
-test("a machine that does not answer is waited for without a listing of all machines", async () => {
+test("a wait for a machine that does not answer needs no listing of all machines", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   const key = keyText(toKey(await job.read()));
   const { listNodes, removeNode } = job.world.compute;
@@ -159,7 +159,7 @@ test("the units of a lost machine are never granted, however old the last listin
   }
 });
 
-test("one reading without its node object decides nothing, and a machine that is back was never away", async () => {
+test("one reading without the node object decides nothing, and a machine that returns was never lost", async () => {
   const job = await running();
   const before = await job.read();
   job.world.compute.removeNode(job.name);
@@ -180,7 +180,7 @@ test("one reading without its node object decides nothing, and a machine that is
   expect([after.events.count, isSilent(after), job.isLive()]).toEqual([before.events.count, false, true]);
 });
 
-test("nothing is forced while its instance runs, though its node object is gone: it waits and says so", async () => {
+test("nothing is forced while the instance runs without its node object: the job waits with that reason", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   job.world.compute.removeNode(job.name);
 
@@ -214,7 +214,7 @@ test("a machine that is NotReady is lost after 5 minutes, if its provider says t
   expect(after).toMatchObject({ phase: "failed", reason: `Its machine was lost: ${job.name}` });
 });
 
-test("a machine that is NotReady for four minutes and comes back has lost nothing, and later has its 5 minutes again", async () => {
+test("a machine that is NotReady for four minutes loses nothing, and later has its 5 minutes again", async () => {
   const job = await running();
   job.world.compute.setMachine(job.uid, "gone");
   for (let times = 0; times < 3; times++) {
@@ -228,7 +228,7 @@ test("a machine that is NotReady for four minutes and comes back has lost nothin
   expect(await job.read()).toMatchObject({ phase: "active", reason: null, end: { outcome: null } });
 });
 
-test("a machine without an answer of its provider waits for the operator, and is lost at once by the operator's word", async () => {
+test("a machine without an answer of its provider waits for the operator, whose declaration makes it lost at once", async () => {
   const job = await running();
   job.world.compute.loseNode(job.name);
   job.world.compute.setMachine(job.uid, "unknown");
@@ -253,7 +253,7 @@ test("a failing provider decides nothing, and the record names the obstacle", as
   expect(await job.read()).toMatchObject({ phase: "active", fault: null, reason: expect.stringContaining("operator") });
 });
 
-test("the operator's word counts for one node object, for 24 h, also where the machine seems to answer", async () => {
+test("the operator's declaration applies to one node object, for 24 h, even if the machine seems to answer", async () => {
   const job = await running({}, { nodes: newNodes({ h100: 1 }) });
   await declareNodeGone(job.world.as("op"), job.name);
   const ended = await until(job, 20 * SECOND, isOver);
@@ -268,7 +268,7 @@ test("the operator's word counts for one node object, for 24 h, also where the m
   expect(after.run.startedAt).toBeGreaterThan(ended.createdAt + 24 * HOUR);
 });
 
-test("the operator's word counts for a machine that came for a run and died before any listing showed it", async () => {
+test("the operator's declaration applies to a machine that was created for a run and died before a listing showed it", async () => {
   const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
   const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
@@ -295,7 +295,7 @@ test("the operator's word counts for a machine that came for a run and died befo
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [] });
 });
 
-test("the operator's word counts for a machine without runs that still has a volume", async () => {
+test("the operator's declaration applies to a machine without runs that still has a volume", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   job.world.compute.removeNode(job.name);
   job.world.compute.setMachine(job.uid, "unknown");
@@ -327,7 +327,7 @@ test("a node that only an unreadable ledger may name is not answered as unknown"
   expect(found.name).toBe(job.name);
 });
 
-test("the operator's word is refused where the machine's ledger item cannot be read, also if a job waits for it", async () => {
+test("the operator's declaration is refused if the machine's ledger item is unreadable, even if a job waits for it", async () => {
   const job = await running();
   const { table, as } = job.world;
   job.world.compute.loseNode(job.name);
@@ -345,7 +345,7 @@ test("the operator's word is refused where the machine's ledger item cannot be r
   expect(await until(job, MINUTE, isOver)).toMatchObject({ reason: `Its machine was lost: ${job.name}` });
 });
 
-test("a ledger item that cannot be read any more when the operator's word is written there is not called marked", async () => {
+test("a ledger item that became unreadable before the operator's declaration is not reported as marked", async () => {
   const job = await running();
   const { table } = job.world;
   const put: typeof table.put = async (item, options) => {
@@ -374,7 +374,7 @@ test("a node that only a job's unreadable record may name is not answered as unk
   await expect(refused).rejects.toMatchObject({ kind: "conflict", message: expect.stringContaining(`${pk}|${sk}`) });
 });
 
-test("the operator's word on a machine is not one on another that has its name", async () => {
+test("the operator's declaration does not apply to another machine of the same name", async () => {
   const job = await running({}, { nodes: newNodes({ h100: 1 }) });
   const [node] = newNodes({ h100: 1 });
   if (!node) throw new Error("There is no node");
@@ -405,7 +405,7 @@ test("one lost machine of several ends the run, and the others have their grace 
   expect(job.world.compute.liveUnits(job.name)).toBe(0);
 });
 
-test("a restartable environment is stopped with that fault, and starts elsewhere with its own volumes", async () => {
+test("a restartable environment is stopped with the lost machine as its reason, and starts elsewhere with its own volumes", async () => {
   const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
   const job = await running({ policy: { ...reservation, time: "none", restarts: true }, volumes });
   job.world.compute.removeNode(job.name);
@@ -449,7 +449,7 @@ test("a requested stop keeps its reason when the machine is lost in between", as
   expect(stopped).toMatchObject({ phase: "stopped", reason: "for the night", run: { error: null } });
 });
 
-test("the disk of a lost machine is detached by force, backed up, and goes on to the next job", async () => {
+test("the disk of a lost machine is detached by force, backed up, and passed to the next job", async () => {
   const disk = { name: "data", sizeGb: 10 };
   const job = await running({ disk });
   job.world.compute.removeNode(job.name);
@@ -463,7 +463,7 @@ test("the disk of a lost machine is detached by force, backed up, and goes on to
   expect(job.world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "snapshot"]);
 });
 
-test("a volume that is still attached once its run is gone is taken by force only from a machine that is lost", async () => {
+test("a volume that is still attached without its run is detached by force only from a lost machine", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   const taken: string[] = [];
   const { findVolume } = job.world.volumes;
@@ -490,7 +490,7 @@ test("a volume that is still attached once its run is gone is taken by force onl
   expect((await job.read()).phase).toBe("cancelled");
 });
 
-test("its time is over on time while its machine is silent, and it expires when the machine is lost", async () => {
+test("a job's time ends while its machine is silent, and it expires when the machine is lost", async () => {
   const job = await running(newEnvironment("job", { hours: 1 }));
   job.world.compute.loseNode(job.name);
   await job.world.advance(HOUR + MINUTE);
@@ -544,7 +544,7 @@ test("a disk is released although its machine died before any reconcile saw the 
   expect(await world.read("alice", "job")).toMatchObject({ phase: "failed", disk: { released: true } });
 });
 
-test("a disk is let go although the machine that was made for its run died while that was being prepared", async () => {
+test("a disk is released although the machine created for its run died during the preparation", async () => {
   const group = { pool: "h100", mostNodes: 1, startupMs: MINUTE, zones: [] };
   const world = await preparingWithDisk({ nodes: [], settings: { nodeGroups: [group] } });
   await world.advance(20 * SECOND);
@@ -575,7 +575,7 @@ test("an unbound run is not lost with the machine of its grant, which is withdra
   });
 });
 
-test("a machine that has another name now is not lost", async () => {
+test("a renamed machine is not lost", async () => {
   const job = await running();
   const node = newNodes({ h100: 2 }).find(({ name }) => name === job.name);
   if (!node) throw new Error("There is no node");
@@ -606,7 +606,7 @@ test("a wall clock that jumped back does not make a silent machine wait for long
   expect(ended.phase).toBe("failed");
 });
 
-test("a machine without a node object for 10 s leaves an entry in the timeline and goes on", async () => {
+test("a machine without a node object for 10 s is noted in the timeline, and its job continues", async () => {
   const job = await running();
   const said = async () => (await job.read()).events.timeline.map(({ reason }) => reason);
   const before = (await said()).length;
@@ -622,7 +622,7 @@ test("a machine without a node object for 10 s leaves an entry in the timeline a
   expect([phase, end.outcome]).toEqual(["active", null]);
 });
 
-test("a machine that is silent for more than a minute leaves an entry in the timeline, and one when it is back", async () => {
+test("a silence of more than a minute and the return of a machine are noted in the timeline", async () => {
   const job = await running();
   const node = newNodes({ h100: 2 }).find(({ name }) => name === job.name);
   if (!node) throw new Error("No node");

@@ -25,7 +25,7 @@ const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<
   ["the table", tableAway],
 ];
 
-describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_, pass) => {
+describe.each(outages)("while %s is unavailable for longer than PREPARING_MINUTES", (_, pass) => {
   test("a run that becomes ready is active afterwards, in its first run", async () => {
     const { world, uid } = await submitted({ command: "train" }, { delays: { imageMs: 5 * MINUTE } });
     await world.advance(MINUTE);
@@ -37,7 +37,7 @@ describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_,
     expect(world.compute.starts(uid, 1)).toBe(1);
   });
 
-  test("a run that became ready and was over is shown as its command ended", async () => {
+  test("a run that became ready and ended is shown with the result of its command", async () => {
     const { world, uid } = await submitted({ command: "train" }, { delays: { imageMs: 5 * MINUTE } });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 5 * MINUTE });
     await world.advance(MINUTE);
@@ -75,7 +75,7 @@ describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_,
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  test("a run that was not bound yet has its time to be bound, and gives nothing back", async () => {
+  test("an unbound run keeps its time to be bound, and releases nothing", async () => {
     const { world, uid } = await submitted({}, { delays: { bindMs: OUTAGE + 20_000 } });
     await world.advance(5_000);
 
@@ -122,7 +122,7 @@ test("a run that became ready after its limit, without a reconcile, is active", 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
 });
 
-test("outages that come again and again put the limit off, and a run that is never ready fails all the same", async () => {
+test("repeated outages postpone the limit, and a run that is never ready still fails", async () => {
   const { world } = await submitted({ hours: 100 }, { delays: { imageMs: 240 * HOUR } });
 
   for (let round = 0; round < 6; round++) {
@@ -154,7 +154,7 @@ test("a cluster without an answer for a day ends a run that is being prepared, w
   });
 });
 
-test("the end of its own time passes while the cluster is away", async () => {
+test("the end of a job's time passes while the cluster is away", async () => {
   const policy = { ...reservation, time: "creation" } as const;
   const { world } = await submitted({ hours: 1 }, { delays: { imageMs: 20_000 } }, policy);
   await world.advance(10_000);
@@ -185,7 +185,7 @@ test("the third attempt at a backup is not over for lack of reconciles, and its 
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
 });
 
-describe("while the machine of a run does not answer, which is no reason to give the run up,", () => {
+describe("while the machine of a run does not answer", () => {
   const silences: [how: string, begin: (world: MemoryWorld) => void][] = [
     ["its node is not ready", (world) => world.compute.loseNode("h100-1")],
     ["its node object is gone", (world) => world.compute.removeNode("h100-1")],
@@ -256,7 +256,7 @@ describe("while the machine of a run does not answer, which is no reason to give
     });
   });
 
-  test("its return triggers no other record, because the cluster has always answered", async () => {
+  test("the return of the machine triggers no other record, because the cluster has always answered", async () => {
     const { world } = await submitted({}, { delays: { imageMs: 25 * MINUTE } });
     await world.advance(10 * MINUTE);
 
@@ -315,7 +315,7 @@ describe("an outage between the creation of the first and the last part of a run
     return { world, applied, answers };
   }
 
-  test("ends with the run made whole, although it lasted for so long that its parts seem left over", async () => {
+  test("ends with a complete run, although it lasted so long that the parts seem left over", async () => {
     const { world, applied, answers } = await halfMade(leftover);
     await apiServerAway(world, 16 * MINUTE);
     answers("takes");
@@ -326,7 +326,7 @@ describe("an outage between the creation of the first and the last part of a run
     expect(applied).toEqual([1]);
   });
 
-  test("ends the run at its limit if the cluster does not take the missing part afterwards either", async () => {
+  test("ends the run at its limit if the cluster still refuses the missing part", async () => {
     const { world, applied, answers } = await halfMade(leftover);
     await apiServerAway(world, 16 * MINUTE);
     answers("refuses");
@@ -341,7 +341,7 @@ describe("an outage between the creation of the first and the last part of a run
     expect(world.compute.liveUnits("h100-1")).toBe(0);
   });
 
-  test("ends the run if a part of it has begun: making it whole would run its command twice", async () => {
+  test("ends the run if a part has started, because completing it would run its command twice", async () => {
     const { world, applied, answers } = await halfMade({ ...leftover, started: true, halfMade: undefined });
     await apiServerAway(world, 16 * MINUTE);
     answers("takes");
@@ -352,7 +352,7 @@ describe("an outage between the creation of the first and the last part of a run
     expect(applied).toEqual([]);
   });
 
-  test("does not delay the end that its owner requested in between", async () => {
+  test("does not delay the end that the owner requested during the outage", async () => {
     const { world, applied, answers } = await halfMade(leftover);
     await apiServerAway(world, 16 * MINUTE);
     answers("takes");

@@ -39,7 +39,7 @@ async function secretWorld(more: Partial<NewEnvironment> = {}) {
 }
 
 describe("10 days after its end no item of an environment holds anything sealed", () => {
-  test("of a reservation that expired, with Jupyter, guests and a receiver", async () => {
+  test("of an expired reservation with Jupyter, guests and a receiver", async () => {
     const { world, alice } = await secretWorld({ jupyter: true, guest: "octocat" });
     world.githubKeys.publish("octocat", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuest");
     await world.advance(5 * MINUTE);
@@ -91,7 +91,7 @@ describe("10 days after its end no item of an environment holds anything sealed"
     expect(secretsIn(world)).toEqual([]);
   });
 
-  test("of an environment with a late receiver, whose events are kept until they are delivered, and as long as others then", async () => {
+  test("of an environment with a late receiver, whose events are kept until and after their delivery", async () => {
     const { world } = await secretWorld();
     world.fetch.answer(receiver, () => ({ status: 503, retryAfterMs: null }));
     await world.advance(HOUR_AND_PASSES);

@@ -68,7 +68,7 @@ function getAsked({ ctx }: MemoryWorld, names: readonly CallName[] = calls): str
   return input;
 }
 
-test("an hour in which nothing happens to an active job costs no question to the cluster", async () => {
+test("an uneventful hour of an active job costs no call to the cluster", async () => {
   const { world, asked: names, read } = await quietJob();
   const before = await read();
 
@@ -123,7 +123,7 @@ test("a change in a listing makes the next reconcile observe", async () => {
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("so does a machine that a listing shows as not ready", async () => {
+test("a machine that a listing shows as not ready makes the next reconcile observe", async () => {
   const { world, look: poll, read } = await quietJob();
   const [machine] = (await read()).run.machines;
   world.compute.loseNode(machine?.name ?? "");
@@ -142,7 +142,7 @@ test("a changed state of one of two machines makes a reconcile observe", async (
   expect([before, await poll()]).toEqual([[], expect.arrayContaining(["observe"])]);
 });
 
-test("a listing that is older than 75 s is not believed, and a change that it does not show is seen", async () => {
+test("a listing older than 75 s is not trusted, and a change that it lacks is seen", async () => {
   const { world, uid, look: poll, read } = await quietJob();
   await refreshCapacity(world.ctx);
   world.compute.kill(uid, 1);
@@ -155,7 +155,7 @@ test("a listing that is older than 75 s is not believed, and a change that it do
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("while no listing succeeds, reconciles observe, and the end of a command is seen within five minutes", async () => {
+test("reconciles observe while no listing succeeds, and the end of a command is seen within five minutes", async () => {
   const { world, uid, read } = await quietJob();
   const { listNodes } = world.compute;
   world.compute.listNodes = () => Promise.reject(new Error("the cluster is slow"));
@@ -172,7 +172,7 @@ test("while no listing succeeds, reconciles observe, and the end of a command is
   expect((await read()).end.outcome).not.toBeNull();
 });
 
-test("a listing is as old as its beginning, however long it takes", async () => {
+test("the age of a listing counts from its start, however long it takes", async () => {
   const { world, uid, look: poll } = await quietJob();
   const { listNodes } = world.compute;
   world.compute.listNodes = async () => {
@@ -201,7 +201,7 @@ test("a change that a hinted reconcile did not handle is observed by the next on
   expect(await read()).toMatchObject({ phase: "stopping" });
 });
 
-test("a request is applied to the run, and later reconciles ask nothing", async () => {
+test("a request is applied to the run, and later reconciles make no call", async () => {
   const { world, asked: names, read } = await quietJob();
   await requestExtension(world.as("alice"), "job", HOUR);
 
@@ -236,7 +236,7 @@ test.each([
   ["from a clock that is a minute ahead", { ahead: MINUTE }],
   ["of another kind", { kind: "sweep" }],
   ["without marks", { marks: null }],
-])("a listing %s is not believed", async (_, change) => {
+])("a listing %s is not trusted", async (_, change) => {
   const { world, uid, look: poll } = await quietJob();
   await refreshCapacity(world.ctx);
   const key = runMarksKey(uid.slice(0, 1));
@@ -247,7 +247,7 @@ test.each([
   expect([item?.kind, await poll()]).toEqual(["run-marks", ["observe"]]);
 });
 
-test("a listing says in which form it is written, and leaves one of a newer version as it is", async () => {
+test("a listing names its format, and does not replace one of a newer version", async () => {
   const { world, uid } = await quietJob();
   await refreshCapacity(world.ctx);
   const key = runMarksKey(uid.slice(0, 1));
@@ -261,7 +261,7 @@ test("a listing says in which form it is written, and leaves one of a newer vers
   expect(await world.table.get(key)).toEqual(newer);
 });
 
-test("the operator's word on its machine is heard though its message is lost", async () => {
+test("the operator's declaration about a machine takes effect although its message is lost", async () => {
   const { world, look: poll, read } = await quietJob();
   const [machine] = (await read()).run.machines;
   const operator = world.as("op");
@@ -286,7 +286,7 @@ test("a failure to store marks does not fail the refresh of capacity", async () 
   expect(await poll()).toEqual(["observe"]);
 });
 
-test("a run that was started again is observed, though an earlier one of it was as a listing shows it", async () => {
+test("a restarted run is observed, although its earlier run matched the listing", async () => {
   const { world, read, look: poll } = await quietJob();
   const record = await read();
   const { pk, sk } = toKey(record);
@@ -297,7 +297,7 @@ test("a run that was started again is observed, though an earlier one of it was 
   expect(await poll()).toContain("observe");
 });
 
-test("a job that cannot be entered despite its key is observed until it can", async () => {
+test("a job with a key that cannot be entered yet is observed until it can", async () => {
   let problem: string | undefined = "No port for SSH is free";
   const { look: poll, read, world } = await quietJob({}, { sshPort: 2222, sshProblem: () => problem });
 

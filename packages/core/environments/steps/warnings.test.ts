@@ -17,7 +17,7 @@ async function timedWorld(minutes: number) {
   return { ...world, uid, told, show, reasons };
 }
 
-describe("people are warned before the end", () => {
+describe("users are warned before the end", () => {
   test.each([
     [60, [30, 15, 5]],
     [31, [30, 15, 5]],
@@ -28,7 +28,7 @@ describe("people are warned before the end", () => {
     [6, [5, 1]],
     [5, [1]],
     [2.5, [0.5]],
-  ])("of a run of %d minutes at moments that suit it: %j", async (minutes, before) => {
+  ])("of a run of %d minutes at suitable times: %j", async (minutes, before) => {
     const { advance, reasons, show, told, clock } = await timedWorld(minutes);
     const { endsAt } = (await show()).times;
 
@@ -50,7 +50,7 @@ describe("people are warned before the end", () => {
     expect((await reasons()).at(-1)).toBe("Expires in 3 minutes");
   });
 
-  test("at the end the notice has the reason", async () => {
+  test("with the reason in the notice at the end", async () => {
     const [expired, cancelled] = [await timedWorld(6), await timedWorld(60)];
 
     await expired.advance(7 * MINUTE);
@@ -61,7 +61,7 @@ describe("people are warned before the end", () => {
     expect(cancelled.told()).toEqual(["end: This environment was cancelled: Cancelled by its owner"]);
   });
 
-  test("the end does not wait for unreachable terminals", async () => {
+  test("without a delay of the end by unreachable terminals", async () => {
     const { advance, compute, show } = await timedWorld(6);
     takeAway(compute, "tell");
 

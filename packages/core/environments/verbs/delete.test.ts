@@ -32,7 +32,7 @@ async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOpt
 
 const file = "workspace-one-20260120-180000.zip";
 
-describe("the end", () => {
+describe("the end of an environment", () => {
   test("the archive is made before the volumes go, and the owner can read it", async () => {
     const { world, alice } = await activeWorld();
 
@@ -48,7 +48,7 @@ describe("the end", () => {
     expect(kinds).toEqual(["created", "created", "archived", "removed", "removed"]);
   });
 
-  test("an archive that takes its time is made of the volume that it holds, and nothing ends it before its minute is over", async () => {
+  test("a slow archive is made of the volume that it holds, and is not ended before its minute is over", async () => {
     const { world, alice } = await activeWorld({}, { archiveMs: 30_000 });
 
     await requestDelete(alice, "one");
@@ -94,7 +94,7 @@ describe("the end", () => {
     await expect(readArchive(world.as("bob"), file)).rejects.toMatchObject({ kind: "notFound" });
   });
 
-  test("a stopped one is archived as well, under a name of its own where none was given", async () => {
+  test("a stopped environment is archived as well, with a generated name by default", async () => {
     const { world, alice } = await activeWorld();
     await requestStop(alice, "one");
     await world.advance(10_000);
@@ -106,7 +106,7 @@ describe("the end", () => {
     expect((await listArchives(alice))[0]?.sk).toMatch(/^workspace-one-2026012\d-\d{6}\.zip$/);
   });
 
-  test("an archive that fails, or is not made within a minute, is recorded and holds up nothing", async () => {
+  test("an archive that fails, or takes more than a minute, is recorded and delays nothing", async () => {
     const { world, alice } = await activeWorld();
     world.volumes.failArchives(1);
     await requestDelete(alice, "one");
@@ -147,7 +147,7 @@ describe("the end", () => {
     expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "late" }]);
   });
 
-  test("the operator's word counts for a machine that nothing but an archive has, and that no pool has", async () => {
+  test("the operator's declaration applies to a machine that only an archive uses and no pool has", async () => {
     const { world, alice } = await activeWorld({}, { archiveMs: Number.POSITIVE_INFINITY });
     const { endArchive } = world.volumes;
     const machine = { name: "system-1", uid: "node-uid-system-1", providerId: null };
@@ -173,7 +173,7 @@ describe("the end", () => {
     expect(await listArchives(alice)).toMatchObject([{ sk: file, state: "late" }]);
   });
 
-  test("an archive is begun before its minute is, which messages that are lost may use up", async () => {
+  test("an archive starts before its minute does, which lost messages may use up", async () => {
     const { world, alice } = await activeWorld();
     const { startArchive } = world.volumes;
     const minutes: unknown[] = [];
@@ -336,7 +336,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("asked again while it is on its way it changes nothing, and the volumes wait until no machine has them", async () => {
+  test("a repeated delete changes nothing, and the volumes wait until no machine has them", async () => {
     const { world, alice } = await activeWorld();
     const { uid } = await getEnvironment(alice, "one");
     world.compute.program(uid, { kind: "lives" }, { ignoresTerm: true });
@@ -355,7 +355,7 @@ describe("the end", () => {
     expect(removed).toHaveLength(2);
   });
 
-  test("a run that a paused worker made again, with its volumes, does not delay the end", async () => {
+  test("a run that a paused worker recreated, with its volumes, does not delay the end", async () => {
     const { world, alice } = await activeWorld({}, { leavesTombstones: false });
     await requestStop(alice, "one");
     await world.advance(30_000);
@@ -400,7 +400,7 @@ describe("the end", () => {
     expect(world.volumes.volumeIds()).toHaveLength(2);
   });
 
-  test("volumes that cannot be made are given up with the time for preparing", async () => {
+  test("volumes that cannot be created are given up with the time for preparing", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     world.volumes.createVolume = () => Promise.reject(new Error("limit exceeded"));
     await createEnvironment(world.as("alice"), session("one"));
@@ -412,8 +412,8 @@ describe("the end", () => {
   });
 });
 
-describe("a new life under an old id", () => {
-  test("it has a new uid, and the old record continues until it is done", async () => {
+describe("a new environment under an old id", () => {
+  test("has a new uid, and the old record continues until it is done", async () => {
     const { world, alice } = await activeWorld();
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
@@ -431,7 +431,7 @@ describe("a new life under an old id", () => {
     expect((await listEnvironments(alice)).shown).toHaveLength(1);
   });
 
-  test("it takes the id even if a reconcile of the old one writes at the same moment", async () => {
+  test("takes the id even if a reconcile of the old one writes at the same moment", async () => {
     const { world, alice } = await activeWorld();
     const first = await getEnvironment(alice, "one");
     await requestDelete(alice, "one");
@@ -455,7 +455,7 @@ describe("a new life under an old id", () => {
     expect(former?.dueAt).toBeUndefined();
   });
 
-  test("while the old one is there, or still being deleted, the id is taken", async () => {
+  test("is refused while the old one exists or is being deleted", async () => {
     const { alice } = await activeWorld();
 
     await expect(createEnvironment(alice, session("one"))).rejects.toMatchObject({ name: "Conflict" });
@@ -464,10 +464,10 @@ describe("a new life under an old id", () => {
   });
 });
 
-describe("a part of a host name", () => {
+describe("the host label of an environment", () => {
   const addressLabel = "vs-code-abc";
 
-  test("two owners cannot have the same one, and it is free again after the end", async () => {
+  test("belongs to one owner, and is free again after the end", async () => {
     const { world, alice } = await activeWorld({ addressLabel });
     const bob = world.as("bob");
     await expect(createEnvironment(bob, session("one", { addressLabel }))).rejects.toThrow("host label");
@@ -480,7 +480,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("bob", "one")).uid);
   });
 
-  test("a claim of a dead create is taken over after a minute, and not before", async () => {
+  test("passes from a dead create to a new one after a minute, and not before", async () => {
     const { world, alice } = await activeWorld();
     const put = world.table.put;
     world.table.put = async (item, options) => {
@@ -497,7 +497,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe((await world.read("alice", "two")).uid);
   });
 
-  test("a create that was paused after its claim, and lost it, leaves nothing and is refused", async () => {
+  test("is refused to a create that was paused and lost its claim, which leaves nothing", async () => {
     const { world, alice } = await activeWorld();
     let isAsleep = true;
     const put: typeof world.table.put = async (item, options) => {
@@ -518,7 +518,7 @@ describe("a part of a host name", () => {
     await createEnvironment(alice, session("sleeps", { addressLabel: "another" }));
   });
 
-  test("a create that is repeated after a minute keeps its claim until its head is there", async () => {
+  test("stays claimed by a create that is repeated after a minute, until its head exists", async () => {
     const { world, alice } = await activeWorld();
     const wanted = { ...session("one-more", { addressLabel }), uid: "a".repeat(32), isRepeat: true };
     let meanwhile = async (): Promise<void> => {
@@ -539,7 +539,7 @@ describe("a part of a host name", () => {
     expect((await world.table.get(hostKey(addressLabel)))?.uid).toBe(wanted.uid);
   });
 
-  test("an id that is taken gives its claim back", async () => {
+  test("is released if the id is taken", async () => {
     const { world, alice } = await activeWorld();
 
     await expect(createEnvironment(alice, session("one", { addressLabel }))).rejects.toMatchObject({

@@ -38,7 +38,7 @@ test("a command returns its output, its exit code and its final directory", asyn
   });
 });
 
-test("words, input and directory reach the run as they are, and no shell is made of them", async () => {
+test("arguments, input and directory reach the run unchanged, without a shell", async () => {
   const world = await activeWorld();
 
   await executeIn(world.as("alice"), "one", {
@@ -62,7 +62,7 @@ test("a command waits until its environment is active", async () => {
   expect((await world.read("alice", "one")).phase).toBe("active");
 });
 
-test("the wait is deducted from the time-out, as the result says", async () => {
+test("the wait is deducted from the timeout, as the result shows", async () => {
   const world = await worldWith("one", { delays: { imageMs: 20_000 } });
   world.compute.programExec(() => true, hangs);
   const begunAt = world.clock.now();
@@ -111,7 +111,7 @@ test("a command in a missing, foreign or ended environment is refused", async ()
   expect(world.compute.execs()).toEqual([]);
 });
 
-test("the head says that it is busy before the command starts, and for longer than it can run", async () => {
+test("the head is marked as busy before the command starts, and for longer than the command can run", async () => {
   const world = await activeWorld();
   const seen: unknown[] = [];
   const startExec = world.compute.startExec;
@@ -128,7 +128,7 @@ test("the head says that it is busy before the command starts, and for longer th
   expect(seen).toEqual([world.clock.now() + 160_000]);
 });
 
-test("a mark that moves by no more than a minute is not written", async () => {
+test("a mark that moves by at most a minute is not written", async () => {
   const world = await activeWorld();
   await executeIn(world.as("alice"), "one", echo);
   const { writers } = await world.read("alice", "one");
@@ -160,7 +160,7 @@ test("the same id is run once and both get its result", async () => {
   expect(runs).toBe(1);
 });
 
-test("output that is too long says in its last line that it was cut", async () => {
+test("the last line of output that is too long says that it was cut", async () => {
   const world = await activeWorld();
   world.compute.programExec(() => true, { stdout: "x".repeat(1024 * 1024 + 1), stderr: "fine" });
 
@@ -170,7 +170,7 @@ test("output that is too long says in its last line that it was cut", async () =
   expect(stderr).toBe("fine");
 });
 
-test("a command whose environment ends says so at once", async () => {
+test("a command fails at once when its environment ends, with that reason", async () => {
   const world = await activeWorld();
   world.compute.programExec(() => true, hangs);
   const startExec = world.compute.startExec;
@@ -189,7 +189,7 @@ test("a command whose environment ends says so at once", async () => {
   expect(world.clock.now() - begunAt).toBeLessThan(10_000);
 });
 
-test("a run that is gone before its record says so is not ready", async () => {
+test("a run that is gone before its record shows that is not ready", async () => {
   const world = await activeWorld();
   const {
     uid,
@@ -202,7 +202,7 @@ test("a run that is gone before its record says so is not ready", async () => {
   await expect(executed).rejects.toMatchObject({ kind: "failed", message: "Job is not ready yet" });
 });
 
-test("a command that cannot be ended is given up soon after its time-out", async () => {
+test("a command that cannot be ended is given up soon after its timeout", async () => {
   const world = await activeWorld();
   const streams = { stdout: "", stderr: "", stdoutCut: false, stderrCut: false };
   const running: ExecStatus = { state: "running", exitCode: null, timedOut: false, ...streams, directory: null };

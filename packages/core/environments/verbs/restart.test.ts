@@ -28,7 +28,7 @@ async function activeWorld(more: Partial<NewEnvironment> = {}, options: WorldOpt
 }
 
 describe("stop and start", () => {
-  test("an environment is stopped and started again on the same volume, and has no end of its own", async () => {
+  test("an environment is stopped and started again on the same volume, and has no end time", async () => {
     const { world, alice, first } = await activeWorld();
     expect(first).toMatchObject({ phase: "active", run: { n: 1 }, starts: 0, times: { endsAt: null } });
 
@@ -65,7 +65,7 @@ describe("stop and start", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("both are idempotent", async () => {
+  test("stop and start are idempotent", async () => {
     const { world, alice } = await activeWorld();
 
     const started = await requestStart(alice, "one");
@@ -153,7 +153,7 @@ describe("stop and start", () => {
     expect(await world.table.get(specKey(toKey(first), first.uid))).toBeUndefined();
   });
 
-  test("a stopped environment is reconciled twice, and then stays without being due", async () => {
+  test("a stopped environment is reconciled twice, and is then no longer due", async () => {
     const { world, alice } = await activeWorld();
     await requestStop(alice, "one");
 
@@ -209,7 +209,7 @@ describe("stop and start", () => {
   });
 });
 
-describe("faults", () => {
+describe("faults of a restartable environment", () => {
   test.each([0, 3])(
     "a command that ends with %i leaves it stopped with the reason, ready to be started",
     async (code) => {
@@ -243,7 +243,7 @@ describe("faults", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: reason }, reason });
   });
 
-  test("not active in the time that its policy gives it, the queue included, it is given up", async () => {
+  test("an environment that is not active in the time of its policy, including the queue, is given up", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const policy = { ...restartable, readyWithinMs: 10 * MINUTE };
     await createEnvironment(world.as("bob"), newEnvironment("big"));
@@ -258,7 +258,7 @@ describe("faults", () => {
     expect(late.end.at).toBeLessThanOrEqual(late.queuedAt + 10 * MINUTE + 3000);
   });
 
-  test("a failed first run leaves nothing if the policy says so, and the id is free again", async () => {
+  test("a failed first run leaves nothing under that policy, and the id is free again", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const alice = world.as("alice");
     const input = session("one", { policy: { ...restartable, firstFailure: "clears" }, addressLabel: "ws-one" });
@@ -290,10 +290,10 @@ describe("faults", () => {
   });
 });
 
-describe("time from the creation", () => {
+describe("a time limit from the creation", () => {
   const policy: Policy = { ...reservation, time: "creation" };
 
-  test("it expires that long after its request, and its volumes go with it", async () => {
+  test("ends an environment that long after its request, with its volumes", async () => {
     const { world, first } = await activeWorld({ policy });
     expect(first.times.endsAt).toBe(first.createdAt + 60 * MINUTE);
 
@@ -303,7 +303,7 @@ describe("time from the creation", () => {
     expect(world.volumes.volumeIds()).toEqual([]);
   });
 
-  test("it expires in the queue too, within a few seconds", async () => {
+  test("ends an environment in the queue too, within a few seconds", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await createEnvironment(world.as("bob"), newEnvironment("big", { hours: 5 }));
     await world.deliver();
@@ -316,7 +316,7 @@ describe("time from the creation", () => {
 });
 
 describe("waiting", () => {
-  test("a call that waits answers as soon as it is so, and with the present state when its budget is spent", async () => {
+  test("a waiting call answers as soon as the state is reached, and with the current state when its budget is spent", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), delays: { imageMs: 10_000 } });
     const alice = world.as("alice");
     await createEnvironment(alice, session("one"));

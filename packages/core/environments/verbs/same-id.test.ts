@@ -37,7 +37,7 @@ async function present({ table }: MemoryWorld, ctx: UserContext) {
   return parseEnvironment(item);
 }
 
-test("the same id again is refused while the first life is granted and has not taken, and leaves nothing", async () => {
+test("a second create is refused while the first environment of the id has an open grant, and leaves nothing", async () => {
   const { world, alice, first } = await grantedWorld();
   const before = world.table.all();
 
@@ -49,7 +49,7 @@ test("the same id again is refused while the first life is granted and has not t
   expect(await entries(world)).toEqual([[], [first.uid]]);
 });
 
-test("a repeated create then finds its own environment, which takes its grant once", async () => {
+test("a repeated create finds its own environment, which takes its grant once", async () => {
   const { world, alice, first } = await grantedWorld();
 
   const again = await createEnvironment(alice, { ...session, uid: first.uid, isRepeat: true });

@@ -143,7 +143,7 @@ test("a drained type with open grants is planned once a minute, and sends no mes
   expect(messages).not.toContain(keyText(environment));
 });
 
-test("a job whose grant a drain blocks is told so, before the jobs that wait behind it", async () => {
+test("a job whose grant a drain blocks is notified before the jobs behind it", async () => {
   const { world } = await grantedWhileDrained();
   await createEnvironment(world.as("bob"), newEnvironment("two"));
 

@@ -30,7 +30,7 @@ function joins(world: MemoryWorld, name: string): void {
 const namesIn = async ({ ctx }: MemoryWorld) =>
   ((await viewPool(ctx, "h100"))?.held ?? []).map(({ shares }) => shares.map(({ node }) => node));
 
-test("a pool scaled to zero starts a waiting job on a machine created for it, and holds it there", async () => {
+test("a pool scaled to zero starts a waiting job on a machine created for it, and reserves that machine", async () => {
   const world = await scaledToZero();
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(4 * MINUTE);
@@ -143,7 +143,7 @@ test("a job that is not bound in twice a machine's start-up time returns to its 
   );
 });
 
-test("tells a job whose disk is in another zone that no machine fits, and starts others", async () => {
+test("reports to a job whose disk is in another zone that no machine fits, and starts others", async () => {
   const settings = { nodeGroups: [{ ...group, mostNodes: 3, zones: ["zone-b"] }] };
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings });
   await createEnvironment(world.as("alice"), newEnvironment("before", { disk: "data" }));
@@ -212,7 +212,7 @@ test.each([
   ["of one zone", ["zone-a"], "h100-1"],
   ["of two zones", ["zone-a", "zone-b"], "h100-1"],
 ])(
-  "a disk that was first used on a machine made by a group %s can be used on an existing machine",
+  "a disk that was first used on a machine created by a group %s can be used on an existing machine",
   async (_, zones, on) => {
     const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, zones }] } });
     await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
@@ -235,7 +235,7 @@ test.each([
   },
 );
 
-test("limits jobs that wait for new machines to the size of their ledger item, and tells later ones why", async () => {
+test("limits jobs that wait for new machines to the size of their ledger item, and shows later ones why", async () => {
   const shared: NodeGroup = { pool: "cpu-shared", mostNodes: 60, startupMs: 5 * MINUTE, zones: ["zone-a"] };
   const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [shared] } });
   const submit = (owner: string, id: string) =>

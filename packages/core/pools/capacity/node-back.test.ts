@@ -53,7 +53,7 @@ describe("a withdrawn declaration", () => {
     expect(world.compute.peakUnits("h100-1")).toBe(8);
   });
 
-  test("counts at once for reconciles and the provider's answer, and for grants from the next listing", async () => {
+  test("applies at once to reconciles and the provider's answer, and to grants from the next listing on", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const getMachine = withOperatorWord(world.ctx, async () => "running");
     const machine = await declareNodeGone(world.as("admin"), "h100-1");

@@ -47,8 +47,8 @@ function findStart({ nodes = [], ...rest }: Partial<PlanInput>, uid: string, hou
   return found.waiting.find((entry) => entry.uid === uid)?.p50;
 }
 
-describe("a question about a job not yet submitted", () => {
-  test("is answered with now if there is room", () => {
+describe("an estimate for a job not yet submitted", () => {
+  test("is now if there is room", () => {
     const now = standing({ occupied: [held("n-a", 4, 3)] });
 
     expect(estimateFor(now, ask(8))).toEqual({
@@ -63,7 +63,7 @@ describe("a question about a job not yet submitted", () => {
     expect(estimateFor(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
   });
 
-  test("is answered with the room behind all waiting jobs if no earlier turn fits", () => {
+  test("is the time after all waiting jobs if no earlier turn fits", () => {
     const input = { occupied: [held("n-a", 8, 3), held("n-b", 8, 5)], waiting: [waiting("w", 8)] };
 
     const answer = estimateFor(standing(input), ask(8));
@@ -83,7 +83,7 @@ describe("a question about a job not yet submitted", () => {
     expect(rich).toMatchObject({ position: 5, p50: NOW + 6 * HOUR });
   });
 
-  test("is promised the start of a waiting job only if that job asks for as much", () => {
+  test("uses the start of a waiting job only if that job requests as much", () => {
     const occupied = [held("n-a", 1, 1, "rich"), held("n-a", 7, 3, "rich"), held("n-b", 8, 5, "rich")];
     const small = standing({ occupied, waiting: [waiting("small", 1, "rich")] });
     const large = standing({ occupied, waiting: [waiting("large", 8, "rich")] });
@@ -94,7 +94,7 @@ describe("a question about a job not yet submitted", () => {
     expect(estimateFor(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
   });
 
-  test("is not told that too little is free if enough is free on several machines", () => {
+  test("does not say that too little is free if enough is free on several machines", () => {
     const parts = standing({ occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
 
     expect(estimateFor(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
@@ -112,7 +112,7 @@ describe("a question about a job not yet submitted", () => {
     expect(owners).toMatchObject({ me: 8 });
   });
 
-  test("is not promised the start of a job whose owner holds as much or less", () => {
+  test("does not use the start of a job whose owner holds as much or less", () => {
     const occupied = [held("n-a", 8, 1, "x"), held("n-b", 8, 5, "me")];
     const equal = standing({ occupied, waiting: [waiting("theirs", 8, "x")] });
 
@@ -128,7 +128,7 @@ describe("a question about a job not yet submitted", () => {
     expect(answer).toMatchObject({ p50: NOW + 2 * HOUR, p90: NOW + 3 * HOUR });
   });
 
-  test("says if it never fits, if there are no machines, and if nothing is started", () => {
+  test("says if the job never fits, if there are no machines, and if nothing is started", () => {
     expect(estimateFor(standing({}), ask(8, { machines: 3 }))).toMatchObject({
       p50: null,
       code: "never",
@@ -142,7 +142,7 @@ describe("a question about a job not yet submitted", () => {
     });
   });
 
-  test("says that foreign pods leave no room if only they are in its way", () => {
+  test("says that foreign pods leave no room if only they are in the way", () => {
     const theirs = standing({ nodes: [{ name: "n-a", zone: "a", units: 2, foreign: 6 }], occupied: [] });
 
     expect(estimateFor(theirs, ask(8))).toMatchObject({ p50: null, code: "foreign", needed: 8, available: 6 });
@@ -180,7 +180,7 @@ describe("a question about a job not yet submitted", () => {
     expect(submitted).toBe(answer.p50);
   });
 
-  test("says how far the forecast reaches if its start is later", () => {
+  test("shows the horizon of the forecast if its start is later", () => {
     const days = 9 * 24;
     const input = { occupied: [held("n-a", 8, days), held("n-b", 8, days)] };
 
@@ -193,7 +193,7 @@ describe("a question about a job not yet submitted", () => {
 describe("alternatives to a size", () => {
   const smaller = [1, 2, 4].map((units) => ask(units));
 
-  test("contain the largest that starts now, and no smaller one that starts no earlier", () => {
+  test("contain the largest size that starts now, and no smaller one that starts no earlier", () => {
     const now = standing({ occupied: [held("n-a", 4, 3), held("n-b", 8, 5)] });
 
     const found = alternativesTo(now, ask(8), smaller);
@@ -201,7 +201,7 @@ describe("alternatives to a size", () => {
     expect(found.map(({ question, answer }) => [question.units, answer.p50])).toEqual([[4, NOW]]);
   });
 
-  test("begin with the soonest", () => {
+  test("begin with the earliest start", () => {
     const now = standing({ occupied: [held("n-a", 4, 3), held("n-a", 3, 1), held("n-b", 8, 5)] });
 
     const found = alternativesTo(now, ask(8), smaller);

@@ -30,7 +30,7 @@ function seededPool(seed: number, now: number): PlanInput {
   return { nodes, occupied, waiting, ...group, head: null, now };
 }
 
-test("a job that may pass the head by the forecast gets its capacity in the next plan", async () => {
+test("a job that may start before the head by the forecast gets its capacity in the next plan", async () => {
   const { ctx, clock } = await memoryWorld();
   const [passed, refused] = [new Set<number>(), new Set<number>()];
   for (let seed = 1; seed <= 150; seed++) {
@@ -75,7 +75,7 @@ test.each<[string, number | null, Partial<PlanInput>]>([
   ["a type that has machines in another zone alone", 5, { nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
   ["a type whose machines can be made only elsewhere", null, { makeableZone: "zone-z" }],
   ["a type that makes none", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
-])("tells the owner of a disk when there is a machine in its zone: %s, %j minutes", async (_, minutes, options) => {
+])("estimates for a disk's owner when a machine in its zone is free: %s, %j minutes", async (_, minutes, options) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));

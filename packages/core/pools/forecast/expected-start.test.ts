@@ -57,7 +57,7 @@ test("returns null for a job whose start the forecast calls unknown", async () =
   expect(await readExpectedStart(ctx, environment)).toBeNull();
 });
 
-test("returns the earliest possible time beyond the reach of the forecast", async () => {
+test("returns the earliest possible time beyond the horizon of the forecast", async () => {
   const { ctx, table, clock, environment } = await worldWithOneMore();
   const whole = (await table.get(forecastKey("h100", null))) as Item;
   const later = clock.now() + 9_000;

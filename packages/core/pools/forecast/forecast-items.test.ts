@@ -61,7 +61,7 @@ async function worldWithOneWaiting() {
 }
 
 describe("a stored forecast", () => {
-  test("gives waiting jobs their start and what may move it, and answers questions", async () => {
+  test("contains the start of waiting jobs and what may move it, and answers estimates", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
 
@@ -77,7 +77,7 @@ describe("a stored forecast", () => {
     expect(await viewForecast(ctx, "a100")).toBeUndefined();
   });
 
-  test("contains the reserved start even beyond its reach", async () => {
+  test("contains the reserved start even beyond its horizon", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const startsAt = now + 9 * 24 * HOUR;
@@ -111,7 +111,7 @@ describe("a stored forecast", () => {
   test.each([
     ["a forecast", 5, 5 * 60_000],
     ["a plan, once the forecast is old", 11, 11 * 60_000],
-  ])("and a plan give no start in the past, and say since when a job is late: %s", async (_, minutes, away) => {
+  ])("and a plan show no start in the past, and since when a job is late: %s", async (_, minutes, away) => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const entries = { [record.uid]: [1, now + 90_000, "short", 8, 0] };
@@ -132,7 +132,7 @@ describe("a stored forecast", () => {
     expect(late?.start?.p50).toBe(minutes > 10 ? undefined : now + away);
   });
 
-  test("that did not reach far gives no limit in the past", async () => {
+  test("with a short horizon shows no limit in the past", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const [now, digit] = [clock.now(), record.uid.slice(0, 1)];
     const entries = { [record.uid]: [null, null, "none", 0] };
@@ -147,7 +147,7 @@ describe("a stored forecast", () => {
     expect(await answer()).toBe(now + 50_000);
   });
 
-  test("is made at most every ten seconds, and also after a clock that ran ahead", async () => {
+  test("is made at most every ten seconds, even after a clock that ran ahead", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const at = async (now: number) => {
       await refreshForecast(ctx, outset(now, { waiting: [waiting(record.uid, now)] }));
@@ -174,7 +174,7 @@ describe("a stored forecast", () => {
     ],
     ["room was given back", true, { occupied: [held(HOUR, 4)] }, {}],
     ["others were read", false, { waiting: [waiting("b", 5), waiting("c", 6)] }, { isPartial: true }],
-  ])("that is fresh is made again where %s: %s", async (_, again, since, rest) => {
+  ])("is renewed while fresh if %s: %s", async (_, again, since, rest) => {
     const { ctx, clock } = await worldWithOneWaiting();
     const begin = clock.now();
     const at = (time: number) => begin + time;
@@ -252,7 +252,7 @@ describe("a stored forecast", () => {
     expect(await listErrors(ctx, "h100")).toEqual([{ type: "h100", starts: 1, ...errors }]);
   });
 
-  test("places no question before the head, whose start is reserved however much its owner holds", async () => {
+  test("places no estimate before the head, whose start is reserved however much its owner holds", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();
     const pool = { occupied: [{ ...held(now + HOUR), owner: "o" }], waiting: [waiting(record.uid, now)] };

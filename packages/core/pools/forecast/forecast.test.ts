@@ -219,7 +219,7 @@ describe("an estimate", () => {
     expect(later).toBe(NOW + 7 * 24 * HOUR);
   });
 
-  test("stops after a number of starts, and says how far it went", () => {
+  test("stops after a number of starts, and shows its horizon", () => {
     const all = Array.from({ length: 40 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n }));
 
     const { waiting: found, later } = getForecast(poolWith({ waiting: all }), { mostStarts: 10 });
@@ -288,7 +288,7 @@ describe("an estimate", () => {
     expect(getForecast(pool, { arrivals }).waiting).toEqual(getForecast(pool).waiting);
   });
 
-  test("finds room behind all waiting jobs, for each common size and zone", () => {
+  test("finds room after all waiting jobs, for each common size and zone", () => {
     const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
     const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
 

@@ -13,7 +13,7 @@ function held(owner: string, units: number): Occupied {
   return { owner, shares: [{ node: "n1", units }], endsAt: NOW + HOUR, at: NOW, size: { wantedMs: HOUR } };
 }
 
-test("only ends move the head, and also owners who hold less move the others", () => {
+test("only ends move the head, while owners who hold less also move the others", () => {
   const input: PlanInput = {
     nodes: [{ name: "n1", zone: "a", units: 8 }],
     makeable: 0,

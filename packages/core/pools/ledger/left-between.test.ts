@@ -12,7 +12,7 @@ test.each([
   ["abcd", "dcba", ""],
   ["abcd", "xda", "bc"],
   ["abcd", "acxb", "d"],
-])("of %o the list %o has all but %o, in any order", (before, after, left) => {
+])("from %o to %o the entries %o have left, in any order", (before, after, left) => {
   expect(leftBetween(listFor(before), listFor(after))).toEqual(listFor(left));
 });
 

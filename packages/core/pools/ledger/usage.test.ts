@@ -38,7 +38,7 @@ test("the owner with less recent use starts first, although the other has waited
   expect((await world.read("alice", "again")).phase).toBe("queued");
 });
 
-test("use halves in a day, and is gone after a month", async () => {
+test("usage halves in a day, and is zero after a month", async () => {
   const { ctx, clock } = await memoryWorld();
   const [alice, now] = [newActor("alice").uid, clock.now()];
   await writeUsed(ctx, await readUsed(ctx, "h100", [], [holding(alice, 8, now - 2 * HOUR)], now));
@@ -54,7 +54,7 @@ test("use halves in a day, and is gone after a month", async () => {
 test.each([
   ["given back because nothing bound it is", 80_000, "active"],
   ["whose job failed because nothing ever bound it are", 6 * MINUTE, "failed"],
-])("an uncounted try charges no owner: units %s no use and no duration", async (_, ms, phase) => {
+])("an uncounted try charges no owner: units %s no usage and no duration", async (_, ms, phase) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 4 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(uid, { kind: "neverBinds", reason: "0/4 nodes are available" });

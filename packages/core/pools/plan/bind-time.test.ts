@@ -20,7 +20,7 @@ test.each<[string, string, (Share | undefined)[], number]>([
   ["on both kinds, the new one first", "h100", [made, there], 10 * MINUTE],
   ["on a machine that is made within a few seconds", "a100", [made], MINUTE],
   ["on a new machine of a pool without a group", "b200", [made], MINUTE],
-])("a run %s has this long to be bound", (_, type, shares, ms) => {
+])("a run %s has the expected time to be bound", (_, type, shares, ms) => {
   expect(
     longestToBindMs(
       ctx,

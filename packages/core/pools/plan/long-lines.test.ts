@@ -57,7 +57,7 @@ test("an owner's first job starts before the second of an owner with 2,100 waiti
   expect(started).toBe(3);
 });
 
-test("jobs beyond the first 50 of a line are not planned, are told so, and cause no plans", async () => {
+test("jobs beyond an owner's first 50 are not planned, say so, and cause no plans", async () => {
   const world = await memoryWorld({ nodes: [] });
   await fillLine(world, "alice", 2_100);
   await world.advance(5_000);
@@ -73,7 +73,7 @@ test("jobs beyond the first 50 of a line are not planned, are told so, and cause
   expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
 });
 
-test("cancelling a job far back in its line causes no plan", async () => {
+test("cancelling a job far back in its owner's queue causes no plan", async () => {
   const world = await memoryWorld({ nodes: [] });
   await fillLine(world, "alice", 100);
   await world.advance(5_000);
@@ -183,7 +183,7 @@ test("refuses a submit above the limit and leaves nothing; other pools and users
   await createEnvironment(world.as("alice"), newEnvironment("four"));
 });
 
-test("a repeated create finds its environment although the line is full by then", async () => {
+test("a repeated create finds its environment although the queue is full by then", async () => {
   const world = await memoryWorld({ nodes: [], settings: { maxWaitingPerUser: 1 } });
   const made = await createEnvironment(world.as("alice"), newEnvironment("one"));
 
@@ -202,7 +202,7 @@ test("a limit of 0 means no limit, and reads nothing from the table", async () =
   expect(made.phase).toBe("queued");
 });
 
-describe("a start into a full line", () => {
+describe("a start into a full queue", () => {
   async function fullLine() {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxWaitingPerUser: 2 } });
     const alice = world.as("alice");

@@ -31,7 +31,7 @@ function node(name: string, zone = "a", units = 8) {
   return { name, zone, units };
 }
 
-describe("grants", () => {
+describe("the grants of a plan", () => {
   test("eight free units on two nodes are not one machine of eight", () => {
     const occupied = [held("x", "n1", 4, 1), held("x", "n2", 4, 1)];
 
@@ -41,7 +41,7 @@ describe("grants", () => {
     expect(places[0]).toMatchObject({ position: 1, code: "split", needed: 8, available: 4, startsAt: NOW + HOUR });
   });
 
-  test("a small job goes where the least is left over", () => {
+  test("a small job goes to the node with the least left over", () => {
     const { grants } = getPlan({ occupied: [held("x", "n2", 5, 1)], waiting: [waiting("a", 2)] });
 
     expect(grants).toEqual([{ uid: "a", shares: [{ node: "n2", units: 2 }] }]);
@@ -61,7 +61,7 @@ describe("grants", () => {
     expect(grants[0]?.shares).toEqual([{ node: "n2", units: 1 }]);
   });
 
-  test("the owner who holds least comes first, then the longest wait, then the smaller uid", () => {
+  test("the owner who holds the least comes first, then the longest wait, then the smaller uid", () => {
     const occupied = [held("rich", "n1", 4, 1)];
     const all = [
       waiting("r", 8, { owner: "rich", queuedAt: NOW - 9000 }),
@@ -127,7 +127,7 @@ describe("grants", () => {
     }
   });
 
-  test("of owners who hold the same, the least recent use comes first, then the longest wait", () => {
+  test("the least recent usage of owners who hold the same comes first, then the longest wait", () => {
     const all = [
       waiting("heavy", 8, { queuedAt: NOW - 90 }),
       waiting("light", 8, { queuedAt: NOW - 20 }),
@@ -144,7 +144,7 @@ describe("grants", () => {
     expect(places.map((place) => place.uid)).toEqual(["heavy"]);
   });
 
-  test("held units count before recent use", () => {
+  test("held units count before recent usage", () => {
     const occupied = [held("holds", "n1", 1, 1)];
     const all = [waiting("holds-2", 8, { owner: "holds", queuedAt: NOW - 90 }), waiting("heavy", 8)];
 
@@ -153,7 +153,7 @@ describe("grants", () => {
     expect(grants.map((grant) => grant.uid)).toEqual(["heavy"]);
   });
 
-  test("foreign pods and missing nodes leave less", () => {
+  test("foreign pods and missing nodes reduce the free units", () => {
     const nodes = [node("n1", "a", 3)];
 
     const { grants, places } = getPlan({ nodes, waiting: [waiting("a", 4), waiting("b", 2, { queuedAt: NOW + 1 })] });
@@ -162,7 +162,7 @@ describe("grants", () => {
     expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
   });
 
-  test("a job that fits nowhere because of foreign pods is told so, and how many units they hold", () => {
+  test("a job that fits nowhere because of foreign pods shows that reason and the units that they hold", () => {
     const nodes = [
       { ...node("n1", "a", 3), foreign: 5 },
       { ...node("n2", "a", 0), foreign: 8 },
@@ -246,7 +246,7 @@ describe("the head of the queue", () => {
   const occupied = [held("x", "n1", 8, 2), held("x", "n2", 4, 1)];
   const big = waiting("big", 8, { queuedAt: NOW - 100 });
 
-  test("gets a reserved start, and others are backfilled only where they do not delay it", () => {
+  test("gets a reserved start, and others are backfilled only if they do not delay it", () => {
     const short = waiting("short", 4, { hours: 1, queuedAt: NOW - 50 });
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
@@ -258,7 +258,7 @@ describe("the head of the queue", () => {
     expect(places[1]).toMatchObject({ uid: "long", position: 2 });
   });
 
-  test("a job that must not pass is told that the free units are kept for those before it", () => {
+  test("a job that would delay the head shows that the free units are kept for jobs before it", () => {
     const long = waiting("long", 4, { hours: 5, queuedAt: NOW - 60 });
 
     const { grants, places } = getPlan({ occupied, waiting: [big, long] });
@@ -286,7 +286,7 @@ describe("the head of the queue", () => {
   });
 });
 
-describe("the reason of a job that is first in line", () => {
+describe("the reason of the first job in the queue", () => {
   test.each<[string, Partial<PlanInput>, Waiting]>([
     [
       "in the full zone of its disk",
@@ -294,14 +294,14 @@ describe("the reason of a job that is first in line", () => {
       waiting("a", 8, { zone: "a" }),
     ],
     ["with all that is free on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
-  ])("%s, is that free units are elsewhere, not that they are kept for others", (_, input, entry) => {
+  ])("%s, says that free units are elsewhere, not that they are kept for others", (_, input, entry) => {
     const { grants, places } = getPlan({ ...input, waiting: [entry] });
 
     expect(grants).toEqual([]);
     expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", needed: 8, available: 8 });
   });
 
-  test("never is that units are kept for those before it", () => {
+  test("never says that units are kept for jobs before it", () => {
     const answer = new Map<string, number>();
     for (let seed = 1; seed <= 300; seed++) {
       const random = seededRandom(seed);
@@ -325,7 +325,7 @@ describe("the reason of a job that is first in line", () => {
 });
 
 describe("places of waiting jobs", () => {
-  test("positions and starts follow from each other", () => {
+  test("positions and starts are consistent", () => {
     const occupied = [held("x", "n1", 8, 1), held("x", "n2", 8, 3)];
     const all = [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 1 }));
 
@@ -403,13 +403,13 @@ describe("with a limit on machines still to be created", () => {
   const big = waiting("big", 8, { machines: 4, queuedAt: NOW - HOUR });
   const small = waiting("small", 8, { hours: 0.5 });
 
-  test("no job takes them from the first in line, which needs more than are left", () => {
+  test("no job takes them from the first job in the queue, which needs more than are left", () => {
     const { grants, head } = getPlan({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
 
     expect([grants, head]).toEqual([[], "big"]);
   });
 
-  test("others take them while the first in line waits for occupied machines", () => {
+  test("others take them while the first job in the queue waits for occupied machines", () => {
     const occupied = [held("x", "n1", 8, 1)];
 
     const { grants, head } = getPlan({

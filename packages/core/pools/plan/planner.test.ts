@@ -238,7 +238,7 @@ test("plans a pool that a fast clock postponed by an hour", async () => {
   expect((after?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(60_000);
 });
 
-test("a slightly early message for a pool is sent again, also if it was merged with one that names environments", async () => {
+test("a slightly early message for a pool is sent again, even if it was merged with one that names environments", async () => {
   const world = await memoryWorld();
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(60_000);
@@ -311,7 +311,7 @@ test("waiting jobs read their place, start and reason from the plan", async () =
   });
 });
 
-test("the first waiting job is told at once, the next within two seconds", async () => {
+test("the first waiting job is notified at once, the next within two seconds", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.deliver();
@@ -362,7 +362,7 @@ test("wipes the places of jobs that no longer wait", async () => {
   expect((await world.table.get(key))?.entries).toEqual({});
 });
 
-test("grants a machine that was set aside as soon as that is over, not at the next minute", async () => {
+test("grants a machine that was set aside as soon as its time is over, not at the next minute", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const bad = await createEnvironment(world.as("alice"), newEnvironment("one"));
   world.compute.program(bad.uid, { kind: "neverBinds", reason: "0/1 nodes are available" });

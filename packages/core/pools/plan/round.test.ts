@@ -91,7 +91,7 @@ test("starts a job that fits at once when its owner arrives after a round of 500
   expect((await world.read("late", "fits")).phase).toBe("active");
 });
 
-test("finds a job that fits and that no message named in the plans of each minute", async () => {
+test("finds a fitting job that no message named, in the plans of each minute", async () => {
   const { world, template } = await partlyFreePool(500);
   await world.advance(5 * MINUTE);
   const unnamed = waitingCopy(template, 9_999, 1);

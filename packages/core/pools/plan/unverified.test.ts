@@ -37,7 +37,7 @@ async function oneOfTwoFree() {
   return { world, first };
 }
 
-test("the first in line keeps its place, and others pass it, although the index proposes hundreds of ended jobs", async () => {
+test("the first job in the queue keeps its place, and others start, although the index proposes hundreds of ended jobs", async () => {
   const { world, first } = await oneOfTwoFree();
   const next = await createEnvironment(world.as("carol"), newEnvironment("short", { hours: 1 }));
   const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
@@ -59,7 +59,7 @@ test("the first in line keeps its place, and others pass it, although the index 
   expect(pool?.granted.map(({ uid }) => uid)).toEqual([next.uid]);
 });
 
-test("the first in line keeps its place while the ledger item of a machine that it needs is unreadable, and others pass", async () => {
+test("the first job in the queue keeps its place while a ledger item that it needs is unreadable, and others start", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
   await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
   await world.advance(MINUTE);
@@ -101,7 +101,7 @@ test("an environment granted a machine whose ledger item has a newer format is n
   expect((await world.read("bob", "job")).phase).toBe("active");
 });
 
-test("the first in line keeps its place with a record of a newer format, and blocks no others", async () => {
+test("the first job in the queue keeps its place with a record of a newer format, and blocks no others", async () => {
   const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);
@@ -117,7 +117,7 @@ test("the first in line keeps its place with a record of a newer format, and blo
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
 });
 
-test("keeps no single machine for a first in line that needs two while its record is unreadable", async () => {
+test("reserves no single machine for a first job that needs two while its record is unreadable", async () => {
   const { world, first } = await oneOfTwoFree();
 
   const putBack = await makeNewer(world, first);

@@ -46,7 +46,7 @@ function ownersNamed(count: number): string[] {
   return Array.from({ length: count }, (_, n) => `owner${String(n).padStart(4, "0")}`);
 }
 
-test("reads the oldest 50 of each owner, whatever the longest line", async () => {
+test("reads the oldest 50 of each owner, however many jobs wait", async () => {
   const { ctx, asked: input } = await poolWith({ alice: 2_100, bob: 1, carol: 50, dave: 51 });
 
   const { candidates, reach } = await readLines(ctx, "h100", null, new Set());
@@ -79,7 +79,7 @@ test("counts the skipped jobs as far as 2,000 entries reach", async () => {
   expect(counted).toEqual({ count: 1_950, units: 15_600 });
 });
 
-test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each further line", async () => {
+test("100,000 waiting jobs of an owner cost one plan 2,000 entries, and each further owner a hundred", async () => {
   const { ctx, asked: input } = await poolWith({ alice: 100_000, bob: 1_000, carol: 1 });
 
   const { candidates } = await readLines(ctx, "h100", null, new Set());
@@ -88,7 +88,7 @@ test("a line of 100,000 costs one plan 2,000 entries, and a hundred for each fur
   expect(input.map(({ answered }) => answered)).toEqual([2_000, 100, 1]);
 });
 
-test("jobs with capacity take no place from others in their line", async () => {
+test("jobs with capacity take no place from their owner's other jobs", async () => {
   const { ctx } = await poolWith({ alice: 300 });
   const occupied = new Set(Array.from({ length: 200 }, (_, n) => `alice-${n}`));
 
@@ -148,7 +148,7 @@ function ledger(ctx: Context, head: Partial<Pool> = {}) {
   return { pool: { ...emptyPool(ctx, "h100"), ...head }, granted: [], held: [] };
 }
 
-test("considers a named record unless it is behind the part of its owner's line that was read", async () => {
+test("considers a named record unless it is behind the part of its owner's queue that was read", async () => {
   const world = await poolWith({});
   const named = await createEnvironment(world.as("alice"), newEnvironment("named"));
   for (let n = 0; n < 60; n++) world.index.record(`a${n}`, entry(named.owner, n));
@@ -172,7 +172,7 @@ test("a plan begins after the last owner of the plan before", async () => {
   expect(reach).toEqual({ begin: "owner0199", last: "owner0149", cut: {} });
 });
 
-test("the first in line is in every plan, although it is not its owner's turn", async () => {
+test("the first job in the queue is in every plan, although it is not its owner's turn", async () => {
   const world = await poolWith(Object.fromEntries(ownersNamed(250).map((owner) => [`z${owner}`, 1])));
   const head = await createEnvironment(world.as("~last"), newEnvironment("head"));
   const key = `${head.pk}|${head.sk}`;

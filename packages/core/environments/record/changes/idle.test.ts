@@ -19,12 +19,12 @@ function decide(after: number, signals: Partial<Parameters<typeof decideIdle>[0]
   return decideIdle(all, policy, STARTED + after);
 }
 
-test("unused for exactly as long as allowed it is kept, a millisecond longer it is stopped", () => {
+test("an environment is kept at exactly the idle limit, and stopped a millisecond later", () => {
   expect(decide(20 * MINUTE)).toEqual({ verdict: "keep", signal: "start", since: STARTED });
   expect(decide(20 * MINUTE + 1)).toEqual({ verdict: "stop", signal: "start", since: STARTED });
 });
 
-test("a heartbeat counts from when it was sent, but not one from before the start", () => {
+test("a heartbeat counts from the time it was sent, but not if it predates the start", () => {
   const beat = STARTED + 10 * MINUTE;
 
   expect(decide(30 * MINUTE, { lastUsedAt: beat })).toEqual({ verdict: "keep", signal: "heartbeat", since: beat });
@@ -32,7 +32,7 @@ test("a heartbeat counts from when it was sent, but not one from before the star
   expect(decide(21 * MINUTE, { lastUsedAt: STARTED - 1 })).toMatchObject({ verdict: "stop", signal: "start" });
 });
 
-test("a running exec keeps it, and one that is over counts from its end", () => {
+test("a running exec keeps an environment, and a finished one counts from its end", () => {
   const end = STARTED + 60 * MINUTE;
 
   expect(decide(59 * MINUTE, { busyUntil: end })).toMatchObject({ verdict: "keep", signal: "exec" });
@@ -40,7 +40,7 @@ test("a running exec keeps it, and one that is over counts from its end", () => 
   expect(decide(81 * MINUTE, { busyUntil: end })).toEqual({ verdict: "stop", signal: "exec", since: end });
 });
 
-test("an open session keeps it, and so does an unknown number of sessions", () => {
+test("an open session or an unknown number of sessions keeps an environment", () => {
   expect(decide(90 * MINUTE, { sessions: 1 })).toMatchObject({ verdict: "keep", signal: "sessions" });
   expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
 });

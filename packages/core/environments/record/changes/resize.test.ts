@@ -19,7 +19,7 @@ async function activeWorld(delays: object = {}) {
   return { world, alice: world.as("alice"), uid: made.uid };
 }
 
-test("a living run gets its new limits in place, and the request is closed", async () => {
+test("a running environment gets its new limits in place, and the request is closed", async () => {
   const { world, alice, uid } = await activeWorld();
 
   const environment = await requestResize(alice, "one", large);
@@ -41,7 +41,7 @@ test("a request for the present limits changes nothing", async () => {
   expect(before.requests.list).toEqual([]);
 });
 
-test("a stopped one remembers it for its next run", async () => {
+test("a stopped environment keeps the new limits for its next run", async () => {
   const { world, alice, uid } = await activeWorld();
   await requestStop(alice, "one");
   await world.advance(5000);
@@ -65,7 +65,7 @@ test("limits requested while preparing apply once the run is active", async () =
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("limits requested while the run is made apply although it was made with the earlier ones", async () => {
+test("limits requested while the run is being created apply although it was created with the earlier ones", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   applyLate(world.compute);
   const policy = { ...reservation, time: "none", restarts: true } as const;
@@ -98,7 +98,7 @@ test("an abandoned call that takes effect late undoes no newer limits", async ()
   expect(world.compute.resources(uid, 1)).toEqual(large);
 });
 
-test("limits that cannot be changed are given up after a few tries, and the run goes on as before", async () => {
+test("limits that cannot be changed are given up after a few tries, and the run continues as before", async () => {
   const { world, alice } = await activeWorld();
   world.ctx.compute.resize = () => Promise.reject(new Error("not in place"));
 
@@ -130,7 +130,7 @@ test("limits that cannot be changed now are not given up sooner because of signa
   expect((await world.read("alice", "one")).requests.list).toMatchObject([{ status: "done" }]);
 });
 
-test("limits have all their tries even after an unrelated failure", async () => {
+test("limits keep all their tries even after an unrelated failure", async () => {
   const { world, alice } = await activeWorld();
   const { pk, sk } = await requestResize(alice, "one", large);
   const away = async () => {

@@ -5,7 +5,7 @@ const getBytes = (text: string) => new TextEncoder().encode(text);
 /** Options for reading at most this many bytes of a window that continues. */
 const options = (after: number, mostBytes = 10) => ({ after, mostBytes, isComplete: false });
 
-test("a part of a window holds whole characters, wherever it is cut", () => {
+test("a part of a window contains whole characters, wherever it is cut", () => {
   const text = "aé€💥z";
   const window = { start: 100, bytes: getBytes(text) };
   for (let most = 4; most < 12; most++) {
@@ -21,7 +21,7 @@ test("a part of a window holds whole characters, wherever it is cut", () => {
   }
 });
 
-test("a position before the window is its start, and one behind it is its end", () => {
+test("a position before the window counts as its start, and one after it as its end", () => {
   const window = { start: 100, bytes: getBytes("é!") };
 
   expect(partOfWindow(window, options(3))).toEqual({ start: 100, bytes: getBytes("é!") });
@@ -32,7 +32,7 @@ test.each([
   ["é", 1],
   ["€", 2],
   ["💥", 3],
-])("the first bytes of %s are held back until the others are there, or nothing follows", (character, most) => {
+])("the first bytes of %s are held back until the others arrive or the log ends", (character, most) => {
   const all = getBytes(`a${character}`);
   for (let half = 1; half <= most; half++) {
     const window = { start: 7, bytes: all.subarray(0, 1 + half) };
@@ -46,14 +46,14 @@ test.each([
   ["bytes that begin no character", [0x80, 0xbf, 0x80]],
   ["a byte that UTF-8 does not have", [0xff]],
   ["a first byte whose next one begins another character", [0xe2, 0x41]],
-])("%s are read as they are, and read once", (_, bytes) => {
+])("%s are read unchanged, and only once", (_, bytes) => {
   const window = { start: 0, bytes: Uint8Array.from([0x61, ...bytes]) };
 
   expect(partOfWindow(window, options(0)).bytes).toEqual(window.bytes);
   expect(partOfWindow(window, options(1)).bytes).toEqual(Uint8Array.from(bytes));
 });
 
-test("the rest of a character is dropped where output before it is not kept", () => {
+test("the rest of a character is dropped if its beginning is no longer kept", () => {
   const window = { start: 50, bytes: getBytes("💥!").subarray(1) };
 
   expect(partOfWindow(window, options(9))).toEqual({ start: 53, bytes: getBytes("!") });

@@ -109,7 +109,7 @@ test("marks of few runs that many replaced, and of many that few replaced, are t
   expect([await spared(few), await spared(listRuns(100, "probe"))]).toEqual([100, 0]);
 });
 
-test("marks of 40,000 runs are believed for 75 s from the beginning of their listing", async () => {
+test("marks of 40,000 runs are valid for 75 s from the start of their listing", async () => {
   const { clock, write, spared } = await marksWorld();
   const runs = listRuns(40_000);
   await write(runs, clock.now() - 15 * SECOND);

@@ -41,7 +41,7 @@ function countRefusals(world: MemoryWorld): () => number {
   return () => count;
 }
 
-test("a disk with a backup refused for three minutes is backed up once, and its job says why it waits", async () => {
+test("a disk with a backup refused for three minutes is backed up once, and its job shows why it waits", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
@@ -62,7 +62,7 @@ test("a disk with a backup refused for three minutes is backed up once, and its 
   expect(snapshotsMade(world)).toBe(1);
 });
 
-test("a disk with a backup refused in three attempts of two hours keeps its volume and is released, and both records say so", async () => {
+test("a disk with a backup refused in three attempts of two hours keeps its volume and is released, as both records show", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const tries = countRefusals(world);
@@ -86,7 +86,7 @@ test("a disk with a backup refused in three attempts of two hours keeps its volu
   expect(triedIn5Hours).toBeLessThan(90);
 });
 
-test("a disk that its provider makes no backups of is let go at once, both records say so, and a later end mends it", async () => {
+test("a disk without backups by its provider is released at once, as both records show, and a later end repairs that", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   world.volumes.sayNoBackup("impossible");
@@ -114,7 +114,7 @@ test("a disk that its provider makes no backups of is let go at once, both recor
   });
 });
 
-test("a backup names its disk and the disk's record from the call on that makes it", async () => {
+test("a backup names its disk and the disk's record from its create call on", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { createSnapshot } = world.volumes;
@@ -133,7 +133,7 @@ test("a backup names its disk and the disk's record from the call on that makes 
   expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
 });
 
-test("one answer that no backup is possible does not give it up: it is made once possible, even without another job", async () => {
+test("a backup that was answered as impossible is made once it is possible, even without another job", async () => {
   const world = await memoryWorld();
   world.volumes.sayNoBackup("impossible");
   await usedBy(world, "one");
@@ -204,7 +204,7 @@ test("a disk without its latest backup tells the next job the time of the earlie
   expect([disk.fault, disk.lost]).toEqual([null, undefined]);
 });
 
-test("a disk is not backed up twice by one end though the answer was lost and the snapshot is listed after minutes", async () => {
+test("a disk is backed up once per end although the answer was lost and the snapshot is listed after minutes", async () => {
   const world = await memoryWorld({ listedAfterMs: 4 * MINUTE });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(10 * MINUTE);
@@ -235,7 +235,7 @@ test("a disk gets a second snapshot once an unanswered first one certainly does 
   expect((await world.read("alice", "one")).phase).toBe("cancelled");
 });
 
-test("a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over", async () => {
+test("a disk and its next job show that a snapshot is pending, for up to a day", async () => {
   const world = await memoryWorld({ snapshotMs: 90 * 24 * HOUR });
   await usedBy(world, "one");
   await requestCancel(world.as("alice"), "one");
@@ -286,7 +286,7 @@ test("a disk that lost its volume after a backup reports that backup", async () 
   expect(reasons).toContain("Its disk's volume is gone; its latest backup remains");
 });
 
-test("a disk that lost its volume and, outside, its backups reports no backup", async () => {
+test("a disk that lost its volume and had its backups deleted externally reports no backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   await requestCancel(world.as("alice"), "one");
@@ -302,7 +302,7 @@ test("a disk that lost its volume and, outside, its backups reports no backup", 
   expect(reasons).toContain("Its disk's volume is gone, and no backup of it is visible");
 });
 
-test("a job without its disk's record at its end says that it made no backup", async () => {
+test("a job without its disk's record at its end reports that it made no backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { disk } = await getDisk(world.as("alice"), "data");
@@ -318,7 +318,7 @@ test("a job without its disk's record at its end says that it made no backup", a
   );
 });
 
-test("a job whose disk has another holder by its end says that it did not back it up", async () => {
+test("a job whose disk has another holder by its end reports that it made no backup", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   const { disk } = await getDisk(world.as("alice"), "data");
@@ -356,7 +356,7 @@ test("a job that backed its disk up without an answer does not report a foreign 
   expect(events.timeline.filter(({ reason }) => reason?.includes("not its own"))).toEqual([]);
 });
 
-test("the time in which a disk's record is unreadable does not count for an attempt", async () => {
+test("the time while a disk's record is unreadable does not count for an attempt", async () => {
   const world = await memoryWorld();
   await usedBy(world, "one");
   world.volumes.failSnapshots(Number.POSITIVE_INFINITY);

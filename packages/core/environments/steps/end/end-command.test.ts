@@ -68,8 +68,8 @@ async function reconcileNow(world: MemoryWorld): Promise<ReconcileRequest> {
 
 const getPhase = async (world: MemoryWorld) => (await world.read("alice", "one")).phase;
 
-describe("the log of a command that is ended", () => {
-  test("has what the command printed after SIGTERM, cancelled", async () => {
+describe("the log of a command that is being ended", () => {
+  test("contains the output after SIGTERM of a cancelled command", async () => {
     const { world, calls, shown } = await started();
 
     await requestCancel(world.as("alice"), "one");
@@ -80,7 +80,7 @@ describe("the log of a command that is ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
-  test("has what the command printed after SIGTERM, expired", async () => {
+  test("contains the output after SIGTERM of an expired command", async () => {
     const { world, shown } = await started();
 
     await world.advance(HOUR + 60 * SECOND);
@@ -89,7 +89,7 @@ describe("the log of a command that is ended", () => {
     expect(await getPhase(world)).toBe("expired");
   });
 
-  test("has what the command printed after SIGTERM where nothing is signalled", async () => {
+  test("contains the output after SIGTERM if no change is signalled", async () => {
     const { world, shown } = await started({}, { signals: false });
 
     await requestCancel(world.as("alice"), "one");
@@ -98,7 +98,7 @@ describe("the log of a command that is ended", () => {
     expect(await shown()).toBe("epoch 1\nsaved\n");
   });
 
-  test("is kept once a command that ignores SIGTERM was killed, and no earlier", async () => {
+  test("is kept only after a command that ignores SIGTERM was killed", async () => {
     const { world, calls, shown } = await started({ ignoresTerm: true });
     await requestCancel(world.as("alice"), "one");
     await world.advance(9 * SECOND);
@@ -111,7 +111,7 @@ describe("the log of a command that is ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
-  test("is kept without the last output of a command that cannot be asked to end", async () => {
+  test("is kept without the last output of a command that cannot get SIGTERM", async () => {
     const log = recordingLog();
     const { world, calls, shown } = await started({}, { log });
     change(world, { terminate: async () => Promise.reject(new Error("unreachable")) });
@@ -126,7 +126,7 @@ describe("the log of a command that is ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
-  test("is kept at once where only the removal ends a run", async () => {
+  test("is kept at once if only the removal ends a run", async () => {
     const { world, calls, shown } = await started();
     change(world, { terminate: async () => false });
 
@@ -139,7 +139,7 @@ describe("the log of a command that is ended", () => {
 });
 
 describe("a command", () => {
-  test("is asked again to end if the worker died before recording that", async () => {
+  test("gets SIGTERM again if the worker died before recording it", async () => {
     const { world, calls, shown } = await started({ ignoresTerm: true });
     await requestCancel(world.as("alice"), "one");
     await reconcileAgain(world);
@@ -155,7 +155,7 @@ describe("a command", () => {
     expect(await shown()).toBe("epoch 1\nsaved\n");
   });
 
-  test("that has ended is not asked, and its own exit code counts", async () => {
+  test("gets no SIGTERM after it has ended, and its own exit code counts", async () => {
     const { world, uid, calls } = await started();
     world.compute.kill(uid, 1);
 
@@ -166,7 +166,7 @@ describe("a command", () => {
     expect(await getPhase(world)).toBe("failed");
   });
 
-  test("is not waited for on a machine that does not answer", async () => {
+  test("does not delay the end on a machine that does not answer", async () => {
     const { world, calls } = await started();
     world.compute.loseNode("h100-1");
 
@@ -177,7 +177,7 @@ describe("a command", () => {
     expect(calls).not.toContain("terminate");
   });
 
-  test("without a kept log is ended by the removal alone", async () => {
+  test("is ended only by the removal if it has no log", async () => {
     const { world, calls } = await started({ hasCommand: false });
 
     await requestCancel(world.as("alice"), "one");
@@ -230,7 +230,7 @@ describe("a worker that was paused after its read", () => {
     expect(ages).toEqual(["terminate after 0 s"]);
   });
 
-  test("begins its step again where it wanted to tell the end, and logs no failure", async () => {
+  test("repeats its step instead of ending the command, and logs no failure", async () => {
     const log = recordingLog();
     const { world } = await started({ hasCommand: false }, { log });
     await requestCancel(world.as("alice"), "one");

@@ -11,13 +11,13 @@ test("an end takes four reconciles without a wait when its compute is gone at on
   expect(endedAfterMs).toBe(0);
 });
 
-test("compute that goes slowly ends the moment its end is signalled", async () => {
+test("compute that ends slowly is settled the moment its end is signalled", async () => {
   const { endedAfterMs } = await end({ removeMs: 10_000 });
 
   expect(endedAfterMs).toBe(10_000);
 });
 
-test("without a hint, slow compute is reconciled again after 0, 1, 2 and then every 5 s", async () => {
+test("slow compute without a hint is reconciled after 0, 1, 2 and then every 5 s", async () => {
   const { looks: messages, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
 
   expect(messages.filter((did) => did === "removes its compute")).toHaveLength(5);

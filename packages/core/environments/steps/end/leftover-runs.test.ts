@@ -9,7 +9,7 @@ import { requestStop } from "../../verbs/stop.ts";
 
 const MINUTE = 60_000;
 
-it("delays no new run when leftovers of an earlier one cannot be removed", async () => {
+it("a new run is not delayed when leftovers of an earlier one cannot be removed", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false, log });
   const policy = { ...reservation, time: "none", restarts: true } as const;

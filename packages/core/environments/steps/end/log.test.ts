@@ -43,7 +43,7 @@ async function reconcileLater(world: MemoryWorld, ms: number): Promise<void> {
 }
 
 describe("the log of a command", () => {
-  test("is nothing before it begins", async () => {
+  test("is empty before the command starts", async () => {
     const world = await memoryWorld({ nodes: [] });
     await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
 
@@ -52,7 +52,7 @@ describe("the log of a command", () => {
     expect(log).toEqual({ text: "", cut: false, next: 0, ended: false });
   });
 
-  test("can be read while it runs as it is at that moment, from one copy", async () => {
+  test("can be read in its current state while it runs, from one copy", async () => {
     const { world, print, shown } = await printing();
     expect((await shown()).text).toBe("first\n");
 
@@ -63,7 +63,7 @@ describe("the log of a command", () => {
     expect(world.blobs.names()).toHaveLength(1);
   });
 
-  test("of a command that prints nothing is read without waiting for more than one copy", async () => {
+  test("of a command without output is read after at most one copy", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
     await world.deliver();
@@ -126,7 +126,7 @@ describe("the log of a command", () => {
     expect((await world.read("alice", "one")).requests).toEqual(before);
   });
 
-  test("has its last line after its end, although that comes between two copies", async () => {
+  test("has its last line after the end, although that was printed between two copies", async () => {
     const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
     await world.advance(6900);
     print("last\n");
@@ -137,7 +137,7 @@ describe("the log of a command", () => {
     expect((await shown()).text).toBe("first\nlast\n");
   });
 
-  test("has its last line for readers as soon as its end is shown", async () => {
+  test("shows its last line as soon as the end is shown", async () => {
     const { world, shown } = await justEnded();
     const { phase, end, log } = await world.read("alice", "one");
     expect([phase, end.outcome?.phase, log?.lastOf]).toEqual(["stopping", "completed", undefined]);
@@ -159,7 +159,7 @@ describe("the log of a command", () => {
     expect(world.clock.now() - askedAt).toBe(2 * SECOND);
   });
 
-  test("has what it printed before a cancellation", async () => {
+  test("contains the output before a cancellation", async () => {
     const { world, print, shown } = await printing();
     await world.advance(6 * SECOND);
     print("last\n");
@@ -203,7 +203,7 @@ describe("the log of a command", () => {
     expect(ends.slice(0, 2)).toEqual([{ position: 13 }, { position: 26, mark: "m" }]);
   });
 
-  test("is kept for seven days after the end, and the record is done when it goes", async () => {
+  test("is kept for seven days after the end, and its removal completes the record", async () => {
     const { world, shown } = await printing({ code: 0, afterMs: SECOND });
     await world.advance(12 * 60 * SECOND);
     const {

@@ -7,8 +7,8 @@ import { createEnvironment } from "../../verbs/create.ts";
 
 const MINUTE = 60_000;
 
-describe("the mark before a run is begun", () => {
-  test("stands in the record before the cluster is first asked to make anything", async () => {
+describe("the mark before a run is started", () => {
+  test("is in the record before the first call that creates resources", async () => {
     const { world, uid } = await submitted();
     const marks: unknown[] = [];
     const { apply } = world.compute;
@@ -23,7 +23,7 @@ describe("the mark before a run is begun", () => {
     expect(world.compute.starts(uid, 1)).toBe(1);
   });
 
-  test("without it an end releases everything at once, regardless of the cluster", async () => {
+  test("lets an end without it release everything at once, regardless of the cluster", async () => {
     const { world } = await submitted({ disk: "data" });
     takeAway(world.compute, "apply", "observe", "remove", "listRuns");
     const back = takeAway(world.volumes, "createVolume");
@@ -40,7 +40,7 @@ describe("the mark before a run is begun", () => {
     expect(await world.read("bob", "next")).toMatchObject({ phase: "preparing" });
   });
 
-  test("a disk that was opened and never mounted goes on without a backup", async () => {
+  test("lets a disk that was opened and never mounted continue without a backup", async () => {
     const { world } = await submitted({ disk: "data" });
     const { put } = world.table;
     world.table.put = async (item, options) => {
@@ -62,7 +62,7 @@ describe("the mark before a run is begun", () => {
     expect(world.volumes.snapshotIds()).toEqual([]);
   });
 
-  test("with it, units stay held until the cluster answers", async () => {
+  test("keeps units held until the cluster answers", async () => {
     const { world } = await submitted();
     const back = takeAway(world.compute, "apply", "observe", "remove", "listRuns");
     await world.advance(MINUTE);
@@ -77,8 +77,8 @@ describe("the mark before a run is begun", () => {
   });
 });
 
-describe("units and disk of a begun run", () => {
-  test("are given back no earlier than 26 s after it left preparing", async () => {
+describe("units and disk of a started run", () => {
+  test("are released no earlier than 26 s after it left preparing", async () => {
     const { world } = await submitted({ disk: "data" }, { leavesTombstones: false });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
@@ -93,7 +93,7 @@ describe("units and disk of a begun run", () => {
     expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
-  test("are given back no earlier if the next worker's clock is 17 s ahead", async () => {
+  test("are released no earlier if the next worker's clock is 17 s ahead", async () => {
     const { world } = await submitted({}, { leavesTombstones: false });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
@@ -108,7 +108,7 @@ describe("units and disk of a begun run", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 
-  test("are given back at once where it had been active for longer", async () => {
+  test("are released at once if it was active for longer", async () => {
     const { world } = await submitted({}, { leavesTombstones: false });
     await world.advance(MINUTE);
 
@@ -183,7 +183,7 @@ describe("units and disk of a begun run", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
-  test("get no tombstone where it was active for so long that no worker can start it any more", async () => {
+  test("get no tombstone if no worker can still start it after its active time", async () => {
     const { world, uid } = await submitted();
     await world.advance(MINUTE);
 
@@ -194,7 +194,7 @@ describe("units and disk of a begun run", () => {
     expect(world.compute.hasTombstone(uid, 1)).toBe(false);
   });
 
-  test("stay held where another version of Berth, which leaves no tombstones, had removed the run", async () => {
+  test("stay held if another version of Berth, without tombstones, removed the run", async () => {
     const { world, uid } = await submitted({}, { delays: { removeMs: 3000 } });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
@@ -215,7 +215,7 @@ describe("units and disk of a begun run", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
   });
 
-  test("stay held while a paused worker starts the run again, and leave nothing of that", async () => {
+  test("stay held while a paused worker restarts the run, which leaves nothing", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false });
     const applied = recordApply(world);
     await world.advance(1000);
@@ -234,7 +234,7 @@ describe("units and disk of a begun run", () => {
     expect(world.compute.peakUnits("h100-1")).toBe(8);
   });
 
-  test("of a grant that nothing bound are given back as soon as tombstones refuse its run", async () => {
+  test("of an unbound grant are released as soon as tombstones refuse its run", async () => {
     const { world, uid } = await submitted();
     world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
     const reasons: unknown[] = [];
@@ -250,7 +250,7 @@ describe("units and disk of a begun run", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "queued", run: { n: 2, grant: null } });
   });
 
-  test("of a grant that nothing bound are given back as late", async () => {
+  test("of an unbound grant are released as late", async () => {
     const { world, uid } = await submitted({}, { leavesTombstones: false });
     world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
 
@@ -263,7 +263,7 @@ describe("units and disk of a begun run", () => {
   });
 });
 
-describe("gone", () => {
+describe("the state gone", () => {
   test("means that the cluster was asked to remove the run and no longer shows it", async () => {
     const { world, uid } = await submitted();
     await world.advance(MINUTE);
@@ -322,7 +322,7 @@ describe("a removed run that a worker may still start", () => {
   });
 });
 
-describe("a run that was given back", () => {
+describe("a released run", () => {
   test("is not searched for again before the reconciles after the end", async () => {
     const { world } = await submitted({ disk: "data" });
     await world.advance(MINUTE);
@@ -338,7 +338,7 @@ describe("a run that was given back", () => {
     expect(messages.slice(before.length)).toEqual(["cancelled, given back"]);
   });
 
-  test("is no other run: an older version may still name the previous one", async () => {
+  test("is not mistaken for another run that an older version may still name", async () => {
     const { world, uid } = await submitted();
     await world.advance(MINUTE);
     const active = await world.read("alice", "one");

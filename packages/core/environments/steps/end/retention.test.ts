@@ -57,7 +57,7 @@ test("the newest 1,000 of 1,100 ended environments are kept, and the others leav
   expect(left).toHaveLength(1);
 });
 
-test("an environment that is unreadable, or not done, is not removed, however many ended after it", async () => {
+test("an unreadable or unfinished environment is not removed, however many ended after it", async () => {
   const { world, alice } = await endedWorld(4);
   const [unreadable, early, old, newest] = await Promise.all([0, 1, 2, 3].map((n) => world.read("alice", formatId(n))));
   await world.table.put({ ...unreadable, phase: "of a later version" } as Item);
@@ -74,7 +74,7 @@ test("an environment that is unreadable, or not done, is not removed, however ma
   expect(old?.phase).toBe("cancelled");
 });
 
-test("a removed environment takes no later one with the same id along, even if that has ended too", async () => {
+test("the removal of an environment keeps a later one with the same id, even if that has ended too", async () => {
   const { world, alice } = await endedWorld(2);
   const [reused, newest] = await Promise.all([0, 1].map((n) => world.read("alice", formatId(n))));
   const former = { ...endedKey(alice.actor.uid, "gpu-dev", 1, "former"), head: reused?.sk, uid: "former" };

@@ -3,7 +3,7 @@ import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-worl
 import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
-it("lets the command of two machines begin once both are there", async () => {
+it("a command on two machines starts once both are ready", async () => {
   const world = await twoMachines();
 
   await world.advance(60_000);
@@ -13,7 +13,7 @@ it("lets the command of two machines begin once both are there", async () => {
   expect(world.compute.starts(uid, 1)).toBe(1);
 });
 
-it("lets nothing begin once the end of it is decided", async () => {
+it("a command does not start once its end is decided", async () => {
   const world = await twoMachines();
   await world.deliver();
   world.clock.advance(IMAGE_MS - 1);

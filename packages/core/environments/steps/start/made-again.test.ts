@@ -7,7 +7,7 @@ import { createEnvironment } from "../../verbs/create.ts";
 const MINUTE = 60_000;
 const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data", sizeGb: 10 } };
 
-test("a run that a paused worker makes again after its release is removed before its disk is backed up", async () => {
+test("a run that a paused worker recreates after its release is removed before its disk is backed up", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), leavesTombstones: false });
   const { apply } = world.compute;
   let givenRun: Run | undefined;
@@ -39,7 +39,7 @@ test("a run that a paused worker makes again after its release is removed before
   ]);
 });
 
-test("a lost machine keeps no disk whose run is seen over, with its Job there and its pods gone", async () => {
+test("a lost machine does not hold the disk of an ended run whose Job exists without pods", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), leavesTombstones: false });
   await createEnvironment(world.as("alice"), withDisk);
   await world.advance(2 * MINUTE);

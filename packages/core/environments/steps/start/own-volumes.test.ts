@@ -36,7 +36,7 @@ async function halfMade(options: Parameters<typeof memoryWorld>[0] = {}): Promis
   return { world, allowAll: () => void Object.assign(world.volumes, { createVolume }) };
 }
 
-test("each volume is listed in the record before it is made, with its zone and size", async () => {
+test("each volume is listed in the record before its creation, with its zone and size", async () => {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;
   const listed: unknown[] = [];
@@ -141,7 +141,7 @@ test("an unrecorded volume that is attached is reported and not removed", async 
   expect(log.lines.filter(({ level, fields }) => level === "error" && fields.volume === "vol-1")).not.toEqual([]);
 });
 
-test("while volumes cannot be listed the environment goes on, and they are searched for later", async () => {
+test("an environment continues while volumes cannot be listed, and they are searched for later", async () => {
   const { world, allowAll } = await halfMade();
   const { listVolumes } = world.volumes;
   Object.assign(world.volumes, { listVolumes: () => Promise.reject(new Error("connect ECONNREFUSED")) });
@@ -157,7 +157,7 @@ test("while volumes cannot be listed the environment goes on, and they are searc
   expect([world.volumes.volumeIds(), (await read(world)).making]).toEqual([[], []]);
 });
 
-test("a volume with a refused removal is named, and keeps neither host name, secrets nor the other volume", async () => {
+test("a volume with a refused removal is named, and does not block the removal of host name, secrets and the other volume", async () => {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), { ...session("one"), addressLabel: "one-host", sshKeys: [] });
   await world.advance(5000);
@@ -186,7 +186,7 @@ test("a volume with a refused removal is named, and keeps neither host name, sec
   expect(world.volumes.volumeIds()).toEqual([]);
 });
 
-test("secrets of one that failed before it was active go although a volume cannot be removed", async () => {
+test("secrets of an environment that failed before it was active are removed although a volume cannot be", async () => {
   const world = await memoryWorld();
   const clearing: Policy = { ...policy, firstFailure: "clears", forgetsSpec: true };
   Object.assign(world.volumes, { removeVolume: () => Promise.reject(new Error("UnauthorizedOperation")) });
@@ -198,7 +198,7 @@ test("secrets of one that failed before it was active go although a volume canno
   expect(world.table.all().filter(({ kind }) => kind === "spec")).toEqual([]);
 });
 
-test("a stopped one that is deleted alarms once a volume could not be removed for a quarter of an hour", async () => {
+test("the deletion of a stopped environment raises an alarm if a volume cannot be removed for a quarter of an hour", async () => {
   const log = recordingLog();
   const world = await memoryWorld({ log });
   await createEnvironment(world.as("alice"), session("one"));

@@ -19,7 +19,7 @@ async function firstInLine() {
   return world;
 }
 
-test("the first in line is cancelled after twice the limit of the queue if its start moves on and on", async () => {
+test("the first job in the queue is cancelled after twice the limit if its start is postponed repeatedly", async () => {
   const world = await firstInLine();
 
   await world.advance(2 * HOUR - MINUTE);
@@ -31,7 +31,7 @@ test("the first in line is cancelled after twice the limit of the queue if its s
   expect(await world.read("bob", "next")).toMatchObject({ phase: "cancelled", reason });
 });
 
-test("a closed pool cancels no environment, first in line or not", async () => {
+test("a closed pool cancels no environment, first in the queue or not", async () => {
   const world = await firstInLine();
   await pauseAdmission(world.ctx, true);
 

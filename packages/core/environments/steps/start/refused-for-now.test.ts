@@ -16,8 +16,8 @@ async function submitted(world: MemoryWorld, id: string, gpus = 8): Promise<stri
   return uid;
 }
 
-describe("a run for which the cluster makes no pod now", () => {
-  test("is waited for through an evening, says why, and starts once the refusal is over", async () => {
+describe("a run whose pod the cluster refuses for now", () => {
+  test("waits through an evening, shows why, and starts once the refusal is over", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     await world.advance(5 * HOUR);
@@ -34,7 +34,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(world.compute.starts(uid, active.run.n)).toBe(1);
   });
 
-  test("sets no machine aside: another job starts there at once", async () => {
+  test("sets no machine aside, so another job starts there at once", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     await submitted(world, "one");
     await world.advance(90_000);
@@ -47,7 +47,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.read("bob", "two")).toMatchObject({ phase: "active" });
   });
 
-  test("pauses for longer each time, at most ten minutes, and holds nothing in that time", async () => {
+  test("pauses for longer each time, at most ten minutes, and holds no units meanwhile", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     const applied: number[] = [];
@@ -80,7 +80,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
-  test("leaves the queue at its limit, and says what it waited for", async () => {
+  test("leaves the queue at its limit, and shows what it waited for", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { maxQueueHours: 1 } });
     await submitted(world, "one");
     await createEnvironment(world.as("bob"), newEnvironment("other", { hours: 10 }));
@@ -90,7 +90,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
-  test("on two machines goes back whole, though one of them has its pod", async () => {
+  test("on two machines returns to the queue as a whole, although one of them has its pod", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
     const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
     world.compute.program(uid, { ...refusing, first: 1 });
@@ -105,7 +105,7 @@ describe("a run for which the cluster makes no pod now", () => {
     expect(await world.compute.listRuns()).toEqual([]);
   });
 
-  test("has no more checks for that once it was bound while it went back", async () => {
+  test("is no longer checked for refusals once it was bound while returning", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
     await world.advance(30_000);
@@ -117,7 +117,7 @@ describe("a run for which the cluster makes no pod now", () => {
   });
 });
 
-test("a run with refused objects goes back to the queue, and is retried for hours", async () => {
+test("a run with refused objects returns to the queue, and is retried for hours", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { apply } = world.compute;
   world.compute.apply = () => Promise.reject(new RunNotTaken("the quota jobs of the cluster is used up"));

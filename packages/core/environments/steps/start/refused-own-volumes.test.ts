@@ -30,7 +30,7 @@ async function refused(
   return { world, allow, asked: () => input };
 }
 
-test("an environment with a refused volume says by whom and why, retries with growing pauses, and begins once it is made", async () => {
+test("an environment with a refused volume shows who refused it and why, retries with growing pauses, and starts once it exists", async () => {
   const { world, allow, asked: input } = await refused();
 
   await world.advance(MINUTE);
@@ -49,7 +49,7 @@ test("an environment with a refused volume says by whom and why, retries with gr
   expect(world.volumes.volumeIds()).toHaveLength(2);
 });
 
-test("an environment with a volume refused for good stops at once with that reason and releases its machine", async () => {
+test("an environment with a permanently refused volume stops at once with that reason and releases its machine", async () => {
   const { world } = await refused({ isForGood: true });
 
   await world.advance(MINUTE);

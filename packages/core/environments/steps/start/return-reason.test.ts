@@ -26,7 +26,7 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   ["whose taint keeps it for other runs", { ready: false, unready: "tainted" }],
   ["which is not ready", { ready: false, unready: "notReady" }],
   ["which accepts no new runs now", { ready: false }],
-])("a try is excused by a machine %s, and says so", async (why, changes) => {
+])("a try is excused by a machine %s, with that reason", async (why, changes) => {
   const { environment } = await withdrawnFrom((world, node) => world.compute.setNode({ ...node, ...changes }));
 
   expect(environment).toMatchObject({ phase: "queued", run: { n: 2 }, placement: { withdrawals: 0 } });
@@ -35,7 +35,7 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   );
 });
 
-test("a try is excused by a machine whose node object is gone, and says so", async () => {
+test("a try is excused by a machine without its node object, with that reason", async () => {
   const { environment } = await withdrawnFrom((world, node) => world.compute.removeNode(node.name));
 
   expect(environment).toMatchObject({ phase: "queued", run: { n: 2 }, placement: { withdrawals: 0 } });

@@ -19,7 +19,7 @@ test("one stale 'not found' after an hour does not end a job of 72 hours", async
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
-test("a job that is preparing outlives one as well", async () => {
+test("one stale 'not found' does not end a job that is preparing", async () => {
   const { world, missOnce } = await running({ imageMs: 2 * MINUTE });
   missOnce();
   await untilMissed(world);
@@ -30,7 +30,7 @@ test("a job that is preparing outlives one as well", async () => {
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { missedAt: null } });
 });
 
-test("missing twice, at least 27 s apart, and from the list of runs, it is lost", async () => {
+test("a run is lost if it is missed twice, at least 27 s apart, and from the list of runs", async () => {
   const { world, uid } = await running();
   await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
   const at = await untilMissed(world);
@@ -46,23 +46,20 @@ test("missing twice, at least 27 s apart, and from the list of runs, it is lost"
 test.each([
   ["active", {}],
   ["preparing", { imageMs: HOUR }],
-])(
-  "a run that was seen being deleted is lost at the first check that misses it: one that is %s",
-  async (phase, delays) => {
-    const { world, uid } = await running({ ...delays, removeMs: 5_000 });
-    await world.advance(10_000);
-    const before = await world.read("alice", "one");
-    await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
-    await reconcile(world.ctx, { look: keyText(toKey(before)), hint: true });
-    const going = await world.read("alice", "one");
+])("a run that was seen being deleted is lost at the first check that misses it: %s", async (phase, delays) => {
+  const { world, uid } = await running({ ...delays, removeMs: 5_000 });
+  await world.advance(10_000);
+  const before = await world.read("alice", "one");
+  await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
+  await reconcile(world.ctx, { look: keyText(toKey(before)), hint: true });
+  const going = await world.read("alice", "one");
 
-    await world.advance(8_000);
+  await world.advance(8_000);
 
-    const reason = "Its compute was deleted in the cluster, but not by Berth";
-    expect([before.phase, going.phase]).toEqual([phase, phase]);
-    expect((await world.read("alice", "one")).end.outcome).toMatchObject({ phase: "failed", reason });
-  },
-);
+  const reason = "Its compute was deleted in the cluster, but not by Berth";
+  expect([before.phase, going.phase]).toEqual([phase, phase]);
+  expect((await world.read("alice", "one")).end.outcome).toMatchObject({ phase: "failed", reason });
+});
 
 test("a run that was seen being deleted is not lost while the list of runs shows it", async () => {
   const { world, uid } = await running({ removeMs: HOUR });
@@ -76,7 +73,7 @@ test("a run that was seen being deleted is not lost while the list of runs shows
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", end: { outcome: null } });
 });
 
-test("a miss counts from when it was answered: one that a slow worker waited for is not two", async () => {
+test("a miss counts from the time of its answer, and only once for a slow worker", async () => {
   const { world } = await running();
   const key = keyText(toKey(await world.read("alice", "one")));
   let waitsMs = 19_000;
@@ -123,7 +120,7 @@ test("a run that the list of runs shows is not lost, however often it is not fou
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active" });
 });
 
-test("each of many that are missed lists its own runs alone", async () => {
+test("each of many missed environments lists only its own runs", async () => {
   const { world, uid } = await running();
   const { listRuns } = world.compute;
   const input: unknown[] = [];
@@ -139,7 +136,7 @@ test("each of many that are missed lists its own runs alone", async () => {
   expect(input).toEqual([uid]);
 });
 
-test("a list that cannot be read is no answer", async () => {
+test("a list that cannot be read decides nothing", async () => {
   const { world } = await running();
   const { observe } = world.compute;
   world.compute.observe = async () => undefined;

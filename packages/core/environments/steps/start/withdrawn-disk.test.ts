@@ -5,7 +5,7 @@ import { getDisk } from "../../../disks/view.ts";
 import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
-it("backs a disk up that a part of a withdrawn run may have written to, though the job is cancelled in the queue", async () => {
+it("backs up a disk that a part of a withdrawn run may have written to, even if the job is cancelled in the queue", async () => {
   const { world, uid } = await withdrawn(16);
 
   await requestCancel(world.as("alice"), "one");
@@ -26,7 +26,7 @@ it("makes no backup of a disk whose only machine was never bound", async () => {
   expect(world.volumes.snapshotIds()).toEqual([]);
 });
 
-it("calls a disk lost that a part of a withdrawn run may have written to, and makes none of its snapshot in its place", async () => {
+it("reports a disk that a part of a withdrawn run may have written to as lost, and does not restore its snapshot", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
