@@ -1,5 +1,5 @@
-// count-tests.mjs <JSON report of vitest> <id of the user who ran it>: prints how many tests passed and failed. Which
-// failed, and how each begins to say why, goes to stderr. A skipped one is named and counts as failed.
+// count-tests.mjs <JSON report of vitest> <id of the user who ran it>: prints how many tests passed and failed. Failed
+// tests go to stderr with the beginning of their messages. A skipped test is listed and counts as failed.
 import { existsSync, readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 
@@ -11,16 +11,16 @@ const [report, userId] = process.argv.slice(2);
 /** Full names of tests that may be skipped, each with the reason. */
 const maySkip = new Map([
   [
-    "the document's quick start is transcribed as it is printed",
-    "compares with the published document, which is no part of this project",
+    "the document's quick start equals the printed one",
+    "compares with the published document, which is not part of this project",
   ],
   [
-    "the memory volumes volumes are restored from a snapshot, also when the volume it was made of is gone",
-    "the fake in memory holds no files; the volumes of the process driver are held to it",
+    "the memory volumes volumes are restored from a snapshot, even after its original volume is gone",
+    "the memory fake stores no files; the same test runs on the volumes of the process driver",
   ],
   ...["bubblewrap", "none"].map((isolation) => [
     `Jupyter inside a run, isolation ${isolation} is the real one where the machine has it`,
-    "a machine for tests need not have Jupyter; everything else is tested with a stand-in that speaks its arguments",
+    "a test machine may lack Jupyter; the other tests use a stand-in with the same arguments",
   ]),
   ...["bubblewrap", "none"].flatMap((isolation) => [
     [
@@ -33,33 +33,33 @@ const maySkip = new Map([
     ],
   ]),
   [
-    "answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended",
-    "a container may have no loop devices; what is said of such a disk is also tested where SQLite refuses a write",
+    "the stack answers 503 with the reason once its disk is read-only, keeps running, and has all records after the repair",
+    "a container may have no loop devices; the message about such a disk is also tested with a write that SQLite refuses",
   ],
   ...["the table on DynamoDB Local", "the queue on ElasticMQ"].map((name) => [
     `${name} needs Java`,
-    "a machine for tests need not have Java and Maven; moto holds the same suites",
+    "a test machine may lack Java and Maven; the same suites run on moto",
   ]),
   ...[
-    "commands of each kind run in a pod by their function URLs, and find what the one before has written",
-    "commands are answered as by the local server",
+    "commands of each kind run in a pod by their function URLs, and find the files of the one before",
+    "commands are answered like by the local server",
     "a shell is opened, runs commands in a pod one after another, and is closed",
     "a chat message reaches the server in a session's pod, and its answer the client",
-  ].map((name) => [name, "a machine for tests need not have Go, which builds the control plane that has the pods"]),
+  ].map((name) => [name, "a test machine may lack Go, which builds the control plane that has the pods"]),
   [
     "the Python SDK is built into a wheel that is imported with its types",
-    "a python3 need not have what builds wheels; its own tests run everywhere",
+    "python3 may lack the packages that build wheels; its own tests run everywhere",
   ],
 ]);
 
-/** What root alone may skip: a plain user's processes are limited everywhere. */
+/** Tests that only root may skip: a plain user's processes are limited everywhere. */
 const rootMaySkip = [
   [
-    "how environments are limited is said openly, and holds one that starts processes without end while others are served",
-    "root on a machine without control groups cannot limit processes; what is said there has tests of its own",
+    "the limits of environments are shown, and stop endless forks of one environment while others are served",
+    "root on a machine without control groups cannot limit processes; the message for that case has its own tests",
   ],
 ];
-/** What a plain user alone may skip. */
+/** Tests that only a plain user may skip. */
 const plainUserMaySkip = [
   "a user on another machine, by the guide for teams through the tunnel opens Jupyter",
   "docs/log-in.md logs in without sending a secret, in Python",
@@ -67,11 +67,11 @@ const plainUserMaySkip = [
     `what works in a run, isolation ${isolation} is a kernel of the real Jupyter while a cell runs, also once the browser is closed`,
     `what works in a run, isolation ${isolation} is a terminal of the real Jupyter while a program runs in it`,
   ]),
-].map((name) => [name, "Python and what is installed for it may lie where root alone may read; root tests it"]);
+].map((name) => [name, "Python and its packages may be readable only by root, who runs these tests"]);
 for (const [name, reason] of userId === "0" ? rootMaySkip : plainUserMaySkip) maySkip.set(name, reason);
 
 if (!existsSync(report)) {
-  console.error("No report: the tests were ended before they were through");
+  console.error("No report: the tests were stopped before they completed");
   process.exit(1);
 }
 const { testResults } = JSON.parse(readFileSync(report, "utf8"));
@@ -91,7 +91,7 @@ for (const { fullName } of skipped) console.error(`Skipped, which counts as fail
 for (const { name } of broken) console.error(`Could not be loaded: ${name}`);
 console.log(`${passed.length} ${failed.length + skipped.length + broken.length}`);
 
-/** Why, in a few lines: often only the end of what the check printed is kept. */
+/** Returns the first lines of the failure messages: often only the end of the check's output is kept. */
 function startOf(messages = []) {
   const lines = stripVTControlCharacters(messages.join("\n")).split("\n").slice(0, LINES);
   return lines.map((line) => `  ${line.slice(0, LINE_LENGTH)}`).join("\n");

@@ -46,7 +46,7 @@ describe("a step of the check", () => {
 
 describe("the count of tests", () => {
   const ofRoot =
-    "how environments are limited is said openly, and holds one that starts processes without end while others are served";
+    "the limits of environments are shown, and stop endless forks of one environment while others are served";
   const ofPlain = "docs/log-in.md logs in without sending a secret, in Python";
   const ofAll = "the table on DynamoDB Local needs Java";
 
@@ -86,7 +86,7 @@ describe("the count of tests", () => {
   it("reports a missing report", () => {
     const { stderr, status } = count(join(place, "none.json"), 0);
 
-    expect([stderr, status]).toEqual(["No report: the tests were ended before they were through\n", 1]);
+    expect([stderr, status]).toEqual(["No report: the tests were stopped before they completed\n", 1]);
   });
 
   function count(report: string, userId: number) {

@@ -31,7 +31,7 @@ function roleNamed(name: string): AuditedRole {
   return found;
 }
 
-test("the table says of each action of each role what fails without it, or why it is kept", () => {
+test("the table states for each action of each role what fails without it, or why it is kept", () => {
   const actionsByKey = Object.entries(table).map(([name, { actions }]) => [name, Object.keys(actions)]);
 
   expect(Object.fromEntries(actionsByKey)).toEqual(
@@ -39,7 +39,7 @@ test("the table says of each action of each role what fails without it, or why i
   );
 });
 
-test("each reason to keep an action is one of the table's", () => {
+test("each reason to keep an action is listed in the table", () => {
   const kept = Object.values(table).flatMap(({ actions }) =>
     Object.values(actions).flatMap((row) => ("kept" in row ? row.kept : [])),
   );
@@ -47,7 +47,7 @@ test("each reason to keep an action is one of the table's", () => {
   expect(keptActions.map(({ reason }) => reason).filter((reason) => !kept.includes(reason))).toEqual([]);
 });
 
-test("each action is allowed on what it is for, and on nothing else", () => {
+test("each action is allowed only on its own resources", () => {
   const wide = roles.flatMap(({ name, statements }) => statements.flatMap(tooWide).map((line) => `${name}: ${line}`));
 
   expect(wide).toEqual([]);
@@ -58,11 +58,11 @@ test.each([
   ["another stage's table", "dynamodb:GetItem", "arn:aws:dynamodb:us-east-1:123456789012:table/berth-production"],
   ["every bucket", "s3:GetObject", "*"],
   ["an action that no role has", "dynamodb:Scan", "arn:aws:dynamodb:us-east-1:123456789012:table/berth-audit"],
-])("%s is found", (_, action, resource) => {
+])("the audit finds %s", (_, action, resource) => {
   expect(tooWide({ Effect: "Allow", Action: [action], Resource: [resource] })).toEqual([`${action} on ${resource}`]);
 });
 
-test("a key that seals for anything is found", () => {
+test("the audit finds a key that seals for any context", () => {
   const [statement] = roleNamed("ConsumerWebhooks").statements.filter(({ Sid }) => Sid === "Seal");
   if (!statement) throw new Error("There is no statement Seal");
   const { Condition: _, ...free } = statement;
@@ -77,7 +77,7 @@ describe("against moto, with IAM on", () => {
     return;
   }
 
-  test("IAM takes each policy as one of its own", async () => {
+  test("IAM accepts each policy", async () => {
     const policies = rolePolicies(resources);
     const refused = await Promise.all(
       policies.map(async ({ of, document }) => [of, await place.account.refusalOfPolicy(document)]),
@@ -113,14 +113,14 @@ describe("against moto, with IAM on", () => {
     LONG_MS,
   );
 
-  test("the audit finds an action too many", { timeout: LONG_MS }, async () => {
+  test("the audit finds a superfluous action", { timeout: LONG_MS }, async () => {
     const role = roleNamed("ScheduleQueueTable");
     const actions = [...role.actions, "dynamodb:Scan"];
 
     expect((await auditRole(place, { ...role, actions }, functions)).needless).toEqual(["dynamodb:Scan"]);
   });
 
-  test("the audit finds a queue too few", { timeout: LONG_MS }, async () => {
+  test("the audit finds a missing queue", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
     const statements: AuditedRole["statements"] = JSON.parse(
       JSON.stringify(role.statements).replaceAll("WorkQueue-", "PoolsQueue-"),
@@ -136,7 +136,7 @@ describe("against moto, with IAM on", () => {
     await expect(auditRole(place, { ...role, statements }, functions)).rejects.toThrow("answered");
   });
 
-  test("the audit finds an action too few, also one whose refusal no answer shows", { timeout: LONG_MS }, async () => {
+  test("the audit finds a missing action, even one whose refusal no answer shows", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
     const without = (action: string) => ({
       ...role,

@@ -62,7 +62,7 @@ function unpacked(zip: Uint8Array, name: string): Map<string, string> {
   return new Map(paths.sort().map((path) => [path, String(text(path))]));
 }
 
-it("sends the zip that a stack on one machine makes of the same files, and says how large it is", async ({ skip }) => {
+it("the archive program sends the same zip as a local stack, and reports its size", async ({ skip }) => {
   if (!hasUnpacker) skip("this machine has no unzip");
   mkdirSync(join(source, "c:folder", "deep"), { recursive: true });
   for (const name of ["c:drive", "back\\slash", "back%5Cslash", "größe 文件"]) writeFileSync(join(source, name), name);
@@ -81,7 +81,7 @@ it("sends the zip that a stack on one machine makes of the same files, and says 
   expect(unpacked(sent, "again").get("outside")).toBe("/etc/passwd");
 });
 
-it("is not copied into runs, which need it for nothing", () => {
+it("the archive program is not copied into runs", () => {
   const directory = join(home, "tools");
   mkdirSync(directory);
 
@@ -91,7 +91,7 @@ it("is not copied into runs, which need it for nothing", () => {
   expect(readdirSync(directory)).not.toContain("archive");
 });
 
-it("leaves out what means nothing in a zip, or was never written, and names it in the comment", async () => {
+it("the archive program leaves out special and sparse files, and names them in the comment", async () => {
   writeFileSync(join(source, "here"), "here");
   execFileSync("mkfifo", [join(source, "pipe")]);
   writeFileSync(join(source, "terabytes\n"), "");
@@ -104,7 +104,7 @@ it("leaves out what means nothing in a zip, or was never written, and names it i
   expect(sent).toContain("2 are left out:\npipe (a pipe)\nterabytes? (takes far less on the disk)");
 });
 
-it("sends it again where S3 fails or hangs up, three times in all", async () => {
+it("the archive program sends the zip up to three times if S3 fails or hangs up", async () => {
   writeFileSync(join(source, "here"), "here");
   s3.trouble([{ status: 503, body: "" }, "hang up"]);
   const third = await archived();
@@ -116,7 +116,7 @@ it("sends it again where S3 fails or hangs up, three times in all", async () => 
   expect([...s3.objects.keys()]).toEqual(["archives/a"]);
 });
 
-it("says why it failed and never where it was to send the zip", async () => {
+it("the archive program reports why it failed, but never the address of the zip", async () => {
   s3.trouble([refusal("AccessDenied"), "hang up", "hang up", "hang up"]);
   const refused = await archived();
   const cut = await archived();

@@ -13,7 +13,7 @@ import type { Pod } from "./kubelet/pod.ts";
 import { endsWith, getJobs, type Job, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
 
 describe("a control plane", () => {
-  it("is the version that it says, speaks TLS alone, and lets in nobody without a token", async () => {
+  it("has the reported version, speaks only TLS, and refuses requests without a token", async () => {
     const controlPlane = await startControlPlane(await binaryPath(process.env));
     try {
       const access = controlPlane.getAccess("admin");
@@ -43,7 +43,7 @@ describe("a control plane", () => {
     await expect(access(controlPlane.home)).rejects.toThrow("ENOENT");
   });
 
-  it("ends when whoever started it is killed, with what it guards and its directory", async () => {
+  it("ends with its guarded processes and its directory when its parent is killed", async () => {
     const binary = await binaryPath(process.env);
     const program = `
       import { spawn } from "node:child_process";
@@ -67,7 +67,7 @@ describe("a control plane", () => {
     await vi.waitFor(() => expect(existsSync(home)).toBe(false), soon);
   });
 
-  it("says why it did not start", async () => {
+  it("reports why it did not start", async () => {
     await expect(startControlPlane("/bin/false")).rejects.toThrow();
   });
 });
@@ -112,7 +112,7 @@ describe("Jobs on pretend nodes", () => {
     expect(pod.status).toMatchObject({ phase: "Failed", containerStatuses: [{ state: terminated(42, "Error") }] });
   });
 
-  it("runs a command on this machine where a script says so", async () => {
+  it("runs a command on this machine if a script requests it", async () => {
     await makeJob(cluster.admin, namespace, "real", {
       script: { main: { process: true } },
       container: {
@@ -130,7 +130,7 @@ describe("Jobs on pretend nodes", () => {
 
 describe("a control plane that crashed", () => {
   it.each(["etcd", "apiserver", "controller-manager", "scheduler"] as const)(
-    "goes on after its %s was killed",
+    "continues after its %s was killed",
     async (part) => {
       const cluster = await startCluster();
       try {

@@ -4,7 +4,7 @@ import { controllerWork } from "./controller-work.ts";
 
 const never = new AbortController().signal;
 
-it("does again what failed, and what is not done", async () => {
+it("a controller repeats failed and incomplete work", async () => {
   const done = Promise.withResolvers<number>();
   let steps = 0;
 
@@ -18,7 +18,7 @@ it("does again what failed, and what is not done", async () => {
   expect(await done.promise).toBe(3);
 });
 
-it("does one step at a time for each key, and another one for what was said meanwhile", async () => {
+it("a controller runs one step at a time per key, and another for changes during it", async () => {
   const work = controllerWork(never);
   const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()];
   const begun: string[] = [];

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 describe("the manifests", () => {
-  it("are all named by the kustomization", async () => {
+  it("are all listed in the kustomization", async () => {
     const { named, there } = await kustomizedFiles(folder);
 
     expect(named.toSorted()).toEqual(there.toSorted());
@@ -168,7 +168,7 @@ describe("the group of requests that run commands", () => {
 });
 
 describe("an environment", () => {
-  it("is made, looked into and removed with these rights", async () => {
+  it("can be created, inspected and removed with these rights", async () => {
     const { metadata: job } = await makeJob(berth, namespace, "work", {
       gpus: 8,
       script: { main: { output: "hello\n" } },
@@ -222,7 +222,7 @@ describe("an environment", () => {
     expect((await berth.get(`${getClaims(namespace)}/disk`)).status).toBe(200);
   });
 
-  it("is refused what reaches for its node", async () => {
+  it("cannot access its node", async () => {
     await makeJob(berth, namespace, "host", { pod: { hostNetwork: true } });
 
     const event = await seen<KubeObject & { message: string; reason: string }>(
@@ -234,7 +234,7 @@ describe("an environment", () => {
     expect(event.message).toContain('violates PodSecurity "baseline:latest"');
   });
 
-  it("is refused a load balancer", async () => {
+  it("cannot have a load balancer", async () => {
     const { status, body } = await berth.post<{ message: string }>(`/api/v1/namespaces/${namespace}/services`, {
       metadata: { name: "open" },
       spec: { type: "LoadBalancer", ports: [{ port: 22 }] },
@@ -295,7 +295,7 @@ describe("volumes", () => {
     (await people[who]?.patch(`${path}/${name}?dryRun=All`, body))?.status;
 
   it.each(["group", "account", "hand"])(
-    "of environments alone are changed by Berth, whoever it is: %s",
+    "can be changed by Berth only if they belong to environments: %s",
     async (who) => {
       const changes = ["ours", "theirs", "nobodys"].map((name) => change(who, name, touched));
 
@@ -318,7 +318,7 @@ describe("volumes", () => {
     },
   });
 
-  it.each(["group", "account", "hand"])("of EBS are made by Berth for its environments: %s", async (who) => {
+  it.each(["group", "account", "hand"])("of EBS can be created by Berth for its environments: %s", async (who) => {
     const made = await people[who]?.post(`${path}?dryRun=All`, ebsVolume());
 
     expect(made?.status).toBe(201);
@@ -331,13 +331,13 @@ describe("volumes", () => {
     ["one that goes with its claim", ebsVolume({ persistentVolumeReclaimPolicy: "Delete" })],
     ["one of another namespace", ebsVolume({ claimRef: { ...ownClaim, namespace: "kube-system" } })],
     ["one of nobody's", ebsVolume({ claimRef: undefined })],
-  ])("are not made by Berth of any other kind: %s", async (_, body) => {
+  ])("of any other kind cannot be created by Berth: %s", async (_, body) => {
     const refused = await berth.post<{ message: string }>(`${path}?dryRun=All`, body);
 
     expect([refused.status, refused.body.message]).toEqual([422, expect.stringContaining("berth-volumes")]);
   });
 
-  it("that Berth made go with it, and stay for EC2; those of a provisioner it does not delete", async () => {
+  it("of Berth are removed without their EC2 volume, and those of a provisioner stay", async () => {
     must(await cluster.admin.post(path, ebsVolume()));
     const ownName = "berth-vol-0123456789abcdef0";
     const going = { spec: { persistentVolumeReclaimPolicy: "Delete" } };
@@ -348,7 +348,7 @@ describe("volumes", () => {
     await cluster.admin.remove(`${path}/${ownName}`);
   });
 
-  it("are changed as before by whoever makes them for everybody, and by administrators", async () => {
+  it("can still be changed by cluster provisioners and administrators", async () => {
     const { status } = await cluster.admin.patch(`${path}/theirs?dryRun=All`, touched);
 
     expect([await change("provisioner", "theirs", touched), status]).toEqual([200, 200]);

@@ -64,7 +64,7 @@ const bound = (name: string) =>
   );
 
 describe("a gp3 disk", () => {
-  it("is made in the zone of the pod that first wants it, and keeps later pods there", async () => {
+  it("is created in the zone of its first pod, and keeps later pods there", async () => {
     await makeClaim("home");
     const waiting = must(await cluster.admin.get<Claim>(`${getClaims(namespace)}/home`));
 
@@ -98,7 +98,7 @@ describe("a gp3 disk", () => {
     await podWhere("next", isRunning);
   });
 
-  it("outlives its claim, and is bound again by name", async () => {
+  it("outlives its claim, and can be bound again by name", async () => {
     await makeClaim("old");
     await makeJob(cluster.admin, namespace, "writer", mounts("old", "us-east-1b"));
     const { spec } = await bound("old");

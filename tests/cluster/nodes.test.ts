@@ -27,8 +27,8 @@ let cluster: Cluster;
 
 afterEach(() => cluster.stop());
 
-describe("a node that is lost", () => {
-  it("is not ready, takes its pods along once they may leave, and answers nobody", async () => {
+describe("a lost node", () => {
+  it("is not ready, loses its pods after their toleration, and does not answer", async () => {
     cluster = await startCluster();
     const namespace = await makeNamespace(cluster.admin, "lost");
     // Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own.
@@ -62,7 +62,7 @@ describe("a node that is lost", () => {
     });
   });
 
-  it("tells when it is back what ended meanwhile", async () => {
+  it("reports on its return the pods that ended meanwhile", async () => {
     cluster = await startCluster();
     const namespace = await makeNamespace(cluster.admin, "back");
     const [node] = await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
@@ -85,7 +85,7 @@ describe("a node that is lost", () => {
     expect(ended.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 7 } } }] });
   });
 
-  it("says that it is ready for as long as the API server has something else", async () => {
+  it("reports that it is ready until the API server shows it", async () => {
     cluster = await startCluster();
     await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
     await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("True"));
@@ -98,7 +98,7 @@ describe("a node that is lost", () => {
     expect(again.metadata.name).toBe("shared");
   });
 
-  it("leaves with its object", async () => {
+  it("is removed with its object", async () => {
     cluster = await startCluster();
     const [node] = await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
 
@@ -109,7 +109,7 @@ describe("a node that is lost", () => {
 });
 
 describe("a thousand nodes", () => {
-  it("are ready, are listed by pages, and run what is asked of them", async () => {
+  it("are ready, are listed in pages, and run pods", async () => {
     cluster = await startCluster({ nodeGraceSeconds: 40 });
     const namespace = await makeNamespace(cluster.admin, "many");
     const zones = ["us-east-1a", "us-east-1b", "us-east-1c"];

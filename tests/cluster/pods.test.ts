@@ -56,7 +56,7 @@ describe("scheduling", () => {
     expect(metadata.labels).toMatchObject({ "topology.kubernetes.io/zone": "us-east-1b" });
   });
 
-  it("says why a pod fits nowhere", async () => {
+  it("reports why a pod fits nowhere", async () => {
     const { status } = await getPod(
       "too-large",
       { gpus: 16 },
@@ -139,7 +139,7 @@ describe("containers", () => {
     });
   });
 
-  it("are not kept by a sidecar", async () => {
+  it("end although a sidecar runs", async () => {
     const pod = { initContainers: [init("proxy", { restartPolicy: "Always" })] };
 
     const { status } = await getPod("sidecar", { pod, script: { main: { exitCode: 0, afterMs: 50 } } }, isOver);
@@ -150,7 +150,7 @@ describe("containers", () => {
     });
   });
 
-  it("wait for ever for an image that cannot be pulled, and the Job says nothing of it", async () => {
+  it("wait forever for an image that cannot be pulled, without a condition of the Job", async () => {
     const waiting = (reason: string) => (pod: Pod) => JSON.stringify(pod.status).includes(`"reason":"${reason}"`);
     const options = { script: { main: { pull: "fails" } }, container: { image: "berth.test/none:1" } } as const;
 
@@ -186,7 +186,7 @@ describe("containers", () => {
     expect(ready.status.containerStatuses).toMatchObject([{ ready: true }]);
   });
 
-  it("have their environment from Secrets, and wait for one that is missing", async () => {
+  it("read their environment from Secrets, and wait for a missing Secret", async () => {
     const secrets = `/api/v1/namespaces/${namespace}/secrets`;
     must(await cluster.admin.post(secrets, { metadata: { name: "keys" }, stringData: { CODE: "17" } }));
     const container = { command: ["sh", "-c", "exit $CODE"], envFrom: [{ secretRef: { name: "keys" } }] };
@@ -212,7 +212,7 @@ describe("containers", () => {
 });
 
 describe("the words of a command", () => {
-  it("have the variables of the container in them, and only one dollar of two", async () => {
+  it("expand the variables of the container, and unescape a double dollar", async () => {
     const command = ["sh", "-c", `test '$(CODE) $(NONE) $$(CODE) $$$$ $HOME' = '17 $(NONE) $'"(CODE) $"'$ $HOME'`];
     const container = { command, env: [{ name: "CODE", value: "17" }] };
 
@@ -222,11 +222,11 @@ describe("the words of a command", () => {
   });
 });
 
-describe("a pod that is deleted", () => {
+describe("a deleted pod", () => {
   it.each([
     { name: "obeys", stopMs: 50, exitCode: 143 },
     { name: "disobeys", stopMs: 60_000, exitCode: 137 },
-  ])("$name, tells its exit code $exitCode, and goes", async ({ name, stopMs, exitCode }) => {
+  ])("$name, reports exit code $exitCode, and is removed", async ({ name, stopMs, exitCode }) => {
     const pod = await getPod(
       name,
       { script: { main: { stopMs } }, pod: { terminationGracePeriodSeconds: 1 } },
@@ -241,7 +241,7 @@ describe("a pod that is deleted", () => {
     });
   });
 
-  it("goes sooner when it is deleted again with less grace", async () => {
+  it("ends sooner when it is deleted again with less grace", async () => {
     const script = { main: { stopMs: 600_000 } };
     const pod = await getPod("hurried", { script, pod: { terminationGracePeriodSeconds: 600 } }, isRunning);
     const path = `${getPods(namespace)}/${pod.metadata.name}`;
@@ -253,7 +253,7 @@ describe("a pod that is deleted", () => {
     expect((await gone).status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 137 } } }] });
   });
 
-  it("takes its processes along, also one that ignores the signal", async () => {
+  it("ends with its processes, even one that ignores the signal", async () => {
     const command = ["sh", "-c", "trap '' TERM; echo $$$$; while :; do sleep 0.05; done"];
     const script = { main: { process: true } } as const;
     const pod = await getPod(
@@ -273,7 +273,7 @@ describe("a pod that is deleted", () => {
     while (isAlive(processId)) await sleep(20);
   });
 
-  it("is gone with its Job, and with the Job its pods", async () => {
+  it("is removed with its Job", async () => {
     const pod = await getPod("removed", {}, isRunning);
     const gone = getLast(pod, "watched");
 
@@ -284,7 +284,7 @@ describe("a pod that is deleted", () => {
   });
 });
 
-describe("a pod by itself", () => {
+describe("a pod without a Job", () => {
   it("is ended by its deadline", async () => {
     const container = { name: "main", image: "berth.test/main:1" };
     const spec = { activeDeadlineSeconds: 1, restartPolicy: "Never", containers: [container] };
@@ -299,7 +299,7 @@ describe("a pod by itself", () => {
     expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
   });
 
-  it("is ended by a deadline that is set while it runs, and keeps what it printed after SIGTERM", async () => {
+  it("is ended by a deadline that is set while it runs, and keeps its output after SIGTERM", async () => {
     const command = ["sh", "-c", "trap 'echo saved; exit 0' TERM; echo begun; while :; do sleep 0.02; done"];
     const container = { name: "main", image: "berth.test/main:1", command };
     const annotations = scripted({ main: { process: true } });

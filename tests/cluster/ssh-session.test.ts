@@ -27,7 +27,7 @@ describe("a session of the tools image's SSH server", () => {
     expect(code).toBe(1);
   });
 
-  it("has that PATH at a terminal too, whatever a profile says", async () => {
+  it("has that PATH in a terminal too, whatever a profile sets", async () => {
     writeFileSync(server.home(".profile"), "PATH=/nowhere\n");
     const words = ["-tt", "-p", server.port, ...server.options, server.address];
     const { code, stdout } = await server.run("ssh", words, { text: "python; exit 4\n", ends: false });
@@ -36,7 +36,7 @@ describe("a session of the tools image's SSH server", () => {
     expect(code).toBe(4);
   });
 
-  it("ends with the code of its command, which gets its line to the letter and starts in the home directory", async () => {
+  it("ends with the code of its command, which gets its exact line and starts in the home directory", async () => {
     writeFileSync(server.home(".bashrc"), "echo noise\n");
     const { code, stdout } = await server.ssh(
       `printf '%s|' "$SHELL" "$PWD" "$(umask)" 'a  b' /usr/libexec/sftp-server; exit 7`,
@@ -66,7 +66,7 @@ describe("a session of the tools image's SSH server", () => {
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining("No such file or directory") });
   });
 
-  it("does over SFTP what sftp can ask for", async () => {
+  it("supports over SFTP all operations of sftp", async () => {
     writeFileSync(server.file("note"), "mine\n");
     const batch = [
       ["mkdir box", `put ${server.file("note")} box/first`, "chmod 600 box/first", "rename box/first box/second"],
@@ -83,7 +83,7 @@ describe("a session of the tools image's SSH server", () => {
     expect(() => readlinkSync(server.home("box/link"))).toThrow("ENOENT");
   });
 
-  it("passes on connections and the agent", async () => {
+  it("forwards connections and the agent", async () => {
     const listener = createServer((socket) => socket.end("from the environment\n")).listen(0, "127.0.0.1");
     await once(listener, "listening");
     const to = `127.0.0.1:${(listener.address() as { port: number }).port}`;

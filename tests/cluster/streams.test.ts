@@ -38,7 +38,7 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"] as const)("exec by %s",
   const run = (command: readonly string[], options: Partial<ExecOptions> = {}) =>
     exec(cluster.admin, { namespace, pod, command, protocol, ...options });
 
-  it("tells both outputs apart and brings the exit code", async () => {
+  it("separates both outputs and returns the exit code", async () => {
     const result = await run(["sh", "-c", "echo $GREETING; echo problem >&2; exit 3"]);
 
     expect(result).toMatchObject({
@@ -56,11 +56,11 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"] as const)("exec by %s",
     expect(await run(["true"])).toEqual({ stdout: "", stderr: "", status: { metadata: {}, status: "Success" } });
   });
 
-  it("hands on input", async () => {
+  it("passes on input", async () => {
     expect(await run(["head", "-c", "5"], { stdin: "abcdefgh" })).toMatchObject({ stdout: "abcde" });
   });
 
-  it("gives a terminal of the size that is asked for", async () => {
+  it("opens a terminal of the requested size", async () => {
     const command = [
       "sh",
       "-c",
@@ -76,14 +76,14 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"] as const)("exec by %s",
     expect((await run(["head", "-c", "5000000", "/dev/zero"])).stdout).toHaveLength(5_000_000);
   });
 
-  it("says which command is none", async () => {
+  it("reports a missing command", async () => {
     const { status } = await run(["no-such-command"]);
 
     expect(status).toMatchObject({ status: "Failure" });
     expect(status.message).toContain("no-such-command");
   });
 
-  it("refuses a container that is none", async () => {
+  it("refuses an unknown container", async () => {
     await expect(run(["true"], { container: "other" })).rejects.toThrow("container other is not valid for pod");
   });
 });
@@ -120,7 +120,7 @@ describe("logs", () => {
     expect(end.done).toBe(true);
   });
 
-  it("are cut to the last lines, and carry their times when asked", async () => {
+  it("are cut to the last lines, and have timestamps on request", async () => {
     const pod = await runningPod("tail", { output: "one\ntwo\nthree\n" });
 
     const tail = await cluster.admin.get(`${getPods(namespace)}/${pod}/log?tailLines=2`);
@@ -140,7 +140,7 @@ describe("logs", () => {
     expect(second).toMatchObject({ status: 200, body: "one\n" });
   });
 
-  it("of a container that waits say for what", async () => {
+  it("of a waiting container report what it waits for", async () => {
     await makeJob(cluster.admin, namespace, "waits", { script: { main: { pull: "fails" } } });
     const { metadata } = await seen<Pod>(cluster.admin, podsOfJob(namespace, "waits"), ({ status }) =>
       JSON.stringify(status).includes("ImagePullBackOff"),
@@ -166,7 +166,7 @@ describe("port-forward", () => {
     expect(answer).toBe("you said hello");
   });
 
-  it("says that nobody listens", async () => {
+  it("reports that no program listens", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -180,8 +180,8 @@ describe("port-forward", () => {
   });
 });
 
-describe("whoever may not", () => {
-  it("is refused what the API server refuses", async () => {
+describe("a user without the right", () => {
+  it("is refused by the API server", async () => {
     const pod = await runningPod("private");
     const nobody = cluster.openClient("nobody");
 

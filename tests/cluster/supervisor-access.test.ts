@@ -29,7 +29,7 @@ const setAccess = (access: object) => fixture.ask("access", [], JSON.stringify(a
 /** Adds a line to a file whenever it starts, with the token that it was given. */
 const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${fixture.file(name)}; ${then}`);
 
-describe("what works in a run", () => {
+describe("the work in a run", () => {
   const work = async () => (await fixture.ask("work")).stdout;
   /** A Jupyter that answers this of its kernels to the holder of its token. */
   const jupyter = (answer: string) =>
@@ -47,7 +47,7 @@ describe("what works in a run", () => {
   const kernels = (...states: string[]) =>
     JSON.stringify(states.map((execution_state) => ({ execution_state, last_activity: new Date().toISOString() })));
 
-  it("is nothing without Jupyter, and the kernels that it does not call idle", async () => {
+  it("is zero without Jupyter, and otherwise the kernels that are not idle", async () => {
     await fixture.run([]);
     expect(await work()).toBe("0\n");
 
@@ -60,7 +60,7 @@ describe("what works in a run", () => {
     expect(await work()).toBe("0\n");
   });
 
-  it.each(["", "null", "{}", "<html>"])("is unknown where Jupyter answers %j", async (answer) => {
+  it.each(["", "null", "{}", "<html>"])("is unknown if Jupyter answers %j", async (answer) => {
     await fixture.run([]);
 
     await serve(1, answer);
@@ -68,7 +68,7 @@ describe("what works in a run", () => {
     expect(await work()).toBe("unknown\n");
   });
 
-  it("is a terminal with a program in the foreground, and none that waits at its prompt", async () => {
+  it("includes a terminal with a program in the foreground, but not one at its prompt", async () => {
     const typed = fixture.file("typed");
     const terminal = (text: string) => `import os, pty
 pid, at = pty.fork()
@@ -88,7 +88,7 @@ while True: os.read(at, 1000)`;
 });
 
 describe("access to a run", () => {
-  it("changes while it runs, whole and by revision", async () => {
+  it("changes while it runs, completely and by revision", async () => {
     await fixture.run([]);
     const keys = (revision: number, text: string) => setAccess({ revision, files: { authorized_keys: text } });
 
@@ -101,7 +101,7 @@ describe("access to a run", () => {
     expect(await status()).toMatchObject({ revision: 3 });
   });
 
-  it("is answered once SSH listens, and where SSH cannot be started", async () => {
+  it("is answered once SSH listens, or if SSH cannot be started", async () => {
     await fixture.run([]);
     const port = await freePort();
     // Takes its time, as dropbear does for a new host key.
@@ -118,7 +118,7 @@ describe("access to a run", () => {
     expect(failed.services.ssh).toMatchObject({ lastCode: 5, answers: false });
   });
 
-  it("starts a program, again whenever it ends, and goes on with it where it is still wanted", async () => {
+  it("starts a program, restarts it whenever it ends, and keeps it while it is wanted", async () => {
     await fixture.run([]);
     const port = await freePort();
     const wanted = (revision: number, token: string) =>
@@ -141,7 +141,7 @@ describe("access to a run", () => {
     await until(() => !isAlive(pid));
   });
 
-  it("is changed quickly by one program after the other: none begins before the one in its place has ended", async () => {
+  it("replaces programs in quick changes only after the one before has ended", async () => {
     await fixture.run([]);
     // Takes its time to end, as Jupyter does, and says when.
     const slow = (token: string) =>
@@ -164,7 +164,7 @@ describe("access to a run", () => {
     expect((await status()).services.jupyter).toMatchObject({ failures: 0 });
   });
 
-  it("is what was wanted last, whichever arrives first, also where a program does not end by itself", async () => {
+  it("ends at the latest revision in any order of arrival, even if a program does not end by itself", async () => {
     await fixture.run([]);
     const stubborn = { jupyter: { words: server("starts", `trap '' TERM; ${staying}`), env: { TOKEN: "a" }, port: 1 } };
     await setAccess({ revision: 1, services: stubborn });
@@ -191,7 +191,7 @@ describe("access to a run", () => {
     await new Promise((resolve) => listener.close(resolve));
   });
 
-  it("says of a program whether it answers, and why it does not", async () => {
+  it("reports whether a program answers, and why it does not", async () => {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
     const { port } = listener.address() as { port: number };
@@ -210,7 +210,7 @@ describe("access to a run", () => {
     await new Promise((resolve) => listener.close(resolve));
   });
 
-  it("counts whoever is connected by SSH", async () => {
+  it("counts the SSH connections", async () => {
     const visitors: Socket[] = [];
     const listener = createServer((socket) => visitors.push(socket));
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
@@ -228,7 +228,7 @@ describe("access to a run", () => {
     await new Promise((resolve) => listener.close(resolve));
   });
 
-  it("goes on where what keeps it is killed: it ends with that, and is started anew", async () => {
+  it("is restored after its keeper is killed, with new programs", async () => {
     const run = await fixture.run([]);
     await setAccess({ revision: 5, services: { jupyter: { words: server("starts"), env: { TOKEN: "a" }, port: 1 } } });
     await until(() => listLines("starts").length === 1);
@@ -269,7 +269,7 @@ describe("access to a run", () => {
   });
 });
 
-describe("the use of GPUs", () => {
+describe("the GPU usage", () => {
   const withTool = async (script: string, flags: readonly string[] = []) => {
     writeFileSync(fixture.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     await fixture.run([], {
@@ -278,7 +278,7 @@ describe("the use of GPUs", () => {
     });
   };
 
-  it("is told as the time since one was busy", async () => {
+  it("is reported as the time since a GPU was busy", async () => {
     writeFileSync(fixture.file("use"), "0\n0\n");
     await withTool('cat "$USE"');
     await until(async () => (await status()).gpuIdleSeconds >= 2);
@@ -288,13 +288,13 @@ describe("the use of GPUs", () => {
     await until(async () => (await status()).gpuIdleSeconds === 0);
   });
 
-  it("is asked for every few seconds, so that what is short is not missed", async () => {
+  it("is measured every few seconds, so short usage is not missed", async () => {
     const said = await promisify(execFile)(fixture.file("attendant"), ["-h"]);
 
     expect(said.stderr).toMatch(/gpu-every duration\n.*\(default 5s\)/);
   });
 
-  it("of one moment counts, whatever the tool says after it", async () => {
+  it("of one moment counts, whatever the tool reports after it", async () => {
     writeFileSync(fixture.file("use"), "0\n");
     await withTool('cat "$USE"; [ ! -e "$USE.burst" ] || { rm "$USE.burst"; echo 90; }; echo x >>"$USE.asked"');
     await until(async () => (await status()).gpuIdleSeconds >= 3);
@@ -311,14 +311,14 @@ describe("the use of GPUs", () => {
   it.each([
     ["fails", "echo 0; exit 1"],
     ["says something else", "echo '[N/A]'"],
-  ])("is never idleness where the tool %s", async (_, script) => {
+  ])("is never reported as idle if the tool %s", async (_, script) => {
     await withTool(`echo x >>"$USE"; ${script}`);
     await until(() => listLines("use").length > 15);
 
     expect((await status()).gpuIdleSeconds ?? 0).toBe(0);
   });
 
-  it("is not told any more once the tool hangs, as it does with a driver that has failed", async () => {
+  it("is no longer reported once the tool hangs, as it does with a failed driver", async () => {
     writeFileSync(fixture.file("use"), "0\n");
     await withTool('cat "$USE"; [ ! -e "$USE.hangs" ] || sleep 600', ["--gpu-within=4s"]);
     await until(async () => (await status()).gpuIdleSeconds >= 1);
@@ -328,7 +328,7 @@ describe("the use of GPUs", () => {
     await until(async () => (await status()).gpuIdleSeconds === undefined);
   });
 
-  it("is not told where there is no tool", async () => {
+  it("is not reported without the tool", async () => {
     await fixture.run([], { env: { PATH: "/nowhere" } });
 
     expect(await status()).not.toHaveProperty("gpuIdleSeconds");

@@ -24,8 +24,8 @@ const mebibyte = 1024 * 1024;
 const sh = (script: string) => ["/bin/sh", "-c", script];
 const count = async () => (await fixture.ask("count")).stdout.trim();
 
-describe("a command beside that of the run", () => {
-  it("has its words, its input, its variables and those of the container to the letter", async () => {
+describe("an additional command in a run", () => {
+  it("gets its exact arguments, input and variables, and those of the container", async () => {
     const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
     const long = "x".repeat(16 * 1024);
     await fixture.run([], { env: { FROM_RUN: odd, CHANGED: "before" } });
@@ -41,7 +41,7 @@ describe("a command beside that of the run", () => {
     expect(answer.stdout).toBe(`${[odd, "", "-n", long, odd, odd].join("|")}|${stdin}`);
   });
 
-  it("works where it is told to, and says where it was left", async () => {
+  it("runs in the requested directory, and reports its last one", async () => {
     await fixture.run([]);
 
     await fixture.exec({ id: "a", words: sh('pwd; cd /usr; pwd >"$BERTH_DIRECTORY_FILE"'), directory: "/var" });
@@ -49,7 +49,7 @@ describe("a command beside that of the run", () => {
     expect(await fixture.ended("a")).toMatchObject({ stdout: "/var\n", directory: "/usr", end: { exitCode: 0 } });
   });
 
-  it("of a shell has no variable that only says where it was left", async () => {
+  it("of a shell has no variable that only reports its last directory", async () => {
     await fixture.run([]);
 
     await fixture.exec({ id: "a", words: splitShellCommand("cd /usr; env"), directory: "/var" });
@@ -65,7 +65,7 @@ describe("a command beside that of the run", () => {
     ["is no program", ["/etc/passwd"], 126],
     ["works nowhere", ["true"], 126],
     ["ends by a signal", sh("kill -SEGV $$"), 139],
-  ])("that %s says so as a shell would", async (name, words, exitCode) => {
+  ])("that %s fails like in a shell", async (name, words, exitCode) => {
     await fixture.run([]);
 
     await fixture.exec({ id: "a", words, directory: name === "works nowhere" ? "/etc/passwd" : "" });
@@ -73,7 +73,7 @@ describe("a command beside that of the run", () => {
     expect(await fixture.ended("a")).toMatchObject({ end: { exitCode, timedOut: false } });
   });
 
-  it("is killed at its time-out with its whole group", async () => {
+  it("is killed at its timeout with its whole group", async () => {
     await fixture.run([]);
     await fixture.exec({ id: "late", words: sh("trap '' TERM; sleep 30 & echo $!; wait"), timeoutMs: 400 });
 
@@ -83,7 +83,7 @@ describe("a command beside that of the run", () => {
     await until(() => !isAlive(Number(answer.stdout)));
   });
 
-  it("is run once under its id, also at the same time and after its end", async () => {
+  it("is run once per id, even if repeated at the same time and after its end", async () => {
     await fixture.run([]);
     const order = { id: "once", words: sh(`echo x >>${fixture.file("times")}`) };
 
@@ -96,7 +96,7 @@ describe("a command beside that of the run", () => {
     expect(readFileSync(fixture.file("times"), "utf8")).toBe("x\n");
   });
 
-  it("is not held up by what it leaves behind, which goes on", async () => {
+  it("does not wait for its background processes, which continue", async () => {
     await fixture.run([]);
     await fixture.exec({ id: "left", words: sh("(while [ ! -e go ]; do sleep 0.05; done; echo late) & echo early") });
 
@@ -106,7 +106,7 @@ describe("a command beside that of the run", () => {
     await until(async () => (await fixture.read("left")).stdout === "early\nlate\n");
   });
 
-  it("goes on when whoever asked for it or waits for it is killed", async () => {
+  it("continues when its caller or waiter is killed", async () => {
     await fixture.run([]);
     await fixture.exec({ id: "slow", words: sh("while [ ! -e go ]; do sleep 0.05; done; echo whole") });
     const waiting = spawn(fixture.file("supervisor"), ["read", "slow", "4000"]);
@@ -120,7 +120,7 @@ describe("a command beside that of the run", () => {
     expect(await count()).toBe("0");
   });
 
-  it("may write without end: its first MiB is told, and no more is kept than can be cut in time", async () => {
+  it("may write endlessly: its first MiB is returned, and little more is kept", async () => {
     await fixture.run([]);
     await fixture.exec({ id: "endless", words: ["yes"], timeoutMs: 60_000 });
     const kept = () => statSync(fixture.file("commands/endless/stdout")).size;
@@ -134,7 +134,7 @@ describe("a command beside that of the run", () => {
     expect(answer.end.state).toBe("running");
   });
 
-  it("is cut where what it left behind writes without end, too", async () => {
+  it("is cut even if its background process writes endlessly", async () => {
     await fixture.run([]);
     // It ends with the fixture: nobody else would end it, and it would go on to fill the disk.
     await fixture.exec({ id: "left", words: sh("(while [ -e lock ]; do head -c 4000000 /dev/zero; done) & true") });
@@ -145,7 +145,7 @@ describe("a command beside that of the run", () => {
     await until(() => kept() < 16 * mebibyte);
   });
 
-  it("ends with the run, and nothing is started any more", async () => {
+  it("ends with the run, after which no command starts", async () => {
     const released = fixture.file("released");
     const last = `echo ending; while [ ! -e ${released} ]; do sleep 0.05; done; exit 0`;
     const run = await fixture.run(sh(`trap "${last}" TERM; echo began; while :; do sleep 0.05; done`));
@@ -165,8 +165,8 @@ describe("a command beside that of the run", () => {
   });
 });
 
-describe("what became of a command", () => {
-  it("is known after a restart of the container: whole if it had ended, else as killed, and it is not run again", async () => {
+describe("the result of a command", () => {
+  it("is kept over a restart of the container: complete if the command had ended, otherwise as killed", async () => {
     const first = await fixture.run([]);
     await fixture.exec({ id: "done", words: sh("echo whole; exit 5") });
     await fixture.ended("done");
@@ -182,7 +182,7 @@ describe("what became of a command", () => {
     expect(await count()).toBe("0");
   });
 
-  it("is forgotten an hour after its end, and not before", async () => {
+  it("is deleted an hour after the end, and not before", async () => {
     await fixture.run([]);
     for (const id of ["old", "new"]) {
       await fixture.exec({ id, words: ["true"] });
@@ -197,7 +197,7 @@ describe("what became of a command", () => {
     await expect(fixture.read("old")).rejects.toThrow("66: No such command");
   });
 
-  it("holds nobody up by what the command puts in place of its files", async () => {
+  it("blocks no reader by files that the command puts in its place", async () => {
     await fixture.run([]);
     const script =
       'rm -f "$BERTH_DIRECTORY_FILE"; mkfifo "$BERTH_DIRECTORY_FILE"; cd "$(dirname "$BERTH_DIRECTORY_FILE")"; rm stdout; mkfifo stdout';
@@ -206,7 +206,7 @@ describe("what became of a command", () => {
     expect(await fixture.ended("fifo")).toMatchObject({ directory: "", stdout: "", end: { exitCode: 0 } });
   });
 
-  it("is told at every later question, whoever waits for nothing too", async () => {
+  it("is returned to every later request, even one without a wait", async () => {
     await fixture.run([]);
     await fixture.exec({ id: "done", words: ["true"] });
     await fixture.ended("done");
@@ -216,7 +216,7 @@ describe("what became of a command", () => {
     expect(later.filter(({ end }) => end.state !== "ended")).toEqual([]);
   });
 
-  it("is unknown where nobody started it", async () => {
+  it("is unknown for a command that was never started", async () => {
     await fixture.run([]);
 
     expect((await fixture.ask("read", ["nobody", "0"])).code).toBe(66);
@@ -225,7 +225,7 @@ describe("what became of a command", () => {
   });
 });
 
-describe("a question that is refused", () => {
+describe("a refused request", () => {
   it.each<[string, object]>([
     ["an id that is a path", { id: "../x" }],
     ["no words", { words: [] }],
@@ -233,7 +233,7 @@ describe("a question that is refused", () => {
     ["a NUL character in a variable", { env: { A: "a\0b" } }],
     ["a variable that is none", { env: { "A=B;": "c" } }],
     ["words that are no texts", { words: "true" }],
-  ])("has %s, and leaves nothing", async (_, changes) => {
+  ])("has %s, and leaves no trace", async (_, changes) => {
     await fixture.run([]);
 
     expect((await fixture.exec({ id: "x", words: ["true"], ...changes })).code).toBeGreaterThanOrEqual(64);
@@ -241,22 +241,22 @@ describe("a question that is refused", () => {
     expect(existsSync(fixture.file("commands"))).toBe(false);
   });
 
-  it("was cut off on its way", async () => {
+  it("was cut off", async () => {
     await fixture.run([]);
 
     expect((await fixture.ask("exec", [], '{"id":"x","words":["tr')).code).toBe(72);
     expect(existsSync(fixture.file("commands"))).toBe(false);
   });
 
-  it("came to nobody", async () => {
+  it("found no supervisor", async () => {
     expect((await fixture.ask("count")).code).toBe(70);
   });
 });
 
-describe("where nothing can be written", () => {
+describe("on a disk without writes", () => {
   const order = { id: "a", words: ["true"] };
 
-  it("no command is started, and that of the run goes on", async () => {
+  it("no command is started, and the run's own command continues", async () => {
     const run = await fixture.run(sh("while [ ! -e go ]; do sleep 0.05; done"));
     writeFileSync(fixture.file("commands"), "");
 
@@ -269,7 +269,7 @@ describe("where nothing can be written", () => {
     expect(await run.exit).toBe(0);
   });
 
-  it("as on a full disk, a command ends as it does, and the next one is told of", async ({ skip }) => {
+  it("a running command ends normally, and the next one is refused with the reason", async ({ skip }) => {
     const small = ["--size", String(24 * mebibyte), "--tmpfs", "/mnt"];
     const bwrap = ["--dev-bind", "/", "/", ...small, "--"];
     const canNest = await promisify(execFile)("bwrap", [...bwrap, "true"]).catch(() => undefined);
@@ -301,7 +301,7 @@ describe("where nothing can be written", () => {
   });
 });
 
-it("answers many at once", async () => {
+it("answers many concurrent requests", async () => {
   await fixture.run([]);
 
   const answers = await Promise.all(

@@ -31,7 +31,7 @@ async function lastListed(directory = disk): Promise<string | undefined> {
   return files && gunzipSync(Buffer.from(files, "base64")).toString();
 }
 
-it("lists as ls -R does, links as themselves, and names no terminal would stumble over", async () => {
+it("the listing is like ls -R, without following links, and with printable names", async () => {
   mkdirSync(join(disk, "b", "deep"), { recursive: true });
   mkdirSync(join(disk, "a"));
   writeFileSync(join(disk, "a", "one"), "");
@@ -44,7 +44,7 @@ it("lists as ls -R does, links as themselves, and names no terminal would stumbl
   expect(await lastListed()).toBe(text);
 });
 
-it("cuts what is longer, and says so in the last line; the last words hold the beginning", async () => {
+it("a long listing is cut, and its last line says so", async () => {
   const name = (n: number) => `${Math.sin(n)}`.padStart(250, "f");
   for (let n = 0; n < 4_500; n++) writeFileSync(join(disk, name(n)), "");
 
@@ -59,7 +59,7 @@ it("cuts what is longer, and says so in the last line; the last words hold the b
   expect(names.filter((name) => !existsSync(join(disk, name)))).toEqual([]);
 });
 
-it("says how the command ended where nothing can be listed", async () => {
+it("the output contains the end of the command if no listing is possible", async () => {
   rmSync(fixture.file("files"));
 
   expect(await lastListed("/no/such/disk")).toBeUndefined();

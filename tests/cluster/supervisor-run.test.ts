@@ -21,7 +21,7 @@ const sh = (script: string) => ["/bin/sh", "-c", script];
 const asFirst = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--proc", "/proc"];
 
 describe("the sources of the tools image", () => {
-  it("are formatted and have nothing that vet complains of", async () => {
+  it("are formatted and pass vet", async () => {
     const go = (command: string, ...args: string[]) => promisify(execFile)(command, args, { cwd: toolsSources });
 
     expect((await go("gofmt", "-l", ".")).stdout).toBe("");
@@ -30,7 +30,7 @@ describe("the sources of the tools image", () => {
 });
 
 describe("the command of a run", () => {
-  it("has its words and variables to the letter, writes where its container writes, and ends with its code", async () => {
+  it("gets its exact arguments and variables, writes to the container's output, and ends with its code", async () => {
     const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
     const long = "x".repeat(16 * 1024);
     const script = 'printf "%s|" "$@" "$ODD" | tee "$OUT"; echo problem >&2; exit 7';
@@ -51,7 +51,7 @@ describe("the command of a run", () => {
     ["by a signal", sh("kill -KILL $$"), 137, { started: true, signal: 9 }],
     ["with the code that a signal would have", sh("exit 137"), 137, { started: true, exitCode: 137 }],
     ["well", ["true"], 0, { started: true, exitCode: 0 }],
-  ])("that ends %s is told from the others", async (_, words, code, lastWords) => {
+  ])("that ends %s is distinguished from the others", async (_, words, code, lastWords) => {
     const run = await fixture.run(words, { isShort: true });
 
     expect(await run.exit).toBe(code);
@@ -63,7 +63,7 @@ describe("the command of a run", () => {
     ["is not there at its path", ["/no/such/program"], 127],
     ["is no program", ["/etc/passwd"], 126],
     ["is a directory", ["/etc"], 126],
-  ])("that %s says so, and that it never began", async (_, words, code) => {
+  ])("that %s is reported, as never started", async (_, words, code) => {
     const run = await fixture.run(words, { isShort: true });
 
     expect(await run.exit).toBe(code);
@@ -71,7 +71,7 @@ describe("the command of a run", () => {
     expect(run.lastWords()).toEqual({ started: false, problem: expect.stringContaining(words[0] ?? "") });
   });
 
-  it("has the shell of busybox where its image has none", async () => {
+  it("gets the shell of busybox if its image has none", async () => {
     writeFileSync(fixture.file("busybox"), '#!/bin/bash\necho "busybox as $0 with $*"\n', { mode: 0o755 });
 
     const run = await fixture.run(["/missing/sh", "-c", "true"], { isShort: true });
@@ -80,7 +80,7 @@ describe("the command of a run", () => {
     expect(run.output()).toContain("with -c true");
   });
 
-  it("has no input and none of its supervisor's files", async () => {
+  it("has no input and no open file of its supervisor", async () => {
     const run = await fixture.run(sh("cat; ls -l /proc/self/fd; trap"), { isShort: true });
 
     expect(await run.exit).toBe(0);
@@ -88,7 +88,7 @@ describe("the command of a run", () => {
     expect(run.output()).not.toContain(`${fixture.home}/`);
   });
 
-  it("ends, with its whole group, when the supervisor is asked to", async () => {
+  it("ends with its whole group when the supervisor gets SIGTERM", async () => {
     const run = await fixture.run(sh('trap "echo saved; exit 3" TERM; sleep 30 & echo $!; wait'));
     await until(() => run.output().includes("\n"));
     const child = Number(run.output());
@@ -100,7 +100,7 @@ describe("the command of a run", () => {
     await until(() => !isAlive(child));
   });
 
-  it("is killed within the grace where it does not end", async () => {
+  it("is killed within the grace period if it does not end", async () => {
     const run = await fixture.run(sh('trap "echo asked" TERM; echo began; while :; do sleep 0.05; done'), {
       flags: ["--grace", "4s"],
     });
@@ -113,7 +113,7 @@ describe("the command of a run", () => {
     expect(run.lastWords()).toEqual({ started: true, signal: 9 });
   });
 
-  it("hears other signals too", async () => {
+  it("gets other signals too", async () => {
     const run = await fixture.run(sh('trap "echo heard; exit 0" USR1; echo began; while :; do sleep 0.05; done'));
     await until(() => run.output().includes("began"));
 
@@ -123,7 +123,7 @@ describe("the command of a run", () => {
     expect(run.output()).toContain("heard");
   });
 
-  it("that is none goes on until the supervisor is asked to end", async () => {
+  it("that is empty continues until the supervisor gets SIGTERM", async () => {
     const run = await fixture.run([]);
 
     expect((await fixture.ask("ready")).code).toBe(0);
@@ -134,7 +134,7 @@ describe("the command of a run", () => {
 });
 
 describe("a run of several machines", () => {
-  it("begins once all of them are there, and need not be told again after a restart of its container", async () => {
+  it("starts once all machines are ready, and again by itself after a restart of its container", async () => {
     const run = await fixture.run(sh(`echo began; ${staying}`), { flags: ["--gated"] });
     expect((await fixture.ask("ready")).code).toBe(75);
     expect(run.output()).toBe("");
@@ -150,7 +150,7 @@ describe("a run of several machines", () => {
     expect(again.output()).toBe("again\n");
   });
 
-  it("that is ended before never began", async () => {
+  it("that is ended before counts as never started", async () => {
     const run = await fixture.run(sh("echo began"), { flags: ["--gated"] });
 
     run.child.kill("SIGTERM");
@@ -161,7 +161,7 @@ describe("a run of several machines", () => {
   });
 });
 
-it("is ready when every port is listened on", async () => {
+it("a run is ready when a program listens on every port", async () => {
   const servers = [createServer(), createServer()];
   const ports = await Promise.all(
     servers.map(async (server) => {
@@ -178,8 +178,8 @@ it("is ready when every port is listened on", async () => {
   await new Promise((resolve) => servers[0]?.close(resolve));
 });
 
-describe("beside another supervisor", () => {
-  it("does nothing, and the other one goes on", async () => {
+describe("a supervisor beside another one", () => {
+  it("does nothing, and the other one continues", async () => {
     await fixture.run([]);
 
     const second = await fixture.run(["true"], { isShort: true });
@@ -189,7 +189,7 @@ describe("beside another supervisor", () => {
     expect((await fixture.ask("count")).code).toBe(0);
   });
 
-  it("that was killed takes its place", async () => {
+  it("takes the place of one that was killed", async () => {
     const first = await fixture.run([]);
     await first.kill();
 
@@ -201,7 +201,7 @@ describe("beside another supervisor", () => {
   });
 });
 
-it("answers who asked before it listened: a container runs from its first moment", async () => {
+it("a supervisor answers clients that connected before it listened", async () => {
   const early = fixture.ask("count");
 
   await fixture.run([], { isShort: true });
@@ -209,14 +209,14 @@ it("answers who asked before it listened: a container runs from its first moment
   expect(await early).toMatchObject({ code: 0, stdout: "0\n" });
 });
 
-it("is spoken to by its own user alone", async () => {
+it("a supervisor accepts only its own user", async () => {
   await fixture.run([]);
 
   expect((statSync(fixture.file("socket")).mode & 0o777).toString(8)).toBe("600");
   expect((await fixture.ask("no-such-question")).code).toBe(64);
 });
 
-it("works in an image that has nothing", async ({ skip }) => {
+it("a supervisor works in an empty image", async ({ skip }) => {
   const bare = [
     "bwrap",
     "--bind",
@@ -250,7 +250,7 @@ it("works in an image that has nothing", async ({ skip }) => {
   expect((await once(run, "exit"))[0]).toBe(0);
 });
 
-it("as the first process of a container waits for whom nobody waits, and leaves nobody behind", async ({ skip }) => {
+it("a supervisor as the first process of a container reaps orphans, and leaves no process behind", async ({ skip }) => {
   const canNest = await promisify(execFile)("bwrap", [...asFirst.slice(1), "true"]).catch(() => undefined);
   if (!canNest) skip("this machine has no bubblewrap that works, which makes a process the first one");
   const orphans = "for n in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1; exit 3' &) ; done";

@@ -35,7 +35,7 @@ function open(script: string) {
   };
 }
 
-it("shows and takes what a terminal does, and ends with the command's code", async () => {
+it("a terminal passes input and output, and ends with the command's code", async () => {
   const terminal = open('tty; stty size; read line; echo "got $line"; exit 6');
   await until(() => terminal.shown().includes("30 100"));
 
@@ -45,7 +45,7 @@ it("shows and takes what a terminal does, and ends with the command's code", asy
   expect(terminal.shown()).toMatch(/^\/dev\/pts\/\d+\r\n30 100\r\nhéllo\r\ngot héllo\r\n$/);
 });
 
-it("becomes larger, and has its own signals", async () => {
+it("a terminal can be resized, and sends signals", async () => {
   const terminal = open(
     'trap "stty size" WINCH; trap "echo stopped; exit 2" INT; echo began; while :; do sleep 0.05; done',
   );
@@ -58,7 +58,7 @@ it("becomes larger, and has its own signals", async () => {
   expect(await terminal.exit).toBe(2);
 });
 
-it("counts while it is there, and its command ends with whoever opened it", async () => {
+it("a terminal counts while it exists, and its command ends with its client", async () => {
   const polite = open(
     'trap "echo bye >left; exit 0" HUP; echo $$; while :; do sleep 0.05; done'.replace("left", fixture.file("left")),
   );
@@ -75,14 +75,14 @@ it("counts while it is there, and its command ends with whoever opened it", asyn
   await until(async () => (await fixture.ask("count")).stdout === "0\n");
 });
 
-it("is not held open by what its command leaves behind", async () => {
+it("a terminal is not held open by background processes", async () => {
   const terminal = open("(trap '' HUP; sleep 3) & echo done");
 
   expect(await terminal.exit).toBe(0);
   expect(terminal.shown()).toBe("done\r\n");
 });
 
-it("of a program that is not there ends at once", async () => {
+it("a terminal of a missing program ends at once", async () => {
   const child = spawn(fixture.file("terminal"), ["80", "24", "/no/such/program"]);
 
   expect((await once(child, "close"))[0]).toBe(127);

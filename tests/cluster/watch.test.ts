@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 describe("a watch", () => {
-  it("goes on from a bookmark, and does not tell again what was before it", async () => {
+  it("continues from a bookmark, without repeating earlier events", async () => {
     const [quiet, loud] = [await makeNamespace(cluster.admin, "quiet"), await makeNamespace(cluster.admin, "loud")];
     const path = getSecrets(quiet);
     const { body } = await cluster.admin.get<KubeObject>(path);
@@ -38,7 +38,7 @@ describe("a watch", () => {
     expect(names(later)).toEqual(["second"]);
   });
 
-  it("is told that a version is too old", async () => {
+  it("is refused if its version is too old", async () => {
     const { body } = await cluster.admin.get<KubeObject>("/api/v1/secrets");
     await makeNamespace(cluster.admin, "newer");
     // What it remembers for those who watch begins anew.
@@ -56,7 +56,7 @@ describe("a watch", () => {
 });
 
 describe("follow", () => {
-  it("tells what is there, what comes and what goes", async () => {
+  it("reports existing, new and removed objects", async () => {
     const namespace = await makeNamespace(cluster.admin, "followed");
     await makeSecret(namespace, "there");
     const seen: string[] = [];

@@ -29,7 +29,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
   };
 
   describe("archives", () => {
-    it("are not known before they are begun, pending at first, then completed with their size", async () => {
+    it("are unknown at first, then pending, then completed with their size", async () => {
       const unknown = await test.volumes.findArchive("archives/o/one");
 
       await test.volumes.startArchive(volume, "archives/o/one", owner);
@@ -41,7 +41,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
       expect(bytes).toBeGreaterThan(0);
     });
 
-    it("are made once however often they are begun, also at the same moment", async () => {
+    it("are made once however often they are started, even concurrently", async () => {
       await Promise.all([1, 2, 3].map(() => test.volumes.startArchive(volume, "once", owner)));
       const first = await ended("once");
 
@@ -50,7 +50,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
       expect(await test.volumes.findArchive("once")).toEqual(first);
     });
 
-    it("are kept apart by their names and outlive their volume", async () => {
+    it("are separate by name and outlive their volume", async () => {
       await test.volumes.startArchive(volume, "one", owner);
       await test.volumes.startArchive(volume, "two", owner);
       await Promise.all([ended("one"), ended("two")]);
@@ -61,7 +61,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
       expect(await test.volumes.findArchive("three")).toBeUndefined();
     });
 
-    it("that are ended stay where they are whole, and are not known any more where they are not, however often", async () => {
+    it("stay when ended if they are complete, and are forgotten otherwise, however often", async () => {
       const { volumes } = test;
       await volumes.startArchive(volume, "whole", owner);
       const whole = await ended("whole");
@@ -76,7 +76,7 @@ export function archivesConformance(open: () => Promise<VolumesUnderTest>): void
       expect(await volumes.findArchive("whole")).toEqual(whole);
     });
 
-    it("are not made of a volume that does not exist, nor under a name that no blob can have", async () => {
+    it("are refused for a missing volume or an invalid name", async () => {
       for (const id of ["vol-0123456789abcdef", "vol-999", "", "..", "__proto__"]) {
         await expect(test.volumes.startArchive(id, "one", owner), id).rejects.toThrow();
       }

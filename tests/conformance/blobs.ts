@@ -10,7 +10,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       ["nothing", new Uint8Array()],
       ["bytes that are no text", Uint8Array.from([0, 255, 10, 195, 40, 0])],
       ["a MiB", new Uint8Array(1024 * 1024).fill(7)],
-    ])("answers %s as it was put", async (_, bytes) => {
+    ])("returns %s as it was stored", async (_, bytes) => {
       const blobs = await open();
 
       await blobs.put("logs/a1/2-b", bytes);
@@ -19,7 +19,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       expect(Buffer.from(found ?? "gone").equals(bytes)).toBe(true);
     });
 
-    it("has the newest of what was put under a name, and others beside it", async () => {
+    it("has the newest value of a name, independently of other names", async () => {
       const blobs = await open();
 
       await blobs.put("logs/a", Uint8Array.of(1, 1, 1));
@@ -30,7 +30,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       expect([...((await blobs.get("logs/b")) ?? [])]).toEqual([2]);
     });
 
-    it("knows the size of what is there, of nothing else, and of what was put last", async () => {
+    it("reports the size of the latest value of a name, and none for a missing one", async () => {
       const blobs = await open();
       await blobs.put("logs/a", Uint8Array.of(1, 2, 3));
       await blobs.put("logs/a-b", Uint8Array.of(1));
@@ -46,7 +46,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       ]);
     });
 
-    it("never shows a half of what is being put", async () => {
+    it("never shows a partial value", async () => {
       const blobs = await open();
       const whole = [new Uint8Array(300_000).fill(1), new Uint8Array(300_000).fill(2)] as const;
       await blobs.put("logs/a", whole[0]);
@@ -63,7 +63,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
   });
 
   describe("removing", () => {
-    it("leaves nothing, and may be repeated", async () => {
+    it("removes a value, and may be repeated", async () => {
       const blobs = await open();
       await blobs.put("logs/a", Uint8Array.of(1));
 
@@ -73,7 +73,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       expect(await blobs.get("logs/a")).toBeUndefined();
     });
 
-    it("of all under a name leaves those under others, and may be repeated", async () => {
+    it("of a prefix keeps values under other prefixes, and may be repeated", async () => {
       const blobs = await open();
       const names = ["logs/a/1", "logs/a/2/3", "logs/ab/1", "logs/b"];
       for (const name of names) await blobs.put(name, Uint8Array.of(1));
@@ -105,7 +105,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
 
   describe("addresses", () => {
     if (!hasUrls) {
-      it("are none", async () => {
+      it("are not available", async () => {
         const blobs = await open();
 
         expect(await blobs.urlToGet("archives/a", zip)).toBeUndefined();
@@ -114,7 +114,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       return;
     }
 
-    it("give whoever has one the blob, without a key", async () => {
+    it("let their holder read the blob, without a key", async () => {
       const blobs = await open();
       await blobs.put("archives/a", Uint8Array.of(1, 2));
 
@@ -123,7 +123,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       expect([...(await answer.bytes())]).toEqual([1, 2]);
     });
 
-    it("take a blob from whoever has one, without a key", async () => {
+    it("let their holder write the blob, without a key", async () => {
       const blobs = await open();
       const { url = "", headers = {} } = (await blobs.urlToPut("archives/b")) ?? {};
 

@@ -58,7 +58,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
     return { runs: [...new Set(seen.map((ref) => ref.run))].sort(), upTo };
   };
 
-  it("signals all that there is to a newcomer, and to one who goes on only what has changed since", async () => {
+  it("signals all runs to a new follower, and only later changes to one that continues", async () => {
     await applied(1, "one");
     const first = await listen(1);
     await applied(2, "two");

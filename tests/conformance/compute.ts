@@ -102,7 +102,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   };
   const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
 
-  it("knows nothing of a run that was never applied, and does nothing to it", async () => {
+  it("reports no run that was never applied, and ignores calls for it", async () => {
     await compute.remove(uid, 1, gently);
     await compute.extend(uid, 1, test.now() + 1_000);
 
@@ -111,7 +111,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toEqual([]);
   });
 
-  it("refuses in words what can never be run, and can remove what is left of it", async () => {
+  it("refuses an impossible run with a message, and can remove its leftovers", async () => {
     const refusal = await compute
       .apply(getRun({ env: { "no name": "s3cret-value" } }))
       .catch((error: unknown) => error);
@@ -127,21 +127,21 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listNodes()).toEqual(test.nodes);
   });
 
-  it("gives every node a uid of its own, and the same one in each listing", async () => {
+  it("assigns every node a unique uid, the same in each listing", async () => {
     const uids = (await compute.listNodes()).map((node) => node.uid);
 
     expect(new Set(uids).size).toBe(test.nodes.length);
     expect((await compute.listNodes()).map((node) => node.uid)).toEqual(uids);
   });
 
-  it("says of the machine behind a node in use that it runs", async () => {
+  it("reports the machine behind a node in use as running", async () => {
     const [node] = test.nodes;
     if (!node) throw new Error("There is no node");
 
     expect(await compute.getMachineState(node)).toBe("running");
   });
 
-  it("says of the node object of a uid that it is ready, and of one whose machine is another now that it is not there", async () => {
+  it("reports the node object of a uid as ready, and as missing once another machine has its name", async () => {
     const [node] = test.nodes;
     if (!node) throw new Error("There is no node");
 
@@ -150,7 +150,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(said).toEqual([null, "missing"]);
   });
 
-  it("says of a run in a listing of nodes what it says in an observation, as long as neither changes", async () => {
+  it("shows a run in a listing of nodes like in an observation", async () => {
     const listed = async () => {
       const nodes = await compute.listNodes();
       return nodes.flatMap(({ runs = [] }) => runs).find((run) => run.uid === uid);
@@ -165,7 +165,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect((await eventually(listed, (run) => run === undefined || run.mark !== mark))?.mark).not.toBe(mark ?? null);
   });
 
-  it("lists the runs of one uid alone", async () => {
+  it("lists only the runs of one uid", async () => {
     const otherName = freshUid();
     await compute.apply(getRun());
     await compute.apply(getRun({ uid: otherName, shares: [{ node: "two", units: 4 }] }));
@@ -195,7 +195,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "owner#o#env#gpu-dev|j" }]);
   });
 
-  it("runs a command once however often it is applied, also at the same time", async () => {
+  it("runs a command once however often it is applied, even concurrently", async () => {
     const run = getRun({ command: test.command(uid, { prints: ["once"], exits: undefined }) });
 
     await Promise.all([compute.apply(run), compute.apply(run), compute.apply(run)]);
@@ -212,14 +212,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toHaveLength(1);
   });
 
-  it.each([0, 3, 128])("tells exit code %i", async (code) => {
+  it.each([0, 3, 128])("reports exit code %i", async (code) => {
     await compute.apply(getRun({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
 
     expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
     expect(await logText(compute.readLog(uid, 1))).toBe("bye\n");
   });
 
-  it("signals that a run changed once it has begun, has ended and is gone", async () => {
+  it("signals a run when it has started, has ended and is gone", async () => {
     const aborted = new AbortController();
     const received: RunRef[] = [];
     const following = (async () => {
@@ -250,7 +250,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await following;
   });
 
-  it("names what a living run has beside it as that run's, and leaves none of it behind", async () => {
+  it("attributes the objects of a living run to that run, and leaves none behind", async () => {
     await compute.apply(getRun({ env: { TOKEN: "secret" } }));
     await ready();
     const living = await compute.listParts();
@@ -261,7 +261,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listParts()).toEqual([]);
   });
 
-  it("ends its signals when it is told to", async () => {
+  it("stops its signals on request", async () => {
     const aborted = new AbortController();
     const following = (async () => {
       for await (const _ of compute.changes(aborted.signal));
@@ -273,7 +273,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await expect(following).resolves.toBeUndefined();
   });
 
-  it("does not start again what has ended", async () => {
+  it("does not restart an ended run", async () => {
     const run = getRun({ command: test.command(uid, { prints: ["once"], exits: 0 }) });
     await compute.apply(run);
     await ended();
@@ -304,7 +304,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await logText(compute.readLog(uid, 1))).toBe("");
   });
 
-  it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
+  it("starts no part of a removed run with tombstones, whether it ever started or not", async () => {
     const ownName = freshUid();
     const runs = [1, 2].map((run) => getRun({ uid: ownName, run, command: test.command(ownName, lives) }));
     await compute.apply(getRun({ uid: ownName }));
@@ -327,7 +327,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns(ownName)).toEqual([]);
   });
 
-  it("leaves tombstones of every machine, as often as it is asked to", async () => {
+  it("leaves tombstones of every machine, and may repeat that", async () => {
     const ownName = freshUid();
     const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
     const run = getRun({ uid: ownName, shares, gpusPerMachine: 8 });
@@ -345,7 +345,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listParts()).toEqual([]);
   });
 
-  it("leaves a run that is bound alone where it is to be removed only unless it is", async () => {
+  it("does not change a bound run if only an unbound one is to be removed", async () => {
     await compute.apply(getRun());
     await ready();
 
@@ -355,7 +355,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ready", terminating: false });
   });
 
-  it("takes a run that has ended for a bound one", async () => {
+  it("treats an ended run as bound", async () => {
     await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 0 }) }));
     await ended();
 
@@ -364,7 +364,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
   });
 
-  it("has removed what was never there, bound or not", async () => {
+  it("reports a run that never existed as removed, bound or not", async () => {
     const ownName = freshUid();
     const hasTombstones = await compute.remove(ownName, 1, { ...gently, unlessBound: true, tombstones: 1 });
 
@@ -372,7 +372,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     if (hasTombstones) await expect(compute.apply(getRun({ uid: ownName }))).rejects.toThrow("removed");
   });
 
-  it("says when a run ended", async () => {
+  it("reports when a run ended", async () => {
     await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 0 }) }));
     const begun = test.now();
     const seen = await ended();
@@ -414,7 +414,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(test.now() - askedAt).toBeLessThan(60_000);
   });
 
-  it("ends a command that it is asked to end, and keeps what that printed after SIGTERM", async () => {
+  it("ends a command on request, and keeps its output after SIGTERM", async () => {
     const saves = { prints: ["begun"], exits: undefined, lastWords: "checkpoint saved" };
     await runUntilPrinted(saves);
 
@@ -428,7 +428,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await gone()).toBeUndefined();
   });
 
-  it("kills a command that ignores being asked to end, after its grace", async () => {
+  it("kills a command that ignores SIGTERM after its grace period", async () => {
     await runUntilPrinted(stubborn);
     const askedAt = test.now();
 
@@ -439,7 +439,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await logText(compute.readLog(uid, 1))).toMatch(/^deaf\n/);
   });
 
-  it("does nothing to a run that has ended or never was", async () => {
+  it("ignores calls for a run that has ended or never existed", async () => {
     expect(await compute.terminate(uid, 1, 10)).toBe(true);
     await compute.apply(getRun({ command: test.command(uid, { prints: [], exits: 3 }) }));
     await ended();
@@ -449,7 +449,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ended", exitCode: 3 });
   });
 
-  it("may be asked to remove again at any time", async () => {
+  it("may repeat a removal at any time", async () => {
     await compute.apply(getRun());
     await Promise.all([1, 2, 3].map(() => compute.remove(uid, 1, gently)));
     await gone();
@@ -476,7 +476,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ready" });
   });
 
-  it("never moves the limit back: of two who extend it, the one who knows less may come last", async () => {
+  it("never moves the limit back, even by a late call with an earlier limit", async () => {
     await compute.apply(getRun());
     await ready();
 
@@ -486,7 +486,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ready" });
   });
 
-  it("keeps the runs of one environment apart", async () => {
+  it("keeps the runs of one environment separate", async () => {
     await compute.apply(getRun());
     await compute.apply(getRun({ run: 2, shares: [{ node: "two", units: 4 }] }));
     await Promise.all([ready(1), ready(2)]);
@@ -498,7 +498,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.listRuns()).toEqual([{ uid, run: 2, key: "owner#o#env#gpu-dev|j" }]);
   });
 
-  it("says where Jupyter is once it is wanted, or why it is not, and nothing once it is not wanted", async () => {
+  it("reports Jupyter's address, or why it has none, only while Jupyter is wanted", async () => {
     const access = {
       revision: 1,
       login: "gpu-dev-12345678",
@@ -520,7 +520,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(off).toMatchObject({ state: "ready" });
   });
 
-  it("goes by the newest access that it was told of, whichever comes last", async () => {
+  it("applies the newest access in any order of arrival", async () => {
     const access = { revision: 8, login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: null };
     await compute.apply(getRun());
     await ready();
@@ -531,7 +531,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await observe()).toMatchObject({ state: "ready", jupyter: null });
   });
 
-  it("lets nobody into what is gone", async () => {
+  it("admits no user to a removed run", async () => {
     await compute.setAccess(uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
 
     expect(await observe()).toBeUndefined();

@@ -67,25 +67,25 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     return ended(exec.id);
   };
 
-  describe("its commands", () => {
-    it("tell what they wrote, each stream by itself, and how they ended", async () => {
+  describe("commands in a run", () => {
+    it("return each stream separately, and how they ended", async () => {
       const status = await ran({ stdout: "out\n", stderr: "err\n", exits: 3 });
 
       expect(status).toMatchObject({ state: "ended", stdout: "out\n", stderr: "err\n", exitCode: 3, timedOut: false });
       expect([status.stdoutCut, status.stderrCut]).toEqual([false, false]);
     });
 
-    it("may write nothing at all", async () => {
+    it("may have no output", async () => {
       expect(await ran({})).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
     });
 
-    it("keep what they wrote in its order", async () => {
+    it("keep their output in order", async () => {
       const lines = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join("");
 
       expect((await ran({ stdout: lines })).stdout).toBe(lines);
     });
 
-    it("keep the first MiB of each stream, whole characters only, and are not held up by the rest", async () => {
+    it("keep the first MiB of each stream in whole characters, and are not blocked by the rest", async () => {
       const status = await ran({ stdout: `xé${"é".repeat(mebibyte)}`, stderr: "e".repeat(mebibyte), exits: 0 });
 
       expect([status.stdoutCut, status.stderrCut, status.exitCode]).toEqual([true, false, 0]);
@@ -93,14 +93,14 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       expect(status.stderr).toHaveLength(mebibyte);
     });
 
-    it("are running until they have ended, and answered at the latest after the wait", async () => {
+    it("are shown as running until they have ended, at the latest after the wait", async () => {
       const exec = getExec({ takesMs: null });
       await start(test.applied, exec);
 
       expect(await read(exec.id, 200)).toMatchObject({ state: "running", exitCode: null, timedOut: false });
     });
 
-    it("are ended at their time-out with 124, with what they wrote", async () => {
+    it("are ended at their timeout with 124, with their output", async () => {
       const until = (timeoutMs: number) => ran({ stdout: "partial", takesMs: null }, { timeoutMs });
       let status = await until(3_000);
       // A busy machine may take longer until it has written.
@@ -109,7 +109,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });
     });
 
-    it("are run once under one id, also at the same time and after their end", async () => {
+    it("are run once per id, even concurrently and after their end", async () => {
       const exec = getExec({ stdout: "once", takesMs: 50 });
 
       await Promise.all([start(test.applied, exec), start(test.applied, exec)]);
@@ -121,7 +121,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       expect(await read(exec.id)).toMatchObject({ state: "ended", stdout: "once" });
     });
 
-    it("run beside each other, and count as sessions while they do", async () => {
+    it("run concurrently, and count as sessions meanwhile", async () => {
       const [slow, otherExec] = [getExec({ takesMs: null }), getExec({ takesMs: null })];
       const sessions = async () => (await compute.observe(test.applied.uid, test.applied.run))?.sessions;
 
@@ -135,16 +135,16 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       expect(await sessions()).toBe(2);
     });
 
-    it("that nobody started are unknown", async () => {
+    it("are unknown if they were never started", async () => {
       expect(await read("0123456789abcdef", 500)).toBeUndefined();
       expect(await compute.readExec(test.applied.uid, noSuchRun, "0123456789abcdef", 0)).toBeUndefined();
     });
 
-    it("are not started in a run that is not there", async () => {
+    it("are not started in a missing run", async () => {
       await expect(start({ ...test.applied, run: noSuchRun }, getExec({}))).rejects.toThrow(RunGone);
     });
 
-    it("end with their run, and none is started in it any more", async () => {
+    it("end with their run, after which none is started", async () => {
       const exec = getExec({ stdout: "partial", takesMs: null });
       await start(test.applied, exec);
 

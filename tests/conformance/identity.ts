@@ -24,7 +24,7 @@ export function identityConformance(open: () => Promise<IdentityUnderTest>): voi
   };
 
   describe.each(Object.entries(ways))("%s", (_, getCaller) => {
-    it("says who the caller is", async () => {
+    it("returns the caller", async () => {
       const { account, arn } = test.known;
 
       const caller = await getCaller(test.known);
@@ -32,19 +32,19 @@ export function identityConformance(open: () => Promise<IdentityUnderTest>): voi
       expect(caller).toEqual({ account, arn });
     });
 
-    it("names the code of a refusal: an unknown key id", async () => {
+    it("returns the error code for an unknown key id", async () => {
       const unknown = { ...test.known, accessKeyId: "ASIAUNKNOWNUNKNOWN00" };
 
       expect(await getRefusal(getCaller(unknown))).toBe("InvalidClientTokenId");
     });
 
-    it("names the code of a refusal: a wrong secret", async () => {
+    it("returns the error code for a wrong secret", async () => {
       const wrong = { ...test.known, secretAccessKey: "w".repeat(40) };
 
       expect(await getRefusal(getCaller(wrong))).toBe("SignatureDoesNotMatch");
     });
 
-    it("names the code of a refusal: a session token that is missing or changed", async () => {
+    it("returns the error code for a missing or changed session token", async () => {
       const missing = { ...test.known, sessionToken: undefined };
       const changed = { ...test.known, sessionToken: `${test.known.sessionToken.slice(0, -1)}!` };
 

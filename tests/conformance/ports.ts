@@ -57,7 +57,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   };
 
   describe("ports", () => {
-    it("are where they are said to be, all of them, once the run is ready", async () => {
+    it("can all be reached at their addresses once the run is ready", async () => {
       await test.compute.apply(getRun([http(8080), http(8888)]));
 
       const observation = await ready();
@@ -72,7 +72,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       );
     });
 
-    it("keep the run from being ready while one of them does not answer", async () => {
+    it("delay readiness while one of them does not answer", async () => {
       test.silence(uid, 5432);
       await test.compute.apply(getRun([http(8080), { port: 5432, kind: "tcp" }]));
       await seen((observation) => observation?.state === "probe");
@@ -84,7 +84,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       expect(observation?.ports.find(({ port }) => port === 5432)).toMatchObject({ kind: "tcp", answers: false });
     });
 
-    it("are posted to, and what they answer comes back", async () => {
+    it("return the answer to a post", async () => {
       await test.compute.apply(getRun([http(8080)]));
       await ready();
 
@@ -94,7 +94,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       expect(JSON.parse(answer.body)).toEqual({ reply: 'a "quoted" 🚀' });
     });
 
-    it("are not posted to where there is no such port, or no run any more", async () => {
+    it("refuse a post without such a port or run", async () => {
       const post = (port: number) => test.compute.postToPort(uid, 1, { port, ...chat });
       const unknown = post(8080);
       await expect(unknown).rejects.toMatchObject({ name: "RunGone" });
@@ -109,7 +109,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   });
 
   describe("resources", () => {
-    it("are moved while the run goes on, and moving those of no run is nothing", async () => {
+    it("can be changed while the run continues, which has no effect without a run", async () => {
       const more = { cpus: 2, memoryMb: 4_096 };
       await test.compute.resize(uid, 1, more, 1);
       await test.compute.apply(getRun([]));

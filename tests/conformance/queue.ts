@@ -26,7 +26,7 @@ export function queueConformance(open: () => Promise<QueueUnderTest>): void {
 
 function delivers(test: () => QueueUnderTest): void {
   describe("delivery", () => {
-    it("hands out what was sent, word for word", async () => {
+    it("delivers messages unchanged", async () => {
       const message = { look: "owner#Ä#env|🚀 \u2028 <&>\"'", for: ["a|b", ""] };
 
       await test().queue.send("work", message);
@@ -35,7 +35,7 @@ function delivers(test: () => QueueUnderTest): void {
       expect(await test().receive("work")).toEqual([]);
     });
 
-    it("keeps the two queues apart", async () => {
+    it("keeps the two queues separate", async () => {
       await test().queue.send("work", { look: "w|-" });
       await test().queue.send("pools", { look: "p|-" }, { group: "h100" });
 
@@ -43,7 +43,7 @@ function delivers(test: () => QueueUnderTest): void {
       expect(await test().receive("work")).toEqual([{ look: "w|-" }]);
     });
 
-    it("counts what is visible and what is delayed apart, and what is in flight not at all", async () => {
+    it("counts visible and delayed messages separately, and messages in flight not at all", async () => {
       await test().queue.send("work", { look: "a|-" });
       await test().queue.send("work", { look: "b|-" }, { delaySeconds: 900 });
       await test().queue.send("work", { look: "c|-" }, { delaySeconds: 900 });
@@ -61,7 +61,7 @@ function delivers(test: () => QueueUnderTest): void {
 function delays(test: () => QueueUnderTest): void {
   describe("delays", () => {
     // However busy the machine is: what comes is looked at, and when, and never what did not come within some time.
-    it("holds a message back for its delay", async () => {
+    it("delays a message for its delay", async () => {
       await test().queue.send("work", { look: "much later|-" }, { delaySeconds: 900 });
       const sentAt = test().now();
       await test().queue.send("work", { look: "late|-" }, { delaySeconds: 1 });
@@ -103,14 +103,14 @@ function groups(test: () => QueueUnderTest): void {
       expect(await test().receive("pools")).toEqual(messages);
     });
 
-    it("does not swallow a message that equals an earlier one", async () => {
+    it("does not drop a message that equals an earlier one", async () => {
       await test().queue.send("pools", { look: "pool#h100|-" }, { group: "h100" });
       await test().queue.send("pools", { look: "pool#h100|-" }, { group: "h100" });
 
       expect(await test().receive("pools")).toHaveLength(2);
     });
 
-    it("holds a group back while one of its messages is in flight, and no other group", async () => {
+    it("blocks only the group that has a message in flight", async () => {
       await test().queue.send("pools", { look: "h|1" }, { group: "h100" });
       await test().receive("pools", { keep: true });
       await test().queue.send("pools", { look: "h|2" }, { group: "h100" });

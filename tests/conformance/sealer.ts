@@ -5,7 +5,7 @@ import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 /** What every Sealer must do. */
 export function sealerConformance(open: () => Promise<Sealer>): void {
   describe("sealing", () => {
-    it.each(["", "secret", "Zoë 🚀 \u0000", "x".repeat(40_000)])("opens what it sealed (%#)", async (text) => {
+    it.each(["", "secret", "Zoë 🚀 \u0000", "x".repeat(40_000)])("opens its own sealed text (%#)", async (text) => {
       const sealer = await open();
 
       const sealed = await sealer.seal(text, "owner#a|1");
@@ -21,14 +21,14 @@ export function sealerConformance(open: () => Promise<Sealer>): void {
       expect(sealed).not.toContain("hunter2");
     });
 
-    it("opens nothing that was sealed for another record", async () => {
+    it("does not open text sealed for another record", async () => {
       const sealer = await open();
       const sealed = await sealer.seal("secret", "owner#a|1");
 
       await expect(sealer.open(sealed, "owner#b|1")).rejects.toThrow(WrongSeal);
     });
 
-    it("opens nothing that was changed, cut or made up", async () => {
+    it("does not open changed, cut or forged text", async () => {
       const sealer = await open();
       const sealed = await sealer.seal("secret", "owner#a|1");
       const middle = Math.floor(sealed.length / 2);

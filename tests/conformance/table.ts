@@ -50,20 +50,20 @@ type MakeItem = (fields?: Record<string, unknown>, sk?: string, writer?: string)
 
 function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
   describe("conditions", () => {
-    it("finds nothing under a key that was never written", async () => {
+    it("finds no item under a key that was never written", async () => {
       const found = await table().get(key());
 
       expect(found).toBeUndefined();
     });
 
-    it("writes a new item once when it must be absent", async () => {
+    it("writes a new item once if it must be absent", async () => {
       await table().put(item({ a: 1 }), { ifWriter: null });
 
       await expect(table().put(item({ a: 2 }), { ifWriter: null })).rejects.toThrow(Conflict);
       expect(await table().get(key())).toEqual(item({ a: 1 }));
     });
 
-    it("replaces the whole item whose newest writer was named", async () => {
+    it("replaces the whole item if its newest writer was named", async () => {
       await table().put(item({ a: 1, b: 1 }), { ifWriter: null });
 
       await table().put(item({ a: 2 }, "-", "w2"), { ifWriter: "w1" });
@@ -71,7 +71,7 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toEqual(item({ a: 2 }, "-", "w2"));
     });
 
-    it("refuses a write that names another writer, and one that names a writer where there is no item", async () => {
+    it("refuses a write that names another writer, or a writer of a missing item", async () => {
       await table().put(item({}, "-", "w5"));
 
       await expect(table().put(item({}, "-", "w5"), { ifWriter: "w4" })).rejects.toThrow(Conflict);
@@ -79,7 +79,7 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key("absent"))).toBeUndefined();
     });
 
-    it("writes whatever was there when no writer is named", async () => {
+    it("writes unconditionally if no writer is named", async () => {
       await table().put(item({ a: 1 }, "-", "w7"));
 
       await table().put(item({ a: 2 }, "-", "w3"));
@@ -87,7 +87,7 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toEqual(item({ a: 2 }, "-", "w3"));
     });
 
-    it("removes only what its newest writer is named of", async () => {
+    it("removes only an item whose newest writer is named", async () => {
       await table().put(item({}, "-", "w2"));
 
       await expect(table().remove(key(), { ifWriter: "w1" })).rejects.toThrow(Conflict);
@@ -98,7 +98,7 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
     });
 
     it.each(Object.entries(editedAway))(
-      "hands out writers that are %s as nobody, who can be named once",
+      "returns writers that are %s as empty, which can be named once",
       async (_, writers) => {
         const edited = { ...key(), a: 1, ...(writers !== undefined && { writers }) } as unknown as Stored;
         await table().put(edited);
@@ -120,7 +120,7 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       },
     );
 
-    it("removes what nobody has written where nobody is named, and finds no absent item by that", async () => {
+    it("removes an item without writers if none is named, but not an absent item", async () => {
       await table().put({ ...key(), writers: [] });
 
       await table().remove(key(), { ifWriter: NO_WRITER });
@@ -140,7 +140,7 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
     return (await table().getMany(keys)).sort((a, b) => Number(a.n) - Number(b.n));
   };
 
-  describe("items that are put together", () => {
+  describe("items that are written together", () => {
     it("are all written, new ones and those whose newest writer was named", async () => {
       await table().put(item({ old: true }, "old", "w7"));
 
@@ -154,7 +154,7 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
       ["a writer that is another's by now", { item: item({ changed: 1 }, "old", "w9"), ifWriter: "w6" }],
       ["an item that shall be absent and is not", { item: item({ changed: 1 }, "old", "w9"), ifWriter: null }],
       ["a writer of an item that is absent", { item: item({ changed: 1 }, "absent", "w9"), ifWriter: "w6" }],
-    ])("are all as before where one condition fails: %s", async (_, failing) => {
+    ])("all stay unchanged if one condition fails: %s", async (_, failing) => {
       const ownValue = { ...failing, item: { ...failing.item, pk: key().pk } };
       await table().put(item({ old: true }, "old", "w7"));
 
@@ -167,7 +167,7 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key("old"))).toEqual(item({ old: true }, "old", "w7"));
     });
 
-    it("are all as before where one of them is too large or no number", async () => {
+    it("all stay unchanged if one is too large or has an invalid number", async () => {
       for (const value of [unpackable(600_000), Number.NaN]) {
         await expect(table().putAll([...many(2), { item: item({ value }, "bad"), ifWriter: null }])).rejects.toThrow();
       }
@@ -175,7 +175,7 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await found(2)).toEqual([]);
     });
 
-    it("are refused where there are 26, or one is named twice, and nothing is written", async () => {
+    it("are refused without a write if there are 26, or one is named twice", async () => {
       const twice = [...many(1), ...many(1)];
 
       await expect(table().putAll(many(26))).rejects.toThrow();
@@ -185,7 +185,7 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await found(26)).toEqual([]);
     });
 
-    it("write one item as a put does", async () => {
+    it("write a single item like a put", async () => {
       await table().putAll([{ item: item({ a: 1 }), ifWriter: null }]);
 
       await expect(table().putAll([{ item: item({ a: 2 }), ifWriter: null }])).rejects.toThrow(Conflict);
@@ -195,8 +195,8 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
 }
 
 function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): void {
-  describe("writes at once", () => {
-    it("lets one of 20 parallel writers of a new item win", async () => {
+  describe("concurrent writes", () => {
+    it("let one of 20 writers of a new item win", async () => {
       const writes = Array.from({ length: 20 }, (_, n) =>
         table()
           .put(item({ n }), { ifWriter: null })
@@ -209,7 +209,7 @@ function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): vo
       expect(await table().get(key())).toEqual(item({ n: won }));
     });
 
-    it("lets one of 20 parallel writers of the same item win", async () => {
+    it("let one of 20 writers of the same item win", async () => {
       await table().put(item());
       const writes = Array.from({ length: 20 }, (_, n) =>
         table()
@@ -226,8 +226,8 @@ function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): vo
 }
 
 function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeItem): void {
-  describe("several puts at once", () => {
-    it("move between two items that 20 want to change at once: one of them wins, whole", async () => {
+  describe("concurrent writes of several items", () => {
+    it("let one of 20 writers of two items win completely", async () => {
       await table().putAll([
         { item: item({ n: -1 }, "a", "w1"), ifWriter: null },
         { item: item({ n: -1 }, "b", "w1"), ifWriter: null },
@@ -247,7 +247,7 @@ function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeIte
       expect([a?.n, b?.n]).toEqual([won, won]);
     });
 
-    it("show nobody what is taken back where one of them is refused", async () => {
+    it("never show a write that is rolled back", async () => {
       await table().put(item({ n: 0 }, "a", "w1"));
       const puts = ["a", "b"].map((sk) => ({ item: item({ n: 1 }, sk, "w2"), ifWriter: "w1" }));
 
@@ -309,7 +309,7 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
   };
 
   describe("round trips", () => {
-    it.each(Object.entries(values))("gives back %s as it was", async (_, value) => {
+    it.each(Object.entries(values))("returns %s unchanged", async (_, value) => {
       await table().put(item({ value }));
 
       expect(await table().get(key())).toStrictEqual(item({ value }));
@@ -322,13 +322,13 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toStrictEqual(item({ kept: { a: 1 } }));
     });
 
-    it("refuses numbers that are none", async () => {
+    it("refuses invalid numbers", async () => {
       await expect(table().put(item({ value: Number.NaN }))).rejects.toThrow();
       await expect(table().put(item({ value: [Number.POSITIVE_INFINITY] }))).rejects.toThrow();
       await expect(table().put(item({ value: Number.NaN, text: "x".repeat(9_000) }))).rejects.toThrow();
     });
 
-    it("refuses an item above 400 KB, however well it was packed, and keeps the one before", async () => {
+    it("refuses an item above 400 KB, however well it compresses, and keeps the previous one", async () => {
       await table().put(item({ value: "small" }));
 
       await expect(table().put(item({ value: unpackable(600_000) }, "-", "w2"))).rejects.toThrow(/at most 400 KB/);
@@ -336,14 +336,14 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toEqual(item({ value: "small" }));
     });
 
-    it("takes an item just below 400 KB", async () => {
+    it("accepts an item just below 400 KB", async () => {
       const value = unpackable(390_000);
       await table().put(item({ value }));
 
       expect(await table().get(key())).toStrictEqual(item({ value }));
     });
 
-    it("keeps fields that are not fit for an index as plain data", async () => {
+    it("keeps fields that do not fit an index as plain data", async () => {
       const unfit = { dueShard: null, dueAt: "soon", waitPool: "", waitOrder: 4 };
 
       await table().put(item(unfit));
@@ -362,7 +362,7 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(await table().get(key())).toEqual(item({ list: [1] }));
     });
 
-    it("keeps keys of any text apart", async () => {
+    it("distinguishes keys of any text", async () => {
       const keys = ["a", "a#b", "a|b", "Ä", "🚀", "a b", "-"].map((sk) => key(sk));
       await Promise.all(keys.map((each) => table().put(item({ own: each.sk }, each.sk))));
 
@@ -371,7 +371,7 @@ function roundTrips(table: () => Table, key: MakeKey, item: MakeItem): void {
       expect(found.map((each) => each?.own)).toEqual(keys.map(({ sk }) => sk));
     });
 
-    it("reads many at once, leaves out what is absent and answers a doubled key once", async () => {
+    it("reads many items at once, leaves out absent ones and returns a repeated key once", async () => {
       const keys = Array.from({ length: 230 }, (_, n) => key(`n${n}`));
       await Promise.all(keys.map((each) => table().put(item({ fill: "x".repeat(300) }, each.sk))));
 
@@ -388,11 +388,11 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
     Promise.all(Array.from({ length: count }, (_, n) => table().put(item(fields, getSk(n)))));
 
   describe("queries of a partition", () => {
-    it("answers an unknown partition with nothing", async () => {
+    it("returns no items of an unknown partition", async () => {
       expect(await table().query({ pk: pk() })).toEqual({ items: [] });
     });
 
-    it("shows what was just written, whole and in the order of the sort key", async () => {
+    it("returns new items completely and in the order of the sort key", async () => {
       await Promise.all(["b", "a", "c"].map((sk) => table().put(item({ own: sk }, sk))));
       await table().put({ pk: `${pk()}#spec`, sk: "a", writers: ["w1"] });
 
@@ -401,7 +401,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(items).toEqual(["a", "b", "c"].map((sk) => item({ own: sk }, sk)));
     });
 
-    it("turns the order round for the newest first", async () => {
+    it("reverses the order for the newest first", async () => {
       await fill(3);
 
       const { items } = await table().query({ pk: pk(), newestFirst: true });
@@ -409,7 +409,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(items.map(({ sk }) => sk)).toEqual([getSk(2), getSk(1), getSk(0)]);
     });
 
-    it.each([false, true])("pages without a gap and without a double, newest first %s", async (newestFirst) => {
+    it.each([false, true])("pages without gaps or repetitions, newest first %s", async (newestFirst) => {
       await fill(10);
       const expected = Array.from({ length: 10 }, (_, n) => getSk(n));
 
@@ -420,7 +420,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(order).toEqual(newestFirst ? expected.toReversed() : expected);
     });
 
-    it.each([false, true])("lists only what begins with a prefix, in pages, newest first %s", async (newestFirst) => {
+    it.each([false, true])("lists only items with a prefix, in pages, newest first %s", async (newestFirst) => {
       await Promise.all(["a-1", "a-2", "a-3", "a", "ab", "b-1"].map((sk) => table().put(item({}, sk))));
 
       const pages = await allPages(table(), { pk: pk(), prefix: "a-", limit: 2, newestFirst });
@@ -429,7 +429,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(found).toEqual(newestFirst ? ["a-3", "a-2", "a-1"] : ["a-1", "a-2", "a-3"]);
     });
 
-    it("answers in brief what lists sort and filter by, also of large items, page by page", async () => {
+    it("returns the fields that lists sort and filter by, even of large items, page by page", async () => {
       const brief = { kind: "k", uid: "u", name: "n", phase: "active", step: null, createdAt: 5, ttl: 9 };
       const end = { at: 7, outcome: null };
       for (const [n, rest] of [{}, { text: "x".repeat(9_000) }, { log: ["y"] }].entries()) {
@@ -445,7 +445,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(pages.map(({ items }) => items.length)).toEqual(expect.arrayContaining([2]));
     });
 
-    it("goes on after a cursor whose item was removed meanwhile", async () => {
+    it("continues after a cursor whose item was removed meanwhile", async () => {
       await fill(4);
       const { next } = await table().query({ pk: pk(), limit: 2 });
       await table().remove({ pk: pk(), sk: getSk(1) }, { ifWriter: "w1" });
@@ -455,7 +455,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
       expect(items.map(({ sk }) => sk)).toEqual([getSk(2), getSk(3)]);
     });
 
-    it("ends a page at about 1 MB when no limit is given", async () => {
+    it("ends a page at about 1 MB without a limit", async () => {
       await fill(200, { fill: "x".repeat(7_500) });
 
       const pages = await allPages(table(), { pk: pk() });
@@ -472,7 +472,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
   const waiting = (waitOrder: string) => ({ waitPool: shard(), waitOrder, uid: "u", owner: "o", secret: "no" });
 
   describe("indexes", () => {
-    it("holds only items that have both fields, and only their projected fields", async () => {
+    it("contain only items with both fields, and only their projected fields", async () => {
       await table().put(item(due(50), "in"));
       await table().put(item({ dueShard: shard() }, "no sort"));
       await table().put(item({ dueAt: 50 }, "no partition"));
@@ -482,7 +482,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(items).toEqual([{ pk: pk(), sk: "in", writers: [], dueShard: shard(), dueAt: 50 }]);
     });
 
-    it("lists by the sort value up to and with `to`", async () => {
+    it("list by the sort value up to and including `to`", async () => {
       await Promise.all([300, 9, 100].map((at) => table().put(item(due(at), `at ${at}`))));
 
       const { items } = await table().query({ index: "due", partition: shard(), to: 100 });
@@ -490,7 +490,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(items.map(({ sk }) => sk)).toEqual(["at 9", "at 100"]);
     });
 
-    it("lists by the sort value from and with `from`, with an upper end and without one", async () => {
+    it("list by the sort value from and including `from`, with and without an upper bound", async () => {
       await Promise.all([300, 9, 100, 200].map((at) => table().put(item(due(at), `at ${at}`))));
       const query = { index: "due", partition: shard(), from: 100 } as const;
 
@@ -501,7 +501,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(pages.flatMap((page) => page.items.map(({ sk }) => sk))).toEqual(["at 100", "at 200"]);
     });
 
-    it("takes texts for both ends of a range, and answers nothing where they are one that nothing has", async () => {
+    it("accept texts as bounds of a range, which may be empty", async () => {
       const orders = ["a#1", "a#2", "a2#1", "b#1"];
       await Promise.all(orders.map((order) => table().put(item(waiting(order), order))));
       const query = { index: "waiting", partition: shard() } as const;
@@ -517,7 +517,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       ]);
     });
 
-    it("follows an item that is moved, leaves or is removed", async () => {
+    it("follow an item that is moved, loses its fields or is removed", async () => {
       await table().put(item(due(1)));
       await table().put(item(due(2)));
       const moved = await table().query({ index: "due", partition: shard() });
@@ -531,7 +531,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect([left.items, removed.items]).toEqual([[], []]);
     });
 
-    it("projects of who waits what the planner reads, and follows items over 8 KB as well", async () => {
+    it("project the fields of waiting items that the planner reads, even of items over 8 KB", async () => {
       const rest = { size: 4, zone: "z1", createdAt: 7 };
       await table().put(item({ ...waiting("002"), ...rest, log: "long ".repeat(4_000) }, "long"));
       await table().put(item({ ...waiting("001"), uid: "w" }, "short"));
@@ -545,7 +545,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       ]);
     });
 
-    it("ends a page of an index at about 1 MB when no limit is given", async () => {
+    it("end a page at about 1 MB without a limit", async () => {
       const fields = (n: number) => ({ ...waiting(getSk(n)), zone: "x".repeat(7_500) });
       await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), getSk(n)))));
 
@@ -555,7 +555,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(pages.flatMap(({ items }) => items.map(({ sk }) => sk))).toHaveLength(200);
     });
 
-    it("counts the entries of a range, up to the limit", async () => {
+    it("count the entries of a range, up to the limit", async () => {
       const orders = ["a#1", "a#2", "a#3", "b#1"];
       await Promise.all(orders.map((order) => table().put(item(waiting(order), order))));
       const range = { index: "waiting", partition: shard(), from: "a#", to: "a$" } as const;
@@ -570,7 +570,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(counts).toEqual([2, 3, 3, 0]);
     });
 
-    it("counts more entries than have room in one page", async () => {
+    it("count more entries than fit into one page", async () => {
       const fields = (n: number) => ({ ...waiting(getSk(n)), zone: "x".repeat(7_500) });
       await Promise.all(Array.from({ length: 200 }, (_, n) => table().put(item(fields(n), getSk(n)))));
 
@@ -579,7 +579,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
       expect(count).toBe(190);
     });
 
-    it("pages through entries of the same sort value", async () => {
+    it("page through entries of the same sort value", async () => {
       await Promise.all(Array.from({ length: 7 }, (_, n) => table().put(item(due(5), getSk(n)))));
 
       const pages = await allPages(table(), { index: "due", partition: shard(), limit: 2 });

@@ -28,7 +28,7 @@ type Start = (
 ) => ReturnType<typeof startedOn>;
 
 function itsLife(start: Start): void {
-  it("is active on both machines, says how to enter it, and gives both back at its end", async () => {
+  it("is active on both machines, shows its access, and releases both at its end", async () => {
     const { world, uidOf, submit, job, free } = await start({ access: { sshPort: 2222 } });
     world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
     const id = await submit({ command: "train", duration_hours: 1, github_user: "octocat" });
@@ -57,7 +57,7 @@ function itsLife(start: Start): void {
     expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
   });
 
-  it("is cancelled while it runs, and both machines go to the one behind it", async () => {
+  it("is cancelled while it runs, and both machines go to the next job", async () => {
     const { world, uidOf, submit, cancel, job } = await start();
     const first = await submit();
     await world.advance(5_000);
@@ -76,7 +76,7 @@ function itsLife(start: Start): void {
     expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
   });
 
-  it("is lost when one of its machines is, and gives back the other alone", async () => {
+  it("is lost when one of its machines is, and releases only the other", async () => {
     const { world, uidOf, submit, job, free } = await start();
     const id = await submit();
     await world.advance(5_000);
@@ -93,7 +93,7 @@ function itsLife(start: Start): void {
 }
 
 function itsLine(start: Start): void {
-  it("waits while one machine is not free, holds nothing of the other, and leaves no trace when cancelled", async () => {
+  it("waits while one machine is not free without units of the other, and leaves no trace when cancelled", async () => {
     const { world, uidOf, submit, cancel, job, free } = await start();
     const small = await submit({ gpu_count: 8 });
     await world.advance(5_000);
@@ -119,7 +119,7 @@ function allOrNothing(start: Start): void {
     ["first", 0],
     ["second", 1],
   ])(
-    "has no half of a grant when the %s machine's ledger was written meanwhile, and both soon after",
+    "gets both machines or none when the %s machine's ledger changes meanwhile, and both soon after",
     async (_, at) => {
       const halves: string[][] = [];
       const wrapTable = (table: Table) =>
@@ -137,7 +137,7 @@ function allOrNothing(start: Start): void {
     },
   );
 
-  it("moves from machines that its group had still to make to the two that came, all at once or not yet", async () => {
+  it("moves from machines still to be created to the two new ones, only as a whole", async () => {
     const nodeGroups: NodeGroup[] = [{ pool: "h100", mostNodes: 2, startupMs: 2 * MINUTE, zones: [] }];
     const left: string[][] = [];
     const wrapTable = (table: Table) => hurried(table, 1, async (puts) => left.push(...(await heldIn(table, puts))));

@@ -40,7 +40,7 @@ export function emptyVolumesConformance(
   const test = () => opened;
 
   describe("volumes", () => {
-    it("are found as they were made, mounted by nobody", async () => {
+    it("are found as they were created, without a mount", async () => {
       const wanted = { token: "t", sizeGb: 10, zone: "zone-b", snapshotId: undefined };
 
       const { id, zone } = await test().volumes.createVolume(wanted);
@@ -49,7 +49,7 @@ export function emptyVolumesConformance(
       expect(await test().volumes.findVolume(id)).toMatchObject({ id, zone: "zone-b", attached: false });
     });
 
-    it("are the same for the same token, twenty times at once and later, and another for another", async () => {
+    it("are created once per token, even by twenty concurrent calls and later", async () => {
       const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
       const atOnce = Array.from({ length: 20 }, () => test().volumes.createVolume(wanted));
 
@@ -61,7 +61,7 @@ export function emptyVolumesConformance(
       expect(otherRef.id).not.toBe(later.id);
     });
 
-    it("are listed by the token that made them, and no longer once they are removed", async () => {
+    it("are listed by their token until they are removed", async () => {
       const { volumes } = test();
       const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
       const { id } = await volumes.createVolume(wanted);
@@ -75,7 +75,7 @@ export function emptyVolumesConformance(
       for (const stranger of strangers) expect(await volumes.listVolumes(stranger), stranger).toEqual([]);
     });
 
-    it("are listed with the record that each was made for, until they are removed", async () => {
+    it("are listed with their record until they are removed", async () => {
       const { volumes } = test();
       const wanted = { sizeGb: 10, zone: "z", snapshotId: undefined };
       const key = `owner#${"0".repeat(32)}#env#gpu-dev|a b\u00e9`;
@@ -97,7 +97,7 @@ export function emptyVolumesConformance(
       expect(await volumes.listOwned()).toMatchObject([{ id: otherRef.id, key: null }]);
     });
 
-    it("are gone once removed, however often, and their token then makes a new one", async () => {
+    it("are gone once removed, however often, and their token then creates a new one", async () => {
       const wanted = { token: "t", sizeGb: 10, zone: "z", snapshotId: undefined };
       const { id } = await test().volumes.createVolume(wanted);
 
@@ -120,7 +120,7 @@ export function emptyVolumesConformance(
       expect((await volumes.createVolume(wanted)).id).toBe(id);
     });
 
-    it("are not found, and none is removed, by an id that is none", async () => {
+    it("are neither found nor removed by an invalid id", async () => {
       const { volumes } = test();
       const { id } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
 
@@ -195,7 +195,7 @@ function makesVolumes(test: () => Subject): void {
       expect((await volumes.createVolume(wanted)).id).toBe(id);
     });
 
-    it("stay as they are when they are detached while no machine has them, or do not exist", async () => {
+    it("do not change when they are detached from no machine, or do not exist", async () => {
       const { volumes } = test();
       const { id } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
 
@@ -205,7 +205,7 @@ function makesVolumes(test: () => Subject): void {
       expect(await volumes.findVolume(id)).toMatchObject({ id, zone: "z", attached: false });
     });
 
-    it("are restored from a snapshot, also when the volume it was made of is gone", async () => {
+    it("are restored from a snapshot, even after its original volume is gone", async () => {
       const { volumes, content, newVolume, newSnapshot } = test();
       const id = await newVolume();
       await content.write(id, "kept");
@@ -219,7 +219,7 @@ function makesVolumes(test: () => Subject): void {
       expect(await content.read(restored)).toBe("kept");
     });
 
-    it("are not made of a snapshot that does not exist", async () => {
+    it("are refused for a missing snapshot", async () => {
       const { volumes } = test();
       const wanted = { token: "t", sizeGb: 10, zone: "z" };
 
@@ -228,7 +228,7 @@ function makesVolumes(test: () => Subject): void {
       }
     });
 
-    it("are not found, and nothing is removed, by an id that is none", async () => {
+    it("are neither found nor removed by an invalid id", async () => {
       const { volumes, newVolume, newSnapshot } = test();
       const id = await newVolume();
       const snapshot = await newSnapshot(id);
@@ -258,7 +258,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(await ended(begun.id)).toEqual({ id: begun.id, at: begun.at, state: "completed", tags });
     });
 
-    it("of a mounted volume hold what was written before, or are refused and leave nothing", async ({ annotate }) => {
+    it("of a mounted volume contain earlier writes, or are refused without leftovers", async ({ annotate }) => {
       const { volumes, newVolume, ended, content, mount } = test();
       if (!mount) return void (await annotate("This test cannot mount a volume"));
       const id = await newVolume();
@@ -277,7 +277,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(await content.read(await newVolume(snapshot.id))).toBe("before");
     });
 
-    it("are another one for each attempt, twenty at once, all of them listed with their volume and no other", async () => {
+    it("are separate for each of twenty concurrent attempts, and listed only with their volume", async () => {
       const { volumes, newVolume, ended } = test();
       const [id, otherName] = [await newVolume(), await newVolume()];
 
@@ -315,7 +315,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(await volumes.findSnapshot(unfinished)).toBeUndefined();
     });
 
-    it("are listed with the record of their disk, also when its volume is gone, until they are removed", async () => {
+    it("are listed with the record of their disk until they are removed, even without its volume", async () => {
       const { volumes, newVolume, newSnapshot, ended } = test();
       const [id, otherName] = [await newVolume(), await newVolume()];
       const { key, ...before } = tags;
@@ -338,7 +338,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: changed.key, tags: changed }]);
     });
 
-    it("are not made of a volume that does not exist", async () => {
+    it("are refused for a missing volume", async () => {
       for (const id of ["vol-0123456789abcdef", "vol-999", ...strangers]) {
         await expect(test().volumes.createSnapshot(id, tags), id).rejects.toThrow();
       }
@@ -348,7 +348,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
 
 function tagsSnapshots(test: () => Subject): void {
   describe("tags", () => {
-    it("are replaced, but for the attempt that made the snapshot", async () => {
+    it("are replaced, except the attempt that made the snapshot", async () => {
       const { volumes, newVolume, newSnapshot } = test();
       const id = await newSnapshot(await newVolume());
 
@@ -357,7 +357,7 @@ function tagsSnapshots(test: () => Subject): void {
       expect((await volumes.findSnapshot(id))?.tags).toEqual({ ...tags, name: 'new "name" 🚀' });
     });
 
-    it("are refused, in words for the user, for a snapshot that does not exist", async () => {
+    it("are refused for a missing snapshot with a message for the user", async () => {
       for (const id of ["snap-0123456789abcdef", ...strangers]) {
         const tagging = test().volumes.tagSnapshot(id, { name: "n", disk: "d" });
 
@@ -388,7 +388,7 @@ function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string):
   };
 
   describe("the volumes and snapshots of two disks of one name", () => {
-    it("are others, and the purge of one leaves those of the other", async () => {
+    it("are separate, and the purge of one keeps those of the other", async () => {
       const { volumes, content, ended } = test();
       const old = await newDisk(`${"d".repeat(31)}1`);
       const next = await newDisk(`${"d".repeat(31)}2`);
@@ -409,7 +409,7 @@ function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string):
       expect(await content.read(next.id)).toBe(next.uid);
     });
 
-    it("come back each as it was: a volume made of the old disk's snapshot holds what that held", async () => {
+    it("keep their contents: a volume from the old disk's snapshot has the old disk's content", async () => {
       const { volumes, content } = test();
       const old = await newDisk(`${"d".repeat(31)}1`);
       await volumes.removeVolume(old.id);

@@ -81,7 +81,7 @@ beforeEach(async () => {
   await answers.deleteDisk(client, "d");
 });
 
-it("finds nothing lost where all is as it was answered", async () => {
+it("no loss is found if the state matches the answers", async () => {
   expect(await answers.lost(client)).toEqual([]);
   expect(answers.count()).toEqual({
     submitted: 1,
@@ -105,20 +105,20 @@ it.each<[string, () => void, string]>([
   ["an operation", () => operations.delete("op-3"), "op-3 is gone"],
   ["the end of an operation", () => operations.set("op-2", "failed"), "op-2 is failed"],
   ["a new name", () => rename("b", "a"), "there is not one disk b"],
-])("says that %s was lost", async (_, lose, words) => {
+])("a loss of %s is found", async (_, lose, words) => {
   lose();
 
   expect(await answers.lost(client)).toEqual([words]);
 });
 
-it("waits until an extension shows", async () => {
+it("the check waits until an extension appears", async () => {
   put("j", { duration_hours: seconds(10), actions: [{ action: "extend", status: "requested", error: null }] });
   later = [{ duration_hours: seconds(15), actions: [{ action: "extend", status: "done", error: null }] }];
 
   expect(await answers.lost(client)).toEqual([]);
 });
 
-it("takes either for what was not answered, and nothing else", async () => {
+it("either outcome of an unanswered request is accepted, and no other", async () => {
   dies = true;
   await expect(answers.extend(client, "j", seconds(1))).rejects.toThrow(noAnswer);
   await expect(answers.renameDisk(client, "b", "c")).rejects.toThrow(noAnswer);
@@ -134,7 +134,7 @@ it("takes either for what was not answered, and nothing else", async () => {
   expect(await answers.lost(client)).toEqual(["j lasts 11000 ms, not 15000 or 16000", "there is not one disk b or c"]);
 });
 
-it("says that an undelete was lost, and takes either for a delete that was not answered", async () => {
+it("a lost undelete is found, and either outcome of an unanswered delete is accepted", async () => {
   await answers.undeleteDisk(client, "d");
   disks.set("d", true);
   const lost = await answers.lost(client);

@@ -17,7 +17,7 @@ function run(name: string): string {
   return execFileSync("/bin/sh", ["-c", begun.saying("echo ran")], { env: { BERTH_RUN: name }, encoding: "utf8" });
 }
 
-it("notes each command once, in their order, whenever it is read", () => {
+it("each command is recorded once, in order, whenever the log is read", () => {
   expect(begun.read()).toEqual([]);
   expect([run(entry), run(two)]).toEqual(["ran\n", "ran\n"]);
   expect(begun.read()).toEqual([entry, two]);
@@ -28,7 +28,7 @@ it("notes each command once, in their order, whenever it is read", () => {
 it.each([
   ["in one run", entry],
   ["in a second run of the same record", entry.replace(/1$/, "2")],
-])("catches a command that began twice %s", (_, again) => {
+])("a command that started twice %s is found", (_, again) => {
   for (const name of [entry, two, again]) run(name);
 
   expect(begunTwice(begun.read())).toEqual([`the command of ${"a".repeat(32)} began as ${entry},${again}`]);

@@ -31,7 +31,7 @@ describe("the local stack", () => {
     return;
   }
 
-  it("keeps what is on a disk when it is killed while disks are backed up", {
+  it("keeps the contents of a disk when it is killed during a backup", {
     timeout: 600_000,
     retry: 0,
   }, async () => {

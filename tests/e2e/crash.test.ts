@@ -89,7 +89,7 @@ describe("the local stack", () => {
     return;
   }
 
-  it(`loses nothing it answered when it is killed ${rounds} times while jobs are submitted and changed (CRASH_SEED=${seed})`, {
+  it(`loses no answered request when it is killed ${rounds} times while jobs are submitted and changed (CRASH_SEED=${seed})`, {
     timeout: limitMs,
     retry: 0,
   }, async () => {

@@ -85,7 +85,7 @@ describe("the document's requests", () => {
   const [, badCreate, badCreated, noVolume, noContainer] = examples.slice(11);
   const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
-  it("are answered as they are printed, with other times and one address for the page", async () => {
+  it("get the printed answers, with other times and one address for the page", async () => {
     const answer = {
       health: await send(health),
       create: await send(create),
@@ -120,7 +120,7 @@ describe("the document's requests", () => {
     expect(answer.remove).toEqual({ status: 200, body: JSON.parse(removed ?? "") });
   });
 
-  it("that it prints as mistakes are refused as it prints", async () => {
+  it("that the document prints as mistakes are refused as printed", async () => {
     const id = "clxxx-yyyy-zzzz";
 
     const answer = [
@@ -153,7 +153,7 @@ if (existsSync(documentPath)) {
       ([, block]) => block,
     );
 
-  it("commands and requests are transcribed as they are printed", () => {
+  it("that this test contains equal the printed ones", () => {
     // The first block of the quick start begins the document's own server.
     const [, ...commands] = blocks(/^## 🚀 Quick Start\n[\s\S]*/mu, "bash");
     const requests = blocks(/^### 1\. Health Check\n[\s\S]*?^## 🔄/mu, "http|json");
@@ -164,7 +164,7 @@ if (existsSync(documentPath)) {
 }
 
 describe("a workspace", () => {
-  it("finds its files again after a stop, and nothing of it is left when it is deleted", async () => {
+  it("finds its files again after a stop, and leaves nothing when it is deleted", async () => {
     const body = { ...quickStart("keeps-its-files"), githubToken: "ghp_hunter2" };
     const before = new Set(volumes());
     const created = await ask("POST", path, body);
@@ -189,7 +189,7 @@ describe("a workspace", () => {
     await ask("DELETE", path, { ...body, force: true });
   });
 
-  it("whose container dies is ERROR, and is started again", async () => {
+  it("is ERROR when its container dies, and can be started again", async () => {
     const body = quickStart("its-container-dies");
     await ask("POST", path, body);
     const ownSeenProcesses = fixture
@@ -214,8 +214,8 @@ describe("a workspace", () => {
   }
 });
 
-describe("bad input", () => {
-  it("is answered in the dialect's envelope, whatever it is", async () => {
+describe("invalid input", () => {
+  it("is always answered in the dialect's envelope", async () => {
     const invalid = "Invalid Request";
     const uuid = "workspaceId must be a valid UUID";
     const absent = "workspaceId is required (UUID from database)";

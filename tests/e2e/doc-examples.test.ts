@@ -56,7 +56,7 @@ beforeEach(({ skip }) => skip(missing.length > 0, `not on this machine: ${missin
 
 /** In the order in which somebody would run them: what one example needs, those before it have made. */
 describe("the document's examples", () => {
-  it("log in, and tell of the service to everybody", async () => {
+  it("log in, and show the service without a key", async () => {
     const env = await stack.env();
     const login = await getAnswer(1, credentialWords(env));
     const health = await getAnswer(2);
@@ -114,7 +114,7 @@ describe("the document's examples", () => {
     ]);
   });
 
-  it("turn Jupyter on, or leave the reason why not", async () => {
+  it("turn Jupyter on, or show the reason why not", async () => {
     const id = await jobs.submit({ instance_type: "g4dn.2xlarge" });
     await jobs.until(id, ({ status }) => status === "active");
 
@@ -138,7 +138,7 @@ describe("the document's examples", () => {
     expect(off).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_token: null });
   });
 
-  it("tell of the cluster", async () => {
+  it("show the cluster", async () => {
     const availability = await getAnswer(12);
     const status = await getAnswer(13);
 
@@ -164,7 +164,7 @@ describe("the document's examples", () => {
     });
   });
 
-  it("make a disk, find it, rename it with its snapshot, and delete another of its old name", async () => {
+  it("create a disk, find it, rename it with its snapshot, and delete another of its old name", async () => {
     const created = await getAnswer(14);
     const creation = await completedOperation(created);
     const disks = await getAnswer(15);
@@ -192,7 +192,7 @@ describe("the document's examples", () => {
     expect(await getAnswer(15)).toMatchObject({ disks: [{ disk_name: "my-training-data-v2", snapshot_count: 1 }] });
   });
 
-  it("exchange the key for a new one, while the old one works for another minute", async () => {
+  it("rotate the key, while the old one stays valid for another minute", async () => {
     const old = String((await getAnswer(1, credentialWords(await stack.env()))).api_key);
     const input = Date.now();
     const [rotated] = await listAnswers(20, {}, old);
@@ -212,14 +212,14 @@ describe("the document's examples", () => {
     expect(Date.parse(expires_at) - input).toBeGreaterThan(58_000);
   });
 
-  it("are all among these, and there are 20", () => {
+  it("are all included here, 20 in number", () => {
     expect(exampleNumbers).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
     expect([...ran].sort((a, b) => a - b)).toEqual(exampleNumbers);
   });
 
   // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
   if (existsSync(documentPath)) {
-    it("are transcribed as they are printed", () => {
+    it("equal the printed ones", () => {
       const document = readFileSync(documentPath, "utf8");
 
       const blocks = document.matchAll(/^### (\d+\. .+)\n[\s\S]*?^\*\*Examples?:\*\*\n```bash\n([\s\S]*?)^```$/gm);

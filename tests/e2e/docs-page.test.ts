@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 describe("/docs in a browser", () => {
-  it("shows every operation and asks no other host", async ({ skip }) => {
+  it("shows every operation and calls no other host", async ({ skip }) => {
     skip(chromium === undefined, "there is no Chromium on this machine");
     const words = [...quiet, `--user-data-dir=${profile}`, `--log-net-log=${join(profile, "net.json")}`];
 

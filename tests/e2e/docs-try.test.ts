@@ -11,8 +11,8 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-describe("/docs for somebody who knows nothing", () => {
-  it("says at its top how to get a key, and takes each proposed request as it stands", async ({ skip }) => {
+describe("/docs for a new user", () => {
+  it("says at its top how to get a key, and accepts each proposed request unchanged", async ({ skip }) => {
     skip(chromium === undefined, "there is no Chromium on this machine");
     const { API_KEY: key = "" } = await stack.env();
     const page = await openPage(`${stack.url}/docs`);

@@ -23,7 +23,7 @@ const paste = (block: string, home = fixture.home, settings: Readonly<Record<str
   runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(home, settings) });
 
 describe("docs/embedded-stack.md", () => {
-  it("has a first session that works pasted as a block, waits, shows log and SSH, and uses its disk twice", async ({
+  it("has a first session that works pasted as a block, with a wait, log, SSH and two uses of its disk", async ({
     skip,
   }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
@@ -43,7 +43,7 @@ describe("docs/embedded-stack.md", () => {
     }
   });
 
-  it("waits no longer for a job that ended, and says how", async ({ skip }) => {
+  it("stops waiting for a job that ended, and shows how it ended", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [session = ""] = readBlocks(page, "## A first session", "sh");
     const defined = session.slice(0, session.indexOf("\necho"));
@@ -59,7 +59,7 @@ describe("docs/embedded-stack.md", () => {
     expect(never).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("It does not show") });
   });
 
-  it("makes a shell the second user's, who sees no job of the first", async ({ skip }) => {
+  it("switches a shell to the second user, who sees no job of the first", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [session = "", , second = ""] = readBlocks(page, "## A first session", "sh");
     const call = session.split("\n").find((line) => line.startsWith("call()"));
@@ -69,7 +69,7 @@ describe("docs/embedded-stack.md", () => {
     expect([code, stdout, stderr]).toEqual([0, "0\n", ""]);
   });
 
-  it("lets another user in by their file", async ({ skip }) => {
+  it("admits another user with their file", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [logIn = ""] = readBlocks("docs/log-in.md", "## With your credentials", "sh");
     const file = `${fixture.home}/users/ada.env`.replace("'", "'\\''");

@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const reason = "this user cannot mount a small disk here";
 
-it("answers 503 with the reason while its disk is full, goes on, and keeps all that it had and all that comes after", {
+it("the stack answers 503 with the reason while its disk is full, keeps running, and keeps all records", {
   retry: 0,
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
@@ -66,7 +66,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
   expect(found.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining([before, after]));
 });
 
-it("says that its disk is full before anybody was refused", { retry: 0 }, async ({ skip }) => {
+it("the stack reports that its disk is full before it refuses a request", { retry: 0 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
   const stack = await fixture.start();
   await getHealth(stack);
@@ -80,7 +80,7 @@ it("says that its disk is full before anybody was refused", { retry: 0 }, async 
   expect(full.body).toMatchObject({ reason: expect.stringContaining("The disk of this stack is full") });
 });
 
-it("says at the start which directory is on a full disk, ends, and starts with all that it had once there is room", {
+it("the stack names the directory on a full disk at its start, exits, and starts with all records once there is room", {
   retry: 0,
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
@@ -101,7 +101,7 @@ it("says at the start which directory is on a full disk, ends, and starts with a
   expect((await again.list()).map(({ job_id }) => job_id)).toContain(before);
 });
 
-it("says at the start that its disk is read-only, and ends", { retry: 0 }, async ({ skip }) => {
+it("the stack reports a read-only disk at its start, and exits", { retry: 0 }, async ({ skip }) => {
   if (!canSandbox()) skip("there is no bubblewrap that works here, which shows a directory as a disk of that kind");
   const first = await fixture.start();
   await first.kill("SIGTERM");

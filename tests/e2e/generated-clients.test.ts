@@ -62,7 +62,7 @@ describe("a client that is generated from openapi.json", () => {
     expect(JSON.parse(stdout)).toEqual(seen);
   });
 
-  it("in Python is imported whole, and submits, shows and cancels a job", { timeout: limits.test }, async ({
+  it("in Python is imported completely, and submits, shows and cancels a job", { timeout: limits.test }, async ({
     skip,
   }) => {
     const missing = missingPrograms("python3", "openapi-python-client");
@@ -85,7 +85,7 @@ describe("a client that is generated from openapi.json", () => {
     expect(JSON.parse(stdout)).toEqual(seen);
   });
 
-  it("in Python finds every pattern of the document to be one", async ({ skip }) => {
+  it("in Python compiles every pattern of the document", async ({ skip }) => {
     const missing = missingPrograms("python3");
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
 

@@ -37,7 +37,7 @@ afterEach(() => fixture.close());
 describe.each(ways)("a job of a running stack, with its $network network", { retry: 0 }, ({ network, under }) => {
   const lacking = lacks(network);
 
-  it("gets nothing of the stack", async ({ skip }) => {
+  it("cannot reach the stack", async ({ skip }) => {
     if (lacking) skip(lacking);
     const metricsPort = await findFreePort();
     const stack = await fixture.start({ METRICS_PORT: String(metricsPort) }, { under });

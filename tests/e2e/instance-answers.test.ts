@@ -40,7 +40,7 @@ beforeEach(async () => {
   await answers.start(client, "i");
 });
 
-it("finds nothing lost where all is as it was answered", async () => {
+it("no loss is found if the state matches the answers", async () => {
   const started = await answers.lost(client);
   await answers.stop(client, "i");
 
@@ -54,13 +54,13 @@ it.each<[string, () => void, string]>([
   ["a start that was lost", () => put("stopped", 1), "i is stopped (null), not ready"],
   ["a run that failed", () => put("failed", 2), "i is failed (null), not ready"],
   ["a start that was done twice", () => put("ready", 3), "i has another start than was answered"],
-])("tells of %s", async (_, lose, words) => {
+])("a loss is found: %s", async (_, lose, words) => {
   lose();
 
   expect(await answers.lost(client)).toEqual([words]);
 });
 
-it("tells of a stop that was lost, and of one whose instance was started again", async () => {
+it("a lost stop is found, and so is a stopped instance that was started again", async () => {
   await answers.stop(client, "i");
 
   put("ready", 2);
@@ -72,7 +72,7 @@ it("tells of a stop that was lost, and of one whose instance was started again",
   expect(again).toEqual(["i has another stop than was answered"]);
 });
 
-it("takes either for what was not answered, and nothing else", async () => {
+it("either outcome of an unanswered request is accepted, and no other", async () => {
   dies = true;
   await expect(answers.stop(client, "i")).rejects.toThrow(noAnswer);
 
@@ -85,7 +85,7 @@ it("takes either for what was not answered, and nothing else", async () => {
   expect([done, undone, failed]).toEqual([[], [], ["i is failed (null), not ready or stopped"]]);
 });
 
-it("stops all that may run", async () => {
+it("the check stops all instances that may run", async () => {
   dies = true;
   await expect(answers.stop(client, "i")).rejects.toThrow(noAnswer);
   dies = false;

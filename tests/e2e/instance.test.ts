@@ -11,7 +11,7 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-it("an instance without Jupyter becomes ready, is stopped, and nothing of it runs on", async () => {
+it("an instance without Jupyter becomes ready, and no process of it survives a stop", async () => {
   const stack = await fixture.start({ LOCAL_NODES: "g6.12xlarge=1" });
   const instances = instanceClient(stack.url, (await stack.env()).API_KEY ?? "");
 

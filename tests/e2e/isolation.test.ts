@@ -16,14 +16,14 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-describe("how environments are kept apart", { retry: 0 }, () => {
+describe("the isolation of environments", { retry: 0 }, () => {
   it.each([
     ["none", "bwrap is not here", without("bwrap")],
     // A sandbox that starts: what is run in it later could not enter it.
     ["none", "nsenter is not here", without("nsenter")],
     ["bubblewrap, shared network", "slirp4netns is not here", without("slirp4netns")],
     [`bubblewrap, ${network} network`, "all that this machine has is here", []],
-  ])("is said openly: %s, where %s", async (isolation, _, under) => {
+  ])("is shown as %s if %s", async (isolation, _, under) => {
     const expected = hasSandbox ? isolation : "none";
     const stack = await fixture.start({}, { under });
     const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");

@@ -38,7 +38,7 @@ describe.concurrent("a job on the local stack", () => {
     ]);
   });
 
-  it("lasts as long as an extension says", async () => {
+  it("lasts as long as its extension", async () => {
     const id = await jobs.submit({ instance_type: "p4d.24xlarge", gpu_count: 1, duration_hours: 0.001 });
     await jobs.until(id, ({ status }) => status === "active");
     const before = await jobs.get(id);
@@ -65,7 +65,7 @@ describe.concurrent("a job on the local stack", () => {
     expect(job.timeline).toContainEqual(expect.objectContaining({ status, reason }));
   });
 
-  it("is given its variables, which are told to nobody else", async () => {
+  it("gets its variables, which no other user sees", async () => {
     const secret = "mauve-walrus-7431";
     const command = `test "$TOKEN" = ${secret.replace("7431", '"7431"')}`;
 
@@ -77,7 +77,7 @@ describe.concurrent("a job on the local stack", () => {
     expect(stack.output()).not.toContain(secret);
   });
 
-  it("says so when it is killed from outside", async ({ skip }) => {
+  it("shows that it was killed from outside", async ({ skip }) => {
     skip(!canListProcesses, "there is no /proc here");
     const [command, env_vars] = ["sleep 600; true", { BERTH_FIXTURE: fixture.home }];
     const id = await jobs.submit({ instance_type: "g5.12xlarge", command, env_vars });
@@ -91,7 +91,7 @@ describe.concurrent("a job on the local stack", () => {
     expect([job.status, job.status_reason]).toEqual(["failed", "command was killed by signal SIGKILL"]);
   });
 
-  it("waits in the queue, says why, and has the machine as soon as the one before it is cancelled", async () => {
+  it("waits in the queue with the reason, and gets the machine as soon as the job before it is cancelled", async () => {
     const [first, second, third] = await submitInOrder(jobs, 3, { instance_type: "g4dn.2xlarge" });
     await jobs.until(first, ({ status }) => status === "active");
     const waiting = await jobs.until(third, ({ queue_position }) => queue_position === 2);
@@ -112,7 +112,7 @@ describe.concurrent("a job on the local stack", () => {
     expect(await jobs.until(third, ({ queue_position }) => queue_position === 1)).toMatchObject({ status: "queued" });
   });
 
-  it("of 16 GPUs is two machines that know each other", async () => {
+  it("of 16 GPUs runs on two machines that know each other", async () => {
     const command = 'echo "$NODE_RANK $NNODES $MASTER_ADDR $MASTER_PORT $BERTH_GPUS" > told; sleep 600';
     const id = await jobs.submit({ instance_type: "p5.48xlarge", gpu_count: 16, command });
     await jobs.until(id, ({ status }) => status === "active");
@@ -139,7 +139,7 @@ describe.concurrent("a job on the local stack", () => {
     expect((await jobs.get(id)).timeline[1]?.reason).toBe("Capacity granted on p5-48xlarge-1, p5-48xlarge-2");
   });
 
-  it("whose type has no machines here waits and says so", async () => {
+  it("waits with the reason if its type has no machines", async () => {
     const id = await jobs.submit({ instance_type: "p5e.48xlarge" });
 
     const job = await jobs.until(id, ({ queue_position }) => queue_position !== null);

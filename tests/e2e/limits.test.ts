@@ -15,8 +15,8 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-describe("how environments are limited", () => {
-  it("is said openly, and holds one that starts processes without end while others are served", async ({ skip }) => {
+describe("the limits of environments", () => {
+  it("are shown, and stop endless forks of one environment while others are served", async ({ skip }) => {
     if (!limits.includes("processes")) skip(`this machine limits no processes of ours: ${limits}`);
     const stack = await fixture.start();
     const key = (await stack.env()).API_KEY ?? "";

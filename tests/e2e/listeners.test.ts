@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => fixture.close());
 
 describe("the local stack", { retry: 0 }, () => {
-  it.for([true, false])("listens for its API, STS and SSH alone, with metrics: %s", async (hasMetrics, { skip }) => {
+  it.for([true, false])("listens only for its API, STS and SSH, with metrics: %s", async (hasMetrics, { skip }) => {
     if (!canListProcesses) skip("this machine has no /proc to look for listeners in");
     const [sshPort = 0, metricsPort = 0] = await findFreePorts(2);
     const settings = hasMetrics ? { METRICS_PORT: String(metricsPort) } : {};
@@ -29,9 +29,7 @@ describe("the local stack", { retry: 0 }, () => {
     expect(listeners()).toEqual(onLoopback(ports));
   });
 
-  it("listens for a job's Jupyter as well, which asks for its token, and for nothing of it once that is turned off", async ({
-    skip,
-  }) => {
+  it("listens for a job's Jupyter, which requires its token, until it is turned off", async ({ skip }) => {
     if (!canListProcesses) skip("this machine has no /proc to look for listeners in");
     const shown = mkdtempSync("/var/tmp/berth-listeners-");
     onTestFinished(() => rmSync(shown, { recursive: true }));
@@ -68,7 +66,7 @@ describe("the local stack", { retry: 0 }, () => {
     await eventually(listeners, (found) => found.join() === before.join());
   });
 
-  it("says that it is well each time that it is asked while clients keep it busy", async () => {
+  it("reports that it is healthy at every request while clients keep it busy", async () => {
     const stack = await fixture.start();
     const headers = { authorization: `Bearer ${(await stack.env()).API_KEY}` };
     const submit = (body: string): [string, AskOptions] => ["/v1/jobs/submit", { method: "POST", headers, body }];

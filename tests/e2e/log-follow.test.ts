@@ -29,7 +29,7 @@ async function getFollower(stack: StackProcess, id: string) {
   };
 }
 
-it("a follower misses and doubles nothing of a repeating log, though the stack is killed and started again", async () => {
+it("a follower neither misses nor repeats output of a repetitive log, although the stack is killed and restarted", async () => {
   const line = "epoch 1: 50%\\r\u00e9\u20ac\u{1F680} again";
   const print = (count: number) => `yes '${line}' | head -n ${count} | sed 's/\\\\r/\\r/'`;
   const waitFor = (file: string) => `until test -e ${file}; do sleep 0.05; done`;

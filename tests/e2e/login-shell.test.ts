@@ -12,7 +12,7 @@ beforeEach(() => {
 
 afterEach(() => fixture.close());
 
-it("runs a job's command by sh where the machine has no bash", async ({ skip }) => {
+it("a job's command is run by sh if the machine has no bash", async ({ skip }) => {
   if (!canSandbox()) return skip("this machine has no bubblewrap that works");
   const stack = await fixture.start({}, { under: withoutProgram("bash") });
   const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");

@@ -97,7 +97,7 @@ const isConnection = expect.objectContaining({
 });
 
 describe("the document's commands", () => {
-  it("run from a shell, with the key in the base URL and nothing else changed", async ({ skip }) => {
+  it("run from a shell with only the key in the base URL changed", async ({ skip }) => {
     skip(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`);
     const run = async (words: string, id = "") => {
       const changes = { ...staging.words, "{instanceId}": id };
@@ -127,7 +127,7 @@ describe("the document's commands", () => {
     );
   });
 
-  it("create, wait and show where to go, in one script", async ({ skip }) => {
+  it("create an instance, wait for it and show its address, in one script", async ({ skip }) => {
     skip(lacksShell.length > 0, `not on this machine: ${lacksShell.join(", ")}`);
 
     const exports = await runShell(blockWith("export NOVITA_API_KEY"), staging);
@@ -142,7 +142,7 @@ describe("the document's commands", () => {
 });
 
 describe("the document's programs", () => {
-  it("in JavaScript and in Python (with a fake where it lacks requests) make an instance of one name each under one key", async ({
+  it("in JavaScript and Python (with a fake if requests is missing) create one instance per name under one key", async ({
     skip,
   }) => {
     skip(lacksPython.length > 0, "not on this machine: python3");
@@ -165,7 +165,7 @@ describe("the document's programs", () => {
     expect(made.map(({ status }: { status: string }) => status)).toEqual(["ready", "ready"]);
   });
 
-  it("reads what went wrong", async () => {
+  it("read the error", async () => {
     // `...` stands for what the reader fills in.
     const printed = blockWith("console.error('API Error:'").replace(", ... }", ", body: '{}' }");
 
@@ -174,7 +174,7 @@ describe("the document's programs", () => {
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "", stderr: "API Error: Validation failed\n" });
   });
 
-  it("makes a batch at once, marks an instance as used, and looks after the service's health", async () => {
+  it("create a batch at once, mark an instance as used, and check the service's health", async () => {
     const batch = await runNode(blockWith("worker-1"), staging, ["", ""]);
     const { body } = await ask("GET", "/api/instances?limit=1");
     const { id } = body.instances[0];
@@ -193,7 +193,7 @@ describe("the document's programs", () => {
     expect((await ask("GET", `/api/instances/${id}`)).body.lastUsedAt).toMatch(/^\d{4}-.+\.\d{3}Z$/);
   });
 
-  it("hears of an instance by its webhook handler", async () => {
+  it("learn about an instance from a webhook handler", async () => {
     const { body: created } = await ask("POST", "/api/instances", { ...instance, webhookUrl: receiverUrl });
     const id = String(created.instanceId);
     await untilStatus(id, "ready");
@@ -213,7 +213,7 @@ describe("the document's programs", () => {
     );
   });
 
-  it("sends the headers that are printed, and has its ids back", async () => {
+  it("send the printed headers, and get the ids back", async () => {
     const headers = blockWith("X-Request-ID").matchAll(/^(X-[\w-]+): (\S+)/gm);
     const sent = Object.fromEntries(Array.from(headers, ([, name = "", value = ""]) => [name, value]));
 
@@ -236,7 +236,7 @@ describe("the document's programs", () => {
 const instance = { name: "told", productName: "RTX 4090 24GB", templateId: "pytorch-jupyter" };
 
 describe("a receiver", () => {
-  it("is told of a whole life in signed posts, each under an id of its own", async () => {
+  it("gets a whole life in signed posts, each with a unique id", async () => {
     const { body } = await ask("POST", "/api/instances", { ...instance, webhookUrl: receiverUrl });
     const id = String(body.instanceId);
     await untilStatus(id, "ready");
@@ -255,7 +255,7 @@ describe("a receiver", () => {
     for (const post of mine) expect(getSignatures(post)).toEqual(ownSignatures(post));
   });
 
-  it("is refused where it cannot be one", async () => {
+  it("is refused if it is invalid", async () => {
     const rows = [
       ["http://10.0.0.1/hook", "webhookUrl must not point to a private address"],
       ["http://169.254.169.254/latest/meta-data", "webhookUrl must not point to a private address"],
@@ -285,9 +285,7 @@ describe("a receiver", () => {
 });
 
 describe("the printed ssh command", () => {
-  it("lets in the GitHub user whom the create named, to files that a stop and a start leave alone", async ({
-    skip,
-  }) => {
+  it("admits the GitHub user named by the create, to files that survive a stop and a start", async ({ skip }) => {
     // OpenSSH has no --version.
     const { code: lacksSsh } = await runProgram("ssh", ["-V"], {}).catch(() => ({ code: 1 }));
     skip(lacksSsh !== 0, "not on this machine: ssh");
@@ -347,7 +345,7 @@ describe("bad input", () => {
     }
   });
 
-  it("does not end the stack when it is not even HTTP, and no key is no way in", async () => {
+  it("does not end the stack even if it is not HTTP, and never works without a key", async () => {
     const { hostname, port } = new URL(stack.url);
     const parts: string[] = [];
     const socket = connect(Number(port), hostname, () =>

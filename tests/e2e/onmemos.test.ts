@@ -65,7 +65,7 @@ const here = (text: string, id: string = printed.id) =>
   text.replaceAll(printed.address, new URL(stack.url).host).replaceAll(printed.key, key).replaceAll(printed.id, id);
 
 describe("the requests of the document", () => {
-  it("make, show, use and delete a session", async () => {
+  it("create, show, use and delete a session", async () => {
     const at = (name: string) => `Unified Sessions API (\`/v1/sessions/*\`) / ${name}`;
 
     const created = await sendPrinted(at("Create Session"));
@@ -92,7 +92,7 @@ describe("the requests of the document", () => {
     ]);
   });
 
-  it("make, list, show, use and delete a workspace", async () => {
+  it("create, list, show, use and delete a workspace", async () => {
     const at = (name: string) => `Legacy Cloud Run API (\`/v1/cloudrun/*\`) / ${name}`;
 
     const created = await sendPrinted(at("Create Workspace"));
@@ -120,7 +120,7 @@ describe("the requests of the document", () => {
     expect(deleted).toEqual({ status: 200, body: { message: "Workspace deleted successfully" } });
   });
 
-  it("ask for its health without a key", async () => {
+  it("check its health without a key", async () => {
     const { status, body } = await sendPrinted("Health Check");
 
     expect([status, body.status]).toEqual([200, "healthy"]);
@@ -140,7 +140,7 @@ describe("the requests of the document", () => {
 });
 
 describe("the curl examples of the document", () => {
-  it("run from a shell as they are printed, and against a session that is there", async ({ skip }) => {
+  it("run from a shell as printed, and against an existing session", async ({ skip }) => {
     skip(noBash.length > 0, `not on this machine: ${noBash.join(", ")}`);
 
     const made = await curl("Create Cloud Run Session");
@@ -185,7 +185,7 @@ describe("the Python SDK", () => {
     expect(body.sessions.filter(({ status }: { status: string }) => status !== "terminating")).toEqual([]);
   });
 
-  it("does against the stack what its page says", async ({ skip }) => {
+  it("behaves against the stack as its page says", async ({ skip }) => {
     skip(noPython.length > 0, `not on this machine: ${noPython.join(", ")}`);
 
     const { code, stdout, stderr } = await python(here(program));
@@ -243,7 +243,7 @@ print("done")
 });
 
 describe("the WebSocket shell", () => {
-  it("answers the printed client in a program of its own", async () => {
+  it("answers the printed client in its own program", async () => {
     const id = await newSession({ user: "browser" });
     const [open, send, receive] = ["Connect", "Send Command", "Receive Response"].map((name) =>
       here(exampleAt(`WebSocket Protocol / ${name}`), id),
@@ -296,7 +296,7 @@ describe("the WebSocket shell", () => {
 });
 
 describe("the page at a session's url", () => {
-  it("says to its owner alone that it is running and has none, until it is deleted", async () => {
+  it("shows only its owner that it runs without a page, until it is deleted", async () => {
     const { body } = await ask("POST", "/v1/sessions", { ...plain, user: "page" });
     const running = [await open(body.url, key), await open(body.url), await open(body.url, "k".repeat(40))];
     const shown = (await ask("GET", `/v1/sessions/${body.id}`)).body;
@@ -325,7 +325,7 @@ describe("the page at a session's url", () => {
 });
 
 describe("commands", () => {
-  it("have the documented variables, files that stay, and both names of Python", async () => {
+  it("have the documented variables, persistent files, and both names of Python", async () => {
     const id = await newSession({ namespace: "MY-Project", env: { GREETING: "it's", USER: "else" } });
     const run = async (command: string) => (await ask("POST", `/v1/sessions/${id}/execute`, { command })).body;
     const [number] = /\d+$/.exec(id) ?? [];
@@ -341,7 +341,7 @@ describe("commands", () => {
     expect(await run("-x 'not an option'")).toMatchObject({ returncode: 127, success: false });
   });
 
-  it("are never root's in a sandbox, nor of any of its groups", async ({ skip }) => {
+  it("never run as root or in its groups in a sandbox", async ({ skip }) => {
     skip(!isSandboxed, "environments are whoever started the stack where there is no bubblewrap");
     const id = await newSession({ user: "plain" });
     const command = "id -u; id -g; id -G; sed -n 's/^[UG]id:\\t//p' /proc/self/status";
@@ -354,7 +354,7 @@ describe("commands", () => {
     expect(ids).not.toContain("0");
   });
 
-  it("end at their time-out with all that they began, and keep what they wrote", async () => {
+  it("end at their timeout with their processes, and keep their output", async () => {
     const id = await newSession({ user: "late" });
     const command = "echo begun; (sleep 4711 & sleep 4711) & echo half >&2; sleep 4711";
 
@@ -374,7 +374,7 @@ describe("commands", () => {
     ]);
   });
 
-  it("write what they like: bytes that are no text, and more than is kept", async () => {
+  it("may write invalid text, and more than is kept", async () => {
     const id = await newSession({ user: "loud" });
     const run = async (command: string) => (await ask("POST", `/v1/sessions/${id}/execute`, { command })).body;
 
@@ -386,7 +386,7 @@ describe("commands", () => {
     ]);
   });
 
-  it("run many at a time, each with its own result", async () => {
+  it("run concurrently, each with its own result", async () => {
     const id = await newSession({ user: "many" });
 
     const received = await Promise.all(
@@ -400,7 +400,7 @@ describe("commands", () => {
 });
 
 describe("bad input", () => {
-  it("is answered in the dialect's envelope, whatever it is", async () => {
+  it("is always answered in the dialect's envelope", async () => {
     const id = await newSession({ user: "odd" });
     const [session, workspace] = [`/v1/sessions/${id}`, `/v1/cloudrun/workspaces/${id}`];
     const rows: [string, string, unknown, number, string][] = [
@@ -428,7 +428,7 @@ describe("bad input", () => {
     expect(await ask("DELETE", `${session}?x=%`, { force: true })).toEqual({ status: 200, body: { ok: true } });
   });
 
-  it("does not end the stack when it is not even HTTP", async () => {
+  it("does not end the stack even if it is not HTTP", async () => {
     const { path } = requestAt("Legacy Cloud Run API (`/v1/cloudrun/*`) / Run Shell");
 
     const refused = await raw(`POST ${path} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${key}\r\nContent-Length: 0\r\n\r\n`);
@@ -451,7 +451,7 @@ describe("bad input", () => {
 
 // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
 if (existsSync(documentPath)) {
-  it("the examples are transcribed as they are printed", () => {
+  it("leaves the examples equal to the printed ones", () => {
     expect(examples).toEqual(examplesIn(readFileSync(documentPath, "utf8")));
   });
 }

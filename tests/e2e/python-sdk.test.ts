@@ -34,7 +34,7 @@ describe("the Python SDK", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/Ran [1-9]\d* tests[\s\S]*\nOK\n$/) });
   });
 
-  it("is imported from its folder with nothing but the standard library", async ({ skip }) => {
+  it("is imported from its folder with only the standard library", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const program = "from sdk.python.client import OnMemOSClient; print(OnMemOSClient())";
 

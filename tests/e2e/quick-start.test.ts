@@ -40,7 +40,7 @@ describe("the document's quick start", () => {
 
   // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
   if (existsSync(documentPath)) {
-    it("is transcribed as it is printed", () => {
+    it("equals the printed one", () => {
       const document = readFileSync(documentPath, "utf8");
 
       const [, printed] = /^## Quick Start Script\n+```bash\n([\s\S]*?)^```$/m.exec(document) ?? [];

@@ -29,7 +29,7 @@ afterEach(async () => {
 
 const image = () => join(root, "image");
 
-it("answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended", {
+it("the stack answers 503 with the reason once its disk is read-only, keeps running, and has all records after the repair", {
   retry: 0,
 }, async ({ skip }) => {
   if (device === undefined) return skip("this user cannot mount a file system here that fails");

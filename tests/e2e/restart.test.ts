@@ -25,7 +25,7 @@ describe("the local stack", { retry: 0 }, () => {
   }
 
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "leaves nothing behind after %s, and the next start says what it found",
+    "leaves nothing behind after %s, and the next start reports the leftovers that it found",
     async (signal) => {
       const first = await fixture.start();
       const before = await getClient(first);
@@ -52,7 +52,7 @@ describe("the local stack", { retry: 0 }, () => {
     },
   );
 
-  it("goes on with what lived through SIGKILL: a command ends once, with its own exit code", async () => {
+  it("continues runs that survived SIGKILL: a command ends once, with its own exit code", async () => {
     const first = await fixture.start();
     const before = await getClient(first);
     const command = "echo began >> told; while ! test -e go; do sleep 0.05; done; exit 7";
@@ -100,7 +100,7 @@ describe("the local stack", { retry: 0 }, () => {
     expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living));
   });
 
-  it("notices at its next start what died while it was not there", async () => {
+  it("notices at its next start the runs that died meanwhile", async () => {
     const first = await fixture.start();
     const before = await getClient(first);
     const id = await before.submit({ instance_type: "g4dn.2xlarge" });

@@ -55,7 +55,7 @@ const untilStatus = (uuid: string, status: string) =>
   );
 
 describe("the document's test commands", () => {
-  it("run from a shell as they are printed, with another address, another key and shorter sleeps", async ({ skip }) => {
+  it("run from a shell as printed, with another address, another key and shorter sleeps", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const commands = script
       .replaceAll(printed.address, stack.url)
@@ -108,7 +108,7 @@ describe("the document's test commands", () => {
 });
 
 describe("a session", () => {
-  it("answers what it is told, keeps what it is told asleep, and hears that in order once it is awake", async () => {
+  it("answers messages, keeps those sent while it sleeps, and gets them in order once it is awake", async () => {
     const uuid = await newSession();
 
     const awake = await ask("POST", `/session/${uuid}/chat`, { message: "Hello!" });
@@ -138,7 +138,7 @@ describe("a session", () => {
     expect(drained.body).toMatchObject({ replicas: 1, session: { status: "running" } });
   });
 
-  it("finds its files again after its sleep, and leaves them in a zip when it is deleted", async () => {
+  it("finds its files again after a sleep, and leaves them in a zip when it is deleted", async () => {
     const before = new Set(volumes());
     const uuid = await newSession();
     const [volume = ""] = volumes().filter((name) => !before.has(name));

@@ -48,7 +48,7 @@ describe("a user on another machine, by the guide for teams", () => {
   /** Returns the guide's line for a tunnel, with the ports of this test. */
   const tunnel = (line: string) => line.split("#")[0]?.replaceAll("<machine>", "machine").trim() ?? "";
 
-  it("has no way to the stack but a tunnel", async () => {
+  it("reaches the stack only through a tunnel", async () => {
     const { code } = await laptop.run(`curl -sS http://127.0.0.1:${ports.api}/live`);
 
     expect(code).toBe(7);

@@ -34,7 +34,7 @@ describe("npm run --silent env", () => {
     expect(exportedIn(stdout).API_URL).toBe(stack.url);
   });
 
-  it("gives a shell that evaluates it the very values", async () => {
+  it("sets the exact values in a shell that evaluates it", async () => {
     const show = `eval "$(npm run --silent env)"; printf '%s\\n' ${names.map((name) => `"$${name}"`).join(" ")}`;
 
     const { stdout } = await runProgram("/bin/sh", ["-c", show], { cwd: root, env: environmentFor(fixture.home) });
@@ -58,7 +58,7 @@ describe("npm run --silent env", () => {
     expect(await jobClient(stack.url, values.API_KEY ?? "").list()).toEqual([]);
   });
 
-  it("is found by the very line that npm start prints, where its home has blanks and an apostrophe", async () => {
+  it("works with the line that npm start prints, even if the home has blanks and an apostrophe", async () => {
     const odd = openStackFixture("berth it's a home-");
     try {
       // What `start` appends are arguments of the shell, which it does not use.
@@ -87,7 +87,7 @@ describe("npm run --silent env", () => {
     expect((await stack.env()).API_KEY).toBe(fresh.API_KEY);
   });
 
-  it("knows a second identity, who is another user and sees nothing of the first", async () => {
+  it("contains a second identity, another user who sees nothing of the first", async () => {
     const env = await stack.env();
     const first = jobClient(stack.url, env.API_KEY ?? "");
     const id = await first.submit({ instance_type: "p5.48xlarge" });
@@ -102,7 +102,7 @@ describe("npm run --silent env", () => {
     expect(["queued", "preparing", "active"]).toContain((await first.get(id)).status);
   });
 
-  it("makes a shell the second user's by one line", async () => {
+  it("switches a shell to the second user with one line", async () => {
     const line = `eval "$(npm run --silent env -- --user second)"; printf '%s\\n' "$API_KEY" "$AWS_ACCESS_KEY_ID"`;
 
     const { stdout } = await runProgram("/bin/sh", ["-c", line], { cwd: root, env: environmentFor(fixture.home) });
@@ -117,7 +117,7 @@ describe("npm run --silent env", () => {
     );
   });
 
-  it("gives nothing away that the stack would write into its log", async () => {
+  it("causes no secret in the log of the stack", async () => {
     const { API_URL, AWS_ENDPOINT_URL_STS, ...secrets } = await stack.env();
 
     const log = stack.output();
@@ -126,7 +126,7 @@ describe("npm run --silent env", () => {
     expect(Object.keys(secrets).filter((name) => log.includes(secrets[name] ?? ""))).toEqual([]);
   });
 
-  it("says that no stack runs when one was killed", async () => {
+  it("reports that no stack runs when it was killed", async () => {
     const dead = openStackFixture("berth-killed-");
     await (await dead.start()).kill("SIGKILL");
 
@@ -140,7 +140,7 @@ describe("npm run --silent env", () => {
 });
 
 describe("a second npm start", () => {
-  it("says who has the home", async () => {
+  it("reports which process has the home", async () => {
     const { code, stderr } = await npmStart(environmentFor(fixture.home));
 
     expect(code).toBe(1);
@@ -148,7 +148,7 @@ describe("a second npm start", () => {
     expect(stderr).toContain("Stop it, or set BERTH_HOME to another directory.");
   });
 
-  it("says that the port is taken, and leaves nothing behind", async () => {
+  it("reports that the port is taken, and leaves nothing behind", async () => {
     const otherFixture = openStackFixture("berth-second-");
     const { port } = new URL(stack.url);
 

@@ -56,13 +56,13 @@ describe("the watch over slots", () => {
     return;
   }
 
-  it("catches a run that was begun twice", async () => {
+  it("finds a run that was started twice", async () => {
     for (const run of [name, name]) await begin(run, 1);
 
     expect(await reported(4)).toEqual([`${name} was begun twice`]);
   });
 
-  it("catches a node with more in use than it has", async () => {
+  it("finds a node with more units in use than it has", async () => {
     for (const run of [name, two]) await begin(run, 3);
 
     expect(await reported(4)).toEqual([expect.stringMatching(/^n1: 6 of 4 in use by /)]);
@@ -77,7 +77,7 @@ describe("the watch over slots", () => {
     expect(runsByKey.size).toBe(2);
   });
 
-  it("reports nothing of two runs that have room", async () => {
+  it("reports no violation for two runs that fit", async () => {
     for (const run of [name, two]) await begin(run, 2);
 
     expect(await reported(4)).toEqual([]);

@@ -21,7 +21,7 @@ afterEach(() => {
 afterAll(() => fixture.close());
 
 describe("the local STS", () => {
-  it("tells the real client who it is, with nothing but what npm run env exports", async () => {
+  it("identifies the real client by the variables of npm run env", async () => {
     useShell(env);
 
     const { Account, Arn } = await new STSClient({ region: "us-east-1" }).send(new GetCallerIdentityCommand({}));
@@ -39,7 +39,7 @@ describe("the local STS", () => {
 });
 
 describe("a login that sends no secret", () => {
-  it("gives a key to whoever signed GetCallerIdentity for this server", async () => {
+  it("issues a key for a GetCallerIdentity that was signed for this server", async () => {
     const { status, body } = await logInBySignature("berth-local");
 
     expect([status, body.username, body.aws_arn]).toEqual([200, "developer", arn]);

@@ -22,7 +22,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-it("jobs come to their end when only the sweep's messages arrive", async () => {
+it("jobs complete if only the sweep's messages arrive", async () => {
   const functions = await loadCatalog();
   // Before there is a pool: one that has just been planned looks at itself a minute later.
   const before = await start({ ...functions, consumers: [], schedules: [] });

@@ -10,7 +10,7 @@ describe("the web shell of the local stack", () => {
   });
   afterAll(() => shells.close());
 
-  it("runs what a user types, and stays where it went", async () => {
+  it("runs typed commands, and keeps its directory", async () => {
     const { send, next } = await shells.connect();
     const typed = async (command: string, more: object = {}) => {
       send({ type: "command", command, ...more });
@@ -33,7 +33,7 @@ describe("the web shell of the local stack", () => {
     expect(await typed("echo found")).toEqual(["found\n", "", 0, "/workspace"]);
   });
 
-  it("serves as many connections as a user may have, idle and at work at the same time, without one error", async () => {
+  it("serves a user's maximum of connections, idle and busy, without an error", async () => {
     // The other two tests have one each, which may still be open.
     const idle = await Promise.all(Array.from({ length: 12 }, () => shells.connect()));
     const working = await Promise.all(Array.from({ length: MOST_CONNECTIONS - 14 }, () => shells.connect()));

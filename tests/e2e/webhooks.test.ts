@@ -61,7 +61,7 @@ async function start(): Promise<{ readonly jobs: JobClient; readonly url: string
 
 const getStatus = ({ body }: Seen) => String((JSON.parse(body) as { status: unknown }).status);
 
-it("a receiver hears of a job from its queue to its end, beside one that hangs", async () => {
+it("a receiver gets all events of a job from the queue to its end, beside one that hangs", async () => {
   const { jobs, url, key } = await start();
   const submit = (path: string) =>
     jobs.submit({ instance_type: "c7i.8xlarge", command: "sleep 0.2", webhook_url: `${origin}${path}` });
@@ -97,7 +97,7 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
   expect(await eventually(states, isDelivered)).toEqual(["delivered"]);
 });
 
-it("an address that is private and not this machine's is refused", async () => {
+it("a private address of another machine is refused", async () => {
   const { jobs } = await start();
 
   const refused = ["http://10.0.0.1/", "http://169.254.169.254/latest", "http://[fd00:ec2::254]/"].map((webhook_url) =>

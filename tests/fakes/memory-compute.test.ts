@@ -38,7 +38,7 @@ describe("memory compute", () => {
     return { compute, nodes, now: clock.now, pass, silence, close: async () => undefined, command: () => "acted out" };
   });
 
-  it("becomes ready once the port answers that was silent, and holds what it may use", async () => {
+  it("makes a run ready once its silent port answers, and limits its resources", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, probeMs: 10 });
     const uid = "d".repeat(32);
@@ -56,7 +56,7 @@ describe("memory compute", () => {
     expect(compute.resources(uid, 1)).toEqual({ cpus: 2, memoryMb: 1_024 });
   });
 
-  it("begins a run on the machines that are bound while another one has none, and removes it as an unbound one", async () => {
+  it("starts a partly bound run on its bound machines, and removes it as an unbound one", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 100, imageMs: 1_000, removeMs: 2_000 });
     const [uid, otherName] = ["e".repeat(32), "f".repeat(32)];
@@ -87,7 +87,7 @@ describe("memory compute", () => {
     expect([compute.starts(uid, 1), compute.starts(otherName, 1)]).toEqual([0, 1]);
   });
 
-  it("removes a run that is unbound, and binds it no more", async () => {
+  it("removes an unbound run, and no longer binds it", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 1_000, removeMs: 2_000 });
     const uid = "e".repeat(32);
@@ -121,7 +121,7 @@ describe("memory compute", () => {
     ...changes,
   });
 
-  it("passes through every step in the time it was given", async () => {
+  it("passes through every step in the configured time", async () => {
     const clock = manualClock();
     const delays = { bindMs: 10, imageMs: 20, containerMs: 30, probeMs: 40 };
     const compute = memoryCompute({ clock, nodes, ...delays });
@@ -143,7 +143,7 @@ describe("memory compute", () => {
     ]);
   });
 
-  it("tells an image that cannot be pulled as an end without a start", async () => {
+  it("reports an image that cannot be pulled as an end without a start", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     compute.program("a", { kind: "imageFails", reason: "Image not found" });
 
@@ -153,7 +153,7 @@ describe("memory compute", () => {
     expect(compute.starts("a", 1)).toBe(0);
   });
 
-  it("leaves a run unbound whose node is not there, until it is", async () => {
+  it("leaves a run unbound until its node exists", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(getRun("a", { shares: [{ node: "three", units: 8 }] }));
     const before = await compute.observe("a", 1);
@@ -164,7 +164,7 @@ describe("memory compute", () => {
     expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: [{ name: "three", uid: "third" }] });
   });
 
-  it("finds a node with room for a share that names none", async () => {
+  it("finds a free node for a share that names none", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(getRun("a"));
 
@@ -175,7 +175,7 @@ describe("memory compute", () => {
     expect(await compute.observe("c", 1)).toMatchObject({ state: "unbound" });
   });
 
-  it("shows a slot that is held twice, and counts units until the run is gone", async () => {
+  it("reports a slot that is held twice, and counts units until the run is gone", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, removeMs: 50 });
     await compute.apply(getRun("a", { shares: [{ node: "one", units: 8 }] }));
@@ -190,7 +190,7 @@ describe("memory compute", () => {
     expect(compute.peakUnits("one")).toBe(9);
   });
 
-  it("frees the units of what ended at a moment before those of that moment are taken", async () => {
+  it("frees units at a moment before it takes others at the same moment", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, bindMs: 100 });
     compute.program("a", { kind: "exits", code: 0, afterMs: 100 });
@@ -203,7 +203,7 @@ describe("memory compute", () => {
     expect(compute.peakUnits("one")).toBe(8);
   });
 
-  it("counts starts, so that a command that ran twice is seen", async () => {
+  it("counts starts, so a command that ran twice is noticed", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(getRun("a"));
     await compute.apply(getRun("a"));
@@ -215,7 +215,7 @@ describe("memory compute", () => {
     expect([once, compute.starts("a", 1)]).toEqual([1, 2]);
   });
 
-  it("never starts what is being removed", async () => {
+  it("never starts a run that is being removed", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, imageMs: 10, removeMs: 100 });
     await compute.apply(getRun("a"));
@@ -229,7 +229,7 @@ describe("memory compute", () => {
     expect(compute.starts("a", 1)).toBe(0);
   });
 
-  it("lets go of a run on a node that does not answer only by force, and it runs on there", async () => {
+  it("removes a run on a silent node only by force, and it continues there", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(getRun("a"));
     compute.loseNode("one");
@@ -250,7 +250,7 @@ describe("memory compute", () => {
     expect([live, compute.isLive("a", 1), compute.liveUnits("one")]).toEqual([[true, 4], false, 0]);
   });
 
-  it("goes on with a run, or with its removal, once its node is back with the same uid", async () => {
+  it("continues a run, or its removal, once its node is back with the same uid", async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes });
     compute.program("a", { kind: "exits", code: 0, afterMs: 1_000 });
@@ -269,7 +269,7 @@ describe("memory compute", () => {
     expect(await compute.observe("b", 1)).toBeUndefined();
   });
 
-  it("takes a node of the same name with another uid for another machine", async () => {
+  it("treats a node of the same name with another uid as another machine", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     await compute.apply(getRun("a"));
 
@@ -281,7 +281,7 @@ describe("memory compute", () => {
     expect(compute.liveUnits("one")).toBe(0);
   });
 
-  it("keeps the volume of a run that was removed by force attached until it is taken off or its node is back", async () => {
+  it("keeps the volume of a forcibly removed run attached until it is detached or its node is back", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     const mounts = ["v1", "v2"].map((id) => ({ volume: { id, zone: "a" }, path: `/${id}` }));
     await compute.apply(getRun("a", { mounts }));
@@ -302,7 +302,7 @@ describe("memory compute", () => {
     expect(await compute.observe("b", 1)).toMatchObject({ state: "ready" });
   });
 
-  it("says what the provider says of a machine, and nothing where there is none", async () => {
+  it("reports the provider's state of a machine, and none without a provider", async () => {
     const compute = memoryCompute({ clock: manualClock(), nodes });
     const before = await compute.getMachineState(entry);
 

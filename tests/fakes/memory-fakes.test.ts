@@ -38,7 +38,7 @@ describe("the memory identity", () => {
     await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("ExpiredToken");
   });
 
-  it("can be down", async () => {
+  it("can be unavailable", async () => {
     const identity = memoryIdentity({ callers: [knownValue], isDown: () => true });
 
     await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("cannot be reached");
@@ -46,7 +46,7 @@ describe("the memory identity", () => {
 });
 
 describe("seeded ids", () => {
-  it("are the same for a seed, in the forms of the real ones", () => {
+  it("are the same for a seed, in the format of real ones", () => {
     const make = (seed: number) => {
       const ids = seededIds(seed, manualClock());
       return [ids.uid(), ids.uuid7(), ids.secret(64)] as const;
@@ -61,7 +61,7 @@ describe("seeded ids", () => {
     expect(secret).toMatch(/^[A-Za-z0-9_-]{86}$/);
   });
 
-  it("make UUIDs that sort by the time they were made", () => {
+  it("create UUIDs that sort by their time", () => {
     const clock = manualClock();
     const ids = seededIds(1, clock);
 

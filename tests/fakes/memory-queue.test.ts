@@ -19,7 +19,7 @@ describe("the memory queue", () => {
     };
   });
 
-  it("hands a message out again after the visibility timeout, and counts", async () => {
+  it("redelivers a message after the visibility timeout, and counts deliveries", async () => {
     const clock = manualClock();
     const queue = memoryQueue({ clock, visibilitySeconds: 30 });
     await queue.send("work", { look: "a|-" });
@@ -32,7 +32,7 @@ describe("the memory queue", () => {
     expect([first[0]?.receives, hidden, second[0]?.receives]).toEqual([1, [], 2]);
   });
 
-  it("hands a released message out again at once and in its old place", async () => {
+  it("redelivers a released message at once and in its old place", async () => {
     const queue = memoryQueue({ clock: manualClock() });
     await queue.send("pools", { look: "h|1" }, { group: "h100" });
     const [first] = queue.receive("pools", 1);

@@ -8,7 +8,7 @@ import { memoryTable } from "./memory-table.ts";
 describe("the memory table", () => {
   tableConformance(async () => memoryTable());
 
-  it("lists everything it holds", async () => {
+  it("lists all of its items", async () => {
     const table = memoryTable();
     await table.put({ pk: "a", sk: "1", writers: ["w1"] });
     await table.put({ pk: "b", sk: "1", writers: ["w1"] });
@@ -18,7 +18,7 @@ describe("the memory table", () => {
     expect(all.map(({ pk }) => pk)).toEqual(["a", "b"]);
   });
 
-  it("hands out what it holds where it shares, and nobody can change that", async () => {
+  it("returns frozen items if it shares them", async () => {
     const table = memoryTable({ sharesItems: "frozen" });
     await table.put({ pk: "a", sk: "1", writers: ["w1"], list: [1] } as Item);
 
@@ -39,7 +39,7 @@ describe("a late index", () => {
   const item = { pk: "p", sk: "-", writers: ["w1"], dueShard: "0", dueAt: 5 };
   const later = { ...item, dueAt: 6 };
 
-  it("misses what is new in some queries and shows it in others, but always after the lateness", async () => {
+  it("misses new items in some queries, but shows them always after the lateness", async () => {
     const { clock, table } = lateTable();
     await table.put(item);
     clock.advance(45_000);
@@ -52,7 +52,7 @@ describe("a late index", () => {
     expect(late.every(({ items }) => items.length === 1)).toBe(true);
   });
 
-  it("still shows what was changed or removed, for no longer than the lateness", async () => {
+  it("still shows changed or removed items, for no longer than the lateness", async () => {
     const { clock, table } = lateTable();
     await table.put(item);
     clock.advance(100_000);
@@ -69,7 +69,7 @@ describe("a late index", () => {
     expect(after.every(({ items }) => items.length === 0)).toBe(true);
   });
 
-  it("is late for the indexes alone", async () => {
+  it("is late only for the indexes", async () => {
     const { table } = lateTable();
     await table.put(item);
 

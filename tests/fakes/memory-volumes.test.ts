@@ -25,7 +25,7 @@ describe.each([true, false])("the memory volumes, with snapshots in use: %s", (s
 });
 
 describe("the memory volumes", () => {
-  it("show what was made only after the time they are told, and then what it holds and was restored from", async () => {
+  it("show new volumes only after the configured time, with their contents and origin", async () => {
     const clock = manualClock();
     const volumes = memoryVolumes({ clock, isMounted: () => false, listedAfterMs: 1000 });
     const wanted = { token: "t", sizeGb: 1, zone: "z", snapshotId: undefined };
@@ -47,7 +47,7 @@ describe("the memory volumes", () => {
     expect(volumes.existing()).toEqual([{ id: restored.id, token: "r" }]);
   });
 
-  it("hide a snapshot from every question for a while, and then show it as it was", async () => {
+  it("hide a snapshot from every read for a while, and then show it unchanged", async () => {
     const clock = manualClock();
     const volumes = memoryVolumes({ clock, isMounted: () => false });
     const wanted = { token: "t", sizeGb: 1, zone: "z", snapshotId: undefined };
@@ -66,7 +66,7 @@ describe("the memory volumes", () => {
     expect(volumes.findContent((await volumes.createVolume(copy)).id)?.from).toBe(snapshot.id);
   });
 
-  it("put an archive into Blobs once it is whole, and fail those that they are told to", async () => {
+  it("put an archive into Blobs once it is complete, and fail configured ones", async () => {
     const [clock, blobs] = [manualClock(), memoryBlobs()];
     const volumes = memoryVolumes({ clock, isMounted: () => false, blobs, archiveMs: 50 });
     const { id } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });

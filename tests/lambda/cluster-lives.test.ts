@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop(), LONG_MS);
 
-test("commands of each kind run in a pod by their function URLs, and find what the one before has written", async ({
+test("commands of each kind run in a pod by their function URLs, and find the files of the one before", async ({
   skip,
 }) => {
   if (!world) return skip(CLUSTER_MISSING);
@@ -35,7 +35,7 @@ test("commands of each kind run in a pod by their function URLs, and find what t
   expect(session).toMatchObject({ ...ran, body: { ...ran.body, stdout: "1\n" } });
 });
 
-test("commands are answered as by the local server", async ({ skip }) => {
+test("commands are answered like by the local server", async ({ skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
   const { key, stage, local } = world;
   const { id, path } = await runningWorkspace(world);

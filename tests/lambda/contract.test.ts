@@ -67,7 +67,7 @@ function namesIn({ path }: GoodRequest, otherRequest: GoodRequest): string[] {
 }
 
 describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
-  test("answers as the local server does", async ({ skip }) => {
+  test("answers like the local server", async ({ skip }) => {
     if (!world) return skip(UNZIP_MISSING);
     const open = world;
 
@@ -90,7 +90,7 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     expect(local.status).toBe(endpoint.status);
   });
 
-  test("refuses, and reads, as the local server does", async ({ skip }) => {
+  test("refuses and reads like the local server", async ({ skip }) => {
     if (!world) return skip(UNZIP_MISSING);
     const good = await goodRequest(world.world, endpoint, key);
 
@@ -102,13 +102,13 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
   });
 });
 
-test("odd requests are answered as by the local server", { timeout: LONG_MS }, async ({ skip }) => {
+test("unusual requests are answered like by the local server", { timeout: LONG_MS }, async ({ skip }) => {
   if (!world) return skip(UNZIP_MISSING);
 
   for (const [name, request] of Object.entries(oddRequests(key))) await compareOne(world, name, request);
 });
 
-test("each difference that is listed is one", ({ skip }) => {
+test("each listed difference exists", ({ skip }) => {
   if (!world) return skip(UNZIP_MISSING);
 
   expect([...compared].toSorted()).toEqual(Object.keys(differences).toSorted());

@@ -34,7 +34,7 @@ test("a key is issued, rotated and revoked", async ({ skip }) => {
   expect([status, body]).toEqual([401, { detail: "API key has been revoked" }]);
 });
 
-test("a disk is made, deleted and undeleted by its requests and looks", async ({ skip }) => {
+test("a disk is created, deleted and undeleted by its requests and reconciles", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver } = stage;
   const ask = createClient(stage, await logIn(stage));
@@ -71,7 +71,7 @@ test("a job is submitted, planned and cancelled", async ({ skip }) => {
   expect([queued.body.status, cancelled.body.status]).toEqual(["queued", "cancelled"]);
 });
 
-test("what a lost message would have done is done after the next sweep", async ({ skip }) => {
+test("the work of a lost message is done after the next sweep", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver, runSchedule, services } = stage;
   const ask = createClient(stage, await logIn(stage));
@@ -87,7 +87,7 @@ test("what a lost message would have done is done after the next sweep", async (
   expect((await ask("GET", operation)).body.status).toBe("completed");
 });
 
-test("a receiver hears of a job until it takes the event, and again when its owner asks, each time signed", async ({
+test("a receiver gets an event of a job until it accepts it, and again on its owner's request, always signed", async ({
   skip,
 }) => {
   if (!stage) return skip(UNZIP_MISSING);

@@ -28,7 +28,7 @@ async function getBoth({ local, stage }: ClusterWorld, talk: Talk, at: string) {
   };
 }
 
-test.for(Object.entries(talks))("%s is answered as by the local server", async ([name, talk], { skip }) => {
+test.for(Object.entries(talks))("%s is answered like by the local server", async ([name, talk], { skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
 
   const { atLocal, atZips } = await getBoth(world, talk, await targetIn(world));
@@ -38,7 +38,7 @@ test.for(Object.entries(talks))("%s is answered as by the local server", async (
   else expect(atZips).toEqual(atLocal);
 });
 
-test("the frames of a long result make up the same", async ({ skip }) => {
+test("the frames of a long result contain the same result", async ({ skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
 
   const { atLocal, atZips } = await getBoth(world, talks["a long result"] ?? [], await targetIn(world));
@@ -47,7 +47,7 @@ test("the frames of a long result make up the same", async ({ skip }) => {
   expect(joined(atLocal)[1]).toMatchObject({ stdout: "y\n".repeat(200_000), returncode: 0 });
 });
 
-test("shells that are not opened are refused as by the local server", async ({ skip }) => {
+test("refused shells are answered like by the local server", async ({ skip }) => {
   if (!world) return skip(CLUSTER_MISSING);
   const open = world;
   const target = await targetIn(open);
@@ -60,6 +60,6 @@ test("shells that are not opened are refused as by the local server", async ({ s
   expect(refused.map(({ atLocal }) => atLocal[0])).toEqual([401, 401, 404]);
 });
 
-test("each difference that is listed is one of these", () => {
+test("each listed difference is tested here", () => {
   expect(Object.keys(shellDifferences).filter((name) => !(name in talks))).toEqual([]);
 });

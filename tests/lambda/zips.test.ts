@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => deployed?.stop());
 
-test("every zip holds a module and the assets that it reads, and no source map", async ({ skip }) => {
+test("every zip contains a module and its assets, and no source map", async ({ skip }) => {
   if (!deployed) return skip(UNZIP_MISSING);
   const { filesOf } = deployed;
   const found = await Promise.all(functions.map(async ({ name }) => [name, await filesOf(name)] as const));
@@ -26,7 +26,7 @@ test("every zip holds a module and the assets that it reads, and no source map",
 });
 
 test(
-  "every zip is loaded as Lambda does, with its own environment, and answers what AWS sends",
+  "every zip loads as in Lambda, with its own environment, and answers events of AWS",
   async ({ skip }) => {
     if (!deployed) return skip(UNZIP_MISSING);
     const { named, variablesOf } = deployed;

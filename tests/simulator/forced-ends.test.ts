@@ -7,7 +7,7 @@ import { memoryWorld, newEnvironment } from "../worlds/memory-world.ts";
 import { viewPool } from "../worlds/pool-view.ts";
 import { watch } from "./invariants/invariants.ts";
 
-test("a planner that read a run given back may drop it after the operator's force named it again", async () => {
+test("a planner that read a run as released may drop it after a forced end named it again", async () => {
   const { put, held, node, violations } = await active();
   const givenBack = await put(held, { phase: "stopping", run: { ...held.run, grant: null } });
 
@@ -18,7 +18,7 @@ test("a planner that read a run given back may drop it after the operator's forc
   expect(violations).toEqual([]);
 });
 
-test("a ledger that forgets what holds capacity is told, although the operator ended it by force", async () => {
+test("a ledger that forgets a holder of capacity is reported, even after a forced end", async () => {
   const { put, held, node, violations } = await active();
 
   await put(held, { phase: "stopping", reason: "Ended by the operator: it could not be read" });

@@ -12,7 +12,7 @@ import type { Reached } from "./reached.ts";
 const MINUTE = 60_000;
 const uid = "a".repeat(32);
 
-test("a ledger that names somebody for two minutes is late, and time in which every host sleeps does not count", () => {
+test("a ledger that names an ended run for two minutes is late, except while every host sleeps", () => {
   const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
 
@@ -26,7 +26,7 @@ test("a ledger that names somebody for two minutes is late, and time in which ev
   expect(violations).toHaveLength(1);
 });
 
-test("while nobody can read a record the ledger keeps what it names, and two minutes begin when it can be read", () => {
+test("a ledger keeps the units of an unreadable record, and its two minutes begin when that is readable", () => {
   const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
   latency.unreadable(uid);
@@ -43,7 +43,7 @@ test("while nobody can read a record the ledger keeps what it names, and two min
   expect(violations).toHaveLength(1);
 });
 
-test("a record ended by force holds what the ledger names until it gives that back once more", () => {
+test("a record that was ended by force holds its units until the ledger releases them again", () => {
   const { latency, violations, ...clock } = getLatency();
   latency.wroteEnvironment(holder({}), holder(null));
   latency.unreadable(uid);
@@ -59,7 +59,7 @@ test("a record ended by force holds what the ledger names until it gives that ba
   expect(violations).toHaveLength(1);
 });
 
-test("who was granted twice takes none of the grants while the pool is closed, and two minutes begin when it opens", () => {
+test("a job that was granted twice takes no grant while the pool is closed, and its two minutes begin when it opens", () => {
   const { latency, violations, ...clock } = getLatency();
   const twice = { ...naming, held: [], granted: [entry, entry] } as unknown as PoolView;
   const closed: PoolView = { ...twice, closed: "paused" };
@@ -78,7 +78,7 @@ test("who was granted twice takes none of the grants while the pool is closed, a
   expect(violations).toHaveLength(1);
 });
 
-test("force on a living machine is told, and a run on no machine is taken from none", async () => {
+test("a forced removal on a living machine is reported, and one of a run on no machine is not", async () => {
   const violations: string[] = [];
   const nodes = [{ uid: "node-1" }];
   const runs = [{ nodes }, { nodes: [] }];
@@ -98,7 +98,7 @@ test("force on a living machine is told, and a run on no machine is taken from n
   expect(violations).toHaveLength(1);
 });
 
-test("a message that was removed with its environment may be put again by who slept, and none is settled twice", () => {
+test("a sleeping worker may write a removed environment's message again, and no message is settled twice", () => {
   const { watched, violations } = chat({ outcome: {} });
   watched.wroteMessage(message("waiting"));
   watched.wroteMessage(message("delivered"));
@@ -112,7 +112,7 @@ test("a message that was removed with its environment may be put again by who sl
   expect(violations).toEqual(["message 1 was settled twice"]);
 });
 
-test("no message of an environment that lives is removed, and none is settled that was", () => {
+test("no message of a living environment is removed, and no removed one is settled", () => {
   const { watched, violations } = chat({ outcome: null });
   watched.wroteMessage(message("waiting"));
 

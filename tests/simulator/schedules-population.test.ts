@@ -6,7 +6,7 @@ import { simulatePopulation } from "./population/population.ts";
 setPriority(constants.priority.PRIORITY_LOW);
 
 // `.ci/run` goes through 120 people for two days, and is red where there was too little to judge.
-test("12 people for half a virtual day: nothing is lost, late or kept, and it replays to the call", {
+test("12 users for half a virtual day lose nothing and leave nothing late, and the run replays exactly", {
   timeout: 600_000,
 }, async () => {
   const [report, two] = await Promise.all([1, 2].map(() => simulatePopulation(1, { people: 12, days: 0.5 })));

@@ -8,7 +8,7 @@ import { simulate } from "./schedule.ts";
 
 const core = join(import.meta.dirname, "../../packages/core");
 
-test("a seed replays to the letter", async () => {
+test("a seed replays exactly", async () => {
   const first: string[] = [];
   const second: string[] = [];
 
@@ -20,14 +20,14 @@ test("a seed replays to the letter", async () => {
   expect(two).toEqual(report);
 });
 
-test("where every send of handlers and workers is lost, the sweep alone brings everything to its end", async () => {
+test("the sweep alone completes everything if every send of handlers and workers is lost", async () => {
   const { failed, schedules } = await runSchedules({ from: 1, count: 150, schedule: { onlySweeps: true } });
 
   expect(failed.map(({ seed, violations }) => `seed ${seed}: ${violations[0]}`)).toEqual([]);
   expect(schedules).toBe(150);
 });
 
-test("once the faults are over a sweep asks at the moment it begins, although nothing else goes on", async () => {
+test("a sweep reads as soon as it starts after the faults, even if nothing else happens", async () => {
   const seedsThatStalled = [89030, 94185];
 
   const reports = await Promise.all(seedsThatStalled.map((seed) => simulate(seed)));
@@ -35,14 +35,14 @@ test("once the faults are over a sweep asks at the moment it begins, although no
   expect(reports.map(({ violations }) => violations)).toEqual([[], []]);
 });
 
-test("a schedule that was cut short is told as that, and not as what it had no calls left to finish", async () => {
+test("a schedule that was cut short is reported as such, not as the work that it could not finish", async () => {
   const { calls, violations } = await simulate(42, { mostCalls: 200 });
 
   expect(calls).toBe(200);
   expect(violations).toEqual(["not over after 200 calls"]);
 });
 
-test("schedules do meet what they are for: faults, ends of every kind, waiting and passing", async () => {
+test("schedules reach their targets: faults, ends of every kind, waits and backfills", async () => {
   const lines: string[] = [];
 
   for (let seed = 1; seed <= 30; seed++) await simulate(seed, { trace: (line) => lines.push(line) });
@@ -75,7 +75,7 @@ test.each(plantedBugs.map(({ name, edits }) => [name, edits] as const))(
   },
 );
 
-test("planted mistakes are caught one after the other in one copy, by a seed or by a test, and taken out again", async () => {
+test("planted mistakes are caught one by one in one copy, by a seed or a test, and removed again", async () => {
   const copy = await copyCore();
   onTestFinished(() => copy.remove());
   const named = (wanted: string) => {

@@ -8,7 +8,7 @@ import { type ScheduleOptions, simulate } from "./schedule.ts";
 import { shrink } from "./shrink.ts";
 import { cleanCommit } from "./slices.ts";
 
-test("two processes find what one finds, and every seed is run once", async () => {
+test("two processes find the same as one, and run every seed once", async () => {
   const result = await runInJobs({ from: 1, count: 25, jobs: 1, atOnce: 10 });
   const two = await runInJobs({ from: 1, count: 25, jobs: 2, atOnce: 10 });
 
@@ -17,7 +17,7 @@ test("two processes find what one finds, and every seed is run once", async () =
   expect(two.cpuSeconds).toBeGreaterThan(0);
 });
 
-test("a failing schedule is made smaller until nothing more can be left out", async () => {
+test("a failing schedule is reduced until no step can be left out", async () => {
   const report = await simulate(1);
   const run = async (_: number, { without }: ScheduleOptions = {}) => {
     const fails = [3, 8].every((place) => !without?.actions.includes(place)) && !without?.faults.includes("crash");
@@ -34,7 +34,7 @@ test("a clean seed has nothing to shrink", async () => {
   expect(await shrink(1)).toBeUndefined();
 });
 
-test("the story of a seed tells who asked for what, when, and what they were answered", async () => {
+test("the story of a seed shows each request with its user, time and answer", async () => {
   const story: string[] = [];
 
   for (let seed = 1; seed <= 5; seed++) await simulate(seed, { story: (line) => story.push(line) });
@@ -44,7 +44,7 @@ test("the story of a seed tells who asked for what, when, and what they were ans
   expect(story.filter((line) => /alice\/job-1 +is queued, run 1$/.test(line)).length).toBeGreaterThan(0);
 });
 
-test("a slice is refused where the tree holds more than its commit", async () => {
+test("a slice is refused if the working tree has uncommitted changes", async () => {
   const directory = await mkdtemp(join(tmpdir(), "slices-"));
   onTestFinished(() => rm(directory, { recursive: true }));
   const git = (...args: string[]) => execFileSync("git", args, { cwd: directory, encoding: "utf8" });

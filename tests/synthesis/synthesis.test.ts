@@ -48,11 +48,11 @@ beforeAll(async () => {
   production = await synthesize("production", { ...settings, ...more });
 }, LONG_MS);
 
-test.each(Object.keys(all))("%s are as they should be", (name) => {
+test.each(Object.keys(all))("%s are as expected", (name) => {
   expect(all[name]?.(resources, functions)).toEqual([]);
 });
 
-test("a secret that functions would refuse at their init ends the deployment", { timeout: LONG_MS }, async () => {
+test("a secret that functions would refuse at their init fails the deployment", { timeout: LONG_MS }, async () => {
   const half = { SST_SECRET_OriginSecrets: `${"s".repeat(32)},old` };
 
   await expect(synthesize(stage, { ...settings, ...half })).rejects.toThrow(
@@ -60,7 +60,7 @@ test("a secret that functions would refuse at their init ends the deployment", {
   );
 });
 
-test("every bundle is a module and what it reads, without a source map", () => {
+test("every bundle is a module and its assets, without a source map", () => {
   const files = functions.flatMap(({ name }) => readdirSync(new URL(`../../dist/${name}`, import.meta.url)));
 
   expect([...new Set(files)].toSorted()).toEqual(["assets", "index.mjs"]);
@@ -76,7 +76,7 @@ test("every bundle that a request waits for is at most 450 kB", () => {
   expect(sizes.filter(({ size }) => size > 450_000)).toEqual([]);
 });
 
-test("whoever deploys is allowed each service that a stage is made of, and passes roles to no other", () => {
+test("the deployer is allowed each service of a stage, and passes roles only to these", () => {
   const { Statement } = deployerPolicy;
   const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
   const made = [...resources, ...production].filter(({ type, read: result }) => type.startsWith("aws:") && !result);
@@ -97,7 +97,7 @@ function getService({ type }: Resource): string {
   return service === "apigatewayv2" ? "apigateway" : service;
 }
 
-test("the provider of AWS is the one that this SST was made with", () => {
+test("the AWS provider has the version that SST was built with", () => {
   const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
   const { dependencies } = JSON.parse(read(".sst/platform/package.json"));
 
@@ -107,7 +107,7 @@ test("the provider of AWS is the one that this SST was made with", () => {
 });
 
 describe("a production stage with a private cluster", () => {
-  test("keeps its table, and says when it costs too much", () => {
+  test("retains its table, and has a budget alarm", () => {
     const [table] = ofType(production, "aws:dynamodb/table:Table");
     const [budget] = ofType(production, "aws:budgets/budget:Budget");
 
@@ -115,7 +115,7 @@ describe("a production stage with a private cluster", () => {
     expect(budget?.inputs).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });
   });
 
-  test("has in its network what reaches the cluster, and nothing else", () => {
+  test("has in its network only the functions that reach the cluster", () => {
     const inside = ofType(production, "aws:lambda/function:Function").filter(({ inputs }) => inputs.vpcConfig);
 
     expect(inside.map(({ inputs }) => inputs.vpcConfig)).toContainEqual({
@@ -127,31 +127,31 @@ describe("a production stage with a private cluster", () => {
     expect(all.policySizes?.(production, functions)).toEqual([]);
   });
 
-  test("encrypts volumes with the key that it names, which only EC2 may use for the role of looks", () => {
+  test("encrypts volumes with the configured key, which only EC2 may use for the role of reconciles", () => {
     expect(all.keyOfVolumes?.(production, functions)).toEqual([]);
     expect(all.actions?.(production, functions)).toEqual([]);
     expect(all.environments?.(production, functions)).toEqual([]);
   });
 
-  test("takes TLS 1.2 alone at its host name, where the canary asks too", () => {
+  test("accepts only TLS 1.2 at its host name, which the canary calls too", () => {
     expect(all.transport?.(production, functions)).toEqual([]);
     expect(all.canary?.(production, functions)).toEqual([]);
   });
 
-  test.each(Object.entries(domainFaults))("%s is caught", (_, fault) => {
+  test.each(Object.entries(domainFaults))("is caught with %s", (_, fault) => {
     expectCaught("transport", fault, production);
   });
 
-  test.each(Object.entries(volumeKeyFaults))("%s is caught", (_, fault) => {
+  test.each(Object.entries(volumeKeyFaults))("is caught with %s", (_, fault) => {
     expectCaught("keyOfVolumes", fault, production);
   });
 
-  test.each(Object.entries(networkFaults))("%s is caught", (_, fault) => {
+  test.each(Object.entries(networkFaults))("is caught with %s", (_, fault) => {
     expectCaught("network", fault, production);
   });
 });
 
-describe("IAM as moto plays it, which reads the grammar of policies", () => {
+describe("IAM of moto, which parses policies", () => {
   if (!moto) {
     test("needs moto", ({ skip }) => skip(MOTO_MISSING));
     return;
@@ -163,7 +163,7 @@ describe("IAM as moto plays it, which reads the grammar of policies", () => {
   const allow = ({ of, document }: MadePolicy) =>
     refusalOfIam(endpoint, { Action: "PutRolePolicy", RoleName: of, PolicyName: "ports", PolicyDocument: document });
 
-  test("takes every role, and what it may do", async () => {
+  test("accepts every role with its policies", async () => {
     for (const [n, made] of [resources, production].entries()) {
       const named = ({ of, document }: MadePolicy) => ({ of: `${of}${n}`, document });
       const [roles, policies] = [trustPolicies(made), rolePolicies(made)];
@@ -173,16 +173,16 @@ describe("IAM as moto plays it, which reads the grammar of policies", () => {
     }
   });
 
-  test("takes the policy of whoever deploys", async () => {
+  test("accepts the policy of the deployer", async () => {
     await make({ of: "Deployer", document: trustPolicies(resources)[0]?.document ?? "" });
 
     expect(await allow({ of: "Deployer", document: JSON.stringify(deployerPolicy) })).toBeUndefined();
   });
 
   test.each([
-    ["an operator that there is not", '"StringEquals"', '"StringEqual"'],
-    ["a resource that is no ARN", '"arn:aws:sqs:', '"aws:sqs:'],
-    ["an effect of another name", '"Allow"', '"Permit"'],
+    ["an unknown operator", '"StringEquals"', '"StringEqual"'],
+    ["a resource that is not an ARN", '"arn:aws:sqs:', '"aws:sqs:'],
+    ["an unknown effect", '"Allow"', '"Permit"'],
     ["an action without its service", '"sqs:SendMessage"', '"SendMessage"'],
   ])("refuses %s", async (_, from, to) => {
     const sender = rolePolicies(resources).find(({ of }) => of === "SocketSender");
@@ -196,7 +196,7 @@ describe("IAM as moto plays it, which reads the grammar of policies", () => {
 });
 
 test(
-  "a stage without its settings is not made",
+  "a stage without its settings is not created",
   async () => {
     await expect(synthesize(stage, {})).rejects.toThrow("ALLOWED_ACCOUNTS must be set");
   },

@@ -49,7 +49,7 @@ async function findState(pid: number): Promise<string | undefined> {
   return /\) (\w)/.exec(stat)?.[1];
 }
 
-test("a handler gets the event and what Lambda says of the invocation, and its answer comes back", async () => {
+test("a handler gets the event and the context of the invocation, and its answer is returned", async () => {
   const { invoke } = await run(
     "export const handler = async (event, context) => ({ event, context, left: context.getRemainingTimeInMillis() > 0 });",
   );
@@ -69,7 +69,7 @@ test("a handler gets the event and what Lambda says of the invocation, and its a
   });
 });
 
-test("its environment is what is set for it and what Lambda sets", async () => {
+test("the environment of a function contains its settings and those of Lambda", async () => {
   const { invoke } = await run("export const handler = async () => process.env;");
 
   const { value } = (await invoke({})) as { readonly value: Record<string, string> };
@@ -90,7 +90,7 @@ test.each([
   ["writes elsewhere", "node:fs", "writeFileSync('/tmp/berth-more', '')"],
   ["reads what is no part of its zip", "node:fs", "readFileSync('/etc/passwd')"],
   ["starts a program", "node:child_process", "spawnSync('true')"],
-])("one that %s is refused", async (_, module, call) => {
+])("an invocation that %s is refused", async (_, module, call) => {
   const { invoke } = await run(
     `import * as it from "${module}"; import { readFileSync } from "node:fs";
     export const handler = async () => { readFileSync(new URL(import.meta.url)); it.${call}; };`,
@@ -99,7 +99,7 @@ test.each([
   expect(await invoke({})).toMatchObject({ error: { errorMessage: expect.stringContaining("permission") } });
 });
 
-test("between invocations it stands still, and the next one wakes it", async ({ skip }) => {
+test("a process is frozen between invocations, and the next one thaws it", async ({ skip }) => {
   if (!canReadStates) skip("states of processes are read from /proc");
   const environment = await startEnvironment(await getFunction("export const handler = async (event) => event;"));
   const invocation = { id: "one", functionArn: "arn", event: 1, deadlineAt: Date.now() + 60_000 };
@@ -114,7 +114,7 @@ test("between invocations it stands still, and the next one wakes it", async ({ 
 
 const counting = "let count = 0; const next = () => { count += 1; return count; };";
 
-test("one process serves invocations that follow each other, and those at once have one each", async () => {
+test("one process serves successive invocations, and concurrent ones get one each", async () => {
   const { invoke } = await run(`${counting} export const handler = async () => next();`);
 
   const following = [await invoke({}), await invoke({})];
@@ -124,7 +124,7 @@ test("one process serves invocations that follow each other, and those at once h
   expect(together).toEqual([{ value: 3 }, { value: 1 }]);
 });
 
-test("one that throws says so, and its process goes on", async () => {
+test("a handler that throws fails its invocation, and its process continues", async () => {
   const { invoke } = await run(
     `${counting} export const handler = async () => { if (next() === 1) throw new RangeError("no"); return count; };`,
   );
@@ -143,7 +143,7 @@ test.each([
     "const all = []; for (;;) all.push(new Array(100_000).fill({}))",
     /ExitError.*heap/s,
   ],
-])("one that %s fails, and the next invocation has a new process", async (_, doing, error) => {
+])("a handler that %s fails, and the next invocation gets a new process", async (_, doing, error) => {
   const { invoke } = await run(
     `${counting} export const handler = async ({ fails }) => { if (fails) { ${doing}; } return next(); };`,
     { timeoutSeconds: doing.includes("setTimeout") ? 1 : 60, memoryMb: 128 },
@@ -178,13 +178,13 @@ test("an answer of more than 6 MB is refused", async () => {
 test.each([
   ["throws as it is loaded", "throw new Error('no settings')", "no settings"],
   ["has no handler", "export const other = 1", "index.handler is not a function"],
-])("a module that %s is no function", async (_, source, message) => {
+])("a module that %s is refused", async (_, source, message) => {
   const { invoke } = await run(source);
 
   await expect(invoke({})).rejects.toThrow(message);
 });
 
-test("a process that is frozen ends with whoever started it", async ({ skip }) => {
+test("a frozen process ends with its parent", async ({ skip }) => {
   if (!canReadStates) skip("states of processes are read from /proc");
   const made = await getFunction("export const handler = async () => 1;");
   const script = `

@@ -81,7 +81,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "ReadWriteOnce for ReadWriteOncePod",
     caughtBy: {
       file: "../../tests/fakes/memory-compute.test.ts",
-      title: "keeps the volume of a run that was removed by force attached until it is taken off or its node is back",
+      title: "keeps the volume of a forcibly removed run attached until it is detached or its node is back",
     },
     edits: [
       {

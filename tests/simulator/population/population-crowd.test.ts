@@ -46,7 +46,7 @@ function ledger(parts: Partial<PoolView> = {}): PoolView {
   return { ...empty, nodes: nodes as unknown as PoolNode[], ...parts } as unknown as PoolView;
 }
 
-test("whoever holds something is given nothing more before somebody who holds nothing and fits there", () => {
+test("an owner who holds units gets no more before a fitting job of an owner who holds none", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, first] = [waits("a1", "ann", 4), waits("a2", "ann", 4), waits("b1", "bob", 4)];
   for (const environment of [has, more, first]) crowd.wroteEnvironment(environment);
@@ -60,7 +60,7 @@ test("whoever holds something is given nothing more before somebody who holds no
   expect(violations).toEqual(["ann has 4 and was given more, and bob, who has 0, waits with b1 (pool h100)"]);
 });
 
-test("a longer one that would delay the reserved start may be passed, and so may one that the plan cannot have read", () => {
+test("a job may be overtaken if it would delay the reserved start, or if the plan cannot have read it", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, long] = [waits("a1", "ann", 4), waits("a2", "ann", 4), waits("b1", "bob", 4, 5000)];
   for (const environment of [has, more, long]) crowd.wroteEnvironment(environment);
@@ -74,7 +74,7 @@ test("a longer one that would delay the reserved start may be passed, and so may
   expect(violations).toEqual([]);
 });
 
-test("whoever has more does not come to the reserved start before whoever has less", () => {
+test("an owner who holds more does not get the reserved start before one who holds less", () => {
   const { crowd, violations, at } = fixture();
   const [has, big, first] = [waits("a1", "ann", 8), waits("a2", "ann", 8), waits("b1", "bob", 8)];
   for (const environment of [has, big, first]) crowd.wroteEnvironment(environment);
@@ -89,7 +89,7 @@ test("whoever has more does not come to the reserved start before whoever has le
   ]);
 });
 
-test("what was given back while the plan was written was not free to it", () => {
+test("units that were released while the plan was written were not free for it", () => {
   const { crowd, violations, at } = fixture();
   const [has, more, first] = [waits("a1", "ann", 8), waits("a2", "ann", 2), waits("b1", "bob", 8)];
   for (const environment of [has, more, first]) crowd.wroteEnvironment(environment);
@@ -103,7 +103,7 @@ test("what was given back while the plan was written was not free to it", () => 
   expect(violations).toEqual([]);
 });
 
-test("the head could be granted from the moment on at which it fits, by the records", () => {
+test("the head can be granted from the moment when it fits by the records", () => {
   const { crowd, samples, at } = fixture();
   const [big, environment] = [waits("a1", "ann", 8), waits("b1", "bob", 2)];
   const holds = (grant: Environment["run"]["grant"]) =>

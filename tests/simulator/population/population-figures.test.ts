@@ -32,7 +32,7 @@ function getFigures(count: number): Figures {
   };
 }
 
-test("a population that came to little is told what there was too little of", () => {
+test("a population that reached too little is reported with the missing events", () => {
   expect(tooFew(getFigures(151), 1)).toEqual([]);
   expect(tooFew(getFigures(51), 0)).toEqual([
     "environments: 51, of more than 150",
@@ -43,7 +43,7 @@ test("a population that came to little is told what there was too little of", ()
   expect(tooFew(getFigures(10), 1)).toHaveLength(9);
 });
 
-test("`simulate --reach` is red for a population that came to too little, and says so", async () => {
+test("`simulate --reach` fails for a population that reached too little, with the reason", async () => {
   const script = join(import.meta.dirname, "../../../scripts/simulate.ts");
   const run = promisify(execFile);
   const names = [script, "--population", "1", "--days", "0.01"];
