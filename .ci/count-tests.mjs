@@ -64,8 +64,8 @@ const plainUserMaySkip = [
   "a user on another machine, by the guide for teams through the tunnel opens Jupyter",
   "docs/log-in.md logs in without sending a secret, in Python",
   ...["bubblewrap", "none"].flatMap((isolation) => [
-    `what works in a run, isolation ${isolation} is a kernel of the real Jupyter while a cell runs, also once the browser is closed`,
-    `what works in a run, isolation ${isolation} is a terminal of the real Jupyter while a program runs in it`,
+    `the work in a run, isolation ${isolation} includes a kernel of the real Jupyter while a cell runs, even after the browser is closed`,
+    `the work in a run, isolation ${isolation} includes a terminal of the real Jupyter while a program runs in it`,
   ]),
 ].map((name) => [name, "Python and its packages may be readable only by root, who runs these tests"]);
 for (const [name, reason] of userId === "0" ? rootMaySkip : plainUserMaySkip) maySkip.set(name, reason);

@@ -21,7 +21,7 @@ async function throwingApp(error: unknown) {
   return { ...runtime, app: buildApp(runtime, [endpoint]) };
 }
 
-test("a good key reaches the verb, and the reply holds only what its schema names, in compact JSON", async () => {
+test("a request with a valid key reaches the verb, and the reply contains only the fields of its schema, in compact JSON", async () => {
   const { app } = await fixtureApp();
 
   const response = await app.request("/v1/things/t1", { headers: asAlice });
@@ -30,7 +30,7 @@ test("a good key reaches the verb, and the reply holds only what its schema name
   expect(await response.text()).toBe('{"id":"t1","user":"alice"}');
 });
 
-test("every answer has its five headers, good or bad", async () => {
+test("every answer has its five headers, even an error", async () => {
   const { app } = await fixtureApp();
   const headers = { "X-Request-ID": "a.B_c-1", "X-Correlation-ID": "corr-1" };
 
@@ -53,7 +53,7 @@ test("every answer has its five headers, good or bad", async () => {
   }
 });
 
-test("a request id that is not well formed is replaced, a correlation id that is not is dropped", async () => {
+test("a malformed request id is replaced, and a malformed correlation id is dropped", async () => {
   const { app } = await fixtureApp();
 
   for (const bad of ["", "a b", "é", "x".repeat(129)]) {
@@ -87,7 +87,7 @@ test("checks come in order: route, key, size, JSON, fields, id", async () => {
   expect(statuses.map(({ status }) => status)).toEqual([404, 405, 401, 413, 400, 400, 404, 200]);
 });
 
-test("401 says how to log in, and a public endpoint never looks at a key", async () => {
+test("a 401 says how to log in, and a public endpoint never checks a key", async () => {
   const { app } = await fixtureApp();
 
   const closed = await app.request("/v1/things/t1");
@@ -97,7 +97,7 @@ test("401 says how to log in, and a public endpoint never looks at a key", async
   expect(open.status).toBe(200);
 });
 
-test("an unknown path is 404, a known one with another method 405 with all that are allowed", async () => {
+test("an unknown path is 404, and a known one with another method is 405 with the allowed ones", async () => {
   const { app } = await fixtureApp();
 
   const unknown = await app.request("/v1/things/", { headers: asAlice });
@@ -148,7 +148,7 @@ test("odd paths and headers are ordinary unknown ids", async () => {
   expect(shown).toEqual(decoded.map((id) => ({ id, user: "alice" })));
 });
 
-test("an id with a NUL names nothing, and no verb sees it", async () => {
+test("an id with a NUL is not found, and reaches no verb", async () => {
   const { app } = await fixtureApp();
 
   const response = await app.request("/v1/things/a%00", { headers: asAlice });
@@ -156,7 +156,7 @@ test("an id with a NUL names nothing, and no verb sees it", async () => {
   expect([response.status, await response.json()]).toEqual([404, { detail: "Not Found" }]);
 });
 
-test("an endpoint without a body takes none, and one that is there must still be an object", async () => {
+test("an endpoint without body fields ignores a body, which must still be an object", async () => {
   const runtime = await fixtureRuntime();
   const cancel = gpuDev.post("/v1/cancel", { summary: "X", uses: [], reply: Nothing }, async () => ({}));
   const app = buildApp(runtime, [cancel]);
@@ -191,7 +191,7 @@ test("an answer may set its status, content type and headers", async () => {
   expect(response.headers.get("cache-control")).toBe("no-store");
 });
 
-test("a Problem is shown with its kind's status and its own text", async () => {
+test("a Problem is shown with the status of its kind and its own text", async () => {
   const kinds = { invalid: 400, forbidden: 403, notFound: 404, conflict: 409, gone: 410, failed: 500 } as const;
 
   for (const [kind, status] of Object.entries(kinds)) {
@@ -203,7 +203,7 @@ test("a Problem is shown with its kind's status and its own text", async () => {
   }
 });
 
-test("429 and 503 say when to come back", async () => {
+test("429 and 503 say when to retry", async () => {
   const busy = await throwingApp(new Problem("tooMany", "Slow down", { retryAfterSeconds: 7 }));
   const down = await throwingApp(new Problem("unavailable", "Service unavailable"));
 
@@ -213,7 +213,7 @@ test("429 and 503 say when to come back", async () => {
   expect(responses.map(({ headers }) => headers.get("retry-after"))).toEqual(["7", "1"]);
 });
 
-test("an unknown error is logged with the request id and answered opaque", async () => {
+test("an unknown error is logged with the request id and hidden in the answer", async () => {
   const { app, log } = await throwingApp(new Error(`no such row; /k/${key} Bearer ${key}`));
 
   const response = await app.request("/v1/throw", { headers: { "X-Request-ID": "r1" } });
@@ -225,13 +225,13 @@ test("an unknown error is logged with the request id and answered opaque", async
   expect(JSON.stringify(log.lines)).not.toContain(key);
 });
 
-test("something thrown that is no error is answered opaque too", async () => {
+test("a thrown value that is not an error is hidden in the answer too", async () => {
   const { app } = await throwingApp("boom");
 
   expect((await app.request("/v1/throw")).status).toBe(500);
 });
 
-test("an outage of a store is 503, and so is a record that would not stand still", async () => {
+test("an outage of a store and a record with constant conflicts are 503", async () => {
   const refused = Object.assign(new Error("connect ECONNREFUSED 10.0.0.1:443"), { code: "ECONNREFUSED" });
 
   for (const error of [refused, new Conflict("job#1")]) {
@@ -243,7 +243,7 @@ test("an outage of a store is 503, and so is a record that would not stand still
   }
 });
 
-test("a reply that its schema refuses is our failure, not the caller's", async () => {
+test("a reply that its schema refuses is a 500", async () => {
   const runtime = await fixtureRuntime();
   const wrong = { n: "secret-value" } as unknown as { n: number };
   const reply = z.object({ n: z.number() });
@@ -255,7 +255,7 @@ test("a reply that its schema refuses is our failure, not the caller's", async (
   expect(JSON.stringify(runtime.log.lines)).not.toContain("secret-value");
 });
 
-test("one log line for each request, with the route's pattern and without any key", async () => {
+test("each request has one log line, with the route's pattern and without any key", async () => {
   const { app, log } = await fixtureApp();
 
   await app.request(`/v1/things/t1?api_key=${key}`, { headers: { ...asAlice, "X-Request-ID": "r1" } });
@@ -273,7 +273,7 @@ test("one log line for each request, with the route's pattern and without any ke
   expect(JSON.stringify(log.lines)).not.toContain(key);
 });
 
-test("what a verb logs carries the request id", async () => {
+test("log lines of a verb carry the request id", async () => {
   const runtime = await fixtureRuntime();
   const options = { summary: "X", uses: [], public: true, reply: Nothing } as const;
   const endpoint = gpuDev.get("/v1/x", options, async ({ ctx }) => {
@@ -286,7 +286,7 @@ test("what a verb logs carries the request id", async () => {
   expect(runtime.log.lines[0]).toMatchObject({ event: "send failed", fields: { requestId: "r9", look: "a|b" } });
 });
 
-test("given the routes of others, an app knows a wrong method from an unknown path", async () => {
+test("an app with the routes of others distinguishes a wrong method from an unknown path", async () => {
   const app = buildApp(await fixtureRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
 
   const [wrong, unknown] = [await app.request("/api/instances/1", { method: "PUT" }), await app.request("/api/x")];
@@ -333,7 +333,7 @@ test("a key in the query is ignored", async () => {
   expect([response.status, await response.json()]).toEqual([401, { detail: "Not authenticated" }]);
 });
 
-test("no error, in whichever envelope, and no log line repeats a key of the base URL", async () => {
+test("neither an error in any envelope nor a log line repeats a key of the base URL", async () => {
   const { app, log } = await fixtureApp();
   const paths = ["/api/nope", "/api/v1/nope", "/session/nope", "/v1/sessions/nope", "/v1/nope", ""];
   const encoded = key.replaceAll(/[a-z]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);

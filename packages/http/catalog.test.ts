@@ -14,7 +14,7 @@ function isOpen(endpoint: Endpoint): endpoint is Endpoint<never> {
   return endpoint.public && endpoint.uses.length === 0;
 }
 
-test("the catalog holds what the function files declare, by name", async () => {
+test("the catalog contains the declarations of the function files, by name", async () => {
   const { endpoints, fallbacks } = await loadCatalog();
 
   const health = endpoints.find(({ name }) => name === "shared/health");
@@ -23,7 +23,7 @@ test("the catalog holds what the function files declare, by name", async () => {
   expect(endpoints.map(({ name }) => name).filter((name) => /wire|test|dependencies/.test(name))).toEqual([]);
 });
 
-test("what the catalog imports is what everybody else imports", async () => {
+test("the catalog imports the same modules as its other users", async () => {
   const { endpoints } = await loadCatalog();
   const app = buildApp(await fixtureRuntime(), endpoints.map(({ declaration }) => declaration).filter(isOpen));
 
@@ -71,7 +71,7 @@ test.each([
     'export const consumer = { kind: "consumer" }, helper = 1;',
     "functions/d/things/plain.ts exports helper: it belongs in d/things/internal/",
   ],
-])("a helper among the functions is refused with the place where it belongs: %s", async (text, reason) => {
+])("a helper among the functions is refused with its proper place: %s", async (text, reason) => {
   const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));
   await mkdir(join(root, "d/things"), { recursive: true });
   await writeFile(join(root, "d/things/plain.ts"), text);

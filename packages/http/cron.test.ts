@@ -17,7 +17,7 @@ test("a schedule is plain data", () => {
   });
 });
 
-test("a schedule that fails is logged, and the next time comes anyway", async () => {
+test("a failed schedule is logged, and the next one still runs", async () => {
   const runtime = await fixtureRuntime();
   const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
     throw new Error("no cluster");

@@ -29,7 +29,7 @@ test("an endpoint is plain data with the documented defaults", () => {
   expect(endpoint.dialect.name).toBe("gpu-dev");
 });
 
-test("a waiting endpoint ends before the edge does, and one that runs a command has its own address", () => {
+test("a waiting endpoint times out before the edge, and one that runs a command has its own address", () => {
   const reply = z.object({});
   const paced = (pace: "atOnce" | "waits" | "execs", timeoutSeconds?: number) => {
     const input = timeoutSeconds === undefined ? {} : { timeoutSeconds };

@@ -17,7 +17,7 @@ const path = fc
 const header = fc.string({ unit: fc.integer({ min: 32, max: 255 }).map((code) => String.fromCharCode(code)) });
 const headers = fc.record({ "X-Request-ID": header, "X-API-Key": header, "Content-Type": header, Accept: header });
 
-test("no request, however odd, is answered 5xx, and each answer is one JSON envelope", async () => {
+test("no malformed request is answered 5xx, and each answer is one JSON envelope", async () => {
   await fc.assert(
     fc.asyncProperty(methods, path, headers, fc.boolean(), async (method, at, odd, knownValue) => {
       const response = await app.request(`http://x${at}`, { method, headers: { ...odd, ...(knownValue && asAlice) } });
@@ -48,7 +48,7 @@ const anyBody = fc.oneof(
   fc.string(),
 );
 
-test("arbitrary bodies are taken or refused with 400, never with a secret or more than 16 KB", async () => {
+test("arbitrary bodies are accepted or refused with 400, never with a secret or more than 16 KB", async () => {
   await fc.assert(
     fc.asyncProperty(anyBody, async (body) => {
       const response = await app.request("/v1/things/make", { method: "POST", headers: asAlice, body });

@@ -37,7 +37,7 @@ test.each([
   expect(listMethods(routes, path)).toEqual(methods);
 });
 
-test("braces become Hono's colons", () => {
+test("path parameters in braces become Hono's colons", () => {
   expect(honoPath("/v1/disks/{disk_name}/operations/{operation_id}")).toBe(
     "/v1/disks/:disk_name/operations/:operation_id",
   );

@@ -25,7 +25,7 @@ test("a consumer is plain data of its queue", () => {
   expect(work.consume({ uses: [] }, verb)).toMatchObject({ queue: "work", timeoutSeconds: 60 });
 });
 
-test("the verb gets the looks of a batch in order, with whom they name", async () => {
+test("the verb gets the reconcile messages of a batch in order, with the named environments", async () => {
   const { ctx } = await fixture();
   const got: ReconcileRequest[] = [];
   const consumer = pools.consume({ uses: ["table"] }, async (context, messages) => {
@@ -39,14 +39,14 @@ test("the verb gets the looks of a batch in order, with whom they name", async (
   expect(got).toEqual([{ look: "a", for: ["x", "y"] }, { look: "b" }]);
 });
 
-test("what the verb hands back comes again, even of two equal messages only the one", async () => {
+test("the messages that the verb returns are redelivered, even one of two equal ones", async () => {
   const { ctx } = await fixture();
   const consumer = work.consume({ uses: [] }, async (_, messages) => messages.slice(1, 2));
 
   expect(await consume(consumer, ctx, ['{"look":"a"}', '{"look":"a"}', '{"look":"a"}'])).toEqual([1]);
 });
 
-test("a verb that throws has all of them come again", async () => {
+test("a verb that throws causes redelivery of all messages", async () => {
   const { ctx, log } = await fixture();
   const consumer = work.consume({ uses: [] }, async () => {
     throw new Error("down");
@@ -56,7 +56,7 @@ test("a verb that throws has all of them come again", async () => {
   expect(log.lines.map(({ event }) => event)).toEqual(["batch failed"]);
 });
 
-test("looks on their own fail on their own, and all are tried", async () => {
+test("messages that are handled singly fail singly, and all are tried", async () => {
   const { ctx, log } = await fixture();
   const tried: string[] = [];
   const consumer = work.consume(

@@ -54,7 +54,7 @@ const wrong = [
   ["7 seconds ahead", 7_000],
 ] as const;
 
-test.each(wrong)("a worker whose clock is %s neither reads nor writes, and says so", async (words, aheadMs) => {
+test.each(wrong)("a worker whose clock is %s neither reads nor writes, and logs that", async (words, aheadMs) => {
   const log = recordingLog();
   const { table } = clocked(memoryTable(), aheadMs);
   const guarded = guardClock(table, "worker", { log, clock: manualClock() });
@@ -77,7 +77,7 @@ test.each(wrong)("a worker whose clock is %s neither reads nor writes, and says 
   expect(await table.get(key)).toBeUndefined();
 });
 
-test("a worker whose clock is off by three seconds says so and works", async () => {
+test("a worker whose clock is off by three seconds logs that and works", async () => {
   const log = recordingLog();
   const { table, store } = clocked(memoryTable(), 2_999);
   const clock = manualClock();
@@ -126,7 +126,7 @@ test("a minute counts although the function was frozen, which stops its monotoni
   expect(log.lines).toHaveLength(3);
 });
 
-test("a worker goes on with the first answer that shows its clock right", async () => {
+test("a worker continues with the first answer that shows its clock to be right", async () => {
   const { table, store } = clocked(memoryTable(), 15 * MINUTE_MS);
   const get = async () => {
     store.aheadMs = 0;

@@ -36,7 +36,7 @@ test("path, query, headers and body arrive as they were sent", async () => {
   expect(await readText(request)).toBe('{"é":1}');
 });
 
-test("a body in base64 is decoded, and its real length counts", async () => {
+test("a base64 body is decoded, and its real length counts", async () => {
   const headers = { "content-length": "1" };
   const body = Buffer.from('{"a":1}').toString("base64");
 
@@ -141,7 +141,7 @@ test.each([
   expect(parseGatewayEvent(event)).toBeUndefined();
 });
 
-test("text is answered as text and anything else in base64", () => {
+test("a text answer is sent as text and any other in base64", () => {
   const json = { "Content-Type": "application/json" };
   const headers = { "content-type": "image/png", "x-a": "b" };
 

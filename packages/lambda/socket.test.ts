@@ -105,7 +105,7 @@ describe("the web shell behind API Gateway", () => {
     expect(fixture.world.compute.execs()).toHaveLength(1);
   });
 
-  it("makes a failed frame visible soon, and closes its connection after the fourth time", async () => {
+  it("retries a failed frame soon, and closes its connection after the fourth failure", async () => {
     await connected();
     const message = gateway.send(name, command("once"));
     const fourth = { ...message, attributes: { ...message.attributes, ApproximateReceiveCount: "4" } };
@@ -258,7 +258,7 @@ describe("the web shell behind API Gateway", () => {
     expect(gateway.closed).toEqual([name]);
   });
 
-  it("closes after the key was revoked, and runs nothing of it any more", async () => {
+  it("closes after the key was revoked, and runs no more of its commands", async () => {
     await connected();
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
     const revoked = { revokedAt: 1 };

@@ -225,7 +225,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(left).toEqual([]);
   });
 
-  it("deletes runs that never began at the next start, so that they can start again", async () => {
+  it("deletes runs that never started at the next start, so they can start again", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
     process.kill(fixture.supervisorPid(), "SIGKILL");
@@ -243,7 +243,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await ready()).toMatchObject({ started: true });
   });
 
-  it("reports a run only after its supervisor has begun it", async () => {
+  it("reports a run only after its supervisor has started it", async () => {
     await fixture.compute.apply(fixture.runOf());
     process.kill(fixture.supervisorPid(), "SIGSTOP");
 

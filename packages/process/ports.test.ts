@@ -81,7 +81,7 @@ describe.each([
     });
   }
 
-  it("keep a run ready that answered once, and show which port is silent", async () => {
+  it("keep a run ready after one answer, and show which port is silent", async () => {
     const command = serving(`
       const server = require("node:http").createServer((_, response) => response.end());
       server.listen(Number(process.env.PORT), "127.0.0.1");

@@ -51,8 +51,8 @@ function getError(work: () => unknown): string {
   }
 }
 
-describe("another program that writes to the file", () => {
-  it("delays writes a little, then refuses them with a reason; they succeed again afterwards", async () => {
+describe("the database beside another program that writes to the file", () => {
+  it("delays writes a little, then refuses them with a reason, and accepts them afterwards", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
     const otherSync = new DatabaseSync(path);
@@ -72,7 +72,7 @@ describe("another program that writes to the file", () => {
   });
 });
 
-describe("a disk that fails during a sync of the log", () => {
+describe("the database on a disk that fails during a sync of the log", () => {
   it("refuses all writes until the next start, since their state is unknown, and says so", async () => {
     let fails = true;
     const sync = (_: number, done: (error: Error | null) => void) => done(fails ? new Error("EIO") : null);
@@ -89,7 +89,7 @@ describe("a disk that fails during a sync of the log", () => {
     database.close();
   });
 
-  it("asks to make room if the disk was full", async () => {
+  it("asks the operator to free space if the disk was full", async () => {
     const full = Object.assign(new Error("no space"), { code: "ENOSPC" });
     const database = openDatabase(path, (_, done) => done(full));
 
@@ -103,8 +103,8 @@ describe("a disk that fails during a sync of the log", () => {
   });
 });
 
-describe("a process without free file handles", () => {
-  it("stores all the same, from its first write on, and afterwards", () => {
+describe("the database of a process without free file handles", () => {
+  it("writes from the start on, and afterwards", () => {
     const program = `
       import { closeSync, openSync } from "node:fs";
       import { openDatabase } from "#sqlite/database.ts";
@@ -127,7 +127,7 @@ describe("a process without free file handles", () => {
   });
 });
 
-describe("writes of one turn", () => {
+describe("writes of one event-loop turn", () => {
   it("run one after the other, each on the result of the one before", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
@@ -172,7 +172,7 @@ describe("writes of one turn", () => {
   });
 });
 
-describe("a full disk", () => {
+describe("the database on a full disk", () => {
   it("refuses all writes of the turn with the reason, keeps the records, and accepts writes again afterwards", async () => {
     const database = openDatabase(path);
     const table = sqliteTable(database);
@@ -231,17 +231,14 @@ describe("a damaged file", () => {
     expect(() => openDatabase(path)).toThrow("Restore a copy of it");
   });
 
-  it.each([0, 4096, 20_000])(
-    "that was truncated to %i bytes is refused, and never taken for a new one",
-    async (left) => {
-      await fill();
+  it.each([0, 4096, 20_000])("truncated to %i bytes is refused, and never treated as a new one", async (left) => {
+    await fill();
 
-      truncateSync(path, left);
+    truncateSync(path, left);
 
-      expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
-      expect(statSync(path).size).toBe(left);
-    },
-  );
+    expect(() => openDatabase(path)).toThrow(`The records in ${path} are damaged: `);
+    expect(statSync(path).size).toBe(left);
+  });
 
   it.each([
     ["UPDATE items SET writer = 'x' WHERE sk = 'n7'", "p|n7 of items"],
@@ -297,7 +294,7 @@ describe("a damaged file", () => {
       return items.length;
     };
 
-    it("opens with everything in the log", async () => {
+    it("opens with all writes in the log", async () => {
       await crash(40);
 
       expect(await itemsLeft()).toBe(40);
@@ -322,7 +319,7 @@ describe("a damaged file", () => {
       expect(() => openDatabase(path)).toThrow("Restore a copy of it");
     });
 
-    it("is refused if that log is gone with acknowledged commits, and stays unchanged", async () => {
+    it("is refused if its log is lost with acknowledged commits, and stays unchanged", async () => {
       await crash(40);
       rmSync(files().log);
       const before = [path, files().mark].map((file) => readFileSync(file));
@@ -399,7 +396,7 @@ describe("a damaged file", () => {
       expect(await itemsLeft()).toBe(2);
     });
 
-    it.each(["-wal", "-synced"])("is named if the file beside it that ends in %s cannot be read", async (suffix) => {
+    it.each(["-wal", "-synced"])("is reported if its side file ending in %s cannot be read", async (suffix) => {
       await crash(1);
       rmSync(path + suffix);
       mkdirSync(path + suffix);
@@ -409,7 +406,7 @@ describe("a damaged file", () => {
       );
     });
 
-    it("is a new one if the records were moved away and the rest was left", async () => {
+    it("counts as new if only the records were moved away", async () => {
       await crash(40);
       rmSync(path);
 
@@ -427,7 +424,7 @@ describe("a damaged file", () => {
     );
   });
 
-  it("opens when nothing is wrong with it", async () => {
+  it("opens without damage", async () => {
     await fill();
 
     const database = openDatabase(path);

@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-it("costs no acknowledged record, though it may cost messages sent after it", async () => {
+it("a power cut loses no acknowledged record, but may lose messages sent after it", async () => {
   await sqliteTable(database).put(item("a"));
   const atAnswer = onDisk;
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
@@ -43,14 +43,14 @@ it("costs no acknowledged record, though it may cost messages sent after it", as
   expect(found).toEqual([1, 2].map(() => ({ items: ["a"], messages: 0 })));
 });
 
-it("costs no message sent before an acknowledged record", async () => {
+it("a power cut loses no message sent before an acknowledged record", async () => {
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
   await sqliteTable(database).put(item("b"));
 
   expect(await seeAgain(onDisk)).toEqual({ items: ["b"], messages: 1 });
 });
 
-it("costs neither if only the stack was killed, not the machine", async () => {
+it("a killed stack loses neither records nor messages", async () => {
   await sqliteTable(database).put(item("a"));
   await sqliteQueue({ database, clock }).send("work", { look: "a|-" });
 

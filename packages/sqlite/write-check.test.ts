@@ -43,7 +43,7 @@ const limitPages = (database: Database, pages: number) =>
 const getPages = (database: Database) => Number(database.prepare("PRAGMA page_count").get()?.page_count);
 const full = "The disk of this stack is full: nothing can be stored until there is room";
 
-test("a full disk is noticed without writes, and so is new room", async () => {
+test("a full disk is noticed without writes, and so is freed space", async () => {
   const { database, check } = open();
   limitPages(database, getPages(database));
 
@@ -73,7 +73,7 @@ test("a refused write counts at once, until one succeeds", async () => {
   ]);
 });
 
-test("a small write that succeeds does not hide a lack of room for a record", async () => {
+test("a small successful write does not hide a lack of space for a record", async () => {
   const { database, check } = open();
   limitPages(database, getPages(database));
   const refused = await check();

@@ -14,7 +14,7 @@ async function taggedApp(answers: object[]) {
 
 const entry = { name: "a", age: 1 };
 
-test("an answer that did not change is 304 without a body, and with its tag", async () => {
+test("an unchanged answer is 304 with its tag and without a body", async () => {
   const app = await taggedApp([entry, entry]);
   const first = await app.request("/v1/fixture", { headers: asAlice });
   const tag = first.headers.get("etag") ?? "";
@@ -28,7 +28,7 @@ test("an answer that did not change is 304 without a body, and with its tag", as
   expect(again.headers.get("x-request-id")).toEqual(expect.any(String));
 });
 
-test("what changes by itself leaves the tag as it is, and any other change makes another one", async () => {
+test("fields that change by themselves keep the tag, and any other change sets a new one", async () => {
   const app = await taggedApp([entry, { ...entry, age: 2 }, { ...entry, name: "b" }]);
   const tags: (string | null)[] = [];
   for (let n = 0; n < 3; n++) {
@@ -55,7 +55,7 @@ test.each([
   expect(again.status).toBe(status);
 });
 
-test("the key comes first: without one a known tag is 401", async () => {
+test("the key is checked first: a known tag without a key is 401", async () => {
   const app = await taggedApp([entry]);
 
   const response = await app.request("/v1/fixture", { headers: { "If-None-Match": "*" } });

@@ -31,21 +31,21 @@ describe.each(dialects)("an answer of %s", (_, dialect, path) => {
     return app.request(path + query, { method: "POST", headers: asAlice, body: JSON.stringify(body) });
   };
 
-  test("names the words that it ignored, in a header and to its verb", async () => {
+  test("names ignored fields in a header and to its verb", async () => {
     const response = await send("?color=1", { size: 1, start_time: "tomorrow", shape: { a: 1 } });
 
     expect(response.headers.get("berth-ignored")).toBe("color, start_time, shape");
     expect(await response.json()).toEqual({ ignored: ["color", "start_time", "shape"] });
   });
 
-  test("has no such header where every word counts, or asks for nothing", async () => {
+  test("has no such header if every field is known or empty", async () => {
     const response = await send("?limit=3&x=", { size: 1, color: null, start_time: null, shape: [], later: false });
 
     expect(response.headers.has("berth-ignored")).toBe(false);
     expect(await response.json()).toEqual({ ignored: [] });
   });
 
-  test("shows of hostile names nothing that is no name, and no more than 20 of 64 characters", async () => {
+  test("shows at most 20 names of 64 characters, without invalid characters", async () => {
     const many = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`name${n}`, 1]));
     const odd = { "a\r\nSet-Cookie: b=c": 1, "\u001b[31m\u202eé💥": 1, "": 1, __proto__x: 1, ["z".repeat(5_000)]: 1 };
     const response = await send("", { ...odd, ...many });
@@ -58,7 +58,7 @@ describe.each(dialects)("an answer of %s", (_, dialect, path) => {
   });
 });
 
-test("a call that declares no query and no body ignores all of both", async () => {
+test("a call without a declared query and body ignores both", async () => {
   const endpoint = gpuDev.post("/v1/things", { summary: "Do", uses: [], reply: z.unknown() }, async () => ({}));
   const app = buildApp(await fixtureRuntime(), [endpoint]);
 
@@ -68,7 +68,7 @@ test("a call that declares no query and no body ignores all of both", async () =
   expect(response.headers.get("berth-ignored")).toBe("now, reason");
 });
 
-test("a form reads its query, and names it only where it does not know it", async () => {
+test("a form reads its query, and names only its unknown fields", async () => {
   const form = {
     summary: "Run",
     uses: [],

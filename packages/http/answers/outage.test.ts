@@ -24,6 +24,6 @@ test.each([
   ["a bug", new TypeError("x is not a function")],
   ["a missing file", errorWith({ code: "ENOENT" })],
   ["no error at all", "ECONNREFUSED"],
-])("%s is not", (_, error) => {
+])("%s is not an outage", (_, error) => {
   expect(isOutage(error)).toBe(false);
 });

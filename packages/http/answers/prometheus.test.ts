@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { histogramSamples, prometheusText } from "./prometheus.ts";
 
-test("a family says what it is and gives each sample a line", () => {
+test("a family has a type, a help text and a line per sample", () => {
   const text = prometheusText([
     {
       name: "berth_jobs",
@@ -19,7 +19,7 @@ test("a family says what it is and gives each sample a line", () => {
   );
 });
 
-test("quotes, backslashes and line breaks in a label or a help cannot begin a line of their own", () => {
+test("quotes, backslashes and line breaks in a label or a help text cannot begin a new line", () => {
   const text = prometheusText([
     { name: "m", help: "a\nb\\", type: "gauge", samples: [{ labels: { l: 'x"} 1\nevil 1\\' }, value: 1 }] },
   ]);
@@ -27,7 +27,7 @@ test("quotes, backslashes and line breaks in a label or a help cannot begin a li
   expect(text).toBe('# HELP m a\\nb\\\\\n# TYPE m gauge\nm{l="x\\"} 1\\nevil 1\\\\"} 1\n');
 });
 
-test("numbers that are none have the format's own words", () => {
+test("NaN and infinities have the format's own spelling", () => {
   const samples = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN].map((value) => ({ value }));
 
   const text = prometheusText([{ name: "m", help: "h", type: "gauge", samples }]);
@@ -35,7 +35,7 @@ test("numbers that are none have the format's own words", () => {
   expect(text.split("\n").slice(2, -1)).toEqual(["m +Inf", "m -Inf", "m NaN"]);
 });
 
-test("a histogram's buckets add up to its count, the last one without bound", () => {
+test("a histogram's buckets add up to its count, and the last one has no bound", () => {
   const samples = histogramSamples({ gpu_type: "t4" }, { bounds: [1, 5], counts: [2, 0, 3], sum: 42 });
 
   expect(samples).toEqual([

@@ -4,7 +4,7 @@ import { shownText } from "./shown-text.ts";
 const code = (text: string) => text.codePointAt(0)?.toString(16);
 
 test.each(["my job", "Größe 漢字 العربية עברית हिन्दी", "ẹ́", "❤️ 👩‍💻 👩🏽‍💻 1️⃣ 🏳️‍🌈", ""])(
-  "%j is shown as it is",
+  "%j is shown unchanged",
   (text) => {
     expect(shownText.test(text)).toBe(true);
   },
@@ -17,7 +17,7 @@ test.each([
   ["pictographs as text", "☎\ufe0e ❤\ufe0f"],
   ["the flag of England", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} and 🏴"],
   ["emoji of a later Unicode", "\u{1f6d9}\u{1fadd}"],
-])("%s is shown as it is", (_, text) => {
+])("%s is shown unchanged", (_, text) => {
   expect(shownText.test(text)).toBe(true);
 });
 
@@ -36,7 +36,7 @@ test.each([
     `🏴${[..."hidden"].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join("")}`,
   ],
   ["what Unicode has not assigned, and is no emoji", "\u0378"],
-])("no text that is shown has %s", (_, text) => {
+])("no shown text contains %s", (_, text) => {
   expect(shownText.test(text)).toBe(false);
 });
 
@@ -47,7 +47,7 @@ test.each(
     ...["\u00ad", "\u034f", "\u115f", "\u1160", "\u17b4", "\u180e", "\u200b", "\u200c", "\u200d", "\u2060", "\u2800"],
     ...["\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\u{e0001}", "\u{e0100}", "\ud800"],
   ].map((character) => [code(character), character]),
-)("no text that is shown has U+%s in it", (_, character) => {
+)("no shown text contains U+%s", (_, character) => {
   for (const text of [character, `a${character}`, `a${character}b`, `1${character}`])
     expect(shownText.test(text)).toBe(false);
 });
@@ -58,6 +58,6 @@ test.each([
   ["a flag's tags", "\u{e0067}"],
   ["new emoji", "\u{1fadd}"],
   ["letters with joiners", "ශ්‍රී"],
-])("a long text of %s is judged in one pass", (_, part) => {
+])("a long text of %s is checked in one pass", (_, part) => {
   expect(shownText.test(`🏴${part.repeat(20_000)}\u2028`)).toBe(false);
 });

@@ -11,7 +11,7 @@ test.each<[IdForm, RegExp]>([
   ["uuid4", /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/],
   ["hex8", /^[0-9a-f]{8}$/],
   ["inst", /^inst_[a-z0-9]{12}$/],
-])("an id of the form %s looks like %s, and the next one is another", (form, pattern) => {
+])("an id of the form %s looks like %s, and the next one differs", (form, pattern) => {
   const [first, second] = [newWireId(form, { ids, clock }), newWireId(form, { ids, clock })];
 
   expect(first).toMatch(pattern);
@@ -19,7 +19,7 @@ test.each<[IdForm, RegExp]>([
   expect(second).not.toBe(first);
 });
 
-test("seconds are whole ones since 1970", () => {
+test("seconds are whole and count from 1970", () => {
   expect(newWireId("seconds", { ids, clock })).toBe("1756062811");
 });
 

@@ -175,7 +175,7 @@ const codes = {
   unavailable: "unavailable",
 } as const satisfies Record<HttpProblemKind, string>;
 
-test.each(rows)("every dialect names $situation by the same code", async ({ situation }) => {
+test.each(rows)("every dialect gives $situation the same code", async ({ situation }) => {
   const responses = await Promise.all(dialectNames.map((dialect) => provoke(dialect, situation)));
 
   const named = responses.map((response) => response.headers.get("Berth-Error"));
@@ -193,7 +193,7 @@ for (const { situation, status, words } of rows) {
   });
 }
 
-test("the whole envelopes, key for key", async () => {
+test("the envelopes have exactly the documented keys", async () => {
   const envelope = async (dialect: DialectName, situation: HttpProblemKind) =>
     (await provoke(dialect, situation)).text();
 
@@ -218,7 +218,7 @@ test("the whole envelopes, key for key", async () => {
   );
 });
 
-test("novita repeats a correlation id and has no details for broken JSON", async () => {
+test("novita repeats a correlation id and gives no details for invalid JSON", async () => {
   const app = await getFixture("novita");
   const headers = { ...asAlice, "X-Correlation-ID": "c1" };
 
@@ -235,7 +235,7 @@ test("novita repeats a correlation id and has no details for broken JSON", async
   });
 });
 
-test("comments in JSON are taken by novita and dev8 alone", async () => {
+test("only novita and dev8 accept comments in JSON", async () => {
   const body = '{ // a name\n "name": "https://x/*y*/" }';
 
   const statuses = await Promise.all(

@@ -32,7 +32,7 @@ async function fixture(localUser?: () => Promise<Actor>) {
   };
 }
 
-test("open, the dialects without a slot for a key are served to this machine as the local user, and no others", async () => {
+test("an open stack serves this machine, as the local user, only the dialects without a place for a key", async () => {
   const ask = await fixture(async () => local);
 
   expect([await ask("/api/me"), await ask("/api/v1/me")]).toEqual(["local", "local"]);

@@ -43,7 +43,7 @@ test("a key is found in either header, with Bearer in any case", async () => {
   expect(await present({ "X-API-Key": key })).toEqual(alice);
 });
 
-test("a scheme other than Bearer and an empty value count as no key, so the next place is looked at", async () => {
+test("a scheme other than Bearer and an empty value count as no key, so the next place is checked", async () => {
   const { present } = await fixtureCheck();
 
   for (const none of ["Basic YTpi", "Bearer", "Bearer ", "", key]) {
@@ -63,7 +63,7 @@ test("a key in Authorization without a scheme is refused with a hint", async () 
   }
 });
 
-test("a bad key in the first place is not rescued by a good one in the second", async () => {
+test("an invalid key in the first place is not replaced by a valid one in the second", async () => {
   const { present } = await fixtureCheck();
 
   const refused = present({ Authorization: "Bearer wrong", "X-API-Key": key });
@@ -106,7 +106,7 @@ test("an unknown key is invalid, and read again each time", async () => {
   expect(reads).toHaveLength(2);
 });
 
-test("an expired key says so, from its very millisecond on, cached or not", async () => {
+test("an expired key is refused as such from its exact millisecond on, cached or not", async () => {
   const { present1, clock } = await fixtureCheck();
   clock.advance(2 * HOUR_MS - 1);
   await present1();
@@ -139,7 +139,7 @@ test("a disabled user is refused, but an expired key of one is just expired", as
   await expect(present1()).rejects.toMatchObject({ message: "API key has expired" });
 });
 
-test("a good key is read once in 5 seconds, and a change is seen after that", async () => {
+test("a valid key is read once in 5 seconds, and a change is seen after that", async () => {
   const { present1, clock, reads, table, hash } = await fixtureCheck();
   await present1();
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
@@ -174,7 +174,7 @@ test("a refused key is not remembered", async () => {
   expect(reads).toHaveLength(2);
 });
 
-test("the memory is bounded: after a thousand other keys the first is read again", async () => {
+test("the cache is bounded: after a thousand other keys the first is read again", async () => {
   const { present, present1, reads, table, hash } = await fixtureCheck();
   const { ids } = await fixtureRuntime();
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
@@ -192,7 +192,7 @@ test("the memory is bounded: after a thousand other keys the first is read again
   expect(reads).toEqual([`key#${hash}`]);
 });
 
-test("a use is noted when the last one known is more than an hour ago, and not again for an hour", async () => {
+test("the use of a key is recorded at most once an hour", async () => {
   const { present1, clock, table, hash } = await fixtureCheck();
   const lastUse = async () => (await table.get({ pk: `key#${hash}`, sk: "-" }))?.lastUsedAt;
   clock.advance(HOUR_MS);
@@ -225,7 +225,7 @@ test("an unreadable key record admits no request", async () => {
   await expect(present1()).rejects.toThrow();
 });
 
-test("an operator is who the settings say at the time of the request: by name, or by the role of the login", async () => {
+test("an operator is defined by the settings at the time of the request, by name or by role", async () => {
   const isAdmin = async (record: object, admins: Partial<Pick<Settings, "adminUsers" | "adminRoles">>) => {
     const { present1 } = await fixtureCheck({ ...record }, admins);
     return (await present1()).isAdmin;
@@ -242,12 +242,15 @@ test.each([
   ["of another kind", { kind: "user" }],
   ["whose login nobody knows", { loginAt: undefined }],
   ["of a newer format", { format: FORMAT + 1 }],
-])("a key %s is let in nowhere, since nobody could revoke it, and is left as it is", async (_, record) => {
-  const { present1, clock, table, hash } = await fixtureCheck(record);
-  clock.advance(HOUR_MS + 1);
-  const before = await table.get(apiKeyKey(hash));
+])(
+  "a key %s is refused everywhere, since no user could revoke it, and its record stays unchanged",
+  async (_, record) => {
+    const { present1, clock, table, hash } = await fixtureCheck(record);
+    clock.advance(HOUR_MS + 1);
+    const before = await table.get(apiKeyKey(hash));
 
-  await expect(present1()).rejects.toThrow(Unreadable);
+    await expect(present1()).rejects.toThrow(Unreadable);
 
-  expect(await table.get(apiKeyKey(hash))).toEqual(before);
-});
+    expect(await table.get(apiKeyKey(hash))).toEqual(before);
+  },
+);

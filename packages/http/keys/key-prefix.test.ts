@@ -22,6 +22,6 @@ test.each<[string, string | undefined, string]>([
   ["/k/%E0%A4%A/v1/jobs", "%E0%A4%A", "/v1/jobs"],
   ["/k/abc/v1/%0A/x", "abc", "/v1/\n/x"],
   ["/x?at=/k/abc/y", undefined, "/x"],
-])("%s holds the key %j before %s", (sent, key, path) => {
+])("%s contains the key %j before %s", (sent, key, path) => {
   expect(splitPathKey(new Request(`http://x${sent}`))).toEqual({ key, path });
 });

@@ -63,7 +63,7 @@ test.each([
   ['{"a": (line 9 column 9)', ""],
   ['{"a": tru', ""],
   ["[".repeat(100_000), ""],
-])("what is no JSON is one problem that says where and nothing of the text: %#", async (bad, place) => {
+])("invalid JSON is one problem with its position and without its text: %#", async (bad, place) => {
   await expect(readObject(post(bad), strict)).rejects.toMatchObject({
     situation: "badJson",
     details: { fields: [{ type: "json_invalid", path: ["body"], message: `JSON decode error${place}`, input: {} }] },
@@ -89,15 +89,15 @@ test("refuses invalid UTF-8 with a message, with and without a content length", 
   await expect(readObject(post(pairs), { comments: false, form: true })).rejects.toMatchObject({ message: text });
 });
 
-test("a byte order mark before the JSON is passed over", async () => {
+test("a byte order mark before the JSON is skipped", async () => {
   expect(await readObject(post('\ufeff{"a":1}'), strict)).toEqual({ a: 1 });
 });
 
-test("comments are taken where the dialect takes them", async () => {
+test("comments are accepted if the dialect allows them", async () => {
   expect(await readObject(post('{"a":"//x" /* y */} // z'), { comments: true, form: false })).toEqual({ a: "//x" });
 });
 
-test("1 MiB is read and one byte more is refused, announced or not", async () => {
+test("1 MiB is read and one byte more is refused, with or without a content length", async () => {
   const exactly = `{"a":"${"x".repeat(LIMIT - 8)}"}`;
 
   expect(Object.keys(await readObject(post(exactly), strict))).toEqual(["a"]);
@@ -116,7 +116,7 @@ test("the limit is in bytes, not characters", async () => {
   await expect(readObject(post(wide), strict)).rejects.toMatchObject({ situation: "tooLarge" });
 });
 
-test("a chunked body is not read on past the limit", async () => {
+test("a chunked body is not read beyond the limit", async () => {
   const { stream, asked: input } = chunked(100 * LIMIT);
 
   await expect(readObject(post(stream), strict)).rejects.toMatchObject({ situation: "tooLarge" });
@@ -132,7 +132,7 @@ test("a body that breaks off is malformed", async () => {
   await expect(readObject(post(stream), strict)).rejects.toMatchObject({ situation: "badJson" });
 });
 
-test("where a form is taken, pairs are read as in a query, and JSON by what it begins with", async () => {
+test("a form body is read like a query, unless it begins like JSON", async () => {
   const read = (text: string, type = "text/plain") =>
     readObject(post(text, { "content-type": type }), { comments: false, form: true });
 
@@ -156,14 +156,14 @@ test("a body with a content coding is refused before it is parsed", async () => 
   }
 });
 
-test("identity is no coding, and an empty body has none", async () => {
+test("the identity coding and an empty body with a coding are accepted", async () => {
   for (const coding of ["identity", " Identity ", "", "identity, identity"]) {
     expect(await readObject(post('{"a":1}', { "content-encoding": coding }), strict)).toEqual({ a: 1 });
   }
   expect(await readObject(post("", { "content-encoding": "gzip" }), strict)).toEqual({});
 });
 
-test("a compressed body over 1 MiB is too large first", async () => {
+test("a compressed body over 1 MiB is refused as too large", async () => {
   const refused = readObject(post(" ".repeat(LIMIT + 1), { "content-encoding": "gzip" }), strict);
 
   await expect(refused).rejects.toMatchObject({ situation: "tooLarge" });

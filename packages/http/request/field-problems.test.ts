@@ -100,7 +100,7 @@ test("reports one fault of each bad field in schema order", () => {
   ]);
 });
 
-test("names and values of a map have places of their own", () => {
+test("names and values of a map have separate locations", () => {
   const env_vars = z.record(z.string().regex(/^[A-Z]+$/, "Bad name"), z.string());
 
   expect(listProblems({ env_vars }, { env_vars: { lower: "1", GOOD: "1", BAD: 2 } })).toEqual([
@@ -109,13 +109,13 @@ test("names and values of a map have places of their own", () => {
   ]);
 });
 
-test("a fault of the whole body stands at the body", () => {
+test("a fault of the whole body is located at the body", () => {
   const schema = z.object({ a: z.string().optional() }).refine(({ a }) => a !== undefined, "One form is needed");
 
   expect(listProblems(schema, {})).toEqual(["value_error body: One form is needed"]);
 });
 
-test("the input of a missing field is everything that was sent, of another its own value", () => {
+test("the input of a missing field is the whole body, and of an invalid field its value", () => {
   const schema = z.object({ a: z.string(), b: z.string() });
   const input = { b: 1 };
   const { issues } = schema.safeParse(input, ownMessagesOnly).error ?? { issues: [] };

@@ -61,7 +61,7 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
 const first = { id: "ws-a-1768932000" };
 const next = { id: "ws-a-1768932001" };
 
-test("creates within one second get ids one after another, and a repeat the one it had", async () => {
+test("creates within one second get consecutive ids, and a repeat keeps its id", async () => {
   const { post, things, clock } = await fixture();
 
   const entry = await post("/v1/sessions", { user: "a" });
@@ -87,7 +87,7 @@ test("a repeat of a create whose answer was lost finds the first record in spite
   expect(things.size).toBe(2);
 });
 
-test("where the client names the thing, a repeat is no conflict with itself, lost answer or not", async () => {
+test("a repeat with a client-chosen name does not conflict with itself, even after a lost answer", async () => {
   const fields = { workspaceId: "test-workspace-001" };
   for (const dies of [() => false, (pk: string) => pk.startsWith("idem#")]) {
     const { post } = await fixture({ dies });
@@ -106,7 +106,7 @@ test("where the client names the thing, a repeat is no conflict with itself, los
   }
 });
 
-test("a refused create leaves nothing: the same key works once the reason is gone", async () => {
+test("a refused create leaves its key free for when the reason is gone", async () => {
   const { post, things } = await fixture();
   const fields = { workspaceId: "test-workspace-001" };
   await post("/api/v1/environments", fields);

@@ -22,13 +22,13 @@ const Body = z
   })
   .superRefine(() => undefined);
 
-test("optional fields that are null are taken out, however their schema is wrapped", () => {
+test("optional fields that are null are removed, however their schema is wrapped", () => {
   const input = { size: null, word: null, url: null, number: null, nested: null, env: null, keys: null };
 
   expect(withoutNulls(Body, input)).toEqual({});
 });
 
-test("null stays where a value is required, in maps and lists, and under unknown names", () => {
+test("null stays for required fields, in maps and lists, and under unknown names", () => {
   const input = { name: null, either: null, needed: null, env: { A: null }, keys: [null], other: null };
 
   expect(withoutNulls(Body, input)).toEqual(input);

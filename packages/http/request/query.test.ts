@@ -16,14 +16,14 @@ test.each([
   expect(readQuery(url)).toEqual(query);
 });
 
-test("a name like __proto__ is a name", () => {
+test("a name like __proto__ is an ordinary name", () => {
   const query = readQuery("http://x/?__proto__=a");
 
   expect(Object.entries(query)).toEqual([["__proto__", "a"]]);
   expect(Object.getPrototypeOf(query)).toBe(Object.prototype);
 });
 
-test("a whole number is digits within bounds", () => {
+test("a whole number consists of digits and is within its bounds", () => {
   const schema = wholeNumber(1, 500);
 
   expect(schema.parse("7")).toBe(7);

@@ -28,7 +28,7 @@ test.each([
   "-----BEGIN RSA PRIVATE KEY-----\nhunter2",
   `${" ".repeat(300)}-----BEGIN ENCRYPTED PRIVATE KEY-----hunter2`,
   "PuTTY-User-Key-File-3: ssh-ed25519\nhunter2",
-])("a private key is never shown, whatever field it was put into: %j", (text) => {
+])("a private key is never shown, in any field: %j", (text) => {
   expect(shownInput(["body", "github_username"], text)).toBe("***");
   expect(shownInput(["body", "instance_type"], { name: text, tags: [text] }, "missing")).toEqual({
     name: "***",
@@ -48,13 +48,13 @@ test("a missing secret shows the object around it", () => {
   expect(shownInput(["body", "api_key"], { image: "x" }, "missing")).toEqual({ image: "x" });
 });
 
-test("of env_vars the names are shown and no value", () => {
+test("env_vars are shown with names and without values", () => {
   expect(shownInput(["body", "env_vars", "TOKEN"], "hunter2")).toBe("***");
   expect(shownInput(["body", "env_vars"], { A: "hunter2", B: { c: "hunter2" } })).toEqual({ A: "***", B: "***" });
   expect(shownInput(["body"], { env_vars: { A: 1 } }, "missing")).toEqual({ env_vars: { A: "***" } });
 });
 
-test("env_vars that are no map are hidden whole", () => {
+test("env_vars that are not a map are hidden completely", () => {
   expect(shownInput(["body", "env_vars"], "A=hunter2")).toBe("***");
   expect(shownInput(["body", "env_vars"], ["A=hunter2"])).toBe("***");
   expect(shownInput(["body"], { env_vars: null }, "missing")).toEqual({ env_vars: "***" });
@@ -86,7 +86,7 @@ test("the shown part of any input has at most 16 KB", () => {
   }
 });
 
-test("of a body of 60,000 fields few are read, and once, however many are missing", () => {
+test("few of 60,000 fields of a body are read, and only once, however many are missing", () => {
   let reads = 0;
   const sent = Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`f${at}`, at]));
   const input = new Proxy(sent, {
@@ -103,7 +103,7 @@ test("of a body of 60,000 fields few are read, and once, however many are missin
   expect(reads).toBe(40);
 });
 
-test("small inputs are shown as they are", () => {
+test("small inputs are shown unchanged", () => {
   const input = { a: [1, "two", null, true], b: { c: 0.5 } };
 
   expect(shownInput(["body"], input, "missing")).toEqual(input);

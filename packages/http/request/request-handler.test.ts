@@ -10,7 +10,7 @@ import { wholeNumber } from "./query.ts";
 
 const Nothing = z.object({});
 
-test("the fields of a form endpoint come from the query, and what it lacks from a form or from JSON", async () => {
+test("the fields of a form endpoint come from the query, and missing ones from a form or from JSON", async () => {
   const runtime = await fixtureRuntime();
   const body = z.object({ command: z.string().min(1), timeout: wholeNumber(1, 3600).default(120) });
   const options = { summary: "Run", uses: [], form: true, body, reply: z.unknown() } as const;
@@ -32,7 +32,7 @@ test("the fields of a form endpoint come from the query, and what it lacks from 
   expect(await post("", "{")).toEqual({ detail: "Invalid JSON body" });
 });
 
-test("a DELETE that asks for a body reads it, with comments where the dialect takes them", async () => {
+test("a DELETE with declared body fields reads its body, with comments if the dialect allows them", async () => {
   const runtime = await fixtureRuntime();
   const body = z.object({ workspaceId: z.string("workspaceId is required (UUID from database)").min(1) });
   const options = { summary: "Delete", uses: [], body, reply: z.object({ id: z.string() }) } as const;

@@ -7,7 +7,7 @@ function place() {
   return { settings: testSettings(), clock: manualClock() };
 }
 
-test("each user's requests are counted apart, by the family of their status", () => {
+test("each user's requests are counted separately, by the class of their status", () => {
   const here = place();
   for (const status of [200, 201, 404, 503]) countRequest(here, "alice", status);
 
@@ -36,7 +36,7 @@ test("the rate forgets old requests although Lambda stops the monotonic clock be
   expect(requestTally(here, "alice")).toMatchObject({ count: 60, rate: 4 / 300 });
 });
 
-test("the rate counts no request of a time that has not come yet, once the time of day was set back", () => {
+test("the rate ignores requests in the future after the clock was set back", () => {
   const here = place();
   countRequest(here, "alice", 200);
   here.clock.step(-3_600_000);
@@ -46,7 +46,7 @@ test("the rate counts no request of a time that has not come yet, once the time 
   expect(requestTally(here, "alice")).toMatchObject({ count: 2, rate: 1 / 300 });
 });
 
-test("of very many users the one who was silent the longest is forgotten", () => {
+test("the user without requests for the longest time is forgotten beyond a maximum of users", () => {
   const here = place();
   countRequest(here, "first", 200);
   countRequest(here, "second", 200);

@@ -32,7 +32,7 @@ test.each([
   ["jupyter", "jupyter_enabled"],
   ["jupyterEnabled", "jupyter_enabled"],
   ["enableJupyter", "jupyter_enabled"],
-])("%s is taken for %s", (name, meant) => {
+])("%s is reported as a misspelling of %s", (name, meant) => {
   expect(misspeltIn(ownNames, { [name]: 1 })).toEqual([{ name, meant }]);
 });
 
@@ -50,30 +50,27 @@ test.each([
     "__proto__",
   ],
   ...["constructor", "💥", "x".repeat(100_000)],
-])("another field is left alone: %s", (name) => {
+])("a different field is ignored: %s", (name) => {
   expect(misspeltIn(ownNames, JSON.parse(`{${JSON.stringify(name)}: 1}`))).toEqual([]);
 });
 
-test("one that says nothing, or stands beside the right one, has lost nothing", () => {
+test("a misspelling that is empty or beside the correct field is not reported", () => {
   expect(misspeltIn(ownNames, { gpus: null, gpu_count: null })).toEqual([]);
   expect(misspeltIn(ownNames, { gpus: 2, gpu_count: 2 })).toEqual([]);
   expect(misspeltIn(ownNames, { enable_jupyter: true, jupyter_enabled: true })).toEqual([]);
   expect(misspeltIn(ownNames, { enable_jupyter: true, env_vars: { JUPYTER_ENABLED: "true" } })).toHaveLength(1);
 });
 
-test.each([[false], [null], [""], [{}], [[]]])(
-  "a misspelt field that asks for nothing, with %j, has lost nothing",
-  (value) => {
-    expect(misspeltIn(ownNames, { enable_jupyter: value, env: value, gpus: value })).toEqual([]);
-  },
-);
+test.each([[false], [null], [""], [{}], [[]]])("a misspelling with the empty value %j is not reported", (value) => {
+  expect(misspeltIn(ownNames, { enable_jupyter: value, env: value, gpus: value })).toEqual([]);
+});
 
-test("environment is taken for env_vars where it holds variables, and is else another field", () => {
+test("environment is a misspelling of env_vars only if it contains variables", () => {
   expect(misspeltIn(ownNames, { environment: { A: "1" } })).toEqual([{ name: "environment", meant: "env_vars" }]);
   expect(misspeltIn(ownNames, { environment: "production" })).toEqual([]);
 });
 
-test("a far name counts only where its field is one of the body's", () => {
+test("a distant misspelling counts only if its field belongs to the body", () => {
   expect(misspeltIn(["disk_name", "size_gb"], { size: 5, gpus: 5, hours: 5 })).toEqual([
     { name: "size", meant: "size_gb" },
   ]);
@@ -94,14 +91,14 @@ test.each([
   [["github_username", "public_key"], "ssh_public_keys", "public_key"],
   [["status", "limit", "offset"], "statuss", "status"],
   [["tail"], "lines", "tail"],
-])("of %j, %s of a sibling is taken for %s", (fields, name, meant) => {
+])("for %j, the sibling's field %s is reported as %s", (fields, name, meant) => {
   expect(misspeltIn(fields, { [name]: 1 })).toEqual([{ name, meant }]);
 });
 
 const named = (count: number, prefix: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${n}`, 1]));
 
-test("a misspelt field behind ninety-nine others is found", () => {
+test("a misspelling after ninety-nine other fields is found", () => {
   const answer = misspeltFields(ownNames, { ...named(99, "other_"), gpus: 1 });
 
   expect(answer.map(({ path, input }) => [path, input])).toEqual([[["body", "gpus"], "***"]]);

@@ -7,6 +7,6 @@ test.each<[unknown, readonly (string | number)[] | undefined]>([
   [{ a: ["x", "y\0"] }, ["a", 1]],
   [{ a: { b: "\ud83d" } }, ["a", "b"]],
   [{ a: { "b\0": 1 } }, ["a"]],
-])("a broken text in %j is found", (value, place) => {
+])("malformed text in %j is found", (value, place) => {
   expect(brokenTextIn(value)).toEqual(place);
 });

@@ -19,7 +19,7 @@ afterEach(() => rmSync(home, { recursive: true }));
 const print = (text: string) => appendFileSync(join(directory, "log-0"), text);
 const findText = (part: { readonly bytes: Uint8Array } | undefined) => part && Buffer.from(part.bytes).toString();
 
-test("a reader wakes on the line that it waits for, not on its timeout", async () => {
+test("a waiting reader wakes on the next line, not on its timeout", async () => {
   const live = processLiveLogs(home);
   print("first\n");
   const waiting = live.waitFor(uid, 1, 6, 100 * PATIENCE_MS);

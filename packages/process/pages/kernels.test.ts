@@ -21,18 +21,18 @@ async function count(body: string, status = 200): Promise<number | null> {
 }
 
 it.each([
-  ["a busy kernel, whenever it last said something", { execution_state: "busy", last_activity: ago(600) }, 1],
-  ["an idle kernel, whatever it did a moment ago", { execution_state: "idle", last_activity: ago(0) }, 0],
+  ["a busy kernel, whatever its last activity", { execution_state: "busy", last_activity: ago(600) }, 1],
+  ["an idle kernel, even after recent activity", { execution_state: "idle", last_activity: ago(0) }, 0],
   ["a dead kernel", { execution_state: "dead", last_activity: ago(0) }, 0],
   ["a kernel that starts", { execution_state: "starting", last_activity: ago(1) }, 1],
-  ["a kernel that never got beyond its start", { execution_state: "starting", last_activity: ago(11) }, 0],
-  ["a kernel that is started anew", { execution_state: "restarting", last_activity: ago(1) }, 1],
-  ["a kernel in a state that nobody knows", { execution_state: "dreaming" }, 1],
-])("%s counts as work or not", async (_, kernel, counted) => {
+  ["a kernel that never completed its start", { execution_state: "starting", last_activity: ago(11) }, 0],
+  ["a kernel that is restarted", { execution_state: "restarting", last_activity: ago(1) }, 1],
+  ["a kernel in an unknown state", { execution_state: "dreaming" }, 1],
+])("a kernel counts as working or not: %s", async (_, kernel, counted) => {
   expect(await count(JSON.stringify([kernel]))).toBe(counted);
 });
 
-it("counts the working kernels among several", async () => {
+it("the working kernels are counted among several", async () => {
   const states = ["idle", "busy", "busy", "dead"].map((state) => ({ execution_state: state, last_activity: ago(5) }));
 
   expect([await count(JSON.stringify(states)), await count("[]")]).toEqual([2, 0]);
@@ -44,11 +44,11 @@ it.each([
   ["that answers something else", '{"kernels":[]}', 200],
   ["that answers with no JSON", "<html>", 200],
   ["that answers without end", `["${"x".repeat(2 * 1024 * 1024)}"]`, 200],
-])("is unknown for a Jupyter %s", async (_, body, status) => {
+])("work is unknown for a Jupyter %s", async (_, body, status) => {
   expect(await count(body, status)).toBeNull();
 });
 
-it("is unknown for a Jupyter that does not listen or that redirects", async () => {
+it("work is unknown for a Jupyter that does not listen or that redirects", async () => {
   const server = createServer((_, response) => response.writeHead(302, { location: "/other" }).end());
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));

@@ -9,7 +9,7 @@ import { jupyterStub } from "./jupyter-stub.ts";
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
 const hasJupyter = spawnSync("/bin/sh", ["-c", "jupyter lab --version"], { env: { PATH: systemPath } }).status === 0;
 
-describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %s", (isolation) => {
+describe.each(["bubblewrap", "none"] as const)("the work in a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has no working bubblewrap"));
     return;
@@ -43,7 +43,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     await new Promise((resolve) => socket.once("close", resolve));
   };
 
-  it("is a kernel of the real Jupyter while a cell runs, also once the browser is closed", async ({ skip }) => {
+  it("includes a kernel of the real Jupyter while a cell runs, even after the browser is closed", async ({ skip }) => {
     if (!hasJupyter) skip("this machine has no jupyter on its system path that this user may run");
     await fixture.compute.apply(fixture.runOf());
     const origin = await turnOn();
@@ -71,7 +71,7 @@ describe.each(["bubblewrap", "none"] as const)("what works in a run, isolation %
     await until(0);
   });
 
-  it("is a terminal of the real Jupyter while a program runs in it", async ({ skip }) => {
+  it("includes a terminal of the real Jupyter while a program runs in it", async ({ skip }) => {
     if (!hasJupyter) skip("this machine has no jupyter on its system path that this user may run");
     await fixture.compute.apply(fixture.runOf());
     const origin = await turnOn();

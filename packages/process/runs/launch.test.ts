@@ -47,7 +47,7 @@ describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry:
     expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
   });
 
-  it("does not start a run that a dead supervisor began", async () => {
+  it("does not start a run that a dead supervisor started", async () => {
     await start();
     process.kill(fixture.supervisorPid(), "SIGKILL");
     await fixture.ended();

@@ -17,7 +17,7 @@ describe("the host name for a name", () => {
     ["127", "environment-127"],
     ["0x7f000001", "environment-0x7f000001"],
     ["", "environment"],
-  ])("of %j is %s", (name, label) => {
+  ])("is for %j %s", (name, label) => {
     expect(hostNameFor(name)).toBe(label);
   });
 

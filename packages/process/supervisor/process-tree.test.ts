@@ -43,7 +43,7 @@ describe("a sandbox with a process from outside", () => {
   });
 });
 
-describe("a tree that is killed without any time", () => {
+describe("a process tree that is killed without any time", () => {
   it("is still killed", async () => {
     const name = runName(randomBytes(16).toString("hex"), 1);
     const child = spawn("sleep", ["3666"], { env: { BERTH_RUN: name }, stdio: "ignore" });
