@@ -51,18 +51,33 @@ describe("the count of tests", () => {
   const ofAll = "the table on DynamoDB Local needs Java";
 
   it.each([
-    { title: "counts what passed and failed", userId: 1000, tests: { a: "passed", b: "failed" }, counts: "1 1" },
-    { title: "counts a skipped one as failed", userId: 0, tests: { a: "passed", b: "skipped" }, counts: "1 1" },
-    { title: "lets anybody skip what a machine may lack", userId: 1000, tests: { [ofAll]: "skipped" }, counts: "0 0" },
-    { title: "lets root skip what root cannot do", userId: 0, tests: { [ofRoot]: "skipped" }, counts: "0 0" },
+    { title: "counts passed and failed tests", userId: 1000, tests: { a: "passed", b: "failed" }, counts: "1 1" },
+    { title: "counts a skipped test as failed", userId: 0, tests: { a: "passed", b: "skipped" }, counts: "1 1" },
     {
-      title: "lets a plain user skip what lies with root",
+      title: "lets every user skip tests of optional programs",
+      userId: 1000,
+      tests: { [ofAll]: "skipped" },
+      counts: "0 0",
+    },
+    { title: "lets root skip tests that root cannot run", userId: 0, tests: { [ofRoot]: "skipped" }, counts: "0 0" },
+    {
+      title: "lets a plain user skip tests that need files of root",
       userId: 1000,
       tests: { [ofPlain]: "skipped" },
       counts: "0 0",
     },
-    { title: "does not let root skip that", userId: 0, tests: { [ofPlain]: "skipped" }, counts: "0 1" },
-    { title: "lets nobody else skip what root cannot do", userId: 1000, tests: { [ofRoot]: "skipped" }, counts: "0 1" },
+    {
+      title: "does not let root skip tests of a plain user",
+      userId: 0,
+      tests: { [ofPlain]: "skipped" },
+      counts: "0 1",
+    },
+    {
+      title: "does not let a plain user skip tests of root",
+      userId: 1000,
+      tests: { [ofRoot]: "skipped" },
+      counts: "0 1",
+    },
   ])("$title", ({ userId, tests, counts }) => {
     const assertionResults = Object.entries(tests).map(([fullName, status]) => ({ fullName, status }));
     const report = join(place, "report.json");

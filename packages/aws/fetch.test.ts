@@ -130,7 +130,7 @@ describe("a post", () => {
       "answers one byte of its headers at a time",
       (socket: Socket) => void trickle(socket, "HTTP/1.1 200 OK\r\nX-A: b"),
     ],
-    ["says that it goes on, without end", (socket: Socket) => void trickle(socket, "HTTP/1.1 100 Continue\r\n\r\n")],
+    ["sends 100 Continue endlessly", (socket: Socket) => void trickle(socket, "HTTP/1.1 100 Continue\r\n\r\n")],
     ["accepts and is silent", () => undefined],
   ])("times out if a receiver %s", async (_, answer) => {
     const port = await rawReceiver(answer);

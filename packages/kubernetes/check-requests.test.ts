@@ -84,7 +84,7 @@ describe("the calls of a reconcile", () => {
   it.each<[string, object, object, number]>([
     ["an end is 20 s old", { ...pod, status: completed }, ready, 20_000],
     ["its machine does not answer", { ...pod, status: completed }, node, 0],
-    ["its command goes on", pod, ready, 0],
+    ["its command continues", pod, ready, 0],
     ["the cluster ended it", { ...pod, status: { ...completed, reason: "Evicted" } }, ready, 0],
     ["the end of its command is unknown", { ...pod, status: { phase: "Failed" } }, ready, 0],
   ])("read a run again if %s", async (_, there, on, ms) => {

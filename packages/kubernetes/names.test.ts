@@ -94,7 +94,7 @@ describe("the run of an object", () => {
   });
 
   it.each<[string, "Job" | "Pod", object]>([
-    ["a Job of a machine that is none", "Job", { name: `${uid}-r3-m0` }],
+    ["a Job of an invalid machine", "Job", { name: `${uid}-r3-m0` }],
     [
       "a Job of a machine that no run has, however long a list of so many would be",
       "Job",
@@ -102,7 +102,7 @@ describe("the run of an object", () => {
     ],
     ["a Job of another name", "Job", { name: "mine" }],
     ["a Job of another run", "Job", { name: `${uid}-r4` }],
-    ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],
+    ["a Job with an invalid uid", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],
     ["a Job without labels", "Job", { name: `${uid}-r3`, labels: undefined }],
     ["a pod without an owner", "Pod", { name: `${uid}-r3` }],
     ["a pod that only says that a Job of a run made it", "Pod", { name: "mine", generateName: `${uid}-r3-` }],

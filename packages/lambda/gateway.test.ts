@@ -130,13 +130,13 @@ test.each([
   ["an event of SQS", { Records: [] }],
   ["payload format 1.0", { ...toEvent("GET", "/"), version: "1.0" }],
   ["no method", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: {} } }],
-  ["a path that is none", { ...toEvent("GET", "/"), rawPath: 1 }],
-  ["a header that is none", { ...toEvent("GET", "/"), headers: { a: ["b"] } }],
+  ["an invalid path", { ...toEvent("GET", "/"), rawPath: 1 }],
+  ["an invalid header", { ...toEvent("GET", "/"), headers: { a: ["b"] } }],
   [
     "a method that fetch refuses",
     { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "TRACE" } } },
   ],
-  ["a method that is none", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
+  ["an invalid method", { ...toEvent("GET", "/"), requestContext: { domainName: api, http: { method: "G T" } } }],
 ])("%s is not an event of a gateway", (_, event) => {
   expect(parseGatewayEvent(event)).toBeUndefined();
 });

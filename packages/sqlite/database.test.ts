@@ -219,7 +219,7 @@ describe("a damaged file", () => {
   };
 
   it.each<[string, (bytes: Buffer) => void]>([
-    ["that is no database", (bytes) => bytes.fill("garbage ")],
+    ["that is not a database", (bytes) => bytes.fill("garbage ")],
     ["with a page of zeros", (bytes) => bytes.fill(0, 8192, 12_288)],
     ["with a letter of a record changed", (bytes) => bytes.write("TEXT 7 text", bytes.indexOf("text 7 text"))],
     ["with zeros in its second half", (bytes) => bytes.fill(0, bytes.length / 2)],
@@ -308,7 +308,7 @@ describe("a damaged file", () => {
     });
 
     it.each([
-      ["in the middle of what was on the disk", 0.2, 0.21],
+      ["in the middle of the synced part", 0.2, 0.21],
       ["in the last commit that was on the disk", 0.97, 0.99],
       ["in its header", 0, 0.0001],
     ])("is refused if bytes %s have changed", async (_, from, to) => {

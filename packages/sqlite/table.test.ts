@@ -27,8 +27,8 @@ describe("the table on SQLite", () => {
   it.each<[string, (table: Table) => Promise<unknown>]>([
     ["counting those who wait", (table) => table.count({ ...line, limit: 1000 })],
     ["planning for those who wait", (table) => table.query(line)],
-    ["asking what is due", (table) => table.query({ index: "due", partition: "3", to: 1_000 })],
-    ["listing what an owner has", (table) => table.query({ pk: "owner#a#job", newestFirst: true, brief: true })],
+    ["reading due items", (table) => table.query({ index: "due", partition: "3", to: 1_000 })],
+    ["listing an owner's items", (table) => table.query({ pk: "owner#a#job", newestFirst: true, brief: true })],
   ])("%s reads an index and no items, which are a hundred times as large", async (_, read) => {
     const names: string[] = [];
     const prepare = (sql: string) => {

@@ -88,7 +88,7 @@ describe("against moto, with IAM on", () => {
 
   test.each([
     ["an operator that there is not", '"StringEquals"', '"StringEqual"'],
-    ["a resource that is no ARN", '"arn:aws:kms:', '"aws:kms:'],
+    ["a resource that is not an ARN", '"arn:aws:kms:', '"aws:kms:'],
     ["an effect of another name", '"Allow"', '"Permit"'],
     ["an action without its service", '"kms:Decrypt"', '"Decrypt"'],
   ])("IAM refuses %s", async (_, from, to) => {

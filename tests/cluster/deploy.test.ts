@@ -327,10 +327,10 @@ describe("volumes", () => {
   it.each([
     ["a directory of the node", ebsVolume({ csi: undefined, hostPath: { path: "/" } })],
     ["another driver's", ebsVolume({ csi: { ...ebs.csi, driver: "any.csi.example" } })],
-    ["one of another name", ebsVolume({}, "berth-vol-0fedcba9876543210")],
-    ["one that goes with its claim", ebsVolume({ persistentVolumeReclaimPolicy: "Delete" })],
-    ["one of another namespace", ebsVolume({ claimRef: { ...ownClaim, namespace: "kube-system" } })],
-    ["one of nobody's", ebsVolume({ claimRef: undefined })],
+    ["a volume of another name", ebsVolume({}, "berth-vol-0fedcba9876543210")],
+    ["a volume that is deleted with its claim", ebsVolume({ persistentVolumeReclaimPolicy: "Delete" })],
+    ["a volume of another namespace", ebsVolume({ claimRef: { ...ownClaim, namespace: "kube-system" } })],
+    ["a volume without a claim", ebsVolume({ claimRef: undefined })],
   ])("of any other kind cannot be created by Berth: %s", async (_, body) => {
     const refused = await berth.post<{ message: string }>(`${path}?dryRun=All`, body);
 

@@ -231,7 +231,7 @@ describe("a refused request", () => {
     ["no words", { words: [] }],
     ["a NUL character in a word", { words: ["a\0b"] }],
     ["a NUL character in a variable", { env: { A: "a\0b" } }],
-    ["a variable that is none", { env: { "A=B;": "c" } }],
+    ["an invalid variable", { env: { "A=B;": "c" } }],
     ["words that are no texts", { words: "true" }],
   ])("has %s, and leaves no trace", async (_, changes) => {
     await fixture.run([]);

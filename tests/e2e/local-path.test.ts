@@ -28,7 +28,7 @@ function programs(name: string, code: number): string {
 }
 
 it.each([
-  ["the PATH of whoever starts the stack", false, 41],
+  ["the PATH of the shell that starts the stack", false, 41],
   ["LOCAL_PATH, in place of that", true, 42],
 ])("a job finds a program by %s", async (_, isSet, code) => {
   const [inPath, inLocalPath] = [programs("path", 41), programs("local-path", 42)];

@@ -31,7 +31,7 @@ const token = "aws_session_token";
 
 const rows: readonly (readonly [why: string, body: unknown, answer: readonly Refused[]])[] = [
   ["neither form", {}, [missing(id, {}), missing(secret, {})]],
-  ["fields nobody knows", { user: "x" }, [missing(id, { user: "***" }), missing(secret, { user: "***" })]],
+  ["unknown fields", { user: "x" }, [missing(id, { user: "***" }), missing(secret, { user: "***" })]],
   [
     "a misspelt secret",
     { aws_secret_acces_key: "s3cret" },

@@ -129,7 +129,7 @@ describe("an estimate for a job not yet submitted", () => {
 
   test.each<[string, Partial<PlanInput>]>([
     ["a machine still to be made", { nodes: [], occupied: [], makeable: 1, startupMs: HOUR }],
-    ["what is free on several machines in parts", { occupied: ["n1", "n2"].map(halfInUse) }],
+    ["units that are free on several machines in parts", { occupied: ["n1", "n2"].map(halfInUse) }],
   ])("lists no alternatives if the first job in the queue waits for %s", async (_, options) => {
     const { world, key } = await forecastWorld(options);
 
@@ -471,7 +471,7 @@ describe("a waiting job", () => {
       false,
       "; it ends by itself at <end>, before it would start, unless it is the first in line by then",
     ],
-    ["another one that starts within those", 40, false, "- position #2"],
+    ["another job that starts within those", 40, false, "- position #2"],
   ])("says that its wait ends before its start: %s", async (_, hours, isFirst, words) => {
     const { job } = await waitingWorld(hours, 0, isFirst);
 

@@ -199,7 +199,7 @@ describe("EBS", () => {
       ["has its tag", { ...ownValue, tags: { "berth:deployment": "berth" } }],
       ["another deployment tagged", { ...ownValue, tags: { "berth:deployment": "other" } }],
       ["another deployment made", { ...ownValue, description: "Berth other a-r1-1" }],
-      ["somebody else made", { ...ownValue, description: "nightly" }],
+      ["another tool created", { ...ownValue, description: "nightly" }],
       ["another account owns", { ...ownValue, owner: "222222222222" }],
     ])("and leaves the tags of one that %s", async (_, input) => {
       const { made, snapshot } = await restore(input);

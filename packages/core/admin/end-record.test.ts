@@ -30,7 +30,7 @@ async function running(options: Partial<Parameters<typeof createEnvironment>[1]>
 }
 
 test.each([
-  ["of a phase that nobody knows", { phase: "hibernating" }],
+  ["of an unknown phase", { phase: "hibernating" }],
   ["of a newer format", { format: FORMAT + 1 }],
   ["without its uid and run", { uid: null, run: "first" }],
   ["without its size, its grant and its disk", { size: { pool: 7 }, grant: {}, disk: "data" }],

@@ -159,7 +159,7 @@ test.each([
   ["that runs on nothing", { run: { grant: null } }],
   ["whose grant names no machine", { run: { grant: { shares: [], at: 1 } } }],
   ["that ended and still holds capacity", { phase: "completed" }],
-  ["that nobody will look at", { dueAt: undefined }],
+  ["without a time to reconcile it", { dueAt: undefined }],
   ["of another owner than its key says", { owner: "f".repeat(32) }],
   ["that waits while it runs", { waitPool: "h100", waitOrder: "0#0" }],
 ])("rejects an environment %s", async (_, fields) => {

@@ -290,8 +290,12 @@ describe("slow receivers of one owner", () => {
   };
 
   test.each([
-    ["one that takes everything after 9.5 s", () => "https://slow.example/", ok],
-    ["one host name for each environment, none of which answers", (n: number) => `https://h${n}.example/`, new Error()],
+    ["a receiver that accepts everything after 9.5 s", () => "https://slow.example/", ok],
+    [
+      "a separate host name for each environment, none of which answers",
+      (n: number) => `https://h${n}.example/`,
+      new Error(),
+    ],
   ])("use at most the owner's share of workers, and further posts wait: %s", async (_, formatUrl, answer) => {
     const world = await memoryWorld({ bodyOf: ({ entry }) => ({ n: entry.n }) });
     for (let n = 0; n < 20; n++) {

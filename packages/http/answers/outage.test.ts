@@ -11,7 +11,7 @@ test.each([
   ["a time-out of the SDK", errorWith({ name: "TimeoutError" })],
   ["a fault of the service", errorWith({ name: "InternalServerError", $fault: "server" })],
   ["throttling", errorWith({ name: "ThrottlingException", $fault: "client" })],
-  ["what the SDK would try again", errorWith({ $retryable: {} })],
+  ["an error that the SDK would retry", errorWith({ $retryable: {} })],
   ["a network error inside another", new Error("x", { cause: errorWith({ code: "ENOTFOUND" }) })],
   ["a record that would not stand still", new Conflict("x")],
 ])("%s is an outage", (_, error) => {

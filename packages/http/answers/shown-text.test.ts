@@ -35,7 +35,7 @@ test.each([
     "a text in tags",
     `🏴${[..."hidden"].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join("")}`,
   ],
-  ["what Unicode has not assigned, and is no emoji", "\u0378"],
+  ["a character that Unicode has not assigned and that is not an emoji", "\u0378"],
 ])("no shown text contains %s", (_, text) => {
   expect(shownText.test(text)).toBe(false);
 });

@@ -44,10 +44,10 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["list for a map", z.record(z.string(), z.string()), [], "f must be an object"],
   ["text of its own for a bound", z.int().min(1, "f is too small").max(9), 0, "f is too small"],
   ["text of its own for the type", z.string("Say f"), 1, "Say f"],
-  ["text of its own for what is missing", z.string("Name is required"), undefined, "Name is required"],
+  ["its own text for a missing field", z.string("Name is required"), undefined, "Name is required"],
   ["two texts of its own", z.string("Say f").min(1, "Name f").regex(/^a/, "Begin with a"), "", "Name f"],
   ["pattern with a text", z.string().min(1).regex(/^a/, "Begin with a"), "b", "Begin with a"],
-  ["pattern without one", z.string().regex(/^a/), "b", "f must match the pattern in openapi.json"],
+  ["pattern without a text", z.string().regex(/^a/), "b", "f must match the pattern in openapi.json"],
   ["refinement", z.string().refine(() => false, "Not this one"), "", "Not this one"],
   ["refinement without a text", z.string().refine(() => false), "x", "f is not valid"],
 ])("%s", (_, schema, value, answer) => {

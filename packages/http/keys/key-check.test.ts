@@ -240,7 +240,7 @@ test("an operator is defined by the settings at the time of the request, by name
 test.each([
   ["that names no user", { uid: "u1" }],
   ["of another kind", { kind: "user" }],
-  ["whose login nobody knows", { loginAt: undefined }],
+  ["with an unknown login", { loginAt: undefined }],
   ["of a newer format", { format: FORMAT + 1 }],
 ])(
   "a key %s is refused everywhere, since no user could revoke it, and its record stays unchanged",

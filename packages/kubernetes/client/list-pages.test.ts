@@ -122,7 +122,7 @@ it("a list goes on with smaller pages if a page of one item arrives", async () =
 
 it.each([
   ["grow to a bound while they are short", { count: 12_000, bytes: KIB }, [1_000, 2_000, 4_000, 4_000, 4_000]],
-  ["grow to what is read at ease", { count: 6_000, bytes: 8 * KIB }, [1_000, 2_000, 2_048, 2_048]],
+  ["grow to a size that is read easily", { count: 6_000, bytes: 8 * KIB }, [1_000, 2_000, 2_048, 2_048]],
   ["are fewer items where these are large", { count: 2_500, bytes: 32 * KIB }, [1_000, 512, 512, 512]],
 ])("pages %s", async (_, pods, limits) => {
   const { asked: numbers, list } = slowPages(Number.POSITIVE_INFINITY, pods);

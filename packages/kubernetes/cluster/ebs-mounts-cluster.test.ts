@@ -209,7 +209,7 @@ it.each([
   ["another namespace's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: getClaim(id, "kube-system") })],
   ["another claim's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: getClaim("other") })],
   ["another control plane's", { ...ours, "berth/deployment": "other" }, ownValue],
-  ["somebody's without a label", {}, ownValue],
+  ["a foreign volume without a label", {}, ownValue],
   [
     "one that would take the volume along",
     ours,

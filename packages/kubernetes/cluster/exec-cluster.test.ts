@@ -156,7 +156,7 @@ describe("a further command", () => {
 
   it.each<[string, Partial<Exec>]>([
     ["an id that is a path", { id: "../x" }],
-    ["a variable that is none", { env: { "A=B;": "c" } }],
+    ["an invalid variable", { env: { "A=B;": "c" } }],
     ["a NUL character", { words: ["a\0b"] }],
   ])("is refused with %s", async (_, changes) => {
     const plain = { id: "a", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 1_000 };

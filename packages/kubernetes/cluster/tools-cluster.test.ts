@@ -73,7 +73,7 @@ describe("a further command", () => {
 
   it.each<[string, Partial<Exec>]>([
     ["an id that is a path", { id: "../x" }],
-    ["a variable that is none", { env: { "A=B;": "c" } }],
+    ["an invalid variable", { env: { "A=B;": "c" } }],
     ["a NUL character", { words: ["a\0b"] }],
   ])("is refused with %s", async (_, changes) => {
     const run = await fixture.applied({ command: undefined });

@@ -12,7 +12,7 @@ it.each([
   ["nothing", undefined],
   ["no base64", "%%%"],
   ["no gzip", Buffer.from("text").toString("base64")],
-  ["what unpacks to more than a list has", packed(Buffer.alloc(64 * 1024 * 1024))],
+  ["data that unpacks to more than the limit of a list", packed(Buffer.alloc(64 * 1024 * 1024))],
 ])("%s in place of a list counts as empty", (_, files) => {
   expect(unpacked(files)).toBeUndefined();
 });

@@ -138,7 +138,7 @@ describe("no reason is given for a volume", () => {
   it.each([
     ["that its pod has", { spec: { nodeName: "one" } }],
     ["whose pod was made just now", { createdAt: at }],
-    ["where the pod mounts none", { spec: { volumes: [] } }],
+    ["if the pod mounts no volume", { spec: { volumes: [] } }],
   ])("%s, without a call", async (_, shape) => {
     expect(await findMissing(pod(shape))).toBeNull();
     expect(names).toEqual([]);

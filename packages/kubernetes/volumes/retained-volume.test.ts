@@ -114,7 +114,7 @@ describe("a kept volume", () => {
   });
 
   it.each([
-    ["is left as it is where its name and its policy say all", `pvc-${uid}`, {}, 0],
+    ["is unchanged if its name and its policy are sufficient", `pvc-${uid}`, {}, 0],
     ["is not labelled twice", "theirs", { labels: { "berth/claim": uid } }, 0],
     ["gets its label where it is called otherwise", "theirs", {}, 1],
     ["gets its label and its policy in one change", `pvc-${uid}`, { policy: "Delete" }, 1],

@@ -55,7 +55,7 @@ test("a prepared cluster is identified by the uid of its namespace, with few req
 });
 
 test.each([
-  ["one right", ["create pods/exec"], "may not create pods/exec in environments."],
+  ["a single right", ["create pods/exec"], "may not create pods/exec in environments."],
   [
     "some rights",
     ["get nodes", "list nodes", "get persistentvolumes", "list storageclasses"],

@@ -18,23 +18,23 @@ it.each([
     1000,
   ],
   ["of root", [line(from, to, "01", 0)], 0],
-  ["of one that has sent all and waits for the answer", [line(from, to, "05")], 1000],
-  ["of one whose end has not arrived yet", [line(from, to, "04")], 1000],
-  ["of nobody where its process has closed it", [line(from, to, "05", 0, 0)], undefined],
-  ["of nobody while that waits for its end", [line(from, to, "06", 0, 0)], undefined],
+  ["of a client that has sent everything and waits for the answer", [line(from, to, "05")], 1000],
+  ["of a client whose FIN has not arrived yet", [line(from, to, "04")], 1000],
+  ["as unknown if its process has closed the socket", [line(from, to, "05", 0, 0)], undefined],
+  ["as unknown while the socket waits for its end", [line(from, to, "06", 0, 0)], undefined],
   [
     "of nobody where that is all of another connection",
     [line("0100007F:9C41", to), line(from, "0100007F:1F91")],
     undefined,
   ],
-  ["of nobody where that is led to another address", [line(from, "0200007F:1F90")], undefined],
+  ["as unknown if the connection was redirected", [line(from, "0200007F:1F90")], undefined],
   [
     "of the connection to us beside one to another address",
     [line(from, "0200007F:1F90", "01", 7), line(from, to)],
     1000,
   ],
-  ["of nobody where another address ends alike", [line(`AAAAAAAAAAAAAAAAAAAAAAAA${from}`, to)], undefined],
-  ["of nobody in an empty table", [], undefined],
+  ["as unknown if only the end of the address matches", [line(`AAAAAAAAAAAAAAAAAAAAAAAA${from}`, to)], undefined],
+  ["as unknown in an empty table", [], undefined],
 ])("finds the user %s", (_, lines, user) => {
   expect(userIn([head, ...lines, ""].join("\n"), ends)).toBe(user);
 });

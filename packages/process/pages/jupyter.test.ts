@@ -130,7 +130,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
 
   it.each([
     ["the whole of it", "/nowhere:/usr/bin/nowhere", "/nowhere:/usr/bin/nowhere"],
-    ["the beginning of a long one", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
+    ["the beginning of a long PATH", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
   ])("reports the PATH without Jupyter: %s", async (_, path, shown) => {
     await fixture.close();
     fixture = openFixture({ isolation, programs: { path, shown: [] } });

@@ -27,9 +27,9 @@ describe("the user of git in a sandbox", () => {
   const asks = "git config user.name; git config user.email";
 
   it.each([
-    ["as it is", "John Doe", "john@example.com"],
+    ["unchanged", "John Doe", "john@example.com"],
     ["with quotes, a backslash and a line end", 'J "D" \\ Doe\n[core]\nfsmonitor = touch x', "j@x; #"],
-    ["that looks like a setting", "]x[include] path = /etc/passwd", " leading and trailing "],
+    ["that resembles a setting", "]x[include] path = /etc/passwd", " leading and trailing "],
   ])("is the one in its variables: %s", async (_, name, email) => {
     const seen = await getOutput(`${asks}; git config core.fsmonitor`, { GIT_USER_NAME: name, GIT_USER_EMAIL: email });
 

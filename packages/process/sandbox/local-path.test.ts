@@ -89,7 +89,7 @@ describe("the PATH of runs", () => {
   });
 
   it.each([
-    ["headers of what pip installed for its user", "include/python3.11/greenlet/greenlet.h"],
+    ["headers of pip's user packages", "include/python3.11/greenlet/greenlet.h"],
     ["a Node that was unpacked there", "include/node/node.h"],
     ["a Python that was installed there", "include/python3.11/Python.h"],
   ])("shows only programs and libraries of ~/.local, with %s", (_, sign) => {

@@ -81,7 +81,7 @@ describe("a lock file that names its holder", () => {
   it.each([
     ["another start time", { ...self, startedAt: "1" }],
     ["another boot", { ...self, boot: "an earlier one" }],
-    ["a pid that nobody has", { ...self, pid: 2 ** 22 + 1 }],
+    ["an unused pid", { ...self, pid: 2 ** 22 + 1 }],
     ["nothing that can be read", undefined],
   ])("is ignored with %s", (_, holder) => {
     writeFileSync(join(directory, "lock.1"), holder ? JSON.stringify(holder) : "{");

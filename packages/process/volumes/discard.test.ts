@@ -20,8 +20,8 @@ describe("the leftovers of a run", () => {
 
   it.each([
     ["directories deeper than any path", deep],
-    ["a name that is no UTF-8", "touch \"$(printf 'a\\377b')\""],
-    ["a directory that nobody may list", "mkdir closed closed/more && chmod 0 closed/more closed"],
+    ["a name outside UTF-8", "touch \"$(printf 'a\\377b')\""],
+    ["a directory without list permission", "mkdir closed closed/more && chmod 0 closed/more closed"],
   ])("are all removed: %s", async (_, script) => {
     const { status } = spawnSync("/bin/sh", ["-c", script, "d".repeat(200)], { cwd: join(place, "left") });
 

@@ -88,7 +88,7 @@ test("the environment of a function contains its settings and those of Lambda", 
 test.each([
   ["writes where its zip is", "node:fs", "writeFileSync(new URL('more', import.meta.url), '')"],
   ["writes elsewhere", "node:fs", "writeFileSync('/tmp/berth-more', '')"],
-  ["reads what is no part of its zip", "node:fs", "readFileSync('/etc/passwd')"],
+  ["reads a file outside its zip", "node:fs", "readFileSync('/etc/passwd')"],
   ["starts a program", "node:child_process", "spawnSync('true')"],
 ])("an invocation that %s is refused", async (_, module, call) => {
   const { invoke } = await run(
@@ -176,7 +176,7 @@ test("an answer of more than 6 MB is refused", async () => {
 });
 
 test.each([
-  ["throws as it is loaded", "throw new Error('no settings')", "no settings"],
+  ["throws while it is loaded", "throw new Error('no settings')", "no settings"],
   ["has no handler", "export const other = 1", "index.handler is not a function"],
 ])("a module that %s is refused", async (_, source, message) => {
   const { invoke } = await run(source);

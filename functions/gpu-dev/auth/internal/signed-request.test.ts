@@ -101,7 +101,7 @@ test.each(urlFields)("400 for %s in the URL", async (_, iam_request_url) => {
 
 test.each([
   ["another body", { ...good, iam_request_body: "Action=AssumeRole" }, "iam_request_body"],
-  ["one more parameter", { ...good, iam_request_body: `${action}&x=1` }, "iam_request_body"],
+  ["an additional parameter", { ...good, iam_request_body: `${action}&x=1` }, "iam_request_body"],
   ["a GET without the action", { ...bodiless, iam_request_method: "GET" }, "iam_request_url"],
   [
     "a GET with another action",
@@ -147,7 +147,7 @@ test.each([
   ["no server id", { ...good, iam_request_headers: withoutServerId }, failed],
   ["a date 5 min and 1 s old", withHeaders({ "x-amz-date": "20260120T175459Z" }), expired],
   ["a date 5 min and 1 s ahead", withHeaders({ "x-amz-date": "20260120T180501Z" }), expired],
-  ["a date that is none", withHeaders({ "x-amz-date": "20261320T180000Z" }), expired],
+  ["an invalid date", withHeaders({ "x-amz-date": "20261320T180000Z" }), expired],
   ["a date in another form", withHeaders({ "x-amz-date": "2026-01-20T18:00:00Z" }), expired],
   ["a signature by another secret", getBody(signedWith({ secretAccessKey: "w".repeat(40) })), failed],
   ["an unknown caller", getBody(signedWith(callerNamed("unknown"))), "Invalid AWS credentials"],
@@ -171,9 +171,9 @@ test.each([
   ["a line break in a value", { "x-amz-security-token": "a\r\nX-Evil: 1" }],
   ["a value beyond ASCII", { "content-type": "\u2028" }],
   ["a NUL in a value", { accept: "a\u007f" }],
-  ["a name that is none", { "x-amz-\r\nevil": "1" }],
+  ["an invalid name", { "x-amz-\r\nevil": "1" }],
   ["an empty name", { "": "1" }],
-  ["a line break in what is not sent on", { "x-other": "a\nb" }],
+  ["a line break in a header that is not forwarded", { "x-other": "a\nb" }],
 ])("400 for headers with %s, before any call of STS", async (_, more) => {
   const [status, { detail }] = await answerTo({ ...good, iam_request_headers: { ...signed.headers, ...more } });
 

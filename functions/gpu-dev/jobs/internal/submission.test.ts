@@ -288,9 +288,9 @@ const noKey = value("Input should be one public SSH key in one line, without opt
 
 test.each([
   ["11 keys", Array.from({ length: 11 }, () => formatKey()), [], value("Input should have at most 10 entries")],
-  ["one of 4,097 characters", [formatKey(` ${"c".repeat(4_096 - formatKey().length)}`)], [0], long(4_096)],
-  ["one of 900 KB", ["k".repeat(900_000)], [0], long(4_096)],
-  ["one that is none", [formatKey(), "ssh-ed25519 AAAA"], [1], noKey],
+  ["a key of 4,097 characters", [formatKey(` ${"c".repeat(4_096 - formatKey().length)}`)], [0], long(4_096)],
+  ["a key of 900 KB", ["k".repeat(900_000)], [0], long(4_096)],
+  ["an invalid key", [formatKey(), "ssh-ed25519 AAAA"], [1], noKey],
   ["a text", formatKey(), [], value("Input should be a valid array")],
 ])("400 for ssh_public_keys with %s, without the keys in the answer", async (_, ssh_public_keys, at, [type, msg]) => {
   const problems = await listProblems({ ...plainJob, ssh_public_keys });

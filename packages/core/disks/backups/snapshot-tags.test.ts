@@ -47,9 +47,9 @@ test("nothing is requested or logged while all tags are correct", async () => {
 describe("changed tags are written again within seconds of the comparison", () => {
   const changes = [
     ["all of them are missing", (world: MemoryWorld, id: string) => world.volumes.stripTags(id)],
-    ["the name is an old one", (world: MemoryWorld, id: string) => retag(world, id, { name: "old" })],
-    ["the disk is another one", (world: MemoryWorld, id: string) => retag(world, id, { disk: "d".repeat(32) })],
-    ["the record is another one", (world: MemoryWorld, id: string) => retag(world, id, { key: "owner#x#disk|y" })],
+    ["the name is outdated", (world: MemoryWorld, id: string) => retag(world, id, { name: "old" })],
+    ["the disk differs", (world: MemoryWorld, id: string) => retag(world, id, { disk: "d".repeat(32) })],
+    ["the record differs", (world: MemoryWorld, id: string) => retag(world, id, { key: "owner#x#disk|y" })],
   ] as const;
 
   async function retag(world: MemoryWorld, id: string, change: object): Promise<void> {
@@ -57,7 +57,7 @@ describe("changed tags are written again within seconds of the comparison", () =
     await world.volumes.tagSnapshot(id, { name, disk: uid, key, ...change });
   }
 
-  test.each(changes)("on %s", async (_, change) => {
+  test.each(changes)("if %s", async (_, change) => {
     const world = await backedUpWorld("data", "other");
     const id = await backupOf(world, "data");
     const before = (await world.volumes.findSnapshot(id))?.tags;
@@ -72,7 +72,7 @@ describe("changed tags are written again within seconds of the comparison", () =
     expect(await mendSnapshotTags(world.ctx)).toBe(0);
   });
 
-  test("on a deleted disk that is not purged yet", async () => {
+  test("if the disk is deleted and not purged yet", async () => {
     const world = await backedUpWorld("data");
     const id = await backupOf(world, "data");
     await deleteDisk(world.as("alice"), "data");

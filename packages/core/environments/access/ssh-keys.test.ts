@@ -218,7 +218,7 @@ describe("one public key", () => {
     ["its point is beside edwards25519", keyWith("ssh-ed25519", 32)],
     ["its number is no point of edwards25519", keyOfParts("ssh-ed25519", Buffer.alloc(32, 255))],
     ["it is 33 bytes of a point", keyOfParts("ssh-ed25519", Buffer.concat([edwardsPoint(), Buffer.alloc(1)]))],
-    ["the key in its token is none", keyOfParts("sk-ssh-ed25519@openssh.com", Buffer.alloc(32, 7), "ssh:")],
+    ["the key in its token is invalid", keyOfParts("sk-ssh-ed25519@openssh.com", Buffer.alloc(32, 7), "ssh:")],
     [
       "what it is for is missing",
       keyOfParts("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", pointOn("nistp256"), ""),

@@ -37,7 +37,7 @@ test("a job whose specification was sealed with another key fails at once with t
 });
 
 test.each([
-  ["that nobody can read", { image: 7 }],
+  ["that is invalid", { image: 7 }],
   ["that a newer version wrote", { format: 99, image: 7 }],
 ])("a job with a specification %s is shown without its command", async (_, broken) => {
   const world = await memoryWorld();

@@ -111,7 +111,7 @@ test("a running exec and open sessions keep an environment, without a warning of
 });
 
 test.each([
-  ["kernels that work and nobody connected", 1, "sessions"],
+  ["working kernels without a connected user", 1, "sessions"],
   ["a Jupyter that cannot be asked", null, "unknown sessions"],
   ["a question that fails", new Error("The machine does not answer"), "unknown sessions"],
 ])("%s keep an environment for as long as they last", async (_, works, signal) => {

@@ -126,8 +126,8 @@ test("the end of a command is seen within five minutes without a hint", async ()
 });
 
 test.each([
-  ["one that never was", { pk: "owner#nobody#env", sk: "gpu-dev|none" }],
-  ["one that waits", undefined],
+  ["an environment that never existed", { pk: "owner#nobody#env", sk: "gpu-dev|none" }],
+  ["a waiting environment", undefined],
 ])("a signal for %s changes nothing", async (_, none) => {
   const world = await memoryWorld({ nodes: [] });
   const waiting = await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -101,8 +101,8 @@ test("the largest record has 64 owners and 16 KB, and a new owner replaces the o
 test.each([
   ["nothing", undefined],
   ["a text", "all"],
-  ["counts that are none", { all: [-1], overMs: 0, owners: {} }],
-  ["a time that is none", { all: [1], overMs: Number.NaN, owners: {} }],
+  ["invalid counts", { all: [-1], overMs: 0, owners: {} }],
+  ["an invalid time", { all: [1], overMs: Number.NaN, owners: {} }],
   ["no owners", { all: [1], overMs: 0 }],
 ])("reads %s as no record", (_, value) => {
   expect(readDurations(value)).toEqual(noDurations);

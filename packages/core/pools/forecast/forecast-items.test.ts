@@ -163,9 +163,9 @@ describe("a stored forecast", () => {
 
   test.each<[string, boolean, Partial<PlanInput>, Partial<ForecastOutset>]>([
     ["nothing happened", false, {}, {}],
-    ["somebody came in place of another", true, { waiting: [waiting("b", 5)] }, {}],
-    ["somebody left", true, { waiting: [] }, {}],
-    ["somebody started in place of another", true, {}, { started: [{ ...waiting("c", 0), at: 5 }] }],
+    ["a job replaced another", true, { waiting: [waiting("b", 5)] }, {}],
+    ["a job left", true, { waiting: [] }, {}],
+    ["a job started in place of another", true, {}, { started: [{ ...waiting("c", 0), at: 5 }] }],
     [
       "somebody is granted in place of another",
       true,
@@ -215,7 +215,7 @@ describe("a stored forecast", () => {
   test.each<[string, Partial<PlanInput>, Partial<PlanInput>]>([
     ["is drained", {}, { closed: "drained" }],
     ["is open again", { closed: "paused" }, {}],
-    ["is one that cannot be read", {}, { closed: "unreadable" }],
+    ["has an unreadable ledger", {}, { closed: "unreadable" }],
     ["has other machines, as many units free", {}, { nodes: [{ name: "n2", zone: "zone-b", units: 8 }] }],
   ])("of a pool without waiting jobs is renewed within five minutes once that %s", async (_, first, then) => {
     const { ctx, clock } = await worldWithOneWaiting();
@@ -232,7 +232,7 @@ describe("a stored forecast", () => {
 
   test.each<[string, boolean, Partial<PlanInput>]>([
     ["its machine is away", true, { nodes: [], occupied: [] }],
-    ["nobody can tell who has capacity", true, { closed: "unreadable" }],
+    ["an unreadable item hides who has capacity", true, { closed: "unreadable" }],
     ["the operator pauses", false, { closed: "paused" }],
   ])("without a time while %s counts the start against the earlier estimate: %s", async (_, counts, away) => {
     const { ctx, clock, record } = await worldWithOneWaiting();

@@ -42,7 +42,7 @@ test("does not grant a machine with a lost ledger item again while a job runs th
 });
 
 test.each([
-  ["one of its machines", ["h100-2"]],
+  ["a single one of its machines", ["h100-2"]],
   ["all its machines", ["h100-1", "h100-2"]],
 ])("a run of several machines still holds them after the ledger items of %s were lost", async (_, names) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });

@@ -293,7 +293,7 @@ describe("the reason of the first job in the queue", () => {
       { nodes: [node("n1", "a"), node("n2", "b")], occupied: [held("x", "n1", 8, 1)] },
       waiting("a", 8, { zone: "a" }),
     ],
-    ["with all that is free on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
+    ["with all free units on one machine", { occupied: [held("x", "n1", 8, 1)] }, waiting("a", 4, { machines: 2 })],
   ])("%s, says that free units are elsewhere, not that they are kept for others", (_, input, entry) => {
     const { grants, places } = getPlan({ ...input, waiting: [entry] });
 

@@ -82,7 +82,7 @@ test("an environment restarted with a smaller size before the plan is granted th
 
 test.each([
   ["with more units gets all of them", { gpus: 8 }, [[{ node: "h100-1", units: 8 }]]],
-  ["in another pool gets nothing in the one before", { gpus: 8, pool: "a100" }, []],
+  ["in another pool gets nothing in its earlier pool", { gpus: 8, pool: "a100" }, []],
 ])("an environment restarted %s while the index shows the start before", async (_, input, granted) => {
   const world = await memoryWorld({ nodes: [] });
   const alice = world.as("alice");
@@ -418,8 +418,8 @@ test("a job that arrives or leaves while the forecast is fresh is in the next on
 });
 
 test.each([
-  ["nobody waits", ["two"]],
-  ["the same one waits", ["two", "three"]],
+  ["no job waits", ["two"]],
+  ["the same job waits", ["two", "three"]],
 ])("plans a pool where %s once a minute, whatever its forecast", async (_, ids) => {
   const world = await worldJustFree();
   for (const id of ids) await createEnvironment(world.as("bob"), newEnvironment(id, { hours: 4 }));

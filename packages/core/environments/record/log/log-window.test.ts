@@ -45,7 +45,7 @@ test.each([
 test.each([
   ["bytes that begin no character", [0x80, 0xbf, 0x80]],
   ["a byte that UTF-8 does not have", [0xff]],
-  ["a first byte whose next one begins another character", [0xe2, 0x41]],
+  ["a first byte followed by the start of another character", [0xe2, 0x41]],
 ])("%s are read unchanged, and only once", (_, bytes) => {
   const window = { start: 0, bytes: Uint8Array.from([0x61, ...bytes]) };
 
