@@ -12,7 +12,7 @@ const bootstrap = [
   ["ssm:PutParameter", "arn:aws:ssm:us-east-1:111111111111:parameter/sst/bootstrap"],
 ] as const;
 
-test("whoever deploys may make what SST needs in a region before its first stage", () => {
+test("the deployer may create the resources that SST needs in a region before its first stage", () => {
   const refused = bootstrap.filter(
     ([action, resource]) =>
       !deployerPolicy.Statement.some(

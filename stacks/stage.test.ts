@@ -12,7 +12,7 @@ const input = {
 
 const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
 
-test("a stage is named by everything that it lacks, at once", () => {
+test("a stage reports all of its missing settings at once", () => {
   expect(() => readStage("Prod", { API_DOMAIN: "api.berth.dev" })).toThrow(
     `Stage Prod cannot be deployed:
   DOMAIN must be set
@@ -55,11 +55,11 @@ test.each([
     "API_CERTIFICATE_ARN must be the ARN of a certificate in us-east-1",
   ],
   ["dev", { ALARM_EMAIL: "a@b.dev", MONTHLY_BUDGET_USD: "much" }, "MONTHLY_BUDGET_USD must be"],
-])("%s with %j is told what it lacks", (name, more, says) => {
+])("%s with %j is refused with its missing setting", (name, more, says) => {
   expect(() => readStage(name, { ...input, ...more })).toThrow(says);
 });
 
-test("a stage with its place and a host name is taken", () => {
+test("a stage with its region and a host name is accepted", () => {
   const place = { AWS_REGION: "eu-west-1", DEPLOY_ACCOUNT: "111111111111" };
   const api = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
 
@@ -104,7 +104,7 @@ const valid = {
   ALARM_EMAIL: "a@b.dev",
 };
 
-test("every setting of .env.example is passed on, or is none of a stage", () => {
+test("every setting of .env.example is passed on, or does not belong to a stage", () => {
   const example = readFileSync(new URL("../.env.example", import.meta.url), "utf8");
   const written = [...example.matchAll(/^([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]);
   const names = written.map(([name = ""]) => name);

@@ -53,7 +53,7 @@ test("without Jupyter, url and open fail with the command that turns it on", asy
   }
 });
 
-test("Jupyter is turned on, opened in the browser and turned off, and only its address holds the token", async ({
+test("Jupyter is turned on, opened in the browser and turned off, and only its address contains the token", async ({
   skip,
 }) => {
   skip(missingPrograms("jupyter").length > 0, "not on this machine: jupyter");
@@ -94,9 +94,7 @@ async function openAt(jupyter_url: string, env: Readonly<Record<string, string>>
   return cli.runWith({ env: ownValue }, "jupyter", "open", "lab").finally(server.close);
 }
 
-test("another user of the machine who reads the address from a list of processes gets nothing by it", async ({
-  skip,
-}) => {
+test("another user who reads the address from the process list cannot use it", async ({ skip }) => {
   skip(
     process.platform !== "linux" || process.getuid?.() !== 0,
     "only root of a Linux starts programs of another user",
@@ -123,7 +121,7 @@ test.each(["file:///etc/passwd", "javascript:alert(1)", "http://a b/", "--help",
   },
 );
 
-test("share lets the keys of a GitHub user in, and refuses users that are none", async () => {
+test("share admits the keys of a GitHub user, and refuses unknown users", async () => {
   const shared = await cli.run("share", "lab", "octocat");
 
   expect(shared).toMatchObject({ code: 0, stderr: "" });

@@ -84,6 +84,6 @@ test("a real zsh completes commands, flags, topics and names of jobs", async (co
   }
 });
 
-test("a shell that berth does not know is wrong usage", async () => {
+test("an unknown shell is wrong usage", async () => {
   expect(await cli.run("completion", "tcsh")).toMatchObject({ code: 2, stdout: "" });
 });

@@ -140,7 +140,7 @@ test("on a terminal it asks for the Include line, and a no changes and opens not
   expect(ssh("berth-edited", "echo in").stdout).toBe("in\n");
 });
 
-test("a job that waits in the queue is opened once it is active, and one that ended is not", async () => {
+test("a queued job is opened once it is active, and an ended one is not", async () => {
   const words = addProgram("code");
   await run("ssh-config", "on");
   await cli.run("up", "-t", "h100", "-g", "8", "blocks");
@@ -158,7 +158,7 @@ test("a job that waits in the queue is opened once it is active, and one that en
   expect(await run("code", "nothing")).toMatchObject({ code: 3, stdout: "" });
 });
 
-test("hostile names and paths of a job are words of the program and parts of the link, and no shell reads them", async () => {
+test("hostile names and paths of a job stay arguments of the program and parts of the link, without a shell", async () => {
   const words = addProgram("code");
   const touched = join(home, "touched");
   const startFile = join(home, "bashrc");
@@ -191,7 +191,7 @@ test("hostile names and paths of a job are words of the program and parts of the
   await cli.run("end", job_id);
 });
 
-test("an id of the older of two jobs with one name opens that job", async () => {
+test("the id of the older of two jobs with one name opens that job", async () => {
   const words = addProgram("code");
   await run("ssh-config", "on");
   const older = JSON.parse((await cli.run("show", "Edited", "--json")).stdout).job_id as string;

@@ -192,7 +192,7 @@ function untrue(claims: Readonly<Record<string, boolean>>): string[] {
   return Object.keys(claims).filter((claim) => !claims[claim]);
 }
 
-test.concurrent("in a pipe stdout is the data alone, and nothing is asked or painted", {
+test.concurrent("in a pipe stdout is only the data, without questions or colors", {
   timeout: ROOM_TIMEOUT_MS,
 }, async ({ expect }) => {
   const room = rooms.pipe as Room;
@@ -299,7 +299,7 @@ test.concurrent("without a key every command that needs one ends with 4 and says
   expect(await failAll("without", { BERTH_URL: url })).toEqual([]);
 });
 
-test.concurrent("with an expired key every command that needs one ends with 4 and says so", {
+test.concurrent("with an expired key every command that needs one ends with 4 and that reason", {
   timeout: ROOM_TIMEOUT_MS,
 }, async ({ expect }) => {
   expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey })).toEqual([]);

@@ -35,7 +35,7 @@ test.each([
   [["api", "v1/jobs"], 2],
   [["api", "/v1/nothing"], 3],
   [["wait", "--timeout", "soon"], 2],
-])("%j ends with %i, in words on standard error alone", async (words, expected) => {
+])("%j ends with %i and a message only on standard error", async (words, expected) => {
   const { code, stdout, stderr } = await cli.run(...words);
 
   expect([code, stdout]).toEqual([expected, ""]);
@@ -82,7 +82,7 @@ test.each([
 });
 
 test.each([["ls"], ["show", "x"], ["avail"], ["keys"], ["disks"], ["logs", "x"], ["end", "x"], ["ssh", "x"]])(
-  "an answer of another version, without the fields that %s reads, is told in one sentence",
+  "an answer of another version, without the fields that %s reads, is reported in one sentence",
   async (...words) => {
     const server = await answering(200, { unknown: 1 });
     const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
@@ -95,7 +95,7 @@ test.each([["ls"], ["show", "x"], ["avail"], ["keys"], ["disks"], ["logs", "x"],
   },
 );
 
-test("a 500 from something that is no Berth ends a command with 1 or 7, and says so", async () => {
+test("a 500 from a server that is not Berth ends a command with 1 or 7, and says so", async () => {
   for (const [body, expected] of [
     [{ detail: "Broken." }, 1],
     ["<html>", 1],
@@ -114,7 +114,7 @@ test("a 500 from something that is no Berth ends a command with 1 or 7, and says
 const line = "x".repeat(10_000_000);
 const job = { job_id: "9e41c7d3", name: "x", status: "active", logs: line, next: 1, ended: true, truncated: false };
 
-test("a log of one line of 10 MB arrives whole", async () => {
+test("a log of one line of 10 MB arrives completely", async () => {
   const server = await answering(200, { ...job, jobs: [job], total: 1, limit: 1, offset: 0 });
   const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
 
@@ -135,7 +135,7 @@ test.each([
   ["env"],
   ["completion", "bash"],
   ["end", "x", "--json"],
-])("%s ends without a word if its reader has left, as head does", async (...words) => {
+])("%s ends silently if its reader has left, as head does", async (...words) => {
   const lists = { jobs: [job], disks: [job], keys: [job], availability: {} };
   const server = await answering(200, { ...job, ...lists, total: 1, limit: 1, offset: 0 });
   const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
@@ -146,7 +146,7 @@ test.each([
   server.close();
 });
 
-test("a server that is not there ends a command with 7", async () => {
+test("an unreachable server ends a command with 7", async () => {
   const server = await answering(200, {});
   server.close();
   const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
@@ -164,7 +164,7 @@ test("a wait that takes too long ends with 6", async () => {
   await cli.run("end", "never");
 });
 
-test("who is not logged in is told so with 4, and no key goes over plain http", async () => {
+test("a command without a login ends with 4, and no key is sent over plain http", async () => {
   const env = { XDG_CONFIG_HOME: `${cli.state}/none`, BERTH_HOME: `${cli.state}/none` };
 
   expect(await cli.runWith({ env }, "ls")).toMatchObject({ code: 4, stdout: "" });
@@ -175,7 +175,7 @@ test("a failure before the command in a job is 255", async () => {
   expect(await cli.run("ssh", "no-such-job", "--", "true")).toMatchObject({ code: 255, stdout: "" });
 });
 
-test("nothing is asked in a pipe, and the flag is named", async () => {
+test("no question is asked in a pipe, and the flag is named", async () => {
   await cli.run("up", "-d", "-t", "h200", "asks");
 
   const { code, stderr } = await cli.run("end");

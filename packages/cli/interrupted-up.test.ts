@@ -72,7 +72,7 @@ function wordsOn(screen: Screen): string {
   return screen.text().replace(/\s+/g, " ");
 }
 
-test("before the key is known, Ctrl-C submits nothing", async () => {
+test("Ctrl-C before the key is known submits nothing", async () => {
   const { directory, env } = await openMachine();
   const source = { kind: "local", home: cli.stack.home, user: "developer" };
   const profile = { key: "k".repeat(20), expiresAt: "2020-01-01T00:00:00Z", username: "developer", source };
@@ -89,7 +89,7 @@ test("before the key is known, Ctrl-C submits nothing", async () => {
   held.release();
 });
 
-test("while the SSH key is made, Ctrl-C submits nothing", async () => {
+test("Ctrl-C while the SSH key is created submits nothing", async () => {
   const { directory, env } = await openMachine();
   const script = "#!/bin/sh\necho making >/dev/tty\nexec tail -f /dev/null\n";
   writeFileSync(join(directory, "ssh-keygen"), script, { mode: 0o755 });
@@ -103,7 +103,7 @@ test("while the SSH key is made, Ctrl-C submits nothing", async () => {
   expect(await jobsNamed("keyless")).toEqual([]);
 });
 
-test("while the submit is under way, Ctrl-C waits for the answer and then says how to come back", async () => {
+test("Ctrl-C during the submit waits for the answer and then says how to reattach", async () => {
   const { env } = await openMachine();
   const held = hold("POST", /submit$/);
   const screen = openScreen(cli, { env }, "up", "-t", "cpu", "answered");
@@ -120,38 +120,35 @@ test("while the submit is under way, Ctrl-C waits for the answer and then says h
 test.each([
   ["a second Ctrl-C", "two-keys", false],
   ["SIGKILL", "killed", true],
-])(
-  "%s while the submit is under way loses nothing, and the next up takes the same job over",
-  async (_, name, kills) => {
-    const { directory, env } = await openMachine();
-    const held = hold("POST", /submit$/);
-    const words = ["up", "-t", "cpu", name];
-    const screen = openScreen(cli, { env }, ...words);
-    await held.reached;
-    if (kills) screen.kill("SIGKILL");
-    if (!kills) {
-      screen.press(keys.interrupt);
-      await screen.shows("Another Ctrl-C leaves without it.");
-      screen.press(keys.interrupt);
-      expect(await screen.ended).toBe(130);
-      expect(wordsOn(screen)).toContain("not known whether the job was submitted. See it with: berth ls");
-    }
-    await screen.ended;
-    held.release();
-    expect(readdirSync(join(directory, "berth/submits"))).toHaveLength(1);
+])("%s during the submit loses nothing, and the next up takes the same job over", async (_, name, kills) => {
+  const { directory, env } = await openMachine();
+  const held = hold("POST", /submit$/);
+  const words = ["up", "-t", "cpu", name];
+  const screen = openScreen(cli, { env }, ...words);
+  await held.reached;
+  if (kills) screen.kill("SIGKILL");
+  if (!kills) {
+    screen.press(keys.interrupt);
+    await screen.shows("Another Ctrl-C leaves without it.");
+    screen.press(keys.interrupt);
+    expect(await screen.ended).toBe(130);
+    expect(wordsOn(screen)).toContain("not known whether the job was submitted. See it with: berth ls");
+  }
+  await screen.ended;
+  held.release();
+  expect(readdirSync(join(directory, "berth/submits"))).toHaveLength(1);
 
-    const again = await cli.runWith({ env }, ...words);
+  const again = await cli.runWith({ env }, ...words);
 
-    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/State +active/) });
-    expect(again.stderr).toContain("Asking again for a submit that was left before its answer.");
-    expect(await jobsNamed(name)).toMatchObject([{ status: "active" }]);
-    expect(readdirSync(join(directory, "berth/submits"))).toEqual([]);
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/State +active/) });
+  expect(again.stderr).toContain("Asking again for a submit that was left before its answer.");
+  expect(await jobsNamed(name)).toMatchObject([{ status: "active" }]);
+  expect(readdirSync(join(directory, "berth/submits"))).toEqual([]);
 
-    expect(await cli.runWith({ env }, ...words)).toMatchObject({ code: 0 });
-    expect(await jobsNamed(name)).toHaveLength(2);
-    for (const { job_id } of await jobsNamed(name)) await cli.berth.jobs.cancel(job_id);
-  },
-);
+  expect(await cli.runWith({ env }, ...words)).toMatchObject({ code: 0 });
+  expect(await jobsNamed(name)).toHaveLength(2);
+  for (const { job_id } of await jobsNamed(name)) await cli.berth.jobs.cancel(job_id);
+});
 
 test("an up after a submit whose job has ended meanwhile starts another job, and says so", async () => {
   const { directory, env } = await openMachine();
@@ -175,7 +172,7 @@ test("an up after a submit whose job has ended meanwhile starts another job, and
   await cli.run("end", "ended-meanwhile");
 });
 
-test("two equal submits at the same time make two jobs", async () => {
+test("two equal concurrent submits create two jobs", async () => {
   const { env } = await openMachine();
   intercept = (_, forward) => forward();
 
@@ -185,7 +182,7 @@ test("two equal submits at the same time make two jobs", async () => {
   expect(await jobsNamed("equals")).toHaveLength(2);
 });
 
-test.each(["queued", "preparing"])("in the state %s, Ctrl-C detaches and the job goes on", async (status) => {
+test.each(["queued", "preparing"])("Ctrl-C in the state %s detaches and the job continues", async (status) => {
   const { env } = await openMachine();
   const name = `left-${status}`;
   intercept = async (_, forward) => {
@@ -204,7 +201,7 @@ test.each(["queued", "preparing"])("in the state %s, Ctrl-C detaches and the job
   await cli.run("end", name);
 });
 
-test("once the job is active, Ctrl-C while SSH keys are added for the entries of ssh detaches from it", async () => {
+test("Ctrl-C while SSH keys of an active job are added detaches from it", async () => {
   const { env } = await openMachine();
   await cli.run("up", "-t", "cpu", "older");
   mkdirSync(join(env.XDG_CONFIG_HOME, "berth"), { recursive: true });

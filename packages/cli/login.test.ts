@@ -202,7 +202,7 @@ test("SIGTERM in a question leaves the terminal as it was", async () => {
   expect(readFileSync(after ?? "", "utf8")).toBe(readFileSync(before ?? "", "utf8"));
 });
 
-test("a server id that could paint the terminal is refused", async () => {
+test("a server id with control characters is refused", async () => {
   const server = await deployment(() => "\u001B[2Jberth.corp", "https");
 
   const { code, stderr } = await run("login", server.url);
@@ -254,7 +254,7 @@ test("a refused key names the deployment to log in to, or the variable that hold
   );
 });
 
-test("a logout takes the address as a login does", async () => {
+test("a logout accepts an address like a login", async () => {
   const server = await deployment(() => "berth.corp");
   writeProfile(server.url, { serverId: "berth.corp" });
 
@@ -262,7 +262,7 @@ test("a logout takes the address as a login does", async () => {
   expect(JSON.parse(readFileSync(profilesPath(), "utf8"))).toEqual({ profiles: {} });
 });
 
-test("a watch renews a key that expires in the meantime, without a word", async () => {
+test("a watch silently renews a key that expires meanwhile", async () => {
   let expired: string | undefined;
   const server = await deployment(
     () => "berth.corp",

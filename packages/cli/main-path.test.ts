@@ -53,7 +53,7 @@ test("a job whose command ends by itself is waited for, and its whole log follow
   expect(await cli.run("wait", "counts", "--until", "ended")).toMatchObject({ code: 0 });
 });
 
-test("--json prints the objects of the API and nothing else on standard output", async () => {
+test("--json prints only the objects of the API on standard output", async () => {
   await cli.run("login");
   const up = await cli.run("up", "--json", "--type", "cpu", "as-json");
   const states = up.stdout
@@ -75,7 +75,7 @@ test("--json prints the objects of the API and nothing else on standard output",
   expect(ended).toHaveProperty("action", "cancel");
 });
 
-test("Ctrl-C in up leaves the job in the queue, and says how to come back and how to end it", async () => {
+test("Ctrl-C in up leaves the job in the queue, and says how to reattach and how to end it", async () => {
   await cli.run("login");
   await cli.run("up", "-d", "-t", "h100", "-g", "8", "blocks");
   const { job_id: blocking } = await cli.berth.jobs.get((await found("blocks")).job_id);
@@ -95,7 +95,7 @@ test("Ctrl-C in up leaves the job in the queue, and says how to come back and ho
   expect((await cli.run("end", "blocks")).code).toBe(0);
 });
 
-test("Ctrl-C in logs -f leaves the job alone", async () => {
+test("Ctrl-C in logs -f does not affect the job", async () => {
   await cli.run("login");
   await cli.run("up", "-t", "cpu", "prints", "--", "echo one; sleep 3600");
   const logs = cli.start({}, "logs", "-f", "prints");
@@ -107,7 +107,7 @@ test("Ctrl-C in logs -f leaves the job alone", async () => {
   await cli.run("end", "prints");
 });
 
-test("what the command line keeps is for its owner alone, and no draft is left", async () => {
+test("stored files are readable only for their owner, and no draft is left", async () => {
   await cli.run("login");
   const directory = join(cli.state, "berth");
   const files = readdirSync(directory).map((name) => join(directory, name));
@@ -118,7 +118,7 @@ test("what the command line keeps is for its owner alone, and no draft is left",
   expect(files.filter((file) => /\.(lock|guard|[0-9a-f-]{36})$/.test(file))).toEqual([]);
 });
 
-test("two logins at once leave one whole file, and both keys work", async () => {
+test("two concurrent logins leave one complete file, and both keys work", async () => {
   const both = await Promise.all([cli.run("login"), cli.run("login"), cli.run("me")]);
 
   expect(both.map(({ code }) => code)).toEqual([0, 0, 0]);
@@ -128,7 +128,7 @@ test("two logins at once leave one whole file, and both keys work", async () => 
   );
 });
 
-test("a key that has expired is renewed without a word", async () => {
+test("an expired key is renewed silently", async () => {
   await cli.run("login");
   const path = join(cli.state, "berth/profiles.json");
   const kept = JSON.parse(readFileSync(path, "utf8"));
@@ -140,7 +140,7 @@ test("a key that has expired is renewed without a word", async () => {
   expect(JSON.parse(readFileSync(path, "utf8")).profiles[cli.running.url].key).not.toBe(key);
 });
 
-test("somebody with AWS credentials in the environment logs in by the AWS chain", async () => {
+test("a user with AWS credentials in the environment logs in by the AWS chain", async () => {
   const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "", ...rest } = await cli.running.env("--user", "second");
   const { AWS_SESSION_TOKEN = "", AWS_ENDPOINT_URL_STS = "" } = rest;
   const aws = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL_STS };
@@ -166,7 +166,7 @@ test("a key from standard input is kept until the logout, which revokes it", asy
   expect(revoked).toMatchObject({ code: 4, stdout: "" });
 });
 
-test("berth.yaml of the directory is used where no type is given, and flags win over it", async () => {
+test("berth.yaml of the directory is used if no type is given, and flags win over it", async () => {
   await cli.run("login");
   const cwd = mkdtempSync(join(cli.state, "project-"));
   writeFileSync(join(cwd, "berth.yaml"), "type: h100\ngpus: 2\nhours: 2\n");

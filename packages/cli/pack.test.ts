@@ -40,7 +40,7 @@ function run(...words: string[]) {
   return spawnSync(process.execPath, [program(), ...words], { env: environment(), encoding: "utf8" });
 }
 
-test("the packed command line needs nothing beside it", () => {
+test("the packed command line needs no other files", () => {
   expect(run("--version")).toMatchObject({ status: 0, stdout: `berth ${version}\n`, stderr: "" });
   expect(run("--help").stdout).toContain("berth up ");
   expect(run("ls")).toMatchObject({ status: 4, stdout: "" });
@@ -73,7 +73,7 @@ function startFiles(path: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-test("what every command loads stays below 300 kB, in five files at most", () => {
+test("every command loads less than 300 kB, in five files at most", () => {
   const [, started = ""] = /import\("(\.[^"]+)"\)/.exec(readFileSync(program(), "utf8")) ?? [];
   const files = [...startFiles(join(out, started))];
 
@@ -100,7 +100,7 @@ function keepsCompiledCode(config: string): boolean {
   return existsSync(compiled) && readdirSync(compiled).length > 0;
 }
 
-test("compiled code is kept in the state directory alone, where no other user can write", () => {
+test("compiled code is kept only in the state directory, where no other user can write", () => {
   const config = mkdtempSync(join(out, "config-"));
   const compiled = join(config, "berth/compiled");
   expect(keepsCompiledCode(config)).toBe(false);

@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(place, { recursive: true });
 });
 
-test("rsync carries a tree there and back, and its exit code is the command's", async ({ skip }) => {
+test("rsync copies a tree in both directions, and its exit code is the command's", async ({ skip }) => {
   if (!hasRsync) skip("there is no rsync on the PATH");
   await cli.runWith({ env }, "up", "-t", "cpu", "tree");
   const from = join(place, "from here");
@@ -52,7 +52,7 @@ test.each([
   ["older", "rsync  version 3.2.7  protocol version 31"],
   ["3.3", "rsync  version 3.3.9  protocol version 31"],
   ["of macOS", "openrsync: protocol version 29, rsync version 2.6.9 compatible"],
-])("an rsync that a job can lead elsewhere takes nothing from one: %s", async (name, version) => {
+])("an rsync that a hostile job could redirect copies nothing from it: %s", async (name, version) => {
   const { bin, wasUsed } = fakeRsync(`rsync ${name}`, version);
   const settings = { ...env, PATH: `${bin}:${process.env.PATH}` };
 
@@ -64,7 +64,7 @@ test.each([
   );
 });
 
-test("a run copies by tar where rsync is older", async () => {
+test("a run copies by tar if rsync is older", async () => {
   const { bin, wasUsed } = fakeRsync("before", "rsync  version 3.2.7  protocol version 31");
   const dir = join(place, "project");
   mkdirSync(dir);
@@ -76,7 +76,7 @@ test("a run copies by tar where rsync is older", async () => {
   expect([readFileSync(join(dir, "out"), "utf8"), wasUsed()]).toEqual(["brought\n", false]);
 });
 
-test.each(["3.4.0", "3.10.1", "4.0.0", "v3.4.1"])("rsync %s may take files from a job", async (version) => {
+test.each(["3.4.0", "3.10.1", "4.0.0", "v3.4.1"])("rsync %s may copy files from a job", async (version) => {
   const { bin } = fakeRsync(`rsync ${version}`, `rsync  version ${version}  protocol version 32`);
   const settings = { ...env, PATH: `${bin}:${process.env.PATH}` };
 
@@ -85,14 +85,14 @@ test.each(["3.4.0", "3.10.1", "4.0.0", "v3.4.1"])("rsync %s may take files from 
   expect(stderr).toMatch(/^error: .*no-job/m);
 });
 
-test("a call without a path in a job, and one with paths in two, are refused before anything is asked", async () => {
+test("a call without a path in a job, or with paths in two, is refused before any request", async () => {
   expect(await cli.run("rsync", "-a", "x", "y")).toMatchObject({ code: 2, stdout: "" });
   expect(await cli.run("rsync", "-a", "one:x", "two:y")).toMatchObject({ code: 2, stdout: "" });
   expect(await cli.run("rsync", "-a", "-e", "ssh", "one:x", "y")).toMatchObject({ code: 2, stdout: "" });
   expect((await cli.run("rsync", "--help")).stdout).toMatch(/^USAGE\n {2}berth rsync /);
 });
 
-test("words behind -- reach the program as they are typed", async () => {
+test("arguments after -- reach the program unchanged", async () => {
   await cli.run("up", "-t", "cpu", "words");
 
   expect(await cli.run("ssh", "words", "--", "echo", "--version")).toMatchObject({ code: 0, stdout: "--version\n" });

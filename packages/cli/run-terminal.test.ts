@@ -58,7 +58,7 @@ async function findStatus(name: string): Promise<string | undefined> {
   return undefined;
 }
 
-test("Ctrl-C at a terminal asks: continue goes on, and end ends the job", async () => {
+test("Ctrl-C at a terminal asks whether to continue or to end the job", async () => {
   const run = startRun("asked");
   await run.shows("begun");
   run.pty.write(ctrlC);
@@ -79,7 +79,7 @@ test("Ctrl-C at a terminal asks: continue goes on, and end ends the job", async 
 test.each([
   ["the answer d", "d\r", []],
   ["a second Ctrl-C", ctrlC, ["--pull", "lines"]],
-])("%s detaches, leaves the job alone and says what paths to copy back cost", async (_, answer, flags) => {
+])("%s detaches without an effect on the job and says what paths to copy back cost", async (_, answer, flags) => {
   const name = `detached-${answer.charCodeAt(0)}`;
   const run = startRun(name, ...flags);
   await run.shows("begun");

@@ -105,7 +105,7 @@ test("the files are those of git and of .berthignore, and a directory outside is
   expect([code, stdout]).toEqual([0, "./.berthignore\n./.gitignore\n./kept\n./link\n./nested/x\n"]);
 });
 
-test("both outputs come through byte by byte", async () => {
+test("both outputs arrive byte by byte", async () => {
   const dir = directory("bytes", { "print.sh": "head -c 3000000 /dev/urandom | tee bytes; tail -c 1000 bytes >&2" });
   const both = cli.start({}, "run", "-t", "cpu", "--dir", dir, "--pull", "bytes", "bytes", "--", "sh", "print.sh");
   const [out, err] = [both.child.stdout, both.child.stderr].map((stream) => {
@@ -128,7 +128,7 @@ function numbersTo(last: number): string {
   return Array.from({ length: last }, (_, at) => `${at + 1}\n`).join("");
 }
 
-test("a stack that is killed and started again under a run loses and doubles nothing", async () => {
+test("a stack that is killed and restarted during a run loses and repeats nothing", async () => {
   const dir = directory("restarted", {});
   const run = cli.start({}, "run", "-t", "cpu", "--dir", dir, "restarted", "--", countUntilStop);
   await run.says("\n15\n");
@@ -148,7 +148,7 @@ test("a stack that is killed and started again under a run loses and doubles not
   expect(stderr.replace(/^.*[^\d\n].*\n/gm, "")).toBe(numbersTo(last));
 });
 
-test("a run whose connection is cut goes on where it was", async () => {
+test("a run whose connection is cut continues where it was", async () => {
   const dir = directory("cut", {});
   const run = cli.start({}, "run", "-t", "cpu", "--dir", dir, "cut", "--", countUntilStop);
   await run.says("\n5\n");
@@ -171,7 +171,7 @@ function getChildren(pid: number | undefined): number[] {
     .map(Number);
 }
 
-test.each(["SIGINT", "SIGTERM"] as const)("%s in a pipe detaches, and the run is come back to", async (signal) => {
+test.each(["SIGINT", "SIGTERM"] as const)("%s in a pipe detaches, and the run can be reattached", async (signal) => {
   const name = `left-${signal}`;
   const dir = directory(name, {});
   const run = cli.start(
@@ -204,7 +204,7 @@ test.each(["SIGINT", "SIGTERM"] as const)("%s in a pipe detaches, and the run is
   expect(await cli.run("run", "--attach", name)).toMatchObject({ code: 255, stdout: "" });
 });
 
-test("a run that is left in the queue waits there, and starts once it is come back to", async () => {
+test("a run that is left in the queue waits there, and starts once it is reattached", async () => {
   await cli.run("up", "-t", "h100", "-g", "8", "taken");
   const dir = directory("queued", { file: "content" });
   const run = cli.start({}, "run", "-t", "h100", "-g", "8", "--dir", dir, "queued", "--", "cat file");
@@ -217,7 +217,7 @@ test("a run that is left in the queue waits there, and starts once it is come ba
   expect(await cli.run("run", "--attach", "queued")).toMatchObject({ code: 0, stdout: "content" });
 });
 
-test("a job that another command ends under a run is said, and is no success", async () => {
+test("a job that another command ends during a run is reported, and not a success", async () => {
   const dir = directory("ended", {});
   const run = cli.start({}, "run", "-t", "cpu", "--dir", dir, "ended", "--", "echo begun; sleep 3600");
   await run.says("begun\n");
@@ -240,7 +240,7 @@ test("BERTH_QUIET hides no error of run and ssh", async () => {
   expect(ssh).toMatchObject({ code: 255, stderr: expect.stringMatching(/^error: There is no job 'no-such-job'/) });
 });
 
-test("a path that the command does not leave is said, and --keep leaves the job alive", async () => {
+test("a path that the command does not create is reported, and --keep keeps the job alive", async () => {
   const dir = directory("missing", {});
   const words = ["run", "-t", "cpu", "--dir", dir, "--keep", "--pull", "nothing", "missing", "--", "true"];
 
@@ -258,7 +258,7 @@ test.each([
   ["a path outside", ["--pull", "a/../../b", "--", "true"], "--pull takes a path inside of the directory"],
   ["an absolute path", ["--pull", "/etc", "--", "true"], "--pull takes a path inside of the directory"],
   ["no type", ["--", "true"], "Say which type of machine"],
-])("%s is refused with 255 in words, and no job is made", async (_, words, expected) => {
+])("%s is refused with 255 and a message, and no job is created", async (_, words, expected) => {
   const before = (await cli.run("ls", "--all", "--json")).stdout;
 
   const { code, stdout, stderr } = await cli.run("run", ...words);
@@ -284,7 +284,7 @@ test("the command and the paths to copy back may be those of berth.yaml", async 
   expect(readFileSync(join(dir, "more"), "utf8")).toBe("mine\n");
 });
 
-test("a directory of more than 2 GB is refused before a job is made", async () => {
+test("a directory of more than 2 GB is refused before a job is created", async () => {
   const dir = directory("huge", { large: "" });
   truncateSync(join(dir, "large"), 2_000_000_001);
 

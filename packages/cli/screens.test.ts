@@ -107,7 +107,7 @@ test("with NO_COLOR every screen reads the same, and neither commands nor questi
 });
 
 test.each([{ TERM: "dumb" }, { BERTH_ACCESSIBLE: "1" }])(
-  "with %j nothing is drawn again, and no escape sequence is sent",
+  "with %j no line is redrawn, and no escape sequence is sent",
   async (env) => {
     const { text, received } = await showScreens({ columns: 80, env }, commands);
 

@@ -60,7 +60,7 @@ test("the served tarball is installed into an empty folder by its address, and r
   expect(tried.map(([version]) => version)).toContain(process.version);
 });
 
-test("what is served is what its SHA-256 and /.well-known/berth say, and what this source packs", async () => {
+test("the served tarball matches its SHA-256, /.well-known/berth and this source", async () => {
   const [tarball, sum, found] = await Promise.all([
     fetch(`${cli.running.url}/cli/berth.tgz`),
     fetch(`${cli.running.url}/cli/berth.tgz.sha256`),
@@ -78,7 +78,7 @@ test("what is served is what its SHA-256 and /.well-known/berth say, and what th
   ).toBe(sha256);
 });
 
-test("tar lists the package without owner, links or paths outside, and npm needs nothing else", async () => {
+test("the tarball has no owner, links or outside paths, and npm needs no other package", async () => {
   const file = join(place, "berth.tgz");
   writeFileSync(file, await cliTarball());
 

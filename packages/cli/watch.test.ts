@@ -54,7 +54,7 @@ function toAnswer(name: string) {
   return { ...whole, jobs: [whole], disks: [disk], availability: { one: capacity }, total: 1, limit: 1, offset: 0 };
 }
 
-test("--watch asks with an ETag, and --json prints one line for each change", async () => {
+test("--watch polls with an ETag, and --json prints one line for each change", async () => {
   const views = [["ls"], ["ls", "--all"], ["show", "9e41c7d3"], ["avail"], ["disks"], ["disks", "ls", "--deleted"]];
   const watches = views.map(async (words) => {
     const state = { name: "morning" };
@@ -77,7 +77,7 @@ test("--watch asks with an ETag, and --json prints one line for each change", as
   }
 });
 
-test("an outage is told once and waited for, and what changed in the meantime is shown", async () => {
+test("an outage is reported once and waited for, and changes meanwhile are shown", async () => {
   const state = { name: "first", fails: false };
   const { env, server } = await deployment(state);
   const watch = cli.start({ env }, "disks", "-w");
@@ -99,7 +99,7 @@ test("an outage is told once and waited for, and what changed in the meantime is
   expect(stdout).toMatch(/^NAME .*\nfirst .*\nsecond .*\ngone: first .*\n$/);
 });
 
-test("a failure that is no outage ends the watch with its own code", async () => {
+test("a failure other than an outage ends the watch with its own code", async () => {
   const state = { name: "first", isRevoked: false };
   const { env } = await deployment(state);
   const watch = cli.start({ env }, "avail", "-w");
@@ -111,7 +111,7 @@ test("a failure that is no outage ends the watch with its own code", async () =>
   expect(stderr).toMatch(/^error: API key has been revoked\nhint: /);
 });
 
-test("on terminals the four views are redrawn in place, and Ctrl-C leaves the last one and a sane terminal", async () => {
+test("on terminals the four views are redrawn in place, and Ctrl-C keeps the last one and restores the terminal", async () => {
   const views = [["ls"], ["avail"], ["disks", "ls"], ["show", "watched"]];
   await cli.run("up", "-d", "-t", "h100", "-g", "2", "watched");
   const screens = views.map((words) => openScreen(cli, { thenSettings: true }, ...words, "-w"));
@@ -139,7 +139,7 @@ test("on terminals the four views are redrawn in place, and Ctrl-C leaves the la
   }
 });
 
-test.each(["SIGTERM", "SIGHUP"])("%s gives the terminal its cursor and its own screen back", async (signal) => {
+test.each(["SIGTERM", "SIGHUP"])("%s restores the cursor and the screen of the terminal", async (signal) => {
   const screen = openScreen(cli, {}, "avail", "-w");
   await screen.shows("Ctrl-C ends this");
   screen.kill(signal);
@@ -149,7 +149,7 @@ test.each(["SIGTERM", "SIGHUP"])("%s gives the terminal its cursor and its own s
   expect(screen.received()).toContain("\u001B[?1049l");
 });
 
-test("Ctrl-Z gives the shell its screen, and the watch draws itself again afterwards", async () => {
+test("Ctrl-Z restores the shell's screen, and the watch redraws itself afterwards", async () => {
   const screen = openScreen(cli, {}, "avail", "-w");
   await screen.shows("Ctrl-C ends this");
   screen.press("\u001A");
@@ -193,7 +193,7 @@ test("on terminals that must not be redrawn only changes are printed, as lines",
   }
 });
 
-test("a watch goes on when the stack is killed and started again", async () => {
+test("a watch continues when the stack is killed and restarted", async () => {
   const screen = openScreen(cli, { columns: 120 }, "ls", "-w");
   await screen.shows(/NAME|You have no live jobs/);
   await cli.running.kill("SIGKILL");

@@ -85,7 +85,7 @@ test.each(steps.map(([question], at) => [at, question.source.replace(/\W+/g, " "
   },
 );
 
-test("what flags and berth.yaml name is not asked", async () => {
+test("settings from flags and berth.yaml are not asked for", async () => {
   const names = ["--gpus", "1", "--hours", "2", "--disk", "papers", "--image", "ubuntu:24.04", "named"];
   const screen = openScreen(cli, {}, "up", "--dry-run", ...names);
   await walk(screen, 1);
@@ -119,7 +119,7 @@ test.each([{ BERTH_ACCESSIBLE: "1" }, { TERM: "dumb" }])("with %j the questions 
   expect(await jobNames()).toEqual(["trains"]);
 });
 
-test("an answer no submits nothing, and an answer yes starts the job that the plan names", async () => {
+test("the answer no submits nothing, and the answer yes starts the planned job", async () => {
   const refused = openScreen(cli, {}, "up");
   await walk(refused, steps.length - 1);
   await refused.shows("Start it?");

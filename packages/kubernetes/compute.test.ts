@@ -216,7 +216,7 @@ describe("an extension of a run", () => {
     expect(input("PATCH", "jobs")).toBe(2);
   });
 
-  it("throws if the conflict goes on", async () => {
+  it("throws if the conflict continues", async () => {
     const compute = await opened({ ...living, "PATCH jobs": refused(409, "Conflict") });
 
     await expect(compute.extend(uid, 1, now)).rejects.toMatchObject({ code: "Conflict" });

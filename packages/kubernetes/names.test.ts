@@ -78,7 +78,7 @@ describe("the run of an object", () => {
     expect(findRun(getObject({ name: "any", ownerReferences: [owner] }), "Pod")).toEqual(ref);
   });
 
-  it("is read from the name of a pod whose Job was deleted alone", () => {
+  it("is read from the name of a pod whose Job was deleted without it", () => {
     const orphan = getObject({ name: `${uid}-r3-m1-x2b4c`, generateName: `${uid}-r3-m1-` });
 
     expect(findRun(orphan, "Pod")).toEqual({ uid, run: 3, key: 'owner#o|"j"' });

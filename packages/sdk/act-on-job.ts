@@ -51,7 +51,7 @@ function request(jobs: Jobs, id: string, input: ActInput, options: ActOptions): 
   }
 }
 
-/** The published answer shows the number of the request in its text alone. */
+/** The published answer shows the number of the request only in its text. */
 function actionNumber({ message }: JobActionRequested): number {
   const [, digits] = /\(message ID: (\d+)\)$/.exec(message) ?? [];
   if (digits === undefined) {

@@ -48,7 +48,7 @@ const program = `
   console.log(error instanceof NotFoundError, error.code);
 `;
 
-test("the tarballs hold what they need and nothing of the repository", () => {
+test("the tarballs contain their own files and no others of the repository", () => {
   const listFiles = (name: string) => {
     const tarball = join(place, "tarballs", `berth-${name}-${getVersion(name)}.tgz`);
     return execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" }).trim().split("\n");

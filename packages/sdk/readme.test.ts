@@ -67,7 +67,7 @@ test.each(
   expect(printed).toMatch(isLogged ? /hello\nworld\ncompleted\n$/ : /^([\s\S]+\n)?$/);
 });
 
-test("a followed log is whole, whatever is printed while it is read", async () => {
+test("a followed log is complete, whatever is printed while it is read", async () => {
   const { API_URL: url = "", API_KEY: key = "" } = names.env as Record<string, string>;
   const berth = new sdk.Berth({ url, key });
   const { job_id } = await berth.jobs.submit({

@@ -73,7 +73,7 @@ async function forgetfulServer() {
 }
 
 test.each(Object.entries(keyed))(
-  "%s is carried out once if its answer is lost, and again for a second call",
+  "%s is executed once if its answer is lost, and again for a second call",
   async (_, send) => {
     const { berth, done, seen } = await forgetfulServer();
 

@@ -79,7 +79,7 @@ test.each([
   expect(failure).toMatchObject({ status, code, requestId: "r-1", message: body.detail });
 });
 
-test("bad fields are one sentence that names each", async () => {
+test("invalid fields are reported in one sentence that names each", async () => {
   const detail = [
     { type: "missing", loc: ["body", "image"], msg: "Field required", input: {} },
     { type: "enum", loc: ["body"], msg: "No", input: {} },
@@ -99,7 +99,7 @@ test.each([
   await expect(new Berth({ url }).jobs.get("9e41")).rejects.toThrow(UnreadableAnswerError);
 });
 
-test("an expired key is renewed once for all calls that it failed", async () => {
+test("an expired key is renewed once for all failed calls", async () => {
   let renewals = 0;
   const fresh = "f".repeat(20);
   const { url } = await serve(({ headers }) => {
@@ -118,7 +118,7 @@ test("an expired key is renewed once for all calls that it failed", async () => 
   expect(renewals).toBe(1);
 });
 
-test("a key that expired again right after its renewal is not renewed for ever", async () => {
+test("a key that expired again right after its renewal is not renewed again", async () => {
   let renewals = 0;
   const { url } = await serve(() => ({ status: 401, body: { detail: "API key has expired" } }));
   const credentials = async () => `${++renewals}`.padEnd(20, "x");
@@ -151,11 +151,11 @@ test("a signal ends a call that waits for an answer, and one that waits for its 
   }
 });
 
-test.each(["http://berth.example", "http://127.evil.example", "ftp://127.0.0.1"])("no key goes to %s", (url) => {
+test.each(["http://berth.example", "http://127.evil.example", "ftp://127.0.0.1"])("no key is sent to %s", (url) => {
   expect(() => new Berth({ url, key: "k".repeat(20) })).toThrow("is not https");
 });
 
-test("a key is in no error", async () => {
+test("no error contains a key", async () => {
   const key = "secret".repeat(8);
   const { url } = await serve(() => ({ hangUp: true }));
   const failure = await new Berth({ url, key }).keys.rotate().catch((error: unknown) => error);

@@ -10,7 +10,7 @@ function shown(status: string, reason: string | null = null, position: number | 
   return { job_id: "9e41", status, status_reason: reason, queue_position: position, warning: null, actions: [] };
 }
 
-test("a wait tells each change once, and reads an unchanged job by its tag", async () => {
+test("a wait reports each change once, and reads an unchanged job by its tag", async () => {
   const states = [
     shown("queued", "Need 1", 2),
     shown("queued", "Need 1", 2),
@@ -48,7 +48,7 @@ test("a wait for an active job returns one that ended before", async () => {
   expect(status).toBe("failed");
 });
 
-test("a wait that takes too long says so", async () => {
+test("a wait that takes too long fails with that reason", async () => {
   server = await openServer(() => ({ body: shown("queued") }));
 
   const wait = new Berth({ url: server.url }).jobs.wait("9e41", { until: "active", timeoutMs: 1 });
@@ -56,7 +56,7 @@ test("a wait that takes too long says so", async () => {
   await expect(wait).rejects.toThrow(WaitTimeoutError);
 });
 
-test("a wait goes on after an outage, and tells it", async () => {
+test("a wait continues after an outage, and reports it", async () => {
   const replies = [{ body: shown("queued") }, ...Array(5).fill({ status: 503, headers: { "retry-after": "0" } })];
   server = await openServer(() => replies.shift() ?? { body: shown("active") });
   const outages: string[] = [];

@@ -43,7 +43,7 @@ test.each([
     [],
   ],
   ["a longer word", "export const handler = (their) => their.nodeGroupsOfAll;", []],
-])("%s counts as what it is", async (_, text, settings) => {
+])("%s is classified correctly", async (_, text, settings) => {
   expect(await findSettings({ "one.ts": text })).toEqual(settings);
 });
 

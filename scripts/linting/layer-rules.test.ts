@@ -43,10 +43,10 @@ test.each([
   ["packages/sdk/aws.ts", 'import { SignatureV4 } from "@smithy/signature-v4";'],
   ["packages/cli/x.ts", 'import { open } from "node:fs";\nimport { Berth } from "../sdk/berth.ts";'],
   ["scripts/x.ts", 'import { memoryWorld } from "#tests/worlds/memory-world.ts";'],
-])("%s may hold %s", (file, text) => {
+])("%s may contain %s", (file, text) => {
   expect(wrongImports(file, text)).toEqual([]);
 });
 
-test("a room that is not in the table is refused", () => {
+test("a folder that is not in the table is refused", () => {
   expect(() => wrongImports("packages/attic/x.ts", "")).toThrow("packages/attic is not in the table of rooms");
 });

@@ -38,11 +38,11 @@ afterEach(() => rm(around.bundles, { recursive: true }));
 
 const make = () => functionArguments(entry, around, { role: "role", logGroup: "log" });
 
-test("a function whose bundle is missing ends the deployment, which says what to do", () => {
+test("a function whose bundle is missing fails the deployment with advice", () => {
   expect(make).toThrow("shared/health has no index.mjs: run `npm run bundle` before a deployment");
 });
 
-test("a bundle without the file of its handler ends it too, and one that has it is what is deployed", async () => {
+test("a bundle without the file of its handler fails the deployment, and one with it is deployed", async () => {
   const bundle = join(around.bundles, "shared/health");
   await mkdir(bundle, { recursive: true });
   expect(make).toThrow("has no index.mjs");
@@ -118,20 +118,20 @@ function changedBy(name: string): string[] {
   );
 }
 
-test("every setting that a stage passes on has another value in this test", () => {
+test("every setting that a stage passes on has a special value in this test", () => {
   expect(Object.keys(readStage("dev", { ...stage.settings, ...changes }).settings).toSorted()).toEqual(
     Object.keys(changes).toSorted(),
   );
 });
 
-test.each(Object.keys(changes))("a change of %s changes the functions that read it and no other", (name) => {
+test.each(Object.keys(changes))("a change of %s changes only the functions that read it", (name) => {
   const readers = functions.filter(({ settings }) => settings.includes(name));
 
   expect(readers).not.toEqual([]);
   expect(changedBy(name)).toEqual(readers.map((each) => each.name));
 });
 
-test("new node groups change what plans and estimates, and new allow-lists the login alone", () => {
+test("new node groups change the functions that plan and estimate, and new allow-lists only the login", () => {
   expect(changedBy("NODE_GROUPS")).toEqual([
     "consumers/plan",
     "consumers/reconcile",
@@ -149,7 +149,7 @@ test("new node groups change what plans and estimates, and new allow-lists the l
   ]);
 });
 
-test("every function gets what its init reads, with each setting and with none but those that must be", () => {
+test("every function gets the settings that its init reads, with all settings and with only the required ones", () => {
   for (const settings of [{}, changes]) {
     const resources = variablesWith(settings).map(([name, variables]) => ({
       type: "aws:lambda/function:Function",

@@ -35,7 +35,7 @@ function listActions(name: string): string[] {
     .filter((action) => !action.startsWith("logs:"));
 }
 
-test("a function that uses nothing may write its own log, and do nothing else", () => {
+test("a function without ports may only write its own log", () => {
   expect(buildStatements(findRole(entryNamed("shared/live")), arns)).toEqual([
     {
       Sid: "OwnLogs",
@@ -46,7 +46,7 @@ test("a function that uses nothing may write its own log, and do nothing else", 
   ]);
 });
 
-test("an endpoint that sends looks cannot receive any; the consumer of a queue receives from it alone", () => {
+test("an endpoint that sends reconciles cannot receive any; the consumer of a queue receives only from it", () => {
   expect(listActions("gpu-dev/jobs/cancel").filter((action) => action.startsWith("sqs:"))).toEqual([
     "sqs:SendMessage",
     "sqs:GetQueueAttributes",
@@ -57,13 +57,13 @@ test("an endpoint that sends looks cannot receive any; the consumer of a queue r
 });
 
 test.each(["onmemos/sessions/execute", "socket/shell", "schedules/watch"])(
-  "%s, which ends no run, asks EC2 nothing",
+  "%s, which ends no run, may not call EC2",
   (name) => {
     expect(listActions(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
   },
 );
 
-test("no action of its ports is left to a role that nobody takes", () => {
+test("no role has an action of its ports that is listed as withheld", () => {
   for (const [name, actions] of Object.entries(withheldActions)) {
     const entry = functions.find((each) => findRole(each).name === name);
     const left = entry ? listActions(entry.name) : actions;
@@ -82,7 +82,7 @@ test("a request that renames a disk only changes tags", () => {
   );
 });
 
-test("only looks may use the key of volumes, and only where one is set", () => {
+test("only reconciles may use the key of volumes, and only if one is set", () => {
   const ebsKey = "arn:ebs-key";
   const users = (set: string | undefined) =>
     functions
@@ -106,7 +106,7 @@ test("changes of EC2 require the deployment's tag, except for the machine that a
   expect(free).toEqual(["OffMachine"]);
 });
 
-test("looks make volumes of the deployment's own snapshots, and of no other's", () => {
+test("reconciles create volumes only from the deployment's own snapshots", () => {
   const mayRestore = (has: Tags) => may("consumers/reconcile", "ec2:CreateVolume", has);
 
   expect(mayRestore({ "berth:deployment": "berth-dev" })).toBe(true);
@@ -115,7 +115,7 @@ test("looks make volumes of the deployment's own snapshots, and of no other's", 
   expect(mayRestore({})).toBe(false);
 });
 
-test("who reads blobs or compares volumes changes none of them", () => {
+test("a function that reads blobs or compares volumes may not change them", () => {
   const blobs = (name: string) => listActions(name).filter((action) => action.startsWith("s3:"));
   const volumes = listActions("schedules/orphans").filter((action) => action.startsWith("ec2:"));
 
@@ -154,7 +154,7 @@ function may(name: string, action: string, has: Tags, writes: Tags = {}): boolea
 }
 
 test.each(["gpu-dev/disks/rename", "consumers/reconcile"])(
-  "%s puts tags back that somebody took off, and takes no snapshot of others",
+  "%s restores removed tags, and claims no foreign snapshot",
   (name) => {
     // As packages/aws/ec2/ebs-snapshots.ts writes them.
     const tags = { "berth:deployment": "berth-dev", "berth:disk": "d", "berth:record": "k", Name: "data" };
@@ -167,7 +167,7 @@ test.each(["gpu-dev/disks/rename", "consumers/reconcile"])(
   },
 );
 
-test("a role can make no snapshot of others one that it may remove, whatever it writes to it", () => {
+test("a role cannot tag a foreign snapshot so that it may remove it", () => {
   const written = { "berth:deployment": "berth-dev", "berth:disk": "d", Name: "data" };
   const made = { ...written, "berth:attempt": "a-r1-1" };
 
@@ -177,7 +177,7 @@ test("a role can make no snapshot of others one that it may remove, whatever it 
   for (const has of [{}, written, made]) expect(mayTag("consumers/reconcile", has, made)).toBe(false);
 });
 
-test("in a network Lambda makes the interfaces of a function, and the code of the function cannot", () => {
+test("Lambda creates the interfaces of a function in a network, and the function's code cannot", () => {
   const statements = buildStatements(findRole(entryNamed("consumers/reconcile")), { ...arns, inNetwork: true });
   const interfaces = /NetworkInterface|PrivateIpAddresses|DescribeSubnets/;
   const actionsWith = (effect: string) =>
@@ -192,7 +192,7 @@ test("in a network Lambda makes the interfaces of a function, and the code of th
   expect(denied.map(({ Condition }) => Condition)).toEqual([{ Null: { "lambda:SourceFunctionArn": "false" } }]);
 });
 
-test("no action has a star, and a name of a role leaves AWS room for its own end", () => {
+test("no action has a star, and each role's name leaves room for the suffix of AWS", () => {
   const roles = functions.map(findRole);
 
   const actions = roles.flatMap((role) => buildStatements(role, arns)).flatMap(({ Action }) => Action);

@@ -25,7 +25,7 @@ function requestAfter(uri: string, headers: Sent["headers"] = {}): Sent {
   return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`)}\nhandler(event)`, { event });
 }
 
-test("it says who asks and that the request came this way, and nobody else can", () => {
+test("the edge sets the client's address and the origin secret, which clients cannot set", () => {
   const host = { value: "berth.dev" };
   const forged = { value: "forged" };
 
@@ -45,7 +45,7 @@ test("it says who asks and that the request came this way, and nobody else can",
   });
 });
 
-test.each(["/", "/k/abc/"])("it says the host of %s, which the page there shows", (uri) => {
+test.each(["/", "/k/abc/"])("the edge passes on the host %s, which the page there shows", (uri) => {
   const { headers } = requestAfter(uri, { host: { value: "berth.dev" }, "x-berth-host": { value: "forged" } });
 
   expect(headers["x-berth-host"]).toEqual({ value: "berth.dev" });
@@ -59,7 +59,7 @@ test.each([
   ["/k//v1/jobs", "/v1/jobs", "/"],
   ["/k/", "/", "/"],
   ["/k/a%2Fb/k/c", "/k/c", "a%2Fb"],
-])("the key of %s leaves the path", (sent, uri, key) => {
+])("the edge removes the key from the path of %s", (sent, uri, key) => {
   const request = requestAfter(sent);
 
   expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, { value: key }]);
@@ -73,7 +73,7 @@ test.each([
   ["/%4b/a%2Fb/v1/jobs", "/%4b/***/v1/jobs"],
   ["/k%5Cabc/v1/jobs", "/k%5C***/v1/jobs"],
   ["/./k/abc/v1/jobs", "/./k/***/v1/jobs"],
-])("the key behind the misspelt prefix of %s reaches no origin", (sent, uri) => {
+])("the key after the misspelled prefix of %s reaches no origin", (sent, uri) => {
   const request = requestAfter(sent);
 
   expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, undefined]);
@@ -89,11 +89,11 @@ test.each([
   "/%252fk%252fabc",
   "/%25256b/abc",
   "/\\k\\abc",
-])("neither the path nor a header of %s holds the key", (sent) => {
+])("neither the path nor a header of %s contains the key", (sent) => {
   expect(JSON.stringify(requestAfter(sent))).not.toContain("abc");
 });
 
-test.each(["/", "/k", "/keys", "/v1/k/abc", "/.k", "/keys/abc"])("%s has no key in front", (sent) => {
+test.each(["/", "/k", "/keys", "/v1/k/abc", "/.k", "/keys/abc"])("%s has no key in its path", (sent) => {
   const { uri, headers } = requestAfter(sent);
 
   expect([uri, headers["x-berth-key"]]).toEqual([sent, undefined]);
@@ -104,13 +104,13 @@ test.each([
   ["/v1/disks/a%2fb%3Fc", "/v1/disks/a%252fb%3Fc", "/v1/disks/a%2fb%3Fc"],
   ["/k/a%2Fb/v1/%2541", "/v1/%2541", "/v1/%2541"],
   ["/v1/jobs", "/v1/jobs", undefined],
-])("of %s, an escaped slash divides no path, and a header says what was sent", (sent, uri, path) => {
+])("an escaped slash in %s does not split the path, and a header has the original path", (sent, uri, path) => {
   const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
 
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
 });
 
-test("of a long path with a percent sign, the gateway is told what it finds the route by, and the header has the rest", () => {
+test("a long path with a percent sign is cut to its route for the gateway, and the header has the rest", () => {
   const disk = `${"x".repeat(7_000)}%`;
   const deep = "/a%20b".repeat(1_000);
 
@@ -126,7 +126,7 @@ test("of a long path with a percent sign, the gateway is told what it finds the 
 });
 
 /** Every path that is a route's comes to it, also where each letter of it is escaped. */
-test("no route has a part or a number of parts that the edge leaves out", () => {
+test("no route has a segment or a number of segments that the edge omits", () => {
   const routes = functionsFile.flatMap(({ path }) => path ?? []);
   const longest = routes.map((route) => getEveryLetter(route.replaceAll(/\{\w+\}/g, "x")));
 
@@ -143,7 +143,7 @@ test.each([
   ["/k/abc/v1/cloudrun/workspaces/a%2Fb/shell", "/", "/v1/cloudrun/workspaces/a%2Fb/shell"],
   ["/v1/cloudrun/workspaces/a/b/shell", "/v1/cloudrun/workspaces/a/b/shell", undefined],
   ["/v1/cloudrun/workspaces/shell", "/v1/cloudrun/workspaces/shell", undefined],
-])("of %s, a WebSocket API without paths is told what was asked for", (sent, uri, path) => {
+])("a header tells the WebSocket API the path of %s", (sent, uri, path) => {
   const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
 
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
@@ -159,14 +159,14 @@ const syntax = {
   "template-literal": true,
 };
 
-test("it is written in the syntax that the edge knows", async () => {
+test("the code uses only syntax that the edge supports", async () => {
   const atTheEdge = await transform(source, { target: "es5", supported: syntax });
 
   // What the edge does not know would be written anew, or refused.
   expect(atTheEdge.code).toBe((await transform(source, { target: "esnext" })).code);
 });
 
-test("it asks for globals and methods that the edge has, and no others", () => {
+test("the code uses only globals and methods of the edge", () => {
   const names = new Set<string>();
   const scope = new Proxy({}, { has: (_, name) => !names.add(String(name)) });
   const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb"];
@@ -184,13 +184,10 @@ test("it asks for globals and methods that the edge has, and no others", () => {
   ]);
 });
 
-test("it is smaller than the 10 KB that CloudFront takes", () => {
+test("the code is smaller than CloudFront's limit of 10 KB", () => {
   expect(edgeCode(source, "s".repeat(128)).length).toBeLessThan(10_000);
 });
 
-test.each(["", "short", `"${"s".repeat(40)}`, `${"s".repeat(40)}"};`])(
-  "the secret %s does not get into code",
-  (bad) => {
-    expect(() => edgeCode(source, bad)).toThrow("OriginSecrets must be");
-  },
-);
+test.each(["", "short", `"${"s".repeat(40)}`, `${"s".repeat(40)}"};`])("the secret %s cannot inject code", (bad) => {
+  expect(() => edgeCode(source, bad)).toThrow("OriginSecrets must be");
+});

@@ -12,7 +12,7 @@ function total(load: Partial<Load>): number {
   return lines.reduce((sum, { usd }) => sum + usd, 0);
 }
 
-test("a line is the amount by the price, and what is fixed does not grow with requests", () => {
+test("a line is the amount times the price, and fixed costs do not grow with requests", () => {
   const lines = estimateCosts({ requestsPerDay: 1_000_000, activeEnvironments: 0 }, functions, made, prices);
   const findUsd = (name: string) => lines.find(({ what: subject }) => subject === name)?.usd;
 
@@ -29,7 +29,7 @@ test("an alarm that reads two metrics counts as two", () => {
   expect(countAlarmMetrics({ metricQueries: [{}, calls, failed] })).toBe(2);
 });
 
-test("the watch of the cluster runs all the time, and costs so", () => {
+test("the watch of the cluster runs all the time, and costs accordingly", () => {
   const lines = estimateCosts({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
   const findAmount = (name: string) => lines.find(({ what: subject }) => subject === name)?.amount;
   const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "schedules/watch");
@@ -40,7 +40,7 @@ test("the watch of the cluster runs all the time, and costs so", () => {
   expect(findAmount("other schedules, their time")).toBeLessThan(30.4 * 1440 * others.length);
 });
 
-test("looks and plans cost the memory that their functions have", () => {
+test("reconciles and plans cost the memory of their functions", () => {
   const larger = functions.map((entry) =>
     entry.name === "consumers/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
   );
@@ -71,7 +71,7 @@ test("web shells cost their messages, the minutes of their connections, and the 
   expect(polls).toBeCloseTo(30.4 * 1440 * 15);
 });
 
-test("10,000 jobs a day of an hour each write as much as was measured of them", () => {
+test("10,000 jobs a day of an hour each cost the measured number of writes", () => {
   const load = { requestsPerDay: 0, activeEnvironments: 10_000 / 24, jobsPerDay: 10_000 };
   const writes = estimateCosts(load, functions, made, prices)
     .filter(({ price }) => price === "tableWrite")
@@ -81,7 +81,7 @@ test("10,000 jobs a day of an hour each write as much as was measured of them", 
   expect(writes).toBeLessThan(1.1 * 83_000_000);
 });
 
-test("jobs cost by how many begin and end, and by the hours that they run", () => {
+test("jobs cost by their number and by their hours", () => {
   const idle = total({});
   const [short = 0, long = 0] = [100, 1_000].map(
     (activeEnvironments) => total({ activeEnvironments, jobsPerDay: 2_400 }) - idle,
@@ -91,14 +91,14 @@ test("jobs cost by how many begin and end, and by the hours that they run", () =
   expect(long - short).toBeCloseTo(total({ activeEnvironments: 900 }) - idle);
 });
 
-test("the list of what is paid beside a stage names disks, the cluster, ways out of its network and balancers", () => {
+test("the list of costs outside a stage names disks, the cluster, NAT gateways and load balancers", () => {
   const named = prices.beside.map(({ what: subject }) => subject).join("\n");
 
   for (const word of ["EBS", "EKS", "NAT", "load balancer"]) expect(named).toContain(word);
   for (const { usd, source } of prices.beside) expect([usd > 0, source.startsWith("https://")]).toEqual([true, true]);
 });
 
-test("each load costs more than none, in proportion", () => {
+test("each load has a cost in proportion", () => {
   const idle = total({});
   const requests = [1_000, 1_000_000].map((requestsPerDay) => total({ requestsPerDay }) - idle);
 
@@ -107,7 +107,7 @@ test("each load costs more than none, in proportion", () => {
   expect(total({ activeEnvironments: 1_000 }) - idle).toBeCloseTo(10 * (total({ activeEnvironments: 100 }) - idle));
 });
 
-test("each price has a day, a unit and where it was read", () => {
+test("each price has a date, a unit and a source", () => {
   expect(prices.date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
   for (const { usd, per, source } of Object.values(prices.prices)) {
     expect([usd > 0, per >= 1, source.startsWith("https://")]).toEqual([true, true, true]);

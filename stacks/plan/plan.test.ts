@@ -9,7 +9,7 @@ test.each([
   [["--stage", "../dev"], "Stage ../dev cannot be deployed:\n  the stage must be 1 to 20 of a-z, 0-9 and -"],
   [["--stage"], "Option '--stage <value>' argument missing"],
   [["dev"], "Unexpected argument 'dev'"],
-])("asked for with %j it says in words what is wrong, and nothing else", (words, says) => {
+])("the plan refuses %j with only a message", (words, says) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...words], { encoding: "utf8" });
 
   expect([status, stdout]).toEqual([1, ""]);

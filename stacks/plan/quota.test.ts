@@ -9,7 +9,7 @@ const lambda = (reserved?: number) => ({
   after: [],
 });
 
-test("the quota is what functions reserve, and 100 that Lambda keeps for all others", () => {
+test("the quota is the concurrency that functions reserve, and 100 that Lambda keeps for all others", () => {
   const text = quotaLines([lambda(50), lambda(2), lambda(), { ...lambda(500), read: true }]).join("\n");
 
   expect(text).toContain("keeps 52 concurrent executions");

@@ -11,14 +11,14 @@ test.each([
   ["WebhookSecret", "short"],
   ["WebhookSecret", "whsec_not base64"],
   ["WebhookSecret", ""],
-] as const)("%s is refused as %j, which functions would refuse too, without its value", (name, value) => {
+] as const)("%s is refused as %j without its value, as functions would refuse it", (name, value) => {
   const refused = () => checkedSecret(name, value);
 
   expect(refused).toThrow(`The secret ${name} cannot be deployed:\n  `);
   if (value !== "") expect(refused).not.toThrow(value);
 });
 
-test("two origin secrets are taken while they are exchanged, and any long webhook secret", () => {
+test("two origin secrets are accepted during a rotation, and any long webhook secret", () => {
   expect(checkedSecret("OriginSecrets", `${newer},${older}`)).toBe(`${newer},${older}`);
   expect(checkedSecret("WebhookSecret", newer)).toBe(newer);
 });

@@ -89,7 +89,7 @@ describe("the difference between a process's clock and its table's", () => {
     expect(ahead(table)).toBeGreaterThan(14 * MINUTE_MS);
   });
 
-  it("is unknown 10 s after the last answer, so that a wrong date is not believed for ever", async () => {
+  it("is unknown 10 s after the last answer, so a wrong date is not trusted forever", async () => {
     const start = Date.UTC(2026, 0, 20, 18);
     const clock = manualClock(start + 15 * MINUTE_MS);
     const table = await tableWithDate(new Date(start).toUTCString(), clock);

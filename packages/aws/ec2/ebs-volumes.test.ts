@@ -44,7 +44,7 @@ describe("EBS", () => {
   });
   afterEach(() => opened.close());
 
-  it("is asked once for a snapshot whose answer is lost, and the snapshot is found by its volume", async () => {
+  it("gets one call for a snapshot whose answer is lost, and the snapshot is found by its volume", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.next("CreateSnapshot", { effect: true, status: 500, code: "InternalError" });
 
@@ -224,7 +224,7 @@ describe("EBS", () => {
     expect((await volumes.findVolume(id))?.attached).toBe(false);
   });
 
-  it("is not asked to detach a volume after the deadline of the call", async () => {
+  it("gets no detach call after the deadline", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.attach(id, "i-0123456789abcdef0");
     const released = Promise.withResolvers<void>();
@@ -247,7 +247,7 @@ describe("EBS", () => {
     ["CreateVolume", () => volumes.createVolume({ ...wanted, token: "other" })],
     ["DeleteVolume", (id: string) => volumes.removeVolume(id)],
     ["DescribeVolumes", (id: string) => volumes.findVolume(id)],
-  ] as const)("says by its code alone why it refused %s", async (call, ask) => {
+  ] as const)("reports only by its code why it refused %s", async (call, ask) => {
     const { id } = await volumes.createVolume(wanted);
     ec2.next(call, { effect: false, status: 403, code: "UnauthorizedOperation" });
 
@@ -269,7 +269,7 @@ describe("EBS", () => {
     expect((await volumes.listVolumes("t")).map((volume) => volume.id)).toEqual([ownRef.id]);
   });
 
-  it("refuses to remove a snapshot that an image uses, and says why", async () => {
+  it("refuses to remove a snapshot that an image uses, with the reason", async () => {
     const { id } = await volumes.createVolume(wanted);
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     ec2.next("DeleteSnapshot", { effect: false, status: 400, code: "InvalidSnapshot.InUse" });

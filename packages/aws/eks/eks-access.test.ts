@@ -62,7 +62,7 @@ describe("the token of an EKS cluster", () => {
     expect(later).not.toBe(renewed);
   });
 
-  it("is made once for concurrent callers, and with fresh credentials after a refusal", async () => {
+  it("is created once for concurrent callers, and with fresh credentials after a refusal", async () => {
     const { access, asked: input } = await opened();
 
     const both = await Promise.all([access.token(), access.token()]);

@@ -23,7 +23,7 @@ afterEach(() => {
 describe("the sealer with a key file", () => {
   sealerConformance(async () => keyFileSealer(path));
 
-  it("opens what an earlier process sealed with the same file, and only with it", async () => {
+  it("opens text that an earlier process sealed with the same file, and only with it", async () => {
     const sealed = await keyFileSealer(path).seal("secret", "a|1");
     const otherPath = join(directory, "other");
     writeKey(otherPath);

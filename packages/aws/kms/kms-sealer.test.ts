@@ -46,7 +46,7 @@ function randomKey() {
 describe("the sealer on KMS", () => {
   sealerConformance(async () => newSealer());
 
-  it("opens in one process what another sealed, also after a rotation of the key", async () => {
+  it("opens text that another process sealed, even after a rotation of the key", async () => {
     const sealed = await newSealer().seal("secret", "a|1");
     kms.rotate();
     const otherSealer = newSealer();
@@ -115,7 +115,7 @@ describe("the sealer on KMS", () => {
     expect([input, most]).toEqual([500, 20]);
   });
 
-  it("reports a disabled key, gives up no data, and goes on once it is enabled", async () => {
+  it("reports a disabled key, loses no data, and continues once it is enabled", async () => {
     const sealed = await newSealer().seal("secret", "a|1");
     const sealer = newSealer();
     kms.disable();
@@ -146,7 +146,7 @@ describe("the sealer on KMS", () => {
     expect(kms.calls).toHaveLength(1);
   });
 
-  it("backs off when throttled, logs the reason, and reports an outage if throttling goes on", async () => {
+  it("backs off when throttled, logs the reason, and reports an outage if throttling continues", async () => {
     const sealer = newSealer();
     kms.trouble([throttled]);
     const sealed = await sealer.seal("secret", "a|1");

@@ -18,7 +18,7 @@ const open = async () => directoryBlobs(mkdtempSync(join(root, "fixture-")));
 describe("blobs in a directory", () => {
   blobsConformance(open);
 
-  it("are readable for their owner alone, and leave no drafts", async () => {
+  it("are readable only for their owner, and leave no drafts", async () => {
     const directory = mkdtempSync(join(root, "fixture-"));
 
     await directoryBlobs(directory).put("logs/a", Uint8Array.of(1));

@@ -73,7 +73,7 @@ describe("a misbehaving STS", () => {
     expect(calls).toHaveLength(3);
   });
 
-  it("is asked three times at most, and its failure is not a refusal", async () => {
+  it("is called three times at most, and its failure is not a refusal", async () => {
     const endpoint = await serve((_, response) => response.writeHead(500).end("<Code>InternalFailure</Code>"));
 
     const error = await stsIdentity({ endpoint, region })
@@ -85,7 +85,7 @@ describe("a misbehaving STS", () => {
     expect(calls).toHaveLength(3);
   });
 
-  it("is asked once when it refuses", async () => {
+  it("is called once when it refuses", async () => {
     const endpoint = await serve((_, response) => response.writeHead(403).end("<Code>ExpiredToken</Code>"));
 
     await expect(stsIdentity({ endpoint, region }).callerOfCredentials(developer)).rejects.toThrow("ExpiredToken");

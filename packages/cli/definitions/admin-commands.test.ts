@@ -30,7 +30,7 @@ const everyCommand = [
   ["node", "back", "node-1"],
 ];
 
-test("help shows the commands of operators to operators alone", async () => {
+test("help shows the commands of operators only to operators", async () => {
   expect((await cli.run("--help")).stdout).toMatch(/^ {2}berth admin /m);
   expect((await asPlain("--help")).stdout).not.toContain("admin");
   expect((await cli.runWith({ env: { XDG_CONFIG_HOME: join(cli.state, "nobody") } }, "--help")).stdout).not.toContain(
@@ -59,7 +59,7 @@ test("an operator sees the jobs of all users and the machines", async () => {
   expect(await cli.run("admin", "orphans")).toMatchObject({ code: 0, stderr: expect.stringMatching(/orphans\.\n$/) });
 });
 
-test("an operator drains, pauses and resumes, and the audit tells of it", async () => {
+test("an operator drains, pauses and resumes, and the audit records it", async () => {
   expect(await cli.run("admin", "drain", "t4")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
   expect((await cli.run("admin", "drain", "t4", "--yes")).stdout).toBe("Paused   no\nDrained  t4\n");
   expect(JSON.parse((await cli.run("admin", "pause", "--yes", "--json")).stdout)).toEqual({
@@ -88,7 +88,7 @@ test("an operator disables and enables a user", async () => {
   expect((await asPlain("ls")).code).toBe(0);
 });
 
-test("an operator declares a machine gone and takes that back", async () => {
+test("an operator declares a machine gone and revokes that", async () => {
   const nodes = JSON.parse((await cli.run("admin", "node", "--json")).stdout) as { node: string; gpu_type: string }[];
   const name = nodes.find(({ gpu_type }) => gpu_type.startsWith("t4"))?.node ?? "";
 

@@ -47,7 +47,7 @@ const hostileJob = {
   timeline: [{ at: hostile, status: hostile, reason: hostile }],
 };
 
-test("a disk is made, renamed, deleted and brought back", async () => {
+test("a disk is created, renamed, deleted and undeleted", async () => {
   expect(await cli.run("disks", "create", "one", "--size", "20")).toMatchObject({
     code: 0,
     stdout: "Made disk one.\n",
@@ -67,7 +67,7 @@ test("a disk is made, renamed, deleted and brought back", async () => {
   expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
 });
 
-test("a snapshot is made of a free disk and restored, and the outcome of a failed one is told", async () => {
+test("a snapshot of a free disk is created and restored, and a failed one is reported", async () => {
   await cli.run("up", "-t", "cpu", "--disk", "kept", "writer", "--", 'echo one > "$WORKSPACE/file"; sleep 600');
   const inUse = await cli.run("disks", "snapshot", "kept");
   await cli.run("end", "writer", "--yes");
@@ -87,7 +87,7 @@ test("a snapshot is made of a free disk and restored, and the outcome of a faile
   expect(await cli.run("disks", "snapshot", "none")).toMatchObject({ code: 3, stdout: "" });
 });
 
-test("words that the server ignores are named on stderr, and the answer is printed as ever", async () => {
+test("fields that the server ignores are named on stderr, and the answer is printed as usual", async () => {
   const answer = await cli.run("api", "/v1/jobs?color=red&limit=1");
 
   expect(answer).toMatchObject({ code: 0, stderr: "note: the server does not know color and ignored it\n" });
@@ -99,7 +99,7 @@ const serveByPerl = `perl -MIO::Socket::INET -e '
   $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;
   while ($client = $server->accept) { <$client>; print $client "HTTP/1.0 200 OK\\r\\n\\r\\nin the job"; close $client }'`;
 
-test("files go into a job and out of it, and a port leads there", async () => {
+test("files are copied into a job and out of it, and a port is forwarded to it", async () => {
   await cli.run("up", "-t", "cpu", "files", "--", serveByPerl);
   const file = join(place, "a file: of mine.txt");
   writeFileSync(file, "content\n");
@@ -156,14 +156,14 @@ test("JSON for a terminal is still the same JSON", async () => {
   expect(JSON.parse(stdout)).toEqual(hostileJob);
 });
 
-test("a reader that leaves early is no failure", async () => {
+test("a reader that leaves early is not a failure", async () => {
   const ls = cli.start({}, "--help");
   ls.child.stdout?.destroy();
 
   expect(await ls.ended).toMatchObject({ code: 0, stderr: "" });
 });
 
-test("doctor finds nothing wrong on a stack that works, and names what is wrong", async () => {
+test("doctor finds no problem on a working stack, and names problems", async () => {
   const { code, stdout } = await cli.run("doctor", "--json");
   expect(JSON.parse(stdout).filter(({ ok }: { readonly ok: boolean }) => !ok)).toEqual([]);
   expect(code).toBe(0);

@@ -86,7 +86,7 @@ test("a stack in the background starts, stops, and takes its environments over a
   expect((await berth("stack", "stop")).code).toBe(0);
 });
 
-test("a stop leaves a stack in the foreground of a terminal to the person there, and says how to end it", async () => {
+test("a stop does not end a stack in the foreground of a terminal, and says how to end it", async () => {
   const env = { ...cleanEnvironment(), BERTH_HOME: home, PORT: port, LOCAL_NODES: "c7i.8xlarge=2" };
   const root = join(import.meta.dirname, "../../..");
   const terminal = openTerminal(process.execPath, ["scripts/start.mjs"], { cwd: root, env });
@@ -117,7 +117,7 @@ function listRuns(of: string) {
   return seen.filter(({ run }) => run !== undefined);
 }
 
-test("of two starts at the same time one starts the stack, and the other says so", async () => {
+test("one of two concurrent starts starts the stack, and the other reports that", async () => {
   const answers = await Promise.all([berth("stack", "start"), berth("stack", "start")]);
 
   expect(answers.map(({ code }) => code)).toEqual([0, 0]);
@@ -169,7 +169,7 @@ test("a start whose port is taken prints why, and leaves nothing", async () => {
   expect((await berth("stack", "status")).code).toBe(7);
 });
 
-test("a stop leaves a process alone that has got the number of a stack", async () => {
+test("a stop does not end another process that has the pid of a stack", async () => {
   await berth("stack", "start");
   const stranger = spawn("sleep", ["600"], { stdio: "ignore" });
   await berth("stack", "stop");
@@ -190,7 +190,7 @@ function ended(child: ChildProcess): Promise<unknown> {
   return gone;
 }
 
-test("a home with other files, or with a log that leads elsewhere, is refused", async () => {
+test("a home with other files, or with a log that is a link, is refused", async () => {
   writeFileSync(join(place, "mine.txt"), "mine");
   expect(await berthWith({ BERTH_HOME: place }, "stack", "start")).toMatchObject({ code: 1, stdout: "" });
 

@@ -84,7 +84,7 @@ test.each([
   ["env: &a { A: *a }", "line 1, column 14: aliases are not allowed"],
   ["name: \u001B[31m", "line 1, column 7: name takes the job's name: "],
   ['"\\e[31m": 1', "line 1, column 1: there is no key '\uFFFD[31m'"],
-])("the file %j is refused at its place", (text, words) => {
+])("the file %j is refused with its line", (text, words) => {
   const refusal = findRefusal(() => parseJobFile(text, "berth.yaml"));
 
   expect(refusal).toMatchObject({ exitCode: 2 });
@@ -104,7 +104,7 @@ test.each([
   expect(findRefusal(() => parseJobFile(text, "berth.yaml"))).toMatchObject({ exitCode: 2 });
 });
 
-test("a file beyond 64 KiB, a directory, a named pipe and a file that is missing are refused before they are read", () => {
+test("a file beyond 64 KiB, a directory, a named pipe and a missing file are refused before they are read", () => {
   const large = join(place, "large.yaml");
   writeFileSync(large, `# ${"x".repeat(1024 * 1024)}\ntype: cpu\n`);
   spawnSync("mkfifo", [join(place, "pipe")]);
@@ -116,7 +116,7 @@ test("a file beyond 64 KiB, a directory, a named pipe and a file that is missing
   expect(findRefusal(() => readJobFile(join(place, "none")))?.message).toMatch(/ cannot be read: ENOENT$/);
 });
 
-test("the published schema takes the whole file, and refuses what the command line refuses", () => {
+test("the published schema accepts a complete file, and refuses the same files as the command line", () => {
   const schema = JSON.parse(readFileSync(new URL("../berth.schema.json", import.meta.url), "utf8"));
   const validate = new Ajv2020({ strict: false }).compile(schema);
   const accepts = (text: string) => validate(parseDocument(text).toJS());

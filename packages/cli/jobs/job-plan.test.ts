@@ -18,7 +18,7 @@ test("a plan shows the GPU-hours of the answer, which rounds them", () => {
   expect(cost).toBe("p5.48xlarge: 4 × 1.3333 h = 5.333 GPU-hours");
 });
 
-test("a plan of a machine without GPUs shows hours alone", () => {
+test("a plan of a machine without GPUs shows only hours", () => {
   const job = { image, instance_type: "c7i.8xlarge", gpu_count: 0, duration_hours: 5 } as const;
 
   expect(planLines(job, { ...estimate, gpu_hours: 0 })).toEqual(["c7i.8xlarge: 5 h without GPUs", "Would start now"]);

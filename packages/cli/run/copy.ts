@@ -7,7 +7,7 @@ import { nulList, unpackPaths } from "./unpack.ts";
 
 export interface CopyPlace {
   readonly target: SshTarget;
-  /** The directory here. */
+  /** Local directory. */
   readonly local: string;
   /** The name of the directory in the job, below `root`. */
   readonly name: string;

@@ -15,7 +15,7 @@ function describe(frame: Frame): string {
   return frame.kind === "exit" ? `exit ${frame.code}` : frame.kind;
 }
 
-test("frames are read whatever the parts are in which they come, and what a login prints is skipped", async () => {
+test("frames are read in any parts, and the output of a login is skipped", async () => {
   expect(await read("hello\n\nma", "rk\no 3\nab", "ck\ne 1\nx", "x 7\nx 8\n")).toEqual([
     "out ab",
     "out c",

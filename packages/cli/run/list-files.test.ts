@@ -38,7 +38,7 @@ const rules = [
 ] as const;
 const expected = [".berthignore", ".gitignore", "local", "small.bin", "sub/.gitignore", "sub/keep.log"];
 
-test.each(["with git", "without git"])("the rules of ignore files hold %s", (kind) => {
+test.each(["with git", "without git"])("the rules of ignore files apply %s", (kind) => {
   write(...rules);
   if (kind === "with git") git(place, "init", "-q");
 
@@ -65,7 +65,7 @@ test("tracked files count though ignored, deleted ones do not, and a repository 
   expect(bytes).toBe("*.log\n".length + "y\n".length + 2);
 });
 
-test("links are listed and never followed, and odd names stay as they are", () => {
+test("links are listed and never followed, and unusual names stay unchanged", () => {
   write(["-n", ""], [" lead", ""], ["new\nline", ""], ["#hash", ""], ["!bang", ""], ["back\\slash", ""]);
   symlinkSync("/etc", join(place, "outside"));
   symlinkSync(".", join(place, "loop"));

@@ -20,7 +20,7 @@ function start(input: Buffer): number | null {
     .status;
 }
 
-test("a script that a cut connection left in part is not started, and the next try sends it whole", () => {
+test("a script that a cut connection left incomplete is not started, and the next try sends all of it", () => {
   const go = join(workspace, ".berth-run", id, "go");
   const whole = Buffer.from(goText);
 

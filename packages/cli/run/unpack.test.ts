@@ -25,7 +25,7 @@ function tar(...words: string[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-test("a stream of a hostile job writes only the paths that were asked for", async () => {
+test("a stream of a hostile job writes only the requested paths", async () => {
   const archive = join(place, "stream.tar");
   const local = join(place, "local");
   mkdirSync(join(place, "job"));

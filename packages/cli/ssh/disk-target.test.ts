@@ -30,7 +30,7 @@ async function copiesEnd(name: string): Promise<readonly string[]> {
   return (await jobsNamed(name)).map(({ status }) => status);
 }
 
-test("files go to a free disk and come back, through an environment that ends by itself", async () => {
+test("files are copied to a free disk and back, through an environment that ends by itself", async () => {
   writeFileSync(join(place, "a file: of mine.txt"), "content\n");
   mkdirSync(join(place, "tree", "sub"), { recursive: true });
   writeFileSync(join(place, "tree", "sub", "it's"), "deep");
@@ -99,7 +99,7 @@ test("Ctrl-C while the environment waits for a machine cancels it", async () => 
   await cli.run("end", "blocker");
 });
 
-test("an unknown and a deleted disk are refused, and no disk is made for a copy", async () => {
+test("an unknown and a deleted disk are refused, and no disk is created for a copy", async () => {
   expect(await cli.run("cp", "/etc/hostname", "disk:nothing/x")).toMatchObject({ code: 3, stdout: "" });
   expect(await cli.run("cp", "/etc/hostname", "disk:")).toMatchObject({ code: 2, stdout: "" });
   await cli.run("disks", "create", "gone");

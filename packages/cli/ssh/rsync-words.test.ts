@@ -24,9 +24,12 @@ test.each([
   expect(findRemotePaths(words)).toEqual(expected);
 });
 
-test.each([["-e"], ["-ave"], ["-essh"], ["--rsh"], ["--rsh=ssh"]])("%j is refused: the shell is ours", (word) => {
-  expect(() => findRemotePaths([word, "ssh", "job:a", "b"])).toThrow("chooses the remote shell itself");
-});
+test.each([["-e"], ["-ave"], ["-essh"], ["--rsh"], ["--rsh=ssh"]])(
+  "%j is refused, because berth sets the shell",
+  (word) => {
+    expect(() => findRemotePaths([word, "ssh", "job:a", "b"])).toThrow("chooses the remote shell itself");
+  },
+);
 
 test("the shell of rsync keeps spaces and quotes of a path", () => {
   const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`], hostKey: null };

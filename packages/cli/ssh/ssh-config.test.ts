@@ -70,7 +70,7 @@ test("ssh reaches jobs by their names, as an editor does, until they end", async
 
 const hosts = () => readFileSync(join(cli.state, "berth/ssh_config"), "utf8").match(/^Host \S+/gm) ?? [];
 
-test("the entries of any number of jobs take one list of the jobs", async () => {
+test("the entries of any number of jobs cost one list of the jobs", async () => {
   const counted = await openCounted();
   for (const name of ["one", "two", "three"]) await counted.run("up", "-t", "cpu", name);
 
@@ -136,7 +136,7 @@ async function openCounted() {
   };
 }
 
-test("on is idempotent, off leaves the user's own lines, a link stays a link, and a host of the user is said", async () => {
+test("on is idempotent, off keeps the user's own lines, a link stays a link, and a host of the user is reported", async () => {
   const dotfile = join(home, "dotfiles-config");
   const ownName = "# mine\nHost berth-theirs other\n  User me\n";
   writeFileSync(dotfile, ownName);
@@ -162,7 +162,7 @@ function linkConfig(target: string): string {
   return config;
 }
 
-test("a config that is a link to nowhere stays one, and is not taken for a file", async () => {
+test("a config that is a broken link stays one, and is not treated as a file", async () => {
   const config = linkConfig(join(home, "gone"));
 
   const on = await run("ssh-config", "on");
@@ -174,7 +174,7 @@ test("a config that is a link to nowhere stays one, and is not taken for a file"
   expect(lstatSync(config).isSymbolicLink()).toBe(true);
 });
 
-test("a config that leads to a file of another user is left alone", async ({ skip }) => {
+test("a config that links to a file of another user stays unchanged", async ({ skip }) => {
   skip(process.getuid?.() !== 0, "only root can give a file to another user");
   const theirs = join(home, "theirs");
   writeFileSync(theirs, "Host other\n");

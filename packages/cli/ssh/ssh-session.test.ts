@@ -53,7 +53,7 @@ test("a job whose host key the API does not name is entered only after its first
   close();
 });
 
-test("a host key that is not the one that the API names is refused in words", async () => {
+test("a host key that differs from the one in the API is refused with a message", async () => {
   const { env, close } = await showing({ ssh_host_key: job.ssh_host_key?.replace(/.{4}$/, "AAAA") ?? "" });
 
   for (const words of [
@@ -119,7 +119,7 @@ test("a directory of the state with a quote, a space, a percent sign and a backs
   expect(answer).toMatchObject({ code: 0, stdout: "inside\n", stderr: "" });
 });
 
-test("nothing is kept of a job that has ended", async () => {
+test("no file of an ended job is kept", async () => {
   await cli.run("up", "-t", "cpu", "forgotten");
   await cli.run("ssh", "forgotten", "--", "true");
   const entries = () => ["known_hosts", "let-in"].map((name) => readdirSync(join(cli.state, "berth", name)).length);

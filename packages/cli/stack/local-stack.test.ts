@@ -20,7 +20,7 @@ function writeStack(changes: object): void {
   writeFileSync(join(home, "stack.json"), JSON.stringify(record));
 }
 
-test("a home that tells of a running stack on this machine is its stack", () => {
+test("a home that names a running stack on this machine is accepted", () => {
   writeStack({});
 
   expect(runningStack(home)).toEqual({ home, ...here });
@@ -33,14 +33,14 @@ test.each([
   [{ url: "http://127.0.0.1@berth.example" }],
   [{ stsUrl: "https://sts.example" }],
   [{ url: "no address" }],
-])("a home that leads elsewhere by %j is no stack", (urls) => {
+])("a home that names another server by %j is not a stack", (urls) => {
   writeStack(urls);
 
   expect(runningStack(home)).toBeUndefined();
 });
 
 test.each([{ startedAt: "1" }, { boot: "another" }, { pid: -1 }])(
-  "a home whose process number now belongs to another process is no stack: %j",
+  "a home whose pid now belongs to another process is not a stack: %j",
   (change) => {
     writeStack({ process: { ...ownProcessStatus, ...change } });
 
@@ -48,7 +48,7 @@ test.each([{ startedAt: "1" }, { boot: "another" }, { pid: -1 }])(
   },
 );
 
-test("a home that another user owns is no stack", ({ skip }) => {
+test("a home that another user owns is not a stack", ({ skip }) => {
   if (process.getuid?.() !== 0) skip("only root can give a file to another user");
   writeStack({});
   chownSync(join(home, "stack.json"), 12_345, 12_345);

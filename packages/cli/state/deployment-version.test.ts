@@ -51,7 +51,7 @@ function remember(found: object): void {
 
 const remembered = () => JSON.parse(readFileSync(file(), "utf8"))[server.url];
 
-test("a person on a terminal learns once a day that the deployment has a newer berth, and no command waits for it", async () => {
+test("a terminal shows once a day that the deployment has a newer berth, and no command waits for that", async () => {
   expect(await onTerminal(["ls"])).not.toContain("npm install");
   await expect.poll(() => remembered().version, { timeout: 60_000 }).toBe("9.9.9");
 
@@ -66,7 +66,7 @@ test("a person on a terminal learns once a day that the deployment has a newer b
   expect(listPolls().map(({ headers }) => headers.authorization)).toEqual([undefined]);
 });
 
-test("nothing is said or looked up in a pipe, with --json, quietly, or when the versions are the same", async () => {
+test("no version is checked or shown in a pipe, with --json, quietly, or if the versions are the same", async () => {
   remember({ lookedAt: 0, version: "9.9.9" });
 
   const words = [await inPipe("ls"), await inPipe("ls", "--json")].map(({ stdout, stderr }) => stdout + stderr);
@@ -78,7 +78,7 @@ test("nothing is said or looked up in a pipe, with --json, quietly, or when the 
   expect(await onTerminal(["ls"])).not.toContain("npm install");
 });
 
-test("a berth that the deployment no longer serves says so, and works again once it is served", async () => {
+test("a berth that the deployment no longer supports says so, and works again once it is supported", async () => {
   remember({ lookedAt: Date.now(), minVersion: "9.0.0" });
   cli = { version: "9.9.9", path: "/cli/berth.tgz", sha256: "", min_version: "9.0.0" };
 
@@ -97,7 +97,7 @@ test.each([
   { version: "9.9.9; touch /x", path: "https://elsewhere.example/x", min_version: "9\u001b[31m" },
   { version: "9".repeat(40), min_version: "99.99" },
   { version: 9, min_version: null },
-])("what is no version is not shown and refuses nothing: %j", async (odd) => {
+])("an invalid version is not shown and refuses no command: %j", async (odd) => {
   cli = odd;
   remember({ lookedAt: 0, minVersion: "0.9.0" });
   await onTerminal(["ls"]);

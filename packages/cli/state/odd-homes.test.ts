@@ -70,7 +70,7 @@ test("without a home directory the key and the address of the environment are en
   });
 });
 
-test("without HOME the home directory of the passwd entry is taken", async () => {
+test("without HOME the home directory of the passwd entry is used", async () => {
   const env = { BERTH_URL: cli.running.url };
 
   expect((await inSandbox({ env }, "berth ls")).stderr).toContain(`You are not logged in to ${cli.running.url}`);
@@ -82,7 +82,7 @@ const profiles = "/tmp/config/berth/profiles.json";
 test.each([
   ["full", "the disk is full", fill, () => ["--size", "65536", "--tmpfs", "/tmp/config"]],
   ["read-only", "the file system is read-only", "true", () => ["--ro-bind", join(place, "stored"), "/tmp/config"]],
-] as const)("on a %s disk each command says so, and the state stays whole", async (_, reason, spoil, mounts) => {
+] as const)("on a %s disk each command reports that, and the state stays intact", async (_, reason, spoil, mounts) => {
   const stored = join(place, "stored");
   mkdirSync(join(stored, "berth"), { recursive: true });
   writeFileSync(join(stored, "berth/profiles.json"), JSON.stringify(oldProfiles()));
@@ -110,7 +110,7 @@ async function jobNames(): Promise<string[]> {
   return names;
 }
 
-test("a job whose key cannot be noted after the submit is shown all the same", async () => {
+test("a job whose key cannot be stored after the submit is still shown", async () => {
   await cli.run("login");
   writeFileSync(join(cli.state, "berth/let-in"), "");
 

@@ -71,7 +71,7 @@ test.for(["", "let-in"])(
   },
 );
 
-test("a directory that others may write in is taken from them", () => {
+test("a directory that other users may write to loses their permission", () => {
   mkdirSync(statePath());
   chmodSync(statePath(), 0o777);
 
@@ -102,7 +102,7 @@ test.each([
     /a directory is in its/,
   ],
   ["a file as its directory", () => writeFileSync(statePath(), ""), /a file is in the place of its directory/],
-])("%s is told in one sentence with a hint", (_, spoil, message) => {
+])("%s is reported in one sentence with a hint", (_, spoil, message) => {
   spoil();
 
   expect(() => writePrivate(statePath("profiles.json"), "{}")).toThrow(message);
@@ -111,7 +111,7 @@ test.each([
   );
 });
 
-test("a file that cannot be read is not taken for one that is missing", () => {
+test("an unreadable file is not treated as missing", () => {
   mkdirSync(statePath("profiles.json"), { recursive: true });
 
   expect(() => readState(statePath("profiles.json"))).toThrow(/cannot be read: a directory is in its place$/);
@@ -120,7 +120,7 @@ test("a file that cannot be read is not taken for one that is missing", () => {
 test.for([
   ["a full disk", "the disk is full", ["--size", "4096", "--tmpfs", "/tmp/berth-config"]],
   ["a read-only disk", "the file system is read-only", ["--ro-bind", "/etc", "/tmp/berth-config"]],
-] as const)("%s is told in one sentence with a hint", async ([_, reason, mounts], { skip }) => {
+] as const)("%s is reported in one sentence with a hint", async ([_, reason, mounts], { skip }) => {
   if (spawnSync("bwrap", ["--bind", "/", "/", "true"]).status !== 0) skip("bubblewrap does not run here");
   const server = await openServer(() => ({ body: { username: "u", key: { expires_at: "2030-01-01T00:00:00Z" } } }));
   const words = [process.execPath, join(import.meta.dirname, "../berth.mjs"), "login", server.url, "--key-stdin"];
@@ -142,7 +142,7 @@ test.for([
   });
 });
 
-test("the key of another user is refused in words", ({ skip }) => {
+test("the key of another user is refused with a message", ({ skip }) => {
   if (process.getuid?.() !== 0) skip("only root can give a file to another user");
   const { path } = ownSshKey();
   chownSync(path, 12_345, 12_345);
@@ -150,7 +150,7 @@ test("the key of another user is refused in words", ({ skip }) => {
   expect(ownSshKey).toThrow(/is the key of another user$/);
 });
 
-test("a damaged SSH key is told in one sentence", () => {
+test("a damaged SSH key is reported in one sentence", () => {
   writePrivate(statePath("id_ed25519"), "no key");
 
   expect(ownSshKey).toThrow(/id_ed25519 is no usable key: [^\n]+$/);
@@ -162,7 +162,7 @@ async function deadPid(): Promise<number> {
   return child.pid ?? 0;
 }
 
-test("the lock of a process that is gone, or whose number another one has, is taken at once", async () => {
+test("the lock of a process that is gone, or whose pid was reused, is taken at once", async () => {
   const left = [
     { host: hostname(), pid: await deadPid(), start: "1" },
     { host: hostname(), pid: process.pid, start: "another" },
@@ -186,7 +186,7 @@ function enter() {
   return spawn(process.execPath, ["--input-type=module", "-e", script]);
 }
 
-test("the lock of a process that lives, or is on another machine, is waited for", async () => {
+test("a command waits for the lock of a process that lives, or is on another machine", async () => {
   const { pid } = process;
   const held = withLock("login", async () => {
     const waiting = enter();
@@ -207,7 +207,7 @@ test("the lock of a process that lives, or is on another machine, is waited for"
   expect(readFileSync(join(place, "log"), "utf8")).toBe("in\nout\n".repeat(2));
 });
 
-test("of many processes that find a lock of a dead one, one at a time goes in", async () => {
+test("of many processes that find the lock of a dead one, one at a time takes it", async () => {
   writePrivate(statePath("login.lock"), JSON.stringify({ host: hostname(), pid: await deadPid(), start: "1" }));
   const children = Array.from({ length: 6 }, enter);
   await Promise.all(children.map((child) => once(child, "close")));

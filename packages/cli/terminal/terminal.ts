@@ -49,7 +49,7 @@ export function canRedraw(): boolean {
   return Boolean(stdout.isTTY) && env.TERM !== "dumb" && env.BERTH_ACCESSIBLE !== "1";
 }
 
-/** Width of what standard output is shown in. Not limited in a pipe. */
+/** Columns of the terminal on standard output. Unlimited in a pipe. */
 export function outputColumns(): number {
   return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
 }

@@ -18,7 +18,7 @@ test("a single word is a command line of a shell", () => {
   expect(shellCommand(["echo one; echo two"])).toBe("echo one; echo two");
 });
 
-test("wide and combining characters leave the columns of a table in line", () => {
+test("wide and combining characters keep the columns of a table aligned", () => {
   const rows = [
     ["NAME", "STATUS"],
     ["データ", "active"],
@@ -66,7 +66,7 @@ test("a narrow table loses the columns that matter least before it cuts others",
   expect(table(rows, 12, options).split("\n")).toHaveLength(3);
 });
 
-test("a long text beside cells stays below itself, and a word that is too wide stays whole", () => {
+test("a long text in a table wraps below itself, and a word that is too wide stays whole", () => {
   const rows = [
     ["Command", "run this and that"],
     ["Jupyter", "http://127.0.0.1:8888/?token=0"],
@@ -86,7 +86,7 @@ test.each([
   '"\\\n\t',
   "\uD800",
   "é データ 👍",
-])("%j is the same value after JSON, without a character that a terminal obeys", (text) => {
+])("%j is the same value after JSON, without control characters", (text) => {
   const json = jsonText({ [text]: [text] });
 
   expect(JSON.parse(json)).toEqual({ [text]: [text] });

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { OrphanRun } from "./orphan-runs.ts";
 
-/** A run that was removed after its record was found past it or missing, twice. */
+/** A run that was removed after two reads found its record missing or past this run. */
 export interface RemovedRun extends Pick<OrphanRun, "uid" | "run" | "key" | "why"> {
   readonly at: number;
 }

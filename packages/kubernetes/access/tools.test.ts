@@ -115,7 +115,7 @@ describe("the end of a command", () => {
   });
 });
 
-describe("a machine that waits", () => {
+describe("a waiting machine", () => {
   const shares = [run.shares[0], run.shares[0]] as Run["shares"];
   const seen = (started: boolean, changes: Partial<Run>) => {
     const main = { name: "main", started, state: { running: {} } };

@@ -192,7 +192,7 @@ describe("an object that is created concurrently", () => {
     expect(await client[verb]("/apis/batch/v1/jobs", {})).toEqual({ count: 4 });
   });
 
-  it("is not created again if it exists, nor retried for ever", async () => {
+  it("is not created again if it exists, and is retried only for a while", async () => {
     await open(
       (request, response) => refuse(response, 409, request.url?.startsWith("/there") ? "AlreadyExists" : "Conflict"),
       {
@@ -263,7 +263,7 @@ describe("a list", () => {
 });
 
 describe("a streamed reply", () => {
-  it("goes on past the deadline of its beginning, and ends with its signal", async () => {
+  it("continues past the deadline of its start, and ends with its signal", async () => {
     const ending = new AbortController();
     await open((_, response) => void response.writeHead(200).write("first"), { deadlineMs: 2_000 });
     const reply = await client.open("/log", ending.signal);
@@ -282,7 +282,7 @@ describe("a streamed reply", () => {
     expect([parts, wasOpen]).toEqual([["first"], true]);
   });
 
-  it("that does not begin is given up", async () => {
+  it("that does not start is given up", async () => {
     await open(() => undefined, { deadlineMs: 100 });
 
     await expect(client.open("/log", new AbortController().signal)).rejects.toMatchObject({ code: "timed out" });

@@ -99,7 +99,7 @@ describe("a kubeconfig", () => {
     expect(failed).not.toContain("hidden");
   });
 
-  it("that is missing is named", async () => {
+  it("that is missing is reported by its path", async () => {
     const reading = readKubeconfig({ file: join(directory, "none"), environment });
 
     await expect(reading).rejects.toThrow("none: it cannot be read (ENOENT)");
@@ -117,7 +117,7 @@ describe("a credential plugin", () => {
   const timesAsked = () => readFileSync(join(directory, "asked"), "utf8").split("\n").length - 1;
   const answer = `echo '{"status":{"token":"'$T'","expirationTimestamp":"2026-01-01T00:10:00Z"}}'`;
 
-  it("is asked once for a lasting token, and again before its end and after a refusal", async () => {
+  it("is called once for a lasting token, and again before its end and after a refusal", async () => {
     let now = Date.parse("2026-01-01T00:00:00Z");
     const token = execTokens(getPlugin(answer), place(), () => now);
 

@@ -111,7 +111,7 @@ it("a list fails at once if the server has accepted nothing since it began, not 
   expect(numbers).toEqual([1_000, 1]);
 });
 
-it("a list goes on with smaller pages if a page of one item arrives", async () => {
+it("a list continues with smaller pages if a page of one item arrives", async () => {
   const { asked: numbers, list } = slowPages(250);
 
   const { items } = await list(() => 7);
@@ -166,7 +166,7 @@ it("a client's first call may be a page that is late", async () => {
   ]);
 });
 
-it("a list names an object that is too large, and goes on without it", async () => {
+it("a list names an object that is too large, and continues without it", async () => {
   await serve([1, MOST, 1]);
   const leftOut: string[] = [];
 

@@ -15,6 +15,6 @@ it("returns undefined after the limit", async () => {
   expect(await pollUntil(0, foundAt(3))).toBeUndefined();
 });
 
-it("goes on polling until then", async () => {
+it("polls repeatedly until then", async () => {
   expect(await pollUntil(60_000, foundAt(4))).toBe("found");
 });

@@ -41,7 +41,7 @@ it("counts the containers of a pod together with their sidecars", () => {
   expect(sumRequests(pod)).toEqual({ gpus: 2, cpus: 1.75, memoryMb: 2048 });
 });
 
-it("counts an init container alone if it requests more than all others", () => {
+it("counts only an init container if it requests more than all others", () => {
   const pod = buildPod({
     containers: [container({ cpu: "1", memory: "1Gi" })],
     initContainers: [container({ cpu: "4", memory: "512Mi" }), container({ cpu: "2" })],

@@ -263,7 +263,7 @@ describe("a claim", { retry: 0 }, () => {
       await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${before}`);
     }
 
-    it("leaves its volume all the same", () => expectLeft(volumesBy(fixture.client)));
+    it("still keeps its volume", () => expectLeft(volumesBy(fixture.client)));
 
     it("leaves it, and takes it along in the end, despite concurrent writes", async () => {
       const overtaken: Record<string, number> = { Retain: 0, Delete: 0 };
@@ -283,7 +283,7 @@ describe("a claim", { retry: 0 }, () => {
     });
   });
 
-  it("goes with its volume by its class if patches of volumes are forbidden", async () => {
+  it("is removed with its volume by its class if patches of volumes are forbidden", async () => {
     const { admin } = fixture.cluster;
     const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");

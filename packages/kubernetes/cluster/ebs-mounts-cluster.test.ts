@@ -94,7 +94,7 @@ it("keeps a run's data for the next one on another machine, without objects in b
   expect(await fixture.cluster.kubelet.disks.handles("volumes")).toContain(ebs.id);
 });
 
-it("is mounted by one pod at a time, in its zone, and stays when its claim goes", async () => {
+it("is mounted by one pod at a time, in its zone, and stays when its claim is removed", async () => {
   const ebs = newVolume();
   const run = runWith(ebs, { shares: [{ node: null, units: 1 }] });
 
@@ -132,7 +132,7 @@ it("waits with a reason on a machine of another zone", async () => {
   expect(seen).toMatchObject({ state: "unbound", nodes: [] });
 });
 
-it("serves one run at a time, even if two are told to use it", async () => {
+it("serves one run at a time, even if two mount it", async () => {
   const ebs = newVolume();
   const [first, second] = [runWith(ebs), runWith(ebs)];
   await fixture.compute.apply(first);
@@ -146,7 +146,7 @@ it("serves one run at a time, even if two are told to use it", async () => {
   expect(await statuses(ebs)).toEqual([200, 200]);
 });
 
-it("passes to the next run after an interrupted one, whose late removal takes nothing away", async () => {
+it("passes to the next run after an interrupted one, whose late removal has no effect", async () => {
   const ebs = newVolume();
   const [first, second] = [runWith(ebs), runWith(ebs)];
   await interrupted(first);

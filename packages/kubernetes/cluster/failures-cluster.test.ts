@@ -135,7 +135,7 @@ describe("a run that fits nowhere says why", () => {
 });
 
 describe("a run whose machine", () => {
-  it("has no memory left says so", async () => {
+  it("has no memory left reports that", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };
     const { name } = (await getPod(run)).metadata;
@@ -147,7 +147,7 @@ describe("a run whose machine", () => {
     });
   });
 
-  it("is a reclaimed spot machine says so", async () => {
+  it("is a reclaimed spot machine reports that", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
     must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
@@ -188,7 +188,7 @@ describe("a machine", () => {
     expect(await fixture.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
   });
 
-  it("with false labels is offered as what it has, and a run that it attracted says why it does not begin", async () => {
+  it("with false labels is offered with its actual resources, and a run that it attracted shows why it does not start", async () => {
     const [typeLabel, zoneLabel] = ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
     const types = { "says-gpus": "p5.48xlarge", "says-less": "g5.12xlarge", "says-odd": "constructor" };
     const liars = await fixture.cluster.addNodes(

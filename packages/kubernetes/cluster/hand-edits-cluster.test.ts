@@ -151,7 +151,7 @@ it("reports how each hand-edited job ended, and leaves nothing of any", {
   expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
 });
 
-it("goes on with a job whose labels were removed by hand, and removes it like any other", {
+it("continues a job whose labels were removed by hand, and removes it like any other", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {

@@ -47,7 +47,7 @@ async function partsThere(): Promise<string[]> {
 
 const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
 
-it("finds what a paused worker wrote after the removal, and removes it as an orphan", {
+it("finds objects that a paused worker wrote after the removal, and removes them as orphans", {
   retry: 0,
 }, async () => {
   const ctx = await strangerTo("fixture");
@@ -66,7 +66,7 @@ it("finds what a paused worker wrote after the removal, and removes it as an orp
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
 });
 
-it("releases an EBS volume that such a worker took for an abandoned run, and keeps the volume", {
+it("releases an EBS volume that such a worker attached for an abandoned run, and keeps the volume", {
   retry: 0,
 }, async () => {
   const ctx = await strangerTo("fixture");

@@ -27,7 +27,7 @@ async function open() {
 }
 
 describe("a silent node", { retry: 0 }, () => {
-  it("keeps its run, which goes on once the node is back", async () => {
+  it("keeps its run, which continues once the node is back", async () => {
     const { ready, until, bound, isSilent } = await open();
     const [lost] = fixture.pretendNodes;
 
@@ -64,7 +64,7 @@ describe("a silent node", { retry: 0 }, () => {
     expect(await until((seen) => seen === undefined)).toBeUndefined();
   });
 
-  it("releases the run's EBS volume with its pod, where its driver has it, and not before", async () => {
+  it("releases the run's EBS volume with its pod if its driver has it, and not before", async () => {
     const zone = "us-east-1b";
     fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
     const { admin } = fixture.cluster;

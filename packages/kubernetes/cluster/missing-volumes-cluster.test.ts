@@ -35,7 +35,7 @@ describe("a job whose new disk gets no volume", () => {
   const findReason = async (id: string, holds: RegExp) =>
     (await jobs.until(id, ({ reason }) => holds.test(reason ?? ""))).reason;
 
-  it("says so while its storage class is missing, and begins once it exists", { timeout: LONGEST_MS }, async () => {
+  it("shows that its storage class is missing, and starts once it exists", { timeout: LONGEST_MS }, async () => {
     const path = `${classes}/berth-gp3`;
     const { metadata, ...rest } = must(await fixture.cluster.admin.get(path));
     must(await fixture.cluster.admin.remove(path));
@@ -50,7 +50,7 @@ describe("a job whose new disk gets no volume", () => {
     expect(active.reason).toBeNull();
   });
 
-  it("says so while a quota is full, and begins once there is room", { timeout: LONGEST_MS }, async () => {
+  it("shows that a quota is full, and starts once there is room", { timeout: LONGEST_MS }, async () => {
     const path = `${core}/resourcequotas/disks`;
     const spec = { hard: { persistentvolumeclaims: "0" } };
     must(await fixture.cluster.admin.post(`${core}/resourcequotas`, { metadata: { name: "disks" }, spec }));

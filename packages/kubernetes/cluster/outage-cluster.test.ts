@@ -15,7 +15,7 @@ let fixture: ClusterFixture;
 
 afterEach(() => fixture.stop());
 
-it("loses and doubles nothing while the API server and etcd are killed", {
+it("loses and repeats nothing while the API server and etcd are killed", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {

@@ -157,7 +157,7 @@ describe("a run that is refused temporarily", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("by a quota of Jobs says so, and is accepted once there is room", async () => {
+  it("by a quota of Jobs reports that, and is accepted once there is room", async () => {
     const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
     const run = fixtureRun();
     must(
@@ -197,7 +197,7 @@ describe("a run that is refused temporarily", () => {
     expect(await until(run, "ready")).toMatchObject({ state: "ready" });
   });
 
-  it("by a silent webhook says so", async () => {
+  it("by a silent webhook reports that", async () => {
     const otherAdmissionWebhook = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
     must(await fixture.cluster.admin.post(path, otherAdmissionWebhook.configuration("away", namespace)));
@@ -328,7 +328,7 @@ describe("a pod that is refused temporarily", () => {
 });
 
 describe("a caller", () => {
-  it("with an expired token gets a new one, and nothing is lost or doubled", async () => {
+  it("with an expired token gets a new one, and nothing is lost or repeated", async () => {
     const { url, ca, token } = fixture.cluster.controlPlane.getAccess("berth");
     const refused: (string | undefined)[] = [];
     const client = apiClient({

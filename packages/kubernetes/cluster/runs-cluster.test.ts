@@ -59,7 +59,7 @@ interface PodSeen {
 }
 
 describe("a command", () => {
-  it("has exactly its environment, and runs as it was written", async () => {
+  it("has exactly its environment, and runs unchanged", async () => {
     const env = { A: "line 1\nline 2\n", B: "\"$(C)\" $C `id` \\ 'x' é🚀", C: "=", EMPTY: "" };
     const command = `node -e 'process.stdout.write(JSON.stringify(process.env))'; echo " $(echo $C) \\$(C)"; exit 5`;
 
@@ -158,7 +158,7 @@ describe("the listing of a large cluster", () => {
 });
 
 describe("the life of a run", () => {
-  it("is not ended by an autoscaler that wants its machine", async () => {
+  it("is not ended by an autoscaler that removes its machine", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
     expect((await getPod(run)).metadata.annotations).toMatchObject({
@@ -185,7 +185,7 @@ describe("the life of a run", () => {
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
   });
 
-  it("ends without a pod that could go on unobserved", async () => {
+  it("ends without a pod that could continue unobserved", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
@@ -302,7 +302,7 @@ describe("a run of two machines", () => {
     expect((await fixture.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
   });
 
-  it("is removed as unbound while one machine is missing, though the other began", async () => {
+  it("is removed as unbound while one machine is missing, although the other started", async () => {
     const halves = ["one", "no-such-node"].map((node) => ({ node, units: 8 }));
     const { run, seen } = await applied({ shares: halves, gpusPerMachine: 8 }, ({ started }) => started);
 
@@ -320,7 +320,7 @@ describe("a run of two machines", () => {
     expect(seen).toMatchObject({ exitCode: 7, started: true });
   });
 
-  it("is unbound while one machine is missing, and says why", async () => {
+  it("is unbound while one machine is missing, and shows why", async () => {
     await applied({ shares: [{ node: "two", units: 1 }] }, ({ state }) => state === "ready");
 
     const { run, seen } = await applied({ shares, gpusPerMachine: 8 }, ({ reason }) => reason !== null);
@@ -345,7 +345,7 @@ describe("a run that is removed unless it is bound", () => {
     return kubernetesCompute({ ...fixture.options, client: { ...fixture.client, list } });
   };
 
-  it("goes on if it was bound just after it was seen unbound", async () => {
+  it("continues if it was bound just after it was seen unbound", async () => {
     const { run: neighbour } = await applied(whole("one"), ({ state }) => state === "ready");
     const { run } = await applied({}, ({ reason }) => reason !== null);
     const late = listing(async (listed) => {
@@ -366,7 +366,7 @@ describe("a run that is removed unless it is bound", () => {
     await expect(late.remove(run.uid, 1, unlessBound)).rejects.toThrow(RunBound);
   });
 
-  it("goes while only one of its machines is bound and nothing began", async () => {
+  it("is removed while only one of its machines is bound and nothing has started", async () => {
     await applied(whole("two"), ({ state }) => state === "ready");
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const half = { shares, gpusPerMachine: 8, image: "berth.test/endless-pull:1" };

@@ -131,7 +131,7 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
-  it("is listed with its disk's record by its own control plane alone", async () => {
+  it("is listed with its disk's record only by its own control plane", async () => {
     const others = kubernetesVolumes({ client: fixture.client, paths, deployment: "other" }, unhurried);
     const id = await newVolume("one");
     const key = `owner#x#disk|${tags.disk}`;

@@ -76,7 +76,7 @@ it("a node has a port for SSH while the run has a key, and never another one for
   expect(await findAddress(run)).toEqual({ ip: "127.0.0.1", port: null });
 });
 
-it("keeps a run without a free port alive, says so, and opens one once it is free", async () => {
+it("keeps a run without a free port alive, reports that, and opens a port once it is free", async () => {
   const [first, second, third] = await Promise.all([begun(), begun(), begun()]);
   for (const run of [first, second, third]) await compute.setAccess(run.uid, 1, access(1, key));
 

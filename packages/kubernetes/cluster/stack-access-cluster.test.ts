@@ -113,7 +113,7 @@ async function copyByOpenSsh(job: Job): Promise<unknown[]> {
 }
 
 describe("an environment on a cluster, from this machine", { timeout: 3 * PATIENCE_MS }, () => {
-  it("is entered by SSH with its own key until it ends, also after a restart of the stack", async () => {
+  it("is entered by SSH with its own key until it ends, even after a restart of the stack", async () => {
     const first = await fixture.start(settings());
     const before = await getApi(first);
     const lives = "while :; do sleep 1; done";

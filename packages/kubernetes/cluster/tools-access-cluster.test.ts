@@ -83,7 +83,7 @@ describe("Jupyter", () => {
   it.each([
     ["is not there", "", "Jupyter is not on the PATH of this environment"],
     ["ends at once", "#!/bin/sh\nexit 5\n", "Jupyter ended at once (exit code 5)"],
-  ])("that %s says so", async (_, program, reason) => {
+  ])("that %s is reported", async (_, program, reason) => {
     const programs = join(fixture.files, randomBytes(4).toString("hex"));
     mkdirSync(programs);
     if (program !== "") writeFileSync(join(programs, "jupyter"), program, { mode: 0o755 });

@@ -39,7 +39,7 @@ describe("the command of a run", () => {
     expect(readFileSync(file, "utf8")).toBe("saved\n");
   });
 
-  it("that a signal ended says so", async () => {
+  it("that a signal ended reports that", async () => {
     const run = await fixture.applied({ command: "kill -SEGV $$" });
 
     expect(await fixture.ended(run)).toMatchObject({ exitCode: null, reason: "command was killed by signal SIGSEGV" });
@@ -64,7 +64,7 @@ describe("the command of a run", () => {
 describe("a run of two machines", () => {
   const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
 
-  it("begins on no machine before both are up", async () => {
+  it("starts on no machine before both are ready", async () => {
     const file = join(fixture.files, randomBytes(4).toString("hex"));
     const command = `echo "$NODE_RANK" >>${file}; while :; do sleep 0.05; done`;
     // The other machine's pod has no room while this one exists.

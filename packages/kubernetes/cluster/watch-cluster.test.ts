@@ -69,7 +69,7 @@ it("hands the watch over: changes in between are emitted once, and nothing else"
   expect(last.received).not.toContain(kept.uid);
 });
 
-it("goes on from a position before a restart of the API server", async () => {
+it("continues from a position before a restart of the API server", async () => {
   const kept = await rested();
   const { upTo } = await following(undefined, [kept]);
   const made = await rested();
@@ -83,9 +83,9 @@ it("goes on from a position before a restart of the API server", async () => {
 it.each([
   // A server that has just started has no history.
   ["the server has forgotten", "1.1"],
-  ["is still to come, as after a backup of the store was put back", "999999999.999999999"],
-  ["never was any", "nowhere"],
-])("emits every living run after a start from what %s", async (_, from) => {
+  ["is in the future, as after a restore of the store", "999999999.999999999"],
+  ["never existed", "nowhere"],
+])("emits every living run after a start from a position that %s", async (_, from) => {
   const [first, second] = await Promise.all([rested(), rested()]);
 
   const { received } = await following(from, [first, second]);

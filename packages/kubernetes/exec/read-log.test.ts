@@ -8,7 +8,7 @@ import { recentRuns } from "../watch/recent-runs.ts";
 import { readLog } from "./read-log.ts";
 import { stampedLog } from "./stamped-log.ts";
 
-it("a log times out also if the cluster does not say which pod has it", async () => {
+it("a log times out even if the cluster does not name its pod", async () => {
   const never = () => new Promise<never>(() => undefined);
   const client = { find: never, list: never, open: never } as Partial<ApiClient> as ApiClient;
 
@@ -61,7 +61,7 @@ describe("a kubelet's error that arrives as text with status 200", () => {
     expect(await readFrom([error, at(1, "epoch 1\n")])).toMatchObject({ text: "epoch 1\n", asked: 2 });
   });
 
-  it.each(errors)("is an error if it comes again: %s", async (error) => {
+  it.each(errors)("is an error if it is repeated: %s", async (error) => {
     await expect(readFrom([error])).rejects.toThrow("The node does not find the container's log");
   });
 

@@ -208,7 +208,7 @@ describe("the nodes of a cluster", () => {
     expect(await listed([getNode("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
   });
 
-  it("are offered with the GPU taint, and with one that only advises", async () => {
+  it("are offered with the GPU taint, and with an advisory one", async () => {
     const taints = [
       { key: "nvidia.com/gpu", effect: "NoSchedule" },
       { key: "x", effect: "PreferNoSchedule" },
@@ -244,7 +244,7 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
-  it("have the type of the first matching rule if their own label has none", async () => {
+  it("have the type of the first matching rule if their own label names none", async () => {
     const labelled = (name: string, labels: object) => ({
       ...getNode(name),
       metadata: { name, uid: `uid-${name}`, labels },

@@ -35,7 +35,7 @@ function opened(jobs: readonly (Job | undefined)[], pods: readonly Pod[]) {
   return { place: { client: client as ApiClient, paths, deployment: "one" }, reads: () => reads };
 }
 
-it("reads a Job again whose pod went in between, because the Job says why", async () => {
+it("reads a Job again whose pod disappeared in between, because the Job says why", async () => {
   const { place } = opened([getJob([]), getJob([late])], []);
 
   const { jobs } = await readRun(place, id);

@@ -86,7 +86,7 @@ describe("a run", () => {
     ["EvictionByEvictionAPI", "it was evicted from its machine"],
     ["DeletionByPodGC", "its machine is gone"],
     ["SomethingNew", "the environment's pod was deleted from outside"],
-  ])("whose pod was evicted says so: %s", (reason, words) => {
+  ])("whose pod was evicted reports that: %s", (reason, words) => {
     const conditions = [{ type: "DisruptionTarget", status: "True", reason }];
 
     expect(findEnd(getJob(), buildPod("lives", { conditions }, deleted))).toMatchObject({
@@ -99,7 +99,7 @@ describe("a run", () => {
     });
   });
 
-  it("ends once its Job was deleted without its pod, which goes on", () => {
+  it("ends once its Job was deleted without its pod, which continues", () => {
     const end = { exitCode: null, endedAt: null, reason: "the environment's Job was deleted from outside" };
 
     expect(findEnd(undefined, buildPod("lives"))).toMatchObject({ ...end, started: true });

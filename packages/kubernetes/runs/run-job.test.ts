@@ -198,7 +198,7 @@ describe("the Job of a run", () => {
     );
   });
 
-  it("goes to the granted node, or to any node of its type before one starts", () => {
+  it("is placed on the granted node, or on any node of its type before a node is granted", () => {
     const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
     const mounts = [{ volume: toVolume("a", "us-east-1b"), path: "/workspace" }];
     const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };

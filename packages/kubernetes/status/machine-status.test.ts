@@ -18,7 +18,7 @@ const over = (terminated: object, more: object = {}) =>
     ...more,
   });
 
-describe("a machine that lives", () => {
+describe("a living machine", () => {
   it("is unbound without a pod, or without a node of its pod", () => {
     expect(toMachineStatus(undefined)).toMatchObject({ state: "unbound", reason: null, started: false });
     expect(toMachineStatus(buildPod({ phase: "Pending" }, ""))).toMatchObject({ state: "image" });
@@ -28,7 +28,7 @@ describe("a machine that lives", () => {
     });
   });
 
-  it("says why it fits nowhere, in the scheduler's words without those about other pods", () => {
+  it("shows why it fits nowhere, in the scheduler's words without those about other pods", () => {
     const message =
       "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient nvidia.com/gpu. " +
       "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
@@ -46,7 +46,7 @@ describe("a machine that lives", () => {
     [waiting("PodInitializing"), "container", false],
     [buildPod({ phase: "Running", ...running, ...ready("False") }), "probe", true],
     [buildPod({ phase: "Running", ...running, ...ready("True") }), "ready", true],
-  ])("is as far as its container: %#", (pod, state, started) => {
+  ])("has the state of its container: %#", (pod, state, started) => {
     expect(toMachineStatus(pod)).toMatchObject({ state, started, reason: null, end: undefined });
   });
 
@@ -108,7 +108,7 @@ describe("a machine that never starts", () => {
     });
   });
 
-  it("gives the runtime's last words for another reason", () => {
+  it("shows the runtime's last message for another reason", () => {
     const message =
       "failed to create containerd task: OCI runtime create failed: runc create failed: " +
       'unable to start container process: error during container init: exec: "/x": permission denied';

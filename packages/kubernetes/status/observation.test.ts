@@ -40,7 +40,7 @@ it.each([
     ],
     undefined,
   ],
-])("of a node's addresses users see %s", (_, said, ip) => {
+])("users see of a node's addresses %s", (_, said, ip) => {
   const addresses = said.map(([type = "", address = ""]) => ({ type, address }));
   const node: Node = { metadata: { name: "one", uid: "u-one", ...marks }, spec: {}, status: { addresses } };
 

@@ -73,7 +73,7 @@ it("16 disks at once cost two lists of attachments and three of nodes, and each 
   expect([cluster.countOf("volumeattachments"), cluster.countOf("nodes")]).toEqual([2, 3]);
 });
 
-it("a question after a list of attachments began gets a newer list", async () => {
+it("a caller after the start of a list of attachments gets a newer list", async () => {
   const attachments: object[] = [];
   const cluster = clusterWith({ attachments, nodes: [] });
   const { lists } = cluster.place;
@@ -85,7 +85,7 @@ it("a question after a list of attachments began gets a newer list", async () =>
   expect([await before, (await after).map(({ volume }) => volume)]).toEqual([[], ["pv-1"]]);
 });
 
-it("a question after a list of nodes began gets a newer list", async () => {
+it("a caller after the start of a list of nodes gets a newer list", async () => {
   const nodes: object[] = [];
   const { place } = clusterWith({ attachments: [], nodes });
   const before = place.lists.isOnNode("kubernetes.io/csi/csi.example^handle-1");

@@ -73,19 +73,19 @@ describe("a pod that waits for a volume", () => {
     expect(names).toEqual(["list events", "find claim"]);
   });
 
-  it("says so before the scheduler's reason", async () => {
+  it("shows that before the scheduler's reason", async () => {
     const status = scheduled("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.");
 
     expect(await findMissing(pod({ status }))).toBe(words);
   });
 
-  it("says so if no storage class would create it", async () => {
+  it("shows that no storage class would create it", async () => {
     events = [said("FailedBinding", "no persistent volumes available for this claim and no storage class is set")];
 
     expect(await findMissing(pod())).toMatch(/^Its volume could not be created: no persistent volumes available/);
   });
 
-  it("says the same at each attempt, though each has its own id", async () => {
+  it("shows the same text at each attempt, although each has its own id", async () => {
     events = [
       said("ProvisioningFailed", "rpc error: code = Internal desc = StatusCode: 403, RequestID: 1f-2a, api error X"),
     ];
@@ -101,7 +101,7 @@ describe("a pod that waits for a volume", () => {
     expect(await findMissing(pod({ status: full }))).toBeNull();
   });
 
-  it("says why an attempt failed also if the cluster has reported a wait since", async () => {
+  it("shows why an attempt failed even if the cluster has reported a wait since", async () => {
     const later = { lastTimestamp: "2026-01-01T00:10:01Z" };
     events = [...events, said("ExternalProvisioning", "by the external provisioner 'ebs.csi.aws.com'", later)];
 

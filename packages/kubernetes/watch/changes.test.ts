@@ -93,7 +93,7 @@ const buildPod = (digit: string, status: object = conditions(), metadata: object
 });
 
 describe("the changes of runs", () => {
-  it("begin with all runs, then include each change of an observation and nothing else", async () => {
+  it("begin with all runs, then include only changes of observations", async () => {
     const { seen, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
     const ready = conditions("Initialized", "Ready");
 
@@ -228,7 +228,7 @@ describe("the changes of runs", () => {
     expect(server.requests.filter(({ url }) => url.includes("fieldSelector"))).toHaveLength(1);
   });
 
-  it("go on with a warning if nodes may not be watched", async () => {
+  it("continue with a warning if nodes may not be watched", async () => {
     const watch = Promise.withResolvers<ServerResponse>();
     const refused = Promise.withResolvers<string>();
     server = await loopbackServer((request, response) => {
@@ -266,7 +266,7 @@ describe("the changes of runs", () => {
     expect(seen.join("")).toBe("e");
   });
 
-  it("hold each run once while they are not read, however often it changes", async () => {
+  it("contain each run once while they are not read, however often it changes", async () => {
     const watched = Array.from({ length: 2 }, () => Promise.withResolvers<ServerResponse>());
     let watches = 0;
     server = await loopbackServer((request, response) => {

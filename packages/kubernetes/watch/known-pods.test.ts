@@ -3,7 +3,7 @@ import { knownPods } from "./known-pods.ts";
 
 const getId = (n: number) => ({ uid: n.toString(16).padStart(32, "0"), run: 1 });
 
-it("names the pod of a run while it is the only one that was shown", () => {
+it("names the pod of a run while it is the only shown one", () => {
   const knownValue = knownPods();
   const seen = [knownValue.findOnlyPod(getId(1))];
 

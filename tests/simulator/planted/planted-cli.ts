@@ -7,7 +7,7 @@ export const cliBugs: readonly PlantedBug[] = [
     caughtBy: {
       project: "cli",
       file: "../cli/main-path.test.ts",
-      title: "Ctrl-C in up leaves the job in the queue, and says how to come back and how to end it",
+      title: "Ctrl-C in up leaves the job in the queue, and says how to reattach and how to end it",
     },
     edits: [
       {
@@ -22,7 +22,7 @@ export const cliBugs: readonly PlantedBug[] = [
     caughtBy: {
       project: "cli",
       file: "../sdk/repeats.test.ts",
-      title: "jobs.extend is carried out once if its answer is lost, and again for a second call",
+      title: "jobs.extend is executed once if its answer is lost, and again for a second call",
     },
     edits: [
       {
@@ -37,7 +37,7 @@ export const cliBugs: readonly PlantedBug[] = [
     caughtBy: {
       project: "cli",
       file: "../cli/definitions/more-commands.test.ts",
-      title: "words that the server ignores are named on stderr, and the answer is printed as ever",
+      title: "fields that the server ignores are named on stderr, and the answer is printed as usual",
     },
     edits: [
       {
@@ -52,7 +52,7 @@ export const cliBugs: readonly PlantedBug[] = [
     caughtBy: {
       project: "cli",
       file: "../cli/exit-codes.test.ts",
-      title: "a server that is not there ends a command with 7",
+      title: "an unreachable server ends a command with 7",
     },
     edits: [
       {
@@ -67,7 +67,7 @@ export const cliBugs: readonly PlantedBug[] = [
     caughtBy: {
       project: "cli",
       file: "../cli/exit-codes.test.ts",
-      title: "nothing is asked in a pipe, and the flag is named",
+      title: "no question is asked in a pipe, and the flag is named",
     },
     edits: [
       {

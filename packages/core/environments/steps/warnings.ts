@@ -31,7 +31,7 @@ export function isWarned({ times: { endsAt, warnedMinutes, warnedOf } }: Pick<En
 export function endWarning(environment: Environment, now: number): string | null {
   const { endsAt, warnedMinutes, warnedOf } = environment.times;
   if (endsAt === null || warnedMinutes === null) return null;
-  // An extension is shown later than it counts.
+  // An extension counts before its new end is shown.
   const shownEnd = endsAt - hiddenMs(environment);
   return (warnedOf ?? endsAt) === shownEnd ? `${END_WARNING} ${durationText(shownEnd - now)}` : null;
 }

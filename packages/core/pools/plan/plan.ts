@@ -81,7 +81,7 @@ export interface QueuePlace {
   readonly position: number;
   readonly startsAt: number | null;
   readonly code: ReasonCode;
-  /** Units that it asks for: per machine if the code is "split", otherwise in total. */
+  /** Requested units: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
   /** Free units, machines ("never", "unreadable"), or units that foreign pods hold ("foreign"). */
   readonly available: number;
