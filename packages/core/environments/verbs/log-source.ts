@@ -1,6 +1,14 @@
 import type { UserContext } from "../../context.ts";
 import type { LiveLogs, LogPart } from "../../ports/run-log.ts";
-import { baseOfRun, endOfLog, isLogComplete, type KeptLog, logEndsAt } from "../record/log/kept-log.ts";
+import {
+  baseOfRun,
+  endOfLog,
+  isLogComplete,
+  isPrinting,
+  type KeptLog,
+  knownEnd,
+  logEndsAt,
+} from "../record/log/kept-log.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 
@@ -18,8 +26,10 @@ export async function readLive(
 ): Promise<Window | undefined> {
   const { uid, run, log } = environment;
   if (!live || run.appliedAt === null || run.removedAt !== null || isLogComplete(environment)) return undefined;
+  // A copy has what a remote log printed last, because its stream may be late or gone by then.
+  if (live.isRemote && !isPrinting(environment)) return undefined;
   const base = baseOfRun(environment);
-  const part = await live.read(uid, run.n, Math.max(0, after - base));
+  const part = await live.read(uid, run.n, Math.max(0, after - base), knownEnd(environment));
   if (!part) return undefined;
   const window = { start: base + part.start, bytes: part.bytes, isComplete: false };
   // A run without output yet would hide the output of earlier runs.

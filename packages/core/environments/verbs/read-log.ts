@@ -2,16 +2,15 @@ import type { UserContext } from "../../context.ts";
 import type { LiveLogs } from "../../ports/run-log.ts";
 import { Problem } from "../../problem.ts";
 import { changeEnvironment } from "../record/changes/change.ts";
-import { baseOfRun, COPIED_EVERY_MS, isLogWanted, lacksLastLog } from "../record/log/kept-log.ts";
+import { baseOfRun, COPIED_EVERY_MS, isLogWanted, isPrinting, knownEnd, lacksLastLog } from "../record/log/kept-log.ts";
 import { partOfWindow } from "../record/log/log-window.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
 import { endOfCopy, endOffset, readCopy, readLive, type Window } from "./log-source.ts";
 
-/** How long copies continue after a read, and the remainder below which a read extends that time. */
+/** How long copies continue after a read. A read extends that time once half of it is over. */
 const WANTED_MS = 120_000;
-const WANTED_AGAIN_MS = 60_000;
 
 type LogContext = UserContext<"table" | "queue" | "blobs">;
 
@@ -43,6 +42,8 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
 }
 
 const POLL_MS = 1_000;
+/** How far followers of a remote log may read beyond its last copy before another one is made. */
+const MOST_AHEAD = 1024 * 1024;
 /** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
 
@@ -56,7 +57,11 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
     const printed = await readLive(environment, live, after);
     if (wantsFresh && !printed) await waitForCopy(ctx, id, environment);
     const window = printed ?? (await readCopy(ctx, id, (log) => endOfCopy(log) > after));
-    const answer = getText(window, request, after < window.start);
+    if (live?.isRemote && printed) await copyIfFarAhead(ctx, id, environment, endOffset(printed));
+    const text = getText(window, request, after < window.start);
+    // A stream may have shown more of a remote log than its copy has.
+    const isPassed = live?.isRemote && !printed && !window.isComplete && after > text.next;
+    const answer = isPassed ? { ...text, next: after } : text;
     const leftMs = waitMs - (ctx.clock.monotonic() - startedAt);
     if (answer.text !== "" && printed && hasWaited && leftMs > 0) {
       hasWaited = false;
@@ -69,6 +74,12 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
     if (!printed) await wantCopies(ctx, id, environment).catch(unlessBusy);
     await waitForMore(ctx, environment, { live: printed && live, end: endOffset(window), pauseMs, signal });
   }
+}
+
+/** Has a remote log copied, because a follower of it finds its position after a restart only if it is near a copy. */
+async function copyIfFarAhead(ctx: LogContext, id: string, environment: Environment, end: number): Promise<void> {
+  const copiedEnd = baseOfRun(environment) + (knownEnd(environment)?.position ?? 0);
+  if (end - copiedEnd > MOST_AHEAD) await wantCopies(ctx, id, environment, COPIED_EVERY_MS).catch(unlessBusy);
 }
 
 interface Pause {
@@ -96,10 +107,15 @@ async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, envi
   }
 }
 
-async function wantCopies(ctx: UserContext<"table" | "queue">, id: string, environment: Environment): Promise<void> {
+async function wantCopies(
+  ctx: UserContext<"table" | "queue">,
+  id: string,
+  environment: Environment,
+  wantedMs = WANTED_MS,
+): Promise<void> {
   const now = ctx.clock.now();
-  if (!isPrinting(environment) || isLogWanted(environment, now + WANTED_AGAIN_MS)) return;
-  await changeEnvironment(ctx, id, (before) => ({ ...before, logWantedUntil: now + WANTED_MS }));
+  if (!isPrinting(environment) || isLogWanted(environment, now + wantedMs / 2)) return;
+  await changeEnvironment(ctx, id, (before) => ({ ...before, logWantedUntil: now + wantedMs }));
 }
 
 /** Ignores `unavailable`: other writers always won, so the latest copy has to do. */
@@ -112,10 +128,6 @@ function isCopied(environment: Environment, since: number): boolean {
   const { phase, end, run } = environment;
   const isEnding = (phase === "active" || phase === "stopping") && end.outcome !== null && run.removedAt === null;
   return !isEnding || !lacksLastLog(environment);
-}
-
-function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boolean {
-  return hasCommand && phase === "active" && outcome === null;
 }
 
 export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {

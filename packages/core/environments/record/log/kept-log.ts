@@ -1,3 +1,4 @@
+import type { LogEnd } from "../../../ports/run-log.ts";
 import { DAY_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
@@ -34,6 +35,18 @@ export function endOfLog({ start = 0, bytes = 0 }: Pick<KeptLog, "start" | "byte
 export function baseOfRun({ log, run }: Pick<Environment, "log" | "run">): number {
   if (!log?.blob) return 0;
   return (log.run ?? run.n) === run.n ? (log.base ?? 0) : endOfLog(log);
+}
+
+/** Returns the end of the last copy in the output of the present run, or undefined without such a copy. */
+export function knownEnd(environment: Pick<Environment, "log" | "run">): LogEnd | undefined {
+  const { log, run } = environment;
+  if (!log?.blob || log.run !== run.n) return undefined;
+  return { position: endOfLog(log) - baseOfRun(environment), mark: log.mark };
+}
+
+/** Reports whether the command may print more. */
+export function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boolean {
+  return hasCommand && phase === "active" && outcome === null;
 }
 
 export function isLogWanted({ logWantedUntil }: Environment, now: number): boolean {

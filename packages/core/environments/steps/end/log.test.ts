@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Compute } from "../../../ports/compute.ts";
+import type { LiveLogs } from "../../../ports/run-log.ts";
 import type { Item } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
@@ -24,6 +25,28 @@ async function printing(ends?: { code: number; afterMs: number }) {
   const alice = { ...world.as("alice"), blobs: world.blobs };
   const shown = async () => readLog(alice, "one");
   return { world, uid: environment.uid, print, shown };
+}
+
+/** A world whose log has a stream, and a follower of it. */
+async function remote() {
+  const { world } = await printing();
+  await world.advance(6 * SECOND);
+  let streamed: string | undefined;
+  const live: LiveLogs = {
+    isRemote: true,
+    read: async (_uid, _run, from) => {
+      const bytes = streamed === undefined ? undefined : new TextEncoder().encode(streamed);
+      return bytes && { start: from, bytes: bytes.subarray(from) };
+    },
+    waitFor: async () => undefined,
+  };
+  const alice = { ...world.as("alice"), blobs: world.blobs };
+  const follow = (after: number) =>
+    followLog(alice, "one", { after, mostBytes: 2 * MIB, waitMs: 0, wantsFresh: false }, live);
+  const stream = (text: string | undefined) => {
+    streamed = text;
+  };
+  return { world, follow, stream };
 }
 
 /** A job with a command that printed `last` and ended; the reconcile that saw this only recorded it. */
@@ -201,6 +224,49 @@ describe("the log of a command", () => {
     expect(after).toMatchObject({ text: "third\n", cut: true, next: 26 });
     expect(await shown()).toMatchObject({ text: "third\n", cut: true, next: 26 });
     expect(ends.slice(0, 2)).toEqual([{ position: 13 }, { position: 26, mark: "m" }]);
+  });
+
+  test("keeps the position of a follower that a stream of a remote log has shown more than the copy has", async () => {
+    const { world, follow, stream } = await remote();
+    stream("first\nsecond\n");
+    const ahead = await follow(0);
+    stream(undefined);
+
+    const behind = await follow(ahead.next);
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+    const ended = await follow(ahead.next);
+
+    expect(ahead).toMatchObject({ text: "first\nsecond\n", next: 13, ended: false });
+    expect(behind).toMatchObject({ text: "", next: 13, ended: false });
+    expect(ended).toMatchObject({ text: "", ended: true });
+  });
+
+  test("is copied once more when a stream of a remote log is a MiB ahead of the last copy", async () => {
+    const { world, follow, stream } = await remote();
+    const isWanted = async () => (await world.read("alice", "one")).logWantedUntil !== undefined;
+    stream("first\n");
+    await follow(0);
+    const isWantedNear = await isWanted();
+    stream(`first\n${"x".repeat(MIB + 1)}`);
+
+    await follow(0);
+    const isWantedAhead = await isWanted();
+    await world.advance(10 * SECOND);
+
+    expect([isWantedNear, isWantedAhead]).toEqual([false, true]);
+    expect((await world.read("alice", "one")).log?.bytes).toBe(6);
+  });
+
+  test("is read from the last copy once the command has ended, although a stream may still be open", async () => {
+    const { world, follow, stream } = await remote();
+    stream("first\n");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+    stream("a stream that is late");
+
+    expect(await follow(0)).toMatchObject({ text: "first\n", ended: true });
   });
 
   test("is kept for seven days after the end, and its removal completes the record", async () => {

@@ -1,7 +1,13 @@
 import type { Context } from "../../../context.ts";
-import type { LogEnd } from "../../../ports/run-log.ts";
 import type { Step } from "../../../reconciler/step.ts";
-import { baseOfRun, COPIED_EVERY_MS, endOfLog, isLogWanted, type KeptLog } from "../../record/log/kept-log.ts";
+import {
+  baseOfRun,
+  COPIED_EVERY_MS,
+  endOfLog,
+  isLogWanted,
+  type KeptLog,
+  knownEnd,
+} from "../../record/log/kept-log.ts";
 import type { Environment } from "../../record/record.ts";
 import { alsoAfter } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
@@ -68,12 +74,6 @@ async function copyLog(
     ctx.log.warn("log not kept", { uid, run, error: String(error) });
     return { ...environment, log: { ...log, at: now, failed: true } };
   }
-}
-
-function knownEnd(environment: Environment): LogEnd | undefined {
-  const { log, run } = environment;
-  if (!log?.blob || log.run !== run.n) return undefined;
-  return { position: endOfLog(log) - baseOfRun(environment), mark: log.mark };
 }
 
 function getCopies({ uid }: Environment): string {
