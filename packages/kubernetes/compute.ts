@@ -14,6 +14,7 @@ import { kubernetesCommands } from "./commands.ts";
 import { countExecs, countWork } from "./exec/exec.ts";
 import { postToPod } from "./exec/pod-port.ts";
 import { readLog } from "./exec/read-log.ts";
+import type { StreamedLogs } from "./exec/streamed-logs.ts";
 import { annotation, getMachine, type RunId, readPorts } from "./names.ts";
 import { listNodes } from "./nodes/capacity.ts";
 import { machineStates } from "./nodes/machine-state.ts";
@@ -60,6 +61,8 @@ export interface KubernetesComputeOptions {
   readonly watchesGpus?: boolean | undefined;
   /** Image of images/tools, copied into every run. If undefined, further commands need a shell of the run's image. */
   readonly toolsImage?: string | undefined;
+  /** Streams of followed logs, with which the copies agree about positions; undefined: logs are only copied. */
+  readonly streamedLogs?: StreamedLogs | undefined;
   /** Store for the file lists of disks until their backup; undefined stores none. */
   readonly blobs?: Blobs | undefined;
   /** Log for unreadable objects and missing rights. */
@@ -113,7 +116,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     tell: (uid, run, notice) => tellTerminals(commands.startExec, { uid, run }, notice),
     ...commands,
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
-    readLog: async (uid, run, knownLogEnd) => readLog(place, { uid, run }, { recent, known: knownLogEnd }),
+    readLog: async (uid, run, knownLogEnd) =>
+      readLog(place, { uid, run }, { recent, known: knownLogEnd, live: options.streamedLogs }),
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),

@@ -81,6 +81,24 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     expect(stack.output()).toContain("Ctrl-C ends it; environments go on");
   });
 
+  it("shows most lines of a followed log in separate answers, although copies are made every 2 s", async () => {
+    const stack = await start();
+    const { API_KEY = "" } = await stack.env();
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    const client = jobClient(stack.url, API_KEY);
+    const command = "for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.7; done";
+    const id = await client.submit({ ...wanted, command });
+    const pieces: string[] = [];
+    for (let log = { logs: "", next: "0", ended: false }; !log.ended; ) {
+      const response = await fetch(`${stack.url}/v1/jobs/${id}/logs?after=${log.next}&wait=20`, { headers });
+      log = (await response.json()) as typeof log;
+      if (log.logs !== "") pieces.push(log.logs);
+    }
+
+    expect(pieces.join("")).toBe("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
+    expect(pieces.length).toBeGreaterThan(5);
+  });
+
   it("leaves environments to the cluster when it stops, finds them again, and keeps their disks", async () => {
     const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
     must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));

@@ -9,6 +9,7 @@ import { type ClusterContext, listPods } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 import type { RecentRuns } from "../watch/recent-runs.ts";
 import { type StampedLog, stampedLog } from "./stamped-log.ts";
+import type { StreamedLogs } from "./streamed-logs.ts";
 
 const MOST_LINES = 1024 * 1024;
 const GIVEN_UP_MS = 3_000;
@@ -24,25 +25,60 @@ const TRIES = 2;
 export async function readLog(
   place: ClusterContext,
   id: RunId,
-  { recent, known: knownLogEnd }: ReadLogOptions,
+  { recent, known: knownLogEnd, live }: ReadLogOptions,
 ): Promise<RunLog> {
   const signal = AbortSignal.timeout(GIVEN_UP_MS);
-  // A machine of a run never gets another pod, so a known one is enough.
-  const first = firstPod(recent.find(id)?.pods ?? []) ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
-  if (!first) return noLog;
-  const query = `container=${MAIN}&tailLines=${MOST_LINES}&timestamps=true`;
-  const path = `${place.paths.pods}/${first.metadata.name}/log?${query}`;
-  for (let tries = 0; tries < TRIES; tries += 1) {
-    if (tries > 0) await sleep(PAUSE_MS);
-    const { log, isUnstamped } = await readOnce(place, path, stampedLog(knownLogEnd), signal);
-    if (!isUnstamped || !isNodeError(log)) return log;
-  }
-  throw new Error("The node does not find the container's log");
+  const path = await findLogPath(place, id, { recent, signal });
+  const findKnown = () => laterEnd(knownLogEnd, live?.findEnd(id));
+  if (path === undefined) return noLog;
+  const { log, isLost } = await readLogAt(place, path, { findKnown, signal, waitsForStream: live?.isOpen(id) });
+  // The stream counts from another position than this copy.
+  if (isLost) live?.close(id);
+  return log;
 }
 
 interface ReadLogOptions {
   readonly recent: RecentRuns;
   readonly known: LogEnd | undefined;
+  /** Streams that may have read further than the last copy. */
+  readonly live?: Pick<StreamedLogs, "findEnd" | "isOpen" | "close"> | undefined;
+}
+
+/** Returns the path of the log of the run's first machine, or undefined before it has a pod. */
+export async function findLogPath(
+  place: ClusterContext,
+  id: RunId,
+  { recent, signal }: { readonly recent?: RecentRuns; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  // A machine of a run never gets another pod, so a known one is enough.
+  const known = firstPod(recent?.find(id)?.pods ?? []);
+  const first = known ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
+  const query = `container=${MAIN}&tailLines=${MOST_LINES}&timestamps=true`;
+  return first && `${place.paths.pods}/${first.metadata.name}/log?${query}`;
+}
+
+export async function readLogAt(
+  place: ClusterContext,
+  path: string,
+  { findKnown, signal, waitsForStream }: ReadLogAtOptions,
+): Promise<ReadLog> {
+  for (let tries = 1; ; tries += 1) {
+    const log = stampedLog(findKnown());
+    const read = await readOnce(place, path, log, signal);
+    const isError = log.isUnstamped() && isNodeError(read.log);
+    // After a rotation the stream needs a moment to reach the new file.
+    const isRefused = isError || (read.isLost && waitsForStream === true);
+    if (!isRefused || (tries === TRIES && !isError)) return read;
+    if (tries === TRIES) throw new Error("The node does not find the container's log");
+    await sleep(PAUSE_MS);
+  }
+}
+
+interface ReadLogAtOptions {
+  /** Returns the end of the last copy, or that of a stream which has read further. */
+  findKnown(): LogEnd | undefined;
+  readonly signal: AbortSignal;
+  readonly waitsForStream?: boolean | undefined;
 }
 
 const noLog: RunLog = { start: 0, bytes: new Uint8Array() };
@@ -58,9 +94,15 @@ async function readOnce(
   try {
     return await readInto(into, await client.open(path, signal));
   } catch (error) {
-    if (isNotFound(error) || isTooEarly(error)) return { log: noLog, isUnstamped: false };
+    if (isNotFound(error) || isTooEarly(error)) return { log: noLog, isLost: false };
     throw error;
   }
+}
+
+/** Returns the later of two ends of one log. */
+export function laterEnd(one: LogEnd | undefined, two: LogEnd | undefined): LogEnd | undefined {
+  if (one === undefined || two === undefined) return one ?? two;
+  return one.position > two.position ? one : two;
 }
 
 /**

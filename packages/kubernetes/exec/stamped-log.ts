@@ -1,6 +1,11 @@
 import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
 
 const MOST_BYTES = 1024 * 1024;
+/**
+ * Positions skipped when the end of the last copy was rotated away. A follower may have read further than that copy.
+ * Its position then lies before the new output, so the loss is reported.
+ */
+const SKIPPED = 1024 ** 3;
 const NEWLINE = 10;
 /** An RFC 3339 time with nanoseconds and a space has at most 36 bytes. */
 const MOST_STAMP = 40;
@@ -9,8 +14,14 @@ const stampForm = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[0-9.]*(?:Z|[+-]\d{2}:\d
 /** Reader of a log with `timestamps=true`; keeps the newest MiB without the times. */
 export interface StampedLog {
   add(part: Buffer): void;
-  /** Returns the log, and whether its first line lacks a time, which only happens for a kubelet's error. */
-  end(): { readonly log: RunLog; readonly isUnstamped: boolean };
+  /** Returns the log so far. */
+  read(): RunLog;
+  /** Returns the end of the log so far, or undefined while the end of the last copy is not found. */
+  findEnd(): LogEnd | undefined;
+  /** Reports whether a line lacks a time. Such a line is an error of the kubelet. */
+  isUnstamped(): boolean;
+  /** Returns the complete log, and whether it lacks the end of the last copy. */
+  end(): { readonly log: RunLog; readonly isLost: boolean };
 }
 
 interface State {
@@ -23,7 +34,7 @@ interface State {
   total: number;
   /** Beginning of a line whose time may be incomplete; undefined inside a line. */
   head: Buffer | undefined;
-  isUnstamped: boolean | undefined;
+  isUnstamped: boolean;
   last: { readonly time: string; readonly nth: number; readonly from: number };
   /** Position of the first byte, once the mark was found. */
   begin: number | undefined;
@@ -45,7 +56,7 @@ export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
     keptBytes: 0,
     total: 0,
     head: Buffer.alloc(0),
-    isUnstamped: undefined,
+    isUnstamped: false,
     last: { time: "", nth: 0, from: 0 },
     begin: undefined,
   };
@@ -59,9 +70,12 @@ export function stampedLog(knownLogEnd: LogEnd | undefined): StampedLog {
         from = to;
       }
     },
+    read: () => getLog(state),
+    findEnd: () => (isLost(state) ? undefined : { position: getBegin(state) + state.total, mark: getMark(state) }),
+    isUnstamped: () => state.isUnstamped,
     end: () => {
       if (state.head && state.head.length > 0) beginLine(state, state.head);
-      return { log: getLog(state), isUnstamped: state.isUnstamped === true };
+      return { log: getLog(state), isLost: isLost(state) && state.total > 0 };
     },
   };
 }
@@ -80,7 +94,7 @@ function take(state: State, bytes: Buffer): void {
 function beginLine(state: State, line: Buffer): void {
   const { known: knownLogEnd, mark, last, total } = state;
   const time = stampForm.exec(line.subarray(0, MOST_STAMP).toString("latin1"))?.[1] ?? "";
-  state.isUnstamped ??= time === "";
+  state.isUnstamped ||= time === "";
   state.last = { time, nth: time === last.time ? last.nth + 1 : 1, from: total };
   const isMarked = mark?.time === time && mark.nth === state.last.nth;
   if (knownLogEnd && isMarked) state.begin = knownLogEnd.position - mark.bytes - total;
@@ -99,12 +113,24 @@ function keep(state: State, bytes: Buffer): void {
   state.keptBytes += newest.length;
 }
 
-/** A mark that is not found belonged to a rotated file, so at least one byte after it is lost. */
-function getLog({ known: knownLogEnd, mark, kept, keptBytes, total, last, begin }: State): RunLog {
+function getLog(state: State): RunLog {
+  const { kept, keptBytes, total } = state;
   const bytes = Buffer.from(kept.subarray(Math.max(0, keptBytes - MOST_BYTES), keptBytes));
-  const first = begin ?? (knownLogEnd && mark ? knownLogEnd.position + 1 : 0);
-  const ownMark = last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;
-  return { start: first + total - bytes.length, bytes, mark: ownMark };
+  return { start: getBegin(state) + total - bytes.length, bytes, mark: getMark(state) };
+}
+
+function isLost({ known: knownLogEnd, mark, begin }: State): boolean {
+  return knownLogEnd !== undefined && mark !== undefined && begin === undefined;
+}
+
+/** Returns the position of the first byte. */
+function getBegin(state: State): number {
+  if (isLost(state)) return (state.known?.position ?? 0) + SKIPPED;
+  return state.begin ?? 0;
+}
+
+function getMark({ last, total }: State): string | undefined {
+  return last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;
 }
 
 function parseMark(mark: string | undefined): Mark | undefined {

@@ -9,6 +9,7 @@ import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import type { ApiAccess } from "#kubernetes/client/exchange.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
+import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
 import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 import { podLimits } from "#kubernetes/status/observation.ts";
@@ -68,11 +69,15 @@ export async function clusterEnvironments(options: ClusterOptions): Promise<Envi
     const deployment = deploymentOn(home, { id, server: access.url }, isUsed);
     const lease = await takeLease({ client: unheld, namespace, deployment, home, clock: systemClock(), log, signal });
     whenStopped(() => lease.release().finally(unheld.close));
-    const client = apiClient(heldAccess(access, lease));
-    return await environmentsOn({ client, ...server }, deployment, options).catch((error: unknown) => {
-      client.close();
-      throw error;
-    });
+    const held = heldAccess(access, lease);
+    const [client, logClient] = [apiClient(held), apiClient(held)];
+    const close = () => [client, logClient].map((client) => client.close());
+    return await environmentsOn({ client, logClient, close, ...server }, deployment, options).catch(
+      (error: unknown) => {
+        close();
+        throw error;
+      },
+    );
   } catch (error) {
     unheld.close();
     throw describeError(error, server);
@@ -92,19 +97,24 @@ function heldAccess(access: ApiAccess, lease: ClusterLease): ApiAccess {
 
 interface Server {
   readonly client: ApiClient;
+  /** Client with connections of its own, because each followed log holds one. */
+  readonly logClient: ApiClient;
+  close(): void;
   readonly url: string;
   readonly context: string;
   readonly namespace: string;
 }
 
 async function environmentsOn(
-  { client, url, context }: Server,
+  { client, logClient, close, url, context }: Server,
   deployment: string,
   { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // No cloud provider is available to ask about a machine.
   const machineOf = async () => "unknown" as const;
+  const place = { client, paths: buildPaths(namespace), deployment };
+  const liveLogs = streamedLogs(place, { client: logClient });
   const compute = kubernetesCompute({
     client,
     namespace,
@@ -116,23 +126,24 @@ async function environmentsOn(
     toolsImage,
     blobs,
     watchesGpus,
+    streamedLogs: liveLogs,
     ...exposure,
   });
-  const place = { client, paths: buildPaths(namespace), deployment };
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
   const ssh = exposure.sshPort === undefined ? await startSsh(clusterSshRuns(entries, runs)) : undefined;
   const access = { entries, ports, ssh };
-  const close = async () => {
+  const stop = async () => {
     const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
     await Promise.all(sessions.map((session) => session.close()));
     ports.stop();
-    client.close();
+    close();
   };
   return {
     compute: withAccess(compute, access),
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
+    liveLogs,
     isolation: "pod",
     limits: podLimits,
     sharedNetwork: undefined,
@@ -142,8 +153,8 @@ async function environmentsOn(
       ...describeCluster(await seenCluster(client, compute, toolsImage)),
     },
     adopt: () => reopen(access, compute),
-    shutdown: close,
-    leave: close,
+    shutdown: stop,
+    leave: stop,
   };
 }
 
