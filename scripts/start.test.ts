@@ -101,7 +101,7 @@ describe("npm start", () => {
     const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], { cwd: root, env, encoding: "utf8" });
 
     expect(status).toBe(1);
-    expect(stderr).toContain("/ ]0;title 2J cannot be made: a file has that name.");
+    expect(stderr).toContain("/ ]0;title 2J cannot be created: a file has that name.");
     expect(stderr.replaceAll("\n", "")).toMatch(/^[ -~]*$/);
   });
 

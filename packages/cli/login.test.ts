@@ -212,12 +212,12 @@ test("a server id with control characters is refused", async () => {
 });
 
 test.each([
-  [["ls"], { BERTH_URL: "berth.example" }, "BERTH_URL is no address"],
-  [["ls"], { BERTH_URL: "berth.example:443/x", BERTH_API_KEY: "k" }, "BERTH_URL is no address"],
-  [["ls"], { BERTH_URL: "https://" }, "BERTH_URL is no address"],
-  [["ls"], { API_URL: "nonsense", API_KEY: "k" }, "API_URL is no address"],
-  [["login"], { BERTH_URL: "berth.example" }, "BERTH_URL is no address"],
-  [["login", "http://"], {}, "This is no address"],
+  [["ls"], { BERTH_URL: "berth.example" }, "BERTH_URL is not an address"],
+  [["ls"], { BERTH_URL: "berth.example:443/x", BERTH_API_KEY: "k" }, "BERTH_URL is not an address"],
+  [["ls"], { BERTH_URL: "https://" }, "BERTH_URL is not an address"],
+  [["ls"], { API_URL: "nonsense", API_KEY: "k" }, "API_URL is not an address"],
+  [["login"], { BERTH_URL: "berth.example" }, "BERTH_URL is not an address"],
+  [["login", "http://"], {}, "This is not an address"],
   [["ls"], { BERTH_API_KEY: "k" }, "nothing says for which deployment"],
   [["ls"], { BERTH_URL: "http://berth.example", BERTH_API_KEY: "k" }, "is not https, so no key is sent there"],
   [["ls"], { API_URL: "http://192.0.2.1:8080", API_KEY: "k" }, "is not https, so no key is sent there"],

@@ -191,7 +191,7 @@ function getEndpoint(dialect: Dialect) {
     const schema = body?.content[JSON_TYPE]?.schema;
     const status = successStatus(route);
     const reply = options.reply ?? (route.responses[status] as JsonContent | undefined)?.content[JSON_TYPE]?.schema;
-    if (!reply) throw new Error(`${route.method} ${route.path} has no reply in JSON and names no other one`);
+    if (!reply) throw new Error(`${route.method} ${route.path} has neither a JSON reply nor another content type`);
     return {
       kind: "endpoint",
       dialect,

@@ -17,7 +17,7 @@ export function eksPlace(): ClusterContext {
   const { TABLE_NAME: deployment, EKS_CLUSTER: cluster, EKS_ENDPOINT: endpoint, EKS_CA } = config;
   if (!labelForm.test(deployment)) {
     throw new Error(
-      "Bad settings:\n  TABLE_NAME must be 1 to 63 of a-z, 0-9 and - where environments run on a cluster",
+      "Bad settings:\n  TABLE_NAME must be 1 to 63 characters of a-z, 0-9 and - if environments run on a cluster",
     );
   }
   const ca = EKS_CA && Buffer.from(EKS_CA, "base64").toString();

@@ -48,5 +48,5 @@ test.each([
 });
 
 test("a folder that is not in the table is refused", () => {
-  expect(() => wrongImports("packages/attic/x.ts", "")).toThrow("packages/attic is not in the table of rooms");
+  expect(() => wrongImports("packages/attic/x.ts", "")).toThrow("packages/attic is not in the table of layers");
 });

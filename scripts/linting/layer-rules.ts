@@ -39,7 +39,7 @@ export function wrongImports(file: string, text: string): string[] {
   const room = findRoom(file) ?? "";
   if (room === "tests") return [];
   const allowed = rooms[room];
-  if (!allowed) throw new Error(`packages/${room} is not in the table of rooms`);
+  if (!allowed) throw new Error(`packages/${room} is not in the table of layers`);
   if (/(\.test|-fixture)\.ts$/.test(file)) return [];
   const mayImport = (source: string) => {
     const target = targetRoom(file, source);

@@ -156,7 +156,7 @@ describe("a second npm start", () => {
 
     expect([code, stderr]).toEqual([
       1,
-      `Port ${port} is in use.\nSet PORT to another one, or to 0 for any free one.\n`,
+      `Port ${port} is in use.\nSet PORT to another port, or to 0 for any free port.\n`,
     ]);
     expect((await fetch(`${stack.url}/live`)).status).toBe(200);
     await otherFixture.close();

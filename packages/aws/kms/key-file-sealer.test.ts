@@ -44,6 +44,6 @@ describe("the sealer with a key file", () => {
 
     chmodSync(path, 0o600);
     writeFileSync(path, "short");
-    expect(() => keyFileSealer(path)).toThrow("does not hold a key");
+    expect(() => keyFileSealer(path)).toThrow("does not contain a key");
   });
 });

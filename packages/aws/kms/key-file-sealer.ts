@@ -22,7 +22,7 @@ export function readKeyId(path: string): string {
 function readKey(path: string): Buffer {
   if ((statSync(path).mode & 0o077) !== 0) throw new Error(`The key file ${path} must have mode 600`);
   const key = Buffer.from(readFileSync(path, "utf8").trim(), "base64url");
-  if (key.length !== keyBytes) throw new Error(`The key file ${path} does not hold a key of 256 bits`);
+  if (key.length !== keyBytes) throw new Error(`The key file ${path} does not contain a key of 256 bits`);
   return key;
 }
 

@@ -67,7 +67,7 @@ export async function remove({ yes, json }: RemoveFlags, name: string): Promise<
 }
 
 async function confirmName(name: string, snapshots: number): Promise<void> {
-  if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
+  if (!isInteractive()) throw new CliError("This question needs a terminal", exitCodes.usage, "Give --yes");
   say(told`Disk ${name} and its ${snapshots} snapshots go for good after 30 days.`);
   if ((await ask("Type its name to delete it: ")) !== name)
     throw new CliError("Nothing was deleted", exitCodes.failed, "Type the whole name, or give --yes");

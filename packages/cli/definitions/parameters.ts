@@ -31,7 +31,7 @@ export function wholeNumber(brief: string, placeholder: string) {
 }
 
 function parseWholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new Error(`'${text}' is no whole number`);
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`'${text}' is not a whole number`);
   return Number(text);
 }
 

@@ -6,7 +6,7 @@ import { printable } from "../terminal/text.ts";
 export function readAddress(text: string, name: string): string {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
     const hint = "Write the whole address, for example https://berth.example";
-    throw new CliError(`${name} is no address: '${printable(text)}'`, exitCodes.usage, hint);
+    throw new CliError(`${name} is not an address: '${printable(text)}'`, exitCodes.usage, hint);
   }
   return new Berth({ url: text }).url;
 }

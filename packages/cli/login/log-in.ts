@@ -31,7 +31,7 @@ function localIdentity(home: string, name: string) {
   if (!stack) {
     throw new CliError(`No local stack runs in ${home}`, exitCodes.unreachable, "Start one with: npm start");
   }
-  if (!user) throw new CliError(`The local stack knows no user '${name}'`, exitCodes.loginNeeded, userHint);
+  if (!user) throw new CliError(`The local stack has no user '${name}'`, exitCodes.loginNeeded, userHint);
   const { accessKeyId, secretAccessKey, sessionToken } = user;
   return { stsUrl: stack.stsUrl, credentials: { accessKeyId, secretAccessKey, sessionToken } };
 }

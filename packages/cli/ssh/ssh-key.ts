@@ -22,7 +22,8 @@ export function ownSshKey(): SshKey {
     throw new CliError(`${path} is the key of another user`, exitCodes.failed, newKeyHint);
   }
   const { status, stdout, stderr } = runKeygen(["-y", "-P", "", "-f", path]);
-  if (status !== 0) throw new CliError(`${path} is no usable key: ${lastLine(stderr)}`, exitCodes.failed, newKeyHint);
+  if (status !== 0)
+    throw new CliError(`${path} is not a usable key: ${lastLine(stderr)}`, exitCodes.failed, newKeyHint);
   const [type = "", base64 = ""] = stdout.split(/\s/);
   return { path, publicKey: `${type} ${base64} berth-cli` };
 }

@@ -39,7 +39,7 @@ export function prepareHome(home: string): void {
       (name) => !/^(lost\+found|lock|stack\.log(\.1)?|(format|lock|start)\.\d+(\.[\da-f]+)?)$/.test(name),
     );
     if (!isHome && foreign.length > 0) {
-      throw new CliError(`${home} holds other files, and a stack needs a directory of its own`, exitCodes.failed, hint);
+      throw new CliError(`${home} contains other files, and a stack needs its own directory`, exitCodes.failed, hint);
     }
   } catch (error) {
     if (error instanceof CliError) throw error;

@@ -41,7 +41,7 @@ test("a logout from another deployment leaves the current one current", () => {
 test.each(["../../escaped", "..", ".", "a/b", "", "a\0b"])(
   "a job id %j that names another file is refused",
   (job_id) => {
-    expect(() => rememberKey({ job_id }, "ssh-ed25519 AAAA")).toThrow("is no name of a file");
+    expect(() => rememberKey({ job_id }, "ssh-ed25519 AAAA")).toThrow("is not a file name");
     expect(readdirSync(state)).toEqual([]);
   },
 );

@@ -49,7 +49,7 @@ function refuseOther(url: string, knownId: string, claimed: string, isGiven: boo
 async function confirmFirst(url: string, claimed: string): Promise<void> {
   if (!isInteractive()) {
     throw new CliError(
-      `You log in to ${url} for the first time, and nobody can be asked here whether it is '${claimed}'`,
+      `You log in to ${url} for the first time, and only a terminal can ask whether it is '${claimed}'`,
       exitCodes.usage,
       `If it is: berth login ${url} --server-id ${claimed}`,
     );

@@ -153,7 +153,7 @@ test("the key of another user is refused with a message", ({ skip }) => {
 test("a damaged SSH key is reported in one sentence", () => {
   writePrivate(statePath("id_ed25519"), "no key");
 
-  expect(ownSshKey).toThrow(/id_ed25519 is no usable key: [^\n]+$/);
+  expect(ownSshKey).toThrow(/id_ed25519 is not a usable key: [^\n]+$/);
 });
 
 async function deadPid(): Promise<number> {

@@ -19,8 +19,7 @@ import { printable } from "../terminal/text.ts";
 export function statePath(...names: string[]): string {
   // Some names are job ids, which the server chooses.
   const wrong = names.find((name) => !/^\w[\w.-]*$/.test(name));
-  if (wrong !== undefined)
-    throw new CliError(`'${printable(wrong)}' is no name of a file`, exitCodes.failed, doctorHint);
+  if (wrong !== undefined) throw new CliError(`'${printable(wrong)}' is not a file name`, exitCodes.failed, doctorHint);
   const root = join(configHome(), "berth");
   refuseForeign(root);
   if (names.length > 1) refuseForeign(join(root, names[0] ?? ""));

@@ -62,7 +62,7 @@ const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d:
 export function parseDuration(text: string, unit: "s" | "h"): number {
   const [, digits, letter = unit] = /^(\d+(?:\.\d+)?|\.\d+)([smhd])?$/.exec(text) ?? [];
   const seconds = Number(digits) * (unitSeconds[letter] ?? Number.NaN);
-  if (!(seconds > 0)) throw new Error(`'${printable(text)}' is no duration: write 90m, 1.5h or 30s`);
+  if (!(seconds > 0)) throw new Error(`'${printable(text)}' is not a duration: write 90m, 1.5h or 30s`);
   return seconds;
 }
 

@@ -111,7 +111,7 @@ function buildInput({ words, env, directory = "", stdin }: Exec): { input: Buffe
     throw new Error("The name of a variable is invalid");
   const pairs = variables.map(([name, value]) => `${name}=${value}`);
   const parts = [directory, ...pairs, ...words].map((text) => Buffer.from(text));
-  if (parts.some((part) => part.includes(0))) throw new Error("The command holds a NUL character");
+  if (parts.some((part) => part.includes(0))) throw new Error("The command contains a NUL character");
   const [first = 0, ...others] = parts.map(({ length }) => length);
   const sizes = [first, pairs.length, ...others].map(String);
   return { input: Buffer.concat([...parts, Buffer.from(stdin)]), sizes };

@@ -79,7 +79,7 @@ async function createSnapshot(place: ClusterContext, volumeId: string, tags: Sna
   const deadline = place.client.deadline();
   try {
     const className = driver && (await findSnapshotClass(place.client, driver));
-    if (!className) throw new VolumeRefused("The cluster makes no snapshots of this volume");
+    if (!className) throw new VolumeRefused("The cluster cannot create snapshots of this volume");
     const { labels, annotations } = tagged(tags);
     const metadata = {
       name,

@@ -57,7 +57,9 @@ const namespace = "berth-environments";
 export async function clusterEnvironments(options: ClusterOptions): Promise<Environments> {
   const { home, isUsed, kubeconfig, context: wanted, environment, log, signal, whenStopped } = options;
   if (kubeconfig === undefined) {
-    throw new Error("Bad settings:\n  KUBECONFIG must name a file where COMPUTE is kubernetes, as ~/.kube/config");
+    throw new Error(
+      "Bad settings:\n  KUBECONFIG must name a file if COMPUTE is kubernetes, for example ~/.kube/config",
+    );
   }
   const { access, context } = await readKubeconfig({ file: kubeconfig, context: wanted, environment });
   const unheld = apiClient(access);

@@ -63,7 +63,7 @@ describe("a home", () => {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     writeFileSync(join(directory, "thesis.tex"), "");
 
-    expect(() => openHome(directory)).toThrow(`${directory} holds other files (thesis.tex)`);
+    expect(() => openHome(directory)).toThrow(`${directory} contains other files (thesis.tex)`);
 
     expect(statSync(directory).mode & 0o777).toBe(0o755);
     expect(readdirSync(directory)).toEqual(["thesis.tex"]);
@@ -71,7 +71,7 @@ describe("a home", () => {
 
   it("is refused where it cannot be created, with the directory, the reason and the setting", () => {
     expect(() => openHome("/proc/berth")).toThrow(
-      "The directory /proc/berth cannot be made: this file system refuses it.\nSet BERTH_HOME to",
+      "The directory /proc/berth cannot be created: this file system refuses it.\nSet BERTH_HOME to",
     );
   });
 
@@ -82,7 +82,7 @@ describe("a home", () => {
     chmodSync(closed, 0o700);
 
     expect(stderr).toContain(
-      `The directory ${join(closed, "home")} cannot be made: permission denied.\nSet BERTH_HOME to`,
+      `The directory ${join(closed, "home")} cannot be created: permission denied.\nSet BERTH_HOME to`,
     );
   });
 

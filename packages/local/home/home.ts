@@ -77,7 +77,7 @@ function refuseOtherFiles(path: string): void {
   const names = readdirSync(path).filter((name) => name !== "lost+found" && !isOfStart(name));
   if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
   throw new Error(
-    `${path} holds other files (${names.slice(0, 3).join(", ")}), and a stack needs a directory of its own.\n` +
+    `${path} contains other files (${names.slice(0, 3).join(", ")}), and a stack needs its own directory.\n` +
       "Set BERTH_HOME to one that is empty, or that does not exist.",
   );
 }

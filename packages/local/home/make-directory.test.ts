@@ -26,10 +26,10 @@ describe("making a directory", () => {
     writeFileSync(join(root, "file"), "");
 
     expect(() => makeDirectory("/proc/berth/home")).toThrow(
-      "The directory /proc/berth cannot be made: this file system refuses it",
+      "The directory /proc/berth cannot be created: this file system refuses it",
     );
     expect(() => makeDirectory(join(root, "file/home"))).toThrow(
-      `${join(root, "file")} cannot be made: a file has that`,
+      `${join(root, "file")} cannot be created: a file has that`,
     );
   });
 });

@@ -13,7 +13,7 @@ export function makeDirectory(path: string): void {
     mkdirSync(path);
   } catch (error) {
     if (isDirectory(path)) return;
-    throw new Error(`The directory ${path} cannot be made: ${describeRefusal(error) ?? String(error)}`, {
+    throw new Error(`The directory ${path} cannot be created: ${describeRefusal(error) ?? String(error)}`, {
       cause: error,
     });
   }

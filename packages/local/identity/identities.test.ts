@@ -22,7 +22,7 @@ it.each(["", "{", "null", "[]", '[{"session":"developer"},{"session":"second"}]'
     const path = join(home, "identities.json");
     writeFileSync(path, text);
 
-    expect(() => localIdentities(home)).toThrow(new RegExp(`^${path} .*remove it to make new`));
+    expect(() => localIdentities(home)).toThrow(new RegExp(`^${path} .*remove it to create new`));
   },
 );
 

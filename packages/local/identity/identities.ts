@@ -37,7 +37,7 @@ export function localIdentities(home: string, others: readonly string[] = []): L
 export function keptIdentities(home: string): LocalIdentities {
   const path = join(home, "identities.json");
   const [developer, second, ...others] = readIdentities(path);
-  if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
+  if (!developer || !second) throw new Error(`${path} does not contain two identities; remove it to create new ones`);
   return [developer, second, ...others];
 }
 
@@ -50,7 +50,7 @@ function readIdentities(path: string): readonly LocalIdentity[] {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"));
     return Array.isArray(found) ? found.filter(isIdentity) : [];
   } catch (cause) {
-    throw new Error(`${path} cannot be read; remove it to make new identities`, { cause });
+    throw new Error(`${path} cannot be read; remove it to create new identities`, { cause });
   }
 }
 

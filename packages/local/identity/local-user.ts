@@ -11,7 +11,7 @@ import type { LocalIdentity } from "./identities.ts";
  */
 export async function localUser(ctx: Context<"table">, identity: LocalIdentity): Promise<() => Promise<Actor>> {
   const role = parseAssumedRole(identity);
-  if (!role) throw new Error(`${identity.arn} is no assumed role`);
+  if (!role) throw new Error(`${identity.arn} is not an assumed role`);
   const { uid, username, number } = await findOrCreateUser(ctx, role);
   return async () => {
     if ((await findUser(ctx, uid))?.disabled !== false) throw new HttpError("disabledUser");

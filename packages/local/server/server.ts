@@ -92,7 +92,7 @@ async function listen(server: Server, port: number, setting: ServerOptions["sett
   try {
     await once(server, "listening");
   } catch (error) {
-    throw refusedPort(error, port, `Set ${setting} to another one, or to 0 for any free one`);
+    throw refusedPort(error, port, `Set ${setting} to another port, or to 0 for any free port`);
   }
   return (server.address() as AddressInfo).port;
 }

@@ -90,7 +90,7 @@ function loadServer(): typeof ssh2.Server {
 function loadChanged({ file, from, to }: Change): void {
   const path = require.resolve(file);
   const text = readFileSync(path, "utf8");
-  if (!text.includes(from)) throw new Error(`${path} is of another release of ssh2 than Berth was made with`);
+  if (!text.includes(from)) throw new Error(`${path} is from another release of ssh2 than Berth was built with`);
   const module = { exports: {}, filename: path, id: path, loaded: false } as NodeJS.Module;
   require.cache[path] = module;
   const words = ["exports", "require", "module"];

@@ -166,7 +166,7 @@ async function listen(server: Server, home: string, port: number | undefined): P
     return keepSshPort(home, (server.address() as AddressInfo).port);
   }
   await listenOn(server, port).catch((error: unknown) => {
-    throw refusedPort(error, port, "Set SSH_PORT to another one, or leave it empty for any free one");
+    throw refusedPort(error, port, "Set SSH_PORT to another port, or leave it empty for any free port");
   });
 }
 

@@ -216,7 +216,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("refuses invalid ids and NUL characters without repeating a value", async () => {
     await expect(start(["true"], { id: "../up" })).rejects.toThrow("The id of the exec is not valid");
-    await expect(start(["echo", "s3cret\0"])).rejects.toThrow(/^The command holds a NUL character$/);
+    await expect(start(["echo", "s3cret\0"])).rejects.toThrow(/^The command contains a NUL character$/);
   });
 
   it("reports the last directory of its shell, as seen inside, however it ended", async () => {

@@ -54,5 +54,5 @@ function isOpen(directory: string): boolean {
 /** No process can receive NUL. The message contains no value. */
 function refuseNul({ words, env, directory }: Exec): void {
   const texts = [...words, ...Object.keys(env), ...Object.values(env), directory ?? ""];
-  if (texts.some((text) => text.includes("\0"))) throw new Error("The command holds a NUL character");
+  if (texts.some((text) => text.includes("\0"))) throw new Error("The command contains a NUL character");
 }

@@ -40,10 +40,10 @@ export function buildLaunchPlan(
   for (const [variable, value] of Object.entries(run.env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable))
       throw new RunRefused("The name of an environment variable is not valid");
-    if (value.includes("\0")) throw new RunRefused(`Environment variable ${variable} holds a NUL character`);
+    if (value.includes("\0")) throw new RunRefused(`Environment variable ${variable} contains a NUL character`);
   }
-  if (run.command?.includes("\0")) throw new RunRefused("The command holds a NUL character");
-  if (run.image.includes("\0")) throw new RunRefused("The name of the image holds a NUL character");
+  if (run.command?.includes("\0")) throw new RunRefused("The command contains a NUL character");
+  if (run.image.includes("\0")) throw new RunRefused("The name of the image contains a NUL character");
   if (run.mounts.some(({ volume }) => !isVolumeId(volume.id))) throw new Error("The id of the volume is not valid");
   if (!run.mounts.every(({ path }) => isMountPath(path))) throw new Error("The mount path of the volume is not valid");
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");

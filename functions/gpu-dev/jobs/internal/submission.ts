@@ -280,6 +280,6 @@ function numberIn(text: string | undefined): number | undefined {
 
 function typeOf(name: string): InstanceType {
   const type = findInstanceType(name);
-  if (!type) throw new Error(`The schema admitted instance type ${name}, which is in no table`);
+  if (!type) throw new Error(`The schema admitted instance type ${name}, which is not in the table`);
   return type;
 }

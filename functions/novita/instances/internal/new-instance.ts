@@ -124,7 +124,7 @@ export function selectPorts({ ports }: { readonly ports: readonly RunPort[] }, t
 /** Distributes GPUs evenly, rounded up, over the fewest machines. */
 function getSize({ instanceType }: Product, gpus: number): Size {
   const type = findInstanceType(instanceType);
-  if (!type) throw new Error(`The catalogue names ${instanceType}, which is no machine`);
+  if (!type) throw new Error(`The catalogue names ${instanceType}, which is not an instance type`);
   const machines = Math.ceil(gpus / unitsPerNode(type));
   const units = Math.ceil(gpus / machines);
   return { pool: type.pool, instanceType, machines, units, gpus: units * machines, wantedMs: USUAL_MS };

@@ -22,7 +22,7 @@ export async function copy({ recursive, ...flags }: CopyFlags, from: string, to:
   const [part, ...others] = remote.filter((side) => side !== undefined);
   if (!part || others.length > 0) {
     throw new CliError(
-      "One side is a path in a job or on a disk, the other one is here",
+      "One side must be a path in a job or on a disk, and the other a local path",
       exitCodes.usage,
       "For example: berth cp data.csv NAME: or berth cp data.csv disk:NAME/",
     );
@@ -77,7 +77,7 @@ function portPair(text: string): readonly [string, string] {
   const [, here = "", there = here] = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text) ?? [];
   if (here !== "" && Number(here) < 65_536 && Number(there) < 65_536) return [here, there];
   throw new CliError(
-    `'${printable(text)}' is no port`,
+    `'${printable(text)}' is not a port`,
     exitCodes.usage,
     "For example: berth forward NAME 8888 9000:80",
   );

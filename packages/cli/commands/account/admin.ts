@@ -169,6 +169,6 @@ const agreeHint = "Answer y, or give --yes";
 /** Asks before users are disturbed. */
 async function agree(yes: boolean, question: string): Promise<void> {
   if (yes) return;
-  if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
+  if (!isInteractive()) throw new CliError("This question needs a terminal", exitCodes.usage, "Give --yes");
   if (!(await confirm(question))) throw new CliError("Nothing was changed", exitCodes.failed, agreeHint);
 }

@@ -64,7 +64,8 @@ async function jobsToEnd(berth: Berth, all: boolean, words: readonly string[]): 
 }
 
 async function confirmEnd(jobs: readonly JobSummary[]): Promise<void> {
-  if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Name the job, or give --yes");
+  if (!isInteractive())
+    throw new CliError("This question needs a terminal", exitCodes.usage, "Name the job, or give --yes");
   if (!(await confirm(`End ${jobs.map(calledJob).join(", ")}?`))) {
     throw new CliError("Nothing was ended", exitCodes.failed, "Answer y, name the job, or give --yes");
   }

@@ -58,7 +58,7 @@ function proxy(): string {
   const address = HTTPS_PROXY ?? lower;
   if (address === undefined) return "none";
   if (NODE_USE_ENV_PROXY === "1") return "used";
-  throw new CliError("HTTPS_PROXY is set, and Node does not use it", exitCodes.failed, "Set NODE_USE_ENV_PROXY=1");
+  throw new CliError("HTTPS_PROXY is set, but Node does not use it", exitCodes.failed, "Set NODE_USE_ENV_PROXY=1");
 }
 
 async function reachDeployment(): Promise<string> {

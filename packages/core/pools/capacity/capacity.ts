@@ -64,8 +64,8 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       return added.length === 0 || heads.unreadable.has(keyText(poolKey(type))) ? [] : [[type, added]];
     });
   if (newIn(nodes).length === 0) return beginGroupPools(ctx, pools);
-  // After the known machines, because these larger reads may fail. The time limit does not apply here: with very many
-  // living environments, no new machine would ever be added.
+  // Read after the known machines, because these larger reads may fail. They have no time limit: with very many living
+  // environments, no new machine would ever be added.
   const taken = await readHeldByRecords(ctx, ledgers);
   // Read last. A declaration about a machine without an item is stored only on its own, and is not read again once the
   // item exists.

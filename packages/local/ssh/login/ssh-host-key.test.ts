@@ -28,7 +28,7 @@ it.each([
   writeFileSync(path, text);
 
   expect(() => sshHostKey(home)).toThrow(
-    `${path} is damaged: it holds no private key.\nPut it back from a copy, or remove the file`,
+    `${path} is damaged: it contains no private key.\nPut it back from a copy, or remove the file`,
   );
 });
 

@@ -18,7 +18,7 @@ export function sshHostKey(home: string): string {
     if (weakness === undefined) return key;
     throw new Error(`${path} is too weak. ${weakness}, or ${remedy}`);
   }
-  throw new Error(`${path} is damaged: it holds no private key.\nPut it back from a copy, or ${remedy}`);
+  throw new Error(`${path} is damaged: it contains no private key.\nPut it back from a copy, or ${remedy}`);
 }
 
 const remedy =

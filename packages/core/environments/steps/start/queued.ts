@@ -26,7 +26,7 @@ const DISK_MS = 5_000;
 /** Delay of the second message to the pool: the first one may be lost, and the index may lag. */
 const UNKNOWN_MS = 5_000;
 const FIRST_PASSES = 0;
-/** More than the machines of several runs. An older item has released the environment since. */
+/** Most ledger items kept in a placement: more than the machines of several runs. Older items have been released. */
 const MOST_LEDGERS = 40;
 
 export async function stepQueued(
