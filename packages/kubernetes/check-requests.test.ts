@@ -14,7 +14,7 @@ import {
 } from "./fixtures/answering-cluster-fixture.ts";
 import { answerJson } from "./fixtures/loopback-fixture.ts";
 
-const { opened, asked: input, requests } = answeringCluster();
+const { opened, countRequests, requests } = answeringCluster();
 
 describe("the calls of a reconcile", () => {
   const ready = { ...node, status: { conditions: [{ type: "Ready", status: "True" }] } };
@@ -33,11 +33,11 @@ describe("the calls of a reconcile", () => {
       at = now + ms;
       await compute.observe(uid, 1);
     }
-    const within = input("GET", "nodes");
+    const within = countRequests("GET", "nodes");
     at = now + 2_000;
     const seen = await compute.observe(uid, 1);
 
-    expect([within, input("GET", "nodes")]).toEqual([1, 2]);
+    expect([within, countRequests("GET", "nodes")]).toEqual([1, 2]);
     expect(seen?.nodes).toMatchObject([{ name: "one", silent: null }]);
   });
 
@@ -58,7 +58,7 @@ describe("the calls of a reconcile", () => {
 
     for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ state: "ended" });
 
-    expect(input("GET", "nodes")).toBe(times);
+    expect(countRequests("GET", "nodes")).toBe(times);
   });
 
   const completed = {
@@ -68,7 +68,7 @@ describe("the calls of a reconcile", () => {
 
   it("do not read a run whose command ended until it is removed, and then read it again", async () => {
     const compute = await opened({ ...answers(ready), "GET pods": list({ ...pod, status: completed }) });
-    const reads = () => [input("GET", "jobs"), input("GET", "pods")];
+    const reads = () => [countRequests("GET", "jobs"), countRequests("GET", "pods")];
 
     const seen = [await compute.observe(uid, 1), await compute.observe(uid, 1)];
     const before = reads();
@@ -95,7 +95,7 @@ describe("the calls of a reconcile", () => {
     at += ms;
     await compute.observe(uid, 1);
 
-    expect([input("GET", "jobs"), input("GET", "pods")]).toEqual([2, 2]);
+    expect([countRequests("GET", "jobs"), countRequests("GET", "pods")]).toEqual([2, 2]);
   });
 
   it.each<[string, object, number]>([
@@ -108,7 +108,7 @@ describe("the calls of a reconcile", () => {
     const seen = await compute.observe(uid, 1);
 
     expect(seen?.nodes).toMatchObject([{ name: "one", uid: "node-1" }]);
-    expect(input("PATCH", "jobs")).toBe(times);
+    expect(countRequests("PATCH", "jobs")).toBe(times);
   });
 
   it("read a run that is being removed again, since the next reconcile may find it gone", async () => {
@@ -118,7 +118,7 @@ describe("the calls of a reconcile", () => {
 
     for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ terminating: true });
 
-    expect([input("GET", "jobs"), input("GET", "pods")]).toEqual([2, 2]);
+    expect([countRequests("GET", "jobs"), countRequests("GET", "pods")]).toEqual([2, 2]);
   });
 
   it("read a silent node each time", async () => {
@@ -126,7 +126,7 @@ describe("the calls of a reconcile", () => {
 
     for (const _ of ["once", "twice"]) await compute.observe(uid, 1);
 
-    expect(input("GET", "nodes")).toBe(2);
+    expect(countRequests("GET", "nodes")).toBe(2);
   });
 
   it("do not read the Job of a removed run by its name", async () => {

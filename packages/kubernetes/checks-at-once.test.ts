@@ -30,8 +30,11 @@ const runs = Array.from({ length: CHECKS }, (_, n): Run => {
 
 function opened() {
   const api = memoryApi({ namespace, nodes: [node], pods: [], bytesOfObject: 1_000, now });
-  const machineOf = async () => "running" as const;
-  return { api, compute: kubernetesCompute({ client: api.client, namespace, deployment: "one", now, machineOf }) };
+  const getMachineState = async () => "running" as const;
+  return {
+    api,
+    compute: kubernetesCompute({ client: api.client, namespace, deployment: "one", now, getMachineState }),
+  };
 }
 
 const node = {

@@ -1,4 +1,4 @@
-import type { Compute } from "#core/ports/compute.ts";
+import type { Compute, Notice } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 import { readExec, startExec } from "./exec/exec.ts";
@@ -22,4 +22,24 @@ async function startMarkedExec(place: ClusterContext, id: RunId, exec: Exec): Pr
     await annotate(place, job, { [annotation.execs]: "some" });
   }
   await startExec(place, id, exec);
+}
+
+/** Script that writes to each terminal in the background, because a terminal stopped with Ctrl-S blocks its writer. */
+const script = 'for at in /dev/pts/[0-9]*; do printf "\\r\\n%s\\r\\n" "$1" >"$at" & done; wait';
+
+/** Writes a notice to each terminal of the first machine. The notice of an end is skipped: it would delay the end. */
+export async function tellTerminals(
+  startExec: Compute["startExec"],
+  { uid, run }: RunId,
+  { kind, words, at }: Notice,
+): Promise<void> {
+  if (kind === "end") return;
+  await startExec(uid, run, {
+    id: `notice-${at}`,
+    words: ["/bin/sh", "-c", script, "sh", `[berth] ${words}`],
+    stdin: "",
+    env: {},
+    directory: undefined,
+    timeoutMs: 5_000,
+  });
 }

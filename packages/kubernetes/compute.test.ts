@@ -14,7 +14,7 @@ import {
   uid,
 } from "./fixtures/answering-cluster-fixture.ts";
 
-const { opened, asked: input, requests } = answeringCluster();
+const { opened, countRequests, requests } = answeringCluster();
 
 const shares = ["one", "one"].map((name) => ({ node: name, units: 8 }));
 const bound = [0, 1].map((index) => ({ index, name: "one", uid: "node-1", providerId: null }));
@@ -48,7 +48,7 @@ describe("an observation of a run", () => {
     const seen = await compute.observe(uid, 1);
 
     expect(seen).toMatchObject({ state: "image", nodes: [{ name: "one", uid: "node-1" }] });
-    expect(input("PATCH", "jobs")).toBe(1);
+    expect(countRequests("PATCH", "jobs")).toBe(1);
   });
 
   it("is retried if its machine could not be recorded", async () => {
@@ -61,23 +61,23 @@ describe("an observation of a run", () => {
     const conflict = refused(409, "Conflict");
     const compute = await opened({
       ...bound,
-      "PATCH jobs": (...args) => (input("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
+      "PATCH jobs": (...args) => (countRequests("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
     });
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "image" });
-    expect(input("PATCH", "jobs")).toBe(2);
+    expect(countRequests("PATCH", "jobs")).toBe(2);
   });
 
   it("writes nothing on another Job of the same name", async () => {
     const another = object({ ...job, metadata: { ...job.metadata, uid: "job-2" } });
     const compute = await opened({
       ...bound,
-      "GET jobs": (...args) => (input("PATCH", "jobs") === 0 ? object(job) : another)(...args),
+      "GET jobs": (...args) => (countRequests("PATCH", "jobs") === 0 ? object(job) : another)(...args),
       "PATCH jobs": refused(409, "Conflict"),
     });
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "image" });
-    expect(input("PATCH", "jobs")).toBe(1);
+    expect(countRequests("PATCH", "jobs")).toBe(1);
   });
 
   it("succeeds without the right to read why it has no pod", async () => {
@@ -140,12 +140,12 @@ describe("an observation of a run", () => {
     const compute = await opened(podless, () => time);
 
     const seen = [await compute.observe(uid, 1), await compute.observe(uid, 1)];
-    const before = input("GET", "events");
+    const before = countRequests("GET", "events");
     time += 10_000;
     await compute.observe(uid, 1);
 
     expect(seen.map((observation) => observation?.reason)).toEqual(["exceeded quota", "exceeded quota"]);
-    expect([before, input("GET", "events")]).toEqual([1, 2]);
+    expect([before, countRequests("GET", "events")]).toEqual([1, 2]);
   });
 
   it("takes two lists for a missing run, each as of now", async () => {
@@ -163,7 +163,7 @@ describe("an observation of a run", () => {
     const compute = await opened(podless, () => Date.parse(job.metadata.creationTimestamp) + 4_000);
 
     expect(await compute.observe(uid, 1)).toMatchObject({ state: "unbound", reason: null });
-    expect(input("GET", "events")).toBe(0);
+    expect(countRequests("GET", "events")).toBe(0);
   });
 });
 
@@ -184,11 +184,11 @@ describe("a reconcile that ends a run", () => {
     await compute.observe(uid, 1);
     const log = await logText(compute.readLog(uid, 1));
     await compute.remove(uid, 1, removal);
-    const counts = [input("GET", "jobs"), input("GET", "pods?"), input("DELETE", "jobs")];
+    const counts = [countRequests("GET", "jobs"), countRequests("GET", "pods?"), countRequests("DELETE", "jobs")];
     await compute.remove(uid, 1, removal);
 
     expect([log, ...counts]).toEqual(["hello", 1, 1, 1]);
-    expect([input("GET", "jobs"), input("GET", "pods?")]).toEqual([2, 2]);
+    expect([countRequests("GET", "jobs"), countRequests("GET", "pods?")]).toEqual([2, 2]);
   });
 
   it("reads it again before a forced removal", async () => {
@@ -197,7 +197,7 @@ describe("a reconcile that ends a run", () => {
     await compute.observe(uid, 1);
     await compute.remove(uid, 1, { ...removal, force: true });
 
-    expect([input("GET", "jobs"), input("GET", "pods?")]).toEqual([2, 2]);
+    expect([countRequests("GET", "jobs"), countRequests("GET", "pods?")]).toEqual([2, 2]);
   });
 });
 
@@ -208,19 +208,19 @@ describe("an extension of a run", () => {
     const conflict = refused(409, "Conflict");
     const compute = await opened({
       ...living,
-      "PATCH jobs": (...args) => (input("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
+      "PATCH jobs": (...args) => (countRequests("PATCH", "jobs") === 1 ? conflict : object(job))(...args),
     });
 
     await compute.extend(uid, 1, now + 3_600_000);
 
-    expect(input("PATCH", "jobs")).toBe(2);
+    expect(countRequests("PATCH", "jobs")).toBe(2);
   });
 
   it("throws if the conflict continues", async () => {
     const compute = await opened({ ...living, "PATCH jobs": refused(409, "Conflict") });
 
     await expect(compute.extend(uid, 1, now)).rejects.toMatchObject({ code: "Conflict" });
-    expect(input("PATCH", "jobs")).toBe(3);
+    expect(countRequests("PATCH", "jobs")).toBe(3);
   });
 });
 

@@ -5,43 +5,36 @@ import { setAccess, withSshPort } from "./access/apply-access.ts";
 import { isJupyterWanted, observeJupyter } from "./access/jupyter.ts";
 import { openGate } from "./access/start-gate.ts";
 import { readGpuIdleSince, statusReader } from "./access/supervisor-status.ts";
-import { tellTerminals } from "./access/tell.ts";
 import { isSupervised } from "./access/tools.ts";
 import type { WebAddresses } from "./access/web-parts.ts";
 import type { ApiClient } from "./client/api-client.ts";
 import { isForGood } from "./client/api-error.ts";
-import { kubernetesCommands } from "./commands.ts";
+import { kubernetesCommands, tellTerminals } from "./commands.ts";
 import { countExecs, countWork } from "./exec/exec.ts";
 import { postToPod } from "./exec/pod-port.ts";
 import { readLog } from "./exec/read-log.ts";
 import type { StreamedLogs } from "./exec/streamed-logs.ts";
 import { annotation, getMachine, type RunId, readPorts } from "./names.ts";
 import { listNodes } from "./nodes/capacity.ts";
-import { machineStates } from "./nodes/machine-state.ts";
 import { nodeSlices } from "./nodes/node-slices.ts";
 import type { NodeTypeRule } from "./nodes/node-type.ts";
-import { readNodes } from "./nodes/read-nodes.ts";
+import { machineStates, type ReadNodes, readNodes, recentNodes } from "./nodes/read-nodes.ts";
 import type { Job } from "./objects.ts";
 import { buildPaths } from "./paths.ts";
 import { applyRun } from "./runs/apply-run.ts";
 import { boundNodes, listNodeNames, silenceIn, unkeptNodes } from "./runs/bound-nodes.ts";
-import { extendRun, resizeRun } from "./runs/change-run.ts";
-import { listParts } from "./runs/list-parts.ts";
-import { listRuns } from "./runs/list-runs.ts";
+import { extendRun, resizeRun, terminateRun } from "./runs/change-run.ts";
+import { listParts, listRuns } from "./runs/list-runs.ts";
 import { annotate, unlessOvertaken } from "./runs/patch-job.ts";
-import { type ClusterContext, isLeftAlone, isLiving, livingPod, readRun, readRunBriefly } from "./runs/read-run.ts";
+import { type ClusterContext, getLivingPod, isLeftAlone, isLiving, readRun, readRunBriefly } from "./runs/read-run.ts";
 import { removeRun } from "./runs/remove-run.ts";
-import { terminateRun } from "./runs/terminate-run.ts";
-import { failedPulls } from "./status/failed-pulls.ts";
+import { failedPulls, podRefusals } from "./status/events.ts";
 import { toMachineStatus } from "./status/machine-status.ts";
 import { toObservation } from "./status/observation.ts";
-import { podRefusals } from "./status/pod-refusals.ts";
 import { asRefused } from "./status/refusal.ts";
 import { missingVolumes } from "./volumes/missing-volumes.ts";
 import { followRuns } from "./watch/changes.ts";
-import { knownPods } from "./watch/known-pods.ts";
-import { type ReadNodes, recentNodes } from "./watch/recent-nodes.ts";
-import { type RecentRuns, recentRuns } from "./watch/recent-runs.ts";
+import { knownPods, type RecentRuns, recentRuns } from "./watch/run-caches.ts";
 import { sharedLists } from "./watch/shared-lists.ts";
 
 export interface KubernetesComputeOptions {
@@ -68,13 +61,13 @@ export interface KubernetesComputeOptions {
   /** Log for unreadable objects and missing rights. */
   readonly log?: Pick<Log, "warn"> | undefined;
   /** Returns what the cloud provider reports of the machine behind a node. */
-  machineOf(node: NodeRef): Promise<MachineState>;
+  getMachineState(node: NodeRef): Promise<MachineState>;
 }
 
 /** Runs environments as Jobs of a Kubernetes cluster (docs/architecture/kubernetes.md). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
-  const getMachineState = machineStates(options.machineOf);
+  const getMachineState = machineStates(options.getMachineState);
   const paths = buildPaths(options.namespace);
   const place: ClusterContext = {
     client,
@@ -86,7 +79,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
-  const nodesOf = recentNodes(client, now);
+  const readRecentNodes = recentNodes(client, now);
   const slices = nodeSlices();
   const commands = kubernetesCommands(place);
   return {
@@ -94,7 +87,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       applyRun(place, run, {
         deployment,
         now: now(),
-        nodesOf,
+        readNodes: readRecentNodes,
         nodeTypes: options.nodeTypes,
         toolsImage: options.toolsImage,
         sshPort,
@@ -103,11 +96,15 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         throw asRefused(error, run);
       }),
     observe: async (uid, run) =>
-      observeRun(place, { uid, run }, { now: now(), refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }),
+      observeRun(
+        place,
+        { uid, run },
+        { now: now(), refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus },
+      ),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     terminate: async (uid, run) => terminateRun(place, { uid, run }, { recent, blobs: options.blobs }),
     remove: async (uid, run, removal) =>
-      removeRun(place, { uid, run }, removal, { stateOf: getMachineState, recent, blobs: options.blobs }),
+      removeRun(place, { uid, run }, removal, { getMachineState, recent, blobs: options.blobs }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
@@ -139,7 +136,7 @@ interface Observing {
   readonly missing: ReturnType<typeof missingVolumes>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
-  readonly nodesOf: ReadNodes;
+  readonly readRecentNodes: ReadNodes;
   readonly watchesGpus: boolean;
 }
 
@@ -147,7 +144,7 @@ interface Observing {
 async function observeRun(
   place: ClusterContext,
   id: RunId,
-  { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Observing,
+  { now, refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
   const knownEnd = recent.findEnd(id);
   if (knownEnd) return knownEnd;
@@ -158,7 +155,7 @@ async function observeRun(
   const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
   const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
     // Read nodes afresh when the cluster ends a pod: a reclaimed machine says why only seconds before its pods go.
-    pods.every(isLeftAlone) ? nodesOf(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
+    pods.every(isLeftAlone) ? readRecentNodes(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
     missing(pods),
@@ -196,7 +193,7 @@ async function keepNodes(place: ClusterContext, job: Job, nodes: string): Promis
 }
 
 async function postToPort(place: ClusterContext, id: RunId, request: PortRequest): Promise<PortAnswer> {
-  const pod = await livingPod(place, id);
+  const pod = await getLivingPod(place, id);
   const isServed = readPorts(pod).some(({ port }) => port === request.port);
   if (!isServed) throw new Error(`Nothing listens on port ${request.port}`);
   return postToPod(place.client, `${place.paths.pods}/${pod.metadata.name}`, request);

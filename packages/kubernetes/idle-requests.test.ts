@@ -57,8 +57,8 @@ async function cluster(): Promise<{ readonly world: MemoryWorld; readonly api: M
   );
   const pods = nodes.flatMap(listDaemons);
   const api = memoryApi({ namespace, nodes, pods, bytesOfObject: BYTES_OF_OBJECT, now });
-  const machineOf = async () => "running" as const;
-  const compute = kubernetesCompute({ client: api.client, namespace, deployment: "one", now, machineOf });
+  const getMachineState = async () => "running" as const;
+  const compute = kubernetesCompute({ client: api.client, namespace, deployment: "one", now, getMachineState });
   Object.assign(world.ctx, { compute });
   return { world, api };
 }

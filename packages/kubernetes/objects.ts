@@ -118,6 +118,11 @@ export interface Node extends KubeObject {
   };
 }
 
+/** Returns the names of the claims that a pod mounts. */
+export function listClaimNames({ spec }: { readonly spec: Pick<Pod["spec"], "volumes"> }): string[] {
+  return (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
+}
+
 export function findCondition(
   { status }: { readonly status?: { readonly conditions?: readonly Condition[] } },
   type: string,

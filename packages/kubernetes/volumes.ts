@@ -10,12 +10,12 @@ import { detach } from "./volumes/attachments.ts";
 import { type Claim, readClaim, readVolume } from "./volumes/claim.ts";
 import { type ClaimOptions, kubernetesClaims, toVolume } from "./volumes/claims.ts";
 import { recreateClaim, retainVolume } from "./volumes/retained-volume.ts";
-import { findSnapshotClass } from "./volumes/snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
+import { findSnapshotClass } from "./volumes/volume-classes.ts";
 
 export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOptions, "storageClass"> {
   readonly blobs?: Blobs | undefined;
-  readonly archives?: Omit<ArchiveOptions, "claimOf">;
+  readonly archives?: Omit<ArchiveOptions, "getClaimName">;
 }
 
 /** Returns disks as claims of a namespace, and their backups as VolumeSnapshots if the cluster supports them. */
@@ -46,7 +46,7 @@ function unlistedVolumes(
     },
     detachVolume: (id, machine) => detach(place, id, machine),
     ...(archives
-      ? kubernetesArchives(place, { ...archives, claimOf: (id) => formatClaimName(place, id, goneWithinMs) })
+      ? kubernetesArchives(place, { ...archives, getClaimName: (id) => getClaimName(place, id, goneWithinMs) })
       : noArchives),
   };
 }
@@ -58,7 +58,7 @@ const noArchives: Archives = {
   endArchive: async () => undefined,
 };
 
-async function formatClaimName(place: ClusterContext, id: string, goneWithinMs: number): Promise<string> {
+async function getClaimName(place: ClusterContext, id: string, goneWithinMs: number): Promise<string> {
   const found = await findClaimed(place, id, goneWithinMs);
   if (!found) throw new Error("That is not a volume of this cluster");
   return found.claim.metadata.name;

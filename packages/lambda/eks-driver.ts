@@ -7,12 +7,12 @@ import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { eksPlace, namespace } from "./eks-cluster.ts";
 
 interface EksSurroundings {
-  machineOf(node: NodeRef): Promise<MachineState>;
+  getMachineState(node: NodeRef): Promise<MachineState>;
   readonly blobs: Blobs | undefined;
 }
 
 /** Returns the full driver for this deployment's EKS cluster. Throws if the deployment's name is not a valid label. */
-export function eksCompute({ machineOf, blobs }: EksSurroundings): Compute {
+export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute {
   const config = readConfig(["NODE_TYPES", "TOOLS_IMAGE", "IDLE_GPU_MINUTES"]);
   const { NODE_TYPES, TOOLS_IMAGE, IDLE_GPU_MINUTES } = config;
   const { client, deployment } = eksPlace();
@@ -22,7 +22,7 @@ export function eksCompute({ machineOf, blobs }: EksSurroundings): Compute {
     namespace,
     deployment,
     now,
-    machineOf,
+    getMachineState,
     blobs,
     log: jsonLog(),
     nodeTypes: NODE_TYPES,

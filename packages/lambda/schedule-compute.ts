@@ -4,4 +4,5 @@ import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 
 /** Returns the driver for schedules. They force no removal, so their roles do not include EC2's states of machines. */
-export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: undefined });
+export const compute = (): Compute =>
+  eksCompute({ getMachineState: ec2Machines(ec2Clients().client), blobs: undefined });

@@ -5,4 +5,4 @@ import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 
 /** Returns the full driver for workers, which stores a disk's file list before it removes a run. */
-export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: blobs() });
+export const compute = (): Compute => eksCompute({ getMachineState: ec2Machines(ec2Clients().client), blobs: blobs() });

@@ -8,7 +8,7 @@ import { readConfig } from "#aws/settings/config.ts";
 import { withListings } from "#core/disks/listing.ts";
 import { withOperatorWord } from "#core/pools/capacity/node-gone.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
-import { ebsArchives } from "#kubernetes/volumes/ebs-archives.ts";
+import { ebsArchives } from "#kubernetes/volumes/archives.ts";
 import { eksPlace } from "./eks-cluster.ts";
 
 /** Returns the volumes for workers, with file lists for backups. Pods of TOOLS_IMAGE zip volumes, if it is set. */
@@ -18,6 +18,9 @@ export const volumes = (): Volumes => {
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
   // An archive's machine has no run, so only this applies the operator's word about it.
-  const machineOf = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
-  return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
+  const getMachineState = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
+  return {
+    ...listed,
+    ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, getMachineState }),
+  };
 };

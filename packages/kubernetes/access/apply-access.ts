@@ -1,10 +1,13 @@
 import type { Access } from "#core/ports/compute.ts";
+import { askPod } from "../exec/supervised-exec.ts";
 import { annotation, type RunId } from "../names.ts";
+import type { Job } from "../objects.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 import { numberIn, patchAsRead } from "../runs/patch-job.ts";
-import { type ClusterContext, findJob, isLiving } from "../runs/read-run.ts";
+import { type ClusterContext, findJob, findLivingPod, isLiving } from "../runs/read-run.ts";
+import { jupyterService } from "./jupyter.ts";
 import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
-import { tellSupervisor } from "./tell-supervisor.ts";
+import { askSupervisor, isSupervised, sshService } from "./tools.ts";
 
 /** Applies who may enter a run (see Compute). Tokens go to the pod only, never into the Job. */
 export async function setAccess(
@@ -45,4 +48,28 @@ export async function withSshPort(
   } catch {
     return objects;
   }
+}
+
+const answerWithinMs = 10_000;
+
+interface Telling {
+  readonly job: Job;
+  readonly access: Access;
+  /** Port of the SSH server; undefined if the run has none. */
+  readonly sshPort: number | undefined;
+}
+
+/** Sends the access to the supervisor of the first machine, which stores it. Without one it does nothing. */
+async function tellSupervisor(place: ClusterContext, id: RunId, { job, access, sshPort }: Telling): Promise<void> {
+  const pod = await findLivingPod(place, id);
+  if (!pod || !isSupervised(pod)) return;
+  const { revision, login, keys, jupyter } = access;
+  const files = { authorized_keys: keys.map((key) => `${key}\n`).join("") };
+  const services = {
+    ...(jupyter ? { jupyter: jupyterService(job, jupyter.token) } : {}),
+    ...(sshPort !== undefined && keys.length > 0 ? { ssh: sshService(login, sshPort) } : {}),
+  };
+  const stdin = JSON.stringify({ revision, files, services });
+  const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: answerWithinMs });
+  if (exitCode !== 0) throw new Error("The supervisor of this container refused the access");
 }

@@ -1,7 +1,7 @@
 import type { JupyterStatus, Observation } from "#core/ports/compute.ts";
 import { annotation, readPorts } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
-import type { ServiceStatus, StatusOf } from "./supervisor-status.ts";
+import type { ReadStatus, ServiceStatus } from "./supervisor-status.ts";
 import { isSupervised, type WantedService } from "./tools.ts";
 
 const usualPort = 8888;
@@ -26,7 +26,7 @@ export function isJupyterWanted({ metadata }: KubeObject): boolean {
 }
 
 export async function observeJupyter(
-  findStatus: StatusOf,
+  findStatus: ReadStatus,
   job: Job,
   pod: Pod | undefined,
 ): Promise<Observation["jupyter"]> {

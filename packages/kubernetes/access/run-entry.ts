@@ -6,7 +6,7 @@ import { dialPod } from "../exec/pod-port.ts";
 import { openPodSession, type PodSession, type PodSessionRequest } from "../exec/pod-session.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import { buildPaths } from "../paths.ts";
-import { type ClusterContext, livingPod } from "../runs/read-run.ts";
+import { type ClusterContext, getLivingPod } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 
 /** Access to a run through the API server instead of its node. Throws `RunGone` if the run has no pod. */
@@ -25,7 +25,7 @@ export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "nam
   const entries = new Map<string, string>();
   const inPod = async <Value>(id: RunId, use: (pod: string) => Promise<Value>): Promise<Value> => {
     const name = nameOfRun(id);
-    const pod = entries.get(name) ?? (await livingPod(place, id)).metadata.name;
+    const pod = entries.get(name) ?? (await getLivingPod(place, id)).metadata.name;
     if (entries.size >= mostKnown) entries.clear();
     entries.set(name, pod);
     try {

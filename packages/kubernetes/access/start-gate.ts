@@ -1,6 +1,6 @@
 import { askPod } from "../exec/supervised-exec.ts";
 import { getMachine, readShares } from "../names.ts";
-import type { Pod } from "../objects.ts";
+import type { ContainerStatus, Pod } from "../objects.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
@@ -27,18 +27,18 @@ export function gatedPods({ jobs: [job], pods }: RunObjects): Pod[] {
 
 /** Reports whether the startup probe has passed. A command that serves ports starts some time before that. */
 export function hasBegun(pod: Pod): boolean {
-  return pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.started === true;
+  return findMainStatus(pod)?.started === true;
 }
 
 /** Reports whether the main container runs, even if its command still waits at the gate. */
 export function isRunning(pod: Pod): boolean {
-  return mainState(pod)?.running !== undefined;
+  return findMainStatus(pod)?.state?.running !== undefined;
 }
 
 function isOver(pod: Pod): boolean {
-  return mainState(pod)?.terminated !== undefined;
+  return findMainStatus(pod)?.state?.terminated !== undefined;
 }
 
-function mainState(pod: Pod) {
-  return pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
+export function findMainStatus({ status }: Pod): ContainerStatus | undefined {
+  return status?.containerStatuses?.find(({ name }) => name === MAIN);
 }

@@ -20,11 +20,11 @@ export interface SupervisorStatus {
 const nothing: SupervisorStatus = { jupyter: undefined, gpuIdleMs: undefined };
 
 /** Returns undefined if the supervisor does not answer. */
-export type StatusOf = (pod: Pod) => Promise<SupervisorStatus | undefined>;
+export type ReadStatus = (pod: Pod) => Promise<SupervisorStatus | undefined>;
 
 /** Returns a reader that asks each supervisor at most once. Create one for each reconcile. */
-export function statusReader(place: ClusterContext): StatusOf {
-  const statuses = new Map<string, ReturnType<StatusOf>>();
+export function statusReader(place: ClusterContext): ReadStatus {
+  const statuses = new Map<string, ReturnType<ReadStatus>>();
   return (pod) => {
     const status = statuses.get(pod.metadata.uid) ?? readStatus(place, pod);
     statuses.set(pod.metadata.uid, status);
@@ -40,7 +40,7 @@ async function readStatus(place: ClusterContext, pod: Pod): Promise<SupervisorSt
 
 /** Returns when a GPU was last used. Returns undefined if a supervisor cannot tell, which counts as use. */
 export async function readGpuIdleSince(
-  findStatus: StatusOf,
+  findStatus: ReadStatus,
   pods: readonly Pod[],
   { now, machines }: { readonly now: number; readonly machines: number },
 ): Promise<number | undefined> {

@@ -129,7 +129,7 @@ export interface ExitMessage {
 }
 
 /** Parses a supervisor's termination message. Any process in the container can forge it. */
-export function findLastWords(pod: Pick<Pod, "spec">, message: string | undefined): ExitMessage | undefined {
+export function parseExitMessage(pod: Pick<Pod, "spec">, message: string | undefined): ExitMessage | undefined {
   if (!isSupervised(pod)) return undefined;
   try {
     const { started, exitCode, signal, problem, files } = (JSON.parse(message ?? "") ?? {}) as Record<string, unknown>;

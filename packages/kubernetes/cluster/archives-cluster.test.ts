@@ -20,8 +20,7 @@ import { parseClaimId } from "../names.ts";
 import { holds, type Job, type KubeObject, type Node, type Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import { archiveName } from "../volumes/archive-job.ts";
-import type { Archives } from "../volumes/archives.ts";
-import { ebsArchives } from "../volumes/ebs-archives.ts";
+import { type Archives, ebsArchives } from "../volumes/archives.ts";
 import { kubernetesVolumes } from "../volumes.ts";
 
 const paths = buildPaths(namespace);
@@ -54,7 +53,7 @@ function getVolumes(client: ApiClient): Volumes {
 
 function options() {
   const service = { name: "s3", region: "us-east-2", url: `${s3.endpoint}/bucket`, credentials: () => fakeKey };
-  return { image: "berth.test/tools:1", blobs: s3Blobs(service), machineOf: async () => machine };
+  return { image: "berth.test/tools:1", blobs: s3Blobs(service), getMachineState: async () => machine };
 }
 
 /** The zips of one existing EBS volume. */

@@ -11,7 +11,7 @@ import { execInPod } from "../exec/pod-exec.ts";
 import { behavioursIn } from "../fixtures/behaviours-fixture.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { buildPaths } from "../paths.ts";
-import { livingPod } from "../runs/read-run.ts";
+import { getLivingPod } from "../runs/read-run.ts";
 
 let fixture: ClusterFixture;
 
@@ -129,7 +129,7 @@ describe("a further command", () => {
   it("fails if the shell of its image returns more than the limit", async () => {
     const applied = await readyRun();
     const paths = buildPaths(namespace);
-    const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "fixture" }, applied);
+    const { metadata } = await getLivingPod({ client: fixture.client, paths, deployment: "fixture" }, applied);
     const pod = `${paths.pods}/${metadata.name}`;
     const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];
 

@@ -105,7 +105,7 @@ describe("a silent node", { retry: 0 }, () => {
     const { options, cluster } = fixture;
     const compute = kubernetesCompute({
       ...options,
-      machineOf: async ({ name }) => (name === "one" ? "gone" : "running"),
+      getMachineState: async ({ name }) => (name === "one" ? "gone" : "running"),
     });
     const run = fixtureRun({ shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 });
     const until = (holds: (seen: Observation | undefined) => boolean) =>

@@ -10,7 +10,7 @@ import { startCore } from "../fixtures/core-fixture.ts";
 import { formatJobName } from "../names.ts";
 import { holds, type Job } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
-import { findTombstone, isTombstone } from "../runs/tombstone.ts";
+import { buildTombstone, isTombstone } from "../runs/tombstone.ts";
 
 const paths = buildPaths(namespace);
 const removal = { graceSeconds: 1, force: false, tombstones: 1 };
@@ -88,7 +88,7 @@ it("a tombstone has no pods, is no run, takes no room, and is deleted by the clu
   must(
     await fixture.cluster.admin.post(
       paths.jobs,
-      findTombstone(fleeting, 0, { deployment: "fixture", image: undefined, keptSeconds: 0 }),
+      buildTombstone(fleeting, 0, { deployment: "fixture", image: undefined, keptSeconds: 0 }),
     ),
   );
   await fixture.eventually(

@@ -15,7 +15,7 @@ export interface ExecAnswer {
   readonly stderr: Buffer;
 }
 
-export function toMachineStatus({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecStatus {
+export function toExecStatus({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecStatus {
   return {
     state: exitCode === null ? "running" : "ended",
     exitCode,

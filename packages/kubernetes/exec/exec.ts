@@ -1,12 +1,11 @@
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
-import { RunGone } from "#core/problem.ts";
 import { isJupyterWanted } from "../access/jupyter.ts";
 import { isSupervised } from "../access/tools.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
-import { type ClusterContext, findJob, isLiving, livingPod } from "../runs/read-run.ts";
+import { type ClusterContext, findJob, findLivingPod, getLivingPod, isLiving } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, toExecStatus } from "./exec-answer.ts";
 import { countScript, exitCodes, readScript, startScript } from "./exec-script.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
@@ -19,7 +18,7 @@ const longestWaitMs = 4_000;
 export async function startExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
   const { input, sizes } = buildInput(exec);
-  const pod = await livingPod(place, id);
+  const pod = await getLivingPod(place, id);
   if (isSupervised(pod)) return startSupervised(place, pod, exec, startedWithinMs);
   const args = [getBase(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
   const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
@@ -36,10 +35,7 @@ export async function readExec(
   waitMs: number,
 ): Promise<ExecStatus | undefined> {
   if (!isExecId(execId)) return undefined;
-  const pod = await livingPod(place, id).catch((error: unknown) => {
-    if (error instanceof RunGone) return undefined;
-    throw error;
-  });
+  const pod = await findLivingPod(place, id);
   if (!pod) return undefined;
   const wait = Math.min(Math.max(waitMs, 0), longestWaitMs);
   const timeoutMs = answeredWithinMs + wait;
@@ -48,14 +44,14 @@ export async function readExec(
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
   if (result.exitCode === exitCodes.unknown) return undefined;
   if (result.exitCode !== 0) throw new Error("The state of the command is unknown");
-  return toMachineStatus(answerIn(result));
+  return toExecStatus(answerIn(result));
 }
 
 /** Returns how many commands run, or null if that is unknown. */
 export async function countExecs(place: ClusterContext, id: RunId): Promise<number | null> {
   const command = { script: countScript, args: [getBase(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
   try {
-    const pod = await livingPod(place, id);
+    const pod = await getLivingPod(place, id);
     if (isSupervised(pod)) return await countSupervised(place, pod, answeredWithinMs);
     const { exitCode, stdout } = await runScript(place, pod, command);
     return exitCode === 0 ? Number(stdout.toString()) : null;
@@ -68,7 +64,7 @@ export async function countExecs(place: ClusterContext, id: RunId): Promise<numb
 export async function countWork(place: ClusterContext, id: RunId): Promise<number | null> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) return 0;
-  const pod = await livingPod(place, id);
+  const pod = await getLivingPod(place, id);
   const options = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
   return isSupervised(pod) ? countSupervisedWork(place, pod, options) : 0;
 }

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
-import type { ApiClient } from "../client/api-client.ts";
-import { apiClient } from "../client/api-client.ts";
+import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, loopbackServer } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
-import { recentRuns } from "../watch/recent-runs.ts";
+import { recentRuns } from "../watch/run-caches.ts";
 import { readLog } from "./read-log.ts";
 import { stampedLog } from "./stamped-log.ts";
 

@@ -7,7 +7,7 @@ import { getMachine, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import { type ClusterContext, listPods } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import type { RecentRuns } from "../watch/recent-runs.ts";
+import type { RecentRuns } from "../watch/run-caches.ts";
 import { type StampedLog, stampedLog } from "./stamped-log.ts";
 import type { StreamedLogs } from "./streamed-logs.ts";
 

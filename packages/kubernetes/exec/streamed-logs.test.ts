@@ -6,7 +6,7 @@ import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
-import { recentRuns } from "../watch/recent-runs.ts";
+import { recentRuns } from "../watch/run-caches.ts";
 import { readLog } from "./read-log.ts";
 import { type StreamedLogs, type StreamedLogsOptions, streamedLogs } from "./streamed-logs.ts";
 

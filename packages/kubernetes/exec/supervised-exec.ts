@@ -3,7 +3,7 @@ import { askSupervisor } from "../access/tools.ts";
 import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, toMachineStatus } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, toExecStatus } from "./exec-answer.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 
 /** Exit codes from images/tools/shared/shared.go. */
@@ -32,7 +32,7 @@ export async function readSupervised(
   const { exitCode, stdout } = await askPod(place, pod, command);
   if (exitCode === exitCodes.unknown) return undefined;
   if (exitCode !== 0) throw new Error("The state of the command is unknown");
-  return toMachineStatus(answerIn(stdout));
+  return toExecStatus(answerIn(stdout));
 }
 
 /** Throws if the number is unknown. */

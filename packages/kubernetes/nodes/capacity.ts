@@ -4,11 +4,11 @@ import { isTooLong } from "../client/api-error.ts";
 import { type Requests, sumRequests } from "../client/quantities.ts";
 import { findRun, label } from "../names.ts";
 import { holds, type Node, type Pod, type Quantities } from "../objects.ts";
+import { markOfNode, markOfPod } from "../runs/bound-nodes.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
-import { markOfNode, markOfPod } from "../runs/run-mark.ts";
+import { countUnits, foreignUnits, unitsTaken } from "./machine-share.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
-import { countUnits, foreignUnits, unitsTaken } from "./node-units.ts";
 
 export interface ListingOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;

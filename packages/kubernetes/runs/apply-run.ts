@@ -2,8 +2,8 @@ import type { Run } from "#core/ports/compute.ts";
 import { buildWebParts } from "../access/web-parts.ts";
 import { alreadyExists, isForGood } from "../client/api-error.ts";
 import { findRun, isEbsVolume } from "../names.ts";
+import type { ReadNodes } from "../nodes/read-nodes.ts";
 import { makeEbsMounts, removeEbsMounts } from "../volumes/ebs-mounts.ts";
-import type { ReadNodes } from "../watch/recent-nodes.ts";
 import { type ClusterContext, findJob } from "./read-run.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 import { buildRunParts, type RunPart } from "./run-parts.ts";
@@ -15,12 +15,12 @@ import { buildRunParts, type RunPart } from "./run-parts.ts";
 export async function applyRun(
   place: ClusterContext,
   run: Run,
-  { nodesOf, ...surroundings }: Omit<JobSurroundings, "nodes"> & { readonly nodesOf: ReadNodes },
+  { readNodes, ...surroundings }: Omit<JobSurroundings, "nodes"> & { readonly readNodes: ReadNodes },
 ): Promise<void> {
   const { client } = place;
   const deadline = client.deadline();
   const names = [...new Set(run.shares.flatMap(({ node }) => node ?? []))];
-  const nodes = await nodesOf(names, deadline);
+  const nodes = await readNodes(names, deadline);
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
   if (!first) throw new Error("A run has at least one machine");
   const parts = [...buildRunParts(run, place), ...buildWebParts(run, place, surroundings.web)];

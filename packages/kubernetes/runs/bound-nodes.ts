@@ -2,7 +2,7 @@ import type { BoundNode, NodeRef, Silence } from "#core/ports/compute.ts";
 import { annotation, getMachine, parseAnnotation } from "../names.ts";
 import { findCondition, holds, type Job, type Node, type Pod } from "../objects.ts";
 import { parseTime } from "../status/end-reason.ts";
-import { markOfNode, markOfPod } from "./run-mark.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
 
 export interface BoundRecord extends BoundNode {
   readonly index: number;
@@ -40,6 +40,11 @@ export function wasBound(job: Job | undefined, machine: number): boolean {
 export function listNodeNames({ jobs: [job], pods }: RunObjects): string[] {
   const names = [...toKept(job).map(({ name }) => name), ...pods.flatMap(({ spec }) => spec.nodeName ?? [])];
   return [...new Set(names)];
+}
+
+export function findNewestPod(pods: readonly Pod[], machine: number): Pod | undefined {
+  const ownPods = pods.filter((pod) => getMachine(pod) === machine);
+  return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
 /** Returns the annotation to store, or undefined if it is complete. */
@@ -80,4 +85,19 @@ export function silenceIn(nodes: readonly Node[], { uid }: Pick<NodeRef, "uid">)
   const node = nodes.find(({ metadata }) => metadata.uid === uid);
   if (!node) return "missing";
   return holds(node, "Ready") ? null : "notReady";
+}
+
+/** Returns the observed fields of a pod as one text. It begins with a version, so another version never matches. */
+export function markOfPod(pod: Pod): string {
+  const { state, started, reason, end, deleted } = toMachineStatus(pod);
+  const seen = [state, started, reason, end?.exitCode ?? null, deleted, holds(pod, "DisruptionTarget")];
+  // A pod loses its Job, or changes it, only if someone edits it by hand. The mark then differs, so the run is
+  // observed.
+  const owner = pod.metadata.ownerReferences?.find(({ kind }) => kind === "Job")?.uid ?? null;
+  return JSON.stringify([2, pod.metadata.uid, owner, ...seen, holds(pod, "Ready"), pod.status?.podIP ?? null]);
+}
+
+export function markOfNode(node: Node): string {
+  const addresses = (node.status?.addresses ?? []).map(({ type, address }) => [type, address]);
+  return JSON.stringify([holds(node, "Ready"), addresses]);
 }

@@ -4,7 +4,7 @@ import { ApiRefused } from "../client/api-error.ts";
 import { annotation, label, nameOfRun } from "../names.ts";
 import type { Job, Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
-import { knownPods } from "../watch/known-pods.ts";
+import { knownPods } from "../watch/run-caches.ts";
 import { readRun, readRunBriefly } from "./read-run.ts";
 
 const id = { uid: "a".repeat(32), run: 1 };
@@ -77,26 +77,26 @@ describe("a brief read of a run with a known pod", () => {
 
   /** Returns the result and the calls, with this answer to the pod's name. */
   async function read(pod: Pod | Error | undefined, { names = [name], of = job, isProbablyGone = false } = {}) {
-    const input: string[] = [];
+    const requests: string[] = [];
     const client: Pick<ApiClient, "find" | "list"> = {
       async find<Body>(path: string) {
         const isJob = path.startsWith(paths.jobs);
-        input.push(isJob ? "find job" : "find pod");
+        requests.push(isJob ? "find job" : "find pod");
         if (isJob) return of as Body;
         if (pod instanceof Error) throw pod;
         return pod as Body;
       },
       async list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[]) {
         const isJobs = path.startsWith(paths.jobs);
-        input.push(isJobs ? "list jobs" : "list pods");
+        requests.push(isJobs ? "list jobs" : "list pods");
         return { items: keep((isJobs ? of : listed) as Item), resourceVersion: "1" };
       },
     };
-    const knownValue = knownPods();
-    for (const name of names) knownValue.add(id, name);
-    const place = { client: client as ApiClient, paths, deployment: "one", known: knownValue };
+    const known = knownPods();
+    for (const name of names) known.add(id, name);
+    const place = { client: client as ApiClient, paths, deployment: "one", known };
     const { pods } = await readRunBriefly(place, id, isProbablyGone);
-    return { asked: input, pods };
+    return { requests, pods };
   }
 
   it.each<[string, Pod]>([
@@ -104,7 +104,7 @@ describe("a brief read of a run with a known pod", () => {
     ["has ended by itself", buildPod({ phase: "Succeeded" })],
     ["has failed by itself", buildPod({ phase: "Failed" })],
   ])("reads a pod that %s by its name, after its Job", async (_, pod) => {
-    expect(await read(pod)).toEqual({ asked: ["find job", "find pod"], pods: [pod] });
+    expect(await read(pod)).toEqual({ requests: ["find job", "find pod"], pods: [pod] });
   });
 
   it.each<[string, Pod | Error | undefined]>([
@@ -112,9 +112,9 @@ describe("a brief read of a run with a known pod", () => {
     ["is being deleted", buildPod({ phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" })],
     ["was evicted", buildPod({ phase: "Failed", reason: "Evicted" })],
     ["is that of an earlier Job", buildPod({ phase: "Running" }, { ownerReferences: [{ kind: "Job", uid: "job-0" }] })],
-    ["may not be asked for", new ApiRefused("GET", 403, { reason: "Forbidden" })],
+    ["may not be read", new ApiRefused("GET", 403, { reason: "Forbidden" })],
   ])("lists the pods if the known one %s", async (_, pod) => {
-    expect(await read(pod)).toEqual({ asked: ["find job", "find pod", "list pods"], pods: [listed] });
+    expect(await read(pod)).toEqual({ requests: ["find job", "find pod", "list pods"], pods: [listed] });
   });
 
   const shares = JSON.stringify([node, node].map(() => ({ node: "one", units: 8 })));
@@ -125,7 +125,7 @@ describe("a brief read of a run with a known pod", () => {
     ["it has several machines", { of: ofTwo }, ["find job", "list pods", "find job"]],
     ["it is probably gone", { isProbablyGone: true }, ["list jobs", "list pods"]],
   ])("lists the pods of a run if %s", async (_, seen, names) => {
-    expect(await read(running, seen)).toEqual({ asked: names, pods: [listed] });
+    expect(await read(running, seen)).toEqual({ requests: names, pods: [listed] });
   });
 
   it("fails if the API server does not say whether the pod exists", async () => {

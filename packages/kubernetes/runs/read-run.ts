@@ -6,7 +6,7 @@ import { formatJobName, getMachine, type RunId, readShares } from "../names.ts";
 import { holds, type Job, type Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
-import type { KnownPods } from "../watch/known-pods.ts";
+import type { KnownPods } from "../watch/run-caches.ts";
 import { type SharedLists, sharedLists } from "../watch/shared-lists.ts";
 import { type RunObjects, wasBound } from "./bound-nodes.ts";
 import { isTombstone } from "./tombstone.ts";
@@ -62,8 +62,8 @@ async function readMachines(place: ClusterContext, id: RunId, job: Job): Promise
 
 /** Returns the pod if it must be the only one: a Job creates no other while this one is not being deleted. */
 async function findOnlyPod(place: ClusterContext, id: RunId, job: Job): Promise<Pod | undefined> {
-  const { client, paths, known: knownValue } = place;
-  const name = knownValue?.findOnlyPod(id);
+  const { client, paths, known } = place;
+  const name = known?.findOnlyPod(id);
   if (name === undefined || readShares(job).length > 1) return undefined;
   const reading = client.find<Pod>(`${paths.pods}/${name}`);
   const pod = await unlessForbidden(place, `GET ${paths.pods}`, reading, undefined);
@@ -108,7 +108,13 @@ export async function listPods(place: ClusterContext, id: RunId): Promise<readon
 }
 
 /** Returns the first machine's pod while its command runs. Throws `RunGone` otherwise. */
-export async function livingPod(place: ClusterContext, id: RunId): Promise<Pod> {
+export async function getLivingPod(place: ClusterContext, id: RunId): Promise<Pod> {
+  const pod = await findLivingPod(place, id);
+  if (!pod) throw new RunGone();
+  return pod;
+}
+
+export async function findLivingPod(place: ClusterContext, id: RunId): Promise<Pod | undefined> {
   const {
     jobs: [job],
     pods,
@@ -116,8 +122,7 @@ export async function livingPod(place: ClusterContext, id: RunId): Promise<Pod> 
   const pod = pods.find(
     (pod) => getMachine(pod) === 0 && pod.metadata.deletionTimestamp === undefined && toMachineStatus(pod).started,
   );
-  if (!job || !isLiving(job) || !pod || toMachineStatus(pod).end) throw new RunGone();
-  return pod;
+  return job && isLiving(job) && pod && !toMachineStatus(pod).end ? pod : undefined;
 }
 
 /** Reports whether a Job still runs. The API server accepts changes of an ended Job without effect. */

@@ -1,24 +1,26 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
+import { RunBound } from "#core/problem.ts";
 import { type ApiRefused, isAnother, isNotFound } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { getMachine, type RunId, readShares } from "../names.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Job, type Node, type Pod } from "../objects.ts";
-import { removeArchives } from "../volumes/archive-parts.ts";
+import { toMachineStatus } from "../status/machine-status.ts";
+import { toObservation } from "../status/observation.ts";
+import { removeArchives } from "../volumes/archive-job.ts";
 import { detachFromLost } from "../volumes/attachments.ts";
 import { keepListing } from "../volumes/disk-file-list.ts";
 import { removeEbsMounts } from "../volumes/ebs-mounts.ts";
-import type { RecentRuns } from "../watch/recent-runs.ts";
-import { boundNodes, listNodeNames, type RunObjects } from "./bound-nodes.ts";
+import type { RecentRuns } from "../watch/run-caches.ts";
+import { boundNodes, findNewestPod, listNodeNames, type RunObjects } from "./bound-nodes.ts";
 import { type ClusterContext, isLiving, readRun } from "./read-run.ts";
-import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { listPartPaths, mayHaveEbs } from "./run-parts.ts";
 import { leaveTombstones } from "./tombstone.ts";
 
 interface Removing {
-  readonly stateOf: Compute["getMachineState"];
+  readonly getMachineState: Compute["getMachineState"];
   readonly recent: RecentRuns;
   readonly blobs: Blobs | undefined;
 }
@@ -31,7 +33,7 @@ export async function removeRun(
   place: ClusterContext,
   id: RunId,
   { graceSeconds, force, unlessBound, leftovers, tombstones }: Removal,
-  { stateOf, recent, blobs }: Removing,
+  { getMachineState, recent, blobs }: Removing,
 ): Promise<boolean> {
   const { client, paths } = place;
   // Deletions name uids, so an object that was created since stays for the next reconcile.
@@ -42,7 +44,7 @@ export async function removeRun(
     jobs: [first, ...others],
     pods,
   } = objects;
-  if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, findFirst(objects));
+  if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, findNewestPod(pods, 0));
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
   recent.markRemoved(id);
@@ -63,7 +65,7 @@ export async function removeRun(
   );
   await removeArchives(place, id);
   const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id, refused) : [];
-  const held = force ? await heldPods(objects, await readNodes(client, listNodeNames(objects)), stateOf) : [];
+  const held = force ? await heldPods(objects, await readNodes(client, listNodeNames(objects)), getMachineState) : [];
   const deletions = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
     return goesInTime(pod, seconds, objects.jobs[getMachine(pod)] !== undefined) ? [] : [{ pod, seconds }];
@@ -83,12 +85,6 @@ export async function removeRun(
 /** Reports whether a Job has no pod yet. Its controller may still create one after the deletion. */
 function mayGetPod({ jobs, pods }: RunObjects): boolean {
   return jobs.some((job, machine) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === machine));
-}
-
-/** Returns the newest pod of the first machine, which has the disk. */
-function findFirst({ pods }: RunObjects): Pod | undefined {
-  const ownPods = pods.filter((pod) => getMachine(pod) === 0);
-  return ownPods.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
 }
 
 async function removeJob({ client, paths }: ClusterContext, { metadata: { name, uid } }: Job): Promise<void> {
@@ -149,4 +145,46 @@ async function removeTracking({ client, paths }: ClusterContext, { metadata }: P
 function goesInTime({ metadata }: Pod, seconds: number, hadJob: boolean): boolean {
   if (metadata.deletionTimestamp !== undefined) return (metadata.deletionGracePeriodSeconds ?? 0) <= seconds;
   return hadJob && seconds >= GRACE_SECONDS;
+}
+
+/**
+ * Prevents an unbound run from being bound. A pod is deleted only in the version that was read, and the API server
+ * binds no pod that is being deleted, so the first wins. Throws `RunBound` if all machines are bound.
+ */
+async function keepUnbound(place: ClusterContext, id: RunId): Promise<RunObjects> {
+  for (;;) {
+    const objects = await readRun(place, id);
+    if (!isUnbound(objects)) throw new RunBound();
+    const [deciding, ...others] = objects.pods.filter(
+      (pod) => !isBound(pod) && pod.metadata.deletionTimestamp === undefined,
+    );
+    // A run without this pod is never complete, so the other machines go even if they were bound by now.
+    if (!deciding || (await removeAsRead(place, deciding))) {
+      await Promise.all(others.map((pod) => removeAsRead(place, pod)));
+      return objects;
+    }
+  }
+}
+
+function isBound({ spec }: Pod): boolean {
+  return spec.nodeName !== undefined;
+}
+
+/** Reports whether the run is unbound. A draft has no observation, so none of its pods may be bound. */
+function isUnbound(objects: RunObjects): boolean {
+  const seen = toObservation(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
+  if (seen) return seen.state === "unbound";
+  return objects.pods.every((pod) => toMachineStatus(pod).state === "unbound");
+}
+
+/** Returns false if the pod has changed since. */
+async function removeAsRead({ client, paths }: ClusterContext, { metadata }: Pod): Promise<boolean> {
+  const { name, uid, resourceVersion } = metadata;
+  try {
+    await client.remove(`${paths.pods}/${name}`, { uid, resourceVersion });
+    return true;
+  } catch (error) {
+    if (isAnother(error)) return false;
+    throw error;
+  }
 }

@@ -12,9 +12,9 @@ import {
   mountLabel,
   nameOfRun,
 } from "../names.ts";
+import { computeQuantities, computeStorage } from "../nodes/machine-share.ts";
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import type { Node } from "../objects.ts";
-import { computeQuantities, computeStorage } from "../status/machine-share.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 

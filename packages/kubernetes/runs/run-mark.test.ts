@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import type { Job, Node, Pod } from "../objects.ts";
 import { toObservation } from "../status/observation.ts";
-import { markOfPod } from "./run-mark.ts";
+import { markOfPod } from "./bound-nodes.ts";
 
 const uid = "a".repeat(32);
 const node: Node = {

@@ -13,6 +13,7 @@ import {
   type RunId,
   readShares,
 } from "../names.ts";
+import { listClaimNames } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import type { ClusterContext } from "./read-run.ts";
@@ -64,8 +65,7 @@ export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, path
 export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
   const pod = pods.find((pod) => getMachine(pod) === 0);
   if (!job && !pod) return true;
-  const { volumes = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
-  return volumes.some((volume) => isEbsVolume(volume.persistentVolumeClaim?.claimName ?? ""));
+  return listClaimNames({ spec: (job ? job.spec?.template?.spec : pod?.spec) ?? {} }).some(isEbsVolume);
 }
 
 export function hasEnv(run: Pick<Run, "env">): boolean {

@@ -16,7 +16,7 @@ export async function leaveTombstones(
   id: RunId,
   { machines, image }: { readonly machines: number; readonly image: string | undefined },
 ): Promise<boolean> {
-  const all = Array.from({ length: machines }, (_, machine) => findTombstone(id, machine, { ...place, image }));
+  const all = Array.from({ length: machines }, (_, machine) => buildTombstone(id, machine, { ...place, image }));
   const left = await Promise.all(all.map((tombstone) => leaveTombstone(place, tombstone)));
   return left.every(Boolean);
 }
@@ -61,7 +61,7 @@ interface Burial {
  * Returns a Job that completes at once, because it wants no pods, and that the cluster then deletes (Kubernetes,
  * "Automatic Cleanup for Finished Jobs"). Its template is never used, but must be valid.
  */
-export function findTombstone(
+export function buildTombstone(
   id: RunId,
   machine: number,
   { deployment, image = "tombstone", keptSeconds = KEPT_SECONDS }: Burial,

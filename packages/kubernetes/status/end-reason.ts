@@ -1,4 +1,4 @@
-import { findLastWords } from "../access/tools.ts";
+import { parseExitMessage } from "../access/tools.ts";
 import { describeMessage, textOfUser } from "../client/describe-message.ts";
 import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
@@ -36,7 +36,7 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
   if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
   const { exitCode, reason = "", message } = terminated;
-  const words = findLastWords(pod, message);
+  const words = parseExitMessage(pod, message);
   const endedAt = parseTime(terminated.finishedAt);
   if (neverBegan.includes(reason) || words?.started === false) {
     const why = `The command could not be started: ${whyNotStarted(pod, words?.problem ?? message)}`;

@@ -1,9 +1,8 @@
 import type { RunState } from "#core/ports/compute.ts";
-import { hasBegun } from "../access/start-gate.ts";
+import { findMainStatus, hasBegun } from "../access/start-gate.ts";
 import { isGated } from "../access/tools.ts";
 import { describeMessage, textOfUser } from "../client/describe-message.ts";
 import { type ContainerStatus, findCondition, holds, type Pod } from "../objects.ts";
-import { MAIN } from "../runs/run-job.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";
 
 export interface MachineStatus {
@@ -23,7 +22,7 @@ export function toMachineStatus(pod: Pod | undefined): MachineStatus {
   return { ...seen(pod), deleted: pod.metadata.deletionTimestamp !== undefined };
 }
 
-/** Reports whether Berth ended the pod (terminate-run.ts). Berth sets this deadline on no other pod. */
+/** Reports whether Berth ended the pod (`terminateRun`). Berth sets this deadline on no other pod. */
 export function isTerminated({ spec }: Pod): boolean {
   return spec.activeDeadlineSeconds !== undefined;
 }
@@ -31,7 +30,7 @@ export function isTerminated({ spec }: Pod): boolean {
 type Seen = Omit<MachineStatus, "deleted">;
 
 function seen(pod: Pod): Seen {
-  const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN);
+  const main = findMainStatus(pod);
   const { phase } = pod.status ?? {};
   if (phase === "Succeeded" || phase === "Failed") return ended(endOfPod(pod, main?.state?.terminated));
   if (pod.spec.nodeName === undefined) return living("unbound", unscheduledReason(pod));

@@ -2,9 +2,9 @@ import { isIP } from "node:net";
 import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { getSshPort } from "../access/ssh-service.ts";
 import { gatedPods } from "../access/start-gate.ts";
-import { getMachine, readPorts, readShares } from "../names.ts";
+import { readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
-import { boundNodes, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
+import { boundNodes, findNewestPod, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
 import { endOfRun, type SeenMachine } from "../runs/run-end.ts";
 import { type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
@@ -110,10 +110,7 @@ function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
 /** Returns each machine with its newest pod. */
 function listMachines(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, readShares(of).length) }, (_, machine) => {
-    const ownPods = pods.filter((pod) => getMachine(pod) === machine);
-    const pod = ownPods
-      .toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp))
-      .at(-1);
+    const pod = findNewestPod(pods, machine);
     return { job: jobs[machine], pod, status: toMachineStatus(pod), wasBound: wasBound(jobs[0], machine) };
   });
 }

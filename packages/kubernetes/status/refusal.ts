@@ -65,6 +65,11 @@ export function refusalIn(said: string): AdmissionDenied | undefined {
   return undefined;
 }
 
+/** Capitalizes the first letter. */
+export function asSentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
+
 /** Converts a refusal into an error that the core handles. Other errors stay unchanged. */
 export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): unknown {
   if (!(error instanceof ApiRefused)) return error;

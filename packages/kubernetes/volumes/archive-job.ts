@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { BlobUpload } from "#core/ports/blobs.ts";
 import type { RunRef } from "#core/ports/compute.ts";
 import type { ArchiveOwner } from "#core/ports/volumes.ts";
-import { buildMarks, deploymentLabels, labelledRun, mountLabel, type RunId } from "../names.ts";
-import type { Job, KubeObject } from "../objects.ts";
+import { buildMarks, deploymentLabels, everyRunSelector, labelledRun, mountLabel, type RunId } from "../names.ts";
+import type { Job, KubeObject, Metadata } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
 import { claimAnnotation } from "./claim.ts";
@@ -31,12 +31,12 @@ export function toArchiveRun({ uid, key }: ArchiveOwner): RunRef {
   return { uid, run: ARCHIVE_RUN, key };
 }
 
-export function isArchiveRun({ run }: RunId): boolean {
+function isArchiveRun({ run }: RunId): boolean {
   return run === ARCHIVE_RUN;
 }
 
 /** Returns the owner of an archive's Job, or undefined if the labels are false. */
-export function findArchiveOwner({ metadata }: KubeObject, deployment: string): RunRef | undefined {
+function findArchiveOwner({ metadata }: KubeObject, deployment: string): RunRef | undefined {
   const { name, labels, annotations } = metadata;
   const ref = labelledRun(metadata);
   const isNamed = name === archiveName(deployment, annotations?.[blobAnnotation] ?? "");
@@ -134,4 +134,27 @@ export function archiveSecret(
     },
     data: { [key]: Buffer.from(JSON.stringify(upload)).toString("base64") },
   };
+}
+
+export async function listArchives(place: ClusterContext): Promise<RunRef[]> {
+  return (await listJobs(place)).map(({ ref }) => ref);
+}
+
+export async function removeArchives(place: ClusterContext, id: RunId): Promise<void> {
+  if (!isArchiveRun(id)) return;
+  const { client, paths } = place;
+  const jobs = await listJobs(place, id.uid);
+  await Promise.all(jobs.map(({ job: { name, uid } }) => client.remove(`${paths.jobs}/${name}`, { uid })));
+}
+
+async function listJobs(
+  { client, paths, deployment }: ClusterContext,
+  uid?: string,
+): Promise<readonly { readonly ref: RunRef; readonly job: Metadata }[]> {
+  const selector = `${everyRunSelector(deployment, uid)}${encodeURIComponent(`,${archiveLabel}`)}`;
+  const keep = (job: KubeObject) => {
+    const ref = findArchiveOwner(job, deployment);
+    return ref ? [{ ref, job: job.metadata }] : [];
+  };
+  return (await client.list(`${paths.jobs}?${selector}`, keep, { part: "metadata" })).items;
 }

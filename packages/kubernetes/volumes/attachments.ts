@@ -2,7 +2,7 @@ import type { NodeRef } from "#core/ports/compute.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Node } from "../objects.ts";
 import { type ClusterContext, getSharedLists } from "../runs/read-run.ts";
-import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
+import { type Attachment, attachmentsPath } from "../watch/shared-lists.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
 
 /**

@@ -7,12 +7,12 @@ import { parseQuantity } from "../client/quantities.ts";
 import { annotation, deploymentLabels, label, mountLabel, parseClaimId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
-import { refusalIn } from "../status/refusal.ts";
+import { asSentence, refusalIn } from "../status/refusal.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, getVolumeId, getZone, readClaim, readVolume } from "./claim.ts";
 import { releaseVolume, removeRetained } from "./retained-volume.ts";
 import { findReadyName } from "./snapshots.ts";
-import { checkStorageClass, type StorageClass } from "./storage-class.ts";
+import { checkStorageClass, type StorageClass } from "./volume-classes.ts";
 
 export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
@@ -79,10 +79,6 @@ async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSi
     const refusal = refusalIn(error.said);
     throw refusal ? new VolumeRefused(asSentence(refusal.words)) : error;
   }
-}
-
-function asSentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
 /** Lists the volumes with their owners. A claim that was created again has no owner. */

@@ -2,12 +2,12 @@ import { gunzipSync } from "node:zlib";
 import { MOST_LISTING_BYTES } from "#core/disks/backups/content.ts";
 import { listingBlobName } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import { findLastWords, isSupervised, listFiles } from "../access/tools.ts";
+import { findMainStatus } from "../access/start-gate.ts";
+import { isSupervised, listFiles, parseExitMessage } from "../access/tools.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { nameOfRun, type RunId } from "../names.ts";
-import type { Pod } from "../objects.ts";
+import { listClaimNames, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
-import { MAIN } from "../runs/run-job.ts";
 import { isTerminated } from "../status/machine-status.ts";
 
 /** Short, because the run keeps its GPUs during the call. */
@@ -21,8 +21,9 @@ const leftOut = "The rest is left out\n";
  * its termination message, cut; that does not replace a complete list. Errors are ignored, so that they delay no end.
  */
 export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
-  const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
-  if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
+  if (!pod) return;
+  const [claim] = listClaimNames(pod);
+  if (claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
     const listing = await findListing(place, pod);
     if (listing === undefined || (isTerminated(pod) && listing.endsWith(leftOut))) return;
@@ -33,8 +34,8 @@ export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId
 }
 
 async function findListing(place: ClusterContext, pod: Pod): Promise<string | undefined> {
-  const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN)?.state;
-  if (main?.terminated) return unpacked(findLastWords(pod, main.terminated.message)?.files);
+  const main = findMainStatus(pod)?.state;
+  if (main?.terminated) return unpacked(parseExitMessage(pod, main.terminated.message)?.files);
   const words = listFiles(pod);
   if (!main?.running || !words) return undefined;
   const { exitCode, stdout } = await askPod(place, pod, { words, timeoutMs: answeredWithinMs });

@@ -137,8 +137,8 @@ async function removeLeft(place: ClusterContext, run: RunId, { volume, claim }: 
     if (!owner || (owner.uid === run.uid && owner.run === run.run)) continue;
     if (await isThere(place, owner)) throw new RunNotTaken("its volume is in use by another run");
   }
-  if (claim) await removeClaim(place, claim.metadata);
-  if (volume) await removeVolume(place, volume.metadata);
+  if (claim) await remove(place, place.paths.claims, claim.metadata);
+  if (volume) await remove(place, volumesPath, volume.metadata);
 }
 
 async function isThere(place: ClusterContext, id: RunId): Promise<boolean> {
@@ -157,10 +157,10 @@ export async function removeEbsMounts(
 ): Promise<string[]> {
   const { claims, volumes } = await listObjects(place, uid);
   const ofRun = (metadata: Metadata) => labelledRun(metadata)?.run === run;
-  const ownMetadatas = volumes.filter(ofRun);
-  await Promise.all(claims.filter(ofRun).map((claim) => removeClaim(place, claim, refused)));
-  await Promise.all(ownMetadatas.map((volume) => removeVolume(place, volume, refused)));
-  return ownMetadatas.map(({ name }) => name);
+  const ownVolumes = volumes.filter(ofRun);
+  await Promise.all(claims.filter(ofRun).map((claim) => remove(place, place.paths.claims, claim, refused)));
+  await Promise.all(ownVolumes.map((volume) => remove(place, volumesPath, volume, refused)));
+  return ownVolumes.map(({ name }) => name);
 }
 
 export async function listEbsMounts(place: ClusterContext): Promise<RunRef[]> {
@@ -184,20 +184,13 @@ async function listObjects(place: ClusterContext, uid?: string) {
   return { claims, volumes };
 }
 
-async function removeClaim(place: ClusterContext, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
-  await remove(place, `${place.paths.claims}/${name}`, uid, refused);
-}
-
-async function removeVolume(place: ClusterContext, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
-  await remove(place, volumePath(name), uid, refused);
-}
-
 async function remove(
   place: ClusterContext,
-  path: string,
-  uid: string | undefined,
+  folder: string,
+  { name, uid }: Metadata,
   refused?: ApiRefused[],
 ): Promise<void> {
+  const path = `${folder}/${name}`;
   await unlessForbidden(place, `DELETE ${path}`, place.client.remove(path, { uid }), undefined, refused);
 }
 

@@ -3,7 +3,7 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import type { Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
-import type { KubeEvent } from "../status/event-listing.ts";
+import type { KubeEvent } from "../status/events.ts";
 import type { Claim } from "./claim.ts";
 import { missingVolumes } from "./missing-volumes.ts";
 

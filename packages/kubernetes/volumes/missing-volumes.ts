@@ -1,9 +1,9 @@
 import { isForGood } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
-import type { Pod } from "../objects.ts";
+import { listClaimNames, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
-import { eventListing, type KubeEvent } from "../status/event-listing.ts";
+import { eventListing, type KubeEvent } from "../status/events.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
 import { type Claim, claimPath } from "./claim.ts";
 
@@ -49,10 +49,6 @@ function mayWait(pod: Pod, now: number): boolean {
   const { state, reason, deleted } = toMachineStatus(pod);
   if (state !== "unbound" || deleted || listClaimNames(pod).length === 0) return false;
   return reason !== null || now - (parseTime(pod.metadata.creationTimestamp) ?? 0) >= youngMs;
-}
-
-function listClaimNames({ spec }: Pod): string[] {
-  return (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
 }
 
 /** Returns undefined also without the right to read claims: a run that cannot be observed never ends. */

@@ -1,4 +1,4 @@
-import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
+import { alreadyExists, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { pollUntil } from "../client/poll-until.ts";
 import { type ClaimId, deploymentLabels, parseClaimId } from "../names.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
@@ -191,7 +191,7 @@ async function makeClaim(place: ClusterContext, left: PersistentVolume, { name }
     },
   };
   await place.client.create(place.paths.claims, body).catch((error: unknown) => {
-    if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
+    if (!alreadyExists(error)) throw error;
   });
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
-import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
+import { ApiRefused, alreadyExists, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
 import { pollUntil, usuallyGoneMs } from "../client/poll-until.ts";
 import { annotation, deploymentLabels, label, labelValue, parseClaimId } from "../names.ts";
@@ -9,7 +9,7 @@ import type { KubeObject } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { readClaim, readVolume } from "./claim.ts";
-import { findSnapshotClass, snapshotApi } from "./snapshot-class.ts";
+import { findSnapshotClass, snapshotApi } from "./volume-classes.ts";
 
 export type Snapshots = Pick<
   Volumes,
@@ -92,7 +92,7 @@ async function createSnapshot(place: ClusterContext, volumeId: string, tags: Sna
   } catch (error) {
     if (isForGood(error))
       throw new VolumeRefused(`The cluster refused it: ${describeMessage((error as ApiRefused).said)}`);
-    if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
+    if (!alreadyExists(error)) throw error;
     const found = await place.client.find<Snapshot>(`${place.paths.snapshots}/${name}`, deadline);
     if (!found || found.metadata.deletionTimestamp !== undefined) throw error;
     return found;

@@ -5,7 +5,7 @@ import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
 import { followRuns } from "./changes.ts";
-import { knownPods } from "./known-pods.ts";
+import { knownPods } from "./run-caches.ts";
 
 const digits = (digit: string) => digit.repeat(32);
 let server: LoopbackServer;
@@ -37,14 +37,14 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   });
   client = apiClient(server.access);
   const ending = new AbortController();
-  const knownValue = knownPods();
-  const place = { client, paths: buildPaths("environments"), deployment: "one", known: knownValue };
+  const known = knownPods();
+  const place = { client, paths: buildPaths("environments"), deployment: "one", known };
   const changes = followRuns(place, ending.signal, from);
   const seen: string[] = [];
   const reached: string[] = [];
   return {
     seen,
-    known: knownValue,
+    known,
     ending,
     async upTo(wanted: string) {
       while (!reached.includes(wanted)) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -113,8 +113,8 @@ describe("the changes of runs", () => {
   });
 
   it("record the names of existing pods", async () => {
-    const { known: knownValue, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
-    const findName = (digit: string) => knownValue.findOnlyPod({ uid: digits(digit), run: 1 });
+    const { known, tell, until, ending, ended } = await opened([buildPod("a"), buildPod("b")]);
+    const findName = (digit: string) => known.findOnlyPod({ uid: digits(digit), run: 1 });
 
     await until(2);
     const listed = ["a", "b", "c"].map(findName);

@@ -6,7 +6,7 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { findVerdict } from "../runs/run-end.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
 import { followDeletedNodes } from "./deleted-nodes.ts";
-import type { KnownPods } from "./known-pods.ts";
+import type { KnownPods } from "./run-caches.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
@@ -19,13 +19,13 @@ export async function* followRuns(
   signal: AbortSignal,
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
-  const { client, paths, deployment, known: knownValue } = place;
+  const { client, paths, deployment, known } = place;
   const everyRun = everyRunSelector(deployment);
   const changed = changedRuns(signal);
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = listVersions(from);
-  const podFollower = runFollower<Pod>("Pod", { getMark: podMark, isFresh: isJustMade, known: knownValue }, changed);
+  const podFollower = runFollower<Pod>("Pod", { getMark: podMark, isFresh: isJustMade, known }, changed);
   // The pods of a deleted Job are deleted or become orphans. Either change is emitted.
   const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
@@ -71,7 +71,7 @@ interface Marking<Item> {
 
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
-  { getMark: markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
+  { getMark, isFresh, isCovered = () => false, known }: Marking<Item>,
   { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
   const markedByUid = new Map<string, Marked>();
@@ -87,7 +87,7 @@ function runFollower<Item extends KubeObject>(
     if (before) count(before, -1);
     markedByUid.set(item.uid, item);
     count(item, 1);
-    if (item.ref) names?.add(item.ref, item.name);
+    if (item.ref) known?.add(item.ref, item.name);
     return before;
   };
   const update = (item: Marked) => {
@@ -98,7 +98,7 @@ function runFollower<Item extends KubeObject>(
     const before = markedByUid.get(item.uid);
     if (before) count(before, -1);
     markedByUid.delete(item.uid);
-    if (item.ref) names?.remove(item.ref, item.name);
+    if (item.ref) known?.remove(item.ref, item.name);
     if (item.ref && !isCovered(item)) emit(item.ref);
   };
   return {
@@ -106,7 +106,7 @@ function runFollower<Item extends KubeObject>(
       uid: item.metadata.uid,
       name: item.metadata.name,
       ref: findRun(item, kind),
-      mark: markOf(item),
+      mark: getMark(item),
       isFresh: isFresh(item),
     }),
     listed(items) {

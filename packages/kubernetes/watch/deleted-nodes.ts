@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RunRef } from "#core/ports/compute.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { everyRunSelector, findRun } from "../names.ts";
+import { nodeKeptMs } from "../nodes/read-nodes.ts";
 import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
-import { nodeKeptMs } from "./recent-nodes.ts";
 import { follow, type Versioned } from "./watch.ts";
 
 const nodesPath = "/api/v1/nodes";

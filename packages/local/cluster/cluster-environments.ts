@@ -13,7 +13,7 @@ import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
 import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 import { podLimits } from "#kubernetes/status/observation.ts";
-import { findSnapshotClass } from "#kubernetes/volumes/snapshot-class.ts";
+import { findSnapshotClass } from "#kubernetes/volumes/volume-classes.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import type { Environments } from "../environments.ts";
 import type { SshRuns } from "../ssh/channels/ssh-runs.ts";
@@ -114,7 +114,7 @@ async function environmentsOn(
 ): Promise<Environments> {
   const { now } = systemClock();
   // No cloud provider is available to ask about a machine.
-  const machineOf = async () => "unknown" as const;
+  const getMachineState = async () => "unknown" as const;
   const place = { client, paths: buildPaths(namespace), deployment };
   const liveLogs = streamedLogs(place, { client: logClient });
   const compute = kubernetesCompute({
@@ -122,7 +122,7 @@ async function environmentsOn(
     namespace,
     deployment,
     now,
-    machineOf,
+    getMachineState,
     nodeTypes,
     log,
     toolsImage,

@@ -46,8 +46,7 @@ export function recentRuns(now: () => number): RecentRuns {
       const name = nameOfRun(id);
       kept.delete(name);
       kept.set(name, { at: now(), objects });
-      const [oldest] = kept.keys();
-      if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
+      dropOldest(kept, mostKept);
     },
     find: (id) => find(id)?.objects,
     keepEnd(id, objects, end) {
@@ -59,9 +58,42 @@ export function recentRuns(now: () => number): RecentRuns {
     forget: (id) => void kept.delete(nameOfRun(id)),
     markRemoved(id) {
       removed.add(nameOfRun(id));
-      const [oldest] = removed;
-      if (removed.size > mostRemovals && oldest !== undefined) removed.delete(oldest);
+      dropOldest(removed, mostRemovals);
     },
     wasRemoved: (id) => removed.has(nameOfRun(id)),
   };
+}
+
+/** Limit of entries, some hundred bytes each. A run whose pod is forgotten costs a list instead of a read. */
+const mostKnown = 20_000;
+
+/** Names of the pods that a watch has shown. */
+export interface KnownPods {
+  add(id: RunId, name: string): void;
+  remove(id: RunId, name: string): void;
+  /** Returns undefined for no pod or several. */
+  findOnlyPod(id: RunId): string | undefined;
+}
+
+export function knownPods(): KnownPods {
+  const podsByRun = new Map<string, readonly string[]>();
+  const listOthers = (run: string, name: string) => (podsByRun.get(run) ?? []).filter((podName) => podName !== name);
+  const keep = (run: string, names: readonly string[]) => {
+    podsByRun.delete(run);
+    if (names.length > 0) podsByRun.set(run, names);
+    dropOldest(podsByRun, mostKnown);
+  };
+  return {
+    add: (id, name) => keep(nameOfRun(id), [...listOthers(nameOfRun(id), name), name]),
+    remove: (id, name) => keep(nameOfRun(id), listOthers(nameOfRun(id), name)),
+    findOnlyPod(id) {
+      const [only, ...others] = podsByRun.get(nameOfRun(id)) ?? [];
+      return others.length === 0 ? only : undefined;
+    },
+  };
+}
+
+function dropOldest(kept: Map<string, unknown> | Set<string>, most: number): void {
+  const [oldest] = kept.keys();
+  if (kept.size > most && oldest !== undefined) kept.delete(oldest);
 }

@@ -1,6 +1,6 @@
 import { findInstanceType, type InstanceType, unitsPerNode } from "#core/fleet.ts";
-import type { Run } from "#core/ports/compute.ts";
-import { parseQuantity } from "../client/quantities.ts";
+import type { Resources, Run } from "#core/ports/compute.ts";
+import { parseQuantity, type Requests } from "../client/quantities.ts";
 import type { Node, Quantities } from "../objects.ts";
 
 /** Share of a machine for runs: an m7i.8xlarge of 128 GB offers 121 GB to pods, a g4dn.2xlarge 7.91 of 8 processors. */
@@ -42,18 +42,62 @@ function buildPart(type: InstanceType, gpus: number): Quantities {
   return quantities({ cpus: cpus * times, memoryMb: memoryMb * times });
 }
 
-export function ofOneGpu(type: InstanceType): { readonly cpus: number; readonly memoryMb: number } {
+function ofOneGpu(type: InstanceType): Resources {
   const { cpus, memoryMb } = ofWholeMachine(type);
   return { cpus: cpus / type.gpus, memoryMb: memoryMb / type.gpus };
 }
 
-export function ofWholeMachine({ vcpus, memoryGb }: InstanceType): {
-  readonly cpus: number;
-  readonly memoryMb: number;
-} {
+function ofWholeMachine({ vcpus, memoryGb }: InstanceType): Resources {
   return { cpus: vcpus * OFFERED, memoryMb: memoryGb * 1024 * OFFERED };
 }
 
-export function quantities({ cpus, memoryMb }: { readonly cpus: number; readonly memoryMb: number }): Quantities {
+export function quantities({ cpus, memoryMb }: Resources): Quantities {
   return { cpu: `${Math.floor(cpus * 1000)}m`, memory: `${Math.floor(memoryMb)}Mi` };
+}
+
+/** Returns the units that the kubelet offers, at most those of a machine of this type. */
+export function countUnits(allocatable: Quantities, type: InstanceType): number {
+  return fitting(type, toRequests(allocatable));
+}
+
+function toRequests(allocatable: Quantities): Requests {
+  return {
+    gpus: parseQuantity(allocatable["nvidia.com/gpu"]),
+    cpus: parseQuantity(allocatable.cpu),
+    memoryMb: parseQuantity(allocatable.memory) / 1024 ** 2,
+  };
+}
+
+/** Returns the units that foreign pods leave no room for, including the small pods on every node. */
+export function foreignUnits(type: InstanceType, allocatable: Quantities, foreign: readonly Requests[]): number {
+  const left = foreign.reduce(
+    (rest, taken) => ({
+      gpus: rest.gpus - taken.gpus,
+      cpus: rest.cpus - taken.cpus,
+      memoryMb: rest.memoryMb - taken.memoryMb,
+    }),
+    toRequests(allocatable),
+  );
+  return countUnits(allocatable, type) - fitting(type, left);
+}
+
+/** Returns the units that a pod of a run takes. */
+export function unitsTaken(type: InstanceType, { gpus, cpus, memoryMb }: Requests): number {
+  if (type.gpus > 0) return gpus;
+  return type.shared ? Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_OF_SHARED_UNIT)) : 1;
+}
+
+/** Tolerance, because shares of a machine are fractions. */
+const ROUNDING = 1e-6;
+
+/** Returns how many units of this type fit into the amounts, at most one machine's. */
+function fitting(type: InstanceType, { gpus, cpus, memoryMb }: Requests): number {
+  const times = (each: Resources) => Math.floor(Math.min(cpus / each.cpus, memoryMb / each.memoryMb) + ROUNDING);
+  if (type.gpus > 0) return between(Math.min(type.gpus, gpus, times(ofOneGpu(type))));
+  if (!type.shared) return between(Math.min(1, times(ofWholeMachine(type))));
+  return between(Math.min(type.vcpus, times({ cpus: 1, memoryMb: MB_OF_SHARED_UNIT })));
+}
+
+function between(units: number): number {
+  return Math.max(0, Math.floor(units));
 }

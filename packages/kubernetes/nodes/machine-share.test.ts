@@ -15,13 +15,13 @@ describe("a machine's share", () => {
     expect(memory).toBe(`${Math.floor(type.memoryGb * 1024 * 0.9)}Mi`);
   });
 
-  it("with one of eight GPUs is an eighth of the rest too", () => {
-    const entry = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
+  it("with one of eight GPUs includes an eighth of its processors and memory", () => {
+    const run = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
 
-    expect(computeQuantities(entry)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+    expect(computeQuantities(run)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
   });
 
-  it("without GPUs is all that it offers", () => {
+  it("without GPUs is everything that it offers to pods", () => {
     const whole = { instanceType: "c7i.8xlarge", shares: [share(1)], gpusPerMachine: 0, resources: null };
 
     expect(computeQuantities(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Exec } from "#core/ports/exec.ts";
-import { tellTerminals } from "./tell.ts";
+import { tellTerminals } from "./commands.ts";
 
 const run = { uid: "0123456789abcdef0123456789abcdef", run: 2 };
 

@@ -1,4 +1,5 @@
 import { VolumeRefused } from "#core/problem.ts";
+import type { ApiClient } from "../client/api-client.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import type { KubeObject } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
@@ -8,7 +9,7 @@ import { type PersistentVolume, volumesPath } from "./claim.ts";
 export type StorageClass = "berth-gp3" | null;
 
 const classesPath = "/apis/storage.k8s.io/v1/storageclasses";
-const defaultClass = "storageclass.kubernetes.io/is-default-class";
+const defaultStorageClass = "storageclass.kubernetes.io/is-default-class";
 
 /**
  * Throws `VolumeRefused` if the cluster has no storage class for a volume, since its pod would try machine after
@@ -25,7 +26,7 @@ export async function checkStorageClass(place: ClusterContext, wanted: StorageCl
     if (classes.some(({ metadata }) => metadata.name === wanted)) return;
     throw new VolumeRefused(`The cluster has no storage class "${wanted}"`);
   }
-  if (classes.some(({ metadata }) => metadata.annotations?.[defaultClass] === "true")) return;
+  if (classes.some(({ metadata }) => metadata.annotations?.[defaultStorageClass] === "true")) return;
   if (await hasUnclassedVolume(place)) return;
   throw new VolumeRefused("The cluster has no default storage class, so it makes no volumes", { isForGood: true });
 }
@@ -36,4 +37,37 @@ async function hasUnclassedVolume({ client }: ClusterContext): Promise<boolean> 
     !volume.spec.storageClassName && !volume.spec.claimRef ? [volume] : [],
   );
   return items.length > 0;
+}
+
+/** API of snapshots, an optional extension of a cluster. */
+export const snapshotApi = "snapshot.storage.k8s.io/v1";
+
+interface SnapshotClass extends KubeObject {
+  readonly driver: string;
+  readonly deletionPolicy: string;
+}
+
+interface Groups {
+  readonly groups: readonly { readonly versions: readonly { readonly groupVersion: string }[] }[];
+}
+
+const defaultSnapshotClass = "snapshot.storage.kubernetes.io/is-default-class";
+
+/** Returns the snapshot class of a driver: the default, or one that deletes snapshots with their object. */
+export async function findSnapshotClass(client: ApiClient, driver: string): Promise<string | undefined> {
+  // The 404 of a missing API looks like a proxy's, so read the list of APIs.
+  const { groups } = await client.get<Groups>("/apis");
+  if (!groups.some(({ versions }) => versions.some(({ groupVersion }) => groupVersion === snapshotApi))) {
+    return undefined;
+  }
+  const { items } = await client.list<SnapshotClass, SnapshotClass>(
+    `/apis/${snapshotApi}/volumesnapshotclasses`,
+    (snapshotClass) => (snapshotClass.driver === driver ? [snapshotClass] : []),
+  );
+  const rank = ({ metadata, deletionPolicy }: SnapshotClass) =>
+    (metadata.annotations?.[defaultSnapshotClass] === "true" ? 0 : 2) + (deletionPolicy === "Delete" ? 0 : 1);
+  const [first] = items.toSorted(
+    (left, right) => rank(left) - rank(right) || (left.metadata.name < right.metadata.name ? -1 : 1),
+  );
+  return first?.metadata.name;
 }
