@@ -101,15 +101,18 @@ describe("the end of a command", () => {
     expect(seen(message)).toMatchObject(end);
   });
 
-  it.each([undefined, "", "null", "[]", "killed", '{"started":"no"}'])("is the cluster's, without: %s", (message) => {
-    expect(seen(message)).toMatchObject({ started: true, exitCode: null, reason: killed });
-  });
+  it.each([undefined, "", "null", "[]", "killed", '{"started":"no"}'])(
+    "is the one that the cluster reports if the message of the supervisor is %s",
+    (message) => {
+      expect(seen(message)).toMatchObject({ started: true, exitCode: null, reason: killed });
+    },
+  );
 
   it.each(["1", "[]", "{}", "null", "true"])("is reported although the problem is %s", (problem) => {
     expect(seen(`{"started":false,"problem":${problem}}`)).toMatchObject({ started: false, exitCode: null });
   });
 
-  it("is the cluster's if it knows more, or if there is no supervisor", () => {
+  it("is the one that the cluster reports if it knows more, or if there is no supervisor", () => {
     expect(seen('{"started":true,"exitCode":137}', { reason: "OOMKilled" })?.reason).toContain("more memory");
     expect(seen('{"started":false,"problem":"no"}', {}, buildPod({}, 0, ""))).toMatchObject({ started: true });
   });

@@ -102,7 +102,7 @@ function find<Named extends { readonly name: string }>(
   all: readonly Named[] | null | undefined,
   name: string,
 ): Named | undefined {
-  return all?.find((entry) => entry.name === name);
+  return all?.find((named) => named.name === name);
 }
 
 function fail(error: Error): never {

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { pollUntil } from "./poll-until.ts";
 
-/** Finds it at the given poll. */
-function foundAt(which: number) {
-  let passes = 0;
-  return async () => (++passes === which ? "found" : undefined);
+/** Returns a poll that finds something at this attempt. */
+function foundAt(attempt: number) {
+  let polls = 0;
+  return async () => (++polls === attempt ? "found" : undefined);
 }
 
 it("polls once more if one poll took longer than the limit", async () => {
@@ -15,6 +15,6 @@ it("returns undefined after the limit", async () => {
   expect(await pollUntil(0, foundAt(3))).toBeUndefined();
 });
 
-it("polls repeatedly until then", async () => {
+it("polls until it finds something", async () => {
   expect(await pollUntil(60_000, foundAt(4))).toBe("found");
 });

@@ -94,36 +94,36 @@ it("makes only the calls that the reconciles of a job need, and none twice", {
   await core.until("short", ({ phase }) => phase === "completed");
 
   const [first, ...others] = calls;
-  const listAsks = (name: string, isThere = true) =>
-    others.filter((call) => call.name === name && call.isThere === isThere).map(({ asked: names }) => names.join(", "));
+  const listRequests = (name: string, isThere = true) =>
+    others.filter((call) => call.name === name && call.isThere === isThere).map(({ requests }) => requests.join(", "));
 
   // The node was read for its size, and counts as read for 2 s.
-  expect(first).toMatchObject({ name: "apply", asked: ["find nodes", "create jobs"] });
-  expect(listAsks("apply")).toEqual([]);
+  expect(first).toMatchObject({ name: "apply", requests: ["find nodes", "create jobs"] });
+  expect(listRequests("apply")).toEqual([]);
   // An unbound run has no node, and the node is recorded once. A pod is listed until the watch has shown its name.
   const messages = ["find jobs, find pods", "find jobs, list pods"];
   const more = ["", ", find nodes", ", patch jobs", ", find nodes, patch jobs"];
   // A removed run whose pod still exists is read by lists.
   const going = ["list jobs, list pods", "list jobs, list pods, find nodes"];
   const seen = [...messages.flatMap((recordKey) => more.map((name) => `${recordKey}${name}`)), ...going];
-  const fromMemory = listAsks("observe").filter((input) => input === "");
-  expect(listAsks("observe").filter((input) => input !== "" && !seen.includes(input))).toEqual([]);
-  const ofLiving = listAsks("observe").filter((input) => input !== "" && !going.includes(input));
+  const fromMemory = listRequests("observe").filter((requests) => requests === "");
+  expect(listRequests("observe").filter((requests) => requests !== "" && !seen.includes(requests))).toEqual([]);
+  const ofLiving = listRequests("observe").filter((requests) => requests !== "" && !going.includes(requests));
   expect(ofLiving.at(-1)).toMatch(/^find jobs, find pods/);
   // The end was observed once; the reconciles that keep the log and remove the run reuse it.
   expect(fromMemory).toHaveLength(2);
-  expect(listAsks("observe").filter((input) => input.includes("patch"))).toHaveLength(1);
-  expect(listAsks("observe", false)).toEqual(["list jobs, list pods"]);
-  expect(listAsks("readLog")).toEqual(listAsks("readLog").map(() => "open log"));
+  expect(listRequests("observe").filter((requests) => requests.includes("patch"))).toHaveLength(1);
+  expect(listRequests("observe", false)).toEqual(["list jobs, list pods"]);
+  expect(listRequests("readLog")).toEqual(listRequests("readLog").map(() => "open log"));
   // Repeated only if the reconcile before saw leftovers, which go by themselves on a fast cluster.
-  const removals = others.flatMap(({ name, asked: names }, at) =>
-    name === "remove" ? [{ asked: names.join(", "), at }] : [],
+  const removals = others.flatMap(({ name, requests }, at) =>
+    name === "remove" ? [{ requests: requests.join(", "), at }] : [],
   );
   const lastSeen = removals.map(({ at }) => others.slice(0, at).findLast(({ name }) => name === "observe")?.isThere);
   expect(lastSeen).toEqual(removals.map(() => true));
-  expect(removals[0]?.asked).toBe("remove jobs, create jobs");
-  const again = removals.slice(1).map(({ asked: input }) => input);
-  expect(again.filter((input) => !["", "remove jobs", "remove pods"].includes(input))).toEqual([]);
+  expect(removals[0]?.requests).toBe("remove jobs, create jobs");
+  const again = removals.slice(1).map(({ requests }) => requests);
+  expect(again.filter((requests) => !["", "remove jobs", "remove pods"].includes(requests))).toEqual([]);
 });
 
 it("extends, then cancels a job, and starts the one that waited for its GPUs", { timeout: LONGEST_MS }, async () => {

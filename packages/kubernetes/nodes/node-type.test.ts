@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { noZone, termsOfType } from "./node-type.ts";
 
-const knownValue = expect.arrayContaining(["p5.48xlarge", "m7i.8xlarge"]);
+const knownTypes = expect.arrayContaining(["p5.48xlarge", "m7i.8xlarge"]);
 const ofType = (type: string) => ({ key: "node.kubernetes.io/instance-type", operator: "In", values: [type] });
-const unlabelled = { key: "node.kubernetes.io/instance-type", operator: "NotIn", values: knownValue };
+const unlabelled = { key: "node.kubernetes.io/instance-type", operator: "NotIn", values: knownTypes };
 const rules = [
   { label: "model", value: "h100", instanceType: "p5.48xlarge" },
   { label: "box", value: null, instanceType: "m7i.8xlarge" },

@@ -134,7 +134,7 @@ describe("a machine that has ended", () => {
       null,
       "command was killed by signal SIGKILL: it used more memory than it may",
     ],
-  ])("reports how: %o", (terminated, exitCode, reason) => {
+  ])("reports how it ended: %o", (terminated, exitCode, reason) => {
     expect(toMachineStatus(over(terminated))).toMatchObject({
       state: "ended",
       started: true,

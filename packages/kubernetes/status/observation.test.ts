@@ -16,16 +16,16 @@ const pod: Pod = {
 
 it.each([
   [
-    "the one for the world",
+    "the external one",
     [
       ["InternalIP", "10.0.0.1"],
       ["ExternalIP", "52.0.0.1"],
     ],
     "52.0.0.1",
   ],
-  ["one of IPv6", [["ExternalIP", "2001:db8::1"]], "2001:db8::1"],
+  ["an IPv6 one", [["ExternalIP", "2001:db8::1"]], "2001:db8::1"],
   [
-    "what is one, whatever else its node says",
+    "an address, not other text of the node",
     [
       ["ExternalIP", "x; $(id)"],
       ["InternalIP", "10.0.0.1"],
@@ -33,15 +33,15 @@ it.each([
     "10.0.0.1",
   ],
   [
-    "none that is no address",
+    "no other text",
     [
       ["ExternalIP", "x; $(id)"],
       ["InternalIP", "one.example"],
     ],
     undefined,
   ],
-])("users see of a node's addresses %s", (_, said, ip) => {
-  const addresses = said.map(([type = "", address = ""]) => ({ type, address }));
+])("users see this of a node's addresses: %s", (_, listed, ip) => {
+  const addresses = listed.map(([type = "", address = ""]) => ({ type, address }));
   const node: Node = { metadata: { name: "one", uid: "u-one", ...marks }, spec: {}, status: { addresses } };
 
   const seen = toObservation(

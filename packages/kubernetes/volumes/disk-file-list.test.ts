@@ -4,7 +4,7 @@ import { unpacked } from "./disk-file-list.ts";
 
 const packed = (text: string | Buffer) => gzipSync(text).toString("base64");
 
-it("a list is read from the termination message, without control characters", () => {
+it("the list of files is read from the termination message, without control characters", () => {
   expect(unpacked(packed(".:\na\u001b[2J\u0085b\tc\n"))).toBe(".:\na?[2J?b?c\n");
 });
 

@@ -46,7 +46,7 @@ async function clusterWith(ownVolume: PersistentVolume | undefined, claim?: Clai
     patches,
     warnings: () => answer,
     /** Returns the requests for volumes, without queries. */
-    asked: () =>
+    volumeRequests: () =>
       server.requests
         .map(({ method, url }) => `${method} ${url.split("?")[0]}`)
         .filter((name) => name.includes(volumes)),
@@ -66,39 +66,37 @@ function volumeNamed(
 
 describe("the volume of a claim that is gone", () => {
   it("is read by its provisioner's name, among a thousand foreign ones", async () => {
-    const { place, asked: input, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
+    const { place, volumeRequests, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
 
     await expect(recreateClaim(place, id, 0)).rejects.toThrow("being removed");
 
-    const message = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
-    expect(input()).toEqual([...message, ...message]);
+    const requests = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
+    expect(volumeRequests()).toEqual([...requests, ...requests]);
     expect(warnings()).toBe(0);
   });
 
   it("is found by its label if it has another name", async () => {
-    const {
-      place,
-      asked: input,
-      warnings,
-    } = await clusterWith(volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }));
+    const { place, volumeRequests, warnings } = await clusterWith(
+      volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }),
+    );
 
     await expect(recreateClaim(place, id, 0)).rejects.toThrow("being removed");
 
-    const message = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
-    expect(input()).toEqual([...message, ...message]);
+    const requests = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
+    expect(volumeRequests()).toEqual([...requests, ...requests]);
     expect(warnings()).toBe(2);
   });
 
   it("is gone without either, after two calls that show no foreign volume", async () => {
-    const { place, asked: input, warnings } = await clusterWith(undefined);
+    const { place, volumeRequests, warnings } = await clusterWith(undefined);
 
     expect(await recreateClaim(place, id, 0)).toBeUndefined();
 
-    expect(input()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
+    expect(volumeRequests()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
     expect(warnings()).toBe(0);
   });
 
-  it("is not one with merely its name or its label", async () => {
+  it("is no volume that only has its name or its label", async () => {
     const named = volumeNamed(`pvc-${uid}`, "another", { labels: { "berth/claim": uid } });
     const { place, patches } = await clusterWith(named);
 
@@ -116,7 +114,7 @@ describe("a kept volume", () => {
   it.each([
     ["is unchanged if its name and its policy are sufficient", `pvc-${uid}`, {}, 0],
     ["is not labelled twice", "theirs", { labels: { "berth/claim": uid } }, 0],
-    ["gets its label where it is called otherwise", "theirs", {}, 1],
+    ["gets its label if it has another name", "theirs", {}, 1],
     ["gets its label and its policy in one change", `pvc-${uid}`, { policy: "Delete" }, 1],
   ])("%s", async (_, called, shape, changes) => {
     const { place, patches } = await clusterWith(volumeNamed(called, uid, shape), claim(called));
