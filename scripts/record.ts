@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { printableJson } from "#aws/printable-json.ts";
+import { printableJson } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { printableError } from "#local/activity/printable.ts";
 import { findStored, setStored } from "#local/home/stored-record.ts";

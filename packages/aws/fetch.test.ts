@@ -2,8 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { AddressRefused, NoAnswer } from "#core/problem.ts";
-import { retryAfterMs } from "./exchange.ts";
-import { fetch as deployedFetch, guardedFetch } from "./fetch.ts";
+import { fetch as deployedFetch, guardedFetch, retryAfterMs } from "./fetch.ts";
 
 const servers: { close(): unknown }[] = [];
 const loopback = ["127.0.0.0/8", "::1"];

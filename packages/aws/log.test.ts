@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { jsonLog } from "./log.ts";
+import { jsonLog, printableJson } from "./log.ts";
 
 function logged(fields: Record<string, unknown>): Record<string, unknown> {
   const lines: string[] = [];
@@ -66,4 +66,24 @@ describe("the JSON log", () => {
 
     expect(logged({ loop })).toHaveProperty("loop.big", "10");
   });
+});
+
+const odd = "a\u001b[2Jb\u009b2Jc\u007fd\u202ee\u2028f\u{e0041}g";
+
+it("no character of a value acts on a terminal, and each can be read back", () => {
+  const text = printableJson({ [odd]: odd, lines: "1\n2" }, 2);
+
+  expect(text.replaceAll("\n", "")).toMatch(/^[ -~]*$/);
+  expect(text.split("\n")).toHaveLength(4);
+  expect(JSON.parse(text)).toEqual({ [odd]: odd, lines: "1\n2" });
+  expect(printableJson("\u00e9\u{1f600}")).toBe('"\u00e9\u{1f600}"');
+});
+
+it("a log entry is one line, whatever it contains", () => {
+  const lines: string[] = [];
+
+  jsonLog((line) => lines.push(line)).info("event", { name: odd });
+
+  expect(lines.join("")).toMatch(/^[ -~]*\n$/);
+  expect(JSON.parse(lines.join(""))).toMatchObject({ event: "event", name: odd });
 });

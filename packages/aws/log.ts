@@ -1,5 +1,4 @@
 import type { Log } from "#core/ports/log.ts";
-import { printableJson } from "./printable-json.ts";
 
 /** Writes one JSON object per line, by default to stdout. Fields that may hold a secret become "***". */
 export function jsonLog(write: (line: string) => void = (line) => process.stdout.write(line)): Log {
@@ -37,4 +36,14 @@ export function redacted(value: unknown, depth = 0): unknown {
 function redactedError(error: Error, depth: number): unknown {
   const { name, message, stack, cause } = error;
   return redacted({ name, message, stack, ...(cause === undefined ? {} : { cause }) }, depth + 1);
+}
+
+/** Returns JSON for a terminal: controls from U+007F on and invisible characters, which JSON keeps, become \uXXXX. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+function escaped(character: string): string {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
 }

@@ -7,8 +7,7 @@ import { identityConformance } from "#tests/conformance/identity.ts";
 import { systemClock } from "./clock.ts";
 import { eksAccess } from "./eks/eks-access.ts";
 import { type AwsService, callService } from "./service-call.ts";
-import { stsIdentity } from "./sts/identity.ts";
-import { signIdentityRequest } from "./sts/identity-signature.ts";
+import { signIdentityRequest, stsIdentity } from "./sts/identity.ts";
 
 const region = "us-east-1";
 // Created for this test: a running server may have had these tests before.

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { SignatureV4 } from "@smithy/signature-v4";
 import type { AwsCredentials } from "#core/ports/identity.ts";
 import type { Log } from "#core/ports/log.ts";
 import { jsonLog } from "./log.ts";
-import { NodeSha256 } from "./node-sha256.ts";
 import { AwsServiceError, isWorthRepeating, toServiceError } from "./service-error.ts";
+import { createSigner } from "./signer.ts";
 
 /** Service of AWS without its SDK client, which would add 27 kB (KMS), 29 kB (EKS) or 168 kB (S3) to a bundle. */
 export interface AwsService {
@@ -76,7 +75,7 @@ export async function presignCall(
   const unsigned = { [payloadHash]: "UNSIGNED-PAYLOAD" };
   const { host, hostname, protocol } = url;
   const request = { method, protocol, hostname, path: url.pathname, query: { ...query } };
-  const signed = await getSigner(service).presign(
+  const signed = await createSigner(service.name, service.region, service.credentials()).presign(
     { ...request, headers: { ...headers, ...unsigned, host } },
     // The hash is part of the signature and not of the URL, as in S3's examples.
     {
@@ -100,16 +99,13 @@ async function tryCall(
   const call = `${service.name.toUpperCase()} ${name}`;
   const { host, hostname, protocol } = url;
   const request = { method, protocol, hostname, path: url.pathname, query: { ...query } };
-  const signed = await getSigner(service).sign({ ...request, headers: { ...headers, host }, body });
+  const signer = createSigner(service.name, service.region, service.credentials());
+  const signed = await signer.sign({ ...request, headers: { ...headers, host }, body });
   const search = queryText(query);
   const sent = { method, headers: withoutHost(signed.headers), redirect: "manual" as const };
   const signal = AbortSignal.timeout(withinMs);
   try {
-    const response = await fetch(`${url}${search && `?${search}`}`, {
-      ...sent,
-      signal,
-      body: body ?? null,
-    });
+    const response = await fetch(`${url}${search && `?${search}`}`, { ...sent, signal, body: body ?? null });
     const bytes = new Uint8Array(await response.arrayBuffer());
     const type = response.headers.get("x-amzn-errortype");
     if (!response.ok) throw toServiceError(call, { status: response.status, body: bytes, type });
@@ -121,31 +117,19 @@ async function tryCall(
   }
 }
 
-function getSigner({ name, region, credentials }: AwsService): SignatureV4 {
-  const { sessionToken, ...keys } = credentials();
-  const signingKeys = sessionToken === undefined ? keys : { ...keys, sessionToken };
-  // S3 signs the path unchanged; other services escape it again.
-  return new SignatureV4({
-    service: name,
-    region,
-    credentials: signingKeys,
-    sha256: NodeSha256,
-    uriEscapePath: name !== "s3",
-  });
-}
-
 /** Removes the host, which fetch sets itself. */
 function withoutHost({ host: _, ...headers }: Record<string, string>): Record<string, string> {
   return headers;
 }
 
-/** Encodes a query as it was signed (RFC 3986). URLSearchParams would write a space as `+`. */
+/** Encodes a query as it was signed. URLSearchParams would write a space as `+`. */
 function queryText(query: Readonly<Record<string, string>>): string {
   return Object.entries(query)
-    .map(([name, value]) => `${escaped(name)}=${escaped(value)}`)
+    .map(([name, value]) => `${percentEncode(name)}=${percentEncode(value)}`)
     .join("&");
 }
 
-function escaped(text: string): string {
+/** Encodes all but letters, digits and `-._~` (RFC 3986). `encodeURIComponent` keeps more. */
+export function percentEncode(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,6 +1,6 @@
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { signIdentityRequest } from "#aws/sts/identity-signature.ts";
+import { signIdentityRequest } from "#aws/sts/identity.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackFixture, type StackProcess } from "./stack-fixture.ts";
 

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DynamoDBClient, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
 import {
+  BatchGetCommand,
   DeleteCommand,
   DynamoDBDocumentClient,
   GetCommand,
@@ -7,15 +9,21 @@ import {
   TransactWriteCommand,
 } from "@aws-sdk/lib-dynamodb";
 import type { Clock } from "#core/ports/clock.ts";
-import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/ports/table.ts";
+import {
+  type ConditionalPut,
+  type Item,
+  type Key,
+  MOST_PUT_AT_ONCE,
+  type Stored,
+  type Table,
+} from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NO_WRITER } from "#core/store/writers.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "../client-options.ts";
 import { systemClock } from "../clock.ts";
 import { readConfig } from "../settings/config.ts";
 import { watchStoreClock } from "./store-clock.ts";
-import { fromAttributes, toAttributes } from "./stored-item.ts";
-import { getManyItems } from "./table-batch.ts";
+import { type Attributes, fromAttributes, toAttributes } from "./stored-item.ts";
 import { countEntries, queryItems } from "./table-query.ts";
 
 export interface DynamoTableOptions {
@@ -126,4 +134,37 @@ function toConflict(key: Key): (error: unknown) => never {
 
 function formatKeyText(key: Key | undefined): string {
   return key ? `${key.pk}|${key.sk}` : "";
+}
+
+const keysPerCall = 100;
+const maxRounds = 8;
+
+/** Throws if DynamoDB keeps leaving items unread. */
+async function getManyItems(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  keys: readonly Key[],
+): Promise<Item[]> {
+  const distinct = [...new Map(keys.map(({ pk, sk }) => [JSON.stringify([pk, sk]), { pk, sk }])).values()];
+  const batches = [];
+  for (let start = 0; start < distinct.length; start += keysPerCall) {
+    batches.push(getBatch(documents, tableName, distinct.slice(start, start + keysPerCall)));
+  }
+  const found = (await Promise.all(batches)).flat();
+  return Promise.all(found.map(fromAttributes));
+}
+
+/** Reads one batch. Repeats the call for keys that DynamoDB skipped, over 16 MB or when throttled. */
+async function getBatch(documents: DynamoDBDocumentClient, tableName: string, keys: Key[]): Promise<Attributes[]> {
+  const found: Attributes[] = [];
+  let open: Record<string, unknown>[] = keys.map((key) => ({ ...key }));
+  for (let round = 0; round < maxRounds; round += 1) {
+    const request = { [tableName]: { Keys: open, ConsistentRead: true } };
+    const { Responses, UnprocessedKeys } = await documents.send(new BatchGetCommand({ RequestItems: request }));
+    found.push(...(Responses?.[tableName] ?? []));
+    open = UnprocessedKeys?.[tableName]?.Keys ?? [];
+    if (open.length === 0) return found;
+    await sleep(25 * 2 ** round);
+  }
+  throw new Error(`DynamoDB left ${open.length} of ${keys.length} items unread`);
 }

@@ -4,13 +4,13 @@ import {
   DeleteSnapshotCommand,
   DescribeSnapshotsCommand,
   type Snapshot as Ec2Snapshot,
+  type Filter,
   paginateDescribeSnapshots,
 } from "@aws-sdk/client-ec2";
 import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
-import { type EbsOptions, isId } from "./ebs-options.ts";
 import { findRecordKey, hasTag, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
-import { isNotFound, throwDescribed, unlessNotFound } from "./ec2-client.ts";
+import { type EbsOptions, isId, isNotFound, throwDescribed, unlessNotFound } from "./ec2-client.ts";
 
 export type EbsSnapshots = Pick<
   Volumes,
@@ -55,29 +55,33 @@ function findAttempt({ Description = "" }: Ec2Snapshot, deployment: string): str
   return Description.startsWith(mark) ? Description.slice(mark.length) : undefined;
 }
 
-async function listSnapshots({ client, deployment }: EbsOptions, volumeId: string): Promise<VolumeSnapshot[]> {
+async function listSnapshots(options: EbsOptions, volumeId: string): Promise<VolumeSnapshot[]> {
   if (!isId(volumeId, "vol")) return [];
-  const found: VolumeSnapshot[] = [];
-  const query = { OwnerIds: ["self"], Filters: [{ Name: "volume-id", Values: [volumeId] }] };
+  const snapshots = await describeAll(options, { Name: "volume-id", Values: [volumeId] });
+  return snapshots
+    .filter(({ VolumeId }) => VolumeId === volumeId)
+    .flatMap((snapshot) => toOwnSnapshots(snapshot, options.deployment));
+}
+
+/** Lists the snapshots with their owners. Omits those without tags, which name no record. */
+async function listOwnedSnapshots(options: EbsOptions): Promise<OwnedSnapshot[]> {
+  const snapshots = await describeAll(options, hasTag(tagName.deployment, options.deployment));
+  return snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, options.deployment)).map(toOwnedSnapshot);
+}
+
+/** Describes all snapshots of the account that pass the filter. */
+async function describeAll({ client }: EbsOptions, filter: Filter): Promise<Ec2Snapshot[]> {
+  const query = { OwnerIds: ["self"], Filters: [filter] };
+  const found: Ec2Snapshot[] = [];
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    found.push(
-      ...Snapshots.filter(({ VolumeId }) => VolumeId === volumeId).flatMap((snapshot) =>
-        toOwnSnapshots(snapshot, deployment),
-      ),
-    );
+    found.push(...Snapshots);
   }
   return found;
 }
 
-/** Lists the snapshots with their owners. Omits those without tags, which name no record. */
-async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<OwnedSnapshot[]> {
-  const found: OwnedSnapshot[] = [];
-  const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
-  for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    const ownSnapshots = Snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment));
-    found.push(...ownSnapshots.map(toOwnedSnapshot));
-  }
-  return found;
+async function describe({ client }: EbsOptions, id: string): Promise<Ec2Snapshot | undefined> {
+  const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
+  return (await unlessNotFound(client.send(command)).catch(throwDescribed))?.Snapshots?.[0];
 }
 
 function toOwnedSnapshot({ id, tags, state }: VolumeSnapshot): OwnedSnapshot {
@@ -89,17 +93,15 @@ function toOwnSnapshots(snapshot: Ec2Snapshot, deployment: string): VolumeSnapsh
   return attempt === undefined ? [] : [toSnapshot(snapshot, attempt)];
 }
 
-async function findSnapshot({ client, deployment }: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
-  if (!isId(id, "snap")) return undefined;
-  const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
-  const found = await unlessNotFound(client.send(command)).catch(throwDescribed);
-  return found?.Snapshots?.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment))[0];
+async function findSnapshot(options: EbsOptions, id: string): Promise<VolumeSnapshot | undefined> {
+  const found = isId(id, "snap") ? await describe(options, id) : undefined;
+  return found && toOwnSnapshots(found, options.deployment)[0];
 }
 
 /** Restores the deployment tag of a snapshot. Reports whether the tag was missing. */
-export async function putTagBack({ client, deployment, changing }: EbsOptions, id: string): Promise<boolean> {
-  const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
-  const [found] = (await unlessNotFound(client.send(command)).catch(throwDescribed))?.Snapshots ?? [];
+export async function putTagBack(options: EbsOptions, id: string): Promise<boolean> {
+  const { client, deployment, changing } = options;
+  const found = await describe(options, id);
   if (!found || findAttempt(found, deployment) === undefined) return false;
   if (tagValue(found.Tags, tagName.deployment) !== undefined) return false;
   const Tags = tagged({ [tagName.deployment]: deployment });

@@ -5,15 +5,23 @@ import {
   DescribeVolumesCommand,
   DetachVolumeCommand,
   type Volume as Ec2Volume,
+  type Filter,
   paginateDescribeVolumes,
 } from "@aws-sdk/client-ec2";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { LISTED_MS } from "#core/reconciler/pending-creates.ts";
 import { readConfig } from "../settings/config.ts";
-import { type EbsOptions, isId } from "./ebs-options.ts";
 import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
 import { findRecordKey, hasTag, recordTag, specified, tagName } from "./ebs-tags.ts";
-import { type Ec2Clients, ec2Clients, refusalCode, throwDescribed, unlessNotFound } from "./ec2-client.ts";
+import {
+  type EbsOptions,
+  type Ec2Clients,
+  ec2Clients,
+  isId,
+  refusalCode,
+  throwDescribed,
+  unlessNotFound,
+} from "./ec2-client.ts";
 import { parseInstanceId } from "./ec2-machines.ts";
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
@@ -113,21 +121,21 @@ async function describe(client: Ec2Clients["client"], id: string, limit: Limit =
   return found?.Volumes?.[0];
 }
 
-async function listVolumes({ client, deployment }: EbsOptions, token: string): Promise<Volume[]> {
+async function listVolumes(options: EbsOptions, token: string): Promise<Volume[]> {
   if (token === "" || token.length > 256) return [];
-  const Filters = [hasTag(tagName.deployment, deployment), hasTag(tagName.token, token)];
-  const found: Volume[] = [];
-  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((volume) => getVolume(volume) ?? []));
-  }
-  return found;
+  return (await describeTagged(options, hasTag(tagName.token, token))).flatMap((volume) => getVolume(volume) ?? []);
 }
 
-async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolume[]> {
-  const Filters = [hasTag(tagName.deployment, deployment)];
-  const found: OwnedVolume[] = [];
+async function listOwned(options: EbsOptions): Promise<OwnedVolume[]> {
+  return (await describeTagged(options)).flatMap((volume) => findOwned(volume) ?? []);
+}
+
+/** Describes all volumes of the deployment that pass the filters. */
+async function describeTagged({ client, deployment }: EbsOptions, ...filters: Filter[]): Promise<Ec2Volume[]> {
+  const Filters = [hasTag(tagName.deployment, deployment), ...filters];
+  const found: Ec2Volume[] = [];
   for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
-    found.push(...page.flatMap((volume) => findOwned(volume) ?? []));
+    found.push(...page);
   }
   return found;
 }

@@ -2,8 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 import { patientCalls } from "#tests/aws/patient.ts";
 import type { AwsService } from "../service-call.ts";
-import { eksAccess } from "./eks-access.ts";
-import { makeEksToken } from "./eks-token.ts";
+import { eksAccess, makeEksToken } from "./eks-access.ts";
 
 const keys = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "an-example-secret", sessionToken: undefined };
 

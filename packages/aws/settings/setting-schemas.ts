@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { nodeGroups, nodeTypes } from "../eks/node-settings.ts";
 import {
   annotations,
   endpointUrl,
@@ -8,6 +7,8 @@ import {
   isBase64AfterPrefix,
   isKeysPattern,
   list,
+  nodeGroups,
+  nodeTypes,
   number,
   stsOfAllRegions,
   text,

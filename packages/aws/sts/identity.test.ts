@@ -9,8 +9,7 @@ import { IdentityRefused } from "#core/problem.ts";
 import { type LocalIdentity, localIdentities } from "#local/identity/identities.ts";
 import { type Sts, startSts } from "#local/identity/sts.ts";
 import { identityConformance } from "#tests/conformance/identity.ts";
-import { stsIdentity } from "./identity.ts";
-import { signIdentityRequest } from "./identity-signature.ts";
+import { signIdentityRequest, stsIdentity } from "./identity.ts";
 
 const region = "us-east-1";
 let home: string;

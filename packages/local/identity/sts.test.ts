@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { signIdentityRequest } from "#aws/sts/identity-signature.ts";
+import { signIdentityRequest } from "#aws/sts/identity.ts";
 import type { AwsCredentials, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { type LocalIdentity, localIdentities } from "./identities.ts";
 import { type Sts, startSts } from "./sts.ts";
