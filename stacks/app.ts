@@ -3,10 +3,7 @@ import functionsFile from "../functions.json" with { type: "json" };
 import { makeAlarms } from "./alarms/alarms.ts";
 import { makeCanary } from "./alarms/canary.ts";
 import { makeDashboard } from "./alarms/dashboard.ts";
-import { allowLoops } from "./alarms/recursion.ts";
 import { makeApi } from "./api.ts";
-import { reservedConcurrency } from "./compute/concurrency.ts";
-import { subscribeConsumers } from "./compute/consumers.ts";
 import {
   functionArguments,
   logicalName,
@@ -15,16 +12,20 @@ import {
   servesRequests,
 } from "./compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
-import { makeSchedules, OLDEST_CALL_SECONDS } from "./compute/schedules.ts";
 import { makeSocketApi, makeSockets, socketPolicy } from "./compute/sockets.ts";
+import {
+  allowLoops,
+  makeSchedules,
+  OLDEST_CALL_SECONDS,
+  reservedConcurrency,
+  subscribeConsumers,
+} from "./compute/triggers.ts";
 import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
 import { buildArns, makeRoles } from "./identities.ts";
 import type { Stage } from "./stage.ts";
-import { makeBlobs, makeSealerKey } from "./storage/blobs.ts";
 import { makeQueues } from "./storage/queues.ts";
-import { readSecret } from "./storage/secrets.ts";
-import { makeTable } from "./storage/storage.ts";
+import { makeBlobs, makeSealerKey, makeTable, readSecret } from "./storage/storage.ts";
 
 export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {
   const functions: FunctionsFile = functionsFile as FunctionsFile;

@@ -25,8 +25,8 @@ export function makeRoles(
   const made = new Map<string, aws.iam.Role>();
   return (entry) => {
     const kind = findRole(entry);
-    const knownValue = made.get(kind.name);
-    if (knownValue) return knownValue.arn;
+    const existing = made.get(kind.name);
+    if (existing) return existing.arn;
     const role = makeRole(kind, arns, socketPolicy);
     made.set(kind.name, role);
     if (kind.uses.includes("compute")) {

@@ -1,6 +1,12 @@
 import { logicalName, metricsNamespace } from "../compute/functions.ts";
-import type { EndpointEntry, FunctionEntry, QueueName, ScheduleEntry, SocketEntry } from "../compute/functions-file.ts";
-import { capitalize } from "../names.ts";
+import {
+  capitalize,
+  type EndpointEntry,
+  type FunctionEntry,
+  type QueueName,
+  type ScheduleEntry,
+  type SocketEntry,
+} from "../compute/functions-file.ts";
 import type { Stage } from "../stage.ts";
 import type { Alarm, Monitored } from "./alarms.ts";
 import { errorAlarms } from "./error-alarms.ts";

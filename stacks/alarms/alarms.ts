@@ -3,7 +3,6 @@ import type { EndpointEntry, ScheduleEntry, SocketEntry } from "../compute/funct
 import type { Stage } from "../stage.ts";
 import type { Queues } from "../storage/queues.ts";
 import { buildAlarms } from "./alarm-list.ts";
-import { makeBudget } from "./budget.ts";
 
 type Text = $util.Input<string>;
 
@@ -97,4 +96,21 @@ function missedSweepArguments(FunctionName: Text, alarmDescription: string): aws
     comparisonOperator: "LessThanThreshold",
     treatMissingData: "breaching",
   };
+}
+
+/** Covers the whole account: Berth's share needs cost allocation tags, which the owner must activate first. */
+function makeBudget(monthlyBudgetUsd: number, alarmEmail: string): void {
+  new aws.budgets.Budget("Budget", {
+    budgetType: "COST",
+    timeUnit: "MONTHLY",
+    limitAmount: String(monthlyBudgetUsd),
+    limitUnit: "USD",
+    notifications: ["ACTUAL", "FORECASTED"].map((notificationType) => ({
+      notificationType,
+      comparisonOperator: "GREATER_THAN",
+      threshold: 100,
+      thresholdType: "PERCENTAGE",
+      subscriberEmailAddresses: [alarmEmail],
+    })),
+  });
 }

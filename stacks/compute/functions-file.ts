@@ -53,3 +53,7 @@ export interface FallbackEntry extends Entry<"fallback"> {
 }
 
 export type QueueName = ConsumerEntry["queue"] | "shell";
+
+export function capitalize(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
+}

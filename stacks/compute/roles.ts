@@ -1,5 +1,4 @@
-import { capitalize } from "../names.ts";
-import type { ConsumerEntry, FunctionEntry, PortName, QueueName } from "./functions-file.ts";
+import { type ConsumerEntry, capitalize, type FunctionEntry, type PortName, type QueueName } from "./functions-file.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
 export interface RoleKind {

@@ -3,25 +3,25 @@ import { runInNewContext } from "node:vm";
 import { transform } from "esbuild";
 import { expect, test } from "vitest";
 import functionsFile from "../../functions.json" with { type: "json" };
-import { edgeCode } from "./edge-code.ts";
+import { edgeCode } from "./edge.ts";
 
 const secret = "s".repeat(32);
 const source = readFileSync(new URL("edge-function.js", import.meta.url), "utf8");
 
-interface Sent {
+interface EdgeRequest {
   readonly uri: string;
   readonly headers: Readonly<Record<string, { readonly value: string }>>;
 }
 
-/** What the function makes of a viewer request (CloudFront Developer Guide, "CloudFront Functions event structure"). */
-function requestAfter(uri: string, headers: Sent["headers"] = {}): Sent {
+/** Returns the request after the edge function (CloudFront Developer Guide, "CloudFront Functions event structure"). */
+function requestAfter(uri: string, headers: EdgeRequest["headers"] = {}): EdgeRequest {
   const event = {
     version: "1.0",
     context: { distributionDomainName: "d111111abcdef8.cloudfront.net", eventType: "viewer-request" },
     viewer: { ip: "198.51.100.11" },
     request: { method: "GET", uri, querystring: { q: { value: "/k/x" } }, headers: { ...headers }, cookies: {} },
   };
-  // Without a global of Node: at the edge there is none.
+  // The edge has no globals of Node.
   return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`)}\nhandler(event)`, { event });
 }
 
@@ -149,7 +149,7 @@ test.each([
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
 });
 
-/** What the edge knows beyond ES 5.1 (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
+/** Syntax beyond ES 5.1 that the edge supports (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
 const syntax = {
   arrow: true,
   "async-await": true,
@@ -162,7 +162,7 @@ const syntax = {
 test("the code uses only syntax that the edge supports", async () => {
   const atTheEdge = await transform(source, { target: "es5", supported: syntax });
 
-  // What the edge does not know would be written anew, or refused.
+  // esbuild would rewrite or refuse other syntax.
   expect(atTheEdge.code).toBe((await transform(source, { target: "esnext" })).code);
 });
 

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { logicalName } from "../compute/functions.ts";
 import type { EndpointEntry, FunctionsFile, SocketEntry } from "../compute/functions-file.ts";
 import { SOCKET_STAGE } from "../compute/sockets.ts";
-import { edgeCode } from "./edge-code.ts";
 
 const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
 const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
@@ -120,4 +119,16 @@ function origin(originId: string, url: $util.Input<string>, readSeconds: number)
       originReadTimeout: readSeconds,
     },
   };
+}
+
+/**
+ * Returns the edge function's code with the newest secret. Throws for a secret with characters that could end the
+ * literal.
+ */
+export function edgeCode(code: string, originSecrets: string): string {
+  const [newest = ""] = originSecrets.split(",");
+  if (!/^[\w-]{32,128}$/.test(newest)) {
+    throw new Error("OriginSecrets must be secrets of 32 to 128 letters, digits, _ and -, separated by a comma");
+  }
+  return code.replace("<origin secret>", newest);
 }

@@ -1,4 +1,5 @@
 import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts";
+import { runsAllTheTime } from "../compute/triggers.ts";
 
 export type PriceName =
   | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
@@ -229,7 +230,7 @@ function scheduledRuns(functions: FunctionsFile): ScheduledRuns[] {
   return functions.flatMap((entry) => {
     if (entry.kind !== "schedule") return [];
     const times = MINUTES / entry.minutes;
-    const isEndless = entry.timeoutSeconds > entry.minutes * 60;
+    const isEndless = runsAllTheTime(entry);
     const seconds = isEndless ? entry.timeoutSeconds : assumed.scheduleSeconds;
     return [{ isEndless, times, gbSeconds: (times * seconds * entry.memoryMb) / 1024 }];
   });

@@ -1,5 +1,4 @@
-import type { FunctionsFile, QueueName } from "../compute/functions-file.ts";
-import { capitalize } from "../names.ts";
+import { capitalize, type FunctionsFile, type QueueName } from "../compute/functions-file.ts";
 
 export type Queues = Readonly<Record<QueueName, sst.aws.Queue>>;
 

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
-import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
+import { capitalize, type FunctionEntry, type PortName } from "../../stacks/compute/functions-file.ts";
 import { onlyRunsCommands } from "../../stacks/compute/roles.ts";
-import { capitalize } from "../../stacks/names.ts";
 import { type Check, different, differentInOrder, findEntry, ofType } from "./checks.ts";
 import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkedSecret } from "./secrets.ts";
+import { checkedSecret } from "./storage.ts";
 
 const [newer, older] = ["n".repeat(32), "o".repeat(64)];
 
