@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import deployerPolicy from "./deployer-policy.json" with { type: "json" };
 
-/** What SST itself calls before the first stage of a region (its documentation, "IAM Credentials", "Bootstrap"). */
+/** Calls of SST before the first stage of a region (its documentation, "IAM Credentials", "Bootstrap"). */
 const bootstrap = [
   ["s3:CreateBucket", "arn:aws:s3:::sst-state-0"],
   ["s3:PutBucketVersioning", "arn:aws:s3:::sst-state-0"],

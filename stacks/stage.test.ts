@@ -69,7 +69,7 @@ test("a stage with its region and a host name is accepted", () => {
   });
 });
 
-test("a stage has the settings that have a value, and no secret", () => {
+test("a stage passes on the settings that have a value, and no secret", () => {
   const stage = readStage("dev", {
     ...input,
     WEBHOOK_SECRET: "secret",
@@ -80,7 +80,7 @@ test("a stage has the settings that have a value, and no secret", () => {
   expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge" });
 });
 
-/** What the laptop alone reads, what one function is told, and secrets. */
+/** Settings of the embedded stack, settings that the stage itself creates, and secrets. */
 const elsewhere = `PORT METRICS_PORT SSH_PORT BERTH_HOME LOG_FORMAT LOG_LEVEL BERTH_OPEN LOCAL_USERS LOCAL_NODES
   SHARE_WITHOUT_MEMORY_LIMIT
   COMPUTE KUBECONFIG KUBE_CONTEXT CLUSTER_SSH INGRESS_CLASS INGRESS_ANNOTATIONS LOCAL_PATH SWEEP_SECONDS
@@ -88,7 +88,7 @@ const elsewhere = `PORT METRICS_PORT SSH_PORT BERTH_HOME LOG_FORMAT LOG_LEVEL BE
   SEALER_KEY_ID BLOBS_BUCKET AWS_REGION AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_S3
   AWS_ENDPOINT_URL_EKS SHELL_QUEUE_URL SOCKET_API_URL`.split(/\s+/);
 
-/** For those that have no value there. */
+/** Values for settings that have none in .env.example. */
 const valid = {
   ADMIN_USERS: "ada",
   ADMIN_ROLES: "Admin",

@@ -67,7 +67,7 @@ const filled: Omit<Surroundings, "bundles" | "stage"> = {
   webhookSecret: "webhook-secret",
 };
 
-/** Another value of each setting than the one of `stage`. */
+/** Values that differ from those of `stage`. */
 const changes: Readonly<Record<string, string>> = {
   DOMAIN: "other.dev",
   SCHEME: "http",

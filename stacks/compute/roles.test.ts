@@ -76,7 +76,7 @@ test("no role has an action of its ports that is listed as withheld", () => {
   }
 });
 
-test("a request that renames a disk only changes tags", () => {
+test("the request that renames a disk may change only tags", () => {
   expect(new Set(listActions("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:")))).toEqual(
     new Set(["ec2:CreateTags"]),
   );
@@ -84,10 +84,12 @@ test("a request that renames a disk only changes tags", () => {
 
 test("only reconciles may use the key of volumes, and only if one is set", () => {
   const ebsKey = "arn:ebs-key";
-  const users = (set: string | undefined) =>
+  const users = (configuredKey: string | undefined) =>
     functions
       .filter((entry) =>
-        buildStatements(findRole(entry), { ...arns, ebsKey: set }).some(({ Resource }) => Resource.includes(ebsKey)),
+        buildStatements(findRole(entry), { ...arns, ebsKey: configuredKey }).some(({ Resource }) =>
+          Resource.includes(ebsKey),
+        ),
       )
       .map(({ name }) => name);
 
@@ -133,7 +135,7 @@ function mayTag(name: string, has: Tags, writes: Tags): boolean {
   return may(name, "ec2:CreateTags", has, writes);
 }
 
-/** What IAM says to an action on a snapshot with these tags, for a call that writes those. */
+/** Reports whether IAM allows an action on a snapshot with the tags `has` to a call that writes the tags `writes`. */
 function may(name: string, action: string, has: Tags, writes: Tags = {}): boolean {
   const values: Record<string, string> = {
     ...Object.fromEntries(Object.entries(has).map(([key, value]) => [`aws:ResourceTag/${key}`, value])),
@@ -188,7 +190,7 @@ test("Lambda creates the interfaces of a function in a network, and the function
 
   expect(actionsWith("Allow").length).toBeGreaterThan(0);
   expect(actionsWith("Deny")).toEqual(actionsWith("Allow"));
-  // The key is there only where a function's own code calls.
+  // Only a call from a function's own code has this key.
   expect(denied.map(({ Condition }) => Condition)).toEqual([{ Null: { "lambda:SourceFunctionArn": "false" } }]);
 });
 
