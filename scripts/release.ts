@@ -2,8 +2,15 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packPackages } from "./pack.ts";
-import { changelogFor, compareVersions, constantWith, isVersion, lockWith, packageWith } from "./release-files.ts";
+import {
+  changelogFor,
+  compareVersions,
+  constantWith,
+  isVersion,
+  lockWith,
+  packageWith,
+  packPackages,
+} from "./release-files.ts";
 
 /** `npm run release -- <version>` commits, tags and packs into dist/release. It pushes and publishes nothing. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));

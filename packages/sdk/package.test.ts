@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { packPackages } from "../../scripts/pack.ts";
+import { packPackages } from "../../scripts/release-files.ts";
 import { runProgram } from "../../tests/e2e/program.ts";
 import { openStackFixture, type StackFixture } from "../../tests/e2e/stack-fixture.ts";
 
