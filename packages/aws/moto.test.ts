@@ -10,7 +10,7 @@ import { queueConformance } from "#tests/conformance/queue.ts";
 import { sealerConformance } from "#tests/conformance/sealer.ts";
 import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
-import { createKms } from "./kms/kms.ts";
+import { createKms } from "./kms/data-keys.ts";
 import { kmsSealer } from "./kms/kms-sealer.ts";
 import { s3Blobs } from "./s3/s3-blobs.ts";
 import { type AwsService, callService } from "./service-call.ts";

@@ -1,9 +1,7 @@
 import { ChangeMessageVisibilityCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
-import { type AwsService, callService } from "./service-call.ts";
-import { AwsServiceError } from "./service-error.ts";
+import { type AwsService, AwsServiceError, callService, environmentCredentials } from "./service-call.ts";
 import { readConfig } from "./settings/config.ts";
 import { sqsClient } from "./sqs/queue.ts";
-import { environmentCredentials } from "./sts/environment-credentials.ts";
 
 export interface Connections {
   /** Sends a text frame of at most 128 KB. Returns false if the connection is gone, not open yet, or not read. */

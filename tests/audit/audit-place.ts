@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { BatchWriteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { toAttributes } from "#aws/dynamodb/stored-item.ts";
 import { dynamoTable } from "#aws/dynamodb/table.ts";
-import { createKms } from "#aws/kms/kms.ts";
+import { createKms } from "#aws/kms/data-keys.ts";
 import { kmsSealer } from "#aws/kms/kms-sealer.ts";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import type { Blobs } from "#core/ports/blobs.ts";

@@ -1,9 +1,8 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { AwsCredentials } from "#core/ports/identity.ts";
-import { type AwsService, callService, percentEncode } from "../service-call.ts";
+import { type AwsService, callService, environmentCredentials, percentEncode } from "../service-call.ts";
 import { readConfig } from "../settings/config.ts";
 import { createSigner } from "../signer.ts";
-import { environmentCredentials } from "../sts/environment-credentials.ts";
 
 export interface EksAccess {
   readonly url: string;

@@ -8,7 +8,7 @@ import { type FakeKms, startKms } from "#tests/aws/kms.ts";
 import { patientCalls } from "#tests/aws/patient.ts";
 import { sealerConformance } from "#tests/conformance/sealer.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { createKms, type Kms } from "./kms.ts";
+import { createKms, type Kms } from "./data-keys.ts";
 import { kmsSealer } from "./kms-sealer.ts";
 
 const minute = 60_000;

@@ -1,10 +1,9 @@
 import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/store/sealed.ts";
+import { environmentCredentials } from "../service-call.ts";
 import { readConfig } from "../settings/config.ts";
-import { environmentCredentials } from "../sts/environment-credentials.ts";
 import { decrypt, encrypt } from "./aes-gcm.ts";
-import { dataKeys } from "./data-keys.ts";
-import { createKms, type Kms } from "./kms.ts";
+import { createKms, dataKeys, type Kms } from "./data-keys.ts";
 
 export const sealer = (): Sealer => {
   const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);

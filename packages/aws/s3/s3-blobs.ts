@@ -1,9 +1,14 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import { isBlobName, requireBlobName } from "#core/store/blob-name.ts";
-import { type AwsService, callService, presignCall, type ServiceCall } from "../service-call.ts";
-import { AwsServiceError } from "../service-error.ts";
+import {
+  type AwsService,
+  AwsServiceError,
+  callService,
+  environmentCredentials,
+  presignCall,
+  type ServiceCall,
+} from "../service-call.ts";
 import { readConfig } from "../settings/config.ts";
-import { environmentCredentials } from "../sts/environment-credentials.ts";
 
 export const blobs = (): Blobs => {
   const config = readConfig(["BLOBS_BUCKET", "AWS_REGION", "AWS_ENDPOINT_URL_S3"]);

@@ -6,7 +6,7 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { createKms } from "#aws/kms/kms.ts";
+import { createKms } from "#aws/kms/data-keys.ts";
 import { kmsSealer } from "#aws/kms/kms-sealer.ts";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import type { AwsService } from "#aws/service-call.ts";
