@@ -89,11 +89,13 @@ export function selectorOfUids(uids: readonly string[]): string {
 /** Returns a selector for all runs of a deployment, or of one uid in it. Throws if either is invalid. */
 export function everyRunSelector(deployment: string, uid?: string): string {
   if (uid !== undefined) requireRun({ uid, run: 1 });
-  const selector = [
-    ...Object.entries(deploymentLabels(deployment)).map(([name, value]) => `${name}=${value}`),
-    uid === undefined ? label.uid : `${label.uid}=${uid}`,
-  ].join(",");
-  return `labelSelector=${encodeURIComponent(selector)}`;
+  return deploymentSelector(deployment, uid === undefined ? label.uid : `${label.uid}=${uid}`);
+}
+
+/** Returns a selector for the objects of a deployment that meet the requirement. */
+export function deploymentSelector(deployment: string, requirement: string): string {
+  const labels = Object.entries(deploymentLabels(deployment)).map(([name, value]) => `${name}=${value}`);
+  return `labelSelector=${encodeURIComponent([...labels, requirement].join(","))}`;
 }
 
 /** Returns the labels of every object. Other control planes in the namespace would otherwise delete them as orphans. */

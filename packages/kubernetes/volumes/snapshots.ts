@@ -4,7 +4,7 @@ import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, alreadyExists, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
 import { pollUntil, usuallyGoneMs } from "../client/poll-until.ts";
-import { annotation, deploymentLabels, label, labelValue, parseClaimId } from "../names.ts";
+import { annotation, deploymentLabels, deploymentSelector, label, labelValue, parseClaimId } from "../names.ts";
 import type { KubeObject } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
@@ -101,12 +101,10 @@ async function createSnapshot(place: ClusterContext, volumeId: string, tags: Sna
 
 async function listSnapshots(place: ClusterContext, volumeId: string): Promise<readonly Snapshot[]> {
   if (!parseClaimId(volumeId)) return [];
-  const labels = { ...deploymentLabels(place.deployment), [mark.volume]: formatUid(volumeId) };
-  const selector = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  const path = `${place.paths.snapshots}?labelSelector=${encodeURIComponent(selector.join(","))}`;
+  const selector = deploymentSelector(place.deployment, `${mark.volume}=${formatUid(volumeId)}`);
   try {
     const keep = (snapshot: Snapshot) => (snapshot.metadata.deletionTimestamp === undefined ? [snapshot] : []);
-    return (await place.client.list<Snapshot, Snapshot>(path, keep)).items;
+    return (await place.client.list<Snapshot, Snapshot>(`${place.paths.snapshots}?${selector}`, keep)).items;
   } catch (error) {
     if (await isWithoutApi(place, error)) return [];
     throw error;
@@ -115,15 +113,13 @@ async function listSnapshots(place: ClusterContext, volumeId: string): Promise<r
 
 /** Lists the deployment's snapshots. The volume label excludes foreign VolumeSnapshots with the deployment's labels. */
 async function listOwnedSnapshots(place: ClusterContext): Promise<OwnedSnapshot[]> {
-  const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
-  const selector = encodeURIComponent([...labels, mark.volume].join(","));
   const keep = ({ metadata }: Snapshot): OwnedSnapshot[] => {
     if (metadata.deletionTimestamp !== undefined) return [];
     const tags = readTags(metadata);
     return [{ id: formatId(metadata), key: tags.key ?? null, tags }];
   };
   try {
-    const path = `${place.paths.snapshots}?labelSelector=${selector}`;
+    const path = `${place.paths.snapshots}?${deploymentSelector(place.deployment, mark.volume)}`;
     return [...(await place.client.list<Snapshot, OwnedSnapshot>(path, keep, { part: "metadata" })).items];
   } catch (error) {
     if (await isWithoutApi(place, error)) return [];
