@@ -44,14 +44,14 @@ export function makeApi(
   return api;
 }
 
-interface RouteOf {
+interface Route {
   readonly route: string;
   readonly entry: FunctionEntry;
 }
 
 /** An HTTP API matches methods exactly, so HEAD needs its own route to the function of GET. */
-function listRoutes(functions: FunctionsFile): RouteOf[] {
-  return functions.flatMap((entry): RouteOf[] => {
+function listRoutes(functions: FunctionsFile): Route[] {
+  return functions.flatMap((entry): Route[] => {
     if (entry.kind === "fallback") return [{ route: entry.route, entry }];
     if (entry.kind !== "endpoint" || entry.functionUrl) return [];
     const head = entry.method === "get" ? [{ route: `HEAD ${entry.path}`, entry }] : [];

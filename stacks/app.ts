@@ -84,7 +84,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     served: functions.filter(servesRequests).map(getFunction),
     apiUrl: api.url,
     socketUrl: socketApi.url,
-    urlOf: (entry) => getFunction(entry).url,
+    getUrl: (entry) => getFunction(entry).url,
   });
   const monitored = {
     queues,

@@ -146,8 +146,8 @@ async function observeRun(
   id: RunId,
   { now, refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
-  const knownEnd = recent.findEnd(id);
-  if (knownEnd) return knownEnd;
+  const recentEnd = recent.findEnd(id);
+  if (recentEnd) return recentEnd;
   const objects = await withSshPort(place, id, await readRunBriefly(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;

@@ -18,7 +18,7 @@ export interface EdgeOptions {
   readonly apiUrl: $util.Input<string>;
   /** With its stage, as the path. */
   readonly socketUrl: $util.Input<string>;
-  readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
+  readonly getUrl: (entry: EndpointEntry) => $util.Input<string>;
   readonly originSecrets: $util.Input<string>;
   /** A host name with its certificate in us-east-1. Without it CloudFront chooses the name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
@@ -31,7 +31,7 @@ export interface EdgeOptions {
  * behaviour.
  */
 export function makeEdge(options: EdgeOptions) {
-  const { functions, apiUrl, socketUrl, urlOf, domain, firewallArn } = options;
+  const { functions, apiUrl, socketUrl, getUrl, domain, firewallArn } = options;
   const sockets = functions.filter((entry) => entry.kind === "socket");
   const slow = slowEndpoints(functions);
   const edgeFunction = makeEdgeFunction(options);
@@ -61,7 +61,7 @@ export function makeEdge(options: EdgeOptions) {
     ...(domain && { aliases: [domain.name] }),
     origins: [
       origin("api", apiUrl, FAST_SECONDS),
-      ...slow.map((entry) => origin(logicalName(entry), urlOf(entry), SLOW_SECONDS)),
+      ...slow.map((entry) => origin(logicalName(entry), getUrl(entry), SLOW_SECONDS)),
       ...sockets.map((entry) => ({
         ...origin(logicalName(entry), socketUrl, FAST_SECONDS),
         originPath: `/${SOCKET_STAGE}`,

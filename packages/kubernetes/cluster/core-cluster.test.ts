@@ -78,7 +78,7 @@ it("runs jobs to their ends, with log, exit code and reason, and leaves nothing 
   expect(fails.reason).toContain("3");
   expect(typo.reason).toContain("Image not found");
   expect(await fixture.compute.listRuns()).toEqual([]);
-  const changes = counted.changesOf(done.uid);
+  const changes = counted.listChanges(done.uid);
   expect(changes.slice(0, oneLife.length)).toEqual(oneLife);
   // A slow cluster still has its pod at the next reconcile, which deletes it again.
   expect(changes.slice(oneLife.length).filter((change) => !change.startsWith("remove "))).toEqual([]);

@@ -33,14 +33,14 @@ const chunkBytes = 32 * 1024;
  */
 export async function execInPod(client: ApiClient, command: PodCommand): Promise<PodCommandResult> {
   const socket = await client.socket(execPath(command), "v5.channel.k8s.io");
-  const said: Record<number, Buffer[]> = { [channel.stdout]: [], [channel.stderr]: [], [channel.status]: [] };
+  const received: Record<number, Buffer[]> = { [channel.stdout]: [], [channel.stderr]: [], [channel.status]: [] };
   let bytesLeft = command.mostBytes + statusBytes;
   socket.on("message", (message: Buffer) => {
     bytesLeft -= message.length;
     if (bytesLeft < 0) return socket.terminate();
     // The server may send an empty message, without a channel.
     const [from = channel.close] = message;
-    said[from]?.push(message.subarray(1));
+    received[from]?.push(message.subarray(1));
   });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const patience = setTimeout(() => socket.terminate(), command.timeoutMs);
@@ -53,7 +53,7 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   await closed;
   clearTimeout(patience);
   if (bytesLeft < 0) throw new ApiUnreachable("exec", "too much");
-  const bytes = (of: number) => Buffer.concat(said[of] ?? []);
+  const bytes = (from: number) => Buffer.concat(received[from] ?? []);
   const status = bytes(channel.status).toString();
   if (status === "") throw new ApiUnreachable("exec", "cut off");
   return { ...parseEnd(status), stdout: bytes(channel.stdout), stderr: bytes(channel.stderr) };

@@ -89,7 +89,7 @@ const unfinished = `spec.nodeName!=,${notEnded}`;
 interface Taken extends Requests {
   readonly node: string;
   /** undefined for foreign pods, also of another deployment or namespace. */
-  readonly of: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
+  readonly run: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
 }
 
 /** Checks the namespace as well: users with rights in another one can set any labels there. */
@@ -98,21 +98,21 @@ function takenBy(pod: Pod, { deployment, paths }: ClusterContext): Taken[] {
   const node = pod.spec.nodeName;
   const { namespace, labels } = pod.metadata;
   const isOurs = namespace === paths.namespace && labels?.[label.deployment] === deployment;
-  const run = isOurs ? findRun(pod, "Pod") : undefined;
-  const of = run && { uid: run.uid, run: run.run, mark: markOfPod(pod) };
-  return node === undefined ? [] : [{ node, of, ...requests }];
+  const ref = isOurs ? findRun(pod, "Pod") : undefined;
+  const run = ref && { uid: ref.uid, run: ref.run, mark: markOfPod(pod) };
+  return node === undefined ? [] : [{ node, run, ...requests }];
 }
 
 /** Keeps the pods of our runs, and one sum per node for all others. */
 function mergeForeign(taken: readonly Taken[]): Taken[] {
   const sums = new Map<string, Taken>();
-  for (const { of, node, gpus, cpus, memoryMb } of taken) {
-    if (of) continue;
+  for (const { run, node, gpus, cpus, memoryMb } of taken) {
+    if (run) continue;
     const sum = sums.get(node) ?? { gpus: 0, cpus: 0, memoryMb: 0 };
     const merged = { gpus: sum.gpus + gpus, cpus: sum.cpus + cpus, memoryMb: sum.memoryMb + memoryMb };
-    sums.set(node, { node, of, ...merged });
+    sums.set(node, { node, run, ...merged });
   }
-  return [...taken.filter(({ of }) => of), ...sums.values()];
+  return [...taken.filter(({ run }) => run), ...sums.values()];
 }
 
 /** Parts of a node that are needed. The rest, mostly its image list, takes tens of kB. */
@@ -141,12 +141,12 @@ function findOffer(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null
 }
 
 function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly Taken[]): ComputeNode {
-  const foreign = taken.filter(({ of }) => of === undefined);
+  const foreign = taken.filter(({ run }) => run === undefined);
   return {
     ...node,
     foreignUnits: foreignUnits(type, allocatable, foreign),
-    runs: taken.flatMap(({ of, ...pod }) =>
-      of ? [{ ...of, units: unitsTaken(type, pod), mark: `${of.mark} ${mark}` }] : [],
+    runs: taken.flatMap(({ run, ...requests }) =>
+      run ? [{ ...run, units: unitsTaken(type, requests), mark: `${run.mark} ${mark}` }] : [],
     ),
   };
 }

@@ -37,9 +37,9 @@ export async function removeRun(
 ): Promise<boolean> {
   const { client, paths } = place;
   // Deletions name uids, so an object that was created since stays for the next reconcile.
-  const knownRunObjects = force ? undefined : recent.find(id);
+  const recentObjects = force ? undefined : recent.find(id);
   recent.forget(id);
-  const objects = unlessBound ? await keepUnbound(place, id) : (knownRunObjects ?? (await readRun(place, id)));
+  const objects = unlessBound ? await keepUnbound(place, id) : (recentObjects ?? (await readRun(place, id)));
   const {
     jobs: [first, ...others],
     pods,

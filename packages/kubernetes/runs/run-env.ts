@@ -14,7 +14,7 @@ export function buildVariables(run: Run, machine: number): Variable[] {
   const { shares, gpusPerMachine } = run;
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const http = ports.find(({ kind }) => kind === "http");
-  const said: Record<string, string | undefined> = {
+  const values: Record<string, string | undefined> = {
     BERTH_GPUS: String(gpusPerMachine),
     BERTH_RUN: nameOfRun(run),
     WORKSPACE: mounts[0]?.path,
@@ -23,7 +23,7 @@ export function buildVariables(run: Run, machine: number): Variable[] {
     PORT: http && String(http.port),
     ...(shares.length > 1 ? ranks(run, machine) : {}),
   };
-  return Object.entries(said).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
 function ranks(run: Run, machine: number): Record<string, string> {

@@ -46,16 +46,16 @@ export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, path
   const { secret, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
   const pod = pods.find((pod) => getMachine(pod) === 0);
-  const of = job ?? pod;
+  const source = job ?? pod;
   // The Job owns the SSH Service, unless the Job was deleted without its dependents.
   const ssh = job ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
-  if (!of) return [secret, service, policy, ...web, ...ssh];
+  if (!source) return [secret, service, policy, ...web, ...ssh];
   const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
-  const hasPage = of.metadata.annotations?.[annotation.host] !== undefined;
+  const hasPage = source.metadata.annotations?.[annotation.host] !== undefined;
   return [
     ...(hasSecret ? [secret] : []),
-    ...(readShares(of).length > 1 ? [service, policy] : []),
+    ...(readShares(source).length > 1 ? [service, policy] : []),
     ...(hasPage ? web : []),
     ...ssh,
   ];

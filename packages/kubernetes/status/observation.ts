@@ -26,9 +26,9 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
   const {
     jobs: [job],
   } = objects;
-  const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((object) => object !== undefined);
-  if (!of || isDraft(objects, surroundings.now)) return undefined;
-  const machines = listMachines(of, objects);
+  const source: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((object) => object !== undefined);
+  if (!source || isDraft(objects, surroundings.now)) return undefined;
+  const machines = listMachines(source, objects);
   const statuses = machines.map(({ status }) => status);
   const end = endOfRun(machines) ?? endOfUnstarted(statuses, surroundings);
   const nodes = boundNodes(objects, surroundings.nodes);
@@ -48,7 +48,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     isolation: "pod",
     // The caller adds it: only the run itself can tell.
     jupyter: null,
-    ports: portStatuses(of, machines[0]?.pod),
+    ports: portStatuses(source, machines[0]?.pod),
     limits: podLimits,
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
@@ -108,8 +108,8 @@ function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
 }
 
 /** Returns each machine with its newest pod. */
-function listMachines(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
-  return Array.from({ length: Math.max(1, readShares(of).length) }, (_, machine) => {
+function listMachines(source: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
+  return Array.from({ length: Math.max(1, readShares(source).length) }, (_, machine) => {
     const pod = findNewestPod(pods, machine);
     return { job: jobs[machine], pod, status: toMachineStatus(pod), wasBound: wasBound(jobs[0], machine) };
   });
@@ -133,10 +133,10 @@ function findAddress(machine: SeenMachine | undefined, nodes: readonly Node[]): 
   return found[0] ? { ip: found[0].address, ...(job ? getSshPort(job) : { port: null }) } : null;
 }
 
-function portStatuses(of: KubeObject, pod: Pod | undefined): PortStatus[] {
+function portStatuses(source: KubeObject, pod: Pod | undefined): PortStatus[] {
   const ip = pod?.status?.podIP;
   const answers = pod !== undefined && holds(pod, "Ready");
-  return readPorts(of).map((port) => ({
+  return readPorts(source).map((port) => ({
     ...port,
     address: ip === undefined ? null : `${ip}:${port.port}`,
     answers,

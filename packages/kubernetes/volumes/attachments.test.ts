@@ -53,7 +53,7 @@ function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: obj
     // Without shared lists, as the stores of a cluster are opened.
     volumes: kubernetesVolumes({ client, paths, deployment: "one" }, { now: () => 0 }),
     removed,
-    countOf: (kind: string) => lists.filter((list) => list === kind).length,
+    countLists: (kind: string) => lists.filter((list) => list === kind).length,
   };
 }
 
@@ -70,7 +70,7 @@ it("16 disks at once cost two lists of attachments and three of nodes, and each 
   const attached = await getAttached(cluster, ids);
 
   expect(attached).toEqual(ids.map((_, n) => [5, 7, 11].includes(n)));
-  expect([cluster.countOf("volumeattachments"), cluster.countOf("nodes")]).toEqual([2, 3]);
+  expect([cluster.countLists("volumeattachments"), cluster.countLists("nodes")]).toEqual([2, 3]);
 });
 
 it("a caller after the start of a list of attachments gets a newer list", async () => {
@@ -104,7 +104,7 @@ it("16 disks are detached from one machine with two lists of attachments, and ot
 
   const names = volumes.flatMap(({ metadata }, n) => (n === 5 ? [] : [`attached-${metadata.name}`]));
   expect(cluster.removed.toSorted()).toEqual(names.toSorted());
-  expect(cluster.countOf("volumeattachments")).toBe(2);
+  expect(cluster.countLists("volumeattachments")).toBe(2);
 });
 
 it("all volumes of a run are detached from lost machines with one list of attachments", async () => {
@@ -122,5 +122,5 @@ it("all volumes of a run are detached from lost machines with one list of attach
   await detachFromLost(cluster.place, ["pv-1", "pv-2", "pv-4"], ["held"]);
 
   expect(cluster.removed).toEqual(["attached-pv-1"]);
-  expect(cluster.countOf("volumeattachments")).toBe(1);
+  expect(cluster.countLists("volumeattachments")).toBe(1);
 });

@@ -12,9 +12,9 @@ const youngMs = 5_000;
 /** Age of a current event: a provisioner retries within five minutes (external-provisioner, `--retry-interval-max`). */
 const currentMs = 600_000;
 
-interface Said {
+interface ClaimEvent {
   readonly claim: string;
-  readonly of: string;
+  readonly uid: string;
   readonly at: number | null;
   readonly words: string;
   readonly hasFailed: boolean;
@@ -26,14 +26,14 @@ export function missingVolumes(
   now: () => number,
 ): (pods: readonly Pod[]) => Promise<string | null> {
   const selector = "involvedObject.kind=PersistentVolumeClaim,reason!=WaitForFirstConsumer";
-  const list = eventListing(place, now, { selector, keptMs: 3_000, keep: saidIn });
+  const list = eventListing(place, now, { selector, keptMs: 3_000, keep: listClaimEvents });
   const findWords = async (pod: Pod): Promise<string | null> => {
     const names = listClaimNames(pod);
-    const isFor = ({ claim, at }: Said) => names.includes(claim) && (at === null || now() - at < currentMs);
-    const said = (await list()).filter(isFor).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
-    const named = [...new Set(said.map(({ claim }) => claim))];
+    const isFor = ({ claim, at }: ClaimEvent) => names.includes(claim) && (at === null || now() - at < currentMs);
+    const events = (await list()).filter(isFor).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
+    const named = [...new Set(events.map(({ claim }) => claim))];
     const unbound = await Promise.all(named.map((name) => findUnbound(place, name)));
-    const ownEvents = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
+    const ownEvents = events.filter(({ uid }) => unbound.some((claim) => claim?.metadata.uid === uid));
     const failure = ownEvents.findLast(({ hasFailed }) => hasFailed);
     // A failed volume keeps the pod from every node, so it comes before the scheduler's reason.
     return failure?.words ?? (toMachineStatus(pod).reason === null ? (ownEvents.at(-1)?.words ?? null) : null);
@@ -63,15 +63,20 @@ async function findUnbound(place: ClusterContext, name: string): Promise<Claim |
 }
 
 /** Returns the message of an event. Omits `WaitForPodScheduled`, since the pod tells more. */
-function saidIn({ involvedObject: { name, uid }, reason, message = "", lastTimestamp }: KubeEvent): Said[] {
+function listClaimEvents({
+  involvedObject: { name, uid },
+  reason,
+  message = "",
+  lastTimestamp,
+}: KubeEvent): ClaimEvent[] {
   if (name === undefined || uid === undefined) return [];
-  const of = { claim: name, of: uid, at: parseTime(lastTimestamp) };
+  const event = { claim: name, uid, at: parseTime(lastTimestamp) };
   if (reason === "ProvisioningFailed" || reason === "FailedBinding") {
-    return [{ ...of, words: `Its volume could not be created: ${whyNotMade(message)}`, hasFailed: true }];
+    return [{ ...event, words: `Its volume could not be created: ${whyNotMade(message)}`, hasFailed: true }];
   }
   if (reason !== "ExternalProvisioning") return [];
   const [, provisioner = "of its storage class"] = /external provisioner '([^']+)'/.exec(message) ?? [];
-  return [{ ...of, words: `Its volume is not made yet by the provisioner ${provisioner}`, hasFailed: false }];
+  return [{ ...event, words: `Its volume is not made yet by the provisioner ${provisioner}`, hasFailed: false }];
 }
 
 /** Removes unreadable parts, and those that differ at each attempt, so that a retry is not a new message. */
