@@ -228,7 +228,7 @@ describe("access to a run", () => {
     await new Promise((resolve) => listener.close(resolve));
   });
 
-  it("is restored after its keeper is killed, with new programs", async () => {
+  it("is restored after its attendant is killed, with new programs", async () => {
     const run = await fixture.run([]);
     await setAccess({ revision: 5, services: { jupyter: { words: server("starts"), env: { TOKEN: "a" }, port: 1 } } });
     await until(() => listLines("starts").length === 1);
