@@ -1,13 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { RequestError } from "@hono/node-server";
 import type { Ids } from "#core/ports/ids.ts";
 import { ERROR_HEADER } from "#http/answers/error-code.ts";
 import { describedError } from "#http/answers/problem-response.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { closeBehindOthers, isBehindLast, noteAsked } from "./http-pipelining.ts";
-import { closeInTurn } from "./lingering-close.ts";
 
 /**
  * Answers requests that Node would refuse silently, with the usual headers (docs/apis/common.md#headers-and-bodies)
@@ -15,27 +14,24 @@ import { closeInTurn } from "./lingering-close.ts";
  */
 export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("connection", closeInTurn);
-  server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
-    if (!isBehindLast(request.socket)) noteAsked(request, response);
-  });
+  server.prependListener("request", noteRequest);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.destroyed || error.code === "ECONNRESET") return void socket.destroy();
-    // Ignore everything behind the last answer.
-    if (!isBehindLast(socket)) end(socket, ids, getStatus(error));
+    if (!isClosing(socket)) end(socket, ids, getStatus(error));
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    if (isBehindLast(request.socket)) return void request.resume();
-    noteAsked(request, response);
+    if (isClosing(request.socket)) return void request.resume();
+    noteRequest(request, response);
     refuse(response, ids, 417);
   });
   server.on("connect", ({ socket }: IncomingMessage) => {
-    if (isBehindLast(socket)) socket.destroy();
+    if (isClosing(socket)) socket.destroy();
     else end(socket, ids, 400);
   });
 }
 
 export function isRefused(request: IncomingMessage, response: ServerResponse, ids: Pick<Ids, "uid">): boolean {
-  if (isBehindLast(request.socket)) {
+  if (isClosing(request.socket)) {
     // Drain the body, or the client would never finish.
     request.resume();
     return true;
@@ -51,11 +47,11 @@ export function isRefused(request: IncomingMessage, response: ServerResponse, id
  */
 export function isUpgradeRefused(request: IncomingMessage, ids: Pick<Ids, "uid">): boolean {
   const { socket } = request;
-  if (isBehindLast(socket)) {
+  if (isClosing(socket)) {
     socket.destroy();
     return true;
   }
-  if (isClosedBehindOthers(socket)) return true;
+  if (closesBehindPending(socket)) return true;
   if (isForSomebody(request)) return false;
   end(socket, ids, 400);
   return true;
@@ -103,15 +99,9 @@ function refuse(response: ServerResponse, ids: Pick<Ids, "uid">, status: number)
 }
 
 function end(socket: Socket, ids: Pick<Ids, "uid">, status: number): void {
-  if (isClosedBehindOthers(socket)) return;
+  if (closesBehindPending(socket)) return;
   socket.write(rawAnswer(ids, status));
   socket.destroySoon();
-}
-
-function isClosedBehindOthers(socket: Socket): boolean {
-  // Node leaves CONNECT and upgrade sockets without an error listener.
-  if (socket.listenerCount("error") === 0) socket.on("error", () => socket.destroy());
-  return closeBehindOthers(socket);
 }
 
 function rawAnswer(ids: Pick<Ids, "uid">, status: number): string {
@@ -136,5 +126,59 @@ function buildHeaders(requestId: string, status: number): Record<string, string>
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     [ERROR_HEADER]: status === 500 ? "internal" : "invalid",
+  };
+}
+
+/** Unanswered requests by connection, in order of arrival. */
+const unanswered = new WeakMap<Duplex, Map<ServerResponse, IncomingMessage>>();
+
+function noteRequest(request: IncomingMessage, response: ServerResponse): void {
+  const { socket } = request;
+  if (isClosing(socket)) return;
+  const pending = unanswered.get(socket) ?? new Map();
+  unanswered.set(socket, pending.set(response, request));
+  response.once("close", () => pending.delete(response));
+}
+
+/**
+ * Reports whether a connection closes behind an earlier answer. Later requests on it must not be processed (RFC 9112
+ * section 9.6): their client would repeat them, and a proxy may take them for the body of the earlier one.
+ */
+function isClosing(socket: Duplex): boolean {
+  const pending = [...(unanswered.get(socket)?.keys() ?? [])];
+  return !socket.writable || pending.some((response) => response.getHeader("connection") === "close");
+}
+
+/**
+ * Closes a connection behind its pending answers, and reports whether it has any: a client would take an answer that is
+ * written now for the first of them. An answer that has begun is cut off.
+ */
+function closesBehindPending(socket: Socket): boolean {
+  // Node leaves CONNECT and upgrade sockets without an error listener.
+  if (socket.listenerCount("error") === 0) socket.on("error", () => socket.destroy());
+  const pending = [...(unanswered.get(socket) ?? [])];
+  const [last] = pending.findLast(([, request]) => request.complete) ?? [];
+  if (last && !last.headersSent) last.setHeader("Connection", "close");
+  else if (last || pending.some(([response]) => response.headersSent)) socket.destroy();
+  else return false;
+  return true;
+}
+
+/** Patience with a client that keeps sending unwanted bytes. */
+const LINGER_MS = 30_000;
+
+/**
+ * Closes a connection in two steps, first our end and then the client's. Closing both while bytes are unread resets
+ * the connection, and the client may lose its answer (RFC 9112 section 9.6).
+ */
+function closeInTurn(socket: Socket): void {
+  socket.destroySoon = () => {
+    if (!socket.writable) return;
+    socket.end();
+    const late = setTimeout(() => socket.destroy(), LINGER_MS);
+    late.unref();
+    socket.once("close", () => clearTimeout(late));
+    // Drain the input until the client closes its end.
+    socket.resume();
   };
 }
