@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { readConfig } from "#aws/settings/config.ts";
-import { printableError } from "#local/activity/printable.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
+import { printableError } from "#local/shell-text.ts";
 
 const help = `Prints what a shell needs to talk to the local stack that runs: eval "$(npm run --silent env)"
 

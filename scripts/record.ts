@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { printableJson } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
-import { printableError } from "#local/activity/printable.ts";
-import { findStored, setStored } from "#local/home/stored-record.ts";
+import { findStored, setStored } from "#local/home/stores.ts";
+import { printableError } from "#local/shell-text.ts";
 
 /** Prints records of the local stack by key or id. `--set <field>=<JSON>` changes one first (docs/operate.md). */
 try {

@@ -57,7 +57,7 @@ describe("npm start", () => {
     expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
   });
 
-  it.each(["packages/local/activity/printable.ts", "packages/cli/run/frames.ts"])(
+  it.each(["packages/local/shell-text.ts", "packages/cli/run/frames.ts"])(
     "bundles once at the first start of a checkout, and after an update of %s",
     async (path) => {
       const cwd = freshCheckout(fixture.beside);

@@ -1,13 +1,12 @@
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { boundLog } from "#local/activity/background-log.ts";
 import type { Fate } from "#local/activity/banner.ts";
-import { printableError } from "#local/activity/printable.ts";
 import { closeInherited } from "#local/home/inherited-fds.ts";
-import { followStopSignals } from "#local/stop-signals.ts";
+import { printableError } from "#local/shell-text.ts";
 
 closeInherited();
 const choiceSeconds = 5;
+const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const;
 /** Runs the local stack until a signal stops it. SIGUSR2 leaves environments running. */
 const signals = followStopSignals();
 const isCompileOnly = process.argv.includes("--compile-only");
@@ -15,7 +14,7 @@ const isCompileOnly = process.argv.includes("--compile-only");
 const { findIsolation } = await import("#process/sandbox/isolation-probe.ts");
 const isElsewhere = process.env.COMPUTE === "kubernetes";
 const isolation = isCompileOnly || isElsewhere ? undefined : findIsolation();
-const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([
+const [{ startStack }, { boundLog, stackOutput }, { loadCatalog }] = await Promise.all([
   import("#local/stack.ts"),
   import("#local/stack-output.ts"),
   import("#http/catalog.ts"),
@@ -37,6 +36,27 @@ output.stopping(names, fate);
 await (fate === "end" ? stack.stop() : stack.leave());
 output.stopped(stack.home, fate);
 process.exit(0);
+
+type StopSignal = (typeof stopSignals)[number];
+
+interface StopSignals {
+  readonly first: Promise<StopSignal>;
+  next(withinMs: number): Promise<StopSignal | undefined>;
+}
+
+function followStopSignals(): StopSignals {
+  const { promise: first, resolve } = Promise.withResolvers<StopSignal>();
+  let onSignal = resolve;
+  for (const name of stopSignals) process.on(name, () => onSignal(name));
+  return {
+    first,
+    next: (withinMs) =>
+      new Promise((done) => {
+        onSignal = done;
+        setTimeout(done, withinMs, undefined);
+      }),
+  };
+}
 
 /** Asks once on a terminal, so that an impatient second Ctrl-C does not lose work. */
 async function chooseFate(): Promise<Fate> {

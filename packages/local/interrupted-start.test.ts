@@ -12,7 +12,7 @@ import type { ProcessComputeOptions } from "#process/runs/host.ts";
 import { listRunNames } from "#process/runs/run-directory.ts";
 import { takeAway } from "#tests/faults/take-away.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
-import { adoptRuns } from "./adoption.ts";
+import { adoptRuns } from "./running-environments.ts";
 
 /** The world's clock stands in some year, and the run's own limit is by the machine's. */
 const aCentury = 100 * 365 * 24;

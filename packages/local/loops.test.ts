@@ -12,8 +12,7 @@ import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { type Database, openDatabase } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
-import { type Loop, startLoop } from "./loops.ts";
-import { startTimer } from "./timers.ts";
+import { type Loop, startLoop, startTimer } from "./loops.ts";
 
 // What these consumers and schedules use of it.
 const ctx = {

@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, PortName } from "#core/context.ts";
 import type { QueueName } from "#core/ports/queue.ts";
+import { runSchedule, type Schedule } from "#http/cron.ts";
 import { type Consumer, consume } from "#http/work.ts";
 import type { Message } from "#sqlite/line.ts";
 import type { Receiver } from "#sqlite/queue.ts";
 
-export interface LoopOptions {
+interface LoopOptions {
   readonly receiver: Receiver;
   readonly ctx: Context<PortName>;
   readonly atOnce: number;
@@ -78,4 +80,34 @@ async function handle(
     });
   for (const at of again) receiver.release(queue, (batch[at] as Message).id, againAfterMs);
   await Promise.all(batch.filter((_, at) => !again.includes(at)).map(acknowledge));
+}
+
+interface TimerOptions {
+  readonly name: string;
+  readonly ctx: Context<PortName>;
+}
+
+/**
+ * Runs a schedule at once and then repeatedly, without overlap. A minute of a schedule lasts SWEEP_SECONDS here. The
+ * first run is immediate because much may be due after days off.
+ */
+export function startTimer(schedule: Schedule, { name, ctx }: TimerOptions): Loop {
+  const aborted = new AbortController();
+  const running = repeat(schedule, { name, ctx }, aborted.signal);
+  return {
+    async stop() {
+      aborted.abort();
+      await running;
+    },
+  };
+}
+
+async function repeat(schedule: Schedule, { name, ctx }: TimerOptions, signal: AbortSignal): Promise<void> {
+  const everyMs = schedule.minutes * ctx.settings.sweepSeconds * 1000;
+  while (!signal.aborted) {
+    const startedAt = ctx.clock.monotonic();
+    await runSchedule(schedule, ctx, name, signal);
+    const rest = Math.max(0, everyMs - (ctx.clock.monotonic() - startedAt));
+    await sleep(rest, undefined, { signal }).catch(() => undefined);
+  }
 }

@@ -3,9 +3,8 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findRunningStack, type StackRecord } from "./home/home.ts";
 import { replaceFile } from "./home/secret-file.ts";
-import { keptIdentities, type LocalIdentities, type LocalIdentity } from "./identity/identities.ts";
-import { exportLines } from "./shell-lines.ts";
-import { userVariables } from "./ssh/login/user-files.ts";
+import { keptIdentities, type LocalIdentities, type LocalIdentity, userVariables } from "./identity/identities.ts";
+import { exportLines } from "./shell-text.ts";
 
 export interface ShellOptions {
   readonly home: string;

@@ -1,16 +1,20 @@
 import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
+import { processCompute } from "#process/compute.ts";
+import { processLiveLogs } from "#process/logs/live-logs.ts";
+import { describeIsolation } from "#process/network/network.ts";
+import { whyNetworkIsShared } from "#process/network/shared-network.ts";
+import type { ProcessComputeOptions } from "#process/runs/host.ts";
 import { findControlGroups } from "#process/sandbox/control-groups.ts";
 import { findIsolation } from "#process/sandbox/isolation-probe.ts";
-import { findLimits } from "#process/sandbox/limits.ts";
+import { findLimits, type LimitWay } from "#process/sandbox/limits.ts";
 import { findLocking } from "#process/supervisor/lock.ts";
 import { processVolumes } from "#process/volumes/volumes.ts";
 import { chooseExposure } from "./cluster/cluster-exposure.ts";
 import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
-import { machineEnvironments } from "./machine-environments.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
+import { adoptRuns } from "./running-environments.ts";
 import type { SshRuns } from "./ssh/channels/ssh-runs.ts";
-import { requireMemoryLimit } from "./ssh/login/sharing.ts";
 import { type SshServer, startSsh } from "./ssh/ssh.ts";
 import type { StackStart } from "./stack-start.ts";
 
@@ -50,4 +54,39 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   const nodes = { home: path, nodes: config.nodes, programs: config.programs };
   const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
   return machineEnvironments(volumes, { ...nodes, ...entry, locking, limits, ...isolated });
+}
+
+function machineEnvironments(volumes: ReturnType<typeof processVolumes>, options: ProcessComputeOptions): Environments {
+  const compute = processCompute(options);
+  const isShared = compute.isolation !== "none" && compute.network === "shared";
+  return {
+    compute,
+    volumes,
+    liveLogs: processLiveLogs(options.home),
+    isolation: describeIsolation(compute.isolation, compute.network),
+    limits: compute.limits,
+    sharedNetwork: isShared ? whyNetworkIsShared() : undefined,
+    sshPort: options.sshPort,
+    cluster: undefined,
+    adopt: async (ctx) => void (await Promise.all([adoptRuns(ctx, compute), volumes.adopt()])),
+    shutdown: async () => void (await Promise.all([compute.shutdown(), volumes.shutdown()])),
+    leave: async () => void (await Promise.all([compute.leave(), volumes.shutdown()])),
+  };
+}
+
+const refusal =
+  `LOCAL_USERS names users, and this machine cannot limit the memory of an environment as a whole. One user's job could take all
+of it, in processes or in buffers of sockets. Hand on control groups ("Limits of environments" in docs/operate.md), or set
+SHARE_WITHOUT_MEMORY_LIMIT=1 to share the stack all the same.`.replaceAll("\n", " ");
+
+/**
+ * Throws if several users would share a machine on which one of them can use all memory. Limits of a process
+ * (getrlimit(2)) do not help: they count neither other processes nor the kernel's socket buffers.
+ */
+export function requireMemoryLimit(
+  config: { readonly LOCAL_USERS: readonly string[]; readonly SHARE_WITHOUT_MEMORY_LIMIT: "0" | "1" },
+  { groups }: Pick<LimitWay, "groups">,
+): void {
+  const isShared = config.LOCAL_USERS.length > 0;
+  if (isShared && !groups?.places.memory && config.SHARE_WITHOUT_MEMORY_LIMIT === "0") throw new Error(refusal);
 }

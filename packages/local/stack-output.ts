@@ -1,9 +1,9 @@
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { jsonLog } from "#aws/log.ts";
-import { type Environment, readConfig } from "#aws/settings/config.ts";
+import { type Config, type Environment, readConfig } from "#aws/settings/config.ts";
 import type { Log } from "#core/ports/log.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { choiceLine, type Fate, startLines, stopLine } from "./activity/banner.ts";
-import { atLevel } from "./activity/log-level.ts";
 import { textLog } from "./activity/text-log.ts";
 import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
@@ -79,4 +79,79 @@ function stoppedLine(path: string, fate: Fate = "end"): string {
   if (fate === "go on on the cluster")
     return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
   return `Stopped: every environment that ran has ended. Disks and records are in ${home}; waiting ones start with the next start there.`;
+}
+
+/** Drops log lines below this level. A plan or a sweep that found nothing to do counts as `debug`. */
+export function atLevel(log: Log, level: Config["LOG_LEVEL"]): Log {
+  const least = levels.indexOf(level);
+  return {
+    info: (event, fields) => {
+      const isDebug = isIdle(event, fields);
+      if (least > levels.indexOf(isDebug ? "debug" : "info")) return;
+      if (isDebug && log.debug) log.debug(event, fields);
+      else log.info(event, fields);
+    },
+    warn: (event, fields) => {
+      if (least <= levels.indexOf("warn")) log.warn(event, fields);
+    },
+    error: log.error,
+  };
+}
+
+const levels = ["debug", "info", "warn", "error"] as const satisfies readonly Config["LOG_LEVEL"][];
+
+function isIdle(event: string, fields: Readonly<Record<string, unknown>> = {}): boolean {
+  return counts[event]?.every((name) => fields[name] === 0) ?? false;
+}
+
+/** Fields by event: if all of them are 0, nothing was done. */
+const counts: Readonly<Record<string, readonly string[]>> = {
+  plan: ["granted", "held", "waiting"],
+  sweep: ["sent"],
+};
+
+type Lines = Outputs["lines"];
+
+const mostBytes = 10 * 1024 * 1024;
+
+/**
+ * Returns an output that rotates the log of a background stack at 10 MiB into `<path>.1`. Returns the output itself
+ * if it is not this file.
+ */
+export function boundLog(lines: Lines, descriptor: number, path: string): Lines {
+  if (!isSameFile(descriptor, path)) return lines;
+  return {
+    write(text: string) {
+      if (fstatSync(descriptor).size > mostBytes) moveAside(descriptor, path);
+      return lines.write(text);
+    },
+  } as Lines;
+}
+
+function isSameFile(descriptor: number, path: string): boolean {
+  const [ownStats, named] = [fstatSync(descriptor), statSync(path, { throwIfNoEntry: false })];
+  return ownStats.isFile() && ownStats.ino === named?.ino && ownStats.dev === named.dev;
+}
+
+/** Truncates the file instead of replacing it, because the open descriptors of this process append to it. */
+function moveAside(descriptor: number, path: string): void {
+  try {
+    const old = `${path}.1`;
+    const newest = readEnd(path);
+    rmSync(old, { force: true });
+    writeFileSync(old, newest, { mode: 0o600, flag: "wx" });
+  } catch {
+    // On a full disk the old lines are lost, so that the log stays bounded.
+  }
+  ftruncateSync(descriptor);
+}
+
+function readEnd(path: string): Buffer {
+  const reader = openSync(path, "r");
+  try {
+    const end = Buffer.alloc(mostBytes);
+    return end.subarray(0, readSync(reader, end, 0, mostBytes, fstatSync(reader).size - mostBytes));
+  } finally {
+    closeSync(reader);
+  }
 }

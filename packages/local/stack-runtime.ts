@@ -4,27 +4,27 @@ import { systemIds } from "#aws/ids.ts";
 import { keyFileSealer } from "#aws/kms/key-file-sealer.ts";
 import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
 import { stsIdentity } from "#aws/sts/identity.ts";
+import type { Actor, Context } from "#core/context.ts";
 import type { Clock } from "#core/ports/clock.ts";
-import type { Log } from "#core/ports/log.ts";
-import type { ServedSettings } from "#http/dialects/settings.ts";
+import { findUser } from "#core/users/record.ts";
+import { findOrCreateUser } from "#core/users/register.ts";
+import { parseAssumedRole } from "#core/users/username.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import type { Environments } from "./environments.ts";
 import type { Stores } from "./home/stores.ts";
-import { localAccount } from "./identity/identities.ts";
+import { type LocalIdentity, localAccount } from "./identity/identities.ts";
 import type { StackStart } from "./stack-start.ts";
 
-interface RuntimeParts {
+interface RuntimeParts extends Pick<StackStart, "settings" | "log" | "config"> {
   readonly clock: Clock;
   readonly stores: Stores;
+  readonly keyFile: string;
   readonly stsUrl: string;
-  readonly settings: ServedSettings;
-  readonly log: Log;
-  readonly config: StackStart["config"];
   readonly blobs: string;
   readonly environments: Environments;
-  readonly keyFile: string;
 }
 
 /** The region of the global STS in AWS clients. The local STS accepts any. */
@@ -65,4 +65,30 @@ export function stackRuntime(parts: RuntimeParts) {
       ...(sshPort !== undefined && { ssh: { host: "127.0.0.1", port: sshPort } }),
     },
   } satisfies Runtime;
+}
+
+/**
+ * Returns the actor for requests without a key when BERTH_OPEN is set, and registers its user as a login does. The
+ * returned function throws if that user is disabled at the time of the request.
+ */
+export async function localUser(ctx: Context<"table">, identity: LocalIdentity): Promise<() => Promise<Actor>> {
+  const role = parseAssumedRole(identity);
+  if (!role) throw new Error(`${identity.arn} is not an assumed role`);
+  const { uid, username, number } = await findOrCreateUser(ctx, role);
+  return async () => {
+    if ((await findUser(ctx, uid))?.disabled !== false) throw new HttpError("disabledUser");
+    return { uid, username, number, keyPrefix: "", keyHash: "", isAdmin: false };
+  };
+}
+
+/**
+ * Removes every AWS_* variable and hides the user's AWS files, so that no SDK client can reach a real account by
+ * accident.
+ */
+export function dropAwsEnvironment(environment: NodeJS.ProcessEnv = process.env): void {
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith("AWS_")) delete environment[name];
+  }
+  environment.AWS_CONFIG_FILE = "/dev/null";
+  environment.AWS_SHARED_CREDENTIALS_FILE = "/dev/null";
 }

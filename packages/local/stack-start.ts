@@ -7,7 +7,6 @@ import type { Programs } from "#process/sandbox/local-path.ts";
 import type { News } from "./activity/activity-log.ts";
 import type { Home } from "./home/home.ts";
 import type { parseNodes } from "./home/nodes.ts";
-import type { Stoppable } from "./stoppable.ts";
 
 export interface StackOptions {
   /** Settings, as environment variables. Only the credential plugin of a cluster gets the AWS ones. */
@@ -53,4 +52,34 @@ export interface StackStart {
   /** Parts to stop in reverse order. The home is first. */
   readonly parts: Stoppable[];
   readonly signal: AbortSignal;
+}
+
+export interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** Stops the parts in reverse order, even if one fails or hangs. Returns whether all stopped cleanly. */
+export async function stopAll(parts: readonly Stoppable[]): Promise<boolean> {
+  let isInOrder = true;
+  for (const part of parts.toReversed()) isInOrder = (await stopOne(part)) && isInOrder;
+  return isInOrder;
+}
+
+export function together(parts: readonly Stoppable[]): Stoppable {
+  return {
+    async stop() {
+      const ended = await Promise.all(parts.map(stopOne));
+      if (ended.includes(false)) throw new Error("Some parts did not stop");
+    },
+  };
+}
+
+const patienceMs = 1_500;
+
+async function stopOne(part: Stoppable): Promise<boolean> {
+  const ended = part.stop().then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([ended, new Promise<false>((resolve) => setTimeout(resolve, patienceMs, false).unref())]);
 }

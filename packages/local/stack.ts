@@ -10,38 +10,24 @@ import { createContext, type Runtime } from "#http/runtime.ts";
 import { findPrograms } from "#process/sandbox/local-path.ts";
 import { tableWithNews } from "./activity/activity-log.ts";
 import { createWaits } from "./activity/queue-activity.ts";
-import type { ClusterDescription } from "./environments.ts";
-import { openHome } from "./home/home.ts";
+import type { Environments } from "./environments.ts";
+import { openHome, type StackRecord } from "./home/home.ts";
 import { parseNodes } from "./home/nodes.ts";
-import { runningNames } from "./home/running-names.ts";
-import { sealingKey } from "./home/sealing-key.ts";
-import { openStores, type Stores } from "./home/stores.ts";
-import { dropAwsEnvironment } from "./identity/aws-environment.ts";
-import { type LocalIdentity, localIdentities } from "./identity/identities.ts";
-import { localUser } from "./identity/local-user.ts";
+import { openStores, type Stores, sealingKey } from "./home/stores.ts";
+import { type LocalIdentity, localIdentities, writeUserFiles } from "./identity/identities.ts";
 import { type Sts, startSts } from "./identity/sts.ts";
-import { batchesAtOnce, type Loop, startLoop } from "./loops.ts";
-import { startMetrics } from "./metrics.ts";
+import { batchesAtOnce, type Loop, startLoop, startTimer } from "./loops.ts";
+import { runningNames } from "./running-environments.ts";
 import { startServer } from "./server/server.ts";
-import { writeUserFiles } from "./ssh/login/user-files.ts";
 import { environmentsOnCluster, environmentsOnMachine } from "./stack-environments.ts";
-import { stackRuntime } from "./stack-runtime.ts";
-import type { StackOptions, StackStart } from "./stack-start.ts";
-import { type Stoppable, stopAll, together } from "./stoppable.ts";
-import { startTimer } from "./timers.ts";
+import { dropAwsEnvironment, localUser, stackRuntime } from "./stack-runtime.ts";
+import { type StackOptions, type StackStart, type Stoppable, stopAll, together } from "./stack-start.ts";
 
-export interface Stack {
+export interface Stack extends Pick<Environments, "isolation" | "limits" | "sharedNetwork" | "sshPort" | "cluster"> {
   readonly url: string;
   readonly metricsUrl: string | undefined;
   readonly home: string;
   readonly usersDirectory: string | undefined;
-  readonly isolation: string;
-  readonly limits: string;
-  /** Why environments share this machine's network. If undefined, they do not, or isolation is off. */
-  readonly sharedNetwork: string | undefined;
-  readonly sshPort: number | undefined;
-  /** If undefined, environments run on this machine and end with the stack. */
-  readonly cluster: ClusterDescription | undefined;
   readonly runtime: Runtime;
   running(): Promise<readonly string[]>;
   /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
@@ -114,72 +100,47 @@ const settingsOfStack = [
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
 
 async function startParts(start: StackStart): Promise<Stack> {
-  const { config, settings, home, log, onNews, catalog, parts } = start;
-  const { earlier, path } = home;
+  const { config, settings, home, parts } = start;
+  const { path } = home;
   const identities = localIdentities(path, config.LOCAL_USERS);
-  const clock = systemClock();
-  const opened = openStores(path, clock);
-  parts.push(opened);
-  const keyFile = await sealingKey({ table: opened.table, ids: systemIds() }, path);
-  const waits = createWaits({ table: opened.table, clock }, settings);
-  const stores = onNews ? { ...opened, table: tableWithNews(opened.table, clock.now(), waits, onNews) } : opened;
-  const [sts, functions] = await Promise.all([startStsAgain(identities, earlier?.stsUrl), catalog ?? loadCatalog()]);
+  const records = await openRecords(start);
+  const [sts, functions] = await Promise.all([
+    startStsAgain(identities, home.earlier?.stsUrl),
+    start.catalog ?? loadCatalog(),
+  ]);
   parts.push(sts);
   const blobs = join(path, "blobs");
   const environments = await (config.COMPUTE === "kubernetes"
     ? environmentsOnCluster(start, blobs)
     : environmentsOnMachine(start, blobs));
-  const runtime = stackRuntime({
-    clock,
-    stores,
-    stsUrl: sts.endpoint,
-    settings,
-    log,
-    config,
-    blobs,
-    environments,
-    keyFile,
-  });
+  const runtime = stackRuntime({ ...start, ...records, stsUrl: sts.endpoint, blobs, environments });
   await environments.adopt(createContext(runtime));
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opensTo = settings.open ? await localUser(createContext(runtime), identities[0]) : undefined;
-  const servedAt = (port: number) => ({ ...withDomain(runtime, port, config.hasDomain), localUser: opensTo });
-  const server = await startServer(servedAt, functions.endpoints, {
-    port: config.PORT,
-    setting: "PORT",
-    sockets: functions.sockets,
-    pages: true,
-  });
-  const served = withDomain(runtime, Number(new URL(server.url).port), config.hasDomain);
+  const { server, served } = await startApi(start, runtime, functions, opensTo);
   parts.push(server);
-  const record = { url: server.url, stsUrl: sts.endpoint };
-  const usersDirectory = writeUserFiles(path, identities.slice(2), record);
-  home.writeRecord({ ...record, stopped: false });
+  const addresses = { url: server.url, stsUrl: sts.endpoint };
+  const usersDirectory = writeUserFiles(path, identities.slice(2), addresses);
+  home.writeRecord({ ...addresses, stopped: false });
   // This process owns the home, so an earlier watcher has gone.
   await releaseWatcherLease(createContext(served));
-  const loops = startLoops(served, stores, functions);
+  const loops = startLoops(served, records.stores, functions);
+  // From here on, the server stops together with the loops.
   parts.pop();
-  const stopWith = async (end: "shutdown" | "leave") => {
-    const running = together([server, ...loops, { stop: () => environments[end]() }]);
-    const stopped = await stopAll([...parts.slice(1), running]);
-    try {
-      home.writeRecord({ ...record, stopped });
-    } catch (error) {
-      log.warn("stop not noted", { error: String(error) });
-    }
-    home.release();
-  };
+  const stopWith = (end: "shutdown" | "leave") =>
+    stopStack(start, addresses, [server, ...loops, { stop: () => environments[end]() }]);
+  const { isolation, limits, sharedNetwork, sshPort, cluster } = environments;
   return {
+    isolation,
+    limits,
+    sharedNetwork,
+    sshPort,
+    cluster,
     url: server.url,
     metricsUrl: metrics?.url,
     home: path,
     usersDirectory,
-    isolation: environments.isolation,
-    limits: environments.limits,
-    sharedNetwork: environments.sharedNetwork,
-    sshPort: environments.sshPort,
-    cluster: environments.cluster,
     runtime: served,
     running: () => runningNames(createContext(served), environments.compute),
     stop: () => stopWith("shutdown"),
@@ -187,9 +148,46 @@ async function startParts(start: StackStart): Promise<Stack> {
   };
 }
 
-function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime {
+/** Opens the records and messages, and the file with the key that seals secrets in them. */
+async function openRecords({ home: { path }, settings, onNews, parts }: StackStart) {
+  const clock = systemClock();
+  const stores = openStores(path, clock);
+  parts.push(stores);
+  const { table } = stores;
+  const keyFile = await sealingKey({ table, ids: systemIds() }, path);
+  if (!onNews) return { clock, stores, keyFile };
+  const waits = createWaits({ table, clock }, settings);
+  return { clock, stores: { ...stores, table: tableWithNews(table, clock.now(), waits, onNews) }, keyFile };
+}
+
+/** Serves the internal endpoints on their own port, because they ask for no key. Does nothing unless a port is set. */
+async function startMetrics(runtime: Runtime, { internal }: Catalog, port: number | undefined) {
+  if (port === undefined) return undefined;
+  const server = await startServer(() => runtime, internal, { port, setting: "METRICS_PORT" });
+  runtime.log.info("metrics", { url: `${server.url}/metrics` });
+  return server;
+}
+
+async function startApi(
+  { config: { PORT: port, hasDomain } }: StackStart,
+  runtime: Runtime,
+  { endpoints, sockets }: Catalog,
+  opensTo: Runtime["localUser"],
+) {
+  const servedAt = (port: number) => (hasDomain ? runtime : withPort(runtime, port));
+  const server = await startServer((port) => ({ ...servedAt(port), localUser: opensTo }), endpoints, {
+    port,
+    setting: "PORT",
+    sockets,
+    pages: true,
+  });
+  return { server, served: servedAt(Number(new URL(server.url).port)) };
+}
+
+/** Without DOMAIN, addresses of pages need the port of the server. */
+function withPort(runtime: Runtime, port: number): Runtime {
   const { settings } = runtime;
-  return hasDomain ? runtime : { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
+  return { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };
 }
 
 function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules }: Catalog): Loop[] {
@@ -200,6 +198,21 @@ function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules 
     ),
     ...schedules.map(({ declaration, name }) => startTimer(declaration, { name, ctx })),
   ];
+}
+
+/** Stops the running parts at once, then the others, and records whether all stopped. */
+async function stopStack(
+  { home, log, parts }: StackStart,
+  addresses: Pick<StackRecord, "url" | "stsUrl">,
+  running: readonly Stoppable[],
+): Promise<void> {
+  const stopped = await stopAll([...parts.slice(1), together(running)]);
+  try {
+    home.writeRecord({ ...addresses, stopped });
+  } catch (error) {
+    log.warn("stop not noted", { error: String(error) });
+  }
+  home.release();
 }
 
 /** Prefers the previous port, so that an open shell keeps working. */

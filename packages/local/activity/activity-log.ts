@@ -5,8 +5,7 @@ import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { kindOfKey, userKey } from "#core/store/keys.ts";
 import { parseUser } from "#core/users/record.ts";
-import { clockTime } from "./clock-time.ts";
-import type { Waits } from "./queue-activity.ts";
+import { clockTime, type Waits } from "./queue-activity.ts";
 
 export interface News {
   readonly at: number;

@@ -1,6 +1,6 @@
 import { printableText } from "#core/text/printable-text.ts";
 import type { ClusterDescription } from "../environments.ts";
-import { quoted } from "../shell-lines.ts";
+import { shellWord } from "../shell-text.ts";
 import type { Stack } from "../stack.ts";
 
 type Started = Pick<
@@ -79,7 +79,3 @@ function nameWords(names: readonly string[]): string {
 }
 
 const mostNamed = 5;
-
-export function shellWord(path: string): string {
-  return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
-}

@@ -7,9 +7,8 @@ import type { Key } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { forecastKey } from "#core/store/keys.ts";
 import { waitReason } from "#http/answers/wait-reason.ts";
-import { clockTime } from "./clock-time.ts";
 
-export interface WaitingNews {
+interface WaitingNews {
   readonly environment: Environment;
   readonly at: number;
   readonly words: string;
@@ -20,7 +19,7 @@ export interface Waits {
   newsAfter(written: Key): Promise<readonly WaitingNews[]> | undefined;
 }
 
-export type WaitSettings = Pick<Settings, "maxQueueHours" | "nodeGroups">;
+type WaitSettings = Pick<Settings, "maxQueueHours" | "nodeGroups">;
 
 const MOST_FOLLOWED = 1_000;
 const LEAST_PAUSE_MS = 60_000;
@@ -120,4 +119,11 @@ function formatWords(environment: Environment, advice: WaitAdvice, settings: Wai
   const start = startsAt === null ? "" : `, expected to start at ${clockTime(startsAt)}`;
   const end = startsAt === null || latest === null ? "" : `, at the latest at ${clockTime(latest)}`;
   return `waiting${start}${end}: ${waitReason(environment, advice, settings)}`;
+}
+
+/** Formats the local time of day (`17:52`), with the date unless it is today. */
+export function clockTime(at: number): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 5);
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toDateString().slice(4, 10)} ${time}`;
 }

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "#aws/clock.ts";
 import { openHome } from "./home.ts";
-import { findStored, setStored } from "./stored-record.ts";
-import { openStores } from "./stores.ts";
+import { findStored, openStores, setStored } from "./stores.ts";
 
 const job = { pk: "owner#1#env#gpu-dev", sk: "job-1", writers: ["w1"], kind: "environment", phase: "odd", dueAt: 5 };
 const sameId = { ...job, pk: "owner#2#env#gpu-dev" };

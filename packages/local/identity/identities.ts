@@ -1,8 +1,9 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CallerIdentity } from "#core/ports/identity.ts";
 import { replaceFile, writeOnce } from "../home/secret-file.ts";
+import { exportLines } from "../shell-text.ts";
 import type { SigningKey } from "./sigv4.ts";
 
 export interface LocalIdentity extends SigningKey, CallerIdentity {
@@ -75,4 +76,29 @@ function newIdentity(session: string): LocalIdentity {
 function randomText(length: number): string {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
+}
+
+interface Addresses {
+  readonly url: string;
+  readonly stsUrl: string;
+}
+
+export function writeUserFiles(home: string, users: readonly LocalIdentity[], at: Addresses): string | undefined {
+  const directory = join(home, "users");
+  mkdirSync(directory, { mode: 0o700, recursive: true });
+  const names = users.map(({ session }) => `${session}.env`);
+  const left = readdirSync(directory).filter((name) => name.endsWith(".env") && !names.includes(name));
+  for (const name of left) rmSync(join(directory, name));
+  for (const user of users) replaceFile(join(directory, `${user.session}.env`), exportLines(userVariables(user, at)));
+  return users.length > 0 ? directory : undefined;
+}
+
+export function userVariables(user: LocalIdentity, { url, stsUrl }: Addresses): Record<string, string> {
+  return {
+    API_URL: url,
+    AWS_ACCESS_KEY_ID: user.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: user.secretAccessKey,
+    AWS_SESSION_TOKEN: user.sessionToken,
+    AWS_ENDPOINT_URL_STS: stsUrl,
+  };
 }

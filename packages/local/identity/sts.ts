@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listenAt } from "../server/listen.ts";
 import type { LocalIdentity } from "./identities.ts";
 import { verifySignature } from "./sigv4.ts";
 import { SignatureRefused } from "./sigv4-parts.ts";
@@ -26,10 +25,9 @@ export async function startSts({ identities, now = Date.now, port = 0 }: StsOpti
     );
   });
   server.keepAliveTimeout = 60_000;
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
+  const listeningPort = await listenAt(server, port);
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://127.0.0.1:${listeningPort}`,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

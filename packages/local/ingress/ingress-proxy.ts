@@ -1,6 +1,11 @@
-import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { pipeline } from "node:stream";
-import { answerHeaders, requestHeaders, type SentHeaders } from "./ingress-headers.ts";
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from "node:http";
+import { type Duplex, pipeline } from "node:stream";
 import { getPath } from "./ingress-host.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
 
@@ -11,7 +16,7 @@ export interface ProxyTimes {
 
 export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000 };
 
-export interface Passed {
+interface Passed {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly port: number;
@@ -35,7 +40,7 @@ export function passOn(passed: Passed): void {
   upstream.once("close", () => incoming.unpipe(upstream).resume());
 }
 
-export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
+function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
   const { incoming, outgoing, port, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
   const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: getPath(incoming), headers };
@@ -58,7 +63,7 @@ export function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | und
   }
 }
 
-export function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
+function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
   answer.setTimeout(idleMs, () => answer.destroy(new Error(LATE)));
   try {
     outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
@@ -77,4 +82,99 @@ const LATE = "late";
 function failed(outgoing: ServerResponse, page: Page): void {
   if (outgoing.headersSent || outgoing.destroyed) outgoing.destroy();
   else show(outgoing, page);
+}
+
+interface PassedUpgrade extends Passed {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+export function passUpgrade(passed: PassedUpgrade): void {
+  const { outgoing, socket, head, times } = passed;
+  const upstream = ask(passed, { connection: "Upgrade", upgrade: "websocket" });
+  if (!upstream) return;
+  upstream.once("response", (answer) => giveBack(answer, outgoing, times));
+  upstream.once("upgrade", (answer, inner, innerHead) => {
+    inner.on("error", () => inner.destroy());
+    outgoing.statusCode = 101;
+    outgoing.detachSocket(socket as Parameters<typeof outgoing.detachSocket>[0]);
+    socket.once("close", () => outgoing.emit("close"));
+    socket.write(switching(answer));
+    if (innerHead.length > 0) socket.write(innerHead);
+    if (head.length > 0) inner.write(head);
+    inner.setTimeout(times.idleMs, () => inner.destroy());
+    pipeline(socket, inner, () => socket.destroy());
+    pipeline(inner, socket, () => inner.destroy());
+  });
+  upstream.end();
+}
+
+function switching(answer: IncomingMessage): Buffer {
+  const headers = { connection: "Upgrade", upgrade: "websocket", ...answerHeaders(answer) };
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => `${name}: ${value}`),
+  );
+  return Buffer.from(`${["HTTP/1.1 101 Switching Protocols", ...lines].join("\r\n")}\r\n\r\n`, "latin1");
+}
+
+type SentHeaders = Record<string, string | string[]>;
+
+/** Headers of one connection (RFC 9110, 7.6.1), and those that older proxies and clients send. */
+const hopByHop: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "http2-settings",
+]);
+/** Berth's credentials must not reach the environment. Forwarding headers are replaced. */
+const notPassedOn: ReadonlySet<string> = new Set([
+  "authorization",
+  "x-api-key",
+  "host",
+  "content-length",
+  "expect",
+  "forwarded",
+  "x-real-ip",
+]);
+
+function requestHeaders(incoming: IncomingMessage, { host, scheme }: { host: string; scheme: string }) {
+  const { headers, socket } = incoming;
+  const passed = passedOn(incoming, (name) => notPassedOn.has(name) || name.startsWith("x-forwarded-"));
+  return {
+    ...passed,
+    ...framing(headers),
+    host,
+    // With `close`, a server that has not read the whole request may close before its answer is read.
+    connection: "keep-alive",
+    "x-forwarded-for": socket.remoteAddress ?? "127.0.0.1",
+    "x-forwarded-host": host,
+    "x-forwarded-proto": scheme,
+  } satisfies SentHeaders;
+}
+
+function answerHeaders(answer: IncomingMessage): SentHeaders {
+  return passedOn(answer, () => false);
+}
+
+function passedOn({ headersDistinct, headers }: IncomingMessage, isLeftOut: (name: string) => boolean): SentHeaders {
+  const named = new Set((headers.connection ?? "").toLowerCase().split(/[\s,]+/));
+  const kept = Object.entries(headersDistinct).filter(
+    ([name]) => !hopByHop.has(name) && !isLeftOut(name) && (!named.has(name) || name === "content-length"),
+  );
+  return Object.fromEntries(
+    kept.map(([name, values = []]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
+  );
+}
+
+/** Keeps the framing of the body. Without it the body would be parsed as the next request. */
+function framing(headers: IncomingHttpHeaders): SentHeaders {
+  if (headers["transfer-encoding"] !== undefined) return { "transfer-encoding": "chunked" };
+  const length = headers["content-length"];
+  return length === undefined ? {} : { "content-length": length };
 }

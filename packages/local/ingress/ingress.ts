@@ -4,8 +4,7 @@ import type { Runtime } from "#http/runtime.ts";
 import { type Authorize, ingressAccess, type Target } from "./ingress-access.ts";
 import { type IngressHost, ingressHosts } from "./ingress-host.ts";
 import { type Page, show } from "./ingress-page.ts";
-import { type ProxyTimes, passOn, proxyTimes } from "./ingress-proxy.ts";
-import { passUpgrade } from "./ingress-upgrade.ts";
+import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
 
 export interface IngressTimes extends ProxyTimes {
   readonly checkMs: number;

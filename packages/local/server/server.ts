@@ -1,13 +1,12 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { type Ingress, startIngress } from "../ingress/ingress.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
-import { refusedPort } from "./refused-port.ts";
+import { listen } from "./listen.ts";
 import { serveSockets } from "./sockets.ts";
 
 export interface RunningServer {
@@ -48,7 +47,7 @@ export async function startServer(
     requireHostHeader: false,
   });
   // No request is read before this function yields, so all listeners are attached by then.
-  const port = await listen(server, wanted, setting);
+  const port = await listen(server, wanted, `Set ${setting} to another port, or to 0 for any free port`);
   const runtime = runtimeAt(port);
   const app = buildApp(
     runtime,
@@ -85,16 +84,6 @@ export async function startServer(
         }, 200).unref();
       }),
   };
-}
-
-async function listen(server: Server, port: number, setting: ServerOptions["setting"]): Promise<number> {
-  server.listen(port, "127.0.0.1");
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    throw refusedPort(error, port, `Set ${setting} to another port, or to 0 for any free port`);
-  }
-  return (server.address() as AddressInfo).port;
 }
 
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {

@@ -4,10 +4,10 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
+import { refuseConnection } from "#http/request/connection-limit.ts";
 import { toResponse } from "#http/request/plain-request.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Channel, PollResult, SocketSession } from "#http/socket.ts";
-import { connectionCounts } from "./connection-counts.ts";
 
 export interface SocketTimes {
   readonly pingMs: number;
@@ -168,4 +168,21 @@ async function answer(socket: Socket, response: Response): Promise<void> {
   socket.write(Buffer.concat([Buffer.from(`${status}${lines.join("")}\r\n`, "latin1"), body]));
   // destroySoon drains the rest of the request, which would otherwise keep the connection open.
   socket.destroySoon();
+}
+
+/** Returns a function that counts a user's open connections. It throws a Problem if there are too many. */
+function connectionCounts(): (uid: string, socket: Duplex) => void {
+  const counts = new Map<string, number>();
+  return (uid, socket) => {
+    const open = counts.get(uid) ?? 0;
+    refuseConnection(open);
+    // The client hung up during the check, so no close event would decrement the count.
+    if (socket.closed) return;
+    counts.set(uid, open + 1);
+    socket.once("close", () => {
+      const left = (counts.get(uid) ?? 1) - 1;
+      if (left > 0) counts.set(uid, left);
+      else counts.delete(uid);
+    });
+  };
 }

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import type { Connection } from "ssh2";
 
 export interface SessionSlots {
@@ -75,4 +76,55 @@ export function refuseChannel(connection: Connection, reject: () => unknown, wor
   } finally {
     protocol.channelOpenFail = original;
   }
+}
+
+/** Enough for clients that start at once, such as Ansible with many forks. */
+export const MOST_STARTUPS = 500;
+
+/**
+ * Bounds connections without a login, from their first packet on (ssh2 sees a connection only after the client
+ * speaks). Each has `withinMs` for its login; beyond `most` the oldest is dropped.
+ * OpenSSH drops new connections instead (MaxStartups in sshd_config(5)), so a flood of silent ones locks out
+ * everyone. Source addresses do not help, because all clients come from the loopback.
+ * The returned function counts a connection, and returns a function to call after the login or its end.
+ */
+export function sshStartups(withinMs: number, most = MOST_STARTUPS): (socket: Destroyable) => () => void {
+  const waiting = new Set<Destroyable>();
+  return (socket) => {
+    const late = setTimeout(() => socket.destroy(), withinMs);
+    waiting.add(socket);
+    const [oldest] = waiting;
+    if (oldest && waiting.size > most) {
+      waiting.delete(oldest);
+      oldest.destroy();
+    }
+    return () => {
+      clearTimeout(late);
+      waiting.delete(socket);
+    };
+  };
+}
+
+interface Destroyable {
+  destroy(): void;
+}
+
+/** Per connection. A well-behaved client has a window of two MiB per channel. */
+const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. It sends
+ * the three parts of an ssh2 packet in one system call.
+ */
+export function boundOutput(socket: Writable): void {
+  const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
+  socket.write = (...writeArguments: unknown[]) => {
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
+    const isTaken = write(...writeArguments);
+    if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
+    return isTaken;
+  };
 }

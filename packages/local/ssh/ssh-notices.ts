@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServerChannel } from "ssh2";
+import type { Connection, ServerChannel } from "ssh2";
 import { noDiskMessage } from "#core/environments/record/disk/disk-messages.ts";
 import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
+import { utcText } from "#core/text/utc.ts";
+import type { EndedLogin } from "#process/exec/notices.ts";
 import type { SshRuns } from "./channels/ssh-runs.ts";
 
 export interface SshNotices {
@@ -19,7 +21,7 @@ export interface SshNotices {
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
 
-export interface EnteredRun {
+interface EnteredRun {
   readonly run: string;
   readonly login: string;
 }
@@ -74,6 +76,30 @@ function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
   return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
 }
 
-export function formatLine(words: string): string {
+function formatLine(words: string): string {
   return `[berth] ${printableText(words)}`;
+}
+
+const READ_WITHIN_MS = 10_000;
+
+/** The limit of a living environment. A client that asks for more is disconnected. */
+const MOST_SESSIONS = 10;
+
+export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
+  setTimeout(end, READ_WITHIN_MS).unref();
+  const answer = (channel: ServerChannel | undefined) => {
+    channel?.stderr.write(`${formatLine(words)} (${utcText(at)})\r\n`);
+    channel?.exit(255);
+    channel?.end();
+  };
+  let sessions = 0;
+  connection.on("session", (accept) => {
+    sessions += 1;
+    if (sessions > MOST_SESSIONS) return end();
+    const session = accept();
+    session.on("pty", (agree) => agree?.());
+    session.on("shell", (open) => answer(open()));
+    session.on("exec", (open) => answer(open()));
+    session.on("subsystem", (open) => answer(open()));
+  });
 }

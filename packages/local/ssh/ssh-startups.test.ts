@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { sshStartups } from "./ssh-startups.ts";
+import { sshStartups } from "./ssh-bounds.ts";
 
 const never = 2 ** 31 - 1;
 
 function opened(most?: number) {
-  const startups = sshStartups(never, most);
+  const begin = sshStartups(never, most);
   const open = new Map<string, () => void>();
   return {
     open,
@@ -13,7 +13,7 @@ function opened(most?: number) {
         open.get(name)?.();
         open.delete(name);
       };
-      open.set(name, startups.begin({ destroy }));
+      open.set(name, begin({ destroy }));
     },
     login: (name: string) => open.get(name)?.(),
     end: () => {

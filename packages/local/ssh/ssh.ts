@@ -1,23 +1,19 @@
-import { once } from "node:events";
-import { realpathSync } from "node:fs";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { Connection } from "ssh2";
+import { readFileSync, realpathSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
-import { refusedPort } from "../server/refused-port.ts";
+import { replaceFile } from "../home/secret-file.ts";
+import { listen, listenAt } from "../server/listen.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
-import { boundOutput } from "./channels/ssh-output.ts";
 import type { ClientAddress, SshRuns } from "./channels/ssh-runs.ts";
 import { derivePublicKey, sshHostKey } from "./login/ssh-host-key.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
-import { algorithms } from "./ssh-algorithms.ts";
-import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
-import { serveEnded } from "./ssh-ended.ts";
+import { boundOutput, MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
-import { type SshNotices, sshNotices } from "./ssh-notices.ts";
-import { keepSshPort, keptSshPort } from "./ssh-port.ts";
-import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
+import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";
 
-export interface SshOptions {
+interface SshOptions {
   readonly home: string;
   readonly runs: SshRuns;
   readonly port: number | undefined;
@@ -39,7 +35,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
   const notices = sshNotices(runs, Date.now);
-  const startups = sshStartups(loginWithinMs);
+  const beginStartup = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
   const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
@@ -55,7 +51,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const listener = createServer({ noDelay: true }, (socket) => {
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
     sockets.set(place, socket);
-    const endStartup = startups.begin(socket);
+    const endStartup = beginStartup(socket);
     begun.set(place, endStartup);
     socket.once("close", () => {
       sockets.delete(place);
@@ -65,13 +61,13 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     boundOutput(socket);
     server.injectSocket(socket);
   });
-  await listen(listener, home, port);
+  const listeningPort = await listenFor(listener, home, port);
   const watching = setInterval(() => {
     notices.poll();
     endStrangers(connections.values(), runs);
   }, pollEveryMs);
   return {
-    port: (listener.address() as AddressInfo).port,
+    port: listeningPort,
     hostKey: derivePublicKey(hostKey),
     stop: () =>
       new Promise((resolve) => {
@@ -101,6 +97,14 @@ const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
  * | head` never ends.
  */
 const ident = "OpenSSH_9.2 Berth";
+/**
+ * Algorithms on top of ssh2's safe defaults for ciphers and key exchange. Excludes SHA-1, and compression before the
+ * login, because the server would inflate packets of strangers.
+ */
+const algorithms: Algorithms = {
+  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
+  compress: ["none", "zlib@openssh.com"],
+};
 const lastWordsMs = 200;
 const pollEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;
@@ -160,27 +164,29 @@ function cutOff(connection: Connection, socket: Socket | undefined): void {
   setTimeout(() => socket?.destroy(), lastWordsMs).unref();
 }
 
-async function listen(server: Server, home: string, port: number | undefined): Promise<void> {
-  if (port === undefined) {
-    if (!(await tryPort(server, keptSshPort(home)))) await listenOn(server, 0);
-    return keepSshPort(home, (server.address() as AddressInfo).port);
+/** Listens, and returns the port. Without a setting it prefers the last one of this home. */
+async function listenFor(server: Server, home: string, setting: number | undefined): Promise<number> {
+  if (setting !== undefined) {
+    return listen(server, setting, "Set SSH_PORT to another port, or leave it empty for any free port");
   }
-  await listenOn(server, port).catch((error: unknown) => {
-    throw refusedPort(error, port, "Set SSH_PORT to another port, or leave it empty for any free port");
-  });
-}
-
-async function tryPort(server: Server, port: number): Promise<boolean> {
-  try {
-    await listenOn(server, port);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return false;
+  const port = await listenAt(server, keptSshPort(home)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EADDRINUSE") return listenAt(server, 0);
     throw error;
+  });
+  replaceFile(portPath(home), String(port));
+  return port;
+}
+
+/** Returns the last SSH port of this home, so that printed ssh_commands keep working. 0: any free port. */
+function keptSshPort(home: string): number {
+  try {
+    const port = Number(readFileSync(portPath(home), "utf8"));
+    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : 0;
+  } catch {
+    return 0;
   }
 }
 
-async function listenOn(server: Server, port: number): Promise<void> {
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
+function portPath(home: string): string {
+  return join(home, "ssh-port");
 }

@@ -1,9 +1,10 @@
-import type { Connection, ServerChannel } from "ssh2";
+import type { Duplex } from "node:stream";
+import type { Connection, ServerChannel, TcpipRequestInfo } from "ssh2";
 import { refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
-import { dialPort, joinChannel } from "./ssh-forward.ts";
+import { joinChannel } from "./ssh-relay.ts";
 import { answerRequests } from "./ssh-requests.ts";
-import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
+import type { ClientAddress, Destination, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
 interface ConnectionPlace {
@@ -84,4 +85,19 @@ function takePlace(
     refuseChannel(connection, reject, error instanceof Error ? error.message : "");
     return undefined;
   }
+}
+
+const hosts = new Map<string, Destination["host"]>([
+  ["localhost", "127.0.0.1"],
+  ["127.0.0.1", "127.0.0.1"],
+  ["::1", "::1"],
+]);
+
+async function dialPort(
+  runs: SshRuns,
+  run: string,
+  { destIP, destPort }: TcpipRequestInfo,
+): Promise<Duplex | undefined> {
+  const host = hosts.get(destIP);
+  return host && runs.dial(run, { host, port: destPort }).catch(() => undefined);
 }

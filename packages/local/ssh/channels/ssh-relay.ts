@@ -2,8 +2,6 @@ import type { Duplex } from "node:stream";
 import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
 import { enterRun } from "#process/exec/ssh-runs.ts";
 import { openRelay, type Relay, type RelayPlace } from "#process/network/relay.ts";
-import { type OpenedChannel, openAgent } from "../login/ssh-agent.ts";
-import { joinChannel } from "./ssh-forward.ts";
 
 /** Relays between a run and one client, which end with the client's connection. */
 export interface ClientRelays {
@@ -16,7 +14,7 @@ export interface ClientRelays {
   close(): void;
 }
 
-export interface ForwardRequest {
+interface ForwardRequest {
   readonly accept: ((port?: number) => void) | undefined;
   readonly reject: (() => void) | undefined;
   readonly name: string;
@@ -137,6 +135,13 @@ function lead(client: RelayClient, visitor: Duplex, ask: (then: OpenedChannel) =
   });
 }
 
+/** Joins both directions, which end independently. */
+export function joinChannel(stream: Duplex, channel: ServerChannel): void {
+  channel.on("error", () => stream.destroy()).once("close", () => stream.destroy());
+  stream.on("error", () => channel.end()).once("close", () => channel.end());
+  stream.pipe(channel).pipe(stream);
+}
+
 function countedRelays(home: string, run: string) {
   const relays = new Set<Relay>();
   let begun = 0;
@@ -180,4 +185,27 @@ function getPlace(forward: Forward): RelayPlace {
 
 function formatName(forward: Forward): string {
   return forward.kind === "unix" ? `unix ${forward.path}` : `tcp ${forward.host} ${forward.port}`;
+}
+
+type OpenedChannel = (error: Error | undefined, channel: ServerChannel) => void;
+
+/** ssh2 can open a channel to the client's agent, but its server has no method for it. */
+interface Internals {
+  readonly _chanMgr: { add(then: OpenedChannel & { type: string }): number };
+  readonly _protocol: { openssh_authAgent(channel: number, initWindow: number, maxPacket: number): void };
+}
+
+/** The values of all ssh2 channels. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
+const PACKET_BYTES = 32 * 1024;
+
+/**
+ * Opens a channel to the client's agent, if the client requested forwarding (section 4.1 of draft-miller-ssh-agent).
+ */
+function openAgent(connection: Connection, then: OpenedChannel): void {
+  const { _chanMgr: channels, _protocol: protocol } = connection as unknown as Internals;
+  const opened: OpenedChannel = (error, channel) => then(error, channel);
+  const number = channels.add(Object.assign(opened, { type: "auth-agent@openssh.com" }));
+  if (number === -1) throw new Error("Too many channels");
+  protocol.openssh_authAgent(number, WINDOW_BYTES, PACKET_BYTES);
 }

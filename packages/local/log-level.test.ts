@@ -1,7 +1,7 @@
 import { expect, it, test } from "vitest";
 import { jsonLog } from "#aws/log.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { atLevel } from "./log-level.ts";
+import { atLevel } from "./stack-output.ts";
 
 const idlePlan = { pool: "h100", granted: 0, held: 0, waiting: 0, ms: 3 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { requireMemoryLimit } from "./sharing.ts";
+import { requireMemoryLimit } from "./stack-environments.ts";
 
 const shared = { LOCAL_USERS: ["ada"], SHARE_WITHOUT_MEMORY_LIMIT: "0" } as const;
 const withMemory = { version: 2, places: { memory: "/sys/fs/cgroup/berth" } } as const;

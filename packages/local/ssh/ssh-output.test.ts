@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { boundOutput } from "./ssh-output.ts";
+import { boundOutput } from "./ssh-bounds.ts";
 
 /** What goes on together, as a socket takes it by one system call. */
 function openOutput(isRead: boolean) {

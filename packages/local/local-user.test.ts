@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { disableUser } from "#core/users/disable.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
 import { memoryWorld } from "#tests/worlds/memory-world.ts";
-import { localIdentities } from "./identities.ts";
-import { localUser } from "./local-user.ts";
+import { localIdentities } from "./identity/identities.ts";
+import { localUser } from "./stack-runtime.ts";
 
 let home: string;
 

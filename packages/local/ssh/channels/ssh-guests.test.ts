@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { shared } from "./ssh-guests.ts";
+import { shared } from "./ssh-process.ts";
 
 it("a thousand calls during a run share the next run", async () => {
   let runs = 0;
