@@ -11,7 +11,7 @@ const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const;
 const signals = followStopSignals();
 const isCompileOnly = process.argv.includes("--compile-only");
 // Probes run in other processes, in parallel with the imports below.
-const { findIsolation } = await import("#process/sandbox/isolation-probe.ts");
+const { findIsolation } = await import("#process/sandbox/sandbox-probe.ts");
 const isElsewhere = process.env.COMPUTE === "kubernetes";
 const isolation = isCompileOnly || isElsewhere ? undefined : findIsolation();
 const [{ startStack }, { boundLog, stackOutput }, { loadCatalog }] = await Promise.all([

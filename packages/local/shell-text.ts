@@ -10,7 +10,7 @@ export function shellWord(path: string): string {
   return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
 }
 
-function quoted(value: string): string {
+export function quoted(value: string): string {
   return `'${value.replaceAll("'", "'\\''")}'`;
 }
 

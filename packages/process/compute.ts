@@ -4,15 +4,22 @@ import type { Compute, Observation } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { readExec, startExec } from "./exec/exec.ts";
 import { noteEndedLogin, writeNotice } from "./exec/notices.ts";
-import { readOutput } from "./logs/output-files.ts";
+import { readOutput } from "./logs/output.ts";
 import { findNetwork } from "./network/network-probe.ts";
 import { postToPort } from "./pages/port-post.ts";
 import { countWork } from "./pages/work.ts";
 import { readAccess, writeAccess } from "./runs/access-record.ts";
-import { adoptRuns, endRuns, leaveRuns } from "./runs/adopt-runs.ts";
 import { applyRun } from "./runs/apply-run.ts";
 import { type FollowedRuns, followChanges } from "./runs/changes.ts";
-import { findPlace, findRef, type Host, type ProcessComputeOptions } from "./runs/host.ts";
+import {
+  adoptRuns,
+  endRuns,
+  findPlace,
+  findRef,
+  type Host,
+  leaveRuns,
+  type ProcessComputeOptions,
+} from "./runs/host.ts";
 import { isAnswered, observe, readStatus, toProcessTree } from "./runs/observation.ts";
 import { computeNode } from "./runs/pretend-node.ts";
 import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./runs/records.ts";

@@ -4,10 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { readProcesses } from "./runs/records.ts";
-import { noLimits } from "./sandbox/limits.ts";
+import { mostTerminals, noLimits } from "./sandbox/limits.ts";
 import { findUserLimits } from "./sandbox/rlimits.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
-import { mostTerminals } from "./sandbox/terminal-limit.ts";
 import { isAlive } from "./supervisor/process-identity.ts";
 import { killTree } from "./supervisor/process-tree.ts";
 

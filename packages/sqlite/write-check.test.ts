@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type ManualClock, manualClock } from "#tests/fixtures/clock.ts";
-import { type Database, openDatabase } from "./database.ts";
+import { type Database, openDatabase, writeCheck } from "./database.ts";
 import type { SyncFile } from "./sync.ts";
-import { writeCheck } from "./write-check.ts";
 
 let home: string;
 let clock: ManualClock;

@@ -13,7 +13,7 @@ import {
   TOO_SLOW,
 } from "#process/attempts-fixture.ts";
 import { lacks } from "#process/fixture.ts";
-import { findFreePort } from "#process/network/free-port.ts";
+import { findFreePort } from "#process/network/local-ports.ts";
 import { isOver, jobClient, logIn } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type AskOptions, ask } from "#local/ingress/ingress-fixture.ts";
-import { findFreePorts } from "#process/network/free-port.ts";
+import { findFreePorts } from "#process/network/local-ports.ts";
 import { jupyterStub } from "#process/pages/jupyter-stub.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { callApi, jobClient } from "./job-client.ts";

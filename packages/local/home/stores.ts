@@ -8,10 +8,9 @@ import type { Queue } from "#core/ports/queue.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { keyOfText, keyText, sealingKeyKey } from "#core/store/keys.ts";
 import { type Writing, writeRecord } from "#core/store/write-record.ts";
-import { openDatabase } from "#sqlite/database.ts";
+import { openDatabase, writeCheck } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { sqliteTable } from "#sqlite/table.ts";
-import { writeCheck } from "#sqlite/write-check.ts";
 import { findRunningStack } from "./home.ts";
 import { writeOnce } from "./secret-file.ts";
 

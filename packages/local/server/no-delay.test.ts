@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, Socket } from "no
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
-import { findFreePort } from "#process/network/free-port.ts";
+import { findFreePort } from "#process/network/local-ports.ts";
 import { lacksTcpEnds, type TcpEnd, tcpEnds } from "#process/network/tcp-end-fixture.ts";
 import { localPorts } from "../cluster/cluster-ports.ts";
 import { openIngressFixture } from "../ingress/ingress-fixture.ts";

@@ -13,7 +13,7 @@ import ssh2, {
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, findPids, lacks, listProcesses } from "#process/fixture.ts";
-import { findFreePorts } from "#process/network/free-port.ts";
+import { findFreePorts } from "#process/network/local-ports.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";

@@ -38,3 +38,31 @@ export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): bo
     return false;
   }
 }
+
+/** Ended command whose session may hold processes until `killAt` (by performance.now()). */
+interface Leftover {
+  readonly leader: ProcessIdentity | undefined;
+  readonly killAt: number;
+}
+
+export interface Reaper {
+  add(run: string, command: Leftover): void;
+  killAll(run: string): void;
+}
+
+const everyMs = 250;
+
+/** One process scan serves all commands. */
+export function reapLeftovers(): Reaper {
+  const left = new Map<Leftover, string>();
+  const reap = (isDue: (command: Leftover, run: string) => boolean) => {
+    const due = [...left].filter(([command, run]) => isDue(command, run)).map(([command]) => command);
+    for (const command of due) left.delete(command);
+    killSessions(due.flatMap(({ leader }) => leader ?? []));
+  };
+  setInterval(() => left.size > 0 && reap(({ killAt }) => killAt <= performance.now()), everyMs).unref();
+  return {
+    add: (run, command) => void left.set(command, run),
+    killAll: (run) => reap((_, its) => its === run),
+  };
+}

@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Exec } from "#core/ports/exec.ts";
-import { commandInside, type Inside } from "../runs/inside.ts";
+import { unlessRefused } from "../logs/output.ts";
+import { openFifo } from "../logs/pipes.ts";
+import { commandInside, type Inside, realDirectory, seenDirectory } from "../runs/inside.ts";
 import type { Isolation } from "../runs/records.ts";
 import { giveToRun } from "../sandbox/sandbox-user.ts";
 import { findChild, type ProcessIdentity } from "../supervisor/process-identity.ts";
-import { type Capture, captureStream } from "./exec-capture.ts";
-import { realDirectory, seenDirectory } from "./exec-place.ts";
 import type { ExecEnd } from "./exec-record.ts";
 import { killSessions, signalSessions } from "./exec-session.ts";
 
-export interface ExecRequest {
+interface ExecRequest {
   readonly exec: Exec;
   readonly inside: Inside;
   readonly directory: string;
@@ -21,7 +21,7 @@ export interface ExecRequest {
 
 type Ending = Pick<ExecEnd, "exitCode" | "timedOut">;
 
-export interface Running {
+interface Running {
   /** Undefined if the start failed. */
   readonly leader: ProcessIdentity | undefined;
   /** By performance.now(). */
@@ -155,4 +155,52 @@ function getEnding(
 
 function getCode(code: number | null, signal: NodeJS.Signals | null): number {
   return signal === null ? (code ?? notRunnable) : 128 + constants.signals[signal];
+}
+
+/** Bytes kept of each stream (docs/apis/common.md#limits). */
+const keptBytes = 1024 * 1024;
+
+interface Capture {
+  /** The command may open it again as /dev/stdout. */
+  readonly descriptor: number;
+  /** Call this once the command has inherited it, or never will. Repeated calls are safe. */
+  closeDescriptor(): void;
+  isOver(): boolean;
+  /** Stops reading. Returns whether output was dropped. */
+  finish(): boolean;
+}
+
+/** Output beyond the limit is read and dropped. */
+function captureStream(path: string, file: string, isolation: Isolation): Capture {
+  const kept = keepFirst(file);
+  const { descriptor, pipe, takeRest } = openFifo(path, isolation, kept.add);
+  let isOpen = true;
+  return {
+    descriptor,
+    closeDescriptor: () => {
+      if (isOpen) closeSync(descriptor);
+      isOpen = false;
+    },
+    isOver: () => pipe.destroyed,
+    finish: () => {
+      takeRest();
+      return kept.close();
+    },
+  };
+}
+
+function keepFirst(path: string): { add(bytes: Buffer): void; close(): boolean } {
+  const file = openSync(path, "w", 0o600);
+  let size = 0;
+  return {
+    add: (bytes) => {
+      const room = Math.max(0, keptBytes - size);
+      size += bytes.length;
+      if (room > 0) unlessRefused(() => writeSync(file, bytes.subarray(0, room)));
+    },
+    close: () => {
+      closeSync(file);
+      return size > keptBytes;
+    },
+  };
 }

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Exec } from "#core/ports/exec.ts";
 import { limiter } from "#core/reconciler/limiter.ts";
 import type { Inside } from "../runs/inside.ts";
-import type { Reaper } from "../supervisor/reaper.ts";
 import { openSession } from "../supervisor/sessions.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
+import type { Reaper } from "./exec-session.ts";
 import { startCommand } from "./exec-start.ts";
 
 /** `closed` means that the run accepts no commands, and `full` that the disk is full. */

@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { readAccess } from "../runs/access-record.ts";
+import { readAccess, runsOfLogin } from "../runs/access-record.ts";
 import type { Inside } from "../runs/inside.ts";
 import { readStatus } from "../runs/observation.ts";
 import { askInside } from "../supervisor/control-socket.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
-import { runsOfLogin } from "./ssh-logins.ts";
 
 export interface SshRun {
   readonly name: string;

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import { isDirectory, runName } from "../runs/run-directory.ts";
-import { outputEnd, readOutput } from "./output-files.ts";
+import { outputEnd, readOutput } from "./output.ts";
 
 /** Polling interval, used if the system provides no more watches. */
 const POLL_MS = 250;

@@ -5,8 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, openFixture } from "../fixture.ts";
-import { openOutput } from "./output.ts";
-import { keepNewest, outputEnd, readOutput } from "./output-files.ts";
+import { keepNewest, openOutput, outputEnd, readOutput } from "./output.ts";
 
 const maybe = { throwIfNoEntry: false } as const;
 

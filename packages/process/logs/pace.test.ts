@@ -1,8 +1,7 @@
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
-import { frame } from "../sftp/frames.ts";
-import { multiplexer } from "../sftp/multiplexer.ts";
-import { limitPace } from "./pace.ts";
+import { frame, multiplexer } from "../sftp/multiplexer.ts";
+import { limitPace } from "./pipes.ts";
 
 it("a pipe pauses for many small frames as for many bytes, and then continues", async () => {
   const pipe = new PassThrough();

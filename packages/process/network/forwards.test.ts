@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../fixture.ts";
 import { dialSocket } from "../supervisor/control-socket.ts";
 import { createForwards, type Forwards, portsSocket } from "./forwards.ts";
-import { findFreePort } from "./free-port.ts";
+import { findFreePort } from "./local-ports.ts";
 
 describe("the forwards into a run's own network", () => {
   let directory: string;

@@ -1,9 +1,11 @@
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
 import { pipeline } from "node:stream";
 import type { Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
-import { type ListeningSocket, openSocket } from "../supervisor/control-socket.ts";
+import { readRun } from "../runs/records.ts";
+import { dialSocket, type ListeningSocket, openSocket } from "../supervisor/control-socket.ts";
 import { createConnections } from "./connections.ts";
 import { isOwnPeer } from "./own-peer.ts";
 
@@ -42,7 +44,7 @@ export function createForwards(
     inner.allowHalfOpen = true;
     keep(inner);
     if (hello !== "") outer.write(hello);
-    join(outer, inner);
+    joinSockets(outer, inner);
   };
   const guests = new Set<Socket>();
   let listening: ListeningSocket | undefined;
@@ -105,7 +107,7 @@ const nothing: Forwards = {
 };
 
 /** First line from a client of the run's socket. */
-export interface Destination {
+interface Destination {
   readonly host: "127.0.0.1" | "::1";
   readonly port: number;
 }
@@ -113,7 +115,7 @@ export interface Destination {
 /** Socket in the run's directory; only users who may enter the directory can connect. */
 export const portsSocket = "ports";
 /** Reply once connected; everything after it comes from the port. */
-export const connected = "+";
+const connected = "+";
 
 function destinationIn(line: string): Destination | undefined {
   try {
@@ -126,10 +128,34 @@ function destinationIn(line: string): Destination | undefined {
 }
 
 /** Each direction ends separately, as in TCP. */
-function join(left: Socket, right: Socket): void {
+function joinSockets(left: Socket, right: Socket): void {
   const end = (error: unknown) => {
     if (error) for (const socket of [left, right]) socket.destroy();
   };
   pipeline(left, right, end);
   pipeline(right, left, end);
+}
+
+/** Connects to the run's loopback, which is the machine's without its own network. Throws if no program listens. */
+export async function connectToRun(home: string, name: string, destination: Destination): Promise<Socket> {
+  const directory = join(home, "runs", name);
+  const isInside = readRun(directory)?.network === "own";
+  const socket = isInside ? dialSocket(directory, portsSocket) : createConnection({ ...destination, noDelay: true });
+  await once(socket, "connect");
+  if (!isInside) return socket;
+  socket.write(`${JSON.stringify(destination)}\n`);
+  if (await isConnected(socket)) return socket;
+  socket.destroy();
+  throw new Error("No program listens there");
+}
+
+/** Reads the first byte and leaves the rest in the stream. */
+async function isConnected(socket: Socket): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const poll = () => resolve(socket.read(1)?.toString() === connected);
+  const end = () => resolve(false);
+  socket.once("readable", poll).once("close", end).once("end", end).on("error", end);
+  const answer = await promise;
+  socket.off("readable", poll).off("close", end).off("end", end).off("error", end);
+  return answer;
 }

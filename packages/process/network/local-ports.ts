@@ -1,8 +1,8 @@
+import { createServer, type Server } from "node:net";
 import type { RunPort } from "#core/ports/compute.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
 import { readWhole, writeWhole } from "../runs/run-directory.ts";
 import { isOnPath } from "../sandbox/local-path.ts";
-import { findFreePorts } from "./free-port.ts";
 
 export interface LocalPort extends RunPort {
   readonly local: number;
@@ -65,4 +65,26 @@ export function portVariables(ports: readonly LocalPort[]): Record<string, strin
   const first = ports.find(({ kind }) => kind === "http");
   const named = ports.map(({ port, local }) => [`PORT_${port}`, String(local)]);
   return { ...Object.fromEntries(named), ...(first ? { PORT: String(first.local) } : {}) };
+}
+
+export async function findFreePort(): Promise<number> {
+  const [port = 0] = await findFreePorts(1);
+  return port;
+}
+
+export async function findFreePorts(count: number): Promise<number[]> {
+  const held = await Promise.all(Array.from({ length: count }, listen));
+  const ports = held.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  });
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function listen(): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>();
+  const server = createServer().once("error", reject);
+  server.listen(0, "127.0.0.1", () => resolve(server));
+  return promise;
 }

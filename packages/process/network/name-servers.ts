@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
+import { findText } from "../files.ts";
 
 /** The second file lists the upstream servers of systemd-resolved, when the first names only systemd-resolved. */
 const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
@@ -9,7 +9,9 @@ const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
  * Returns /etc/resolv.conf for a run's own network, which reaches IPv4 addresses outside the loopback. Undefined if
  * none of this machine's name servers is reachable.
  */
-export function resolverSettings(texts: readonly string[] = places.map(formatText)): string | undefined {
+export function resolverSettings(
+  texts: readonly string[] = places.map((path) => findText(path) ?? ""),
+): string | undefined {
   const [ownSettings = ""] = texts;
   const found = texts.map(reachable).find((lines) => lines.length > 0);
   if (!found && listServers(ownSettings).length > 0) return undefined;
@@ -33,12 +35,4 @@ export function closedNameServers(settings: string): string[] {
 
 function listServers(text: string): string[] {
   return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => address);
-}
-
-function formatText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
+import { hasCode } from "../files.ts";
 import type { Network } from "../runs/records.ts";
 import { systemPath } from "../sandbox/environment.ts";
+import { isAlive, type ProcessIdentity } from "../supervisor/process-identity.ts";
 import { closedNameServers, resolverSettings } from "./name-servers.ts";
 
 /** Marks slirp4netns instead of BERTH_RUN: it is killed with the run, but never asked to end before. */
@@ -91,15 +93,11 @@ export async function joinPatiently(
     try {
       return await join(pid, name);
     } catch (error) {
-      if (isMissing(error)) throw error;
+      if (hasCode(error, "ENOENT", "EACCES")) throw error;
       await sleep(pauseMs, undefined, { signal });
     }
   }
   return join(pid, name);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EACCES");
 }
 
 export function enteringNetwork(pid: string): string[] {
@@ -122,4 +120,45 @@ function firstByte(stream: Socket): Promise<boolean> {
       .once("close", () => resolve(false))
       .once("error", () => resolve(false));
   });
+}
+
+interface JoinedNetwork {
+  readonly sandbox: ProcessIdentity;
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly say: (isJoined: boolean) => void;
+}
+
+/** A connection that lasted this long was healthy, so the next retry is immediate. */
+const healthyMs = 60_000;
+const longestPauseMs = 60_000;
+
+/** Reconnects a run's network, for example after slirp4netns was killed. Resolves when the run is over. */
+export async function rejoinWhenLost(
+  { sandbox, name, signal, say }: JoinedNetwork,
+  joined: Promise<void>,
+): Promise<void> {
+  let lost = joined;
+  let joinedAt = Number.NEGATIVE_INFINITY;
+  let pauseMs = 0;
+  const isOver = () => signal.aborted || !isAlive(sandbox);
+  const next = async (): Promise<boolean> => {
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    pauseMs = Math.min(Math.max(1_000, 2 * pauseMs), longestPauseMs);
+    return !isOver();
+  };
+  for (;;) {
+    await lost;
+    if (isOver()) return;
+    say(false);
+    if (performance.now() - joinedAt > healthyMs) pauseMs = 0;
+    let again: Awaited<ReturnType<typeof joinToMachine>> | undefined;
+    while (!again) {
+      if (!(await next())) return;
+      again = await joinToMachine(String(sandbox.pid), name).catch(() => undefined);
+    }
+    lost = again.lost;
+    joinedAt = performance.now();
+    say(true);
+  }
 }

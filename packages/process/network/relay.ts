@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable, Writable } from "node:stream";
-import { limitPace } from "../logs/pace.ts";
+import { limitPace } from "../logs/pipes.ts";
 import { commandInside, type Inside } from "../runs/inside.ts";
 import { relayCommand } from "../sandbox/tools.ts";
 import { multiplexer } from "../sftp/multiplexer.ts";
+import { signalChildGroup } from "../supervisor/process-identity.ts";
 
 export interface Relay {
   /** Path or port number; empty for `dial`. Rejects on failure. */
@@ -74,20 +75,8 @@ type Piped = ChildProcess & { readonly stdin: Writable; readonly stdout: Readabl
 /** Closes standard input, then sends SIGHUP. */
 function hangUp(child: Piped): void {
   child.stdin.end();
-  const { pid } = child;
-  if (pid === undefined || hasEnded(child)) return;
-  const timer = setTimeout(() => {
-    try {
-      if (!hasEnded(child)) process.kill(-pid, "SIGHUP");
-    } catch {
-      return;
-    }
-  }, GRACE_MS).unref();
+  const timer = setTimeout(() => signalChildGroup(child, "SIGHUP"), GRACE_MS).unref();
   child.once("exit", () => clearTimeout(timer));
-}
-
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
 }
 
 const GRACE_MS = 1_000;

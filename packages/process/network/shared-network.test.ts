@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { whyNetworkIsShared } from "./shared-network.ts";
+import { whyNetworkIsShared } from "./network-probe.ts";
 
 function directoryWith(...programs: string[]): string {
   const directory = mkdtempSync(join(tmpdir(), "berth-programs-"));

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Forwards } from "../network/forwards.ts";
-import { findFreePort } from "../network/free-port.ts";
-import { type LocalPort, notePlaceholder, servesIde } from "../network/local-ports.ts";
+import { findFreePort, type LocalPort, notePlaceholder, servesIde } from "../network/local-ports.ts";
 import { commandInside, type Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";
 import type { PageProgram } from "./page-proxy.ts";

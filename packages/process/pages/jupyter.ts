@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import type { Forwards } from "../network/forwards.ts";
-import { findFreePort } from "../network/free-port.ts";
+import { findFreePort } from "../network/local-ports.ts";
 import { forgetJupyter, readAccess, writeJupyter } from "../runs/access-record.ts";
 import { commandInside, type Inside } from "../runs/inside.ts";
 import type { LaunchPlan } from "../runs/plan.ts";

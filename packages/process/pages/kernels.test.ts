@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { countKernels } from "./kernels.ts";
+import { countKernels } from "./work.ts";
 
 const now = Date.parse("2026-01-20T18:00:00Z");
 const ago = (minutes: number) => new Date(now - minutes * 60_000).toISOString();

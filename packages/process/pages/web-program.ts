@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listensInside } from "../network/listening.ts";
 import type { Inside } from "../runs/inside.ts";
+import { signalChildGroup } from "../supervisor/process-identity.ts";
 
 export interface WebProgram {
   readonly place: Inside;
@@ -104,16 +105,7 @@ const graceMs = 2_000;
 
 /** Ends a group with a grace period: Jupyter must end its kernels itself, which are in their own groups. */
 async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
-  signalGroup(child, "SIGTERM");
+  signalChildGroup(child, "SIGTERM");
   await Promise.race([exit, sleep(graceMs)]);
-  signalGroup(child, "SIGKILL");
-}
-
-function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid === undefined || exitCode !== null || signalCode !== null) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    return;
-  }
+  signalChildGroup(child, "SIGKILL");
 }

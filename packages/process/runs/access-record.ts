@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Access, JupyterStatus } from "#core/ports/compute.ts";
-import { forgetLogin, noteLogin } from "../exec/ssh-logins.ts";
+import { namesIn } from "../files.ts";
 import { readObject } from "./records.ts";
-import { writeWhole } from "./run-directory.ts";
+import { isDirectory, runOfName, writeWhole } from "./run-directory.ts";
 
 const accessFile = "access.json";
 const jupyterFile = "jupyter.json";
@@ -68,4 +68,36 @@ export function seeJupyter(directory: string): JupyterStatus | null {
 
 function getHash(token: string): string {
   return createHash("sha256").update(token).digest("hex");
+}
+
+/** Strangers can try any login, so a lookup reads only its own directory, with one file per run. */
+export function runsOfLogin(runs: string, login: string): string[] {
+  return namesIn(getPlace(runs, login)).filter((name) => {
+    if (runOfName(name) && isDirectory(join(runs, name))) return true;
+    // Left by a run whose removal was interrupted.
+    forgetLogin(runs, login, name);
+    return false;
+  });
+}
+
+/** Call this before writing the run's access, so that no run is missed. */
+function noteLogin(runs: string, login: string, name: string): void {
+  const place = getPlace(runs, login);
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  writeFileSync(join(place, name), "", { mode: 0o600 });
+}
+
+function forgetLogin(runs: string, login: string, name: string): void {
+  const place = getPlace(runs, login);
+  rmSync(join(place, name), { force: true });
+  try {
+    rmdirSync(place);
+  } catch {
+    // Other runs have the same login, or the directory is gone.
+  }
+}
+
+/** A login may contain any character. */
+function getPlace(runs: string, login: string): string {
+  return join(runs, ".logins", createHash("sha256").update(login).digest("hex"));
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunRef } from "#core/ports/compute.ts";
+import { namesIn } from "../files.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import { livingSupervisors } from "../supervisor/supervisor-place.ts";
 import { runName, runOfName } from "./run-directory.ts";
@@ -67,14 +68,6 @@ function takeNote(path: string): string | undefined {
     return key;
   } catch {
     return undefined;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
   }
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { hasCode } from "../files.ts";
 import { compileCache, systemPath } from "../sandbox/environment.ts";
 import { askControlSocket, isSilent } from "../supervisor/control-socket.ts";
 import { killSupervisor, openSupervisorPlace, ping } from "../supervisor/supervisor-place.ts";
@@ -38,7 +39,8 @@ async function askSupervisor(plan: LaunchPlan, onGiven: () => void): Promise<Lau
     try {
       return await askWatched(place, plan, onGiven);
     } catch (error) {
-      const isAbsent = isRefusal(error);
+      // No supervisor listens, so none has received the plan.
+      const isAbsent = hasCode(error, "ENOENT", "ECONNREFUSED");
       if (isAbsent) starts += 1;
       else losses += 1;
       if (starts > mostStarts || losses >= mostLosses) throw new Error("The run has no supervisor", { cause: error });
@@ -61,11 +63,6 @@ async function askWatched(place: string, plan: LaunchPlan, onGiven: () => void):
   };
   watch().catch(() => undefined);
   return askControlSocket<LaunchReply>(place, plan, patienceMs, onGiven).finally(() => answered.abort());
-}
-
-/** No supervisor listens, so none has received the plan. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
 }
 
 const starting = new Map<string, Promise<"ready" | "busy">>();

@@ -2,25 +2,22 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LocalPort } from "../network/local-ports.ts";
-import { enteringNetwork, joinPatiently } from "../network/network.ts";
-import { stayJoined } from "../network/stay-joined.ts";
-import { chooseAccount } from "../sandbox/account.ts";
+import { type LocalPort, portVariables } from "../network/local-ports.ts";
+import { enteringNetwork, joinPatiently, rejoinWhenLost } from "../network/network.ts";
 import { systemPath } from "../sandbox/environment.ts";
-import { gitConfigFor } from "../sandbox/git-identity.ts";
 import { hostsInside, machineHostName } from "../sandbox/host-name.ts";
-import { handedOn, limited } from "../sandbox/limits.ts";
+import { handedOn, limited, limitTerminals } from "../sandbox/limits.ts";
 import { sandboxOptions } from "../sandbox/sandbox.ts";
-import { giveUpRights } from "../sandbox/sandbox-user.ts";
+import { type Account, chooseAccount, giveUpRights, loginVariables } from "../sandbox/sandbox-user.ts";
 import { refusedCalls, refusing, withRefused } from "../sandbox/system-calls.ts";
-import { limitTerminals } from "../sandbox/terminal-limit.ts";
+import { gitConfigFor } from "../sandbox/system-files.ts";
+import { spareBin } from "../sandbox/tools.ts";
 import type { Exit } from "../supervisor/exit.ts";
 import { findChild, findProcess } from "../supervisor/process-identity.ts";
 import { carried, type Inside } from "./inside.ts";
 import type { LaunchPlan } from "./plan.ts";
 import type { MachineRecord } from "./records.ts";
 import { workDirectory } from "./run-directory.ts";
-import { buildEnvironment } from "./run-environment.ts";
 import { openWorkspace } from "./workspace.ts";
 
 export interface Machine {
@@ -31,7 +28,7 @@ export interface Machine {
   begin(): void;
 }
 
-export interface MachineRequest {
+interface MachineRequest {
   readonly plan: LaunchPlan;
   readonly directory: string;
   readonly rank: number;
@@ -129,7 +126,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   await limitTerminals(pid);
   const joined = joins ? await Promise.race([joinPatiently(pid, plan.name, signal), failure]) : undefined;
   const sandbox = findProcess(Number(pid)) ?? null;
-  if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
+  if (joined && sandbox) void rejoinWhenLost({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
   const isolation = "bubblewrap";
   const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
   const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
@@ -175,4 +172,36 @@ async function wholeText(stream: Readable): Promise<string> {
 /** bubblewrap keeps the other end open, so the stream never ends. */
 function firstByte(stream: Readable): Promise<void> {
   return new Promise((resolve) => stream.once("data", () => resolve(void stream.destroy())));
+}
+
+interface RunPaths {
+  readonly account: Account;
+  readonly workspace: string;
+  readonly volumes: readonly string[];
+}
+
+/** Berth's own environment is not passed on, and the run cannot override the variables below its own. */
+function buildEnvironment(
+  { plan, rank, masterPort, ports }: MachineRequest,
+  { account, workspace, volumes }: RunPaths,
+): Record<string, string> {
+  const cluster = {
+    NODE_RANK: String(rank),
+    NNODES: String(plan.machines),
+    MASTER_ADDR: "127.0.0.1",
+    MASTER_PORT: String(masterPort),
+  };
+  return {
+    PATH: `${plan.programs.path}:${spareBin(plan.home, plan.isolation)}`,
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    ...loginVariables(account),
+    ...plan.env,
+    ...(masterPort === undefined ? {} : cluster),
+    BERTH_GPUS: String(plan.gpusPerMachine),
+    BERTH_RUN: plan.name,
+    WORKSPACE: workspace,
+    ...Object.fromEntries(volumes.map((path, n) => [`BERTH_VOLUME_${n + 1}`, path])),
+    ...portVariables(ports),
+  };
 }

@@ -1,4 +1,4 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { readPorts } from "../network/local-ports.ts";
 import { describeIsolation } from "../network/network.ts";
@@ -22,6 +22,7 @@ import {
   readRun,
   writeMark,
 } from "./records.ts";
+import { listRunNames } from "./run-directory.ts";
 
 export interface RunStatus {
   readonly processes: ProcessesRecord | undefined;
@@ -144,4 +145,15 @@ function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefine
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };
   if (!processes) return undefined;
   return { ...end, reason: processes.supervisor.boot === bootId() ? killedFromOutside : "the machine was restarted" };
+}
+
+/** Returns the runs that mount this volume and may have living processes, or are about to start. */
+export function runsMounting(home: string, volume: string): string[] {
+  const runs = join(home, "runs");
+  return listRunNames(runs).filter((name) => {
+    const directory = join(runs, name);
+    if (!readRun(directory)?.volumes.includes(volume)) return false;
+    const { end, isEndUnwritten } = readStatus(directory);
+    return !end || isEndUnwritten;
+  });
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { hasCode, randomName, unlessMissing } from "../files.ts";
 import { discard } from "../volumes/discard.ts";
-import { randomName } from "./random-name.ts";
 
 const nameForm = /^([0-9a-f]{32})-r([1-9][0-9]{0,14})$/;
 
@@ -96,28 +96,15 @@ export function writeWhole(directory: string, name: string, text: string): boole
     renameSync(draft, join(directory, name));
     return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (hasCode(error, "ENOENT")) return false;
     throw error;
   }
 }
 
 export function readWhole(directory: string, name: string): string | undefined {
-  return readIfThere(directory, name)?.toString("utf8");
+  return unlessMissing(() => readFileSync(join(directory, name), "utf8"));
 }
 
 export function readBytes(directory: string, name: string): Buffer {
-  return readIfThere(directory, name) ?? Buffer.alloc(0);
-}
-
-function readIfThere(directory: string, name: string): Buffer | undefined {
-  try {
-    return readFileSync(join(directory, name));
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  return unlessMissing(() => readFileSync(join(directory, name))) ?? Buffer.alloc(0);
 }

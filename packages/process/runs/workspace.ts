@@ -1,13 +1,13 @@
-import { mkdirSync, symlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { clearPlaces } from "../sandbox/nested-places.ts";
+import { randomName } from "../files.ts";
 import { type Bind, workspace } from "../sandbox/sandbox.ts";
 import { giveAllToRun, giveToRun } from "../sandbox/sandbox-user.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { workDirectory } from "./run-directory.ts";
 
-export interface Workspace {
+interface Workspace {
   /** First volume, or a directory that ends with the run. */
   readonly path: string;
   readonly start: string;
@@ -49,4 +49,24 @@ function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
 
 function seenAt({ path }: Bind, isBare: boolean, place: string): string {
   return isBare ? place : path;
+}
+
+/**
+ * Renames files and links that block a nested mount point of a volume. bubblewrap follows links there with its own
+ * rights: a run's link could make it create directories outside, or mount over /usr. Call it while no run has the
+ * volumes.
+ */
+function clearPlaces(binds: readonly Bind[], places: readonly string[]): void {
+  for (const { from, path } of binds) {
+    const inside = places.filter((place) => place.startsWith(`${path}/`));
+    for (const place of inside) clearWay(from, place.slice(path.length + 1).split("/"));
+  }
+}
+
+function clearWay(directory: string, [name, ...rest]: readonly string[]): void {
+  if (name === undefined) return;
+  const path = join(directory, name);
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) clearWay(path, rest);
+  else if (found) renameSync(path, `${path}.moved-${randomName()}`);
 }

@@ -1,8 +1,8 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { randomName } from "../runs/random-name.ts";
+import { findText, randomName } from "../files.ts";
 import { systemPath } from "./environment.ts";
-import { worksHere } from "./works-here.ts";
+import { probeSync } from "./probe.ts";
 
 const controllers = ["memory", "cpu", "pids"] as const;
 export type Controller = (typeof controllers)[number];
@@ -223,7 +223,7 @@ function canLimit(version: ControlGroup["version"], controller: Controller, plac
   try {
     const made = makeGroup(group, { cpus: 1, memoryMb: 1_024, processes: 16 });
     const [file = "", ...args] = inGroup(made, ["/bin/sh", "-c", ":"]);
-    const canJoin = worksHere("A control group", { program: file, words: args, env: { PATH: systemPath } });
+    const canJoin = probeSync("A control group", { program: file, words: args, env: { PATH: systemPath } });
     return made.places[controller] !== undefined && canJoin;
   } finally {
     removeGroup(group);
@@ -247,14 +247,6 @@ function removePlace(place: string): void {
 
 function isWritable(place: string): boolean {
   return unlessRefused(() => accessSync(place, constants.W_OK));
-}
-
-function findText(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 function unlessRefused(act: () => unknown): boolean {

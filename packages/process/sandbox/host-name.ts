@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { findText } from "../files.ts";
 
 /** Longest label of a host name (RFC 1035, section 2.3.4). */
 const LONGEST_LABEL = 63;
@@ -23,13 +23,5 @@ export function machineHostName(hostName: string, rank: number): string {
 /** Returns /etc/hosts of a sandbox. All machines of a run share one loopback interface. */
 export function hostsInside(hostName: string, machines: number): string {
   const names = Array.from({ length: machines }, (_, rank) => machineHostName(hostName, rank));
-  return `127.0.0.1 localhost ${names.join(" ")}\n::1 localhost\n${readHosts()}`;
-}
-
-function readHosts(): string {
-  try {
-    return readFileSync("/etc/hosts", "utf8");
-  } catch {
-    return "";
-  }
+  return `127.0.0.1 localhost ${names.join(" ")}\n::1 localhost\n${findText("/etc/hosts") ?? ""}`;
 }

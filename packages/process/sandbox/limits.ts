@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { availableParallelism, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findInstanceType } from "#core/fleet.ts";
 import type { Resources, Run } from "#core/ports/compute.ts";
+import { enteringUser } from "../network/network.ts";
 import type { Isolation } from "../runs/records.ts";
 import {
   type Bounds,
@@ -16,6 +19,7 @@ import {
   removeGroup,
   stopForks,
 } from "./control-groups.ts";
+import { systemPath } from "./environment.ts";
 import {
   findRlimits,
   findUserLimits,
@@ -178,4 +182,18 @@ function getRlimits({ memoryMb, processes }: Bounds, way: RlimitWay): Rlimits {
 function thisMachine(): Resources {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   return { cpus: availableParallelism(), memoryMb: memory / 1024 / 1024 };
+}
+
+/** Linux has 3,072 for all sandboxes of a machine (/proc/sys/kernel/pty/max, less a reserve). */
+export const mostTerminals = 256;
+
+/** A remount resets options that it does not name. The others are those of bubblewrap. */
+const options = `remount,nosuid,noexec,newinstance,ptmxmode=0666,mode=620,max=${mostTerminals}`;
+
+/** Limits the terminals of a sandbox (devpts option `max`, which bubblewrap lacks), if the kernel allows it. */
+export async function limitTerminals(pid: string): Promise<void> {
+  const words = ["nsenter", "--target", pid, ...enteringUser(), "--mount", "--", "mount", "-o", options, "/dev/pts"];
+  const [file = "", ...args] = words;
+  const child = spawn(file, args, { cwd: "/", env: { PATH: systemPath }, stdio: "ignore" });
+  await once(child, "exit").catch(() => undefined);
 }

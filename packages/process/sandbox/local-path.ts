@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
+import { namesIn } from "../files.ts";
 import { systemPath } from "./environment.ts";
 
 export interface Programs {
@@ -117,12 +118,4 @@ function isWithin(path: string, place: string): boolean {
 
 function outermost(places: readonly string[]): string[] {
   return places.filter((place) => !places.some((otherPlace) => otherPlace !== place && isWithin(place, otherPlace)));
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { release } from "node:os";
+import { findText } from "../files.ts";
 import type { Isolation } from "../runs/records.ts";
 import { systemPath } from "./environment.ts";
 import { findOnPath } from "./local-path.ts";
-import { worksHere } from "./works-here.ts";
+import { probeSync } from "./probe.ts";
 
 /** Limits that child processes inherit (getrlimit(2)); null means not set. */
 export interface Rlimits {
@@ -66,15 +66,10 @@ export function systemProgram(name: string): string {
 type HardLimit = "Max data size" | "Max processes" | "Max open files" | "Max pending signals" | "Max msgqueue size";
 
 export function ownHardLimit(name: HardLimit): number {
-  try {
-    const line = readFileSync("/proc/self/limits", "utf8")
-      .split("\n")
-      .find((text) => text.startsWith(name));
-    const [, hard = ""] = line?.slice(name.length).trim().split(/\s+/) ?? [];
-    return /^\d+$/.test(hard) ? Number(hard) : Number.POSITIVE_INFINITY;
-  } catch {
-    return Number.POSITIVE_INFINITY;
-  }
+  const lines = findText("/proc/self/limits")?.split("\n") ?? [];
+  const line = lines.find((text) => text.startsWith(name));
+  const [, hard = ""] = line?.slice(name.length).trim().split(/\s+/) ?? [];
+  return /^\d+$/.test(hard) ? Number(hard) : Number.POSITIVE_INFINITY;
 }
 
 /** Before Linux 4.7, RLIMIT_DATA did not count memory that malloc maps (getrlimit(2)). */
@@ -94,5 +89,5 @@ function countsPerSandbox(): boolean {
 }
 
 function can([file = "", ...args]: readonly string[]): boolean {
-  return worksHere("A limit", { program: file, words: args, env: { PATH: systemPath } });
+  return probeSync("A limit", { program: file, words: args, env: { PATH: systemPath } });
 }

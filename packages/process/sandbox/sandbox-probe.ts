@@ -1,33 +1,35 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tryNetwork } from "../network/network-probe.ts";
 import { enterCommand, refuseCommand } from "../runs/inside.ts";
+import type { Isolation, Network } from "../runs/records.ts";
 import { systemPath } from "./environment.ts";
+import { type Probe, probe, probeSync } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
-import { type Attempted, tryHere, worksHere } from "./works-here.ts";
 
 /** Reports whether bubblewrap works here and a later command can enter its sandbox. Throws `TooSlow` on a timeout. */
 export function canSandbox(): boolean {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
-    return worksHere("A sandbox", attemptIn(place));
+    return probeSync("A sandbox", probeIn(place));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
 }
 
-export async function trySandbox(): Promise<boolean> {
+async function trySandbox(): Promise<boolean> {
   const place = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
-    return await tryHere("A sandbox", attemptIn(place));
+    return await probe("A sandbox", probeIn(place));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
 }
 
-function attemptIn(place: string): Attempted {
+function probeIn(place: string): Probe {
   const home = join(place, "home");
   const options = sandboxOptions({
     home,
@@ -64,4 +66,22 @@ function script(first: readonly string[], later: readonly string[]): string {
 
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Probes the possible isolation in the background. Rejects on a timeout: weaker isolation would be unsafe. */
+export function findIsolation(): Promise<Isolated> {
+  const found = tryAll();
+  // Without this, a rejection before the caller awaits it would count as unhandled.
+  found.catch(() => undefined);
+  return found;
+}
+
+interface Isolated {
+  readonly isolation: Isolation;
+  readonly network: Network;
+}
+
+async function tryAll(): Promise<Isolated> {
+  const [canSandbox, network] = await Promise.all([trySandbox(), tryNetwork()]);
+  return canSandbox ? { isolation: "bubblewrap", network } : { isolation: "none", network: "shared" };
 }

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, lstatSync } from "node:fs";
+import { userInfo } from "node:os";
+import type { LaunchPlan } from "../runs/plan.ts";
 import type { Isolation } from "../runs/records.ts";
-import type { Account } from "./account.ts";
 import { systemPath } from "./environment.ts";
+import { findOnPath } from "./local-path.ts";
 
 /** Owner of sandbox files if root starts the stack. No account has this id (systemd leaves 60578 to 61183 free). */
 const ownId = 61_100;
@@ -73,4 +75,34 @@ export function passwdInside({ name, home, shell }: Account): { readonly passwd:
     passwd: `root:x:0:0:root:/root:/bin/sh\n${name}:x:${idInside}:${idInside}:${name}:${home}:${shell}\n${nobody}`,
     group: `root:x:0:\n${name}:x:${idInside}:\nnogroup:x:65534:\n`,
   };
+}
+
+/** User of a run's processes, as shown by its /etc/passwd and login variables. */
+export interface Account {
+  readonly name: string;
+  /** Path inside the run. */
+  readonly home: string;
+  /** Bash if the run has it, else sh. */
+  readonly shell: string;
+}
+
+export function chooseAccount(
+  { isolation, programs }: Pick<LaunchPlan, "isolation" | "programs">,
+  home: string,
+): Account {
+  const name = isolation === "none" ? ownName() : sandboxUser;
+  return { name, home, shell: findOnPath("bash", `/bin:${programs.path}`) ?? "/bin/sh" };
+}
+
+export function loginVariables({ name, home, shell }: Account): Record<string, string> {
+  return { USER: name, LOGNAME: name, HOME: home, SHELL: shell };
+}
+
+/** A container may run under a user id that /etc/passwd does not list. */
+function ownName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? "");
+  }
 }

@@ -11,9 +11,9 @@ import {
 import { dirname, join } from "node:path";
 import { resolverSettings } from "../network/name-servers.ts";
 import type { Network } from "../runs/records.ts";
-import type { Account } from "./account.ts";
 import type { ControlGroup } from "./control-groups.ts";
 import { hostsInside } from "./host-name.ts";
+import type { Account } from "./sandbox-user.ts";
 import { passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
 import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";

@@ -1,5 +1,5 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { findText, namesIn } from "../files.ts";
 
 /**
  * Entries of /etc that programs need: no passwords, keys or daemon settings, and chromium.d without its `apikeys`. pip,
@@ -28,10 +28,18 @@ export function systemFiles(): string[] {
 
 const programPlaces = ["/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr", "/nix/store"];
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
+/**
+ * Returns /etc/gitconfig of a sandbox: the machine's, and the user from the run's variables. Settings of a home or a
+ * repository win over it. The variables may be secret, so they are never written to disk.
+ */
+export function gitConfigFor(env: Readonly<Record<string, string>>): string {
+  const { GIT_USER_NAME: name, GIT_USER_EMAIL: email } = env;
+  const lines = Object.entries({ name, email }).flatMap(([key, value]) =>
+    value ? [`\t${key} = ${quoted(value)}`] : [],
+  );
+  return `${findText("/etc/gitconfig") ?? ""}\n${lines.length > 0 ? `[user]\n${lines.join("\n")}\n` : ""}`;
+}
+
+function quoted(value: string): string {
+  return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 }

@@ -1,5 +1,5 @@
-import { type BigIntStatsFs, fsyncSync, linkSync, renameSync, statfsSync } from "node:fs";
-import { expandHome, findHome, readNames } from "./accounts.ts";
+import { type BigIntStatsFs, fsyncSync, linkSync, readFileSync, renameSync, statfsSync } from "node:fs";
+import { homedir } from "node:os";
 import { copyBytes, type Opened, realPath, setLinkAttributes } from "./files.ts";
 import { type PacketReader, text, u64 } from "./packets.ts";
 import { answers, codes, done, Failure, type Handles, nameReply, type Reply } from "./replies.ts";
@@ -113,4 +113,35 @@ const LONGEST_NAME = 255n;
 function getRoom({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
   const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
   return Buffer.concat(fields.map(u64));
+}
+
+/** Undefined if there is no such user. An empty name means our own. */
+function findHome(name: string): string | undefined {
+  const ownHOME = process.env.HOME || homedir();
+  if (name === "") return ownHOME;
+  const entry = listLines("/etc/passwd").find(([user]) => user === name);
+  return entry?.[2] === String(process.getuid?.()) ? ownHOME : entry?.[5];
+}
+
+/** Undefined if there is no such user. */
+function expandHome(path: string): string | undefined {
+  const [, name, rest = ""] = /^~([^/]*)(.*)$/s.exec(path) ?? [];
+  if (name === undefined) return path;
+  const home = findHome(name);
+  return home && `${home}${rest}`;
+}
+
+function readNames(file: "/etc/passwd" | "/etc/group", ids: readonly number[]): string[] {
+  const names = new Map(listLines(file).map(([name = "", , id = ""]) => [id, name]));
+  return ids.map((id) => names.get(String(id)) ?? "");
+}
+
+function listLines(file: string): string[][] {
+  try {
+    return readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => line.split(":"));
+  } catch {
+    return [];
+  }
 }

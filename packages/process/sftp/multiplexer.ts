@@ -1,8 +1,7 @@
 import { Duplex } from "node:stream";
-import { type Frame, frame, frameReader, MOST_CONTENT_BYTES } from "./frames.ts";
 
 /** Streams over one pipe with a window each (as in RFC 4254, 5.2), so that a slow stream delays no other. */
-export interface Multiplexer {
+interface Multiplexer {
   /** Returns the cost of a chunk in bytes; opening a stream costs most. Throws for invalid frames. */
   take(part: Buffer): number;
   /** Undefined if too many are open. */
@@ -10,7 +9,7 @@ export interface Multiplexer {
   close(): void;
 }
 
-export interface MultiplexerOptions {
+interface MultiplexerOptions {
   send(bytes: Buffer): void;
   onHello?(address: string): void;
   /** If undefined, the other side may open none. */
@@ -156,4 +155,42 @@ function getLength({ length }: Buffer): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(length);
   return bytes;
+}
+
+interface Frame {
+  readonly kind: (typeof kinds)[number];
+  /** 0 in a hello. */
+  readonly id: number;
+  readonly content: Buffer;
+}
+
+/** `hello` means that the relay listens or is connected. `more` acknowledges bytes and allows as many again. */
+const kinds = ["hello", "open", "data", "more", "end", "close"] as const;
+const HEAD_BYTES = 9;
+const MOST_CONTENT_BYTES = 64 * 1024;
+
+export function frame(kind: Frame["kind"], id: number, content: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(content.length, 0);
+  head.writeUInt8(kinds.indexOf(kind), 4);
+  head.writeUInt32BE(id, 5);
+  return Buffer.concat([head, content]);
+}
+
+/** Returns the complete frames of each chunk. Throws for invalid frames. */
+function frameReader(): (part: Buffer) => Frame[] {
+  let waiting = Buffer.alloc(0);
+  return (part) => {
+    waiting = Buffer.concat([waiting, part]);
+    const found: Frame[] = [];
+    while (waiting.length >= HEAD_BYTES) {
+      const length = waiting.readUInt32BE(0);
+      const kind = kinds[waiting.readUInt8(4)];
+      if (length > MOST_CONTENT_BYTES || !kind) throw new Error("Not a frame");
+      if (waiting.length < HEAD_BYTES + length) break;
+      found.push({ kind, id: waiting.readUInt32BE(5), content: waiting.subarray(HEAD_BYTES, HEAD_BYTES + length) });
+      waiting = waiting.subarray(HEAD_BYTES + length);
+    }
+    return found;
+  };
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { constants } from "node:os";
+import { findText } from "../files.ts";
 
 export interface Exit {
   readonly code: number | null;
@@ -36,11 +36,7 @@ function memoryWords(signal: string, options: { readonly oomKills: number; reado
 
 /** Counts since boot; 0 if unknown. */
 export function countOomKills(): number {
-  try {
-    return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
+  return Number(/^oom_kill (\d+)$/m.exec(findText("/proc/vmstat") ?? "")?.[1] ?? 0);
 }
 
 function signalOfCode(code: number): string | undefined {

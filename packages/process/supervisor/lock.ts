@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, fstatSync, linkSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomName } from "../runs/random-name.ts";
+import { hasCode, randomName, unlessMissing } from "../files.ts";
 import { parseIdentity } from "../runs/records.ts";
 import { readWhole } from "../runs/run-directory.ts";
 import { systemPath } from "../sandbox/environment.ts";
@@ -112,7 +112,7 @@ function linkOnce(from: string, to: string): boolean {
     linkSync(from, to);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (hasCode(error, "EEXIST")) return false;
     throw error;
   }
 }
@@ -122,14 +122,5 @@ function readJson(text: string | undefined): unknown {
     return JSON.parse(text ?? "null");
   } catch {
     return undefined;
-  }
-}
-
-function unlessMissing<Result>(act: () => Result): Result | undefined {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
   }
 }

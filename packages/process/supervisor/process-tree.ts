@@ -1,5 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { findText } from "../files.ts";
 import { networkVariable } from "../network/network.ts";
 import { closeLimits, type RunLimits } from "../sandbox/limits.ts";
 import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
@@ -169,11 +170,7 @@ function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
 
 /** The second number of NSpid (proc(5)) is the pid in the next inner namespace. */
 function isFirstInNamespace(pid: number): boolean {
-  try {
-    return /^NSpid:\t\d+\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
+  return /^NSpid:\t\d+\t1$/m.test(findText(`/proc/${pid}/status`) ?? "");
 }
 
 /** Owners choose the size of their environment, and each scan reads those of all processes. */

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { randomName } from "../runs/random-name.ts";
+import { hasCode, namesIn, randomName } from "../files.ts";
 import { parseIdentity, readObject } from "../runs/records.ts";
 import { writeWhole } from "../runs/run-directory.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
@@ -28,6 +28,8 @@ export function openSession(directory: string, pid: number | undefined): () => v
 export function countSessions(directory: string): number {
   const place = join(directory, folder);
   const open = namesIn(place).filter((name) => {
+    // A draft of a mark.
+    if (name.startsWith(".")) return false;
     const process = parseIdentity(readObject(place, name));
     if (process && isAlive(process)) return true;
     rmSync(join(place, name), { force: true });
@@ -41,15 +43,6 @@ function makePlace(place: string): boolean {
     mkdirSync(place, { mode: 0o700 });
     return true;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EEXIST";
-  }
-}
-
-/** Drafts of marks begin with a dot. */
-function namesIn(place: string): string[] {
-  try {
-    return readdirSync(place).filter((name) => !name.startsWith("."));
-  } catch {
-    return [];
+    return hasCode(error, "EEXIST");
   }
 }

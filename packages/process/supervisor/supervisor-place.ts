@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { namesIn } from "../files.ts";
 import { parseIdentity, readObject } from "../runs/records.ts";
 import { writeWhole } from "../runs/run-directory.ts";
 import { lockFile } from "./lock.ts";
@@ -57,14 +58,6 @@ function findSupervisors(home: string): { readonly place: string; readonly proce
     const place = join(home, folder, name);
     return { place, process: parseIdentity(readObject(place, record)) };
   });
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }
 
 let version: string | undefined;

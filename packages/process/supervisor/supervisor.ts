@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fifosIn } from "../logs/fifos.ts";
+import { reapLeftovers } from "../exec/exec-session.ts";
+import { fifosIn } from "../logs/pipes.ts";
 import type { LaunchPlan, LaunchReply } from "../runs/plan.ts";
 import { runOfName } from "../runs/run-directory.ts";
 import { controlSocketFile, openControlSocket } from "./control-socket.ts";
 import { type Locking, takeLock } from "./lock.ts";
 import { findProcess } from "./process-identity.ts";
-import { reapLeftovers } from "./reaper.ts";
 import { type SupervisedRun, type SupervisorTools, superviseRun } from "./supervised-run.ts";
 import { checkEveryMs } from "./supervision.ts";
 import { type ping, writeSupervisor } from "./supervisor-place.ts";

@@ -4,6 +4,7 @@ import { cp, type FileHandle, lstat, open, opendir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { VolumeRefused } from "#core/problem.ts";
+import { hasCode } from "../files.ts";
 import { systemPath } from "../sandbox/environment.ts";
 
 const run = promisify(execFile);
@@ -135,8 +136,7 @@ export async function describeFailure<Result>(write: () => Result | Promise<Resu
   try {
     return await write();
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    throw code === "ENOSPC" || code === "EDQUOT" ? diskFull() : error;
+    throw hasCode(error, "ENOSPC", "EDQUOT") ? diskFull() : error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomName } from "../runs/random-name.ts";
+import { randomName } from "../files.ts";
 import { syncNow } from "./durable.ts";
 
 const places = ["volumes", "snapshots"] as const;

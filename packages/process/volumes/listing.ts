@@ -2,8 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/backups/content.ts";
-import { printedName } from "../runs/printed-name.ts";
-import { type ArchivePlaces, archiveFile } from "./archive-directory.ts";
+import { type ArchivePlaces, archiveFile } from "./archives.ts";
 
 export async function keepListing(places: ArchivePlaces, snapshot: string, directory: string): Promise<void> {
   const listing = await listFiles(directory);
@@ -83,4 +82,9 @@ function getBytes(name: string): Buffer {
 /** Returns a printable name; bytes that are not UTF-8 become `?`. */
 function printed(name: string): string {
   return printedName(getBytes(name).toString("utf8")).replaceAll("\uFFFD", "?");
+}
+
+/** Replaces characters that would move a terminal's cursor, break a line or reverse text with `?`. */
+export function printedName(name: string): string {
+  return name.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?");
 }

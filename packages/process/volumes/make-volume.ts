@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
-import { runsMounting } from "../runs/mounts.ts";
+import { runsMounting } from "../runs/observation.ts";
 import { type Copy, describeFailure } from "./copy.ts";
 import { discard } from "./discard.ts";
 import { sync, syncTree } from "./durable.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { randomName } from "../runs/random-name.ts";
+import { hasCode, randomName } from "../files.ts";
 import { readObject } from "../runs/records.ts";
 import { isDirectory } from "../runs/run-directory.ts";
 import { discard } from "./discard.ts";
@@ -100,8 +100,4 @@ export async function deleteDirectory(parent: string, directory: string): Promis
 export async function discardRemains(parent: string): Promise<void> {
   const remains = readdirSync(parent).filter((name) => /^\.(new|gone)-/.test(name));
   for (const name of remains) await discard(join(parent, name));
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -4,7 +4,7 @@ import { type FileHandle, lstat, open, readdir, readlink } from "node:fs/promise
 import { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
-import { printedName } from "../runs/printed-name.ts";
+import { printedName } from "./listing.ts";
 
 /** Bytes of sparse files and repeated hard links: reading this much takes minutes, but terabytes would never end. */
 const mostUnwritten = 64 * 1024 ** 3;

@@ -4,7 +4,13 @@ import { readdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import type { ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
-import { findProcess, type ProcessStatus, signalProcess } from "#process/supervisor/process-identity.ts";
+import {
+  findProcess,
+  hasExited,
+  type ProcessStatus,
+  signalChildGroup,
+  signalProcess,
+} from "#process/supervisor/process-identity.ts";
 import type { Started } from "./ssh-runs.ts";
 
 export function startProcess(
@@ -22,14 +28,14 @@ export function startProcess(
   child.once("error", () => finish(channel, 255, null));
   child.once("close", (code, signal) => finish(channel, code, signal));
   channel.once("close", () => {
-    hangUp(child);
+    signalChildGroup(child, "SIGHUP");
     // As with sshd, a program that ignores SIGHUP gets closed pipes; otherwise its writes would block forever.
     for (const stream of [child.stdout, child.stderr]) stream.destroy();
   });
   // The client reads no more: the program's next write fails, as on a closed pipe.
   channel.once("eow", () => child.stdout.destroy());
   mark(child.pid);
-  return { resize: () => undefined, signal: (name) => signalGroup(child, inside, name) };
+  return { resize: () => undefined, signal: (name) => signalProgram(child, inside, name) };
 }
 
 function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {
@@ -39,31 +45,13 @@ function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Sign
   channel.stderr.end(() => channel.end());
 }
 
-function hangUp(child: ChildProcess): void {
-  if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
-}
-
-function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
-  const { pid } = child;
-  if (pid === undefined || hasEnded(child)) return;
-  if (sandbox) void signalGuests(pid, name).catch(() => undefined);
-  else kill(-pid, name);
+function signalProgram(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
+  if (!sandbox) signalChildGroup(child, name);
+  else if (child.pid !== undefined && !hasExited(child)) void signalGuests(child.pid, name).catch(() => undefined);
 }
 
 async function signalGuests(group: number, name: NodeJS.Signals): Promise<void> {
   for (const guest of await findGuests(group)) signalProcess(guest, name);
-}
-
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
-}
-
-function kill(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    return;
-  }
 }
 
 /** Programs that wait for their child inside. A signal that the child handles would end them. */

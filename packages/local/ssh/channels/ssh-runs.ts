@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Connection, PseudoTtyInfo, ServerChannel } from "ssh2";
 import type { Notice } from "#core/ports/compute.ts";
 import type { EndedLogin } from "#process/exec/notices.ts";
+import type { SshRun } from "#process/exec/ssh-runs.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 
 export interface SshRuns {
@@ -20,11 +21,6 @@ export interface SshRuns {
   /** Connects to a port of the run's own loopback. Rejects if nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
   openRelays(run: string, connection: Connection): ClientRelays;
-}
-
-export interface SshRun {
-  readonly name: string;
-  readonly keys: readonly string[];
 }
 
 export interface WantedSession {

@@ -1,14 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServerChannel } from "ssh2";
 import { signalGroup } from "#process/exec/exec-session.ts";
-import { namedTerminal } from "#process/exec/named-terminal.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import { systemPath } from "#process/sandbox/environment.ts";
 import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
+import { quoted } from "../../shell-text.ts";
 import { cells, getTerm, mayBeCut, type Started, type TerminalInfo } from "./ssh-runs.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
@@ -85,4 +86,47 @@ function startHolder(): Holder {
   }) as Holder;
   for (const stream of [holder, holder.stdin, holder.stdout]) stream.on("error", () => undefined);
   return holder;
+}
+
+/**
+ * Returns a command that gives `words` a named terminal, or undefined if they have one. A sandbox has its own
+ * devpts(5), so the machine's terminals have no name there. `script` of util-linux opens one inside and relays it. It
+ * ends its command on SIGTERM, but not on SIGHUP. Linux limits the length of its one argument, so the words travel in
+ * variables.
+ */
+function namedTerminal(inside: Inside, words: readonly string[]): string[] | undefined {
+  const program = inside.sandbox ? findScript() : undefined;
+  if (program === undefined) return undefined;
+  // `script` starts $SHELL, which may name a missing program here.
+  const { SHELL } = inside.env;
+  const shellCommand = SHELL === undefined ? "unset SHELL" : `export SHELL=${quoted(SHELL)}`;
+  const names = words.map((_, n) => `__berth_word_${n + 1}`);
+  const unpack = `set -- ${names.map((name) => `"$${name}"`).join(" ")}; unset ${names.join(" ")}`;
+  return ["/bin/sh", "-c", packAndStart, program, `${unpack}; ${shellCommand}; exec "$@"`, ...words];
+}
+
+const packAndStart = `
+__berth_text=$1 __berth_count=0
+shift
+for __berth_word; do
+  __berth_count=$((__berth_count + 1))
+  export "__berth_word_$__berth_count=$__berth_word"
+done
+unset __berth_word
+SHELL=/bin/sh exec "$0" -qec "$__berth_text" /dev/null`;
+
+let knownScript: string | null | undefined;
+
+/** Other implementations of `script` do not pass on exit codes. */
+function findScript(): string | undefined {
+  knownScript ??= locateScript() ?? null;
+  return knownScript ?? undefined;
+}
+
+function locateScript(): string | undefined {
+  const places = systemPath.split(":").map((directory) => join(directory, "script"));
+  const program = places.find((path) => existsSync(path));
+  if (program === undefined) return undefined;
+  const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8", timeout: 5_000 });
+  return stdout?.includes("util-linux") ? program : undefined;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { systemPath } from "./environment.ts";
-import { TooSlow, tryHere, worksHere } from "./works-here.ts";
+import { probe, probeSync, TooSlow } from "./probe.ts";
 
 const shell = (text: string) => ({ program: "/bin/sh", words: ["-c", text], env: { PATH: systemPath } });
 
@@ -8,14 +8,14 @@ describe("a probe of the machine", () => {
   it("succeeds or fails", async () => {
     const tried = [shell("exit 0"), shell("exit 1"), { ...shell(""), program: "/no/such/program" }];
 
-    expect(tried.map((entry) => worksHere("It", entry))).toEqual([true, false, false]);
-    expect(await Promise.all(tried.map((entry) => tryHere("It", entry)))).toEqual([true, false, false]);
+    expect(tried.map((entry) => probeSync("It", entry))).toEqual([true, false, false]);
+    expect(await Promise.all(tried.map((entry) => probe("It", entry)))).toEqual([true, false, false]);
   });
 
   it("throws on a machine that is too slow, instead of failing", async () => {
     const never = shell("sleep 600");
 
-    expect(() => worksHere("It", never, 50)).toThrow("It could not be tested within 0.05 s");
-    await expect(tryHere("It", never, 50)).rejects.toThrow(TooSlow);
+    expect(() => probeSync("It", never, 50)).toThrow("It could not be tested within 0.05 s");
+    await expect(probe("It", never, 50)).rejects.toThrow(TooSlow);
   });
 });

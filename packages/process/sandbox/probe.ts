@@ -1,6 +1,6 @@
 import { execFile, type SpawnSyncOptions, spawnSync } from "node:child_process";
 
-export interface Attempted {
+export interface Probe {
   readonly program: string;
   readonly words: readonly string[];
   readonly env: NodeJS.ProcessEnv;
@@ -19,14 +19,14 @@ export class TooSlow extends Error {
 const PATIENCE_MS = 60_000;
 
 /** Reports whether the probe succeeds. Throws `TooSlow` on a timeout. */
-export function worksHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): boolean {
+export function probeSync(subject: string, { program, words, env }: Probe, withinMs = PATIENCE_MS): boolean {
   const options: SpawnSyncOptions = { env, stdio: "ignore", timeout: withinMs, killSignal: "SIGKILL" };
   const { status, error } = spawnSync(program, words, options);
   if (error && "code" in error && error.code === "ETIMEDOUT") throw new TooSlow(subject, withinMs);
   return status === 0;
 }
 
-export function tryHere(subject: string, { program, words, env }: Attempted, withinMs = PATIENCE_MS): Promise<boolean> {
+export function probe(subject: string, { program, words, env }: Probe, withinMs = PATIENCE_MS): Promise<boolean> {
   return new Promise((resolve, reject) => {
     execFile(program, words, { env, timeout: withinMs, killSignal: "SIGKILL" }, (error) => {
       if (error?.killed) reject(new TooSlow(subject, withinMs));
