@@ -60,7 +60,7 @@ test("a taken metrics port is reported with its setting, and the home is release
 
   const starting = start({ METRICS_PORT: String(port) });
 
-  await expect(starting).rejects.toThrow(`Port ${port} is in use.\nSet METRICS_PORT to another one`);
+  await expect(starting).rejects.toThrow(`Port ${port} is in use.\nSet METRICS_PORT to another port`);
   taken.close();
   await expect(start({ METRICS_PORT: String(port) })).resolves.toMatchObject({
     metricsUrl: `http://127.0.0.1:${port}`,

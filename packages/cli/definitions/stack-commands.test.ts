@@ -164,7 +164,7 @@ test("a start whose port is taken prints why, and leaves nothing", async () => {
   server.close();
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toMatch(
-    new RegExp(`Port ${taken} is .*\nSet PORT to another one[^]*\nerror: The stack did not start\nhint: `),
+    new RegExp(`Port ${taken} is .*\nSet PORT to another port[^]*\nerror: The stack did not start\nhint: `),
   );
   expect((await berth("stack", "status")).code).toBe(7);
 });
