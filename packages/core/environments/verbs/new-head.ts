@@ -21,6 +21,34 @@ type HeadParts = Pick<Environment, "uid" | "access"> & {
   readonly note: string | null;
 };
 
+const noEnd: Environment["end"] = {
+  outcome: null,
+  archive: null,
+  backup: null,
+  at: null,
+  stoppingAt: null,
+  waitsFor: null,
+  alarmedAt: null,
+  cleanSince: null,
+  cleanLooks: 0,
+};
+
+const firstRun: Environment["run"] = {
+  n: 1,
+  resized: null,
+  error: null,
+  preparingAt: null,
+  startedAt: null,
+  leftoversAt: null,
+  grant: null,
+  ...noRun,
+  machines: [],
+  address: null,
+  ports: [],
+  isolation: null,
+  limits: null,
+};
+
 export function newHead(
   ctx: UserContext,
   key: Key,
@@ -42,35 +70,11 @@ export function newHead(
     name: input.name,
     labels: input.labels,
     goal: { desired: "active", start: null },
-    end: {
-      outcome: null,
-      archive: null,
-      backup: null,
-      at: null,
-      stoppingAt: null,
-      waitsFor: null,
-      alarmedAt: null,
-      cleanSince: null,
-      cleanLooks: 0,
-    },
+    end: noEnd,
     phase: "queued",
     step: null,
     reason: lease?.waits ? waitsForDisk(lease.disk.name, lease.after) : null,
-    run: {
-      n: 1,
-      resized: null,
-      error: null,
-      preparingAt: null,
-      startedAt: null,
-      leftoversAt: null,
-      grant: null,
-      ...noRun,
-      machines: [],
-      address: null,
-      ports: [],
-      isolation: null,
-      limits: null,
-    },
+    run: firstRun,
     size: input.size,
     zone: zonePinnedBy(lease?.disk.volume),
     hasCommand: input.command !== undefined,

@@ -29,26 +29,10 @@ export async function withdraw(
   observed: Observation | undefined,
   now: number,
 ): Promise<Step<Environment>> {
-  const {
-    run: { n: run },
-  } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    return changed(
-      {
-        ...environment,
-        run: {
-          ...environment.run,
-          withdrawing: false,
-          lacksVolume: undefined,
-          refusedForNow: undefined,
-          noStartSince: null,
-          removedAt: null,
-          startsRefused: undefined,
-        },
-      },
-      now,
-      "bound after all",
-    );
+    const run = { ...environment.run, withdrawing: false, lacksVolume: undefined, refusedForNow: undefined };
+    const bound = { ...run, noStartSince: null, removedAt: null, startsRefused: undefined };
+    return changed({ ...environment, run: bound }, now, "bound after all");
   }
   if (observed?.started && isWhole(environment, observed)) {
     return endRun(environment, now, "Its machine came while its grant was being withdrawn");
@@ -66,24 +50,29 @@ export async function withdraw(
   }
   const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return requeueAt(noStart, freeAt, "waits until no worker can start it again");
+  return returnToQueue(ctx, environment, now);
+}
+
+async function returnToQueue(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const { run, disk, size, placement } = environment;
   // Without a cause, this try counts as a failed one.
   const uncountedBecause = await findRevocationCause(ctx, environment);
-  if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+  if (!uncountedBecause && placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
   }
-  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   // Do not set nodes aside if another run could start there.
-  const setsNodesAside = environment.run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
+  const setsNodesAside = run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
-    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
-    disk: environment.disk && withoutRun(environment.disk, environment.size.machines),
+    run: { ...run, n: run.n + 1, ...noRun, grant: null, preparingAt: null },
+    disk: disk && withoutRun(disk, size.machines),
     placement: {
-      ...environment.placement,
-      withdrawn: { run, nodes: setsNodesAside ? nodes : [], at: now },
-      withdrawals: environment.placement.withdrawals + (uncountedBecause ? 0 : 1),
-      ...(uncountedBecause?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
+      ...placement,
+      withdrawn: { run: run.n, nodes: setsNodesAside ? nodes : [], at: now },
+      withdrawals: placement.withdrawals + (uncountedBecause ? 0 : 1),
+      ...(uncountedBecause?.why === "unseen" && { unseen: (placement.unseen ?? 0) + 1 }),
     },
   };
   if (uncountedBecause?.why === "refused") return notifyPool(pause(back, now));
