@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { goneWords } from "./linting/gone-words.ts";
 import { wrongImports } from "./linting/layer-rules.ts";
 
-/** Checks of `npm run lint` besides biome: imports between rooms, and retired words. */
+/** Checks of `npm run lint` besides biome: imports between layers, and retired words. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const listLines = (pattern: string | string[], rule: (file: string, text: string) => string[]) =>
   globSync(pattern)

@@ -14,7 +14,7 @@ export const exitCodes = {
   ownFailure: 255,
 } as const;
 
-/** A failure that a command words itself. */
+/** A failure with the command's own message. */
 export class CliError extends Error {
   readonly exitCode: number;
   readonly hint: string;
@@ -28,7 +28,7 @@ export class CliError extends Error {
   }
 }
 
-/** Ends a command with a code, without words. */
+/** Ends a command with a code, without a message. */
 export class QuietExit extends Error {
   readonly exitCode: number;
 

@@ -8,7 +8,7 @@ import { removeRecord, type Writing, writeRecords } from "#core/store/write-reco
 import { MOST_CONNECTIONS, refuseConnection } from "#http/request/connection-limit.ts";
 import type { SocketState, SocketStep } from "#http/socket.ts";
 
-/** WebSocket connection that API Gateway keeps. The record goes with the connection, or by its `ttl`. */
+/** WebSocket connection that API Gateway keeps. The record is removed with the connection, or by its `ttl`. */
 export interface Connection extends Stored {
   readonly kind: "connection";
   /** Uid of the user, and below the hash of the key. The clear key is never stored. */

@@ -17,7 +17,7 @@ export const volumes = (): Volumes => {
   const [ebs, store] = [ebsVolumes(), blobs()];
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
-  // An archive's machine has no run, so only this applies the operator's word about it.
+  // An archive's machine has no run, so only this applies the operator's declaration about it.
   const getMachineState = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
   return {
     ...listed,

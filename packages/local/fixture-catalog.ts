@@ -31,7 +31,7 @@ const Login = z.object({
   aws_session_token: z.string(),
 });
 
-/** Writes a key that lives as long as the settings say, for whoever the local STS knows. */
+/** Creates a key with the configured lifetime for a user of the local STS. */
 const login = gpuDev.post(
   "/v1/auth/aws-login",
   {

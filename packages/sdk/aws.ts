@@ -22,7 +22,7 @@ export interface AwsLoginOptions extends CallOptions {
    */
   readonly serverId?: string | undefined;
   readonly credentials: AwsCredentials | (() => Promise<AwsCredentials>);
-  /** Address of STS, which the deployment has to accept. `/.well-known/berth` tells it by default. */
+  /** Address of STS, which the deployment has to accept. `/.well-known/berth` names it by default. */
   readonly stsUrl?: string | undefined;
   readonly region?: string | undefined;
   readonly fetch?: typeof fetch | undefined;

@@ -18,7 +18,7 @@ export class Disks {
   }
 
   /**
-   * Requests a disk. `settle` waits until it is there.
+   * Requests a disk. `settle` waits until it exists.
    *
    * @example
    * await berth.disks.settle(await berth.disks.create({ disk_name: "data", size_gb: 100 }));
@@ -103,7 +103,7 @@ export class Disks {
   }
 
   /**
-   * Makes a new disk of a snapshot.
+   * Creates a disk from a snapshot.
    *
    * @example
    * await berth.disks.restore("data", { snapshot_id: "snap-1", new_name: "data-of-monday" });

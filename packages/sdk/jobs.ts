@@ -166,7 +166,7 @@ export class Jobs {
   }
 
   /**
-   * Yields what the job's command printed. With `follow` it goes on until the job ended.
+   * Yields the output of the job's command. With `follow` it continues until the job has ended.
    *
    * @example
    * for await (const text of berth.jobs.logs("9e41", { follow: true })) process.stdout.write(text);

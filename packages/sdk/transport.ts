@@ -19,7 +19,7 @@ export interface TransportOptions {
   readonly fetch?: typeof fetch | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly userAgent?: string | undefined;
-  /** Is told the names of fields and parameters that the server ignored. */
+  /** Called with the names of fields and parameters that the server ignored. */
   readonly onIgnored?: ((names: readonly string[]) => void) | undefined;
 }
 

@@ -54,7 +54,7 @@ function isFull(directory: string): boolean {
   return bavail * bsize < LEAST_ROOM;
 }
 
-/** Size of the log's index alone. */
+/** Size of only the log's index. */
 const LEAST_ROOM = 32 * 1024;
 
 /** Returns SQLite's primary result code, or undefined for other errors. */

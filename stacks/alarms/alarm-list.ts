@@ -28,7 +28,7 @@ const MOST_PENDING_SNAPSHOTS = 50;
 
 /**
  * Internet scanners sometimes find the address behind the edge. A wrong secret shows as about 60 refusals in five
- * minutes, from the canary alone (canary.ts).
+ * minutes, only from the canary (canary.ts).
  */
 const MOST_REFUSED_ORIGINS = 20;
 

@@ -14,7 +14,7 @@ export interface Alarm {
   readonly statistic?: "Maximum";
   readonly periodMinutes?: number;
   readonly threshold: number;
-  /** If false, no mail tells when the alarm is over. */
+  /** If false, no mail reports the end of the alarm. */
   readonly tellsEnd?: false;
 }
 

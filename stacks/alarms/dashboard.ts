@@ -14,7 +14,7 @@ interface Graph {
   readonly lines: readonly MetricLine[];
 }
 
-/** Makes a page of a stage's answers, backlogs, failures and throttling. */
+/** Creates a page of a stage's answers, backlogs, failures and throttling. */
 export function makeDashboard(stage: Stage, monitored: Monitored): void {
   const region = aws.getRegionOutput().name;
   const widgets = listGraphs(stage, monitored).map(({ title, stat, lines }, at) => ({

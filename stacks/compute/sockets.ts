@@ -11,7 +11,7 @@ const MOST_COMMANDS = 200;
 const MOST_FRAMES_A_SECOND = 500;
 const MOST_FRAMES_AT_ONCE = 1_000;
 
-/** A SQS request. API Gateway sets group and id, so no client can name another's connection. */
+/** An SQS request. API Gateway sets group and id, so no client can name another's connection. */
 const message = [
   "Action=SendMessage",
   "MessageGroupId=$util.urlEncode($context.connectionId)",

@@ -46,8 +46,8 @@ export async function startFakeService(
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
-    knowKeys(knownValue) {
-      keys = knownValue;
+    knowKeys(newKeys) {
+      keys = newKeys;
     },
     trouble(next) {
       troubles = [...next];

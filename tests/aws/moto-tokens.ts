@@ -10,10 +10,9 @@ export function honourTokens(client: EC2Client): void {
         const { ClientToken, ...request } = args.input as Record<string, unknown>;
         if (commandName === "DeleteVolumeCommand") removed.add(request.VolumeId);
         if (commandName !== "CreateVolumeCommand") return next(args);
-        const knownValue = made.get(String(ClientToken));
-        if (knownValue && knownValue.request !== JSON.stringify(request))
-          throw new Error("IdempotentParameterMismatch");
-        const answer = knownValue?.answer ?? next(args);
+        const earlier = made.get(String(ClientToken));
+        if (earlier && earlier.request !== JSON.stringify(request)) throw new Error("IdempotentParameterMismatch");
+        const answer = earlier?.answer ?? next(args);
         made.set(String(ClientToken), { request: JSON.stringify(request), answer });
         const { output, ...rest } = (await answer) as Awaited<ReturnType<typeof next>>;
         const volume = output as { readonly VolumeId?: string };

@@ -578,9 +578,9 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       ({ bytes }) => bytes.length > 0,
     );
     await ended();
-    const knownValue = { position: early.start + early.bytes.length, mark: early.mark };
+    const cursor = { position: early.start + early.bytes.length, mark: early.mark };
 
-    const [late, again] = [await compute.readLog(uid, 1, knownValue), await compute.readLog(uid, 1)];
+    const [late, again] = [await compute.readLog(uid, 1, cursor), await compute.readLog(uid, 1)];
 
     expect([late.start, late.bytes.length]).toEqual([text.length - 1024 * 1024, 1024 * 1024]);
     expect(again.start).toBe(late.start);

@@ -67,12 +67,12 @@ export function memoryExecs(
     begun.set(id, { run: `${uid}-r${run}`, exec: structuredClone(exec), outcome, ...times });
   };
   const readExec: Compute["readExec"] = async (uid, run, id, waitMs) => {
-    const knownValue = begun.get(`${uid}-r${run}/${id}`);
-    if (!knownValue || !findLife(uid, run)) return undefined;
-    const waits = Math.min(waitMs, getEnd(knownValue, findLife(uid, run)) - clock.now());
+    const startedExec = begun.get(`${uid}-r${run}/${id}`);
+    if (!startedExec || !findLife(uid, run)) return undefined;
+    const waits = Math.min(waitMs, getEnd(startedExec, findLife(uid, run)) - clock.now());
     if (waits > 0) await clock.sleep(waits);
     const life = findLife(uid, run);
-    return life && getStatus(knownValue, life, clock.now());
+    return life && getStatus(startedExec, life, clock.now());
   };
   return {
     startExec,

@@ -8,7 +8,7 @@ import { memoryBlobs } from "./memory-blobs.ts";
 import { memoryIdentity, signedBy } from "./memory-identity.ts";
 import { memorySealer } from "./memory-sealer.ts";
 
-const knownValue = {
+const caller = {
   accessKeyId: "ASIAKNOWNKNOWNKNOWN0",
   secretAccessKey: "k".repeat(40),
   sessionToken: "t".repeat(120),
@@ -27,21 +27,21 @@ describe("the memory blobs", () => {
 
 describe("the memory identity", () => {
   identityConformance(async () => ({
-    identity: memoryIdentity({ callers: [knownValue] }),
-    known: knownValue,
+    identity: memoryIdentity({ callers: [caller] }),
+    known: caller,
     sign: async (credentials) => signedBy(credentials, request),
   }));
 
   it("refuses a session that has ended", async () => {
-    const identity = memoryIdentity({ callers: [{ ...knownValue, expiresAt: 10 }], now: () => 10 });
+    const identity = memoryIdentity({ callers: [{ ...caller, expiresAt: 10 }], now: () => 10 });
 
-    await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("ExpiredToken");
+    await expect(identity.callerOfCredentials(caller)).rejects.toThrow("ExpiredToken");
   });
 
   it("can be unavailable", async () => {
-    const identity = memoryIdentity({ callers: [knownValue], isDown: () => true });
+    const identity = memoryIdentity({ callers: [caller], isDown: () => true });
 
-    await expect(identity.callerOfCredentials(knownValue)).rejects.toThrow("cannot be reached");
+    await expect(identity.callerOfCredentials(caller)).rejects.toThrow("cannot be reached");
   });
 });
 

@@ -42,7 +42,7 @@ export async function deployFunctions(
 ): Promise<DeployedFunctions> {
   const place = await mkdtemp(join(tmpdir(), "berth-zips-"));
   const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
-  const knownValue = new Map<string, Known>();
+  const functionsByName = new Map<string, Known>();
   for (const { name, inputs } of made) {
     const logical = name.replace(/Function$/, "");
     const directory = join(place, logical);
@@ -51,10 +51,10 @@ export async function deployFunctions(
     if (!entry) throw new Error(`${name} is not in functions.json`);
     const definition = getDefinition(inputs, directory, services);
     const item = { entry, definition, running: runFunction(definition) };
-    for (const key of [entry.name, definition.name, definition.arn]) knownValue.set(key, item);
+    for (const key of [entry.name, definition.name, definition.arn]) functionsByName.set(key, item);
   }
   await run("chmod", ["-R", "a-w", place]);
-  const knownAs = (name: string) => knownValue.get(name) ?? refuse(name);
+  const knownAs = (name: string) => functionsByName.get(name) ?? refuse(name);
   return {
     entries,
     entryOf: (name) => knownAs(name).entry,
@@ -62,7 +62,7 @@ export async function deployFunctions(
     filesOf: (name) => filesIn(knownAs(name).definition.directory),
     variablesOf: (name) => knownAs(name).definition.environment,
     async stop() {
-      await Promise.all([...new Set(knownValue.values())].map(({ running }) => running.stop()));
+      await Promise.all([...new Set(functionsByName.values())].map(({ running }) => running.stop()));
       await run("chmod", ["-R", "u+w", place]);
       await rm(place, { recursive: true, force: true });
     },

@@ -20,7 +20,7 @@ const starred = [
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
 
 /** All actions that a role may have. A new one needs a reason in roles.ts. */
-const knownValue = {
+const actionsByService = {
   dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
   ec2: [
     ...["CreateSnapshot", "CreateTags", "CreateVolume", "DeleteSnapshot", "DeleteVolume", "DetachVolume"],
@@ -40,7 +40,7 @@ const knownValue = {
   s3: ["DeleteObject", "GetObject", "ListBucket", "PutObject"],
   sqs: ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"],
 } as const;
-const knownActions = Object.entries(knownValue).flatMap(([service, names]) =>
+const knownActions = Object.entries(actionsByService).flatMap(([service, names]) =>
   names.map((name) => `${service}:${name}`),
 );
 

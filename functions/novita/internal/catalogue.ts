@@ -24,7 +24,7 @@ const Template = z.object({
       if (message !== undefined) ctx.addIssue({ code: "custom", message });
     }),
   command: z.string().max(16_384).optional(),
-  /** Variables of every instance, readable by everybody: no secrets. */
+  /** Variables of every instance, readable by every user, so without secrets. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
   jupyter: z.boolean().default(false),
   ports: z

@@ -91,7 +91,7 @@ interface EksTokenOptions {
 /** Lifetime of the signature. The cluster accepts the token for longer (`GOOD_MS`). */
 const SIGNED_SECONDS = 60;
 
-/** Makes the token of an AWS identity for an EKS cluster, byte for byte as `aws eks get-token`. */
+/** Creates the token of an AWS identity for an EKS cluster, byte for byte as `aws eks get-token`. */
 export async function makeEksToken(
   cluster: string,
   { region, credentials, signingDate }: EksTokenOptions,

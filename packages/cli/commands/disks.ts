@@ -45,7 +45,7 @@ function describeState({ is_deleted, in_use, is_backing_up, reservation_id, dele
   return in_use === undefined ? "unknown" : "free";
 }
 
-/** Makes a disk. */
+/** Creates a disk. */
 export async function create({ size, json }: JsonFlags & { readonly size?: number }, name: string): Promise<void> {
   const berth = await connect();
   const request = { disk_name: name, ...(size !== undefined && { size_gb: size }) };
@@ -91,7 +91,7 @@ export async function rename({ json }: JsonFlags, name: string, newName: string)
   out(`${printable(renamed.message)}\n`);
 }
 
-/** Makes a snapshot of a disk and waits for the outcome. */
+/** Creates a snapshot of a disk and waits for the outcome. */
 export async function snapshot({ json }: JsonFlags, name: string): Promise<void> {
   const berth = await connect();
   const requested = await berth.disks.snapshot(name);
@@ -117,7 +117,7 @@ export async function snapshots({ json }: JsonFlags, name: string): Promise<void
   out(table([["SNAPSHOT", "STATUS", "DATE", "KIND"], ...rows], outputColumns()));
 }
 
-/** Makes a new disk of a snapshot: the newest completed one, unless one is named. */
+/** Creates a disk from a snapshot: the newest completed one, unless one is named. */
 export async function restore(
   { snapshot, json }: JsonFlags & { readonly snapshot?: string },
   name: string,

@@ -3,7 +3,7 @@ import { json, text, wholeNumber, yes } from "./parameters.ts";
 
 const load = () => import("../commands/account/admin.ts");
 
-/** Returns one word that a command needs. */
+/** Returns one required argument. */
 function oneWord(placeholder: string, brief: string) {
   return { kind: "tuple", parameters: [{ parse: String, placeholder, brief }] } as const;
 }

@@ -21,7 +21,7 @@ export function helpCommand(commandNames: () => readonly string[]) {
 }
 
 /**
- * Returns the words that a line means. `help` and `help COMMAND` are `--help` of the whole or of the command. Every other
+ * Returns the arguments of a line. `help` and `help COMMAND` are `--help` of the whole or of the command. Every other
  * line is returned unchanged, so the command `help` only gets topics and unknown words.
  */
 export function expandHelp(line: readonly string[], commandNames: readonly string[]): readonly string[] {

@@ -59,12 +59,12 @@ export const job = {
   ],
 } as const;
 
-/** Returns one optional word. */
+/** Returns one optional argument. */
 export function optionalWord(placeholder: string, brief: string) {
   return { kind: "tuple", parameters: [{ parse: String, optional: true, placeholder, brief }] } as const;
 }
 
-/** Returns any number of words. */
+/** Returns any number of arguments. */
 export function words(placeholder: string, brief: string, minimum = 0) {
   return { kind: "array", parameter: { parse: String, placeholder, brief }, minimum } as const;
 }

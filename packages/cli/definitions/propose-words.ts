@@ -10,7 +10,7 @@ export async function proposeCandidates<Context extends CommandContext>(
   return [...subcommands(app.root, typed), ...proposals.map(({ completion }) => completion)];
 }
 
-/** For a group with a default command, stricli proposes the flags of that command alone. */
+/** For a group with a default command, stricli proposes only the flags of that command. */
 function subcommands<Context extends CommandContext>(root: Application<Context>["root"], typed: readonly string[]) {
   let group: typeof root | undefined = root;
   for (const word of typed.slice(0, -1)) {

@@ -1,8 +1,8 @@
 let words: readonly string[] = [];
 
 /**
- * Takes the words out of a command line that the command passes on: those behind the first `--`. rsync gets all of its
- * words, since its options are not ours.
+ * Removes the arguments that the command passes on from a command line: those after the first `--`. rsync gets all of
+ * its arguments, since its options are not ours.
  */
 export function splitAtDashes(line: readonly string[]): readonly string[] {
   const [command = "", ...rest] = line;
@@ -17,7 +17,7 @@ export function splitAtDashes(line: readonly string[]): readonly string[] {
   return line.slice(0, at);
 }
 
-/** Returns the words that are passed on. */
+/** Returns the arguments to pass on. */
 export function wordsAfterDashes(): readonly string[] {
   return words;
 }

@@ -5,7 +5,7 @@ import { shortId } from "./find-job.ts";
 type TimesOfJob = Pick<JobSummary, "status" | "expires_at" | "estimated_start_time">;
 type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;
 
-/** Returns how long a job goes on, when it starts, or nothing. */
+/** Returns the remaining time of a job, its start, or an empty text. */
 export function timeLeft({ status, expires_at, estimated_start_time }: TimesOfJob): string {
   if (status === "active" && expires_at !== null) return `${timeSpan(Date.parse(expires_at) - Date.now())} left`;
   if (status === "queued" && estimated_start_time !== null) {
@@ -38,7 +38,7 @@ export function calledJob(job: JobSummary): string {
 
 export type NamedJob = Pick<JobSummary, "job_id" | "name">;
 
-/** Returns the word that commands about this job take. */
+/** Returns the argument that selects this job in commands. */
 export function jobWord(job: NamedJob): string {
   return /^[A-Za-z0-9][\w.-]*$/.test(job.name) ? job.name : shortId(job);
 }

@@ -12,13 +12,13 @@ export interface WatchOptions {
   readonly json: boolean;
   readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
-  /** Returns what to throw after an abort. By default the words are those of a wait that was left. */
+  /** Returns what to throw after an abort. By default, the message of a wait that the user left. */
   readonly onAbort?: (() => unknown) | undefined;
 }
 
 /**
  * Waits for a job and shows each change: as one JSON line on standard output, or in words on standard error. Ctrl-C stops
- * the wait and leaves the job alone.
+ * the wait and keeps the job.
  */
 export async function watchJob(berth: Berth, job: Job, options: WatchOptions): Promise<Job> {
   const { until, json, timeoutMs, signal } = options;
@@ -43,7 +43,7 @@ export async function watchJob(berth: Berth, job: Job, options: WatchOptions): P
   }
 }
 
-/** Says how to come back to a job that goes on, and how to end it. */
+/** Says how to reattach to a job that continues, and how to end it. */
 export function detached(job: NamedJob, isAtStart = false): QuietExit {
   const word = jobWord(job);
   if (!isAtStart) startLine();

@@ -18,7 +18,7 @@ const leastLifeMs = 2 * 60_000;
 export interface ConnectOptions {
   /** Ends every call of the client. */
   readonly signal?: AbortSignal;
-  /** False: only a key that is there and fresh is used, so nothing is asked and no login begins. */
+  /** False: uses only an existing, fresh key, without a question or a login. */
   readonly mayLogIn?: boolean;
   /** Sends the calls of the client. */
   readonly fetch?: typeof fetch;

@@ -4,9 +4,9 @@ import { isInteractive } from "../terminal/terminal.ts";
 export interface Interrupts {
   /** Aborted once the user or the system wants this process to stop. */
   readonly signal: AbortSignal;
-  /** Whether the user chose to end the job instead of leaving it alone. */
+  /** Whether the user chose to end the job instead of keeping it. */
   wantsEnd(): boolean;
-  /** Resolves at once, or after the question that is being asked. */
+  /** Resolves at once, or after the current question. */
   quiet(): Promise<void>;
 }
 

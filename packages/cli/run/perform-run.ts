@@ -63,7 +63,7 @@ async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise
   return { target, local: run.local, name: run.name, root, withRsync, signal, isStarted: started === "started" };
 }
 
-/** Copies the wanted paths back. Returns those that are not there. */
+/** Copies the wanted paths back. Returns the missing ones. */
 export function pull(active: ActiveRun): Promise<string[]> {
   const { run, interrupts } = active;
   return overConnections(active, async (target, connected) => {

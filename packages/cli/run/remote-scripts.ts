@@ -101,7 +101,7 @@ until [ -e "$d/out" ]; do [ -e "$d/go" ] || { echo gone; exit 0; }; echo k || ex
 ${followBody("frames")}`;
 }
 
-/** The size is read before the end is looked for in the next turn, so a turn that begins after the end prints all. */
+/** Reads the size before it checks for the end in the next turn, so a turn that begins after the end prints everything. */
 function followBody(mode: "" | "frames"): string {
   const frame = (name: string) => (mode === "" ? "" : `echo "${name} $((n-$${name}))" || exit 1; `);
   return `o=$1; e=$2; i=0

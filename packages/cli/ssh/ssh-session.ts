@@ -54,7 +54,7 @@ function endedError(job: JobSummary): CliError {
   return new CliError(`${calledJob(job)} is ${job.status}${reason}`, exitCodes.failed, "Start another with: berth up");
 }
 
-/** Waits for the SSH command. The server shows it once its next look has installed the key. */
+/** Waits for the SSH command. The server shows it once the next reconcile has installed the key. */
 async function getSshCommand(berth: Berth, job: JobSummary, signal: AbortSignal): Promise<JobSummary> {
   let latest = job;
   for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
@@ -82,7 +82,7 @@ export async function runOnJob(
   return code;
 }
 
-/** ssh ends with the same code for each of its failures, so the host key is looked at once more. */
+/** Checks the host key once more, because ssh ends with the same code for each of its failures. */
 function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
   if (hostKey === null) return;
   const [type = ""] = hostKey.split(" ");
@@ -101,7 +101,7 @@ export interface OpenSshOptions extends SpawnOptions {
   readonly onFirstOutput?: () => void;
 }
 
-/** Signals that reach this process alone. Ctrl-C reaches the child by the terminal, too. */
+/** Signals that reach only this process. Ctrl-C reaches the child by the terminal, too. */
 const passedOn = ["SIGTERM", "SIGHUP"] as const;
 
 /**

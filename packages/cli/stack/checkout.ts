@@ -26,7 +26,7 @@ export function findCheckout(): Checkout {
   return { root, home, log: join(home, "stack.log") };
 }
 
-/** Makes the home if it is missing. Throws if the directory is another user's or holds files that no stack wrote. */
+/** Creates the home if it is missing. Throws if the directory is another user's or holds files that no stack wrote. */
 export function prepareHome(home: string): void {
   const hint = "Set BERTH_HOME to a directory of your own.";
   try {

@@ -6,7 +6,7 @@ import { shellWord } from "../terminal/text.ts";
 import { isOlder, version } from "../version.ts";
 import { readState, statePath, writePrivate } from "./state.ts";
 
-/** The versions that a deployment named, and when this was looked up and shown. */
+/** The versions that a deployment named, and when they were requested and shown. */
 interface Remembered {
   readonly lookedAt: number;
   readonly shownAt?: number;

@@ -87,7 +87,7 @@ function findStart(pid: number): string | undefined {
     // Field 22 of proc(5), counted behind the name, which may hold spaces and parentheses.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const [state = "", ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // Z and X: it has ended, and its parent has not looked yet.
+    // Z and X: the process has ended, and its parent has not reaped it yet.
     return /[ZX]/.test(state) ? undefined : rest[18];
   } catch {
     return undefined;

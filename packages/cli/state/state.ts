@@ -26,7 +26,7 @@ export function statePath(...names: string[]): string {
   return join(root, ...names);
 }
 
-/** Reports whether a file of the state is there and may be read. */
+/** Reports whether a file of the state exists and may be read. */
 export function hasState(name: string): boolean {
   try {
     return existsSync(statePath(name));
@@ -78,7 +78,7 @@ function readIfThere(path: string): string {
   }
 }
 
-/** Replaces a file in one step, readable by its owner alone. */
+/** Replaces a file in one step, readable only by its owner. */
 export function writePrivate(path: string, text: string): void {
   // The global does not load all of node:crypto.
   const draft = `${path}.${crypto.randomUUID()}`;

@@ -1,4 +1,4 @@
-/** Opens a link with the program that the desktop has for it. Returns false if no desktop can. */
+/** Opens a link with the desktop's default program. Returns false if no desktop can. */
 export async function openLink(link: string): Promise<boolean> {
   if (!hasDisplay()) return false;
   const { default: open } = await import("open");

@@ -45,7 +45,7 @@ export function printableLog(text: string): string {
   return withoutSequences.replace(/[^\P{C}\n\r\t\u200C\u200D]|[\u2028\u2029]/gu, "\uFFFD");
 }
 
-/** Returns a time span in the two largest units that matter. Throws a RangeError if the time that it comes from is none. */
+/** Returns a time span in the two largest units that matter. Throws a RangeError if the time is missing. */
 export function timeSpan(ms: number): string {
   if (Number.isNaN(ms)) throw new RangeError("a time is missing");
   const minutes = Math.max(0, Math.round(ms / 60_000));

@@ -54,7 +54,7 @@ export function openWatchScreen(): WatchDisplay {
   };
 }
 
-/** Returns what draws a text in a terminal of this size, with a line below it that says what goes on. */
+/** Returns the output that draws a text in a terminal of this size, with a status line below it. */
 function frame(text: string, noted: string, { columns, rows }: { readonly columns: number; readonly rows: number }) {
   const lines = text.trimEnd().split("\n");
   const room = Math.max(1, rows - 2);

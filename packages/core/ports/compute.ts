@@ -207,7 +207,7 @@ export interface Removal {
   readonly force: boolean;
   /**
    * Removes the run only while `observe` would show it as unbound, checked where the run is. Otherwise it throws
-   * `RunBound`, and the run goes on. One unbound machine is enough. Succeeds if nothing of the run exists.
+   * `RunBound`, and the run continues. One unbound machine is enough. Succeeds if nothing of the run exists.
    */
   readonly unlessBound?: true;
   /** Only leftovers of `listParts` exist. Throws if one cannot be deleted, after deleting the others. */

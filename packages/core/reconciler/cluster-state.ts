@@ -78,7 +78,7 @@ async function change(
   if (written && reachable) await hintAfterOutage(ctx);
 }
 
-/** Logs a failure. The next listing tries again, and the caller goes on. */
+/** Logs a failure. The next listing tries again, and the caller continues. */
 async function unlessItFails(ctx: Context, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -8,7 +8,7 @@ const PUT_OFF_MS = HOUR_MS;
 
 /**
  * Returns the unreadable record postponed by an hour, and raises an alarm. Returns undefined for a record of a newer
- * version, which is left alone and stays due: the sweep sends one message a minute until a newer worker handles it.
+ * version, which stays unchanged and due: the sweep sends one message a minute until a newer worker handles it.
  * Messages that resend themselves would multiply.
  */
 export function quarantine(

@@ -6,7 +6,7 @@ import { type ReconcileOptions, requestReconcile } from "./request-reconcile.ts"
 export type Reading = "over" | "again";
 
 const MOST_READINGS = 3;
-/** A message up to this early is resent, because clocks of hosts differ. An earlier one is of an older chain. */
+/** A message up to this early is resent, because clocks of hosts differ. An earlier one belongs to an older chain. */
 export const EARLY_MS = 2000;
 
 /**

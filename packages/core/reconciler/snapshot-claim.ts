@@ -28,7 +28,7 @@ interface Tried {
   readonly refused?: string | undefined;
 }
 
-/** Returns the number of the next try, for its tag. A late snapshot of an earlier try can thus be told apart. */
+/** Returns the number of the next try, for its tag. This distinguishes a late snapshot of an earlier try. */
 export function nextTry(latest: Tried | null): number {
   return latest === null ? 1 : countTries(latest) + (latest.refused === undefined ? 1 : 0);
 }

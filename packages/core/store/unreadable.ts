@@ -8,7 +8,7 @@ export const FORMAT = 1;
 export class Unreadable extends Error {
   readonly kind: string;
   readonly item: Item;
-  /** True if its format is higher than this version's. Such a record is left alone. */
+  /** True if its format is higher than this version's. Such a record stays unchanged. */
   readonly isNewer: boolean;
 
   constructor(kind: string, item: Item, why: string) {

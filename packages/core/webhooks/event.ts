@@ -12,7 +12,7 @@ export interface DeliveryEvent {
   readonly entry: TimelineEntry;
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
-  /** null if the owner has no record. Clients choose environment ids, so only this name tells whose event it is. */
+  /** null if the owner has no record. Clients choose environment ids, so only this name identifies the owner. */
   readonly username: string | null;
   readonly jupyter: OpenJupyter | undefined;
 }
@@ -44,7 +44,7 @@ const subjectFields = [
   "access",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** Returns `evt_<at>_<uid>_<n>`, which leads back to the delivery's key for its owner alone. */
+/** Returns `evt_<at>_<uid>_<n>`, which leads only the owner back to the delivery's key. */
 export function formatEventId({ sk }: Key): string {
   return `evt_${sk.replaceAll("#", "_")}`;
 }

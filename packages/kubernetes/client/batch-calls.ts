@@ -13,9 +13,9 @@ const slowMs = 500;
 const mostCalls = 3;
 
 /**
- * Batches questions into few calls. A question waits for the next call, so no answer is older than its question. After
+ * Batches requests into few calls. A request waits for the next call, so no answer is older than its request. After
  * a slow call, which may never return, the next one starts beside it. `call` returns a function that finds each answer.
- * If it throws, all its questions fail.
+ * If it throws, all its requests fail.
  */
 export function batchCalls<Question, Answer>(
   call: (questions: readonly Question[]) => Promise<(question: Question) => Answer>,

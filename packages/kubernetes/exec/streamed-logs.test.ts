@@ -252,7 +252,7 @@ describe("a followed log", () => {
     };
     const unreachable = await Promise.all([1, 2, 3].map(() => logs.read(uid, 1, 0)));
     const again = await logs.read(uid, 1, 0);
-    const asked = countCalls();
+    const calls = countCalls();
     answer = undefined;
     print("one\n");
     const { end } = await readUntil(logs, 0, "one\n");
@@ -261,7 +261,7 @@ describe("a followed log", () => {
     await waiting;
 
     expect([...unreachable, again]).toEqual([undefined, undefined, undefined, undefined]);
-    expect(asked).toEqual({ lists: 1, copies: 1, streams: 0 });
+    expect(calls).toEqual({ lists: 1, copies: 1, streams: 0 });
     expect(await logs.read(uid, 1, 0)).toBeUndefined();
   });
 

@@ -42,7 +42,7 @@ export async function countSupervised(place: ClusterContext, pod: Pod, timeoutMs
   return Number(stdout.toString());
 }
 
-/** Exit code from images/tools/shared/shared.go. Older tools do not know the question. */
+/** Exit code from images/tools/shared/shared.go. Older tools do not support the request. */
 const wrongUse = 64;
 
 /** Counts work without a connection; null if unknown, as with older tools and Jupyter. Throws without an answer. */

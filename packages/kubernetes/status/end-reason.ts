@@ -86,7 +86,7 @@ const takenWords: readonly string[] = [
   shutDownWords,
 ];
 
-/** Taints that watchers of provider notices set before a node goes, and their meaning. */
+/** Taints that watchers of provider notices set before a node is removed, and their meaning. */
 const notices: readonly (readonly [RegExp, string])[] = [
   [/^aws-node-termination-handler\/spot-itn/, "its machine was taken back by its provider: a spot interruption"],
   [/^aws-node-termination-handler\/|^karpenter\.sh\/disrupt(ed|ion)$/, "its machine was taken out of service"],

@@ -23,7 +23,7 @@ import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./cl
  */
 const driver = "ebs.csi.aws.com";
 
-/** Size in both objects. It only has to be equal so that they bind; the real size is known to EBS alone. */
+/** Size in both objects. It only has to be equal so that they bind; only EBS knows the real size. */
 const nominalSize = "1Gi";
 
 /** Returns the name of a volume's PersistentVolume, which no provisioner would choose. */

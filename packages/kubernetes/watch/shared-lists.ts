@@ -4,7 +4,7 @@ import { findRun, nameOfRun, type RunId, runSelector, selectorOfUids } from "../
 import type { Job, KubeObject, Node, Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 
-/** Lists of objects of a run or volume, which begin after the question. */
+/** Lists of objects of a run or volume, which start after the request. */
 export interface SharedLists extends AttachmentLists {
   jobs(id: RunId): Promise<readonly Job[]>;
   pods(id: RunId): Promise<readonly Pod[]>;
@@ -41,7 +41,7 @@ function sharedList<Item extends KubeObject>(
     { mostQuestions: mostRuns, whenSlow },
   );
   return async (id) => {
-    // Throws for an invalid id, which would fail the other questions of the batch.
+    // Throws for an invalid id, which would fail the other requests of the batch.
     nameOfRun(id);
     return listFor(id);
   };

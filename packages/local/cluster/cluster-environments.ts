@@ -99,7 +99,7 @@ function heldAccess(access: ApiAccess, lease: ClusterLease): ApiAccess {
 
 interface Server {
   readonly client: ApiClient;
-  /** Client with connections of its own, because each followed log holds one. */
+  /** Separate client, because each followed log holds a connection. */
   readonly logClient: ApiClient;
   close(): void;
   readonly url: string;

@@ -127,7 +127,7 @@ function limitsSeen(group: ControlGroup | null): string[] {
   return [...new Map(shown)].flatMap(([path, place]) => [...openWays(path), "--ro-bind-try", place, path]);
 }
 
-/** Creates parent directories for all users. bubblewrap's default is its own user alone. */
+/** Creates parent directories for all users. bubblewrap's default is only its own user. */
 function openWays(path: string, from = "/"): string[] {
   const above = dirname(path);
   return above === from || above === "/" ? [] : [...openWays(above, from), "--perms", "0755", "--dir", above];

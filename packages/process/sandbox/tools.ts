@@ -10,7 +10,7 @@ const binDirectory = fileURLToPath(new URL("../bin", import.meta.url));
 /** Returns the options that show Berth's own tools read-only: Node, the SFTP server and the spare programs. */
 export function toolPlaces(home: string): string[] {
   return [
-    // bubblewrap would create the directory for its own user alone.
+    // bubblewrap would create the directory only for its own user.
     ...["--perms", "0755", "--dir", join(home, "tools")],
     ...["--ro-bind", process.execPath, join(home, "tools/node")],
     ...["--ro-bind", sftpDirectory, join(home, "tools/sftp")],

@@ -16,7 +16,7 @@ export interface ListeningSocket {
   close(): void;
 }
 
-/** Answers questions with JSON. Answers may be secret, so only users who may enter the directory can ask. */
+/** Answers requests with JSON. Answers may be secret, so only users who may enter the directory can ask. */
 export function openControlSocket<Asked = Question>(
   directory: string,
   answer: (question: Asked) => unknown,
@@ -53,7 +53,7 @@ export async function askInside(directory: string): Promise<Inside> {
   return inside;
 }
 
-/** Throws without an answer within `withinMs`. Calls `onGiven` once the question is sent. */
+/** Throws without an answer within `withinMs`. Calls `onGiven` once the request is sent. */
 export async function askControlSocket<Answer>(
   directory: string,
   question: object,

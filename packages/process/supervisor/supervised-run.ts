@@ -40,7 +40,7 @@ export interface SupervisedRun {
   readonly over: Promise<void>;
   check(): void;
   kill(): void;
-  /** Ends this run alone after an error in its handling. */
+  /** Ends only this run after an error in its handling. */
   fail(error: unknown): void;
 }
 

@@ -7,11 +7,11 @@ export function eventTeller(client: KubeClient): (pod: Pod, reason: string, mess
   const written = new Map<string, { readonly event: string; count: number }>();
   const write = async ({ metadata: { name, namespace = "", uid } }: Pod, reason: string, message: string) => {
     const said = `${uid} ${reason} ${message}`;
-    const knownValue = written.get(said) ?? { event: `${name}.${written.size.toString(16)}`, count: 0 };
-    written.set(said, knownValue);
-    const { event } = knownValue;
-    knownValue.count += 1;
-    const { count } = knownValue;
+    const previous = written.get(said) ?? { event: `${name}.${written.size.toString(16)}`, count: 0 };
+    written.set(said, previous);
+    const { event } = previous;
+    previous.count += 1;
+    const { count } = previous;
     const events = `/api/v1/namespaces/${namespace}/events`;
     if (count > 1) return client.patch(`${events}/${event}`, { count, lastTimestamp: now() });
     return client.post(events, {

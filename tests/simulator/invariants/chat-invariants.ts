@@ -54,9 +54,9 @@ export function chatWatch(options: {
     if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
     if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
     states.set(number, String(state));
-    const knownValue = text === undefined ? undefined : numbers.get(text);
-    if (knownValue !== undefined && knownValue !== number)
-      violated(`message ${knownValue} was stored again as ${number}`);
+    const earlierNumber = text === undefined ? undefined : numbers.get(text);
+    if (earlierNumber !== undefined && earlierNumber !== number)
+      violated(`message ${earlierNumber} was stored again as ${number}`);
     if (text !== undefined) numbers.set(text, number);
   }
 

@@ -13,13 +13,13 @@ const SEEN_WITHIN_MS = 300_000 + 75_000 + 240_000;
 export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" | "table" | "watch">): () => void {
   /** Since when it is over, as `awake` counts, by uid and run. */
   const unseen = new Map<string, { readonly uid: string; readonly run: number; readonly since: number }>();
-  let knownValue = 0;
+  let readCount = 0;
   return () => {
     const history = world.compute.history();
-    for (const { kind, uid, run } of history.slice(knownValue)) {
+    for (const { kind, uid, run } of history.slice(readCount)) {
       if (kind === "ended") unseen.set(`${uid} ${run}`, { uid, run, since: sim.awake() });
     }
-    knownValue = history.length;
+    readCount = history.length;
     for (const [name, { uid, run, since }] of unseen) {
       const environment = world.watch.environments().get(uid);
       const isUnseen = environment?.run.n === run && environment.phase === "active" && environment.end.outcome === null;

@@ -63,8 +63,9 @@ export async function copyCore(): Promise<CoreCopy> {
     const { caughtBy: test } = bug;
     if (test) return (await tests.fails(test, listSources(copy, bug))) ? { by: "test", test } : undefined;
     if (bug.population) return await firstViolation(copy, getPopulation(bug.population));
-    const knownValue = seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
-    return knownValue || (await firstViolation(copy, ["--schedules", String(schedules)]));
+    const seedViolation =
+      seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
+    return seedViolation || (await firstViolation(copy, ["--schedules", String(schedules)]));
   }
 
   return {

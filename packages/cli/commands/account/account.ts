@@ -48,7 +48,7 @@ function loginUrl(givenUrl: string | undefined): string {
   throw new CliError("Say where to log in", exitCodes.usage, "For example: berth login https://berth.example");
 }
 
-/** The question is asked outside of the lock, so no other process waits for the answer. */
+/** Asks outside of the lock, so no other process waits for the answer. */
 async function logInAndKeep(url: string, source: KeySource, serverId: string | undefined): Promise<Profile> {
   const trusted = source.kind === "aws" ? await trustedServerId(url, serverId) : undefined;
   return withLock("login", async () => {

@@ -140,7 +140,7 @@ async function findRun(berth: Berth, word: string | undefined): Promise<{ job: J
   throw new CliError(`${calledJob(job)} was not started by berth run on this machine`, exitCodes.notFound, hint);
 }
 
-/** Ends the job or leaves it alone, as the user chose. */
+/** Ends the job or keeps it, as the user chose. */
 async function leave({ berth, job, run, interrupts, isStarted }: ActiveRun): Promise<number> {
   const word = jobWord(job);
   if (interrupts.wantsEnd()) {

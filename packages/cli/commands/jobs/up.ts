@@ -59,7 +59,7 @@ async function untilDetached<Value>(signal: AbortSignal, job: NamedJob, run: () 
   }
 }
 
-/** On a terminal, settings without a type are completed by questions. */
+/** On a terminal, asks for the settings that lack a type. */
 async function withAnswers(berth: Berth, settings: JobSettings, options: WizardOptions): Promise<JobSettings> {
   if (settings.type !== undefined || !isInteractive()) return settings;
   const { completeSettings } = await import("../../jobs/up-wizard.ts");

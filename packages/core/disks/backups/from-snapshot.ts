@@ -22,7 +22,7 @@ export interface Restoring {
 }
 
 /**
- * Makes a new disk from another disk's backup. The record notes the restore first, which keeps the snapshot until the
+ * Creates a disk from another disk's backup. The record notes the restore first, which keeps the snapshot until the
  * new disk has its own backup. Idempotent for the same ids. Throws `notFound` or `conflict`.
  */
 export async function restoreDisk(

@@ -85,7 +85,7 @@ function missedSince({ missedAt }: DiskSnapshot, now: number): number {
 }
 
 /**
- * Makes a failed backup again, as at an environment's end, in three attempts. A holder of the disk backs it up itself.
+ * Repeats a failed backup, as at an environment's end, in three attempts. A holder of the disk backs it up itself.
  */
 export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { volume } = disk;

@@ -52,7 +52,7 @@ async function ask(ctx: WorkerContext, user: string): Promise<string | undefined
   }
 }
 
-/** Schedules a retry. It is not a failed step, because the environment's own time goes on. */
+/** Schedules a retry. It is not a failed step, because the environment's own time continues. */
 function tryLater(environment: Environment, guest: Guest, now: number): Step<Environment> {
   const tries = guest.tries + 1;
   if (tries >= MOST_TRIES) return dismiss(environment, guest, "GitHub did not answer the request for SSH keys", now);

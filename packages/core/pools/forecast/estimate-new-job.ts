@@ -12,7 +12,7 @@ export interface Turn extends Expected {
   readonly need: Pick<Need, "machines" | "units">;
 }
 
-/** The last forecast without users' names. It answers questions about jobs not yet submitted. */
+/** The last forecast without users' names. It answers estimates of jobs not yet submitted. */
 export interface QueueSnapshot {
   readonly at: number;
   readonly later: number | null;
@@ -102,7 +102,7 @@ export function alternativesTo<T extends EstimateRequest>(
   return found.slice(0, MOST_ALTERNATIVES);
 }
 
-/** Returns the part of a forecast that is stored for questions. `factor` widens the latest starts. */
+/** Returns the part of a forecast that is stored for estimates. `factor` widens the latest starts. */
 export function takeQueueSnapshot(
   plan: PlanInput,
   { places, freeUnits }: { readonly places: readonly QueuePlace[]; readonly freeUnits: number },

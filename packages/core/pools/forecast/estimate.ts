@@ -94,7 +94,7 @@ function withNow(later: readonly Alternative[], all: readonly Alternative[]): re
   return [soonest, ...later.filter(({ size }) => size.gpus > soonest.size.gpus)].slice(0, MOST_ALTERNATIVES);
 }
 
-/** Returns undefined before the first plan or if the pool is unreadable. The estimate then uses the forecast alone. */
+/** Returns undefined before the first plan or if the pool is unreadable. The estimate then uses only the forecast. */
 function findOffer(ctx: Context, items: readonly Item[]): Offer | undefined {
   const heads = items.filter((item) => kindOfKey(item) === "pool");
   const [head] = readable(ctx, heads, parsePool);

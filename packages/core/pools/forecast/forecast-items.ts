@@ -181,7 +181,7 @@ function isClosed({ closed }: PlanInput): boolean {
   return closed === "drained" || closed === "paused";
 }
 
-/** Sets the head's units to 0, so that no question is placed before its reserved start. */
+/** Sets the head's units to 0, so that no estimate is placed before its reserved start. */
 function headFirst(standing: QueueSnapshot, head: string | null): QueueSnapshot {
   if (head === null) return standing;
   return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };

@@ -169,7 +169,7 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
   }
 }
 
-/** Returns the longest time that a job of this need may want in order to be backfilled now. Negative: none may. */
+/** Returns the longest time for which a job of this need may be backfilled now, negative if none may. */
 function longestFor({ pool, free, now }: State, reserved: Reservation, index: number): number {
   const need = pool.needs[index];
   if (!need) return -1;

@@ -74,7 +74,7 @@ export function forecast(input: ForecastInput): Forecast {
     const crowded = withArrivals(pool, coming, plan);
     return runForward(crowded, { ...buildOptions(input, crowded, run), ...rest });
   };
-  // A question is placed before later arrivals, so room is searched without them. These runs go first: they alone give
+  // An estimate is placed before later arrivals, so room is searched without them. These runs go first: they alone give
   // every job a time, while arrivals can make the others too slow to reach any.
   const usual = usualNeeds(plan);
   const isSpent = isOverAt(1);

@@ -26,7 +26,7 @@ export function startForecastIn(item: Item | undefined, uid: string, now: number
   return { p50, p90, later, move: { code, count: many } };
 }
 
-/** Returns the forecast data that answers questions about new jobs, or undefined if it is missing or stale. */
+/** Returns the forecast data for estimates of new jobs, or undefined if it is missing or stale. */
 export function standingIn(item: Item | undefined, now: number): QueueSnapshot | undefined {
   if (!item || !isStanding(item.standing)) return undefined;
   return now - item.standing.at > OLDEST_MS ? undefined : item.standing;

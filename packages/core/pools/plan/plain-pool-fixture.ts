@@ -54,7 +54,7 @@ export function plainFirst<T extends Ordered>(
   used: ReadonlyMap<string, number>,
 ): T | undefined {
   if (head && jobs.includes(head)) return head;
-  const of = (knownValue: ReadonlyMap<string, number>, { owner }: T) => knownValue.get(owner) ?? 0;
+  const of = (unitsByOwner: ReadonlyMap<string, number>, { owner }: T) => unitsByOwner.get(owner) ?? 0;
   return jobs.toSorted((a, b) => of(units, a) - of(units, b) || of(used, a) - of(used, b) || a.rank - b.rank)[0];
 }
 

@@ -101,7 +101,7 @@ async function removeRun(
       end: { ...observed.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
     const freeAt = releasableAt(stopping, now);
-    // A run that was seen goes by itself, and its units stay held until `freeAt`. One that was not seen may still come.
+    // A run that was seen ends by itself, and its units stay held until `freeAt`. One that was not seen may still come.
     if (left && !lost && now < freeAt && waitsFor === null)
       return waitsUntilFree(stopping, freeAt, "removes its compute");
     const isAtOnce = passes === 0 && now >= freeAt;

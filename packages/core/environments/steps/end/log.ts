@@ -28,8 +28,8 @@ export function nextCopyAt(environment: Environment, now: number): number {
 }
 
 /**
- * Copies the log while the run is seen, since it goes with the run. Delays the GPUs by at most 5 s. A failure is noted
- * in the timeline.
+ * Copies the log while the run is seen, since it is removed with the run. Delays the GPUs by at most 5 s. A failure is
+ * noted in the timeline.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;

@@ -28,7 +28,7 @@ export function lacksVolumes({ volumes }: Environment): boolean {
 }
 
 /**
- * Makes all missing volumes. Attempts are recorded before, and volumes before a run uses them. A refusal is retried
+ * Creates all missing volumes. Attempts are recorded before, and volumes before a run uses them. A refusal is retried
  * with growing pauses.
  */
 export async function makeVolumes(
